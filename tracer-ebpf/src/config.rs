@@ -1,0 +1,202 @@
+//! What the user half tells the kernel half before it is loaded.
+//!
+//! All of it becomes frozen `.rodata`: the verifier takes the values for constants, folds the
+//! offsets into plain loads and removes the branches of whatever is switched off.
+
+/// Ports that one filter list can hold in the kernel; longer lists are left to the user half.
+pub const MAX_PORTS: usize = 8;
+
+/// A struct member whose offset is looked up in the running kernel's BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Name of the struct.
+    pub container: &'static str,
+    /// Member, with dots into nested structs.
+    pub path: &'static str,
+    /// False where a kernel may lack it and the tracer still works.
+    pub required: bool,
+    /// The offset is counted in bits: the member may be a bit-field.
+    pub bits: bool,
+}
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $field:ident = $container:literal $path:literal $($option:ident)*;)+) => {
+        /// Offsets of struct members in bytes (in bits for those marked `bits`).
+        ///
+        /// They differ between versions and between two builds of one version.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Offsets {
+            $(
+                #[doc = concat!("`", $container, ".", $path, "`")]
+                $(#[$doc])*
+                pub $field: u32,
+            )+
+        }
+
+        impl Offsets {
+            /// How many members there are.
+            pub const COUNT: usize = [$($path),+].len();
+
+            /// The members, in the order of the fields.
+            pub const MEMBERS: [Member; Self::COUNT] = [$(
+                offsets!(@options Member {
+                    container: $container, path: $path, required: true, bits: false,
+                }, $($option)*),
+            )+];
+
+            /// From one offset for each of [`Self::MEMBERS`].
+            pub const fn from_array(offsets: [u32; Self::COUNT]) -> Self {
+                let [$($field),+] = offsets;
+                Self { $($field),+ }
+            }
+        }
+    };
+    (@options $member:expr, optional) => { Member { required: false, ..$member } };
+    (@options $member:expr, optional bits) => { Member { required: false, bits: true, ..$member } };
+    (@options $member:expr,) => { $member };
+}
+
+offsets! {
+    skc_daddr = "sock_common" "skc_daddr";
+    skc_rcv_saddr = "sock_common" "skc_rcv_saddr";
+    skc_dport = "sock_common" "skc_dport";
+    skc_num = "sock_common" "skc_num";
+    skc_family = "sock_common" "skc_family";
+    skc_state = "sock_common" "skc_state";
+    skc_net = "sock_common" "skc_net";
+    skc_v6_daddr = "sock_common" "skc_v6_daddr" optional;
+    skc_v6_rcv_saddr = "sock_common" "skc_v6_rcv_saddr" optional;
+    skc_cookie = "sock_common" "skc_cookie";
+    skc_listener = "sock_common" "skc_listener" optional;
+    net_inum = "net" "ns.inum" optional;
+    skc_flags = "sock_common" "skc_flags";
+    sk_shutdown = "sock" "sk_shutdown";
+    sk_err = "sock" "sk_err";
+    sk_err_soft = "sock" "sk_err_soft" optional;
+    sk_socket = "sock" "sk_socket";
+    sk_uid = "sock" "sk_uid" optional;
+    sk_lingertime = "sock" "sk_lingertime" optional;
+    sk_cgroup = "sock" "sk_cgrp_data.cgroup" optional;
+    sk_ack_backlog = "sock" "sk_ack_backlog" optional;
+    sk_max_ack_backlog = "sock" "sk_max_ack_backlog" optional;
+    sk_timer_expires = "sock" "sk_timer.expires" optional;
+    sk_timer_pprev = "sock" "sk_timer.entry.pprev" optional;
+    socket_file = "socket" "file" optional;
+    socket_sk = "socket" "sk" optional;
+    file_inode = "file" "f_inode" optional;
+    inode_ino = "inode" "i_ino" optional;
+    cgroup_kn = "cgroup" "kn" optional;
+    kernfs_id = "kernfs_node" "id" optional;
+    inet_sport = "inet_sock" "inet_sport";
+    icsk_retransmits = "inet_connection_sock" "icsk_retransmits";
+    icsk_probes_out = "inet_connection_sock" "icsk_probes_out";
+    icsk_pending = "inet_connection_sock" "icsk_pending" optional;
+    /// Until 6.18.
+    icsk_timeout = "inet_connection_sock" "icsk_timeout" optional;
+    icsk_retransmit_timer_expires = "inet_connection_sock" "icsk_retransmit_timer.expires" optional;
+    /// Where the retransmission timer moved into `struct sock`.
+    tcp_retransmit_timer_expires = "sock" "tcp_retransmit_timer.expires" optional;
+    snd_una = "tcp_sock" "snd_una";
+    snd_nxt = "tcp_sock" "snd_nxt";
+    write_seq = "tcp_sock" "write_seq";
+    rcv_nxt = "tcp_sock" "rcv_nxt";
+    copied_seq = "tcp_sock" "copied_seq";
+    srtt_us = "tcp_sock" "srtt_us" optional;
+    total_retrans = "tcp_sock" "total_retrans" optional;
+    bytes_acked = "tcp_sock" "bytes_acked";
+    bytes_received = "tcp_sock" "bytes_received";
+    linger2 = "tcp_sock" "linger2" optional;
+    is_mptcp = "tcp_sock" "is_mptcp" optional;
+    repair = "tcp_sock" "repair" optional bits;
+    tw_substate = "inet_timewait_sock" "tw_substate" optional;
+    tw_timer_expires = "inet_timewait_sock" "tw_timer.expires" optional;
+    tw_rcv_nxt = "tcp_timewait_sock" "tw_rcv_nxt" optional;
+    tw_snd_nxt = "tcp_timewait_sock" "tw_snd_nxt" optional;
+    request_num_retrans = "request_sock" "num_retrans" optional;
+    request_timer_expires = "request_sock" "rsk_timer.expires" optional;
+    skb_cb = "sk_buff" "cb" optional;
+    skb_cb_seq = "tcp_skb_cb" "seq" optional;
+    skb_cb_tcp_flags = "tcp_skb_cb" "tcp_flags" optional;
+    task_tgid = "task_struct" "tgid" optional;
+    task_group_leader = "task_struct" "group_leader" optional;
+    task_start_boottime = "task_struct" "start_boottime" optional;
+    task_comm = "task_struct" "comm" optional;
+}
+
+impl Offsets {
+    /// The value of a member that the kernel does not have.
+    pub const ABSENT: u32 = u32::MAX;
+    /// Nothing resolved.
+    pub const NONE: Self = Self::from_array([Self::ABSENT; Self::COUNT]);
+}
+
+/// What this kernel can do and what is asked of the programs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// 1 where `bpf_get_socket_cookie` may be called in tracing programs (5.12).
+    pub has_cookie_helper: u32,
+    /// 1 where `tcp:tcp_send_reset` has the reason as third argument.
+    pub has_reset_reason: u32,
+}
+
+/// The filters that can be decided in the kernel. Zero means "any" throughout.
+///
+/// An end that is not known yet (port 0, unspecified address) passes: the user half decides
+/// again on the completed tuple.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Masks of the network that one of the addresses lies in: two halves, network byte order.
+    pub mask: [u64; 2],
+    /// The network, in the same form (v4-mapped for IPv4).
+    pub network: [u64; 2],
+    /// Ports of either end.
+    pub ports: [u16; MAX_PORTS],
+    /// Local ports.
+    pub local_ports: [u16; MAX_PORTS],
+    /// Peer's ports.
+    pub peer_ports: [u16; MAX_PORTS],
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// 4 or 6, of the normalised address.
+    pub ip_version: u32,
+}
+
+/// Where the fields of the classic tracepoint's record lie, from the tracefs `format` file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordLayout {
+    /// `const void * skaddr`
+    pub skaddr: u32,
+    /// `int oldstate`
+    pub oldstate: u32,
+    /// `int newstate`
+    pub newstate: u32,
+    /// `__u16 sport`, host order
+    pub sport: u32,
+    /// `__u16 dport`, host order
+    pub dport: u32,
+    /// `__u16 family`
+    pub family: u32,
+    /// `__u16 protocol` (`__u8` before 5.6: `protocol_size`)
+    pub protocol: u32,
+    /// Bytes of `protocol`.
+    pub protocol_size: u32,
+    /// `__u8 saddr[4]`
+    pub saddr: u32,
+    /// `__u8 daddr[4]`
+    pub daddr: u32,
+    /// `__u8 saddr_v6[16]`
+    pub saddr_v6: u32,
+    /// `__u8 daddr_v6[16]`
+    pub daddr_v6: u32,
+}
+
+crate::plain!(Offsets, Settings, Filter, RecordLayout);
+
+const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
+const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 2 * MAX_PORTS + 8);
+const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

@@ -1,0 +1,74 @@
+//! The wire format between the kernel half and the user half: ring-buffer and iterator records,
+//! the configuration that goes into frozen `.rodata`, and the counters.
+//!
+//! Both halves compile this file, so a field is written down once. It holds integers and byte
+//! arrays only: every bit pattern is valid, padding is explicit, sizes are asserted. What the
+//! numbers mean is decided in the user half (`tracer::model`).
+
+#![no_std]
+
+mod config;
+mod plain;
+mod record;
+
+pub use config::{Filter, Member, MAX_PORTS, Offsets, RecordLayout, Settings};
+pub use plain::Plain;
+pub use record::{Counters, Handled, Holder, Record, flag, kind};
+
+/// Names of the maps, globals and programs in the object file, as the user half looks them up.
+pub mod name {
+    /// Ring buffer of [`Record`](crate::Record)s.
+    pub const EVENTS: &str = "EVENTS";
+    /// One `u32`: 1 while the reader sleeps and wants to be woken.
+    pub const READER: &str = "READER";
+    /// Per-CPU [`Counters`](crate::Counters).
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Global of type [`Offsets`](crate::Offsets).
+    pub const OFFSETS: &str = "OFFSETS";
+    /// Global of type [`Settings`](crate::Settings).
+    pub const SETTINGS: &str = "SETTINGS";
+    /// Global of type [`Filter`](crate::Filter).
+    pub const FILTER: &str = "FILTER";
+    /// Global of type [`RecordLayout`](crate::RecordLayout).
+    pub const RECORD_LAYOUT: &str = "RECORD_LAYOUT";
+}
+
+/// TCP states as the kernel numbers them (`include/net/tcp_states.h`, stable user ABI).
+pub mod state {
+    /// TCP_ESTABLISHED
+    pub const ESTABLISHED: u8 = 1;
+    /// TCP_SYN_SENT
+    pub const SYN_SENT: u8 = 2;
+    /// TCP_SYN_RECV
+    pub const SYN_RECV: u8 = 3;
+    /// TCP_FIN_WAIT1
+    pub const FIN_WAIT1: u8 = 4;
+    /// TCP_FIN_WAIT2
+    pub const FIN_WAIT2: u8 = 5;
+    /// TCP_TIME_WAIT
+    pub const TIME_WAIT: u8 = 6;
+    /// TCP_CLOSE
+    pub const CLOSE: u8 = 7;
+    /// TCP_CLOSE_WAIT
+    pub const CLOSE_WAIT: u8 = 8;
+    /// TCP_LAST_ACK
+    pub const LAST_ACK: u8 = 9;
+    /// TCP_LISTEN
+    pub const LISTEN: u8 = 10;
+    /// TCP_CLOSING
+    pub const CLOSING: u8 = 11;
+    /// TCP_NEW_SYN_RECV: a request socket, a connection that is only half open
+    pub const NEW_SYN_RECV: u8 = 12;
+}
+
+/// TCP flag bits of a segment (RFC 9293, section 3.1), as in `tcp_skb_cb.tcp_flags`.
+pub mod segment {
+    /// No more data from the sender.
+    pub const FIN: u8 = 0x01;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 0x02;
+    /// Reset the connection.
+    pub const RST: u8 = 0x04;
+    /// The acknowledgment field is significant.
+    pub const ACK: u8 = 0x10;
+}

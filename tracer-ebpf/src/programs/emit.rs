@@ -1,0 +1,86 @@
+//! Getting a record out: reserve, fill, submit; the wake-up policy; what was lost.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::{
+        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
+        generated::{bpf_jiffies64, bpf_ktime_get_ns},
+    },
+    macros::map,
+    maps::{Array, PerCpuArray, RingBuf},
+};
+use aya_log_ebpf::debug;
+use tracer_ebpf::{Counters, Record};
+
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+/// One `u32`, see [`wake_up`].
+#[map]
+static READER: Array<u32> = Array::with_max_entries(1, 0);
+
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// Puts one record into the ring buffer; `fill` describes the socket in it.
+#[inline(always)]
+pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut Record)) {
+    let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
+        count(|counters| counters.ring_full += 1);
+        debug!(context, "ring buffer full: a record of kind {} is lost", kind);
+        return;
+    };
+    let record = entry.write(Record::EMPTY);
+    record.kind = kind;
+    stamp(record);
+    let pid_tgid = bpf_get_current_pid_tgid();
+    record.pid = (pid_tgid >> 32) as u32;
+    record.tid = pid_tgid as u32;
+    if let Ok(comm) = bpf_get_current_comm() {
+        record.comm = comm;
+    }
+    fill(record);
+    entry.submit(wake_up());
+    count(|counters| counters.submitted += 1);
+}
+
+/// Sets the clocks.
+#[inline(always)]
+pub(super) fn stamp(record: &mut Record) {
+    // SAFETY: helpers without arguments.
+    unsafe {
+        record.time_ns = bpf_ktime_get_ns();
+        record.jiffies = bpf_jiffies64();
+        record.cpu = bpf_get_smp_processor_id() as u8;
+    }
+}
+
+/// Wakes the reader only when it sleeps, and once.
+///
+/// A wake-up costs more than all the rest of the event. The reader sets the flag before it blocks
+/// and looks into the buffer again after that; while it is awake it reads in batches.
+#[inline(always)]
+fn wake_up() -> u64 {
+    let Some(sleeping) = READER.get_ptr_mut(0) else {
+        return u64::from(BPF_RB_FORCE_WAKEUP);
+    };
+    // SAFETY: a valid pointer into the map. Two CPUs may both see 1: one wake-up too many.
+    unsafe {
+        if core::ptr::read_volatile(sleeping) == 0 {
+            return u64::from(BPF_RB_NO_WAKEUP);
+        }
+        core::ptr::write_volatile(sleeping, 0);
+    }
+    u64::from(BPF_RB_FORCE_WAKEUP)
+}
+
+/// Changes this CPU's counters.
+#[inline(always)]
+pub(super) fn count(change: impl FnOnce(&mut Counters)) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: a valid pointer into this CPU's slot. A softirq may count in between, which can
+        // lose one of its increments: the counters are for people, not for decisions.
+        change(unsafe { &mut *counters });
+    }
+}

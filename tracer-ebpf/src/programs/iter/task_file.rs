@@ -1,0 +1,88 @@
+//! `iter/task_file`: who holds which TCP socket, in all network namespaces.
+//!
+//! It visits each descriptor table once (threads share it) and needs no ptrace permission. It
+//! also gives every open socket its cookie, so that later events match.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_sock_from_file;
+use tracer_ebpf::{Holder, Record};
+
+use super::write;
+use crate::programs::{
+    constants::constant,
+    memory::{follow, load},
+    sock::Common,
+};
+
+/// `struct bpf_iter__task_file { meta; task; fd; file }`
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task_file")]
+fn holders(context: *mut c_void) -> i32 {
+    let context = context.cast_const().cast::<*const u8>();
+    // SAFETY: the context has four words; the verifier checks the accesses.
+    let (meta, task, fd, file) = unsafe {
+        (
+            core::ptr::read_volatile(context),
+            core::ptr::read_volatile(context.add(1)),
+            core::ptr::read_volatile(context.add(2).cast::<u32>()),
+            core::ptr::read_volatile(context.add(3)),
+        )
+    };
+    if task.is_null() || file.is_null() {
+        return 0;
+    }
+    // SAFETY: the helper takes a BTF-typed file and returns its socket or NULL.
+    let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
+    if socket.is_null() {
+        return 0;
+    }
+    // SAFETY: BTF-typed pointer.
+    let sk = unsafe { follow(socket.cast_const().cast(), constant!(OFFSETS.socket_sk)) };
+    if let Some(sk) = Common::new(sk.cast()) {
+        describe(meta, task, fd, file, sk);
+    }
+    0
+}
+
+#[inline(always)]
+fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Common) {
+    if sk.full().is_none() {
+        return;
+    }
+    let mut identity: Record = Record::EMPTY;
+    sk.describe(&mut identity);
+    // SAFETY: BTF-typed pointers and the members' own widths.
+    let holder = unsafe {
+        let leader = follow(task, constant!(OFFSETS.task_group_leader));
+        Holder {
+            cookie: sk.cookie(),
+            sk: sk.address(),
+            inode: load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
+            start_ns: load(leader, constant!(OFFSETS.task_start_boottime)),
+            pid: load(task, constant!(OFFSETS.task_tgid)),
+            fd,
+            netns: identity.netns,
+            reserved: 0,
+            comm: comm(leader),
+        }
+    };
+    write(meta, &holder);
+}
+
+/// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.
+#[inline(always)]
+unsafe fn comm(task: *const u8) -> [u8; 16] {
+    let start = constant!(OFFSETS.task_comm);
+    let mut comm = [0; 16];
+    if start == tracer_ebpf::Offsets::ABSENT {
+        return comm;
+    }
+    let mut index = 0;
+    while index < comm.len() {
+        // SAFETY: BTF-typed pointer, a byte of an array of bytes.
+        comm[index] = unsafe { load(task, start + index as u32) };
+        index += 1;
+    }
+    comm
+}

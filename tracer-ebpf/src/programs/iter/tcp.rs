@@ -1,0 +1,59 @@
+//! `iter/tcp`: every TCP socket of the reader's network namespace, minisockets and request
+//! sockets included.
+
+use core::ffi::c_void;
+
+use tracer_ebpf::{Record, kind, state};
+
+use super::write;
+use crate::programs::{
+    emit::stamp,
+    sock::Common,
+};
+
+/// `struct bpf_iter__tcp { meta; sk_common; uid }`. aya-ebpf has no macro for iterators.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp")]
+fn sockets(context: *mut c_void) -> i32 {
+    let context = context.cast_const().cast::<*const c_void>();
+    // SAFETY: the context has three words; the verifier checks the accesses.
+    let (meta, socket) = unsafe {
+        (core::ptr::read_volatile(context), core::ptr::read_volatile(context.add(1)))
+    };
+    let mut record = Record::EMPTY;
+    stamp(&mut record);
+    match Common::new(socket) {
+        None => record.kind = kind::END,
+        Some(socket) => {
+            if !describe(socket, &mut record) {
+                return 0;
+            }
+        }
+    }
+    write(meta.cast(), &record);
+    0
+}
+
+#[inline(always)]
+fn describe(socket: Common, record: &mut Record) -> bool {
+    record.old_state = socket.state();
+    record.new_state = record.old_state;
+    match record.old_state {
+        state::TIME_WAIT => {
+            record.kind = kind::TIME_WAIT_SOCKET;
+            socket.describe_time_wait(record)
+        }
+        state::NEW_SYN_RECV => {
+            record.kind = kind::REQUEST_SOCKET;
+            socket.describe_request(record)
+        }
+        _ => {
+            record.kind = kind::SOCKET;
+            let Some(full) = socket.full() else { return false };
+            full.describe(record);
+            full.describe_queue_and_timer(record);
+            record.cookie = socket.cookie();
+            true
+        }
+    }
+}

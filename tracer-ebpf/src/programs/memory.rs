@@ -1,0 +1,33 @@
+//! Loads from kernel memory through BTF-typed pointers.
+
+use tracer_ebpf::Offsets;
+
+/// Loads a `T` at `base + offset`; the zero pattern where the kernel lacks the member.
+///
+/// The verifier checks the access against the BTF type behind `base`, and a fault reads as zero
+/// (`PROBE_MEM` loads), so a NULL on the way needs no test. The load is volatile because LLVM
+/// must neither widen nor merge it: the verifier demands exactly the member's width.
+///
+/// # Safety
+///
+/// `base` is a BTF-typed kernel pointer, and `T` an integer or pointer of the member's width.
+#[inline(always)]
+pub(super) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
+    if offset == Offsets::ABSENT {
+        // SAFETY: integers and raw pointers, for which zero is a value (contract above).
+        return unsafe { core::mem::zeroed() };
+    }
+    // SAFETY: see above; the verifier refuses the program otherwise.
+    unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) }
+}
+
+/// [`load`] of a pointer to follow.
+///
+/// # Safety
+///
+/// As [`load`].
+#[inline(always)]
+pub(super) unsafe fn follow(base: *const u8, offset: u32) -> *const u8 {
+    // SAFETY: passed on.
+    unsafe { load::<*const u8>(base, offset) }
+}

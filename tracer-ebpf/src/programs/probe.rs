@@ -1,0 +1,47 @@
+//! The hooks, one file each.
+
+mod reset;
+mod retransmit;
+mod set_state;
+mod set_state_classic;
+
+use aya_ebpf::programs::BtfTracePointContext;
+use tracer_ebpf::Record;
+
+use super::{
+    emit::emit,
+    filter,
+    sock::{Common, Full},
+};
+
+/// Emits a record about a full socket that passes the filter; `finish` adds what the hook knows.
+#[inline(always)]
+fn on_full_socket(
+    context: &BtfTracePointContext,
+    kind: u8,
+    socket: Common,
+    finish: impl FnOnce(&mut Record),
+) {
+    let Some(full) = socket.full() else { return };
+    if !wanted(full) {
+        return;
+    }
+    emit(context, kind, |record| {
+        full.describe(record);
+        record.cookie = socket.cookie();
+        record.old_state = socket.state();
+        record.new_state = record.old_state;
+        finish(record);
+    });
+}
+
+/// Whether the socket passes the filter. Without a filter nothing is read.
+#[inline(always)]
+fn wanted(full: Full) -> bool {
+    if filter::is_empty() {
+        return true;
+    }
+    let mut identity = Record::EMPTY;
+    full.describe_identity(&mut identity);
+    filter::passes(&identity)
+}

@@ -1,0 +1,78 @@
+//! `tcp:tcp_retransmit_skb` and `tcp:tcp_retransmit_synack`: handshakes and teardowns that had to
+//! try again. Retransmitted data is only counted, by the kernel (`total_retrans`).
+
+use core::ffi::c_void;
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{Offsets, Record, kind, segment};
+
+use crate::programs::{
+    constants::constant,
+    emit::emit,
+    filter,
+    memory::load,
+    probe::on_full_socket,
+    sock::Common,
+};
+
+/// `(const struct sock *sk, const struct sk_buff *skb[, int err])`
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+fn retransmit_skb(context: BtfTracePointContext) -> i32 {
+    let skb = context.arg::<*const u8>(1);
+    let Some(socket) = Common::new(context.arg::<*const c_void>(0)) else { return 0 };
+    if skb.is_null() {
+        return 0;
+    }
+    let flags = control_byte(skb, constant!(OFFSETS.skb_cb_tcp_flags));
+    if flags & (segment::SYN | segment::FIN) == 0 {
+        return 0;
+    }
+    on_full_socket(&context, kind::RETRANSMIT, socket, |record| {
+        record.segment_flags = flags;
+        record.segment_seq = sequence(skb);
+    });
+    0
+}
+
+/// `(const struct sock *sk, const struct request_sock *req)`: the listener and the half-open
+/// connection, which has no full socket yet.
+#[btf_tracepoint(function = "tcp_retransmit_synack")]
+fn retransmit_synack(context: BtfTracePointContext) -> i32 {
+    let Some(request) = Common::new(context.arg::<*const c_void>(1)) else { return 0 };
+    if !filter::is_empty() {
+        let mut identity = Record::EMPTY;
+        request.describe(&mut identity);
+        if !filter::passes(&identity) {
+            return 0;
+        }
+    }
+    emit(&context, kind::RETRANSMIT_SYNACK, |record: &mut Record| {
+        request.describe_request_argument(record);
+        record.old_state = request.state();
+        record.segment_flags = segment::SYN | segment::ACK;
+    });
+    0
+}
+
+/// A byte of TCP's part of `sk_buff.cb`, an array of `char`: the verifier takes no wider loads.
+#[inline(always)]
+fn control_byte(skb: *const u8, offset: u32) -> u8 {
+    let control = constant!(OFFSETS.skb_cb);
+    if control == Offsets::ABSENT || offset == Offsets::ABSENT {
+        return 0;
+    }
+    // SAFETY: BTF-typed pointer, a byte of an array of bytes. Since 6.15 `tcp_flags` is a
+    // little-endian u16 whose low byte holds the flags wanted here.
+    unsafe { load(skb, control + offset) }
+}
+
+#[inline(always)]
+fn sequence(skb: *const u8) -> u32 {
+    let start = constant!(OFFSETS.skb_cb_seq);
+    u32::from_ne_bytes([
+        control_byte(skb, start),
+        control_byte(skb, start + 1),
+        control_byte(skb, start + 2),
+        control_byte(skb, start + 3),
+    ])
+}

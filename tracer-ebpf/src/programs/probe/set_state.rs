@@ -1,0 +1,65 @@
+//! `sock:inet_sock_set_state` with BTF: the main program and its guard.
+//!
+//! Arguments on every version: `(const struct sock *sk, const int oldstate, const int newstate)`.
+//! It fires before `sk_state` is written.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{Record, kind, state};
+
+use crate::programs::{
+    emit::{count, emit},
+    guard,
+    probe::wanted,
+    sock::Common,
+};
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn set_state(context: BtfTracePointContext) -> i32 {
+    let Some((socket, old, new)) = arguments(&context) else { return 0 };
+    guard::note(socket.address(), old, new);
+    handle(&context, kind::STATE, socket, old, new);
+    0
+}
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn set_state_guard(context: BtfTracePointContext) -> i32 {
+    let Some((socket, old, new)) = arguments(&context) else { return 0 };
+    if !guard::was_handled(socket.address(), old, new) {
+        count(|counters| counters.caught += 1);
+        handle(&context, kind::STATE_CAUGHT, socket, old, new);
+    }
+    0
+}
+
+/// Socket, old and new state; `None` for the events that change nothing (close() after
+/// shutdown(), destruction of a listener by sock_diag, MPTCP).
+#[inline(always)]
+fn arguments(context: &BtfTracePointContext) -> Option<(Common, u8, u8)> {
+    let socket = Common::new(context.arg::<*const c_void>(0))?;
+    let old = context.arg::<i32>(1) as u8;
+    let new = context.arg::<i32>(2) as u8;
+    if old == new { None } else { Some((socket, old, new)) }
+}
+
+#[inline(always)]
+fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new: u8) {
+    let Some(full) = socket.full() else { return };
+    count(|counters| counters.seen += 1);
+    if !wanted(full) {
+        return;
+    }
+    emit(context, kind, |record: &mut Record| {
+        full.describe(record);
+        record.old_state = old;
+        record.new_state = new;
+        // Until 6.12 a child is announced as a raw copy of its listener, cookie included; its
+        // own cookie comes with SYN_RECV → ESTABLISHED (inet_csk_clone_lock).
+        if old == state::LISTEN && new == state::SYN_RECV && record.peer_port == 0 {
+            record.listener = socket.present_cookie();
+        } else {
+            record.cookie = socket.cookie();
+        }
+    });
+}

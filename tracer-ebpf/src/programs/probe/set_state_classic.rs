@@ -1,0 +1,91 @@
+//! `sock:inet_sock_set_state` without BTF: the record of the classic tracepoint.
+//!
+//! Addresses, ports and states are all it tells. The layout comes from the tracefs `format` file.
+
+use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
+use tracer_ebpf::{Record, flag, kind};
+
+use crate::programs::{
+    constants::constant,
+    emit::{count, emit},
+    filter,
+};
+
+const IPPROTO_TCP: u16 = 6;
+const AF_INET6: u16 = 10;
+
+#[tracepoint(category = "sock", name = "inet_sock_set_state")]
+fn set_state_classic(context: TracePointContext) -> u32 {
+    let old = field::<i32>(&context, constant!(RECORD_LAYOUT.oldstate)) as u8;
+    let new = field::<i32>(&context, constant!(RECORD_LAYOUT.newstate)) as u8;
+    if old == new || protocol(&context) != IPPROTO_TCP {
+        return 0;
+    }
+    count(|counters| counters.seen += 1);
+    let mut identity = Record::EMPTY;
+    describe(&context, &mut identity);
+    if !filter::passes(&identity) {
+        return 0;
+    }
+    emit(&context, kind::STATE, |record: &mut Record| {
+        describe(&context, record);
+        record.old_state = old;
+        record.new_state = new;
+        record.flags = flag::CLASSIC;
+    });
+    0
+}
+
+/// `protocol` was one byte wide before 5.6.
+#[inline(always)]
+fn protocol(context: &TracePointContext) -> u16 {
+    let offset = constant!(RECORD_LAYOUT.protocol);
+    if constant!(RECORD_LAYOUT.protocol_size) == 1 {
+        u16::from(field::<u8>(context, offset))
+    } else {
+        field::<u16>(context, offset)
+    }
+}
+
+#[inline(always)]
+fn describe(context: &TracePointContext, record: &mut Record) {
+    record.sk = field(context, constant!(RECORD_LAYOUT.skaddr));
+    record.local_port = field(context, constant!(RECORD_LAYOUT.sport));
+    record.peer_port = field(context, constant!(RECORD_LAYOUT.dport));
+    record.family = field(context, constant!(RECORD_LAYOUT.family));
+    if record.family == AF_INET6 {
+        record.local_address = address_v6(context, constant!(RECORD_LAYOUT.saddr_v6));
+        record.peer_address = address_v6(context, constant!(RECORD_LAYOUT.daddr_v6));
+    } else {
+        record.local_address = address_v4(context, constant!(RECORD_LAYOUT.saddr));
+        record.peer_address = address_v4(context, constant!(RECORD_LAYOUT.daddr));
+    }
+}
+
+/// A field of the tracepoint's record.
+///
+/// The offset is a constant for the verifier, which refuses a load outside of the record.
+#[inline(always)]
+fn field<T: Copy>(context: &TracePointContext, offset: u32) -> T {
+    // SAFETY: the verifier bounds loads from the context; the record's fields are integers.
+    unsafe { core::ptr::read_volatile(context.as_ptr().cast::<u8>().add(offset as usize).cast()) }
+}
+
+#[inline(always)]
+fn address_v6(context: &TracePointContext, offset: u32) -> [u8; 16] {
+    let words: [u32; 4] = [
+        field(context, offset),
+        field(context, offset + 4),
+        field(context, offset + 8),
+        field(context, offset + 12),
+    ];
+    // SAFETY: sixteen bytes either way.
+    unsafe { core::mem::transmute(words) }
+}
+
+#[inline(always)]
+fn address_v4(context: &TracePointContext, offset: u32) -> [u8; 16] {
+    let words: [u32; 4] = [0, 0, 0xffff_u32.to_be(), field(context, offset)];
+    // SAFETY: sixteen bytes either way.
+    unsafe { core::mem::transmute(words) }
+}

@@ -1,0 +1,303 @@
+//! The only place that reads `struct sock` and its relatives.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    bindings::{tcp_request_sock, tcp_sock, tcp_timewait_sock},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock,
+        bpf_skc_to_tcp_timewait_sock,
+    },
+};
+use tracer_ebpf::{Offsets, Record, flag};
+
+use super::{
+    constants::constant,
+    memory::{follow, load},
+};
+
+const AF_INET6: u16 = 10;
+const SOCK_DEAD: u64 = 1 << 0;
+const SOCK_DONE: u64 = 1 << 1;
+const SOCK_LINGER: u64 = 1 << 4;
+const ICSK_TIME_RETRANS: u8 = 1;
+
+macro_rules! offset {
+    ($field:ident) => {
+        constant!(OFFSETS.$field)
+    };
+}
+
+/// What every kind of TCP socket begins with (`struct sock_common`).
+#[derive(Clone, Copy)]
+pub(super) struct Common(*const u8);
+
+/// A full TCP socket (`struct tcp_sock`, which begins with `struct sock`).
+#[derive(Clone, Copy)]
+pub(super) struct Full(*const u8);
+
+impl Common {
+    /// From a tracepoint's or iterator's BTF-typed `sock` or `sock_common` argument.
+    #[inline(always)]
+    pub(super) fn new(pointer: *const c_void) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer.cast())) }
+    }
+
+    /// The full TCP socket; `None` for other protocols (MPTCP and SCTP fire the same tracepoint),
+    /// minisockets and request sockets.
+    #[inline(always)]
+    pub(super) fn full(self) -> Option<Full> {
+        // SAFETY: the helper takes any sock_common and tests the type itself.
+        let tcp: *mut tcp_sock = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
+        if tcp.is_null() { None } else { Some(Full(tcp.cast_const().cast())) }
+    }
+
+    #[inline(always)]
+    pub(super) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    #[inline(always)]
+    pub(super) fn state(self) -> u8 {
+        // SAFETY: BTF-typed pointer, u8 member.
+        unsafe { load(self.0, offset!(skc_state)) }
+    }
+
+    /// The cookie if somebody asked for it before, else 0.
+    #[inline(always)]
+    pub(super) fn present_cookie(self) -> u64 {
+        // SAFETY: BTF-typed pointer, atomic64_t member.
+        unsafe { load(self.0, offset!(skc_cookie)) }
+    }
+
+    /// The cookie, generated if the socket has none yet and this kernel can.
+    #[inline(always)]
+    pub(super) fn cookie(self) -> u64 {
+        let present = self.present_cookie();
+        if present == 0 && constant!(SETTINGS.has_cookie_helper) == 1 {
+            // SAFETY: the tracing variant of the helper takes a BTF-typed sock_common.
+            return unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) };
+        }
+        present
+    }
+
+    /// Addresses, peer's port, namespace: what `sock_common` holds of any socket.
+    ///
+    /// The local port is `skc_num` here, which a closing full socket has lost already.
+    #[inline(always)]
+    pub(super) fn describe(self, record: &mut Record) {
+        record.sk = self.address();
+        // SAFETY: BTF-typed pointer and the members' own widths.
+        unsafe {
+            record.family = load(self.0, offset!(skc_family));
+            record.peer_port = u16::from_be(load(self.0, offset!(skc_dport)));
+            record.local_port = load(self.0, offset!(skc_num));
+            record.netns = load(follow(self.0, offset!(skc_net)), offset!(net_inum));
+            if record.family == AF_INET6 {
+                record.local_address = address_v6(self.0, offset!(skc_v6_rcv_saddr));
+                record.peer_address = address_v6(self.0, offset!(skc_v6_daddr));
+            } else {
+                record.local_address = v4_mapped(load(self.0, offset!(skc_rcv_saddr)));
+                record.peer_address = v4_mapped(load(self.0, offset!(skc_daddr)));
+            }
+        }
+    }
+
+    /// Fills in a TIME_WAIT or FIN_WAIT2 minisocket; false if it is none.
+    #[inline(always)]
+    pub(super) fn describe_time_wait(self, record: &mut Record) -> bool {
+        // SAFETY: the helper takes any sock_common and tests the type itself.
+        let tw: *mut tcp_timewait_sock =
+            unsafe { bpf_skc_to_tcp_timewait_sock(self.0.cast_mut().cast()) };
+        if tw.is_null() {
+            return false;
+        }
+        let tw = tw.cast_const().cast::<u8>();
+        self.describe(record);
+        record.cookie = self.cookie();
+        // SAFETY: BTF-typed pointer and the members' own widths; unsigned long is 64 bits on
+        // every architecture that has the BPF JIT features used here.
+        unsafe {
+            record.new_state = load(tw, offset!(tw_substate));
+            record.timer_expires = load(tw, offset!(tw_timer_expires));
+            record.rcv_nxt = load(tw, offset!(tw_rcv_nxt));
+            record.snd_nxt = load(tw, offset!(tw_snd_nxt));
+        }
+        true
+    }
+
+    /// Fills in a request socket; false if it is none.
+    #[inline(always)]
+    pub(super) fn describe_request(self, record: &mut Record) -> bool {
+        // SAFETY: the helper takes any sock_common and tests the type itself.
+        let request: *mut tcp_request_sock =
+            unsafe { bpf_skc_to_tcp_request_sock(self.0.cast_mut().cast()) };
+        if request.is_null() {
+            return false;
+        }
+        Self(request.cast_const().cast()).describe_request_argument(record);
+        true
+    }
+
+    /// Fills in what is already known to be a `struct request_sock`.
+    #[inline(always)]
+    pub(super) fn describe_request_argument(self, record: &mut Record) {
+        self.describe(record);
+        record.cookie = self.cookie();
+        // SAFETY: BTF-typed pointers and the members' own widths.
+        unsafe {
+            record.retransmits = load(self.0, offset!(request_num_retrans));
+            record.timer_expires = load(self.0, offset!(request_timer_expires));
+            record.listener = load(follow(self.0, offset!(skc_listener)), offset!(skc_cookie));
+        }
+    }
+}
+
+impl Full {
+    /// Addresses, ports and namespace: what filters look at.
+    #[inline(always)]
+    pub(super) fn describe_identity(self, record: &mut Record) {
+        Common(self.0).describe(record);
+        // SAFETY: BTF-typed pointer, __be16 member. skc_num is 0 already in X → CLOSE.
+        record.local_port = u16::from_be(unsafe { load(self.0, offset!(inet_sport)) });
+    }
+
+    /// Everything about a full socket except its cookie, whose owner depends on the moment.
+    #[inline(always)]
+    pub(super) fn describe(self, record: &mut Record) {
+        self.describe_identity(record);
+        self.describe_tcp(record);
+        self.describe_owner(record);
+        record.flags = self.flags();
+    }
+
+    /// Sequence numbers, counters, errors, timers.
+    #[inline(always)]
+    fn describe_tcp(self, record: &mut Record) {
+        let tcp = self.0;
+        // SAFETY: BTF-typed pointer and the members' own widths.
+        unsafe {
+            record.snd_una = load(tcp, offset!(snd_una));
+            record.snd_nxt = load(tcp, offset!(snd_nxt));
+            record.write_seq = load(tcp, offset!(write_seq));
+            record.rcv_nxt = load(tcp, offset!(rcv_nxt));
+            record.copied_seq = load(tcp, offset!(copied_seq));
+            record.srtt_us = load(tcp, offset!(srtt_us));
+            record.total_retrans = load(tcp, offset!(total_retrans));
+            record.bytes_acked = load(tcp, offset!(bytes_acked));
+            record.bytes_received = load(tcp, offset!(bytes_received));
+            record.linger2 = load(tcp, offset!(linger2));
+            record.retransmits = load(tcp, offset!(icsk_retransmits));
+            record.probes = load(tcp, offset!(icsk_probes_out));
+            record.shutdown = load(tcp, offset!(sk_shutdown));
+            record.error = load::<u32>(tcp, offset!(sk_err)) as u16;
+            record.soft_error = load::<u32>(tcp, offset!(sk_err_soft)) as u16;
+        }
+    }
+
+    /// User, cgroup and file.
+    #[inline(always)]
+    fn describe_owner(self, record: &mut Record) {
+        // SAFETY: BTF-typed pointers; NULL on the way reads as zero.
+        unsafe {
+            record.uid = load(self.0, offset!(sk_uid));
+            let node = follow(follow(self.0, offset!(sk_cgroup)), offset!(cgroup_kn));
+            record.cgroup_id = load(node, offset!(kernfs_id));
+            let file = follow(follow(self.0, offset!(sk_socket)), offset!(socket_file));
+            record.inode = load(follow(file, offset!(file_inode)), offset!(inode_ino));
+        }
+    }
+
+    #[inline(always)]
+    fn flags(self) -> u8 {
+        // SAFETY: BTF-typed pointer and the members' own widths.
+        unsafe {
+            let sk_flags: u64 = load(self.0, offset!(skc_flags));
+            let mut flags = 0;
+            if sk_flags & SOCK_DEAD != 0 {
+                flags |= flag::DEAD;
+            }
+            if sk_flags & SOCK_DONE != 0 {
+                flags |= flag::DONE;
+            }
+            if sk_flags & SOCK_LINGER != 0
+                && offset!(sk_lingertime) != Offsets::ABSENT
+                && load::<u64>(self.0, offset!(sk_lingertime)) == 0
+            {
+                flags |= flag::LINGER_ZERO;
+            }
+            if !follow(self.0, offset!(sk_socket)).is_null() {
+                flags |= flag::HAS_SOCKET;
+            }
+            if load::<u8>(self.0, offset!(is_mptcp)) != 0 {
+                flags |= flag::MPTCP;
+            }
+            if self.repair() {
+                flags |= flag::REPAIR;
+            }
+            flags
+        }
+    }
+
+    /// `tcp_sock.repair`, a bit-field: load its byte, pick its bit.
+    #[inline(always)]
+    unsafe fn repair(self) -> bool {
+        let bit = offset!(repair);
+        if bit == Offsets::ABSENT {
+            return false;
+        }
+        // SAFETY: the byte lies in the struct, as the bit does.
+        let byte: u8 = unsafe { load(self.0, bit / 8) };
+        (byte >> (bit % 8)) & 1 == 1
+    }
+
+    /// What only a snapshot needs: accept queue and pending timer.
+    #[inline(always)]
+    pub(super) fn describe_queue_and_timer(self, record: &mut Record) {
+        // SAFETY: BTF-typed pointer and the members' own widths.
+        unsafe {
+            record.accept_queue = load(self.0, offset!(sk_ack_backlog));
+            record.accept_backlog = load(self.0, offset!(sk_max_ack_backlog));
+            record.timer = load(self.0, offset!(icsk_pending));
+            if record.timer >= ICSK_TIME_RETRANS {
+                record.timer_expires = self.retransmit_expires();
+            } else if !follow(self.0, offset!(sk_timer_pprev)).is_null() {
+                record.timer_expires = load(self.0, offset!(sk_timer_expires));
+                record.flags |= flag::SK_TIMER;
+            }
+        }
+    }
+
+    /// The retransmission timer's jiffy, wherever this kernel keeps it.
+    #[inline(always)]
+    unsafe fn retransmit_expires(self) -> u64 {
+        // SAFETY: BTF-typed pointer, unsigned long members; at most one of them is present.
+        unsafe {
+            load::<u64>(self.0, offset!(icsk_timeout))
+                | load::<u64>(self.0, offset!(icsk_retransmit_timer_expires))
+                | load::<u64>(self.0, offset!(tcp_retransmit_timer_expires))
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn address_v6(base: *const u8, offset: u32) -> [u8; 16] {
+    // in6_addr is an array of four u32: the verifier takes loads of that width only.
+    // SAFETY: the caller's.
+    unsafe {
+        let words: [u32; 4] = [
+            load(base, offset),
+            load(base, offset + 4),
+            load(base, offset + 8),
+            load(base, offset + 12),
+        ];
+        core::mem::transmute(words)
+    }
+}
+
+#[inline(always)]
+fn v4_mapped(address: u32) -> [u8; 16] {
+    let words: [u32; 4] = [0, 0, 0xffff_u32.to_be(), address];
+    // SAFETY: sixteen bytes either way.
+    unsafe { core::mem::transmute(words) }
+}

@@ -1,0 +1,230 @@
+//! What the kernel half tells: one [`Record`] for each event and for each socket of a snapshot,
+//! one [`Holder`] for each descriptor of a socket.
+
+/// What a [`Record`] tells, in [`Record::kind`].
+pub mod kind {
+    /// `sock:inet_sock_set_state` with old ≠ new.
+    pub const STATE: u8 = 1;
+    /// The same, caught by the guard program because the kernel skipped the main one.
+    pub const STATE_CAUGHT: u8 = 2;
+    /// `tcp:tcp_receive_reset`: the kernel tears the connection down as by a received RST.
+    pub const RESET_RECEIVED: u8 = 3;
+    /// `tcp:tcp_send_reset`: an RST was sent.
+    pub const RESET_SENT: u8 = 4;
+    /// `tcp:tcp_retransmit_skb`, for segments that carry SYN or FIN.
+    pub const RETRANSMIT: u8 = 5;
+    /// `tcp:tcp_retransmit_synack`: a request socket sent its SYN+ACK again.
+    pub const RETRANSMIT_SYNACK: u8 = 6;
+    /// A full socket, seen by `iter/tcp`.
+    pub const SOCKET: u8 = 7;
+    /// A TIME_WAIT or FIN_WAIT2 minisocket (`struct inet_timewait_sock`), seen by `iter/tcp`.
+    pub const TIME_WAIT_SOCKET: u8 = 8;
+    /// A request socket (`struct request_sock`), seen by `iter/tcp`.
+    pub const REQUEST_SOCKET: u8 = 9;
+    /// End of one pass of `iter/tcp`: only the clocks are set.
+    pub const END: u8 = 10;
+}
+
+/// Bits of [`Record::flags`].
+pub mod flag {
+    /// `SOCK_DEAD`: the last descriptor is closed, the kernel finishes alone (an orphan).
+    pub const DEAD: u8 = 1 << 0;
+    /// `SOCK_DONE`: the peer's FIN has been received.
+    pub const DONE: u8 = 1 << 1;
+    /// `SOCK_LINGER` with a linger time of zero: close() sends an RST.
+    pub const LINGER_ZERO: u8 = 1 << 2;
+    /// `sk_socket` is set: created by or accepted into a process.
+    pub const HAS_SOCKET: u8 = 1 << 3;
+    /// A subflow of an MPTCP connection.
+    pub const MPTCP: u8 = 1 << 4;
+    /// `TCP_REPAIR` is on: transitions are made by hand, nothing is sent.
+    pub const REPAIR: u8 = 1 << 5;
+    /// The keepalive timer (or that of an orphaned FIN_WAIT2) is armed: `timer_expires` is its.
+    pub const SK_TIMER: u8 = 1 << 6;
+    /// Pure classic-tracepoint record: only addresses, ports and states are known.
+    pub const CLASSIC: u8 = 1 << 7;
+}
+
+/// A socket at one moment.
+///
+/// Values are the kernel's own unless said; what a mode, kernel or hook cannot know is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    pub time_ns: u64,
+    /// `jiffies_64`.
+    pub jiffies: u64,
+    /// Address of the `struct sock`; it names the socket while it lives and is reused at once.
+    pub sk: u64,
+    /// Socket cookie, 0 where none could be had.
+    pub cookie: u64,
+    /// Cookie (or, without cookies, address) of the listener, where this record knows it.
+    pub listener: u64,
+    /// Id of the socket's cgroup in the default hierarchy.
+    pub cgroup_id: u64,
+    /// Inode number of the socket's file.
+    pub inode: u64,
+    /// `tcp_sock.bytes_acked`: counts the SYN of the active side and an acknowledged FIN.
+    pub bytes_acked: u64,
+    /// `tcp_sock.bytes_received`: counts the peer's FIN.
+    pub bytes_received: u64,
+    /// Jiffy at which the timer of a snapshot record fires, 0 for none.
+    pub timer_expires: u64,
+    /// IPv6 address, or an IPv4 one in its v4-mapped form.
+    pub local_address: [u8; 16],
+    /// The same for the far end.
+    pub peer_address: [u8; 16],
+    /// Command name of the thread in `pid`, NUL-padded; bytes that anybody may choose.
+    pub comm: [u8; 16],
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Owner's user id (`sk_uid`).
+    pub uid: u32,
+    /// Process (thread group) on this CPU. It is the acting one in a few transitions only.
+    pub pid: u32,
+    /// Thread on this CPU.
+    pub tid: u32,
+    /// First unacknowledged sequence number.
+    pub snd_una: u32,
+    /// Next sequence number to send.
+    pub snd_nxt: u32,
+    /// End of what the application wrote (a FIN included).
+    pub write_seq: u32,
+    /// Next sequence number expected from the peer.
+    pub rcv_nxt: u32,
+    /// Next sequence number the application will read.
+    pub copied_seq: u32,
+    /// Eight times the smoothed round-trip time, microseconds.
+    pub srtt_us: u32,
+    /// Retransmitted segments over the life of the connection, SYN and FIN included.
+    pub total_retrans: u32,
+    /// Length of a listener's accept queue.
+    pub accept_queue: u32,
+    /// Limit of a listener's accept queue.
+    pub accept_backlog: u32,
+    /// `tcp_sock.linger2`: negative means that an orphaned FIN_WAIT2 is reset.
+    pub linger2: i32,
+    /// Sequence number of the segment of a retransmission.
+    pub segment_seq: u32,
+    /// `enum sk_rst_reason` of a sent reset, where the kernel tells it.
+    pub reset_reason: u32,
+    /// Local port, host order.
+    pub local_port: u16,
+    /// Peer's port, host order.
+    pub peer_port: u16,
+    /// `AF_INET` or `AF_INET6`, as the socket was made.
+    pub family: u16,
+    /// `sk_err`, an errno.
+    pub error: u16,
+    /// `sk_err_soft`: an error that did not end the connection yet, such as an ICMP message.
+    pub soft_error: u16,
+    /// See [`kind`].
+    pub kind: u8,
+    /// State left, or for hooks that change none the present one.
+    pub old_state: u8,
+    /// State entered; for a minisocket its sub-state.
+    pub new_state: u8,
+    /// See [`flag`].
+    pub flags: u8,
+    /// `sk_shutdown`: 1 no more receiving, 2 no more sending.
+    pub shutdown: u8,
+    /// Retransmissions of the oldest segment without an answer; SYN+ACKs of a request socket.
+    pub retransmits: u8,
+    /// Unanswered zero-window or keepalive probes.
+    pub probes: u8,
+    /// `icsk_pending`: which timer `timer_expires` is of (`include/net/inet_connection_sock.h`).
+    pub timer: u8,
+    /// Flags of the segment of a retransmission, see [`segment`](crate::segment).
+    pub segment_flags: u8,
+    /// CPU on which the event happened, modulo 256.
+    pub cpu: u8,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Record {
+    /// A record with nothing but zeros.
+    pub const EMPTY: Self = {
+        // SAFETY: integers and byte arrays, for which zero is a value.
+        unsafe { core::mem::zeroed() }
+    };
+
+    /// Whether a bit of [`flag`] is set.
+    pub const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Everything that was sent has been acknowledged, our FIN included.
+    pub const fn fin_acknowledged(&self) -> bool {
+        self.snd_una == self.write_seq
+    }
+
+    /// Received bytes that the application has not read, the peer's FIN not counted.
+    pub const fn unread_bytes(&self) -> u32 {
+        let fin = self.has(flag::DONE) as i32;
+        let unread = self.rcv_nxt.wrapping_sub(self.copied_seq) as i32 - fin;
+        if unread > 0 { unread as u32 } else { 0 }
+    }
+}
+
+/// A descriptor of a TCP socket, one for each (process, descriptor).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Cookie of the socket.
+    pub cookie: u64,
+    /// Address of the `struct sock`.
+    pub sk: u64,
+    /// Inode number of the socket's file.
+    pub inode: u64,
+    /// Start of the process, nanoseconds of `CLOCK_BOOTTIME`: tells a pid from its next bearer.
+    pub start_ns: u64,
+    /// Process (thread group).
+    pub pid: u32,
+    /// Descriptor number.
+    pub fd: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Command name of the process, NUL-padded.
+    pub comm: [u8; 16],
+}
+
+/// Counted on each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// State changes seen by the main program or caught by the guard, before any filter.
+    pub seen: u64,
+    /// Records put into the ring buffer.
+    pub submitted: u64,
+    /// Records lost because the ring buffer was full.
+    pub ring_full: u64,
+    /// State changes that the kernel did not show to the main program and the guard caught.
+    pub caught: u64,
+}
+
+/// What the main program has handled and the guard has not yet confirmed, one stack a CPU.
+///
+/// Two places are enough: a softirq can interrupt a process, and nothing interrupts a softirq.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handled {
+    /// Addresses of the `struct sock`.
+    pub sk: [u64; 2],
+    /// `old << 8 | new`.
+    pub edge: [u32; 2],
+    /// Entries in use.
+    pub depth: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+crate::plain!(Record, Holder, Counters, Handled);
+
+const _: () = assert!(size_of::<Record>() == 10 * 8 + 3 * 16 + 17 * 4 + 5 * 2 + 10);
+const _: () = assert!(size_of::<Holder>() == 64);
+const _: () = assert!(size_of::<Counters>() == 32);
+const _: () = assert!(size_of::<Handled>() == 32);

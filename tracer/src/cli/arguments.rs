@@ -1,0 +1,259 @@
+//! What can be asked for, as clap understands it.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::{
+    model::{
+        filter::{Filter, IpVersion},
+        linger::Thresholds,
+        state::State,
+    },
+    sink::Mode,
+};
+
+/// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  \
+        tracer                               every handshake and teardown, live\n  \
+        tracer --port 443 --duration 10s     only port 443, for ten seconds\n  \
+        tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
+        tracer --format json | jq .network   for machines\n\n\
+        Tracing needs root, or CAP_BPF and CAP_PERFMON."
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) trace: TraceArguments,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// Say more about what the tool does; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show every state change live; what `tracer` alone does
+    Trace(TraceArguments),
+}
+
+/// What to trace and how to show it.
+#[derive(Args, Debug)]
+pub(super) struct TraceArguments {
+    /// How to write it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: FormatName,
+    /// Write to FILE, made anew, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// End after this time, as 500ms, 10s or 5m
+    #[arg(short, long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(super) duration: Option<Duration>,
+    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
+    pub(super) linger: Thresholds,
+    #[command(flatten)]
+    filter: FilterArguments,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(super) color: When,
+    /// Memory between kernel and tool, a power of two
+    #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
+    buffer_size: ByteSize,
+    /// Which kernel interface to use
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Kernel")]
+    mode: ModeName,
+}
+
+/// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Filters")]
+struct FilterArguments {
+    /// Port of either end
+    #[arg(short, long, value_delimiter = ',', value_name = "PORT")]
+    port: Vec<Port>,
+    /// Local port
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    local_port: Vec<Port>,
+    /// Port of the far end
+    #[arg(long, value_delimiter = ',', value_name = "PORT")]
+    remote_port: Vec<Port>,
+    /// Address of either end, or network, as 10.0.0.0/8
+    #[arg(short, long, value_delimiter = ',', value_parser = network, value_name = "CIDR")]
+    address: Vec<IpNet>,
+    /// IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// Process that owns the socket
+    #[arg(long, value_delimiter = ',', value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Vec<u32>,
+    /// Name of the process that owns the socket
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    comm: Vec<String>,
+    /// State left or entered
+    #[arg(short, long, value_delimiter = ',', value_name = "STATE")]
+    state: Vec<State>,
+    /// Network namespace: all, host or an inode number as `lsns -t net` prints it
+    #[arg(long, default_value = "all", value_name = "NETNS")]
+    netns: Netns,
+    /// Only what fails, is retried or lingers
+    #[arg(long)]
+    problems: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatName {
+    /// A line for each state change, for people
+    #[default]
+    Text,
+    /// An object a line, for machines
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On terminals, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ModeName {
+    /// The best that works
+    #[default]
+    Auto,
+    /// BTF-typed programs: everything
+    Btf,
+    /// The classic tracepoint: addresses, ports and states
+    Tracepoint,
+}
+
+/// A port that can be in use.
+#[derive(Clone, Copy, Debug)]
+struct Port(u16);
+
+impl std::str::FromStr for Port {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(port @ 1..) => Ok(Self(port)),
+            _ => Err("ports are numbers from 1 to 65535"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Netns {
+    All,
+    Host,
+    Inode(u32),
+}
+
+impl std::str::FromStr for Netns {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            "host" => Ok(Self::Host),
+            number => match number.parse() {
+                Ok(inode @ 1..) => Ok(Self::Inode(inode)),
+                _ => Err("network namespaces are all, host or an inode number"),
+            },
+        }
+    }
+}
+
+/// An address alone is a network of one.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
+        .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
+}
+
+impl TraceArguments {
+    /// The filter asked for.
+    pub(super) fn filter(&self) -> anyhow::Result<Filter> {
+        let FilterArguments {
+            port,
+            local_port,
+            remote_port,
+            address,
+            ipv4,
+            ipv6,
+            pid,
+            comm,
+            state,
+            netns,
+            problems,
+        } = &self.filter;
+        let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
+        Ok(Filter {
+            ports: ports(port),
+            local_ports: ports(local_port),
+            remote_ports: ports(remote_port),
+            networks: address.clone(),
+            ip_version: match (ipv4, ipv6) {
+                (true, _) => Some(IpVersion::V4),
+                (_, true) => Some(IpVersion::V6),
+                _ => None,
+            },
+            pids: pid.clone(),
+            comms: comm.clone(),
+            states: state.clone(),
+            netns: match *netns {
+                Netns::All => None,
+                Netns::Host => Some(host_netns()?),
+                Netns::Inode(inode) => Some(inode),
+            },
+            problems: *problems,
+        })
+    }
+
+    /// The mode asked for.
+    pub(super) fn mode(&self) -> Option<Mode> {
+        match self.mode {
+            ModeName::Auto => None,
+            ModeName::Btf => Some(Mode::Btf),
+            ModeName::Tracepoint => Some(Mode::Tracepoint),
+        }
+    }
+
+    /// Size of the ring buffer, bytes.
+    pub(super) fn buffer_size(&self) -> anyhow::Result<u32> {
+        let ByteSize(size) = self.buffer_size;
+        let Ok(bytes) = u32::try_from(size) else { bail!("--buffer-size: at most 2GiB") };
+        ensure!(
+            bytes.is_power_of_two() && bytes as usize >= rustix::param::page_size(),
+            "--buffer-size {}: the kernel takes a power of two from 4KiB to 2GiB, as 8MiB",
+            self.buffer_size
+        );
+        Ok(bytes)
+    }
+}
+
+/// The namespace of the first process; our own where that one may not be looked at.
+fn host_netns() -> anyhow::Result<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = std::fs::metadata("/proc/1/ns/net")
+        .or_else(|_| std::fs::metadata("/proc/self/ns/net"))
+        .context("--netns host: cannot look at /proc/self/ns/net")?
+        .ino();
+    u32::try_from(inode).context("--netns host: the inode number does not fit")
+}

@@ -1,0 +1,9 @@
+//! All that touches the kernel: what it offers, loading the programs, reading their records.
+
+pub mod btf;
+pub mod load;
+pub mod preflight;
+pub mod ring;
+pub mod snapshot;
+pub mod time;
+pub mod tracefs;

@@ -1,0 +1,320 @@
+//! Reads what is needed out of the kernel's BTF: offsets of struct members and the number of
+//! arguments of tracepoints.
+//!
+//! The kernel's BTF is some 6 MB with a hundred thousand types, of which a few dozen are wanted.
+//! This reader notes where each type lies in one pass and looks nothing else at; a general parser
+//! takes longer than everything else at start-up together. It writes no BTF, follows no split BTF
+//! of modules and trusts no length in the file. Format: `Documentation/bpf/btf.rst`.
+
+use std::collections::HashMap;
+
+/// Why a BTF blob could not be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BtfError {
+    /// Not BTF, or of the other byte order.
+    #[error("BTF: no magic number {MAGIC:#x} at the start")]
+    Magic,
+    /// A section or type reaches beyond the end.
+    #[error("BTF: cut short at byte {0}")]
+    Truncated(usize),
+    /// A kind that this reader does not know, so that it cannot tell where the next type begins.
+    #[error("BTF: type {id} is of the unknown kind {kind}")]
+    Kind {
+        /// Type id.
+        id: u32,
+        /// Kind number.
+        kind: u32,
+    },
+}
+
+const MAGIC: u16 = 0xeb9f;
+
+mod kind {
+    pub(super) const INT: u32 = 1;
+    pub(super) const PTR: u32 = 2;
+    pub(super) const ARRAY: u32 = 3;
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    pub(super) const ENUM: u32 = 6;
+    pub(super) const FWD: u32 = 7;
+    pub(super) const TYPEDEF: u32 = 8;
+    pub(super) const VOLATILE: u32 = 9;
+    pub(super) const CONST: u32 = 10;
+    pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
+    pub(super) const FUNC_PROTO: u32 = 13;
+    pub(super) const VAR: u32 = 14;
+    pub(super) const DATASEC: u32 = 15;
+    pub(super) const FLOAT: u32 = 16;
+    pub(super) const DECL_TAG: u32 = 17;
+    pub(super) const TYPE_TAG: u32 = 18;
+    pub(super) const ENUM64: u32 = 19;
+}
+
+/// `struct btf_type`: three words, then what the kind demands.
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    info: u32,
+    /// Size in bytes or id of another type, by kind.
+    size_or_type: u32,
+    /// Where the words that follow begin.
+    rest: usize,
+}
+
+impl Type {
+    fn kind(self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+
+    fn len(self) -> usize {
+        (self.info & 0xffff) as usize
+    }
+
+    /// Bit offsets of members are packed with bit-field sizes.
+    fn has_bitfields(self) -> bool {
+        self.info >> 31 == 1
+    }
+
+    /// Bytes after the three words.
+    fn rest_len(self) -> Option<usize> {
+        Some(match self.kind() {
+            kind::INT | kind::VAR | kind::DECL_TAG => 4,
+            kind::ARRAY => 12,
+            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * self.len(),
+            kind::ENUM | kind::FUNC_PROTO => 8 * self.len(),
+            kind::PTR
+            | kind::FWD
+            | kind::TYPEDEF
+            | kind::VOLATILE
+            | kind::CONST
+            | kind::RESTRICT
+            | kind::FUNC
+            | kind::FLOAT
+            | kind::TYPE_TAG => 0,
+            _ => return None,
+        })
+    }
+}
+
+/// A parsed BTF blob: an index over borrowed bytes.
+pub struct Btf<'a> {
+    bytes: &'a [u8],
+    strings: &'a [u8],
+    /// Byte offset of each type, by id; id 0 is `void`.
+    types: Vec<u32>,
+    /// Ids of the named structs and typedefs that were asked for.
+    wanted: HashMap<&'a [u8], u32>,
+}
+
+/// Position of a member within its struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Offset from the start of the struct, bits.
+    pub bit: u32,
+    /// Whether it is a bit-field.
+    pub bitfield: bool,
+}
+
+impl<'a> Btf<'a> {
+    /// Indexes `bytes`; only the structs and typedefs whose names `wanted` accepts can be looked
+    /// up afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Where the blob is no BTF of this machine's byte order, or damaged.
+    pub fn parse(bytes: &'a [u8], wanted: impl Fn(&[u8]) -> bool) -> Result<Self, BtfError> {
+        if bytes.get(..2) != Some(&MAGIC.to_ne_bytes()) {
+            return Err(BtfError::Magic);
+        }
+        // struct btf_header: magic, version, flags, then hdr_len and two (offset, length) pairs.
+        let header = word(bytes, 4)? as usize;
+        let section = |offset: usize, len: usize| -> Result<(usize, usize), BtfError> {
+            let start = header + word(bytes, offset)? as usize;
+            let end = start + word(bytes, len)? as usize;
+            if end > bytes.len() { Err(BtfError::Truncated(end)) } else { Ok((start, end)) }
+        };
+        let (types_start, types_end) = section(8, 12)?;
+        let (strings_start, strings_end) = section(16, 20)?;
+        let mut btf = Self {
+            bytes: &bytes[..types_end],
+            strings: &bytes[strings_start..strings_end],
+            types: vec![0],
+            wanted: HashMap::new(),
+        };
+        btf.index(types_start, wanted)?;
+        Ok(btf)
+    }
+
+    fn index(&mut self, start: usize, wanted: impl Fn(&[u8]) -> bool) -> Result<(), BtfError> {
+        let mut at = start;
+        while at < self.bytes.len() {
+            let id = self.types.len() as u32;
+            let found = read_type(self.bytes, at)?;
+            self.types.push(at as u32);
+            if matches!(found.kind(), kind::STRUCT | kind::TYPEDEF) {
+                let name = self.string(found.name);
+                if wanted(name) {
+                    self.wanted.entry(name).or_insert(id);
+                }
+            }
+            let rest =
+                found.rest_len().ok_or(BtfError::Kind { id, kind: found.kind() })?;
+            at = found.rest + rest;
+        }
+        if at == self.bytes.len() { Ok(()) } else { Err(BtfError::Truncated(at)) }
+    }
+
+    fn string(&self, offset: u32) -> &'a [u8] {
+        let rest = self.strings.get(offset as usize..).unwrap_or_default();
+        let end = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
+        &rest[..end]
+    }
+
+    fn get(&self, id: u32) -> Option<Type> {
+        read_type(self.bytes, *self.types.get(id as usize).filter(|_| id != 0)? as usize).ok()
+    }
+
+    /// The type behind typedefs and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<(u32, Type)> {
+        // Bounded, so that a damaged blob with a cycle ends.
+        for _ in 0..32 {
+            let found = self.get(id)?;
+            match found.kind() {
+                kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
+                    id = found.size_or_type;
+                }
+                _ => return Some((id, found)),
+            }
+        }
+        None
+    }
+
+    /// Position of `path` (members joined by dots) in the struct `container`.
+    pub fn member(&self, container: &str, path: &str) -> Option<Position> {
+        let mut id = *self.wanted.get(container.as_bytes())?;
+        let mut position = Position { bit: 0, bitfield: false };
+        for name in path.split('.') {
+            let (bit, bitfield, member_type) = self.find_member(id, name.as_bytes(), 8)?;
+            position = Position { bit: position.bit + bit, bitfield };
+            id = member_type;
+        }
+        Some(position)
+    }
+
+    /// Bit offset, whether a bit-field, and type id of a member, through anonymous structs and
+    /// unions up to `depth`.
+    fn find_member(&self, id: u32, name: &[u8], depth: u32) -> Option<(u32, bool, u32)> {
+        let (_, container) = self.resolve(id)?;
+        if depth == 0 || !matches!(container.kind(), kind::STRUCT | kind::UNION) {
+            return None;
+        }
+        for index in 0..container.len() {
+            let at = container.rest + 12 * index;
+            let member_type = word(self.bytes, at + 4).ok()?;
+            let packed = word(self.bytes, at + 8).ok()?;
+            let (bit, size) = if container.has_bitfields() {
+                (packed & 0x00ff_ffff, packed >> 24)
+            } else {
+                (packed, 0)
+            };
+            let member = self.string(word(self.bytes, at).ok()?);
+            if member == name {
+                return Some((bit, size != 0, member_type));
+            }
+            if member.is_empty()
+                && let Some((inner, bitfield, inner_type)) =
+                    self.find_member(member_type, name, depth - 1)
+            {
+                return Some((bit + inner, bitfield, inner_type));
+            }
+        }
+        None
+    }
+
+    /// How many arguments a program on tracepoint `name` gets, `None` if there is no such
+    /// tracepoint: `typedef void (*btf_trace_NAME)(void *, …)`, whose first is the tracer's own.
+    pub fn tracepoint_arguments(&self, name: &str) -> Option<usize> {
+        let id = *self.wanted.get(format!("btf_trace_{name}").as_bytes())?;
+        let (_, pointer) = self.resolve(id)?;
+        let (_, prototype) = self.resolve(pointer.size_or_type)?;
+        (prototype.kind() == kind::FUNC_PROTO).then(|| prototype.len().saturating_sub(1))
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
+    let four = at.checked_add(4).and_then(|end| bytes.get(at..end));
+    four.and_then(|four| four.try_into().ok())
+        .map(u32::from_ne_bytes)
+        .ok_or(BtfError::Truncated(at))
+}
+
+fn read_type(bytes: &[u8], at: usize) -> Result<Type, BtfError> {
+    Ok(Type {
+        name: word(bytes, at)?,
+        info: word(bytes, at + 4)?,
+        size_or_type: word(bytes, at + 8)?,
+        rest: at + 12,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A blob of `types` words with string section `strings`.
+    fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        let len = 4 * types.len() as u32;
+        for word in [24, 0, len, len, strings.len() as u32] {
+            bytes.extend(u32::to_ne_bytes(word));
+        }
+        types.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        bytes.extend(strings);
+        bytes
+    }
+
+    /// `struct a { int b; struct { int c:3 at bit 35 }; }` with an int as type 1.
+    fn sample() -> Vec<u8> {
+        let strings = b"\0int\0a\0b\0c\0";
+        let types = [
+            1, kind::INT << 24, 4, 32, // 1: int
+            0, 1 << 31 | kind::STRUCT << 24 | 1, 8, 9, 1, 3 << 24 | 3, // 2: anonymous
+            5, kind::STRUCT << 24 | 2, 12, 7, 1, 0, 0, 2, 32, // 3: a
+        ];
+        blob(&types, strings)
+    }
+
+    #[test]
+    fn members_are_found_through_anonymous_structs() {
+        let bytes = sample();
+        let btf = Btf::parse(&bytes, |_| true).unwrap();
+        assert_eq!(btf.member("a", "b"), Some(Position { bit: 0, bitfield: false }));
+        assert_eq!(btf.member("a", "c"), Some(Position { bit: 35, bitfield: true }));
+        assert_eq!(btf.member("a", "d"), None);
+        assert_eq!(btf.member("z", "b"), None);
+    }
+
+    #[test]
+    fn every_truncation_is_an_error_not_a_panic() {
+        let bytes = sample();
+        for len in 0..bytes.len() {
+            assert!(Btf::parse(&bytes[..len], |_| true).is_err(), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_names_itself() {
+        let bytes = blob(&[0, 30 << 24, 0], b"\0");
+        assert_eq!(Btf::parse(&bytes, |_| true).err(), Some(BtfError::Kind { id: 1, kind: 30 }));
+    }
+
+    #[test]
+    fn the_running_kernel_has_the_tracepoint() {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with BTF");
+        let btf = Btf::parse(&bytes, |_| true).unwrap();
+        assert_eq!(btf.tracepoint_arguments("inet_sock_set_state"), Some(3));
+        assert_eq!(btf.member("sock_common", "skc_family").map(|p| p.bit), Some(16 * 8));
+    }
+}

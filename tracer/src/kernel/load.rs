@@ -1,0 +1,350 @@
+//! Loads the programs and attaches them: with BTF where there is one, else the classic tracepoint.
+
+mod offsets;
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
+};
+use aya_log::EbpfLogger;
+use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
+
+use self::offsets::OffsetsError;
+use super::{
+    btf, preflight::Facts,
+    tracefs::{self, TracefsError},
+};
+use crate::sink::{Degraded, Mode};
+
+/// The eBPF half, built by `build.rs`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-programs"));
+
+/// What is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which programs; `None` for the best that work.
+    pub mode: Option<Mode>,
+    /// Decided in the kernel.
+    pub filter: Filter,
+    /// Size of the ring buffer, bytes: a power of two, at least a page.
+    pub buffer_size: u32,
+    /// Let the programs log what they do.
+    pub diagnostics: bool,
+}
+
+/// Why nothing is traced.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Both ways failed.
+    #[error("neither way to trace works here: with BTF: {btf}; classic tracepoint: {tracepoint}")]
+    NoWay {
+        /// The error of the first.
+        btf: Box<LoadError>,
+        /// The error of the second.
+        tracepoint: Box<LoadError>,
+    },
+    /// No BTF.
+    #[error("cannot read /sys/kernel/btf/vmlinux: {0} (CONFIG_DEBUG_INFO_BTF)")]
+    NoBtf(String),
+    /// BTF that cannot be used.
+    #[error(transparent)]
+    Offsets(#[from] OffsetsError),
+    /// tracefs that cannot be used.
+    #[error(transparent)]
+    Tracefs(#[from] TracefsError),
+    /// aya could not prepare the object, or create the maps.
+    #[error("cannot load the eBPF object: {0}")]
+    Object(String),
+    /// The kernel refused a program.
+    #[error("the kernel refuses program {program}: {reason}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What it says.
+        reason: String,
+    },
+    /// A map is not as expected.
+    #[error("map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: MapError,
+    },
+}
+
+/// The attached programs and the maps they share with us.
+pub struct Tracer {
+    /// Keeps the programs attached.
+    pub ebpf: Ebpf,
+    /// Records.
+    pub ring: RingBuf<MapData>,
+    /// See `tracer_ebpf::name::READER`.
+    pub reader: Array<MapData, u32>,
+    /// What was counted in the kernel.
+    pub counters: PerCpuArray<MapData, PodCounters>,
+    /// How events are got.
+    pub mode: Mode,
+    /// What does not work here.
+    pub degraded: Vec<Degraded>,
+    /// The programs' own log, if asked for.
+    pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// The hooks on resets are attached.
+    pub resets_traced: bool,
+}
+
+/// [`Counters`] for aya, whose trait cannot be implemented on a foreign type.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct PodCounters(pub Counters);
+
+// SAFETY: integers only, see `tracer_ebpf::Plain`.
+unsafe impl aya::Pod for PodCounters {}
+
+/// The main program of each mode and what else is attached.
+const MAIN_BTF: &str = "set_state";
+const GUARD: &str = "set_state_guard";
+const MAIN_CLASSIC: &str = "set_state_classic";
+/// Name of the program and of its tracepoint.
+const OPTIONAL: [(&str, &str, &str); 4] = [
+    (GUARD, "inet_sock_set_state", "events that the kernel skips under load are lost, but counted"),
+    ("receive_reset", "tcp_receive_reset", "received resets are told from ICMP errors by guess"),
+    ("send_reset", "tcp_send_reset", "data after close is reported as a received reset"),
+    ("retransmit_skb", "tcp_retransmit_skb", "retransmitted SYNs and FINs are not shown"),
+];
+
+/// Loads and attaches.
+///
+/// # Errors
+///
+/// Where no way to trace works; the message names each.
+pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
+    match request.mode {
+        Some(Mode::Btf) => load_btf(request, facts),
+        Some(Mode::Tracepoint) => load_classic(request, "asked for by --mode".into()),
+        None => load_btf(request, facts).or_else(|btf| {
+            load_classic(request, btf.to_string()).map_err(|tracepoint| LoadError::NoWay {
+                btf: Box::new(btf),
+                tracepoint: Box::new(tracepoint),
+            })
+        }),
+    }
+}
+
+fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
+    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
+    let offsets = offsets::resolve(&index)?;
+    let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
+        .map_err(|error| LoadError::Object(error.to_string()))?;
+    let best = Settings {
+        has_cookie_helper: 1,
+        has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
+    };
+    let attempt = |settings| {
+        let mut ebpf = object(request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf))?;
+        // The log's map has to be taken before the programs load.
+        let logger = logger(request, &mut ebpf);
+        attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
+        Ok((ebpf, logger))
+    };
+    let mut degraded = Vec::new();
+    let (mut ebpf, logger) = attempt(best).or_else(|first: LoadError| {
+        degraded.push(Degraded {
+            feature: "socket cookies",
+            lost: "sockets are told apart by their address, which the kernel reuses",
+            reason: first.to_string(),
+            remedy: "use Linux 5.12 or later",
+        });
+        attempt(Settings { has_cookie_helper: 0, ..best }).map_err(|_| first)
+    })?;
+    for (program, tracepoint, lost) in OPTIONAL {
+        if let Err(error) = attach_btf(&mut ebpf, program, tracepoint, &kernel_btf) {
+            degraded.push(Degraded {
+                feature: tracepoint,
+                lost,
+                reason: error.to_string(),
+                remedy: "use a kernel that has this tracepoint",
+            });
+        }
+    }
+    load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
+    let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
+    finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
+}
+
+/// The iterators are loaded now and attached anew for each snapshot.
+fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded>) {
+    for (program, target, lost) in [
+        ("sockets", "tcp", "sockets that were there before the tracer are not shown"),
+        ("holders", "task_file", "descriptors of lingering sockets are not named"),
+    ] {
+        let loaded = iterator(ebpf, program).and_then(|iter| iter.load(target, kernel_btf));
+        if let Err(error) = loaded {
+            degraded.push(Degraded {
+                feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" },
+                lost,
+                reason: LoadError::program("sockets", &error).to_string(),
+                remedy: "use Linux 5.9 or later",
+            });
+        }
+    }
+}
+
+fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, ProgramError> {
+    ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
+    let layout = tracefs::record_layout()?;
+    let mut ebpf = object(request, &Offsets::NONE, &Settings::default(), &layout, None)?;
+    let logger = logger(request, &mut ebpf);
+    let attached = ebpf
+        .program_mut(MAIN_CLASSIC)
+        .ok_or(ProgramError::NotLoaded)
+        .and_then(<&mut TracePoint>::try_from)
+        .and_then(|program| {
+            program.load()?;
+            program.attach("sock", "inet_sock_set_state")
+        });
+    attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
+    let degraded = vec![Degraded {
+        feature: "BTF",
+        lost: "only addresses, ports and states are known: no cookie, namespace, RTT, sequence \
+               numbers, close reason, nor sockets from before",
+        reason,
+        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF",
+    }];
+    finish(ebpf, Mode::Tracepoint, degraded, logger, false)
+}
+
+/// The object with its constants filled in and its maps created.
+fn object(
+    request: &Request,
+    offsets: &Offsets,
+    settings: &Settings,
+    layout: &RecordLayout,
+    kernel_btf: Option<&Btf>,
+) -> Result<Ebpf, LoadError> {
+    // Three levels up from silence: what the programs have to say is for developers.
+    let level = if request.diagnostics { aya_log::Level::Debug as u8 } else { 0 };
+    EbpfLoader::new()
+        .btf(kernel_btf)
+        .override_global(name::OFFSETS, offsets.as_bytes(), true)
+        .override_global(name::SETTINGS, settings.as_bytes(), true)
+        .override_global(name::FILTER, request.filter.as_bytes(), true)
+        .override_global(name::RECORD_LAYOUT, layout.as_bytes(), true)
+        .override_global(aya_log::LEVEL, &level, true)
+        .map_max_entries(name::EVENTS, request.buffer_size)
+        .load(OBJECT)
+        .map_err(|error| LoadError::Object(chain(&error)))
+}
+
+fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn log::Log>> {
+    request.diagnostics.then(|| EbpfLogger::init(ebpf).ok()).flatten()
+}
+
+fn attach_btf(
+    ebpf: &mut Ebpf,
+    program: &'static str,
+    tracepoint: &str,
+    kernel_btf: &Btf,
+) -> Result<(), LoadError> {
+    ebpf.program_mut(program)
+        .ok_or(ProgramError::NotLoaded)
+        .and_then(<&mut BtfTracePoint>::try_from)
+        .and_then(|loaded| {
+            loaded.load(tracepoint, kernel_btf)?;
+            loaded.attach()
+        })
+        .map(drop)
+        .map_err(|error| LoadError::program(program, &error))
+}
+
+fn finish(
+    mut ebpf: Ebpf,
+    mode: Mode,
+    degraded: Vec<Degraded>,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    resets_traced: bool,
+) -> Result<Tracer, LoadError> {
+    let mut take = |map: &'static str| {
+        ebpf.take_map(map)
+            .ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
+    };
+    let error = |map| move |source| LoadError::Map { map, source };
+    let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
+    let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
+    let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
+    Ok(Tracer { ebpf, ring, reader, counters, mode, degraded, logger, resets_traced })
+}
+
+/// What was counted on all CPUs.
+pub fn counters(map: &PerCpuArray<MapData, PodCounters>) -> Counters {
+    let mut sum = Counters::default();
+    if let Ok(values) = map.get(&0, 0) {
+        for PodCounters(Counters { seen, submitted, ring_full, caught }) in values.iter() {
+            sum.seen += seen;
+            sum.submitted += submitted;
+            sum.ring_full += ring_full;
+            sum.caught += caught;
+        }
+    }
+    sum
+}
+
+/// How often the kernel skipped the main program because it was running on that CPU
+/// (`recursion_misses` of the program, 5.12 and later; 0 where the kernel does not tell).
+pub fn recursion_misses(ebpf: &Ebpf, mode: Mode) -> u64 {
+    let main = match mode {
+        Mode::Btf => MAIN_BTF,
+        Mode::Tracepoint => MAIN_CLASSIC,
+    };
+    let info = ebpf.program(main).and_then(|program| {
+        let fd = program.fd().ok()?.as_fd().as_raw_fd();
+        std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()
+    });
+    info.and_then(|info| {
+        info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+    })
+    .unwrap_or(0)
+}
+
+impl LoadError {
+    /// The kernel's refusal in one line: of the verifier's log the last that says something.
+    fn program(program: &'static str, error: &ProgramError) -> Self {
+        let reason = match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                tracing::debug!("{program}: {verifier_log}");
+                let log = verifier_log.to_string();
+                let said = log
+                    .lines()
+                    .rev()
+                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+                match said {
+                    Some(line) => format!("{io_error}: {}", line.trim()),
+                    None => io_error.to_string(),
+                }
+            }
+            other => chain(other),
+        };
+        Self::Program { program, reason }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}

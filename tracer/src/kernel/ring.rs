@@ -1,0 +1,113 @@
+//! Reads the ring buffer: in batches while there is much, asleep while there is nothing.
+
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    time::Duration,
+};
+
+use aya::maps::{Array, MapData, RingBuf};
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    io::Errno,
+    time::Timespec,
+};
+use tracer_ebpf::{Plain as _, Record};
+
+/// Records are taken in batches of at most this many, so that time-outs and output get their turn.
+const BATCH: usize = 4096;
+/// Rest between two batches: long enough to be cheap, short enough not to be seen.
+const NAP: Duration = Duration::from_millis(4);
+
+/// The reading end of the ring buffer.
+pub struct Reader {
+    ring: RingBuf<MapData>,
+    sleeping: Array<MapData, u32>,
+    wake: OwnedFd,
+}
+
+/// One batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Records read.
+    pub records: usize,
+    /// Of them damaged or of another version.
+    pub damaged: u64,
+    /// There may be more.
+    pub more: bool,
+}
+
+impl Reader {
+    /// Reads `ring`; `sleeping` tells the programs when to wake us.
+    ///
+    /// # Errors
+    ///
+    /// Where no eventfd can be had.
+    pub fn new(ring: RingBuf<MapData>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { ring, sleeping, wake })
+    }
+
+    /// A descriptor that ends [`Self::wait`] when it is written to (an eventfd).
+    ///
+    /// # Errors
+    ///
+    /// Where descriptors have run out.
+    pub fn waker(&self) -> std::io::Result<OwnedFd> {
+        self.wake.try_clone()
+    }
+
+    /// Hands over what there is, up to a batch.
+    pub fn read(&mut self, mut each: impl FnMut(&Record)) -> Batch {
+        let mut batch = Batch::default();
+        while batch.records < BATCH {
+            let Some(item) = self.ring.next() else { return batch };
+            batch.records += 1;
+            match Record::from_bytes(&item) {
+                Some(record) if item.len() == size_of::<Record>() => each(record),
+                _ => batch.damaged += 1,
+            }
+        }
+        batch.more = true;
+        batch
+    }
+
+    /// Waits for records: a nap while they come, else until one comes, somebody writes to the
+    /// waker or the time is out.
+    pub fn wait(&mut self, busy: bool, timeout: Option<Duration>) {
+        if busy {
+            let nap = timeout.map_or(NAP, |timeout| timeout.min(NAP));
+            self.poll_waker(nap);
+            return;
+        }
+        // From here on the programs wake us. A record reserved before they can see this is found
+        // by poll(), which looks at the producer's position; one reserved later comes with a
+        // wake-up.
+        if self.sleeping.set(0, 1, 0).is_err() {
+            self.poll_waker(NAP);
+            return;
+        }
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let ring = self.ring.as_fd();
+        let mut fds =
+            [PollFd::new(&ring, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+        // An interruption is as good as a wake-up.
+        let _ = poll(&mut fds, timeout.as_ref());
+        let _ = self.sleeping.set(0, 0, 0);
+        self.clear_waker();
+    }
+
+    fn poll_waker(&self, time: Duration) {
+        let timeout = Timespec::try_from(time).ok();
+        let _ = poll(&mut [PollFd::new(&self.wake, PollFlags::IN)], timeout.as_ref());
+        self.clear_waker();
+    }
+
+    fn clear_waker(&self) {
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+}
+
+/// Ends the present [`Reader::wait`] of the reader that `waker` is of.
+pub fn wake(waker: &OwnedFd) {
+    let _ = rustix::io::write(waker, &1u64.to_ne_bytes());
+}

@@ -1,0 +1,10 @@
+//! Follows every TCP connection of a host from handshake to the end of TIME_WAIT.
+//!
+//! `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
+//! `trace` puts them together.
+
+pub mod cli;
+pub mod kernel;
+pub mod model;
+pub mod sink;
+pub mod trace;

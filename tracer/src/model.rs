@@ -1,0 +1,16 @@
+//! What happens to sockets, as pure code: events in, updates out.
+//!
+//! No clock, no I/O, no kernel interface: the time is an argument, so that tests and replays need
+//! none of them. Events are the wire records of `tracer_ebpf`; what becomes of the updates is
+//! decided by the sinks.
+
+pub mod close;
+pub mod connection;
+pub mod endpoint;
+pub mod filter;
+pub mod linger;
+pub mod owner;
+pub mod state;
+pub mod table;
+pub mod time_wait;
+pub mod update;

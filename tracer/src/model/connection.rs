@@ -1,0 +1,177 @@
+//! One life of a socket: from CLOSED (or the moment it was first seen) to its real end.
+
+use tracer_ebpf::{Record, flag};
+
+use super::{
+    close::Initiator,
+    endpoint::Tuple,
+    owner::Owner,
+    state::State,
+    update::{Handshake, Role, Subject},
+};
+
+/// Identity of a socket: its cookie, or where there is none the address of its `struct sock`.
+///
+/// The two cannot meet: cookies count from 1, kernel addresses have the highest bit set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketId(u64);
+
+impl SocketId {
+    /// Identity of the socket in a record.
+    pub fn of(record: &Record) -> Self {
+        Self(if record.cookie == 0 { record.sk } else { record.cookie })
+    }
+
+    /// The cookie, if the identity is one.
+    pub fn cookie(self) -> Option<u64> {
+        (self.0 >> 63 == 0).then_some(self.0)
+    }
+}
+
+/// What the model remembers of a socket.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Identity.
+    pub id: SocketId,
+    /// Which connection on this socket, from 1.
+    pub ordinal: u32,
+    /// Both ends.
+    pub tuple: Tuple,
+    /// Present state.
+    pub state: State,
+    /// When it was entered, nanoseconds of `CLOCK_MONOTONIC`.
+    pub since: u64,
+    /// False where the state was entered before the tracer looked: `since` is when it did.
+    pub since_known: bool,
+    /// Which part it plays.
+    pub role: Option<Role>,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// User id of the owner.
+    pub uid: Option<u32>,
+    /// Inode number of the socket's file, 0 for none.
+    pub inode: u64,
+    /// Who sent the first FIN.
+    pub first_fin: Option<Initiator>,
+    /// `tcp_receive_reset` fired.
+    pub reset_received: bool,
+    /// No process holds the socket any more.
+    pub orphaned: bool,
+    /// `CLOSED → SYN_SENT` is held back until the local port is known.
+    pub unannounced: bool,
+    /// Age at which lingering is told next, nanoseconds; `None` until it is raised.
+    pub next_linger: Option<u64>,
+}
+
+impl Connection {
+    /// A socket that begins its life, or is first seen, with this record.
+    pub fn new(record: &Record, state: State, since: Option<u64>) -> Self {
+        Self {
+            id: SocketId::of(record),
+            ordinal: 1,
+            tuple: Tuple::of(record),
+            state,
+            since: since.unwrap_or(record.time_ns),
+            since_known: since.is_some(),
+            role: None,
+            owner: None,
+            uid: None,
+            inode: 0,
+            first_fin: None,
+            reset_received: false,
+            orphaned: false,
+            unannounced: false,
+            next_linger: None,
+        }
+    }
+
+    /// Takes over what a record tells of the socket itself.
+    ///
+    /// A closing socket has lost part of it; what is known stays known.
+    pub fn absorb(&mut self, record: &Record) {
+        if record.local_port != 0 && self.tuple.local.port != record.local_port {
+            self.tuple.local.port = record.local_port;
+        }
+        let seen = Tuple::of(record);
+        if self.tuple.peer.port == 0 && seen.peer.port != 0 {
+            self.tuple.peer = seen.peer;
+        }
+        if self.tuple.local.is_unspecified() {
+            self.tuple.local = seen.local.with_port(self.tuple.local.port);
+        }
+        if record.inode != 0 {
+            self.inode = record.inode;
+        }
+        if !record.has(flag::CLASSIC) {
+            self.uid = Some(record.uid);
+        }
+        self.orphaned |= record.has(flag::DEAD);
+    }
+
+    /// What updates say of the socket.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            cookie: self.id.cookie(),
+            ordinal: self.ordinal,
+            tuple: self.tuple,
+            uid: self.uid,
+            inode: (self.inode != 0).then_some(self.inode),
+            owner: self.owner,
+            role: self.role,
+        }
+    }
+
+    /// Time spent in the present state until `time`, where its beginning is known.
+    pub fn elapsed(&self, time: u64) -> Option<u64> {
+        self.since_known.then(|| time.saturating_sub(self.since))
+    }
+
+    /// Enters a state.
+    pub fn enter(&mut self, state: State, time: u64) {
+        match (self.state, state) {
+            (State::Established | State::SynRecv, State::FinWait1) => {
+                self.first_fin = Some(Initiator::Local);
+            }
+            (State::Established | State::SynRecv, State::CloseWait) => {
+                self.first_fin = Some(Initiator::Peer);
+            }
+            _ => {}
+        }
+        if self.state == state {
+            // FIN_WAIT2 goes on as a minisocket.
+            return;
+        }
+        self.state = state;
+        self.since = time;
+        self.since_known = true;
+        self.next_linger = None;
+    }
+}
+
+/// What the kernel knows of the handshake at `→ ESTABLISHED`; `elapsed` is the time since the
+/// SYN.
+///
+/// Sequence numbers, measured on 5.10–7.2 against the segments: the kernel keeps no initial ones,
+/// but counts bytes from them. The active side's count includes its SYN.
+pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> Handshake {
+    if record.has(flag::CLASSIC) {
+        let duration_ns = elapsed.filter(|_| role == Some(Role::Client));
+        return Handshake {
+            duration_ns,
+            rtt_ns: None,
+            syn_retransmits: None,
+            local_isn: None,
+            peer_isn: None,
+        };
+    }
+    let rtt_ns = (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000);
+    let server = role == Some(Role::Server);
+    let syn = u32::from(server);
+    Handshake {
+        duration_ns: if server { rtt_ns } else { elapsed },
+        rtt_ns,
+        syn_retransmits: Some(record.total_retrans),
+        local_isn: Some(record.snd_una.wrapping_sub(record.bytes_acked as u32).wrapping_sub(syn)),
+        peer_isn: Some(record.rcv_nxt.wrapping_sub(record.bytes_received as u32).wrapping_sub(1)),
+    }
+}

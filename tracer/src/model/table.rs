@@ -1,0 +1,395 @@
+//! All sockets, and what happens to them.
+//!
+//! [`Table::ingest`] takes the kernel's events, [`Table::expire`] the passing of time; both tell
+//! an [`Observer`] what follows. The table takes no event on trust: one that does not follow from
+//! the state known before is made good by `inferred` transitions and counted.
+
+mod close;
+mod expire;
+mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tracer_ebpf::{Record, kind, state::NEW_SYN_RECV};
+
+use self::store::{Slot, Store};
+use super::{
+    connection::{self, Connection, SocketId},
+    endpoint::Tuple,
+    linger::Thresholds,
+    owner::{self, Evidence, Owner},
+    state::State,
+    time_wait::Ticks,
+    update::{
+        Close, Loss, LossPlace, Observer, Role, Source, Transition, Update,
+    },
+};
+
+/// What the table has to know beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The kernel's tick.
+    pub ticks: Ticks,
+    /// When to flag a socket.
+    pub thresholds: Thresholds,
+    /// The hooks on resets are attached.
+    pub resets_traced: bool,
+    /// How long `CLOSED → SYN_SENT` may be held back for its local port, nanoseconds.
+    pub port_patience: u64,
+}
+
+/// Something to be done at a time, unless the socket has changed its state by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Deadline {
+    time: u64,
+    slot: Slot,
+    /// [`Connection::since`] when this was planned: another value means another state.
+    since: u64,
+}
+
+/// A transition to CLOSED whose reason depends on whether an RST follows at once.
+#[derive(Clone, Copy, Debug)]
+struct Undecided {
+    slot: Slot,
+    record: Record,
+    reset_sent: bool,
+}
+
+/// All sockets.
+#[derive(Debug)]
+pub struct Table {
+    options: Options,
+    store: Store,
+    /// Minisockets by their addresses: they are replaced, and half of them advance, silently.
+    minisockets: HashMap<Tuple, Slot, RandomState>,
+    /// Owners of listeners by namespace and port.
+    listeners: HashMap<(u32, u16), Owner, RandomState>,
+    /// Ends of minisockets, as far as the kernel's timer is predicted.
+    removals: BinaryHeap<Reverse<Deadline>>,
+    /// Next doublings of the ages of lingering sockets.
+    doublings: BinaryHeap<Reverse<Deadline>>,
+    /// Clients whose `CLOSED → SYN_SENT` is held back, oldest first.
+    unannounced: VecDeque<Deadline>,
+    /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12).
+    raw_children: HashMap<u64, u64, RandomState>,
+    undecided: Vec<Undecided>,
+    /// How many connections a socket has had that may have another one.
+    reusable: HashMap<SocketId, u32, RandomState>,
+    /// The sockets closed last: an event told twice is recognised by them.
+    closed_last: VecDeque<(SocketId, Option<Owner>)>,
+}
+
+/// Closed sockets to remember; events told twice are at most two events apart on each CPU.
+const CLOSED_LAST: usize = 32;
+/// Sockets to remember that were closed and may connect again.
+const REUSABLE: usize = 1 << 16;
+
+impl Table {
+    /// An empty table.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            store: Store::new(),
+            minisockets: HashMap::default(),
+            listeners: HashMap::default(),
+            removals: BinaryHeap::new(),
+            doublings: BinaryHeap::new(),
+            unannounced: VecDeque::new(),
+            raw_children: HashMap::default(),
+            undecided: Vec::new(),
+            reusable: HashMap::default(),
+            closed_last: VecDeque::with_capacity(CLOSED_LAST),
+        }
+    }
+
+    /// Sockets in the table.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether no socket is in the table.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many sockets are in a state.
+    pub fn count(&self, state: State) -> u64 {
+        self.store.counts()[state.index()]
+    }
+
+    /// All sockets, in no order.
+    pub fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.store.iter().map(|(_, connection)| connection)
+    }
+
+    /// Takes one event of the kernel.
+    pub fn ingest(&mut self, record: &Record, out: &mut impl Observer) {
+        match record.kind {
+            kind::STATE | kind::STATE_CAUGHT => self.change_state(record, out),
+            kind::RESET_RECEIVED => self.receive_reset(record),
+            kind::RESET_SENT => self.send_reset(record, out),
+            _ => lost(record.time_ns, LossPlace::Decode, 1, out),
+        }
+    }
+
+    fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
+        let states = (State::from_kernel(record.old_state), State::from_kernel(record.new_state));
+        let ((Some(from), Some(to)), false) = (states, record.old_state == NEW_SYN_RECV) else {
+            return lost(record.time_ns, LossPlace::Decode, 1, out);
+        };
+        if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
+            // A raw copy of the listener: what it is comes with the next event of this socket.
+            self.raw_children.insert(record.sk, record.time_ns);
+            return;
+        }
+        if from == State::SynRecv
+            && let Some(time) = self.raw_children.remove(&record.sk)
+        {
+            let birth = Record { time_ns: time, ..*record };
+            self.step(&birth, State::Listen, State::SynRecv, out);
+        }
+        self.step(record, from, to, out);
+    }
+
+    /// One observed transition.
+    fn step(&mut self, record: &Record, from: State, to: State, out: &mut impl Observer) {
+        let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
+        let slot = if begins {
+            if self.is_told_twice(record, to) {
+                return;
+            }
+            self.begin(record, from, out)
+        } else {
+            match self.store.find(SocketId::of(record)) {
+                Some(slot) => {
+                    if !self.agree(slot, record, from, to, out) {
+                        return;
+                    }
+                    slot
+                }
+                None if self.is_told_twice(record, to) => return,
+                // There before the tracer: nothing is known of its past.
+                None => self.store.insert(Connection::new(record, from, None)),
+            }
+        };
+        self.refine(slot, record, from, to);
+        self.announce(slot, to, out);
+        if to == State::Closed && from != State::Listen {
+            self.close(slot, record, from, out);
+        } else {
+            self.advance(slot, record, to, begins, out);
+        }
+    }
+
+    /// Whether the guard tells what the main program has told already.
+    fn is_told_twice(&self, record: &Record, to: State) -> bool {
+        let id = SocketId::of(record);
+        record.kind == kind::STATE_CAUGHT
+            && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
+                Some(known) => known.state == to,
+                None => self.closed_last.iter().any(|&(closed, _)| closed == id),
+            }
+    }
+
+    /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.
+    fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
+        let id = SocketId::of(record);
+        if let Some(old) = self.store.find(id) {
+            self.vanish(old, record.time_ns, Source::Inferred, out);
+        }
+        let mut connection = Connection::new(record, from, None);
+        connection.ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        let slot = self.store.insert(connection);
+        if from == State::Listen {
+            // The peer of a minisocket comes back from the same port.
+            self.replace_minisocket(slot, record.time_ns, out);
+        }
+        slot
+    }
+
+    /// Makes the table agree with the state that the kernel says is being left; false if the
+    /// event has been told before.
+    fn agree(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        from: State,
+        to: State,
+        out: &mut impl Observer,
+    ) -> bool {
+        let Some(known) = self.store.get(slot) else { return false };
+        if known.state == from {
+            return true;
+        }
+        if record.kind == kind::STATE_CAUGHT && known.state == to {
+            return false;
+        }
+        match known.state.path_to(from) {
+            Some(between) => {
+                let missing: Vec<State> = between.into_iter().chain([from]).collect();
+                lost_healed(record.time_ns, missing.len() as u64, out);
+                for state in missing {
+                    self.infer(slot, state, record.time_ns, out);
+                }
+            }
+            // Nothing legal leads there: believe the kernel and forget the past.
+            None => {
+                lost_healed(record.time_ns, 1, out);
+                self.store.enter(slot, from, record.time_ns);
+                if let Some(connection) = self.store.get_mut(slot) {
+                    connection.since_known = false;
+                }
+            }
+        }
+        true
+    }
+
+    /// A transition that must have happened unseen.
+    fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
+        self.announce(slot, to, out);
+        let Some(connection) = self.store.get(slot) else { return };
+        let transition = Transition {
+            source: Source::Inferred,
+            ..transition(connection, connection.state, to, time)
+        };
+        self.tell(slot, &transition, out);
+    }
+
+    /// Takes over what the record says of the socket and of the acting process.
+    fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
+        let guess = self.listeners.get(&(record.netns, record.local_port)).copied();
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        connection.absorb(record);
+        connection.role = connection.role.or(match (from, to) {
+            (State::Closed, State::SynSent) => Some(Role::Client),
+            (State::Listen, State::SynRecv) => Some(Role::Server),
+            (State::Closed, State::Listen) | (State::Listen, State::Closed) => Some(Role::Listener),
+            _ => None,
+        });
+        connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
+        if connection.owner.is_none() && connection.role == Some(Role::Server) {
+            connection.owner =
+                guess.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..owner });
+        }
+        let key = (connection.tuple.netns, connection.tuple.local.port);
+        match (from, to, connection.owner) {
+            (State::Closed, State::Listen, Some(owner)) => drop(self.listeners.insert(key, owner)),
+            (State::Listen, State::Closed, _) => drop(self.listeners.remove(&key)),
+            _ => {}
+        }
+    }
+
+    /// Tells of the SYN_SENT that was held back for its local port.
+    fn announce(&mut self, slot: Slot, next: State, out: &mut impl Observer) {
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        if !connection.unannounced || next == State::SynSent {
+            return;
+        }
+        connection.unannounced = false;
+        let connection = &*connection;
+        let born = Transition {
+            elapsed: None,
+            ..transition(connection, State::Closed, State::SynSent, connection.since)
+        };
+        self.replace_minisocket(slot, born.time, out);
+        out.observe(Update::Transition(&born));
+    }
+
+    /// A transition into a state other than CLOSED (or of a listener into CLOSED).
+    fn advance(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        to: State,
+        begins: bool,
+        out: &mut impl Observer,
+    ) {
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        if to == State::SynSent {
+            // The port is stale where the socket was connected before (kernel: inet_sport is
+            // chosen after the event).
+            let stale = connection.ordinal > 1 || record.error != 0;
+            connection.unannounced = connection.tuple.local.port == 0 || stale;
+        }
+        if connection.unannounced {
+            self.store.enter(slot, to, record.time_ns);
+            self.unannounced.push_back(Deadline {
+                time: record.time_ns,
+                slot,
+                since: record.time_ns,
+            });
+            return;
+        }
+        if to == State::SynSent {
+            self.replace_minisocket(slot, record.time_ns, out);
+        }
+        let Some(connection) = self.store.get(slot) else { return };
+        let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
+        let handshake = (to == State::Established)
+            .then(|| connection::handshake(record, connection.role, elapsed));
+        let transition = Transition {
+            elapsed,
+            handshake,
+            ..transition(connection, connection.state, to, record.time_ns)
+        };
+        self.tell(slot, &transition, out);
+        if to == State::Closed {
+            self.forget(slot);
+        }
+    }
+
+    /// Applies a transition and tells of it.
+    fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
+        let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
+        let cleared = if stays { None } else { self.cleared(slot, transition.time) };
+        self.store.enter(slot, transition.to, transition.time);
+        out.observe(Update::Transition(transition));
+        if let Some(linger) = cleared {
+            out.observe(Update::Linger(&[linger]));
+        }
+    }
+
+    /// Drops a connection that has come to its end.
+    fn forget(&mut self, slot: Slot) -> Connection {
+        let connection = self.store.remove(slot);
+        if self.minisockets.get(&connection.tuple) == Some(&slot) {
+            self.minisockets.remove(&connection.tuple);
+        }
+        if self.closed_last.len() == CLOSED_LAST {
+            self.closed_last.pop_front();
+        }
+        self.closed_last.push_back((connection.id, connection.owner));
+        connection
+    }
+}
+
+/// A transition of `connection` as the tracepoint tells it.
+fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
+    Transition {
+        time,
+        subject: connection.subject(),
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: connection.elapsed(time),
+        handshake: None,
+        close: None,
+        orphaned: connection.orphaned,
+    }
+}
+
+fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
+    out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
+}
+
+fn lost_healed(time: u64, count: u64, out: &mut impl Observer) {
+    out.observe(Update::Loss(&Loss { time, place: LossPlace::Unseen, count, healed: true }));
+}

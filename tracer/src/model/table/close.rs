@@ -1,0 +1,234 @@
+//! Ends: what `X → CLOSE` means, minisockets, resets.
+
+use std::cmp::Reverse;
+
+use tracer_ebpf::{Record, flag};
+
+use super::{
+    Close, Deadline, Observer, REUSABLE, Slot, Source, State, Table, Transition, Undecided,
+    transition,
+};
+use crate::model::{
+    close::{Context, Initiator, Outcome, Reason, initiator, outcome},
+    connection::SocketId,
+    endpoint::Tuple,
+    time_wait::TIME_WAIT_SECONDS,
+};
+
+const ECONNRESET: u16 = 104;
+/// An RST follows its transition within the same call of the kernel; this is ample.
+const RESET_FOLLOWS_WITHIN: u64 = 1_000_000;
+
+impl Table {
+    /// `tcp_receive_reset`: comes before the transition that it causes.
+    pub(super) fn receive_reset(&mut self, record: &Record) {
+        let slot = self.store.find(SocketId::of(record));
+        if let Some(connection) = slot.and_then(|slot| self.store.get_mut(slot)) {
+            connection.reset_received = true;
+        }
+    }
+
+    /// `tcp_send_reset`: may come right after the transition that it explains.
+    pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
+        let Some(slot) = self.store.find(SocketId::of(record)) else { return };
+        if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
+            self.undecided[index].reset_sent = true;
+            return self.decide(index, out);
+        }
+        let orphan = self.store.get(slot).is_some_and(|connection| {
+            connection.state == State::FinWait2 && connection.orphaned
+        });
+        if orphan && record.old_state == State::Closed as u8 {
+            // What looked like an orphaned FIN_WAIT2 was data after close().
+            self.end(slot, Reason::ResetSentDataAfterClose, Source::Inferred, record.time_ns, out);
+        }
+    }
+
+    /// `from → CLOSE` of anything but a listener.
+    pub(super) fn close(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        from: State,
+        out: &mut impl Observer,
+    ) {
+        if self.options.resets_traced && record.error == ECONNRESET && record.has(flag::DEAD) {
+            self.undecided.push(Undecided { slot, record: *record, reset_sent: false });
+            return;
+        }
+        self.conclude(slot, record, from, false, out);
+    }
+
+    /// Decides the ends for which no RST has followed.
+    pub(super) fn decide_overdue(&mut self, now: u64, out: &mut impl Observer) {
+        while let Some(index) = self
+            .undecided
+            .iter()
+            .position(|undecided| undecided.record.time_ns + RESET_FOLLOWS_WITHIN <= now)
+        {
+            self.decide(index, out);
+        }
+    }
+
+    fn decide(&mut self, index: usize, out: &mut impl Observer) {
+        let Undecided { slot, record, reset_sent } = self.undecided.swap_remove(index);
+        if let Some(from) = State::from_kernel(record.old_state) {
+            self.conclude(slot, &record, from, reset_sent, out);
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        from: State,
+        reset_sent: bool,
+        out: &mut impl Observer,
+    ) {
+        let Some(connection) = self.store.get(slot) else { return };
+        let context = Context {
+            reset_received: connection.reset_received,
+            reset_sent,
+            resets_traced: self.options.resets_traced,
+        };
+        let (to, reason) = match outcome(record, from, context) {
+            Outcome::TimeWait => (State::TimeWait, None),
+            Outcome::OrphanedFinWait2 => (State::FinWait2, None),
+            Outcome::Over(reason) => (State::Closed, Some(reason)),
+        };
+        let transition = Transition {
+            kernel: (to != State::Closed).then_some((from, State::Closed)),
+            close: reason.map(|reason| Close {
+                reason,
+                initiator: initiator(reason, connection.first_fin),
+            }),
+            ..transition(connection, from, to, record.time_ns)
+        };
+        self.tell(slot, &transition, out);
+        match reason {
+            None => self.become_minisocket(slot, record),
+            Some(reason) => self.finish(slot, record, reason, out),
+        }
+    }
+
+    /// The connection is over with its last transition told.
+    fn finish(&mut self, slot: Slot, record: &Record, reason: Reason, out: &mut impl Observer) {
+        let connection = self.forget(slot);
+        let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
+        if open && self.reusable.len() < REUSABLE {
+            self.reusable.insert(connection.id, connection.ordinal);
+        }
+        // The far end, if it is on this host, may be a minisocket that changes without an event.
+        match reason {
+            Reason::Graceful => self.fin_arrived(&connection.tuple, record, out),
+            Reason::ResetSentUnreadData
+            | Reason::ResetSentLingerZero
+            | Reason::ResetSentUnaccepted
+            | Reason::Disconnected
+            | Reason::Killed => self.reset_arrived(&connection.tuple, record, out),
+            _ => {}
+        }
+    }
+
+    /// The socket lives on as a minisocket, which the tracepoint never shows.
+    fn become_minisocket(&mut self, slot: Slot, record: &Record) {
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        connection.orphaned = true;
+        self.minisockets.insert(connection.tuple, slot);
+        self.plan_removal(slot, record.time_ns, record.jiffies, self.fin_timeout(record));
+    }
+
+    /// Seconds for which the kernel keeps the minisocket that follows `record`.
+    fn fin_timeout(&self, record: &Record) -> u64 {
+        let linger2 = u64::try_from(record.linger2).unwrap_or(0) / self.options.ticks.hz;
+        if record.has(flag::DONE) || linger2 == 0 { TIME_WAIT_SECONDS } else { linger2 }
+    }
+
+    pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
+        let Some(connection) = self.store.get(slot) else { return };
+        self.removals.push(Reverse(Deadline {
+            time: time + self.options.ticks.removal_in(jiffies, seconds),
+            slot,
+            since: connection.since,
+        }));
+    }
+
+    /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
+    fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
+        let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
+        let slot = *self.minisockets.get(&other)?;
+        (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
+    }
+
+    /// The peer on this host has sent an RST: it silently ends the minisocket.
+    fn reset_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
+        if let Some(slot) = self.other_end(tuple) {
+            self.end(slot, Reason::ResetReceived, Source::Inferred, record.time_ns, out);
+        }
+    }
+
+    /// The peer on this host has sent its FIN and got it acknowledged: an orphaned FIN_WAIT2 on
+    /// the other end of `tuple` is in TIME_WAIT now. No tracepoint says so.
+    fn fin_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
+        let Some(slot) = self.other_end(tuple) else { return };
+        let Some(connection) = self.store.get(slot) else { return };
+        let transition = Transition {
+            source: Source::Inferred,
+            ..transition(connection, State::FinWait2, State::TimeWait, record.time_ns)
+        };
+        self.tell(slot, &transition, out);
+        self.plan_removal(slot, record.time_ns, record.jiffies, TIME_WAIT_SECONDS);
+    }
+
+    /// A new connection with the addresses of a minisocket: that one is gone.
+    pub(super) fn replace_minisocket(&mut self, slot: Slot, time: u64, out: &mut impl Observer) {
+        let Some(connection) = self.store.get(slot) else { return };
+        if let Some(&old) = self.minisockets.get(&connection.tuple)
+            && old != slot
+        {
+            self.vanish(old, time, Source::Inferred, out);
+        }
+    }
+
+    /// A socket is gone without an event.
+    pub(super) fn vanish(
+        &mut self,
+        slot: Slot,
+        time: u64,
+        source: Source,
+        out: &mut impl Observer,
+    ) {
+        let Some(connection) = self.store.get(slot) else { return };
+        let reason = match connection.state {
+            State::TimeWait => Reason::Graceful,
+            // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
+            State::FinWait2 if connection.orphaned => Reason::AbortedLocally,
+            _ => Reason::Unknown,
+        };
+        self.end(slot, reason, source, time, out);
+    }
+
+    /// Ends a connection otherwise than by the tracepoint.
+    pub(super) fn end(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        source: Source,
+        time: u64,
+        out: &mut impl Observer,
+    ) {
+        self.announce(slot, State::Closed, out);
+        let Some(connection) = self.store.get(slot) else { return };
+        let by = match (reason, connection.state) {
+            (Reason::AbortedLocally, State::FinWait2) => Some(Initiator::Kernel),
+            _ => initiator(reason, connection.first_fin),
+        };
+        let transition = Transition {
+            source,
+            close: Some(Close { reason, initiator: by }),
+            ..transition(connection, connection.state, State::Closed, time)
+        };
+        self.tell(slot, &transition, out);
+        self.forget(slot);
+    }
+}

@@ -1,0 +1,186 @@
+//! What the model tells: the updates that sinks write, each with all it takes to write it.
+//!
+//! Times are nanoseconds of `CLOCK_MONOTONIC`; a sink turns them into wall-clock time.
+
+use serde::Serialize;
+
+use super::{
+    close::{Initiator, Reason},
+    endpoint::Tuple,
+    owner::Owner,
+    state::State,
+};
+
+/// Which part a socket plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It called connect().
+    Client,
+    /// It came from a listener.
+    Server,
+    /// It waits for connections.
+    Listener,
+}
+
+/// How a transition is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The kernel's tracepoint fired.
+    Tracepoint,
+    /// A snapshot of all sockets shows it.
+    Snapshot,
+    /// The kernel's timer must have fired.
+    Timer,
+    /// It must have happened, from what was seen before and after.
+    Inferred,
+}
+
+/// The socket that an update is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Socket cookie; `None` on kernels that give none to tracing programs.
+    pub cookie: Option<u64>,
+    /// Which connection on this socket, from 1: connect() after AF_UNSPEC keeps the cookie.
+    pub ordinal: u32,
+    /// Both ends.
+    pub tuple: Tuple,
+    /// User id of the owner, where known.
+    pub uid: Option<u32>,
+    /// Inode number of the socket's file, where it has one.
+    pub inode: Option<u64>,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// Which part it plays, unknown for some sockets that were there before.
+    pub role: Option<Role>,
+}
+
+/// What is known of the three-way handshake when it is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Handshake {
+    /// Client: from the SYN to ESTABLISHED. Server: from its SYN+ACK to the ACK, as the kernel
+    /// measured it. Nanoseconds.
+    pub duration_ns: Option<u64>,
+    /// Round-trip time as the kernel measured it on the handshake, nanoseconds.
+    pub rtt_ns: Option<u64>,
+    /// SYNs (server: SYN+ACKs) that had to be sent again.
+    pub syn_retransmits: Option<u32>,
+    /// Initial sequence number of this end.
+    pub local_isn: Option<u32>,
+    /// Initial sequence number of the far end.
+    pub peer_isn: Option<u32>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Close {
+    /// Why.
+    pub reason: Reason,
+    /// Who took the first step.
+    pub initiator: Option<Initiator>,
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// When.
+    pub time: u64,
+    /// Which socket.
+    pub subject: Subject,
+    /// State left.
+    pub from: State,
+    /// State that really follows.
+    pub to: State,
+    /// What the tracepoint said, where that is not what really follows.
+    pub kernel: Option<(State, State)>,
+    /// How it is known.
+    pub source: Source,
+    /// Time spent in `from`, nanoseconds.
+    pub elapsed: Option<u64>,
+    /// At `→ ESTABLISHED`.
+    pub handshake: Option<Handshake>,
+    /// At the end.
+    pub close: Option<Close>,
+    /// No process holds the socket any more; the kernel finishes alone.
+    pub orphaned: bool,
+}
+
+/// How a lingering socket stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LingerStatus {
+    /// It has just outlasted the threshold.
+    Raised,
+    /// It still does: told at each doubling of the age.
+    Continues,
+    /// It has left the state.
+    Cleared,
+}
+
+/// A socket that outlasts the threshold of its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linger {
+    /// When this was noticed.
+    pub time: u64,
+    /// Which socket.
+    pub subject: Subject,
+    /// The state it lingers in (lingered in, where cleared).
+    pub state: State,
+    /// Time in the state, nanoseconds.
+    pub age: u64,
+    /// The true age is at least `age`: the state was entered before the tracer looked.
+    pub at_least: bool,
+    /// The threshold it outlasted, nanoseconds.
+    pub threshold: u64,
+    /// How it stands.
+    pub status: LingerStatus,
+    /// No process holds the socket any more.
+    pub orphaned: bool,
+}
+
+/// Where something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossPlace {
+    /// The ring buffer was full: the reader could not keep up.
+    RingBuffer,
+    /// The kernel skipped the programs because they were running on that CPU.
+    Recursion,
+    /// A record was damaged or of another version.
+    Decode,
+    /// Transitions that must have happened without being seen, found by what followed.
+    Unseen,
+    /// The output could not take more: what follows was traced but not written.
+    Output,
+}
+
+/// Something was lost since the last time this was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// When this was noticed.
+    pub time: u64,
+    /// Where.
+    pub place: LossPlace,
+    /// How many events (for `Output` lines).
+    pub count: u64,
+    /// The states shown are right all the same.
+    pub healed: bool,
+}
+
+/// One thing to tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update<'a> {
+    /// A socket changed its state.
+    Transition(&'a Transition),
+    /// Sockets outlast their thresholds, or have ceased to; noticed at one moment.
+    Linger(&'a [Linger]),
+    /// Something was lost.
+    Loss(&'a Loss),
+}
+
+/// Takes updates.
+pub trait Observer {
+    /// Called for each update, in order.
+    fn observe(&mut self, update: Update<'_>);
+}

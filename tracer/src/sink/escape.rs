@@ -1,0 +1,56 @@
+//! Bytes that somebody else chose, made harmless.
+
+use std::fmt::Write as _;
+
+/// `bytes` as text without control characters: those and what is not UTF-8 are written `\x1b`,
+/// a backslash `\\`.
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                c if c.is_control() || is_layout(c) => {
+                    let mut encoded = [0; 4];
+                    push_hex(&mut text, c.encode_utf8(&mut encoded).as_bytes());
+                }
+                c => text.push(c),
+            }
+        }
+        push_hex(&mut text, chunk.invalid());
+    }
+    text
+}
+
+/// Characters that reorder or hide the text around them.
+fn is_layout(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::escape;
+
+    #[rstest]
+    #[case(b"nginx: worker", "nginx: worker")]
+    #[case("größe".as_bytes(), "größe")]
+    #[case(b"a\x1b[31mred", "a\\x1b[31mred")]
+    #[case(b"two\nlines\ttab", "two\\x0alines\\x09tab")]
+    #[case(b"\xff\xfeok", "\\xff\\xfeok")]
+    #[case(b"back\\slash", "back\\\\slash")]
+    #[case("a\u{202e}b".as_bytes(), "a\\xe2\\x80\\xaeb")]
+    #[case(b"\x9b", "\\x9b")]
+    #[case("\u{9b}31m".as_bytes(), "\\xc2\\x9b31m")]
+    fn names_cannot_speak_to_the_terminal(#[case] bytes: &[u8], #[case] text: &str) {
+        assert_eq!(escape(bytes), text);
+    }
+}

@@ -1,0 +1,249 @@
+//! JSON lines by the interface contract: one object a line, `kind` says which.
+//!
+//! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Format, Hello, escape::escape, summary::Summary, wall_clock::WallClock};
+use crate::model::{
+    endpoint::{Endpoint, Tuple},
+    owner::{Evidence, Owner},
+    state::State,
+    update::{
+        Close, Handshake, Linger, LingerStatus, Loss, LossPlace, Role, Source, Subject, Transition,
+        Update,
+    },
+};
+
+/// JSON lines.
+#[derive(Debug, Default)]
+pub struct Json;
+
+#[derive(Serialize)]
+struct Line<T: Serialize> {
+    kind: &'static str,
+    /// RFC 3339, UTC, nanoseconds.
+    #[serde(serialize_with = "nanoseconds")]
+    time: Timestamp,
+    #[serde(flatten)]
+    body: T,
+}
+
+fn nanoseconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.9}"))
+}
+
+#[derive(Serialize)]
+struct About {
+    socket: Socket,
+    network: Network,
+    process: Option<Process>,
+}
+
+#[derive(Serialize)]
+struct Socket {
+    cookie: Option<u64>,
+    ordinal: u32,
+    netns: u32,
+    uid: Option<u32>,
+    inode: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Network {
+    transport: &'static str,
+    r#type: &'static str,
+    local: Address,
+    peer: Address,
+}
+
+#[derive(Serialize)]
+struct Address {
+    address: std::net::IpAddr,
+    port: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Process {
+    pid: u32,
+    name: String,
+    evidence: Evidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fd: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct TransitionBody {
+    #[serde(flatten)]
+    about: About,
+    tcp: TransitionTcp,
+}
+
+#[derive(Serialize)]
+struct TransitionTcp {
+    from: State,
+    to: State,
+    role: Option<Role>,
+    source: Source,
+    elapsed_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<Edge>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    orphaned: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<Handshake>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close: Option<Close>,
+}
+
+#[derive(Serialize)]
+struct Edge {
+    from: State,
+    to: State,
+}
+
+#[derive(Serialize)]
+struct LingerBody {
+    #[serde(flatten)]
+    about: About,
+    status: LingerStatus,
+    tcp: LingerTcp,
+}
+
+#[derive(Serialize)]
+struct LingerTcp {
+    state: State,
+    role: Option<Role>,
+    age_ns: u64,
+    /// The true age is larger: the state was entered before the tracer looked.
+    at_least: bool,
+    threshold_ns: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    orphaned: bool,
+}
+
+#[derive(Serialize)]
+struct LossBody {
+    r#where: LossPlace,
+    count: u64,
+    healed: bool,
+}
+
+impl From<Endpoint> for Address {
+    fn from(end: Endpoint) -> Self {
+        Self { address: end.address(), port: (end.port != 0).then_some(end.port) }
+    }
+}
+
+impl From<Owner> for Process {
+    fn from(Owner { process, evidence, fd }: Owner) -> Self {
+        Self { pid: process.pid, name: escape(process.name()), evidence, fd }
+    }
+}
+
+impl From<&Subject> for About {
+    fn from(subject: &Subject) -> Self {
+        let Subject { cookie, ordinal, tuple, uid, inode, owner, role: _ } = *subject;
+        let Tuple { local, peer, netns } = tuple;
+        Self {
+            socket: Socket { cookie, ordinal, netns, uid, inode },
+            network: Network {
+                transport: "tcp",
+                r#type: if tuple.is_ipv4() { "ipv4" } else { "ipv6" },
+                local: local.into(),
+                peer: peer.into(),
+            },
+            process: owner.map(Process::from),
+        }
+    }
+}
+
+impl From<&Transition> for TransitionBody {
+    fn from(transition: &Transition) -> Self {
+        let Transition {
+            time: _,
+            ref subject,
+            from,
+            to,
+            kernel,
+            source,
+            elapsed,
+            handshake,
+            close,
+            orphaned,
+        } = *transition;
+        Self {
+            about: subject.into(),
+            tcp: TransitionTcp {
+                from,
+                to,
+                role: subject.role,
+                source,
+                elapsed_ns: elapsed,
+                kernel: kernel.map(|(from, to)| Edge { from, to }),
+                orphaned,
+                handshake,
+                close,
+            },
+        }
+    }
+}
+
+impl From<&Linger> for LingerBody {
+    fn from(linger: &Linger) -> Self {
+        let Linger { time: _, ref subject, state, age, at_least, threshold, status, orphaned } =
+            *linger;
+        Self {
+            about: subject.into(),
+            status,
+            tcp: LingerTcp {
+                state,
+                role: subject.role,
+                age_ns: age,
+                at_least,
+                threshold_ns: threshold,
+                orphaned,
+            },
+        }
+    }
+}
+
+impl From<&Loss> for LossBody {
+    fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
+        Self { r#where: place, count, healed }
+    }
+}
+
+fn write(kind: &'static str, time: Timestamp, body: impl Serialize, out: &mut Vec<u8>) {
+    let line = Line { kind, time, body };
+    // Only maps with keys that are no strings and failing writers make this fail.
+    if serde_json::to_writer(&mut *out, &line).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+impl Format for Json {
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        write("hello", clock.at(clock.now), hello, out);
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        match update {
+            Update::Transition(transition) => {
+                let body = TransitionBody::from(*transition);
+                write("transition", clock.at(transition.time), body, out);
+            }
+            Update::Linger(lingers) => {
+                for linger in *lingers {
+                    write("linger", clock.at(linger.time), LingerBody::from(linger), out);
+                }
+            }
+            Update::Loss(loss) => write("loss", clock.at(loss.time), LossBody::from(*loss), out),
+        }
+    }
+
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+        write("summary", clock.at(clock.now), summary, out);
+    }
+}

@@ -1,0 +1,109 @@
+//! What a trace amounted to.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{
+    state::State,
+    update::{LingerStatus, Loss, LossPlace, Source, Update},
+};
+
+/// Counts of what was told and of what was lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Transitions by how they are known: `tracepoint`, `snapshot`, `timer`, `inferred`.
+    pub transitions: Transitions,
+    /// Connections that became ESTABLISHED.
+    pub established: u64,
+    /// Sockets flagged as lingering.
+    pub lingered: u64,
+    /// Records written, by kind.
+    pub written: BTreeMap<&'static str, u64>,
+    /// Events lost, by place.
+    pub lost: Lost,
+    /// Longest time between an event and its reading, nanoseconds.
+    pub reader_lag_ns: u64,
+    /// Nothing was lost for good.
+    pub complete: bool,
+}
+
+/// Transitions by source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Transitions {
+    /// Seen by the kernel's tracepoint.
+    pub tracepoint: u64,
+    /// Found by a snapshot.
+    pub snapshot: u64,
+    /// By a predicted timer.
+    pub timer: u64,
+    /// Deduced.
+    pub inferred: u64,
+}
+
+/// Losses by place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// The ring buffer was full.
+    pub ring_buffer: u64,
+    /// Skipped by the kernel.
+    pub recursion: u64,
+    /// Damaged records.
+    pub decode: u64,
+    /// Transitions made good as `inferred`.
+    pub unseen: u64,
+    /// Lines that the output could not take.
+    pub output: u64,
+}
+
+impl Lost {
+    /// Whether anything was lost that has not been made good.
+    pub fn is_final(&self) -> bool {
+        let Self { ring_buffer, recursion, decode, unseen: _, output } = *self;
+        ring_buffer + recursion + decode + output > 0
+    }
+
+    fn add(&mut self, loss: &Loss) {
+        let place = match loss.place {
+            LossPlace::RingBuffer => &mut self.ring_buffer,
+            LossPlace::Recursion => &mut self.recursion,
+            LossPlace::Decode => &mut self.decode,
+            LossPlace::Unseen => &mut self.unseen,
+            LossPlace::Output => &mut self.output,
+        };
+        *place += loss.count;
+    }
+}
+
+impl Summary {
+    /// Counts one update, whether or not it is shown.
+    pub fn count(&mut self, update: &Update<'_>) {
+        match update {
+            Update::Transition(transition) => {
+                let by_source = match transition.source {
+                    Source::Tracepoint => &mut self.transitions.tracepoint,
+                    Source::Snapshot => &mut self.transitions.snapshot,
+                    Source::Timer => &mut self.transitions.timer,
+                    Source::Inferred => &mut self.transitions.inferred,
+                };
+                *by_source += 1;
+                self.established += u64::from(transition.to == State::Established);
+            }
+            Update::Linger(lingers) => {
+                let raised = lingers.iter().filter(|l| l.status == LingerStatus::Raised);
+                self.lingered += raised.count() as u64;
+            }
+            Update::Loss(loss) => self.lost.add(loss),
+        }
+    }
+
+    /// Counts a record that was written.
+    pub fn wrote(&mut self, update: &Update<'_>) {
+        let (kind, count) = match update {
+            Update::Transition(_) => ("transition", 1),
+            Update::Linger(lingers) => ("linger", lingers.len() as u64),
+            Update::Loss(_) => ("loss", 1),
+        };
+        *self.written.entry(kind).or_default() += count;
+    }
+}

@@ -1,0 +1,146 @@
+//! Columns and lines: padding, growth, cutting.
+
+use anstyle::Style;
+
+use super::Palette;
+use crate::model::{
+    state::State,
+    update::{Role, Subject},
+};
+
+/// Below this many columns a line shows the essentials only.
+const NARROW: usize = 132;
+
+/// Present widths of the columns that grow.
+#[derive(Debug)]
+pub(super) struct Widths {
+    local: usize,
+    peer: usize,
+    process: usize,
+    narrow: bool,
+}
+
+impl Widths {
+    pub(super) fn new(width: Option<usize>) -> Self {
+        let narrow = width.is_some_and(|width| width < NARROW);
+        Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
+    }
+
+    pub(super) fn is_narrow(&self) -> bool {
+        self.narrow
+    }
+
+    /// Local end, direction, far end: the arrow points from the client to the server.
+    pub(super) fn endpoints(&mut self, line: &mut Line, subject: &Subject) {
+        let local = subject.tuple.local.to_string();
+        let (arrow, peer) = match subject.role {
+            Some(Role::Listener) => ("·", "*".to_owned()),
+            Some(Role::Client) => ("→", subject.tuple.peer.to_string()),
+            Some(Role::Server) => ("←", subject.tuple.peer.to_string()),
+            None => ("↔", subject.tuple.peer.to_string()),
+        };
+        self.local = self.local.max(local.len());
+        self.peer = self.peer.max(peer.len());
+        line.left(line.palette.plain, &local, self.local);
+        line.push(line.palette.dim, &format!(" {arrow} "));
+        line.left(line.palette.plain, &peer, self.peer);
+    }
+
+    pub(super) fn process(&mut self, line: &mut Line, process: &str) {
+        let len = process.chars().count();
+        if !self.narrow {
+            self.process = self.process.max(len.min(32));
+        }
+        line.left(line.palette.plain, process, self.process);
+    }
+
+    pub(super) fn states(&self, line: &mut Line, from: State, to: State, style: Style) {
+        line.left(line.palette.dim, from.name(), 11);
+        line.push(line.palette.dim, " → ");
+        line.left(style, to.name(), 11);
+    }
+
+    /// Names of the columns.
+    pub(super) fn header(&self, width: Option<usize>, palette: Palette, out: &mut Vec<u8>) {
+        let mut line = Line::new(width, palette);
+        let dim = palette.dim;
+        line.left(dim, "TIME", if self.narrow { 12 } else { 15 });
+        line.space();
+        line.left(dim, "LOCAL", self.local + 3);
+        line.left(dim, "PEER", self.peer);
+        line.space();
+        line.left(dim, "PROCESS", self.process);
+        line.space();
+        line.left(dim, "FROM", 14);
+        line.left(dim, "TO", 11);
+        line.space();
+        line.right(dim, "AFTER", 8);
+        line.space();
+        line.push(dim, "WHAT HAPPENED");
+        line.finish(out);
+    }
+}
+
+/// A line under construction, cut where the terminal ends.
+pub(super) struct Line {
+    text: String,
+    used: usize,
+    width: usize,
+    palette: Palette,
+}
+
+impl Line {
+    pub(super) fn new(width: Option<usize>, palette: Palette) -> Self {
+        Self { text: String::with_capacity(256), used: 0, width: width.unwrap_or(usize::MAX), palette }
+    }
+
+    pub(super) fn space(&mut self) {
+        self.push(Style::new(), "  ");
+    }
+
+    /// As much of `words` as fits.
+    pub(super) fn push(&mut self, style: Style, words: &str) {
+        let room = self.width - self.used;
+        let len = words.chars().count();
+        if room == 0 {
+            return;
+        }
+        let fits = len <= room;
+        let shown: &str = if fits { words } else { cut(words, room - 1) };
+        // A style without effects renders as nothing.
+        self.text.push_str(&style.render().to_string());
+        self.text.push_str(shown);
+        if !fits {
+            self.text.push('…');
+        }
+        self.text.push_str(&style.render_reset().to_string());
+        self.used += len.min(room);
+    }
+
+    /// `words` at the left of a column of `width`.
+    pub(super) fn left(&mut self, style: Style, words: &str, width: usize) {
+        let len = words.chars().count();
+        if len > width {
+            let short = format!("{}…", cut(words, width.saturating_sub(1)));
+            return self.push(style, &short);
+        }
+        self.push(style, words);
+        self.push(Style::new(), &" ".repeat(width - len));
+    }
+
+    /// `words` at the right of a column of `width`.
+    pub(super) fn right(&mut self, style: Style, words: &str, width: usize) {
+        let len = words.chars().count();
+        self.push(Style::new(), &" ".repeat(width.saturating_sub(len)));
+        self.push(style, words);
+    }
+
+    pub(super) fn finish(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.text.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn cut(words: &str, len: usize) -> &str {
+    words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
+}

@@ -1,0 +1,136 @@
+//! Flags on lingering sockets: a line a socket while they are few, a line a group when they are
+//! many.
+
+use std::collections::BTreeMap;
+
+use super::{Text, WallClock, duration, grouped, process};
+use crate::model::{
+    state::State,
+    update::{Linger, LingerStatus},
+};
+
+/// More than this many sockets of one group are told in one line.
+const FEW: usize = 3;
+
+/// Those that a person would name in one breath: process, far end, state. Clients of one server
+/// differ in their ports, so a server's sockets are grouped by the client's address.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    status: &'static str,
+    state: State,
+    process: String,
+    peer: String,
+}
+
+impl Group {
+    fn of(linger: &Linger) -> Self {
+        let peer = linger.subject.tuple.peer;
+        let ephemeral = peer.port >= linger.subject.tuple.local.port;
+        let peer = if ephemeral { peer.with_port(0) } else { peer };
+        Self {
+            status: word(linger.status),
+            state: linger.state,
+            process: who(linger),
+            peer: peer.to_string(),
+        }
+    }
+}
+
+fn word(status: LingerStatus) -> &'static str {
+    match status {
+        LingerStatus::Raised => "lingers",
+        LingerStatus::Continues => "still lingers",
+        LingerStatus::Cleared => "left after",
+    }
+}
+
+/// The holder; for an orphan the former one.
+fn who(linger: &Linger) -> String {
+    let name = process(linger.subject.owner);
+    match (linger.subject.owner, linger.orphaned) {
+        (None, true) => "held by the kernel".into(),
+        (None, false) => "owner not known".into(),
+        (Some(_), true) => format!("was {name}"),
+        (Some(owner), false) => match owner.fd {
+            Some(fd) => format!("{name} fd {fd}"),
+            None => name,
+        },
+    }
+}
+
+impl Text {
+    pub(super) fn lingers(&self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
+        let mut groups: BTreeMap<Group, Vec<&Linger>> = BTreeMap::new();
+        for linger in lingers {
+            let mut group = Group::of(linger);
+            if let Some(at) = group.process.find(" fd ") {
+                group.process.truncate(at);
+            }
+            groups.entry(group).or_default().push(linger);
+        }
+        for (group, members) in groups {
+            if members.len() <= FEW {
+                members.iter().for_each(|linger| self.linger(linger, clock, out));
+            } else {
+                self.group(&group, &members, clock, out);
+            }
+        }
+    }
+
+    fn linger(&self, linger: &Linger, clock: WallClock, out: &mut Vec<u8>) {
+        let tuple = linger.subject.tuple;
+        let words = format!(
+            "⚑ {} {} {}{}: {} ↔ {}, {}{}",
+            linger.state,
+            word(linger.status),
+            if linger.at_least { "≥" } else { "" },
+            duration(linger.age),
+            tuple.local,
+            tuple.peer,
+            who(linger),
+            advice(linger),
+        );
+        self.flag(linger, &words, clock, out);
+    }
+
+    fn group(&self, group: &Group, members: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
+        let Some(oldest) = members.iter().max_by_key(|linger| linger.age) else { return };
+        let words = format!(
+            "⚑ {} × {} {} {}{}: peer {}, {}{}",
+            grouped(members.len() as u64),
+            group.state,
+            word(oldest.status),
+            if oldest.at_least { "≥" } else { "up to " },
+            duration(oldest.age),
+            group.peer,
+            group.process,
+            advice(oldest),
+        );
+        self.flag(oldest, &words, clock, out);
+    }
+
+    fn flag(&self, linger: &Linger, words: &str, clock: WallClock, out: &mut Vec<u8>) {
+        let style = match linger.status {
+            LingerStatus::Cleared => self.palette.dim,
+            _ if linger.state == State::TimeWait => self.palette.warning,
+            _ => self.palette.bad,
+        };
+        self.note(style, &self.time(linger.time, clock), words, out);
+    }
+}
+
+/// What the state waits for.
+fn advice(linger: &Linger) -> &'static str {
+    if linger.status == LingerStatus::Cleared {
+        return "";
+    }
+    match linger.state {
+        State::CloseWait => ": the peer has closed, the process has not",
+        State::TimeWait => ": closed here first, the kernel keeps it for 60 s",
+        State::FinWait2 => ": the peer has not closed its side",
+        State::SynSent => ": no answer to the SYN",
+        State::SynRecv => ": no answer to the SYN+ACK",
+        State::FinWait1 | State::Closing | State::LastAck => ": no answer to the FIN",
+        _ => "",
+    }
+}

@@ -1,0 +1,158 @@
+//! `tracer trace`: kernel → table → sink.
+//!
+//! One thread reads, models and formats, so that no record is copied between threads; another
+//! writes (`sink::output`), so that a slow terminal stops neither. The main thread waits for the
+//! reasons to end.
+
+mod losses;
+mod telling;
+
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use self::{losses::Losses, telling::Teller};
+use crate::{
+    kernel::{
+        load::Tracer,
+        ring::{self, Reader},
+        time,
+    },
+    model::{
+        filter::Filter,
+        table::{self, Table},
+    },
+    sink::{Format, Hello, output::Output},
+};
+
+/// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
+const PORT_PATIENCE: u64 = 2_000_000_000;
+/// The clocks are compared and losses looked for this often while events come.
+const HOUSEKEEPING: u64 = 1_000_000_000;
+
+/// Everything a trace consists of.
+pub struct Trace {
+    /// The attached programs.
+    pub tracer: Tracer,
+    /// What to show.
+    pub filter: Filter,
+    /// When to flag.
+    pub thresholds: crate::model::linger::Thresholds,
+    /// How to write it.
+    pub format: Box<dyn Format + Send>,
+    /// Where to.
+    pub output: Output,
+    /// What to begin with.
+    pub hello: Hello,
+}
+
+/// Ends a trace from another thread.
+#[derive(Debug)]
+pub struct Stop {
+    asked: AtomicBool,
+    waker: OwnedFd,
+}
+
+impl Stop {
+    /// Asks the trace to end in order.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        ring::wake(&self.waker);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// A trace that is set up and can be stopped.
+pub struct Running {
+    reader: Reader,
+    table: Table,
+    teller: Teller,
+    losses: Losses,
+    stop: Arc<Stop>,
+}
+
+impl Trace {
+    /// Sets the reader up.
+    ///
+    /// # Errors
+    ///
+    /// Where descriptors have run out.
+    pub fn start(self) -> std::io::Result<Running> {
+        let Self { tracer, filter, thresholds, format, output, hello } = self;
+        let Tracer { ebpf, ring, reader, counters, mode, resets_traced, .. } = tracer;
+        let reader = Reader::new(ring, reader)?;
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
+        let table = Table::new(table::Options {
+            ticks: time::ticks(),
+            thresholds,
+            resets_traced,
+            port_patience: PORT_PATIENCE,
+        });
+        let mut teller = Teller::new(filter, format, output, time::wall_clock());
+        teller.hello(&hello);
+        Ok(Running { reader, table, teller, losses: Losses::new(ebpf, counters, mode), stop })
+    }
+}
+
+impl Running {
+    /// Ends it from elsewhere.
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Reads until asked to stop or until nobody reads the output, then writes the summary.
+    pub fn run(mut self) {
+        let mut housekeeping = 0;
+        loop {
+            // Asked before the last batch is read, so that it is complete.
+            let stopping = self.stop.is_asked();
+            let busy = self.read();
+            let now = time::monotonic();
+            if now >= housekeeping || stopping {
+                housekeeping = now + HOUSEKEEPING;
+                self.teller.set_clock(time::wall_clock());
+                self.losses.look(now, &mut self.teller);
+            }
+            self.table.expire(now, &mut self.teller);
+            self.teller.flush();
+            if stopping || self.teller.is_closed() {
+                break;
+            }
+            let timeout = self.table.next_deadline().map(|deadline| {
+                Duration::from_nanos(deadline.saturating_sub(time::monotonic()))
+            });
+            self.reader.wait(busy, timeout);
+        }
+        self.teller.summary();
+    }
+
+    /// Reads all there is; whether there was anything.
+    fn read(&mut self) -> bool {
+        let Self { reader, table, teller, losses, .. } = self;
+        let mut busy = false;
+        loop {
+            let mut oldest = None;
+            let batch = reader.read(|record| {
+                oldest.get_or_insert(record.time_ns);
+                table.ingest(record, teller);
+            });
+            busy |= batch.records > 0;
+            losses.damaged(batch.damaged);
+            if let Some(oldest) = oldest {
+                teller.lag(time::monotonic().saturating_sub(oldest));
+            }
+            if !batch.more {
+                return busy;
+            }
+            teller.flush();
+        }
+    }
+}

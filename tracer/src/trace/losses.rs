@@ -1,0 +1,63 @@
+//! What the kernel half could not tell, found in its counters.
+
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray},
+};
+use tracer_ebpf::Counters;
+
+use crate::{
+    kernel::load::{PodCounters, counters, recursion_misses},
+    model::update::{Loss, LossPlace, Observer, Update},
+    sink::Mode,
+};
+
+/// Reads the counters and tells what is new in them.
+pub(super) struct Losses {
+    /// Also keeps the programs attached.
+    ebpf: Ebpf,
+    counters: PerCpuArray<MapData, PodCounters>,
+    mode: Mode,
+    told: Told,
+    damaged: u64,
+}
+
+#[derive(Default)]
+struct Told {
+    ring_full: u64,
+    recursion: u64,
+    damaged: u64,
+}
+
+impl Losses {
+    pub(super) fn new(
+        ebpf: Ebpf,
+        counters: PerCpuArray<MapData, PodCounters>,
+        mode: Mode,
+    ) -> Self {
+        Self { ebpf, counters, mode, told: Told::default(), damaged: 0 }
+    }
+
+    /// Records that could not be decoded.
+    pub(super) fn damaged(&mut self, count: u64) {
+        self.damaged += count;
+    }
+
+    /// Tells what was lost since the last look.
+    pub(super) fn look(&mut self, time: u64, out: &mut impl Observer) {
+        let Counters { ring_full, caught, .. } = counters(&self.counters);
+        // What the kernel did not show to the main program and the guard did not catch either.
+        let recursion = recursion_misses(&self.ebpf, self.mode).saturating_sub(caught);
+        let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
+        for (place, count, told) in [
+            (LossPlace::RingBuffer, ring_full, full),
+            (LossPlace::Recursion, recursion, skipped),
+            (LossPlace::Decode, self.damaged, damaged),
+        ] {
+            if count > *told {
+                let count = count - std::mem::replace(told, count);
+                out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! From updates to the output: filtered, formatted, counted; what does not fit is counted too.
+
+use crate::{
+    model::{
+        filter::Filter,
+        update::{Linger, Loss, LossPlace, Observer, Update},
+    },
+    sink::{Format, Hello, output::Output, summary::Summary, wall_clock::WallClock},
+};
+
+/// Formatted bytes are handed to the output from this size on.
+const CHUNK: usize = 64 << 10;
+
+/// The observer of the table.
+pub(super) struct Teller {
+    filter: Filter,
+    format: Box<dyn Format + Send>,
+    output: Output,
+    clock: WallClock,
+    summary: Summary,
+    bytes: Vec<u8>,
+    lines: u64,
+    /// Lines that the output could not take and that have not been told of.
+    unshown: u64,
+}
+
+impl Teller {
+    pub(super) fn new(
+        filter: Filter,
+        format: Box<dyn Format + Send>,
+        output: Output,
+        clock: WallClock,
+    ) -> Self {
+        Self {
+            filter,
+            format,
+            output,
+            clock,
+            summary: Summary::default(),
+            bytes: Vec::with_capacity(2 * CHUNK),
+            lines: 0,
+            unshown: 0,
+        }
+    }
+
+    pub(super) fn set_clock(&mut self, clock: WallClock) {
+        self.clock = clock;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.output.is_closed()
+    }
+
+    /// Notes how late a record was read, nanoseconds.
+    pub(super) fn lag(&mut self, lag: u64) {
+        self.summary.reader_lag_ns = self.summary.reader_lag_ns.max(lag);
+    }
+
+    pub(super) fn hello(&mut self, hello: &Hello) {
+        self.format.hello(hello, self.clock, &mut self.bytes);
+        self.flush();
+    }
+
+    /// Hands over what has been formatted.
+    pub(super) fn flush(&mut self) {
+        self.unshown += self.output.take_failed();
+        if self.bytes.is_empty() {
+            return;
+        }
+        let lines = std::mem::take(&mut self.lines);
+        if self.output.push(&mut self.bytes, lines) {
+            self.tell_unshown();
+        } else {
+            self.unshown += lines;
+        }
+    }
+
+    /// Says in place what could not be shown, now that there is room again.
+    fn tell_unshown(&mut self) {
+        if self.unshown > 0 {
+            let count = std::mem::take(&mut self.unshown);
+            let loss =
+                Loss { time: self.clock.now, place: LossPlace::Output, count, healed: false };
+            self.observe(Update::Loss(&loss));
+        }
+    }
+
+    /// Writes the end.
+    pub(super) fn summary(mut self) {
+        self.flush();
+        self.tell_unshown();
+        self.summary.complete = !self.summary.lost.is_final();
+        self.clock = crate::kernel::time::wall_clock();
+        self.format.summary(&self.summary, self.clock, &mut self.bytes);
+        self.flush();
+        if !self.output.finish() {
+            tracing::warn!("the output's reader does not read: the end of the trace is not written");
+        }
+    }
+
+    fn write(&mut self, update: &Update<'_>) {
+        self.format.update(update, self.clock, &mut self.bytes);
+        self.summary.wrote(update);
+        self.lines += 1;
+        if self.bytes.len() >= CHUNK {
+            self.flush();
+        }
+    }
+}
+
+impl Observer for Teller {
+    fn observe(&mut self, update: Update<'_>) {
+        self.summary.count(&update);
+        match update {
+            Update::Linger(lingers) => {
+                let wanted: Vec<Linger> = lingers
+                    .iter()
+                    .filter(|linger| self.filter.wants_linger(&linger.subject, linger.state))
+                    .copied()
+                    .collect();
+                if !wanted.is_empty() {
+                    self.write(&Update::Linger(&wanted));
+                }
+            }
+            _ if self.filter.wants(&update) => self.write(&update),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Calling cargo, always in the same environment, so that nothing is built twice because of it.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{self, say};
+use crate::workspace;
+
+/// The variable by which tracer's build script learns which rustup toolchain compiles the eBPF
+/// half.
+pub(crate) const TOOLCHAIN: &str = "TRACER_EBPF_TOOLCHAIN";
+
+/// Which packages and targets a build takes.
+///
+/// Cargo unifies features over the packages it is called for, and over their development
+/// dependencies where examples are among the targets. There are no examples: the last option is
+/// here because with it the features are those of the tests, so that one compilation of all the
+/// dependencies, and of the eBPF half, serves every sub-command.
+const TRACER: [&str; 4] = ["--workspace", "--bin", "tracer", "--examples"];
+
+/// A build that takes longer than this really compiles something.
+const NOTICEABLE: Duration = Duration::from_millis(1500);
+
+/// How much a build shows.
+#[derive(Clone, Copy)]
+pub(crate) enum Progress {
+    /// Cargo's own progress.
+    Shown,
+    /// Nothing, unless something must be compiled.
+    Hidden,
+}
+
+/// Cargo with all that the eBPF half of the build needs.
+pub(crate) struct Cargo {
+    /// Name of the rustup toolchain that compiles the eBPF half.
+    pub(crate) toolchain: String,
+    /// That toolchain's directory.
+    pub(crate) sysroot: PathBuf,
+    path: OsString,
+}
+
+impl Cargo {
+    /// `linker` is the directory of bpf-linker.
+    pub(crate) fn new(toolchain: String, sysroot: PathBuf, linker: &Path) -> Result<Self> {
+        let user = env::var_os("PATH").unwrap_or_default();
+        let directories = [linker.to_owned()]
+            .into_iter()
+            .chain(env::split_paths(&user));
+        let path = env::join_paths(directories).context("cannot extend PATH")?;
+        Ok(Self {
+            toolchain,
+            sysroot,
+            path,
+        })
+    }
+
+    /// The cargo that the user called, with the first arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.environment(plain(), arguments)
+    }
+
+    /// The cargo that compiles the eBPF half.
+    pub(crate) fn ebpf_command(&self, arguments: &[&str]) -> Command {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["run", &self.toolchain, "cargo"]);
+        self.environment(rustup, arguments)
+    }
+
+    fn environment(&self, mut cargo: Command, arguments: &[&str]) -> Command {
+        cargo.args(arguments).current_dir(workspace::root());
+        cargo
+            .env("PATH", &self.path)
+            .env(TOOLCHAIN, &self.toolchain);
+        cargo
+    }
+
+    /// Builds target/release/tracer.
+    pub(crate) fn build(&self, progress: Progress) -> Result<()> {
+        let mut command = self.command(&["build", "--release", "--locked"]);
+        command.args(TRACER);
+        match progress {
+            Progress::Shown => process::show(&mut command),
+            Progress::Hidden => hide_unless_long(command.arg("--quiet")),
+        }
+    }
+}
+
+/// The cargo that the user called, in the user's own environment.
+pub(crate) fn plain() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn hide_unless_long(command: &mut Command) -> Result<()> {
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let start = Instant::now();
+    while child.try_wait()?.is_none() {
+        if start.elapsed() > NOTICEABLE {
+            say("compiling tracer");
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    process::wait(&mut child)
+}

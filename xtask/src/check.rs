@@ -1,0 +1,94 @@
+//! `cargo xtask check`: what a change must pass besides the tests.
+//!
+//! All of it uses the profile and the features of the tests, so that build scripts, and with them
+//! the eBPF half's build, run only once.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::cargo::Cargo;
+use crate::process::{self, say};
+use crate::{setup, workspace};
+
+pub(crate) fn check(cargo: &Cargo) -> Result<()> {
+    setup::lints::ensure(cargo)?;
+    lock_file_is_committed()?;
+    say("checking the formatting");
+    process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;
+    say("checking the lints");
+    process::show(&mut lints(cargo))?;
+    say("checking the lints of the eBPF half");
+    process::show(&mut ebpf_lints(cargo)?)?;
+    say("checking the documentation");
+    process::show(&mut documentation(cargo))
+}
+
+/// A fresh lock file would pick releases that this compiler cannot build.
+fn lock_file_is_committed() -> Result<()> {
+    let root = workspace::root();
+    // A source archive has no index to ask.
+    if !root.join(".git").exists() {
+        return Ok(());
+    }
+    let mut git = Command::new("git");
+    git.current_dir(root)
+        .args(["ls-files", "--error-unmatch", "Cargo.lock"]);
+    if let Err(error) = process::silently(&mut git, None) {
+        bail!("Cargo.lock is not in the repository; `git add Cargo.lock` ({error})");
+    }
+    Ok(())
+}
+
+fn lints(cargo: &Cargo) -> Command {
+    let options = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--locked",
+    ];
+    let mut command = cargo.command(&options);
+    command.args(["--", "--deny", "warnings"]);
+    command
+}
+
+/// The eBPF half as aya-build compiles it: the same flags, and `core` from source.
+fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
+    let target = if cfg!(target_endian = "big") {
+        "bpfeb"
+    } else {
+        "bpfel"
+    };
+    let target = format!("{target}-unknown-none");
+    let mut command = cargo.ebpf_command(&["clippy", "--package", "tracer-ebpf", "--release"]);
+    command.args([
+        "--locked",
+        "--bins",
+        "--lib",
+        "-Zbuild-std=core",
+        "--target",
+        &target,
+    ]);
+    // Another compiler's artefacts would evict those of the host's.
+    command
+        .arg("--target-dir")
+        .arg(workspace::target()?.join("ebpf"));
+    command.env("RUSTC_BOOTSTRAP", "1");
+    let architecture = std::env::consts::ARCH;
+    command.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        format!("--cfg=bpf_target_arch=\"{architecture}\""),
+    );
+    command.args(["--", "--deny", "warnings"]);
+    Ok(command)
+}
+
+fn documentation(cargo: &Cargo) -> Command {
+    let options = ["doc", "--workspace", "--no-deps", "--release", "--locked"];
+    let mut command = cargo.command(&options);
+    // The binary tracer would overwrite the library's pages; on examples see `Cargo::build`.
+    command.args(["--lib", "--bin", "xtask", "--examples"]);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
+    command
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask`: sets up what tracer needs, then builds, runs, tests and checks it.
+//!
+//! A plain `cargo build` cannot do this: the eBPF half wants a second compiler, that compiler's
+//! library source and a linker of its own. Everything that needs a decision lives in [`setup`];
+//! the sub-commands only say which cargo commands they stand for.
+
+mod cargo;
+mod check;
+mod process;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::process::ChildFailed;
+
+/// Exit status of a failed set-up, kept apart from cargo's own 101.
+const SETUP_FAILED: u8 = 2;
+
+/// Sets up what tracer needs, then builds, runs, tests and checks it.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build target/release/tracer.
+    Build,
+    /// Build tracer, then run it as root (by sudo where needed).
+    Run {
+        /// Arguments of tracer.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run all tests, those on real sockets included, as root (by sudo where needed).
+    Test {
+        /// Further arguments of `cargo test`, such as a filter.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Check formatting, lints of both halves, and documentation.
+    Check,
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(report(&error)),
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Build => setup::prepare()?.build(cargo::Progress::Shown),
+        Task::Run { arguments } => run::run(&setup::prepare()?, &arguments),
+        Task::Test { arguments } => {
+            setup::programs::ensure()?;
+            test::test(&setup::prepare()?, &arguments)
+        }
+        Task::Check => check::check(&setup::prepare()?),
+    }
+}
+
+/// Says what failed, unless the failed command has said it already, and returns the exit status.
+fn report(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(ChildFailed { status }) => *status,
+        None => {
+            eprintln!("xtask: {error:#}");
+            SETUP_FAILED
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_dashes_are_left_alone() {
+        let line = ["xtask", "test", "--", "handshake", "--", "--nocapture"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Task::Test { arguments } = cli.task else {
+            panic!("not parsed as `test`");
+        };
+        assert_eq!(arguments, ["handshake", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn a_failed_child_passes_its_status_through() {
+        assert_eq!(report(&ChildFailed { status: 101 }.into()), 101);
+        assert_eq!(report(&anyhow::anyhow!("no compiler")), SETUP_FAILED);
+    }
+}

@@ -1,0 +1,27 @@
+//! `cargo xtask run`: builds tracer, then becomes it, so that signals, standard output and the
+//! exit status are tracer's own.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::{Context as _, Result};
+
+use crate::cargo::{Cargo, Progress};
+use crate::{process, workspace};
+
+pub(crate) fn run(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+    let tracer = workspace::tracer()?;
+    // A first build takes long enough to want cargo's progress; later ones are mostly no-ops.
+    let progress = if tracer.exists() {
+        Progress::Hidden
+    } else {
+        Progress::Shown
+    };
+    cargo.build(progress)?;
+    let mut command = process::as_root(&tracer);
+    let error = command.args(arguments).exec();
+    Err(error).with_context(|| {
+        let program = command.get_program().display();
+        format!("cannot start {program}; as a user other than root, tracer needs sudo")
+    })
+}

@@ -1,0 +1,25 @@
+//! Setting up what the build needs and nothing else has: a compiler for the eBPF half with the
+//! source of its library, and bpf-linker.
+//!
+//! What is there already is found by looking at files, so that `cargo xtask run` starts at once.
+//! Facts are collected apart from decisions ([`route`]), which therefore are tested without them.
+
+mod compiler;
+mod debian;
+mod linker;
+pub(crate) mod lints;
+pub(crate) mod programs;
+mod route;
+mod rustup;
+mod toolchain;
+
+use anyhow::Result;
+
+use crate::cargo::Cargo;
+
+/// Sets up the eBPF half's tools and returns the cargo that uses them.
+pub(crate) fn prepare() -> Result<Cargo> {
+    let toolchain = toolchain::ensure()?;
+    let linker = linker::ensure(&toolchain)?;
+    Cargo::new(toolchain.name, toolchain.sysroot, &linker)
+}

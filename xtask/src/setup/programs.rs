@@ -1,0 +1,79 @@
+//! Programs that the tests start, and the Debian packages that have them.
+
+use anyhow::{Context as _, Result, bail};
+
+use super::debian;
+use crate::process;
+
+/// A program and its package.
+#[derive(Clone, Copy)]
+struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
+
+const PROGRAMS: [Program; 7] = [
+    program("ip", "iproute2"),
+    program("nft", "nftables"),
+    program("curl", "curl"),
+    program("python3", "python3-minimal"),
+    program("jq", "jq"),
+    program("tcpdump", "tcpdump"),
+    program("bpftrace", "bpftrace"),
+];
+
+/// Installs what the tests start and is not there.
+pub(crate) fn ensure() -> Result<()> {
+    let missing = missing_packages(&PROGRAMS, is_installed);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let wanted = missing.join(" ");
+    if !debian::is_available() {
+        bail!("the tests need programs that are not installed; the Debian packages are: {wanted}");
+    }
+    debian::install(&missing).with_context(|| format!("the tests need the packages {wanted}"))?;
+    match missing_packages(&PROGRAMS, is_installed).join(" ") {
+        still if still.is_empty() => Ok(()),
+        still => bail!("installed, but their programs are not on PATH: {still}"),
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    process::find(program).is_some()
+}
+
+fn missing_packages(
+    programs: &[Program],
+    is_installed: impl Fn(&str) -> bool,
+) -> Vec<&'static str> {
+    let missing = programs
+        .iter()
+        .filter(|program| !is_installed(program.name));
+    let mut packages: Vec<_> = missing.map(|program| program.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let missing = missing_packages(&PROGRAMS, |name| name != "nft" && name != "jq");
+        assert_eq!(missing, ["jq", "nftables"]);
+        assert!(missing_packages(&PROGRAMS, |_| true).is_empty());
+    }
+
+    #[test]
+    fn a_package_with_two_missing_programs_is_named_once() {
+        let programs = [program("ip", "iproute2"), program("ss", "iproute2")];
+        assert_eq!(missing_packages(&programs, |_| false), ["iproute2"]);
+    }
+}

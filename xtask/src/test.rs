@@ -1,0 +1,42 @@
+//! `cargo xtask test`: every test of the workspace in one call of cargo.
+//!
+//! One call, because another choice of packages would make cargo unify features anew and compile
+//! the dependencies once more. The tests on real sockets need root; as another user, cargo starts
+//! the test programs by sudo, while the compiling stays the user's.
+
+use std::env;
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::cargo::{Cargo, Progress};
+use crate::{process, workspace};
+
+/// Where the live tests find the binary.
+const BINARY: &str = "TRACER_BIN";
+
+/// Live tests listen, connect and wait at the same time; more of them at once disturb each other.
+const AT_ONCE: &str = "2";
+
+/// Makes cargo start test programs by sudo, in cargo's environment.
+const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo", "-E"]"#];
+
+pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+    cargo.build(Progress::Shown)?;
+    let options = [
+        "test",
+        "--workspace",
+        "--release",
+        "--locked",
+        "--no-fail-fast",
+    ];
+    let mut command = cargo.command(&options);
+    command.env(BINARY, workspace::tracer()?);
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        command.env("RUST_TEST_THREADS", AT_ONCE);
+    }
+    if !process::is_root() {
+        command.args(AS_ROOT);
+    }
+    process::show(command.args(arguments))
+}
