@@ -17,6 +17,14 @@ pub unsafe trait Plain: Copy + 'static {
             .then(|| unsafe { &*pointer })
     }
 
+    /// A copy of the value that `bytes` begin with, however they are aligned; `None` where they
+    /// are too short.
+    fn copied_from(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() >= size_of::<Self>())
+            // SAFETY: long enough, and every bit pattern is a value (trait contract).
+            .then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+
     /// The bytes of the value.
     fn as_bytes(&self) -> &[u8] {
         // SAFETY: the pointer covers one initialised value without padding (trait contract).

@@ -19,7 +19,7 @@ use crate::{
         Format, Hello,
         json::Json,
         output::{Destination, Output},
-        text::{Palette, Text},
+        text::{Palette, Stories, Text},
     },
     trace::{Running, Stop, Trace},
 };
@@ -120,6 +120,7 @@ fn trace(arguments: &TraceArguments) -> anyhow::Result<()> {
             format: format(arguments),
             output,
             hello,
+            snapshots: !arguments.no_snapshot,
         }
         .start()
         .context("cannot set up the reader")?;
@@ -178,10 +179,12 @@ fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
                 When::Never => false,
                 When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
             };
+            let stories =
+                if arguments.summary_only { Stories::Only } else { Stories::Steps };
             let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
             let width = terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten();
             let width = width.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0);
-            Box::new(Text::new(palette, width, jiff::tz::TimeZone::system()))
+            Box::new(Text::new(palette, width, jiff::tz::TimeZone::system(), stories))
         }
     }
 }

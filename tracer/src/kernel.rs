@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod load;
+pub mod namespaces;
 pub mod preflight;
 pub mod ring;
 pub mod snapshot;

@@ -4,6 +4,7 @@
 //! writes (`sink::output`), so that a slow terminal stops neither. The main thread waits for the
 //! reasons to end.
 
+mod healing;
 mod losses;
 mod telling;
 
@@ -16,11 +17,12 @@ use std::{
     time::Duration,
 };
 
-use self::{losses::Losses, telling::Teller};
+use self::{healing::Healing, losses::Losses, telling::Teller};
 use crate::{
     kernel::{
         load::Tracer,
         ring::{self, Reader},
+        snapshot::{Snapshots, Snapshotter},
         time,
     },
     model::{
@@ -49,6 +51,8 @@ pub struct Trace {
     pub output: Output,
     /// What to begin with.
     pub hello: Hello,
+    /// Look at the sockets that are there, now and later.
+    pub snapshots: bool,
 }
 
 /// Ends a trace from another thread.
@@ -76,6 +80,9 @@ pub struct Running {
     table: Table,
     teller: Teller,
     losses: Losses,
+    healing: Option<Healing>,
+    /// Keeps the programs attached where no snapshots are taken.
+    _ebpf: Option<aya::Ebpf>,
     stop: Arc<Stop>,
 }
 
@@ -86,8 +93,9 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self { tracer, filter, thresholds, format, output, hello } = self;
-        let Tracer { ebpf, ring, reader, counters, mode, resets_traced, .. } = tracer;
+        let Self { tracer, filter, thresholds, format, output, hello, snapshots } = self;
+        let Tracer { ebpf, main, has_iterators, ring, reader, counters, resets_traced, .. } =
+            tracer;
         let reader = Reader::new(ring, reader)?;
         let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
         let table = Table::new(table::Options {
@@ -98,7 +106,14 @@ impl Trace {
         });
         let mut teller = Teller::new(filter, format, output, time::wall_clock());
         teller.hello(&hello);
-        Ok(Running { reader, table, teller, losses: Losses::new(ebpf, counters, mode), stop })
+        let (healing, ebpf) = if snapshots && has_iterators {
+            let snapshots = Snapshots::start(Snapshotter::new(ebpf), reader.waker()?)?;
+            (Some(Healing::new(snapshots)), None)
+        } else {
+            (None, Some(ebpf))
+        };
+        let losses = Losses::new(main, counters);
+        Ok(Running { reader, table, teller, losses, healing, _ebpf: ebpf, stop })
     }
 }
 
@@ -114,6 +129,8 @@ impl Running {
         loop {
             // Asked before the last batch is read, so that it is complete.
             let stopping = self.stop.is_asked();
+            // Taken before the events are read that happened meanwhile.
+            let look = self.healing.as_mut().and_then(Healing::ready);
             let busy = self.read();
             let now = time::monotonic();
             if now >= housekeeping || stopping {
@@ -121,12 +138,17 @@ impl Running {
                 self.teller.set_clock(time::wall_clock());
                 self.losses.look(now, &mut self.teller);
             }
+            if let (Some(healing), Some(look)) = (&mut self.healing, look) {
+                healing.merge(look, &mut self.table, &mut self.teller);
+            }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
             if stopping || self.teller.is_closed() {
                 break;
             }
-            let timeout = self.table.next_deadline().map(|deadline| {
+            let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
+            let deadline = self.table.next_deadline().into_iter().chain(ask).min();
+            let timeout = deadline.map(|deadline| {
                 Duration::from_nanos(deadline.saturating_sub(time::monotonic()))
             });
             self.reader.wait(busy, timeout);

@@ -148,7 +148,8 @@ impl Common {
         unsafe {
             record.retransmits = load(self.0, offset!(request_num_retrans));
             record.timer_expires = load(self.0, offset!(request_timer_expires));
-            record.listener = load(follow(self.0, offset!(skc_listener)), offset!(skc_cookie));
+            // A member of a union whose first is a number: the verifier follows it not.
+            record.listener = load(self.0, offset!(skc_listener));
         }
     }
 }

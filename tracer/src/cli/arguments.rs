@@ -60,6 +60,12 @@ pub(super) struct TraceArguments {
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
+    /// One line a connection, when it is over, instead of one a state change (text)
+    #[arg(long)]
+    pub(super) summary_only: bool,
+    /// Do not look at the sockets that are there already, nor check against the kernel later
+    #[arg(long)]
+    pub(super) no_snapshot: bool,
     #[command(flatten)]
     filter: FilterArguments,
     /// When to use colour

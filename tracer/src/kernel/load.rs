@@ -7,7 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
+    programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
 use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
@@ -80,6 +80,10 @@ pub enum LoadError {
 pub struct Tracer {
     /// Keeps the programs attached.
     pub ebpf: Ebpf,
+    /// The main program, which tells how often it was skipped.
+    pub main: ProgramFd,
+    /// Snapshots can be taken.
+    pub has_iterators: bool,
     /// Records.
     pub ring: RingBuf<MapData>,
     /// See `tracer_ebpf::name::READER`.
@@ -109,11 +113,12 @@ const MAIN_BTF: &str = "set_state";
 const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
 /// Name of the program and of its tracepoint.
-const OPTIONAL: [(&str, &str, &str); 4] = [
+const OPTIONAL: [(&str, &str, &str); 5] = [
     (GUARD, "inet_sock_set_state", "events that the kernel skips under load are lost, but counted"),
     ("receive_reset", "tcp_receive_reset", "received resets are told from ICMP errors by guess"),
     ("send_reset", "tcp_send_reset", "data after close is reported as a received reset"),
     ("retransmit_skb", "tcp_retransmit_skb", "retransmitted SYNs and FINs are not shown"),
+    ("retransmit_synack", "tcp_retransmit_synack", "retransmitted SYN+ACKs are not shown"),
 ];
 
 /// Loads and attaches.
@@ -187,7 +192,7 @@ fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded
             degraded.push(Degraded {
                 feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" },
                 lost,
-                reason: LoadError::program("sockets", &error).to_string(),
+                reason: LoadError::program(program, &error).to_string(),
                 remedy: "use Linux 5.9 or later",
             });
         }
@@ -271,6 +276,15 @@ fn finish(
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     resets_traced: bool,
 ) -> Result<Tracer, LoadError> {
+    let main = match mode {
+        Mode::Btf => MAIN_BTF,
+        Mode::Tracepoint => MAIN_CLASSIC,
+    };
+    let main = ebpf
+        .program(main)
+        .ok_or(ProgramError::NotLoaded)
+        .and_then(|program| Ok(program.fd()?.try_clone()?))
+        .map_err(|error| LoadError::program("main", &error))?;
     let mut take = |map: &'static str| {
         ebpf.take_map(map)
             .ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
@@ -279,7 +293,20 @@ fn finish(
     let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
     let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
     let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
-    Ok(Tracer { ebpf, ring, reader, counters, mode, degraded, logger, resets_traced })
+    let has_iterators =
+        mode == Mode::Btf && !degraded.iter().any(|missing| missing.feature == "iter/tcp");
+    Ok(Tracer {
+        ebpf,
+        main,
+        has_iterators,
+        ring,
+        reader,
+        counters,
+        mode,
+        degraded,
+        logger,
+        resets_traced,
+    })
 }
 
 /// What was counted on all CPUs.
@@ -298,19 +325,12 @@ pub fn counters(map: &PerCpuArray<MapData, PodCounters>) -> Counters {
 
 /// How often the kernel skipped the main program because it was running on that CPU
 /// (`recursion_misses` of the program, 5.12 and later; 0 where the kernel does not tell).
-pub fn recursion_misses(ebpf: &Ebpf, mode: Mode) -> u64 {
-    let main = match mode {
-        Mode::Btf => MAIN_BTF,
-        Mode::Tracepoint => MAIN_CLASSIC,
-    };
-    let info = ebpf.program(main).and_then(|program| {
-        let fd = program.fd().ok()?.as_fd().as_raw_fd();
-        std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()
-    });
-    info.and_then(|info| {
-        info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
-    })
-    .unwrap_or(0)
+pub fn recursion_misses(main: &ProgramFd) -> u64 {
+    let fd = main.as_fd().as_raw_fd();
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    info.lines()
+        .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 impl LoadError {
@@ -323,7 +343,7 @@ impl LoadError {
                 let said = log
                     .lines()
                     .rev()
-                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+                    .find(|line| !line.trim().is_empty() && !is_statistics(line));
                 match said {
                     Some(line) => format!("{io_error}: {}", line.trim()),
                     None => io_error.to_string(),
@@ -333,6 +353,11 @@ impl LoadError {
         };
         Self::Program { program, reason }
     }
+}
+
+/// What the verifier closes its log with, whatever the result.
+fn is_statistics(line: &str) -> bool {
+    ["processed ", "stack depth ", "verification time "].iter().any(|start| line.starts_with(start))
 }
 
 /// An error with its causes, in one line.

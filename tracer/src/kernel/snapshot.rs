@@ -1,1 +1,174 @@
-//! Snapshots.
+//! Pictures of all sockets and of who holds them, by the kernel's iterators.
+//!
+//! `iter/tcp` shows one network namespace: that of the thread which opens it. A thread of its own
+//! therefore enters each namespace, reads, and leaves it again; it keeps none alive.
+//! `iter/task_file` shows all.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::fd::{AsFd as _, OwnedFd},
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use aya::{
+    Ebpf,
+    programs::{Iter, ProgramError},
+};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tracer_ebpf::{Holder, Plain, Record, kind};
+
+use super::{namespaces::Namespaces, ring, time};
+use crate::model::table::Snapshot;
+
+/// What a snapshot is to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// All sockets.
+    pub sockets: bool,
+    /// Who holds them.
+    pub holders: bool,
+}
+
+/// A finished snapshot.
+#[derive(Debug)]
+pub struct Taken {
+    /// What was seen.
+    pub snapshot: Snapshot,
+    /// What was asked for.
+    pub wanted: Wanted,
+    /// How long it took, nanoseconds.
+    pub cost: u64,
+    /// Namespaces that could not be entered, with the reason.
+    pub refused: Vec<(u32, String)>,
+}
+
+/// Takes snapshots.
+pub struct Snapshotter {
+    ebpf: Ebpf,
+    namespaces: Namespaces,
+}
+
+impl Snapshotter {
+    /// With the loaded iterators.
+    pub fn new(ebpf: Ebpf) -> Self {
+        Self { ebpf, namespaces: Namespaces::new() }
+    }
+
+    /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
+    /// through the namespaces.
+    pub fn take(&mut self, wanted: Wanted, seen: &[u32]) -> Taken {
+        let begun = time::monotonic();
+        let mut taken = Taken {
+            snapshot: Snapshot { begun, ..Snapshot::default() },
+            wanted,
+            cost: 0,
+            refused: Vec::new(),
+        };
+        // First, because it also gives every open socket its cookie.
+        if wanted.holders {
+            match self.read::<Holder>("holders") {
+                Ok(holders) => taken.snapshot.holders = holders,
+                Err(error) => tracing::debug!("iter/task_file: {error}"),
+            }
+        }
+        if wanted.sockets {
+            self.sockets(&mut taken, seen);
+        }
+        taken.cost = time::monotonic().saturating_sub(begun);
+        taken
+    }
+
+    fn sockets(&mut self, taken: &mut Taken, seen: &[u32]) {
+        for (inode, file) in self.namespaces.open_all(seen) {
+            let read = file.and_then(|file| {
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+                self.read::<Record>("sockets")
+            });
+            match read {
+                Ok(records) => {
+                    taken.snapshot.records.extend(
+                        records.into_iter().filter(|record| record.kind != kind::END),
+                    );
+                    taken.snapshot.namespaces.push(inode);
+                }
+                Err(error) => taken.refused.push((inode, error.to_string())),
+            }
+        }
+        self.namespaces.go_home();
+    }
+
+    /// All that an iterator writes.
+    fn read<T: Plain>(&mut self, program: &str) -> io::Result<Vec<T>> {
+        let mut bytes = Vec::with_capacity(1 << 16);
+        self.open(program)?.read_to_end(&mut bytes)?;
+        Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::copied_from).collect())
+    }
+
+    fn open(&mut self, program: &str) -> io::Result<File> {
+        let link = self
+            .ebpf
+            .program_mut(program)
+            .ok_or(ProgramError::NotLoaded)
+            .and_then(<&mut Iter>::try_from)
+            .and_then(|iter| {
+                let link = iter.attach()?;
+                iter.take_link(link)
+            })
+            .map_err(io::Error::other)?;
+        link.into_file().map_err(io::Error::other)
+    }
+}
+
+/// A request to the snapshotting thread.
+#[derive(Debug)]
+struct Request {
+    wanted: Wanted,
+    seen: Vec<u32>,
+}
+
+/// Takes snapshots in a thread of its own.
+#[derive(Debug)]
+pub struct Snapshots {
+    requests: Sender<Request>,
+    taken: Receiver<Taken>,
+    pending: bool,
+}
+
+impl Snapshots {
+    /// Starts the thread; it wakes the reader by `waker` when a snapshot is ready.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub fn start(mut snapshotter: Snapshotter, waker: OwnedFd) -> io::Result<Self> {
+        let (requests, asked) = mpsc::channel::<Request>();
+        let (ready, taken) = mpsc::channel();
+        thread::Builder::new().name("tracer-snapshot".into()).spawn(move || {
+            for Request { wanted, seen } in asked {
+                if ready.send(snapshotter.take(wanted, &seen)).is_err() {
+                    return;
+                }
+                ring::wake(&waker);
+            }
+        })?;
+        Ok(Self { requests, taken, pending: false })
+    }
+
+    /// Asks for a snapshot, unless one is being taken; whether it was asked for.
+    pub fn request(&mut self, wanted: Wanted, seen: Vec<u32>) -> bool {
+        if self.pending {
+            return false;
+        }
+        self.pending = self.requests.send(Request { wanted, seen }).is_ok();
+        self.pending
+    }
+
+    /// The snapshot that was asked for, when it is ready.
+    pub fn ready(&mut self) -> Option<Taken> {
+        let taken = self.taken.try_recv().ok()?;
+        self.pending = false;
+        Some(taken)
+    }
+}

@@ -1,6 +1,6 @@
 //! One life of a socket: from CLOSED (or the moment it was first seen) to its real end.
 
-use tracer_ebpf::{Record, flag};
+use tracer_ebpf::{Holder, Record, flag};
 
 use super::{
     close::Initiator,
@@ -20,6 +20,11 @@ impl SocketId {
     /// Identity of the socket in a record.
     pub fn of(record: &Record) -> Self {
         Self(if record.cookie == 0 { record.sk } else { record.cookie })
+    }
+
+    /// Identity of the socket that a descriptor is of.
+    pub fn held(holder: &Holder) -> Self {
+        Self(if holder.cookie == 0 { holder.sk } else { holder.cookie })
     }
 
     /// The cookie, if the identity is one.
@@ -59,6 +64,26 @@ pub struct Connection {
     pub orphaned: bool,
     /// `CLOSED → SYN_SENT` is held back until the local port is known.
     pub unannounced: bool,
+    /// When a reset was received, until the transition that follows from it.
+    pub reset_at: Option<u64>,
+    /// Retransmissions told of in the present state.
+    pub retransmits: u16,
+    /// When the life began, where that was seen.
+    pub began: Option<u64>,
+    /// Nanoseconds spent in the states that were left, by [`State::index`].
+    pub spent: [u64; State::COUNT],
+    /// Part of `spent` was before the tracer looked.
+    pub spent_at_least: bool,
+    /// What is known of the handshake.
+    pub handshake: Option<Handshake>,
+    /// Counters at the end of the full socket.
+    pub traffic: Option<Traffic>,
+    /// When the kernel is expected to remove the minisocket.
+    pub removal: u64,
+    /// The snapshot that has shown it last.
+    pub shown: u32,
+    /// The last snapshot did not show it although it should have.
+    pub missing: bool,
     /// Age at which lingering is told next, nanoseconds; `None` until it is raised.
     pub next_linger: Option<u64>,
 }
@@ -80,6 +105,16 @@ impl Connection {
             first_fin: None,
             reset_received: false,
             orphaned: false,
+            reset_at: None,
+            retransmits: 0,
+            began: None,
+            spent: [0; State::COUNT],
+            spent_at_least: false,
+            handshake: None,
+            traffic: None,
+            removal: 0,
+            shown: 0,
+            missing: false,
             unannounced: false,
             next_linger: None,
         }
@@ -141,10 +176,41 @@ impl Connection {
             // FIN_WAIT2 goes on as a minisocket.
             return;
         }
+        self.spent[self.state.index()] += time.saturating_sub(self.since);
+        self.spent_at_least |= !self.since_known;
         self.state = state;
         self.since = time;
+        self.retransmits = 0;
         self.since_known = true;
         self.next_linger = None;
+    }
+}
+
+/// What went over a connection, payload only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Sent and acknowledged, bytes.
+    pub sent: u64,
+    /// Received, bytes.
+    pub received: u64,
+    /// Retransmitted segments.
+    pub retransmits: u32,
+}
+
+impl Traffic {
+    /// From the counters of a full socket: those of bytes include SYN and FIN
+    /// (`tcp_snd_una_update`, `tcp_rcv_nxt_update`).
+    pub fn of(record: &Record, role: Option<Role>, fin_sent: bool) -> Option<Self> {
+        if record.has(flag::CLASSIC) {
+            return None;
+        }
+        let syn = u64::from(role == Some(Role::Client) && record.bytes_acked > 0);
+        let fin = u64::from(fin_sent && record.fin_acknowledged());
+        Some(Self {
+            sent: record.bytes_acked.saturating_sub(syn + fin),
+            received: record.bytes_received.saturating_sub(u64::from(record.has(flag::DONE))),
+            retransmits: record.total_retrans,
+        })
     }
 }
 

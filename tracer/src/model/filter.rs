@@ -13,7 +13,7 @@ use super::{
     endpoint::Endpoint,
     owner::Owner,
     state::State,
-    update::{Subject, Transition, Update},
+    update::{Reset, Retransmit, Subject, Transition, Update},
 };
 
 /// Conditions that all have to hold; an empty list is no condition.
@@ -77,6 +77,12 @@ impl Filter {
     pub fn wants(&self, update: &Update<'_>) -> bool {
         match update {
             Update::Transition(transition) => self.wants_transition(transition),
+            Update::Retransmit(Retransmit { subject, state, .. })
+            | Update::Reset(Reset { subject, state, .. }) => self.wants_in_state(subject, *state),
+            Update::Story(story) => {
+                self.wants_subject(&story.subject)
+                    && (!self.problems || story.close.reason != Reason::Graceful)
+            }
             Update::Linger(_) | Update::Loss(_) => true,
         }
     }
@@ -89,8 +95,8 @@ impl Filter {
             && (!self.problems || is_problem(transition))
     }
 
-    /// Whether a lingering socket in `state` is wanted.
-    pub fn wants_linger(&self, subject: &Subject, state: State) -> bool {
+    /// Whether what happens to a socket in `state` is wanted.
+    pub fn wants_in_state(&self, subject: &Subject, state: State) -> bool {
         self.wants_subject(subject) && (self.states.is_empty() || self.states.contains(&state))
     }
 

@@ -6,6 +6,8 @@
 
 mod close;
 mod expire;
+mod merge;
+mod segments;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +21,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_ebpf::{Record, kind, state::NEW_SYN_RECV};
 
+pub use self::merge::{Merged, Snapshot};
 use self::store::{Slot, Store};
 use super::{
     connection::{self, Connection, SocketId},
@@ -28,7 +31,7 @@ use super::{
     state::State,
     time_wait::Ticks,
     update::{
-        Close, Loss, LossPlace, Observer, Role, Source, Transition, Update,
+        Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update,
     },
 };
 
@@ -82,8 +85,12 @@ pub struct Table {
     undecided: Vec<Undecided>,
     /// How many connections a socket has had that may have another one.
     reusable: HashMap<SocketId, u32, RandomState>,
+    /// Sockets closed while a snapshot is being taken: it may still show them.
+    closed_meanwhile: Option<HashMap<SocketId, u64, RandomState>>,
+    /// Number of the last snapshot.
+    snapshots: u32,
     /// The sockets closed last: an event told twice is recognised by them.
-    closed_last: VecDeque<(SocketId, Option<Owner>)>,
+    closed_last: VecDeque<(SocketId, Subject)>,
 }
 
 /// Closed sockets to remember; events told twice are at most two events apart on each CPU.
@@ -105,6 +112,8 @@ impl Table {
             raw_children: HashMap::default(),
             undecided: Vec::new(),
             reusable: HashMap::default(),
+            closed_meanwhile: None,
+            snapshots: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
         }
     }
@@ -133,8 +142,10 @@ impl Table {
     pub fn ingest(&mut self, record: &Record, out: &mut impl Observer) {
         match record.kind {
             kind::STATE | kind::STATE_CAUGHT => self.change_state(record, out),
-            kind::RESET_RECEIVED => self.receive_reset(record),
+            kind::RESET_RECEIVED => self.receive_reset(record, out),
             kind::RESET_SENT => self.send_reset(record, out),
+            kind::RETRANSMIT => self.retransmit(record, out),
+            kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
     }
@@ -204,8 +215,9 @@ impl Table {
         if let Some(old) = self.store.find(id) {
             self.vanish(old, record.time_ns, Source::Inferred, out);
         }
-        let mut connection = Connection::new(record, from, None);
+        let mut connection = Connection::new(record, from, Some(record.time_ns));
         connection.ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        connection.began = Some(record.time_ns);
         let slot = self.store.insert(connection);
         if from == State::Listen {
             // The peer of a minisocket comes back from the same port.
@@ -286,12 +298,24 @@ impl Table {
         }
     }
 
-    /// Tells of the SYN_SENT that was held back for its local port.
+    /// Tells of the SYN_SENT that was held back for its local port, before what follows it.
     fn announce(&mut self, slot: Slot, next: State, out: &mut impl Observer) {
-        let Some(connection) = self.store.get_mut(slot) else { return };
-        if !connection.unannounced || next == State::SynSent {
-            return;
+        if next != State::SynSent {
+            self.tell_held(slot, out);
         }
+    }
+
+    /// The same as soon as the port is known.
+    fn announce_held(&mut self, slot: Slot, out: &mut impl Observer) {
+        if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
+            self.tell_held(slot, out);
+        }
+    }
+
+    fn tell_held(&mut self, slot: Slot, out: &mut impl Observer) {
+        let Some(connection) = self.store.get_mut(slot).filter(|held| held.unannounced) else {
+            return;
+        };
         connection.unannounced = false;
         let connection = &*connection;
         let born = Transition {
@@ -340,6 +364,9 @@ impl Table {
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.tell(slot, &transition, out);
+        if let (Some(handshake), Some(connection)) = (handshake, self.store.get_mut(slot)) {
+            connection.handshake = Some(handshake);
+        }
         if to == State::Closed {
             self.forget(slot);
         }
@@ -359,13 +386,16 @@ impl Table {
     /// Drops a connection that has come to its end.
     fn forget(&mut self, slot: Slot) -> Connection {
         let connection = self.store.remove(slot);
+        if let Some(closed) = &mut self.closed_meanwhile {
+            closed.insert(connection.id, connection.since);
+        }
         if self.minisockets.get(&connection.tuple) == Some(&slot) {
             self.minisockets.remove(&connection.tuple);
         }
         if self.closed_last.len() == CLOSED_LAST {
             self.closed_last.pop_front();
         }
-        self.closed_last.push_back((connection.id, connection.owner));
+        self.closed_last.push_back((connection.id, connection.subject()));
         connection
     }
 }

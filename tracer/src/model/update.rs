@@ -106,6 +106,102 @@ pub struct Transition {
     pub orphaned: bool,
 }
 
+/// A segment of the handshake or teardown that was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmit {
+    /// When.
+    pub time: u64,
+    /// Which socket; for a SYN+ACK the half-open connection, whose owner is the listener's.
+    pub subject: Subject,
+    /// State of the socket.
+    pub state: State,
+    /// Which segment.
+    pub segment: Segment,
+    /// Which retransmission of it, from 1.
+    pub ordinal: u32,
+    /// Its sequence number, where known.
+    pub sequence: Option<u32>,
+}
+
+/// Segments that are told of one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Segment {
+    /// Opens.
+    #[serde(rename = "SYN")]
+    Syn,
+    /// Answers.
+    #[serde(rename = "SYN+ACK")]
+    SynAck,
+    /// Ends one direction.
+    #[serde(rename = "FIN")]
+    Fin,
+    /// Breaks off.
+    #[serde(rename = "RST")]
+    Rst,
+}
+
+impl Segment {
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "SYN",
+            Self::SynAck => "SYN+ACK",
+            Self::Fin => "FIN",
+            Self::Rst => "RST",
+        }
+    }
+}
+
+/// Which way a segment went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// From this end.
+    Sent,
+    /// To this end.
+    Received,
+}
+
+/// A connection was broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// When.
+    pub time: u64,
+    /// Which socket.
+    pub subject: Subject,
+    /// Its state at that moment.
+    pub state: State,
+    /// Who sent it.
+    pub direction: Direction,
+}
+
+/// A connection's whole story, told when it is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// When it was over.
+    pub time: u64,
+    /// Which socket.
+    pub subject: Subject,
+    /// When it began; `None` where it was there before the tracer.
+    pub began: Option<u64>,
+    /// Nanoseconds in each state, by [`State::index`].
+    pub spent: [u64; State::COUNT],
+    /// The time in the state it was found in is at least what `spent` says.
+    pub at_least: bool,
+    /// Its handshake, where it was seen.
+    pub handshake: Option<Handshake>,
+    /// Payload sent and acknowledged, bytes.
+    pub bytes_sent: Option<u64>,
+    /// Payload received, bytes.
+    pub bytes_received: Option<u64>,
+    /// Retransmitted segments.
+    pub retransmits: Option<u32>,
+    /// How it ended.
+    pub close: Close,
+    /// How the end is known.
+    pub source: Source,
+}
+
 /// How a lingering socket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -173,6 +269,12 @@ pub struct Loss {
 pub enum Update<'a> {
     /// A socket changed its state.
     Transition(&'a Transition),
+    /// A segment of the handshake or teardown was sent again.
+    Retransmit(&'a Retransmit),
+    /// An RST was sent or received.
+    Reset(&'a Reset),
+    /// A connection is over.
+    Story(&'a Story),
     /// Sockets outlast their thresholds, or have ceased to; noticed at one moment.
     Linger(&'a [Linger]),
     /// Something was lost.

@@ -2,6 +2,8 @@
 //!
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -11,8 +13,8 @@ use crate::model::{
     owner::{Evidence, Owner},
     state::State,
     update::{
-        Close, Handshake, Linger, LingerStatus, Loss, LossPlace, Role, Source, Subject, Transition,
-        Update,
+        Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
+        Role, Segment, Source, Story, Subject, Transition, Update,
     },
 };
 
@@ -124,6 +126,64 @@ struct LingerTcp {
 }
 
 #[derive(Serialize)]
+struct SegmentBody {
+    #[serde(flatten)]
+    about: About,
+    tcp: SegmentTcp,
+}
+
+#[derive(Serialize)]
+struct SegmentTcp {
+    state: State,
+    role: Option<Role>,
+    segment: SegmentOf,
+}
+
+#[derive(Serialize)]
+struct SegmentOf {
+    r#type: Segment,
+    direction: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retransmit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct StoryBody {
+    #[serde(flatten)]
+    about: About,
+    tcp: StoryTcp,
+}
+
+#[derive(Serialize)]
+struct StoryTcp {
+    role: Option<Role>,
+    source: Source,
+    /// When it began, where that was seen.
+    #[serde(serialize_with = "optional_nanoseconds")]
+    began: Option<Timestamp>,
+    /// Time in each state that it was in.
+    states: BTreeMap<&'static str, u64>,
+    at_least: bool,
+    handshake: Option<Handshake>,
+    bytes_sent: Option<u64>,
+    bytes_received: Option<u64>,
+    retransmits: Option<u32>,
+    close: Close,
+}
+
+fn optional_nanoseconds<S: serde::Serializer>(
+    time: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => nanoseconds(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[derive(Serialize)]
 struct LossBody {
     r#where: LossPlace,
     count: u64,
@@ -209,6 +269,66 @@ impl From<&Linger> for LingerBody {
     }
 }
 
+impl From<&Retransmit> for SegmentBody {
+    fn from(retransmit: &Retransmit) -> Self {
+        let Retransmit { time: _, ref subject, state, segment, ordinal, sequence } = *retransmit;
+        let segment = SegmentOf {
+            r#type: segment,
+            direction: Direction::Sent,
+            retransmit: Some(ordinal),
+            sequence,
+        };
+        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
+    }
+}
+
+impl From<&Reset> for SegmentBody {
+    fn from(reset: &Reset) -> Self {
+        let Reset { time: _, ref subject, state, direction } = *reset;
+        let segment =
+            SegmentOf { r#type: Segment::Rst, direction, retransmit: None, sequence: None };
+        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
+    }
+}
+
+impl StoryBody {
+    fn new(story: &Story, clock: WallClock) -> Self {
+        let Story {
+            time: _,
+            ref subject,
+            began,
+            spent,
+            at_least,
+            handshake,
+            bytes_sent,
+            bytes_received,
+            retransmits,
+            close,
+            source,
+        } = *story;
+        let states = State::ALL
+            .into_iter()
+            .map(|state| (state.name(), spent[state.index()]))
+            .filter(|&(_, time)| time > 0)
+            .collect();
+        Self {
+            about: subject.into(),
+            tcp: StoryTcp {
+                role: subject.role,
+                source,
+                began: began.map(|time| clock.at(time)),
+                states,
+                at_least,
+                handshake,
+                bytes_sent,
+                bytes_received,
+                retransmits,
+                close,
+            },
+        }
+    }
+}
+
 impl From<&Loss> for LossBody {
     fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
         Self { r#where: place, count, healed }
@@ -238,6 +358,16 @@ impl Format for Json {
                 for linger in *lingers {
                     write("linger", clock.at(linger.time), LingerBody::from(linger), out);
                 }
+            }
+            Update::Retransmit(retransmit) => {
+                let body = SegmentBody::from(*retransmit);
+                write("retransmit", clock.at(retransmit.time), body, out);
+            }
+            Update::Reset(reset) => {
+                write("reset", clock.at(reset.time), SegmentBody::from(*reset), out);
+            }
+            Update::Story(story) => {
+                write("connection", clock.at(story.time), StoryBody::new(story, clock), out);
             }
             Update::Loss(loss) => write("loss", clock.at(loss.time), LossBody::from(*loss), out),
         }

@@ -3,7 +3,7 @@
 use crate::model::{
     close::Reason,
     state::State,
-    update::{Close, Source, Transition},
+    update::{Source, Transition},
 };
 
 /// What was sent or received, or what else happened, in a few words.
@@ -29,13 +29,14 @@ pub fn meaning(transition: &Transition) -> &'static str {
             Source::Timer => "waited long enough",
             _ => "gone before its time",
         },
-        (_, State::Closed) => close.map_or("gone", |close| ended(from, close)),
+        (_, State::Closed) => close.map_or("gone", |close| ending(from, close.reason)),
         _ => "unusual transition",
     }
 }
 
-fn ended(from: State, close: Close) -> &'static str {
-    match close.reason {
+/// How a connection that was in `from` came to its end.
+pub fn ending(from: State, reason: Reason) -> &'static str {
+    match reason {
         Reason::Graceful => "ACK of FIN received",
         Reason::ResetReceived => "RST received",
         Reason::ResetSentUnreadData => "RST sent: closed with unread data",

@@ -14,8 +14,10 @@ use crate::model::{
 pub struct Summary {
     /// Transitions by how they are known: `tracepoint`, `snapshot`, `timer`, `inferred`.
     pub transitions: Transitions,
-    /// Connections that became ESTABLISHED.
+    /// Sockets that became ESTABLISHED: of a connection within this host both ends.
     pub established: u64,
+    /// Sockets whose life ended.
+    pub ended: u64,
     /// Sockets flagged as lingering.
     pub lingered: u64,
     /// Records written, by kind.
@@ -94,6 +96,8 @@ impl Summary {
                 self.lingered += raised.count() as u64;
             }
             Update::Loss(loss) => self.lost.add(loss),
+            Update::Story(_) => self.ended += 1,
+            Update::Retransmit(_) | Update::Reset(_) => {}
         }
     }
 
@@ -103,6 +107,9 @@ impl Summary {
             Update::Transition(_) => ("transition", 1),
             Update::Linger(lingers) => ("linger", lingers.len() as u64),
             Update::Loss(_) => ("loss", 1),
+            Update::Story(_) => ("connection", 1),
+            Update::Retransmit(_) => ("retransmit", 1),
+            Update::Reset(_) => ("reset", 1),
         };
         *self.written.entry(kind).or_default() += count;
     }

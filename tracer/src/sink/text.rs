@@ -7,6 +7,8 @@
 mod columns;
 mod lingering;
 mod palette;
+mod segments;
+mod stories;
 
 use jiff::{Zoned, tz::TimeZone};
 
@@ -15,7 +17,7 @@ pub use self::palette::Palette;
 use super::{Format, Hello, escape::escape, step, summary::Summary, wall_clock::WallClock};
 use crate::model::{
     owner::{Evidence, Owner},
-    update::{Loss, LossPlace, Role, Source, Transition, Update},
+    update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
 };
 
 /// The text format.
@@ -25,13 +27,28 @@ pub struct Text {
     /// Width of the terminal, columns; `None` for pipes.
     width: Option<usize>,
     zone: TimeZone,
+    stories: Stories,
     widths: Widths,
+}
+
+/// Whether the lives of connections are told step by step or as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stories {
+    /// A line each transition.
+    Steps,
+    /// A line each connection, when it is over.
+    Only,
 }
 
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
-    pub fn new(palette: Palette, width: Option<usize>, zone: TimeZone) -> Self {
-        Self { palette, width, zone, widths: Widths::new(width) }
+    pub fn new(
+        palette: Palette,
+        width: Option<usize>,
+        zone: TimeZone,
+        stories: Stories,
+    ) -> Self {
+        Self { palette, width, zone, stories, widths: Widths::new(width) }
     }
 
     fn time(&self, time: u64, clock: WallClock) -> String {
@@ -47,17 +64,25 @@ impl Text {
         line.finish(out);
     }
 
-    fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
-        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
+    /// The columns that every line about a socket begins with.
+    fn begin(&mut self, time: u64, subject: &Subject, clock: WallClock) -> Line {
         let mut line = Line::new(self.width, self.palette);
         let time = self.time(time, clock);
         line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { &time });
         line.space();
         self.widths.endpoints(&mut line, subject);
         line.space();
-        let owner = process(subject.owner);
-        self.widths.process(&mut line, &owner);
+        self.widths.process(&mut line, &process(subject.owner));
         line.space();
+        line
+    }
+
+    fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
+        if self.stories == Stories::Only {
+            return;
+        }
+        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
+        let mut line = self.begin(time, subject, clock);
         self.widths.states(&mut line, from, to, self.palette.of(transition));
         line.space();
         line.right(self.palette.plain, &elapsed.map_or_else(|| "-".to_owned(), duration), 8);
@@ -164,13 +189,16 @@ impl Format for Text {
             line.push(self.palette.warning, &words);
             line.finish(out);
         }
-        self.widths.header(self.width, self.palette, out);
+        self.widths.header(self.width, self.palette, self.stories, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
         match update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
+            Update::Retransmit(retransmit) => self.retransmit(retransmit, clock, out),
+            Update::Reset(reset) => self.reset(reset, clock, out),
+            Update::Story(story) => self.story(story, clock, out),
             Update::Loss(loss) => self.loss(loss, clock, out),
         }
     }

@@ -1,23 +1,20 @@
 //! What the kernel half could not tell, found in its counters.
 
 use aya::{
-    Ebpf,
     maps::{MapData, PerCpuArray},
+    programs::ProgramFd,
 };
 use tracer_ebpf::Counters;
 
 use crate::{
     kernel::load::{PodCounters, counters, recursion_misses},
     model::update::{Loss, LossPlace, Observer, Update},
-    sink::Mode,
 };
 
 /// Reads the counters and tells what is new in them.
 pub(super) struct Losses {
-    /// Also keeps the programs attached.
-    ebpf: Ebpf,
+    main: ProgramFd,
     counters: PerCpuArray<MapData, PodCounters>,
-    mode: Mode,
     told: Told,
     damaged: u64,
 }
@@ -30,12 +27,8 @@ struct Told {
 }
 
 impl Losses {
-    pub(super) fn new(
-        ebpf: Ebpf,
-        counters: PerCpuArray<MapData, PodCounters>,
-        mode: Mode,
-    ) -> Self {
-        Self { ebpf, counters, mode, told: Told::default(), damaged: 0 }
+    pub(super) fn new(main: ProgramFd, counters: PerCpuArray<MapData, PodCounters>) -> Self {
+        Self { main, counters, told: Told::default(), damaged: 0 }
     }
 
     /// Records that could not be decoded.
@@ -47,7 +40,7 @@ impl Losses {
     pub(super) fn look(&mut self, time: u64, out: &mut impl Observer) {
         let Counters { ring_full, caught, .. } = counters(&self.counters);
         // What the kernel did not show to the main program and the guard did not catch either.
-        let recursion = recursion_misses(&self.ebpf, self.mode).saturating_sub(caught);
+        let recursion = recursion_misses(&self.main).saturating_sub(caught);
         let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
         for (place, count, told) in [
             (LossPlace::RingBuffer, ring_full, full),

@@ -115,7 +115,7 @@ impl Observer for Teller {
             Update::Linger(lingers) => {
                 let wanted: Vec<Linger> = lingers
                     .iter()
-                    .filter(|linger| self.filter.wants_linger(&linger.subject, linger.state))
+                    .filter(|linger| self.filter.wants_in_state(&linger.subject, linger.state))
                     .copied()
                     .collect();
                 if !wanted.is_empty() {

@@ -5,14 +5,15 @@ use std::cmp::Reverse;
 use tracer_ebpf::{Record, flag};
 
 use super::{
-    Close, Deadline, Observer, REUSABLE, Slot, Source, State, Table, Transition, Undecided,
+    Close, Deadline, Observer, REUSABLE, Slot, Source, State, Table, Transition, Undecided, Update,
     transition,
 };
 use crate::model::{
     close::{Context, Initiator, Outcome, Reason, initiator, outcome},
-    connection::SocketId,
+    connection::{Connection, SocketId, Traffic},
     endpoint::Tuple,
     time_wait::TIME_WAIT_SECONDS,
+    update::{Direction, Role, Story},
 };
 
 const ECONNRESET: u16 = 104;
@@ -20,16 +21,22 @@ const ECONNRESET: u16 = 104;
 const RESET_FOLLOWS_WITHIN: u64 = 1_000_000;
 
 impl Table {
-    /// `tcp_receive_reset`: comes before the transition that it causes.
-    pub(super) fn receive_reset(&mut self, record: &Record) {
+    /// `tcp_receive_reset`: comes before the transition that it causes, and is told with it.
+    pub(super) fn receive_reset(&mut self, record: &Record, out: &mut impl Observer) {
         let slot = self.store.find(SocketId::of(record));
-        if let Some(connection) = slot.and_then(|slot| self.store.get_mut(slot)) {
-            connection.reset_received = true;
+        match slot.and_then(|slot| self.store.get_mut(slot)) {
+            Some(connection) => {
+                connection.reset_received = true;
+                connection.reset_at = Some(record.time_ns);
+            }
+            // There before the tracer, and not in a snapshot yet.
+            None => self.tell_reset(record, Direction::Received, out),
         }
     }
 
     /// `tcp_send_reset`: may come right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
+        self.tell_reset(record, Direction::Sent, out);
         let Some(slot) = self.store.find(SocketId::of(record)) else { return };
         if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
             self.undecided[index].reset_sent = true;
@@ -91,6 +98,11 @@ impl Table {
             reset_sent,
             resets_traced: self.options.resets_traced,
         };
+        let fin_sent = matches!(
+            from,
+            State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck
+        );
+        let traffic = Traffic::of(record, connection.role, fin_sent);
         let (to, reason) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
             Outcome::OrphanedFinWait2 => (State::FinWait2, None),
@@ -104,7 +116,11 @@ impl Table {
             }),
             ..transition(connection, from, to, record.time_ns)
         };
+        self.tell_received_reset(slot, reason, out);
         self.tell(slot, &transition, out);
+        if let Some(connection) = self.store.get_mut(slot) {
+            connection.traffic = traffic;
+        }
         match reason {
             None => self.become_minisocket(slot, record),
             Some(reason) => self.finish(slot, record, reason, out),
@@ -113,7 +129,7 @@ impl Table {
 
     /// The connection is over with its last transition told.
     fn finish(&mut self, slot: Slot, record: &Record, reason: Reason, out: &mut impl Observer) {
-        let connection = self.forget(slot);
+        let connection = self.conclude_story(slot, reason, Source::Tracepoint, out);
         let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
         if open && self.reusable.len() < REUSABLE {
             self.reusable.insert(connection.id, connection.ordinal);
@@ -145,12 +161,43 @@ impl Table {
     }
 
     pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
-        let Some(connection) = self.store.get(slot) else { return };
-        self.removals.push(Reverse(Deadline {
-            time: time + self.options.ticks.removal_in(jiffies, seconds),
-            slot,
-            since: connection.since,
-        }));
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        let removal = time + self.options.ticks.removal_in(jiffies, seconds);
+        connection.removal = removal;
+        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
+    }
+
+    /// Tells the story of a connection that is over, and drops it.
+    fn conclude_story(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        source: Source,
+        out: &mut impl Observer,
+    ) -> Connection {
+        let connection = self.forget(slot);
+        if connection.role != Some(Role::Listener) {
+            let by = match (reason, connection.first_fin) {
+                // A minisocket that the kernel gave up on was closed by this end all the same.
+                (Reason::AbortedLocally, Some(by)) => Some(by),
+                (_, by) => initiator(reason, by),
+            };
+            let traffic = connection.traffic;
+            out.observe(Update::Story(&Story {
+                time: connection.since,
+                subject: connection.subject(),
+                began: connection.began,
+                spent: connection.spent,
+                at_least: connection.spent_at_least,
+                handshake: connection.handshake,
+                bytes_sent: traffic.map(|traffic| traffic.sent),
+                bytes_received: traffic.map(|traffic| traffic.received),
+                retransmits: traffic.map(|traffic| traffic.retransmits),
+                close: Close { reason, initiator: by },
+                source,
+            }));
+        }
+        connection
     }
 
     /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
@@ -229,6 +276,6 @@ impl Table {
             ..transition(connection, connection.state, State::Closed, time)
         };
         self.tell(slot, &transition, out);
-        self.forget(slot);
+        self.conclude_story(slot, reason, source, out);
     }
 }

@@ -8,6 +8,10 @@ use crate::model::{
     update::{Linger, LingerStatus},
 };
 
+/// The kernel may run its timers this much late: a snapshot that still shows the socket would
+/// otherwise bring it back.
+const TIMER_DELAY: u64 = 200_000_000;
+
 impl Table {
     /// Tells what is due at `now`. To be called after each batch of events and at
     /// [`Self::next_deadline`].
@@ -26,8 +30,8 @@ impl Table {
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
     pub fn next_deadline(&self) -> Option<u64> {
         let undecided = self.undecided.iter().map(|undecided| undecided.record.time_ns);
-        let heaps = [&self.removals, &self.doublings];
-        let planned = heaps.into_iter().filter_map(|heap| heap.peek().map(|next| next.0.time));
+        let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
+        let planned = removal.into_iter().chain(self.doublings.peek().map(|next| next.0.time));
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let raising = self.options.thresholds.states().filter_map(|state| {
@@ -67,14 +71,19 @@ impl Table {
             }
             self.unannounced.pop_front();
             if is_due && self.is_unannounced(waiting) {
-                self.announce(waiting.slot, State::Established, out);
+                self.tell_held(waiting.slot, out);
             }
         }
     }
 
+    /// Ends the minisockets whose timers must have fired.
     fn remove_minisockets(&mut self, now: u64, out: &mut impl Observer) {
-        while let Some(due) = pop_due(&mut self.removals, now) {
-            if self.store.get(due.slot).is_some_and(|connection| connection.since == due.since) {
+        while let Some(due) = pop_due(&mut self.removals, now.saturating_sub(TIMER_DELAY)) {
+            // Another time is planned where the timer was armed again.
+            let is_due = self.store.get(due.slot).is_some_and(|connection| {
+                connection.since == due.since && connection.removal == due.time
+            });
+            if is_due {
                 self.vanish(due.slot, due.time, Source::Timer, out);
             }
         }

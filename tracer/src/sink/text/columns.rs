@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::Palette;
+use super::{Palette, Stories};
 use crate::model::{
     state::State,
     update::{Role, Subject},
@@ -61,7 +61,13 @@ impl Widths {
     }
 
     /// Names of the columns.
-    pub(super) fn header(&self, width: Option<usize>, palette: Palette, out: &mut Vec<u8>) {
+    pub(super) fn header(
+        &self,
+        width: Option<usize>,
+        palette: Palette,
+        stories: Stories,
+        out: &mut Vec<u8>,
+    ) {
         let mut line = Line::new(width, palette);
         let dim = palette.dim;
         line.left(dim, "TIME", if self.narrow { 12 } else { 15 });
@@ -71,12 +77,17 @@ impl Widths {
         line.space();
         line.left(dim, "PROCESS", self.process);
         line.space();
-        line.left(dim, "FROM", 14);
-        line.left(dim, "TO", 11);
-        line.space();
-        line.right(dim, "AFTER", 8);
-        line.space();
-        line.push(dim, "WHAT HAPPENED");
+        match stories {
+            Stories::Steps => {
+                line.left(dim, "FROM", 14);
+                line.left(dim, "TO", 11);
+                line.space();
+                line.right(dim, "AFTER", 8);
+                line.space();
+                line.push(dim, "WHAT HAPPENED");
+            }
+            Stories::Only => line.push(dim, "ITS LIFE"),
+        }
         line.finish(out);
     }
 }

@@ -1,0 +1,144 @@
+//! The host's network namespaces, found by looking.
+//!
+//! A namespace has no name of its own: it is found through a process that lives in it, or through
+//! a bind mount (`ip netns`, container runtimes). Processes are asked first, their threads only
+//! where events tell of a namespace that was not found otherwise.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+const OWN: &str = "/proc/thread-self/ns/net";
+/// Processes come and go; namespaces rarely do.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Finds namespaces and remembers where.
+#[derive(Debug)]
+pub struct Namespaces {
+    home: Option<File>,
+    /// Paths that lead to a namespace, by its inode number.
+    found: BTreeMap<u32, PathBuf>,
+    looked: Option<Instant>,
+}
+
+impl Namespaces {
+    /// Of a thread that may be moved around.
+    pub fn new() -> Self {
+        Self { home: File::open(OWN).ok(), found: BTreeMap::new(), looked: None }
+    }
+
+    /// Opens all namespaces; `seen` are some that must be among them.
+    pub fn open_all(&mut self, seen: &[u32]) -> Vec<(u32, io::Result<File>)> {
+        let is_known = |found: &BTreeMap<u32, PathBuf>| seen.iter().all(|n| found.contains_key(n));
+        let is_fresh = self.looked.is_some_and(|looked| looked.elapsed() < FRESH);
+        if !is_fresh || !is_known(&self.found) {
+            self.look();
+            if !is_known(&self.found) {
+                self.look_at_threads();
+            }
+        }
+        self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
+    }
+
+    /// Moves the thread back to where it started.
+    pub fn go_home(&self) {
+        if let Some(home) = &self.home {
+            // Where it could leave, it can return.
+            let _ = move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network));
+        }
+    }
+
+    fn look(&mut self) {
+        self.looked = Some(Instant::now());
+        self.found.clear();
+        if let Some(home) = self.home.as_ref().and_then(|home| home.metadata().ok()) {
+            self.found.insert(home.ino() as u32, PathBuf::from(OWN));
+        }
+        for process in numbered(Path::new("/proc")) {
+            self.add(process.join("ns/net"));
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for path in mounts.lines().filter_map(mounted_namespace) {
+            self.add(path);
+        }
+    }
+
+    fn look_at_threads(&mut self) {
+        for process in numbered(Path::new("/proc")) {
+            for thread in numbered(&process.join("task")) {
+                self.add(thread.join("ns/net"));
+            }
+        }
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        if let Ok(metadata) = fs::metadata(&path) {
+            self.found.entry(metadata.ino() as u32).or_insert(path);
+        }
+    }
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A process may have gone, and its number may lead elsewhere now.
+fn open(inode: u32, path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.ino() as u32 == inode {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotFound, "the process that led to it is gone"))
+    }
+}
+
+fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| is_number(&entry.file_name())).map(|entry| entry.path())
+}
+
+fn is_number(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+}
+
+/// The mount point of a network namespace's bind mount, from a line of mountinfo
+/// (`Documentation/filesystems/proc.rst`, 3.5): root `net:[…]`, type `nsfs`.
+fn mounted_namespace(line: &str) -> Option<PathBuf> {
+    let (fields, kind) = line.split_once(" - ")?;
+    if !kind.starts_with("nsfs ") {
+        return None;
+    }
+    let mut fields = fields.split(' ').skip(3);
+    fields.next().filter(|root| root.starts_with("net:["))?;
+    fields.next().map(|path| PathBuf::from(path.replace("\\040", " ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bind_mounts_of_namespaces_are_found() {
+        let line = "103 29 0:4 net:[4026532205] /run/netns/blue rw shared:5 - nsfs nsfs rw";
+        assert_eq!(mounted_namespace(line), Some(PathBuf::from("/run/netns/blue")));
+        let other = "22 29 0:21 / /proc rw,relatime - proc proc rw";
+        assert_eq!(mounted_namespace(other), None);
+        assert_eq!(mounted_namespace(""), None);
+    }
+
+    #[test]
+    fn our_own_namespace_is_found() {
+        let own = fs::metadata(OWN).unwrap().ino() as u32;
+        let mut namespaces = Namespaces::new();
+        assert!(namespaces.open_all(&[]).iter().any(|(inode, file)| *inode == own && file.is_ok()));
+    }
+}

@@ -1,0 +1,251 @@
+//! Snapshots: what the kernel says there is, merged into what the events have told.
+//!
+//! A snapshot is taken while events go on. Each of its records has the time at which it was made;
+//! a socket that has moved since then is left to the events. What is in the snapshot and not in
+//! the table was there before the tracer, or its events were lost; what is in the table and not
+//! in the snapshot is gone.
+
+use std::cmp::Reverse;
+
+use tracer_ebpf::{Holder, Record, kind};
+
+use super::{Deadline, Observer, Slot, Source, State, Table, Transition, transition};
+use crate::model::{
+    connection::{Connection, SocketId},
+    owner::{Evidence, Owner, Process, refine},
+    time_wait::TIME_WAIT_SECONDS,
+    update::Role,
+};
+
+/// A picture of all sockets of some network namespaces.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was begun, nanoseconds of `CLOCK_MONOTONIC`.
+    pub begun: u64,
+    /// The sockets.
+    pub records: Vec<Record>,
+    /// Namespaces that it covers completely, by inode number.
+    pub namespaces: Vec<u32>,
+    /// Who holds them; empty where that was not asked for.
+    pub holders: Vec<Holder>,
+}
+
+/// What a merge has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Sockets that the table did not know.
+    pub found: usize,
+    /// Sockets whose state was another.
+    pub corrected: usize,
+    /// Sockets that were gone.
+    pub gone: usize,
+}
+
+impl Table {
+    /// To be called before a snapshot is begun: what closes from now on may still be in it.
+    pub fn expect_snapshot(&mut self) {
+        self.closed_meanwhile.get_or_insert_default();
+    }
+
+    /// Merges a snapshot. All events up to its end must have been ingested.
+    pub fn merge(&mut self, snapshot: &Snapshot, out: &mut impl Observer) -> Merged {
+        let closed = self.closed_meanwhile.take().unwrap_or_default();
+        self.snapshots = self.snapshots.wrapping_add(1).max(1);
+        let mut merged = Merged::default();
+        for record in &snapshot.records {
+            if record.kind == kind::REQUEST_SOCKET {
+                continue;
+            }
+            let id = SocketId::of(record);
+            // Closed after this record was made.
+            if closed.get(&id).is_some_and(|&time| time >= record.time_ns) {
+                continue;
+            }
+            self.merge_one(record, id, &mut merged, out);
+        }
+        self.merge_holders(&snapshot.holders);
+        self.sweep(snapshot, &mut merged, out);
+        merged
+    }
+
+    fn merge_one(
+        &mut self,
+        record: &Record,
+        id: SocketId,
+        merged: &mut Merged,
+        out: &mut impl Observer,
+    ) {
+        let Some(state) = State::from_kernel(record.new_state) else { return };
+        let slot = match self.store.find(id) {
+            Some(slot) => slot,
+            None if state == State::Closed => return,
+            None => {
+                merged.found += 1;
+                self.find(record, state)
+            }
+        };
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        connection.shown = self.snapshots;
+        connection.missing = false;
+        if connection.since > record.time_ns {
+            return;
+        }
+        if record.kind == kind::SOCKET {
+            connection.absorb(record);
+            self.announce_held(slot, out);
+        }
+        self.correct(slot, record, state, merged, out);
+        if record.kind == kind::TIME_WAIT_SOCKET {
+            self.arm(slot, record);
+        }
+    }
+
+    /// A socket that the table does not know yet.
+    fn find(&mut self, record: &Record, state: State) -> Slot {
+        let minisocket = record.kind == kind::TIME_WAIT_SOCKET;
+        let age = self.minisocket_age(record, state);
+        let since = age.map(|age| record.time_ns.saturating_sub(age));
+        let mut connection = Connection::new(record, state, since);
+        connection.orphaned = minisocket;
+        if !minisocket {
+            connection.absorb(record);
+        }
+        if state == State::Listen {
+            connection.role = Some(Role::Listener);
+        }
+        let tuple = connection.tuple;
+        let slot = self.store.insert(connection);
+        if minisocket {
+            self.minisockets.insert(tuple, slot);
+        }
+        slot
+    }
+
+    /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
+    /// minisocket depends on settings that may have changed.
+    fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
+        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait {
+            return None;
+        }
+        let ticks = self.options.ticks;
+        let armed = record.timer_expires.checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
+        Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
+    }
+
+    /// Brings a known socket to the state in which the snapshot shows it.
+    fn correct(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        state: State,
+        merged: &mut Merged,
+        out: &mut impl Observer,
+    ) {
+        let Some(connection) = self.store.get(slot) else { return };
+        let orphan = record.kind == kind::TIME_WAIT_SOCKET && !connection.orphaned;
+        if connection.state == state && !(orphan && state == State::FinWait2) {
+            return;
+        }
+        merged.corrected += 1;
+        let age = self.minisocket_age(record, state).unwrap_or(0);
+        let earliest = connection.since;
+        let time = record.time_ns.saturating_sub(age).max(earliest);
+        // The peer's FIN to a FIN_WAIT2 minisocket has no event; all else has been missed.
+        let silent = connection.state == State::FinWait2 && state == State::TimeWait;
+        match connection.state.path_to(state) {
+            Some(between) if !silent => {
+                super::lost_healed(record.time_ns, between.len() as u64 + 1, out);
+                for step in between {
+                    self.infer(slot, step, time, out);
+                }
+            }
+            _ => {}
+        }
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        connection.orphaned |= record.kind == kind::TIME_WAIT_SOCKET;
+        let connection = &*connection;
+        let transition = Transition {
+            source: Source::Snapshot,
+            ..transition(connection, connection.state, state, time)
+        };
+        self.tell(slot, &transition, out);
+        if record.kind == kind::TIME_WAIT_SOCKET
+            && let Some(connection) = self.store.get(slot)
+        {
+            self.minisockets.insert(connection.tuple, slot);
+        }
+    }
+
+    /// Plans the end of a minisocket by the timer that the snapshot shows.
+    fn arm(&mut self, slot: Slot, record: &Record) {
+        let ticks = self.options.ticks;
+        let lifetime = TIME_WAIT_SECONDS * ticks.hz;
+        let expires = record.timer_expires;
+        let fires = ticks.fires_at(expires.saturating_sub(lifetime), expires);
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        let removal = record.time_ns + ticks.nanoseconds(fires.saturating_sub(record.jiffies));
+        // The two clocks differ by less than a tick.
+        if connection.removal.abs_diff(removal) <= 2 * ticks.nanoseconds(1) {
+            return;
+        }
+        connection.removal = removal;
+        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
+    }
+
+    /// Takes over who holds which socket now.
+    pub fn merge_holders(&mut self, holders: &[Holder]) {
+        for holder in holders {
+            let Some(slot) = self.store.find(SocketId::held(holder)) else { continue };
+            let Some(connection) = self.store.get_mut(slot) else { continue };
+            let process = Process { pid: holder.pid, comm: holder.comm };
+            let now = Owner { process, evidence: Evidence::TaskFile, fd: Some(holder.fd) };
+            connection.owner = match connection.owner {
+                Some(known) if known.process.pid == holder.pid => Some(Owner {
+                    // Of several descriptors the lowest.
+                    fd: Some(known.fd.map_or(holder.fd, |fd| fd.min(holder.fd))),
+                    evidence: match known.evidence {
+                        Evidence::Listener => Evidence::TaskFile,
+                        evidence => evidence,
+                    },
+                    ..known
+                }),
+                // Another holder besides the one that made it (fork): the maker stays.
+                Some(known) if known.evidence != Evidence::Listener => Some(known),
+                known => refine(known, Some(now)),
+            };
+            if connection.state == State::Listen
+                && let Some(owner) = connection.owner
+            {
+                let key = (connection.tuple.netns, connection.tuple.local.port);
+                self.listeners.insert(key, owner);
+            }
+        }
+    }
+
+    /// Ends what the snapshot does not show any more.
+    fn sweep(&mut self, snapshot: &Snapshot, merged: &mut Merged, out: &mut impl Observer) {
+        let gone: Vec<Slot> = self
+            .store
+            .iter()
+            .filter(|(_, connection)| {
+                connection.shown != self.snapshots
+                    && connection.since < snapshot.begun
+                    && snapshot.namespaces.contains(&connection.tuple.netns)
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in gone {
+            if self.undecided.iter().any(|undecided| undecided.slot == slot) {
+                continue;
+            }
+            // Before 6.18 iter/tcp may skip a socket while others come and go around it.
+            let Some(connection) = self.store.get_mut(slot) else { continue };
+            let minisocket = self.minisockets.get(&connection.tuple) == Some(&slot);
+            if !minisocket && !std::mem::replace(&mut connection.missing, true) {
+                continue;
+            }
+            merged.gone += 1;
+            self.vanish(slot, snapshot.begun, Source::Snapshot, out);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Single segments worth telling: resets and retransmissions of SYN, SYN+ACK and FIN.
+
+use tracer_ebpf::{Record, segment};
+
+use super::{Observer, Slot, State, Table, Update};
+use crate::model::{
+    close::Reason,
+    connection::{Connection, SocketId},
+    owner::{Evidence, Owner},
+    update::{Direction, Reset, Retransmit, Role, Segment, Subject},
+};
+
+impl Table {
+    /// `tcp_retransmit_skb` of a segment with SYN or FIN.
+    pub(super) fn retransmit(&mut self, record: &Record, out: &mut impl Observer) {
+        let Some(state) = State::from_kernel(record.old_state) else { return };
+        let slot = self.store.find(SocketId::of(record));
+        let mut seen = 0;
+        if let Some(slot) = slot {
+            if let Some(connection) = self.store.get_mut(slot) {
+                connection.absorb(record);
+                connection.retransmits = connection.retransmits.saturating_add(1);
+                seen = u32::from(connection.retransmits);
+            }
+            self.announce(slot, state, out);
+            // The port is known by now, whatever the state.
+            self.announce_held(slot, out);
+        }
+        let syn = record.segment_flags & segment::SYN != 0;
+        let ack = record.segment_flags & segment::ACK != 0;
+        out.observe(Update::Retransmit(&Retransmit {
+            time: record.time_ns,
+            subject: self.subject_of(record, slot),
+            state,
+            segment: match (syn, ack) {
+                (true, false) => Segment::Syn,
+                (true, true) => Segment::SynAck,
+                (false, _) => Segment::Fin,
+            },
+            ordinal: seen.max(u32::from(record.retransmits)).max(1),
+            sequence: Some(record.segment_seq),
+        }));
+    }
+
+    /// `tcp_retransmit_synack`: a half-open connection, which is no socket of the table.
+    pub(super) fn retransmit_synack(&mut self, record: &Record, out: &mut impl Observer) {
+        let mut subject = Connection::new(record, State::SynRecv, None).subject();
+        subject.uid = None;
+        subject.role = Some(Role::Server);
+        let listener = self.listeners.get(&(record.netns, record.local_port));
+        subject.owner =
+            listener.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..*owner });
+        out.observe(Update::Retransmit(&Retransmit {
+            time: record.time_ns,
+            subject,
+            state: State::SynRecv,
+            segment: Segment::SynAck,
+            // The request counts the retransmission after the tracepoint (inet_rtx_syn_ack).
+            ordinal: u32::from(record.retransmits) + 1,
+            sequence: None,
+        }));
+    }
+
+    /// Tells of a reset at once.
+    pub(super) fn tell_reset(
+        &mut self,
+        record: &Record,
+        direction: Direction,
+        out: &mut impl Observer,
+    ) {
+        let slot = self.store.find(SocketId::of(record));
+        let Some(state) = State::from_kernel(record.old_state) else { return };
+        let subject = self.subject_of(record, slot);
+        out.observe(Update::Reset(&Reset { time: record.time_ns, subject, state, direction }));
+    }
+
+    /// Tells of the reset that has led to the end of a connection, if one really came: the
+    /// kernel's tracepoint also fires for data after close().
+    pub(super) fn tell_received_reset(
+        &mut self,
+        slot: Slot,
+        reason: Option<Reason>,
+        out: &mut impl Observer,
+    ) {
+        self.announce_held(slot, out);
+        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(time) = connection.reset_at.take() else { return };
+        if reason == Some(Reason::ResetSentDataAfterClose) {
+            return;
+        }
+        out.observe(Update::Reset(&Reset {
+            time,
+            subject: connection.subject(),
+            state: connection.state,
+            direction: Direction::Received,
+        }));
+    }
+
+    /// The socket as the table knows it; else as the record tells it, or as it was if it
+    /// has been closed just before.
+    fn subject_of(&self, record: &Record, slot: Option<Slot>) -> Subject {
+        if let Some(connection) = slot.and_then(|slot| self.store.get(slot)) {
+            return connection.subject();
+        }
+        let mut connection = Connection::new(record, State::Closed, None);
+        connection.absorb(record);
+        let closed = self.closed_last.iter().rev().find(|(id, _)| *id == connection.id);
+        closed.map_or_else(|| connection.subject(), |(_, subject)| *subject)
+    }
+}

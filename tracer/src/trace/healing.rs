@@ -1,0 +1,101 @@
+//! When to look at the kernel's own list of sockets.
+//!
+//! Once at the start; then as often as something may have happened without an event (minisockets
+//! end and advance silently), after losses, and where only a look can tell (a port that is being
+//! waited for, the holder of a lingering socket). A look costs time in proportion to the number of
+//! sockets, so the more it costs the rarer it becomes.
+
+use crate::{
+    kernel::snapshot::{Snapshots, Taken, Wanted},
+    model::{state::State, table::Table, update::Observer},
+};
+
+const MILLISECOND: u64 = 1_000_000;
+/// While something may happen silently.
+const OFTEN: u64 = 700 * MILLISECOND;
+/// Otherwise.
+const SELDOM: u64 = 30_000 * MILLISECOND;
+/// A look takes at most one part in this many of a processor's time.
+const SHARE: u64 = 50;
+/// A SYN_SENT waits this long for its next event before a look is taken for its port.
+const PORT_WAIT: u64 = 10 * MILLISECOND;
+
+/// Decides when, and merges what was seen.
+pub(super) struct Healing {
+    snapshots: Snapshots,
+    /// When the last look was asked for.
+    asked: Option<u64>,
+    cost: u64,
+    /// The namespaces that could not be entered have been told of.
+    refused: Vec<u32>,
+}
+
+impl Healing {
+    pub(super) fn new(snapshots: Snapshots) -> Self {
+        Self { snapshots, asked: None, cost: 0, refused: Vec::new() }
+    }
+
+    /// Asks for a look where it is time; when to call again at the latest.
+    pub(super) fn ask(&mut self, now: u64, table: &mut Table) -> u64 {
+        let Some(asked) = self.asked else {
+            return self.request(now, table, Wanted { sockets: true, holders: true });
+        };
+        let rest = asked + self.cost * SHARE;
+        let holders = table.wants_holders(now);
+        let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
+        let silent = table.count(State::TimeWait) + table.count(State::FinWait2) > 0;
+        let due = (asked + if silent { OFTEN } else { SELDOM }).max(rest);
+        if now >= due || (holders || ports) && now >= rest {
+            return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
+        }
+        let next = if table.wants_ports(now) { now + PORT_WAIT } else { due };
+        next.max(rest)
+    }
+
+    fn request(&mut self, now: u64, table: &mut Table, wanted: Wanted) -> u64 {
+        if wanted.sockets {
+            table.expect_snapshot();
+        }
+        let mut seen: Vec<u32> =
+            table.connections().map(|connection| connection.tuple.netns).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
+        if self.snapshots.request(wanted, seen) {
+            self.asked = Some(now);
+        }
+        now + OFTEN
+    }
+
+    /// The look that has been finished, if one has. What happened before its end must be read
+    /// before it is merged.
+    pub(super) fn ready(&mut self) -> Option<Taken> {
+        self.snapshots.ready()
+    }
+
+    /// Merges a look. All events up to its end must have been read.
+    pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
+        let Taken { snapshot, wanted, cost, refused } = taken;
+        self.cost = cost;
+        for (netns, reason) in refused {
+            if !self.refused.contains(&netns) {
+                tracing::warn!(
+                    "cannot look into network namespace {netns}: {reason}; sockets from before \
+                     are not known there (CAP_SYS_ADMIN)"
+                );
+                self.refused.push(netns);
+            }
+        }
+        if wanted.sockets {
+            let merged = table.merge(&snapshot, out);
+            tracing::debug!(
+                "snapshot of {} sockets in {} namespaces took {} µs: {merged:?}",
+                snapshot.records.len(),
+                snapshot.namespaces.len(),
+                cost / 1_000,
+            );
+        } else {
+            table.merge_holders(&snapshot.holders);
+        }
+    }
+}
