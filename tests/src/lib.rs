@@ -1,1 +1,16 @@
-//! x
+//! What the live tests share: network namespaces of their own, the program under test, sockets
+//! in every situation, and a compact way to say what must be told of them.
+//!
+//! A live test makes real connections on this kernel. It needs root and fails, saying why, where
+//! it cannot run: a test that is skipped tests nothing. All traffic stays in namespaces that the
+//! tests make for themselves; what other programs do meanwhile does not disturb them.
+//!
+//! The program under test is `target/release/tracer`, or what the environment variable
+//! `TRACER_BIN` names.
+
+pub mod expect;
+pub mod netns;
+pub mod peer;
+pub mod record;
+pub mod sockets;
+pub mod tracer;

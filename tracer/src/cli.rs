@@ -12,15 +12,17 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use self::arguments::{Cli, Command, FormatName, TraceArguments, When};
+use self::arguments::{Cli, Command, FormatName, SocketsArguments, TraceArguments, When};
 use crate::{
-    kernel::{load, preflight},
+    kernel::{load, preflight, snapshot::Snapshotter, time},
     sink::{
         Format, Hello,
         json::Json,
+        listing,
         output::{Destination, Output},
         text::{Palette, Stories, Text},
     },
+    sockets,
     trace::{Running, Stop, Trace},
 };
 
@@ -34,6 +36,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         None => trace(&cli.trace),
         Some(Command::Trace(arguments)) => trace(&arguments),
+        Some(Command::Sockets(arguments)) => list_sockets(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,7 +86,7 @@ fn log_to_stderr(verbose: u8) {
 }
 
 fn trace(arguments: &TraceArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter()?;
+    let filter = arguments.filter.filter()?;
     let destination = Destination::open(arguments.output.as_deref()).with_context(|| {
         let path = arguments.output.as_deref().unwrap_or(std::path::Path::new("-"));
         format!("cannot create the output file {} (--output)", path.display())
@@ -131,6 +134,29 @@ fn trace(arguments: &TraceArguments) -> anyhow::Result<()> {
     })
 }
 
+fn list_sockets(arguments: &SocketsArguments) -> anyhow::Result<()> {
+    let filter = arguments.filter.filter()?;
+    let facts = preflight::preflight()?;
+    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?);
+    let (sockets, refused) = sockets::list(&mut snapshotter, &filter, arguments.sort);
+    for (netns, reason) in refused {
+        tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
+    }
+    let mut out = Vec::new();
+    match arguments.format {
+        FormatName::Json => listing::json(&sockets, time::wall_clock(), &mut out),
+        FormatName::Text => {
+            let (palette, width) = appearance(arguments.color, true);
+            listing::text(&sockets, palette, width, &mut out);
+        }
+    }
+    match io::stdout().write_all(&out) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
 /// Runs the trace until it is over, a signal comes, the time is up or nobody reads the output.
 async fn wait_for_end(
     running: Running,
@@ -173,18 +199,22 @@ fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
     match arguments.format {
         FormatName::Json => Box::new(Json),
         FormatName::Text => {
-            let terminal = arguments.output.is_none() && io::stdout().is_terminal();
-            let colour = match arguments.color {
-                When::Always => true,
-                When::Never => false,
-                When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-            };
-            let stories =
-                if arguments.summary_only { Stories::Only } else { Stories::Steps };
-            let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
-            let width = terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten();
-            let width = width.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0);
+            let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
+            let (palette, width) = appearance(arguments.color, arguments.output.is_none());
             Box::new(Text::new(palette, width, jiff::tz::TimeZone::system(), stories))
         }
     }
+}
+
+/// Colours, and the columns of the terminal if it is one.
+fn appearance(colour: When, to_stdout: bool) -> (Palette, Option<usize>) {
+    let terminal = to_stdout && io::stdout().is_terminal();
+    let colour = match colour {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    };
+    let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
+    let size = terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten();
+    (palette, size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0))
 }

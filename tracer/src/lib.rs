@@ -7,4 +7,5 @@ pub mod cli;
 pub mod kernel;
 pub mod model;
 pub mod sink;
+pub mod sockets;
 pub mod trace;

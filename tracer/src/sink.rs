@@ -2,6 +2,7 @@
 
 pub mod escape;
 pub mod json;
+pub mod listing;
 pub mod output;
 pub mod step;
 pub mod summary;

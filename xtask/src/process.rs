@@ -51,6 +51,14 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
+/// Says early that nothing can be run as root.
+pub(crate) fn require_root() -> Result<()> {
+    if !is_root() && find("sudo").is_none() {
+        bail!("tracer and its live tests need root: install sudo, or run this as root");
+    }
+    Ok(())
+}
+
 /// A command that will run as root, in this environment.
 pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     if is_root() {

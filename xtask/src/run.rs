@@ -10,6 +10,7 @@ use crate::cargo::{Cargo, Progress};
 use crate::{process, workspace};
 
 pub(crate) fn run(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+    process::require_root()?;
     let tracer = workspace::tracer()?;
     // A first build takes long enough to want cargo's progress; later ones are mostly no-ops.
     let progress = if tracer.exists() {
@@ -18,10 +19,6 @@ pub(crate) fn run(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
         Progress::Shown
     };
     cargo.build(progress)?;
-    let mut command = process::as_root(&tracer);
-    let error = command.args(arguments).exec();
-    Err(error).with_context(|| {
-        let program = command.get_program().display();
-        format!("cannot start {program}; as a user other than root, tracer needs sudo")
-    })
+    let error = process::as_root(&tracer).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot start {}", tracer.display()))
 }

@@ -22,6 +22,7 @@ const AT_ONCE: &str = "2";
 const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo", "-E"]"#];
 
 pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+    process::require_root()?;
     cargo.build(Progress::Shown)?;
     let options = [
         "test",

@@ -43,6 +43,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
     Trace(TraceArguments),
+    /// List all TCP sockets of all network namespaces, with who holds them
+    Sockets(SocketsArguments),
 }
 
 /// What to trace and how to show it.
@@ -67,7 +69,7 @@ pub(super) struct TraceArguments {
     #[arg(long)]
     pub(super) no_snapshot: bool,
     #[command(flatten)]
-    filter: FilterArguments,
+    pub(super) filter: FilterArguments,
     /// When to use colour
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(super) color: When,
@@ -79,10 +81,26 @@ pub(super) struct TraceArguments {
     mode: ModeName,
 }
 
+/// What to list and how.
+#[derive(Args, Debug)]
+pub(super) struct SocketsArguments {
+    /// How to write it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: FormatName,
+    /// By what to sort
+    #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
+    pub(super) sort: crate::sockets::Order,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(super) color: When,
+}
+
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters")]
-struct FilterArguments {
+pub(super) struct FilterArguments {
     /// Port of either end
     #[arg(short, long, value_delimiter = ',', value_name = "PORT")]
     port: Vec<Port>,
@@ -193,7 +211,7 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
         .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
 }
 
-impl TraceArguments {
+impl FilterArguments {
     /// The filter asked for.
     pub(super) fn filter(&self) -> anyhow::Result<Filter> {
         let FilterArguments {
@@ -208,7 +226,7 @@ impl TraceArguments {
             state,
             netns,
             problems,
-        } = &self.filter;
+        } = self;
         let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
         Ok(Filter {
             ports: ports(port),
@@ -231,8 +249,9 @@ impl TraceArguments {
             problems: *problems,
         })
     }
+}
 
-    /// The mode asked for.
+impl TraceArguments {    /// The mode asked for.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self.mode {
             ModeName::Auto => None,

@@ -199,6 +199,42 @@ fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded
     }
 }
 
+/// Loads only what snapshots need; nothing is attached.
+///
+/// # Errors
+///
+/// Where the kernel has no BTF or refuses the iterators.
+pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
+    let request = Request {
+        mode: Some(Mode::Btf),
+        filter: Filter::default(),
+        buffer_size: rustix::param::page_size() as u32,
+        diagnostics: false,
+    };
+    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
+    let offsets = offsets::resolve(&index)?;
+    let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
+        .map_err(|error| LoadError::Object(error.to_string()))?;
+    let mut ebpf = Err(LoadError::NoBtf(String::new()));
+    for has_cookie_helper in [1, 0] {
+        let settings = Settings { has_cookie_helper, ..Settings::default() };
+        ebpf = object(&request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf));
+        let Ok(object) = &mut ebpf else { continue };
+        let loaded = iterator(object, "sockets").and_then(|iter| iter.load("tcp", &kernel_btf));
+        match loaded {
+            Err(error) => ebpf = Err(LoadError::program("sockets", &error)),
+            Ok(()) => {
+                // Without holders the list is still worth having.
+                let _ = iterator(object, "holders")
+                    .and_then(|iter| iter.load("task_file", &kernel_btf));
+                return ebpf;
+            }
+        }
+    }
+    ebpf
+}
+
 fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, ProgramError> {
     ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }

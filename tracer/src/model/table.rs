@@ -103,7 +103,7 @@ impl Table {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            store: Store::new(),
+            store: Store::new(options.thresholds.states()),
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
             removals: BinaryHeap::new(),
@@ -377,6 +377,9 @@ impl Table {
         let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
         let cleared = if stays { None } else { self.cleared(slot, transition.time) };
         self.store.enter(slot, transition.to, transition.time);
+        if !stays {
+            self.plan_if_left_out(slot);
+        }
         out.observe(Update::Transition(transition));
         if let Some(linger) = cleared {
             out.observe(Update::Linger(&[linger]));

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Format, Hello, escape::escape, summary::Summary, wall_clock::WallClock};
+use super::{
+    Format, Hello, escape::escape, listing, summary::Summary, wall_clock::WallClock,
+};
 use crate::model::{
     endpoint::{Endpoint, Tuple},
     owner::{Evidence, Owner},
+    socket::{Socket, Timer},
     state::State,
     update::{
         Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
@@ -38,13 +41,13 @@ fn nanoseconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<
 
 #[derive(Serialize)]
 struct About {
-    socket: Socket,
+    socket: Identity,
     network: Network,
     process: Option<Process>,
 }
 
 #[derive(Serialize)]
-struct Socket {
+struct Identity {
     cookie: Option<u64>,
     ordinal: u32,
     netns: u32,
@@ -67,7 +70,7 @@ struct Address {
 }
 
 #[derive(Serialize)]
-struct Process {
+pub(super) struct Process {
     pid: u32,
     name: String,
     evidence: Evidence,
@@ -184,6 +187,28 @@ fn optional_nanoseconds<S: serde::Serializer>(
 }
 
 #[derive(Serialize)]
+struct SocketBody {
+    #[serde(flatten)]
+    about: About,
+    /// All that hold a descriptor of it; `process` is the first.
+    processes: Vec<Process>,
+    tcp: SocketTcp,
+}
+
+#[derive(Serialize)]
+struct SocketTcp {
+    state: State,
+    role: Option<Role>,
+    age_ns: Option<u64>,
+    timer: Option<Timer>,
+    receive_queue: u32,
+    send_queue: u32,
+    rtt_ns: Option<u64>,
+    orphaned: bool,
+    unaccepted: bool,
+}
+
+#[derive(Serialize)]
 struct LossBody {
     r#where: LossPlace,
     count: u64,
@@ -207,7 +232,7 @@ impl From<&Subject> for About {
         let Subject { cookie, ordinal, tuple, uid, inode, owner, role: _ } = *subject;
         let Tuple { local, peer, netns } = tuple;
         Self {
-            socket: Socket { cookie, ordinal, netns, uid, inode },
+            socket: Identity { cookie, ordinal, netns, uid, inode },
             network: Network {
                 transport: "tcp",
                 r#type: if tuple.is_ipv4() { "ipv4" } else { "ipv6" },
@@ -332,6 +357,41 @@ impl StoryBody {
 impl From<&Loss> for LossBody {
     fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
         Self { r#where: place, count, healed }
+    }
+}
+
+impl Json {
+    /// One socket of a list.
+    pub(super) fn socket(socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
+        let Socket {
+            time,
+            ref subject,
+            state,
+            age,
+            ref holders,
+            timer,
+            receive_queue,
+            send_queue,
+            rtt,
+            orphaned,
+            unaccepted,
+        } = *socket;
+        let body = SocketBody {
+            about: subject.into(),
+            processes: listing::processes(holders),
+            tcp: SocketTcp {
+                state,
+                role: subject.role,
+                age_ns: age,
+                timer,
+                receive_queue,
+                send_queue,
+                rtt_ns: rtt,
+                orphaned,
+                unaccepted,
+            },
+        };
+        write("socket", clock.at(time), body, out);
     }
 }
 

@@ -8,11 +8,15 @@ mod columns;
 mod lingering;
 mod palette;
 mod segments;
+mod stamps;
 mod stories;
 
-use jiff::{Zoned, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use self::columns::{Line, Widths};
+use self::{
+    columns::{Line, Widths},
+    stamps::Stamps,
+};
 pub use self::palette::Palette;
 use super::{Format, Hello, escape::escape, step, summary::Summary, wall_clock::WallClock};
 use crate::model::{
@@ -26,7 +30,7 @@ pub struct Text {
     palette: Palette,
     /// Width of the terminal, columns; `None` for pipes.
     width: Option<usize>,
-    zone: TimeZone,
+    stamps: Stamps,
     stories: Stories,
     widths: Widths,
 }
@@ -48,11 +52,11 @@ impl Text {
         zone: TimeZone,
         stories: Stories,
     ) -> Self {
-        Self { palette, width, zone, stories, widths: Widths::new(width) }
+        Self { palette, width, stamps: Stamps::new(zone), stories, widths: Widths::new(width) }
     }
 
-    fn time(&self, time: u64, clock: WallClock) -> String {
-        Zoned::new(clock.at(time), self.zone.clone()).strftime("%H:%M:%S%.6f").to_string()
+    fn time(&mut self, time: u64, clock: WallClock) -> String {
+        self.stamps.write(clock.at(time))
     }
 
     /// A line that is no transition: a mark, then words.
@@ -91,7 +95,7 @@ impl Text {
         line.finish(out);
     }
 
-    fn loss(&self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
+    fn loss(&mut self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
         let Loss { time, place, count, healed } = *loss;
         let what = match place {
             LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
@@ -102,7 +106,8 @@ impl Text {
         };
         let style = if healed { self.palette.dim } else { self.palette.bad };
         let words = format!("! {} {what}", grouped(count));
-        self.note(style, &self.time(time, clock), &words, out);
+        let time = self.time(time, clock);
+        self.note(style, &time, &words, out);
     }
 }
 
@@ -230,7 +235,8 @@ impl Format for Text {
             }
         }
         let style = if *complete { self.palette.dim } else { self.palette.bad };
-        self.note(style, &self.time(clock.now, clock), &words, out);
+        let time = self.time(clock.now, clock);
+        self.note(style, &time, &words, out);
     }
 }
 

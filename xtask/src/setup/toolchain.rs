@@ -45,7 +45,9 @@ pub(crate) fn ensure() -> Result<Toolchain> {
         }
     }
     if process::find("rustup").is_none() {
-        bail!("there is no rustup here, which the build of the eBPF half needs: see rustup.rs");
+        bail!(
+            "there is no rustup here, which the eBPF half needs; install it from https://rustup.rs"
+        );
     }
     say("looking for a way to a compiler for the eBPF half");
     obtain(&Facts {
@@ -112,9 +114,9 @@ fn obtain(facts: &Facts) -> Result<Toolchain> {
         failures.push("there is no apt-get here".to_owned());
     }
     bail!(
-        "no compiler for the eBPF half: {}. There are two ways to one: by rustup ({BY_RUSTUP}), or \
-         by Debian's packages ({BY_DEBIAN})",
-        failures.join("; ")
+        "no compiler for the eBPF half:\n  {}\nThere are two ways to one:\n  rustup: {BY_RUSTUP}\n  \
+         Debian: {BY_DEBIAN}",
+        failures.join("\n  ")
     )
 }
 

@@ -120,9 +120,24 @@ impl Table {
             let (Some(threshold), true) = (threshold, connection.since == due.since) else {
                 continue;
             };
-            lingers.push(linger(connection, threshold, now, LingerStatus::Continues));
+            let status = match connection.next_linger {
+                Some(_) => LingerStatus::Continues,
+                None => LingerStatus::Raised,
+            };
+            lingers.push(linger(connection, threshold, now, status));
             self.plan_doubling(due.slot, threshold, now);
         }
+    }
+
+    /// A socket that is in no queue is looked at when its threshold is reached.
+    pub(super) fn plan_if_left_out(&mut self, slot: Slot) {
+        if !self.store.is_left_out(slot) {
+            return;
+        }
+        let Some(connection) = self.store.get(slot) else { return };
+        let Some(threshold) = self.options.thresholds.of(connection.state) else { return };
+        let (since, time) = (connection.since, connection.since.saturating_add(threshold));
+        self.doublings.push(Reverse(Deadline { time, slot, since }));
     }
 
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {

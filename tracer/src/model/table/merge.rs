@@ -115,6 +115,7 @@ impl Table {
         }
         let tuple = connection.tuple;
         let slot = self.store.insert(connection);
+        self.plan_if_left_out(slot);
         if minisocket {
             self.minisockets.insert(tuple, slot);
         }

@@ -2,7 +2,9 @@
 //!
 //! The queues make looking for lingering sockets cheap: thresholds are the same for all sockets
 //! of a state, so the one that lingers first is at the front. They run through the entries
-//! themselves, since most sockets leave a state long before its threshold.
+//! themselves, since most sockets leave a state long before its threshold. Only states with a
+//! threshold have one, and a socket that a snapshot shows to be much older than the others is left
+//! out of it: finding its place would take too long.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -17,6 +19,8 @@ use crate::model::{
 pub(super) type Slot = u32;
 
 const END: Slot = Slot::MAX;
+/// How far out of order a socket may be: events of different CPUs arrive interleaved.
+const DISORDER: usize = 64;
 
 #[derive(Debug)]
 struct Entry {
@@ -38,16 +42,22 @@ struct Queue {
 pub(super) struct Store {
     entries: Slab<Entry>,
     by_id: HashMap<SocketId, Slot, RandomState>,
-    queues: [Queue; State::COUNT],
+    /// `None` for states without a threshold.
+    queues: [Option<Queue>; State::COUNT],
     counts: [u64; State::COUNT],
 }
 
 impl Store {
-    pub(super) fn new() -> Self {
+    /// With queues for the states `queued`.
+    pub(super) fn new(queued: impl Iterator<Item = State>) -> Self {
+        let mut queues = [None; State::COUNT];
+        for state in queued {
+            queues[state.index()] = Some(Queue { first: END, last: END });
+        }
         Self {
             entries: Slab::new(),
             by_id: HashMap::default(),
-            queues: [Queue { first: END, last: END }; State::COUNT],
+            queues,
             counts: [0; State::COUNT],
         }
     }
@@ -111,7 +121,14 @@ impl Store {
 
     /// The connection that is longest in `state`, of those still in its queue.
     pub(super) fn oldest(&self, state: State) -> Option<Slot> {
-        Some(self.queues[state.index()].first).filter(|&slot| slot != END)
+        self.queues[state.index()].map(|queue| queue.first).filter(|&slot| slot != END)
+    }
+
+    /// Whether the connection is of a state with a queue but too far out of order to be in it.
+    pub(super) fn is_left_out(&self, slot: Slot) -> bool {
+        self.entries.get(slot as usize).is_some_and(|entry| {
+            !entry.queued && self.queues[entry.connection.state.index()].is_some()
+        })
     }
 
     /// Takes a connection out of the queue of its state, where it waits no more.
@@ -122,7 +139,7 @@ impl Store {
         }
         entry.queued = false;
         let (before, after) = (entry.before, entry.after);
-        let queue = &mut self.queues[entry.connection.state.index()];
+        let Some(queue) = &mut self.queues[entry.connection.state.index()] else { return };
         if before == END {
             queue.first = after;
         } else {
@@ -135,22 +152,27 @@ impl Store {
         }
     }
 
-    /// Puts a connection into the queue of its state, by the time of entry: at the end, unless a
-    /// snapshot tells of an older one.
+    /// Puts a connection into the queue of its state, by the time of entry: at or near the end.
     fn enqueue(&mut self, slot: Slot) {
         let Entry { connection, .. } = &self.entries[slot as usize];
         let (state, since) = (connection.state.index(), connection.since);
-        let mut before = self.queues[state].last;
+        let Some(queue) = self.queues[state].as_mut() else { return };
+        let mut before = queue.last;
+        let mut steps = 0;
         while before != END && self.entries[before as usize].connection.since > since {
+            if steps == DISORDER {
+                return;
+            }
+            steps += 1;
             before = self.entries[before as usize].before;
         }
         let after = if before == END {
-            std::mem::replace(&mut self.queues[state].first, slot)
+            std::mem::replace(&mut queue.first, slot)
         } else {
             std::mem::replace(&mut self.entries[before as usize].after, slot)
         };
         if after == END {
-            self.queues[state].last = slot;
+            queue.last = slot;
         } else {
             self.entries[after as usize].before = slot;
         }
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_in_the_order_of_entry_whatever_the_order_of_insertion() {
-        let mut store = Store::new();
+        let mut store = Store::new(State::ALL.into_iter());
         for (cookie, since) in [5, 3, 9, 1, 7].into_iter().enumerate() {
             store.insert(connection(cookie as u64 + 1, State::CloseWait, since));
         }
@@ -188,8 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_far_out_of_order_is_left_out_in_constant_time() {
+        let mut store = Store::new([State::TimeWait].into_iter());
+        for n in 0..1_000 {
+            store.insert(connection(n + 1, State::TimeWait, 1_000 + n));
+        }
+        let old = store.insert(connection(5_000, State::TimeWait, 1));
+        assert!(store.is_left_out(old));
+        let none = store.insert(connection(5_001, State::CloseWait, 1));
+        assert!(!store.is_left_out(none));
+        assert_eq!(queue(&mut store, State::TimeWait).len(), 1_000);
+    }
+
+    #[test]
     fn leaving_a_state_leaves_its_queue() {
-        let mut store = Store::new();
+        let mut store = Store::new(State::ALL.into_iter());
         let slots: Vec<Slot> =
             (1..=4).map(|n| store.insert(connection(n, State::CloseWait, n))).collect();
         store.enter(slots[0], State::LastAck, 10);

@@ -1,5 +1,7 @@
 //! Columns and lines: padding, growth, cutting.
 
+use std::fmt::Write as _;
+
 use anstyle::Style;
 
 use super::{Palette, Stories};
@@ -106,7 +108,7 @@ impl Line {
     }
 
     pub(super) fn space(&mut self) {
-        self.push(Style::new(), "  ");
+        self.fill(2);
     }
 
     /// As much of `words` as fits.
@@ -118,14 +120,22 @@ impl Line {
         }
         let fits = len <= room;
         let shown: &str = if fits { words } else { cut(words, room - 1) };
-        // A style without effects renders as nothing.
-        self.text.push_str(&style.render().to_string());
-        self.text.push_str(shown);
+        if style.is_plain() {
+            self.text.push_str(shown);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "{style}{shown}{style:#}");
+        }
         if !fits {
             self.text.push('…');
         }
-        self.text.push_str(&style.render_reset().to_string());
         self.used += len.min(room);
+    }
+
+    fn fill(&mut self, columns: usize) {
+        let columns = columns.min(self.width - self.used);
+        self.text.extend(std::iter::repeat_n(' ', columns));
+        self.used += columns;
     }
 
     /// `words` at the left of a column of `width`.
@@ -136,13 +146,13 @@ impl Line {
             return self.push(style, &short);
         }
         self.push(style, words);
-        self.push(Style::new(), &" ".repeat(width - len));
+        self.fill(width - len);
     }
 
     /// `words` at the right of a column of `width`.
     pub(super) fn right(&mut self, style: Style, words: &str, width: usize) {
         let len = words.chars().count();
-        self.push(Style::new(), &" ".repeat(width.saturating_sub(len)));
+        self.fill(width.saturating_sub(len));
         self.push(style, words);
     }
 

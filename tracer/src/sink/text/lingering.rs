@@ -59,7 +59,7 @@ fn who(linger: &Linger) -> String {
 }
 
 impl Text {
-    pub(super) fn lingers(&self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
+    pub(super) fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let mut groups: BTreeMap<Group, Vec<&Linger>> = BTreeMap::new();
         for linger in lingers {
             let mut group = Group::of(linger);
@@ -70,14 +70,16 @@ impl Text {
         }
         for (group, members) in groups {
             if members.len() <= FEW {
-                members.iter().for_each(|linger| self.linger(linger, clock, out));
+                for linger in members {
+                    self.linger(linger, clock, out);
+                }
             } else {
                 self.group(&group, &members, clock, out);
             }
         }
     }
 
-    fn linger(&self, linger: &Linger, clock: WallClock, out: &mut Vec<u8>) {
+    fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut Vec<u8>) {
         let tuple = linger.subject.tuple;
         let words = format!(
             "⚑ {} {} {}{}: {} ↔ {}, {}{}",
@@ -93,7 +95,7 @@ impl Text {
         self.flag(linger, &words, clock, out);
     }
 
-    fn group(&self, group: &Group, members: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
+    fn group(&mut self, group: &Group, members: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
         let Some(oldest) = members.iter().max_by_key(|linger| linger.age) else { return };
         let words = format!(
             "⚑ {} × {} {} {}{}: peer {}, {}{}",
@@ -109,13 +111,14 @@ impl Text {
         self.flag(oldest, &words, clock, out);
     }
 
-    fn flag(&self, linger: &Linger, words: &str, clock: WallClock, out: &mut Vec<u8>) {
+    fn flag(&mut self, linger: &Linger, words: &str, clock: WallClock, out: &mut Vec<u8>) {
         let style = match linger.status {
             LingerStatus::Cleared => self.palette.dim,
             _ if linger.state == State::TimeWait => self.palette.warning,
             _ => self.palette.bad,
         };
-        self.note(style, &self.time(linger.time, clock), words, out);
+        let time = self.time(linger.time, clock);
+        self.note(style, &time, words, out);
     }
 }
 

@@ -1,0 +1,91 @@
+//! Network namespaces that the tests' traffic stays in.
+
+use std::{fs, os::unix::fs::MetadataExt as _, panic, process::Command, thread};
+
+use rustix::thread::UnshareFlags;
+
+/// The namespace of the calling thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its inode number, by which the kernel and the tracer name it.
+    pub inode: u64,
+}
+
+impl Namespace {
+    fn of_this_thread() -> Self {
+        let metadata = fs::metadata("/proc/thread-self/ns/net")
+            .expect("live tests need /proc with network namespaces");
+        Self {
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Sets a parameter of this namespace: `write("net/ipv4/ip_local_port_range", "1 2")`.
+    ///
+    /// To be called in the namespace: `/proc/sys/net` shows the one of the task that looks.
+    pub fn set(&self, parameter: &str, value: &str) {
+        assert_eq!(
+            *self,
+            Self::of_this_thread(),
+            "called from another namespace"
+        );
+        let path = format!("/proc/sys/{parameter}");
+        fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// Lets a segment without data pass `lo` every 20 ms, in the order of sending: a token bucket
+    /// that one segment empties. What is sent then is on its way for at least as long.
+    pub fn slow_down(&self) {
+        assert_eq!(
+            *self,
+            Self::of_this_thread(),
+            "called from another namespace"
+        );
+        let bucket = ["tbf", "rate", "32kbit", "burst", "160", "latency", "5s"];
+        run(
+            "tc",
+            &[&["qdisc", "add", "dev", "lo", "root"], &bucket[..]].concat(),
+        );
+    }
+}
+
+/// Runs a test in a thread with a network namespace of its own, in which `lo` is up.
+///
+/// Threads and processes that the test starts are in that namespace too.
+pub fn isolated<T: Send>(test: impl FnOnce(&Namespace) -> T + Send) -> T {
+    let result = thread::scope(|scope| {
+        let name = thread::current().name().unwrap_or("test").to_owned();
+        thread::Builder::new()
+            .name(name)
+            .spawn_scoped(scope, || {
+                enter_new();
+                test(&Namespace::of_this_thread())
+            })
+            .expect("a thread")
+            .join()
+    });
+    result.unwrap_or_else(|panic| panic::resume_unwind(panic))
+}
+
+fn enter_new() {
+    // SAFETY: only CLONE_FILES could break something (descriptors that other threads rely on);
+    // this leaves the descriptors alone.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.unwrap_or_else(|error| {
+        panic!("live tests need root: cannot make a network namespace: {error}")
+    });
+    run("ip", &["link", "set", "lo", "up"]);
+}
+
+/// Runs a command in the calling thread's namespace.
+pub fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("live tests need the command {program}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}: {errors}",
+        output.status
+    );
+}

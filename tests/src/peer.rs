@@ -1,0 +1,94 @@
+//! Ends of connections in processes of their own: runs the program `peer` of this package.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use crate::{sockets::End, tracer};
+
+/// A running peer; killed when dropped.
+#[derive(Debug)]
+pub struct Peer {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts `program` (`env!("CARGO_BIN_EXE_peer")`) under another name.
+    pub fn start(program: &str, name: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .arg(name)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peer is built with the tests");
+        let orders = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self {
+            child,
+            orders,
+            answers,
+        }
+    }
+
+    /// A client of `address`; returns when it is connected.
+    pub fn client(program: &str, name: &str, address: SocketAddr) -> (Self, End) {
+        let mut peer = Self::start(program, name, &["connect", &address.to_string()]);
+        let end = peer.end();
+        (peer, end)
+    }
+
+    /// A server that takes one connection; returns when it listens.
+    pub fn server(program: &str, name: &str) -> (Self, SocketAddr) {
+        let mut peer = Self::start(program, name, &["serve"]);
+        let address = peer.answer().parse().expect("the address of the listener");
+        (peer, address)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u64 {
+        u64::from(self.child.id())
+    }
+
+    /// The next socket that it tells of.
+    pub fn end(&mut self) -> End {
+        let answer = self.answer();
+        let fields: Vec<&str> = answer.split_whitespace().collect();
+        let [cookie, local, peer] = fields[..] else {
+            panic!("the peer says {answer:?}")
+        };
+        End {
+            cookie: cookie.parse().expect("a cookie"),
+            ordinal: 1,
+            local: local.parse().expect("an address"),
+            peer: peer.parse().expect("an address"),
+        }
+    }
+
+    /// Makes it close its connection and end.
+    pub fn close(mut self) {
+        drop(self.orders.take());
+        let status = tracer::wait(&mut self.child);
+        assert!(status.success(), "the peer ended with {status}");
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers
+            .read_line(&mut line)
+            .expect("an answer of the peer");
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

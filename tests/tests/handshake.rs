@@ -1,0 +1,162 @@
+//! Handshake and orderly teardown, both ends.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::Value;
+use tracer_tests::{
+    netns::isolated,
+    sockets::{self, End, Pair, Path, close_client_first},
+    tracer::{Trace, Tracer},
+};
+
+const CLIENT: &str = "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+                      TIME_WAIT(inferred)";
+const SERVER: &str = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED";
+
+struct Traced {
+    trace: Trace,
+    listener: End,
+    client: End,
+    server: End,
+}
+
+/// A connection from before its listener to after it, closed by the client.
+fn connection_over(path: Path) -> Traced {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let pair = Pair::over(path);
+        let (client, server) = pair.ends();
+        let listener = close_client_first(&tracer, pair);
+        tracer.wait_for_step(&client, "FIN_WAIT2", "TIME_WAIT");
+        let end = End::of(&listener);
+        drop(listener);
+        let trace = tracer.finish();
+        trace.stays_in(namespace);
+        Traced {
+            trace,
+            listener: end,
+            client,
+            server,
+        }
+    })
+}
+
+fn is_complete(traced: &Traced) {
+    let Traced {
+        trace,
+        listener,
+        client,
+        server,
+    } = traced;
+    let [client, server, listener] = [client, server, listener].map(|end| trace.life(end));
+    client.is("client", CLIENT);
+    server.is("server", SERVER).closed("graceful", "peer");
+    listener.is("listener", "CLOSED LISTEN CLOSED");
+    trace.tells_only(&[&client, &server, &listener]);
+    assert_eq!(
+        client.step("FIN_WAIT2", "FIN_WAIT2").at("/tcp/orphaned"),
+        true
+    );
+    handshakes_agree(client.handshake(), server.handshake());
+}
+
+/// Each end's initial sequence number is the other one's peer's.
+fn handshakes_agree(client: &Value, server: &Value) {
+    for handshake in [client, server] {
+        for field in ["duration_ns", "rtt_ns"] {
+            assert!(
+                handshake[field].as_u64().is_some_and(|time| time > 0),
+                "{handshake}"
+            );
+        }
+        for field in ["local_isn", "peer_isn"] {
+            assert!(handshake[field].is_u64(), "{handshake}");
+        }
+        assert_eq!(handshake["syn_retransmits"], 0, "{handshake}");
+    }
+    assert_eq!(client["local_isn"], server["peer_isn"]);
+    assert_eq!(client["peer_isn"], server["local_isn"]);
+}
+
+#[test]
+fn both_ends_of_an_ipv4_connection_are_told_completely() {
+    is_complete(&connection_over(Path::V4));
+}
+
+#[test]
+fn both_ends_of_an_ipv6_connection_are_told_completely() {
+    let traced = connection_over(Path::V6);
+    assert!(traced.client.local.is_ipv6());
+    is_complete(&traced);
+}
+
+#[test]
+fn an_ipv4_client_of_an_ipv6_listener_has_one_spelling_on_both_ends() {
+    let traced = connection_over(Path::DualStack);
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert_eq!(traced.client.local.ip(), localhost);
+    is_complete(&traced);
+    let Traced {
+        trace,
+        client,
+        server,
+        ..
+    } = traced;
+    let about = |record: &&_| client.is_told_by(record) || server.is_told_by(record);
+    for record in trace.transitions().filter(about) {
+        for field in ["/network/local/address", "/network/peer/address"] {
+            assert_eq!(record.at(field), "127.0.0.1", "{record}");
+        }
+        assert_eq!(record.at("/network/type"), "ipv4", "{record}");
+    }
+}
+
+#[test]
+fn the_server_can_close_first() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let pair = Pair::over(Path::V4);
+        let (client_end, server_end) = pair.ends();
+        let Pair {
+            listener,
+            client,
+            server,
+        } = pair;
+        drop(server);
+        tracer.wait_for_step(&server_end, "FIN_WAIT1", "FIN_WAIT2");
+        drop(client);
+        tracer.wait_for_step(&server_end, "FIN_WAIT2", "TIME_WAIT");
+        let trace = tracer.finish();
+        let (client, server) = (trace.life(&client_end), trace.life(&server_end));
+        client
+            .is(
+                "client",
+                "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
+            )
+            .closed("graceful", "peer");
+        server.is(
+            "server",
+            "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)",
+        );
+        let listener = trace.life(&End::of(&listener));
+        listener.is("listener", "CLOSED LISTEN");
+        trace.tells_only(&[&client, &server, &listener]);
+    });
+}
+
+#[test]
+fn syn_sent_carries_the_local_port_even_before_the_connection_is_made() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--state", "syn-sent"]);
+        let listener = sockets::listen(Path::V4);
+        let streams: Vec<_> = (0..20)
+            .map(|_| sockets::connect(&listener, Path::V4))
+            .collect();
+        let trace = tracer.finish();
+        for (client, _) in &streams {
+            let life = trace.life(&End::of(client));
+            life.is("client", "CLOSED SYN_SENT ESTABLISHED");
+        }
+        assert_eq!(trace.transitions().count(), 40);
+    });
+}

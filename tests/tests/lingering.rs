@@ -1,0 +1,113 @@
+//! Sockets that stay too long in a state are flagged.
+
+use std::{thread, time::Duration};
+
+use tracer_tests::{
+    netns::isolated,
+    record::Record,
+    sockets::{End, Pair, Path, close_client_first},
+    tracer::Tracer,
+};
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// What every record on a lingering socket says; its age, milliseconds.
+fn age(record: &Record, end: &End, state: &str) -> u64 {
+    assert_eq!(record.local(), Some(end.local), "{record}");
+    assert_eq!(record.peer(), Some(end.peer), "{record}");
+    assert_eq!(record.at("/tcp/state"), state, "{record}");
+    assert_eq!(record.at("/tcp/at_least"), false, "{record}");
+    record
+        .number("/tcp/age_ns")
+        .unwrap_or_else(|| panic!("no age: {record}"))
+        / MILLISECOND
+}
+
+/// Raised at the threshold, told again at each doubling of the age.
+fn ages_double(lingers: &[&Record], end: &End, state: &str, threshold: u64) {
+    let mut due = threshold;
+    for (index, record) in lingers.iter().enumerate() {
+        let status = if index == 0 { "raised" } else { "continues" };
+        assert_eq!(record.at("/status"), status, "{record}");
+        let age = age(record, end, state);
+        assert!(age >= due, "told at {age} ms, due at {due} ms: {record}");
+        while due <= age {
+            due *= 2;
+        }
+    }
+}
+
+#[test]
+fn close_wait_is_raised_continues_and_is_cleared() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=100ms,time-wait=off"]);
+        let Pair {
+            listener: _listener,
+            client,
+            server,
+        } = Pair::over(Path::V4);
+        let end = End::of(&server);
+        drop(client);
+        tracer.wait_for("the second doubling", |record| {
+            record.kind() == "linger" && record.number("/tcp/age_ns") >= Some(400 * MILLISECOND)
+        });
+        drop(server);
+        let trace = tracer.finish();
+        let lingers = trace.lingering(&end);
+        let (cleared, before) = lingers.split_last().unwrap();
+        assert!(before.len() >= 2, "{lingers:?}");
+        ages_double(before, &end, "CLOSE_WAIT", 100);
+        assert_eq!(cleared.at("/status"), "cleared", "{cleared}");
+        let left = trace.life(&end).step("CLOSE_WAIT", "LAST_ACK");
+        assert_eq!(
+            cleared.at("/tcp/age_ns"),
+            left.at("/tcp/elapsed_ns"),
+            "{cleared} {left}"
+        );
+        assert!(age(cleared, &end, "CLOSE_WAIT") >= 400);
+        for linger in &lingers {
+            assert_eq!(
+                linger.number("/process/pid"),
+                Some(std::process::id().into()),
+                "{linger}"
+            );
+        }
+        let others = trace
+            .records
+            .iter()
+            .filter(|record| record.kind() == "linger");
+        assert_eq!(others.count(), before.len() + 1);
+    });
+}
+
+#[test]
+fn time_wait_is_raised_although_no_tracepoint_shows_it() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "time-wait=100ms,close-wait=off"]);
+        let pair = Pair::over(Path::V4);
+        let (client, _) = pair.ends();
+        let _listener = close_client_first(&tracer, pair);
+        tracer.wait_for("a doubling", |record| record.at("/status") == "continues");
+        let trace = tracer.finish();
+        let lingers = trace.lingering(&client);
+        assert!(lingers.len() >= 2);
+        ages_double(&lingers, &client, "TIME_WAIT", 100);
+        assert!(
+            lingers
+                .iter()
+                .all(|linger| linger.at("/tcp/orphaned") == true)
+        );
+    });
+}
+
+#[test]
+fn a_socket_that_leaves_its_state_in_time_is_not_flagged() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=10s,time-wait=off"]);
+        let pair = Pair::over(Path::V4);
+        drop(close_client_first(&tracer, pair));
+        thread::sleep(Duration::from_millis(50));
+        let trace = tracer.finish();
+        assert!(trace.records.iter().all(|record| record.kind() != "linger"));
+    });
+}

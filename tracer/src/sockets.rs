@@ -1,0 +1,85 @@
+//! `tracer sockets`: every TCP socket of every network namespace, with who holds it.
+
+use hashbrown::HashMap;
+
+use crate::{
+    kernel::{
+        snapshot::{Snapshotter, Taken, Wanted},
+        time,
+    },
+    model::{connection::SocketId, filter::Filter, owner::Owner, socket::Socket},
+};
+
+/// By what to sort.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Order {
+    /// In the order of a connection's life, listeners first
+    #[default]
+    State,
+    /// Longest in its state first
+    Age,
+    /// Local address and port
+    Local,
+    /// Peer's address and port
+    Peer,
+    /// Process
+    Process,
+    /// Unread bytes (connections not accepted), most first
+    ReceiveQueue,
+    /// Unacknowledged bytes, most first
+    SendQueue,
+}
+
+/// The sockets that `filter` wants, in order, and the namespaces that could not be looked into.
+pub fn list(
+    snapshotter: &mut Snapshotter,
+    filter: &Filter,
+    order: Order,
+) -> (Vec<Socket>, Vec<(u32, String)>) {
+    let Taken { snapshot, refused, .. } =
+        snapshotter.take(Wanted { sockets: true, holders: true }, &[]);
+    let ticks = time::ticks();
+    let mut holders: HashMap<SocketId, Vec<Owner>> = HashMap::new();
+    for holder in &snapshot.holders {
+        holders.entry(SocketId::held(holder)).or_default().push(holder.into());
+    }
+    let mut sockets: Vec<Socket> = snapshot
+        .records
+        .iter()
+        .filter_map(|record| {
+            let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
+            Socket::of(record, ticks, holders)
+        })
+        .filter(|socket| wants(filter, socket))
+        .collect();
+    sort(&mut sockets, order);
+    (sockets, refused)
+}
+
+/// Any of the holders may be the one that is asked for.
+fn wants(filter: &Filter, socket: &Socket) -> bool {
+    let mut subject = socket.subject;
+    filter.wants_in_state(&subject, socket.state)
+        || socket.holders.iter().any(|holder| {
+            subject.owner = Some(*holder);
+            filter.wants_in_state(&subject, socket.state)
+        })
+}
+
+fn sort(sockets: &mut [Socket], order: Order) {
+    let end = |end: crate::model::endpoint::Endpoint| (end.address(), end.port);
+    // Equal ones come in an order of their own, so that two looks can be compared.
+    sockets.sort_by_cached_key(|socket| (end(socket.subject.tuple.local), end(socket.subject.tuple.peer)));
+    match order {
+        Order::Local => {}
+        Order::State => sockets.sort_by_key(|socket| socket.state.index()),
+        Order::Age => sockets.sort_by_key(|socket| std::cmp::Reverse(socket.age)),
+        Order::Peer => sockets.sort_by_cached_key(|socket| end(socket.subject.tuple.peer)),
+        Order::Process => sockets.sort_by_key(|socket| {
+            let process = socket.subject.owner.map(|owner| owner.process);
+            (process.is_none(), process.map(|process| (process.comm, process.pid)))
+        }),
+        Order::ReceiveQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.receive_queue)),
+        Order::SendQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.send_queue)),
+    }
+}
