@@ -11,7 +11,7 @@ mod config;
 mod plain;
 mod record;
 
-pub use config::{Filter, Member, MAX_PORTS, Offsets, RecordLayout, Settings};
+pub use config::{Filter, MAX_PORTS, Member, Offsets, RecordLayout, Settings};
 pub use plain::Plain;
 pub use record::{Counters, Handled, Holder, Record, flag, kind};
 

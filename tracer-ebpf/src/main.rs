@@ -7,6 +7,7 @@
 
 #[cfg(target_arch = "bpf")]
 mod programs {
+    mod actor;
     mod constants;
     mod emit;
     mod filter;

@@ -1,30 +1,18 @@
 //! The command line: raw arguments, validated into what the rest works with.
 
 mod arguments;
+mod list;
+mod trace;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _, Stdout, Write as _},
     process::ExitCode,
-    sync::Arc,
-    time::Duration,
 };
 
-use anyhow::Context as _;
 use clap::Parser as _;
 
-use self::arguments::{Cli, Command, FormatName, SocketsArguments, TraceArguments, When};
-use crate::{
-    kernel::{load, preflight, snapshot::Snapshotter, time},
-    sink::{
-        Format, Hello,
-        json::Json,
-        listing,
-        output::{Destination, Output},
-        text::{Palette, Stories, Text},
-    },
-    sockets,
-    trace::{Running, Stop, Trace},
-};
+use self::arguments::{Cli, Command, When};
+use crate::sink::text::Palette;
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
@@ -34,9 +22,9 @@ pub fn run() -> ExitCode {
     };
     log_to_stderr(cli.verbose);
     let result = match cli.command {
-        None => trace(&cli.trace),
-        Some(Command::Trace(arguments)) => trace(&arguments),
-        Some(Command::Sockets(arguments)) => list_sockets(&arguments),
+        None => trace::run(&cli.trace),
+        Some(Command::Trace(arguments)) => trace::run(&arguments),
+        Some(Command::Sockets(arguments)) => list::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,136 +73,17 @@ fn log_to_stderr(verbose: u8) {
         .init();
 }
 
-fn trace(arguments: &TraceArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.filter()?;
-    let destination = Destination::open(arguments.output.as_deref()).with_context(|| {
-        let path = arguments.output.as_deref().unwrap_or(std::path::Path::new("-"));
-        format!("cannot create the output file {} (--output)", path.display())
-    })?;
-    let facts = preflight::preflight()?;
-    let tracer = load::load(
-        &load::Request {
-            mode: arguments.mode(),
-            filter: filter.in_kernel(),
-            buffer_size: arguments.buffer_size()?,
-            diagnostics: tracing::enabled!(tracing::Level::DEBUG),
-        },
-        &facts,
-    )?;
-    let mut tracer = tracer;
-    let logger = tracer.logger.take();
-    let hello = Hello {
-        version: env!("CARGO_PKG_VERSION"),
-        kernel: facts.release,
-        mode: tracer.mode,
-        degraded: tracer.degraded.clone(),
-        options: std::env::args().skip(1).collect(),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let ended = Arc::new(tokio::sync::Notify::new());
-        let closed = Arc::clone(&ended);
-        let output = Output::start(destination, move || closed.notify_one())
-            .context("cannot start the writing thread")?;
-        let running = Trace {
-            tracer,
-            filter,
-            thresholds: arguments.linger,
-            format: format(arguments),
-            output,
-            hello,
-            snapshots: !arguments.no_snapshot,
-        }
-        .start()
-        .context("cannot set up the reader")?;
-        if let Some(logger) = logger {
-            tokio::spawn(relay(logger));
-        }
-        wait_for_end(running, arguments.duration, &ended).await
-    })
-}
-
-fn list_sockets(arguments: &SocketsArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.filter()?;
-    let facts = preflight::preflight()?;
-    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?);
-    let (sockets, refused) = sockets::list(&mut snapshotter, &filter, arguments.sort);
-    for (netns, reason) in refused {
-        tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
-    }
-    let mut out = Vec::new();
-    match arguments.format {
-        FormatName::Json => listing::json(&sockets, time::wall_clock(), &mut out),
-        FormatName::Text => {
-            let (palette, width) = appearance(arguments.color, true);
-            listing::text(&sockets, palette, width, &mut out);
-        }
-    }
-    match io::stdout().write_all(&out) {
-        // The reader has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
-}
-
-/// Runs the trace until it is over, a signal comes, the time is up or nobody reads the output.
-async fn wait_for_end(
-    running: Running,
-    duration: Option<Duration>,
-    ended: &tokio::sync::Notify,
-) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
-    let stop: Arc<Stop> = running.stop();
-    let mut thread = tokio::task::spawn_blocking(move || running.run());
-    let time_is_up = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        () = time_is_up => {}
-        () = ended.notified() => {}
-        result = &mut thread => return result.context("the reading thread failed"),
-    }
-    stop.ask();
-    thread.await.context("the reading thread failed")
-}
-
-/// Passes on what the programs in the kernel log.
-async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
-    // SAFETY: the logger owns its map's descriptor, which stays open and the same as long as it.
-    let Ok(mut logger) = (unsafe { tokio::io::unix::AsyncFd::register(logger) }) else { return };
-    while let Ok(mut guard) = logger.readable_mut().await {
-        guard.get_inner_mut().flush();
-        guard.clear_ready();
-    }
-}
-
-fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
-    match arguments.format {
-        FormatName::Json => Box::new(Json),
-        FormatName::Text => {
-            let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-            let (palette, width) = appearance(arguments.color, arguments.output.is_none());
-            Box::new(Text::new(palette, width, jiff::tz::TimeZone::system(), stories))
-        }
-    }
-}
-
-/// Colours, and the columns of the terminal if it is one.
-fn appearance(colour: When, to_stdout: bool) -> (Palette, Option<usize>) {
-    let terminal = to_stdout && io::stdout().is_terminal();
+/// Colours, and the columns of the terminal if `out` is one.
+fn appearance(colour: When, out: Option<Stdout>) -> (Palette, Option<usize>) {
+    let terminal = out.filter(io::IsTerminal::is_terminal);
     let colour = match colour {
         When::Always => true,
         When::Never => false,
-        When::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        When::Auto => {
+            terminal.is_some() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     };
     let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
-    let size = terminal.then(|| rustix::termios::tcgetwinsize(io::stdout()).ok()).flatten();
+    let size = terminal.and_then(|terminal| rustix::termios::tcgetwinsize(terminal).ok());
     (palette, size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0))
 }

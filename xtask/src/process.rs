@@ -95,36 +95,44 @@ fn succeeded(status: ExitStatus) -> Result<()> {
 }
 
 /// Runs a command in silence; the error carries the last of what it said.
+pub(crate) fn silently(command: &mut Command, patience: Option<Duration>) -> Result<()> {
+    let (status, said) = listen(command, patience)?;
+    if !status.success() {
+        bail!("{} failed ({status}): {}", name(command), last_words(&said));
+    }
+    Ok(())
+}
+
+/// Runs a command in silence and returns how it ended and what it said on standard error.
 ///
 /// With a `patience`, a command that says nothing for so long is ended: a download that makes
 /// progress may take its time, one that hangs may not.
-pub(crate) fn silently(command: &mut Command, patience: Option<Duration>) -> Result<()> {
-    let name = name(command);
+pub(crate) fn listen(
+    command: &mut Command,
+    patience: Option<Duration>,
+) -> Result<(ExitStatus, String)> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = command
         .spawn()
-        .with_context(|| format!("cannot start {name}"))?;
-    let Some(said) = listen(&mut child, patience) else {
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    let Some(said) = hear_out(&mut child, patience) else {
         child.kill()?;
         child.wait()?;
         bail!(
-            "{name} said nothing for {} s",
+            "{} said nothing for {} s",
+            name(command),
             patience.unwrap_or_default().as_secs()
         );
     };
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{name} failed ({status}): {}", last_words(&said));
-    }
-    Ok(())
+    Ok((child.wait()?, said))
 }
 
 /// All that a child says on standard error until it closes it, or nothing if it is silent too
 /// long.
-fn listen(child: &mut Child, patience: Option<Duration>) -> Option<String> {
+fn hear_out(child: &mut Child, patience: Option<Duration>) -> Option<String> {
     let lines = BufReader::new(child.stderr.take()?).split(b'\n');
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

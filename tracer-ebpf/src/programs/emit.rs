@@ -4,7 +4,7 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_smp_processor_id,
+        bpf_get_smp_processor_id,
         generated::{bpf_jiffies64, bpf_ktime_get_ns},
     },
     macros::map,
@@ -28,18 +28,15 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut Record)) {
     let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
         count(|counters| counters.ring_full += 1);
-        debug!(context, "ring buffer full: a record of kind {} is lost", kind);
+        debug!(
+            context,
+            "ring buffer full: a record of kind {} is lost", kind
+        );
         return;
     };
     let record = entry.write(Record::EMPTY);
     record.kind = kind;
     stamp(record);
-    let pid_tgid = bpf_get_current_pid_tgid();
-    record.pid = (pid_tgid >> 32) as u32;
-    record.tid = pid_tgid as u32;
-    if let Ok(comm) = bpf_get_current_comm() {
-        record.comm = comm;
-    }
     fill(record);
     entry.submit(wake_up());
     count(|counters| counters.submitted += 1);

@@ -2,6 +2,8 @@
 
 use tracer_ebpf::Offsets;
 
+use super::constants::constant;
+
 /// Loads a `T` at `base + offset`; the zero pattern where the kernel lacks the member.
 ///
 /// The verifier checks the access against the BTF type behind `base`, and a fault reads as zero
@@ -30,4 +32,25 @@ pub(super) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
 pub(super) unsafe fn follow(base: *const u8, offset: u32) -> *const u8 {
     // SAFETY: passed on.
     unsafe { load::<*const u8>(base, offset) }
+}
+
+/// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.
+///
+/// # Safety
+///
+/// `task` is a BTF-typed `task_struct`.
+#[inline(always)]
+pub(super) unsafe fn comm(task: *const u8) -> [u8; 16] {
+    let start = constant!(OFFSETS.task_comm);
+    let mut comm = [0; 16];
+    if start == Offsets::ABSENT {
+        return comm;
+    }
+    let mut index = 0;
+    while index < comm.len() {
+        // SAFETY: a byte of an array of bytes.
+        comm[index] = unsafe { load(task, start + index as u32) };
+        index += 1;
+    }
+    comm
 }

@@ -42,7 +42,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
-    Trace(TraceArguments),
+    Trace(Box<TraceArguments>),
     /// List all TCP sockets of all network namespaces, with who holds them
     Sockets(SocketsArguments),
 }
@@ -60,7 +60,11 @@ pub(super) struct TraceArguments {
     #[arg(short, long, value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
+    #[arg(
+        long,
+        default_value = "close-wait=30s,time-wait=30s",
+        value_name = "STATE=TIME,…"
+    )]
     pub(super) linger: Thresholds,
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]
@@ -74,10 +78,21 @@ pub(super) struct TraceArguments {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(super) color: When,
     /// Memory between kernel and tool, a power of two
-    #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
+    #[arg(
+        long,
+        default_value = "8MiB",
+        value_name = "SIZE",
+        help_heading = "Kernel"
+    )]
     buffer_size: ByteSize,
     /// Which kernel interface to use
-    #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Kernel")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "MODE",
+        help_heading = "Kernel"
+    )]
     mode: ModeName,
 }
 
@@ -207,7 +222,10 @@ impl std::str::FromStr for Netns {
 /// An address alone is a network of one.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
+        .or_else(|_| {
+            text.parse::<IpAddr>()
+                .map(|address| IpNet::from(address.to_canonical()))
+        })
         .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
 }
 
@@ -251,7 +269,8 @@ impl FilterArguments {
     }
 }
 
-impl TraceArguments {    /// The mode asked for.
+impl TraceArguments {
+    /// The mode asked for.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self.mode {
             ModeName::Auto => None,
@@ -263,7 +282,9 @@ impl TraceArguments {    /// The mode asked for.
     /// Size of the ring buffer, bytes.
     pub(super) fn buffer_size(&self) -> anyhow::Result<u32> {
         let ByteSize(size) = self.buffer_size;
-        let Ok(bytes) = u32::try_from(size) else { bail!("--buffer-size: at most 2GiB") };
+        let Ok(bytes) = u32::try_from(size) else {
+            bail!("--buffer-size: at most 2GiB")
+        };
         ensure!(
             bytes.is_power_of_two() && bytes as usize >= rustix::param::page_size(),
             "--buffer-size {}: the kernel takes a power of two from 4KiB to 2GiB, as 8MiB",

@@ -31,7 +31,11 @@ pub struct Namespaces {
 impl Namespaces {
     /// Of a thread that may be moved around.
     pub fn new() -> Self {
-        Self { home: File::open(OWN).ok(), found: BTreeMap::new(), looked: None }
+        Self {
+            home: File::open(OWN).ok(),
+            found: BTreeMap::new(),
+            looked: None,
+        }
     }
 
     /// Opens all namespaces; `seen` are some that must be among them.
@@ -44,7 +48,10 @@ impl Namespaces {
                 self.look_at_threads();
             }
         }
-        self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
+        self.found
+            .iter()
+            .map(|(&inode, path)| (inode, open(inode, path)))
+            .collect()
     }
 
     /// Moves the thread back to where it started.
@@ -97,13 +104,18 @@ fn open(inode: u32, path: &Path) -> io::Result<File> {
     if file.metadata()?.ino() as u32 == inode {
         Ok(file)
     } else {
-        Err(io::Error::new(io::ErrorKind::NotFound, "the process that led to it is gone"))
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the process that led to it is gone",
+        ))
     }
 }
 
 fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| is_number(&entry.file_name())).map(|entry| entry.path())
+    entries
+        .filter(|entry| is_number(&entry.file_name()))
+        .map(|entry| entry.path())
 }
 
 fn is_number(name: &std::ffi::OsStr) -> bool {
@@ -119,7 +131,9 @@ fn mounted_namespace(line: &str) -> Option<PathBuf> {
     }
     let mut fields = fields.split(' ').skip(3);
     fields.next().filter(|root| root.starts_with("net:["))?;
-    fields.next().map(|path| PathBuf::from(path.replace("\\040", " ")))
+    fields
+        .next()
+        .map(|path| PathBuf::from(path.replace("\\040", " ")))
 }
 
 #[cfg(test)]
@@ -129,7 +143,10 @@ mod tests {
     #[test]
     fn bind_mounts_of_namespaces_are_found() {
         let line = "103 29 0:4 net:[4026532205] /run/netns/blue rw shared:5 - nsfs nsfs rw";
-        assert_eq!(mounted_namespace(line), Some(PathBuf::from("/run/netns/blue")));
+        assert_eq!(
+            mounted_namespace(line),
+            Some(PathBuf::from("/run/netns/blue"))
+        );
         let other = "22 29 0:21 / /proc rw,relatime - proc proc rw";
         assert_eq!(mounted_namespace(other), None);
         assert_eq!(mounted_namespace(""), None);
@@ -139,6 +156,11 @@ mod tests {
     fn our_own_namespace_is_found() {
         let own = fs::metadata(OWN).unwrap().ino() as u32;
         let mut namespaces = Namespaces::new();
-        assert!(namespaces.open_all(&[]).iter().any(|(inode, file)| *inode == own && file.is_ok()));
+        assert!(
+            namespaces
+                .open_all(&[])
+                .iter()
+                .any(|(inode, file)| *inode == own && file.is_ok())
+        );
     }
 }

@@ -44,7 +44,11 @@ impl Reader {
     /// Where no eventfd can be had.
     pub fn new(ring: RingBuf<MapData>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { ring, sleeping, wake })
+        Ok(Self {
+            ring,
+            sleeping,
+            wake,
+        })
     }
 
     /// A descriptor that ends [`Self::wait`] when it is written to (an eventfd).
@@ -60,7 +64,9 @@ impl Reader {
     pub fn read(&mut self, mut each: impl FnMut(&Record)) -> Batch {
         let mut batch = Batch::default();
         while batch.records < BATCH {
-            let Some(item) = self.ring.next() else { return batch };
+            let Some(item) = self.ring.next() else {
+                return batch;
+            };
             batch.records += 1;
             match Record::from_bytes(&item) {
                 Some(record) if item.len() == size_of::<Record>() => each(record),
@@ -88,8 +94,10 @@ impl Reader {
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let ring = self.ring.as_fd();
-        let mut fds =
-            [PollFd::new(&ring, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(&ring, PollFlags::IN),
+            PollFd::new(&self.wake, PollFlags::IN),
+        ];
         // An interruption is as good as a wake-up.
         let _ = poll(&mut fds, timeout.as_ref());
         let _ = self.sleeping.set(0, 0, 0);
@@ -98,7 +106,10 @@ impl Reader {
 
     fn poll_waker(&self, time: Duration) {
         let timeout = Timespec::try_from(time).ok();
-        let _ = poll(&mut [PollFd::new(&self.wake, PollFlags::IN)], timeout.as_ref());
+        let _ = poll(
+            &mut [PollFd::new(&self.wake, PollFlags::IN)],
+            timeout.as_ref(),
+        );
         self.clear_waker();
     }
 

@@ -202,7 +202,7 @@ fn aborted(record: &Record) -> Reason {
 /// Who took the first step to `reason`; `by_fin` is who sent the first FIN, where one was sent.
 pub fn initiator(reason: Reason, by_fin: Option<Initiator>) -> Option<Initiator> {
     match reason {
-        Reason::Graceful => by_fin,
+        Reason::Graceful | Reason::Unknown => by_fin,
         Reason::ResetReceived | Reason::Refused => Some(by_fin.unwrap_or(Initiator::Peer)),
         Reason::ResetSentUnreadData
         | Reason::ResetSentLingerZero
@@ -217,7 +217,6 @@ pub fn initiator(reason: Reason, by_fin: Option<Initiator>) -> Option<Initiator>
         | Reason::RetransmitTimeout
         | Reason::KeepaliveTimeout
         | Reason::ZeroWindowTimeout => Some(by_fin.unwrap_or(Initiator::Kernel)),
-        Reason::Unknown => by_fin,
     }
 }
 
@@ -245,7 +244,14 @@ mod tests {
     #[case::orphan_not_allowed(
         State::FinWait2, DEAD, 0, -1, true, Outcome::Over(Reason::ResetSentLingerZero)
     )]
-    #[case::reset(State::FinWait2, DEAD, 104, 0, true, Outcome::Over(Reason::ResetReceived))]
+    #[case::reset(
+        State::FinWait2,
+        DEAD,
+        104,
+        0,
+        true,
+        Outcome::Over(Reason::ResetReceived)
+    )]
     fn what_follows_the_last_wait_state(
         #[case] from: State,
         #[case] flags: u8,
@@ -279,7 +285,13 @@ mod tests {
             ..record(State::Established, State::Closed)
         };
         change(&mut record);
-        Moment { record, context: Context { resets_traced: true, ..Context::default() } }
+        Moment {
+            record,
+            context: Context {
+                resets_traced: true,
+                ..Context::default()
+            },
+        }
     }
 
     impl Moment {
@@ -341,6 +353,9 @@ mod tests {
         #[case] moment: Moment,
         #[case] reason: Reason,
     ) {
-        assert_eq!(outcome(&moment.record, from, moment.context), Outcome::Over(reason));
+        assert_eq!(
+            outcome(&moment.record, from, moment.context),
+            Outcome::Over(reason)
+        );
     }
 }

@@ -30,9 +30,7 @@ use super::{
     owner::{self, Evidence, Owner},
     state::State,
     time_wait::Ticks,
-    update::{
-        Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update,
-    },
+    update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
 };
 
 /// What the table has to know beforehand.
@@ -151,7 +149,10 @@ impl Table {
     }
 
     fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
-        let states = (State::from_kernel(record.old_state), State::from_kernel(record.new_state));
+        let states = (
+            State::from_kernel(record.old_state),
+            State::from_kernel(record.new_state),
+        );
         let ((Some(from), Some(to)), false) = (states, record.old_state == NEW_SYN_RECV) else {
             return lost(record.time_ns, LossPlace::Decode, 1, out);
         };
@@ -163,7 +164,10 @@ impl Table {
         if from == State::SynRecv
             && let Some(time) = self.raw_children.remove(&record.sk)
         {
-            let birth = Record { time_ns: time, ..*record };
+            let birth = Record {
+                time_ns: time,
+                ..*record
+            };
             self.step(&birth, State::Listen, State::SynRecv, out);
         }
         self.step(record, from, to, out);
@@ -236,7 +240,9 @@ impl Table {
         to: State,
         out: &mut impl Observer,
     ) -> bool {
-        let Some(known) = self.store.get(slot) else { return false };
+        let Some(known) = self.store.get(slot) else {
+            return false;
+        };
         if known.state == from {
             return true;
         }
@@ -266,7 +272,9 @@ impl Table {
     /// A transition that must have happened unseen.
     fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
         self.announce(slot, to, out);
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let transition = Transition {
             source: Source::Inferred,
             ..transition(connection, connection.state, to, time)
@@ -276,8 +284,13 @@ impl Table {
 
     /// Takes over what the record says of the socket and of the acting process.
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let guess = self.listeners.get(&(record.netns, record.local_port)).copied();
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let guess = self
+            .listeners
+            .get(&(record.netns, record.local_port))
+            .copied();
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         connection.absorb(record);
         connection.role = connection.role.or(match (from, to) {
             (State::Closed, State::SynSent) => Some(Role::Client),
@@ -287,8 +300,11 @@ impl Table {
         });
         connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
-            connection.owner =
-                guess.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..owner });
+            connection.owner = guess.map(|owner| Owner {
+                evidence: Evidence::Listener,
+                fd: None,
+                ..owner
+            });
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
         match (from, to, connection.owner) {
@@ -307,7 +323,11 @@ impl Table {
 
     /// The same as soon as the port is known.
     fn announce_held(&mut self, slot: Slot, out: &mut impl Observer) {
-        if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
+        if self
+            .store
+            .get(slot)
+            .is_some_and(|connection| connection.tuple.local.port != 0)
+        {
             self.tell_held(slot, out);
         }
     }
@@ -335,7 +355,9 @@ impl Table {
         begins: bool,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         if to == State::SynSent {
             // The port is stale where the socket was connected before (kernel: inet_sport is
             // chosen after the event).
@@ -354,7 +376,9 @@ impl Table {
         if to == State::SynSent {
             self.replace_minisocket(slot, record.time_ns, out);
         }
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
         let handshake = (to == State::Established)
             .then(|| connection::handshake(record, connection.role, elapsed));
@@ -374,8 +398,15 @@ impl Table {
 
     /// Applies a transition and tells of it.
     fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
-        let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
-        let cleared = if stays { None } else { self.cleared(slot, transition.time) };
+        let stays = self
+            .store
+            .get(slot)
+            .is_some_and(|known| known.state == transition.to);
+        let cleared = if stays {
+            None
+        } else {
+            self.cleared(slot, transition.time)
+        };
         self.store.enter(slot, transition.to, transition.time);
         if !stays {
             self.plan_if_left_out(slot);
@@ -398,7 +429,8 @@ impl Table {
         if self.closed_last.len() == CLOSED_LAST {
             self.closed_last.pop_front();
         }
-        self.closed_last.push_back((connection.id, connection.subject()));
+        self.closed_last
+            .push_back((connection.id, connection.subject()));
         connection
     }
 }
@@ -420,9 +452,19 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
 }
 
 fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
+    out.observe(Update::Loss(&Loss {
+        time,
+        place,
+        count,
+        healed: false,
+    }));
 }
 
 fn lost_healed(time: u64, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place: LossPlace::Unseen, count, healed: true }));
+    out.observe(Update::Loss(&Loss {
+        time,
+        place: LossPlace::Unseen,
+        count,
+        healed: true,
+    }));
 }

@@ -8,7 +8,14 @@ use crate::model::{
 
 /// What was sent or received, or what else happened, in a few words.
 pub fn meaning(transition: &Transition) -> &'static str {
-    let Transition { from, to, orphaned, source, close, .. } = *transition;
+    let Transition {
+        from,
+        to,
+        orphaned,
+        source,
+        close,
+        ..
+    } = *transition;
     match (from, to) {
         (State::Closed, State::Listen) => "listening",
         (State::Listen, State::Closed) => "stopped listening",
@@ -19,12 +26,13 @@ pub fn meaning(transition: &Transition) -> &'static str {
         (State::SynRecv, State::Established) => "ACK received",
         (State::Established | State::SynRecv, State::FinWait1)
         | (State::CloseWait, State::LastAck) => "FIN sent",
-        (State::Established | State::SynRecv, State::CloseWait) => "FIN received, ACK sent",
-        (State::FinWait1, State::FinWait2) => "ACK of FIN received",
+        (State::Established | State::SynRecv, State::CloseWait)
+        | (State::FinWait1 | State::FinWait2, State::TimeWait) => "FIN received, ACK sent",
+        (State::FinWait1, State::FinWait2) | (State::Closing, State::TimeWait) => {
+            "ACK of FIN received"
+        }
         (State::FinWait1, State::Closing) => "FIN received, ACK sent (simultaneous close)",
-        (State::Closing, State::TimeWait) => "ACK of FIN received",
         (State::FinWait2, State::FinWait2) if orphaned => "closed by the application: kernel waits",
-        (State::FinWait1 | State::FinWait2, State::TimeWait) => "FIN received, ACK sent",
         (State::TimeWait, State::Closed) => match source {
             Source::Timer => "waited long enough",
             _ => "gone before its time",

@@ -79,8 +79,12 @@ impl Teller {
     fn tell_unshown(&mut self) {
         if self.unshown > 0 {
             let count = std::mem::take(&mut self.unshown);
-            let loss =
-                Loss { time: self.clock.now, place: LossPlace::Output, count, healed: false };
+            let loss = Loss {
+                time: self.clock.now,
+                place: LossPlace::Output,
+                count,
+                healed: false,
+            };
             self.observe(Update::Loss(&loss));
         }
     }
@@ -91,10 +95,13 @@ impl Teller {
         self.tell_unshown();
         self.summary.complete = !self.summary.lost.is_final();
         self.clock = crate::kernel::time::wall_clock();
-        self.format.summary(&self.summary, self.clock, &mut self.bytes);
+        self.format
+            .summary(&self.summary, self.clock, &mut self.bytes);
         self.flush();
         if !self.output.finish() {
-            tracing::warn!("the output's reader does not read: the end of the trace is not written");
+            tracing::warn!(
+                "the output's reader does not read: the end of the trace is not written"
+            );
         }
     }
 

@@ -36,16 +36,16 @@ pub(super) fn obstacle(llvm: u32) -> Option<String> {
 pub(super) fn ensure(toolchain: &Toolchain) -> Result<PathBuf> {
     let library = find_library(toolchain)?;
     let root = workspace::cache()?.join(directory_name(&library));
-    let bin = root.join("bin");
-    let link = root
-        .join("lib")
-        .join(library.file_name().unwrap_or_default());
-    // The link dangles when the toolchain has gone, even if another came in its place.
-    if bin.join("bpf-linker").exists() && link.exists() {
-        return Ok(bin);
+    let name = library.file_name().unwrap_or_default();
+    for link in [root.join("lib").join(name), root.join("lib").join(LIBRARY)] {
+        // Also a link that dangles, because its toolchain went and another came.
+        if !link.exists() {
+            replace_link(&library, &link)?;
+        }
     }
-    for link in [link, root.join("lib").join(LIBRARY)] {
-        replace_link(&library, &link)?;
+    let bin = root.join("bin");
+    if bin.join("bpf-linker").exists() {
+        return Ok(bin);
     }
     let llvm = toolchain.compiler.llvm;
     say(format_args!(

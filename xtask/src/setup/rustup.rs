@@ -39,7 +39,9 @@ pub(crate) fn directory(toolchain: &str) -> Option<PathBuf> {
 /// It asks for news of the installed channels. Without one it asks nothing and says yes, which
 /// costs a failing attempt its patience and no more.
 pub(crate) fn can_download() -> bool {
-    process::silently(rustup().arg("check"), Some(CHECK_PATIENCE)).is_ok()
+    let answer = process::listen(rustup().arg("check"), Some(CHECK_PATIENCE));
+    // 100 says that there are updates (rustup 1.29).
+    answer.is_ok_and(|(status, _)| matches!(status.code(), Some(0 | 100)))
 }
 
 /// Installs a toolchain with all that the eBPF half needs of it.

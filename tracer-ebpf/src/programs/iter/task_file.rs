@@ -11,7 +11,7 @@ use tracer_ebpf::{Holder, Record};
 use super::write;
 use crate::programs::{
     constants::constant,
-    memory::{follow, load},
+    memory::{comm, follow, load},
     sock::Common,
 };
 
@@ -58,7 +58,10 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Comm
         Holder {
             cookie: sk.cookie(),
             sk: sk.address(),
-            inode: load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
+            inode: load(
+                follow(file, constant!(OFFSETS.file_inode)),
+                constant!(OFFSETS.inode_ino),
+            ),
             start_ns: load(leader, constant!(OFFSETS.task_start_boottime)),
             pid: load(task, constant!(OFFSETS.task_tgid)),
             fd,
@@ -68,21 +71,4 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Comm
         }
     };
     write(meta, &holder);
-}
-
-/// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.
-#[inline(always)]
-unsafe fn comm(task: *const u8) -> [u8; 16] {
-    let start = constant!(OFFSETS.task_comm);
-    let mut comm = [0; 16];
-    if start == tracer_ebpf::Offsets::ABSENT {
-        return comm;
-    }
-    let mut index = 0;
-    while index < comm.len() {
-        // SAFETY: BTF-typed pointer, a byte of an array of bytes.
-        comm[index] = unsafe { load(task, start + index as u32) };
-        index += 1;
-    }
-    comm
 }

@@ -6,10 +6,7 @@ use core::ffi::c_void;
 use tracer_ebpf::{Record, kind, state};
 
 use super::write;
-use crate::programs::{
-    emit::stamp,
-    sock::Common,
-};
+use crate::programs::{emit::stamp, sock::Common};
 
 /// `struct bpf_iter__tcp { meta; sk_common; uid }`. aya-ebpf has no macro for iterators.
 #[unsafe(no_mangle)]
@@ -18,7 +15,10 @@ fn sockets(context: *mut c_void) -> i32 {
     let context = context.cast_const().cast::<*const c_void>();
     // SAFETY: the context has three words; the verifier checks the accesses.
     let (meta, socket) = unsafe {
-        (core::ptr::read_volatile(context), core::ptr::read_volatile(context.add(1)))
+        (
+            core::ptr::read_volatile(context),
+            core::ptr::read_volatile(context.add(1)),
+        )
     };
     let mut record = Record::EMPTY;
     stamp(&mut record);
@@ -49,7 +49,9 @@ fn describe(socket: Common, record: &mut Record) -> bool {
         }
         _ => {
             record.kind = kind::SOCKET;
-            let Some(full) = socket.full() else { return false };
+            let Some(full) = socket.full() else {
+                return false;
+            };
             full.describe(record);
             full.describe_queue_and_timer(record);
             record.cookie = socket.cookie();

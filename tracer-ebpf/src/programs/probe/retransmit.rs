@@ -7,19 +7,16 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{Offsets, Record, kind, segment};
 
 use crate::programs::{
-    constants::constant,
-    emit::emit,
-    filter,
-    memory::load,
-    probe::on_full_socket,
-    sock::Common,
+    constants::constant, emit::emit, filter, memory::load, probe::on_full_socket, sock::Common,
 };
 
 /// `(const struct sock *sk, const struct sk_buff *skb[, int err])`
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 fn retransmit_skb(context: BtfTracePointContext) -> i32 {
     let skb = context.arg::<*const u8>(1);
-    let Some(socket) = Common::new(context.arg::<*const c_void>(0)) else { return 0 };
+    let Some(socket) = Common::new(context.arg::<*const c_void>(0)) else {
+        return 0;
+    };
     if skb.is_null() {
         return 0;
     }
@@ -38,7 +35,9 @@ fn retransmit_skb(context: BtfTracePointContext) -> i32 {
 /// connection, which has no full socket yet.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 fn retransmit_synack(context: BtfTracePointContext) -> i32 {
-    let Some(request) = Common::new(context.arg::<*const c_void>(1)) else { return 0 };
+    let Some(request) = Common::new(context.arg::<*const c_void>(1)) else {
+        return 0;
+    };
     if !filter::is_empty() {
         let mut identity = Record::EMPTY;
         request.describe(&mut identity);

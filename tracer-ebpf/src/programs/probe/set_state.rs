@@ -9,6 +9,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{Record, kind, state};
 
 use crate::programs::{
+    actor,
     emit::{count, emit},
     guard,
     probe::wanted,
@@ -17,7 +18,9 @@ use crate::programs::{
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state(context: BtfTracePointContext) -> i32 {
-    let Some((socket, old, new)) = arguments(&context) else { return 0 };
+    let Some((socket, old, new)) = arguments(&context) else {
+        return 0;
+    };
     guard::note(socket.address(), old, new);
     handle(&context, kind::STATE, socket, old, new);
     0
@@ -25,7 +28,9 @@ fn set_state(context: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state_guard(context: BtfTracePointContext) -> i32 {
-    let Some((socket, old, new)) = arguments(&context) else { return 0 };
+    let Some((socket, old, new)) = arguments(&context) else {
+        return 0;
+    };
     if !guard::was_handled(socket.address(), old, new) {
         count(|counters| counters.caught += 1);
         handle(&context, kind::STATE_CAUGHT, socket, old, new);
@@ -40,7 +45,11 @@ fn arguments(context: &BtfTracePointContext) -> Option<(Common, u8, u8)> {
     let socket = Common::new(context.arg::<*const c_void>(0))?;
     let old = context.arg::<i32>(1) as u8;
     let new = context.arg::<i32>(2) as u8;
-    if old == new { None } else { Some((socket, old, new)) }
+    if old == new {
+        None
+    } else {
+        Some((socket, old, new))
+    }
 }
 
 #[inline(always)]
@@ -54,6 +63,9 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         full.describe(record);
         record.old_state = old;
         record.new_state = new;
+        if actor::may_act(old, new) {
+            actor::describe_process(record);
+        }
         // Until 6.12 a child is announced as a raw copy of its listener, cookie included; its
         // own cookie comes with SYN_RECV → ESTABLISHED (inet_csk_clone_lock).
         if old == state::LISTEN && new == state::SYN_RECV && record.peer_port == 0 {

@@ -2,10 +2,11 @@
 //!
 //! Addresses, ports and states are all it tells. The layout comes from the tracefs `format` file.
 
-use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
 use tracer_ebpf::{Record, flag, kind};
 
 use crate::programs::{
+    actor,
     constants::constant,
     emit::{count, emit},
     filter,
@@ -29,6 +30,7 @@ fn set_state_classic(context: TracePointContext) -> u32 {
     }
     emit(&context, kind::STATE, |record: &mut Record| {
         describe(&context, record);
+        actor::describe_thread(record);
         record.old_state = old;
         record.new_state = new;
         record.flags = flag::CLASSIC;
@@ -62,13 +64,15 @@ fn describe(context: &TracePointContext, record: &mut Record) {
     }
 }
 
-/// A field of the tracepoint's record.
+/// A field of the tracepoint's record; zero where it cannot be read.
 ///
-/// The offset is a constant for the verifier, which refuses a load outside of the record.
+/// Copied by a helper: the verifier takes plain loads from this context only at offsets that stand
+/// in the instruction itself. Where the helper is not to be had (lockdown=confidentiality), tracefs
+/// is not either.
 #[inline(always)]
-fn field<T: Copy>(context: &TracePointContext, offset: u32) -> T {
-    // SAFETY: the verifier bounds loads from the context; the record's fields are integers.
-    unsafe { core::ptr::read_volatile(context.as_ptr().cast::<u8>().add(offset as usize).cast()) }
+fn field<T: Copy + Default>(context: &TracePointContext, offset: u32) -> T {
+    // SAFETY: the helper copies from any address; the fields are integers.
+    unsafe { context.read_at(offset as usize) }.unwrap_or_default()
 }
 
 #[inline(always)]

@@ -37,17 +37,30 @@ impl Table {
     /// `tcp_send_reset`: may come right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
         self.tell_reset(record, Direction::Sent, out);
-        let Some(slot) = self.store.find(SocketId::of(record)) else { return };
-        if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
+        let Some(slot) = self.store.find(SocketId::of(record)) else {
+            return;
+        };
+        if let Some(index) = self
+            .undecided
+            .iter()
+            .position(|undecided| undecided.slot == slot)
+        {
             self.undecided[index].reset_sent = true;
             return self.decide(index, out);
         }
-        let orphan = self.store.get(slot).is_some_and(|connection| {
-            connection.state == State::FinWait2 && connection.orphaned
-        });
+        let orphan = self
+            .store
+            .get(slot)
+            .is_some_and(|connection| connection.state == State::FinWait2 && connection.orphaned);
         if orphan && record.old_state == State::Closed as u8 {
             // What looked like an orphaned FIN_WAIT2 was data after close().
-            self.end(slot, Reason::ResetSentDataAfterClose, Source::Inferred, record.time_ns, out);
+            self.end(
+                slot,
+                Reason::ResetSentDataAfterClose,
+                Source::Inferred,
+                record.time_ns,
+                out,
+            );
         }
     }
 
@@ -60,7 +73,11 @@ impl Table {
         out: &mut impl Observer,
     ) {
         if self.options.resets_traced && record.error == ECONNRESET && record.has(flag::DEAD) {
-            self.undecided.push(Undecided { slot, record: *record, reset_sent: false });
+            self.undecided.push(Undecided {
+                slot,
+                record: *record,
+                reset_sent: false,
+            });
             return;
         }
         self.conclude(slot, record, from, false, out);
@@ -78,7 +95,11 @@ impl Table {
     }
 
     fn decide(&mut self, index: usize, out: &mut impl Observer) {
-        let Undecided { slot, record, reset_sent } = self.undecided.swap_remove(index);
+        let Undecided {
+            slot,
+            record,
+            reset_sent,
+        } = self.undecided.swap_remove(index);
         if let Some(from) = State::from_kernel(record.old_state) {
             self.conclude(slot, &record, from, reset_sent, out);
         }
@@ -92,7 +113,9 @@ impl Table {
         reset_sent: bool,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let context = Context {
             reset_received: connection.reset_received,
             reset_sent,
@@ -137,6 +160,10 @@ impl Table {
         // The far end, if it is on this host, may be a minisocket that changes without an event.
         match reason {
             Reason::Graceful => self.fin_arrived(&connection.tuple, record, out),
+            // Nothing else answers for a minisocket than data that came for it.
+            Reason::ResetReceived => {
+                self.reset_left(&connection.tuple, record, out);
+            }
             Reason::ResetSentUnreadData
             | Reason::ResetSentLingerZero
             | Reason::ResetSentUnaccepted
@@ -148,23 +175,40 @@ impl Table {
 
     /// The socket lives on as a minisocket, which the tracepoint never shows.
     fn become_minisocket(&mut self, slot: Slot, record: &Record) {
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         connection.orphaned = true;
         self.minisockets.insert(connection.tuple, slot);
-        self.plan_removal(slot, record.time_ns, record.jiffies, self.fin_timeout(record));
+        self.plan_removal(
+            slot,
+            record.time_ns,
+            record.jiffies,
+            self.fin_timeout(record),
+        );
     }
 
     /// Seconds for which the kernel keeps the minisocket that follows `record`.
     fn fin_timeout(&self, record: &Record) -> u64 {
         let linger2 = u64::try_from(record.linger2).unwrap_or(0) / self.options.ticks.hz;
-        if record.has(flag::DONE) || linger2 == 0 { TIME_WAIT_SECONDS } else { linger2 }
+        if record.has(flag::DONE) || linger2 == 0 {
+            TIME_WAIT_SECONDS
+        } else {
+            linger2
+        }
     }
 
     pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         let removal = time + self.options.ticks.removal_in(jiffies, seconds);
         connection.removal = removal;
-        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
+        self.removals.push(Reverse(Deadline {
+            time: removal,
+            slot,
+            since: connection.since,
+        }));
     }
 
     /// Tells the story of a connection that is over, and drops it.
@@ -193,7 +237,10 @@ impl Table {
                 bytes_sent: traffic.map(|traffic| traffic.sent),
                 bytes_received: traffic.map(|traffic| traffic.received),
                 retransmits: traffic.map(|traffic| traffic.retransmits),
-                close: Close { reason, initiator: by },
+                close: Close {
+                    reason,
+                    initiator: by,
+                },
                 source,
             }));
         }
@@ -202,23 +249,46 @@ impl Table {
 
     /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
     fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
-        let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
+        let other = Tuple {
+            local: tuple.peer,
+            peer: tuple.local,
+            netns: tuple.netns,
+        };
         let slot = *self.minisockets.get(&other)?;
         (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
+    }
+
+    /// The peer on this host has received an RST: its data had come for an orphaned FIN_WAIT2,
+    /// which ended with it.
+    fn reset_left(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
+        if let Some(slot) = self.other_end(tuple) {
+            let reason = Reason::ResetSentDataAfterClose;
+            self.end(slot, reason, Source::Inferred, record.time_ns, out);
+        }
     }
 
     /// The peer on this host has sent an RST: it silently ends the minisocket.
     fn reset_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
         if let Some(slot) = self.other_end(tuple) {
-            self.end(slot, Reason::ResetReceived, Source::Inferred, record.time_ns, out);
+            self.end(
+                slot,
+                Reason::ResetReceived,
+                Source::Inferred,
+                record.time_ns,
+                out,
+            );
         }
     }
 
     /// The peer on this host has sent its FIN and got it acknowledged: an orphaned FIN_WAIT2 on
     /// the other end of `tuple` is in TIME_WAIT now. No tracepoint says so.
     fn fin_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        let Some(slot) = self.other_end(tuple) else { return };
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(slot) = self.other_end(tuple) else {
+            return;
+        };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let transition = Transition {
             source: Source::Inferred,
             ..transition(connection, State::FinWait2, State::TimeWait, record.time_ns)
@@ -229,7 +299,9 @@ impl Table {
 
     /// A new connection with the addresses of a minisocket: that one is gone.
     pub(super) fn replace_minisocket(&mut self, slot: Slot, time: u64, out: &mut impl Observer) {
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         if let Some(&old) = self.minisockets.get(&connection.tuple)
             && old != slot
         {
@@ -245,7 +317,9 @@ impl Table {
         source: Source,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let reason = match connection.state {
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
@@ -265,14 +339,19 @@ impl Table {
         out: &mut impl Observer,
     ) {
         self.announce(slot, State::Closed, out);
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let by = match (reason, connection.state) {
             (Reason::AbortedLocally, State::FinWait2) => Some(Initiator::Kernel),
             _ => initiator(reason, connection.first_fin),
         };
         let transition = Transition {
             source,
-            close: Some(Close { reason, initiator: by }),
+            close: Some(Close {
+                reason,
+                initiator: by,
+            }),
             ..transition(connection, connection.state, State::Closed, time)
         };
         self.tell(slot, &transition, out);

@@ -29,16 +29,25 @@ impl Table {
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
     pub fn next_deadline(&self) -> Option<u64> {
-        let undecided = self.undecided.iter().map(|undecided| undecided.record.time_ns);
+        let undecided = self
+            .undecided
+            .iter()
+            .map(|undecided| undecided.record.time_ns);
         let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
-        let planned = removal.into_iter().chain(self.doublings.peek().map(|next| next.0.time));
+        let planned = removal
+            .into_iter()
+            .chain(self.doublings.peek().map(|next| next.0.time));
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let raising = self.options.thresholds.states().filter_map(|state| {
             let oldest = self.store.get(self.store.oldest(state)?)?;
             Some(oldest.since + self.options.thresholds.of(state)?)
         });
-        undecided.chain(planned).chain(unannounced).chain(raising).min()
+        undecided
+            .chain(planned)
+            .chain(unannounced)
+            .chain(raising)
+            .min()
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
@@ -53,7 +62,10 @@ impl Table {
     pub fn wants_holders(&self, now: u64) -> bool {
         self.options.thresholds.states().any(|state| {
             state != State::TimeWait
-                && self.store.oldest(state).is_some_and(|slot| self.is_lingering(slot, now))
+                && self
+                    .store
+                    .oldest(state)
+                    .is_some_and(|slot| self.is_lingering(slot, now))
         })
     }
 
@@ -102,9 +114,15 @@ impl Table {
     fn raise(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         let thresholds = self.options.thresholds;
         for state in thresholds.states() {
-            while let Some(slot) = self.store.oldest(state).filter(|&s| self.is_lingering(s, now)) {
+            while let Some(slot) = self
+                .store
+                .oldest(state)
+                .filter(|&s| self.is_lingering(s, now))
+            {
                 self.store.dequeue(slot);
-                let Some(connection) = self.store.get(slot) else { break };
+                let Some(connection) = self.store.get(slot) else {
+                    break;
+                };
                 let threshold = thresholds.of(state).unwrap_or(u64::MAX);
                 lingers.push(linger(connection, threshold, now, LingerStatus::Raised));
                 self.plan_doubling(slot, threshold, now);
@@ -115,7 +133,9 @@ impl Table {
     /// Tells again of those whose age has doubled.
     fn double(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         while let Some(due) = pop_due(&mut self.doublings, now) {
-            let Some(connection) = self.store.get(due.slot) else { continue };
+            let Some(connection) = self.store.get(due.slot) else {
+                continue;
+            };
             let threshold = self.options.thresholds.of(connection.state);
             let (Some(threshold), true) = (threshold, connection.since == due.since) else {
                 continue;
@@ -134,21 +154,31 @@ impl Table {
         if !self.store.is_left_out(slot) {
             return;
         }
-        let Some(connection) = self.store.get(slot) else { return };
-        let Some(threshold) = self.options.thresholds.of(connection.state) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
+        let Some(threshold) = self.options.thresholds.of(connection.state) else {
+            return;
+        };
         let (since, time) = (connection.since, connection.since.saturating_add(threshold));
         self.doublings.push(Reverse(Deadline { time, slot, since }));
     }
 
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         let since = connection.since;
         let mut age = connection.next_linger.unwrap_or(threshold);
         while since.saturating_add(age) <= now {
             age = age.saturating_mul(2);
         }
         connection.next_linger = Some(age);
-        self.doublings.push(Reverse(Deadline { time: since.saturating_add(age), slot, since }));
+        self.doublings.push(Reverse(Deadline {
+            time: since.saturating_add(age),
+            slot,
+            since,
+        }));
     }
 
     /// What is to be told when a flagged socket leaves its state at `time`.
@@ -159,7 +189,10 @@ impl Table {
     }
 }
 
-fn pop_due(heap: &mut std::collections::BinaryHeap<Reverse<Deadline>>, now: u64) -> Option<Deadline> {
+fn pop_due(
+    heap: &mut std::collections::BinaryHeap<Reverse<Deadline>>,
+    now: u64,
+) -> Option<Deadline> {
     if heap.peek()?.0.time > now {
         return None;
     }

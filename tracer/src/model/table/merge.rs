@@ -75,7 +75,9 @@ impl Table {
         merged: &mut Merged,
         out: &mut impl Observer,
     ) {
-        let Some(state) = State::from_kernel(record.new_state) else { return };
+        let Some(state) = State::from_kernel(record.new_state) else {
+            return;
+        };
         let slot = match self.store.find(id) {
             Some(slot) => slot,
             None if state == State::Closed => return,
@@ -84,7 +86,9 @@ impl Table {
                 self.find(record, state)
             }
         };
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         connection.shown = self.snapshots;
         connection.missing = false;
         if connection.since > record.time_ns {
@@ -129,7 +133,9 @@ impl Table {
             return None;
         }
         let ticks = self.options.ticks;
-        let armed = record.timer_expires.checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
+        let armed = record
+            .timer_expires
+            .checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
         Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
     }
 
@@ -142,7 +148,9 @@ impl Table {
         merged: &mut Merged,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else { return };
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let orphan = record.kind == kind::TIME_WAIT_SOCKET && !connection.orphaned;
         if connection.state == state && !(orphan && state == State::FinWait2) {
             return;
@@ -162,7 +170,9 @@ impl Table {
             }
             _ => {}
         }
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         connection.orphaned |= record.kind == kind::TIME_WAIT_SOCKET;
         let connection = &*connection;
         let transition = Transition {
@@ -183,23 +193,40 @@ impl Table {
         let lifetime = TIME_WAIT_SECONDS * ticks.hz;
         let expires = record.timer_expires;
         let fires = ticks.fires_at(expires.saturating_sub(lifetime), expires);
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
         let removal = record.time_ns + ticks.nanoseconds(fires.saturating_sub(record.jiffies));
         // The two clocks differ by less than a tick.
         if connection.removal.abs_diff(removal) <= 2 * ticks.nanoseconds(1) {
             return;
         }
         connection.removal = removal;
-        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
+        self.removals.push(Reverse(Deadline {
+            time: removal,
+            slot,
+            since: connection.since,
+        }));
     }
 
     /// Takes over who holds which socket now.
     pub fn merge_holders(&mut self, holders: &[Holder]) {
         for holder in holders {
-            let Some(slot) = self.store.find(SocketId::held(holder)) else { continue };
-            let Some(connection) = self.store.get_mut(slot) else { continue };
-            let process = Process { pid: holder.pid, comm: holder.comm };
-            let now = Owner { process, evidence: Evidence::TaskFile, fd: Some(holder.fd) };
+            let Some(slot) = self.store.find(SocketId::held(holder)) else {
+                continue;
+            };
+            let Some(connection) = self.store.get_mut(slot) else {
+                continue;
+            };
+            let process = Process {
+                pid: holder.pid,
+                comm: holder.comm,
+            };
+            let now = Owner {
+                process,
+                evidence: Evidence::TaskFile,
+                fd: Some(holder.fd),
+            };
             connection.owner = match connection.owner {
                 Some(known) if known.process.pid == holder.pid => Some(Owner {
                     // Of several descriptors the lowest.
@@ -236,11 +263,17 @@ impl Table {
             .map(|(slot, _)| slot)
             .collect();
         for slot in gone {
-            if self.undecided.iter().any(|undecided| undecided.slot == slot) {
+            if self
+                .undecided
+                .iter()
+                .any(|undecided| undecided.slot == slot)
+            {
                 continue;
             }
             // Before 6.18 iter/tcp may skip a socket while others come and go around it.
-            let Some(connection) = self.store.get_mut(slot) else { continue };
+            let Some(connection) = self.store.get_mut(slot) else {
+                continue;
+            };
             let minisocket = self.minisockets.get(&connection.tuple) == Some(&slot);
             if !minisocket && !std::mem::replace(&mut connection.missing, true) {
                 continue;

@@ -13,7 +13,9 @@ use crate::model::{
 impl Table {
     /// `tcp_retransmit_skb` of a segment with SYN or FIN.
     pub(super) fn retransmit(&mut self, record: &Record, out: &mut impl Observer) {
-        let Some(state) = State::from_kernel(record.old_state) else { return };
+        let Some(state) = State::from_kernel(record.old_state) else {
+            return;
+        };
         let slot = self.store.find(SocketId::of(record));
         let mut seen = 0;
         if let Some(slot) = slot {
@@ -48,8 +50,11 @@ impl Table {
         subject.uid = None;
         subject.role = Some(Role::Server);
         let listener = self.listeners.get(&(record.netns, record.local_port));
-        subject.owner =
-            listener.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..*owner });
+        subject.owner = listener.map(|owner| Owner {
+            evidence: Evidence::Listener,
+            fd: None,
+            ..*owner
+        });
         out.observe(Update::Retransmit(&Retransmit {
             time: record.time_ns,
             subject,
@@ -69,9 +74,16 @@ impl Table {
         out: &mut impl Observer,
     ) {
         let slot = self.store.find(SocketId::of(record));
-        let Some(state) = State::from_kernel(record.old_state) else { return };
+        let Some(state) = State::from_kernel(record.old_state) else {
+            return;
+        };
         let subject = self.subject_of(record, slot);
-        out.observe(Update::Reset(&Reset { time: record.time_ns, subject, state, direction }));
+        out.observe(Update::Reset(&Reset {
+            time: record.time_ns,
+            subject,
+            state,
+            direction,
+        }));
     }
 
     /// Tells of the reset that has led to the end of a connection, if one really came: the
@@ -83,8 +95,12 @@ impl Table {
         out: &mut impl Observer,
     ) {
         self.announce_held(slot, out);
-        let Some(connection) = self.store.get_mut(slot) else { return };
-        let Some(time) = connection.reset_at.take() else { return };
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
+        let Some(time) = connection.reset_at.take() else {
+            return;
+        };
         if reason == Some(Reason::ResetSentDataAfterClose) {
             return;
         }
@@ -104,7 +120,11 @@ impl Table {
         }
         let mut connection = Connection::new(record, State::Closed, None);
         connection.absorb(record);
-        let closed = self.closed_last.iter().rev().find(|(id, _)| *id == connection.id);
+        let closed = self
+            .closed_last
+            .iter()
+            .rev()
+            .find(|(id, _)| *id == connection.id);
         closed.map_or_else(|| connection.subject(), |(_, subject)| *subject)
     }
 }

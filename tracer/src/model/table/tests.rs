@@ -1,4 +1,21 @@
 //! The table, event by event.
+//!
+//! [`lives`] plays the kernel: it makes the records that a socket's life gives rise to, and knows
+//! what a look at the socket would show. [`stage`] feeds them to a table and notes what is told.
+
+mod aborts;
+mod caught;
+mod closes;
+mod cookieless;
+mod linger;
+mod lives;
+mod opens;
+mod owners;
+mod random;
+mod resync;
+mod snapshot;
+mod stage;
+mod time_wait;
 
 use tracer_ebpf::{Record, kind};
 

@@ -25,7 +25,12 @@ pub(super) struct Widths {
 impl Widths {
     pub(super) fn new(width: Option<usize>) -> Self {
         let narrow = width.is_some_and(|width| width < NARROW);
-        Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
+        Self {
+            local: 15,
+            peer: 15,
+            process: if narrow { 14 } else { 18 },
+            narrow,
+        }
     }
 
     pub(super) fn is_narrow(&self) -> bool {
@@ -104,7 +109,12 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(width: Option<usize>, palette: Palette) -> Self {
-        Self { text: String::with_capacity(256), used: 0, width: width.unwrap_or(usize::MAX), palette }
+        Self {
+            text: String::with_capacity(256),
+            used: 0,
+            width: width.unwrap_or(usize::MAX),
+            palette,
+        }
     }
 
     pub(super) fn space(&mut self) {
@@ -163,5 +173,8 @@ impl Line {
 }
 
 fn cut(words: &str, len: usize) -> &str {
-    words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
+    words
+        .char_indices()
+        .nth(len)
+        .map_or(words, |(at, _)| &words[..at])
 }

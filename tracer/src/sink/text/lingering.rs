@@ -96,7 +96,9 @@ impl Text {
     }
 
     fn group(&mut self, group: &Group, members: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
-        let Some(oldest) = members.iter().max_by_key(|linger| linger.age) else { return };
+        let Some(oldest) = members.iter().max_by_key(|linger| linger.age) else {
+            return;
+        };
         let words = format!(
             "⚑ {} × {} {} {}{}: peer {}, {}{}",
             grouped(members.len() as u64),

@@ -21,7 +21,10 @@ impl Text {
             _ => self.palette.bad,
         };
         line.push(style, &ending(story));
-        line.push(self.palette.plain, &format!(" · {}", facts(story).join(" · ")));
+        line.push(
+            self.palette.plain,
+            &format!(" · {}", facts(story).join(" · ")),
+        );
         line.finish(out);
     }
 }
@@ -43,7 +46,11 @@ fn ending(story: &Story) -> String {
 fn facts(story: &Story) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(handshake) = story.handshake {
-        facts.extend(handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns))));
+        facts.extend(
+            handshake
+                .duration_ns
+                .map(|ns| format!("handshake {}", duration(ns))),
+        );
     }
     let sign = if story.at_least { "≥" } else { "" };
     for state in State::ALL {

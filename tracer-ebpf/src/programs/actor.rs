@@ -1,0 +1,51 @@
+//! The task on this CPU.
+//!
+//! It is the one that acts on the socket in a few transitions only; the user half decides which
+//! (`tracer::model::owner`). For the others its name is not worth fetching.
+
+use aya_ebpf::helpers::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf,
+};
+use tracer_ebpf::{Record, state};
+
+use super::{
+    constants::constant,
+    memory::{comm, follow},
+};
+
+/// Whether the task on the CPU may be the acting one in `old → new`.
+#[inline(always)]
+pub(super) fn may_act(old: u8, new: u8) -> bool {
+    old == state::CLOSE
+        || matches!(new, state::CLOSE | state::FIN_WAIT1 | state::LAST_ACK)
+}
+
+/// Fills in the process: its id and the name of its first thread, which people know it by.
+#[inline(always)]
+pub(super) fn describe_process(record: &mut Record) {
+    if constant!(SETTINGS.has_cookie_helper) == 0 {
+        // Before 5.12; `bpf_get_current_task_btf` came with 5.11.
+        return describe_thread(record);
+    }
+    describe_ids(record);
+    // SAFETY: a helper without arguments that returns the BTF-typed task.
+    let task = unsafe { bpf_get_current_task_btf() } as *const u8;
+    // SAFETY: BTF-typed pointers.
+    record.comm = unsafe { comm(follow(task, constant!(OFFSETS.task_group_leader))) };
+}
+
+/// Fills in the process with the name of the thread.
+#[inline(always)]
+pub(super) fn describe_thread(record: &mut Record) {
+    describe_ids(record);
+    if let Ok(comm) = bpf_get_current_comm() {
+        record.comm = comm;
+    }
+}
+
+#[inline(always)]
+fn describe_ids(record: &mut Record) {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    record.pid = (pid_tgid >> 32) as u32;
+    record.tid = pid_tgid as u32;
+}

@@ -1,0 +1,162 @@
+//! The command `tracer trace`: sets the parts up and waits for the end.
+
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{
+    appearance,
+    arguments::{FormatName, TraceArguments},
+};
+use crate::{
+    kernel::{
+        load::{self, Tracer},
+        preflight::{self, Facts},
+    },
+    model::filter::Filter,
+    sink::{
+        Format, Hello,
+        json::Json,
+        output::{Destination, Output},
+        text::{Stories, Text},
+    },
+    trace::{Running, Trace},
+};
+
+/// Traces until it is over.
+///
+/// # Errors
+///
+/// For each thing that can be wrong one line that names it.
+pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
+    let filter = arguments.filter.filter()?;
+    let buffer_size = arguments.buffer_size()?;
+    // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
+    // a run that cannot work leaves no empty file.
+    let facts = preflight::preflight()?;
+    let destination = Destination::open(arguments.output.as_deref()).with_context(|| {
+        let path = arguments.output.as_deref().unwrap_or(Path::new("standard output"));
+        format!("cannot create the output file {} (--output)", path.display())
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before the first line is written: whoever has read it may send a signal.
+        let signals = Signals::catch()?;
+        let tracer = load::load(
+            &load::Request {
+                mode: arguments.mode(),
+                filter: filter.in_kernel(),
+                buffer_size,
+                diagnostics: tracing::enabled!(tracing::Level::DEBUG),
+            },
+            &facts,
+        )?;
+        trace(arguments, filter, tracer, facts, destination, signals).await
+    })
+}
+
+async fn trace(
+    arguments: &TraceArguments,
+    filter: Filter,
+    mut tracer: Tracer,
+    facts: Facts,
+    destination: Destination,
+    signals: Signals,
+) -> anyhow::Result<()> {
+    if let Some(logger) = tracer.logger.take() {
+        tokio::spawn(relay(logger));
+    }
+    let hello = Hello {
+        version: env!("CARGO_PKG_VERSION"),
+        kernel: facts.release,
+        mode: tracer.mode,
+        degraded: tracer.degraded.clone(),
+        options: std::env::args().skip(1).collect(),
+    };
+    let closed = Arc::new(tokio::sync::Notify::new());
+    let notify = Arc::clone(&closed);
+    let output = Output::start(destination, move || notify.notify_one())
+        .context("cannot start the writing thread")?;
+    let running = Trace {
+        tracer,
+        filter,
+        thresholds: arguments.linger,
+        format: format(arguments),
+        output,
+        hello,
+        snapshots: !arguments.no_snapshot,
+    }
+    .start()
+    .context("cannot set up the reader")?;
+    wait_for_end(running, arguments.duration, &closed, signals).await
+}
+
+/// The signals that end a trace in order.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
+        })
+    }
+
+    async fn any(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Runs the trace until a signal comes, the time is up or nobody reads the output.
+async fn wait_for_end(
+    running: Running,
+    duration: Option<Duration>,
+    closed: &tokio::sync::Notify,
+    signals: Signals,
+) -> anyhow::Result<()> {
+    let stop = running.stop();
+    let mut thread = tokio::task::spawn_blocking(move || running.run());
+    let time_is_up = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = signals.any() => {}
+        () = time_is_up => {}
+        () = closed.notified() => {}
+        result = &mut thread => return result.context("the reading thread failed"),
+    }
+    stop.ask();
+    thread.await.context("the reading thread failed")
+}
+
+/// Passes on what the programs in the kernel log.
+async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
+    // SAFETY: the logger owns its map's descriptor, which stays open and the same as long as it.
+    let Ok(mut logger) = (unsafe { tokio::io::unix::AsyncFd::register(logger) }) else { return };
+    while let Ok(mut guard) = logger.readable_mut().await {
+        guard.get_inner_mut().flush();
+        guard.clear_ready();
+    }
+}
+
+fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
+    match arguments.format {
+        FormatName::Json => Box::new(Json),
+        FormatName::Text => {
+            let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
+            let (palette, width) =
+                appearance(arguments.color, arguments.output.is_none().then(io::stdout));
+            Box::new(Text::new(palette, width, jiff::tz::TimeZone::system(), stories))
+        }
+    }
+}

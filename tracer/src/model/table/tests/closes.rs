@@ -1,0 +1,197 @@
+//! How connections end in order.
+
+use rstest::rstest;
+
+use super::{
+    lives::{Kernel, Life, SECOND, Step},
+    stage::{Stage, Told, tell},
+};
+use Step::*;
+
+/// What is told after ESTABLISHED.
+fn after_opening(open: &[Step], steps: &[Step]) -> Told {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, open);
+    stage.told = Told::default();
+    stage.play(&mut life, steps);
+    stage.until(stage.now + SECOND);
+    stage.told
+}
+
+const CLIENT: &[Step] = &[Connect, Established];
+const SERVER: &[Step] = &[Syn, Ack, Accept];
+
+#[rstest]
+#[case::active_close(&[Close, FinAcked, PeerFin], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>FIN_WAIT2, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::half_close(&[ShutdownWrite, FinAcked, Receive(5), Read, PeerFin, Close], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::half_close_then_close(&[ShutdownWrite, FinAcked, Close], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>FIN_WAIT2, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::close_after_shutdown_in_fin_wait1(&[ShutdownWrite, Close, FinAcked], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>FIN_WAIT2, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::long_linger_keeps_a_full_orphan(&[Linger2(120), Close, FinAcked, PeerFin], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::passive_close(&[PeerFin, Close, FinAcked], &[
+    "ESTABLISHED>CLOSE_WAIT",
+    "CLOSE_WAIT>LAST_ACK",
+    "LAST_ACK>CLOSED Graceful by Peer",
+    "story: Graceful by Peer",
+])]
+#[case::passive_close_by_shutdown(&[PeerFin, Receive(0), ShutdownWrite, FinAcked, Close], &[
+    "ESTABLISHED>CLOSE_WAIT",
+    "CLOSE_WAIT>LAST_ACK",
+    "LAST_ACK>CLOSED Graceful by Peer",
+    "story: Graceful by Peer",
+])]
+#[case::simultaneous_close(&[Close, PeerFin, FinAcked], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>CLOSING",
+    "CLOSING>TIME_WAIT, kernel CLOSING>CLOSED",
+])]
+#[case::fin_is_sent_again(&[Close, FinAgain, FinAgain], &[
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN again, 1",
+    "FIN again, 2",
+])]
+#[case::last_fin_is_sent_again(&[PeerFin, Close, FinAgain, FinAcked], &[
+    "ESTABLISHED>CLOSE_WAIT",
+    "CLOSE_WAIT>LAST_ACK",
+    "FIN again, 1",
+    "LAST_ACK>CLOSED Graceful by Peer",
+    "story: Graceful by Peer",
+])]
+fn a_close_is_told_as_it_happens(
+    #[values(CLIENT, SERVER)] open: &[Step],
+    #[case] steps: &[Step],
+    #[case] lines: &[&str],
+) {
+    let mut told = after_opening(open, steps);
+    assert_eq!(told.take(), lines);
+}
+
+#[test]
+fn the_far_fin_reaches_a_minisocket_without_a_word() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established, Close, FinAcked]);
+    stage.told.take();
+    stage.play(&mut life, &[PeerFin]);
+    assert_eq!(stage.told.take(), [""; 0]);
+    stage.look(&[&life]);
+    assert_eq!(stage.told.take(), ["FIN_WAIT2>TIME_WAIT [Snapshot]"]);
+}
+
+#[rstest]
+#[case::close(&[Connect, Established, Close], false)]
+#[case::acknowledged(&[Connect, Established, Close, FinAcked], true)]
+#[case::half_close(&[Connect, Established, ShutdownWrite, FinAcked], false)]
+#[case::half_close_and_far_fin(&[Connect, Established, ShutdownWrite, FinAcked, PeerFin], true)]
+fn nobody_holds_a_minisocket(#[case] steps: &[Step], #[case] orphaned: bool) {
+    let mut stage = Stage::new();
+    stage.play(&mut Life::new(1), steps);
+    let connection = stage.table.connections().next().unwrap();
+    assert_eq!(connection.orphaned, orphaned);
+}
+
+#[test]
+fn the_story_of_a_passive_close_has_all_of_it() {
+    let steps = [
+        Connect, Established, Receive(500), Read, Wait(100), PeerFin, Wait(200), Close, FinAgain,
+        FinAcked,
+    ];
+    let told = tell(&steps);
+    let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
+    let times: Vec<u64> = told.transitions.iter().map(|step| step.time).collect();
+    assert_eq!(story.began, Some(times[0]));
+    assert_eq!(story.time, *times.last().unwrap());
+    assert_eq!(story.spent.iter().sum::<u64>(), story.time - times[0]);
+    assert!(!story.at_least);
+    for pair in told.transitions.windows(2) {
+        let spent = pair[1].time - pair[0].time;
+        assert_eq!(story.spent[pair[0].to.index()], spent, "{}", pair[0].to);
+        assert_eq!(pair[1].elapsed, Some(spent));
+    }
+    assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
+    assert_eq!(story.retransmits, Some(1));
+    assert_eq!(story.handshake, told.transitions[1].handshake);
+}
+
+#[test]
+fn the_story_of_an_active_close_ends_with_time_wait() {
+    let steps = [
+        Connect, Established, Receive(500), Read, ShutdownWrite, FinAcked, PeerFin, Wait(64_000),
+    ];
+    let told = tell(&steps);
+    let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
+    assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
+    assert_eq!(story.spent.iter().sum::<u64>(), story.time - story.began.unwrap());
+    let last = told.transitions.last().unwrap();
+    assert_eq!(story.time, last.time);
+    assert_eq!(last.elapsed, Some(story.spent[last.from.index()]));
+}
+
+#[test]
+fn a_listener_has_no_story() {
+    let told = tell(&[Listen, Close]);
+    assert!(told.stories.is_empty());
+}
+
+/// Of the classic tracepoint only states are known: what follows is what is most likely.
+#[rstest]
+#[case::active_close(&[Connect, Established, Close, FinAcked], &[
+    "CLOSED>SYN_SENT",
+    "SYN_SENT>ESTABLISHED",
+    "ESTABLISHED>FIN_WAIT1",
+    "FIN_WAIT1>FIN_WAIT2",
+    "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+])]
+#[case::passive_close(&[Syn, Ack, PeerFin, Close, FinAcked], &[
+    "LISTEN>SYN_RECV",
+    "SYN_RECV>ESTABLISHED",
+    "ESTABLISHED>CLOSE_WAIT",
+    "CLOSE_WAIT>LAST_ACK",
+    "LAST_ACK>CLOSED Graceful by Peer",
+    "story: Graceful by Peer",
+])]
+#[case::reset(&[Connect, Established, PeerReset], &[
+    "CLOSED>SYN_SENT",
+    "SYN_SENT>ESTABLISHED",
+    "ESTABLISHED>CLOSED Unknown by nobody",
+    "story: Unknown by nobody",
+])]
+fn a_classic_record_is_enough_for_the_states(
+    #[values(false, true)] raw_children: bool,
+    #[case] steps: &[Step],
+    #[case] lines: &[&str],
+) {
+    let options = crate::model::table::Options {
+        resets_traced: false,
+        ..super::stage::options(250)
+    };
+    let mut stage = Stage::with(options);
+    let mut life = Life::new(1).on(Kernel { raw_children, ..Kernel::CLASSIC });
+    stage.play(&mut life, steps);
+    assert_eq!(stage.told.take(), lines);
+    for step in &stage.told.transitions {
+        assert_eq!((step.subject.cookie, step.subject.uid), (None, None));
+        assert_ne!(step.subject.tuple.local.port, 0);
+        assert_ne!(step.subject.tuple.peer.port, 0);
+    }
+}

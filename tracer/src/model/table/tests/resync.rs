@@ -1,0 +1,182 @@
+//! Events that do not follow from what was known.
+
+use rstest::rstest;
+use tracer_ebpf::{Record, kind};
+
+use super::{
+    lives::{Kernel, Life, Step},
+    record,
+    stage::Stage,
+};
+use crate::model::{close::Reason, state::State, update::Source};
+use Step::*;
+
+#[rstest]
+#[case::far_fin(&[PeerFin], &[Close], &[
+    "lost 1 Unseen",
+    "ESTABLISHED>CLOSE_WAIT [Inferred]",
+    "CLOSE_WAIT>LAST_ACK",
+])]
+#[case::close_and_far_fin(&[PeerFin, Close], &[FinAcked], &[
+    "lost 2 Unseen",
+    "ESTABLISHED>CLOSE_WAIT [Inferred]",
+    "CLOSE_WAIT>LAST_ACK [Inferred]",
+    "LAST_ACK>CLOSED Graceful by Peer",
+    "story: Graceful by Peer",
+])]
+#[case::shutdown(&[ShutdownWrite], &[FinAcked], &[
+    "lost 1 Unseen",
+    "ESTABLISHED>FIN_WAIT1 [Inferred]",
+    "FIN_WAIT1>FIN_WAIT2",
+])]
+fn what_must_have_happened_is_inferred(
+    #[case] unseen: &[Step],
+    #[case] seen: &[Step],
+    #[case] lines: &[&str],
+) {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established]);
+    stage.told.take();
+    stage.play_unseen(&mut life, unseen);
+    stage.play(&mut life, seen);
+    assert_eq!(stage.told.take(), lines);
+}
+
+#[test]
+fn a_lost_answer_does_not_hide_the_syn() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect]);
+    stage.play_unseen(&mut life, &[Established]);
+    stage.play(&mut life, &[PeerFin]);
+    assert_eq!(
+        stage.told.take(),
+        [
+            "lost 1 Unseen",
+            "CLOSED>SYN_SENT",
+            "SYN_SENT>ESTABLISHED [Inferred]",
+            "ESTABLISHED>CLOSE_WAIT",
+        ]
+    );
+    assert_ne!(stage.told.transitions[0].subject.tuple.local.port, 0);
+}
+
+#[test]
+fn an_event_of_a_socket_of_before_is_told_without_a_loss() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play_unseen(&mut life, &[Connect, Established]);
+    stage.play(&mut life, &[PeerFin, Close, FinAcked]);
+    assert_eq!(
+        stage.told.take(),
+        [
+            "ESTABLISHED>CLOSE_WAIT",
+            "CLOSE_WAIT>LAST_ACK",
+            "LAST_ACK>CLOSED Graceful by Peer",
+            "story: Graceful by Peer",
+        ]
+    );
+    assert_eq!(stage.told.transitions[0].elapsed, None);
+    assert!(stage.told.transitions[1].elapsed.is_some());
+    assert_eq!((stage.told.stories[0].began, stage.told.lost), (None, 0));
+}
+
+#[test]
+fn the_kernel_is_believed_where_nothing_legal_leads() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established, PeerFin]);
+    stage.told.take();
+    let wrong = Record { new_state: State::Closing as u8, ..life.socket };
+    let wrong = Record {
+        kind: kind::STATE,
+        time_ns: stage.now,
+        old_state: State::FinWait1 as u8,
+        ..wrong
+    };
+    stage.ingest(&wrong);
+    assert_eq!(stage.told.take(), ["lost 1 Unseen", "FIN_WAIT1>CLOSING"]);
+    assert_eq!(stage.told.transitions.last().unwrap().elapsed, None);
+}
+
+#[test]
+fn a_lost_end_is_made_good_when_the_socket_connects_again() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established]);
+    stage.told.take();
+    stage.play_unseen(&mut life, &[Disconnect]);
+    stage.play(&mut life, &[Connect, Established]);
+    let lines = stage.told.take();
+    assert_eq!(lines[0], "ESTABLISHED>CLOSED [Inferred] Unknown by nobody");
+    assert_eq!(lines[2..], ["CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED"]);
+    assert_eq!(stage.told.transitions.last().unwrap().subject.tuple.local.port, 30_201);
+    assert_eq!(stage.table.len(), 1);
+}
+
+/// Linux ≤ 6.12: the raw copy waits for its next event, which may get lost.
+#[test]
+fn a_raw_child_whose_next_event_was_lost_leaves_nothing_behind() {
+    let mut stage = Stage::new();
+    let mut child = Life::new(1).on(Kernel::OLD);
+    stage.play(&mut child, &[FastOpenSyn]);
+    stage.play_unseen(&mut child, &[Ack]);
+    stage.play(&mut child, &[PeerReset]);
+    stage.told.take();
+    // Another socket at the same address opens at the same time as its peer.
+    let mut next = Life::new(2).on(Kernel::OLD);
+    next.socket.sk = child.socket.sk;
+    stage.play(&mut next, &[Connect, CrossedSyn, Established]);
+    assert_eq!(
+        stage.told.take(),
+        ["CLOSED>SYN_SENT", "SYN_SENT>SYN_RECV", "SYN_RECV>ESTABLISHED"]
+    );
+}
+
+/// The end of an orphan waits for a reset while its address is used again.
+#[test]
+fn an_end_that_is_undecided_does_not_touch_the_next_socket_at_the_same_address() {
+    let mut stage = Stage::new();
+    let mut first = Life::new(1).on(Kernel::WITHOUT_COOKIES);
+    stage.play(&mut first, &[Bind, Connect, Established, Close]);
+    for record in first.apply(PeerReset) {
+        stage.ingest(&record);
+    }
+    let mut next = Life::new(2).on(Kernel::WITHOUT_COOKIES);
+    next.socket.sk = first.socket.sk;
+    next.now = first.now - 900_000;
+    for record in next.apply(Connect) {
+        stage.ingest(&record);
+    }
+    stage.play(&mut next, &[Wait(10), Established]);
+    assert_eq!(stage.table.len(), 1);
+    let [story] = &stage.told.stories[..] else { panic!("{:?}", stage.told.stories) };
+    assert_eq!(story.close.reason, Reason::ResetReceived);
+    let [.., last] = &stage.told.transitions[..] else { panic!() };
+    assert_eq!((last.to, last.source), (State::Established, Source::Tracepoint));
+}
+
+#[rstest]
+#[case::kind(Record { kind: 99, ..record(State::Closed, State::Listen) })]
+#[case::old_state(Record { old_state: 0, ..record(State::Closed, State::Listen) })]
+#[case::new_state(Record { new_state: 77, ..record(State::Closed, State::Listen) })]
+fn a_damaged_record_is_counted_and_changes_nothing(#[case] record: Record) {
+    let mut stage = Stage::new();
+    stage.ingest(&record);
+    assert_eq!(stage.told.take(), ["lost 1 Decode"]);
+    assert!(stage.table.is_empty());
+}
+
+/// A child with data (Fast Open) stays in SYN_RECV for a while: a look shows who it is.
+#[test]
+fn a_raw_child_that_a_look_shows_is_told_once() {
+    let mut stage = Stage::new();
+    let mut child = Life::new(1).on(Kernel::OLD);
+    stage.play(&mut child, &[FastOpenSyn]);
+    stage.look(&[&child]);
+    assert_eq!(stage.sockets(), [(1, State::SynRecv)]);
+    stage.play(&mut child, &[Ack]);
+    assert_eq!(stage.told.take(), ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
+    assert!(stage.told.transitions[1].elapsed.is_some());
+}
