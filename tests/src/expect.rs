@@ -32,17 +32,9 @@ impl Trace {
             check_identity(record, end, has_cookies);
         }
         let steps: Vec<&Record> = told.into_iter().filter(|r| r.is_transition()).collect();
-        assert!(
-            !steps.is_empty(),
-            "nothing told of {end:?}, but:{}",
-            listing(&self.records)
-        );
+        assert!(!steps.is_empty(), "nothing told of {end:?}, but:{}", listing(&self.records));
         let times: Vec<_> = steps.iter().map(|record| record.text("/time")).collect();
-        assert!(
-            times.is_sorted(),
-            "not in the order of time:{}",
-            listing(steps)
-        );
+        assert!(times.is_sorted(), "not in the order of time:{}", listing(steps));
         Life { steps }
     }
 
@@ -56,21 +48,13 @@ impl Trace {
             .filter(|record| !OTHER_KINDS.contains(&record.kind()))
             .filter(|record| !known.contains(&std::ptr::from_ref(*record)))
             .collect();
-        assert!(
-            others.is_empty(),
-            "told beside what was expected:{}",
-            listing(others)
-        );
+        assert!(others.is_empty(), "told beside what was expected:{}", listing(others));
     }
 
     /// Checks that every record is about a socket of this namespace.
     pub fn stays_in(&self, namespace: &Namespace) -> &Self {
         for record in self.transitions() {
-            assert_eq!(
-                record.number("/socket/netns"),
-                Some(namespace.inode),
-                "{record}"
-            );
+            assert_eq!(record.number("/socket/netns"), Some(namespace.inode), "{record}");
         }
         self
     }
@@ -84,16 +68,8 @@ impl Trace {
 
 fn check_identity(record: &Record, end: &End, has_cookies: bool) {
     if has_cookies {
-        assert_eq!(
-            record.cookie(),
-            Some(end.cookie),
-            "another socket: {record}"
-        );
-        assert_eq!(
-            record.number("/socket/ordinal"),
-            Some(end.ordinal),
-            "{record}"
-        );
+        assert_eq!(record.cookie(), Some(end.cookie), "another socket: {record}");
+        assert_eq!(record.number("/socket/ordinal"), Some(end.ordinal), "{record}");
     }
     assert_eq!(record.local(), Some(end.local), "local address: {record}");
     assert_eq!(record.peer(), Some(end.peer), "peer's address: {record}");
@@ -113,10 +89,8 @@ impl<'a> Life<'a> {
         let mut story = String::new();
         let mut state = None;
         for step in &self.steps {
-            let [from, to, source] = ["/tcp/from", "/tcp/to", "/tcp/source"].map(|field| {
-                step.text(field)
-                    .unwrap_or_else(|| panic!("no {field}: {step}"))
-            });
+            let [from, to, source] = ["/tcp/from", "/tcp/to", "/tcp/source"]
+                .map(|field| step.text(field).unwrap_or_else(|| panic!("no {field}: {step}")));
             if state != Some(from) {
                 let gap = if state.is_some() { " | " } else { "" };
                 story += &format!("{gap}{from}");
@@ -137,12 +111,7 @@ impl<'a> Life<'a> {
     /// Checks the whole story.
     #[track_caller]
     pub fn is(&self, role: &str, story: &str) -> &Self {
-        assert_eq!(
-            self.story(),
-            story,
-            "{}",
-            listing(self.steps.iter().copied())
-        );
+        assert_eq!(self.story(), story, "{}", listing(self.steps.iter().copied()));
         for step in &self.steps {
             assert_eq!(step.at("/tcp/role"), role, "{step}");
         }
@@ -165,10 +134,7 @@ impl<'a> Life<'a> {
         assert_eq!(last.at("/tcp/to"), "CLOSED", "{last}");
         assert_eq!(last.at("/tcp/close/reason"), reason, "{last}");
         assert_eq!(last.at("/tcp/close/initiator"), initiator, "{last}");
-        let closes = self
-            .steps
-            .iter()
-            .filter(|step| !step.at("/tcp/close").is_null());
+        let closes = self.steps.iter().filter(|step| !step.at("/tcp/close").is_null());
         assert_eq!(closes.count(), 1, "{}", listing(self.steps.iter().copied()));
         self
     }
@@ -177,27 +143,16 @@ impl<'a> Life<'a> {
     pub fn handshake(&self) -> &'a Value {
         for step in &self.steps {
             let told = !step.at("/tcp/handshake").is_null();
-            assert_eq!(
-                told,
-                step.at("/tcp/to") == "ESTABLISHED",
-                "handshake: {step}"
-            );
+            assert_eq!(told, step.at("/tcp/to") == "ESTABLISHED", "handshake: {step}");
         }
-        let step = self
-            .steps
-            .iter()
-            .find(|step| step.at("/tcp/to") == "ESTABLISHED");
+        let step = self.steps.iter().find(|step| step.at("/tcp/to") == "ESTABLISHED");
         step.expect("a handshake").at("/tcp/handshake")
     }
 
     /// The only transition between two states.
     #[track_caller]
     pub fn step(&self, from: &str, to: &str) -> &'a Record {
-        let found: Vec<_> = self
-            .steps
-            .iter()
-            .filter(|step| step.is_step(from, to))
-            .collect();
+        let found: Vec<_> = self.steps.iter().filter(|step| step.is_step(from, to)).collect();
         assert_eq!(found.len(), 1, "{from} → {to} in {}", self.story());
         found[0]
     }

@@ -15,20 +15,14 @@ impl Namespace {
     fn of_this_thread() -> Self {
         let metadata = fs::metadata("/proc/thread-self/ns/net")
             .expect("live tests need /proc with network namespaces");
-        Self {
-            inode: metadata.ino(),
-        }
+        Self { inode: metadata.ino() }
     }
 
     /// Sets a parameter of this namespace: `write("net/ipv4/ip_local_port_range", "1 2")`.
     ///
     /// To be called in the namespace: `/proc/sys/net` shows the one of the task that looks.
     pub fn set(&self, parameter: &str, value: &str) {
-        assert_eq!(
-            *self,
-            Self::of_this_thread(),
-            "called from another namespace"
-        );
+        assert_eq!(*self, Self::of_this_thread(), "called from another namespace");
         let path = format!("/proc/sys/{parameter}");
         fs::write(&path, value).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
@@ -36,16 +30,9 @@ impl Namespace {
     /// Lets a segment without data pass `lo` every 20 ms, in the order of sending: a token bucket
     /// that one segment empties. What is sent then is on its way for at least as long.
     pub fn slow_down(&self) {
-        assert_eq!(
-            *self,
-            Self::of_this_thread(),
-            "called from another namespace"
-        );
+        assert_eq!(*self, Self::of_this_thread(), "called from another namespace");
         let bucket = ["tbf", "rate", "32kbit", "burst", "160", "latency", "5s"];
-        run(
-            "tc",
-            &[&["qdisc", "add", "dev", "lo", "root"], &bucket[..]].concat(),
-        );
+        run("tc", &[&["qdisc", "add", "dev", "lo", "root"], &bucket[..]].concat());
     }
 }
 
@@ -83,9 +70,5 @@ pub fn run(program: &str, arguments: &[&str]) {
         .output()
         .unwrap_or_else(|error| panic!("live tests need the command {program}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}: {errors}",
-        output.status
-    );
+    assert!(output.status.success(), "{program} {arguments:?}: {}: {errors}", output.status);
 }

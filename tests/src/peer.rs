@@ -28,11 +28,7 @@ impl Peer {
             .expect("the peer is built with the tests");
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self {
-            child,
-            orders,
-            answers,
-        }
+        Self { child, orders, answers }
     }
 
     /// A client of `address`; returns when it is connected.
@@ -58,9 +54,7 @@ impl Peer {
     pub fn end(&mut self) -> End {
         let answer = self.answer();
         let fields: Vec<&str> = answer.split_whitespace().collect();
-        let [cookie, local, peer] = fields[..] else {
-            panic!("the peer says {answer:?}")
-        };
+        let [cookie, local, peer] = fields[..] else { panic!("the peer says {answer:?}") };
         End {
             cookie: cookie.parse().expect("a cookie"),
             ordinal: 1,
@@ -78,9 +72,7 @@ impl Peer {
 
     fn answer(&mut self) -> String {
         let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .expect("an answer of the peer");
+        self.answers.read_line(&mut line).expect("an answer of the peer");
         line.trim().to_owned()
     }
 }

@@ -20,18 +20,10 @@ impl Record {
             panic!("the tracer wrote a line that is no JSON: {error}: {line}")
         });
         let record = Self { value, arrived };
-        assert!(
-            record.text("/kind").is_some(),
-            "a line without kind: {line}"
-        );
-        let time = record
-            .text("/time")
-            .unwrap_or_else(|| panic!("a line without time: {line}"));
+        assert!(record.text("/kind").is_some(), "a line without kind: {line}");
+        let time = record.text("/time").unwrap_or_else(|| panic!("a line without time: {line}"));
         // 2026-01-02T03:04:05.123456789Z
-        assert!(
-            time.len() == 30 && time.ends_with('Z'),
-            "not RFC 3339 with nanoseconds: {time}"
-        );
+        assert!(time.len() == 30 && time.ends_with('Z'), "not RFC 3339 with nanoseconds: {time}");
         record
     }
 
@@ -97,13 +89,7 @@ impl fmt::Display for Record {
 }
 
 /// Records one below the other, for messages.
-#[expect(
-    single_use_lifetimes,
-    reason = "anonymous lifetimes in impl Trait are unstable"
-)]
+#[expect(single_use_lifetimes, reason = "anonymous lifetimes in impl Trait are unstable")]
 pub fn listing<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
-    records
-        .into_iter()
-        .map(|record| format!("\n  {record}"))
-        .collect()
+    records.into_iter().map(|record| format!("\n  {record}")).collect()
 }

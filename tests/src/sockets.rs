@@ -55,9 +55,7 @@ impl End {
             local: canonical(local),
             peer: socket
                 .peer_addr()
-                .map_or(SocketAddr::new(nobody, 0), |peer| {
-                    canonical(address(Ok(peer)))
-                }),
+                .map_or(SocketAddr::new(nobody, 0), |peer| canonical(address(Ok(peer)))),
         }
     }
 
@@ -83,10 +81,7 @@ pub fn cookie(socket: &impl AsFd) -> u64 {
 }
 
 fn address(address: io::Result<socket2::SockAddr>) -> SocketAddr {
-    address
-        .ok()
-        .and_then(|address| address.as_socket())
-        .expect("an IP address")
+    address.ok().and_then(|address| address.as_socket()).expect("an IP address")
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -109,11 +104,7 @@ impl Pair {
     pub fn over(path: Path) -> Self {
         let listener = listen(path);
         let (client, server) = connect(&listener, path);
-        Self {
-            listener,
-            client,
-            server,
-        }
+        Self { listener, client, server }
     }
 
     /// Connects, and slows the namespace down: what either end sends next is on its way for
@@ -178,9 +169,7 @@ pub fn free_port() -> u16 {
 
 /// Makes close() send RST.
 pub fn linger_zero(stream: &TcpStream) {
-    SockRef::from(stream)
-        .set_linger(Some(Duration::ZERO))
-        .expect("SO_LINGER");
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
 }
 
 /// Sends some bytes and waits until the other end could read them.
@@ -207,11 +196,7 @@ pub fn wait_for_end(stream: &mut TcpStream) {
 /// same.
 pub fn close_client_first(tracer: &Tracer, pair: Pair) -> TcpListener {
     let (client_end, _) = pair.ends();
-    let Pair {
-        listener,
-        client,
-        server,
-    } = pair;
+    let Pair { listener, client, server } = pair;
     drop(client);
     tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
     drop(server);

@@ -28,19 +28,11 @@ pub const WITH_TRACEFS: &str = "{ mountpoint -q /sys/kernel/tracing \
 /// The program under test.
 pub fn program() -> PathBuf {
     let path = env::var_os("TRACER_BIN").map_or_else(
-        || {
-            PathBuf::from(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../target/release/tracer"
-            ))
-        },
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/tracer")),
         PathBuf::from,
     );
     path.canonicalize().unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}: build the tracer first, or set TRACER_BIN",
-            path.display()
-        )
+        panic!("{}: {error}: build the tracer first, or set TRACER_BIN", path.display())
     })
 }
 
@@ -92,17 +84,9 @@ impl Tracer {
             .spawn()
             .expect("live tests need the command nsenter (util-linux)");
         let lines = Arc::default();
-        let stdout = child
-            .stdout
-            .take()
-            .map(|pipe| collect(pipe, Arc::clone(&lines)));
+        let stdout = child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&lines)));
         let stderr = child.stderr.take().map(read_all);
-        let mut tracer = Self {
-            child,
-            lines,
-            stdout,
-            stderr,
-        };
+        let mut tracer = Self { child, lines, stdout, stderr };
         if tracer.wait_until(|lines| !lines.is_empty()).is_none() {
             let errors = tracer.stop(None).1;
             panic!("the tracer cannot attach; live tests need root and eBPF: {errors}");
@@ -114,17 +98,9 @@ impl Tracer {
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&Record) -> bool) -> Record {
         self.wait_until(|records| records.iter().any(&wanted));
         let lines = self.lock();
-        lines
-            .records
-            .iter()
-            .find(|record| wanted(record))
-            .cloned()
-            .unwrap_or_else(|| {
-                panic!(
-                    "the tracer does not tell of {what}, but only:{}",
-                    listing(&lines.records)
-                )
-            })
+        lines.records.iter().find(|record| wanted(record)).cloned().unwrap_or_else(|| {
+            panic!("the tracer does not tell of {what}, but only:{}", listing(&lines.records))
+        })
     }
 
     /// Waits until a socket changes from one state to another.
@@ -163,20 +139,13 @@ impl Tracer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines
-            .0
-            .lock()
-            .unwrap_or_else(|_| panic!("the tracer's output is not as it must be"))
+        self.lines.0.lock().unwrap_or_else(|_| panic!("the tracer's output is not as it must be"))
     }
 
     /// Waits for a condition on the records so far.
     fn wait_until(&self, holds: impl Fn(&[Record]) -> bool) -> Option<()> {
         let waiting = |lines: &mut Lines| !lines.ended && !holds(&lines.records);
-        let (lines, _) = self
-            .lines
-            .1
-            .wait_timeout_while(self.lock(), PATIENCE, waiting)
-            .ok()?;
+        let (lines, _) = self.lines.1.wait_timeout_while(self.lock(), PATIENCE, waiting).ok()?;
         holds(&lines.records).then_some(())
     }
 }
@@ -208,8 +177,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
 pub fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut text = String::new();
-        pipe.read_to_string(&mut text)
-            .map_or_else(|error| error.to_string(), |_| text)
+        pipe.read_to_string(&mut text).map_or_else(|error| error.to_string(), |_| text)
     })
 }
 
@@ -248,34 +216,15 @@ pub struct Trace {
 impl Trace {
     /// Checks beginning and end.
     pub fn new(mut records: Vec<Record>) -> Self {
-        assert!(
-            records.len() >= 2,
-            "hello and summary expected:{}",
-            listing(&records)
-        );
+        assert!(records.len() >= 2, "hello and summary expected:{}", listing(&records));
         let hello = records.remove(0);
         assert_eq!(hello.kind(), "hello", "the first line is {hello}");
         let summary = records.pop().expect("two records");
         assert_eq!(summary.kind(), "summary", "the last line is {summary}");
-        let stray = records
-            .iter()
-            .find(|record| ["hello", "summary"].contains(&record.kind()));
-        assert!(
-            stray.is_none(),
-            "in the middle of the trace: {}",
-            listing(stray)
-        );
-        assert_eq!(
-            summary.at("/complete"),
-            true,
-            "something was lost: {}",
-            listing(&records)
-        );
-        Self {
-            hello,
-            records,
-            summary,
-        }
+        let stray = records.iter().find(|record| ["hello", "summary"].contains(&record.kind()));
+        assert!(stray.is_none(), "in the middle of the trace: {}", listing(stray));
+        assert_eq!(summary.at("/complete"), true, "something was lost: {}", listing(&records));
+        Self { hello, records, summary }
     }
 
     /// The state changes.

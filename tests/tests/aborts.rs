@@ -32,12 +32,8 @@ fn both_ends(
         scenario(&tracer, pair);
         let trace = tracer.finish();
         let (client, server) = (trace.life(&client), trace.life(&server));
-        client
-            .is("client", client_story)
-            .closed(client_close.0, client_close.1);
-        server
-            .is("server", server_story)
-            .closed(server_close.0, server_close.1);
+        client.is("client", client_story).closed(client_close.0, client_close.1);
+        server.is("server", server_story).closed(server_close.0, server_close.1);
         trace.tells_only(&[&client, &server, &trace.life(&listener)]);
     });
 }
@@ -52,36 +48,19 @@ fn a_refused_connection_is_told_with_its_local_port() {
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let cookie = sockets::cookie(&socket);
         let trace = tracer.finish();
-        let told = trace
-            .transitions()
-            .find(|record| record.cookie() == Some(cookie))
-            .unwrap();
+        let told = trace.transitions().find(|record| record.cookie() == Some(cookie)).unwrap();
         let local = told.local().unwrap();
         // net.ipv4.ip_local_port_range of a new namespace
-        assert!(
-            (32768..=60999).contains(&local.port()),
-            "no local port: {told}"
-        );
-        let life = trace.life(&End {
-            cookie,
-            ordinal: 1,
-            local,
-            peer: nobody,
-        });
-        life.is("client", "CLOSED SYN_SENT CLOSED")
-            .closed("refused", "peer");
+        assert!((32768..=60999).contains(&local.port()), "no local port: {told}");
+        let life = trace.life(&End { cookie, ordinal: 1, local, peer: nobody });
+        life.is("client", "CLOSED SYN_SENT CLOSED").closed("refused", "peer");
     });
 }
 
 #[test]
 fn a_reset_by_linger_zero_is_told_as_sent_and_as_received() {
     both_ends(
-        |_,
-         Pair {
-             client,
-             mut server,
-             listener: _listener,
-         }| {
+        |_, Pair { client, mut server, listener: _listener }| {
             linger_zero(&client);
             drop(client);
             wait_for_end(&mut server);
@@ -94,33 +73,20 @@ fn a_reset_by_linger_zero_is_told_as_sent_and_as_received() {
 #[test]
 fn a_close_with_unread_data_resets_the_connection() {
     both_ends(
-        |_,
-         Pair {
-             client,
-             mut server,
-             listener: _listener,
-         }| {
+        |_, Pair { client, mut server, listener: _listener }| {
             send(&mut server, &client, b"never read");
             drop(client);
             wait_for_end(&mut server);
         },
         [&format!("{OPENED} CLOSED"), &format!("{ACCEPTED} CLOSED")],
-        [
-            ("reset_sent_unread_data", "local"),
-            ("reset_received", "peer"),
-        ],
+        [("reset_sent_unread_data", "local"), ("reset_received", "peer")],
     );
 }
 
 #[test]
 fn a_reset_in_close_wait_is_told_on_both_ends() {
     both_ends(
-        |tracer,
-         Pair {
-             client,
-             server,
-             listener: _listener,
-         }| {
+        |tracer, Pair { client, server, listener: _listener }| {
             let end = End::of(&client);
             client.shutdown(std::net::Shutdown::Write).unwrap();
             tracer.wait_for_step(&end, "FIN_WAIT1", "FIN_WAIT2");
@@ -128,10 +94,7 @@ fn a_reset_in_close_wait_is_told_on_both_ends() {
             drop(server);
             wait_for_end(&mut { client });
         },
-        [
-            &format!("{OPENED} FIN_WAIT1 FIN_WAIT2 CLOSED"),
-            &format!("{ACCEPTED} CLOSE_WAIT CLOSED"),
-        ],
+        [&format!("{OPENED} FIN_WAIT1 FIN_WAIT2 CLOSED"), &format!("{ACCEPTED} CLOSE_WAIT CLOSED")],
         [("reset_received", "local"), ("reset_sent_linger0", "peer")],
     );
 }
@@ -140,11 +103,7 @@ fn a_reset_in_close_wait_is_told_on_both_ends() {
 fn data_that_arrives_after_close_is_answered_with_a_reset() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
-        let Pair {
-            client,
-            mut server,
-            listener,
-        } = Pair::far_apart(namespace);
+        let Pair { client, mut server, listener } = Pair::far_apart(namespace);
         let ends = [&client, &server].map(End::of);
         server.write_all(b"on its way").unwrap();
         drop(client);
@@ -165,12 +124,7 @@ fn data_that_arrives_after_close_is_answered_with_a_reset() {
 #[test]
 fn data_for_an_orphan_in_fin_wait2_ends_it() {
     both_ends(
-        |tracer,
-         Pair {
-             client,
-             mut server,
-             listener: _listener,
-         }| {
+        |tracer, Pair { client, mut server, listener: _listener }| {
             let ends = [&client, &server].map(End::of);
             drop(client);
             tracer.wait_for_step(&ends[0], "FIN_WAIT2", "FIN_WAIT2");
@@ -181,10 +135,7 @@ fn data_for_an_orphan_in_fin_wait2_ends_it() {
             &format!("{OPENED} FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) CLOSED(inferred)"),
             &format!("{ACCEPTED} CLOSE_WAIT CLOSED"),
         ],
-        [
-            ("reset_sent_data_after_close", "local"),
-            ("reset_received", "peer"),
-        ],
+        [("reset_sent_data_after_close", "local"), ("reset_received", "peer")],
     );
 }
 
@@ -199,23 +150,12 @@ fn a_connection_that_was_never_accepted_is_reset_with_its_listener() {
         drop(listener);
         wait_for_end(&mut client);
         let trace = tracer.finish();
-        let mut others = trace
-            .transitions()
-            .filter(|r| r.peer() == Some(client_end.local));
+        let mut others = trace.transitions().filter(|r| r.peer() == Some(client_end.local));
         let cookie = others.find_map(Record::cookie).unwrap();
-        let server = End {
-            cookie,
-            ordinal: 1,
-            local: address,
-            peer: client_end.local,
-        };
+        let server = End { cookie, ordinal: 1, local: address, peer: client_end.local };
         let (client, server) = (trace.life(&client_end), trace.life(&server));
-        client
-            .is("client", &format!("{OPENED} CLOSED"))
-            .closed("reset_received", "peer");
-        server
-            .is("server", &format!("{ACCEPTED} CLOSED"))
-            .closed("reset_sent_unaccepted", "local");
+        client.is("client", &format!("{OPENED} CLOSED")).closed("reset_received", "peer");
+        server.is("server", &format!("{ACCEPTED} CLOSED")).closed("reset_sent_unaccepted", "local");
         trace.tells_only(&[&client, &server, &trace.life(&listener_end)]);
     });
 }
@@ -226,9 +166,7 @@ fn exhausted(namespace: &Namespace) -> (Trace, u64, SocketAddr) {
     let listener = sockets::listen(Path::V4);
     // After the listener, which would take one of them.
     namespace.set("net/ipv4/ip_local_port_range", "40000 40003");
-    let pairs: Vec<_> = (0..4)
-        .map(|_| sockets::connect(&listener, Path::V4))
-        .collect();
+    let pairs: Vec<_> = (0..4).map(|_| sockets::connect(&listener, Path::V4)).collect();
     let address = listener.local_addr().unwrap();
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let error = socket.connect(&address.into()).unwrap_err();
@@ -243,14 +181,8 @@ fn a_connect_without_a_free_local_port_is_told_as_that() {
     isolated(|namespace| {
         let (trace, cookie, peer) = exhausted(namespace);
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let life = trace.life(&End {
-            cookie,
-            ordinal: 1,
-            local,
-            peer,
-        });
-        life.is("client", "CLOSED SYN_SENT CLOSED")
-            .closed("no_local_port", "local");
+        let life = trace.life(&End { cookie, ordinal: 1, local, peer });
+        life.is("client", "CLOSED SYN_SENT CLOSED").closed("no_local_port", "local");
     });
 }
 
@@ -274,12 +206,8 @@ fn a_socket_that_is_disconnected_and_connects_again_lives_twice() {
         let trace = tracer.finish();
         let [first, first_server] = ends.map(|end| trace.life(&end));
         let [second, second_server] = again.map(|end| trace.life(&end));
-        first
-            .is("client", &format!("{OPENED} CLOSED"))
-            .closed("disconnected", "local");
-        first_server
-            .is("server", &format!("{ACCEPTED} CLOSED"))
-            .closed("reset_received", "peer");
+        first.is("client", &format!("{OPENED} CLOSED")).closed("disconnected", "local");
+        first_server.is("server", &format!("{ACCEPTED} CLOSED")).closed("reset_received", "peer");
         second.is("client", OPENED);
         second_server.is("server", ACCEPTED);
         let listener = trace.life(&End::of(&listener));

@@ -41,9 +41,7 @@ impl Bpftrace {
         );
         let script = format!(r#"{WITH_TRACEFS} && exec "$0" "$@""#);
         let mut child = Command::new("unshare")
-            .args([
-                "--mount", "sh", "-c", &script, "bpftrace", "-B", "line", "-e", &program,
-            ])
+            .args(["--mount", "sh", "-c", &script, "bpftrace", "-B", "line", "-e", &program])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -53,10 +51,7 @@ impl Bpftrace {
         thread::spawn({
             let lines = Arc::clone(&lines);
             move || {
-                let events = output
-                    .lines()
-                    .map_while(Result::ok)
-                    .filter_map(|line| event(&line));
+                let events = output.lines().map_while(Result::ok).filter_map(|line| event(&line));
                 events.for_each(|event| lines.lock().unwrap().push(event));
             }
         });
@@ -101,10 +96,7 @@ impl Drop for Bpftrace {
 }
 
 fn event(line: &str) -> Option<[u16; 4]> {
-    let numbers: Vec<u16> = line
-        .split(' ')
-        .map_while(|number| number.parse().ok())
-        .collect();
+    let numbers: Vec<u16> = line.split(' ').map_while(|number| number.parse().ok()).collect();
     numbers.try_into().ok()
 }
 
@@ -121,9 +113,7 @@ fn count(events: impl Iterator<Item = [u16; 4]>) -> Events {
 
 /// What the tracer said of the tracepoint, in the tracepoint's terms.
 fn told(trace: &Trace) -> Events {
-    let seen = trace
-        .transitions()
-        .filter(|record| record.at("/tcp/source") == "tracepoint");
+    let seen = trace.transitions().filter(|record| record.at("/tcp/source") == "tracepoint");
     count(seen.map(|record| {
         let state = |field: &str| {
             let name = record.text(&format!("/tcp/kernel/{field}"));
@@ -155,11 +145,7 @@ fn number(state: &str) -> u16 {
         "LISTEN",
         "CLOSING",
     ];
-    names
-        .iter()
-        .position(|name| *name == state)
-        .unwrap_or_else(|| panic!("{state}")) as u16
-        + 1
+    names.iter().position(|name| *name == state).unwrap_or_else(|| panic!("{state}")) as u16 + 1
 }
 
 /// Ends in all ways that a client and a server of one thread can bring about.
@@ -209,11 +195,7 @@ fn bpftrace_sees_the_same_events() {
         let also: usize = seen.values().sum();
         println!("{CONNECTIONS} connections: tracer told {events} events, bpftrace {also}");
         assert!(events > CONNECTIONS * 8, "too few events");
-        assert_eq!(
-            differences(&told, &seen),
-            [""; 0],
-            "tracer told {events}, bpftrace {also}"
-        );
+        assert_eq!(differences(&told, &seen), [""; 0], "tracer told {events}, bpftrace {also}");
     });
 }
 

@@ -17,10 +17,7 @@ const TEARDOWN: u16 = 20_011;
 const REFUSED: u16 = 20_012;
 
 fn classic(port: u16) -> Tracer {
-    Tracer::launch(
-        WITH_TRACEFS,
-        &["--mode", "tracepoint", "--port", &port.to_string()],
-    )
+    Tracer::launch(WITH_TRACEFS, &["--mode", "tracepoint", "--port", &port.to_string()])
 }
 
 #[test]
@@ -39,15 +36,9 @@ fn the_classic_tracepoint_tells_the_same_states() {
         assert_eq!(trace.hello.at("/mode"), "tracepoint");
         assert!(!trace.hello.at("/degraded").as_array().unwrap().is_empty());
         let [client, server] = ends.map(|end| trace.life(&end));
-        client.is(
-            "client",
-            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)",
-        );
+        client.is("client", "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)");
         server
-            .is(
-                "server",
-                "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-            )
+            .is("server", "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
             .closed("graceful", "peer");
         trace.tells_only(&[&client, &server, &trace.life(&End::of(&listener))]);
     });
@@ -59,22 +50,13 @@ fn the_classic_tracepoint_tells_a_refused_connection_with_its_port() {
         let tracer = classic(REFUSED);
         TcpStream::connect(("127.0.0.1", REFUSED)).unwrap_err();
         let trace = tracer.finish();
-        let states: Vec<_> = trace
-            .transitions()
-            .map(|r| (r.text("/tcp/from"), r.text("/tcp/to")))
-            .collect();
+        let states: Vec<_> =
+            trace.transitions().map(|r| (r.text("/tcp/from"), r.text("/tcp/to"))).collect();
         let expected = [("CLOSED", "SYN_SENT"), ("SYN_SENT", "CLOSED")];
         assert_eq!(states, expected.map(|(from, to)| (Some(from), Some(to))));
         for record in trace.transitions() {
-            assert!(
-                record.number("/network/local/port") >= Some(1024),
-                "{record}"
-            );
-            assert_eq!(
-                record.number("/network/peer/port"),
-                Some(REFUSED.into()),
-                "{record}"
-            );
+            assert!(record.number("/network/local/port") >= Some(1024), "{record}");
+            assert_eq!(record.number("/network/peer/port"), Some(REFUSED.into()), "{record}");
         }
     });
 }
@@ -83,19 +65,11 @@ fn the_classic_tracepoint_tells_a_refused_connection_with_its_port() {
 fn without_tracefs_the_error_names_the_command_that_mounts_it() {
     let hidden = "for name in tracing debug; do \
         if test -d /sys/kernel/$name; then mount -t tmpfs none /sys/kernel/$name; fi; done";
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command(hidden, &["--mode", "tracepoint", "--duration", "1s"])
-        .output()
-        .unwrap();
+    let Output { status, stdout, stderr } =
+        command(hidden, &["--mode", "tracepoint", "--duration", "1s"]).output().unwrap();
     let errors = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(2), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
-    assert!(
-        errors.contains("mount -t tracefs tracefs /sys/kernel/tracing"),
-        "{errors}"
-    );
+    assert!(errors.contains("mount -t tracefs tracefs /sys/kernel/tracing"), "{errors}");
     assert_eq!(String::from_utf8(stdout).unwrap(), "");
 }

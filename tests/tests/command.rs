@@ -42,7 +42,7 @@ fn a_closed_pipe_ends_the_trace_without_an_error() {
                 drop(sockets::listen(Path::V4));
                 std::thread::sleep(Duration::from_millis(10));
             }
-            let status = wait(&mut child);
+            let status = wait(child);
             assert_eq!(status.code(), Some(0), "{format}: {status}");
             assert_eq!(errors.join().unwrap(), "", "{format}");
         }
@@ -92,10 +92,7 @@ fn a_trace_ends_by_itself_when_its_time_is_up() {
         let tracer = Tracer::start(namespace, &["--duration", "300ms"]);
         let attached = Instant::now();
         let trace = tracer.finish_by(None);
-        assert!(
-            attached.elapsed() >= Duration::from_millis(200),
-            "too early"
-        );
+        assert!(attached.elapsed() >= Duration::from_millis(200), "too early");
         assert!(trace.records.is_empty());
     });
 }
@@ -107,16 +104,25 @@ fn wait_for_file(path: &std::path::Path) {
     });
 }
 
-fn trace_to_file(namespace: &Namespace, path: &std::path::Path) -> (Tracer, std::process::Child) {
+/// A child that does not outlive its test, however that ends.
+struct Leashed(std::process::Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn trace_to_file(namespace: &Namespace, path: &std::path::Path) -> (Tracer, Leashed) {
     let inode = namespace.inode.to_string();
     let file = path.to_str().unwrap();
-    let child = command(
-        "",
-        &["--format", "json", "--netns", &inode, "--output", file],
-    )
-    .stdout(Stdio::piped())
-    .spawn()
-    .unwrap();
+    let child = command("", &["--format", "json", "--netns", &inode, "--output", file])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let child = Leashed(child);
     let beside = Tracer::start(namespace, &[]);
     wait_for_file(path);
     (beside, child)
@@ -150,11 +156,12 @@ fn a_file_gets_the_same_lines_as_a_pipe() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("trace.json");
     isolated(|namespace| {
-        let (tracer, mut child) = trace_to_file(namespace, &path);
+        let (tracer, mut leashed) = trace_to_file(namespace, &path);
+        let child = &mut leashed.0;
         drop(close_client_first(&tracer, Pair::over(Path::V4)));
         drop(Pair::over(Path::V6));
         let pipe = tracer.finish();
-        let pid = rustix::process::Pid::from_child(&child);
+        let pid = rustix::process::Pid::from_child(child);
         rustix::process::kill_process(pid, Signal::INT).unwrap();
         let status = wait(&mut child);
         assert_eq!(status.code(), Some(0), "{status}");

@@ -68,10 +68,7 @@ fn scene(options: impl FnOnce([u16; 4]) -> String + Send) -> (Trace, Vec<[End; 2
         let listeners = listeners();
         let options = options(listeners.each_ref().map(|(_, address)| address.port()));
         let tracer = Tracer::start(namespace, &options.split_whitespace().collect::<Vec<_>>());
-        let ends = listeners
-            .iter()
-            .map(|(listener, at)| one_connection(listener, *at))
-            .collect();
+        let ends = listeners.iter().map(|(listener, at)| one_connection(listener, *at)).collect();
         (tracer.finish(), ends)
     })
 }
@@ -93,11 +90,7 @@ fn tells(options: impl FnOnce([u16; 4]) -> String + Send, wanted: &[(usize, Side
 }
 
 fn is_silent(trace: &Trace, end: &End) {
-    let told: Vec<_> = trace
-        .records
-        .iter()
-        .filter(|record| end.is_told_by(record))
-        .collect();
+    let told: Vec<_> = trace.records.iter().filter(|record| end.is_told_by(record)).collect();
     assert!(told.is_empty(), "not asked for:{}", listing(told));
 }
 
@@ -124,26 +117,17 @@ fn several_ports_are_alternatives() {
 
 #[test]
 fn local_port_is_of_this_end() {
-    tells(
-        |ports| format!("--local-port {}", ports[MAPPED]),
-        &[(MAPPED, Server)],
-    );
+    tells(|ports| format!("--local-port {}", ports[MAPPED]), &[(MAPPED, Server)]);
 }
 
 #[test]
 fn remote_port_is_of_the_far_end() {
-    tells(
-        |ports| format!("--remote-port {}", ports[IPV6]),
-        &[(IPV6, Client)],
-    );
+    tells(|ports| format!("--remote-port {}", ports[IPV6]), &[(IPV6, Client)]);
 }
 
 #[test]
 fn different_conditions_must_all_hold() {
-    tells(
-        |ports| format!("-4 --port {},{}", ports[PLAIN], ports[IPV6]),
-        &both(PLAIN),
-    );
+    tells(|ports| format!("-4 --port {},{}", ports[PLAIN], ports[IPV6]), &both(PLAIN));
     tells(|ports| format!("-6 --port {}", ports[PLAIN]), &[]);
 }
 
@@ -162,10 +146,7 @@ fn addresses_are_networks() {
 
 #[test]
 fn ipv4_takes_in_mapped_addresses() {
-    tells(
-        |_| "-4".to_owned(),
-        &[both(PLAIN), both(OTHER_ADDRESS), both(MAPPED)].concat(),
-    );
+    tells(|_| "-4".to_owned(), &[both(PLAIN), both(OTHER_ADDRESS), both(MAPPED)].concat());
 }
 
 #[test]
@@ -178,10 +159,7 @@ fn state_is_left_or_entered() {
     let (trace, ends) = scene(|_| "--state close-wait,time-wait".to_owned());
     for [client, server] in &ends {
         assert_eq!(trace.life(client).story(), "FIN_WAIT2 TIME_WAIT(CLOSED)");
-        assert_eq!(
-            trace.life(server).story(),
-            "ESTABLISHED CLOSE_WAIT LAST_ACK"
-        );
+        assert_eq!(trace.life(server).story(), "ESTABLISHED CLOSE_WAIT LAST_ACK");
     }
     assert_eq!(trace.transitions().count(), 3 * ends.len());
 }
@@ -242,10 +220,7 @@ fn by_name(name: &str) -> (Trace, [End; 2]) {
 #[test]
 fn comm_is_of_the_owner_of_a_client() {
     let (trace, [client, server]) = by_name("courier");
-    trace.life(&client).is(
-        "client",
-        "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-    );
+    trace.life(&client).is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED");
     is_silent(&trace, &server);
 }
 
@@ -254,10 +229,8 @@ fn comm_is_of_the_owner_of_a_server() {
     let (trace, [client, server]) = by_name("depot");
     let story = trace.life(&server).story();
     // With its FIN acknowledged early or late:
-    let (early, late) = (
-        "FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)",
-        "FIN_WAIT2 TIME_WAIT(CLOSED)",
-    );
+    let (early, late) =
+        ("FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)", "FIN_WAIT2 TIME_WAIT(CLOSED)");
     let begin = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1";
     let expected = [early, late].map(|end| format!("{begin} {end}"));
     assert!(expected.contains(&story), "{story}");

@@ -18,11 +18,7 @@ const PASSIVE: &str = "CLOSE_WAIT LAST_ACK CLOSED";
 fn a_half_closed_connection_still_carries_data_and_ends_in_time_wait() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
-        let Pair {
-            listener,
-            mut client,
-            mut server,
-        } = Pair::over(Path::V4);
+        let Pair { listener, mut client, mut server } = Pair::over(Path::V4);
         let ends = [&client, &server].map(End::of);
         client.shutdown(Shutdown::Write).unwrap();
         tracer.wait_for_step(&ends[0], "FIN_WAIT1", "FIN_WAIT2");
@@ -35,9 +31,7 @@ fn a_half_closed_connection_still_carries_data_and_ends_in_time_wait() {
         let trace = tracer.finish();
         let [client, server] = ends.map(|end| trace.life(&end));
         client.is("client", &format!("{CLIENT} FIN_WAIT2 TIME_WAIT(CLOSED)"));
-        server
-            .is("server", &format!("{SERVER} {PASSIVE}"))
-            .closed("graceful", "peer");
+        server.is("server", &format!("{SERVER} {PASSIVE}")).closed("graceful", "peer");
         trace.tells_only(&[&client, &server, &trace.life(&End::of(&listener))]);
     });
 }
@@ -46,11 +40,7 @@ fn a_half_closed_connection_still_carries_data_and_ends_in_time_wait() {
 fn close_after_a_half_close_leaves_the_rest_to_the_kernel() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
-        let Pair {
-            listener,
-            client,
-            server,
-        } = Pair::over(Path::V4);
+        let Pair { listener, client, server } = Pair::over(Path::V4);
         let ends = [&client, &server].map(End::of);
         client.shutdown(Shutdown::Write).unwrap();
         tracer.wait_for_step(&ends[0], "FIN_WAIT1", "FIN_WAIT2");
@@ -62,9 +52,7 @@ fn close_after_a_half_close_leaves_the_rest_to_the_kernel() {
         let [client, server] = ends.map(|end| trace.life(&end));
         let rest = "FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)";
         client.is("client", &format!("{CLIENT} {rest}"));
-        server
-            .is("server", &format!("{SERVER} {PASSIVE}"))
-            .closed("graceful", "peer");
+        server.is("server", &format!("{SERVER} {PASSIVE}")).closed("graceful", "peer");
         trace.tells_only(&[&client, &server, &trace.life(&End::of(&listener))]);
     });
 }
@@ -86,8 +74,7 @@ fn close_simultaneously(namespace: &Namespace, tracer: &Tracer) -> (Pair, [End; 
 }
 
 fn has_crossed(trace: &Trace, ends: &[End; 2]) -> bool {
-    ends.iter()
-        .all(|end| trace.life(end).story().contains("CLOSING"))
+    ends.iter().all(|end| trace.life(end).story().contains("CLOSING"))
 }
 
 #[test]
@@ -105,8 +92,5 @@ fn a_simultaneous_close_passes_closing_on_both_ends() {
         .expect("the FINs have not crossed in five tries");
     let [client, server] = ends.map(|end| trace.life(&end));
     client.is("client", &format!("{CLIENT} CLOSING TIME_WAIT(CLOSED)"));
-    server.is(
-        "server",
-        &format!("{SERVER} FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)"),
-    );
+    server.is("server", &format!("{SERVER} FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)"));
 }

@@ -32,31 +32,18 @@ fn connection_over(path: Path) -> Traced {
         drop(listener);
         let trace = tracer.finish();
         trace.stays_in(namespace);
-        Traced {
-            trace,
-            listener: end,
-            client,
-            server,
-        }
+        Traced { trace, listener: end, client, server }
     })
 }
 
 fn is_complete(traced: &Traced) {
-    let Traced {
-        trace,
-        listener,
-        client,
-        server,
-    } = traced;
+    let Traced { trace, listener, client, server } = traced;
     let [client, server, listener] = [client, server, listener].map(|end| trace.life(end));
     client.is("client", CLIENT);
     server.is("server", SERVER).closed("graceful", "peer");
     listener.is("listener", "CLOSED LISTEN CLOSED");
     trace.tells_only(&[&client, &server, &listener]);
-    assert_eq!(
-        client.step("FIN_WAIT2", "FIN_WAIT2").at("/tcp/orphaned"),
-        true
-    );
+    assert_eq!(client.step("FIN_WAIT2", "FIN_WAIT2").at("/tcp/orphaned"), true);
     handshakes_agree(client.handshake(), server.handshake());
 }
 
@@ -64,10 +51,7 @@ fn is_complete(traced: &Traced) {
 fn handshakes_agree(client: &Value, server: &Value) {
     for handshake in [client, server] {
         for field in ["duration_ns", "rtt_ns"] {
-            assert!(
-                handshake[field].as_u64().is_some_and(|time| time > 0),
-                "{handshake}"
-            );
+            assert!(handshake[field].as_u64().is_some_and(|time| time > 0), "{handshake}");
         }
         for field in ["local_isn", "peer_isn"] {
             assert!(handshake[field].is_u64(), "{handshake}");
@@ -96,12 +80,7 @@ fn an_ipv4_client_of_an_ipv6_listener_has_one_spelling_on_both_ends() {
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
     assert_eq!(traced.client.local.ip(), localhost);
     is_complete(&traced);
-    let Traced {
-        trace,
-        client,
-        server,
-        ..
-    } = traced;
+    let Traced { trace, client, server, .. } = traced;
     let about = |record: &&_| client.is_told_by(record) || server.is_told_by(record);
     for record in trace.transitions().filter(about) {
         for field in ["/network/local/address", "/network/peer/address"] {
@@ -117,11 +96,7 @@ fn the_server_can_close_first() {
         let tracer = Tracer::start(namespace, &[]);
         let pair = Pair::over(Path::V4);
         let (client_end, server_end) = pair.ends();
-        let Pair {
-            listener,
-            client,
-            server,
-        } = pair;
+        let Pair { listener, client, server } = pair;
         drop(server);
         tracer.wait_for_step(&server_end, "FIN_WAIT1", "FIN_WAIT2");
         drop(client);
@@ -129,10 +104,7 @@ fn the_server_can_close_first() {
         let trace = tracer.finish();
         let (client, server) = (trace.life(&client_end), trace.life(&server_end));
         client
-            .is(
-                "client",
-                "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
-            )
+            .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
             .closed("graceful", "peer");
         server.is(
             "server",
@@ -149,9 +121,7 @@ fn syn_sent_carries_the_local_port_even_before_the_connection_is_made() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &["--state", "syn-sent"]);
         let listener = sockets::listen(Path::V4);
-        let streams: Vec<_> = (0..20)
-            .map(|_| sockets::connect(&listener, Path::V4))
-            .collect();
+        let streams: Vec<_> = (0..20).map(|_| sockets::connect(&listener, Path::V4)).collect();
         let trace = tracer.finish();
         for (client, _) in &streams {
             let life = trace.life(&End::of(client));

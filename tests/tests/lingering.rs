@@ -17,10 +17,7 @@ fn age(record: &Record, end: &End, state: &str) -> u64 {
     assert_eq!(record.peer(), Some(end.peer), "{record}");
     assert_eq!(record.at("/tcp/state"), state, "{record}");
     assert_eq!(record.at("/tcp/at_least"), false, "{record}");
-    record
-        .number("/tcp/age_ns")
-        .unwrap_or_else(|| panic!("no age: {record}"))
-        / MILLISECOND
+    record.number("/tcp/age_ns").unwrap_or_else(|| panic!("no age: {record}")) / MILLISECOND
 }
 
 /// Raised at the threshold, told again at each doubling of the age.
@@ -41,11 +38,7 @@ fn ages_double(lingers: &[&Record], end: &End, state: &str, threshold: u64) {
 fn close_wait_is_raised_continues_and_is_cleared() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &["--linger", "close-wait=100ms,time-wait=off"]);
-        let Pair {
-            listener: _listener,
-            client,
-            server,
-        } = Pair::over(Path::V4);
+        let Pair { listener: _listener, client, server } = Pair::over(Path::V4);
         let end = End::of(&server);
         drop(client);
         tracer.wait_for("the second doubling", |record| {
@@ -59,23 +52,12 @@ fn close_wait_is_raised_continues_and_is_cleared() {
         ages_double(before, &end, "CLOSE_WAIT", 100);
         assert_eq!(cleared.at("/status"), "cleared", "{cleared}");
         let left = trace.life(&end).step("CLOSE_WAIT", "LAST_ACK");
-        assert_eq!(
-            cleared.at("/tcp/age_ns"),
-            left.at("/tcp/elapsed_ns"),
-            "{cleared} {left}"
-        );
+        assert_eq!(cleared.at("/tcp/age_ns"), left.at("/tcp/elapsed_ns"), "{cleared} {left}");
         assert!(age(cleared, &end, "CLOSE_WAIT") >= 400);
         for linger in &lingers {
-            assert_eq!(
-                linger.number("/process/pid"),
-                Some(std::process::id().into()),
-                "{linger}"
-            );
+            assert_eq!(linger.number("/process/pid"), Some(std::process::id().into()), "{linger}");
         }
-        let others = trace
-            .records
-            .iter()
-            .filter(|record| record.kind() == "linger");
+        let others = trace.records.iter().filter(|record| record.kind() == "linger");
         assert_eq!(others.count(), before.len() + 1);
     });
 }
@@ -92,11 +74,7 @@ fn time_wait_is_raised_although_no_tracepoint_shows_it() {
         let lingers = trace.lingering(&client);
         assert!(lingers.len() >= 2);
         ages_double(&lingers, &client, "TIME_WAIT", 100);
-        assert!(
-            lingers
-                .iter()
-                .all(|linger| linger.at("/tcp/orphaned") == true)
-        );
+        assert!(lingers.iter().all(|linger| linger.at("/tcp/orphaned") == true));
     });
 }
 

@@ -30,11 +30,7 @@ fn two_processes() -> Owned {
         tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
         server.close();
         let trace = tracer.finish();
-        Owned {
-            trace,
-            client: (client_end, pids[0]),
-            server: (server_end, pids[1]),
-        }
+        Owned { trace, client: (client_end, pids[0]), server: (server_end, pids[1]) }
     })
 }
 
@@ -48,11 +44,7 @@ fn is_owned(record: &Record, pid: u64, name: &str, evidences: &[&str]) {
 
 #[test]
 fn a_client_belongs_to_the_process_that_connected() {
-    let Owned {
-        trace,
-        client: (end, pid),
-        ..
-    } = two_processes();
+    let Owned { trace, client: (end, pid), .. } = two_processes();
     for step in trace.life(&end).steps() {
         is_owned(step, pid, "courier", &["connect"]);
     }
@@ -60,11 +52,7 @@ fn a_client_belongs_to_the_process_that_connected() {
 
 #[test]
 fn a_server_belongs_to_the_process_that_closed_it() {
-    let Owned {
-        trace,
-        server: (end, pid),
-        ..
-    } = two_processes();
+    let Owned { trace, server: (end, pid), .. } = two_processes();
     let life = trace.life(&end);
     // The listener's process until more is known: the tracer may have seen who holds the socket.
     let known = ["close", "accept", "task_file"];
@@ -81,9 +69,7 @@ fn a_process_that_only_keeps_the_cpus_busy_is_never_an_owner() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let hogs: Vec<_> = (0..processors)
-            .map(|_| Peer::start(PEER, "hog", &["spin"]))
-            .collect();
+        let hogs: Vec<_> = (0..processors).map(|_| Peer::start(PEER, "hog", &["spin"])).collect();
         let listener = sockets::listen(Path::V4);
         for _ in 0..100 {
             let (client, mut server) = sockets::connect(&listener, Path::V4);

@@ -36,31 +36,18 @@ pub fn list(
     filter: &Filter,
     order: Order,
 ) -> (Vec<Socket>, Vec<(u32, String)>) {
-    let Taken {
-        snapshot, refused, ..
-    } = snapshotter.take(
-        Wanted {
-            sockets: true,
-            holders: true,
-        },
-        &[],
-    );
+    let Taken { snapshot, refused, .. } =
+        snapshotter.take(Wanted { sockets: true, holders: true }, &[]);
     let ticks = time::ticks();
     let mut holders: HashMap<SocketId, Vec<Owner>> = HashMap::new();
     for holder in &snapshot.holders {
-        holders
-            .entry(SocketId::held(holder))
-            .or_default()
-            .push(holder.into());
+        holders.entry(SocketId::held(holder)).or_default().push(holder.into());
     }
     let mut sockets: Vec<Socket> = snapshot
         .records
         .iter()
         .filter_map(|record| {
-            let holders = holders
-                .get(&SocketId::of(record))
-                .cloned()
-                .unwrap_or_default();
+            let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
             Socket::of(record, ticks, holders)
         })
         .filter(|socket| wants(filter, socket))
@@ -83,10 +70,7 @@ fn sort(sockets: &mut [Socket], order: Order) {
     let end = |end: crate::model::endpoint::Endpoint| (end.address(), end.port);
     // Equal ones come in an order of their own, so that two looks can be compared.
     sockets.sort_by_cached_key(|socket| {
-        (
-            end(socket.subject.tuple.local),
-            end(socket.subject.tuple.peer),
-        )
+        (end(socket.subject.tuple.local), end(socket.subject.tuple.peer))
     });
     match order {
         Order::Local => {}
@@ -95,10 +79,7 @@ fn sort(sockets: &mut [Socket], order: Order) {
         Order::Peer => sockets.sort_by_cached_key(|socket| end(socket.subject.tuple.peer)),
         Order::Process => sockets.sort_by_key(|socket| {
             let process = socket.subject.owner.map(|owner| owner.process);
-            (
-                process.is_none(),
-                process.map(|process| (process.comm, process.pid)),
-            )
+            (process.is_none(), process.map(|process| (process.comm, process.pid)))
         }),
         Order::ReceiveQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.receive_queue)),
         Order::SendQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.send_queue)),

@@ -93,30 +93,11 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self {
-            tracer,
-            filter,
-            thresholds,
-            format,
-            output,
-            hello,
-            snapshots,
-        } = self;
-        let Tracer {
-            ebpf,
-            main,
-            has_iterators,
-            ring,
-            reader,
-            counters,
-            resets_traced,
-            ..
-        } = tracer;
+        let Self { tracer, filter, thresholds, format, output, hello, snapshots } = self;
+        let Tracer { ebpf, main, has_iterators, ring, reader, counters, resets_traced, .. } =
+            tracer;
         let reader = Reader::new(ring, reader)?;
-        let stop = Arc::new(Stop {
-            asked: AtomicBool::new(false),
-            waker: reader.waker()?,
-        });
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
         let table = Table::new(table::Options {
             ticks: time::ticks(),
             thresholds,
@@ -132,15 +113,7 @@ impl Trace {
             (None, Some(ebpf))
         };
         let losses = Losses::new(main, counters);
-        Ok(Running {
-            reader,
-            table,
-            teller,
-            losses,
-            healing,
-            _ebpf: ebpf,
-            stop,
-        })
+        Ok(Running { reader, table, teller, losses, healing, _ebpf: ebpf, stop })
     }
 }
 
@@ -173,10 +146,7 @@ impl Running {
             if stopping || self.teller.is_closed() {
                 break;
             }
-            let ask = self
-                .healing
-                .as_mut()
-                .map(|healing| healing.ask(now, &mut self.table));
+            let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
             let deadline = self.table.next_deadline().into_iter().chain(ask).min();
             let timeout = deadline
                 .map(|deadline| Duration::from_nanos(deadline.saturating_sub(time::monotonic())));
@@ -187,13 +157,7 @@ impl Running {
 
     /// Reads all there is; whether there was anything.
     fn read(&mut self) -> bool {
-        let Self {
-            reader,
-            table,
-            teller,
-            losses,
-            ..
-        } = self;
+        let Self { reader, table, teller, losses, .. } = self;
         let mut busy = false;
         loop {
             let mut oldest = None;

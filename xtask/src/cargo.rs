@@ -49,15 +49,9 @@ impl Cargo {
     /// `linker` is the directory of bpf-linker.
     pub(crate) fn new(toolchain: String, sysroot: PathBuf, linker: &Path) -> Result<Self> {
         let user = env::var_os("PATH").unwrap_or_default();
-        let directories = [linker.to_owned()]
-            .into_iter()
-            .chain(env::split_paths(&user));
+        let directories = [linker.to_owned()].into_iter().chain(env::split_paths(&user));
         let path = env::join_paths(directories).context("cannot extend PATH")?;
-        Ok(Self {
-            toolchain,
-            sysroot,
-            path,
-        })
+        Ok(Self { toolchain, sysroot, path })
     }
 
     /// The cargo that the user called, with the first arguments.
@@ -74,9 +68,7 @@ impl Cargo {
 
     fn environment(&self, mut cargo: Command, arguments: &[&str]) -> Command {
         cargo.args(arguments).current_dir(workspace::root());
-        cargo
-            .env("PATH", &self.path)
-            .env(TOOLCHAIN, &self.toolchain);
+        cargo.env("PATH", &self.path).env(TOOLCHAIN, &self.toolchain);
         cargo
     }
 

@@ -32,8 +32,7 @@ fn lock_file_is_committed() -> Result<()> {
         return Ok(());
     }
     let mut git = Command::new("git");
-    git.current_dir(root)
-        .args(["ls-files", "--error-unmatch", "Cargo.lock"]);
+    git.current_dir(root).args(["ls-files", "--error-unmatch", "Cargo.lock"]);
     if let Err(error) = process::silently(&mut git, None) {
         bail!("Cargo.lock is not in the repository; `git add Cargo.lock` ({error})");
     }
@@ -41,13 +40,7 @@ fn lock_file_is_committed() -> Result<()> {
 }
 
 fn lints(cargo: &Cargo) -> Command {
-    let options = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--release",
-        "--locked",
-    ];
+    let options = ["clippy", "--workspace", "--all-targets", "--release", "--locked"];
     let mut command = cargo.command(&options);
     command.args(["--", "--deny", "warnings"]);
     command
@@ -55,31 +48,15 @@ fn lints(cargo: &Cargo) -> Command {
 
 /// The eBPF half as aya-build compiles it: the same flags, and `core` from source.
 fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
-    let target = if cfg!(target_endian = "big") {
-        "bpfeb"
-    } else {
-        "bpfel"
-    };
+    let target = if cfg!(target_endian = "big") { "bpfeb" } else { "bpfel" };
     let target = format!("{target}-unknown-none");
     let mut command = cargo.ebpf_command(&["clippy", "--package", "tracer-ebpf", "--release"]);
-    command.args([
-        "--locked",
-        "--bins",
-        "--lib",
-        "-Zbuild-std=core",
-        "--target",
-        &target,
-    ]);
+    command.args(["--locked", "--bins", "--lib", "-Zbuild-std=core", "--target", &target]);
     // Another compiler's artefacts would evict those of the host's.
-    command
-        .arg("--target-dir")
-        .arg(workspace::target()?.join("ebpf"));
+    command.arg("--target-dir").arg(workspace::target()?.join("ebpf"));
     command.env("RUSTC_BOOTSTRAP", "1");
     let architecture = std::env::consts::ARCH;
-    command.env(
-        "CARGO_ENCODED_RUSTFLAGS",
-        format!("--cfg=bpf_target_arch=\"{architecture}\""),
-    );
+    command.env("CARGO_ENCODED_RUSTFLAGS", format!("--cfg=bpf_target_arch=\"{architecture}\""));
     command.args(["--", "--deny", "warnings"]);
     Ok(command)
 }

@@ -71,9 +71,7 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
 
 /// Runs a command in the user's sight.
 pub(crate) fn show(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", name(command)))?;
+    let status = command.status().with_context(|| format!("cannot start {}", name(command)))?;
     succeeded(status)
 }
 
@@ -88,10 +86,7 @@ fn succeeded(status: ExitStatus) -> Result<()> {
     }
     // A shell's rule for a child that a signal ended.
     let code = status.code().unwrap_or(128 + status.signal().unwrap_or(0));
-    Err(ChildFailed {
-        status: u8::try_from(code).unwrap_or(1),
-    }
-    .into())
+    Err(ChildFailed { status: u8::try_from(code).unwrap_or(1) }.into())
 }
 
 /// Runs a command in silence; the error carries the last of what it said.
@@ -111,21 +106,12 @@ pub(crate) fn listen(
     command: &mut Command,
     patience: Option<Duration>,
 ) -> Result<(ExitStatus, String)> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start {}", name(command)))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", name(command)))?;
     let Some(said) = hear_out(&mut child, patience) else {
         child.kill()?;
         child.wait()?;
-        bail!(
-            "{} said nothing for {} s",
-            name(command),
-            patience.unwrap_or_default().as_secs()
-        );
+        bail!("{} said nothing for {} s", name(command), patience.unwrap_or_default().as_secs());
     };
     Ok((child.wait()?, said))
 }
@@ -158,26 +144,15 @@ fn hear_out(child: &mut Child, patience: Option<Duration>) -> Option<String> {
 /// The line that says why: the first that calls itself an error (rustup, cargo: `error: …`,
 /// apt-get: `E: …`), or else the last.
 fn last_words(stderr: &str) -> &str {
-    let lines = || {
-        stderr
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-    };
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_error = |line: &&str| line.starts_with("error") || line.starts_with("E: ");
-    lines()
-        .find(is_error)
-        .or_else(|| lines().next_back())
-        .unwrap_or("it said nothing")
+    lines().find(is_error).or_else(|| lines().next_back()).unwrap_or("it said nothing")
 }
 
 fn name(command: &Command) -> String {
     let arguments = command.get_args().take_while(|argument| *argument != "--");
     let words = std::iter::once(command.get_program()).chain(arguments);
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -212,12 +187,7 @@ mod tests {
     fn a_failure_carries_what_the_command_said() {
         let mut shell = Command::new("sh");
         let error = silently(shell.args(["-c", "echo error: no >&2; exit 3"]), None).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("failed (exit status: 3): error: no"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("failed (exit status: 3): error: no"), "{error}");
     }
 
     #[test]

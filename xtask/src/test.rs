@@ -24,13 +24,7 @@ const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo",
 pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
     process::require_root()?;
     cargo.build(Progress::Shown)?;
-    let options = [
-        "test",
-        "--workspace",
-        "--release",
-        "--locked",
-        "--no-fail-fast",
-    ];
+    let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
     command.env(BINARY, workspace::tracer()?);
     if env::var_os("RUST_TEST_THREADS").is_none() {

@@ -18,9 +18,7 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn target() -> Result<PathBuf> {
     let xtask = env::current_exe().context("cannot find the path of xtask itself")?;
     let target = xtask.parent().and_then(Path::parent);
-    Ok(target
-        .with_context(|| format!("{} is in no target directory", xtask.display()))?
-        .into())
+    Ok(target.with_context(|| format!("{} is in no target directory", xtask.display()))?.into())
 }
 
 /// The binary that all of this is about.
@@ -30,13 +28,7 @@ pub(crate) fn tracer() -> Result<PathBuf> {
 
 /// What xtask installs for itself, apart from the user's own tools.
 pub(crate) fn cache() -> Result<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Ok(base
-        .context("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("tracer-xtask"))
+    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("tracer-xtask"))
 }

@@ -17,9 +17,7 @@ use tracer_tests::sockets::End;
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let [name, command @ ..] = &arguments[..] else {
-        panic!("usage: peer NAME COMMAND")
-    };
+    let [name, command @ ..] = &arguments[..] else { panic!("usage: peer NAME COMMAND") };
     rustix::thread::set_name(&CString::new(*name)?)?;
     match command {
         ["connect", address] => {
@@ -41,12 +39,7 @@ fn main() -> io::Result<()> {
 
 /// Keeps the connection until standard input ends; the caller closes it.
 fn hold(stream: &TcpStream) -> io::Result<()> {
-    let End {
-        cookie,
-        local,
-        peer,
-        ordinal: _,
-    } = End::of(stream);
+    let End { cookie, local, peer, ordinal: _ } = End::of(stream);
     println!("{cookie} {local} {peer}");
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())

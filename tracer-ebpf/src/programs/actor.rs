@@ -16,8 +16,7 @@ use super::{
 /// Whether the task on the CPU may be the acting one in `old → new`.
 #[inline(always)]
 pub(super) fn may_act(old: u8, new: u8) -> bool {
-    old == state::CLOSE
-        || matches!(new, state::CLOSE | state::FIN_WAIT1 | state::LAST_ACK)
+    old == state::CLOSE || matches!(new, state::CLOSE | state::FIN_WAIT1 | state::LAST_ACK)
 }
 
 /// Fills in the process: its id and the name of its first thread, which people know it by.

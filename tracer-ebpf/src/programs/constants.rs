@@ -6,10 +6,7 @@ use tracer_ebpf::{Filter, Offsets, RecordLayout, Settings};
 pub(super) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(super) static SETTINGS: Settings = Settings {
-    has_cookie_helper: 0,
-    has_reset_reason: 0,
-};
+pub(super) static SETTINGS: Settings = Settings { has_cookie_helper: 0, has_reset_reason: 0 };
 
 #[unsafe(no_mangle)]
 pub(super) static FILTER: Filter = Filter {

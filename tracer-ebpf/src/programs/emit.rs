@@ -28,10 +28,7 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut Record)) {
     let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
         count(|counters| counters.ring_full += 1);
-        debug!(
-            context,
-            "ring buffer full: a record of kind {} is lost", kind
-        );
+        debug!(context, "ring buffer full: a record of kind {} is lost", kind);
         return;
     };
     let record = entry.write(Record::EMPTY);

@@ -87,11 +87,7 @@ fn passes_version(record: &Record) -> bool {
     }
     let [high, low] = halves(&record.local_address);
     let [peer_high, peer_low] = halves(&record.peer_address);
-    let version = if is_v4(high, low) || is_v4(peer_high, peer_low) {
-        4
-    } else {
-        6
-    };
+    let version = if is_v4(high, low) || is_v4(peer_high, peer_low) { 4 } else { 6 };
     version == wanted
 }
 

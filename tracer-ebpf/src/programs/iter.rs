@@ -16,10 +16,6 @@ fn write(meta: *const u8, value: &impl Plain) {
     // seq_file is full the kernel itself shows the same object again in the next read().
     unsafe {
         let seq = core::ptr::read_volatile(meta.cast::<*mut c_void>());
-        bpf_seq_write(
-            seq.cast(),
-            bytes.as_ptr().cast_mut().cast(),
-            bytes.len() as u32,
-        );
+        bpf_seq_write(seq.cast(), bytes.as_ptr().cast_mut().cast(), bytes.len() as u32);
     }
 }

@@ -40,11 +40,7 @@ impl Common {
     /// From a tracepoint's or iterator's BTF-typed `sock` or `sock_common` argument.
     #[inline(always)]
     pub(super) fn new(pointer: *const c_void) -> Option<Self> {
-        if pointer.is_null() {
-            None
-        } else {
-            Some(Self(pointer.cast()))
-        }
+        if pointer.is_null() { None } else { Some(Self(pointer.cast())) }
     }
 
     /// The full TCP socket; `None` for other protocols (MPTCP and SCTP fire the same tracepoint),
@@ -53,11 +49,7 @@ impl Common {
     pub(super) fn full(self) -> Option<Full> {
         // SAFETY: the helper takes any sock_common and tests the type itself.
         let tcp: *mut tcp_sock = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
-        if tcp.is_null() {
-            None
-        } else {
-            Some(Full(tcp.cast_const().cast()))
-        }
+        if tcp.is_null() { None } else { Some(Full(tcp.cast_const().cast())) }
     }
 
     #[inline(always)]

@@ -30,13 +30,13 @@ use crate::{
         Tracing needs root, or CAP_BPF and CAP_PERFMON."
 )]
 pub(super) struct Cli {
+    /// Say more about what the tool does; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// Say more about what the tool does; twice for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,20 +51,22 @@ pub(super) enum Command {
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
     /// How to write it
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub(super) format: FormatName,
     /// Write to FILE, made anew, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// End after this time, as 500ms, 10s or 5m
-    #[arg(short, long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(
-        long,
-        default_value = "close-wait=30s,time-wait=30s",
-        value_name = "STATE=TIME,…"
-    )]
+    #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]
@@ -72,25 +74,27 @@ pub(super) struct TraceArguments {
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
-    #[command(flatten)]
-    pub(super) filter: FilterArguments,
     /// When to use colour
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub(super) color: When,
-    /// Memory between kernel and tool, a power of two
     #[arg(
         long,
-        default_value = "8MiB",
-        value_name = "SIZE",
-        help_heading = "Kernel"
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
     )]
+    pub(super) color: When,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// Memory between kernel and tool, a power of two
+    #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,
     /// Which kernel interface to use
     #[arg(
         long,
         value_enum,
         default_value_t,
-        value_name = "MODE",
+        value_name = "auto|btf|tracepoint",
+        hide_possible_values = true,
         help_heading = "Kernel"
     )]
     mode: ModeName,
@@ -100,16 +104,28 @@ pub(super) struct TraceArguments {
 #[derive(Args, Debug)]
 pub(super) struct SocketsArguments {
     /// How to write it
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub(super) format: FormatName,
-    /// By what to sort
-    #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
+    /// Sort by state, age, local, peer, process, receive-queue or send-queue
+    #[arg(long, value_enum, default_value_t, value_name = "ORDER", hide_possible_values = true)]
     pub(super) sort: crate::sockets::Order,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    pub(super) color: When,
     #[command(flatten)]
     pub(super) filter: FilterArguments,
-    /// When to use colour
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub(super) color: When,
 }
 
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
@@ -219,13 +235,18 @@ impl std::str::FromStr for Netns {
     }
 }
 
+/// A number alone is one of seconds.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().map(Duration::from_secs);
+    seconds
+        .or_else(|_| humantime::parse_duration(text))
+        .map_err(|_| "no time as 500ms, 10s or 5m are")
+}
+
 /// An address alone is a network of one.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     text.parse()
-        .or_else(|_| {
-            text.parse::<IpAddr>()
-                .map(|address| IpNet::from(address.to_canonical()))
-        })
+        .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
         .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
 }
 
@@ -282,9 +303,7 @@ impl TraceArguments {
     /// Size of the ring buffer, bytes.
     pub(super) fn buffer_size(&self) -> anyhow::Result<u32> {
         let ByteSize(size) = self.buffer_size;
-        let Ok(bytes) = u32::try_from(size) else {
-            bail!("--buffer-size: at most 2GiB")
-        };
+        let Ok(bytes) = u32::try_from(size) else { bail!("--buffer-size: at most 2GiB") };
         ensure!(
             bytes.is_power_of_two() && bytes as usize >= rustix::param::page_size(),
             "--buffer-size {}: the kernel takes a power of two from 4KiB to 2GiB, as 8MiB",

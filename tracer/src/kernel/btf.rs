@@ -132,11 +132,7 @@ impl<'a> Btf<'a> {
         let section = |offset: usize, len: usize| -> Result<(usize, usize), BtfError> {
             let start = header + word(bytes, offset)? as usize;
             let end = start + word(bytes, len)? as usize;
-            if end > bytes.len() {
-                Err(BtfError::Truncated(end))
-            } else {
-                Ok((start, end))
-            }
+            if end > bytes.len() { Err(BtfError::Truncated(end)) } else { Ok((start, end)) }
         };
         let (types_start, types_end) = section(8, 12)?;
         let (strings_start, strings_end) = section(16, 20)?;
@@ -162,34 +158,20 @@ impl<'a> Btf<'a> {
                     self.wanted.entry(name).or_insert(id);
                 }
             }
-            let rest = found.rest_len().ok_or(BtfError::Kind {
-                id,
-                kind: found.kind(),
-            })?;
+            let rest = found.rest_len().ok_or(BtfError::Kind { id, kind: found.kind() })?;
             at = found.rest + rest;
         }
-        if at == self.bytes.len() {
-            Ok(())
-        } else {
-            Err(BtfError::Truncated(at))
-        }
+        if at == self.bytes.len() { Ok(()) } else { Err(BtfError::Truncated(at)) }
     }
 
     fn string(&self, offset: u32) -> &'a [u8] {
         let rest = self.strings.get(offset as usize..).unwrap_or_default();
-        let end = rest
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(rest.len());
+        let end = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
         &rest[..end]
     }
 
     fn get(&self, id: u32) -> Option<Type> {
-        read_type(
-            self.bytes,
-            *self.types.get(id as usize).filter(|_| id != 0)? as usize,
-        )
-        .ok()
+        read_type(self.bytes, *self.types.get(id as usize).filter(|_| id != 0)? as usize).ok()
     }
 
     /// The type behind typedefs and qualifiers.
@@ -210,16 +192,10 @@ impl<'a> Btf<'a> {
     /// Position of `path` (members joined by dots) in the struct `container`.
     pub fn member(&self, container: &str, path: &str) -> Option<Position> {
         let mut id = *self.wanted.get(container.as_bytes())?;
-        let mut position = Position {
-            bit: 0,
-            bitfield: false,
-        };
+        let mut position = Position { bit: 0, bitfield: false };
         for name in path.split('.') {
             let (bit, bitfield, member_type) = self.find_member(id, name.as_bytes(), 8)?;
-            position = Position {
-                bit: position.bit + bit,
-                bitfield,
-            };
+            position = Position { bit: position.bit + bit, bitfield };
             id = member_type;
         }
         Some(position)
@@ -293,9 +269,7 @@ mod tests {
         for word in [24, 0, len, len, strings.len() as u32] {
             bytes.extend(u32::to_ne_bytes(word));
         }
-        types
-            .iter()
-            .for_each(|word| bytes.extend(word.to_ne_bytes()));
+        types.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
         bytes.extend(strings);
         bytes
     }
@@ -331,20 +305,8 @@ mod tests {
     fn members_are_found_through_anonymous_structs() {
         let bytes = sample();
         let btf = Btf::parse(&bytes, |_| true).unwrap();
-        assert_eq!(
-            btf.member("a", "b"),
-            Some(Position {
-                bit: 0,
-                bitfield: false
-            })
-        );
-        assert_eq!(
-            btf.member("a", "c"),
-            Some(Position {
-                bit: 35,
-                bitfield: true
-            })
-        );
+        assert_eq!(btf.member("a", "b"), Some(Position { bit: 0, bitfield: false }));
+        assert_eq!(btf.member("a", "c"), Some(Position { bit: 35, bitfield: true }));
         assert_eq!(btf.member("a", "d"), None);
         assert_eq!(btf.member("z", "b"), None);
     }
@@ -360,10 +322,7 @@ mod tests {
     #[test]
     fn an_unknown_kind_names_itself() {
         let bytes = blob(&[0, 30 << 24, 0], b"\0");
-        assert_eq!(
-            Btf::parse(&bytes, |_| true).err(),
-            Some(BtfError::Kind { id: 1, kind: 30 })
-        );
+        assert_eq!(Btf::parse(&bytes, |_| true).err(), Some(BtfError::Kind { id: 1, kind: 30 }));
     }
 
     #[test]
@@ -371,9 +330,6 @@ mod tests {
         let bytes = std::fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with BTF");
         let btf = Btf::parse(&bytes, |_| true).unwrap();
         assert_eq!(btf.tracepoint_arguments("inet_sock_set_state"), Some(3));
-        assert_eq!(
-            btf.member("sock_common", "skc_family").map(|p| p.bit),
-            Some(16 * 8)
-        );
+        assert_eq!(btf.member("sock_common", "skc_family").map(|p| p.bit), Some(16 * 8));
     }
 }

@@ -115,31 +115,11 @@ const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
 /// Name of the program and of its tracepoint.
 const OPTIONAL: [(&str, &str, &str); 5] = [
-    (
-        GUARD,
-        "inet_sock_set_state",
-        "events that the kernel skips under load are lost, but counted",
-    ),
-    (
-        "receive_reset",
-        "tcp_receive_reset",
-        "received resets are told from ICMP errors by guess",
-    ),
-    (
-        "send_reset",
-        "tcp_send_reset",
-        "data after close is reported as a received reset",
-    ),
-    (
-        "retransmit_skb",
-        "tcp_retransmit_skb",
-        "retransmitted SYNs and FINs are not shown",
-    ),
-    (
-        "retransmit_synack",
-        "tcp_retransmit_synack",
-        "retransmitted SYN+ACKs are not shown",
-    ),
+    (GUARD, "inet_sock_set_state", "events that the kernel skips under load are lost, but counted"),
+    ("receive_reset", "tcp_receive_reset", "received resets are told from ICMP errors by guess"),
+    ("send_reset", "tcp_send_reset", "data after close is reported as a received reset"),
+    ("retransmit_skb", "tcp_retransmit_skb", "retransmitted SYNs and FINs are not shown"),
+    ("retransmit_synack", "tcp_retransmit_synack", "retransmitted SYN+ACKs are not shown"),
 ];
 
 /// Loads and attaches.
@@ -161,10 +141,7 @@ pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
 }
 
 fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
-    let bytes = facts
-        .btf
-        .as_ref()
-        .map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
@@ -174,13 +151,8 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
     };
     let attempt = |settings| {
-        let mut ebpf = object(
-            request,
-            &offsets,
-            &settings,
-            &RecordLayout::default(),
-            Some(&kernel_btf),
-        )?;
+        let mut ebpf =
+            object(request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf))?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
@@ -194,11 +166,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
             reason: first.to_string(),
             remedy: "use Linux 5.12 or later",
         });
-        attempt(Settings {
-            has_cookie_helper: 0,
-            ..best
-        })
-        .map_err(|_| first)
+        attempt(Settings { has_cookie_helper: 0, ..best }).map_err(|_| first)
     })?;
     for (program, tracepoint, lost) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, tracepoint, &kernel_btf) {
@@ -211,34 +179,20 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         }
     }
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
-    let resets_traced = !degraded
-        .iter()
-        .any(|missing| missing.feature.ends_with("_reset"));
+    let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
 }
 
 /// The iterators are loaded now and attached anew for each snapshot.
 fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded>) {
     for (program, target, lost) in [
-        (
-            "sockets",
-            "tcp",
-            "sockets that were there before the tracer are not shown",
-        ),
-        (
-            "holders",
-            "task_file",
-            "descriptors of lingering sockets are not named",
-        ),
+        ("sockets", "tcp", "sockets that were there before the tracer are not shown"),
+        ("holders", "task_file", "descriptors of lingering sockets are not named"),
     ] {
         let loaded = iterator(ebpf, program).and_then(|iter| iter.load(target, kernel_btf));
         if let Err(error) = loaded {
             degraded.push(Degraded {
-                feature: if target == "tcp" {
-                    "iter/tcp"
-                } else {
-                    "iter/task_file"
-                },
+                feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" },
                 lost,
                 reason: LoadError::program(program, &error).to_string(),
                 remedy: "use Linux 5.9 or later",
@@ -259,27 +213,15 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         buffer_size: rustix::param::page_size() as u32,
         diagnostics: false,
     };
-    let bytes = facts
-        .btf
-        .as_ref()
-        .map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
     for has_cookie_helper in [1, 0] {
-        let settings = Settings {
-            has_cookie_helper,
-            ..Settings::default()
-        };
-        ebpf = object(
-            &request,
-            &offsets,
-            &settings,
-            &RecordLayout::default(),
-            Some(&kernel_btf),
-        );
+        let settings = Settings { has_cookie_helper, ..Settings::default() };
+        ebpf = object(&request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf));
         let Ok(object) = &mut ebpf else { continue };
         let loaded = iterator(object, "sockets").and_then(|iter| iter.load("tcp", &kernel_btf));
         match loaded {
@@ -296,9 +238,7 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
 }
 
 fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, ProgramError> {
-    ebpf.program_mut(program)
-        .ok_or(ProgramError::NotLoaded)?
-        .try_into()
+    ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
@@ -333,11 +273,7 @@ fn object(
     kernel_btf: Option<&Btf>,
 ) -> Result<Ebpf, LoadError> {
     // Three levels up from silence: what the programs have to say is for developers.
-    let level = if request.diagnostics {
-        aya_log::Level::Debug as u8
-    } else {
-        0
-    };
+    let level = if request.diagnostics { aya_log::Level::Debug as u8 } else { 0 };
     EbpfLoader::new()
         .btf(kernel_btf)
         .override_global(name::OFFSETS, offsets.as_bytes(), true)
@@ -351,10 +287,7 @@ fn object(
 }
 
 fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn log::Log>> {
-    request
-        .diagnostics
-        .then(|| EbpfLogger::init(ebpf).ok())
-        .flatten()
+    request.diagnostics.then(|| EbpfLogger::init(ebpf).ok()).flatten()
 }
 
 fn attach_btf(
@@ -391,19 +324,12 @@ fn finish(
         .and_then(|program| Ok(program.fd()?.try_clone()?))
         .map_err(|error| LoadError::program("main", &error))?;
     let mut take = |map: &'static str| {
-        ebpf.take_map(map)
-            .ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
+        ebpf.take_map(map).ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
     };
     let error = |map| move |source| LoadError::Map { map, source };
-    let ring = take(name::EVENTS)?
-        .try_into()
-        .map_err(error(name::EVENTS))?;
-    let reader = take(name::READER)?
-        .try_into()
-        .map_err(error(name::READER))?;
-    let counters = take(name::COUNTERS)?
-        .try_into()
-        .map_err(error(name::COUNTERS))?;
+    let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
+    let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
+    let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
     let has_iterators =
         mode == Mode::Btf && !degraded.iter().any(|missing| missing.feature == "iter/tcp");
     Ok(Tracer {
@@ -424,13 +350,7 @@ fn finish(
 pub fn counters(map: &PerCpuArray<MapData, PodCounters>) -> Counters {
     let mut sum = Counters::default();
     if let Ok(values) = map.get(&0, 0) {
-        for PodCounters(Counters {
-            seen,
-            submitted,
-            ring_full,
-            caught,
-        }) in values.iter()
-        {
+        for PodCounters(Counters { seen, submitted, ring_full, caught }) in values.iter() {
             sum.seen += seen;
             sum.submitted += submitted;
             sum.ring_full += ring_full;
@@ -454,16 +374,11 @@ impl LoadError {
     /// The kernel's refusal in one line: of the verifier's log the last that says something.
     fn program(program: &'static str, error: &ProgramError) -> Self {
         let reason = match error {
-            ProgramError::LoadError {
-                io_error,
-                verifier_log,
-            } => {
+            ProgramError::LoadError { io_error, verifier_log } => {
                 tracing::debug!("{program}: {verifier_log}");
                 let log = verifier_log.to_string();
-                let said = log
-                    .lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty() && !is_statistics(line));
+                let said =
+                    log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line));
                 match said {
                     Some(line) => format!("{io_error}: {}", line.trim()),
                     None => io_error.to_string(),
@@ -477,9 +392,7 @@ impl LoadError {
 
 /// What the verifier closes its log with, whatever the result.
 fn is_statistics(line: &str) -> bool {
-    ["processed ", "stack depth ", "verification time "]
-        .iter()
-        .any(|start| line.starts_with(start))
+    ["processed ", "stack depth ", "verification time "].iter().any(|start| line.starts_with(start))
 }
 
 /// An error with its causes, in one line.

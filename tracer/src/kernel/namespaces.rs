@@ -31,27 +31,32 @@ pub struct Namespaces {
 impl Namespaces {
     /// Of a thread that may be moved around.
     pub fn new() -> Self {
-        Self {
-            home: File::open(OWN).ok(),
-            found: BTreeMap::new(),
-            looked: None,
-        }
+        Self { home: File::open(OWN).ok(), found: BTreeMap::new(), looked: None }
     }
 
-    /// Opens all namespaces; `seen` are some that must be among them.
+    /// Opens all namespaces; `seen` are some that must be among them, if they still exist.
     pub fn open_all(&mut self, seen: &[u32]) -> Vec<(u32, io::Result<File>)> {
-        let is_known = |found: &BTreeMap<u32, PathBuf>| seen.iter().all(|n| found.contains_key(n));
         let is_fresh = self.looked.is_some_and(|looked| looked.elapsed() < FRESH);
-        if !is_fresh || !is_known(&self.found) {
-            self.look();
-            if !is_known(&self.found) {
-                self.look_at_threads();
-            }
+        if !is_fresh || !self.knows(seen) {
+            self.look(seen);
         }
-        self.found
-            .iter()
-            .map(|(&inode, path)| (inode, open(inode, path)))
-            .collect()
+        let mut opened = self.try_all();
+        if opened.iter().any(|(_, file)| file.as_ref().is_err_and(is_gone)) {
+            // A process has ended since: another may lead to its namespace.
+            self.look(seen);
+            opened = self.try_all();
+        }
+        // What is gone now as well takes its sockets with it.
+        opened.retain(|(_, file)| !file.as_ref().is_err_and(is_gone));
+        opened
+    }
+
+    fn knows(&self, seen: &[u32]) -> bool {
+        seen.iter().all(|inode| self.found.contains_key(inode))
+    }
+
+    fn try_all(&self) -> Vec<(u32, io::Result<File>)> {
+        self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
     }
 
     /// Moves the thread back to where it started.
@@ -62,7 +67,7 @@ impl Namespaces {
         }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, seen: &[u32]) {
         self.looked = Some(Instant::now());
         self.found.clear();
         if let Some(home) = self.home.as_ref().and_then(|home| home.metadata().ok()) {
@@ -74,6 +79,9 @@ impl Namespaces {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for path in mounts.lines().filter_map(mounted_namespace) {
             self.add(path);
+        }
+        if !self.knows(seen) {
+            self.look_at_threads();
         }
     }
 
@@ -98,24 +106,25 @@ impl Default for Namespaces {
     }
 }
 
-/// A process may have gone, and its number may lead elsewhere now.
+/// The number of a process that is gone may lead elsewhere now.
 fn open(inode: u32, path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     if file.metadata()?.ino() as u32 == inode {
         Ok(file)
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the process that led to it is gone",
-        ))
+        Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// The process that led there has ended (ENOENT, or ESRCH while it ends).
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| is_number(&entry.file_name()))
-        .map(|entry| entry.path())
+    entries.filter(|entry| is_number(&entry.file_name())).map(|entry| entry.path())
 }
 
 fn is_number(name: &std::ffi::OsStr) -> bool {
@@ -131,9 +140,7 @@ fn mounted_namespace(line: &str) -> Option<PathBuf> {
     }
     let mut fields = fields.split(' ').skip(3);
     fields.next().filter(|root| root.starts_with("net:["))?;
-    fields
-        .next()
-        .map(|path| PathBuf::from(path.replace("\\040", " ")))
+    fields.next().map(|path| PathBuf::from(path.replace("\\040", " ")))
 }
 
 #[cfg(test)]
@@ -143,10 +150,7 @@ mod tests {
     #[test]
     fn bind_mounts_of_namespaces_are_found() {
         let line = "103 29 0:4 net:[4026532205] /run/netns/blue rw shared:5 - nsfs nsfs rw";
-        assert_eq!(
-            mounted_namespace(line),
-            Some(PathBuf::from("/run/netns/blue"))
-        );
+        assert_eq!(mounted_namespace(line), Some(PathBuf::from("/run/netns/blue")));
         let other = "22 29 0:21 / /proc rw,relatime - proc proc rw";
         assert_eq!(mounted_namespace(other), None);
         assert_eq!(mounted_namespace(""), None);
@@ -156,11 +160,6 @@ mod tests {
     fn our_own_namespace_is_found() {
         let own = fs::metadata(OWN).unwrap().ino() as u32;
         let mut namespaces = Namespaces::new();
-        assert!(
-            namespaces
-                .open_all(&[])
-                .iter()
-                .any(|(inode, file)| *inode == own && file.is_ok())
-        );
+        assert!(namespaces.open_all(&[]).iter().any(|(inode, file)| *inode == own && file.is_ok()));
     }
 }

@@ -42,14 +42,8 @@ pub struct Facts {
 pub fn preflight() -> Result<Facts, PreflightError> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     check_privileges(effective_capabilities(&status))?;
-    let release = rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned();
-    Ok(Facts {
-        release,
-        btf: fs::read(BTF),
-    })
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    Ok(Facts { release, btf: fs::read(BTF) })
 }
 
 /// The effective set from `/proc/self/status`; all where it cannot be read, so that the kernel
@@ -75,9 +69,7 @@ fn check_privileges(effective: u64) -> Result<(), PreflightError> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(PreflightError::Privileges {
-        missing: missing.join(" and "),
-    })
+    Err(PreflightError::Privileges { missing: missing.join(" and ") })
 }
 
 #[cfg(test)]
@@ -95,18 +87,13 @@ mod tests {
         let missing = check_privileges(effective).err();
         assert_eq!(
             missing,
-            names.map(|names| PreflightError::Privileges {
-                missing: names.to_owned()
-            })
+            names.map(|names| PreflightError::Privileges { missing: names.to_owned() })
         );
     }
 
     #[test]
     fn the_status_file_is_understood() {
-        assert_eq!(
-            effective_capabilities("Name:\tx\nCapEff:\t000001ff\n"),
-            0x1ff
-        );
+        assert_eq!(effective_capabilities("Name:\tx\nCapEff:\t000001ff\n"), 0x1ff);
         assert_eq!(effective_capabilities("CapEff:\tno number\n"), u64::MAX);
         assert_eq!(effective_capabilities(""), u64::MAX);
     }

@@ -44,11 +44,7 @@ impl Reader {
     /// Where no eventfd can be had.
     pub fn new(ring: RingBuf<MapData>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self {
-            ring,
-            sleeping,
-            wake,
-        })
+        Ok(Self { ring, sleeping, wake })
     }
 
     /// A descriptor that ends [`Self::wait`] when it is written to (an eventfd).
@@ -94,10 +90,7 @@ impl Reader {
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let ring = self.ring.as_fd();
-        let mut fds = [
-            PollFd::new(&ring, PollFlags::IN),
-            PollFd::new(&self.wake, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::new(&ring, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
         // An interruption is as good as a wake-up.
         let _ = poll(&mut fds, timeout.as_ref());
         let _ = self.sleeping.set(0, 0, 0);
@@ -106,10 +99,7 @@ impl Reader {
 
     fn poll_waker(&self, time: Duration) {
         let timeout = Timespec::try_from(time).ok();
-        let _ = poll(
-            &mut [PollFd::new(&self.wake, PollFlags::IN)],
-            timeout.as_ref(),
-        );
+        let _ = poll(&mut [PollFd::new(&self.wake, PollFlags::IN)], timeout.as_ref());
         self.clear_waker();
     }
 

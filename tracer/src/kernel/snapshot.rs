@@ -53,10 +53,7 @@ pub struct Snapshotter {
 impl Snapshotter {
     /// With the loaded iterators.
     pub fn new(ebpf: Ebpf) -> Self {
-        Self {
-            ebpf,
-            namespaces: Namespaces::new(),
-        }
+        Self { ebpf, namespaces: Namespaces::new() }
     }
 
     /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
@@ -64,10 +61,7 @@ impl Snapshotter {
     pub fn take(&mut self, wanted: Wanted, seen: &[u32]) -> Taken {
         let begun = time::monotonic();
         let mut taken = Taken {
-            snapshot: Snapshot {
-                begun,
-                ..Snapshot::default()
-            },
+            snapshot: Snapshot { begun, ..Snapshot::default() },
             wanted,
             cost: 0,
             refused: Vec::new(),
@@ -94,11 +88,10 @@ impl Snapshotter {
             });
             match read {
                 Ok(records) => {
-                    taken.snapshot.records.extend(
-                        records
-                            .into_iter()
-                            .filter(|record| record.kind != kind::END),
-                    );
+                    taken
+                        .snapshot
+                        .records
+                        .extend(records.into_iter().filter(|record| record.kind != kind::END));
                     taken.snapshot.namespaces.push(inode);
                 }
                 Err(error) => taken.refused.push((inode, error.to_string())),
@@ -111,10 +104,7 @@ impl Snapshotter {
     fn read<T: Plain>(&mut self, program: &str) -> io::Result<Vec<T>> {
         let mut bytes = Vec::with_capacity(1 << 16);
         self.open(program)?.read_to_end(&mut bytes)?;
-        Ok(bytes
-            .chunks_exact(size_of::<T>())
-            .filter_map(T::copied_from)
-            .collect())
+        Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::copied_from).collect())
     }
 
     fn open(&mut self, program: &str) -> io::Result<File> {
@@ -156,21 +146,15 @@ impl Snapshots {
     pub fn start(mut snapshotter: Snapshotter, waker: OwnedFd) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, taken) = mpsc::channel();
-        thread::Builder::new()
-            .name("tracer-snapshot".into())
-            .spawn(move || {
-                for Request { wanted, seen } in asked {
-                    if ready.send(snapshotter.take(wanted, &seen)).is_err() {
-                        return;
-                    }
-                    ring::wake(&waker);
+        thread::Builder::new().name("tracer-snapshot".into()).spawn(move || {
+            for Request { wanted, seen } in asked {
+                if ready.send(snapshotter.take(wanted, &seen)).is_err() {
+                    return;
                 }
-            })?;
-        Ok(Self {
-            requests,
-            taken,
-            pending: false,
-        })
+                ring::wake(&waker);
+            }
+        })?;
+        Ok(Self { requests, taken, pending: false })
     }
 
     /// Asks for a snapshot, unless one is being taken; whether it was asked for.

@@ -19,9 +19,7 @@ pub fn wall_clock() -> WallClock {
 /// The kernel's tick: the resolution of the coarse clock is one (`ktime_get_coarse`, all versions).
 pub fn ticks() -> Ticks {
     let tick = nanoseconds(clock_getres(ClockId::MonotonicCoarse)).max(1) as u64;
-    Ticks {
-        hz: (1_000_000_000 + tick / 2) / tick,
-    }
+    Ticks { hz: (1_000_000_000 + tick / 2) / tick }
 }
 
 fn nanoseconds(time: Timespec) -> i128 {

@@ -51,10 +51,7 @@ pub fn record_layout() -> Result<RecordLayout, TracefsError> {
 /// Reads lines like `field:__u16 sport; offset:24; size:2; signed:0;`, with tabs.
 fn parse(format: &str) -> Result<RecordLayout, TracefsError> {
     let field = |name: &'static str| {
-        format
-            .lines()
-            .find_map(|line| find(line, name))
-            .ok_or(TracefsError::Field(name))
+        format.lines().find_map(|line| find(line, name)).ok_or(TracefsError::Field(name))
     };
     let offset = |name| field(name).map(|(offset, _)| offset);
     let (protocol, protocol_size) = field("protocol")?;

@@ -244,14 +244,7 @@ mod tests {
     #[case::orphan_not_allowed(
         State::FinWait2, DEAD, 0, -1, true, Outcome::Over(Reason::ResetSentLingerZero)
     )]
-    #[case::reset(
-        State::FinWait2,
-        DEAD,
-        104,
-        0,
-        true,
-        Outcome::Over(Reason::ResetReceived)
-    )]
+    #[case::reset(State::FinWait2, DEAD, 104, 0, true, Outcome::Over(Reason::ResetReceived))]
     fn what_follows_the_last_wait_state(
         #[case] from: State,
         #[case] flags: u8,
@@ -285,13 +278,7 @@ mod tests {
             ..record(State::Established, State::Closed)
         };
         change(&mut record);
-        Moment {
-            record,
-            context: Context {
-                resets_traced: true,
-                ..Context::default()
-            },
-        }
+        Moment { record, context: Context { resets_traced: true, ..Context::default() } }
     }
 
     impl Moment {
@@ -353,9 +340,6 @@ mod tests {
         #[case] moment: Moment,
         #[case] reason: Reason,
     ) {
-        assert_eq!(
-            outcome(&moment.record, from, moment.context),
-            Outcome::Over(reason)
-        );
+        assert_eq!(outcome(&moment.record, from, moment.context), Outcome::Over(reason));
     }
 }

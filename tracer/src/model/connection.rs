@@ -19,20 +19,12 @@ pub struct SocketId(u64);
 impl SocketId {
     /// Identity of the socket in a record.
     pub fn of(record: &Record) -> Self {
-        Self(if record.cookie == 0 {
-            record.sk
-        } else {
-            record.cookie
-        })
+        Self(if record.cookie == 0 { record.sk } else { record.cookie })
     }
 
     /// Identity of the socket that a descriptor is of.
     pub fn held(holder: &Holder) -> Self {
-        Self(if holder.cookie == 0 {
-            holder.sk
-        } else {
-            holder.cookie
-        })
+        Self(if holder.cookie == 0 { holder.sk } else { holder.cookie })
     }
 
     /// The cookie, if the identity is one.
@@ -216,9 +208,7 @@ impl Traffic {
         let fin = u64::from(fin_sent && record.fin_acknowledged());
         Some(Self {
             sent: record.bytes_acked.saturating_sub(syn + fin),
-            received: record
-                .bytes_received
-                .saturating_sub(u64::from(record.has(flag::DONE))),
+            received: record.bytes_received.saturating_sub(u64::from(record.has(flag::DONE))),
             retransmits: record.total_retrans,
         })
     }
@@ -247,17 +237,7 @@ pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> H
         duration_ns: if server { rtt_ns } else { elapsed },
         rtt_ns,
         syn_retransmits: Some(record.total_retrans),
-        local_isn: Some(
-            record
-                .snd_una
-                .wrapping_sub(record.bytes_acked as u32)
-                .wrapping_sub(syn),
-        ),
-        peer_isn: Some(
-            record
-                .rcv_nxt
-                .wrapping_sub(record.bytes_received as u32)
-                .wrapping_sub(1),
-        ),
+        local_isn: Some(record.snd_una.wrapping_sub(record.bytes_acked as u32).wrapping_sub(syn)),
+        peer_isn: Some(record.rcv_nxt.wrapping_sub(record.bytes_received as u32).wrapping_sub(1)),
     }
 }

@@ -30,10 +30,7 @@ impl Endpoint {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
-        Self {
-            mapped: mapped.octets(),
-            port,
-        }
+        Self { mapped: mapped.octets(), port }
     }
 
     /// The same address with another port.
@@ -66,11 +63,7 @@ impl fmt::Display for Endpoint {
             IpAddr::V4(v4) => write!(f, "{v4}")?,
             IpAddr::V6(v6) => write!(f, "[{v6}]")?,
         }
-        if port == 0 {
-            f.write_str(":*")
-        } else {
-            write!(f, ":{port}")
-        }
+        if port == 0 { f.write_str(":*") } else { write!(f, ":{port}") }
     }
 }
 

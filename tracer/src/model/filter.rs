@@ -107,27 +107,17 @@ impl Filter {
         any(&self.ports, |port| [local.port, peer.port].contains(port))
             && any(&self.local_ports, |port| *port == local.port)
             && any(&self.remote_ports, |port| *port == peer.port)
-            && any(&self.networks, |net| {
-                contains(net, local) || contains(net, peer)
-            })
-            && self
-                .ip_version
-                .is_none_or(|version| (version == IpVersion::V4) == tuple.is_ipv4())
+            && any(&self.networks, |net| contains(net, local) || contains(net, peer))
+            && self.ip_version.is_none_or(|version| (version == IpVersion::V4) == tuple.is_ipv4())
             && self.netns.is_none_or(|netns| netns == tuple.netns)
-            && any(&self.pids, |pid| {
-                owner.is_some_and(|owner| owner.process.pid == *pid)
-            })
-            && any(&self.comms, |comm| {
-                owner.is_some_and(|owner| is_named(&owner, comm))
-            })
+            && any(&self.pids, |pid| owner.is_some_and(|owner| owner.process.pid == *pid))
+            && any(&self.comms, |comm| owner.is_some_and(|owner| is_named(&owner, comm)))
     }
 }
 
 /// A transition that says that something went wrong.
 fn is_problem(transition: &Transition) -> bool {
-    transition
-        .close
-        .is_some_and(|close| close.reason != Reason::Graceful)
+    transition.close.is_some_and(|close| close.reason != Reason::Graceful)
         || transition
             .handshake
             .is_some_and(|handshake| handshake.syn_retransmits.is_some_and(|count| count > 0))
@@ -181,18 +171,12 @@ mod tests {
 
     #[test]
     fn networks_take_the_kernel_s_form() {
-        let filter = Filter {
-            networks: vec!["10.1.0.0/16".parse().unwrap()],
-            ..Filter::default()
-        };
+        let filter = Filter { networks: vec!["10.1.0.0/16".parse().unwrap()], ..Filter::default() };
         let tracer_ebpf::Filter { network, mask, .. } = filter.in_kernel();
         assert_eq!(network[0], 0);
         assert_eq!(network[1].to_ne_bytes(), [0, 0, 0xff, 0xff, 10, 1, 0, 0]);
         assert_eq!(mask[0], u64::MAX);
-        assert_eq!(
-            mask[1].to_ne_bytes(),
-            [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]
-        );
+        assert_eq!(mask[1].to_ne_bytes(), [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
     }
 
     #[test]

@@ -19,9 +19,7 @@ impl Thresholds {
 
     /// The states that have a threshold.
     pub fn states(&self) -> impl Iterator<Item = State> {
-        State::ALL
-            .into_iter()
-            .filter(|&state| self.of(state).is_some())
+        State::ALL.into_iter().filter(|&state| self.of(state).is_some())
     }
 }
 
@@ -69,9 +67,8 @@ impl FromStr for Thresholds {
         }
         let mut thresholds = Self::default();
         for entry in list.split(',') {
-            let (state, duration) = entry
-                .split_once('=')
-                .ok_or_else(|| ThresholdError::Form(entry.to_owned()))?;
+            let (state, duration) =
+                entry.split_once('=').ok_or_else(|| ThresholdError::Form(entry.to_owned()))?;
             let state: State = state.trim().parse()?;
             if matches!(state, State::Closed | State::Listen) {
                 return Err(ThresholdError::Endless(state));
@@ -90,10 +87,7 @@ fn parse_duration(state: State, text: &str) -> Result<u64, ThresholdError> {
         .ok()
         .and_then(|duration| u64::try_from(duration.as_nanos()).ok())
         .filter(|&nanoseconds| nanoseconds > 0)
-        .ok_or_else(|| ThresholdError::Duration {
-            state,
-            text: text.to_owned(),
-        })
+        .ok_or_else(|| ThresholdError::Duration { state, text: text.to_owned() })
 }
 
 #[cfg(test)]
@@ -104,9 +98,8 @@ mod tests {
 
     #[test]
     fn named_states_change_and_others_keep_their_default() {
-        let thresholds: Thresholds = "close-wait=500ms, FIN_WAIT2=2m,time-wait=off"
-            .parse()
-            .unwrap();
+        let thresholds: Thresholds =
+            "close-wait=500ms, FIN_WAIT2=2m,time-wait=off".parse().unwrap();
         assert_eq!(thresholds.of(State::CloseWait), Some(500_000_000));
         assert_eq!(thresholds.of(State::FinWait2), Some(120_000_000_000));
         assert_eq!(thresholds.of(State::TimeWait), None);

@@ -38,11 +38,7 @@ pub struct Process {
 impl Process {
     /// The name up to its padding.
     pub fn name(&self) -> &[u8] {
-        let end = self
-            .comm
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(self.comm.len());
+        let end = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
         &self.comm[..end]
     }
 }
@@ -84,15 +80,8 @@ pub fn acting(record: &Record, from: State, to: State) -> Option<Owner> {
         (FinWait2, Closed) if locally_aborted && !record.has(flag::DONE) => Evidence::Close,
         _ => return None,
     };
-    let process = Process {
-        pid: record.pid,
-        comm: record.comm,
-    };
-    Some(Owner {
-        process,
-        evidence,
-        fd: None,
-    })
+    let process = Process { pid: record.pid, comm: record.comm };
+    Some(Owner { process, evidence, fd: None })
 }
 
 /// The better of what was known and what is known now.
@@ -142,49 +131,21 @@ mod tests {
         #[case] flags: u8,
         #[case] evidence: Option<Evidence>,
     ) {
-        let record = Record {
-            error,
-            flags,
-            pid: 7,
-            ..record(from, to)
-        };
-        assert_eq!(
-            acting(&record, from, to).map(|owner| owner.evidence),
-            evidence
-        );
+        let record = Record { error, flags, pid: 7, ..record(from, to) };
+        assert_eq!(acting(&record, from, to).map(|owner| owner.evidence), evidence);
     }
 
     fn owner(pid: u32, evidence: Evidence) -> Option<Owner> {
-        Some(Owner {
-            process: Process { pid, comm: [0; 16] },
-            evidence,
-            fd: None,
-        })
+        Some(Owner { process: Process { pid, comm: [0; 16] }, evidence, fd: None })
     }
 
     #[rstest]
     #[case(None, owner(1, Evidence::Close), owner(1, Evidence::Close))]
     #[case(owner(1, Evidence::Connect), None, owner(1, Evidence::Connect))]
-    #[case(
-        owner(1, Evidence::Connect),
-        owner(1, Evidence::Close),
-        owner(1, Evidence::Connect)
-    )]
-    #[case(
-        owner(1, Evidence::Connect),
-        owner(2, Evidence::Close),
-        owner(2, Evidence::Close)
-    )]
-    #[case(
-        owner(1, Evidence::Listener),
-        owner(1, Evidence::Close),
-        owner(1, Evidence::Close)
-    )]
-    #[case(
-        owner(1, Evidence::Close),
-        owner(2, Evidence::Listener),
-        owner(1, Evidence::Close)
-    )]
+    #[case(owner(1, Evidence::Connect), owner(1, Evidence::Close), owner(1, Evidence::Connect))]
+    #[case(owner(1, Evidence::Connect), owner(2, Evidence::Close), owner(2, Evidence::Close))]
+    #[case(owner(1, Evidence::Listener), owner(1, Evidence::Close), owner(1, Evidence::Close))]
+    #[case(owner(1, Evidence::Close), owner(2, Evidence::Listener), owner(1, Evidence::Close))]
     fn knowledge_is_refined_never_replaced_by_a_guess(
         #[case] known: Option<Owner>,
         #[case] now: Option<Owner>,

@@ -80,10 +80,7 @@ impl Socket {
         let (receive_queue, send_queue) = match (full, state) {
             (false, _) => (0, 0),
             (true, State::Listen) => (record.accept_queue, record.accept_backlog),
-            (true, _) => (
-                record.unread_bytes(),
-                record.write_seq.wrapping_sub(record.snd_una),
-            ),
+            (true, _) => (record.unread_bytes(), record.write_seq.wrapping_sub(record.snd_una)),
         };
         let orphaned = minisocket || connection.orphaned;
         let role = match state {
@@ -94,18 +91,12 @@ impl Socket {
         let owner = holders.first().copied();
         Some(Self {
             time: record.time_ns,
-            subject: Subject {
-                owner,
-                role,
-                ..connection.subject()
-            },
+            subject: Subject { owner, role, ..connection.subject() },
             state,
             age,
             holders,
-            timer: timer(record).map(|name| Timer {
-                name,
-                expires_in_ns: ticks.nanoseconds(remaining),
-            }),
+            timer: timer(record)
+                .map(|name| Timer { name, expires_in_ns: ticks.nanoseconds(remaining) }),
             receive_queue,
             send_queue,
             rtt: (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000),
@@ -135,10 +126,7 @@ fn timer(record: &Record) -> Option<TimerKind> {
 impl From<&tracer_ebpf::Holder> for Owner {
     fn from(holder: &tracer_ebpf::Holder) -> Self {
         Self {
-            process: Process {
-                pid: holder.pid,
-                comm: holder.comm,
-            },
+            process: Process { pid: holder.pid, comm: holder.comm },
             evidence: Evidence::TaskFile,
             fd: Some(holder.fd),
         }
@@ -154,28 +142,17 @@ mod tests {
     const TICKS: Ticks = Ticks { hz: 250 };
 
     fn seen(kind: u8, state: u8) -> Record {
-        Record {
-            kind,
-            new_state: state,
-            jiffies: 100_000,
-            ..Record::EMPTY
-        }
+        Record { kind, new_state: state, jiffies: 100_000, ..Record::EMPTY }
     }
 
     #[test]
     fn the_age_of_a_time_wait_is_what_its_timer_has_used_up() {
-        let record = Record {
-            timer_expires: 100_000 + 40 * 250,
-            ..seen(kind::TIME_WAIT_SOCKET, 6)
-        };
+        let record =
+            Record { timer_expires: 100_000 + 40 * 250, ..seen(kind::TIME_WAIT_SOCKET, 6) };
         let socket = Socket::of(&record, TICKS, Vec::new()).unwrap();
         assert_eq!(socket.age, Some(20_000_000_000));
         assert!(socket.orphaned && !socket.unaccepted);
-        let Some(Timer {
-            name: TimerKind::TimeWait,
-            expires_in_ns,
-        }) = socket.timer
-        else {
+        let Some(Timer { name: TimerKind::TimeWait, expires_in_ns }) = socket.timer else {
             panic!("{:?}", socket.timer)
         };
         assert_eq!(expires_in_ns, 40_000_000_000);
@@ -185,10 +162,7 @@ mod tests {
     fn a_connection_that_nobody_accepted_says_so() {
         let waiting = Socket::of(&seen(kind::SOCKET, 8), TICKS, Vec::new()).unwrap();
         assert!(waiting.unaccepted);
-        let held = Record {
-            flags: flag::HAS_SOCKET,
-            ..seen(kind::SOCKET, 8)
-        };
+        let held = Record { flags: flag::HAS_SOCKET, ..seen(kind::SOCKET, 8) };
         assert!(!Socket::of(&held, TICKS, Vec::new()).unwrap().unaccepted);
     }
 
@@ -199,12 +173,8 @@ mod tests {
     #[case(0, flag::SK_TIMER, Some(TimerKind::Keepalive))]
     #[case(0, 0, None)]
     fn timers_have_names(#[case] pending: u8, #[case] flags: u8, #[case] name: Option<TimerKind>) {
-        let record = Record {
-            timer: pending,
-            flags,
-            timer_expires: 100_001,
-            ..seen(kind::SOCKET, 1)
-        };
+        let record =
+            Record { timer: pending, flags, timer_expires: 100_001, ..seen(kind::SOCKET, 1) };
         assert_eq!(timer(&record), name);
     }
 }

@@ -91,12 +91,7 @@ impl State {
             // A new socket for each connection begins as a copy of its listener.
             Self::Listen => &[Self::SynRecv, Self::Closed],
             Self::SynSent => &[Self::Established, Self::SynRecv, Self::Closed],
-            Self::SynRecv => &[
-                Self::Established,
-                Self::FinWait1,
-                Self::CloseWait,
-                Self::Closed,
-            ],
+            Self::SynRecv => &[Self::Established, Self::FinWait1, Self::CloseWait, Self::Closed],
             Self::Established => &[Self::FinWait1, Self::CloseWait, Self::Closed],
             Self::FinWait1 => &[Self::FinWait2, Self::Closing, Self::TimeWait, Self::Closed],
             Self::FinWait2 | Self::Closing => &[Self::TimeWait, Self::Closed],
@@ -153,9 +148,7 @@ impl Serialize for State {
 pub struct UnknownState(pub String);
 
 fn names() -> String {
-    State::ALL
-        .map(|state| state.name().to_lowercase().replace('_', "-"))
-        .join(", ")
+    State::ALL.map(|state| state.name().to_lowercase().replace('_', "-")).join(", ")
 }
 
 impl FromStr for State {
@@ -215,10 +208,7 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named_with_the_right_ones() {
         let message = "CLOSING_TIME".parse::<State>().unwrap_err().to_string();
-        assert!(
-            message.starts_with("\"CLOSING_TIME\" is no TCP state"),
-            "{message}"
-        );
+        assert!(message.starts_with("\"CLOSING_TIME\" is no TCP state"), "{message}");
         assert!(message.contains("close-wait"), "{message}");
     }
 

@@ -149,10 +149,7 @@ impl Table {
     }
 
     fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
-        let states = (
-            State::from_kernel(record.old_state),
-            State::from_kernel(record.new_state),
-        );
+        let states = (State::from_kernel(record.old_state), State::from_kernel(record.new_state));
         let ((Some(from), Some(to)), false) = (states, record.old_state == NEW_SYN_RECV) else {
             return lost(record.time_ns, LossPlace::Decode, 1, out);
         };
@@ -164,10 +161,7 @@ impl Table {
         if from == State::SynRecv
             && let Some(time) = self.raw_children.remove(&record.sk)
         {
-            let birth = Record {
-                time_ns: time,
-                ..*record
-            };
+            let birth = Record { time_ns: time, ..*record };
             self.step(&birth, State::Listen, State::SynRecv, out);
         }
         self.step(record, from, to, out);
@@ -284,10 +278,7 @@ impl Table {
 
     /// Takes over what the record says of the socket and of the acting process.
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let guess = self
-            .listeners
-            .get(&(record.netns, record.local_port))
-            .copied();
+        let guess = self.listeners.get(&(record.netns, record.local_port)).copied();
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
@@ -300,11 +291,8 @@ impl Table {
         });
         connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
-            connection.owner = guess.map(|owner| Owner {
-                evidence: Evidence::Listener,
-                fd: None,
-                ..owner
-            });
+            connection.owner =
+                guess.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..owner });
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
         match (from, to, connection.owner) {
@@ -323,11 +311,7 @@ impl Table {
 
     /// The same as soon as the port is known.
     fn announce_held(&mut self, slot: Slot, out: &mut impl Observer) {
-        if self
-            .store
-            .get(slot)
-            .is_some_and(|connection| connection.tuple.local.port != 0)
-        {
+        if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
             self.tell_held(slot, out);
         }
     }
@@ -398,15 +382,8 @@ impl Table {
 
     /// Applies a transition and tells of it.
     fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
-        let stays = self
-            .store
-            .get(slot)
-            .is_some_and(|known| known.state == transition.to);
-        let cleared = if stays {
-            None
-        } else {
-            self.cleared(slot, transition.time)
-        };
+        let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
+        let cleared = if stays { None } else { self.cleared(slot, transition.time) };
         self.store.enter(slot, transition.to, transition.time);
         if !stays {
             self.plan_if_left_out(slot);
@@ -429,8 +406,7 @@ impl Table {
         if self.closed_last.len() == CLOSED_LAST {
             self.closed_last.pop_front();
         }
-        self.closed_last
-            .push_back((connection.id, connection.subject()));
+        self.closed_last.push_back((connection.id, connection.subject()));
         connection
     }
 }
@@ -452,19 +428,9 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
 }
 
 fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss {
-        time,
-        place,
-        count,
-        healed: false,
-    }));
+    out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
 }
 
 fn lost_healed(time: u64, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss {
-        time,
-        place: LossPlace::Unseen,
-        count,
-        healed: true,
-    }));
+    out.observe(Update::Loss(&Loss { time, place: LossPlace::Unseen, count, healed: true }));
 }

@@ -57,10 +57,7 @@ mod tests {
     fn sixty_seconds_fall_into_the_measured_level(#[case] hz: u64, #[case] shift: u32) {
         for now in [0, 1, 511, 4_294_967_295, 4_295_029_123] {
             let expires = now + 60 * hz;
-            assert_eq!(
-                Ticks { hz }.fires_at(now, expires),
-                ((expires >> shift) + 1) << shift
-            );
+            assert_eq!(Ticks { hz }.fires_at(now, expires), ((expires >> shift) + 1) << shift);
         }
     }
 

@@ -215,50 +215,22 @@ struct LossBody {
 
 impl From<Endpoint> for Address {
     fn from(end: Endpoint) -> Self {
-        Self {
-            address: end.address(),
-            port: (end.port != 0).then_some(end.port),
-        }
+        Self { address: end.address(), port: (end.port != 0).then_some(end.port) }
     }
 }
 
 impl From<Owner> for Process {
-    fn from(
-        Owner {
-            process,
-            evidence,
-            fd,
-        }: Owner,
-    ) -> Self {
-        Self {
-            pid: process.pid,
-            name: escape(process.name()),
-            evidence,
-            fd,
-        }
+    fn from(Owner { process, evidence, fd }: Owner) -> Self {
+        Self { pid: process.pid, name: escape(process.name()), evidence, fd }
     }
 }
 
 impl From<&Subject> for About {
     fn from(subject: &Subject) -> Self {
-        let Subject {
-            cookie,
-            ordinal,
-            tuple,
-            uid,
-            inode,
-            owner,
-            role: _,
-        } = *subject;
+        let Subject { cookie, ordinal, tuple, uid, inode, owner, role: _ } = *subject;
         let Tuple { local, peer, netns } = tuple;
         Self {
-            socket: Identity {
-                cookie,
-                ordinal,
-                netns,
-                uid,
-                inode,
-            },
+            socket: Identity { cookie, ordinal, netns, uid, inode },
             network: Network {
                 transport: "tcp",
                 r#type: if tuple.is_ipv4() { "ipv4" } else { "ipv6" },
@@ -303,16 +275,8 @@ impl From<&Transition> for TransitionBody {
 
 impl From<&Linger> for LingerBody {
     fn from(linger: &Linger) -> Self {
-        let Linger {
-            time: _,
-            ref subject,
-            state,
-            age,
-            at_least,
-            threshold,
-            status,
-            orphaned,
-        } = *linger;
+        let Linger { time: _, ref subject, state, age, at_least, threshold, status, orphaned } =
+            *linger;
         Self {
             about: subject.into(),
             status,
@@ -330,53 +294,23 @@ impl From<&Linger> for LingerBody {
 
 impl From<&Retransmit> for SegmentBody {
     fn from(retransmit: &Retransmit) -> Self {
-        let Retransmit {
-            time: _,
-            ref subject,
-            state,
-            segment,
-            ordinal,
-            sequence,
-        } = *retransmit;
+        let Retransmit { time: _, ref subject, state, segment, ordinal, sequence } = *retransmit;
         let segment = SegmentOf {
             r#type: segment,
             direction: Direction::Sent,
             retransmit: Some(ordinal),
             sequence,
         };
-        Self {
-            about: subject.into(),
-            tcp: SegmentTcp {
-                state,
-                role: subject.role,
-                segment,
-            },
-        }
+        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
     }
 }
 
 impl From<&Reset> for SegmentBody {
     fn from(reset: &Reset) -> Self {
-        let Reset {
-            time: _,
-            ref subject,
-            state,
-            direction,
-        } = *reset;
-        let segment = SegmentOf {
-            r#type: Segment::Rst,
-            direction,
-            retransmit: None,
-            sequence: None,
-        };
-        Self {
-            about: subject.into(),
-            tcp: SegmentTcp {
-                state,
-                role: subject.role,
-                segment,
-            },
-        }
+        let Reset { time: _, ref subject, state, direction } = *reset;
+        let segment =
+            SegmentOf { r#type: Segment::Rst, direction, retransmit: None, sequence: None };
+        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
     }
 }
 
@@ -419,19 +353,8 @@ impl StoryBody {
 }
 
 impl From<&Loss> for LossBody {
-    fn from(
-        &Loss {
-            time: _,
-            place,
-            count,
-            healed,
-        }: &Loss,
-    ) -> Self {
-        Self {
-            r#where: place,
-            count,
-            healed,
-        }
+    fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
+        Self { r#where: place, count, healed }
     }
 }
 
@@ -491,12 +414,7 @@ impl Format for Json {
             }
             Update::Linger(lingers) => {
                 for linger in *lingers {
-                    write(
-                        "linger",
-                        clock.at(linger.time),
-                        LingerBody::from(linger),
-                        out,
-                    );
+                    write("linger", clock.at(linger.time), LingerBody::from(linger), out);
                 }
             }
             Update::Retransmit(retransmit) => {
@@ -504,20 +422,10 @@ impl Format for Json {
                 write("retransmit", clock.at(retransmit.time), body, out);
             }
             Update::Reset(reset) => {
-                write(
-                    "reset",
-                    clock.at(reset.time),
-                    SegmentBody::from(*reset),
-                    out,
-                );
+                write("reset", clock.at(reset.time), SegmentBody::from(*reset), out);
             }
             Update::Story(story) => {
-                write(
-                    "connection",
-                    clock.at(story.time),
-                    StoryBody::new(story, clock),
-                    out,
-                );
+                write("connection", clock.at(story.time), StoryBody::new(story, clock), out);
             }
             Update::Loss(loss) => write("loss", clock.at(loss.time), LossBody::from(*loss), out),
         }

@@ -15,17 +15,12 @@ use crate::model::{
 
 /// One JSON object a line, of kind `socket`.
 pub fn json(sockets: &[Socket], clock: WallClock, out: &mut Vec<u8>) {
-    sockets
-        .iter()
-        .for_each(|socket| Json::socket(socket, clock, out));
+    sockets.iter().for_each(|socket| Json::socket(socket, clock, out));
 }
 
 /// A table with aligned columns, the lines cut at `width`, and the counts by state.
 pub fn text(sockets: &[Socket], palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
-    let netns: Vec<u32> = sockets
-        .iter()
-        .map(|socket| socket.subject.tuple.netns)
-        .collect();
+    let netns: Vec<u32> = sockets.iter().map(|socket| socket.subject.tuple.netns).collect();
     let several = netns.iter().any(|other| *other != netns[0]);
     let mut rows = vec![header(several)];
     rows.extend(sockets.iter().map(|socket| row(socket, several)));
@@ -55,10 +50,7 @@ const COLUMNS: usize = 9;
 
 fn header(several: bool) -> [String; COLUMNS] {
     let netns = if several { "NETNS" } else { "" };
-    [
-        "STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS",
-    ]
-    .map(str::to_owned)
+    ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"].map(str::to_owned)
 }
 
 fn row(socket: &Socket, several: bool) -> [String; COLUMNS] {
@@ -68,19 +60,11 @@ fn row(socket: &Socket, several: bool) -> [String; COLUMNS] {
         socket.state.to_string(),
         or_dash(socket.age),
         tuple.local.to_string(),
-        if socket.state == State::Listen {
-            "*".into()
-        } else {
-            tuple.peer.to_string()
-        },
+        if socket.state == State::Listen { "*".into() } else { tuple.peer.to_string() },
         socket.receive_queue.to_string(),
         socket.send_queue.to_string(),
         or_dash(socket.rtt),
-        if several {
-            tuple.netns.to_string()
-        } else {
-            String::new()
-        },
+        if several { tuple.netns.to_string() } else { String::new() },
         who(socket),
     ]
 }
@@ -101,11 +85,7 @@ fn who(socket: &Socket) -> String {
             format!("{}{fd}{more}", process(Some(*first)))
         }
     };
-    if let Some(Timer {
-        name,
-        expires_in_ns,
-    }) = socket.timer
-    {
+    if let Some(Timer { name, expires_in_ns }) = socket.timer {
         let name = match name {
             TimerKind::Retransmit => "retransmits",
             TimerKind::ZeroWindowProbe => "probes the window",
@@ -132,21 +112,15 @@ fn write_row(
             continue;
         }
         let right = matches!(index, 1 | 4 | 5 | 6);
-        let padded = if right {
-            format!("{cell:>width$}")
-        } else {
-            format!("{cell:<width$}")
-        };
+        let padded = if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
         line.push_str(&padded);
         line.push_str("  ");
     }
     let line = line.trim_end();
     let line: String = match limit {
-        Some(limit) if line.chars().count() > limit => line
-            .chars()
-            .take(limit.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
+        Some(limit) if line.chars().count() > limit => {
+            line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+        }
         _ => line.to_owned(),
     };
     if style.is_plain() {

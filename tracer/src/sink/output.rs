@@ -34,10 +34,7 @@ impl Destination {
     /// Where the file cannot be created.
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         Ok(match path {
-            Some(path) => Self {
-                file: File::create(path)?,
-                name: path.display().to_string(),
-            },
+            Some(path) => Self { file: File::create(path)?, name: path.display().to_string() },
             // Not through `io::stdout`, whose line buffer would copy everything once more.
             None => Self {
                 file: io::stdout().as_fd().try_clone_to_owned()?.into(),
@@ -86,19 +83,12 @@ impl Output {
         let (finished, done) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let writer = thread::Builder::new()
-            .name("tracer-output".into())
-            .spawn(move || {
-                write_all(destination, &receiver, &theirs, closed);
-                // The other end may have given up waiting.
-                let _ = finished.send(());
-            })?;
-        Ok(Self {
-            sender: Some(sender),
-            writer: Some(writer),
-            done,
-            shared,
-        })
+        let writer = thread::Builder::new().name("tracer-output".into()).spawn(move || {
+            write_all(destination, &receiver, &theirs, closed);
+            // The other end may have given up waiting.
+            let _ = finished.send(());
+        })?;
+        Ok(Self { sender: Some(sender), writer: Some(writer), done, shared })
     }
 
     /// Queues whole lines; false (and nothing is queued) where too much waits already.

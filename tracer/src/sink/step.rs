@@ -8,14 +8,7 @@ use crate::model::{
 
 /// What was sent or received, or what else happened, in a few words.
 pub fn meaning(transition: &Transition) -> &'static str {
-    let Transition {
-        from,
-        to,
-        orphaned,
-        source,
-        close,
-        ..
-    } = *transition;
+    let Transition { from, to, orphaned, source, close, .. } = *transition;
     match (from, to) {
         (State::Closed, State::Listen) => "listening",
         (State::Listen, State::Closed) => "stopped listening",

@@ -61,13 +61,7 @@ pub struct Lost {
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self {
-            ring_buffer,
-            recursion,
-            decode,
-            unseen: _,
-            output,
-        } = *self;
+        let Self { ring_buffer, recursion, decode, unseen: _, output } = *self;
         ring_buffer + recursion + decode + output > 0
     }
 

@@ -47,13 +47,7 @@ pub enum Stories {
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(palette: Palette, width: Option<usize>, zone: TimeZone, stories: Stories) -> Self {
-        Self {
-            palette,
-            width,
-            stamps: Stamps::new(zone),
-            stories,
-            widths: Widths::new(width),
-        }
+        Self { palette, width, stamps: Stamps::new(zone), stories, widths: Widths::new(width) }
     }
 
     fn time(&mut self, time: u64, clock: WallClock) -> String {
@@ -73,14 +67,7 @@ impl Text {
     fn begin(&mut self, time: u64, subject: &Subject, clock: WallClock) -> Line {
         let mut line = Line::new(self.width, self.palette);
         let time = self.time(time, clock);
-        line.push(
-            self.palette.dim,
-            if self.widths.is_narrow() {
-                &time[..12]
-            } else {
-                &time
-            },
-        );
+        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { &time });
         line.space();
         self.widths.endpoints(&mut line, subject);
         line.space();
@@ -93,35 +80,18 @@ impl Text {
         if self.stories == Stories::Only {
             return;
         }
-        let Transition {
-            time,
-            ref subject,
-            from,
-            to,
-            elapsed,
-            ..
-        } = *transition;
+        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
         let mut line = self.begin(time, subject, clock);
-        self.widths
-            .states(&mut line, from, to, self.palette.of(transition));
+        self.widths.states(&mut line, from, to, self.palette.of(transition));
         line.space();
-        line.right(
-            self.palette.plain,
-            &elapsed.map_or_else(|| "-".to_owned(), duration),
-            8,
-        );
+        line.right(self.palette.plain, &elapsed.map_or_else(|| "-".to_owned(), duration), 8);
         line.space();
         line.push(self.palette.plain, &meaning(transition));
         line.finish(out);
     }
 
     fn loss(&mut self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
-        let Loss {
-            time,
-            place,
-            count,
-            healed,
-        } = *loss;
+        let Loss { time, place, count, healed } = *loss;
         let what = match place {
             LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
             LossPlace::Recursion => "events lost: the kernel skipped the program",
@@ -129,11 +99,7 @@ impl Text {
             LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
             LossPlace::Output => "lines not shown: the output is too slow",
         };
-        let style = if healed {
-            self.palette.dim
-        } else {
-            self.palette.bad
-        };
+        let style = if healed { self.palette.dim } else { self.palette.bad };
         let words = format!("! {} {what}", grouped(count));
         let time = self.time(time, clock);
         self.note(style, &time, &words, out);
@@ -146,11 +112,7 @@ fn meaning(transition: &Transition) -> String {
     if let Some(handshake) = transition.handshake {
         let mut figures = Vec::new();
         if transition.subject.role != Some(Role::Server) {
-            figures.extend(
-                handshake
-                    .duration_ns
-                    .map(|ns| format!("handshake {}", duration(ns))),
-            );
+            figures.extend(handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns))));
         }
         figures.extend(handshake.rtt_ns.map(|ns| format!("RTT {}", duration(ns))));
         match handshake.syn_retransmits {
@@ -174,16 +136,8 @@ fn meaning(transition: &Transition) -> String {
 pub(super) fn process(owner: Option<Owner>) -> String {
     owner.map_or_else(
         || "-".to_owned(),
-        |Owner {
-             process,
-             evidence,
-             fd: _,
-         }| {
-            let guess = if evidence == Evidence::Listener {
-                "?"
-            } else {
-                ""
-            };
+        |Owner { process, evidence, fd: _ }| {
+            let guess = if evidence == Evidence::Listener { "?" } else { "" };
             format!("{}[{}]{guess}", escape(process.name()), process.pid)
         },
     )
@@ -193,11 +147,7 @@ pub(super) fn process(owner: Option<Owner>) -> String {
 pub(super) fn duration(ns: u64) -> String {
     let scaled = |unit: u64, name: &str| {
         let value = ns as f64 / unit as f64;
-        let digits = if value < 10.0 {
-            2
-        } else {
-            usize::from(value < 100.0)
-        };
+        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
         format!("{value:.digits$}{name}")
     };
     match ns {
@@ -239,8 +189,7 @@ impl Format for Text {
             line.push(self.palette.warning, &words);
             line.finish(out);
         }
-        self.widths
-            .header(self.width, self.palette, self.stories, out);
+        self.widths.header(self.width, self.palette, self.stories, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -255,38 +204,16 @@ impl Format for Text {
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        let Summary {
-            transitions,
-            established,
-            lingered,
-            lost,
-            complete,
-            ..
-        } = summary;
-        let super::summary::Transitions {
-            tracepoint,
-            snapshot,
-            timer,
-            inferred,
-        } = *transitions;
+        let Summary { transitions, established, lingered, lost, complete, .. } = summary;
+        let super::summary::Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
         let mut words = format!(
             "= {} transitions, {} sockets established, {} lingered",
             grouped(tracepoint + snapshot + timer + inferred),
             grouped(*established),
             grouped(*lingered),
         );
-        words.push_str(if *complete {
-            "; nothing lost"
-        } else {
-            "; INCOMPLETE:"
-        });
-        let super::summary::Lost {
-            ring_buffer,
-            recursion,
-            decode,
-            unseen,
-            output,
-        } = *lost;
+        words.push_str(if *complete { "; nothing lost" } else { "; INCOMPLETE:" });
+        let super::summary::Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
         for (count, name) in [
             (ring_buffer, "ring buffer full"),
             (recursion, "skipped by the kernel"),
@@ -302,11 +229,7 @@ impl Format for Text {
                 );
             }
         }
-        let style = if *complete {
-            self.palette.dim
-        } else {
-            self.palette.bad
-        };
+        let style = if *complete { self.palette.dim } else { self.palette.bad };
         let time = self.time(clock.now, clock);
         self.note(style, &time, &words, out);
     }

@@ -32,25 +32,13 @@ pub(super) struct Healing {
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self {
-            snapshots,
-            asked: None,
-            cost: 0,
-            refused: Vec::new(),
-        }
+        Self { snapshots, asked: None, cost: 0, refused: Vec::new() }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
     pub(super) fn ask(&mut self, now: u64, table: &mut Table) -> u64 {
         let Some(asked) = self.asked else {
-            return self.request(
-                now,
-                table,
-                Wanted {
-                    sockets: true,
-                    holders: true,
-                },
-            );
+            return self.request(now, table, Wanted { sockets: true, holders: true });
         };
         let rest = asked + self.cost * SHARE;
         let holders = table.wants_holders(now);
@@ -58,20 +46,9 @@ impl Healing {
         let silent = table.count(State::TimeWait) + table.count(State::FinWait2) > 0;
         let due = (asked + if silent { OFTEN } else { SELDOM }).max(rest);
         if now >= due || (holders || ports) && now >= rest {
-            return self.request(
-                now,
-                table,
-                Wanted {
-                    sockets: ports || now >= due,
-                    holders,
-                },
-            );
+            return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
         }
-        let next = if table.wants_ports(now) {
-            now + PORT_WAIT
-        } else {
-            due
-        };
+        let next = if table.wants_ports(now) { now + PORT_WAIT } else { due };
         next.max(rest)
     }
 
@@ -79,10 +56,8 @@ impl Healing {
         if wanted.sockets {
             table.expect_snapshot();
         }
-        let mut seen: Vec<u32> = table
-            .connections()
-            .map(|connection| connection.tuple.netns)
-            .collect();
+        let mut seen: Vec<u32> =
+            table.connections().map(|connection| connection.tuple.netns).collect();
         seen.sort_unstable();
         seen.dedup();
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
@@ -100,12 +75,7 @@ impl Healing {
 
     /// Merges a look. All events up to its end must have been read.
     pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
-        let Taken {
-            snapshot,
-            wanted,
-            cost,
-            refused,
-        } = taken;
+        let Taken { snapshot, wanted, cost, refused } = taken;
         self.cost = cost;
         for (netns, reason) in refused {
             if !self.refused.contains(&netns) {

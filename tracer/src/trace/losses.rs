@@ -28,12 +28,7 @@ struct Told {
 
 impl Losses {
     pub(super) fn new(main: ProgramFd, counters: PerCpuArray<MapData, PodCounters>) -> Self {
-        Self {
-            main,
-            counters,
-            told: Told::default(),
-            damaged: 0,
-        }
+        Self { main, counters, told: Told::default(), damaged: 0 }
     }
 
     /// Records that could not be decoded.
@@ -43,16 +38,10 @@ impl Losses {
 
     /// Tells what was lost since the last look.
     pub(super) fn look(&mut self, time: u64, out: &mut impl Observer) {
-        let Counters {
-            ring_full, caught, ..
-        } = counters(&self.counters);
+        let Counters { ring_full, caught, .. } = counters(&self.counters);
         // What the kernel did not show to the main program and the guard did not catch either.
         let recursion = recursion_misses(&self.main).saturating_sub(caught);
-        let Told {
-            ring_full: full,
-            recursion: skipped,
-            damaged,
-        } = &mut self.told;
+        let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
         for (place, count, told) in [
             (LossPlace::RingBuffer, ring_full, full),
             (LossPlace::Recursion, recursion, skipped),
@@ -60,12 +49,7 @@ impl Losses {
         ] {
             if count > *told {
                 let count = count - std::mem::replace(told, count);
-                out.observe(Update::Loss(&Loss {
-                    time,
-                    place,
-                    count,
-                    healed: false,
-                }));
+                out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
             }
         }
     }

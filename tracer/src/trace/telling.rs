@@ -79,12 +79,8 @@ impl Teller {
     fn tell_unshown(&mut self) {
         if self.unshown > 0 {
             let count = std::mem::take(&mut self.unshown);
-            let loss = Loss {
-                time: self.clock.now,
-                place: LossPlace::Output,
-                count,
-                healed: false,
-            };
+            let loss =
+                Loss { time: self.clock.now, place: LossPlace::Output, count, healed: false };
             self.observe(Update::Loss(&loss));
         }
     }
@@ -95,8 +91,7 @@ impl Teller {
         self.tell_unshown();
         self.summary.complete = !self.summary.lost.is_final();
         self.clock = crate::kernel::time::wall_clock();
-        self.format
-            .summary(&self.summary, self.clock, &mut self.bytes);
+        self.format.summary(&self.summary, self.clock, &mut self.bytes);
         self.flush();
         if !self.output.finish() {
             tracing::warn!(

@@ -29,11 +29,7 @@ impl Compiler {
     }
 
     fn parse(verbose_version: &str) -> Option<Self> {
-        let field = |name: &str| {
-            verbose_version
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-        };
+        let field = |name: &str| verbose_version.lines().find_map(|line| line.strip_prefix(name));
         let release = version(field("release: ")?)?;
         let (llvm, _) = version(field("LLVM version: ")?)?;
         Some(Self { release, llvm })
@@ -71,13 +67,7 @@ LLVM version: 22.1.4
 
     #[test]
     fn release_and_llvm_are_read_from_the_verbose_version() {
-        assert_eq!(
-            Compiler::parse(NIGHTLY),
-            Some(Compiler {
-                release: (1, 97),
-                llvm: 22
-            })
-        );
+        assert_eq!(Compiler::parse(NIGHTLY), Some(Compiler { release: (1, 97), llvm: 22 }));
     }
 
     #[test]
@@ -91,10 +81,7 @@ LLVM version: 22.1.4
         let obstacle = |release, llvm| Compiler { release, llvm }.obstacle();
         assert_eq!(obstacle((1, 95), 22), None);
         assert_eq!(obstacle((2, 0), 22), None);
-        assert_eq!(
-            obstacle((1, 85), 22).unwrap(),
-            "it is Rust 1.85, older than 1.95"
-        );
+        assert_eq!(obstacle((1, 85), 22).unwrap(), "it is Rust 1.85, older than 1.95");
         assert!(obstacle((1, 120), 99).unwrap().contains("LLVM 99"));
     }
 }

@@ -20,10 +20,7 @@ pub(crate) fn is_available() -> bool {
 
 /// Installs packages, and never removes one to make room.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    say(format_args!(
-        "installing {} with apt-get",
-        packages.join(" ")
-    ));
+    say(format_args!("installing {} with apt-get", packages.join(" ")));
     if apt_get_install(packages).is_ok() {
         return Ok(());
     }
@@ -41,8 +38,6 @@ fn apt_get_install(packages: &[&str]) -> Result<()> {
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let mut command = process::as_root("apt-get");
     // Another installation may be running: wait for its lock.
-    command
-        .args(["-o", "DPkg::Lock::Timeout=120"])
-        .args(arguments);
+    command.args(["-o", "DPkg::Lock::Timeout=120"]).args(arguments);
     process::silently(command.env("DEBIAN_FRONTEND", "noninteractive"), None)
 }

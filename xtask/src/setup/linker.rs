@@ -48,9 +48,7 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<PathBuf> {
         return Ok(bin);
     }
     let llvm = toolchain.compiler.llvm;
-    say(format_args!(
-        "building bpf-linker {VERSION} for LLVM {llvm} (once, about a minute)"
-    ));
+    say(format_args!("building bpf-linker {VERSION} for LLVM {llvm} (once, about a minute)"));
     let mut command = install(llvm, &root);
     process::silently(&mut command, None).context("cannot build bpf-linker")?;
     Ok(bin)
@@ -58,19 +56,8 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<PathBuf> {
 
 fn install(llvm: u32, root: &Path) -> Command {
     let mut command = cargo::plain();
-    command.args([
-        "install",
-        "bpf-linker",
-        "--version",
-        VERSION,
-        "--locked",
-        "--force",
-    ]);
-    command.args([
-        "--no-default-features",
-        "--features",
-        &format!("llvm-{llvm}"),
-    ]);
+    command.args(["install", "bpf-linker", "--version", VERSION, "--locked", "--force"]);
+    command.args(["--no-default-features", "--features", &format!("llvm-{llvm}")]);
     command.arg("--root").arg(root);
     command.env("LLVM_PREFIX", root);
     // LLVM does the work: the Rust around it gains nothing from what takes long to compile.
@@ -83,10 +70,7 @@ fn install(llvm: u32, root: &Path) -> Command {
 /// name too, and is not compatible with the next one's.
 fn directory_name(library: &Path) -> String {
     let name = library.file_name().unwrap_or_default().to_string_lossy();
-    let version = name
-        .strip_prefix(LIBRARY)
-        .unwrap_or(&name)
-        .trim_start_matches('.');
+    let version = name.strip_prefix(LIBRARY).unwrap_or(&name).trim_start_matches('.');
     format!("bpf-linker-{VERSION}-llvm-{version}")
 }
 
@@ -99,29 +83,20 @@ fn find_library(toolchain: &Toolchain) -> Result<PathBuf> {
         format!("/usr/lib/llvm-{llvm}/lib").into(),
         "/usr/lib64".into(),
     ];
-    directories
-        .iter()
-        .find_map(|directory| library_in(directory, llvm))
-        .with_context(|| {
-            let Toolchain { name, .. } = toolchain;
-            format!(
-                "no libLLVM.so.{llvm} found for toolchain {name}; install LLVM {llvm}'s library"
-            )
-        })
+    directories.iter().find_map(|directory| library_in(directory, llvm)).with_context(|| {
+        let Toolchain { name, .. } = toolchain;
+        format!("no libLLVM.so.{llvm} found for toolchain {name}; install LLVM {llvm}'s library")
+    })
 }
 
 fn library_in(directory: &Path, llvm: u32) -> Option<PathBuf> {
     let prefix = format!("{LIBRARY}.{llvm}.");
-    let files = fs::read_dir(directory)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path());
+    let files = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path());
     files.filter(|path| is_named(path, &prefix)).min()
 }
 
 fn is_named(path: &Path, prefix: &str) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
 }
 
 fn replace_link(target: &Path, link: &Path) -> Result<()> {
@@ -140,10 +115,7 @@ mod tests {
     #[test]
     fn each_llvm_has_a_directory_of_its_own() {
         let name = |library| directory_name(Path::new(library));
-        assert_eq!(
-            name("/usr/lib/libLLVM.so.22.1"),
-            "bpf-linker-0.13.0-llvm-22.1"
-        );
+        assert_eq!(name("/usr/lib/libLLVM.so.22.1"), "bpf-linker-0.13.0-llvm-22.1");
         assert_eq!(
             name("/x/libLLVM.so.23.1-rust-1.101.0-nightly"),
             "bpf-linker-0.13.0-llvm-23.1-rust-1.101.0-nightly"
@@ -155,19 +127,12 @@ mod tests {
         let path = Path::new("/lib/libLLVM.so.22.1-rust-1.97.0-nightly");
         assert!(is_named(path, "libLLVM.so.22."));
         assert!(!is_named(path, "libLLVM.so.2."));
-        assert!(!is_named(
-            Path::new("/lib/libLLVM.so.22.1"),
-            "libLLVM.so.23."
-        ));
+        assert!(!is_named(Path::new("/lib/libLLVM.so.22.1"), "libLLVM.so.23."));
     }
 
     #[test]
     fn an_llvm_that_the_linker_does_not_know_is_an_obstacle() {
         assert_eq!(obstacle(22), None);
-        assert!(
-            obstacle(24)
-                .unwrap()
-                .ends_with("bpf-linker 0.13.0 knows LLVM 21 to 23")
-        );
+        assert!(obstacle(24).unwrap().ends_with("bpf-linker 0.13.0 knows LLVM 21 to 23"));
     }
 }

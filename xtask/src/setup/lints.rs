@@ -7,27 +7,20 @@ use crate::cargo::Cargo;
 use crate::process::say;
 
 pub(crate) fn ensure(cargo: &Cargo) -> Result<()> {
-    let Cargo {
-        toolchain, sysroot, ..
-    } = cargo;
+    let Cargo { toolchain, sysroot, .. } = cargo;
     let program = sysroot.join("bin/cargo-clippy");
     if program.exists() {
         return Ok(());
     }
     // What rustup only links is not rustup's to change.
     if !sysroot.is_symlink() {
-        say(format_args!(
-            "adding clippy to the rustup toolchain {toolchain}"
-        ));
+        say(format_args!("adding clippy to the rustup toolchain {toolchain}"));
         rustup::add_components(toolchain, true)?;
     } else if debian::is_available() {
         debian::install(&[debian::LINTS])?;
     }
     if !program.exists() {
-        bail!(
-            "toolchain {toolchain} has no {}; install clippy for it",
-            program.display()
-        );
+        bail!("toolchain {toolchain} has no {}; install clippy for it", program.display());
     }
     Ok(())
 }

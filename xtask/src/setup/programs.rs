@@ -51,9 +51,7 @@ fn missing_packages(
     programs: &[Program],
     is_installed: impl Fn(&str) -> bool,
 ) -> Vec<&'static str> {
-    let missing = programs
-        .iter()
-        .filter(|program| !is_installed(program.name));
+    let missing = programs.iter().filter(|program| !is_installed(program.name));
     let mut packages: Vec<_> = missing.map(|program| program.package).collect();
     packages.sort_unstable();
     packages.dedup();

@@ -32,11 +32,7 @@ pub(crate) struct Facts {
 
 /// The routes worth trying, the best first.
 pub(crate) fn routes(facts: &Facts) -> Vec<Route> {
-    let Facts {
-        nightly,
-        downloads,
-        debian,
-    } = facts;
+    let Facts { nightly, downloads, debian } = facts;
     let rustup = match nightly {
         Condition::Absent => Some(Route::InstallNightly),
         Condition::WithoutSource => Some(Route::AddSource),
@@ -45,11 +41,7 @@ pub(crate) fn routes(facts: &Facts) -> Vec<Route> {
     };
     let debian = debian.then_some(Route::Debian);
     // A download that cannot work may take its whole time limit to fail.
-    let order = if *downloads {
-        [rustup, debian]
-    } else {
-        [debian, rustup]
-    };
+    let order = if *downloads { [rustup, debian] } else { [debian, rustup] };
     order.into_iter().flatten().collect()
 }
 
@@ -58,31 +50,18 @@ mod tests {
     use super::*;
 
     fn choose(nightly: Condition, downloads: bool, debian: bool) -> Vec<Route> {
-        routes(&Facts {
-            nightly,
-            downloads,
-            debian,
-        })
+        routes(&Facts { nightly, downloads, debian })
     }
 
     #[test]
     fn rustup_comes_first_where_it_can_download() {
-        assert_eq!(
-            choose(Condition::Absent, true, true),
-            [Route::InstallNightly, Route::Debian]
-        );
-        assert_eq!(
-            choose(Condition::WithoutSource, true, false),
-            [Route::AddSource]
-        );
+        assert_eq!(choose(Condition::Absent, true, true), [Route::InstallNightly, Route::Debian]);
+        assert_eq!(choose(Condition::WithoutSource, true, false), [Route::AddSource]);
     }
 
     #[test]
     fn debian_comes_first_where_rustup_cannot_download() {
-        assert_eq!(
-            choose(Condition::Absent, false, true),
-            [Route::Debian, Route::InstallNightly]
-        );
+        assert_eq!(choose(Condition::Absent, false, true), [Route::Debian, Route::InstallNightly]);
         assert_eq!(
             choose(Condition::WithoutSource, false, true),
             [Route::Debian, Route::AddSource]
@@ -91,10 +70,7 @@ mod tests {
 
     #[test]
     fn a_doubtful_download_is_still_tried_where_nothing_else_is_left() {
-        assert_eq!(
-            choose(Condition::Absent, false, false),
-            [Route::InstallNightly]
-        );
+        assert_eq!(choose(Condition::Absent, false, false), [Route::InstallNightly]);
     }
 
     #[test]

@@ -49,14 +49,7 @@ pub(crate) fn install(toolchain: &str, downloads: bool) -> Result<()> {
     let mut command = rustup();
     // Without `--no-self-update`, rustup also replaces itself, and has been seen to go back to an
     // older version.
-    command.args([
-        "toolchain",
-        "install",
-        toolchain,
-        "--profile",
-        "minimal",
-        "--no-self-update",
-    ]);
+    command.args(["toolchain", "install", toolchain, "--profile", "minimal", "--no-self-update"]);
     for component in COMPONENTS {
         command.args(["--component", component]);
     }
@@ -66,26 +59,17 @@ pub(crate) fn install(toolchain: &str, downloads: bool) -> Result<()> {
 /// Adds what a toolchain lacks, at the version it has.
 pub(crate) fn add_components(toolchain: &str, downloads: bool) -> Result<()> {
     let mut command = rustup();
-    command
-        .args(["component", "add", "--toolchain", toolchain])
-        .args(COMPONENTS);
+    command.args(["component", "add", "--toolchain", toolchain]).args(COMPONENTS);
     process::silently(&mut command, Some(patience(downloads)))
 }
 
 /// Makes a directory usable as a toolchain.
 pub(crate) fn link(toolchain: &str, directory: &str) -> Result<()> {
-    process::silently(
-        rustup().args(["toolchain", "link", toolchain, directory]),
-        None,
-    )
+    process::silently(rustup().args(["toolchain", "link", toolchain, directory]), None)
 }
 
 fn patience(downloads: bool) -> Duration {
-    if downloads {
-        PATIENCE
-    } else {
-        DOUBTFUL_PATIENCE
-    }
+    if downloads { PATIENCE } else { DOUBTFUL_PATIENCE }
 }
 
 fn rustup() -> Command {

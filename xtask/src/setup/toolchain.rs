@@ -88,14 +88,7 @@ fn inspect(name: &str) -> Result<(Condition, Option<Toolchain>)> {
     if let Some(obstacle) = compiler.obstacle() {
         return Ok((Condition::Unsuitable(obstacle), None));
     }
-    Ok((
-        Condition::Ready,
-        Some(Toolchain {
-            name: name.to_owned(),
-            sysroot,
-            compiler,
-        }),
-    ))
+    Ok((Condition::Ready, Some(Toolchain { name: name.to_owned(), sysroot, compiler })))
 }
 
 /// Tries one route after the other, and keeps all their errors.
@@ -134,10 +127,7 @@ fn follow(route: Route, facts: &Facts) -> Result<Toolchain> {
         }
         Route::Debian => {
             debian::install(&debian::COMPILER)?;
-            say(format_args!(
-                "linking {} as the rustup toolchain {LINKED}",
-                debian::PREFIX
-            ));
+            say(format_args!("linking {} as the rustup toolchain {LINKED}", debian::PREFIX));
             rustup::link(LINKED, debian::PREFIX)?;
             Toolchain::named(LINKED)
         }

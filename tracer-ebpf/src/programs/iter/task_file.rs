@@ -58,10 +58,7 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Comm
         Holder {
             cookie: sk.cookie(),
             sk: sk.address(),
-            inode: load(
-                follow(file, constant!(OFFSETS.file_inode)),
-                constant!(OFFSETS.inode_ino),
-            ),
+            inode: load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
             start_ns: load(leader, constant!(OFFSETS.task_start_boottime)),
             pid: load(task, constant!(OFFSETS.task_tgid)),
             fd,

@@ -14,12 +14,8 @@ use crate::programs::{emit::stamp, sock::Common};
 fn sockets(context: *mut c_void) -> i32 {
     let context = context.cast_const().cast::<*const c_void>();
     // SAFETY: the context has three words; the verifier checks the accesses.
-    let (meta, socket) = unsafe {
-        (
-            core::ptr::read_volatile(context),
-            core::ptr::read_volatile(context.add(1)),
-        )
-    };
+    let (meta, socket) =
+        unsafe { (core::ptr::read_volatile(context), core::ptr::read_volatile(context.add(1))) };
     let mut record = Record::EMPTY;
     stamp(&mut record);
     match Common::new(socket) {

@@ -45,11 +45,7 @@ fn arguments(context: &BtfTracePointContext) -> Option<(Common, u8, u8)> {
     let socket = Common::new(context.arg::<*const c_void>(0))?;
     let old = context.arg::<i32>(1) as u8;
     let new = context.arg::<i32>(2) as u8;
-    if old == new {
-        None
-    } else {
-        Some((socket, old, new))
-    }
+    if old == new { None } else { Some((socket, old, new)) }
 }
 
 #[inline(always)]

@@ -31,23 +31,14 @@ pub enum OffsetsError {
 /// Whether a type of this name will be looked up.
 pub(super) fn is_wanted(name: &[u8]) -> bool {
     name.starts_with(b"btf_trace_tcp_")
-        || Offsets::MEMBERS
-            .iter()
-            .any(|member| member.container.as_bytes() == name)
+        || Offsets::MEMBERS.iter().any(|member| member.container.as_bytes() == name)
 }
 
 /// The offsets of all members.
 pub(super) fn resolve(btf: &Btf<'_>) -> Result<Offsets, OffsetsError> {
     let mut offsets = [Offsets::ABSENT; Offsets::COUNT];
-    for (
-        offset,
-        Member {
-            container,
-            path,
-            required,
-            bits,
-        },
-    ) in offsets.iter_mut().zip(Offsets::MEMBERS)
+    for (offset, Member { container, path, required, bits }) in
+        offsets.iter_mut().zip(Offsets::MEMBERS)
     {
         *offset = match btf.member(container, path) {
             Some(position) if bits => position.bit,
@@ -71,12 +62,7 @@ mod tests {
         let offsets = resolve(&btf).unwrap();
         // The front of sock_common is constant since 5.10.
         assert_eq!(
-            (
-                offsets.skc_daddr,
-                offsets.skc_rcv_saddr,
-                offsets.skc_dport,
-                offsets.skc_num
-            ),
+            (offsets.skc_daddr, offsets.skc_rcv_saddr, offsets.skc_dport, offsets.skc_num),
             (0, 4, 12, 14)
         );
         assert_eq!((offsets.skc_net, offsets.skc_cookie), (48, 88));

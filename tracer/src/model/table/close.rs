@@ -40,11 +40,7 @@ impl Table {
         let Some(slot) = self.store.find(SocketId::of(record)) else {
             return;
         };
-        if let Some(index) = self
-            .undecided
-            .iter()
-            .position(|undecided| undecided.slot == slot)
-        {
+        if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
             self.undecided[index].reset_sent = true;
             return self.decide(index, out);
         }
@@ -54,13 +50,7 @@ impl Table {
             .is_some_and(|connection| connection.state == State::FinWait2 && connection.orphaned);
         if orphan && record.old_state == State::Closed as u8 {
             // What looked like an orphaned FIN_WAIT2 was data after close().
-            self.end(
-                slot,
-                Reason::ResetSentDataAfterClose,
-                Source::Inferred,
-                record.time_ns,
-                out,
-            );
+            self.end(slot, Reason::ResetSentDataAfterClose, Source::Inferred, record.time_ns, out);
         }
     }
 
@@ -73,11 +63,7 @@ impl Table {
         out: &mut impl Observer,
     ) {
         if self.options.resets_traced && record.error == ECONNRESET && record.has(flag::DEAD) {
-            self.undecided.push(Undecided {
-                slot,
-                record: *record,
-                reset_sent: false,
-            });
+            self.undecided.push(Undecided { slot, record: *record, reset_sent: false });
             return;
         }
         self.conclude(slot, record, from, false, out);
@@ -95,11 +81,7 @@ impl Table {
     }
 
     fn decide(&mut self, index: usize, out: &mut impl Observer) {
-        let Undecided {
-            slot,
-            record,
-            reset_sent,
-        } = self.undecided.swap_remove(index);
+        let Undecided { slot, record, reset_sent } = self.undecided.swap_remove(index);
         if let Some(from) = State::from_kernel(record.old_state) {
             self.conclude(slot, &record, from, reset_sent, out);
         }
@@ -121,10 +103,8 @@ impl Table {
             reset_sent,
             resets_traced: self.options.resets_traced,
         };
-        let fin_sent = matches!(
-            from,
-            State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck
-        );
+        let fin_sent =
+            matches!(from, State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck);
         let traffic = Traffic::of(record, connection.role, fin_sent);
         let (to, reason) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
@@ -133,10 +113,8 @@ impl Table {
         };
         let transition = Transition {
             kernel: (to != State::Closed).then_some((from, State::Closed)),
-            close: reason.map(|reason| Close {
-                reason,
-                initiator: initiator(reason, connection.first_fin),
-            }),
+            close: reason
+                .map(|reason| Close { reason, initiator: initiator(reason, connection.first_fin) }),
             ..transition(connection, from, to, record.time_ns)
         };
         self.tell_received_reset(slot, reason, out);
@@ -180,22 +158,13 @@ impl Table {
         };
         connection.orphaned = true;
         self.minisockets.insert(connection.tuple, slot);
-        self.plan_removal(
-            slot,
-            record.time_ns,
-            record.jiffies,
-            self.fin_timeout(record),
-        );
+        self.plan_removal(slot, record.time_ns, record.jiffies, self.fin_timeout(record));
     }
 
     /// Seconds for which the kernel keeps the minisocket that follows `record`.
     fn fin_timeout(&self, record: &Record) -> u64 {
         let linger2 = u64::try_from(record.linger2).unwrap_or(0) / self.options.ticks.hz;
-        if record.has(flag::DONE) || linger2 == 0 {
-            TIME_WAIT_SECONDS
-        } else {
-            linger2
-        }
+        if record.has(flag::DONE) || linger2 == 0 { TIME_WAIT_SECONDS } else { linger2 }
     }
 
     pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
@@ -204,11 +173,7 @@ impl Table {
         };
         let removal = time + self.options.ticks.removal_in(jiffies, seconds);
         connection.removal = removal;
-        self.removals.push(Reverse(Deadline {
-            time: removal,
-            slot,
-            since: connection.since,
-        }));
+        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
     }
 
     /// Tells the story of a connection that is over, and drops it.
@@ -237,10 +202,7 @@ impl Table {
                 bytes_sent: traffic.map(|traffic| traffic.sent),
                 bytes_received: traffic.map(|traffic| traffic.received),
                 retransmits: traffic.map(|traffic| traffic.retransmits),
-                close: Close {
-                    reason,
-                    initiator: by,
-                },
+                close: Close { reason, initiator: by },
                 source,
             }));
         }
@@ -249,11 +211,7 @@ impl Table {
 
     /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
     fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
-        let other = Tuple {
-            local: tuple.peer,
-            peer: tuple.local,
-            netns: tuple.netns,
-        };
+        let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
         let slot = *self.minisockets.get(&other)?;
         (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
     }
@@ -270,13 +228,7 @@ impl Table {
     /// The peer on this host has sent an RST: it silently ends the minisocket.
     fn reset_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
         if let Some(slot) = self.other_end(tuple) {
-            self.end(
-                slot,
-                Reason::ResetReceived,
-                Source::Inferred,
-                record.time_ns,
-                out,
-            );
+            self.end(slot, Reason::ResetReceived, Source::Inferred, record.time_ns, out);
         }
     }
 
@@ -348,10 +300,7 @@ impl Table {
         };
         let transition = Transition {
             source,
-            close: Some(Close {
-                reason,
-                initiator: by,
-            }),
+            close: Some(Close { reason, initiator: by }),
             ..transition(connection, connection.state, State::Closed, time)
         };
         self.tell(slot, &transition, out);

@@ -29,25 +29,16 @@ impl Table {
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
     pub fn next_deadline(&self) -> Option<u64> {
-        let undecided = self
-            .undecided
-            .iter()
-            .map(|undecided| undecided.record.time_ns);
+        let undecided = self.undecided.iter().map(|undecided| undecided.record.time_ns);
         let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
-        let planned = removal
-            .into_iter()
-            .chain(self.doublings.peek().map(|next| next.0.time));
+        let planned = removal.into_iter().chain(self.doublings.peek().map(|next| next.0.time));
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let raising = self.options.thresholds.states().filter_map(|state| {
             let oldest = self.store.get(self.store.oldest(state)?)?;
             Some(oldest.since + self.options.thresholds.of(state)?)
         });
-        undecided
-            .chain(planned)
-            .chain(unannounced)
-            .chain(raising)
-            .min()
+        undecided.chain(planned).chain(unannounced).chain(raising).min()
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
@@ -62,10 +53,7 @@ impl Table {
     pub fn wants_holders(&self, now: u64) -> bool {
         self.options.thresholds.states().any(|state| {
             state != State::TimeWait
-                && self
-                    .store
-                    .oldest(state)
-                    .is_some_and(|slot| self.is_lingering(slot, now))
+                && self.store.oldest(state).is_some_and(|slot| self.is_lingering(slot, now))
         })
     }
 
@@ -114,11 +102,7 @@ impl Table {
     fn raise(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         let thresholds = self.options.thresholds;
         for state in thresholds.states() {
-            while let Some(slot) = self
-                .store
-                .oldest(state)
-                .filter(|&s| self.is_lingering(s, now))
-            {
+            while let Some(slot) = self.store.oldest(state).filter(|&s| self.is_lingering(s, now)) {
                 self.store.dequeue(slot);
                 let Some(connection) = self.store.get(slot) else {
                     break;
@@ -174,11 +158,7 @@ impl Table {
             age = age.saturating_mul(2);
         }
         connection.next_linger = Some(age);
-        self.doublings.push(Reverse(Deadline {
-            time: since.saturating_add(age),
-            slot,
-            since,
-        }));
+        self.doublings.push(Reverse(Deadline { time: since.saturating_add(age), slot, since }));
     }
 
     /// What is to be told when a flagged socket leaves its state at `time`.

@@ -133,9 +133,7 @@ impl Table {
             return None;
         }
         let ticks = self.options.ticks;
-        let armed = record
-            .timer_expires
-            .checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
+        let armed = record.timer_expires.checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
         Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
     }
 
@@ -202,11 +200,7 @@ impl Table {
             return;
         }
         connection.removal = removal;
-        self.removals.push(Reverse(Deadline {
-            time: removal,
-            slot,
-            since: connection.since,
-        }));
+        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
     }
 
     /// Takes over who holds which socket now.
@@ -218,15 +212,8 @@ impl Table {
             let Some(connection) = self.store.get_mut(slot) else {
                 continue;
             };
-            let process = Process {
-                pid: holder.pid,
-                comm: holder.comm,
-            };
-            let now = Owner {
-                process,
-                evidence: Evidence::TaskFile,
-                fd: Some(holder.fd),
-            };
+            let process = Process { pid: holder.pid, comm: holder.comm };
+            let now = Owner { process, evidence: Evidence::TaskFile, fd: Some(holder.fd) };
             connection.owner = match connection.owner {
                 Some(known) if known.process.pid == holder.pid => Some(Owner {
                     // Of several descriptors the lowest.
@@ -263,11 +250,7 @@ impl Table {
             .map(|(slot, _)| slot)
             .collect();
         for slot in gone {
-            if self
-                .undecided
-                .iter()
-                .any(|undecided| undecided.slot == slot)
-            {
+            if self.undecided.iter().any(|undecided| undecided.slot == slot) {
                 continue;
             }
             // Before 6.18 iter/tcp may skip a socket while others come and go around it.

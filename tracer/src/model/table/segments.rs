@@ -50,11 +50,8 @@ impl Table {
         subject.uid = None;
         subject.role = Some(Role::Server);
         let listener = self.listeners.get(&(record.netns, record.local_port));
-        subject.owner = listener.map(|owner| Owner {
-            evidence: Evidence::Listener,
-            fd: None,
-            ..*owner
-        });
+        subject.owner =
+            listener.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..*owner });
         out.observe(Update::Retransmit(&Retransmit {
             time: record.time_ns,
             subject,
@@ -78,12 +75,7 @@ impl Table {
             return;
         };
         let subject = self.subject_of(record, slot);
-        out.observe(Update::Reset(&Reset {
-            time: record.time_ns,
-            subject,
-            state,
-            direction,
-        }));
+        out.observe(Update::Reset(&Reset { time: record.time_ns, subject, state, direction }));
     }
 
     /// Tells of the reset that has led to the end of a connection, if one really came: the
@@ -120,11 +112,7 @@ impl Table {
         }
         let mut connection = Connection::new(record, State::Closed, None);
         connection.absorb(record);
-        let closed = self
-            .closed_last
-            .iter()
-            .rev()
-            .find(|(id, _)| *id == connection.id);
+        let closed = self.closed_last.iter().rev().find(|(id, _)| *id == connection.id);
         closed.map_or_else(|| connection.subject(), |(_, subject)| *subject)
     }
 }

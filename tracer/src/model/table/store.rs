@@ -52,17 +52,9 @@ impl Store {
     pub(super) fn new(queued: impl Iterator<Item = State>) -> Self {
         let mut queues = [None; State::COUNT];
         for state in queued {
-            queues[state.index()] = Some(Queue {
-                first: END,
-                last: END,
-            });
+            queues[state.index()] = Some(Queue { first: END, last: END });
         }
-        Self {
-            entries: Slab::new(),
-            by_id: HashMap::default(),
-            queues,
-            counts: [0; State::COUNT],
-        }
+        Self { entries: Slab::new(), by_id: HashMap::default(), queues, counts: [0; State::COUNT] }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -79,34 +71,23 @@ impl Store {
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Connection> {
-        self.entries
-            .get(slot as usize)
-            .map(|entry| &entry.connection)
+        self.entries.get(slot as usize).map(|entry| &entry.connection)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Connection)> {
-        self.entries
-            .iter()
-            .map(|(slot, entry)| (slot as Slot, &entry.connection))
+        self.entries.iter().map(|(slot, entry)| (slot as Slot, &entry.connection))
     }
 
     /// For everything but the state, which is changed by [`Self::enter`].
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
-        self.entries
-            .get_mut(slot as usize)
-            .map(|entry| &mut entry.connection)
+        self.entries.get_mut(slot as usize).map(|entry| &mut entry.connection)
     }
 
     /// Adds a connection whose identity is not in the store.
     pub(super) fn insert(&mut self, connection: Connection) -> Slot {
         let id = connection.id;
         let state = connection.state;
-        let entry = Entry {
-            connection,
-            before: END,
-            after: END,
-            queued: false,
-        };
+        let entry = Entry { connection, before: END, after: END, queued: false };
         let slot = self.entries.insert(entry) as Slot;
         let replaced = self.by_id.insert(id, slot);
         debug_assert!(replaced.is_none(), "{id:?} is in the store already");
@@ -135,9 +116,7 @@ impl Store {
 
     /// The connection that is longest in `state`, of those still in its queue.
     pub(super) fn oldest(&self, state: State) -> Option<Slot> {
-        self.queues[state.index()]
-            .map(|queue| queue.first)
-            .filter(|&slot| slot != END)
+        self.queues[state.index()].map(|queue| queue.first).filter(|&slot| slot != END)
     }
 
     /// Whether the connection is of a state with a queue but too far out of order to be in it.
@@ -207,10 +186,7 @@ mod tests {
     use crate::model::table::tests::record;
 
     fn connection(cookie: u64, state: State, since: u64) -> Connection {
-        let record = tracer_ebpf::Record {
-            cookie,
-            ..record(State::Closed, state)
-        };
+        let record = tracer_ebpf::Record { cookie, ..record(State::Closed, state) };
         Connection::new(&record, state, Some(since))
     }
 
@@ -248,9 +224,8 @@ mod tests {
     #[test]
     fn leaving_a_state_leaves_its_queue() {
         let mut store = Store::new(State::ALL.into_iter());
-        let slots: Vec<Slot> = (1..=4)
-            .map(|n| store.insert(connection(n, State::CloseWait, n)))
-            .collect();
+        let slots: Vec<Slot> =
+            (1..=4).map(|n| store.insert(connection(n, State::CloseWait, n))).collect();
         store.enter(slots[0], State::LastAck, 10);
         store.enter(slots[2], State::LastAck, 11);
         store.remove(slots[3]);

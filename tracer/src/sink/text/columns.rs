@@ -25,12 +25,7 @@ pub(super) struct Widths {
 impl Widths {
     pub(super) fn new(width: Option<usize>) -> Self {
         let narrow = width.is_some_and(|width| width < NARROW);
-        Self {
-            local: 15,
-            peer: 15,
-            process: if narrow { 14 } else { 18 },
-            narrow,
-        }
+        Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
     }
 
     pub(super) fn is_narrow(&self) -> bool {
@@ -173,8 +168,5 @@ impl Line {
 }
 
 fn cut(words: &str, len: usize) -> &str {
-    words
-        .char_indices()
-        .nth(len)
-        .map_or(words, |(at, _)| &words[..at])
+    words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
 }

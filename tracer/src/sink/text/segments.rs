@@ -15,47 +15,19 @@ impl Text {
         clock: WallClock,
         out: &mut Vec<u8>,
     ) {
-        let Retransmit {
-            time,
-            ref subject,
-            state,
-            segment,
-            ordinal,
-            sequence: _,
-        } = *retransmit;
+        let Retransmit { time, ref subject, state, segment, ordinal, sequence: _ } = *retransmit;
         let words = format!("{} sent again: retransmission {ordinal}", segment.name());
         let mark = format!("↻ {}", segment.name());
-        self.segment(
-            time,
-            subject,
-            state,
-            (self.palette.warning, &mark),
-            &words,
-            clock,
-            out,
-        );
+        self.segment(time, subject, state, (self.palette.warning, &mark), &words, clock, out);
     }
 
     pub(super) fn reset(&mut self, reset: &Reset, clock: WallClock, out: &mut Vec<u8>) {
-        let Reset {
-            time,
-            ref subject,
-            state,
-            direction,
-        } = *reset;
+        let Reset { time, ref subject, state, direction } = *reset;
         let words = match direction {
             Direction::Sent => "RST sent",
             Direction::Received => "RST received",
         };
-        self.segment(
-            time,
-            subject,
-            state,
-            (self.palette.bad, "✗ RST"),
-            words,
-            clock,
-            out,
-        );
+        self.segment(time, subject, state, (self.palette.bad, "✗ RST"), words, clock, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the columns of one line")]

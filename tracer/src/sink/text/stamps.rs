@@ -14,11 +14,7 @@ pub(super) struct Stamps {
 
 impl Stamps {
     pub(super) fn new(zone: TimeZone) -> Self {
-        Self {
-            zone,
-            second: i64::MIN,
-            text: String::new(),
-        }
+        Self { zone, second: i64::MIN, text: String::new() }
     }
 
     /// `12:34:56.789012`
@@ -31,12 +27,7 @@ impl Stamps {
         }
         let mut text = String::with_capacity(16);
         // Writing to a String cannot fail. Before 1970 the fraction is negative.
-        let _ = write!(
-            text,
-            "{}.{:06}",
-            self.text,
-            (time.subsec_nanosecond() / 1_000).abs()
-        );
+        let _ = write!(text, "{}.{:06}", self.text, (time.subsec_nanosecond() / 1_000).abs());
         text
     }
 }

@@ -21,10 +21,7 @@ impl Text {
             _ => self.palette.bad,
         };
         line.push(style, &ending(story));
-        line.push(
-            self.palette.plain,
-            &format!(" · {}", facts(story).join(" · ")),
-        );
+        line.push(self.palette.plain, &format!(" · {}", facts(story).join(" · ")));
         line.finish(out);
     }
 }
@@ -46,11 +43,7 @@ fn ending(story: &Story) -> String {
 fn facts(story: &Story) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(handshake) = story.handshake {
-        facts.extend(
-            handshake
-                .duration_ns
-                .map(|ns| format!("handshake {}", duration(ns))),
-        );
+        facts.extend(handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns))));
     }
     let sign = if story.at_least { "≥" } else { "" };
     for state in State::ALL {

@@ -124,7 +124,10 @@ fn data_after_close_is_answered_by_one_reset(#[case] before: &[Step], #[case] st
     let open = [&[Connect, Established], before].concat();
     let mut told = broken_off(&open, &[DataAfterClose]);
     let lines = told.take();
-    assert!(lines.contains(&format!("{state}>CLOSED ResetSentDataAfterClose by Local")), "{lines:?}");
+    assert!(
+        lines.contains(&format!("{state}>CLOSED ResetSentDataAfterClose by Local")),
+        "{lines:?}"
+    );
     assert_eq!(told.resets.len(), 1, "{lines:?}");
     assert_eq!(told.resets[0].direction, Direction::Sent);
     assert_eq!(told.stories.len(), 1);
@@ -161,10 +164,8 @@ fn an_orphan_that_may_not_wait_is_reset(#[case] before: &[Step], #[case] steps: 
 
 #[test]
 fn without_the_hooks_on_resets_nothing_waits_for_them() {
-    let options = crate::model::table::Options {
-        resets_traced: false,
-        ..super::stage::options(250)
-    };
+    let options =
+        crate::model::table::Options { resets_traced: false, ..super::stage::options(250) };
     let mut stage = Stage::with(options);
     let mut life = Life::new(1);
     stage.play(&mut life, &[Connect, Established, Close]);

@@ -111,7 +111,11 @@ fn another_socket_may_come_between() {
             if at == 0 { [&[*record], &between[..]].concat() } else { vec![*record] }
         });
         let twice = told(Kernel::NEW, steps, |at, record| {
-            if at == 0 { [&[*record], &between[..], &[caught(record)]].concat() } else { vec![*record] }
+            if at == 0 {
+                [&[*record], &between[..], &[caught(record)]].concat()
+            } else {
+                vec![*record]
+            }
         });
         assert_eq!({ twice }.take(), { once }.take(), "{steps:?}");
     }

@@ -113,7 +113,15 @@ fn nobody_holds_a_minisocket(#[case] steps: &[Step], #[case] orphaned: bool) {
 #[test]
 fn the_story_of_a_passive_close_has_all_of_it() {
     let steps = [
-        Connect, Established, Receive(500), Read, Wait(100), PeerFin, Wait(200), Close, FinAgain,
+        Connect,
+        Established,
+        Receive(500),
+        Read,
+        Wait(100),
+        PeerFin,
+        Wait(200),
+        Close,
+        FinAgain,
         FinAcked,
     ];
     let told = tell(&steps);
@@ -135,9 +143,8 @@ fn the_story_of_a_passive_close_has_all_of_it() {
 
 #[test]
 fn the_story_of_an_active_close_ends_with_time_wait() {
-    let steps = [
-        Connect, Established, Receive(500), Read, ShutdownWrite, FinAcked, PeerFin, Wait(64_000),
-    ];
+    let steps =
+        [Connect, Established, Receive(500), Read, ShutdownWrite, FinAcked, PeerFin, Wait(64_000)];
     let told = tell(&steps);
     let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
     assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
@@ -181,10 +188,8 @@ fn a_classic_record_is_enough_for_the_states(
     #[case] steps: &[Step],
     #[case] lines: &[&str],
 ) {
-    let options = crate::model::table::Options {
-        resets_traced: false,
-        ..super::stage::options(250)
-    };
+    let options =
+        crate::model::table::Options { resets_traced: false, ..super::stage::options(250) };
     let mut stage = Stage::with(options);
     let mut life = Life::new(1).on(Kernel { raw_children, ..Kernel::CLASSIC });
     stage.play(&mut life, steps);

@@ -125,8 +125,7 @@ fn fin_wait2_is_raised_once_although_a_minisocket_takes_over(
     stage.play(&mut life, &[Wait(15_000)]);
     stage.play(&mut life, takes_over);
     run(&mut stage, life.now + 30 * SECOND);
-    let statuses: Vec<_> =
-        stage.told.lingers.iter().map(|l| (l.status, l.age / SECOND)).collect();
+    let statuses: Vec<_> = stage.told.lingers.iter().map(|l| (l.status, l.age / SECOND)).collect();
     let expected = [(LingerStatus::Raised, 15), (LingerStatus::Continues, 20)];
     assert_eq!(statuses[..2], expected, "{statuses:?}");
     assert_eq!(statuses.len(), 3, "{statuses:?}");

@@ -184,6 +184,21 @@ impl Life {
         self
     }
 
+    /// Whether it has been announced as a copy of its listener only.
+    pub(super) fn is_raw_child(&self) -> bool {
+        self.kernel.raw_children && self.state() == State::SynRecv && self.connects == 0
+    }
+
+    /// The socket that stays with the process when a minisocket has taken its connection over.
+    pub(super) fn left_to_the_process(&self) -> Self {
+        let mut rest = self.clone();
+        rest.shape = Shape::Unhashed;
+        rest.socket.sk -= 0x800;
+        rest.socket.old_state = State::Closed as u8;
+        rest.forget_connection();
+        rest
+    }
+
     /// Other ends than those that all lives have.
     pub(super) fn between(mut self, local: [u8; 16], peer: [u8; 16]) -> Self {
         self.ends = (local, peer);
@@ -283,10 +298,18 @@ impl Life {
         if self.kernel.classic && record.kind == kind::STATE {
             let Record { time_ns, jiffies, sk, local_address, peer_address, .. } = *record;
             let Record { family, kind, old_state, new_state, local_port, peer_port, .. } = *record;
-            let known = Record { time_ns, jiffies, sk, local_address, peer_address, ..Record::EMPTY };
+            let known =
+                Record { time_ns, jiffies, sk, local_address, peer_address, ..Record::EMPTY };
             let flags = flag::CLASSIC;
             *record = Record {
-                family, kind, old_state, new_state, local_port, peer_port, flags, ..known
+                family,
+                kind,
+                old_state,
+                new_state,
+                local_port,
+                peer_port,
+                flags,
+                ..known
             };
         }
     }

@@ -209,8 +209,7 @@ fn a_socket_that_connects_again_has_a_new_story(#[case] first: &[Step]) {
 
 #[test]
 fn a_self_connect_is_told_to_its_end() {
-    let steps =
-        [Connect, CrossedSyn, Established, Close, PeerFin, FinAcked, Wait(65_000)];
+    let steps = [Connect, CrossedSyn, Established, Close, PeerFin, FinAcked, Wait(65_000)];
     let mut life = Life::new(1).with_ports(80, 80);
     let mut stage = Stage::new();
     stage.play(&mut life, &steps);

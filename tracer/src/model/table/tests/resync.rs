@@ -89,12 +89,8 @@ fn the_kernel_is_believed_where_nothing_legal_leads() {
     stage.play(&mut life, &[Connect, Established, PeerFin]);
     stage.told.take();
     let wrong = Record { new_state: State::Closing as u8, ..life.socket };
-    let wrong = Record {
-        kind: kind::STATE,
-        time_ns: stage.now,
-        old_state: State::FinWait1 as u8,
-        ..wrong
-    };
+    let wrong =
+        Record { kind: kind::STATE, time_ns: stage.now, old_state: State::FinWait1 as u8, ..wrong };
     stage.ingest(&wrong);
     assert_eq!(stage.told.take(), ["lost 1 Unseen", "FIN_WAIT1>CLOSING"]);
     assert_eq!(stage.told.transitions.last().unwrap().elapsed, None);
@@ -128,10 +124,7 @@ fn a_raw_child_whose_next_event_was_lost_leaves_nothing_behind() {
     let mut next = Life::new(2).on(Kernel::OLD);
     next.socket.sk = child.socket.sk;
     stage.play(&mut next, &[Connect, CrossedSyn, Established]);
-    assert_eq!(
-        stage.told.take(),
-        ["CLOSED>SYN_SENT", "SYN_SENT>SYN_RECV", "SYN_RECV>ESTABLISHED"]
-    );
+    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT", "SYN_SENT>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
 }
 
 /// The end of an orphan waits for a reset while its address is used again.
@@ -179,4 +172,23 @@ fn a_raw_child_that_a_look_shows_is_told_once() {
     stage.play(&mut child, &[Ack]);
     assert_eq!(stage.told.take(), ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
     assert!(stage.told.transitions[1].elapsed.is_some());
+}
+
+/// connect() with AF_UNSPEC after both FINs: the minisocket and the new connection have one cookie.
+#[test]
+fn a_socket_that_connects_again_leaves_its_minisocket_alone() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    let minisocket = life.clone();
+    let mut again = life.left_to_the_process();
+    stage.told.take();
+    stage.play(&mut again, &[Connect, Established]);
+    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED"]);
+    for _ in 0..3 {
+        stage.look(&[&minisocket, &again]);
+        stage.look(&[&again, &minisocket]);
+    }
+    assert_eq!(stage.told.take(), [""; 0]);
+    assert_eq!(stage.sockets(), [(1, State::Established), (1, State::TimeWait)]);
 }

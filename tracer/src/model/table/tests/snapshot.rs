@@ -264,8 +264,7 @@ fn holders_name_the_owners() {
     stage.play_unseen(&mut listener, &[Listen]);
     stage.play_unseen(&mut child, &[Syn, Ack, Accept]);
     let mut snapshot = stage.picture(&[&listener, &child]);
-    snapshot.holders =
-        vec![holder(&listener, 7, 4), holder(&listener, 7, 3), holder(&child, 8, 5)];
+    snapshot.holders = vec![holder(&listener, 7, 4), holder(&listener, 7, 3), holder(&child, 8, 5)];
     stage.merge(&snapshot);
     for connection in stage.table.connections() {
         let owner = connection.owner.unwrap();

@@ -45,10 +45,7 @@ fn time_wait_ends_at_the_jiffy_at_which_the_kernels_timer_fires(
     stage.until(expected + SECOND);
     assert_eq!(
         stage.told.take(),
-        [
-            "TIME_WAIT>CLOSED [Timer] Graceful by Local",
-            "story: Graceful by Local [Timer]"
-        ]
+        ["TIME_WAIT>CLOSED [Timer] Graceful by Local", "story: Graceful by Local [Timer]"]
     );
     assert_eq!(stage.told.transitions.last().unwrap().time, expected);
     assert!(stage.table.is_empty());

@@ -138,7 +138,7 @@ impl Life {
         self.socket.error = ECONNRESET;
     }
 
-    fn forget_connection(&mut self) {
+    pub(super) fn forget_connection(&mut self) {
         (self.socket.shutdown, self.socket.total_retrans, self.socket.srtt_us) = (0, 0, 0);
         (self.socket.rcv_nxt, self.socket.copied_seq) = (0, 0);
         (self.socket.bytes_acked, self.socket.bytes_received) = (0, 0);
