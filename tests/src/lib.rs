@@ -8,9 +8,17 @@
 //! The program under test is `target/release/tracer`, or what the environment variable
 //! `TRACER_BIN` names.
 
+pub mod clock;
 pub mod expect;
+pub mod far;
+pub mod kernel;
+pub mod load;
 pub mod netns;
+pub mod options;
 pub mod peer;
 pub mod record;
+pub mod segment;
+pub mod recording;
 pub mod sockets;
 pub mod tracer;
+pub mod wire;

@@ -42,7 +42,7 @@ fn a_closed_pipe_ends_the_trace_without_an_error() {
                 drop(sockets::listen(Path::V4));
                 std::thread::sleep(Duration::from_millis(10));
             }
-            let status = wait(child);
+            let status = wait(&mut child);
             assert_eq!(status.code(), Some(0), "{format}: {status}");
             assert_eq!(errors.join().unwrap(), "", "{format}");
         }
@@ -163,7 +163,7 @@ fn a_file_gets_the_same_lines_as_a_pipe() {
         let pipe = tracer.finish();
         let pid = rustix::process::Pid::from_child(child);
         rustix::process::kill_process(pid, Signal::INT).unwrap();
-        let status = wait(&mut child);
+        let status = wait(child);
         assert_eq!(status.code(), Some(0), "{status}");
         let standard = read_all(child.stdout.take().unwrap()).join().unwrap();
         assert_eq!(standard, "", "standard output is not where it should go");

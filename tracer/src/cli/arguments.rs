@@ -71,6 +71,9 @@ pub(super) struct TraceArguments {
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]
     pub(super) summary_only: bool,
+    /// Only what fails, is retried or lingers
+    #[arg(long)]
+    problems: bool,
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
@@ -84,7 +87,7 @@ pub(super) struct TraceArguments {
     )]
     pub(super) color: When,
     #[command(flatten)]
-    pub(super) filter: FilterArguments,
+    filter: FilterArguments,
     /// Memory between kernel and tool, a power of two
     #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,
@@ -162,9 +165,6 @@ pub(super) struct FilterArguments {
     /// Network namespace: all, host or an inode number as `lsns -t net` prints it
     #[arg(long, default_value = "all", value_name = "NETNS")]
     netns: Netns,
-    /// Only what fails, is retried or lingers
-    #[arg(long)]
-    problems: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -264,7 +264,6 @@ impl FilterArguments {
             comm,
             state,
             netns,
-            problems,
         } = self;
         let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
         Ok(Filter {
@@ -285,12 +284,17 @@ impl FilterArguments {
                 Netns::Host => Some(host_netns()?),
                 Netns::Inode(inode) => Some(inode),
             },
-            problems: *problems,
+            problems: false,
         })
     }
 }
 
 impl TraceArguments {
+    /// The filter asked for.
+    pub(super) fn filter(&self) -> anyhow::Result<Filter> {
+        Ok(Filter { problems: self.problems, ..self.filter.filter()? })
+    }
+
     /// The mode asked for.
     pub(super) fn mode(&self) -> Option<Mode> {
         match self.mode {

@@ -30,7 +30,7 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.filter()?;
+    let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.

@@ -21,6 +21,7 @@ use self::{
 use super::{Format, Hello, escape::escape, step, summary::Summary, wall_clock::WallClock};
 use crate::model::{
     owner::{Evidence, Owner},
+    state::State,
     update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
 };
 
@@ -63,7 +64,7 @@ impl Text {
         line.finish(out);
     }
 
-    /// The columns that every line about a socket begins with.
+    /// Time and ends: what every line about a socket begins with.
     fn begin(&mut self, time: u64, subject: &Subject, clock: WallClock) -> Line {
         let mut line = Line::new(self.width, self.palette);
         let time = self.time(time, clock);
@@ -71,23 +72,50 @@ impl Text {
         line.space();
         self.widths.endpoints(&mut line, subject);
         line.space();
-        self.widths.process(&mut line, &process(subject.owner));
-        line.space();
         line
     }
 
-    fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
+    /// A line about something that happened to a socket. A narrow terminal gets when, where, what
+    /// and who; the rest as far as there is room.
+    fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
         if self.stories == Stories::Only {
             return;
         }
-        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
+        let Event { time, subject, from, arrow, to, style, after, words } = *event;
+        let plain = self.palette.plain;
         let mut line = self.begin(time, subject, clock);
-        self.widths.states(&mut line, from, to, self.palette.of(transition));
+        let process = process(subject.owner);
+        if self.widths.is_narrow() {
+            line.left(style, to, 11);
+            line.space();
+            self.widths.process(&mut line, &process);
+        } else {
+            self.widths.process(&mut line, &process);
+            line.space();
+            line.left(self.palette.dim, from.name(), 11);
+            line.push(self.palette.dim, arrow);
+            line.left(style, to, 11);
+            line.space();
+            line.right(plain, after, 8);
+        }
         line.space();
-        line.right(self.palette.plain, &elapsed.map_or_else(|| "-".to_owned(), duration), 8);
-        line.space();
-        line.push(self.palette.plain, &meaning(transition));
+        line.push(plain, words);
         line.finish(out);
+    }
+
+    fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
+        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
+        let event = Event {
+            time,
+            subject,
+            from,
+            arrow: " → ",
+            to: to.name(),
+            style: self.palette.of(transition),
+            after: &elapsed.map_or_else(|| "-".to_owned(), duration),
+            words: &meaning(transition),
+        };
+        self.event(&event, clock, out);
     }
 
     fn loss(&mut self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
@@ -104,6 +132,18 @@ impl Text {
         let time = self.time(time, clock);
         self.note(style, &time, &words, out);
     }
+}
+
+/// What the columns of a line are to hold.
+struct Event<'a> {
+    time: u64,
+    subject: &'a Subject,
+    from: State,
+    arrow: &'a str,
+    to: &'a str,
+    style: anstyle::Style,
+    after: &'a str,
+    words: &'a str,
 }
 
 /// What it means, with the figures that belong to it.

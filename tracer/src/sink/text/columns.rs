@@ -5,13 +5,10 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::{Palette, Stories};
-use crate::model::{
-    state::State,
-    update::{Role, Subject},
-};
+use crate::model::update::{Role, Subject};
 
 /// Below this many columns a line shows the essentials only.
-const NARROW: usize = 132;
+const NARROW: usize = 120;
 
 /// Present widths of the columns that grow.
 #[derive(Debug)]
@@ -56,12 +53,6 @@ impl Widths {
         line.left(line.palette.plain, process, self.process);
     }
 
-    pub(super) fn states(&self, line: &mut Line, from: State, to: State, style: Style) {
-        line.left(line.palette.dim, from.name(), 11);
-        line.push(line.palette.dim, " → ");
-        line.left(style, to.name(), 11);
-    }
-
     /// Names of the columns.
     pub(super) fn header(
         &self,
@@ -77,6 +68,12 @@ impl Widths {
         line.left(dim, "LOCAL", self.local + 3);
         line.left(dim, "PEER", self.peer);
         line.space();
+        if stories == Stories::Steps && self.narrow {
+            line.left(dim, "STATE", 11);
+            line.space();
+            line.push(dim, "PROCESS");
+            return line.finish(out);
+        }
         line.left(dim, "PROCESS", self.process);
         line.space();
         match stories {

@@ -82,14 +82,14 @@ impl Text {
     fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut Vec<u8>) {
         let tuple = linger.subject.tuple;
         let words = format!(
-            "⚑ {} {} {}{}: {} ↔ {}, {}{}",
+            "⚑ {} {} {}{}, {}: {} ↔ {}{}",
             linger.state,
             word(linger.status),
             if linger.at_least { "≥" } else { "" },
             duration(linger.age),
+            who(linger),
             tuple.local,
             tuple.peer,
-            who(linger),
             advice(linger),
         );
         self.flag(linger, &words, clock, out);
@@ -100,14 +100,14 @@ impl Text {
             return;
         };
         let words = format!(
-            "⚑ {} × {} {} {}{}: peer {}, {}{}",
+            "⚑ {} × {} {} {}{}, {}: peer {}{}",
             grouped(members.len() as u64),
             group.state,
             word(oldest.status),
             if oldest.at_least { "≥" } else { "up to " },
             duration(oldest.age),
-            group.peer,
             group.process,
+            group.peer,
             advice(oldest),
         );
         self.flag(oldest, &words, clock, out);

@@ -1,12 +1,7 @@
 //! Single segments: resets and retransmissions.
 
-use anstyle::Style;
-
-use super::{Stories, Text, WallClock};
-use crate::model::{
-    state::State,
-    update::{Direction, Reset, Retransmit, Subject},
-};
+use super::{Event, Text, WallClock};
+use crate::model::update::{Direction, Reset, Retransmit};
 
 impl Text {
     pub(super) fn retransmit(
@@ -16,9 +11,17 @@ impl Text {
         out: &mut Vec<u8>,
     ) {
         let Retransmit { time, ref subject, state, segment, ordinal, sequence: _ } = *retransmit;
-        let words = format!("{} sent again: retransmission {ordinal}", segment.name());
-        let mark = format!("↻ {}", segment.name());
-        self.segment(time, subject, state, (self.palette.warning, &mark), &words, clock, out);
+        let event = Event {
+            time,
+            subject,
+            from: state,
+            arrow: "   ",
+            to: &format!("↻ {}", segment.name()),
+            style: self.palette.warning,
+            after: "",
+            words: &format!("{} sent again: retransmission {ordinal}", segment.name()),
+        };
+        self.event(&event, clock, out);
     }
 
     pub(super) fn reset(&mut self, reset: &Reset, clock: WallClock, out: &mut Vec<u8>) {
@@ -27,30 +30,16 @@ impl Text {
             Direction::Sent => "RST sent",
             Direction::Received => "RST received",
         };
-        self.segment(time, subject, state, (self.palette.bad, "✗ RST"), words, clock, out);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the columns of one line")]
-    fn segment(
-        &mut self,
-        time: u64,
-        subject: &Subject,
-        state: State,
-        (style, mark): (Style, &str),
-        words: &str,
-        clock: WallClock,
-        out: &mut Vec<u8>,
-    ) {
-        if self.stories == Stories::Only {
-            return;
-        }
-        let mut line = self.begin(time, subject, clock);
-        line.left(self.palette.dim, state.name(), 14);
-        line.left(style, mark, 11);
-        line.space();
-        line.right(self.palette.plain, "", 8);
-        line.space();
-        line.push(self.palette.plain, words);
-        line.finish(out);
+        let event = Event {
+            time,
+            subject,
+            from: state,
+            arrow: "   ",
+            to: "✗ RST",
+            style: self.palette.bad,
+            after: "",
+            words,
+        };
+        self.event(&event, clock, out);
     }
 }

@@ -1,6 +1,6 @@
 //! A whole life in one line.
 
-use super::{Stories, Text, WallClock, duration};
+use super::{Stories, Text, WallClock, duration, process};
 use crate::{
     model::{
         close::{Initiator, Reason},
@@ -16,6 +16,8 @@ impl Text {
             return;
         }
         let mut line = self.begin(story.time, &story.subject, clock);
+        self.widths.process(&mut line, &process(story.subject.owner));
+        line.space();
         let style = match story.close.reason {
             Reason::Graceful => self.palette.plain,
             _ => self.palette.bad,

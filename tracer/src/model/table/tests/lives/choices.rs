@@ -74,11 +74,9 @@ impl Life {
     fn calls(&self) -> Vec<Step> {
         match self.state() {
             State::Listen => vec![Close, Kill],
-            State::SynSent => vec![Close, Disconnect],
-            State::SynRecv => vec![Close],
+            State::SynSent | State::FinWait2 => vec![Close, Disconnect],
             State::Established => vec![Close, ShutdownWrite, Read, LingerZero, Disconnect, Kill],
             State::CloseWait => vec![Close, ShutdownWrite, Read, Disconnect, Kill],
-            State::FinWait2 => vec![Close, Disconnect],
             _ => vec![Close],
         }
     }

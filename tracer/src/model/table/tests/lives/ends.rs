@@ -38,7 +38,7 @@ impl Life {
             Step::OrphanTimer => {
                 // The rest is what exceeds a minute, not a minute (tcp_keepalive_timer).
                 let seconds = self.socket.linger2 as u64 / self.kernel.hz;
-                self.into_minisocket(State::FinWait2, seconds - 60);
+                self.leave_to_minisocket(State::FinWait2, seconds - 60);
             }
             Step::Gone => self.shape = Shape::Unhashed,
             Step::LateSegment => self.arm(60),
@@ -107,15 +107,15 @@ impl Life {
         let seconds = i64::from(self.socket.linger2) / self.kernel.hz as i64;
         match seconds {
             ..0 => self.abort(),
-            0 => self.into_minisocket(State::FinWait2, 60),
-            1..=60 => self.into_minisocket(State::FinWait2, seconds as u64),
+            0 => self.leave_to_minisocket(State::FinWait2, 60),
+            1..=60 => self.leave_to_minisocket(State::FinWait2, seconds as u64),
             // A full socket for all but the last minute.
             _ => {}
         }
     }
 
     /// `tcp_time_wait`: a minisocket, then `tcp_done` for the full one.
-    fn into_minisocket(&mut self, state: State, seconds: u64) {
+    fn leave_to_minisocket(&mut self, state: State, seconds: u64) {
         self.change(State::Closed);
         self.socket.old_state = state as u8;
         self.socket.sk += 0x800;
@@ -186,7 +186,7 @@ impl Life {
                     self.orphan_fin_wait2();
                 }
             }
-            State::Closing => self.into_minisocket(State::TimeWait, 60),
+            State::Closing => self.leave_to_minisocket(State::TimeWait, 60),
             State::LastAck => self.over(),
             state => unreachable!("a FIN acknowledged in {state}"),
         }
@@ -205,7 +205,7 @@ impl Life {
         match self.state() {
             State::Established | State::SynRecv => self.change(State::CloseWait),
             State::FinWait1 => self.change(State::Closing),
-            State::FinWait2 => self.into_minisocket(State::TimeWait, 60),
+            State::FinWait2 => self.leave_to_minisocket(State::TimeWait, 60),
             state => unreachable!("the peer's FIN in {state}"),
         }
     }

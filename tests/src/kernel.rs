@@ -1,0 +1,86 @@
+//! What the kernel says of the sockets of the calling thread's namespace, by other ways than the
+//! tracer's.
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+/// A socket as `ss` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its cookie.
+    pub cookie: u64,
+    /// Its state, as the tracer writes it.
+    pub state: &'static str,
+    /// The line of `ss`.
+    pub line: String,
+}
+
+/// Sockets by their cookies.
+pub type States = BTreeMap<u64, &'static str>;
+
+/// All TCP sockets, half-open and TIME_WAIT ones included.
+pub fn sockets() -> Vec<Known> {
+    let output = Command::new("ss")
+        .args(["-tanoeH"])
+        .output()
+        .expect("live tests need the command ss (iproute2)");
+    assert!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(known).collect()
+}
+
+/// States of all sockets; fails where `ss` shows one twice.
+pub fn states() -> States {
+    let mut states = States::new();
+    for Known { cookie, state, line } in sockets() {
+        assert_eq!(states.insert(cookie, state), None, "ss shows a socket twice: {line}");
+    }
+    states
+}
+
+/// How many sockets are in each state.
+pub fn count(states: &States) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for state in states.values() {
+        *counts.entry(*state).or_default() += 1;
+    }
+    counts
+}
+
+/// Minisockets (TIME_WAIT and orphaned FIN_WAIT2) of the namespace, as the kernel counts them.
+pub fn minisockets() -> usize {
+    // /proc/net is the namespace of the process's first thread.
+    let text = fs::read_to_string("/proc/thread-self/net/sockstat").expect("/proc");
+    let line = text.lines().find_map(|line| line.strip_prefix("TCP: ")).expect("a line on TCP");
+    let mut words = line.split(' ').skip_while(|word| *word != "tw").skip(1);
+    words.next().and_then(|count| count.parse().ok()).expect("a number of minisockets")
+}
+
+fn known(line: &str) -> Known {
+    let mut words = line.split(' ');
+    let shown = words.next();
+    let state = NAMES.iter().find(|(name, _)| shown == Some(name));
+    let cookie = words.find_map(|word| word.strip_prefix("sk:"));
+    let cookie = cookie.and_then(|cookie| u64::from_str_radix(cookie, 16).ok());
+    let (Some((_, state)), Some(cookie)) = (state, cookie) else { panic!("ss says {line:?}") };
+    Known { cookie, state, line: line.to_owned() }
+}
+
+/// States as `ss` writes them and as the tracer does.
+const NAMES: [(&str, &str); 10] = [
+    ("LISTEN", "LISTEN"),
+    ("SYN-SENT", "SYN_SENT"),
+    ("SYN-RECV", "SYN_RECV"),
+    ("ESTAB", "ESTABLISHED"),
+    ("FIN-WAIT-1", "FIN_WAIT1"),
+    ("FIN-WAIT-2", "FIN_WAIT2"),
+    ("CLOSE-WAIT", "CLOSE_WAIT"),
+    ("LAST-ACK", "LAST_ACK"),
+    ("CLOSING", "CLOSING"),
+    ("TIME-WAIT", "TIME_WAIT"),
+];
+
+/// The same name of a state, to be kept.
+pub fn name(state: &str) -> &'static str {
+    let known = NAMES.iter().find(|(_, name)| *name == state);
+    known.unwrap_or_else(|| panic!("no state of a socket: {state}")).1
+}

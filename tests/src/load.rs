@@ -1,0 +1,76 @@
+//! Many connections at full speed: one thread connects and closes, another accepts and closes.
+
+use std::{
+    io::Read as _,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::netns::Namespace;
+
+/// Addresses to connect to: each gives as many connections as there are local ports.
+const ADDRESSES: usize = 32;
+/// Connections that may wait to be accepted.
+const WAITING: usize = 256;
+/// After this a load is given up.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Allows as many connections as a test may want.
+pub fn prepare(namespace: &Namespace) {
+    namespace.set("net/ipv4/ip_local_port_range", "1024 65535");
+    namespace.set("net/ipv4/tcp_max_tw_buckets", "1000000");
+}
+
+/// Makes connections one after the other and closes them, the client first; how long it took.
+///
+/// Each goes through all states of an orderly open and close on both ends.
+pub fn connections(count: usize) -> Duration {
+    let begun = Instant::now();
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a listener");
+    let port = listener.local_addr().expect("an address").port();
+    let accepted = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let server = scope.spawn(|| serve(&listener, count, &accepted));
+        for index in 0..count {
+            wait_for_room(index, &accepted, begun);
+            let last = u8::try_from(index % ADDRESSES).expect("a small number");
+            let address = SocketAddr::from(([127, 1, 0, last], port));
+            drop(TcpStream::connect(address).expect("a connection"));
+        }
+        server.join().expect("the server");
+    });
+    begun.elapsed()
+}
+
+fn serve(listener: &TcpListener, count: usize, accepted: &AtomicUsize) {
+    for _ in 0..count {
+        let (mut stream, _) = listener.accept().expect("a connection to accept");
+        let read = stream.read(&mut [0]).expect("the client's FIN");
+        assert_eq!(read, 0, "a client sends nothing");
+        accepted.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn wait_for_room(made: usize, accepted: &AtomicUsize, begun: Instant) {
+    while made - accepted.load(Ordering::Relaxed) > WAITING {
+        assert!(begun.elapsed() < LIMIT, "{made} connections in {:?}", begun.elapsed());
+        thread::yield_now();
+    }
+}
+
+/// Keeps one processor busy while something is done.
+pub fn beside_a_busy_thread<T>(work: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

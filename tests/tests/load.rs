@@ -1,0 +1,175 @@
+//! Many connections at full speed: nothing is lost, and what is known at the end is the truth.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracer_tests::{
+    clock::Moment,
+    kernel::{self, States},
+    load::{self, beside_a_busy_thread},
+    netns::{Namespace, isolated},
+    record::Record,
+    recording::{Recorder, Recording},
+    sockets::{self, Path as Over, eventually},
+};
+
+/// For the minisockets' silent steps to be found.
+const SETTLING: Duration = Duration::from_secs(2);
+/// The end of a minisocket may be told this much too late or too early.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// What was told of a load, and what the kernel said after it.
+struct Loaded {
+    recording: Recording,
+    kernel: States,
+    /// Minisockets, as the kernel counts them.
+    minisockets: [usize; 2],
+    asked: [Moment; 2],
+}
+
+fn load(namespace: &Namespace, directory: &Path, load: impl FnOnce() -> Duration) -> Loaded {
+    let recorder = Recorder::start(namespace, directory, &[]);
+    let took = load();
+    thread::sleep(SETTLING);
+    let before = (Moment::now(), kernel::minisockets());
+    let kernel = kernel::states();
+    let after = (Moment::now(), kernel::minisockets());
+    let recording = recorder.finish();
+    println!("the load took {took:?}; then there were {:?}", kernel::count(&kernel));
+    Loaded { recording, kernel, minisockets: [before.1, after.1], asked: [before.0, after.0] }
+}
+
+impl Loaded {
+    /// Every transition of `connections` and their listener was seen or made good.
+    fn is_complete(&self, connections: usize) {
+        let mut sources: BTreeMap<String, usize> = BTreeMap::new();
+        self.recording.steps(|step| match sources.get_mut(step.source) {
+            Some(count) => *count += 1,
+            None => drop(sources.insert(step.source.to_owned(), 1)),
+        });
+        let summary = self.recording.summary();
+        println!("{sources:?}; {}", summary.value);
+        let unseen = unseen(&summary);
+        let expected = 10 * connections + 2;
+        let seen = sources["tracepoint"];
+        assert_eq!(seen + unseen, expected, "{seen} transitions seen, {unseen} made good");
+        for (source, count) in sources {
+            let told = summary.number(&format!("/transitions/{source}"));
+            assert_eq!(told, Some(count as u64), "{source}: {summary}");
+        }
+    }
+
+    /// The sockets that are left are those that the kernel has, in their states.
+    fn agrees_with_the_kernel(&self) {
+        let [before, after] = self.asked;
+        let told = self.recording.states(before);
+        let ends = self.ends_about(before - TOLERANCE, after + TOLERANCE);
+        let is_ending = |cookie: &u64| ends.contains_key(cookie);
+        let mut differences: Vec<String> = Vec::new();
+        for cookie in told.keys().chain(self.kernel.keys().filter(|c| !told.contains_key(c))) {
+            let (told, kernel) = (told.get(cookie), self.kernel.get(cookie));
+            if told != kernel && !is_ending(cookie) {
+                differences.push(format!("socket {cookie}: told {told:?}, ss says {kernel:?}"));
+            }
+        }
+        println!("told: {:?}, {} ending meanwhile", kernel::count(&told), ends.len());
+        let some = &differences[..differences.len().min(10)];
+        assert!(differences.is_empty(), "{} differences: {some:#?}", differences.len());
+        let minisockets = told.values().filter(|s| ["TIME_WAIT", "FIN_WAIT2"].contains(s)).count();
+        let [most, least] = self.minisockets;
+        let possible = least.saturating_sub(ends.len())..=most + ends.len();
+        assert!(possible.contains(&minisockets), "{minisockets} told, /proc says {most}, {least}");
+    }
+
+    /// Sockets whose end is told of a time.
+    fn ends_about(&self, from: Moment, to: Moment) -> States {
+        let mut ends = States::new();
+        self.recording.steps(|step| {
+            if step.to == "CLOSED" && step.time.is_within(from, to) {
+                ends.insert(step.cookie, "TIME_WAIT");
+            }
+        });
+        ends
+    }
+}
+
+/// Transitions that were made good; fails where anything was lost for good.
+fn unseen(summary: &Record) -> usize {
+    for place in ["ring_buffer", "decode", "output"] {
+        assert_eq!(summary.number(&format!("/lost/{place}")), Some(0), "{summary}");
+    }
+    let [recursion, unseen] =
+        ["recursion", "unseen"].map(|place| summary.number(&format!("/lost/{place}")).unwrap());
+    assert!(recursion <= unseen, "lost and not made good: {summary}");
+    usize::try_from(unseen).unwrap()
+}
+
+#[test]
+fn nothing_is_lost_of_300_000_short_connections() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let loaded = load(namespace, directory.path(), || load::connections(300_000));
+        loaded.is_complete(300_000);
+        loaded.agrees_with_the_kernel();
+    });
+}
+
+#[test]
+fn nothing_is_lost_while_the_other_core_is_busy() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let loaded = load(namespace, directory.path(), || {
+            beside_a_busy_thread(|| load::connections(100_000))
+        });
+        loaded.is_complete(100_000);
+        loaded.agrees_with_the_kernel();
+    });
+}
+
+/// The kernel drops what is too much without a word: the tracer must find out.
+#[test]
+fn a_limit_on_time_wait_sockets_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        namespace.set("net/ipv4/tcp_max_tw_buckets", "1000");
+        let loaded = load(namespace, directory.path(), || load::connections(20_000));
+        assert!(kernel::count(&loaded.kernel)["TIME_WAIT"] <= 1000);
+        loaded.is_complete(20_000);
+        loaded.agrees_with_the_kernel();
+    });
+}
+
+#[test]
+fn nothing_is_lost_on_the_way_to_a_text() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let recorder = Recorder::launch(namespace, directory.path(), &["--format", "text"]);
+        eventually("the first line of a text", || {
+            // A text has no first line of its own.
+            drop(sockets::listen(Over::V4));
+            fs::metadata(recorder.path()).is_ok_and(|file| file.len() > 0)
+        });
+        let begun = Instant::now();
+        load::connections(300_000);
+        println!("the load took {:?}", begun.elapsed());
+        let mut end = Vec::new();
+        recorder.finish().lines(|line| {
+            end.push(line.to_owned());
+            end.drain(..end.len().saturating_sub(5));
+        });
+        let end = end.concat();
+        println!("{end}");
+        assert!(end.contains("; nothing lost"), "{end}");
+    });
+}
