@@ -27,6 +27,11 @@ impl SocketId {
         Self(if holder.cookie == 0 { holder.sk } else { holder.cookie })
     }
 
+    /// Identity of a socket that had no cookie yet, by its address.
+    pub fn without_cookie(record: &Record) -> Self {
+        Self(record.sk)
+    }
+
     /// The cookie, if the identity is one.
     pub fn cookie(self) -> Option<u64> {
         (self.0 >> 63 == 0).then_some(self.0)
@@ -80,6 +85,8 @@ pub struct Connection {
     pub traffic: Option<Traffic>,
     /// When the kernel is expected to remove the minisocket.
     pub removal: u64,
+    /// Jiffy for which the minisocket's timer is armed, as far as known.
+    pub timer: u64,
     /// The snapshot that has shown it last.
     pub shown: u32,
     /// The last snapshot did not show it although it should have.
@@ -113,6 +120,7 @@ impl Connection {
             handshake: None,
             traffic: None,
             removal: 0,
+            timer: 0,
             shown: 0,
             missing: false,
             unannounced: false,
@@ -181,6 +189,7 @@ impl Connection {
         self.state = state;
         self.since = time;
         self.retransmits = 0;
+        (self.removal, self.timer) = (0, 0);
         self.since_known = true;
         self.next_linger = None;
     }

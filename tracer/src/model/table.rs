@@ -158,8 +158,8 @@ impl Table {
             self.raw_children.insert(record.sk, record.time_ns);
             return;
         }
-        if from == State::SynRecv
-            && let Some(time) = self.raw_children.remove(&record.sk)
+        if let Some(time) = self.raw_children.remove(&record.sk)
+            && from == State::SynRecv
         {
             let birth = Record { time_ns: time, ..*record };
             self.step(&birth, State::Listen, State::SynRecv, out);
@@ -176,7 +176,7 @@ impl Table {
             }
             self.begin(record, from, out)
         } else {
-            match self.store.find(SocketId::of(record)) {
+            match self.lookup(record) {
                 Some(slot) => {
                     if !self.agree(slot, record, from, to, out) {
                         return;
@@ -197,19 +197,67 @@ impl Table {
         }
     }
 
+    /// The socket of a record: by its cookie or address, a minisocket also by its ends.
+    fn lookup(&mut self, record: &Record) -> Option<Slot> {
+        let id = SocketId::of(record);
+        let found = self.store.find(id);
+        if record.kind == kind::TIME_WAIT_SOCKET {
+            // A socket that has connected again has the same cookie, and other ends.
+            let tuple = Tuple::of(record);
+            let has_ends = |slot: &Slot| self.store.get(*slot).is_some_and(|c| c.tuple == tuple);
+            return found.filter(has_ends).or_else(|| self.minisocket(record));
+        }
+        if found.is_some() {
+            return found;
+        }
+        if id.cookie().is_none() {
+            return self.minisocket(record);
+        }
+        // Somebody has asked for its cookie meanwhile.
+        let slot = self.store.find(SocketId::without_cookie(record))?;
+        self.store.identify(slot, id);
+        Some(slot)
+    }
+
+    /// The minisocket that a record is of, by its ends.
+    fn minisocket(&self, record: &Record) -> Option<Slot> {
+        let slot = *self.minisockets.get(&Tuple::of(record))?;
+        let known = self.store.get(slot)?.id;
+        let id = SocketId::of(record);
+        let is_named = id.cookie().is_some() && known.cookie().is_some();
+        (known == id || record.kind == kind::TIME_WAIT_SOCKET && !is_named).then_some(slot)
+    }
+
     /// Whether the guard tells what the main program has told already.
     fn is_told_twice(&self, record: &Record, to: State) -> bool {
         let id = SocketId::of(record);
         record.kind == kind::STATE_CAUGHT
             && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
                 Some(known) => known.state == to,
-                None => self.closed_last.iter().any(|&(closed, _)| closed == id),
+                None => {
+                    to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
+                }
             }
     }
 
     /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.
     fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
         let id = SocketId::of(record);
+        if let Some(old) = self.store.find(id)
+            && let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == old)
+        {
+            self.decide(index, out);
+        }
+        if let Some(old) = self.store.find(id) {
+            let known = self.store.get(old).map(|old| (old.tuple, old.ordinal));
+            if let Some((tuple, ordinal)) = known
+                && self.minisockets.get(&tuple) == Some(&old)
+            {
+                // connect() with AF_UNSPEC while a minisocket has the connection before.
+                self.store.release(old);
+                self.reusable.insert(id, ordinal);
+            }
+        }
         if let Some(old) = self.store.find(id) {
             self.vanish(old, record.time_ns, Source::Inferred, out);
         }
@@ -237,13 +285,21 @@ impl Table {
         let Some(known) = self.store.get(slot) else {
             return false;
         };
+        if record.kind == kind::STATE_CAUGHT {
+            let minisocket = self.minisockets.get(&known.tuple) == Some(&slot);
+            if known.state == to || minisocket && to == State::Closed {
+                return false;
+            }
+        }
         if known.state == from {
             return true;
         }
-        if record.kind == kind::STATE_CAUGHT && known.state == to {
-            return false;
+        let known = known.state;
+        if let Some(connection) = self.store.get_mut(slot) {
+            // What is told of the past has the port that is known by now.
+            connection.absorb(record);
         }
-        match known.state.path_to(from) {
+        match known.path_to(from) {
             Some(between) => {
                 let missing: Vec<State> = between.into_iter().chain([from]).collect();
                 lost_healed(record.time_ns, missing.len() as u64, out);
@@ -403,6 +459,7 @@ impl Table {
         if self.minisockets.get(&connection.tuple) == Some(&slot) {
             self.minisockets.remove(&connection.tuple);
         }
+        self.undecided.retain(|undecided| undecided.slot != slot);
         if self.closed_last.len() == CLOSED_LAST {
             self.closed_last.pop_front();
         }

@@ -18,7 +18,7 @@ use crate::model::{
 
 const ECONNRESET: u16 = 104;
 /// An RST follows its transition within the same call of the kernel; this is ample.
-const RESET_FOLLOWS_WITHIN: u64 = 1_000_000;
+pub(super) const RESET_FOLLOWS_WITHIN: u64 = 1_000_000;
 
 impl Table {
     /// `tcp_receive_reset`: comes before the transition that it causes, and is told with it.
@@ -37,7 +37,7 @@ impl Table {
     /// `tcp_send_reset`: may come right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
         self.tell_reset(record, Direction::Sent, out);
-        let Some(slot) = self.store.find(SocketId::of(record)) else {
+        let Some(slot) = self.lookup(record) else {
             return;
         };
         if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
@@ -62,6 +62,9 @@ impl Table {
         from: State,
         out: &mut impl Observer,
     ) {
+        if self.undecided.iter().any(|undecided| undecided.slot == slot) {
+            return;
+        }
         if self.options.resets_traced && record.error == ECONNRESET && record.has(flag::DEAD) {
             self.undecided.push(Undecided { slot, record: *record, reset_sent: false });
             return;
@@ -80,7 +83,7 @@ impl Table {
         }
     }
 
-    fn decide(&mut self, index: usize, out: &mut impl Observer) {
+    pub(super) fn decide(&mut self, index: usize, out: &mut impl Observer) {
         let Undecided { slot, record, reset_sent } = self.undecided.swap_remove(index);
         if let Some(from) = State::from_kernel(record.old_state) {
             self.conclude(slot, &record, from, reset_sent, out);
@@ -158,13 +161,25 @@ impl Table {
         };
         connection.orphaned = true;
         self.minisockets.insert(connection.tuple, slot);
+        if connection.id.cookie().is_none() {
+            // It has another address; that of the full socket is used again at once.
+            self.store.release(slot);
+        }
         self.plan_removal(slot, record.time_ns, record.jiffies, self.fin_timeout(record));
     }
 
     /// Seconds for which the kernel keeps the minisocket that follows `record`.
     fn fin_timeout(&self, record: &Record) -> u64 {
-        let linger2 = u64::try_from(record.linger2).unwrap_or(0) / self.options.ticks.hz;
-        if record.has(flag::DONE) || linger2 == 0 { TIME_WAIT_SECONDS } else { linger2 }
+        if record.has(flag::DONE) {
+            return TIME_WAIT_SECONDS;
+        }
+        match u64::try_from(record.linger2).unwrap_or(0) / self.options.ticks.hz {
+            0 => TIME_WAIT_SECONDS,
+            // What exceeds a minute has been spent as a full socket, the excess follows
+            // (tcp_keepalive_timer).
+            long if long > TIME_WAIT_SECONDS => long - TIME_WAIT_SECONDS,
+            short => short,
+        }
     }
 
     pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
@@ -173,6 +188,7 @@ impl Table {
         };
         let removal = time + self.options.ticks.removal_in(jiffies, seconds);
         connection.removal = removal;
+        connection.timer = jiffies + seconds * self.options.ticks.hz;
         self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
     }
 

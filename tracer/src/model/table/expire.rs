@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Deadline, Observer, Slot, Source, State, Table, Update};
+use super::{Deadline, Observer, Slot, Source, State, Table, Update, close::RESET_FOLLOWS_WITHIN};
 use crate::model::{
     connection::Connection,
     update::{Linger, LingerStatus},
@@ -29,7 +29,8 @@ impl Table {
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
     pub fn next_deadline(&self) -> Option<u64> {
-        let undecided = self.undecided.iter().map(|undecided| undecided.record.time_ns);
+        let undecided =
+            self.undecided.iter().map(|undecided| undecided.record.time_ns + RESET_FOLLOWS_WITHIN);
         let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
         let planned = removal.into_iter().chain(self.doublings.peek().map(|next| next.0.time));
         let patience = self.options.port_patience;

@@ -61,24 +61,24 @@ impl Table {
             if closed.get(&id).is_some_and(|&time| time >= record.time_ns) {
                 continue;
             }
-            self.merge_one(record, id, &mut merged, out);
+            self.merge_one(record, &mut merged, out);
         }
         self.merge_holders(&snapshot.holders);
         self.sweep(snapshot, &mut merged, out);
         merged
     }
 
-    fn merge_one(
-        &mut self,
-        record: &Record,
-        id: SocketId,
-        merged: &mut Merged,
-        out: &mut impl Observer,
-    ) {
+    fn merge_one(&mut self, record: &Record, merged: &mut Merged, out: &mut impl Observer) {
         let Some(state) = State::from_kernel(record.new_state) else {
             return;
         };
-        let slot = match self.store.find(id) {
+        if record.kind == kind::SOCKET
+            && let Some(time) = self.raw_children.remove(&record.sk)
+        {
+            let birth = Record { time_ns: time, ..*record };
+            self.step(&birth, State::Listen, State::SynRecv, out);
+        }
+        let slot = match self.lookup(record) {
             Some(slot) => slot,
             None if state == State::Closed => return,
             None => {
@@ -195,11 +195,12 @@ impl Table {
             return;
         };
         let removal = record.time_ns + ticks.nanoseconds(fires.saturating_sub(record.jiffies));
-        // The two clocks differ by less than a tick.
-        if connection.removal.abs_diff(removal) <= 2 * ticks.nanoseconds(1) {
+        // The timer may be armed a tick after the event.
+        if connection.timer.abs_diff(expires) <= 1 {
             return;
         }
         connection.removal = removal;
+        connection.timer = expires;
         self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
     }
 

@@ -99,13 +99,36 @@ impl Store {
     pub(super) fn remove(&mut self, slot: Slot) -> Connection {
         self.dequeue(slot);
         let Entry { connection, .. } = self.entries.remove(slot as usize);
-        self.by_id.remove(&connection.id);
+        if self.by_id.get(&connection.id) == Some(&slot) {
+            self.by_id.remove(&connection.id);
+        }
         self.counts[connection.state.index()] -= 1;
         connection
     }
 
+    /// Gives up the identity of a minisocket: it is found by its ends from now on.
+    pub(super) fn release(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get(slot as usize) else { return };
+        let id = entry.connection.id;
+        if self.by_id.get(&id) == Some(&slot) {
+            self.by_id.remove(&id);
+        }
+    }
+
+    /// A socket has got a cookie.
+    pub(super) fn identify(&mut self, slot: Slot, id: SocketId) {
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
+        self.by_id.remove(&std::mem::replace(&mut entry.connection.id, id));
+        self.by_id.insert(id, slot);
+    }
+
     /// Moves a connection to another state.
     pub(super) fn enter(&mut self, slot: Slot, state: State, time: u64) {
+        let connection = &mut self.entries[slot as usize].connection;
+        if connection.state == state {
+            // FIN_WAIT2 goes on as a minisocket: the same stay, which may be flagged already.
+            return;
+        }
         self.dequeue(slot);
         let connection = &mut self.entries[slot as usize].connection;
         self.counts[connection.state.index()] -= 1;
