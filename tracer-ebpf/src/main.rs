@@ -14,6 +14,7 @@ mod programs {
     mod guard;
     mod iter;
     mod memory;
+    #[expect(clippy::needless_pass_by_value, reason = "aya's macros pass the context by value")]
     mod probe;
     mod sock;
 

@@ -135,7 +135,11 @@ impl Table {
     fn finish(&mut self, slot: Slot, record: &Record, reason: Reason, out: &mut impl Observer) {
         let connection = self.conclude_story(slot, reason, Source::Tracepoint, out);
         let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
-        if open && self.reusable.len() < REUSABLE {
+        if open {
+            if self.reusable.len() >= REUSABLE {
+                // Few of them connect again; the ordinals of those start over.
+                self.reusable.clear();
+            }
             self.reusable.insert(connection.id, connection.ordinal);
         }
         // The far end, if it is on this host, may be a minisocket that changes without an event.

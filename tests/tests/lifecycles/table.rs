@@ -1,0 +1,197 @@
+//! What a row of the table is, and what is told of it.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracer_tests::{
+    netns::isolated,
+    record::{Record, listing},
+    sockets::End,
+    tracer::Trace,
+};
+
+use crate::stage::{Driven, Stage, Subject};
+
+/// How long the tracer may take to tell all of a row.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// One row of the table.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// What is done.
+    pub(crate) done: &'static str,
+    pub(crate) drive: fn(&Stage<'_>) -> Driven,
+    /// What must be told of each socket.
+    pub(crate) lives: &'static [Told<&'static str>],
+}
+
+/// What is told of one socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told<T> {
+    /// Its role.
+    pub(crate) role: T,
+    /// Its transitions.
+    pub(crate) story: T,
+    /// Why it ended and by whom; empty where it has not ended.
+    pub(crate) end: T,
+    /// Resets and retransmissions.
+    pub(crate) segments: T,
+}
+
+/// What has come of a row.
+pub(crate) enum Outcome {
+    /// What is told, not necessarily what must be.
+    Told(Vec<Told<String>>),
+    /// It cannot be driven here.
+    Impossible(String),
+    /// It has failed otherwise.
+    Failed(String),
+}
+
+/// The two sources that may tell of the end of a minisocket, whichever is first.
+const EITHER: &str = "(timer, snapshot)";
+
+/// Plays a row.
+pub(crate) fn play(row: &Row) -> Outcome {
+    let played = AssertUnwindSafe(|| {
+        isolated(|namespace| {
+            let stage = Stage::new(namespace);
+            let subjects = (row.drive)(&stage)?;
+            assert_eq!(subjects.len(), row.lives.len(), "sockets of the row {}", row.name);
+            wait(&stage, row, &subjects);
+            let Stage { tracer, .. } = stage;
+            Ok(tell(&tracer.finish(), row, &subjects))
+        })
+    });
+    match catch_unwind(played) {
+        Ok(Ok(told)) => Outcome::Told(told),
+        Ok(Err(reason)) => Outcome::Impossible(reason),
+        Err(panic) => Outcome::Failed(message(&*panic)),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
+
+/// Waits until as much is told as must be.
+fn wait(stage: &Stage<'_>, row: &Row, subjects: &[Subject]) {
+    let deadline = Instant::now() + PATIENCE;
+    let is_complete = |records: &[Record]| {
+        subjects.iter().zip(row.lives).all(|(subject, life)| {
+            let about: Vec<_> = records.iter().filter(|r| subject.is_told_by(r)).collect();
+            let steps = about.iter().filter(|record| record.is_transition()).count();
+            let segments = about.iter().filter(|record| is_segment(record)).count();
+            let commas = life.segments.matches(", ").count();
+            let expected = if life.segments.is_empty() { 0 } else { commas + 1 };
+            steps >= count_steps(life.story) && segments >= expected
+        })
+    };
+    while !is_complete(&stage.tracer.so_far()) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn count_steps(story: &str) -> usize {
+    let states = |chain: &str| chain.replace(EITHER, "").split_whitespace().count();
+    story.split(" | ").map(|chain| states(chain).saturating_sub(1)).sum()
+}
+
+fn is_segment(record: &Record) -> bool {
+    ["reset", "retransmit"].contains(&record.kind())
+}
+
+impl Subject {
+    fn is_told_by(&self, record: &Record) -> bool {
+        match self {
+            Self::Known(end) => end.is_told_by(record),
+            Self::Between(local, peer) => {
+                record.local() == Some(*local) && record.peer() == Some(*peer)
+            }
+        }
+    }
+
+    /// With the cookie by which the tracer names it.
+    fn end(&self, trace: &Trace) -> End {
+        match *self {
+            Self::Known(end) => end,
+            Self::Between(local, peer) => {
+                let about = trace.records.iter().filter(|record| self.is_told_by(record));
+                let cookie = about.filter_map(Record::cookie).next().unwrap_or_default();
+                End { cookie, ordinal: 1, local, peer }
+            }
+        }
+    }
+}
+
+/// What is told of the sockets; nothing may be told of others but listeners.
+fn tell(trace: &Trace, row: &Row, subjects: &[Subject]) -> Vec<Told<String>> {
+    let ends: Vec<End> = subjects.iter().map(|subject| subject.end(trace)).collect();
+    let stray = |record: &&Record| {
+        (record.is_transition() || is_segment(record))
+            && record.at("/tcp/role") != "listener"
+            && !ends.iter().any(|end| end.is_told_by(record))
+    };
+    let strays: Vec<_> = trace.records.iter().filter(stray).collect();
+    assert!(strays.is_empty(), "told of other sockets:{}", listing(strays));
+    ends.iter().zip(row.lives).map(|(end, life)| tell_one(trace, end, life)).collect()
+}
+
+fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
+    let about = |record: &&Record| end.is_told_by(record);
+    let segments: Vec<_> = trace.records.iter().filter(about).filter_map(segment).collect();
+    let segments = segments.join(", ");
+    if !trace.transitions().any(|record| end.is_told_by(record)) {
+        return Told { role: String::new(), story: String::new(), end: String::new(), segments };
+    }
+    let life = trace.life(end);
+    let mut story = life.story();
+    if expected.story.contains(EITHER) {
+        story = story.replace("(timer)", EITHER).replace("(snapshot)", EITHER);
+    }
+    let last = life.last();
+    for step in life.steps() {
+        assert_eq!(step.at("/tcp/role"), last.at("/tcp/role"), "{step}");
+    }
+    let close = |record: &Record| {
+        let [reason, initiator] = ["/tcp/close/reason", "/tcp/close/initiator"]
+            .map(|field| record.text(field).unwrap_or("nobody").to_owned());
+        format!("{reason}, {initiator}")
+    };
+    let role = last.text("/tcp/role").unwrap_or("none").to_owned();
+    let is_over = last.at("/tcp/to") == "CLOSED" && role != "listener";
+    let whole: Vec<_> = trace.records.iter().filter(about).filter(|r| r.kind() == "connection").collect();
+    assert_eq!(whole.len(), usize::from(is_over), "whole stories:{}", listing(whole));
+    let end = if is_over { close(last) } else { String::new() };
+    if let Some(whole) = whole.first() {
+        assert_eq!(close(whole), end, "{whole} but {last}");
+    }
+    Told { role, story, end, segments }
+}
+
+/// `SYN again 1`, `RST sent in ESTABLISHED`.
+fn segment(record: &Record) -> Option<String> {
+    let segment = record.text("/tcp/segment/type")?;
+    match record.number("/tcp/segment/retransmit") {
+        Some(ordinal) => Some(format!("{segment} again {ordinal}")),
+        None => {
+            let direction = record.text("/tcp/segment/direction")?;
+            Some(format!("{segment} {direction} in {}", record.text("/tcp/state")?))
+        }
+    }
+}
+
+/// What must be told of one socket.
+pub(crate) const fn told(
+    role: &'static str,
+    story: &'static str,
+    end: &'static str,
+    segments: &'static str,
+) -> Told<&'static str> {
+    Told { role, story, end, segments }
+}
