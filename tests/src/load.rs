@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use crate::netns::Namespace;
 
 /// Addresses to connect to: each gives as many connections as there are local ports.
@@ -28,7 +30,7 @@ pub fn prepare(namespace: &Namespace) {
 /// Each goes through all states of an orderly open and close on both ends.
 pub fn connections(count: usize) -> Duration {
     let begun = Instant::now();
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a listener");
+    let listener = listener();
     let port = listener.local_addr().expect("an address").port();
     let accepted = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -42,6 +44,15 @@ pub fn connections(count: usize) -> Duration {
         server.join().expect("the server");
     });
     begun.elapsed()
+}
+
+/// Listens on all addresses, with room for all that may wait.
+fn listener() -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    socket.bind(&any.into()).expect("an address");
+    socket.listen(2 * WAITING as i32).expect("a listener");
+    socket.into()
 }
 
 fn serve(listener: &TcpListener, count: usize, accepted: &AtomicUsize) {

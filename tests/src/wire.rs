@@ -4,6 +4,7 @@
 //! from the device instead of answered by another kernel.
 
 use std::{
+    cell::RefCell,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     net::Ipv4Addr,
@@ -35,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub struct Wire {
     tun: File,
+    log: RefCell<Vec<Segment>>,
 }
 
 impl Wire {
@@ -45,7 +47,7 @@ impl Wire {
         namespace.set(&format!("net/ipv6/conf/{NAME}/disable_ipv6"), "1");
         run("ip", &["address", "add", &format!("{HERE}/24"), "dev", NAME]);
         run("ip", &["link", "set", NAME, "up"]);
-        Ok(Self { tun })
+        Ok(Self { tun, log: RefCell::default() })
     }
 
     /// Sends a segment to the kernel.
@@ -93,9 +95,16 @@ impl Wire {
             }
             let length = (&self.tun).read(&mut packet).expect("a packet");
             if let Some(segment) = Segment::parse(&packet[..length]) {
+                self.log.borrow_mut().push(segment.clone());
                 return Some(segment);
             }
         }
+    }
+
+    /// All that the kernel has sent until now.
+    pub fn log(&self) -> Vec<Segment> {
+        self.listen(Duration::from_millis(1));
+        self.log.borrow().clone()
     }
 }
 

@@ -81,7 +81,7 @@ fn the_summary_counts_what_was_told() {
         drop(close_client_first(&tracer, pair));
         let trace = tracer.finish();
         let told = trace.transitions().count() as u64;
-        assert_eq!(trace.summary.number("/written/transition"), Some(told));
+        assert_eq!(trace.summary.number("/records/transition"), Some(told));
         assert_eq!(trace.summary.number("/established"), Some(2));
     });
 }

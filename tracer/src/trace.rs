@@ -99,6 +99,7 @@ impl Trace {
         let reader = Reader::new(ring, reader)?;
         let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
         let table = Table::new(table::Options {
+            filter: filter.clone(),
             ticks: time::ticks(),
             thresholds,
             resets_traced,

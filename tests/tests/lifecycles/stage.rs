@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracer_tests::{
     far::Far,
     netns::Namespace,
-    segment::flag::ACK,
+    segment::{Segment, flag::ACK},
     sockets::{self, End, eventually},
     tracer::Tracer,
     wire::{HERE, THERE, Wire},
@@ -61,6 +61,11 @@ impl<'a> Stage<'a> {
         Ok(self.wire.get().expect("set above"))
     }
 
+    /// What the kernel has sent over the wire.
+    pub(crate) fn sent(&self) -> Option<Vec<Segment>> {
+        self.wire.get().map(Wire::log)
+    }
+
     /// Keeps something open until all is told.
     pub(crate) fn keep(&self, something: impl Any) {
         self.kept.borrow_mut().push(Box::new(something));
@@ -81,7 +86,10 @@ impl<'a> Stage<'a> {
     }
 
     /// The same with options.
-    pub(crate) fn connecting_with(&self, prepare: impl FnOnce(&Socket)) -> Result<Called<'_>, String> {
+    pub(crate) fn connecting_with(
+        &self,
+        prepare: impl FnOnce(&Socket),
+    ) -> Result<Called<'_>, String> {
         let wire = self.wire()?;
         let socket = tcp();
         prepare(&socket);
@@ -95,7 +103,10 @@ impl<'a> Stage<'a> {
     }
 
     /// The same with options.
-    pub(crate) fn connected_with(&self, prepare: impl FnOnce(&Socket)) -> Result<Called<'_>, String> {
+    pub(crate) fn connected_with(
+        &self,
+        prepare: impl FnOnce(&Socket),
+    ) -> Result<Called<'_>, String> {
         let mut called = self.connecting_with(prepare)?;
         called.far.answer();
         self.until(&called.end, "SYN_SENT", "ESTABLISHED");

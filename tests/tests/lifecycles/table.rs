@@ -10,6 +10,7 @@ use std::{
 use tracer_tests::{
     netns::isolated,
     record::{Record, listing},
+    segment::{Segment, flag},
     sockets::End,
     tracer::Trace,
 };
@@ -63,8 +64,13 @@ pub(crate) fn play(row: &Row) -> Outcome {
             let subjects = (row.drive)(&stage)?;
             assert_eq!(subjects.len(), row.lives.len(), "sockets of the row {}", row.name);
             wait(&stage, row, &subjects);
+            let sent = stage.sent();
             let Stage { tracer, .. } = stage;
-            Ok(tell(&tracer.finish(), row, &subjects))
+            let told = tell(&tracer.finish(), row, &subjects);
+            if let Some(sent) = sent {
+                agree(&told, &sent);
+            }
+            Ok(told)
         })
     });
     match catch_unwind(played) {
@@ -72,6 +78,23 @@ pub(crate) fn play(row: &Row) -> Outcome {
         Ok(Err(reason)) => Outcome::Impossible(reason),
         Err(panic) => Outcome::Failed(message(&*panic)),
     }
+}
+
+/// Checks that what is told of segments is what was on the wire.
+fn agree(told: &[Told<String>], sent: &[Segment]) {
+    let is_repeated = |index: usize, segment: &Segment| {
+        let opens_or_ends = segment.flags & (flag::SYN | flag::FIN) != 0;
+        let same = |other: &Segment| {
+            let key = |s: &Segment| (s.source, s.target, s.sequence, s.length(), s.flags);
+            key(other) == key(segment)
+        };
+        opens_or_ends && sent[..index].iter().any(same)
+    };
+    let repeated = sent.iter().enumerate().filter(|&(index, s)| is_repeated(index, s)).count();
+    let resets = sent.iter().filter(|segment| segment.flags & flag::RST != 0).count();
+    let count = |what| told.iter().map(|life| life.segments.matches(what).count()).sum::<usize>();
+    let counts = (count("again"), count("RST sent"));
+    assert_eq!(counts, (repeated, resets), "(repeated, resets) of {told:?}, but sent {sent:?}");
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -165,7 +188,8 @@ fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
     };
     let role = last.text("/tcp/role").unwrap_or("none").to_owned();
     let is_over = last.at("/tcp/to") == "CLOSED" && role != "listener";
-    let whole: Vec<_> = trace.records.iter().filter(about).filter(|r| r.kind() == "connection").collect();
+    let whole: Vec<_> =
+        trace.records.iter().filter(about).filter(|r| r.kind() == "connection").collect();
     assert_eq!(whole.len(), usize::from(is_over), "whole stories:{}", listing(whole));
     let end = if is_over { close(last) } else { String::new() };
     if let Some(whole) = whole.first() {

@@ -23,7 +23,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT CLOSED",
             "connect_timeout, kernel",
-            "SYN again 1",
+            "SYN again 1, SYN again 2",
         )],
     },
     Row {
@@ -111,7 +111,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
             "retransmit_timeout, local",
-            "FIN again 1",
+            "FIN again 1, FIN again 2",
         )],
     },
     Row {
@@ -122,7 +122,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
             "retransmit_timeout, peer",
-            "FIN again 1",
+            "FIN again 1, FIN again 2",
         )],
     },
     Row {
@@ -133,7 +133,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSING CLOSED",
             "retransmit_timeout, local",
-            "FIN again 1",
+            "FIN again 1, FIN again 2",
         )],
     },
     Row {
@@ -144,7 +144,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 CLOSED",
             "retransmit_timeout, local",
-            "FIN again 1",
+            "FIN again 1, FIN again 2",
         )],
     },
     Row {

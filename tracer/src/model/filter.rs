@@ -10,7 +10,7 @@ use tracer_ebpf::MAX_PORTS;
 
 use super::{
     close::Reason,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     owner::Owner,
     state::State,
     update::{Reset, Retransmit, Subject, Transition, Update},
@@ -71,6 +71,32 @@ impl Filter {
             (filter.network, filter.mask) = mapped(network);
         }
         filter
+    }
+
+    /// Whether the kernel lets events of a socket with these ends through: `None` while it only
+    /// does because the local port is not known yet.
+    pub fn covers(&self, tuple: &Tuple) -> Option<bool> {
+        let Tuple { local, peer, netns } = *tuple;
+        let in_kernel = |list: &[u16]| !list.is_empty() && list.len() <= MAX_PORTS;
+        let listed = |list: &[u16], port: u16| !in_kernel(list) || list.contains(&port);
+        let in_network = |end: Endpoint| match self.networks.as_slice() {
+            [network] => end.is_unspecified() || contains(network, end),
+            _ => true,
+        };
+        let covered = self.netns.is_none_or(|wanted| wanted == netns)
+            && (in_network(local) || in_network(peer))
+            && self.ip_version.is_none_or(|version| (version == IpVersion::V4) == tuple.is_ipv4())
+            && (peer.port == 0 || listed(&self.remote_ports, peer.port));
+        // A listener has no peer: its ports are all known.
+        let by_peer = peer.port != 0 && listed(&self.ports, peer.port);
+        let by_local =
+            listed(&self.local_ports, local.port) && (by_peer || listed(&self.ports, local.port));
+        let local_is_open = local.port == 0 && (in_kernel(&self.local_ports) || !by_peer);
+        match (covered, by_local) {
+            (true, true) => Some(true),
+            (true, false) if local_is_open => None,
+            _ => Some(false),
+        }
     }
 
     /// Whether an update is wanted. Losses always are.
@@ -177,6 +203,30 @@ mod tests {
         assert_eq!(network[1].to_ne_bytes(), [0, 0, 0xff, 0xff, 10, 1, 0, 0]);
         assert_eq!(mask[0], u64::MAX);
         assert_eq!(mask[1].to_ne_bytes(), [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    }
+
+    fn tuple(local: u16, peer: u16) -> Tuple {
+        let end = |port| Endpoint::new("10.0.0.1".parse().unwrap(), port);
+        Tuple { local: end(local), peer: end(peer), netns: 1 }
+    }
+
+    #[rstest]
+    #[case(Filter::default(), tuple(0, 80), Some(true))]
+    #[case(Filter { ports: vec![80], ..Filter::default() }, tuple(0, 80), Some(true))]
+    #[case(Filter { ports: vec![80], ..Filter::default() }, tuple(80, 5000), Some(true))]
+    #[case(Filter { ports: vec![80], ..Filter::default() }, tuple(0, 443), None)]
+    #[case(Filter { ports: vec![80], ..Filter::default() }, tuple(5000, 443), Some(false))]
+    #[case(Filter { local_ports: vec![80], ..Filter::default() }, tuple(0, 443), None)]
+    #[case(Filter { local_ports: vec![80], ..Filter::default() }, tuple(80, 0), Some(true))]
+    #[case(Filter { remote_ports: vec![80], ..Filter::default() }, tuple(0, 443), Some(false))]
+    #[case(Filter { netns: Some(2), ..Filter::default() }, tuple(0, 443), Some(false))]
+    #[case(Filter { ports: (1..=9).collect(), ..Filter::default() }, tuple(50, 60), Some(true))]
+    fn what_the_kernel_lets_through_is_known(
+        #[case] filter: Filter,
+        #[case] tuple: Tuple,
+        #[case] covered: Option<bool>,
+    ) {
+        assert_eq!(filter.covers(&tuple), covered);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! an [`Observer`] what follows. The table takes no event on trust: one that does not follow from
 //! the state known before is made good by `inferred` transitions and counted.
 
+mod agree;
 mod close;
 mod expire;
+mod identity;
 mod merge;
 mod segments;
 mod store;
@@ -26,6 +28,7 @@ use self::store::{Slot, Store};
 use super::{
     connection::{self, Connection, SocketId},
     endpoint::Tuple,
+    filter::Filter,
     linger::Thresholds,
     owner::{self, Evidence, Owner},
     state::State,
@@ -34,8 +37,10 @@ use super::{
 };
 
 /// What the table has to know beforehand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// What the kernel lets through: of nothing else are there events.
+    pub filter: Filter,
     /// The kernel's tick.
     pub ticks: Ticks,
     /// When to flag a socket.
@@ -100,8 +105,8 @@ impl Table {
     /// An empty table.
     pub fn new(options: Options) -> Self {
         Self {
-            options,
             store: Store::new(options.thresholds.states()),
+            options,
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
             removals: BinaryHeap::new(),
@@ -195,141 +200,6 @@ impl Table {
         } else {
             self.advance(slot, record, to, begins, out);
         }
-    }
-
-    /// The socket of a record: by its cookie or address, a minisocket also by its ends.
-    fn lookup(&mut self, record: &Record) -> Option<Slot> {
-        let id = SocketId::of(record);
-        let found = self.store.find(id);
-        if record.kind == kind::TIME_WAIT_SOCKET {
-            // A socket that has connected again has the same cookie, and other ends.
-            let tuple = Tuple::of(record);
-            let has_ends = |slot: &Slot| self.store.get(*slot).is_some_and(|c| c.tuple == tuple);
-            return found.filter(has_ends).or_else(|| self.minisocket(record));
-        }
-        if found.is_some() {
-            return found;
-        }
-        if id.cookie().is_none() {
-            return self.minisocket(record);
-        }
-        // Somebody has asked for its cookie meanwhile.
-        let slot = self.store.find(SocketId::without_cookie(record))?;
-        self.store.identify(slot, id);
-        Some(slot)
-    }
-
-    /// The minisocket that a record is of, by its ends.
-    fn minisocket(&self, record: &Record) -> Option<Slot> {
-        let slot = *self.minisockets.get(&Tuple::of(record))?;
-        let known = self.store.get(slot)?.id;
-        let id = SocketId::of(record);
-        let is_named = id.cookie().is_some() && known.cookie().is_some();
-        (known == id || record.kind == kind::TIME_WAIT_SOCKET && !is_named).then_some(slot)
-    }
-
-    /// Whether the guard tells what the main program has told already.
-    fn is_told_twice(&self, record: &Record, to: State) -> bool {
-        let id = SocketId::of(record);
-        record.kind == kind::STATE_CAUGHT
-            && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
-                Some(known) => known.state == to,
-                None => {
-                    to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
-                }
-            }
-    }
-
-    /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.
-    fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
-        let id = SocketId::of(record);
-        if let Some(old) = self.store.find(id)
-            && let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == old)
-        {
-            self.decide(index, out);
-        }
-        if let Some(old) = self.store.find(id) {
-            let known = self.store.get(old).map(|old| (old.tuple, old.ordinal));
-            if let Some((tuple, ordinal)) = known
-                && self.minisockets.get(&tuple) == Some(&old)
-            {
-                // connect() with AF_UNSPEC while a minisocket has the connection before.
-                self.store.release(old);
-                self.reusable.insert(id, ordinal);
-            }
-        }
-        if let Some(old) = self.store.find(id) {
-            self.vanish(old, record.time_ns, Source::Inferred, out);
-        }
-        let mut connection = Connection::new(record, from, Some(record.time_ns));
-        connection.ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
-        connection.began = Some(record.time_ns);
-        let slot = self.store.insert(connection);
-        if from == State::Listen {
-            // The peer of a minisocket comes back from the same port.
-            self.replace_minisocket(slot, record.time_ns, out);
-        }
-        slot
-    }
-
-    /// Makes the table agree with the state that the kernel says is being left; false if the
-    /// event has been told before.
-    fn agree(
-        &mut self,
-        slot: Slot,
-        record: &Record,
-        from: State,
-        to: State,
-        out: &mut impl Observer,
-    ) -> bool {
-        let Some(known) = self.store.get(slot) else {
-            return false;
-        };
-        if record.kind == kind::STATE_CAUGHT {
-            let minisocket = self.minisockets.get(&known.tuple) == Some(&slot);
-            if known.state == to || minisocket && to == State::Closed {
-                return false;
-            }
-        }
-        if known.state == from {
-            return true;
-        }
-        let known = known.state;
-        if let Some(connection) = self.store.get_mut(slot) {
-            // What is told of the past has the port that is known by now.
-            connection.absorb(record);
-        }
-        match known.path_to(from) {
-            Some(between) => {
-                let missing: Vec<State> = between.into_iter().chain([from]).collect();
-                lost_healed(record.time_ns, missing.len() as u64, out);
-                for state in missing {
-                    self.infer(slot, state, record.time_ns, out);
-                }
-            }
-            // Nothing legal leads there: believe the kernel and forget the past.
-            None => {
-                lost_healed(record.time_ns, 1, out);
-                self.store.enter(slot, from, record.time_ns);
-                if let Some(connection) = self.store.get_mut(slot) {
-                    connection.since_known = false;
-                }
-            }
-        }
-        true
-    }
-
-    /// A transition that must have happened unseen.
-    fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
-        self.announce(slot, to, out);
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        let transition = Transition {
-            source: Source::Inferred,
-            ..transition(connection, connection.state, to, time)
-        };
-        self.tell(slot, &transition, out);
     }
 
     /// Takes over what the record says of the socket and of the acting process.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    json::{self, Json},
+    json::Json,
     text::{Palette, duration, grouped, process},
     wall_clock::WallClock,
 };
@@ -147,9 +147,4 @@ fn write_counts(sockets: &[Socket], palette: Palette, out: &mut Vec<u8>) {
     };
     let style = palette.dim;
     out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());
-}
-
-/// Processes as JSON has them.
-pub(super) fn processes(holders: &[Owner]) -> Vec<json::Process> {
-    holders.iter().copied().map(json::Process::from).collect()
 }

@@ -20,8 +20,8 @@ pub struct Summary {
     pub ended: u64,
     /// Sockets flagged as lingering.
     pub lingered: u64,
-    /// Records written, by kind.
-    pub written: BTreeMap<&'static str, u64>,
+    /// Records told, by kind.
+    pub records: BTreeMap<&'static str, u64>,
     /// Events lost, by place.
     pub lost: Lost,
     /// Longest time between an event and its reading, nanoseconds.
@@ -41,6 +41,18 @@ pub struct Transitions {
     pub timer: u64,
     /// Deduced.
     pub inferred: u64,
+}
+
+impl Transitions {
+    fn add(&mut self, source: Source) {
+        let by_source = match source {
+            Source::Tracepoint => &mut self.tracepoint,
+            Source::Snapshot => &mut self.snapshot,
+            Source::Timer => &mut self.timer,
+            Source::Inferred => &mut self.inferred,
+        };
+        *by_source += 1;
+    }
 }
 
 /// Losses by place.
@@ -78,39 +90,30 @@ impl Lost {
 }
 
 impl Summary {
-    /// Counts one update, whether or not it is shown.
+    /// Counts one update that was wanted.
     pub fn count(&mut self, update: &Update<'_>) {
-        match update {
+        let (kind, count) = match update {
             Update::Transition(transition) => {
-                let by_source = match transition.source {
-                    Source::Tracepoint => &mut self.transitions.tracepoint,
-                    Source::Snapshot => &mut self.transitions.snapshot,
-                    Source::Timer => &mut self.transitions.timer,
-                    Source::Inferred => &mut self.transitions.inferred,
-                };
-                *by_source += 1;
+                self.transitions.add(transition.source);
                 self.established += u64::from(transition.to == State::Established);
+                ("transition", 1)
             }
             Update::Linger(lingers) => {
                 let raised = lingers.iter().filter(|l| l.status == LingerStatus::Raised);
                 self.lingered += raised.count() as u64;
+                ("linger", lingers.len() as u64)
             }
-            Update::Loss(loss) => self.lost.add(loss),
-            Update::Story(_) => self.ended += 1,
-            Update::Retransmit(_) | Update::Reset(_) => {}
-        }
-    }
-
-    /// Counts a record that was written.
-    pub fn wrote(&mut self, update: &Update<'_>) {
-        let (kind, count) = match update {
-            Update::Transition(_) => ("transition", 1),
-            Update::Linger(lingers) => ("linger", lingers.len() as u64),
-            Update::Loss(_) => ("loss", 1),
-            Update::Story(_) => ("connection", 1),
+            Update::Loss(loss) => {
+                self.lost.add(loss);
+                ("loss", 1)
+            }
+            Update::Story(_) => {
+                self.ended += 1;
+                ("connection", 1)
+            }
             Update::Retransmit(_) => ("retransmit", 1),
             Update::Reset(_) => ("reset", 1),
         };
-        *self.written.entry(kind).or_default() += count;
+        *self.records.entry(kind).or_default() += count;
     }
 }

@@ -102,7 +102,7 @@ impl Teller {
 
     fn write(&mut self, update: &Update<'_>) {
         self.format.update(update, self.clock, &mut self.bytes);
-        self.summary.wrote(update);
+        self.summary.count(update);
         self.lines += 1;
         if self.bytes.len() >= CHUNK {
             self.flush();
@@ -112,7 +112,6 @@ impl Teller {
 
 impl Observer for Teller {
     fn observe(&mut self, update: Update<'_>) {
-        self.summary.count(&update);
         match update {
             Update::Linger(lingers) => {
                 let wanted: Vec<Linger> = lingers

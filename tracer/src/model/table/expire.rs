@@ -12,6 +12,10 @@ use crate::model::{
 /// otherwise bring it back.
 const TIMER_DELAY: u64 = 200_000_000;
 
+/// A SYN_SENT that is wanted only if its local port is, and of which nothing more is heard for so
+/// long, nanoseconds, was not.
+const OPEN_PATIENCE: u64 = 500_000_000;
+
 impl Table {
     /// Tells what is due at `now`. To be called after each batch of events and at
     /// [`Self::next_deadline`].
@@ -47,7 +51,14 @@ impl Table {
         self.unannounced
             .iter()
             .take_while(|waiting| waiting.time <= time)
-            .any(|waiting| self.is_unannounced(*waiting))
+            .any(|waiting| self.is_unannounced(*waiting) && !self.is_open(waiting.slot))
+    }
+
+    /// Whether the kernel has only let it through because its local port was not known: if it is
+    /// not wanted, no further event will come.
+    fn is_open(&self, slot: Slot) -> bool {
+        let covers = |connection: &Connection| self.options.filter.covers(&connection.tuple);
+        self.store.get(slot).is_some_and(|connection| covers(connection).is_none())
     }
 
     /// Whether a socket that a process may hold will be flagged by [`Self::expire`] at `now`.
@@ -66,13 +77,19 @@ impl Table {
     /// Gives up waiting for local ports that nothing tells.
     fn announce_overdue(&mut self, now: u64, out: &mut impl Observer) {
         while let Some(&waiting) = self.unannounced.front() {
-            let is_due = waiting.time + self.options.port_patience <= now;
+            let is_open = self.is_open(waiting.slot);
+            let patience = if is_open { OPEN_PATIENCE } else { self.options.port_patience };
+            let is_due = waiting.time + patience <= now;
             if !is_due && self.is_unannounced(waiting) {
                 return;
             }
             self.unannounced.pop_front();
             if is_due && self.is_unannounced(waiting) {
-                self.tell_held(waiting.slot, out);
+                if is_open {
+                    self.forget(waiting.slot);
+                } else {
+                    self.tell_held(waiting.slot, out);
+                }
             }
         }
     }

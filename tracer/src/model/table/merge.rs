@@ -12,6 +12,7 @@ use tracer_ebpf::{Holder, Record, kind};
 use super::{Deadline, Observer, Slot, Source, State, Table, Transition, transition};
 use crate::model::{
     connection::{Connection, SocketId},
+    endpoint::Tuple,
     owner::{Evidence, Owner, Process, refine},
     time_wait::TIME_WAIT_SECONDS,
     update::Role,
@@ -54,6 +55,13 @@ impl Table {
         let mut merged = Merged::default();
         for record in &snapshot.records {
             if record.kind == kind::REQUEST_SOCKET {
+                continue;
+            }
+            if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
+                // One that was held back until its port told that it is none of ours.
+                if let Some(slot) = self.store.find(SocketId::of(record)) {
+                    self.forget(slot);
+                }
                 continue;
             }
             let id = SocketId::of(record);

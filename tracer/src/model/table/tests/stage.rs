@@ -4,6 +4,7 @@ use tracer_ebpf::{Holder, Record};
 
 use super::lives::{Life, MICROSECOND, MILLISECOND, NETNS, SECOND, START, Step};
 use crate::model::{
+    filter::Filter,
     linger::Thresholds,
     state::State,
     table::{Merged, Options, Snapshot, Table},
@@ -93,6 +94,7 @@ impl Told {
 
 pub(super) fn options(hz: u64) -> Options {
     Options {
+        filter: Filter::default(),
         ticks: Ticks { hz },
         thresholds: Thresholds::NONE,
         resets_traced: true,

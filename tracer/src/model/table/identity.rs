@@ -1,0 +1,86 @@
+//! Which socket of the table an event is of, and where a new life begins.
+
+use tracer_ebpf::{Record, kind};
+
+use super::{Observer, Slot, Source, State, Table};
+use crate::model::{
+    connection::{Connection, SocketId},
+    endpoint::Tuple,
+};
+
+impl Table {
+    /// The socket of a record: by its cookie or address, a minisocket also by its ends.
+    pub(super) fn lookup(&mut self, record: &Record) -> Option<Slot> {
+        let id = SocketId::of(record);
+        let found = self.store.find(id);
+        if record.kind == kind::TIME_WAIT_SOCKET {
+            // A socket that has connected again has the same cookie, and other ends.
+            let tuple = Tuple::of(record);
+            let has_ends = |slot: &Slot| self.store.get(*slot).is_some_and(|c| c.tuple == tuple);
+            return found.filter(has_ends).or_else(|| self.minisocket(record));
+        }
+        if found.is_some() {
+            return found;
+        }
+        if id.cookie().is_none() {
+            return self.minisocket(record);
+        }
+        // Somebody has asked for its cookie meanwhile.
+        let slot = self.store.find(SocketId::without_cookie(record))?;
+        self.store.identify(slot, id);
+        Some(slot)
+    }
+
+    /// The minisocket that a record is of, by its ends.
+    pub(super) fn minisocket(&self, record: &Record) -> Option<Slot> {
+        let slot = *self.minisockets.get(&Tuple::of(record))?;
+        let known = self.store.get(slot)?.id;
+        let id = SocketId::of(record);
+        let is_named = id.cookie().is_some() && known.cookie().is_some();
+        (known == id || record.kind == kind::TIME_WAIT_SOCKET && !is_named).then_some(slot)
+    }
+
+    /// Whether the guard tells what the main program has told already.
+    pub(super) fn is_told_twice(&self, record: &Record, to: State) -> bool {
+        let id = SocketId::of(record);
+        record.kind == kind::STATE_CAUGHT
+            && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
+                Some(known) => known.state == to,
+                None => {
+                    to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
+                }
+            }
+    }
+
+    /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.
+    pub(super) fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
+        let id = SocketId::of(record);
+        if let Some(old) = self.store.find(id)
+            && let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == old)
+        {
+            self.decide(index, out);
+        }
+        if let Some(old) = self.store.find(id) {
+            let known = self.store.get(old).map(|old| (old.tuple, old.ordinal));
+            if let Some((tuple, ordinal)) = known
+                && self.minisockets.get(&tuple) == Some(&old)
+            {
+                // connect() with AF_UNSPEC while a minisocket has the connection before.
+                self.store.release(old);
+                self.reusable.insert(id, ordinal);
+            }
+        }
+        if let Some(old) = self.store.find(id) {
+            self.vanish(old, record.time_ns, Source::Inferred, out);
+        }
+        let mut connection = Connection::new(record, from, Some(record.time_ns));
+        connection.ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        connection.began = Some(record.time_ns);
+        let slot = self.store.insert(connection);
+        if from == State::Listen {
+            // The peer of a minisocket comes back from the same port.
+            self.replace_minisocket(slot, record.time_ns, out);
+        }
+        slot
+    }
+}
