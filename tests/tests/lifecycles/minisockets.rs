@@ -1,1 +1,142 @@
-pub(crate) const ROWS: &[crate::table::Row] = &[];
+//! What becomes of minisockets: no tracepoint tells of their ends.
+
+use tracer_tests::{
+    options::set_tcp,
+    segment::flag::{ACK, FIN, RST, SYN},
+    sockets::{self, End},
+};
+
+use crate::{
+    stage::{Accepted, Called, Driven, Stage, known},
+    table::{Row, told},
+};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "RST to an orphan in FIN_WAIT2",
+        done: "close(), the peer acknowledges the FIN, then sends RST",
+        drive: reset_in_fin_wait2,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) CLOSED(snapshot)",
+            "unknown, local",
+            "",
+        )],
+    },
+    Row {
+        name: "data to an orphan in FIN_WAIT2",
+        done: "close(), the peer acknowledges the FIN, then sends data",
+        drive: data_in_fin_wait2,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) CLOSED(inferred)",
+            "reset_sent_data_after_close, local",
+            "RST sent in FIN_WAIT2",
+        )],
+    },
+    Row {
+        name: "orphan in FIN_WAIT2 gives up",
+        done: "close() with TCP_LINGER2 1; the peer acknowledges the FIN and is silent",
+        drive: fin_timeout,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
+             CLOSED(timer, snapshot)",
+            "aborted_locally, local",
+            "",
+        )],
+    },
+    Row {
+        name: "RST in TIME_WAIT",
+        done: "close(), the peer's FIN, then its RST",
+        drive: reset_in_time_wait,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) CLOSED(snapshot)",
+            "graceful, local",
+            "",
+        )],
+    },
+    Row {
+        name: "TIME_WAIT reused",
+        done: "the server closes first; the peer connects again from the same port",
+        drive: reused,
+        lives: &[
+            told(
+                "server",
+                "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+                 CLOSED(inferred)",
+                "graceful, local",
+                "",
+            ),
+            told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
+        ],
+    },
+    Row {
+        name: "no minisocket left",
+        done: "tcp_max_tw_buckets 0; close(), the peer's FIN: TIME_WAIT is left at once",
+        drive: no_bucket,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) CLOSED(snapshot)",
+            "graceful, local",
+            "",
+        )],
+    },
+];
+
+fn reset_in_fin_wait2(stage: &Stage<'_>) -> Driven {
+    let mut called = stage.connected()?.close_to_fin_wait2(stage);
+    called.far.send(RST);
+    called.told()
+}
+
+fn data_in_fin_wait2(stage: &Stage<'_>) -> Driven {
+    let mut called = stage.connected()?.close_to_fin_wait2(stage);
+    called.far.send_data(ACK, b"too late");
+    called.far.wait_for("an RST", RST);
+    called.told()
+}
+
+fn fin_timeout(stage: &Stage<'_>) -> Driven {
+    stage
+        .connected_with(|socket| set_tcp(socket, libc::TCP_LINGER2, 1))?
+        .close_to_fin_wait2(stage)
+        .told()
+}
+
+/// Closed, with both FINs acknowledged.
+fn in_time_wait<'a>(stage: &'a Stage<'_>) -> Result<Called<'a>, String> {
+    let mut called = stage.connected()?.close();
+    called.far.send(FIN | ACK);
+    stage.until(&called.end, "FIN_WAIT2", "TIME_WAIT");
+    Ok(called)
+}
+
+fn reset_in_time_wait(stage: &Stage<'_>) -> Driven {
+    let mut called = in_time_wait(stage)?;
+    called.far.send(RST);
+    called.told()
+}
+
+fn reused(stage: &Stage<'_>) -> Driven {
+    let Accepted { listener, socket, end, mut far } = stage.accepted()?;
+    drop(socket);
+    far.wait_for_fin();
+    far.send(FIN | ACK);
+    stage.until(&end, "FIN_WAIT2", "TIME_WAIT");
+    // Beyond what the minisocket expects next (RFC 1122, section 4.2.2.13).
+    far.next = far.next.wrapping_add(1_000_000);
+    far.send(SYN);
+    far.wait_for("a SYN+ACK", SYN | ACK);
+    far.send(ACK);
+    let again = sockets::accept(&listener);
+    let second = End::of(&again);
+    stage.keep((listener, again));
+    known(&[end, second])
+}
+
+fn no_bucket(stage: &Stage<'_>) -> Driven {
+    stage.set("tcp_max_tw_buckets", "0");
+    in_time_wait(stage)?.told()
+}

@@ -172,7 +172,8 @@ fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
     if !trace.transitions().any(|record| end.is_told_by(record)) {
         return Told { role: String::new(), story: String::new(), end: String::new(), segments };
     }
-    let life = trace.life(end);
+    let alone = alone(trace, end);
+    let life = alone.life(end);
     let mut story = life.story();
     if expected.story.contains(EITHER) {
         story = story.replace("(timer)", EITHER).replace("(snapshot)", EITHER);
@@ -196,6 +197,13 @@ fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
         assert_eq!(close(whole), end, "{whole} but {last}");
     }
     Told { role, story, end, segments }
+}
+
+/// The trace of one socket: another may have had the same addresses.
+fn alone(trace: &Trace, end: &End) -> Trace {
+    let records = trace.records.iter().filter(|record| end.is_told_by(record));
+    let [hello, summary] = [&trace.hello, &trace.summary].map(Clone::clone);
+    Trace { hello, records: records.cloned().collect(), summary }
 }
 
 /// `SYN again 1`, `RST sent in ESTABLISHED`.

@@ -20,11 +20,16 @@ const SHARE: u64 = 50;
 /// A SYN_SENT waits this long for its next event before a look is taken for its port.
 const PORT_WAIT: u64 = 10 * MILLISECOND;
 
+/// Who holds a socket is asked this long before it is flagged.
+const HOLDER_LEAD: u64 = 50 * MILLISECOND;
+
 /// Decides when, and merges what was seen.
 pub(super) struct Healing {
     snapshots: Snapshots,
     /// When the last look was asked for.
     asked: Option<u64>,
+    /// When the last look at the sockets themselves was.
+    looked: u64,
     cost: u64,
     /// The namespaces that could not be entered have been told of.
     refused: Vec<u32>,
@@ -32,7 +37,7 @@ pub(super) struct Healing {
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self { snapshots, asked: None, cost: 0, refused: Vec::new() }
+        Self { snapshots, asked: None, looked: 0, cost: 0, refused: Vec::new() }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
@@ -41,15 +46,16 @@ impl Healing {
             return self.request(now, table, Wanted { sockets: true, holders: true });
         };
         let rest = asked + self.cost * SHARE;
-        let holders = table.wants_holders(now);
+        let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(HOLDER_LEAD));
+        let holders = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let silent = table.count(State::TimeWait) + table.count(State::FinWait2) > 0;
-        let due = (asked + if silent { OFTEN } else { SELDOM }).max(rest);
+        let due = (self.looked + if silent { OFTEN } else { SELDOM }).max(rest);
         if now >= due || (holders || ports) && now >= rest {
             return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
         }
         let next = if table.wants_ports(now) { now + PORT_WAIT } else { due };
-        next.max(rest)
+        next.min(raise).max(rest)
     }
 
     fn request(&mut self, now: u64, table: &mut Table, wanted: Wanted) -> u64 {
@@ -63,6 +69,9 @@ impl Healing {
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
         if self.snapshots.request(wanted, seen) {
             self.asked = Some(now);
+            if wanted.sockets {
+                self.looked = now;
+            }
         }
         now + OFTEN
     }

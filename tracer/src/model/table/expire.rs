@@ -39,10 +39,7 @@ impl Table {
         let planned = removal.into_iter().chain(self.doublings.peek().map(|next| next.0.time));
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
-        let raising = self.options.thresholds.states().filter_map(|state| {
-            let oldest = self.store.get(self.store.oldest(state)?)?;
-            Some(oldest.since + self.options.thresholds.of(state)?)
-        });
+        let raising = self.options.thresholds.states().filter_map(|state| self.raise_at(state));
         undecided.chain(planned).chain(unannounced).chain(raising).min()
     }
 
@@ -61,12 +58,17 @@ impl Table {
         self.store.get(slot).is_some_and(|connection| covers(connection).is_none())
     }
 
-    /// Whether a socket that a process may hold will be flagged by [`Self::expire`] at `now`.
-    pub fn wants_holders(&self, now: u64) -> bool {
-        self.options.thresholds.states().any(|state| {
-            state != State::TimeWait
-                && self.store.oldest(state).is_some_and(|slot| self.is_lingering(slot, now))
-        })
+    /// When the next socket that a process may hold will be flagged: its holder should be known
+    /// by then.
+    pub fn next_raise(&self) -> Option<u64> {
+        let states = self.options.thresholds.states().filter(|state| *state != State::TimeWait);
+        states.filter_map(|state| self.raise_at(state)).min()
+    }
+
+    /// When the oldest socket in a state will outlast its threshold.
+    fn raise_at(&self, state: State) -> Option<u64> {
+        let oldest = self.store.get(self.store.oldest(state)?)?;
+        Some(oldest.since.saturating_add(self.options.thresholds.of(state)?))
     }
 
     fn is_unannounced(&self, waiting: Deadline) -> bool {

@@ -185,17 +185,16 @@ fn a_time_wait_of_before_is_as_old_as_its_timer_says() {
 }
 
 #[test]
-fn holders_are_wanted_just_before_a_socket_is_flagged() {
+fn it_is_known_beforehand_when_a_holder_will_be_wanted() {
     let mut stage = Stage::lingering("close-wait=30s");
     let mut life = Life::new(1);
     stage.play(&mut life, INTO_CLOSE_WAIT);
     let due = stage.table.next_deadline().unwrap();
-    assert!(!stage.table.wants_holders(due - 1));
-    assert!(stage.table.wants_holders(due));
+    assert_eq!(stage.table.next_raise(), Some(due));
     stage.table.merge_holders(&[holder(&life, life.socket.pid, 5)]);
     stage.until(due);
     assert_eq!(stage.told.lingers[0].subject.owner.unwrap().fd, Some(5));
-    assert!(!stage.table.wants_holders(due));
+    assert_eq!(stage.table.next_raise(), None);
 }
 
 /// Whatever waits for its time: serving the deadline is progress.

@@ -44,10 +44,17 @@ fn who_made_a_socket_stays_its_owner_when_others_hold_it_too() {
     let mut stage = Stage::new();
     let mut life = Life::new(1);
     stage.play(&mut life, &[Connect, Established]);
-    stage.table.merge_holders(&[holder(&life, 500, 4)]);
-    assert_eq!(owner_of(&stage, 1), (101, Evidence::Connect, None));
     stage.table.merge_holders(&[holder(&life, 500, 4), holder(&life, 101, 6)]);
     assert_eq!(owner_of(&stage, 1), (101, Evidence::Connect, Some(6)));
+}
+
+#[test]
+fn who_holds_a_socket_owns_it_when_its_maker_does_not_any_more() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established]);
+    stage.table.merge_holders(&[holder(&life, 500, 9), holder(&life, 500, 4)]);
+    assert_eq!(owner_of(&stage, 1), (500, Evidence::TaskFile, Some(4)));
 }
 
 #[test]
