@@ -9,6 +9,7 @@
 //! `TRACER_BIN` names.
 
 pub mod clock;
+pub mod crowd;
 pub mod expect;
 pub mod far;
 pub mod kernel;

@@ -1,6 +1,12 @@
 //! Network namespaces that the tests' traffic stays in.
 
-use std::{fs, os::unix::fs::MetadataExt as _, panic, process::Command, thread};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    panic,
+    process::{Child, Command, Stdio},
+    thread,
+};
 
 use rustix::thread::UnshareFlags;
 
@@ -61,6 +67,27 @@ fn enter_new() {
         panic!("live tests need root: cannot make a network namespace: {error}")
     });
     run("ip", &["link", "set", "lo", "up"]);
+}
+
+/// A process that lives in a namespace; killed when dropped.
+#[derive(Debug)]
+pub struct Resident(Child);
+
+impl Resident {
+    /// A process in the calling thread's namespace that does nothing.
+    pub fn settle() -> Self {
+        let mut idle = Command::new("sleep");
+        idle.arg("600").stdin(Stdio::null());
+        Self(idle.spawn().expect("live tests need the command sleep"))
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a command in the calling thread's namespace.

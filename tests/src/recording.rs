@@ -63,7 +63,7 @@ impl Recorder {
         let status = wait(&mut self.child);
         let errors = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         assert!(status.success(), "the tracer ended with {status}: {errors}");
-        assert_eq!(errors, "", "the tracer complains");
+        assert!(errors.is_empty(), "the tracer complains: {errors}");
         Recording { path: self.path.clone() }
     }
 }

@@ -137,7 +137,7 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
-                self.losses.look(now, &mut self.teller);
+                self.losses.look(now, self.table.duplicates(), &mut self.teller);
             }
             if let (Some(healing), Some(look)) = (&mut self.healing, look) {
                 healing.merge(look, &mut self.table, &mut self.teller);

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use crate::table::{Outcome, Row, Told};
+use crate::table::{Outcome, Row, Told, is_right};
 
 const HEAD: &str = "# Lives of TCP sockets, and what is told of them
 
@@ -31,33 +31,16 @@ fn lines(row: &Row, outcome: &Outcome) -> String {
         let story = if story.is_empty() { "nothing".to_owned() } else { story.replace('|', "·") };
         format!("| {name} | {done} | {role} | {story} | {end} | {segments} | {result} |\n")
     };
-    let nothing = || row.lives.iter().map(Told::own).collect();
     let (told, result): (Vec<_>, _) = match outcome {
         Outcome::Told(told) if is_right(row, told) => (told.clone(), "as it must be".to_owned()),
         Outcome::Told(told) => (told.clone(), "**wrong**".to_owned()),
-        Outcome::Impossible(reason) => (nothing(), format!("not driven: {reason}")),
-        Outcome::Failed(_) => (nothing(), "**failed**".to_owned()),
+        Outcome::Impossible(reason) => (Vec::new(), format!("not driven: {reason}")),
+        Outcome::Failed(_) => (Vec::new(), "**failed**".to_owned()),
     };
     let none = Told { role: "", story: "", end: "", segments: "" }.own();
     let told = if told.is_empty() { vec![none] } else { told };
     let names = std::iter::once((row.name, row.done)).chain(std::iter::repeat(("", "")));
     names.zip(&told).map(|((name, done), told)| line(name, done, told, &result)).collect()
-}
-
-/// Whether what is told is what must be.
-pub(crate) fn is_right(row: &Row, told: &[Told<String>]) -> bool {
-    told.iter().cloned().eq(row.lives.iter().map(Told::own))
-}
-
-impl Told<&str> {
-    pub(crate) fn own(&self) -> Told<String> {
-        Told {
-            role: self.role.to_owned(),
-            story: self.story.to_owned(),
-            end: self.end.to_owned(),
-            segments: self.segments.to_owned(),
-        }
-    }
 }
 
 /// Writes the table, or compares it with the one that is there; what differs.

@@ -11,7 +11,7 @@ use tracer_tests::{
 };
 
 use crate::{
-    stage::{Driven, FAR, Stage, between, known, pause, port, tcp, there},
+    stage::{Driven, FAR, Stage, Subject, between, known, pause, port, tcp, there},
     table::{Row, told},
 };
 
@@ -64,11 +64,11 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "accept queue full, tcp_abort_on_overflow",
-        done: "the same with tcp_abort_on_overflow 1: the second is answered with RST",
+        done: "the same with tcp_abort_on_overflow 1: the second is answered with RST, which is told of the listener",
         drive: |stage| queue_full(stage, true),
         lives: &[
             told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
-            told("", "", "", "RST sent in LISTEN"),
+            told("listener", "CLOSED LISTEN", "", "RST sent in LISTEN"),
         ],
     },
 ];
@@ -155,7 +155,7 @@ fn queue_full(stage: &Stage<'_>, abort: bool) -> Driven {
     let mut subjects = vec![between(local, there(FAR))];
     if abort {
         fars[1].wait_for("an RST", RST);
-        subjects.push(between(local, there(FAR + 1)));
+        subjects.push(Subject::Known(End::of(&listener)));
     } else {
         pause();
     }

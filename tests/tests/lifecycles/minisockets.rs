@@ -73,6 +73,29 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     },
     Row {
+        name: "end of TIME_WAIT",
+        done: "nothing for 60 s",
+        drive: |_| Err("takes more than a minute".to_owned()),
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED) \
+             CLOSED(timer, snapshot)",
+            "graceful, local",
+            "",
+        )],
+    },
+    Row {
+        name: "orphan in FIN_WAIT2 for more than 60 s becomes a minisocket",
+        done: "close() with TCP_LINGER2 61: after 1 s a minisocket, whose end is not waited for",
+        drive: long_linger_timeout,
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED)",
+            "",
+            "",
+        )],
+    },
+    Row {
         name: "no minisocket left",
         done: "tcp_max_tw_buckets 0; close(), the peer's FIN: TIME_WAIT is left at once",
         drive: no_bucket,
@@ -103,6 +126,12 @@ fn fin_timeout(stage: &Stage<'_>) -> Driven {
         .connected_with(|socket| set_tcp(socket, libc::TCP_LINGER2, 1))?
         .close_to_fin_wait2(stage)
         .told()
+}
+
+fn long_linger_timeout(stage: &Stage<'_>) -> Driven {
+    let mut called = stage.connected_with(|socket| set_tcp(socket, libc::TCP_LINGER2, 61))?.close();
+    called.far.send(ACK);
+    called.told()
 }
 
 /// Closed, with both FINs acknowledged.

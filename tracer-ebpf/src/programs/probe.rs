@@ -35,6 +35,24 @@ fn on_full_socket(
     });
 }
 
+/// Emits a record about a minisocket that passes the filter.
+#[inline(always)]
+fn on_minisocket(context: &BtfTracePointContext, kind: u8, socket: Common) {
+    if !filter::is_empty() {
+        let mut identity = Record::EMPTY;
+        socket.describe(&mut identity);
+        if !filter::passes(&identity) {
+            return;
+        }
+    }
+    emit(context, kind, |record| {
+        socket.describe(record);
+        record.cookie = socket.cookie();
+        record.old_state = socket.state();
+        record.new_state = record.old_state;
+    });
+}
+
 /// Whether the socket passes the filter. Without a filter nothing is read.
 #[inline(always)]
 fn wanted(full: Full) -> bool {

@@ -38,7 +38,7 @@ pub struct Taken {
     pub snapshot: Snapshot,
     /// What was asked for.
     pub wanted: Wanted,
-    /// How long it took, nanoseconds.
+    /// Processor time that it took, nanoseconds.
     pub cost: u64,
     /// Namespaces that could not be entered, with the reason.
     pub refused: Vec<(u32, String)>,
@@ -60,6 +60,7 @@ impl Snapshotter {
     /// through the namespaces.
     pub fn take(&mut self, wanted: Wanted, seen: &[u32]) -> Taken {
         let begun = time::monotonic();
+        let cpu = time::thread_cpu();
         let mut taken = Taken {
             snapshot: Snapshot { begun, ..Snapshot::default() },
             wanted,
@@ -76,7 +77,7 @@ impl Snapshotter {
         if wanted.sockets {
             self.sockets(&mut taken, seen);
         }
-        taken.cost = time::monotonic().saturating_sub(begun);
+        taken.cost = time::thread_cpu().saturating_sub(cpu);
         taken
     }
 

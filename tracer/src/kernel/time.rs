@@ -9,6 +9,11 @@ pub fn monotonic() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic)) as u64
 }
 
+/// Processor time of the calling thread, nanoseconds.
+pub fn thread_cpu() -> u64 {
+    nanoseconds(clock_gettime(ClockId::ThreadCPUTime)) as u64
+}
+
 /// The wall clock against the monotonic one, now.
 pub fn wall_clock() -> WallClock {
     let now = monotonic();

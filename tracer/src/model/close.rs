@@ -145,10 +145,12 @@ fn by_error(record: &Record, from: State, context: Context) -> Reason {
     }
 }
 
+/// The count of probes does not help: it starts over with each answer of a peer whose window stays
+/// at zero (`tcp_ack`).
 fn timeout(record: &Record, from: State) -> Reason {
     if from == State::SynSent {
         Reason::ConnectTimeout
-    } else if record.retransmits > 0 || record.probes == 0 {
+    } else if record.retransmits > 0 {
         Reason::RetransmitTimeout
     } else if record.snd_una == record.write_seq {
         Reason::KeepaliveTimeout
@@ -300,7 +302,7 @@ mod tests {
     #[case(State::SynSent, at(|r| r.error = 113), Reason::Unreachable)]
     #[case(State::SynSent, at(|r| r.error = 110), Reason::ConnectTimeout)]
     #[case(State::Established, at(|r| { r.error = 110; r.retransmits = 3 }), Reason::RetransmitTimeout)]
-    #[case(State::LastAck, at(|r| { r.error = 110; r.flags = DEAD }), Reason::RetransmitTimeout)]
+    #[case(State::LastAck, at(|r| { r.error = 110; r.flags = DEAD; r.retransmits = 1 }), Reason::RetransmitTimeout)]
     #[case(
         State::Established,
         at(|r| { r.error = 110; r.probes = 2; r.write_seq = 9 }),

@@ -92,6 +92,8 @@ pub struct Table {
     closed_meanwhile: Option<HashMap<SocketId, u64, RandomState>>,
     /// Number of the last snapshot.
     snapshots: u32,
+    /// Events of the guard that the main program had told already.
+    duplicates: u64,
     /// The sockets closed last: an event told twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
 }
@@ -117,6 +119,7 @@ impl Table {
             reusable: HashMap::default(),
             closed_meanwhile: None,
             snapshots: 0,
+            duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
         }
     }
@@ -134,6 +137,11 @@ impl Table {
     /// How many sockets are in a state.
     pub fn count(&self, state: State) -> u64 {
         self.store.counts()[state.index()]
+    }
+
+    /// Events that were told twice, so far.
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     /// All sockets, in no order.
@@ -177,6 +185,7 @@ impl Table {
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
         let slot = if begins {
             if self.is_told_twice(record, to) {
+                self.duplicates += 1;
                 return;
             }
             self.begin(record, from, out)
@@ -188,7 +197,10 @@ impl Table {
                     }
                     slot
                 }
-                None if self.is_told_twice(record, to) => return,
+                None if self.is_told_twice(record, to) => {
+                    self.duplicates += 1;
+                    return;
+                }
                 // There before the tracer: nothing is known of its past.
                 None => self.store.insert(Connection::new(record, from, None)),
             }

@@ -15,8 +15,11 @@ const MILLISECOND: u64 = 1_000_000;
 const OFTEN: u64 = 700 * MILLISECOND;
 /// Otherwise.
 const SELDOM: u64 = 30_000 * MILLISECOND;
-/// A look takes at most one part in this many of a processor's time.
-const SHARE: u64 = 50;
+/// A look takes at most one part in this many of a processor's time (the reader, which merges it,
+/// takes another).
+const SHARE: u64 = 30;
+/// A look for a port may take a larger part.
+const PORT_SHARE: u64 = 5;
 /// A SYN_SENT waits this long for its next event before a look is taken for its port.
 const PORT_WAIT: u64 = 10 * MILLISECOND;
 
@@ -49,13 +52,13 @@ impl Healing {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(HOLDER_LEAD));
         let holders = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
-        let silent = table.count(State::TimeWait) + table.count(State::FinWait2) > 0;
-        let due = (self.looked + if silent { OFTEN } else { SELDOM }).max(rest);
-        if now >= due || (holders || ports) && now >= rest {
+        let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
+        let port_rest = asked + self.cost * PORT_SHARE;
+        if now >= due || holders && now >= rest || ports && now >= port_rest {
             return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
         }
-        let next = if table.wants_ports(now) { now + PORT_WAIT } else { due };
-        next.min(raise).max(rest)
+        let next = due.min(raise.max(rest));
+        if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
     }
 
     fn request(&mut self, now: u64, table: &mut Table, wanted: Wanted) -> u64 {
@@ -107,4 +110,19 @@ impl Healing {
             table.merge_holders(&snapshot.holders);
         }
     }
+}
+
+/// Whether sockets are in states that end without an event, or that a lost event would leave them
+/// in: nobody stays there for long.
+fn is_passing(table: &Table) -> bool {
+    [
+        State::TimeWait,
+        State::FinWait2,
+        State::FinWait1,
+        State::LastAck,
+        State::Closing,
+        State::SynRecv,
+    ]
+    .into_iter()
+    .any(|state| table.count(state) > 0)
 }

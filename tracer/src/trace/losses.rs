@@ -37,10 +37,13 @@ impl Losses {
     }
 
     /// Tells what was lost since the last look.
-    pub(super) fn look(&mut self, time: u64, out: &mut impl Observer) {
+    ///
+    /// `duplicates` are the events that the guard has told although the main program had.
+    pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) {
         let Counters { ring_full, caught, .. } = counters(&self.counters);
         // What the kernel did not show to the main program and the guard did not catch either.
-        let recursion = recursion_misses(&self.main).saturating_sub(caught);
+        let recursion =
+            recursion_misses(&self.main).saturating_sub(caught.saturating_sub(duplicates));
         let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
         for (place, count, told) in [
             (LossPlace::RingBuffer, ring_full, full),

@@ -18,38 +18,38 @@ use crate::programs::{
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state(context: BtfTracePointContext) -> i32 {
-    let Some((socket, old, new)) = arguments(&context) else {
-        return 0;
-    };
-    guard::note(socket.address(), old, new);
-    handle(&context, kind::STATE, socket, old, new);
+    if let Some((socket, old, new)) = arguments(&context) {
+        guard::note(socket.address(), old, new);
+        handle(&context, kind::STATE, socket, old, new);
+    }
     0
 }
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state_guard(context: BtfTracePointContext) -> i32 {
-    let Some((socket, old, new)) = arguments(&context) else {
-        return 0;
-    };
-    if !guard::was_handled(socket.address(), old, new) {
+    if let Some((socket, old, new)) = arguments(&context)
+        && !guard::was_handled(socket.address(), old, new)
+    {
         count(|counters| counters.caught += 1);
         handle(&context, kind::STATE_CAUGHT, socket, old, new);
     }
     0
 }
 
-/// Socket, old and new state; `None` for the events that change nothing (close() after
-/// shutdown(), destruction of a listener by sock_diag, MPTCP).
+/// Socket, old and new state.
 #[inline(always)]
 fn arguments(context: &BtfTracePointContext) -> Option<(Common, u8, u8)> {
     let socket = Common::new(context.arg::<*const c_void>(0))?;
-    let old = context.arg::<i32>(1) as u8;
-    let new = context.arg::<i32>(2) as u8;
-    if old == new { None } else { Some((socket, old, new)) }
+    Some((socket, context.arg::<i32>(1) as u8, context.arg::<i32>(2) as u8))
 }
 
+/// Tells the event, unless it changes nothing (close() after shutdown(), destruction of a listener
+/// by sock_diag, MPTCP) or is not TCP's.
 #[inline(always)]
 fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new: u8) {
+    if old == new {
+        return;
+    }
     let Some(full) = socket.full() else { return };
     count(|counters| counters.seen += 1);
     if !wanted(full) {

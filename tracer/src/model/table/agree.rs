@@ -21,6 +21,7 @@ impl Table {
         if record.kind == kind::STATE_CAUGHT {
             let minisocket = self.minisockets.get(&known.tuple) == Some(&slot);
             if known.state == to || minisocket && to == State::Closed {
+                self.duplicates += 1;
                 return false;
             }
         }

@@ -9,7 +9,7 @@ use super::{
     transition,
 };
 use crate::model::{
-    close::{Context, Initiator, Outcome, Reason, initiator, outcome},
+    close::{Context, Outcome, Reason, initiator, outcome},
     connection::{Connection, SocketId, Traffic},
     endpoint::Tuple,
     time_wait::TIME_WAIT_SECONDS,
@@ -48,8 +48,10 @@ impl Table {
             .store
             .get(slot)
             .is_some_and(|connection| connection.state == State::FinWait2 && connection.orphaned);
-        if orphan && record.old_state == State::Closed as u8 {
-            // What looked like an orphaned FIN_WAIT2 was data after close().
+        let ends = [State::Closed as u8, State::TimeWait as u8].contains(&record.old_state);
+        if orphan && ends {
+            // What looked like an orphaned FIN_WAIT2 was data after close(), or data has come for
+            // the minisocket (tcp_timewait_state_process).
             self.end(slot, Reason::ResetSentDataAfterClose, Source::Inferred, record.time_ns, out);
         }
     }
@@ -206,11 +208,6 @@ impl Table {
     ) -> Connection {
         let connection = self.forget(slot);
         if connection.role != Some(Role::Listener) {
-            let by = match (reason, connection.first_fin) {
-                // A minisocket that the kernel gave up on was closed by this end all the same.
-                (Reason::AbortedLocally, Some(by)) => Some(by),
-                (_, by) => initiator(reason, by),
-            };
             let traffic = connection.traffic;
             out.observe(Update::Story(&Story {
                 time: connection.since,
@@ -222,7 +219,7 @@ impl Table {
                 bytes_sent: traffic.map(|traffic| traffic.sent),
                 bytes_received: traffic.map(|traffic| traffic.received),
                 retransmits: traffic.map(|traffic| traffic.retransmits),
-                close: Close { reason, initiator: by },
+                close: Close { reason, initiator: initiator(reason, connection.first_fin) },
                 source,
             }));
         }
@@ -295,7 +292,9 @@ impl Table {
         let reason = match connection.state {
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
-            State::FinWait2 if connection.orphaned => Reason::AbortedLocally,
+            State::FinWait2 if connection.orphaned && time >= connection.removal => {
+                Reason::AbortedLocally
+            }
             _ => Reason::Unknown,
         };
         self.end(slot, reason, source, time, out);
@@ -314,10 +313,7 @@ impl Table {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
-        let by = match (reason, connection.state) {
-            (Reason::AbortedLocally, State::FinWait2) => Some(Initiator::Kernel),
-            _ => initiator(reason, connection.first_fin),
-        };
+        let by = initiator(reason, connection.first_fin);
         let transition = Transition {
             source,
             close: Some(Close { reason, initiator: by }),

@@ -71,9 +71,12 @@ impl Table {
         out: &mut impl Observer,
     ) {
         let slot = self.store.find(SocketId::of(record));
-        let Some(state) = State::from_kernel(record.old_state) else {
+        let Some(seen) = State::from_kernel(record.old_state) else {
             return;
         };
+        // Of a minisocket the kernel tells TIME_WAIT, whatever its sub-state.
+        let known = slot.and_then(|slot| self.store.get(slot)).map(|known| known.state);
+        let state = known.filter(|_| seen == State::TimeWait).unwrap_or(seen);
         let subject = self.subject_of(record, slot);
         out.observe(Update::Reset(&Reset { time: record.time_ns, subject, state, direction }));
     }

@@ -64,7 +64,7 @@ fn an_orphan_is_given_up_when_its_time_is_over(#[case] linger2: i32, #[case] sec
     assert_eq!(
         stage.told.take(),
         [
-            "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Kernel",
+            "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local",
             "story: AbortedLocally by Local [Timer]"
         ]
     );
@@ -208,7 +208,7 @@ fn the_age_of_an_orphan_of_before_is_not_known() {
 
 #[rstest]
 #[case::time_wait(INTO_TIME_WAIT, "TIME_WAIT>CLOSED [Snapshot] Graceful by Local")]
-#[case::orphan(INTO_ORPHAN, "FIN_WAIT2>CLOSED [Snapshot] AbortedLocally by Kernel")]
+#[case::orphan(INTO_ORPHAN, "FIN_WAIT2>CLOSED [Snapshot] Unknown by Local")]
 fn a_minisocket_that_a_look_does_not_show_is_gone(#[case] steps: &[Step], #[case] line: &str) {
     let (mut stage, mut life) = staged(250, steps);
     stage.look(&[&life]);

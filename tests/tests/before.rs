@@ -1,0 +1,274 @@
+//! Sockets that are there before the tracer: found, each once, as they are, and not told as new.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracer_tests::{
+    clock::Moment,
+    crowd::{Crowd, UNACCEPTED},
+    kernel::{self, States},
+    netns::{Namespace, isolated, run},
+    record::{Record, listing},
+    recording::Recorder,
+    sockets::{self, End},
+    tracer::{Tracer, command},
+};
+
+const CLOSE_WAIT: usize = 5_000;
+const TIME_WAIT: usize = 20_000;
+const QUIET: [&str; 2] = ["--linger", "close-wait=off,time-wait=off"];
+/// How exact ages are, nanoseconds.
+const EXACT: i64 = 50_000_000;
+
+/// What `tracer sockets` says of a namespace.
+fn listed(namespace: &Namespace) -> Vec<Record> {
+    let inode = namespace.inode.to_string();
+    let arguments = ["sockets", "--format", "json", "--netns", &inode];
+    let output = command("", &arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    assert_eq!(errors, "");
+    let now = Instant::now();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| Record::parse(line, now)).collect()
+}
+
+fn by_cookie(records: &[Record]) -> BTreeMap<u64, &Record> {
+    let mut sockets = BTreeMap::new();
+    for record in records {
+        assert_eq!(record.kind(), "socket", "{record}");
+        let cookie = record.cookie().unwrap_or_else(|| panic!("no cookie: {record}"));
+        let other = sockets.insert(cookie, record);
+        assert!(other.is_none(), "listed twice:{}", listing([record, other.unwrap()]));
+    }
+    sockets
+}
+
+/// Each socket that the kernel has is listed in its state, and no other.
+fn are_as_the_kernel_says(listed: &BTreeMap<u64, &Record>, kernel: &States) {
+    for (cookie, record) in listed {
+        let state = kernel.get(cookie).copied();
+        assert_eq!(record.text("/tcp/state"), state, "ss says {state:?}: {record}");
+    }
+    let missing: Vec<_> =
+        kernel.iter().filter(|(cookie, _)| !listed.contains_key(cookie)).collect();
+    assert!(missing.is_empty(), "{} not listed, of them {:?}", missing.len(), missing[0]);
+}
+
+/// Each socket that this process holds is said to be held by it, the others by nobody.
+fn are_held_by(crowd: &Crowd, listed: &BTreeMap<u64, &Record>) {
+    let held: BTreeMap<u64, u64> = crowd.held().into_iter().collect();
+    for (cookie, record) in listed {
+        let processes = record.at("/processes").as_array().unwrap();
+        let found: Vec<_> =
+            processes.iter().map(|one| (one["pid"].as_u64(), one["fd"].as_u64())).collect();
+        let pid = u64::from(std::process::id());
+        let expected: Vec<_> =
+            held.get(cookie).map(|&fd| (Some(pid), Some(fd))).into_iter().collect();
+        assert_eq!(found, expected, "{record}");
+    }
+    let unaccepted = listed.values().filter(|record| record.at("/tcp/unaccepted") == true);
+    assert_eq!(unaccepted.count(), UNACCEPTED);
+    for record in listed.values().filter(|record| record.at("/tcp/state") == "TIME_WAIT") {
+        assert_eq!(record.at("/tcp/orphaned"), true, "{record}");
+    }
+}
+
+/// An age at `time` of what began between two moments.
+fn is_exact(age: i64, time: Moment, began: [Moment; 2]) -> bool {
+    let [oldest, youngest] = began.map(|began| time.since(began));
+    (youngest - EXACT..=oldest + EXACT).contains(&age)
+}
+
+fn age(record: &Record) -> i64 {
+    let age = record.number("/tcp/age_ns").unwrap_or_else(|| panic!("no age: {record}"));
+    i64::try_from(age).unwrap()
+}
+
+/// The ages of TIME_WAIT sockets are what the clock says.
+#[expect(single_use_lifetimes, reason = "anonymous lifetimes in impl Trait are unstable")]
+fn have_exact_ages<'a>(crowd: &Crowd, records: impl IntoIterator<Item = &'a Record>) {
+    let began: BTreeMap<u64, [Moment; 2]> =
+        crowd.time_wait.iter().map(|(end, began)| (end.cookie, *began)).collect();
+    let mut exact = 0;
+    let mut wrong = Vec::new();
+    for record in records {
+        let began = began.get(&record.cookie().unwrap());
+        exact += usize::from(began.is_some());
+        let began = *began.unwrap_or(&crowd.time_waits);
+        let time = Moment::parse(record.text("/time").unwrap());
+        if !is_exact(age(record), time, began) {
+            let off = time.since(began[1]) - age(record);
+            wrong.push(format!("off by {off} ns: {record}"));
+        }
+    }
+    assert_eq!(exact, crowd.time_wait.len());
+    let first = wrong.first();
+    assert!(wrong.is_empty(), "{} of {exact} and others have another age: {first:?}", wrong.len());
+}
+
+#[test]
+fn each_socket_is_listed_once_as_it_is() {
+    isolated(|namespace| {
+        let crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let before = kernel::states();
+        let records = listed(namespace);
+        let after = kernel::states();
+        let moved: Vec<_> = before.iter().filter(|one| after.get(one.0) != Some(one.1)).collect();
+        assert!(
+            moved.is_empty(),
+            "the test needs a crowd that stays: {} {:?}",
+            moved.len(),
+            moved[0]
+        );
+        let counts = kernel::count(&after);
+        println!("{counts:?}");
+        assert!(counts["CLOSE_WAIT"] >= CLOSE_WAIT && counts["TIME_WAIT"] >= TIME_WAIT);
+        assert_eq!(counts.len(), 6, "all states that last: {counts:?}");
+        let listed = by_cookie(&records);
+        are_as_the_kernel_says(&listed, &after);
+        are_held_by(&crowd, &listed);
+        let time_waits = listed.values().copied();
+        let time_waits = time_waits.filter(|record| record.at("/tcp/state") == "TIME_WAIT");
+        have_exact_ages(&crowd, time_waits);
+        assert_eq!(kernel::minisockets(), counts["TIME_WAIT"] + CLOSE_WAIT + UNACCEPTED);
+    });
+}
+
+#[test]
+fn a_crowd_lingers_each_once_with_its_age() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        let crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let lingering = ["--linger", "close-wait=2s,time-wait=100ms"];
+        let recorder = Recorder::start(namespace, directory.path(), &lingering);
+        thread::sleep(Duration::from_secs(4));
+        let kernel = kernel::states();
+        let recording = recorder.finish();
+        recording.steps(|step| panic!("told although nothing has happened: {step:?}"));
+        let others = recording.others();
+        let is_raised = |record: &&Record| record.at("/status") == "raised";
+        let mut raised = BTreeMap::new();
+        for record in others.iter().filter(is_raised) {
+            let other = raised.insert(record.cookie().unwrap(), record);
+            assert!(other.is_none(), "raised twice:{}", listing([record, other.unwrap()]));
+        }
+        for (cookie, record) in &raised {
+            assert_eq!(record.text("/tcp/state"), kernel.get(cookie).copied(), "{record}");
+            let exact = record.at("/tcp/state") == "TIME_WAIT";
+            assert_eq!(record.at("/tcp/at_least"), !exact, "{record}");
+        }
+        let counts = kernel::count(&kernel);
+        assert_eq!(raised.len(), counts["CLOSE_WAIT"] + counts["TIME_WAIT"]);
+        let time_waits = raised.into_values();
+        let time_waits = time_waits.filter(|record| record.at("/tcp/state") == "TIME_WAIT");
+        have_exact_ages(&crowd, time_waits);
+    });
+}
+
+/// A story from the middle: each state with its duration, `?` where the beginning was not seen.
+fn later(tracer: &Tracer, cookie: u64) -> Vec<String> {
+    let about = |record: &Record| record.is_transition() && record.cookie() == Some(cookie);
+    let records = tracer.so_far();
+    let step = |record: &Record| {
+        let [from, to, source] =
+            ["/tcp/from", "/tcp/to", "/tcp/source"].map(|field| record.text(field).unwrap());
+        let known = if record.at("/tcp/elapsed_ns").is_null() { "?" } else { "" };
+        format!("{from}{known} {to} {source}")
+    };
+    records.iter().filter(|record| about(record)).map(step).collect()
+}
+
+fn eventually_told(tracer: &Tracer, cookie: u64, steps: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while later(tracer, cookie) != steps {
+        let told = later(tracer, cookie);
+        assert!(Instant::now() < deadline, "socket {cookie}: told {told:#?}, not {steps:#?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The kernel kills a TIME_WAIT without a word; its age is known all the same.
+fn a_killed_time_wait_is_found_out(tracer: &Tracer, (end, began): &(End, [Moment; 2])) {
+    let port = format!(":{}", end.local.port());
+    let killed = Moment::now();
+    run("ss", &["-tKH", "state", "time-wait", "sport", "=", &port]);
+    eventually_told(tracer, end.cookie, &["TIME_WAIT CLOSED snapshot"]);
+    let record = tracer.wait_for_step(end, "TIME_WAIT", "CLOSED");
+    let time = Moment::parse(record.text("/time").unwrap());
+    let elapsed = i64::try_from(record.number("/tcp/elapsed_ns").unwrap()).unwrap();
+    assert!(is_exact(elapsed, time, *began), "began at {began:?}: {record}");
+    assert!(time.is_within(killed - Duration::from_secs(1), killed + Duration::from_secs(3)));
+}
+
+#[test]
+fn nothing_is_told_as_new_and_what_happens_later_is_told() {
+    isolated(|namespace| {
+        let mut crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let kernel = kernel::states();
+        let tracer = Tracer::start(namespace, &QUIET);
+        thread::sleep(Duration::from_secs(3));
+        let early: Vec<Record> = tracer.so_far().split_off(1);
+        let told = early.iter().filter(|record| record.kind() != "retransmit");
+        assert_eq!(listing(told), "", "told although nothing has happened");
+        let mut moved = BTreeSet::new();
+        let mut is_told = |cookie: u64, steps: &[&str]| {
+            assert!(kernel.contains_key(&cookie) && moved.insert(cookie));
+            eventually_told(&tracer, cookie, steps);
+        };
+
+        let server = crowd.close_wait.pop().unwrap();
+        let cookie = sockets::cookie(&server);
+        drop(server);
+        is_told(cookie, &["CLOSE_WAIT? LAST_ACK tracepoint", "LAST_ACK CLOSED tracepoint"]);
+
+        let (client, server) = crowd.established.pop().unwrap();
+        let cookies = [&client, &server].map(sockets::cookie);
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        is_told(
+            cookies[0],
+            &["ESTABLISHED? FIN_WAIT1 tracepoint", "FIN_WAIT1 FIN_WAIT2 tracepoint"],
+        );
+        is_told(cookies[1], &["ESTABLISHED? CLOSE_WAIT tracepoint"]);
+
+        let (client, server) = crowd.half_closed.pop().unwrap();
+        let cookies = [&client, &server].map(sockets::cookie);
+        drop(server);
+        is_told(cookies[1], &["CLOSE_WAIT? LAST_ACK tracepoint", "LAST_ACK CLOSED tracepoint"]);
+        is_told(cookies[0], &["FIN_WAIT2? TIME_WAIT tracepoint"]);
+
+        let killed = crowd.time_wait.pop().unwrap();
+        assert!(moved.insert(killed.0.cookie));
+        a_killed_time_wait_is_found_out(&tracer, &killed);
+
+        let trace = tracer.finish();
+        let cookies: BTreeSet<u64> = trace.transitions().filter_map(Record::cookie).collect();
+        // The orphaned client of the first one.
+        let orphans: Vec<_> = cookies.difference(&moved).filter_map(|c| kernel.get(c)).collect();
+        assert_eq!(orphans, [&"FIN_WAIT2"]);
+    });
+}
+
+/// A request socket becomes a full one with the same cookie.
+#[test]
+fn a_connection_that_was_half_open_is_told_when_it_is_made() {
+    isolated(|namespace| {
+        let crowd = Crowd::gather(namespace, 10, 10);
+        let half_open: States =
+            kernel::states().into_iter().filter(|(_, state)| *state == "SYN_RECV").collect();
+        assert_eq!(half_open.len(), crowd.waiting.len());
+        let tracer = Tracer::start(namespace, &QUIET);
+        Crowd::let_through();
+        for &cookie in half_open.keys() {
+            let steps = ["LISTEN? SYN_RECV tracepoint", "SYN_RECV ESTABLISHED tracepoint"];
+            eventually_told(&tracer, cookie, &steps);
+        }
+        let trace = tracer.finish();
+        assert_eq!(trace.transitions().count(), 2 * half_open.len());
+    });
+}
