@@ -3,6 +3,8 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd as _,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,9 +12,10 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{
     clock::Moment,
-    load,
+    kernel, load,
     netns::{Namespace, Resident, run},
     sockets::{self, End, Pair, Path, wait_for_end},
+    tracer::PATIENCE,
 };
 
 /// Sockets in each state that lasts.
@@ -55,6 +58,7 @@ impl Crowd {
         namespace.set("net/ipv4/tcp_rfc1337", "1");
         let begun = Moment::now();
         load::connections(time_wait);
+        settle();
         let time_waits = [begun, Moment::now()];
         let listener = sockets::listen(Path::V4);
         let connect = || sockets::connect(&listener, Path::V4);
@@ -89,6 +93,19 @@ impl Crowd {
         let listeners = listeners.map(|socket| (sockets::cookie(socket), socket.as_raw_fd()));
         let numbers = held.chain(listeners).map(|(cookie, fd)| (cookie, fd.unsigned_abs().into()));
         numbers.collect()
+    }
+}
+
+/// Waits for the connections whose FIN got lost among so many.
+fn settle() {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let sockets = kernel::sockets();
+        let Some(other) = sockets.iter().find(|socket| socket.state != "TIME_WAIT") else {
+            return;
+        };
+        assert!(Instant::now() < deadline, "not in TIME_WAIT yet: {}", other.line);
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -34,6 +34,8 @@ use crate::{
 
 /// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
 const PORT_PATIENCE: u64 = 2_000_000_000;
+/// The same where a look at the kernel's sockets will tell it, unless the port is never chosen.
+const LOOK_PATIENCE: u64 = 15_000_000_000;
 /// The clocks are compared and losses looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -97,18 +99,21 @@ impl Trace {
         let Tracer { ebpf, main, has_iterators, ring, reader, counters, resets_traced, .. } =
             tracer;
         let reader = Reader::new(ring, reader)?;
+        let netns = filter.netns;
+        let looks = snapshots && has_iterators;
         let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
         let table = Table::new(table::Options {
             filter: filter.clone(),
             ticks: time::ticks(),
             thresholds,
             resets_traced,
-            port_patience: PORT_PATIENCE,
+            port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
         });
         let mut teller = Teller::new(filter, format, output, time::wall_clock());
         teller.hello(&hello);
-        let (healing, ebpf) = if snapshots && has_iterators {
-            let snapshots = Snapshots::start(Snapshotter::new(ebpf), reader.waker()?)?;
+        let (healing, ebpf) = if looks {
+            let snapshotter = Snapshotter::new(ebpf, netns);
+            let snapshots = Snapshots::start(snapshotter, reader.waker()?)?;
             (Some(Healing::new(snapshots)), None)
         } else {
             (None, Some(ebpf))

@@ -76,11 +76,23 @@ fn complaint((row, outcome): &(&Row, Outcome)) -> Option<String> {
     }
 }
 
+/// On a busy machine a row can miss the kernel's own time-outs. What is wrong once more, with
+/// nothing beside it, is wrong.
+fn play_again_alone(results: &mut [(&'static Row, Outcome)]) {
+    for result in results {
+        if let Some(complaint) = complaint(result) {
+            println!("played again, alone: {complaint}");
+            result.1 = play(result.0);
+        }
+    }
+}
+
 #[test]
 fn every_life_is_told_as_the_kernel_lived_it() {
     let word = env::var("LIFECYCLES").unwrap_or_default();
     let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&word)).collect();
-    let results = play_all(&rows);
+    let mut results = play_all(&rows);
+    play_again_alone(&mut results);
     let mut wrong: Vec<String> = results.iter().filter_map(complaint).collect();
     if word.is_empty() {
         wrong.extend(document::check(&results));

@@ -22,7 +22,7 @@ use crate::{
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
     let facts = preflight::preflight()?;
-    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?);
+    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?, filter.netns);
     let (sockets, refused) = sockets::list(&mut snapshotter, &filter, arguments.sort);
     for (netns, reason) in refused {
         tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");

@@ -23,6 +23,8 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Namespaces {
     home: Option<File>,
+    /// The one that is wanted; `None` for all.
+    only: Option<u32>,
     /// Paths that lead to a namespace, by its inode number.
     found: BTreeMap<u32, PathBuf>,
     looked: Option<Instant>,
@@ -30,13 +32,16 @@ pub struct Namespaces {
 
 impl Namespaces {
     /// Of a thread that may be moved around.
-    pub fn new() -> Self {
-        Self { home: File::open(OWN).ok(), found: BTreeMap::new(), looked: None }
+    pub fn new(only: Option<u32>) -> Self {
+        Self { home: File::open(OWN).ok(), only, found: BTreeMap::new(), looked: None }
     }
 
     /// Opens all namespaces; `seen` are some that must be among them, if they still exist.
     pub fn open_all(&mut self, seen: &[u32]) -> Vec<(u32, io::Result<File>)> {
-        let is_fresh = self.looked.is_some_and(|looked| looked.elapsed() < FRESH);
+        let only = self.only.map(|only| [only]);
+        let seen = only.as_ref().map_or(seen, |only| only.as_slice());
+        // One that is known needs no looking for others.
+        let is_fresh = self.looked.is_some_and(|looked| looked.elapsed() < FRESH || only.is_some());
         if !is_fresh || !self.knows(seen) {
             self.look(seen);
         }
@@ -71,7 +76,9 @@ impl Namespaces {
         self.looked = Some(Instant::now());
         self.found.clear();
         if let Some(home) = self.home.as_ref().and_then(|home| home.metadata().ok()) {
-            self.found.insert(home.ino() as u32, PathBuf::from(OWN));
+            if self.only.is_none_or(|only| only == home.ino() as u32) {
+                self.found.insert(home.ino() as u32, PathBuf::from(OWN));
+            }
         }
         for process in numbered(Path::new("/proc")) {
             self.add(process.join("ns/net"));
@@ -94,15 +101,11 @@ impl Namespaces {
     }
 
     fn add(&mut self, path: PathBuf) {
-        if let Ok(metadata) = fs::metadata(&path) {
+        let metadata = fs::metadata(&path).ok();
+        let is_wanted = |inode| self.only.is_none_or(|only| only == inode);
+        if let Some(metadata) = metadata.filter(|metadata| is_wanted(metadata.ino() as u32)) {
             self.found.entry(metadata.ino() as u32).or_insert(path);
         }
-    }
-}
-
-impl Default for Namespaces {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -159,7 +162,10 @@ mod tests {
     #[test]
     fn our_own_namespace_is_found() {
         let own = fs::metadata(OWN).unwrap().ino() as u32;
-        let mut namespaces = Namespaces::new();
+        let mut namespaces = Namespaces::new(None);
         assert!(namespaces.open_all(&[]).iter().any(|(inode, file)| *inode == own && file.is_ok()));
+        let mut namespaces = Namespaces::new(Some(own));
+        assert_eq!(namespaces.open_all(&[1]).len(), 1);
+        assert!(Namespaces::new(Some(1)).open_all(&[own]).is_empty());
     }
 }

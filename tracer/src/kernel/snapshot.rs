@@ -51,9 +51,9 @@ pub struct Snapshotter {
 }
 
 impl Snapshotter {
-    /// With the loaded iterators.
-    pub fn new(ebpf: Ebpf) -> Self {
-        Self { ebpf, namespaces: Namespaces::new() }
+    /// With the loaded iterators; of one namespace or of all.
+    pub fn new(ebpf: Ebpf, only: Option<u32>) -> Self {
+        Self { ebpf, namespaces: Namespaces::new(only) }
     }
 
     /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
