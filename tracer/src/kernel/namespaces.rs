@@ -75,11 +75,7 @@ impl Namespaces {
     fn look(&mut self, seen: &[u32]) {
         self.looked = Some(Instant::now());
         self.found.clear();
-        if let Some(home) = self.home.as_ref().and_then(|home| home.metadata().ok()) {
-            if self.only.is_none_or(|only| only == home.ino() as u32) {
-                self.found.insert(home.ino() as u32, PathBuf::from(OWN));
-            }
-        }
+        self.add(PathBuf::from(OWN));
         for process in numbered(Path::new("/proc")) {
             self.add(process.join("ns/net"));
         }
