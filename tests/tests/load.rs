@@ -117,8 +117,8 @@ fn nothing_is_lost_of_300_000_short_connections() {
     isolated(|namespace| {
         load::prepare(namespace);
         let loaded = load(namespace, directory.path(), || load::connections(300_000));
-        loaded.is_complete(300_000);
         loaded.agrees_with_the_kernel();
+        loaded.is_complete(300_000);
     });
 }
 
@@ -130,8 +130,8 @@ fn nothing_is_lost_while_the_other_core_is_busy() {
         let loaded = load(namespace, directory.path(), || {
             beside_a_busy_thread(|| load::connections(100_000))
         });
-        loaded.is_complete(100_000);
         loaded.agrees_with_the_kernel();
+        loaded.is_complete(100_000);
     });
 }
 
@@ -144,8 +144,8 @@ fn a_limit_on_time_wait_sockets_is_found_out() {
         namespace.set("net/ipv4/tcp_max_tw_buckets", "1000");
         let loaded = load(namespace, directory.path(), || load::connections(20_000));
         assert!(kernel::count(&loaded.kernel)["TIME_WAIT"] <= 1000);
-        loaded.is_complete(20_000);
         loaded.agrees_with_the_kernel();
+        loaded.is_complete(20_000);
     });
 }
 

@@ -4,6 +4,7 @@ pub mod escape;
 pub mod json;
 pub mod listing;
 pub mod output;
+mod stamps;
 pub mod step;
 pub mod summary;
 pub mod text;

@@ -151,7 +151,7 @@ async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
 
 fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
     match arguments.format {
-        FormatName::Json => Box::new(Json),
+        FormatName::Json => Box::new(Json::default()),
         FormatName::Text => {
             let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
             let (palette, width) =

@@ -1,10 +1,16 @@
 //! Bytes that somebody else chose, made harmless.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 /// `bytes` as text without control characters: those and what is not UTF-8 are written `\x1b`,
 /// a backslash `\\`.
-pub fn escape(bytes: &[u8]) -> String {
+pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';
+    if bytes.iter().all(is_plain)
+        && let Ok(plain) = str::from_utf8(bytes)
+    {
+        return Cow::Borrowed(plain);
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -19,7 +25,7 @@ pub fn escape(bytes: &[u8]) -> String {
         }
         push_hex(&mut text, chunk.invalid());
     }
-    text
+    Cow::Owned(text)
 }
 
 /// Characters that reorder or hide the text around them.

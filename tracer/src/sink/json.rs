@@ -4,73 +4,117 @@
 
 mod shape;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use self::shape::{LingerBody, LossBody, SegmentBody, SocketBody, StoryBody, TransitionBody};
-use super::{Format, Hello, summary::Summary, wall_clock::WallClock};
-use crate::model::{socket::Socket, update::Update};
+use self::shape::{
+    Line, LingerTcp, LossBody, Process, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp,
+};
+use super::{Format, Hello, stamps::Stamps, summary::Summary, wall_clock::WallClock};
+use crate::model::{
+    socket::Socket,
+    update::{Subject, Update},
+};
 
 /// JSON lines.
-#[derive(Debug, Default)]
-pub struct Json;
+#[derive(Debug)]
+pub struct Json {
+    stamps: Stamps,
+}
 
+/// A line that is about no socket.
 #[derive(Serialize)]
-struct Line<T: Serialize> {
+struct Bare<'a, T: Serialize> {
     kind: &'static str,
-    /// RFC 3339, UTC, nanoseconds.
-    #[serde(serialize_with = "shape::nanoseconds")]
-    time: Timestamp,
+    time: &'a str,
     #[serde(flatten)]
     body: T,
 }
 
-impl Json {
-    /// One socket of a list.
-    pub(super) fn socket(socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
-        write("socket", clock.at(socket.time), SocketBody::from(socket), out);
+impl Default for Json {
+    fn default() -> Self {
+        Self { stamps: Stamps::utc() }
     }
 }
 
-fn write(kind: &'static str, time: Timestamp, body: impl Serialize, out: &mut Vec<u8>) {
-    let line = Line { kind, time, body };
+impl Json {
+    /// One socket of a list.
+    pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
+        let time = self.stamps.write(clock.at(socket.time));
+        let mut line = Line::new("socket", &time, &socket.subject, SocketTcp::from(socket));
+        line.processes = Some(socket.holders.iter().map(Process::from).collect());
+        write(&line, out);
+    }
+
+    fn about(
+        &mut self,
+        kind: &'static str,
+        time: u64,
+        subject: &Subject,
+        tcp: impl Serialize,
+        clock: WallClock,
+        out: &mut Vec<u8>,
+    ) {
+        let time = self.stamps.write(clock.at(time));
+        write(&Line::new(kind, &time, subject, tcp), out);
+    }
+
+    fn bare(
+        &mut self,
+        kind: &'static str,
+        time: u64,
+        body: impl Serialize,
+        clock: WallClock,
+        out: &mut Vec<u8>,
+    ) {
+        let time = self.stamps.write(clock.at(time));
+        write(&Bare { kind, time: &time, body }, out);
+    }
+}
+
+fn write(line: &impl Serialize, out: &mut Vec<u8>) {
     // Only maps with keys that are no strings and failing writers make this fail.
-    if serde_json::to_writer(&mut *out, &line).is_ok() {
+    if serde_json::to_writer(&mut *out, line).is_ok() {
         out.push(b'\n');
     }
 }
 
 impl Format for Json {
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        write("hello", clock.at(clock.now), hello, out);
+        self.bare("hello", clock.now, hello, clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        match update {
-            Update::Transition(transition) => {
-                let body = TransitionBody::from(*transition);
-                write("transition", clock.at(transition.time), body, out);
+        match *update {
+            Update::Transition(told) => {
+                let tcp = TransitionTcp::from(told);
+                self.about("transition", told.time, &told.subject, tcp, clock, out);
             }
             Update::Linger(lingers) => {
-                for linger in *lingers {
-                    write("linger", clock.at(linger.time), LingerBody::from(linger), out);
+                for linger in lingers {
+                    let time = self.stamps.write(clock.at(linger.time));
+                    let tcp = LingerTcp::from(linger);
+                    let mut line = Line::new("linger", &time, &linger.subject, tcp);
+                    line.status = Some(linger.status);
+                    write(&line, out);
                 }
             }
-            Update::Retransmit(retransmit) => {
-                let body = SegmentBody::from(*retransmit);
-                write("retransmit", clock.at(retransmit.time), body, out);
+            Update::Retransmit(told) => {
+                let tcp = SegmentTcp::from(told);
+                self.about("retransmit", told.time, &told.subject, tcp, clock, out);
             }
-            Update::Reset(reset) => {
-                write("reset", clock.at(reset.time), SegmentBody::from(*reset), out);
+            Update::Reset(told) => {
+                let tcp = SegmentTcp::from(told);
+                self.about("reset", told.time, &told.subject, tcp, clock, out);
             }
-            Update::Story(story) => {
-                write("connection", clock.at(story.time), StoryBody::new(story, clock), out);
+            Update::Story(told) => {
+                let tcp = StoryTcp::new(told, clock);
+                self.about("connection", told.time, &told.subject, tcp, clock, out);
             }
-            Update::Loss(loss) => write("loss", clock.at(loss.time), LossBody::from(*loss), out),
+            Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
         }
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        write("summary", clock.at(clock.now), summary, out);
+        self.bare("summary", clock.now, summary, clock, out);
     }
 }

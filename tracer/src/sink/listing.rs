@@ -15,7 +15,8 @@ use crate::model::{
 
 /// One JSON object a line, of kind `socket`.
 pub fn json(sockets: &[Socket], clock: WallClock, out: &mut Vec<u8>) {
-    sockets.iter().for_each(|socket| Json::socket(socket, clock, out));
+    let mut json = Json::default();
+    sockets.iter().for_each(|socket| json.socket(socket, clock, out));
 }
 
 /// A table with aligned columns, the lines cut at `width`, and the counts by state.

@@ -1,7 +1,5 @@
 //! What a trace amounted to.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::model::{
@@ -21,13 +19,25 @@ pub struct Summary {
     /// Sockets flagged as lingering.
     pub lingered: u64,
     /// Records told, by kind.
-    pub records: BTreeMap<&'static str, u64>,
+    pub records: Records,
     /// Events lost, by place.
     pub lost: Lost,
     /// Longest time between an event and its reading, nanoseconds.
     pub reader_lag_ns: u64,
     /// Nothing was lost for good.
     pub complete: bool,
+}
+
+/// Records by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names are the kinds")]
+pub struct Records {
+    pub transition: u64,
+    pub retransmit: u64,
+    pub reset: u64,
+    pub connection: u64,
+    pub linger: u64,
+    pub loss: u64,
 }
 
 /// Transitions by source.
@@ -92,28 +102,28 @@ impl Lost {
 impl Summary {
     /// Counts one update that was wanted.
     pub fn count(&mut self, update: &Update<'_>) {
-        let (kind, count) = match update {
+        let records = &mut self.records;
+        match update {
             Update::Transition(transition) => {
                 self.transitions.add(transition.source);
                 self.established += u64::from(transition.to == State::Established);
-                ("transition", 1)
+                records.transition += 1;
             }
             Update::Linger(lingers) => {
                 let raised = lingers.iter().filter(|l| l.status == LingerStatus::Raised);
                 self.lingered += raised.count() as u64;
-                ("linger", lingers.len() as u64)
+                records.linger += lingers.len() as u64;
             }
             Update::Loss(loss) => {
                 self.lost.add(loss);
-                ("loss", 1)
+                records.loss += 1;
             }
             Update::Story(_) => {
                 self.ended += 1;
-                ("connection", 1)
+                records.connection += 1;
             }
-            Update::Retransmit(_) => ("retransmit", 1),
-            Update::Reset(_) => ("reset", 1),
-        };
-        *self.records.entry(kind).or_default() += count;
+            Update::Retransmit(_) => records.retransmit += 1,
+            Update::Reset(_) => records.reset += 1,
+        }
     }
 }

@@ -8,17 +8,15 @@ mod columns;
 mod lingering;
 mod palette;
 mod segments;
-mod stamps;
 mod stories;
 
 use jiff::tz::TimeZone;
 
+use self::columns::{Line, Widths};
 pub use self::palette::Palette;
-use self::{
-    columns::{Line, Widths},
-    stamps::Stamps,
+use super::{
+    Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary, wall_clock::WallClock,
 };
-use super::{Format, Hello, escape::escape, step, summary::Summary, wall_clock::WallClock};
 use crate::model::{
     owner::{Evidence, Owner},
     state::State,
@@ -48,7 +46,7 @@ pub enum Stories {
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(palette: Palette, width: Option<usize>, zone: TimeZone, stories: Stories) -> Self {
-        Self { palette, width, stamps: Stamps::new(zone), stories, widths: Widths::new(width) }
+        Self { palette, width, stamps: Stamps::of_day(zone), stories, widths: Widths::new(width) }
     }
 
     fn time(&mut self, time: u64, clock: WallClock) -> String {

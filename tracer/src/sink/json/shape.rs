@@ -1,6 +1,6 @@
 //! The shapes of the JSON objects: what is nested where, and under which name.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,11 +27,20 @@ pub(super) fn nanoseconds<S: serde::Serializer>(
     serializer.collect_str(&format_args!("{time:.9}"))
 }
 
+/// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
 #[derive(Serialize)]
-struct About {
+pub(super) struct Line<'a, T: Serialize> {
+    kind: &'static str,
+    time: &'a str,
     socket: Identity,
     network: Network,
-    process: Option<Process>,
+    process: Option<Process<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<LingerStatus>,
+    /// All that hold a descriptor of the socket; `process` is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) processes: Option<Vec<Process<'a>>>,
+    tcp: T,
 }
 
 #[derive(Serialize)]
@@ -58,23 +67,16 @@ struct Address {
 }
 
 #[derive(Serialize)]
-struct Process {
+pub(super) struct Process<'a> {
     pid: u32,
-    name: String,
+    name: Cow<'a, str>,
     evidence: Evidence,
     #[serde(skip_serializing_if = "Option::is_none")]
     fd: Option<u32>,
 }
 
 #[derive(Serialize)]
-pub(super) struct TransitionBody {
-    #[serde(flatten)]
-    about: About,
-    tcp: TransitionTcp,
-}
-
-#[derive(Serialize)]
-struct TransitionTcp {
+pub(super) struct TransitionTcp {
     from: State,
     to: State,
     role: Option<Role>,
@@ -97,15 +99,7 @@ struct Edge {
 }
 
 #[derive(Serialize)]
-pub(super) struct LingerBody {
-    #[serde(flatten)]
-    about: About,
-    status: LingerStatus,
-    tcp: LingerTcp,
-}
-
-#[derive(Serialize)]
-struct LingerTcp {
+pub(super) struct LingerTcp {
     state: State,
     role: Option<Role>,
     age_ns: u64,
@@ -117,14 +111,7 @@ struct LingerTcp {
 }
 
 #[derive(Serialize)]
-pub(super) struct SegmentBody {
-    #[serde(flatten)]
-    about: About,
-    tcp: SegmentTcp,
-}
-
-#[derive(Serialize)]
-struct SegmentTcp {
+pub(super) struct SegmentTcp {
     state: State,
     role: Option<Role>,
     segment: SegmentOf,
@@ -141,14 +128,7 @@ struct SegmentOf {
 }
 
 #[derive(Serialize)]
-pub(super) struct StoryBody {
-    #[serde(flatten)]
-    about: About,
-    tcp: StoryTcp,
-}
-
-#[derive(Serialize)]
-struct StoryTcp {
+pub(super) struct StoryTcp {
     role: Option<Role>,
     source: Source,
     /// When it began, where that was seen.
@@ -175,16 +155,7 @@ fn optional_nanoseconds<S: serde::Serializer>(
 }
 
 #[derive(Serialize)]
-pub(super) struct SocketBody {
-    #[serde(flatten)]
-    about: About,
-    /// All that hold a descriptor of it; `process` is the first.
-    processes: Vec<Process>,
-    tcp: SocketTcp,
-}
-
-#[derive(Serialize)]
-struct SocketTcp {
+pub(super) struct SocketTcp {
     state: State,
     role: Option<Role>,
     age_ns: Option<u64>,
@@ -209,17 +180,19 @@ impl From<Endpoint> for Address {
     }
 }
 
-impl From<Owner> for Process {
-    fn from(Owner { process, evidence, fd }: Owner) -> Self {
-        Self { pid: process.pid, name: escape(process.name()), evidence, fd }
+impl<'a> From<&'a Owner> for Process<'a> {
+    fn from(Owner { process, evidence, fd }: &'a Owner) -> Self {
+        Self { pid: process.pid, name: escape(process.name()), evidence: *evidence, fd: *fd }
     }
 }
 
-impl From<&Subject> for About {
-    fn from(subject: &Subject) -> Self {
-        let Subject { cookie, ordinal, tuple, uid, inode, owner, role: _ } = *subject;
+impl<'a, T: Serialize> Line<'a, T> {
+    pub(super) fn new(kind: &'static str, time: &'a str, subject: &'a Subject, tcp: T) -> Self {
+        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, role: _ } = *subject;
         let Tuple { local, peer, netns } = tuple;
         Self {
+            kind,
+            time,
             socket: Identity { cookie, ordinal, netns, uid, inode },
             network: Network {
                 transport: "tcp",
@@ -227,12 +200,15 @@ impl From<&Subject> for About {
                 local: local.into(),
                 peer: peer.into(),
             },
-            process: owner.map(Process::from),
+            process: owner.as_ref().map(Process::from),
+            status: None,
+            processes: None,
+            tcp,
         }
     }
 }
 
-impl From<&Transition> for TransitionBody {
+impl From<&Transition> for TransitionTcp {
     fn from(transition: &Transition) -> Self {
         let Transition {
             time: _,
@@ -247,42 +223,28 @@ impl From<&Transition> for TransitionBody {
             orphaned,
         } = *transition;
         Self {
-            about: subject.into(),
-            tcp: TransitionTcp {
-                from,
-                to,
-                role: subject.role,
-                source,
-                elapsed_ns: elapsed,
-                kernel: kernel.map(|(from, to)| Edge { from, to }),
-                orphaned,
-                handshake,
-                close,
-            },
+            from,
+            to,
+            role: subject.role,
+            source,
+            elapsed_ns: elapsed,
+            kernel: kernel.map(|(from, to)| Edge { from, to }),
+            orphaned,
+            handshake,
+            close,
         }
     }
 }
 
-impl From<&Linger> for LingerBody {
+impl From<&Linger> for LingerTcp {
     fn from(linger: &Linger) -> Self {
-        let Linger { time: _, ref subject, state, age, at_least, threshold, status, orphaned } =
+        let Linger { time: _, ref subject, state, age, at_least, threshold, status: _, orphaned } =
             *linger;
-        Self {
-            about: subject.into(),
-            status,
-            tcp: LingerTcp {
-                state,
-                role: subject.role,
-                age_ns: age,
-                at_least,
-                threshold_ns: threshold,
-                orphaned,
-            },
-        }
+        Self { state, role: subject.role, age_ns: age, at_least, threshold_ns: threshold, orphaned }
     }
 }
 
-impl From<&Retransmit> for SegmentBody {
+impl From<&Retransmit> for SegmentTcp {
     fn from(retransmit: &Retransmit) -> Self {
         let Retransmit { time: _, ref subject, state, segment, ordinal, sequence } = *retransmit;
         let segment = SegmentOf {
@@ -291,20 +253,20 @@ impl From<&Retransmit> for SegmentBody {
             retransmit: Some(ordinal),
             sequence,
         };
-        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
+        Self { state, role: subject.role, segment }
     }
 }
 
-impl From<&Reset> for SegmentBody {
+impl From<&Reset> for SegmentTcp {
     fn from(reset: &Reset) -> Self {
         let Reset { time: _, ref subject, state, direction } = *reset;
         let segment =
             SegmentOf { r#type: Segment::Rst, direction, retransmit: None, sequence: None };
-        Self { about: subject.into(), tcp: SegmentTcp { state, role: subject.role, segment } }
+        Self { state, role: subject.role, segment }
     }
 }
 
-impl StoryBody {
+impl StoryTcp {
     pub(super) fn new(story: &Story, clock: WallClock) -> Self {
         let Story {
             time: _,
@@ -325,19 +287,16 @@ impl StoryBody {
             .filter(|&(_, time)| time > 0)
             .collect();
         Self {
-            about: subject.into(),
-            tcp: StoryTcp {
-                role: subject.role,
-                source,
-                began: began.map(|time| clock.at(time)),
-                states,
-                at_least,
-                handshake,
-                bytes_sent,
-                bytes_received,
-                retransmits,
-                close,
-            },
+            role: subject.role,
+            source,
+            began: began.map(|time| clock.at(time)),
+            states,
+            at_least,
+            handshake,
+            bytes_sent,
+            bytes_received,
+            retransmits,
+            close,
         }
     }
 }
@@ -348,14 +307,14 @@ impl From<&Loss> for LossBody {
     }
 }
 
-impl From<&Socket> for SocketBody {
+impl From<&Socket> for SocketTcp {
     fn from(socket: &Socket) -> Self {
         let Socket {
             time: _,
             ref subject,
             state,
             age,
-            ref holders,
+            holders: _,
             timer,
             receive_queue,
             send_queue,
@@ -364,19 +323,15 @@ impl From<&Socket> for SocketBody {
             unaccepted,
         } = *socket;
         Self {
-            about: subject.into(),
-            processes: holders.iter().copied().map(Process::from).collect(),
-            tcp: SocketTcp {
-                state,
-                role: subject.role,
-                age_ns: age,
-                timer,
-                receive_queue,
-                send_queue,
-                rtt_ns: rtt,
-                orphaned,
-                unaccepted,
-            },
+            state,
+            role: subject.role,
+            age_ns: age,
+            timer,
+            receive_queue,
+            send_queue,
+            rtt_ns: rtt,
+            orphaned,
+            unaccepted,
         }
     }
 }
