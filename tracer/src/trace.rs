@@ -36,6 +36,8 @@ use crate::{
 const PORT_PATIENCE: u64 = 2_000_000_000;
 /// The same where a look at the kernel's sockets will tell it, unless the port is never chosen.
 const LOOK_PATIENCE: u64 = 15_000_000_000;
+/// Batches that are read before anything else gets its turn: some tens of milliseconds.
+const BATCHES: usize = 8;
 /// The clocks are compared and losses looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -86,6 +88,8 @@ pub struct Running {
     /// Keeps the programs attached where no snapshots are taken.
     _ebpf: Option<aya::Ebpf>,
     stop: Arc<Stop>,
+    /// Time of the last record read.
+    read_until: u64,
 }
 
 impl Trace {
@@ -119,7 +123,7 @@ impl Trace {
             (None, Some(ebpf))
         };
         let losses = Losses::new(main, counters);
-        Ok(Running { reader, table, teller, losses, healing, _ebpf: ebpf, stop })
+        Ok(Running { reader, table, teller, losses, healing, _ebpf: ebpf, stop, read_until: 0 })
     }
 }
 
@@ -137,38 +141,52 @@ impl Running {
             let stopping = self.stop.is_asked();
             // Taken before the events are read that happened meanwhile.
             let look = self.healing.as_mut().and_then(Healing::ready);
-            let busy = self.read();
+            let (busy, more) = self.read();
             let now = time::monotonic();
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
                 self.losses.look(now, self.table.duplicates(), &mut self.teller);
             }
+            // A look may be merged only when all events up to its end have been read.
+            if more && look.is_some() {
+                self.read_rest();
+            }
             if let (Some(healing), Some(look)) = (&mut self.healing, look) {
                 healing.merge(look, &mut self.table, &mut self.teller);
             }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
-            if stopping || self.teller.is_closed() {
+            if stopping && !more || self.teller.is_closed() {
                 break;
             }
             let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
             let deadline = self.table.next_deadline().into_iter().chain(ask).min();
             let timeout = deadline
                 .map(|deadline| Duration::from_nanos(deadline.saturating_sub(time::monotonic())));
-            self.reader.wait(busy, timeout);
+            if !more {
+                self.reader.wait(busy, timeout);
+            }
         }
         self.teller.summary();
     }
 
-    /// Reads all there is; whether there was anything.
-    fn read(&mut self) -> bool {
-        let Self { reader, table, teller, losses, .. } = self;
+    /// Reads on until there is nothing more, or as much as was there when this was called.
+    fn read_rest(&mut self) {
+        let until = time::monotonic();
+        while self.read().1 && self.read_until < until {}
+    }
+
+    /// Reads what there is, but not for ever; whether there was anything, and whether there may be
+    /// more.
+    fn read(&mut self) -> (bool, bool) {
+        let Self { reader, table, teller, losses, read_until, .. } = self;
         let mut busy = false;
-        loop {
+        for _ in 0..BATCHES {
             let mut oldest = None;
             let batch = reader.read(|record| {
                 oldest.get_or_insert(record.time_ns);
+                *read_until = record.time_ns;
                 table.ingest(record, teller);
             });
             busy |= batch.records > 0;
@@ -177,9 +195,10 @@ impl Running {
                 teller.lag(time::monotonic().saturating_sub(oldest));
             }
             if !batch.more {
-                return busy;
+                return (busy, false);
             }
             teller.flush();
         }
+        (busy, true)
     }
 }

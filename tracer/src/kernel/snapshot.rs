@@ -75,7 +75,12 @@ impl Snapshotter {
             }
         }
         if wanted.sockets {
-            self.sockets(&mut taken, seen);
+            // A namespace may have no process of its own, only threads with sockets.
+            let held = taken.snapshot.holders.iter().map(|holder| holder.netns);
+            let mut seen: Vec<u32> = seen.iter().copied().chain(held).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            self.sockets(&mut taken, &seen);
         }
         taken.cost = time::thread_cpu().saturating_sub(cpu);
         taken
