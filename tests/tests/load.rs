@@ -24,8 +24,9 @@ use tracer_tests::{
     sockets::{self, Path as Over, eventually},
 };
 
-/// For the minisockets' silent steps to be found.
-const SETTLING: Duration = Duration::from_secs(2);
+/// For the minisockets' silent steps to be found: a look at so many takes a tenth of a second of
+/// processor time, and the next one waits for thirty times as long.
+const SETTLING: Duration = Duration::from_secs(5);
 /// The end of a minisocket may be told this much too late or too early.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
