@@ -88,6 +88,8 @@ pub struct Running {
     /// Keeps the programs attached where no snapshots are taken.
     _ebpf: Option<aya::Ebpf>,
     stop: Arc<Stop>,
+    /// Something was lost lately.
+    lost: bool,
     /// Time of the last record read.
     read_until: u64,
 }
@@ -123,7 +125,17 @@ impl Trace {
             (None, Some(ebpf))
         };
         let losses = Losses::new(main, counters);
-        Ok(Running { reader, table, teller, losses, healing, _ebpf: ebpf, stop, read_until: 0 })
+        Ok(Running {
+            reader,
+            table,
+            teller,
+            losses,
+            healing,
+            _ebpf: ebpf,
+            stop,
+            lost: false,
+            read_until: 0,
+        })
     }
 }
 
@@ -146,7 +158,11 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
-                self.losses.look(now, self.table.duplicates(), &mut self.teller);
+                let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
+                // Not while it goes on: a look would make it worse.
+                if std::mem::replace(&mut self.lost, lost) && !lost {
+                    self.healing.iter_mut().for_each(Healing::hurry);
+                }
             }
             // A look may be merged only when all events up to its end have been read.
             if more && look.is_some() {

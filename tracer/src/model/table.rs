@@ -20,7 +20,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::{Record, kind, state::NEW_SYN_RECV};
 
 pub use self::merge::{Merged, Snapshot};
@@ -90,6 +90,8 @@ pub struct Table {
     reusable: HashMap<SocketId, u32, RandomState>,
     /// Sockets closed while a snapshot is being taken: it may still show them.
     closed_meanwhile: Option<HashMap<SocketId, u64, RandomState>>,
+    /// Namespaces that a snapshot has shown completely: what begins there later has events.
+    covered: HashSet<u32, RandomState>,
     /// Number of the last snapshot.
     snapshots: u32,
     /// Events of the guard that the main program had told already.
@@ -118,6 +120,7 @@ impl Table {
             undecided: Vec::new(),
             reusable: HashMap::default(),
             closed_meanwhile: None,
+            covered: HashSet::default(),
             snapshots: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),

@@ -79,6 +79,14 @@ impl Healing {
         now + OFTEN
     }
 
+    /// Events have been lost: the next look is taken at once, whatever it costs.
+    pub(super) fn hurry(&mut self) {
+        self.looked = 0;
+        if let Some(asked) = &mut self.asked {
+            *asked = 0;
+        }
+    }
+
     /// The look that has been finished, if one has. What happened before its end must be read
     /// before it is merged.
     pub(super) fn ready(&mut self) -> Option<Taken> {

@@ -36,14 +36,15 @@ impl Losses {
         self.damaged += count;
     }
 
-    /// Tells what was lost since the last look.
+    /// Tells what was lost since the last look; whether anything was.
     ///
     /// `duplicates` are the events that the guard has told although the main program had.
-    pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) {
+    pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
         let Counters { ring_full, caught, .. } = counters(&self.counters);
         // What the kernel did not show to the main program and the guard did not catch either.
         let recursion =
             recursion_misses(&self.main).saturating_sub(caught.saturating_sub(duplicates));
+        let mut lost = false;
         let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
         for (place, count, told) in [
             (LossPlace::RingBuffer, ring_full, full),
@@ -53,7 +54,9 @@ impl Losses {
             if count > *told {
                 let count = count - std::mem::replace(told, count);
                 out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
+                lost = true;
             }
         }
+        lost
     }
 }

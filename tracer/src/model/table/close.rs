@@ -147,10 +147,6 @@ impl Table {
         // The far end, if it is on this host, may be a minisocket that changes without an event.
         match reason {
             Reason::Graceful => self.fin_arrived(&connection.tuple, record, out),
-            // Nothing else answers for a minisocket than data that came for it.
-            Reason::ResetReceived => {
-                self.reset_left(&connection.tuple, record, out);
-            }
             Reason::ResetSentUnreadData
             | Reason::ResetSentLingerZero
             | Reason::ResetSentUnaccepted
@@ -231,15 +227,6 @@ impl Table {
         let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
         let slot = *self.minisockets.get(&other)?;
         (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
-    }
-
-    /// The peer on this host has received an RST: its data had come for an orphaned FIN_WAIT2,
-    /// which ended with it.
-    fn reset_left(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        if let Some(slot) = self.other_end(tuple) {
-            let reason = Reason::ResetSentDataAfterClose;
-            self.end(slot, reason, Source::Inferred, record.time_ns, out);
-        }
     }
 
     /// The peer on this host has sent an RST: it silently ends the minisocket.

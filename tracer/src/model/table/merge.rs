@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 
 use tracer_ebpf::{Holder, Record, kind};
 
-use super::{Deadline, Observer, Slot, Source, State, Table, Transition, transition};
+use super::{Deadline, Observer, Slot, Source, State, Table, Transition, Update, transition};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -73,6 +73,7 @@ impl Table {
         }
         self.merge_holders(&snapshot.holders);
         self.sweep(snapshot, &mut merged, out);
+        self.covered.extend(&snapshot.namespaces);
         merged
     }
 
@@ -91,7 +92,11 @@ impl Table {
             None if state == State::Closed => return,
             None => {
                 merged.found += 1;
-                self.find(record, state)
+                let slot = self.find(record, state);
+                if self.covered.contains(&record.netns) {
+                    self.make_birth_good(slot, state, out);
+                }
+                slot
             }
         };
         let Some(connection) = self.store.get_mut(slot) else {
@@ -132,6 +137,30 @@ impl Table {
             self.minisockets.insert(tuple, slot);
         }
         slot
+    }
+
+    /// A socket that is new in a namespace that was known completely: its events have been lost.
+    fn make_birth_good(&self, slot: Slot, state: State, out: &mut impl Observer) {
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
+        let ends = connection.tuple;
+        let served = self.listeners.contains_key(&(ends.netns, ends.local.port));
+        let steps = steps_since_birth(state, served);
+        super::lost_healed(connection.since, steps.len() as u64, out);
+        let mut from = match steps.first() {
+            Some(State::SynRecv) => State::Listen,
+            _ => State::Closed,
+        };
+        for to in steps {
+            let step = Transition {
+                source: Source::Inferred,
+                elapsed: None,
+                ..transition(connection, from, to, connection.since)
+            };
+            out.observe(Update::Transition(&step));
+            from = to;
+        }
     }
 
     /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
@@ -284,4 +313,21 @@ impl Table {
             self.vanish(slot, snapshot.begun, Source::Snapshot, out);
         }
     }
+}
+
+/// The states that a socket has most likely passed until `state`, itself included.
+fn steps_since_birth(state: State, served: bool) -> Vec<State> {
+    let opening = if served || state == State::SynRecv {
+        [State::SynRecv, State::Established]
+    } else {
+        [State::SynSent, State::Established]
+    };
+    if state == State::Listen {
+        return vec![state];
+    }
+    if let Some(last) = opening.iter().position(|step| *step == state) {
+        return opening[..=last].to_vec();
+    }
+    let closing = State::Established.path_to(state).unwrap_or_default();
+    opening.into_iter().chain(closing).chain([state]).collect()
 }

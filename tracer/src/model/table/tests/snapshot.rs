@@ -53,6 +53,22 @@ fn sockets_of_before_are_found_without_a_word() {
 }
 
 #[test]
+fn a_socket_that_is_new_to_a_later_look_was_born_unseen() {
+    let mut stage = Stage::new();
+    stage.look(&[]);
+    let mut life = Life::new(1);
+    stage.play_unseen(&mut life, &[Connect, Established, PeerFin]);
+    stage.look(&[&life]);
+    let states: Vec<_> = stage.told.transitions.iter().map(|told| (told.from, told.to)).collect();
+    let path = [State::Closed, State::SynSent, State::Established, State::CloseWait];
+    assert_eq!(states, path.windows(2).map(|step| (step[0], step[1])).collect::<Vec<_>>());
+    assert!(stage.told.transitions.iter().all(|told| told.source == Source::Inferred));
+    assert_eq!(stage.told.lost, 3);
+    stage.look(&[&life]);
+    assert_eq!(stage.told.transitions.len(), 3);
+}
+
+#[test]
 fn sockets_that_the_events_told_are_not_found_twice() {
     let mut stage = Stage::new();
     let mut lives = lives();
