@@ -91,8 +91,9 @@ impl Loaded {
         }
         let seen = number("/transitions/tracepoint");
         let expected = 10 * connections + 2;
-        // What was lost may also have been resets and retransmissions.
-        assert!(seen < expected && seen + lost >= expected, "{seen} seen, {lost} lost: {summary}");
+        // What was lost may also have been resets and retransmissions; and an event that the guard
+        // has told in place of the main program may be counted as lost when it was told twice.
+        assert!(seen <= expected && seen + lost >= expected, "{seen} seen, {lost} lost: {summary}");
     }
 
     /// The sockets that are left are those that the kernel has, in their states.
