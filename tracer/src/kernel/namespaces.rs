@@ -64,6 +64,12 @@ impl Namespaces {
         self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
     }
 
+    /// Whether a namespace is the one where the thread started.
+    pub fn is_home(&self, inode: u32) -> bool {
+        let home = self.home.as_ref().and_then(|home| home.metadata().ok());
+        home.is_some_and(|home| home.ino() as u32 == inode)
+    }
+
     /// Moves the thread back to where it started.
     pub fn go_home(&self) {
         if let Some(home) = &self.home {

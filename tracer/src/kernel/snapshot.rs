@@ -89,7 +89,12 @@ impl Snapshotter {
     fn sockets(&mut self, taken: &mut Taken, seen: &[u32]) {
         for (inode, file) in self.namespaces.open_all(seen) {
             let read = file.and_then(|file| {
-                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+                if self.namespaces.is_home(inode) {
+                    // Entering takes CAP_SYS_ADMIN even where one already is.
+                    self.namespaces.go_home();
+                } else {
+                    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+                }
                 self.read::<Record>("sockets")
             });
             match read {

@@ -250,7 +250,11 @@ impl Format for Text {
             grouped(*established),
             grouped(*lingered),
         );
-        words.push_str(if *complete { "; nothing lost" } else { "; INCOMPLETE:" });
+        words.push_str(match (complete, lost.unseen) {
+            (true, 0) => "; nothing lost",
+            (true, _) => "; nothing lost for good:",
+            (false, _) => "; INCOMPLETE:",
+        });
         let super::summary::Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
         for (count, name) in [
             (ring_buffer, "ring buffer full"),
