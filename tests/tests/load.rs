@@ -2,8 +2,8 @@
 //! truth.
 //!
 //! At full speed the load takes both cores and the ring buffer may overflow: then every event must
-//! be told or counted. Bursts that the ring buffer holds lose nothing there; what little is missing
-//! for another reason (see `is_complete_with`) must have been noticed.
+//! be told or counted. Bursts that the ring buffer holds lose nothing there; what the kernel shows to
+//! no program at all (see `is_complete_with`) must have been noticed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -72,8 +72,10 @@ impl Loaded {
         let unseen = unseen(&summary);
         let expected = 10 * connections + 2 * listeners;
         let seen = sources["tracepoint"];
-        // With other tracers beside it this kernel has been seen to show a tracer one event in a
-        // thousand less, without counting a miss (cause not known). That must have been noticed.
+        // A hardened kernel may run no BPF program on top of a protected process, such as the init
+        // of a micro-VM: a timer's softirq that happens to interrupt it (delayed ACKs of many
+        // sockets at once) changes states unseen by every tracer, though ftrace sees them. That
+        // must have been noticed.
         let missing = expected.checked_sub(seen).expect("no event told twice");
         let is_noticed = missing == 0 || unseen > 0;
         assert!(
@@ -99,9 +101,8 @@ impl Loaded {
         }
         let seen = number("/transitions/tracepoint");
         let expected = 10 * connections + 2;
-        // What was lost may also have been resets and retransmissions; and an event that the guard
-        // has told in place of the main program may be counted as lost when it was told twice.
-        // As to what may be missing besides see `is_complete_with`.
+        // What was lost may also have been resets and retransmissions. As to what may be missing
+        // besides see `is_complete_with`.
         let told = seen + lost + expected / 200;
         assert!(seen <= expected && told >= expected, "{seen} seen, {lost} lost: {summary}");
     }

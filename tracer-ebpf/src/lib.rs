@@ -13,7 +13,7 @@ mod record;
 
 pub use config::{Filter, MAX_PORTS, Member, Offsets, RecordLayout, Settings};
 pub use plain::Plain;
-pub use record::{Counters, Handled, Holder, Record, flag, kind};
+pub use record::{Counters, Handled, Holder, NOTES, Record, flag, kind};
 
 /// Names of the maps, globals and programs in the object file, as the user half looks them up.
 pub mod name {
@@ -21,7 +21,7 @@ pub mod name {
     pub const EVENTS: &str = "EVENTS";
     /// One `u32`: 1 while the reader sleeps and wants to be woken.
     pub const READER: &str = "READER";
-    /// Per-CPU [`Counters`](crate::Counters).
+    /// Per-CPU [`Counters`](crate::Counters) by [`kind`](crate::kind).
     pub const COUNTERS: &str = "COUNTERS";
     /// Global of type [`Offsets`](crate::Offsets).
     pub const OFFSETS: &str = "OFFSETS";

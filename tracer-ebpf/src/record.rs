@@ -5,7 +5,8 @@
 pub mod kind {
     /// `sock:inet_sock_set_state` with old ≠ new.
     pub const STATE: u8 = 1;
-    /// The same, caught by the guard program because the kernel skipped the main one.
+    /// The same, caught by the guard program because the kernel skipped the main one. Once in a
+    /// great while the main program has told it too.
     pub const STATE_CAUGHT: u8 = 2;
     /// `tcp:tcp_receive_reset`: the kernel tears the connection down as by a received RST.
     pub const RESET_RECEIVED: u8 = 3;
@@ -23,6 +24,8 @@ pub mod kind {
     pub const REQUEST_SOCKET: u8 = 9;
     /// End of one pass of `iter/tcp`: only the clocks are set.
     pub const END: u8 = 10;
+    /// One more than the largest.
+    pub const LIMIT: u8 = 11;
 }
 
 /// Bits of [`Record::flags`].
@@ -192,32 +195,34 @@ pub struct Holder {
     pub comm: [u8; 16],
 }
 
-/// Counted on each CPU.
+/// Counted on each CPU, apart for each [`kind`] of record and thereby for each program: the kernel
+/// never interrupts a program with itself, so that no increment is lost.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// State changes seen by the main program or caught by the guard, before any filter.
+    /// Events that the program had to handle, before any filter.
     pub seen: u64,
     /// Records put into the ring buffer.
     pub submitted: u64,
     /// Records lost because the ring buffer was full.
     pub ring_full: u64,
-    /// State changes that the kernel did not show to the main program and the guard caught.
-    pub caught: u64,
 }
 
-/// What the main program has handled and the guard has not yet confirmed, one stack a CPU.
+/// How many events of its CPU the main program remembers for the guard, a power of two.
 ///
-/// Two places are enough: a softirq can interrupt a process, and nothing interrupts a softirq.
+/// One is enough unless a softirq comes between the two programs: then as many as it brings.
+pub const NOTES: usize = 256;
+
+/// What the main program has handled on a CPU, for the guard.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handled {
-    /// Addresses of the `struct sock`.
-    pub sk: [u64; 2],
+    /// Addresses of the `struct sock`, 0 once the guard has seen it.
+    pub sk: [u64; NOTES],
     /// `old << 8 | new`.
-    pub edge: [u32; 2],
-    /// Entries in use.
-    pub depth: u32,
+    pub edge: [u32; NOTES],
+    /// How many notes were made, modulo 2³²; the next one goes there modulo [`NOTES`].
+    pub next: u32,
     /// Zero.
     pub reserved: u32,
 }
@@ -226,5 +231,5 @@ crate::plain!(Record, Holder, Counters, Handled);
 
 const _: () = assert!(size_of::<Record>() == 10 * 8 + 3 * 16 + 17 * 4 + 5 * 2 + 10);
 const _: () = assert!(size_of::<Holder>() == 64);
-const _: () = assert!(size_of::<Counters>() == 32);
-const _: () = assert!(size_of::<Handled>() == 32);
+const _: () = assert!(size_of::<Counters>() == 24);
+const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);

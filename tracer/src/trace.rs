@@ -38,6 +38,8 @@ const PORT_PATIENCE: u64 = 2_000_000_000;
 const LOOK_PATIENCE: u64 = 15_000_000_000;
 /// Batches that are read before anything else gets its turn: some tens of milliseconds.
 const BATCHES: usize = 8;
+/// Reading the rest takes no longer than this at a time.
+const REST_PATIENCE: u64 = 20_000_000;
 /// The clocks are compared and losses looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -102,8 +104,9 @@ impl Trace {
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
         let Self { tracer, filter, thresholds, format, output, hello, snapshots } = self;
-        let Tracer { ebpf, main, has_iterators, ring, reader, counters, resets_traced, .. } =
-            tracer;
+        let Tracer {
+            ebpf, main, others, has_iterators, ring, reader, counters, resets_traced, ..
+        } = tracer;
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;
         let looks = snapshots && has_iterators;
@@ -124,7 +127,7 @@ impl Trace {
         } else {
             (None, Some(ebpf))
         };
-        let losses = Losses::new(main, counters);
+        let losses = Losses::new(main, others, counters);
         Ok(Running {
             reader,
             table,
@@ -148,11 +151,12 @@ impl Running {
     /// Reads until asked to stop or until nobody reads the output, then writes the summary.
     pub fn run(mut self) {
         let mut housekeeping = 0;
+        // Taken before the events are read that happened meanwhile.
+        let mut look = None;
         loop {
             // Asked before the last batch is read, so that it is complete.
             let stopping = self.stop.is_asked();
-            // Taken before the events are read that happened meanwhile.
-            let look = self.healing.as_mut().and_then(Healing::ready);
+            look = look.or_else(|| self.healing.as_mut().and_then(Healing::ready));
             let (busy, more) = self.read();
             let now = time::monotonic();
             if now >= housekeeping || stopping {
@@ -164,16 +168,15 @@ impl Running {
                     self.healing.iter_mut().for_each(Healing::hurry);
                 }
             }
-            // A look may be merged only when all events up to its end have been read.
-            if more && look.is_some() {
-                self.read_rest();
-            }
-            if let (Some(healing), Some(look)) = (&mut self.healing, look) {
+            if look.is_some()
+                && self.read_rest()
+                && let (Some(healing), Some(look)) = (&mut self.healing, look.take())
+            {
                 healing.merge(look, &mut self.table, &mut self.teller);
             }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
-            if stopping && !more || self.teller.is_closed() {
+            if stopping && self.read_rest() || self.teller.is_closed() {
                 break;
             }
             let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
@@ -184,13 +187,27 @@ impl Running {
                 self.reader.wait(busy, timeout);
             }
         }
+        self.losses.log();
+
         self.teller.summary();
     }
 
-    /// Reads on until there is nothing more, or as much as was there when this was called.
-    fn read_rest(&mut self) {
+    /// Reads on until everything is read that happened before this was called; false where that
+    /// takes too long now, because a program that was interrupted has not finished its record.
+    fn read_rest(&mut self) -> bool {
         let until = time::monotonic();
-        while self.read().1 && self.read_until < until {}
+        loop {
+            let (_, more) = self.read();
+            if self.read_until >= until || !more && !self.reader.has_unread() {
+                return true;
+            }
+            if time::monotonic() > until + REST_PATIENCE {
+                return false;
+            }
+            if !more {
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Reads what there is, but not for ever; whether there was anything, and whether there may be
@@ -203,6 +220,7 @@ impl Running {
             let batch = reader.read(|record| {
                 oldest.get_or_insert(record.time_ns);
                 *read_until = record.time_ns;
+
                 table.ingest(record, teller);
             });
             busy |= batch.records > 0;

@@ -11,7 +11,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, RingBuf},
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{Counters, Record};
+use tracer_ebpf::{Counters, Record, kind};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
@@ -21,13 +21,13 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 static READER: Array<u32> = Array::with_max_entries(1, 0);
 
 #[map]
-static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(kind::LIMIT as u32, 0);
 
 /// Puts one record into the ring buffer; `fill` describes the socket in it.
 #[inline(always)]
 pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut Record)) {
     let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
-        count(|counters| counters.ring_full += 1);
+        count(kind, |counters| counters.ring_full += 1);
         debug!(context, "ring buffer full: a record of kind {} is lost", kind);
         return;
     };
@@ -36,7 +36,7 @@ pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut 
     stamp(record);
     fill(record);
     entry.submit(wake_up());
-    count(|counters| counters.submitted += 1);
+    count(kind, |counters| counters.submitted += 1);
 }
 
 /// Sets the clocks.
@@ -69,12 +69,11 @@ fn wake_up() -> u64 {
     u64::from(BPF_RB_FORCE_WAKEUP)
 }
 
-/// Changes this CPU's counters.
+/// Changes this CPU's counters of a kind of record.
 #[inline(always)]
-pub(super) fn count(change: impl FnOnce(&mut Counters)) {
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
-        // SAFETY: a valid pointer into this CPU's slot. A softirq may count in between, which can
-        // lose one of its increments: the counters are for people, not for decisions.
+pub(super) fn count(kind: u8, change: impl FnOnce(&mut Counters)) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(u32::from(kind)) {
+        // SAFETY: a valid pointer into this CPU's slot, which no other program changes.
         change(unsafe { &mut *counters });
     }
 }

@@ -1,21 +1,28 @@
 //! Catches the state changes that the kernel does not show to the main program.
 //!
 //! The kernel skips a BPF program that is already running on the CPU (a *recursion miss*), and a
-//! softirq can interrupt the main program in the middle of one state change with another. Each
+//! softirq can interrupt the main program in the middle of one state change with many others. Each
 //! program has a recursion guard of its own, so a second program on the same tracepoint runs even
 //! then. The main program notes what it handles; the guard, which runs after it, takes the note
-//! away, or finds none and handles the event itself. At worst an event is told twice, which the
-//! user half recognises by cookie and states.
+//! away, or finds none and handles the event itself.
+//!
+//! Preemption is off around the tracepoint and nothing interrupts a softirq with another state
+//! change, so there are two levels, a process and a softirq on top of it; only the upper one is
+//! ever skipped, and by one of the two programs only. A note that stays, because its own guard was
+//! skipped, could be taken for one of the next socket at the same address; the guard that was
+//! interrupted therefore takes them away. An event is told twice where a softirq brings more events
+//! between main program and guard than there are notes; the user half recognises it.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tracer_ebpf::Handled;
+use tracer_ebpf::{Handled, NOTES};
 
 #[map]
 static HANDLED: PerCpuArray<Handled> = PerCpuArray::with_max_entries(1, 0);
 
 #[inline(always)]
 fn notes() -> Option<&'static mut Handled> {
-    // SAFETY: a valid pointer into this CPU's slot; interruptions are accounted for below.
+    // SAFETY: a valid pointer into this CPU's slot. Only the main program makes notes and nothing
+    // interrupts it with itself; a note is taken away by the guard of its own event or later.
     HANDLED.get_ptr_mut(0).map(|notes| unsafe { &mut *notes })
 }
 
@@ -28,33 +35,42 @@ fn edge(old: u8, new: u8) -> u32 {
 #[inline(always)]
 pub(super) fn note(sk: u64, old: u8, new: u8) {
     let Some(notes) = notes() else { return };
-    // A full stack holds notes that a skipped guard left behind: start over.
-    if notes.depth == 1 {
-        notes.sk[1] = sk;
-        notes.edge[1] = edge(old, new);
-        notes.depth = 2;
-    } else {
-        notes.sk[0] = sk;
-        notes.edge[0] = edge(old, new);
-        notes.depth = 1;
+    let index = notes.next as usize % NOTES;
+    notes.sk[index] = sk;
+    notes.edge[index] = edge(old, new);
+    notes.next = notes.next.wrapping_add(1);
+}
+
+/// Guard: runs `handle` if the main program has not handled this event.
+#[inline(always)]
+pub(super) fn unless_handled(sk: u64, old: u8, new: u8, handle: impl FnOnce()) {
+    let Some(notes) = notes() else { return };
+    // SAFETY: a reference is valid; volatile, as an interruption may change it.
+    let begun = unsafe { core::ptr::read_volatile(&raw const notes.next) };
+    if !take(notes, begun, sk, edge(old, new)) {
+        handle();
+    }
+    // SAFETY: as above.
+    let ended = unsafe { core::ptr::read_volatile(&raw const notes.next) };
+    // Made meanwhile by a softirq whose guards the kernel has skipped, this one being at work.
+    let mut stale = 0;
+    while stale < NOTES as u32 && begun.wrapping_add(stale) != ended {
+        notes.sk[begun.wrapping_add(stale) as usize % NOTES] = 0;
+        stale += 1;
     }
 }
 
-/// Guard: whether the main program handled this event; takes the note away.
+/// Takes the note of an event away; whether there was one. The newest first: it nearly always is.
 #[inline(always)]
-pub(super) fn was_handled(sk: u64, old: u8, new: u8) -> bool {
-    let Some(notes) = notes() else { return true };
-    let depth = notes.depth;
-    let edge = edge(old, new);
-    // Both places are looked at: above the note may lie one of an interrupting event whose own
-    // guard the kernel skipped.
-    if depth == 2 && notes.sk[1] == sk && notes.edge[1] == edge {
-        notes.depth = 1;
-        return true;
-    }
-    if depth >= 1 && notes.sk[0] == sk && notes.edge[0] == edge {
-        notes.depth = 0;
-        return true;
+fn take(notes: &mut Handled, next: u32, sk: u64, edge: u32) -> bool {
+    let mut back = 1;
+    while back <= NOTES as u32 {
+        let index = next.wrapping_sub(back) as usize % NOTES;
+        if notes.sk[index] == sk && notes.edge[index] == edge {
+            notes.sk[index] = 0;
+            return true;
+        }
+        back += 1;
     }
     false
 }

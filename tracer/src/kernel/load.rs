@@ -83,6 +83,9 @@ pub struct Tracer {
     pub ebpf: Ebpf,
     /// The main program, which tells how often it was skipped.
     pub main: ProgramFd,
+    /// The other programs that tell events, for the same reason. The guard is not among them: what
+    /// it was not shown, the main program was.
+    pub others: Vec<ProgramFd>,
     /// Snapshots can be taken.
     pub has_iterators: bool,
     /// Records.
@@ -318,11 +321,13 @@ fn finish(
         Mode::Btf => MAIN_BTF,
         Mode::Tracepoint => MAIN_CLASSIC,
     };
-    let main = ebpf
-        .program(main)
-        .ok_or(ProgramError::NotLoaded)
-        .and_then(|program| Ok(program.fd()?.try_clone()?))
-        .map_err(|error| LoadError::program("main", &error))?;
+    let descriptor = |program| {
+        let program = ebpf.program(program).ok_or(ProgramError::NotLoaded)?;
+        Ok(program.fd()?.try_clone()?)
+    };
+    let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
+    let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
+    let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
     let mut take = |map: &'static str| {
         ebpf.take_map(map).ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
     };
@@ -335,6 +340,7 @@ fn finish(
     Ok(Tracer {
         ebpf,
         main,
+        others,
         has_iterators,
         ring,
         reader,
@@ -346,24 +352,23 @@ fn finish(
     })
 }
 
-/// What was counted on all CPUs.
-pub fn counters(map: &PerCpuArray<MapData, PodCounters>) -> Counters {
+/// What was counted on all CPUs of a kind of record.
+pub fn counters(map: &PerCpuArray<MapData, PodCounters>, kind: u8) -> Counters {
     let mut sum = Counters::default();
-    if let Ok(values) = map.get(&0, 0) {
-        for PodCounters(Counters { seen, submitted, ring_full, caught }) in values.iter() {
+    if let Ok(values) = map.get(&u32::from(kind), 0) {
+        for PodCounters(Counters { seen, submitted, ring_full }) in values.iter() {
             sum.seen += seen;
             sum.submitted += submitted;
             sum.ring_full += ring_full;
-            sum.caught += caught;
         }
     }
     sum
 }
 
-/// How often the kernel skipped the main program because it was running on that CPU
+/// How often the kernel skipped a program because it was running on that CPU
 /// (`recursion_misses` of the program, 5.12 and later; 0 where the kernel does not tell).
-pub fn recursion_misses(main: &ProgramFd) -> u64 {
-    let fd = main.as_fd().as_raw_fd();
+pub fn recursion_misses(program: &ProgramFd) -> u64 {
+    let fd = program.as_fd().as_raw_fd();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
     info.lines()
         .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())

@@ -73,6 +73,15 @@ impl Reader {
         batch
     }
 
+    /// Whether there are records behind the last one read. The next may be one that a program has
+    /// reserved but not finished, on a CPU that does something else meanwhile; what lies behind it
+    /// cannot be read before.
+    pub fn has_unread(&self) -> bool {
+        let ring = self.ring.as_fd();
+        let now = Timespec::default();
+        poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
     /// Waits for records: a nap while they come, else until one comes, somebody writes to the
     /// waker or the time is out.
     pub fn wait(&mut self, busy: bool, timeout: Option<Duration>) {

@@ -79,6 +79,8 @@ pub struct Connection {
     pub spent: [u64; State::COUNT],
     /// Part of `spent` was before the tracer looked.
     pub spent_at_least: bool,
+    /// The state change told last, as the kernel numbers states.
+    pub last_edge: (u8, u8),
     /// What is known of the handshake.
     pub handshake: Option<Handshake>,
     /// Counters at the end of the full socket.
@@ -117,6 +119,7 @@ impl Connection {
             began: None,
             spent: [0; State::COUNT],
             spent_at_least: false,
+            last_edge: (0, 0),
             handshake: None,
             traffic: None,
             removal: 0,

@@ -21,7 +21,10 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Record, kind, state::NEW_SYN_RECV};
+use tracer_ebpf::{
+    Record, kind,
+    state::{LISTEN, NEW_SYN_RECV, SYN_RECV},
+};
 
 pub use self::merge::{Merged, Snapshot};
 use self::store::{Slot, Store};
@@ -177,10 +180,15 @@ impl Table {
         if let Some(time) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
         {
-            let birth = Record { time_ns: time, ..*record };
-            self.step(&birth, State::Listen, State::SynRecv, out);
+            self.bear(record, time, out);
         }
         self.step(record, from, to, out);
+    }
+
+    /// The birth of a raw child at `time`, told with what `record` knows of it now.
+    fn bear(&mut self, record: &Record, time: u64, out: &mut impl Observer) {
+        let birth = Record { time_ns: time, old_state: LISTEN, new_state: SYN_RECV, ..*record };
+        self.step(&birth, State::Listen, State::SynRecv, out);
     }
 
     /// One observed transition.
@@ -195,7 +203,7 @@ impl Table {
         } else {
             match self.lookup(record) {
                 Some(slot) => {
-                    if !self.agree(slot, record, from, to, out) {
+                    if !self.agree(slot, record, from, out) {
                         return;
                     }
                     slot
@@ -208,6 +216,9 @@ impl Table {
                 None => self.store.insert(Connection::new(record, from, None)),
             }
         };
+        if let Some(connection) = self.store.get_mut(slot) {
+            connection.last_edge = (record.old_state, record.new_state);
+        }
         self.refine(slot, record, from, to);
         self.announce(slot, to, out);
         if to == State::Closed && from != State::Listen {

@@ -4,7 +4,7 @@ use aya::{
     maps::{MapData, PerCpuArray},
     programs::ProgramFd,
 };
-use tracer_ebpf::Counters;
+use tracer_ebpf::{Counters, kind};
 
 use crate::{
     kernel::load::{PodCounters, counters, recursion_misses},
@@ -14,6 +14,7 @@ use crate::{
 /// Reads the counters and tells what is new in them.
 pub(super) struct Losses {
     main: ProgramFd,
+    others: Vec<ProgramFd>,
     counters: PerCpuArray<MapData, PodCounters>,
     told: Told,
     damaged: u64,
@@ -27,8 +28,12 @@ struct Told {
 }
 
 impl Losses {
-    pub(super) fn new(main: ProgramFd, counters: PerCpuArray<MapData, PodCounters>) -> Self {
-        Self { main, counters, told: Told::default(), damaged: 0 }
+    pub(super) fn new(
+        main: ProgramFd,
+        others: Vec<ProgramFd>,
+        counters: PerCpuArray<MapData, PodCounters>,
+    ) -> Self {
+        Self { main, others, counters, told: Told::default(), damaged: 0 }
     }
 
     /// Records that could not be decoded.
@@ -40,10 +45,9 @@ impl Losses {
     ///
     /// `duplicates` are the events that the guard has told although the main program had.
     pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
-        let Counters { ring_full, caught, .. } = counters(&self.counters);
-        // What the kernel did not show to the main program and the guard did not catch either.
+        let ring_full = (1..kind::LIMIT).map(|kind| counters(&self.counters, kind).ring_full).sum();
         let recursion =
-            recursion_misses(&self.main).saturating_sub(caught.saturating_sub(duplicates));
+            self.skipped_main(duplicates) + self.others.iter().map(recursion_misses).sum::<u64>();
         let mut lost = false;
         let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
         for (place, count, told) in [
@@ -58,5 +62,23 @@ impl Losses {
             }
         }
         lost
+    }
+
+    /// State changes that the kernel did not show to the main program and that the guard did not
+    /// catch either.
+    fn skipped_main(&self, duplicates: u64) -> u64 {
+        let caught = counters(&self.counters, kind::STATE_CAUGHT).seen;
+        recursion_misses(&self.main).saturating_sub(caught.saturating_sub(duplicates))
+    }
+
+    /// Logs what each program has counted.
+    pub(super) fn log(&self) {
+        for kind in 1..kind::LIMIT {
+            let Counters { seen, submitted, ring_full } = counters(&self.counters, kind);
+            tracing::debug!("kind {kind}: {seen} seen, {submitted} submitted, {ring_full} lost");
+        }
+        let others: Vec<u64> = self.others.iter().map(recursion_misses).collect();
+        let main = recursion_misses(&self.main);
+        tracing::debug!("recursion misses: {main} of the main program, {others:?} of others");
     }
 }

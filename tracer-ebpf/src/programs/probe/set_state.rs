@@ -20,6 +20,7 @@ use crate::programs::{
 fn set_state(context: BtfTracePointContext) -> i32 {
     if let Some((socket, old, new)) = arguments(&context) {
         guard::note(socket.address(), old, new);
+        count(kind::STATE, |counters| counters.seen += 1);
         handle(&context, kind::STATE, socket, old, new);
     }
     0
@@ -27,11 +28,11 @@ fn set_state(context: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn set_state_guard(context: BtfTracePointContext) -> i32 {
-    if let Some((socket, old, new)) = arguments(&context)
-        && !guard::was_handled(socket.address(), old, new)
-    {
-        count(|counters| counters.caught += 1);
-        handle(&context, kind::STATE_CAUGHT, socket, old, new);
+    if let Some((socket, old, new)) = arguments(&context) {
+        guard::unless_handled(socket.address(), old, new, || {
+            count(kind::STATE_CAUGHT, |counters| counters.seen += 1);
+            handle(&context, kind::STATE_CAUGHT, socket, old, new);
+        });
     }
     0
 }
@@ -51,7 +52,6 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         return;
     }
     let Some(full) = socket.full() else { return };
-    count(|counters| counters.seen += 1);
     if !wanted(full) {
         return;
     }

@@ -22,7 +22,7 @@ fn set_state_classic(context: TracePointContext) -> u32 {
     if old == new || protocol(&context) != IPPROTO_TCP {
         return 0;
     }
-    count(|counters| counters.seen += 1);
+    count(kind::STATE, |counters| counters.seen += 1);
     let mut identity = Record::EMPTY;
     describe(&context, &mut identity);
     if !filter::passes(&identity) {

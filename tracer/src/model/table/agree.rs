@@ -12,18 +12,15 @@ impl Table {
         slot: Slot,
         record: &Record,
         from: State,
-        to: State,
         out: &mut impl Observer,
     ) -> bool {
         let Some(known) = self.store.get(slot) else {
             return false;
         };
-        if record.kind == kind::STATE_CAUGHT {
-            let minisocket = self.minisockets.get(&known.tuple) == Some(&slot);
-            if known.state == to || minisocket && to == State::Closed {
-                self.duplicates += 1;
-                return false;
-            }
+        let edge = (record.old_state, record.new_state);
+        if record.kind == kind::STATE_CAUGHT && known.last_edge == edge {
+            self.duplicates += 1;
+            return false;
         }
         if known.state == from {
             return true;

@@ -45,7 +45,7 @@ impl Table {
         let id = SocketId::of(record);
         record.kind == kind::STATE_CAUGHT
             && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
-                Some(known) => known.state == to,
+                Some(known) => known.last_edge == (record.old_state, record.new_state),
                 None => {
                     to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
                 }

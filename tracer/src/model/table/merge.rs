@@ -84,8 +84,7 @@ impl Table {
         if record.kind == kind::SOCKET
             && let Some(time) = self.raw_children.remove(&record.sk)
         {
-            let birth = Record { time_ns: time, ..*record };
-            self.step(&birth, State::Listen, State::SynRecv, out);
+            self.bear(record, time, out);
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
