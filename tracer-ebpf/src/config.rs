@@ -114,6 +114,7 @@ offsets! {
     tw_rcv_nxt = "tcp_timewait_sock" "tw_rcv_nxt" optional;
     tw_snd_nxt = "tcp_timewait_sock" "tw_snd_nxt" optional;
     request_num_retrans = "request_sock" "num_retrans" optional;
+    request_snt_isn = "tcp_request_sock" "snt_isn" optional;
     request_timer_expires = "request_sock" "rsk_timer.expires" optional;
     skb_cb = "sk_buff" "cb" optional;
     skb_cb_seq = "tcp_skb_cb" "seq" optional;
