@@ -70,6 +70,7 @@ offsets! {
     skc_cookie = "sock_common" "skc_cookie";
     skc_listener = "sock_common" "skc_listener" optional;
     net_inum = "net" "ns.inum" optional;
+    net_tcp_fin_timeout = "net" "ipv4.sysctl_tcp_fin_timeout" optional;
     skc_flags = "sock_common" "skc_flags";
     sk_shutdown = "sock" "sk_shutdown";
     sk_err = "sock" "sk_err";

@@ -201,6 +201,10 @@ impl Full {
             record.bytes_acked = load(tcp, offset!(bytes_acked));
             record.bytes_received = load(tcp, offset!(bytes_received));
             record.linger2 = load(tcp, offset!(linger2));
+            if record.linger2 == 0 {
+                // As tcp_fin_time() does.
+                record.linger2 = load(follow(tcp, offset!(skc_net)), offset!(net_tcp_fin_timeout));
+            }
             record.retransmits = load(tcp, offset!(icsk_retransmits));
             record.probes = load(tcp, offset!(icsk_probes_out));
             record.shutdown = load(tcp, offset!(sk_shutdown));

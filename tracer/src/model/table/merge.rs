@@ -310,7 +310,14 @@ impl Table {
                 continue;
             }
             merged.gone += 1;
-            self.vanish(slot, snapshot.begun, Source::Snapshot, out);
+            // What is gone after its timer was due has been ended by it.
+            let (time, source) = match connection.removal {
+                removal if minisocket && removal != 0 && removal <= snapshot.begun => {
+                    (removal, Source::Timer)
+                }
+                _ => (snapshot.begun, Source::Snapshot),
+            };
+            self.vanish(slot, time, source, out);
         }
     }
 }
