@@ -15,6 +15,7 @@ pub mod expect;
 pub mod far;
 pub mod kernel;
 pub mod load;
+pub mod loaded;
 pub mod netns;
 pub mod options;
 pub mod peer;

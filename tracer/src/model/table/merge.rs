@@ -110,6 +110,8 @@ impl Table {
         if record.kind == kind::SOCKET {
             connection.absorb(record);
             self.announce_held(slot, out);
+        } else if connection.unannounced {
+            connection.tuple = Tuple::of(record);
         }
         self.correct(slot, record, state, merged, out);
         if record.kind == kind::TIME_WAIT_SOCKET {
