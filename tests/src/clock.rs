@@ -19,6 +19,11 @@ impl Moment {
         Self(i64::try_from(since.as_nanos() % DAY as u128).expect("less than a day"))
     }
 
+    /// Of a time since 1970.
+    pub fn of_unix(seconds: u32, nanoseconds: u32) -> Self {
+        Self(i64::from(seconds) * SECOND % DAY + i64::from(nanoseconds))
+    }
+
     /// Of a record's `time`: `2026-01-02T03:04:05.123456789Z`.
     pub fn parse(time: &str) -> Self {
         let field = |from, to| time.get(from..to).and_then(|digits| digits.parse().ok());

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, fs, process::Command};
 
+use crate::{netns::run, sockets::End};
+
 /// A socket as `ss` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -53,6 +55,29 @@ pub fn minisockets() -> usize {
     let line = text.lines().find_map(|line| line.strip_prefix("TCP: ")).expect("a line on TCP");
     let mut words = line.split(' ').skip_while(|word| *word != "tw").skip(1);
     words.next().and_then(|count| count.parse().ok()).expect("a number of minisockets")
+}
+
+/// All sockets as `/proc/net` lists them.
+pub fn listed() -> String {
+    let table = |name| fs::read_to_string(format!("/proc/thread-self/net/{name}")).expect("/proc");
+    table("tcp") + &table("tcp6")
+}
+
+/// Whether a socket with the ports of this one is [`listed`].
+pub fn is_listed(table: &str, end: &End) -> bool {
+    let ports = [end.local, end.peer].map(|address| format!(":{:04X}", address.port()));
+    table.lines().any(|line| {
+        // sl, local address, peer's address, …
+        let mut words = line.split_ascii_whitespace().skip(1);
+        ports.iter().all(|port| words.next().is_some_and(|address| address.ends_with(port)))
+    })
+}
+
+/// Kills a TIME_WAIT, which no tracepoint tells of.
+pub fn kill_time_wait(end: &End) {
+    let [local, peer] = [end.local, end.peer].map(|address| address.to_string());
+    run("ss", &["-tKH", "state", "time-wait", "src", &local, "dst", &peer]);
+    assert!(!is_listed(&listed(), end), "SOCK_DESTROY does not remove a TIME_WAIT: {end:?}");
 }
 
 fn known(line: &str) -> Known {

@@ -8,12 +8,14 @@
 //! The program under test is `target/release/tracer`, or what the environment variable
 //! `TRACER_BIN` names.
 
+pub mod capture;
 pub mod clock;
 pub mod crowd;
 pub mod expect;
 pub mod far;
 pub mod kernel;
 pub mod load;
+pub mod loaded;
 pub mod netns;
 pub mod options;
 pub mod peer;

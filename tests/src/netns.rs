@@ -1,14 +1,15 @@
 //! Network namespaces that the tests' traffic stays in.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
+    fs::{self, File},
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     panic,
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
 };
 
-use rustix::thread::UnshareFlags;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 /// The namespace of the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +47,30 @@ impl Namespace {
 ///
 /// Threads and processes that the test starts are in that namespace too.
 pub fn isolated<T: Send>(test: impl FnOnce(&Namespace) -> T + Send) -> T {
+    apart(|| {
+        enter_new();
+        test(&Namespace::of_this_thread())
+    })
+}
+
+/// Does something in a thread that is in the namespace to which a file leads.
+pub fn inside<T: Send>(namespace: &Path, work: impl FnOnce(&Namespace) -> T + Send) -> T {
+    apart(|| {
+        let file = File::open(namespace).expect("a namespace");
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("live tests need root");
+        // An open file would keep the namespace alive.
+        drop(file);
+        work(&Namespace::of_this_thread())
+    })
+}
+
+/// Does something in a thread of its own, with the name of the calling one.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let name = thread::current().name().unwrap_or("test").to_owned();
     let result = thread::scope(|scope| {
-        let name = thread::current().name().unwrap_or("test").to_owned();
-        thread::Builder::new()
-            .name(name)
-            .spawn_scoped(scope, || {
-                enter_new();
-                test(&Namespace::of_this_thread())
-            })
-            .expect("a thread")
-            .join()
+        let thread = thread::Builder::new().name(name).spawn_scoped(scope, work);
+        thread.expect("a thread").join()
     });
     result.unwrap_or_else(|panic| panic::resume_unwind(panic))
 }

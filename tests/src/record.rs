@@ -4,6 +4,8 @@ use std::{fmt, net::SocketAddr, time::Instant};
 
 use serde_json::Value;
 
+use crate::clock::Moment;
+
 /// A line, as it was and as it is read.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -50,6 +52,11 @@ impl Record {
     /// A number.
     pub fn number(&self, pointer: &str) -> Option<u64> {
         self.at(pointer).as_u64()
+    }
+
+    /// When it happened.
+    pub fn moment(&self) -> Moment {
+        Moment::parse(self.text("/time").expect("checked by parse"))
     }
 
     /// Cookie of the socket that it is about.

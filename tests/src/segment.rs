@@ -15,6 +15,7 @@ pub mod flag {
 }
 
 const IP_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
 const TCP_HEADER: usize = 20;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
@@ -50,14 +51,24 @@ impl Segment {
         u32::try_from(self.data.len()).expect("a short segment") + flags
     }
 
-    /// Reads an IPv4 packet; `None` if it is none with a segment.
+    /// Reads an IP packet; `None` if it is none with a segment.
     pub fn parse(packet: &[u8]) -> Option<Self> {
-        let header = usize::from(packet.first()? & 15) * 4;
-        let total = usize::from(u16::from_be_bytes([*packet.get(2)?, *packet.get(3)?]));
-        if packet[0] >> 4 != 4 || packet.get(9) != Some(&TCP) {
-            return None;
+        match packet.first()? >> 4 {
+            4 if *packet.get(9)? == TCP => {
+                let header = usize::from(packet[0] & 15) * 4;
+                let total = u16::from_be_bytes([packet[2], packet[3]]);
+                Self::read(packet.get(header..total.into())?)
+            }
+            // Without extension headers.
+            6 if *packet.get(6)? == TCP => {
+                let length = u16::from_be_bytes([packet[4], packet[5]]);
+                Self::read(packet.get(IPV6_HEADER..IPV6_HEADER + usize::from(length))?)
+            }
+            _ => None,
         }
-        let segment = packet.get(header..total)?;
+    }
+
+    fn read(segment: &[u8]) -> Option<Self> {
         let short = |at: usize| Some(u16::from_be_bytes(segment.get(at..at + 2)?.try_into().ok()?));
         let long = |at: usize| Some(u32::from_be_bytes(segment.get(at..at + 4)?.try_into().ok()?));
         Some(Self {

@@ -70,6 +70,7 @@ offsets! {
     skc_cookie = "sock_common" "skc_cookie";
     skc_listener = "sock_common" "skc_listener" optional;
     net_inum = "net" "ns.inum" optional;
+    net_tcp_fin_timeout = "net" "ipv4.sysctl_tcp_fin_timeout" optional;
     skc_flags = "sock_common" "skc_flags";
     sk_shutdown = "sock" "sk_shutdown";
     sk_err = "sock" "sk_err";
@@ -114,6 +115,7 @@ offsets! {
     tw_rcv_nxt = "tcp_timewait_sock" "tw_rcv_nxt" optional;
     tw_snd_nxt = "tcp_timewait_sock" "tw_snd_nxt" optional;
     request_num_retrans = "request_sock" "num_retrans" optional;
+    request_snt_isn = "tcp_request_sock" "snt_isn" optional;
     request_timer_expires = "request_sock" "rsk_timer.expires" optional;
     skb_cb = "sk_buff" "cb" optional;
     skb_cb_seq = "tcp_skb_cb" "seq" optional;

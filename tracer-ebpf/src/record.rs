@@ -106,7 +106,8 @@ pub struct Record {
     pub accept_queue: u32,
     /// Limit of a listener's accept queue.
     pub accept_backlog: u32,
-    /// `tcp_sock.linger2`: negative means that an orphaned FIN_WAIT2 is reset.
+    /// How long the kernel keeps an orphan in FIN_WAIT2, jiffies: `tcp_sock.linger2`, or else the
+    /// namespace's `tcp_fin_timeout`; 0 where neither is known. Negative: it is reset at once.
     pub linger2: i32,
     /// Sequence number of the segment of a retransmission.
     pub segment_seq: u32,

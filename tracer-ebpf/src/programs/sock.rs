@@ -139,6 +139,19 @@ impl Common {
         true
     }
 
+    /// Sequence number of the SYN+ACK of a request socket, 0 where it cannot be had.
+    #[inline(always)]
+    pub(super) fn request_sequence(self) -> u32 {
+        // SAFETY: the helper takes any sock_common and tests the type itself.
+        let request: *mut tcp_request_sock =
+            unsafe { bpf_skc_to_tcp_request_sock(self.0.cast_mut().cast()) };
+        if request.is_null() {
+            return 0;
+        }
+        // SAFETY: BTF-typed pointer and the member's own width.
+        unsafe { load(request.cast_const().cast(), offset!(request_snt_isn)) }
+    }
+
     /// Fills in what is already known to be a `struct request_sock`.
     #[inline(always)]
     pub(super) fn describe_request_argument(self, record: &mut Record) {
@@ -188,6 +201,10 @@ impl Full {
             record.bytes_acked = load(tcp, offset!(bytes_acked));
             record.bytes_received = load(tcp, offset!(bytes_received));
             record.linger2 = load(tcp, offset!(linger2));
+            if record.linger2 == 0 {
+                // As tcp_fin_time() does.
+                record.linger2 = load(follow(tcp, offset!(skc_net)), offset!(net_tcp_fin_timeout));
+            }
             record.retransmits = load(tcp, offset!(icsk_retransmits));
             record.probes = load(tcp, offset!(icsk_probes_out));
             record.shutdown = load(tcp, offset!(sk_shutdown));

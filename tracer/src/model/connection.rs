@@ -154,6 +154,12 @@ impl Connection {
         self.orphaned |= record.has(flag::DEAD);
     }
 
+    /// Whether these are its ends once its local port is known: it has not connected before.
+    pub fn may_get(&self, ends: &Tuple) -> bool {
+        let Tuple { local: _, peer, netns } = self.tuple;
+        self.unannounced && self.ordinal == 1 && (peer, netns) == (ends.peer, ends.netns)
+    }
+
     /// What updates say of the socket.
     pub fn subject(&self) -> Subject {
         Subject {

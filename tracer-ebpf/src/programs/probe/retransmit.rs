@@ -49,6 +49,7 @@ fn retransmit_synack(context: BtfTracePointContext) -> i32 {
         request.describe_request_argument(record);
         record.old_state = request.state();
         record.segment_flags = segment::SYN | segment::ACK;
+        record.segment_seq = request.request_sequence();
     });
     0
 }

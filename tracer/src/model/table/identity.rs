@@ -16,7 +16,10 @@ impl Table {
         if record.kind == kind::TIME_WAIT_SOCKET {
             // A socket that has connected again has the same cookie, and other ends.
             let tuple = Tuple::of(record);
-            let has_ends = |slot: &Slot| self.store.get(*slot).is_some_and(|c| c.tuple == tuple);
+            let has_ends = |slot: &Slot| {
+                let known = self.store.get(*slot);
+                known.is_some_and(|known| known.tuple == tuple || known.may_get(&tuple))
+            };
             return found.filter(has_ends).or_else(|| self.minisocket(record));
         }
         if found.is_some() {

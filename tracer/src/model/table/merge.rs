@@ -109,6 +109,8 @@ impl Table {
         if record.kind == kind::SOCKET {
             connection.absorb(record);
             self.announce_held(slot, out);
+        } else if connection.unannounced {
+            connection.tuple = Tuple::of(record);
         }
         self.correct(slot, record, state, merged, out);
         if record.kind == kind::TIME_WAIT_SOCKET {
@@ -309,7 +311,14 @@ impl Table {
                 continue;
             }
             merged.gone += 1;
-            self.vanish(slot, snapshot.begun, Source::Snapshot, out);
+            // What is gone after its timer was due has been ended by it.
+            let (time, source) = match connection.removal {
+                removal if minisocket && removal != 0 && removal <= snapshot.begun => {
+                    (removal, Source::Timer)
+                }
+                _ => (snapshot.begun, Source::Snapshot),
+            };
+            self.vanish(slot, time, source, out);
         }
     }
 }

@@ -59,7 +59,8 @@ impl Table {
             segment: Segment::SynAck,
             // The request counts the retransmission after the tracepoint (inet_rtx_syn_ack).
             ordinal: u32::from(record.retransmits) + 1,
-            sequence: None,
+            // 0 where this kernel does not tell: no request has it but by rare chance.
+            sequence: (record.segment_seq != 0).then_some(record.segment_seq),
         }));
     }
 

@@ -192,3 +192,26 @@ fn a_socket_that_connects_again_leaves_its_minisocket_alone() {
     assert_eq!(stage.told.take(), [""; 0]);
     assert_eq!(stage.sockets(), [(1, State::Established), (1, State::TimeWait)]);
 }
+
+/// The entry that waits for its port is found although a minisocket has another address.
+#[rstest]
+#[case::time_wait(&[Established, ShutdownWrite, FinAcked, PeerFin], State::TimeWait)]
+#[case::orphan(&[Established, Close, FinAcked], State::FinWait2)]
+fn a_client_that_is_seen_again_as_a_minisocket_is_the_same(
+    #[case] unseen: &[Step],
+    #[case] state: State,
+) {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.look(&[]);
+    stage.play(&mut life, &[Connect]);
+    assert_eq!(stage.told.take(), [""; 0]);
+    stage.play_unseen(&mut life, unseen);
+    stage.look(&[&life]);
+    assert_eq!(stage.table.len(), 1);
+    let told = &stage.told.transitions;
+    assert_eq!((told[0].from, told[0].source), (State::Closed, Source::Tracepoint));
+    assert!(told.windows(2).all(|pair| pair[0].to == pair[1].from), "{:?}", stage.told.take());
+    assert_eq!(told.last().unwrap().to, state);
+    assert!(told.iter().all(|one| one.subject.tuple.local.port == 30_101));
+}

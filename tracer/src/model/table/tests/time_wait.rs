@@ -219,6 +219,23 @@ fn a_minisocket_that_a_look_does_not_show_is_gone(#[case] steps: &[Step], #[case
     assert!(stage.table.is_empty());
 }
 
+/// The table waits a little longer than the timer: a look may be faster.
+#[rstest]
+#[case::time_wait(INTO_TIME_WAIT, "TIME_WAIT>CLOSED [Timer] Graceful by Local")]
+#[case::orphan(INTO_ORPHAN, "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local")]
+fn a_minisocket_that_is_gone_when_its_timer_was_due_was_ended_by_it(
+    #[case] steps: &[Step],
+    #[case] line: &str,
+) {
+    let (mut stage, mut life) = staged(250, steps);
+    let expected = removal(&life, 250, life.now, 60);
+    stage.until(expected);
+    stage.play_unseen(&mut life, &[Gone]);
+    assert_eq!(stage.look(&[&life]).gone, 1);
+    assert_eq!(stage.told.take()[0], line);
+    assert_eq!(stage.told.transitions.last().unwrap().time, expected);
+}
+
 #[test]
 fn a_late_segment_arms_time_wait_again() {
     let (mut stage, mut life) = staged(250, INTO_TIME_WAIT);

@@ -1,0 +1,256 @@
+//! What is told of handshakes and retransmissions is what passes on the wire.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    sync::mpsc,
+    thread,
+};
+
+use serde_json::Value;
+use tracer_tests::{
+    capture::{Capture, Captured},
+    netns::{Namespace, isolated, run},
+    record::Record,
+    segment::flag::{ACK, FIN, SYN},
+    sockets::{self, End, Path, wait_for_end},
+    tracer::{PATIENCE, Trace, Tracer},
+};
+
+const MILLISECOND: i64 = 1_000_000;
+
+/// A connection's segments with these flags, from one port to another.
+fn sent(captured: &[Captured], from: &End, flags: u8) -> Vec<Captured> {
+    let wanted = |captured: &&Captured| {
+        let segment = &captured.segment;
+        segment.is(flags)
+            && [segment.source, segment.target] == [from.local.port(), from.peer.port()]
+    };
+    captured.iter().filter(wanted).cloned().collect()
+}
+
+/// The initial sequence numbers of both ends are those of SYN and SYN+ACK; so are the counts of
+/// their retransmissions. How many of SYN, SYN+ACK were sent.
+fn handshakes_are(
+    captured: &[Captured],
+    [of_client, of_server]: [&Value; 2],
+    [client, server]: &[End; 2],
+) -> [usize; 2] {
+    let syns = sent(captured, client, SYN);
+    let answers = sent(captured, server, SYN | ACK);
+    for syn in &syns {
+        assert_eq!(of_client["local_isn"], syn.segment.sequence, "{of_client} {syns:?}");
+        assert_eq!(of_server["peer_isn"], syn.segment.sequence, "{of_server} {syns:?}");
+    }
+    for answer in &answers {
+        assert_eq!(of_server["local_isn"], answer.segment.sequence, "{of_server} {answers:?}");
+        assert_eq!(of_client["peer_isn"], answer.segment.sequence, "{of_client} {answers:?}");
+    }
+    assert_eq!(of_client["syn_retransmits"], syns.len() - 1, "{of_client} {syns:?}");
+    assert_eq!(of_server["syn_retransmits"], answers.len() - 1, "{of_server} {answers:?}");
+    [syns.len(), answers.len()]
+}
+
+/// Each retransmission on the wire is told, in order, and no other.
+fn retransmissions_are(captured: &[Captured], trace: &Trace, end: &End, flags: u8, name: &str) {
+    let sent = sent(captured, end, flags);
+    let told: Vec<&Record> = trace
+        .records
+        .iter()
+        .filter(|record| record.kind() == "retransmit" && record.local() == Some(end.local))
+        .filter(|record| record.at("/tcp/segment/type") == name)
+        .collect();
+    assert_eq!(told.len(), sent.len() - 1, "{name}: told {told:?}, sent {sent:?}");
+    for (index, (record, captured)) in told.iter().zip(&sent[1..]).enumerate() {
+        assert_eq!(record.peer(), Some(end.peer), "{record}");
+        assert_eq!(record.at("/tcp/segment/direction"), "sent", "{record}");
+        assert_eq!(record.at("/tcp/segment/retransmit"), index + 1, "{record}");
+        assert_eq!(record.at("/tcp/segment/sequence"), captured.segment.sequence, "{record}");
+        let late = record.moment().since(captured.time).abs();
+        assert!(late < 50 * MILLISECOND, "{late} ns from {captured:?}: {record}");
+    }
+}
+
+/// Drops the first segments that arrive for a port, or from one, with these of the flags SYN, ACK
+/// and FIN.
+fn lose_first(count: usize, port: &str, number: u16, flags: &str) {
+    let [number, count] = [number.to_string(), count.to_string()];
+    let table = ["inet", "tests"];
+    run("nft", &[&["add", "table"], &table[..]].concat());
+    let hook = ["{", "type", "filter", "hook", "input", "priority", "0", ";", "}"];
+    run("nft", &[&["add", "chain"], &table[..], &["input"], &hook[..]].concat());
+    let segments = ["tcp", port, &number, "tcp", "flags", "&", "(syn | ack | fin)", "==", flags];
+    let first = ["numgen", "inc", "mod", "65536", "<", &count, "drop"];
+    run("nft", &[&["add", "rule"], &table[..], &["input"], &segments[..], &first[..]].concat());
+}
+
+/// What was told and what passed.
+struct Observed {
+    trace: Trace,
+    captured: Vec<Captured>,
+    ends: [End; 2],
+}
+
+/// A connection over `lo`, closed by the client, then by the server.
+fn observed(path: Path, prepare: impl FnOnce(&TcpListener) + Send) -> Observed {
+    isolated(|namespace| {
+        let capture = Capture::start("lo");
+        let tracer = Tracer::start(namespace, &[]);
+        let listener = sockets::listen(path);
+        prepare(&listener);
+        let (client, mut server) = sockets::connect(&listener, path);
+        let ends = [&client, &server].map(End::of);
+        drop(client);
+        wait_for_end(&mut server);
+        drop(server);
+        tracer.wait_for_step(&ends[0], "FIN_WAIT2", "TIME_WAIT");
+        let captured = capture.finish(Ipv4Addr::LOCALHOST);
+        Observed { trace: tracer.finish(), captured, ends }
+    })
+}
+
+impl Observed {
+    /// How many of SYN, SYN+ACK and the client's FIN were sent; all told of them is right.
+    fn is_right(&self) -> [usize; 3] {
+        let Self { trace, captured, ends } = self;
+        let [client, server] = ends;
+        let told = [client, server].map(|end| trace.life(end).handshake());
+        let [syns, answers] = handshakes_are(captured, told, ends);
+        retransmissions_are(captured, trace, client, SYN, "SYN");
+        retransmissions_are(captured, trace, server, SYN | ACK, "SYN+ACK");
+        for end in ends {
+            retransmissions_are(captured, trace, end, FIN | ACK, "FIN");
+        }
+        [syns, answers, sent(captured, client, FIN | ACK).len()]
+    }
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn a_connection_over_ipv4_is_told_as_on_the_wire() {
+    assert_eq!(observed(Path::V4, |_| ()).is_right(), [1, 1, 1]);
+}
+
+#[test]
+fn a_connection_over_ipv6_is_told_as_on_the_wire() {
+    assert_eq!(observed(Path::V6, |_| ()).is_right(), [1, 1, 1]);
+}
+
+#[test]
+fn a_dual_stack_connection_is_told_as_on_the_wire() {
+    assert_eq!(observed(Path::DualStack, |_| ()).is_right(), [1, 1, 1]);
+}
+
+#[test]
+fn lost_syns_are_told_as_often_as_they_are_sent_again() {
+    let observed = observed(Path::V4, |listener| lose_first(2, "dport", port(listener), "syn"));
+    let [syns, ..] = observed.is_right();
+    assert_eq!(syns, 3);
+}
+
+#[test]
+fn a_lost_syn_ack_is_told_as_often_as_it_is_sent_again() {
+    let observed =
+        observed(Path::V6, |listener| lose_first(1, "sport", port(listener), "(syn | ack)"));
+    let [_, answers, _] = observed.is_right();
+    // The server's timer and the client's next SYN both make it send again.
+    assert!(answers > 1, "{answers} SYN+ACKs");
+}
+
+/// The retransmissions of a FIN are counted apart from those of the SYN.
+#[test]
+fn lost_fins_are_told_as_often_as_they_are_sent_again() {
+    let observed = observed(Path::V4, |listener| {
+        lose_first(1, "dport", port(listener), "syn");
+        lose_first(2, "dport", port(listener), "(fin | ack)");
+    });
+    let [syns, _, fins] = observed.is_right();
+    assert_eq!(syns, 2);
+    assert!(fins > 2, "{fins} FINs");
+}
+
+/// Addresses of the two ends of a pair of interfaces.
+const HERE: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+const THERE: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 2);
+const HERE_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x98, 0, 0, 0, 0, 0, 1);
+const THERE_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x98, 0, 0, 0, 0, 0, 2);
+/// Their name, in both namespaces.
+const CABLE: &str = "cable0";
+
+fn plug_in(namespace: &Namespace, v4: Ipv4Addr, v6: Ipv6Addr) {
+    namespace.set(&format!("net/ipv6/conf/{CABLE}/accept_ra"), "0");
+    run("ip", &["address", "add", &format!("{v4}/24"), "dev", CABLE]);
+    run("ip", &["address", "add", &format!("{v6}/64"), "dev", CABLE, "nodad"]);
+    run("ip", &["link", "set", CABLE, "up"]);
+}
+
+/// Lets a segment of ours pass the cable each 30 ms or so: a bucket that one empties, and into
+/// which a kilobyte flows each second.
+fn slow_down() {
+    let bucket = ["tbf", "rate", "8kbit", "burst", "100", "latency", "5s"];
+    run("tc", &[&["qdisc", "add", "dev", CABLE, "root"], &bucket[..]].concat());
+}
+
+/// What the server takes for the round-trip time is the time from its SYN+ACK to the client's ACK.
+fn rtt_is(captured: &[Captured], handshake: &Value, [client, server]: &[End; 2]) {
+    let answer = &sent(captured, server, SYN | ACK)[0];
+    let ack = &sent(captured, client, ACK)[0];
+    let on_the_wire = ack.time.since(answer.time);
+    let rtt = i64::try_from(handshake["rtt_ns"].as_u64().unwrap()).unwrap();
+    println!("told {rtt} ns, on the wire {on_the_wire} ns");
+    assert!(on_the_wire > 20 * MILLISECOND, "the test needs a slow client: {on_the_wire} ns");
+    let difference = (rtt - on_the_wire).abs();
+    assert!(difference < on_the_wire / 2, "told {rtt} ns, on the wire {on_the_wire} ns");
+}
+
+/// Two namespaces and a cable; each has a tracer of its own.
+#[test]
+fn both_ends_of_a_cable_are_told_as_on_the_wire() {
+    let (is_there, there) = mpsc::channel();
+    let (listens, addresses) = mpsc::channel::<SocketAddr>();
+    let far_away = move || {
+        isolated(move |namespace| {
+            let tracer = Tracer::start(namespace, &[]);
+            is_there.send(rustix::thread::gettid().as_raw_nonzero()).unwrap();
+            // Sent when the cable is laid.
+            let first = addresses.recv().unwrap();
+            plug_in(namespace, THERE, THERE_V6);
+            slow_down();
+            let addresses = std::iter::once(first).chain(addresses);
+            let clients: Vec<_> = addresses
+                .map(|address| TcpStream::connect_timeout(&address, PATIENCE).unwrap())
+                .collect();
+            (clients, tracer.finish())
+        })
+    };
+    isolated(move |namespace| {
+        let far_away = thread::spawn(far_away);
+        let other = there.recv().unwrap().to_string();
+        let far_end = ["peer", "name", CABLE, "netns", &other];
+        run("ip", &[&["link", "add", CABLE, "type", "veth"], &far_end[..]].concat());
+        plug_in(namespace, HERE, HERE_V6);
+        let capture = Capture::start(CABLE);
+        let tracer = Tracer::start(namespace, &[]);
+        let addresses: [IpAddr; 2] = [HERE.into(), HERE_V6.into()];
+        let servers = addresses.map(|address| {
+            let listener = TcpListener::bind((address, 0)).unwrap();
+            listens.send(listener.local_addr().unwrap()).unwrap();
+            sockets::accept(&listener)
+        });
+        drop(listens);
+        let (clients, of_clients) = far_away.join().unwrap();
+        let captured = capture.finish(THERE);
+        let of_servers = tracer.finish();
+        for (client, server) in clients.iter().zip(&servers) {
+            let ends = [End::of(client), End::of(server)];
+            let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
+            let told = told.map(|life| life.handshake());
+            assert_eq!(handshakes_are(&captured, told, &ends), [1, 1]);
+            rtt_is(&captured, told[1], &ends);
+        }
+    });
+}
