@@ -57,6 +57,8 @@ pub struct Connection {
     pub role: Option<Role>,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// All descriptors of it that the last look at them has shown, if more than the owner's one.
+    pub holders: Box<[Owner]>,
     /// User id of the owner.
     pub uid: Option<u32>,
     /// Inode number of the socket's file, 0 for none.
@@ -107,6 +109,7 @@ impl Connection {
             since_known: since.is_some(),
             role: None,
             owner: None,
+            holders: Box::default(),
             uid: None,
             inode: 0,
             first_fin: None,
@@ -149,6 +152,15 @@ impl Connection {
             self.uid = Some(record.uid);
         }
         self.orphaned |= record.has(flag::DEAD);
+    }
+
+    /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
+    pub fn holding(&self) -> Vec<Owner> {
+        match (self.orphaned, self.holders.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, false) => self.holders.to_vec(),
+            (false, true) => self.owner.filter(|owner| owner.fd.is_some()).into_iter().collect(),
+        }
     }
 
     /// What updates say of the socket.

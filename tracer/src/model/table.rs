@@ -7,6 +7,7 @@
 mod agree;
 mod close;
 mod expire;
+mod holders;
 mod identity;
 mod merge;
 mod segments;
@@ -30,7 +31,7 @@ use super::{
     endpoint::Tuple,
     filter::Filter,
     linger::Thresholds,
-    owner::{self, Evidence, Owner},
+    owner::{self, Owner},
     state::State,
     time_wait::Ticks,
     update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
@@ -160,6 +161,7 @@ impl Table {
             kind::RESET_SENT => self.send_reset(record, out),
             kind::RETRANSMIT => self.retransmit(record, out),
             kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
+            kind::ACCEPTED => self.accepted(record),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
     }
@@ -232,8 +234,7 @@ impl Table {
         });
         connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
-            connection.owner =
-                guess.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..owner });
+            connection.owner = guess.as_ref().map(Owner::guess);
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
         match (from, to, connection.owner) {

@@ -170,15 +170,16 @@ fn meaning(transition: &Transition) -> String {
     }
 }
 
-/// `curl[1234]`; `nginx[900]?` where it is only the listener's; `-` where it is not known.
+/// `curl[1234]`; `nginx[900]?` where it is only the listener's, `nginx[1 of 3]?` where several
+/// processes hold that; `-` where it is not known.
 pub(super) fn process(owner: Option<Owner>) -> String {
-    owner.map_or_else(
-        || "-".to_owned(),
-        |Owner { process, evidence, fd: _ }| {
-            let guess = if evidence == Evidence::Listener { "?" } else { "" };
-            format!("{}[{}]{guess}", escape(process.name()), process.pid)
-        },
-    )
+    let Some(Owner { process, evidence, others, fd: _ }) = owner else { return "-".to_owned() };
+    let name = escape(process.name());
+    match (evidence, others) {
+        (Evidence::Listener, 0) => format!("{name}[{}]?", process.pid),
+        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others + 1),
+        _ => format!("{name}[{}]", process.pid),
+    }
 }
 
 /// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.

@@ -73,6 +73,14 @@ pub(super) struct Process<'a> {
     evidence: Evidence,
     #[serde(skip_serializing_if = "Option::is_none")]
     fd: Option<u32>,
+    /// Other processes that hold the socket too; of a guess, the listener.
+    #[serde(skip_serializing_if = "is_zero")]
+    others: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize)]
@@ -181,8 +189,14 @@ impl From<Endpoint> for Address {
 }
 
 impl<'a> From<&'a Owner> for Process<'a> {
-    fn from(Owner { process, evidence, fd }: &'a Owner) -> Self {
-        Self { pid: process.pid, name: escape(process.name()), evidence: *evidence, fd: *fd }
+    fn from(Owner { process, evidence, fd, others }: &'a Owner) -> Self {
+        Self {
+            pid: process.pid,
+            name: escape(process.name()),
+            evidence: *evidence,
+            fd: *fd,
+            others: *others,
+        }
     }
 }
 
