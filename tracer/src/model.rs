@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod filter;
 pub mod linger;
 pub mod owner;
+pub mod progress;
 pub mod socket;
 pub mod state;
 pub mod table;

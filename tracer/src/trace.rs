@@ -114,6 +114,7 @@ impl Trace {
             thresholds,
             resets_traced,
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
+            look_patience: if looks { LOOK_PATIENCE } else { 0 },
         });
         let mut teller = Teller::new(filter, format, output, time::wall_clock());
         teller.hello(&hello);

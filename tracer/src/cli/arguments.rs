@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::{
     model::{
         filter::{Filter, IpVersion},
-        linger::Thresholds,
+        linger::{self, Thresholds},
         state::State,
     },
     sink::Mode,
@@ -66,7 +66,7 @@ pub(super) struct TraceArguments {
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
+    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]

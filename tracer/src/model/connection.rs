@@ -6,6 +6,7 @@ use super::{
     close::Initiator,
     endpoint::Tuple,
     owner::Owner,
+    progress::Progress,
     state::State,
     update::{Handshake, Role, Subject},
 };
@@ -93,7 +94,10 @@ pub struct Connection {
     pub shown: u32,
     /// The last snapshot did not show it although it should have.
     pub missing: bool,
-    /// Age at which lingering is told next, nanoseconds; `None` until it is raised.
+    /// Whether data still moves although it is being closed.
+    pub progress: Progress,
+    /// Time without progress at which lingering is told next, nanoseconds; `None` until it is
+    /// raised.
     pub next_linger: Option<u64>,
 }
 
@@ -127,6 +131,7 @@ impl Connection {
             shown: 0,
             missing: false,
             unannounced: false,
+            progress: Progress::default(),
             next_linger: None,
         }
     }
@@ -152,6 +157,13 @@ impl Connection {
             self.uid = Some(record.uid);
         }
         self.orphaned |= record.has(flag::DEAD);
+        self.progress.note(self.state, record);
+    }
+
+    /// Since when nothing has happened: the present state was entered, or data was last seen to
+    /// have moved in it.
+    pub fn idle_since(&self) -> u64 {
+        self.progress.since(self.since)
     }
 
     /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
@@ -203,6 +215,7 @@ impl Connection {
         self.retransmits = 0;
         (self.removal, self.timer) = (0, 0);
         self.since_known = true;
+        self.progress.start_over();
         self.next_linger = None;
     }
 }

@@ -9,6 +9,7 @@ mod close;
 mod expire;
 mod holders;
 mod identity;
+mod lingering;
 mod merge;
 mod segments;
 mod store;
@@ -50,6 +51,9 @@ pub struct Options {
     pub resets_traced: bool,
     /// How long `CLOSED → SYN_SENT` may be held back for its local port, nanoseconds.
     pub port_patience: u64,
+    /// How long a flag on a socket on which data may still move waits for a look at it,
+    /// nanoseconds; 0 where none are taken.
+    pub look_patience: u64,
 }
 
 /// Something to be done at a time, unless the socket has changed its state by then.
@@ -80,6 +84,9 @@ pub struct Table {
     listeners: HashMap<(u32, u16), Owner, RandomState>,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
     removals: BinaryHeap<Reverse<Deadline>>,
+    /// When sockets that are in no queue are to be flagged: too old for it when found, or still
+    /// at work when their time came.
+    raisings: BinaryHeap<Reverse<Deadline>>,
     /// Next doublings of the ages of lingering sockets.
     doublings: BinaryHeap<Reverse<Deadline>>,
     /// Clients whose `CLOSED → SYN_SENT` is held back, oldest first.
@@ -115,6 +122,7 @@ impl Table {
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
             removals: BinaryHeap::new(),
+            raisings: BinaryHeap::new(),
             doublings: BinaryHeap::new(),
             unannounced: VecDeque::new(),
             raw_children: HashMap::default(),

@@ -215,7 +215,7 @@ pub enum LingerStatus {
 }
 
 /// A socket that outlasts the threshold of its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linger {
     /// When this was noticed.
     pub time: u64,
@@ -225,6 +225,9 @@ pub struct Linger {
     pub state: State,
     /// Time in the state, nanoseconds.
     pub age: u64,
+    /// Of this time without any progress, nanoseconds: what counts for the threshold. Less than
+    /// `age` where data went on moving after one end had closed.
+    pub idle: u64,
     /// The true age is at least `age`: the state was entered before the tracer looked.
     pub at_least: bool,
     /// The threshold it outlasted, nanoseconds.
@@ -233,6 +236,8 @@ pub struct Linger {
     pub status: LingerStatus,
     /// No process holds the socket any more.
     pub orphaned: bool,
+    /// Who holds a descriptor of it, as far as known.
+    pub holders: Vec<Owner>,
 }
 
 /// Where something was lost.

@@ -117,7 +117,7 @@ impl Observer for Teller {
                 let wanted: Vec<Linger> = lingers
                     .iter()
                     .filter(|linger| self.filter.wants_in_state(&linger.subject, linger.state))
-                    .copied()
+                    .cloned()
                     .collect();
                 if !wanted.is_empty() {
                     self.write(&Update::Linger(&wanted));

@@ -111,6 +111,9 @@ pub(super) struct LingerTcp {
     state: State,
     role: Option<Role>,
     age_ns: u64,
+    /// Time without progress, where data went on moving after one end had closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_ns: Option<u64>,
     /// The true age is larger: the state was entered before the tracer looked.
     at_least: bool,
     threshold_ns: u64,
@@ -252,9 +255,27 @@ impl From<&Transition> for TransitionTcp {
 
 impl From<&Linger> for LingerTcp {
     fn from(linger: &Linger) -> Self {
-        let Linger { time: _, ref subject, state, age, at_least, threshold, status: _, orphaned } =
-            *linger;
-        Self { state, role: subject.role, age_ns: age, at_least, threshold_ns: threshold, orphaned }
+        let Linger {
+            time: _,
+            ref subject,
+            state,
+            age,
+            idle,
+            at_least,
+            threshold,
+            status: _,
+            orphaned,
+            holders: _,
+        } = *linger;
+        Self {
+            state,
+            role: subject.role,
+            age_ns: age,
+            idle_ns: (idle != age).then_some(idle),
+            at_least,
+            threshold_ns: threshold,
+            orphaned,
+        }
     }
 }
 

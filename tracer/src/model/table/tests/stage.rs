@@ -48,7 +48,7 @@ impl Observer for Told {
             Update::Linger(lingers) => {
                 for linger in lingers {
                     self.lines.push(linger_line(linger));
-                    self.lingers.push(*linger);
+                    self.lingers.push(linger.clone());
                 }
             }
             Update::Loss(loss) => {
@@ -99,6 +99,7 @@ pub(super) fn options(hz: u64) -> Options {
         thresholds: Thresholds::NONE,
         resets_traced: true,
         port_patience: 2 * SECOND,
+        look_patience: 0,
     }
 }
 
