@@ -6,6 +6,7 @@
 
 pub mod close;
 pub mod connection;
+pub mod container;
 pub mod endpoint;
 pub mod filter;
 pub mod linger;

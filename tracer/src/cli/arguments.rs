@@ -165,6 +165,9 @@ pub(super) struct FilterArguments {
     /// Network namespace: all, host or an inode number as `lsns -t net` prints it
     #[arg(long, default_value = "all", value_name = "NETNS")]
     netns: Netns,
+    /// Container: its id, the beginning of it, or its name where it has no id (LXC, nspawn)
+    #[arg(long, value_delimiter = ',', value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    container: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -264,6 +267,7 @@ impl FilterArguments {
             comm,
             state,
             netns,
+            container,
         } = self;
         let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
         Ok(Filter {
@@ -284,6 +288,7 @@ impl FilterArguments {
                 Netns::Host => Some(host_netns()?),
                 Netns::Inode(inode) => Some(inode),
             },
+            containers: container.clone(),
             problems: false,
         })
     }
@@ -318,7 +323,7 @@ impl TraceArguments {
 }
 
 /// The namespace of the first process; our own where that one may not be looked at.
-fn host_netns() -> anyhow::Result<u32> {
+pub(super) fn host_netns() -> anyhow::Result<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let inode = std::fs::metadata("/proc/1/ns/net")
         .or_else(|_| std::fs::metadata("/proc/self/ns/net"))

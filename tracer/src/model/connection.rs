@@ -64,6 +64,8 @@ pub struct Connection {
     pub uid: Option<u32>,
     /// Inode number of the socket's file, 0 for none.
     pub inode: u64,
+    /// Number of its control group, 0 where it is not known.
+    pub cgroup: u64,
     /// Who sent the first FIN.
     pub first_fin: Option<Initiator>,
     /// `tcp_receive_reset` fired.
@@ -116,6 +118,7 @@ impl Connection {
             holders: Box::default(),
             uid: None,
             inode: 0,
+            cgroup: 0,
             first_fin: None,
             reset_received: false,
             orphaned: false,
@@ -153,6 +156,9 @@ impl Connection {
         if record.inode != 0 {
             self.inode = record.inode;
         }
+        if record.cgroup_id != 0 {
+            self.cgroup = record.cgroup_id;
+        }
         if !record.has(flag::CLASSIC) {
             self.uid = Some(record.uid);
         }
@@ -183,6 +189,7 @@ impl Connection {
             tuple: self.tuple,
             uid: self.uid,
             inode: (self.inode != 0).then_some(self.inode),
+            cgroup: self.cgroup,
             owner: self.owner,
             role: self.role,
         }

@@ -24,11 +24,7 @@ impl Progress {
     pub fn is_possible_in(state: State) -> bool {
         matches!(
             state,
-            State::CloseWait
-                | State::FinWait1
-                | State::FinWait2
-                | State::LastAck
-                | State::Closing
+            State::CloseWait | State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing
         )
     }
 

@@ -50,6 +50,8 @@ pub struct Subject {
     pub uid: Option<u32>,
     /// Inode number of the socket's file, where it has one.
     pub inode: Option<u64>,
+    /// Number of its control group in cgroup2, 0 where it is not known.
+    pub cgroup: u64,
     /// Whose it is.
     pub owner: Option<Owner>,
     /// Which part it plays, unknown for some sockets that were there before.
@@ -284,6 +286,19 @@ pub enum Update<'a> {
     Linger(&'a [Linger]),
     /// Something was lost.
     Loss(&'a Loss),
+}
+
+impl Update<'_> {
+    /// The socket that it is about, where it is about one.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Transition(told) => Some(&told.subject),
+            Self::Retransmit(told) => Some(&told.subject),
+            Self::Reset(told) => Some(&told.subject),
+            Self::Story(told) => Some(&told.subject),
+            Self::Linger(_) | Self::Loss(_) => None,
+        }
+    }
 }
 
 /// Takes updates.

@@ -23,7 +23,9 @@ pub(super) fn attach(ebpf: &mut Ebpf) -> Option<Degraded> {
             let remedy = match error {
                 TracefsError::NotMounted => "mount -t tracefs tracefs /sys/kernel/tracing",
                 TracefsError::Read { .. } => "run as root, or add CAP_DAC_READ_SEARCH",
-                TracefsError::Field(_) | TracefsError::NoEvent(_) => "use a kernel with CONFIG_FTRACE_SYSCALLS",
+                TracefsError::Field(_) | TracefsError::NoEvent(_) => {
+                    "use a kernel with CONFIG_FTRACE_SYSCALLS"
+                }
             };
             (error.to_string(), remedy)
         }

@@ -18,9 +18,10 @@ impl Table {
     /// flagged: a look should show it by then.
     pub fn next_raise(&self) -> Option<u64> {
         let states = self.options.thresholds.states().filter(|state| *state != State::TimeWait);
-        let first = self.raisings.peek().map(|next| next.0).filter(|next| {
-            self.store.get(next.slot).is_some_and(|c| c.state != State::TimeWait)
-        });
+        let first =
+            self.raisings.peek().map(|next| next.0).filter(|next| {
+                self.store.get(next.slot).is_some_and(|c| c.state != State::TimeWait)
+            });
         let queued = states.filter_map(|state| self.first_due(state)).map(|next| next.time);
         queued.chain(first.map(|next| next.time)).min()
     }

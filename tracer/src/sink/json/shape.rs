@@ -1,6 +1,6 @@
 //! The shapes of the JSON objects: what is nested where, and under which name.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::{
             Role, Segment, Source, Story, Subject, Transition,
         },
     },
-    sink::{escape::escape, wall_clock::WallClock},
+    sink::{escape::escape, surroundings::Surroundings, wall_clock::WallClock},
 };
 
 /// RFC 3339 with nine digits.
@@ -36,6 +36,8 @@ pub(super) struct Line<'a, T: Serialize> {
     network: Network,
     process: Option<Process<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Container>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<LingerStatus>,
     /// All that hold a descriptor of the socket; `process` is the first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +52,14 @@ struct Identity {
     netns: u32,
     uid: Option<u32>,
     inode: Option<u64>,
+    /// Path of the control group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Container {
+    id: String,
 }
 
 #[derive(Serialize)]
@@ -76,6 +86,15 @@ pub(super) struct Process<'a> {
     /// Other processes that hold the socket too; of a guess, the listener.
     #[serde(skip_serializing_if = "is_zero")]
     others: u32,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    executable: Option<Arc<str>>,
+}
+
+fn as_text<S: serde::Serializer>(
+    text: &Option<Arc<str>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text.as_deref().unwrap_or_default())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -199,18 +218,44 @@ impl<'a> From<&'a Owner> for Process<'a> {
             evidence: *evidence,
             fd: *fd,
             others: *others,
+            executable: None,
         }
     }
 }
 
+impl<'a> Process<'a> {
+    /// With the program that it runs.
+    pub(super) fn running(owner: &'a Owner, surroundings: &dyn Surroundings) -> Self {
+        // What is only guessed has no program.
+        let known = owner.evidence != Evidence::Listener;
+        let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
+        Self { executable, ..Self::from(owner) }
+    }
+}
+
 impl<'a, T: Serialize> Line<'a, T> {
+    /// Adds the container of the socket.
+    pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
+        let group = surroundings.cgroup(subject);
+        let container = group.as_deref().and_then(|group| group.container.as_deref());
+        self.container = container.map(|id| Container { id: id.to_owned() });
+    }
+
+    /// Adds container, control group and program: for the lines that are few.
+    pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
+        self.tell_container(subject, surroundings);
+        self.socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
+        self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
+    }
+
     pub(super) fn new(kind: &'static str, time: &'a str, subject: &'a Subject, tcp: T) -> Self {
-        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, role: _ } = *subject;
+        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, cgroup: _, role: _ } =
+            *subject;
         let Tuple { local, peer, netns } = tuple;
         Self {
             kind,
             time,
-            socket: Identity { cookie, ordinal, netns, uid, inode },
+            socket: Identity { cookie, ordinal, netns, uid, inode, cgroup: None },
             network: Network {
                 transport: "tcp",
                 r#type: if tuple.is_ipv4() { "ipv4" } else { "ipv6" },
@@ -218,6 +263,7 @@ impl<'a, T: Serialize> Line<'a, T> {
                 peer: peer.into(),
             },
             process: owner.as_ref().map(Process::from),
+            container: None,
             status: None,
             processes: None,
             tcp,
