@@ -15,6 +15,7 @@ pub mod far;
 pub mod kernel;
 pub mod load;
 pub mod netns;
+pub mod nginx;
 pub mod options;
 pub mod peer;
 pub mod record;
