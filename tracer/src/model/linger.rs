@@ -19,9 +19,9 @@ use std::{str::FromStr, time::Duration};
 
 use super::state::{State, UnknownState};
 
-/// The defaults, as the option `--linger` takes them.
-pub const DEFAULT: &str = "close-wait=30s,time-wait=75s,fin-wait2=75s,syn-sent=10s,syn-recv=10s,\
-    last-ack=10s,closing=10s";
+/// The defaults, as the option `--linger` takes them; with spaces, at which the help can wrap.
+pub const DEFAULT: &str = "close-wait=30s, time-wait=75s, fin-wait2=75s, syn-sent=10s, \
+                           syn-recv=10s, last-ack=10s, closing=10s";
 
 /// A look so long before a flag is as good as one at its time, nanoseconds.
 pub const LOOK_LEAD: u64 = 100_000_000;
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!((shown, off), (Ok(Thresholds::default()), Ok(Thresholds::NONE)));
         // Named one by one, so that nothing hides behind a default.
         let alone = DEFAULT.split(',').map(|entry| entry.split_once('=').unwrap().0);
-        let named: Vec<State> = alone.map(|name| name.parse().unwrap()).collect();
+        let named: Vec<State> = alone.map(|name| name.trim().parse().unwrap()).collect();
         assert_eq!(named, DEFAULTS.map(|(state, _)| state));
     }
 

@@ -82,6 +82,8 @@ pub struct Table {
     minisockets: HashMap<Tuple, Slot, RandomState>,
     /// Owners of listeners by namespace and port.
     listeners: HashMap<(u32, u16), Owner, RandomState>,
+    /// A listener has been made since the last look at who holds what.
+    listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
     removals: BinaryHeap<Reverse<Deadline>>,
     /// When sockets that are in no queue are to be flagged: too old for it when found, or still
@@ -121,6 +123,7 @@ impl Table {
             options,
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
+            listener_is_new: false,
             removals: BinaryHeap::new(),
             raisings: BinaryHeap::new(),
             doublings: BinaryHeap::new(),
@@ -246,7 +249,10 @@ impl Table {
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
         match (from, to, connection.owner) {
-            (State::Closed, State::Listen, Some(owner)) => drop(self.listeners.insert(key, owner)),
+            (State::Closed, State::Listen, Some(owner)) => {
+                self.listeners.insert(key, owner);
+                self.listener_is_new = true;
+            }
             (State::Listen, State::Closed, _) => drop(self.listeners.remove(&key)),
             _ => {}
         }

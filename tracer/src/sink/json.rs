@@ -2,21 +2,22 @@
 //!
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
+mod origin;
 mod shape;
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::shape::{
-    Line, LingerTcp, LossBody, Process, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp,
+use self::{
+    origin::processes,
+    shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
     Format, Hello, stamps::Stamps, summary::Summary, surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{
-    owner::Owner,
     socket::Socket,
     update::{Subject, Update},
 };
@@ -77,11 +78,6 @@ impl Json {
         let time = self.stamps.write(clock.at(time));
         write(&Bare { kind, time: &time, body }, out);
     }
-}
-
-/// All that hold a socket, with the programs they run.
-fn processes<'a>(holders: &'a [Owner], surroundings: &dyn Surroundings) -> Vec<Process<'a>> {
-    holders.iter().map(|holder| Process::running(holder, surroundings)).collect()
 }
 
 fn write(line: &impl Serialize, out: &mut Vec<u8>) {

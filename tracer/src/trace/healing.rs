@@ -58,7 +58,8 @@ impl Healing {
         let port_rest = asked + self.cost * PORT_SHARE;
         if now >= due || raises && now >= rest || ports && now >= port_rest {
             // Descriptors pass from process to process without an event.
-            let holders = raises || now.saturating_sub(self.held) >= SELDOM;
+            let unknown = table.wants_holders() || now.saturating_sub(self.held) >= SELDOM;
+            let holders = raises || unknown;
             return self.request(now, table, holders);
         }
         let next = due.min(raise.max(rest));

@@ -23,8 +23,15 @@ impl Table {
         connection.owner = owner::refine(connection.owner, Some(Owner::accepted(record)));
     }
 
+    /// Whether a look at who holds what would tell something new at once: if the listener that has
+    /// been made is shared.
+    pub fn wants_holders(&self) -> bool {
+        self.listener_is_new
+    }
+
     /// Takes over who holds which socket now.
     pub fn merge_holders(&mut self, holders: &[Holder]) {
+        self.listener_is_new &= holders.is_empty();
         let mut held: Vec<(Slot, &Holder)> = holders
             .iter()
             .filter_map(|holder| Some((self.store.find(SocketId::held(holder))?, holder)))

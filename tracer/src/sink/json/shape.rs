@@ -1,14 +1,14 @@
 //! The shapes of the JSON objects: what is nested where, and under which name.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::origin::{Container, Process};
 use crate::{
     model::{
         endpoint::{Endpoint, Tuple},
-        owner::{Evidence, Owner},
         socket::{Socket, Timer},
         state::State,
         update::{
@@ -16,7 +16,7 @@ use crate::{
             Role, Segment, Source, Story, Subject, Transition,
         },
     },
-    sink::{escape::escape, surroundings::Surroundings, wall_clock::WallClock},
+    sink::wall_clock::WallClock,
 };
 
 /// RFC 3339 with nine digits.
@@ -32,11 +32,11 @@ pub(super) fn nanoseconds<S: serde::Serializer>(
 pub(super) struct Line<'a, T: Serialize> {
     kind: &'static str,
     time: &'a str,
-    socket: Identity,
+    pub(super) socket: Identity,
     network: Network,
-    process: Option<Process<'a>>,
+    pub(super) process: Option<Process<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<Container>,
+    pub(super) container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<LingerStatus>,
     /// All that hold a descriptor of the socket; `process` is the first.
@@ -46,7 +46,7 @@ pub(super) struct Line<'a, T: Serialize> {
 }
 
 #[derive(Serialize)]
-struct Identity {
+pub(super) struct Identity {
     cookie: Option<u64>,
     ordinal: u32,
     netns: u32,
@@ -54,12 +54,7 @@ struct Identity {
     inode: Option<u64>,
     /// Path of the control group.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Container {
-    id: String,
+    pub(super) cgroup: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -74,32 +69,6 @@ struct Network {
 struct Address {
     address: std::net::IpAddr,
     port: Option<u16>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Process<'a> {
-    pid: u32,
-    name: Cow<'a, str>,
-    evidence: Evidence,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fd: Option<u32>,
-    /// Other processes that hold the socket too; of a guess, the listener.
-    #[serde(skip_serializing_if = "is_zero")]
-    others: u32,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    executable: Option<Arc<str>>,
-}
-
-fn as_text<S: serde::Serializer>(
-    text: &Option<Arc<str>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text.as_deref().unwrap_or_default())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 #[derive(Serialize)]
@@ -210,44 +179,7 @@ impl From<Endpoint> for Address {
     }
 }
 
-impl<'a> From<&'a Owner> for Process<'a> {
-    fn from(Owner { process, evidence, fd, others }: &'a Owner) -> Self {
-        Self {
-            pid: process.pid,
-            name: escape(process.name()),
-            evidence: *evidence,
-            fd: *fd,
-            others: *others,
-            executable: None,
-        }
-    }
-}
-
-impl<'a> Process<'a> {
-    /// With the program that it runs.
-    pub(super) fn running(owner: &'a Owner, surroundings: &dyn Surroundings) -> Self {
-        // What is only guessed has no program.
-        let known = owner.evidence != Evidence::Listener;
-        let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
-        Self { executable, ..Self::from(owner) }
-    }
-}
-
 impl<'a, T: Serialize> Line<'a, T> {
-    /// Adds the container of the socket.
-    pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
-        let group = surroundings.cgroup(subject);
-        let container = group.as_deref().and_then(|group| group.container.as_deref());
-        self.container = container.map(|id| Container { id: id.to_owned() });
-    }
-
-    /// Adds container, control group and program: for the lines that are few.
-    pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
-        self.tell_container(subject, surroundings);
-        self.socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
-        self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
-    }
-
     pub(super) fn new(kind: &'static str, time: &'a str, subject: &'a Subject, tcp: T) -> Self {
         let Subject { cookie, ordinal, tuple, uid, inode, ref owner, cgroup: _, role: _ } =
             *subject;

@@ -125,8 +125,10 @@ fn the_owner_of_a_shared_listener_is_one_of_several() {
     let mut stage = Stage::new();
     let mut listener = Life::new(LISTENER);
     stage.play(&mut listener, &[Listen]);
+    assert!(stage.table.wants_holders());
     let holders = [700, listener.socket.pid, 701, 701].map(|pid| holder(&listener, pid, 6));
     stage.table.merge_holders(&holders);
+    assert!(!stage.table.wants_holders());
     stage.play(&mut Life::new(1), &[Syn, Ack]);
     let Owner { evidence, others, fd, .. } = known(&stage, 1).owner.unwrap();
     assert_eq!((evidence, others, fd), (Evidence::Listener, 2, None));
