@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod load;
 pub mod loaded;
 pub mod netns;
+pub mod nginx;
 pub mod options;
 pub mod peer;
 pub mod record;

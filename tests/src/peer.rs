@@ -1,7 +1,7 @@
 //! Ends of connections in processes of their own: runs the program `peer` of this package.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -40,7 +40,12 @@ impl Peer {
 
     /// A server that takes one connection; returns when it listens.
     pub fn server(program: &str, name: &str) -> (Self, SocketAddr) {
-        let mut peer = Self::start(program, name, &["serve"]);
+        Self::server_at(program, name, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The same at an address.
+    pub fn server_at(program: &str, name: &str, address: SocketAddr) -> (Self, SocketAddr) {
+        let mut peer = Self::start(program, name, &["serve", &address.to_string()]);
         let address = peer.answer().parse().expect("the address of the listener");
         (peer, address)
     }
@@ -61,6 +66,12 @@ impl Peer {
             local: local.parse().expect("an address"),
             peer: peer.parse().expect("an address"),
         }
+    }
+
+    /// Lets one that waits go on.
+    pub fn go(&mut self) {
+        let orders = self.orders.as_mut().expect("not closed yet");
+        orders.write_all(b"go\n").expect("a peer that waits");
     }
 
     /// Makes it close its connection and end.

@@ -1,10 +1,15 @@
 //! Sockets that stay too long in a state are flagged.
 
-use std::{thread, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tracer_tests::{
     netns::isolated,
-    record::Record,
+    record::{Record, listing},
     sockets::{End, Pair, Path, close_client_first},
     tracer::Tracer,
 };
@@ -87,5 +92,40 @@ fn a_socket_that_leaves_its_state_in_time_is_not_flagged() {
         thread::sleep(Duration::from_millis(50));
         let trace = tracer.finish();
         assert!(trace.records.iter().all(|record| record.kind() != "linger"));
+    });
+}
+
+/// The client has sent its request and shut that side down; the answer takes its time. Neither
+/// the CLOSE_WAIT of the server nor the FIN_WAIT2 of the client is a leak.
+#[test]
+fn a_half_close_at_work_is_not_flagged_until_it_stops() {
+    const THRESHOLD: Duration = Duration::from_secs(1);
+    isolated(|namespace| {
+        let tracer =
+            Tracer::start(namespace, &["--linger", "close-wait=1s,fin-wait2=1s,time-wait=off"]);
+        let Pair { listener: _listener, mut client, mut server } = Pair::over(Path::V4);
+        let ends = [&client, &server].map(End::of);
+        client.shutdown(Shutdown::Write).unwrap();
+        tracer.wait_for_step(&ends[1], "ESTABLISHED", "CLOSE_WAIT");
+        let begun = Instant::now();
+        while begun.elapsed() < 4 * THRESHOLD {
+            server.write_all(&[7; 1_000]).unwrap();
+            client.read_exact(&mut [0; 1_000]).unwrap();
+            thread::sleep(THRESHOLD / 10);
+        }
+        let early = tracer.so_far();
+        let early = early.iter().filter(|record| record.kind() == "linger");
+        assert_eq!(listing(early), "", "flagged although it was at work");
+        let worked = begun.elapsed().as_nanos();
+        for (end, state) in ends.iter().zip(["FIN_WAIT2", "CLOSE_WAIT"]) {
+            let flag = tracer.wait_for("the flag of one that has stopped", |record| {
+                record.kind() == "linger" && end.is_told_by(record)
+            });
+            assert_eq!(flag.at("/tcp/state"), state, "{flag}");
+            let [age, idle] = ["/tcp/age_ns", "/tcp/idle_ns"].map(|at| flag.number(at).unwrap());
+            assert!(u128::from(idle) >= THRESHOLD.as_nanos(), "{flag}");
+            assert!(u128::from(age) >= worked && idle < age, "{flag}");
+        }
+        tracer.finish();
     });
 }

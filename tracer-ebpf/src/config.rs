@@ -83,10 +83,13 @@ offsets! {
     sk_max_ack_backlog = "sock" "sk_max_ack_backlog" optional;
     sk_timer_expires = "sock" "sk_timer.expires" optional;
     sk_timer_pprev = "sock" "sk_timer.entry.pprev" optional;
+    sk_protocol = "sock" "sk_protocol" optional;
     socket_file = "socket" "file" optional;
     socket_sk = "socket" "sk" optional;
     file_inode = "file" "f_inode" optional;
+    file_private_data = "file" "private_data" optional;
     inode_ino = "inode" "i_ino" optional;
+    inode_mode = "inode" "i_mode" optional;
     cgroup_kn = "cgroup" "kn" optional;
     kernfs_id = "kernfs_node" "id" optional;
     inet_sport = "inet_sock" "inet_sport";
@@ -124,6 +127,10 @@ offsets! {
     task_group_leader = "task_struct" "group_leader" optional;
     task_start_boottime = "task_struct" "start_boottime" optional;
     task_comm = "task_struct" "comm" optional;
+    task_files = "task_struct" "files" optional;
+    files_fdt = "files_struct" "fdt" optional;
+    fdt_fd = "fdtable" "fd" optional;
+    fdt_max_fds = "fdtable" "max_fds" optional;
 }
 
 impl Offsets {

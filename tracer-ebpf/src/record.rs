@@ -24,8 +24,10 @@ pub mod kind {
     pub const REQUEST_SOCKET: u8 = 9;
     /// End of one pass of `iter/tcp`: only the clocks are set.
     pub const END: u8 = 10;
+    /// accept() or accept4() has returned the socket: its process and descriptor. No transition.
+    pub const ACCEPTED: u8 = 11;
     /// One more than the largest.
-    pub const LIMIT: u8 = 11;
+    pub const LIMIT: u8 = 12;
 }
 
 /// Bits of [`Record::flags`].
@@ -74,6 +76,9 @@ pub struct Record {
     pub bytes_received: u64,
     /// Jiffy at which the timer of a snapshot record fires, 0 for none.
     pub timer_expires: u64,
+    /// Start of the process in `pid`, nanoseconds of `CLOCK_BOOTTIME`: tells a pid from its next
+    /// bearer.
+    pub start_ns: u64,
     /// IPv6 address, or an IPv4 one in its v4-mapped form.
     pub local_address: [u8; 16],
     /// The same for the far end.
@@ -143,8 +148,8 @@ pub struct Record {
     pub segment_flags: u8,
     /// CPU on which the event happened, modulo 256.
     pub cpu: u8,
-    /// Zero.
-    pub reserved: u32,
+    /// Descriptor that accept() returned; of other kinds zero.
+    pub fd: u32,
 }
 
 impl Record {
@@ -230,7 +235,7 @@ pub struct Handled {
 
 crate::plain!(Record, Holder, Counters, Handled);
 
-const _: () = assert!(size_of::<Record>() == 10 * 8 + 3 * 16 + 17 * 4 + 5 * 2 + 10);
+const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 17 * 4 + 5 * 2 + 10);
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Counters>() == 24);
 const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);

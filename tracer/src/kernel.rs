@@ -1,10 +1,12 @@
 //! All that touches the kernel: what it offers, loading the programs, reading their records.
 
 pub mod btf;
+pub mod cgroup;
 pub mod load;
 pub mod namespaces;
 pub mod preflight;
 pub mod ring;
 pub mod snapshot;
+pub mod surroundings;
 pub mod time;
 pub mod tracefs;

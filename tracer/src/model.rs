@@ -6,10 +6,12 @@
 
 pub mod close;
 pub mod connection;
+pub mod container;
 pub mod endpoint;
 pub mod filter;
 pub mod linger;
 pub mod owner;
+pub mod progress;
 pub mod socket;
 pub mod state;
 pub mod table;

@@ -7,6 +7,7 @@ pub mod output;
 mod stamps;
 pub mod step;
 pub mod summary;
+pub mod surroundings;
 pub mod text;
 pub mod wall_clock;
 

@@ -8,6 +8,7 @@ use crate::{
         time,
     },
     model::{connection::SocketId, filter::Filter, owner::Owner, socket::Socket},
+    sink::surroundings::Surroundings,
 };
 
 /// By what to sort.
@@ -30,12 +31,25 @@ pub enum Order {
     SendQueue,
 }
 
-/// The sockets that `filter` wants, in order, and the namespaces that could not be looked into.
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The sockets that are wanted, in order.
+    pub sockets: Vec<Socket>,
+    /// Namespaces, by inode number, of sockets that were left out only because of it: one entry
+    /// each.
+    pub elsewhere: Vec<u32>,
+    /// Namespaces that could not be looked into, with the reason.
+    pub refused: Vec<(u32, String)>,
+}
+
+/// The sockets that `filter` wants, of the namespaces that `snapshotter` shows.
 pub fn list(
     snapshotter: &mut Snapshotter,
     filter: &Filter,
+    surroundings: &dyn Surroundings,
     order: Order,
-) -> (Vec<Socket>, Vec<(u32, String)>) {
+) -> Found {
     let Taken { snapshot, refused, .. } =
         snapshotter.take(Wanted { sockets: true, holders: true }, &[]);
     let ticks = time::ticks();
@@ -43,17 +57,22 @@ pub fn list(
     for holder in &snapshot.holders {
         holders.entry(SocketId::held(holder)).or_default().push(holder.into());
     }
-    let mut sockets: Vec<Socket> = snapshot
+    let everywhere = Filter { netns: None, ..filter.clone() };
+    let is_here =
+        |socket: &Socket| filter.netns.is_none_or(|netns| netns == socket.subject.tuple.netns);
+    let (mut sockets, elsewhere): (Vec<Socket>, Vec<Socket>) = snapshot
         .records
         .iter()
         .filter_map(|record| {
             let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
             Socket::of(record, ticks, holders)
         })
-        .filter(|socket| wants(filter, socket))
-        .collect();
+        .filter(|socket| wants(&everywhere, socket))
+        .filter(|socket| surroundings.passes(filter, &socket.subject))
+        .partition(is_here);
     sort(&mut sockets, order);
-    (sockets, refused)
+    let elsewhere = elsewhere.iter().map(|socket| socket.subject.tuple.netns).collect();
+    Found { sockets, elsewhere, refused }
 }
 
 /// Any of the holders may be the one that is asked for.

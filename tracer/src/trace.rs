@@ -29,7 +29,7 @@ use crate::{
         filter::Filter,
         table::{self, Table},
     },
-    sink::{Format, Hello, output::Output},
+    sink::{Format, Hello, output::Output, surroundings::Surroundings},
 };
 
 /// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
@@ -49,6 +49,8 @@ pub struct Trace {
     pub tracer: Tracer,
     /// What to show.
     pub filter: Filter,
+    /// What is known of containers and programs.
+    pub surroundings: Arc<dyn Surroundings>,
     /// When to flag.
     pub thresholds: crate::model::linger::Thresholds,
     /// How to write it.
@@ -103,7 +105,8 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self { tracer, filter, thresholds, format, output, hello, snapshots } = self;
+        let Self { tracer, filter, surroundings, thresholds, format, output, hello, snapshots } =
+            self;
         let Tracer {
             ebpf, main, others, has_iterators, ring, reader, counters, resets_traced, ..
         } = tracer;
@@ -117,8 +120,9 @@ impl Trace {
             thresholds,
             resets_traced,
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
+            look_patience: if looks { LOOK_PATIENCE } else { 0 },
         });
-        let mut teller = Teller::new(filter, format, output, time::wall_clock());
+        let mut teller = Teller::new(filter, surroundings, format, output, time::wall_clock());
         teller.hello(&hello);
         let (healing, ebpf) = if looks {
             let snapshotter = Snapshotter::new(ebpf, netns);

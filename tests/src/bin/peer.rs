@@ -1,8 +1,10 @@
 //! One end of a connection, in a process with a name of its own.
 //!
-//! `peer NAME connect ADDRESS`, `peer NAME serve` (prints its address, takes one connection) and
-//! `peer NAME spin` (keeps a CPU busy). The first two print their connection as
-//! `COOKIE LOCAL PEER`, and close it and end when standard input ends.
+//! `peer NAME connect ADDRESS`, `peer NAME await ADDRESS` (connects when a line comes from standard
+//! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too), `peer NAME serve ADDRESS`
+//! (prints its address, takes one connection) and `peer NAME spin` (keeps a CPU busy). All but the
+//! last print their connection as `COOKIE LOCAL PEER`, and close it and end when standard input
+//! ends.
 
 use std::{
     env,
@@ -10,8 +12,10 @@ use std::{
     hint,
     io::{self, Read as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Stdio},
 };
 
+use rustix::io::FdFlags;
 use tracer_tests::sockets::End;
 
 fn main() -> io::Result<()> {
@@ -24,8 +28,23 @@ fn main() -> io::Result<()> {
             let address: SocketAddr = address.parse().expect("an address");
             hold(&TcpStream::connect(address)?)
         }
-        ["serve"] => {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
+        ["await", address] => {
+            let address: SocketAddr = address.parse().expect("an address");
+            io::stdin().read_line(&mut String::new())?;
+            hold(&TcpStream::connect(address)?)
+        }
+        ["share", address] => {
+            let address: SocketAddr = address.parse().expect("an address");
+            let stream = TcpStream::connect(address)?;
+            rustix::io::fcntl_setfd(&stream, FdFlags::empty())?;
+            let mut sleep = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+            let held = hold(&stream);
+            sleep.kill()?;
+            sleep.wait()?;
+            held
+        }
+        ["serve", address] => {
+            let listener = TcpListener::bind(address)?;
             println!("{}", listener.local_addr()?);
             let (stream, _) = listener.accept()?;
             hold(&stream)

@@ -10,7 +10,7 @@ use tracer_ebpf::{Record, state};
 
 use super::{
     constants::constant,
-    memory::{comm, follow},
+    memory::{comm, follow, load},
 };
 
 /// Whether the task on the CPU may be the acting one in `old → new`.
@@ -19,7 +19,8 @@ pub(super) fn may_act(old: u8, new: u8) -> bool {
     old == state::CLOSE || matches!(new, state::CLOSE | state::FIN_WAIT1 | state::LAST_ACK)
 }
 
-/// Fills in the process: its id and the name of its first thread, which people know it by.
+/// Fills in the process: its id, its start and the name of its first thread, which people know it
+/// by.
 #[inline(always)]
 pub(super) fn describe_process(record: &mut Record) {
     if constant!(SETTINGS.has_cookie_helper) == 0 {
@@ -30,7 +31,11 @@ pub(super) fn describe_process(record: &mut Record) {
     // SAFETY: a helper without arguments that returns the BTF-typed task.
     let task = unsafe { bpf_get_current_task_btf() } as *const u8;
     // SAFETY: BTF-typed pointers.
-    record.comm = unsafe { comm(follow(task, constant!(OFFSETS.task_group_leader))) };
+    unsafe {
+        let leader = follow(task, constant!(OFFSETS.task_group_leader));
+        record.comm = comm(leader);
+        record.start_ns = load(leader, constant!(OFFSETS.task_start_boottime));
+    }
 }
 
 /// Fills in the process with the name of the thread.

@@ -1,5 +1,6 @@
-//! Loads from kernel memory through BTF-typed pointers.
+//! Loads from kernel memory, nearly all through BTF-typed pointers.
 
+use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_ebpf::Offsets;
 
 use super::constants::constant;
@@ -32,6 +33,22 @@ pub(super) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
 pub(super) unsafe fn follow(base: *const u8, offset: u32) -> *const u8 {
     // SAFETY: passed on.
     unsafe { load::<*const u8>(base, offset) }
+}
+
+/// Copies a `T` from an address that the verifier knows nothing of; `None` where nothing is mapped
+/// or the kernel lacks the member. The helper is not to be had under lockdown=confidentiality.
+///
+/// # Safety
+///
+/// Every bit pattern is a `T`.
+#[inline(always)]
+pub(super) unsafe fn probe<T: Copy>(base: u64, offset: u32) -> Option<T> {
+    if base == 0 || offset == Offsets::ABSENT {
+        return None;
+    }
+    let address = base.wrapping_add(u64::from(offset)) as *const T;
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel(address) }.ok()
 }
 
 /// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.

@@ -1,5 +1,6 @@
 //! The hooks, one file each.
 
+mod accept;
 mod reset;
 mod retransmit;
 mod set_state;

@@ -1,5 +1,7 @@
 //! The only place that reads `struct sock` and its relatives.
 
+mod probed;
+
 use core::ffi::c_void;
 
 use aya_ebpf::{
@@ -11,6 +13,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{Offsets, Record, flag};
 
+pub(super) use self::probed::Probed;
 use super::{
     constants::constant,
     memory::{follow, load},

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::{
     model::{
         filter::{Filter, IpVersion},
-        linger::Thresholds,
+        linger::{self, Thresholds},
         state::State,
     },
     sink::Mode,
@@ -66,7 +66,7 @@ pub(super) struct TraceArguments {
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(long, default_value = "close-wait=30s,time-wait=30s", value_name = "STATE=TIME,…")]
+    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]
@@ -165,6 +165,9 @@ pub(super) struct FilterArguments {
     /// Network namespace: all, host or an inode number as `lsns -t net` prints it
     #[arg(long, default_value = "all", value_name = "NETNS")]
     netns: Netns,
+    /// Container: its id, the beginning of it, or its name where it has no id (LXC, nspawn)
+    #[arg(long, value_delimiter = ',', value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    container: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -264,6 +267,7 @@ impl FilterArguments {
             comm,
             state,
             netns,
+            container,
         } = self;
         let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
         Ok(Filter {
@@ -284,6 +288,7 @@ impl FilterArguments {
                 Netns::Host => Some(host_netns()?),
                 Netns::Inode(inode) => Some(inode),
             },
+            containers: container.clone(),
             problems: false,
         })
     }
@@ -318,7 +323,7 @@ impl TraceArguments {
 }
 
 /// The namespace of the first process; our own where that one may not be looked at.
-fn host_netns() -> anyhow::Result<u32> {
+pub(super) fn host_netns() -> anyhow::Result<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let inode = std::fs::metadata("/proc/1/ns/net")
         .or_else(|_| std::fs::metadata("/proc/self/ns/net"))

@@ -1,16 +1,19 @@
 //! The command `tracer sockets`.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 
 use super::{
     appearance,
-    arguments::{FormatName, SocketsArguments},
+    arguments::{FormatName, SocketsArguments, host_netns},
 };
 use crate::{
-    kernel::{load, preflight, snapshot::Snapshotter, time},
-    sink::listing,
+    kernel::{load, preflight, snapshot::Snapshotter, surroundings::Host, time},
+    sink::{listing, surroundings::Surroundings},
     sockets,
 };
 
@@ -22,17 +25,30 @@ use crate::{
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
     let facts = preflight::preflight()?;
-    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?, filter.netns);
-    let (sockets, refused) = sockets::list(&mut snapshotter, &filter, arguments.sort);
-    for (netns, reason) in refused {
-        tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
+    let (host, unknown) = Host::look();
+    if let Some(unknown) = unknown {
+        tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
+    }
+    let surroundings: Arc<dyn Surroundings> = Arc::new(host);
+    // For people, what is in the other namespaces is counted too.
+    let only = filter.netns.filter(|_| arguments.format == FormatName::Json);
+    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?, only);
+    let found = sockets::list(&mut snapshotter, &filter, &*surroundings, arguments.sort);
+    for (netns, reason) in &found.refused {
+        if filter.netns.is_none_or(|wanted| wanted == *netns) {
+            tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
+        }
     }
     let mut out = Vec::new();
     match arguments.format {
-        FormatName::Json => listing::json(&sockets, time::wall_clock(), &mut out),
+        FormatName::Json => {
+            listing::json(&found.sockets, time::wall_clock(), surroundings, &mut out);
+        }
         FormatName::Text => {
             let (palette, width) = appearance(arguments.color, Some(io::stdout()));
-            listing::text(&sockets, palette, width, &mut out);
+            listing::text(&found, &*surroundings, palette, width, &mut out);
+            let home = filter.netns.or_else(|| host_netns().ok());
+            listing::counts(&found, home, palette, &mut out);
         }
     }
     match io::stdout().write_all(&out) {

@@ -13,12 +13,14 @@ use crate::{
     kernel::{
         load::{self, Tracer},
         preflight::{self, Facts},
+        surroundings::Host,
     },
     model::filter::Filter,
     sink::{
         Format, Hello,
         json::Json,
         output::{Destination, Output},
+        surroundings::Surroundings,
         text::{Stories, Text},
     },
     trace::{Running, Trace},
@@ -67,6 +69,9 @@ async fn trace(
     if let Some(logger) = tracer.logger.take() {
         tokio::spawn(relay(logger));
     }
+    let (host, unknown) = Host::look();
+    tracer.degraded.extend(unknown);
+    let surroundings: Arc<dyn Surroundings> = Arc::new(host);
     let hello = Hello {
         version: env!("CARGO_PKG_VERSION"),
         kernel: facts.release,
@@ -82,7 +87,8 @@ async fn trace(
         tracer,
         filter,
         thresholds: arguments.linger,
-        format: format(arguments),
+        format: format(arguments, Arc::clone(&surroundings)),
+        surroundings,
         output,
         hello,
         snapshots: !arguments.no_snapshot,
@@ -149,14 +155,18 @@ async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
     }
 }
 
-fn format(arguments: &TraceArguments) -> Box<dyn Format + Send> {
+fn format(
+    arguments: &TraceArguments,
+    surroundings: Arc<dyn Surroundings>,
+) -> Box<dyn Format + Send> {
     match arguments.format {
-        FormatName::Json => Box::new(Json::default()),
+        FormatName::Json => Box::new(Json::new(surroundings)),
         FormatName::Text => {
             let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
             let (palette, width) =
                 appearance(arguments.color, arguments.output.is_none().then(io::stdout));
-            Box::new(Text::new(palette, width, jiff::tz::TimeZone::system(), stories))
+            let zone = jiff::tz::TimeZone::system();
+            Box::new(Text::new(palette, width, zone, stories, surroundings))
         }
     }
 }

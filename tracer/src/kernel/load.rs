@@ -1,5 +1,6 @@
 //! Loads the programs and attaches them: with BTF where there is one, else the classic tracepoint.
 
+mod accept;
 mod offsets;
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -181,6 +182,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
             });
         }
     }
+    degraded.extend(accept::attach(&mut ebpf));
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced)

@@ -1,4 +1,5 @@
-//! The classic tracepoint's record layout, from the tracefs `format` file.
+//! What tracefs tells: the classic tracepoint's record layout, from its `format` file, and which
+//! events there are.
 
 use std::{
     fs, io,
@@ -9,6 +10,7 @@ use tracer_ebpf::RecordLayout;
 
 /// Where tracefs is mounted, or debugfs with it inside.
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+const EVENTS: &str = "events";
 const EVENT: &str = "events/sock/inet_sock_set_state/format";
 
 /// Why the classic tracepoint cannot be used.
@@ -28,6 +30,9 @@ pub enum TracefsError {
     /// The record is not laid out as expected.
     #[error("{EVENT} describes no field {0:?}")]
     Field(&'static str),
+    /// This kernel has no such event.
+    #[error("this kernel has no event {0}")]
+    NoEvent(&'static str),
 }
 
 /// Reads the layout of the running kernel.
@@ -46,6 +51,28 @@ pub fn record_layout() -> Result<RecordLayout, TracefsError> {
         }
     }
     Err(denied.unwrap_or(TracefsError::NotMounted))
+}
+
+/// Whether an event can be attached to: its number can be read.
+///
+/// # Errors
+///
+/// Where tracefs is not mounted, not readable, or has no such event.
+pub fn has_event(event: &'static str) -> Result<(), TracefsError> {
+    let mut refused = TracefsError::NotMounted;
+    for mount in MOUNTS {
+        let events = Path::new(mount).join(EVENTS);
+        let path = events.join(event).join("id");
+        match fs::read(&path) {
+            Ok(_) => return Ok(()),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                refused = TracefsError::Read { path, source };
+            }
+            Err(_) if events.is_dir() => refused = TracefsError::NoEvent(event),
+            Err(_) => {}
+        }
+    }
+    Err(refused)
 }
 
 /// Reads lines like `field:__u16 sport; offset:24; size:2; signed:0;`, with tabs.

@@ -6,6 +6,7 @@ use super::{
     close::Initiator,
     endpoint::Tuple,
     owner::Owner,
+    progress::Progress,
     state::State,
     update::{Handshake, Role, Subject},
 };
@@ -57,10 +58,14 @@ pub struct Connection {
     pub role: Option<Role>,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// All descriptors of it that the last look at them has shown, if more than the owner's one.
+    pub holders: Box<[Owner]>,
     /// User id of the owner.
     pub uid: Option<u32>,
     /// Inode number of the socket's file, 0 for none.
     pub inode: u64,
+    /// Number of its control group, 0 where it is not known.
+    pub cgroup: u64,
     /// Who sent the first FIN.
     pub first_fin: Option<Initiator>,
     /// `tcp_receive_reset` fired.
@@ -93,7 +98,10 @@ pub struct Connection {
     pub shown: u32,
     /// The last snapshot did not show it although it should have.
     pub missing: bool,
-    /// Age at which lingering is told next, nanoseconds; `None` until it is raised.
+    /// Whether data still moves although it is being closed.
+    pub progress: Progress,
+    /// Time without progress at which lingering is told next, nanoseconds; `None` until it is
+    /// raised.
     pub next_linger: Option<u64>,
 }
 
@@ -109,8 +117,10 @@ impl Connection {
             since_known: since.is_some(),
             role: None,
             owner: None,
+            holders: Box::default(),
             uid: None,
             inode: 0,
+            cgroup: 0,
             first_fin: None,
             reset_received: false,
             orphaned: false,
@@ -127,6 +137,7 @@ impl Connection {
             shown: 0,
             missing: false,
             unannounced: false,
+            progress: Progress::default(),
             next_linger: None,
         }
     }
@@ -148,10 +159,29 @@ impl Connection {
         if record.inode != 0 {
             self.inode = record.inode;
         }
+        if record.cgroup_id != 0 {
+            self.cgroup = record.cgroup_id;
+        }
         if !record.has(flag::CLASSIC) {
             self.uid = Some(record.uid);
         }
         self.orphaned |= record.has(flag::DEAD);
+        self.progress.note(self.state, record);
+    }
+
+    /// Since when nothing has happened: the present state was entered, or data was last seen to
+    /// have moved in it.
+    pub fn idle_since(&self) -> u64 {
+        self.progress.since(self.since)
+    }
+
+    /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
+    pub fn holding(&self) -> Vec<Owner> {
+        match (self.orphaned, self.holders.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, false) => self.holders.to_vec(),
+            (false, true) => self.owner.filter(|owner| owner.fd.is_some()).into_iter().collect(),
+        }
     }
 
     /// Whether these are its ends once its local port is known: it has not connected before.
@@ -168,6 +198,7 @@ impl Connection {
             tuple: self.tuple,
             uid: self.uid,
             inode: (self.inode != 0).then_some(self.inode),
+            cgroup: self.cgroup,
             owner: self.owner,
             role: self.role,
         }
@@ -200,6 +231,7 @@ impl Connection {
         self.retransmits = 0;
         (self.removal, self.timer) = (0, 0);
         self.since_known = true;
+        self.progress.start_over();
         self.next_linger = None;
     }
 }

@@ -10,6 +10,7 @@ use tracer_ebpf::MAX_PORTS;
 
 use super::{
     close::Reason,
+    container::is_named as is_in,
     endpoint::{Endpoint, Tuple},
     owner::Owner,
     state::State,
@@ -37,6 +38,8 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Network namespace, inode number.
     pub netns: Option<u32>,
+    /// Ids (or their beginnings) or names of containers.
+    pub containers: Vec<String>,
     /// Only what went wrong or lingers.
     pub problems: bool,
 }
@@ -111,6 +114,12 @@ impl Filter {
             }
             Update::Linger(_) | Update::Loss(_) => true,
         }
+    }
+
+    /// Whether a socket of this container is wanted. Not part of the other decisions: no record
+    /// names a container.
+    pub fn wants_container(&self, container: Option<&str>) -> bool {
+        any(&self.containers, |wanted| container.is_some_and(|name| is_in(name, wanted)))
     }
 
     fn wants_transition(&self, transition: &Transition) -> bool {

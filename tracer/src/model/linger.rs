@@ -1,8 +1,40 @@
 //! Thresholds beyond which a socket lingers in its state.
+//!
+//! The defaults ([`DEFAULT`]) lie beyond what a healthy connection needs and, where the kernel
+//! ends a state by itself, beyond that, so that a flag means that something is wrong:
+//!
+//! | state | default | why |
+//! |---|---|---|
+//! | CLOSE_WAIT | 30 s | no timer ends it, only close(): an application that has read the end of the stream closes within the time of a request. While it still sends, it is not flagged (`progress`) |
+//! | TIME_WAIT | 75 s | the kernel keeps it for 60 s (`TCP_TIMEWAIT_LEN`), up to 64 s by the resolution of its timer wheel; one that stays longer was armed again by late FINs: our last ACKs do not arrive |
+//! | FIN_WAIT2 | 75 s | an orphan is dropped after 60 s (`tcp_fin_timeout`), by the same wheel; what stays is held by a process whose peer neither closes nor sends |
+//! | SYN_SENT | 10 s | three SYNs sent again without an answer (after 1, 3 and 7 s; since 6.5 more); the kernel gives up after 127 s (`tcp_syn_retries` 6) |
+//! | SYN_RECV | 10 s | the same for SYN+ACKs (`tcp_synack_retries` 5: 63 s). Of full sockets only: Fast Open and simultaneous open |
+//! | LAST_ACK, CLOSING | 10 s | a round trip ends them; five FINs sent again without an answer at the least time-out of 200 ms. The kernel gives up after some 100 s (`tcp_orphan_retries` 8) |
+//!
+//! ESTABLISHED has no default, since connections may idle; nor has FIN_WAIT1, which lasts as long
+//! as a slow peer takes for what was written before.
 
 use std::{str::FromStr, time::Duration};
 
 use super::state::{State, UnknownState};
+
+/// The defaults, as the option `--linger` takes them; with spaces, at which the help can wrap.
+pub const DEFAULT: &str = "close-wait=30s, time-wait=75s, fin-wait2=75s, syn-sent=10s, \
+                           syn-recv=10s, last-ack=10s, closing=10s";
+
+/// A look so long before a flag is as good as one at its time, nanoseconds.
+pub const LOOK_LEAD: u64 = 100_000_000;
+
+const DEFAULTS: [(State, u64); 7] = [
+    (State::CloseWait, 30),
+    (State::TimeWait, 75),
+    (State::FinWait2, 75),
+    (State::SynSent, 10),
+    (State::SynRecv, 10),
+    (State::LastAck, 10),
+    (State::Closing, 10),
+];
 
 /// How long a socket may stay in each state before it is flagged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +56,13 @@ impl Thresholds {
 }
 
 impl Default for Thresholds {
-    /// 30 s for CLOSE_WAIT and TIME_WAIT.
+    /// As [`DEFAULT`] says.
     fn default() -> Self {
         let mut thresholds = Self::NONE;
-        let default = Some(Duration::from_secs(30).as_nanos() as u64);
-        thresholds.0[State::CloseWait.index()] = default;
-        thresholds.0[State::TimeWait.index()] = default;
+        for (state, seconds) in DEFAULTS {
+            let threshold = Duration::from_secs(seconds).as_nanos();
+            thresholds.0[state.index()] = Some(threshold as u64);
+        }
         thresholds
     }
 }
@@ -106,6 +139,25 @@ mod tests {
         let only: Thresholds = "syn-sent=1s".parse().unwrap();
         assert_eq!(only.of(State::CloseWait), Some(30_000_000_000));
         assert_eq!("none".parse(), Ok(Thresholds::NONE));
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_are_shown() {
+        let (shown, off) = (DEFAULT.parse::<Thresholds>(), "none".parse::<Thresholds>());
+        assert_eq!((shown, off), (Ok(Thresholds::default()), Ok(Thresholds::NONE)));
+        // Named one by one, so that nothing hides behind a default.
+        let alone = DEFAULT.split(',').map(|entry| entry.split_once('=').unwrap().0);
+        let named: Vec<State> = alone.map(|name| name.trim().parse().unwrap()).collect();
+        assert_eq!(named, DEFAULTS.map(|(state, _)| state));
+    }
+
+    /// 60 s in the last level of the timer wheel that holds them may become 64.
+    #[test]
+    fn what_the_kernel_ends_by_itself_is_not_flagged_before() {
+        let thresholds = Thresholds::default();
+        for state in [State::TimeWait, State::FinWait2] {
+            assert!(thresholds.of(state) > Some(65_000_000_000), "{state}");
+        }
     }
 
     #[rstest]

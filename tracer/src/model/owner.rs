@@ -33,9 +33,23 @@ pub struct Process {
     pub pid: u32,
     /// `comm`, NUL-padded: bytes that anybody may choose.
     pub comm: [u8; 16],
+    /// Start, nanoseconds of `CLOCK_BOOTTIME`; 0 where the kernel does not tell. A pid is given to
+    /// another process once its bearer is gone.
+    pub start_ns: u64,
 }
 
 impl Process {
+    /// The task on the CPU when a record was made.
+    fn on_cpu(record: &Record) -> Self {
+        Self { pid: record.pid, comm: record.comm, start_ns: record.start_ns }
+    }
+
+    /// Whether both are the same process, not two that have had the same pid.
+    pub fn is(&self, other: &Self) -> bool {
+        let unknown = self.start_ns == 0 || other.start_ns == 0;
+        self.pid == other.pid && (unknown || self.start_ns == other.start_ns)
+    }
+
     /// The name up to its padding.
     pub fn name(&self) -> &[u8] {
         let end = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
@@ -52,6 +66,26 @@ pub struct Owner {
     pub evidence: Evidence,
     /// Its lowest descriptor of the socket, where known.
     pub fd: Option<u32>,
+    /// How many other processes hold the socket too, as far as known; of a guess the listener:
+    /// any of them may be the one.
+    pub others: u32,
+}
+
+impl Owner {
+    /// The guess that a listener's owner will accept, or has accepted, what comes from it.
+    pub fn guess(listener: &Self) -> Self {
+        Self { evidence: Evidence::Listener, fd: None, ..*listener }
+    }
+
+    /// Whom the hook on accept() names.
+    pub fn accepted(record: &Record) -> Self {
+        Self {
+            process: Process::on_cpu(record),
+            evidence: Evidence::Accept,
+            fd: Some(record.fd),
+            others: 0,
+        }
+    }
 }
 
 /// The process that itself made this state change, if it is certain that it ran on the CPU.
@@ -80,18 +114,19 @@ pub fn acting(record: &Record, from: State, to: State) -> Option<Owner> {
         (FinWait2, Closed) if locally_aborted && !record.has(flag::DONE) => Evidence::Close,
         _ => return None,
     };
-    let process = Process { pid: record.pid, comm: record.comm };
-    Some(Owner { process, evidence, fd: None })
+    Some(Owner { process: Process::on_cpu(record), evidence, fd: None, others: 0 })
 }
 
 /// The better of what was known and what is known now.
 ///
 /// Who made the socket stays its owner, unless another process acts on it (fork, passed
-/// descriptor); a guess gives way to any knowledge.
+/// descriptor); a guess gives way to any knowledge, and who accepts it makes it anew.
 pub fn refine(known: Option<Owner>, now: Option<Owner>) -> Option<Owner> {
     match (known, now) {
         (Some(known), Some(now))
-            if known.evidence != Evidence::Listener && known.process.pid == now.process.pid =>
+            if known.evidence != Evidence::Listener
+                && now.evidence != Evidence::Accept
+                && known.process.is(&now.process) =>
         {
             Some(known)
         }
@@ -136,7 +171,12 @@ mod tests {
     }
 
     fn owner(pid: u32, evidence: Evidence) -> Option<Owner> {
-        Some(Owner { process: Process { pid, comm: [0; 16] }, evidence, fd: None })
+        of(pid, 0, evidence)
+    }
+
+    fn of(pid: u32, start_ns: u64, evidence: Evidence) -> Option<Owner> {
+        let process = Process { pid, comm: [0; 16], start_ns };
+        Some(Owner { process, evidence, fd: None, others: 0 })
     }
 
     #[rstest]
@@ -146,6 +186,13 @@ mod tests {
     #[case(owner(1, Evidence::Connect), owner(2, Evidence::Close), owner(2, Evidence::Close))]
     #[case(owner(1, Evidence::Listener), owner(1, Evidence::Close), owner(1, Evidence::Close))]
     #[case(owner(1, Evidence::Close), owner(2, Evidence::Listener), owner(1, Evidence::Close))]
+    #[case(owner(1, Evidence::Listener), owner(2, Evidence::Accept), owner(2, Evidence::Accept))]
+    #[case(owner(2, Evidence::TaskFile), owner(2, Evidence::Accept), owner(2, Evidence::Accept))]
+    #[case(owner(2, Evidence::Accept), owner(2, Evidence::Close), owner(2, Evidence::Accept))]
+    // The pid of a process that has ended was given to another one.
+    #[case(of(1, 5, Evidence::Connect), of(1, 9, Evidence::Close), of(1, 9, Evidence::Close))]
+    #[case(of(1, 5, Evidence::Connect), of(1, 5, Evidence::Close), of(1, 5, Evidence::Connect))]
+    #[case(of(1, 5, Evidence::Connect), of(1, 0, Evidence::Close), of(1, 5, Evidence::Connect))]
     fn knowledge_is_refined_never_replaced_by_a_guess(
         #[case] known: Option<Owner>,
         #[case] now: Option<Owner>,

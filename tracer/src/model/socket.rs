@@ -126,9 +126,10 @@ fn timer(record: &Record) -> Option<TimerKind> {
 impl From<&tracer_ebpf::Holder> for Owner {
     fn from(holder: &tracer_ebpf::Holder) -> Self {
         Self {
-            process: Process { pid: holder.pid, comm: holder.comm },
+            process: Process { pid: holder.pid, comm: holder.comm, start_ns: holder.start_ns },
             evidence: Evidence::TaskFile,
             fd: Some(holder.fd),
+            others: 0,
         }
     }
 }

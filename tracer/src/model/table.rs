@@ -7,7 +7,9 @@
 mod agree;
 mod close;
 mod expire;
+mod holders;
 mod identity;
+mod lingering;
 mod merge;
 mod segments;
 mod store;
@@ -33,7 +35,7 @@ use super::{
     endpoint::Tuple,
     filter::Filter,
     linger::Thresholds,
-    owner::{self, Evidence, Owner},
+    owner::{self, Owner},
     state::State,
     time_wait::Ticks,
     update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
@@ -52,6 +54,9 @@ pub struct Options {
     pub resets_traced: bool,
     /// How long `CLOSED → SYN_SENT` may be held back for its local port, nanoseconds.
     pub port_patience: u64,
+    /// How long a flag on a socket on which data may still move waits for a look at it,
+    /// nanoseconds; 0 where none are taken.
+    pub look_patience: u64,
 }
 
 /// Something to be done at a time, unless the socket has changed its state by then.
@@ -80,8 +85,13 @@ pub struct Table {
     minisockets: HashMap<Tuple, Slot, RandomState>,
     /// Owners of listeners by namespace and port.
     listeners: HashMap<(u32, u16), Owner, RandomState>,
+    /// A listener has been made since the last look at who holds what.
+    listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
     removals: BinaryHeap<Reverse<Deadline>>,
+    /// When sockets that are in no queue are to be flagged: too old for it when found, or still
+    /// at work when their time came.
+    raisings: BinaryHeap<Reverse<Deadline>>,
     /// Next doublings of the ages of lingering sockets.
     doublings: BinaryHeap<Reverse<Deadline>>,
     /// Clients whose `CLOSED → SYN_SENT` is held back, oldest first.
@@ -116,7 +126,9 @@ impl Table {
             options,
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
+            listener_is_new: false,
             removals: BinaryHeap::new(),
+            raisings: BinaryHeap::new(),
             doublings: BinaryHeap::new(),
             unannounced: VecDeque::new(),
             raw_children: HashMap::default(),
@@ -163,6 +175,7 @@ impl Table {
             kind::RESET_SENT => self.send_reset(record, out),
             kind::RETRANSMIT => self.retransmit(record, out),
             kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
+            kind::ACCEPTED => self.accepted(record),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
     }
@@ -243,12 +256,14 @@ impl Table {
         });
         connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
-            connection.owner =
-                guess.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..owner });
+            connection.owner = guess.as_ref().map(Owner::guess);
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
         match (from, to, connection.owner) {
-            (State::Closed, State::Listen, Some(owner)) => drop(self.listeners.insert(key, owner)),
+            (State::Closed, State::Listen, Some(owner)) => {
+                self.listeners.insert(key, owner);
+                self.listener_is_new = true;
+            }
             (State::Listen, State::Closed, _) => drop(self.listeners.remove(&key)),
             _ => {}
         }

@@ -50,6 +50,8 @@ pub struct Subject {
     pub uid: Option<u32>,
     /// Inode number of the socket's file, where it has one.
     pub inode: Option<u64>,
+    /// Number of its control group in cgroup2, 0 where it is not known.
+    pub cgroup: u64,
     /// Whose it is.
     pub owner: Option<Owner>,
     /// Which part it plays, unknown for some sockets that were there before.
@@ -215,7 +217,7 @@ pub enum LingerStatus {
 }
 
 /// A socket that outlasts the threshold of its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linger {
     /// When this was noticed.
     pub time: u64,
@@ -225,6 +227,9 @@ pub struct Linger {
     pub state: State,
     /// Time in the state, nanoseconds.
     pub age: u64,
+    /// Of this time without any progress, nanoseconds: what counts for the threshold. Less than
+    /// `age` where data went on moving after one end had closed.
+    pub idle: u64,
     /// The true age is at least `age`: the state was entered before the tracer looked.
     pub at_least: bool,
     /// The threshold it outlasted, nanoseconds.
@@ -233,6 +238,8 @@ pub struct Linger {
     pub status: LingerStatus,
     /// No process holds the socket any more.
     pub orphaned: bool,
+    /// Who holds a descriptor of it, as far as known.
+    pub holders: Vec<Owner>,
 }
 
 /// Where something was lost.
@@ -279,6 +286,19 @@ pub enum Update<'a> {
     Linger(&'a [Linger]),
     /// Something was lost.
     Loss(&'a Loss),
+}
+
+impl Update<'_> {
+    /// The socket that it is about, where it is about one.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Transition(told) => Some(&told.subject),
+            Self::Retransmit(told) => Some(&told.subject),
+            Self::Reset(told) => Some(&told.subject),
+            Self::Story(told) => Some(&told.subject),
+            Self::Linger(_) | Self::Loss(_) => None,
+        }
+    }
 }
 
 /// Takes updates.

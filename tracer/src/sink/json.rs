@@ -2,23 +2,30 @@
 //!
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
+mod origin;
 mod shape;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::shape::{
-    Line, LingerTcp, LossBody, Process, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp,
+use self::{
+    origin::processes,
+    shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
-use super::{Format, Hello, stamps::Stamps, summary::Summary, wall_clock::WallClock};
+use super::{
+    Format, Hello, stamps::Stamps, summary::Summary, surroundings::Surroundings,
+    wall_clock::WallClock,
+};
 use crate::model::{
     socket::Socket,
     update::{Subject, Update},
 };
 
 /// JSON lines.
-#[derive(Debug)]
 pub struct Json {
     stamps: Stamps,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 /// A line that is about no socket.
@@ -30,18 +37,18 @@ struct Bare<'a, T: Serialize> {
     body: T,
 }
 
-impl Default for Json {
-    fn default() -> Self {
-        Self { stamps: Stamps::utc() }
-    }
-}
-
 impl Json {
+    /// With what is known of this host.
+    pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { stamps: Stamps::utc(), surroundings }
+    }
+
     /// One socket of a list.
     pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
         let time = self.stamps.write(clock.at(socket.time));
         let mut line = Line::new("socket", &time, &socket.subject, SocketTcp::from(socket));
-        line.processes = Some(socket.holders.iter().map(Process::from).collect());
+        line.processes = Some(processes(&socket.holders, &*self.surroundings));
+        line.tell_origin(&socket.subject, &*self.surroundings);
         write(&line, out);
     }
 
@@ -55,7 +62,9 @@ impl Json {
         out: &mut Vec<u8>,
     ) {
         let time = self.stamps.write(clock.at(time));
-        write(&Line::new(kind, &time, subject, tcp), out);
+        let mut line = Line::new(kind, &time, subject, tcp);
+        line.tell_container(subject, &*self.surroundings);
+        write(&line, out);
     }
 
     fn bare(
@@ -95,6 +104,8 @@ impl Format for Json {
                     let tcp = LingerTcp::from(linger);
                     let mut line = Line::new("linger", &time, &linger.subject, tcp);
                     line.status = Some(linger.status);
+                    line.processes = Some(processes(&linger.holders, &*self.surroundings));
+                    line.tell_origin(&linger.subject, &*self.surroundings);
                     write(&line, out);
                 }
             }
@@ -107,8 +118,11 @@ impl Format for Json {
                 self.about("reset", told.time, &told.subject, tcp, clock, out);
             }
             Update::Story(told) => {
+                let time = self.stamps.write(clock.at(told.time));
                 let tcp = StoryTcp::new(told, clock);
-                self.about("connection", told.time, &told.subject, tcp, clock, out);
+                let mut line = Line::new("connection", &time, &told.subject, tcp);
+                line.tell_origin(&told.subject, &*self.surroundings);
+                write(&line, out);
             }
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
         }

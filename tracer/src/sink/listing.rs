@@ -1,30 +1,45 @@
 //! Lists of sockets, for people and for machines.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     json::Json,
-    text::{Palette, duration, grouped, process},
+    surroundings::Surroundings,
+    text::{Palette, duration, grouped, in_container, process},
     wall_clock::WallClock,
 };
-use crate::model::{
-    owner::Owner,
-    socket::{Socket, Timer, TimerKind},
-    state::State,
+use crate::{
+    model::{
+        owner::Owner,
+        socket::{Socket, Timer, TimerKind},
+        state::State,
+    },
+    sockets::Found,
 };
 
 /// One JSON object a line, of kind `socket`.
-pub fn json(sockets: &[Socket], clock: WallClock, out: &mut Vec<u8>) {
-    let mut json = Json::default();
+pub fn json(
+    sockets: &[Socket],
+    clock: WallClock,
+    surroundings: Arc<dyn Surroundings>,
+    out: &mut Vec<u8>,
+) {
+    let mut json = Json::new(surroundings);
     sockets.iter().for_each(|socket| json.socket(socket, clock, out));
 }
 
-/// A table with aligned columns, the lines cut at `width`, and the counts by state.
-pub fn text(sockets: &[Socket], palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
+/// A table with aligned columns, the lines cut at `width`.
+pub fn text(
+    Found { sockets, .. }: &Found,
+    surroundings: &dyn Surroundings,
+    palette: Palette,
+    width: Option<usize>,
+    out: &mut Vec<u8>,
+) {
     let netns: Vec<u32> = sockets.iter().map(|socket| socket.subject.tuple.netns).collect();
     let several = netns.iter().any(|other| *other != netns[0]);
     let mut rows = vec![header(several)];
-    rows.extend(sockets.iter().map(|socket| row(socket, several)));
+    rows.extend(sockets.iter().map(|socket| row(socket, several, surroundings)));
     let mut widths = [0; COLUMNS];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -44,7 +59,6 @@ pub fn text(sockets: &[Socket], palette: Palette, width: Option<usize>, out: &mu
         };
         write_row(row, &widths, style, width, out);
     }
-    write_counts(sockets, palette, out);
 }
 
 const COLUMNS: usize = 9;
@@ -54,7 +68,7 @@ fn header(several: bool) -> [String; COLUMNS] {
     ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"].map(str::to_owned)
 }
 
-fn row(socket: &Socket, several: bool) -> [String; COLUMNS] {
+fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings) -> [String; COLUMNS] {
     let tuple = socket.subject.tuple;
     let or_dash = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), duration);
     [
@@ -66,16 +80,16 @@ fn row(socket: &Socket, several: bool) -> [String; COLUMNS] {
         socket.send_queue.to_string(),
         or_dash(socket.rtt),
         if several { tuple.netns.to_string() } else { String::new() },
-        who(socket),
+        who(socket, &in_container(&socket.subject, surroundings)),
     ]
 }
 
 /// Holders and the timer: what no other column has room for.
-fn who(socket: &Socket) -> String {
+fn who(socket: &Socket, container: &str) -> String {
     let mut words = match socket.holders.as_slice() {
-        [] if socket.unaccepted => "(not accepted)".to_owned(),
-        [] if socket.orphaned => "(kernel)".to_owned(),
-        [] => "-".to_owned(),
+        [] if socket.unaccepted => format!("(not accepted){container}"),
+        [] if socket.orphaned => format!("(kernel){container}"),
+        [] => format!("-{container}"),
         [first, others @ ..] => {
             let Owner { fd, .. } = *first;
             let fd = fd.map_or_else(String::new, |fd| format!(" fd {fd}"));
@@ -83,7 +97,7 @@ fn who(socket: &Socket) -> String {
                 0 => String::new(),
                 more => format!(" +{more}"),
             };
-            format!("{}{fd}{more}", process(Some(*first)))
+            format!("{}{container}{fd}{more}", process(Some(*first)))
         }
     };
     if let Some(Timer { name, expires_in_ns }) = socket.timer {
@@ -132,7 +146,44 @@ fn write_row(
     out.push(b'\n');
 }
 
-fn write_counts(sockets: &[Socket], palette: Palette, out: &mut Vec<u8>) {
+/// The counts by state: of the namespace `home`, and apart from them those of the others.
+pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<u8>) {
+    let netns = |socket: &&Socket| socket.subject.tuple.netns;
+    let is_home = |socket: &&Socket| home.is_none_or(|home| netns(socket) == home);
+    let (own, others): (Vec<&Socket>, Vec<&Socket>) = found.sockets.iter().partition(is_home);
+    let mut lines = vec![match by_state(&own) {
+        states if states.is_empty() => "= no sockets".to_owned(),
+        states => format!("= {}: {states}", sockets(own.len())),
+    }];
+    if !others.is_empty() {
+        let elsewhere = elsewhere(others.iter().map(netns).collect());
+        lines.push(format!("+ {elsewhere}: {}", by_state(&others)));
+    }
+    if !found.elsewhere.is_empty() {
+        let elsewhere = elsewhere(found.elsewhere.clone());
+        lines.push(format!("+ {elsewhere}, not shown (--netns all)"));
+    }
+    let style = palette.dim;
+    for line in lines {
+        out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());
+    }
+}
+
+/// `7 sockets in 2 other network namespaces`, of one entry a socket.
+fn elsewhere(mut netns: Vec<u32>) -> String {
+    let count = netns.len();
+    netns.sort_unstable();
+    netns.dedup();
+    let several = if netns.len() == 1 { "" } else { "s" };
+    format!("{} in {} other network namespace{several}", sockets(count), netns.len())
+}
+
+fn sockets(count: usize) -> String {
+    format!("{} socket{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// `3 LISTEN, 2 ESTABLISHED`
+fn by_state(sockets: &[&Socket]) -> String {
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
     for socket in sockets {
         *counts.entry(socket.state.index()).or_default() += 1;
@@ -141,11 +192,5 @@ fn write_counts(sockets: &[Socket], palette: Palette, out: &mut Vec<u8>) {
         .into_iter()
         .map(|(state, count)| format!("{} {}", grouped(count), State::ALL[state]))
         .collect();
-    let total = grouped(sockets.len() as u64);
-    let line = match by_state.as_slice() {
-        [] => "= no sockets".to_owned(),
-        states => format!("= {total} sockets: {}", states.join(", ")),
-    };
-    let style = palette.dim;
-    out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());
+    by_state.join(", ")
 }

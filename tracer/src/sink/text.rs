@@ -10,21 +10,24 @@ mod palette;
 mod segments;
 mod stories;
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use self::columns::{Line, Widths};
 pub use self::palette::Palette;
 use super::{
-    Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary, wall_clock::WallClock,
+    Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary,
+    surroundings::Surroundings, wall_clock::WallClock,
 };
 use crate::model::{
+    container,
     owner::{Evidence, Owner},
     state::State,
     update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
 };
 
 /// The text format.
-#[derive(Debug)]
 pub struct Text {
     palette: Palette,
     /// Width of the terminal, columns; `None` for pipes.
@@ -32,6 +35,7 @@ pub struct Text {
     stamps: Stamps,
     stories: Stories,
     widths: Widths,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 /// Whether the lives of connections are told step by step or as a whole.
@@ -45,8 +49,26 @@ pub enum Stories {
 
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
-    pub fn new(palette: Palette, width: Option<usize>, zone: TimeZone, stories: Stories) -> Self {
-        Self { palette, width, stamps: Stamps::of_day(zone), stories, widths: Widths::new(width) }
+    pub fn new(
+        palette: Palette,
+        width: Option<usize>,
+        zone: TimeZone,
+        stories: Stories,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
+        Self {
+            palette,
+            width,
+            stamps: Stamps::of_day(zone),
+            stories,
+            widths: Widths::new(width),
+            surroundings,
+        }
+    }
+
+    /// The owner and the container of a socket.
+    fn who(&self, subject: &Subject) -> String {
+        process(subject.owner) + &in_container(subject, &*self.surroundings)
     }
 
     fn time(&mut self, time: u64, clock: WallClock) -> String {
@@ -82,7 +104,7 @@ impl Text {
         let Event { time, subject, from, arrow, to, style, after, words } = *event;
         let plain = self.palette.plain;
         let mut line = self.begin(time, subject, clock);
-        let process = process(subject.owner);
+        let process = self.who(subject);
         if self.widths.is_narrow() {
             line.left(style, to, 11);
             line.space();
@@ -170,15 +192,23 @@ fn meaning(transition: &Transition) -> String {
     }
 }
 
-/// `curl[1234]`; `nginx[900]?` where it is only the listener's; `-` where it is not known.
+/// `curl[1234]`; `nginx[900]?` where it is only the listener's, `nginx[1 of 3]?` where several
+/// processes hold that; `-` where it is not known.
 pub(super) fn process(owner: Option<Owner>) -> String {
-    owner.map_or_else(
-        || "-".to_owned(),
-        |Owner { process, evidence, fd: _ }| {
-            let guess = if evidence == Evidence::Listener { "?" } else { "" };
-            format!("{}[{}]{guess}", escape(process.name()), process.pid)
-        },
-    )
+    let Some(Owner { process, evidence, others, fd: _ }) = owner else { return "-".to_owned() };
+    let name = escape(process.name());
+    match (evidence, others) {
+        (Evidence::Listener, 0) => format!("{name}[{}]?", process.pid),
+        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others + 1),
+        _ => format!("{name}[{}]", process.pid),
+    }
+}
+
+/// `@3f2a9c1b04de`, or nothing outside of containers.
+pub(super) fn in_container(subject: &Subject, surroundings: &dyn Surroundings) -> String {
+    let group = surroundings.cgroup(subject);
+    let container = group.as_deref().and_then(|group| group.container.as_deref());
+    container.map_or_else(String::new, |id| format!("@{}", container::short(id)))
 }
 
 /// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.

@@ -7,7 +7,7 @@
 
 use crate::{
     kernel::snapshot::{Snapshots, Taken, Wanted},
-    model::{state::State, table::Table, update::Observer},
+    model::{linger::LOOK_LEAD, state::State, table::Table, update::Observer},
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -23,8 +23,8 @@ const PORT_SHARE: u64 = 5;
 /// A SYN_SENT waits this long for its next event before a look is taken for its port.
 const PORT_WAIT: u64 = 10 * MILLISECOND;
 
-/// Who holds a socket is asked this long before it is flagged.
-const HOLDER_LEAD: u64 = 50 * MILLISECOND;
+/// Who holds a socket, and whether data still moves on it, is asked this long before it is flagged.
+const RAISE_LEAD: u64 = LOOK_LEAD / 2;
 
 /// Decides when, and merges what was seen.
 pub(super) struct Healing {
@@ -33,6 +33,8 @@ pub(super) struct Healing {
     asked: Option<u64>,
     /// When the last look at the sockets themselves was.
     looked: u64,
+    /// When the last look at their holders was.
+    held: u64,
     cost: u64,
     /// The namespaces that could not be entered have been told of.
     refused: Vec<u32>,
@@ -40,40 +42,42 @@ pub(super) struct Healing {
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self { snapshots, asked: None, looked: 0, cost: 0, refused: Vec::new() }
+        Self { snapshots, asked: None, looked: 0, held: 0, cost: 0, refused: Vec::new() }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
     pub(super) fn ask(&mut self, now: u64, table: &mut Table) -> u64 {
         let Some(asked) = self.asked else {
-            return self.request(now, table, Wanted { sockets: true, holders: true });
+            return self.request(now, table, true);
         };
         let rest = asked + self.cost * SHARE;
-        let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(HOLDER_LEAD));
-        let holders = raise <= now;
+        let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(RAISE_LEAD));
+        let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let port_rest = asked + self.cost * PORT_SHARE;
-        if now >= due || holders && now >= rest || ports && now >= port_rest {
-            return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
+        if now >= due || raises && now >= rest || ports && now >= port_rest {
+            // Descriptors pass from process to process without an event.
+            let unknown = table.wants_holders() || now.saturating_sub(self.held) >= SELDOM;
+            let holders = raises || unknown;
+            return self.request(now, table, holders);
         }
         let next = due.min(raise.max(rest));
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
     }
 
-    fn request(&mut self, now: u64, table: &mut Table, wanted: Wanted) -> u64 {
-        if wanted.sockets {
-            table.expect_snapshot();
-        }
+    fn request(&mut self, now: u64, table: &mut Table, holders: bool) -> u64 {
+        table.expect_snapshot();
         let mut seen: Vec<u32> =
             table.connections().map(|connection| connection.tuple.netns).collect();
         seen.sort_unstable();
         seen.dedup();
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
-        if self.snapshots.request(wanted, seen) {
+        if self.snapshots.request(Wanted { sockets: true, holders }, seen) {
             self.asked = Some(now);
-            if wanted.sockets {
-                self.looked = now;
+            self.looked = now;
+            if holders {
+                self.held = now;
             }
         }
         now + OFTEN
@@ -95,7 +99,7 @@ impl Healing {
 
     /// Merges a look. All events up to its end must have been read.
     pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
-        let Taken { snapshot, wanted, cost, refused } = taken;
+        let Taken { snapshot, cost, refused, .. } = taken;
         self.cost = cost;
         for (netns, reason) in refused {
             if !self.refused.contains(&netns) {
@@ -106,17 +110,13 @@ impl Healing {
                 self.refused.push(netns);
             }
         }
-        if wanted.sockets {
-            let merged = table.merge(&snapshot, out);
-            tracing::debug!(
-                "snapshot of {} sockets in {} namespaces took {} µs: {merged:?}",
-                snapshot.records.len(),
-                snapshot.namespaces.len(),
-                cost / 1_000,
-            );
-        } else {
-            table.merge_holders(&snapshot.holders);
-        }
+        let merged = table.merge(&snapshot, out);
+        tracing::debug!(
+            "snapshot of {} sockets in {} namespaces took {} µs: {merged:?}",
+            snapshot.records.len(),
+            snapshot.namespaces.len(),
+            cost / 1_000,
+        );
     }
 }
 

@@ -1,11 +1,16 @@
 //! From updates to the output: filtered, formatted, counted; what does not fit is counted too.
 
+use std::sync::Arc;
+
 use crate::{
     model::{
         filter::Filter,
-        update::{Linger, Loss, LossPlace, Observer, Update},
+        update::{Linger, Loss, LossPlace, Observer, Subject, Update},
     },
-    sink::{Format, Hello, output::Output, summary::Summary, wall_clock::WallClock},
+    sink::{
+        Format, Hello, output::Output, summary::Summary, surroundings::Surroundings,
+        wall_clock::WallClock,
+    },
 };
 
 /// Formatted bytes are handed to the output from this size on.
@@ -14,6 +19,7 @@ const CHUNK: usize = 64 << 10;
 /// The observer of the table.
 pub(super) struct Teller {
     filter: Filter,
+    surroundings: Arc<dyn Surroundings>,
     format: Box<dyn Format + Send>,
     output: Output,
     clock: WallClock,
@@ -27,12 +33,14 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new(
         filter: Filter,
+        surroundings: Arc<dyn Surroundings>,
         format: Box<dyn Format + Send>,
         output: Output,
         clock: WallClock,
     ) -> Self {
         Self {
             filter,
+            surroundings,
             format,
             output,
             clock,
@@ -100,6 +108,11 @@ impl Teller {
         }
     }
 
+    /// Whether the container of a socket is asked for.
+    fn passes(&self, subject: &Subject) -> bool {
+        self.surroundings.passes(&self.filter, subject)
+    }
+
     fn write(&mut self, update: &Update<'_>) {
         self.format.update(update, self.clock, &mut self.bytes);
         self.summary.count(update);
@@ -117,14 +130,19 @@ impl Observer for Teller {
                 let wanted: Vec<Linger> = lingers
                     .iter()
                     .filter(|linger| self.filter.wants_in_state(&linger.subject, linger.state))
-                    .copied()
+                    .filter(|linger| self.passes(&linger.subject))
+                    .cloned()
                     .collect();
                 if !wanted.is_empty() {
                     self.write(&Update::Linger(&wanted));
                 }
             }
-            _ if self.filter.wants(&update) => self.write(&update),
-            _ => {}
+            _ => {
+                let passes = || update.subject().is_none_or(|subject| self.passes(subject));
+                if self.filter.wants(&update) && passes() {
+                    self.write(&update);
+                }
+            }
         }
     }
 }

@@ -13,7 +13,6 @@ use super::{Deadline, Observer, Slot, Source, State, Table, Transition, Update, 
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
-    owner::{Evidence, Owner},
     time_wait::TIME_WAIT_SECONDS,
     update::Role,
 };
@@ -240,50 +239,6 @@ impl Table {
         connection.removal = removal;
         connection.timer = expires;
         self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
-    }
-
-    /// Takes over who holds which socket now.
-    pub fn merge_holders(&mut self, holders: &[Holder]) {
-        let mut held: Vec<(Slot, &Holder)> = holders
-            .iter()
-            .filter_map(|holder| Some((self.store.find(SocketId::held(holder))?, holder)))
-            .collect();
-        // Stable: of several holders of a socket the first stays the first.
-        held.sort_by_key(|(slot, _)| *slot);
-        for of_one in held.chunk_by(|(one, _), (other, _)| one == other) {
-            self.merge_holders_of(of_one[0].0, of_one);
-        }
-    }
-
-    /// Who made the socket stays its owner as long as it holds a descriptor; else it is whoever
-    /// does (fork, passed descriptor).
-    fn merge_holders_of(&mut self, slot: Slot, holders: &[(Slot, &Holder)]) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        let lowest_fd = |pid: u32| {
-            let own = holders.iter().filter(|(_, holder)| holder.pid == pid);
-            own.map(|(_, holder)| holder.fd).min()
-        };
-        let now = holders.first().map(|(_, first)| {
-            let owner = Owner::from(*first);
-            Owner { fd: lowest_fd(owner.process.pid), ..owner }
-        });
-        connection.owner = match connection.owner {
-            Some(known) if known.evidence != Evidence::Listener => {
-                match lowest_fd(known.process.pid) {
-                    Some(fd) => Some(Owner { fd: Some(fd), ..known }),
-                    None => now,
-                }
-            }
-            _ => now,
-        };
-        if connection.state == State::Listen
-            && let Some(owner) = connection.owner
-        {
-            let key = (connection.tuple.netns, connection.tuple.local.port);
-            self.listeners.insert(key, owner);
-        }
     }
 
     /// Ends what the snapshot does not show any more.

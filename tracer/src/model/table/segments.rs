@@ -6,7 +6,7 @@ use super::{Observer, Slot, State, Table, Update};
 use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
-    owner::{Evidence, Owner},
+    owner::Owner,
     update::{Direction, Reset, Retransmit, Role, Segment, Subject},
 };
 
@@ -50,8 +50,7 @@ impl Table {
         subject.uid = None;
         subject.role = Some(Role::Server);
         let listener = self.listeners.get(&(record.netns, record.local_port));
-        subject.owner =
-            listener.map(|owner| Owner { evidence: Evidence::Listener, fd: None, ..*owner });
+        subject.owner = listener.map(Owner::guess);
         out.observe(Update::Retransmit(&Retransmit {
             time: record.time_ns,
             subject,

@@ -1,14 +1,14 @@
 //! The shapes of the JSON objects: what is nested where, and under which name.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::origin::{Container, Process};
 use crate::{
     model::{
         endpoint::{Endpoint, Tuple},
-        owner::{Evidence, Owner},
         socket::{Socket, Timer},
         state::State,
         update::{
@@ -16,7 +16,7 @@ use crate::{
             Role, Segment, Source, Story, Subject, Transition,
         },
     },
-    sink::{escape::escape, wall_clock::WallClock},
+    sink::wall_clock::WallClock,
 };
 
 /// RFC 3339 with nine digits.
@@ -32,9 +32,11 @@ pub(super) fn nanoseconds<S: serde::Serializer>(
 pub(super) struct Line<'a, T: Serialize> {
     kind: &'static str,
     time: &'a str,
-    socket: Identity,
+    pub(super) socket: Identity,
     network: Network,
-    process: Option<Process<'a>>,
+    pub(super) process: Option<Process<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<LingerStatus>,
     /// All that hold a descriptor of the socket; `process` is the first.
@@ -44,12 +46,15 @@ pub(super) struct Line<'a, T: Serialize> {
 }
 
 #[derive(Serialize)]
-struct Identity {
+pub(super) struct Identity {
     cookie: Option<u64>,
     ordinal: u32,
     netns: u32,
     uid: Option<u32>,
     inode: Option<u64>,
+    /// Path of the control group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cgroup: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -64,15 +69,6 @@ struct Network {
 struct Address {
     address: std::net::IpAddr,
     port: Option<u16>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Process<'a> {
-    pid: u32,
-    name: Cow<'a, str>,
-    evidence: Evidence,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fd: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +99,9 @@ pub(super) struct LingerTcp {
     state: State,
     role: Option<Role>,
     age_ns: u64,
+    /// Time without progress, where data went on moving after one end had closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_ns: Option<u64>,
     /// The true age is larger: the state was entered before the tracer looked.
     at_least: bool,
     threshold_ns: u64,
@@ -180,20 +179,15 @@ impl From<Endpoint> for Address {
     }
 }
 
-impl<'a> From<&'a Owner> for Process<'a> {
-    fn from(Owner { process, evidence, fd }: &'a Owner) -> Self {
-        Self { pid: process.pid, name: escape(process.name()), evidence: *evidence, fd: *fd }
-    }
-}
-
 impl<'a, T: Serialize> Line<'a, T> {
     pub(super) fn new(kind: &'static str, time: &'a str, subject: &'a Subject, tcp: T) -> Self {
-        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, role: _ } = *subject;
+        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, cgroup: _, role: _ } =
+            *subject;
         let Tuple { local, peer, netns } = tuple;
         Self {
             kind,
             time,
-            socket: Identity { cookie, ordinal, netns, uid, inode },
+            socket: Identity { cookie, ordinal, netns, uid, inode, cgroup: None },
             network: Network {
                 transport: "tcp",
                 r#type: if tuple.is_ipv4() { "ipv4" } else { "ipv6" },
@@ -201,6 +195,7 @@ impl<'a, T: Serialize> Line<'a, T> {
                 peer: peer.into(),
             },
             process: owner.as_ref().map(Process::from),
+            container: None,
             status: None,
             processes: None,
             tcp,
@@ -238,9 +233,27 @@ impl From<&Transition> for TransitionTcp {
 
 impl From<&Linger> for LingerTcp {
     fn from(linger: &Linger) -> Self {
-        let Linger { time: _, ref subject, state, age, at_least, threshold, status: _, orphaned } =
-            *linger;
-        Self { state, role: subject.role, age_ns: age, at_least, threshold_ns: threshold, orphaned }
+        let Linger {
+            time: _,
+            ref subject,
+            state,
+            age,
+            idle,
+            at_least,
+            threshold,
+            status: _,
+            orphaned,
+            holders: _,
+        } = *linger;
+        Self {
+            state,
+            role: subject.role,
+            age_ns: age,
+            idle_ns: (idle != age).then_some(idle),
+            at_least,
+            threshold_ns: threshold,
+            orphaned,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Text, WallClock, duration, grouped, process};
+use super::{Text, WallClock, duration, grouped};
 use crate::model::{
     state::State,
     update::{Linger, LingerStatus},
@@ -23,16 +23,11 @@ struct Group {
 }
 
 impl Group {
-    fn of(linger: &Linger) -> Self {
+    fn of(linger: &Linger, process: String) -> Self {
         let peer = linger.subject.tuple.peer;
         let ephemeral = peer.port >= linger.subject.tuple.local.port;
         let peer = if ephemeral { peer.with_port(0) } else { peer };
-        Self {
-            status: word(linger.status),
-            state: linger.state,
-            process: who(linger),
-            peer: peer.to_string(),
-        }
+        Self { status: word(linger.status), state: linger.state, process, peer: peer.to_string() }
     }
 }
 
@@ -44,34 +39,38 @@ fn word(status: LingerStatus) -> &'static str {
     }
 }
 
-/// The holder; for an orphan the former one.
-fn who(linger: &Linger) -> String {
-    let name = process(linger.subject.owner);
-    match (linger.subject.owner, linger.orphaned) {
-        (None, true) => "held by the kernel".into(),
-        (None, false) => "owner not known".into(),
-        (Some(_), true) => format!("was {name}"),
-        (Some(owner), false) => match owner.fd {
-            Some(fd) => format!("{name} fd {fd}"),
-            None => name,
-        },
+/// The descriptor, and how many others hold the socket too.
+fn descriptor(linger: &Linger) -> String {
+    let fd = linger.subject.owner.and_then(|owner| owner.fd).filter(|_| !linger.orphaned);
+    match (fd, linger.holders.len()) {
+        (None, _) => String::new(),
+        (Some(fd), 0..=1) => format!(" fd {fd}"),
+        (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
     }
 }
 
 impl Text {
+    /// The holder; for an orphan the former one.
+    fn holder(&self, linger: &Linger) -> String {
+        let name = self.who(&linger.subject);
+        match (linger.subject.owner, linger.orphaned) {
+            (None, true) => "held by the kernel".into(),
+            (None, false) => "owner not known".into(),
+            (Some(_), true) => format!("was {name}"),
+            (Some(_), false) => name,
+        }
+    }
+
     pub(super) fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let mut groups: BTreeMap<Group, Vec<&Linger>> = BTreeMap::new();
         for linger in lingers {
-            let mut group = Group::of(linger);
-            if let Some(at) = group.process.find(" fd ") {
-                group.process.truncate(at);
-            }
+            let group = Group::of(linger, self.holder(linger));
             groups.entry(group).or_default().push(linger);
         }
         for (group, members) in groups {
             if members.len() <= FEW {
                 for linger in members {
-                    self.linger(linger, clock, out);
+                    self.linger(linger, &group.process, clock, out);
                 }
             } else {
                 self.group(&group, &members, clock, out);
@@ -79,15 +78,16 @@ impl Text {
         }
     }
 
-    fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut Vec<u8>) {
+    fn linger(&mut self, linger: &Linger, who: &str, clock: WallClock, out: &mut Vec<u8>) {
         let tuple = linger.subject.tuple;
         let words = format!(
-            "⚑ {} {} {}{}, {}: {} ↔ {}{}",
+            "⚑ {} {} {}{}{}, {who}{}: {} ↔ {}{}",
             linger.state,
             word(linger.status),
             if linger.at_least { "≥" } else { "" },
             duration(linger.age),
-            who(linger),
+            idle(linger),
+            descriptor(linger),
             tuple.local,
             tuple.peer,
             advice(linger),
@@ -122,6 +122,14 @@ impl Text {
         let time = self.time(linger.time, clock);
         self.note(style, &time, words, out);
     }
+}
+
+/// How long no data has moved, where some did after one end had closed.
+fn idle(linger: &Linger) -> String {
+    if linger.idle == linger.age {
+        return String::new();
+    }
+    format!(" ({} without data)", duration(linger.idle))
 }
 
 /// What the state waits for.

@@ -1,6 +1,6 @@
 //! A whole life in one line.
 
-use super::{Stories, Text, WallClock, duration, process};
+use super::{Stories, Text, WallClock, duration};
 use crate::{
     model::{
         close::{Initiator, Reason},
@@ -16,7 +16,8 @@ impl Text {
             return;
         }
         let mut line = self.begin(story.time, &story.subject, clock);
-        self.widths.process(&mut line, &process(story.subject.owner));
+        let process = self.who(&story.subject);
+        self.widths.process(&mut line, &process);
         line.space();
         let style = match story.close.reason {
             Reason::Graceful => self.palette.plain,

@@ -4,9 +4,9 @@ use rstest::rstest;
 
 use super::{
     lives::{Life, MILLISECOND, SECOND, Step},
-    stage::{Stage, holder},
+    stage::{Stage, holder, options},
 };
-use crate::model::{state::State, update::LingerStatus};
+use crate::model::{linger::LOOK_LEAD, state::State, table::Options, update::LingerStatus};
 use Step::*;
 
 const INTO_CLOSE_WAIT: &[Step] = &[Connect, Established, PeerFin];
@@ -34,7 +34,7 @@ fn times(stage: &Stage, status: LingerStatus) -> Vec<u64> {
 
 #[test]
 fn lingering_is_raised_at_the_threshold_and_told_again_at_each_doubling() {
-    let mut stage = Stage::lingering("close-wait=30s,time-wait=off");
+    let mut stage = Stage::lingering("close-wait=30s,time-wait=off,last-ack=off");
     let mut life = Life::new(1);
     stage.play(&mut life, INTO_CLOSE_WAIT);
     let since = stage.told.transitions.last().unwrap().time;
@@ -248,4 +248,111 @@ fn nothing_happens_before_the_deadline(#[case] steps: &[Step]) {
         stage.until(deadline);
         stage.told.take();
     }
+}
+
+/// A table as of a trace that takes looks.
+fn looking(list: &str) -> Stage {
+    let thresholds = list.parse().unwrap();
+    Stage::with(Options { thresholds, look_patience: 15 * SECOND, ..options(250) })
+}
+
+/// Lets data move between a look and the next, `times` times a second.
+fn work(stage: &mut Stage, life: &mut Life, seconds: u64, mut moves: impl FnMut(&mut Life)) {
+    for _ in 0..2 * seconds {
+        let end = stage.now + SECOND / 2;
+        run(stage, end);
+        moves(life);
+        stage.look(&[&*life]);
+    }
+}
+
+#[rstest]
+#[case::server_sends("close-wait=2s", INTO_CLOSE_WAIT, |life: &mut Life| {
+    life.socket.bytes_acked += 1;
+})]
+#[case::client_receives(
+    "fin-wait2=2s",
+    &[Connect, Established, ShutdownWrite, FinAcked],
+    |life: &mut Life| life.socket.bytes_received += 1
+)]
+fn a_half_close_at_work_is_not_flagged_until_it_stops(
+    #[case] list: &str,
+    #[case] steps: &[Step],
+    #[case] moves: impl FnMut(&mut Life),
+) {
+    let mut stage = looking(list);
+    let mut life = Life::new(1);
+    stage.play(&mut life, steps);
+    let began = stage.now;
+    work(&mut stage, &mut life, 20, moves);
+    assert!(stage.told.lingers.is_empty(), "{:?}", stage.told.lingers);
+    let stopped = stage.now;
+    work(&mut stage, &mut life, 7, |_| {});
+    let [raised, continues] = &stage.told.lingers[..] else { panic!("{:?}", stage.told.lingers) };
+    assert_eq!((raised.status, continues.status), (LingerStatus::Raised, LingerStatus::Continues));
+    assert!(raised.idle.abs_diff(2 * SECOND) < SECOND / 4, "{raised:?}");
+    assert!(raised.age >= stopped - began + 2 * SECOND - SECOND / 4, "{raised:?}");
+    assert!(continues.idle.abs_diff(4 * SECOND) < SECOND / 4, "{continues:?}");
+}
+
+/// Data in the other direction is no work: the socket has nothing to read any more.
+#[test]
+fn what_is_received_in_close_wait_is_no_progress() {
+    let mut stage = looking("close-wait=2s");
+    let mut life = Life::new(1);
+    stage.play(&mut life, INTO_CLOSE_WAIT);
+    work(&mut stage, &mut life, 3, |life| life.socket.bytes_received += 1);
+    assert_eq!(stage.told.lingers.len(), 1);
+}
+
+#[test]
+fn a_flag_waits_for_a_look_but_not_for_ever() {
+    let mut stage = looking("close-wait=2s,time-wait=off");
+    let mut life = Life::new(1);
+    stage.play(&mut life, INTO_CLOSE_WAIT);
+    let due = stage.now + 2 * SECOND;
+    run(&mut stage, due + 10 * SECOND);
+    assert!(stage.told.lingers.is_empty());
+    assert!(stage.table.next_raise() <= Some(stage.now), "a look is wanted");
+    stage.look(&[&life]);
+    let [raised] = &stage.told.lingers[..] else { panic!("{:?}", stage.told.lingers) };
+    assert!(raised.time >= due + 10 * SECOND && raised.idle == raised.age);
+
+    let mut other = Life::new(2);
+    stage.play(&mut other, INTO_CLOSE_WAIT);
+    let due = stage.now + 2 * SECOND;
+    let end = due + 20 * SECOND;
+    run(&mut stage, end);
+    let raised = stage.told.lingers.iter().find(|l| l.subject.cookie == Some(2)).unwrap();
+    assert!(raised.time.abs_diff(due + 15 * SECOND) < SECOND, "{raised:?}");
+}
+
+#[test]
+fn a_look_just_before_the_flag_is_enough() {
+    let mut stage = looking("close-wait=2s,time-wait=off");
+    let mut life = Life::new(1);
+    stage.play(&mut life, INTO_CLOSE_WAIT);
+    let due = stage.table.next_raise().unwrap();
+    run(&mut stage, due - LOOK_LEAD / 2);
+    stage.look(&[&life]);
+    assert_eq!(stage.table.next_deadline(), Some(due));
+    run(&mut stage, due);
+    assert_eq!(times(&stage, LingerStatus::Raised), [due]);
+}
+
+#[test]
+fn all_holders_of_a_lingering_socket_are_told_and_none_of_an_orphan() {
+    let mut stage = Stage::lingering("close-wait=2s,time-wait=2s");
+    let mut life = Life::new(1);
+    stage.play(&mut life, INTO_CLOSE_WAIT);
+    stage.table.merge_holders(&[holder(&life, 101, 5), holder(&life, 500, 5)]);
+    let mut closed = Life::new(2);
+    stage.play(&mut closed, &[Connect, Established]);
+    stage.table.merge_holders(&[holder(&closed, 102, 6), holder(&closed, 500, 6)]);
+    stage.play(&mut closed, &[ShutdownWrite, FinAcked, PeerFin]);
+    let end = stage.now + 3 * SECOND;
+    run(&mut stage, end);
+    let told: Vec<_> = stage.told.lingers.iter().map(|l| (l.state, l.holders.len())).collect();
+    assert_eq!(told, [(State::CloseWait, 2), (State::TimeWait, 0)]);
+    assert_eq!(stage.told.lingers[1].subject.owner.unwrap().process.pid, 102);
 }

@@ -19,7 +19,12 @@ pub(super) const SECOND: u64 = 1_000_000_000;
 pub(super) const START: u64 = 1_000 * SECOND;
 /// `INITIAL_JIFFIES` on 64 bits (include/linux/jiffies.h): five minutes before 32 bits overflow.
 const BOOT_JIFFIES: u64 = u32::MAX as u64 - 75_000;
+/// When all processes were started.
+pub(super) const STARTED: u64 = SECOND;
 pub(super) const NETNS: u32 = 4_026_531_840;
+
+/// Descriptor that accept() returns.
+pub(super) const ACCEPTED_FD: u32 = 11;
 
 /// What happens to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +153,7 @@ impl Life {
             uid: 1_000,
             pid: 100 + cookie as u32,
             tid: 100 + cookie as u32,
+            start_ns: STARTED,
             family: 2,
             inode: 50_000 + cookie,
             flags: flag::HAS_SOCKET,
@@ -317,6 +323,7 @@ impl Life {
     fn accept(&mut self) {
         self.socket.flags |= flag::HAS_SOCKET;
         self.socket.inode = 60_000 + self.socket.cookie;
+        self.emit(kind::ACCEPTED, |record| record.fd = ACCEPTED_FD);
     }
 
     fn retransmit(&mut self, segment_flags: u8, kind: u8) {

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Holder, Record};
 
-use super::lives::{Life, MICROSECOND, MILLISECOND, NETNS, SECOND, START, Step};
+use super::lives::{Life, MICROSECOND, MILLISECOND, NETNS, SECOND, START, STARTED, Step};
 use crate::model::{
     filter::Filter,
     linger::Thresholds,
@@ -48,7 +48,7 @@ impl Observer for Told {
             Update::Linger(lingers) => {
                 for linger in lingers {
                     self.lines.push(linger_line(linger));
-                    self.lingers.push(*linger);
+                    self.lingers.push(linger.clone());
                 }
             }
             Update::Loss(loss) => {
@@ -99,6 +99,7 @@ pub(super) fn options(hz: u64) -> Options {
         thresholds: Thresholds::NONE,
         resets_traced: true,
         port_patience: 2 * SECOND,
+        look_patience: 0,
     }
 }
 
@@ -190,7 +191,7 @@ pub(super) fn holder(life: &Life, pid: u32, fd: u32) -> Holder {
     let mut comm = [0; 16];
     comm[..4].copy_from_slice(b"prog");
     let Record { cookie, sk, inode, netns, .. } = life.socket;
-    Holder { cookie, sk, inode, start_ns: 1, pid, fd, netns, reserved: 0, comm }
+    Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, reserved: 0, comm }
 }
 
 /// What is told of one life from its beginning until a second after its last step.

@@ -1,0 +1,284 @@
+//! Owners with evidence: who accepts, who holds, in which namespace and container.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    process::{Command, Output},
+    thread,
+};
+
+use tracer_tests::{
+    netns::isolated,
+    nginx::Nginx,
+    peer::Peer,
+    record::{Record, listing},
+    sockets::{self, End, Path},
+    tracer::{Trace, Tracer, WITH_TRACEFS, command},
+};
+
+const PEER: &str = env!("CARGO_BIN_EXE_peer");
+
+/// A tracer of the connections of one server, in whichever namespace; it sees who accepts.
+fn trace(server: SocketAddr, options: &[&str]) -> Tracer {
+    let port = server.port().to_string();
+    let tracer = Tracer::launch(WITH_TRACEFS, &[&["--port", port.as_str()], options].concat());
+    let hello = &tracer.so_far()[0];
+    assert_eq!(hello.at("/degraded").as_array().map(Vec::len), Some(0), "{hello}");
+    tracer
+}
+
+/// Fetches a page; the process id of curl.
+fn fetch(address: SocketAddr) -> u64 {
+    let curl = Command::new("curl")
+        .args(["--silent", "--fail", "--noproxy", "*", &format!("http://{address}/")])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("live tests need the command curl");
+    let pid = u64::from(curl.id());
+    let Output { status, stdout, .. } = curl.wait_with_output().unwrap();
+    assert!(status.success(), "curl: {status}");
+    assert_eq!(stdout, b"served");
+    pid
+}
+
+/// The records about one end of the connections to `server`, and the process of each.
+fn owners<'a>(trace: &'a Trace, server: SocketAddr, role: &str) -> Vec<(&'a Record, u64)> {
+    let about = |record: &&Record| record.at("/tcp/role") == role;
+    let of_server = |record: &&Record| {
+        [record.local(), record.peer()].into_iter().flatten().any(|end| end == server)
+    };
+    let pid = |record| Record::number(record, "/process/pid");
+    let told = trace.records.iter().filter(about).filter(of_server);
+    told.map(|record| (record, pid(record).unwrap_or_else(|| panic!("whose? {record}")))).collect()
+}
+
+/// nginx, curl, and a process on each CPU that has to do with neither.
+#[test]
+fn preforked_workers_own_what_they_accept_whatever_else_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|_| {
+        let nginx = Nginx::start(directory.path());
+        let tracer = trace(nginx.address, &[]);
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let _hogs: Vec<_> = (0..processors).map(|_| Peer::start(PEER, "hog", &["spin"])).collect();
+        let clients: Vec<u64> = (0..30).map(|_| fetch(nginx.address)).collect();
+        tracer.wait_for("the last end", |record| {
+            record.kind() == "connection" && record.number("/process/pid") == Some(clients[29])
+                || record.is_step("FIN_WAIT2", "TIME_WAIT")
+        });
+        let trace = tracer.finish();
+
+        let ours = owners(&trace, nginx.address, "client");
+        assert!(ours.len() >= 30 * 5, "{}", ours.len());
+        for (record, pid) in ours {
+            assert!(clients.contains(&pid), "{record}");
+            assert_eq!(record.at("/process/name"), "curl", "{record}");
+        }
+        let theirs = owners(&trace, nginx.address, "server");
+        let mut accepted = 0;
+        for (record, pid) in &theirs {
+            assert_eq!(record.at("/process/name"), "nginx", "{record}");
+            if record.at("/process/evidence") == "listener" {
+                let early = ["SYN_RECV", "ESTABLISHED"].map(|to| record.at("/tcp/to") == to);
+                assert!(early.contains(&true), "only guessed: {record}");
+                assert_eq!(*pid, nginx.master(), "{record}");
+                assert_eq!(record.number("/process/others"), Some(3), "one of several: {record}");
+            } else {
+                assert_eq!(record.at("/process/evidence"), "accept", "{record}");
+                assert!(record.number("/process/fd").is_some(), "{record}");
+                assert!(nginx.workers.contains(pid), "{record}");
+                accepted += 1;
+            }
+        }
+        assert!(accepted >= 30 * 2, "{}", listing(theirs.iter().map(|(record, _)| *record)));
+        let program = |record: &&Record| {
+            record.kind() == "connection"
+                && record.text("/process/executable").is_some_and(|path| path.ends_with("/nginx"))
+        };
+        assert!(trace.records.iter().any(|record| program(&record)), "no program named");
+    });
+}
+
+#[test]
+fn without_tracefs_the_acceptor_is_guessed_and_that_is_said() {
+    let hidden = "for name in tracing debug; do \
+        if test -d /sys/kernel/$name; then mount -t tmpfs none /sys/kernel/$name; fi; done";
+    isolated(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let port = address.port().to_string();
+        let tracer = Tracer::launch(hidden, &["--port", &port, "--no-snapshot"]);
+        let (client, _) = Peer::client(PEER, "courier", address);
+        drop(sockets::accept(&listener));
+        client.close();
+        let trace = tracer.finish();
+        let missing = &trace.hello.at("/degraded")[0];
+        assert_eq!(missing["feature"], "accept", "{}", trace.hello);
+        assert_eq!(missing["remedy"], "mount -t tracefs tracefs /sys/kernel/tracing");
+    });
+}
+
+/// A descriptor inherited by another program: both are told.
+#[test]
+fn all_that_hold_a_lingering_socket_are_told() {
+    isolated(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tracer = trace(address, &["--linger", "close-wait=200ms,time-wait=off"]);
+        let mut sharer = Peer::start(PEER, "sharer", &["share", &address.to_string()]);
+        let end = sharer.end();
+        drop(sockets::accept(&listener));
+        let linger =
+            tracer.wait_for("a flag", |record| record.kind() == "linger" && end.is_told_by(record));
+        let holders = linger.at("/processes").as_array().unwrap();
+        let told: Vec<_> = holders
+            .iter()
+            .map(|one| (one["pid"].as_u64(), one["name"].as_str(), one["fd"].as_u64()))
+            .collect();
+        let [(first, Some("sharer"), fd), (other, Some("sleep"), same)] = told[..] else {
+            panic!("{linger}")
+        };
+        assert!(fd.is_some() && fd == same, "{linger}");
+        assert_eq!(first, Some(sharer.pid()));
+        assert!(other.is_some() && other != first);
+        let program = holders[1]["executable"].as_str().unwrap();
+        let is_sleep =
+            ["/sleep", "/coreutils", "/busybox"].iter().any(|end| program.ends_with(end));
+        assert!(is_sleep, "{program}");
+        assert_eq!(linger.number("/process/pid"), first, "{linger}");
+        assert_eq!(linger.number("/process/others"), Some(1), "{linger}");
+        sharer.close();
+        tracer.finish();
+    });
+}
+
+/// Seen from the host: with the namespace, and apart from the host's own.
+#[test]
+fn a_server_in_another_namespace_is_named_with_it() {
+    isolated(|namespace| {
+        let address = sockets::loopback(Path::V4, sockets::free_port());
+        let tracer = trace(address, &[]);
+        let (mut server, _) = Peer::server_at(PEER, "depot", address);
+        let (client, client_end) = Peer::client(PEER, "courier", address);
+        let end = server.end();
+        client.close();
+        tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
+        let inode = namespace.inode.to_string();
+        let elsewhere = listed(&["--netns", "host", "--port", &address.port().to_string()]);
+        assert!(elsewhere.contains("= no sockets"), "{elsewhere}");
+        let told = "+ 3 sockets in 1 other network namespace, not shown (--netns all)";
+        assert!(elsewhere.ends_with(&format!("{told}\n")), "{elsewhere}");
+        let here = listed(&["--netns", &inode, "--port", &address.port().to_string()]);
+        assert!(here.contains(&format!("depot[{}] fd ", server.pid())), "{here}");
+        assert!(here.contains("= 3 sockets: "), "{here}");
+        let all = listed(&["--port", &address.port().to_string()]);
+        assert!(all.contains("+ 3 sockets in 1 other network namespace: "), "{all}");
+
+        let pid = server.pid();
+        server.close();
+        let trace = tracer.finish();
+        trace.stays_in(namespace);
+        for step in trace.life(&end).steps() {
+            assert_eq!(step.number("/process/pid"), Some(pid), "{step}");
+            assert_eq!(step.at("/process/name"), "depot", "{step}");
+        }
+        let evidence = trace.life(&end).last().at("/process/evidence");
+        assert_eq!(evidence, "accept");
+    });
+}
+
+#[test]
+fn the_host_s_trace_leaves_other_namespaces_out() {
+    isolated(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tracer = trace(address, &["--netns", "host"]);
+        let (client, _) = Peer::client(PEER, "courier", address);
+        drop(sockets::accept(&listener));
+        client.close();
+        let trace = tracer.finish();
+        assert_eq!(listing(trace.transitions()), "");
+    });
+}
+
+fn listed(arguments: &[&str]) -> String {
+    let output = command("", &[&["sockets"], arguments].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A container, as far as the kernel knows one: a control group with a name.
+struct Container {
+    path: String,
+    id: String,
+}
+
+impl Container {
+    fn make() -> Self {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let cgroup2 = mounts.lines().find(|line| line.contains(" - cgroup2 "));
+        let mount = cgroup2.expect("live tests need cgroup2").split(' ').nth(4).unwrap();
+        let id = format!("{:016x}", std::process::id()).repeat(4);
+        let path = format!("{mount}/docker-{id}.scope");
+        std::fs::create_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        Self { path, id }
+    }
+
+    fn adopt(&self, pid: u64) {
+        std::fs::write(format!("{}/cgroup.procs", self.path), pid.to_string()).unwrap();
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // Its processes are gone, but perhaps not quite yet.
+        for _ in 0..100 {
+            if std::fs::remove_dir(&self.path).is_ok() {
+                return;
+            }
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_container_is_named_and_asked_for() {
+    isolated(|namespace| {
+        let container = Container::make();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let tracer = trace(address, &["--container", &container.id[..20]]);
+        let mut inside = Peer::start(PEER, "inside", &["await", &address.to_string()]);
+        container.adopt(inside.pid());
+        inside.go();
+        let end = inside.end();
+        let server = sockets::accept(&listener);
+        let outside = End::of(&server);
+        tracer.wait_for("the connection", |record| end.is_told_by(record));
+
+        let inode = namespace.inode.to_string();
+        let wanted = ["--netns", &inode, "--container", &container.id];
+        let text = listed(&wanted);
+        let short = format!("inside[{}]@{} fd ", inside.pid(), &container.id[..12]);
+        assert!(text.contains(&short), "{text}");
+        assert!(text.contains("= 1 socket: 1 ESTABLISHED"), "{text}");
+        let json = listed(&[&wanted[..], &["--format", "json"]].concat());
+        let record = Record::parse(json.trim(), std::time::Instant::now());
+        let group = format!("/docker-{}.scope", container.id);
+        assert_eq!(record.text("/socket/cgroup"), Some(&*group), "{record}");
+        let without = listed(&["--netns", &inode]);
+        let others = without.lines().filter(|line| !line.contains(&short));
+        assert!(others.clone().count() >= 3 && others.clone().all(|line| !line.contains('@')));
+
+        drop(server);
+        inside.close();
+        tracer.wait_for_step(&end, "LAST_ACK", "CLOSED");
+        let trace = tracer.finish();
+        for record in trace.records.iter().filter(|record| end.is_told_by(record)) {
+            assert_eq!(record.text("/container/id"), Some(&*container.id), "{record}");
+        }
+        assert!(trace.life(&end).steps().len() >= 4);
+        assert!(trace.records.iter().all(|record| !outside.is_told_by(record)));
+    });
+}

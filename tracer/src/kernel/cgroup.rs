@@ -1,0 +1,155 @@
+//! From the number of a control group to its path in cgroup2.
+//!
+//! The number is that of the directory's inode. The kernel opens it by that (`open_by_handle_at`,
+//! which takes CAP_DAC_READ_SEARCH); without, the hierarchy is searched, but not often.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::fs::{DirEntryExt as _, MetadataExt as _},
+    },
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// A search looks at every directory of the hierarchy.
+const SEARCH_REST: Duration = Duration::from_secs(5);
+
+/// Why control groups cannot be named.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    /// cgroup2 is mounted nowhere.
+    #[error("cgroup2 is not mounted")]
+    NotMounted,
+    /// Its root cannot be opened.
+    #[error("cannot open {path}: {source}", path = path.display())]
+    Open {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The mounted cgroup2 hierarchy.
+#[derive(Debug)]
+pub struct Hierarchy {
+    root: PathBuf,
+    directory: File,
+    searched: Mutex<Option<Instant>>,
+}
+
+impl Hierarchy {
+    /// Opens the hierarchy that `mounts` (`/proc/self/mountinfo`) tells of.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not mounted or not to be opened.
+    pub fn open(mounts: &str) -> Result<Self, CgroupError> {
+        let root = mounts.lines().find_map(mount_point).ok_or(CgroupError::NotMounted)?;
+        match File::open(&root) {
+            Ok(directory) => Ok(Self { root, directory, searched: Mutex::default() }),
+            Err(source) => Err(CgroupError::Open { path: root, source }),
+        }
+    }
+
+    /// Path of a group from the root of the hierarchy; `None` where the group is gone, or not
+    /// found for the present.
+    pub fn path(&self, id: u64) -> Option<PathBuf> {
+        let path = match open_by_id(&self.directory, id) {
+            Ok(group) => fs::read_link(format!("/proc/self/fd/{}", group.as_raw_fd())).ok()?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.search(id)?,
+            Err(_) => return None,
+        };
+        Some(Path::new("/").join(path.strip_prefix(&self.root).ok()?))
+    }
+
+    fn search(&self, id: u64) -> Option<PathBuf> {
+        if fs::metadata(&self.root).is_ok_and(|root| root.ino() == id) {
+            return Some(self.root.clone());
+        }
+        let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
+        if searched.is_some_and(|last| last.elapsed() < SEARCH_REST) {
+            return None;
+        }
+        let found = find(&self.root, id);
+        *searched = Some(Instant::now());
+        found
+    }
+}
+
+/// The directory below `root` that has an inode number.
+fn find(root: &Path, id: u64) -> Option<PathBuf> {
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.ino() == id {
+                    return Some(entry.path());
+                }
+                directories.push(entry.path());
+            }
+        }
+    }
+    None
+}
+
+/// Mount point of cgroup2, from a line of mountinfo (`Documentation/filesystems/proc.rst`, 3.5).
+fn mount_point(line: &str) -> Option<PathBuf> {
+    let (fields, kind) = line.split_once(" - ")?;
+    kind.strip_prefix("cgroup2 ")?;
+    let path = fields.split(' ').nth(4)?;
+    Some(PathBuf::from(path.replace("\\040", " ")))
+}
+
+/// `struct file_handle` of kernfs: the number of the node.
+#[repr(C)]
+struct Handle {
+    bytes: u32,
+    kind: i32,
+    id: [u8; 8],
+}
+
+/// `FILEID_KERNFS`, include/linux/exportfs.h, since 5.5.
+const FILEID_KERNFS: i32 = 0xfe;
+
+fn open_by_id(mount: &File, id: u64) -> io::Result<OwnedFd> {
+    let handle = Handle { bytes: 8, kind: FILEID_KERNFS, id: id.to_ne_bytes() };
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: the handle lives through the call and is as long as it says.
+    let result = unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw const handle, flags)
+    };
+    match i32::try_from(result) {
+        // SAFETY: a descriptor that nobody else has.
+        Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_point_is_found() {
+        let line = "35 24 0:30 / /sys/fs/cgroup/my\\040own rw,nosuid shared:9 - cgroup2 cgroup2 rw";
+        assert_eq!(mount_point(line), Some(PathBuf::from("/sys/fs/cgroup/my own")));
+        let other = "33 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
+        assert_eq!(mount_point(other), None);
+        assert_eq!(mount_point(""), None);
+        assert!(matches!(Hierarchy::open(other), Err(CgroupError::NotMounted)));
+    }
+
+    #[test]
+    fn a_directory_is_found_by_its_number() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+        let inner = root.join("model/table");
+        let id = fs::metadata(&inner).unwrap().ino();
+        assert_eq!(find(root, id), Some(inner));
+        assert_eq!(find(root, 1 << 60), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! Containers and programs of this host, from cgroup2 and procfs.
+//!
+//! The kernel names a socket's control group by a number, which cgroup2 itself leads to a path.
+//! Where that hierarchy is not in use (cgroup v1), the owner's `/proc/PID/cgroup` tells.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::cgroup::Hierarchy;
+use crate::{
+    model::{container::Cgroup, owner::Process, update::Subject},
+    sink::{Degraded, escape::escape, surroundings::Surroundings},
+};
+
+/// More answers than this are not remembered: starting over costs little.
+const REMEMBERED: usize = 1 << 14;
+
+type Answers<K, T> = HashMap<K, Option<Arc<T>>, RandomState>;
+/// A process and not the next one with its pid.
+type ProcessKey = (u32, u64);
+
+/// Looks things up on this host.
+pub struct Host {
+    hierarchy: Option<Hierarchy>,
+    /// Other hierarchies are in use beside or instead of cgroup2.
+    has_v1: bool,
+    answers: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_id: HashMap<u64, Arc<Cgroup>, RandomState>,
+    by_process: Answers<ProcessKey, Cgroup>,
+    executables: Answers<ProcessKey, str>,
+}
+
+impl Host {
+    /// Finds out what there is to ask; what is missing comes with it.
+    pub fn look() -> (Self, Option<Degraded>) {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let hierarchy = Hierarchy::open(&mounts);
+        let (reason, knows) = match (&hierarchy, fs::metadata("/proc/self/cgroup")) {
+            (Ok(_), _) | (_, Ok(_)) => (String::new(), true),
+            (Err(error), Err(_)) => (error.to_string(), false),
+        };
+        let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
+        let host = Self { hierarchy: hierarchy.ok(), has_v1, answers: Mutex::default() };
+        let degraded = (!knows).then(|| Degraded {
+            feature: "containers",
+            lost: "sockets are shown without their container",
+            reason,
+            remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+        });
+        (host, degraded)
+    }
+
+    /// By the socket's own control group.
+    fn by_id(&self, id: u64, known: &mut Known) -> Option<Arc<Cgroup>> {
+        let hierarchy = self.hierarchy.as_ref().filter(|_| id != 0)?;
+        if let Some(group) = known.by_id.get(&id) {
+            return Some(Arc::clone(group));
+        }
+        let path = hierarchy.path(id)?;
+        let group = Arc::new(Cgroup::of(&escape(path.as_os_str().as_encoded_bytes())));
+        if known.by_id.len() >= REMEMBERED {
+            known.by_id.clear();
+        }
+        known.by_id.insert(id, Arc::clone(&group));
+        Some(group)
+    }
+}
+
+impl Surroundings for Host {
+    fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
+        let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = self.by_id(subject.cgroup, &mut known);
+        let is_known = own.as_ref().is_some_and(|own| !self.has_v1 || &*own.path != "/");
+        let Some(owner) = subject.owner.filter(|_| !is_known) else { return own };
+        let Process { pid, start_ns, .. } = owner.process;
+        remember(&mut known.by_process, (pid, start_ns), || {
+            is_same(&owner.process).then_some(())?;
+            let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+            Some(Arc::new(of_process(&lines)?))
+        })
+        .or(own)
+    }
+
+    fn executable(&self, process: &Process) -> Option<Arc<str>> {
+        let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        remember(&mut known.executables, (process.pid, process.start_ns), || {
+            is_same(process).then_some(())?;
+            let path = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
+            Some(escape(path.as_os_str().as_encoded_bytes()).into())
+        })
+    }
+}
+
+fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
+    answers: &mut Answers<K, T>,
+    key: K,
+    look_up: impl FnOnce() -> Option<Arc<T>>,
+) -> Option<Arc<T>> {
+    if let Some(answer) = answers.get(&key) {
+        return answer.clone();
+    }
+    if answers.len() >= REMEMBERED {
+        answers.clear();
+    }
+    answers.entry(key).or_insert(look_up()).clone()
+}
+
+/// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
+/// else that of cgroup2.
+fn of_process(lines: &str) -> Option<Cgroup> {
+    let mut paths: Vec<&str> =
+        lines.lines().filter_map(|line| Some(line.splitn(3, ':').nth(2)?)).collect();
+    // cgroup2 comes last.
+    paths.reverse();
+    let groups = || paths.iter().map(|path| Cgroup::of(&escape(path.as_bytes())));
+    groups().find(|group| group.container.is_some()).or_else(|| groups().next())
+}
+
+/// Whether the process that has the pid now is still the same; false where that is not known.
+fn is_same(process: &Process) -> bool {
+    started(process.pid).is_ok_and(|ticks| ticks == process.start_ns / NANOSECONDS_PER_TICK)
+}
+
+/// `USER_HZ` is 100 on all architectures that matter here.
+const NANOSECONDS_PER_TICK: u64 = 10_000_000;
+
+/// Field 22 of `/proc/PID/stat`: start of the process, ticks since the boot.
+fn started(pid: u32) -> io::Result<u64> {
+    let stat = fs::read(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+    parse_start(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The name in the second field may hold anything, `)` and spaces included.
+fn parse_start(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = str::from_utf8(&stat[name_end + 1..]).ok()?;
+    // The third field is the first of the rest.
+    rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_is_found_behind_a_name_that_anybody_chose() {
+        let stat = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 99 0\n";
+        assert_eq!(parse_start(stat), Some(4711));
+        assert_eq!(parse_start(b"7 (cut"), None);
+        assert_eq!(parse_start(b"7 (cut) S 1"), None);
+    }
+
+    #[test]
+    fn our_own_program_is_found_and_not_that_of_another_start() {
+        let pid = std::process::id();
+        let start_ns = started(pid).unwrap() * NANOSECONDS_PER_TICK + 1;
+        let process = Process { pid, comm: [0; 16], start_ns };
+        let (host, _) = Host::look();
+        let own = std::env::current_exe().unwrap();
+        assert_eq!(host.executable(&process).as_deref(), own.to_str());
+        let reused = Process { start_ns: start_ns + NANOSECONDS_PER_TICK, ..process };
+        assert_eq!(host.executable(&reused), None);
+        let unknown = Process { start_ns: 0, ..process };
+        assert_eq!(host.executable(&unknown), None);
+    }
+
+    #[test]
+    fn of_several_hierarchies_the_one_that_names_a_container_counts() {
+        let id = "0123456789abcdef".repeat(4);
+        let lines = format!("9:pids:/docker/{id}\n1:cpu:/\n0::/\n");
+        assert_eq!(of_process(&lines).unwrap().container.as_deref(), Some(&*id));
+        let lines = "9:pids:/x\n0::/system.slice/a:b.service\n";
+        assert_eq!(&*of_process(lines).unwrap().path, "/system.slice/a:b.service");
+        assert_eq!(of_process(""), None);
+    }
+}

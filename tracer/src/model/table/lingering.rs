@@ -1,0 +1,168 @@
+//! When sockets are flagged for lingering, and when that is told again.
+//!
+//! What counts is the time without progress: in the states in which data can still move, a flag
+//! waits for a look that shows whether it does (`Options::look_patience`).
+
+use std::cmp::Reverse;
+
+use super::{Deadline, Slot, State, Table, expire::pop_due};
+use crate::model::{
+    connection::Connection,
+    linger::LOOK_LEAD,
+    progress::Progress,
+    update::{Linger, LingerStatus},
+};
+
+impl Table {
+    /// When the next socket that a process may hold, or on which data may still move, will be
+    /// flagged: a look should show it by then.
+    pub fn next_raise(&self) -> Option<u64> {
+        let states = self.options.thresholds.states().filter(|state| *state != State::TimeWait);
+        let first =
+            self.raisings.peek().map(|next| next.0).filter(|next| {
+                self.store.get(next.slot).is_some_and(|c| c.state != State::TimeWait)
+            });
+        let queued = states.filter_map(|state| self.first_due(state)).map(|next| next.time);
+        queued.chain(first.map(|next| next.time)).min()
+    }
+
+    /// When [`Self::raise`] or [`Self::double`] has something to do next.
+    pub(super) fn next_linger(&self) -> Option<u64> {
+        let queued = self.options.thresholds.states().filter_map(|state| self.first_due(state));
+        let raisings = queued.chain(self.raisings.peek().map(|next| next.0)).map(|next| {
+            let patience = if self.waits_for_look(next) { self.options.look_patience } else { 0 };
+            next.time.saturating_add(patience)
+        });
+        raisings.chain(self.doublings.peek().map(|next| next.0.time)).min()
+    }
+
+    /// When the oldest socket in a state will outlast its threshold.
+    fn first_due(&self, state: State) -> Option<Deadline> {
+        let slot = self.store.oldest(state)?;
+        let since = self.store.get(slot)?.since;
+        let time = since.saturating_add(self.options.thresholds.of(state)?);
+        Some(Deadline { time, slot, since })
+    }
+
+    /// Whether no look has shown yet if data still moves on a socket that is due.
+    fn waits_for_look(&self, due: Deadline) -> bool {
+        self.options.look_patience > 0
+            && self.store.get(due.slot).is_some_and(|connection| {
+                connection.since == due.since
+                    && Progress::is_possible_in(connection.state)
+                    // Data for an orphan is answered by an RST.
+                    && !(connection.orphaned && connection.state == State::FinWait2)
+                    && connection.progress.looked().saturating_add(LOOK_LEAD) < due.time
+            })
+    }
+
+    fn must_wait(&self, due: Deadline, now: u64) -> bool {
+        now < due.time.saturating_add(self.options.look_patience) && self.waits_for_look(due)
+    }
+
+    /// Flags the sockets that have just outlasted their threshold.
+    pub(super) fn raise(&mut self, now: u64, lingers: &mut Vec<Linger>) {
+        let thresholds = self.options.thresholds;
+        for state in thresholds.states() {
+            while let Some(due) = self.first_due(state).filter(|due| due.time <= now) {
+                if self.must_wait(due, now) {
+                    // What comes after it is younger, and the same look will show it.
+                    break;
+                }
+                self.store.dequeue(due.slot);
+                self.raise_if_idle(due, now, lingers);
+            }
+        }
+        while let Some(Reverse(due)) = self.raisings.peek().copied() {
+            if due.time > now || self.must_wait(due, now) {
+                break;
+            }
+            self.raisings.pop();
+            self.raise_if_idle(due, now, lingers);
+        }
+    }
+
+    /// Flags a socket, or plans to look at it again where it was at work.
+    fn raise_if_idle(&mut self, due: Deadline, now: u64, lingers: &mut Vec<Linger>) {
+        let Some((connection, threshold)) = self.still_in_state(due) else { return };
+        let time = connection.idle_since().saturating_add(threshold);
+        if time > now {
+            self.raisings.push(Reverse(Deadline { time, ..due }));
+        } else if connection.next_linger.is_none() {
+            lingers.push(linger(connection, threshold, now, LingerStatus::Raised));
+            self.plan_doubling(due.slot, threshold, now);
+        }
+    }
+
+    /// Tells again of those whose time without progress has doubled.
+    pub(super) fn double(&mut self, now: u64, lingers: &mut Vec<Linger>) {
+        while let Some(due) = pop_due(&mut self.doublings, now) {
+            let Some((connection, threshold)) = self.still_in_state(due) else { continue };
+            let Some(age) = connection.next_linger else { continue };
+            let time = connection.idle_since().saturating_add(age);
+            if time > now {
+                self.doublings.push(Reverse(Deadline { time, ..due }));
+                continue;
+            }
+            lingers.push(linger(connection, threshold, now, LingerStatus::Continues));
+            self.plan_doubling(due.slot, threshold, now);
+        }
+    }
+
+    /// The socket that a deadline is of and its threshold, if it has not changed its state since.
+    fn still_in_state(&self, due: Deadline) -> Option<(&Connection, u64)> {
+        let connection = self.store.get(due.slot).filter(|known| known.since == due.since)?;
+        Some((connection, self.options.thresholds.of(connection.state)?))
+    }
+
+    /// A socket that is in no queue is looked at when its threshold is reached.
+    pub(super) fn plan_if_left_out(&mut self, slot: Slot) {
+        if !self.store.is_left_out(slot) {
+            return;
+        }
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
+        let Some(threshold) = self.options.thresholds.of(connection.state) else {
+            return;
+        };
+        let (since, time) = (connection.since, connection.since.saturating_add(threshold));
+        self.raisings.push(Reverse(Deadline { time, slot, since }));
+    }
+
+    fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
+        let (since, idle_since) = (connection.since, connection.idle_since());
+        let mut age = connection.next_linger.unwrap_or(threshold);
+        while idle_since.saturating_add(age) <= now {
+            age = age.saturating_mul(2);
+        }
+        connection.next_linger = Some(age);
+        let time = idle_since.saturating_add(age);
+        self.doublings.push(Reverse(Deadline { time, slot, since }));
+    }
+
+    /// What is to be told when a flagged socket leaves its state at `time`.
+    pub(super) fn cleared(&self, slot: Slot, time: u64) -> Option<Linger> {
+        let connection = self.store.get(slot).filter(|c| c.next_linger.is_some())?;
+        let threshold = self.options.thresholds.of(connection.state)?;
+        Some(linger(connection, threshold, time, LingerStatus::Cleared))
+    }
+}
+
+fn linger(connection: &Connection, threshold: u64, now: u64, status: LingerStatus) -> Linger {
+    Linger {
+        time: now,
+        subject: connection.subject(),
+        state: connection.state,
+        age: now.saturating_sub(connection.since),
+        idle: now.saturating_sub(connection.idle_since()),
+        at_least: !connection.since_known,
+        threshold,
+        status,
+        orphaned: connection.orphaned,
+        holders: connection.holding(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Whose a socket is and where it comes from: process, program, control group, container.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::Serialize;
+
+use super::shape::Line;
+use crate::{
+    model::{
+        owner::{Evidence, Owner},
+        update::Subject,
+    },
+    sink::{escape::escape, surroundings::Surroundings},
+};
+
+#[derive(Serialize)]
+pub(super) struct Process<'a> {
+    pid: u32,
+    name: Cow<'a, str>,
+    evidence: Evidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fd: Option<u32>,
+    /// Other processes that hold the socket too; of a guess, the listener.
+    #[serde(skip_serializing_if = "is_zero")]
+    others: u32,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    executable: Option<Arc<str>>,
+}
+
+fn as_text<S: serde::Serializer>(
+    text: &Option<Arc<str>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text.as_deref().unwrap_or_default())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+#[derive(Serialize)]
+pub(super) struct Container {
+    id: String,
+}
+
+impl<'a> From<&'a Owner> for Process<'a> {
+    fn from(Owner { process, evidence, fd, others }: &'a Owner) -> Self {
+        Self {
+            pid: process.pid,
+            name: escape(process.name()),
+            evidence: *evidence,
+            fd: *fd,
+            others: *others,
+            executable: None,
+        }
+    }
+}
+
+impl<'a> Process<'a> {
+    /// With the program that it runs.
+    pub(super) fn running(owner: &'a Owner, surroundings: &dyn Surroundings) -> Self {
+        // What is only guessed has no program.
+        let known = owner.evidence != Evidence::Listener;
+        let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
+        Self { executable, ..Self::from(owner) }
+    }
+}
+
+/// All that hold a socket, with the programs they run.
+pub(super) fn processes<'a>(
+    holders: &'a [Owner],
+    surroundings: &dyn Surroundings,
+) -> Vec<Process<'a>> {
+    holders.iter().map(|holder| Process::running(holder, surroundings)).collect()
+}
+
+impl<'a, T: Serialize> Line<'a, T> {
+    /// Adds the container of the socket.
+    pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
+        let group = surroundings.cgroup(subject);
+        let container = group.as_deref().and_then(|group| group.container.as_deref());
+        self.container = container.map(|id| Container { id: id.to_owned() });
+    }
+
+    /// Adds container, control group and program: for the lines that are few.
+    pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
+        self.tell_container(subject, surroundings);
+        self.socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
+        self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
+    }
+}

@@ -1,0 +1,24 @@
+//! What belongs to a socket and is not in the kernel's records: its control group, the container
+//! it is in, the program of a process. Looked up when something is told, by [`Surroundings`].
+
+use std::sync::Arc;
+
+use crate::model::{container::Cgroup, filter::Filter, owner::Process, update::Subject};
+
+/// Looks up what no record tells; each answer is remembered, so that asking is cheap.
+pub trait Surroundings: Send + Sync {
+    /// The control group of a socket; `None` where it is not known.
+    fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>>;
+
+    /// Path of the program that a process runs, made harmless for output; `None` where the
+    /// process is gone or may not be looked at.
+    fn executable(&self, process: &Process) -> Option<Arc<str>>;
+
+    /// Whether the filter wants the container of a socket.
+    fn passes(&self, filter: &Filter, subject: &Subject) -> bool {
+        filter.containers.is_empty() || {
+            let group = self.cgroup(subject);
+            filter.wants_container(group.as_deref().and_then(|group| group.container.as_deref()))
+        }
+    }
+}
