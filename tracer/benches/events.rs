@@ -3,20 +3,23 @@
 //! A round is the life of a connection within one host as the kernel tells it, ten events with
 //! both ends; `cargo bench -p tracer` prints the time of many of them.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc};
 
 use tracer::{
     model::{
+        container::Cgroup,
         filter::Filter,
         linger::Thresholds,
+        owner::Process,
         state::State,
         table::{Options, Table},
         time_wait::Ticks,
-        update::{Observer, Update},
+        update::{Observer, Subject, Update},
     },
     sink::{
         Format,
         json::Json,
+        surroundings::Surroundings,
         text::{Palette, Stories, Text},
         wall_clock::WallClock,
     },
@@ -99,7 +102,21 @@ fn table() -> Table {
         thresholds: Thresholds::default(),
         resets_traced: true,
         port_patience: 2_000_000_000,
+        look_patience: 2_000_000_000,
     })
+}
+
+/// A host without containers.
+struct Nothing;
+
+impl Surroundings for Nothing {
+    fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
+        None
+    }
+
+    fn executable(&self, _: &Process) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// Counts the updates.
@@ -156,7 +173,8 @@ fn table_alone(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn json(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out = Formatted { format: Json::default(), bytes: Vec::with_capacity(1 << 17) };
+        let mut out =
+            Formatted { format: Json::new(Arc::new(Nothing)), bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -164,7 +182,8 @@ fn json(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(args = [Stories::Steps, Stories::Only])]
 fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
     run(bencher, || {
-        let text = Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories);
+        let text =
+            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Nothing));
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });

@@ -18,7 +18,7 @@ pub fn thread_cpu() -> u64 {
 pub fn wall_clock() -> WallClock {
     let now = monotonic();
     let lead = nanoseconds(clock_gettime(ClockId::Realtime)) - i128::from(now);
-    WallClock { lead, now }
+    WallClock { lead: lead as i64, now }
 }
 
 /// The kernel's tick: the resolution of the coarse clock is one (`ktime_get_coarse`, all versions).

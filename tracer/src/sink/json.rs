@@ -2,6 +2,7 @@
 //!
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
+mod compact;
 mod origin;
 mod shape;
 
@@ -25,6 +26,8 @@ use crate::model::{
 /// JSON lines.
 pub struct Json {
     stamps: Stamps,
+    /// For the second time of a line.
+    began: Stamps,
     surroundings: Arc<dyn Surroundings>,
 }
 
@@ -40,13 +43,13 @@ struct Bare<'a, T: Serialize> {
 impl Json {
     /// With what is known of this host.
     pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { stamps: Stamps::utc(), surroundings }
+        Self { stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
     }
 
     /// One socket of a list.
     pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
         let time = self.stamps.write(clock.at(socket.time));
-        let mut line = Line::new("socket", &time, &socket.subject, SocketTcp::from(socket));
+        let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
         line.processes = Some(processes(&socket.holders, &*self.surroundings));
         line.tell_origin(&socket.subject, &*self.surroundings);
         write(&line, out);
@@ -62,7 +65,7 @@ impl Json {
         out: &mut Vec<u8>,
     ) {
         let time = self.stamps.write(clock.at(time));
-        let mut line = Line::new(kind, &time, subject, tcp);
+        let mut line = Line::new(kind, time, subject, tcp);
         line.tell_container(subject, &*self.surroundings);
         write(&line, out);
     }
@@ -76,14 +79,18 @@ impl Json {
         out: &mut Vec<u8>,
     ) {
         let time = self.stamps.write(clock.at(time));
-        write(&Bare { kind, time: &time, body }, out);
+        write(&Bare { kind, time, body }, out);
     }
 }
 
 fn write(line: &impl Serialize, out: &mut Vec<u8>) {
-    // Only maps with keys that are no strings and failing writers make this fail.
-    if serde_json::to_writer(&mut *out, line).is_ok() {
-        out.push(b'\n');
+    let begun = out.len();
+    match compact::write(line, out) {
+        Ok(()) => out.push(b'\n'),
+        Err(error) => {
+            tracing::error!("{error}");
+            out.truncate(begun);
+        }
     }
 }
 
@@ -102,7 +109,7 @@ impl Format for Json {
                 for linger in lingers {
                     let time = self.stamps.write(clock.at(linger.time));
                     let tcp = LingerTcp::from(linger);
-                    let mut line = Line::new("linger", &time, &linger.subject, tcp);
+                    let mut line = Line::new("linger", time, &linger.subject, tcp);
                     line.status = Some(linger.status);
                     line.processes = Some(processes(&linger.holders, &*self.surroundings));
                     line.tell_origin(&linger.subject, &*self.surroundings);
@@ -119,8 +126,9 @@ impl Format for Json {
             }
             Update::Story(told) => {
                 let time = self.stamps.write(clock.at(told.time));
-                let tcp = StoryTcp::new(told, clock);
-                let mut line = Line::new("connection", &time, &told.subject, tcp);
+                let began = told.began.map(|began| self.began.write(clock.at(began)));
+                let tcp = StoryTcp::new(told, began);
+                let mut line = Line::new("connection", time, &told.subject, tcp);
                 line.tell_origin(&told.subject, &*self.surroundings);
                 write(&line, out);
             }

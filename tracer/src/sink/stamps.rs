@@ -1,7 +1,5 @@
 //! Times as text, written anew only when the second changes: that is the costly part.
 
-use std::fmt::Write as _;
-
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 /// Writes times of one zone in one form.
@@ -14,37 +12,45 @@ pub(super) struct Stamps {
     digits: usize,
     end: &'static str,
     second: i64,
+    /// The time written last, and how much of it stays the same within its second.
     text: String,
+    fixed: usize,
 }
 
 impl Stamps {
     /// `12:34:56.789012` in a time zone.
     pub(super) fn of_day(zone: TimeZone) -> Self {
-        Self { zone, form: "%H:%M:%S", digits: 6, end: "", second: i64::MIN, text: String::new() }
+        Self::new(zone, "%H:%M:%S.", 6, "")
     }
 
     /// `2026-01-31T12:34:56.789012345Z`: RFC 3339.
     pub(super) fn utc() -> Self {
-        let zone = TimeZone::UTC;
-        let (form, end) = ("%Y-%m-%dT%H:%M:%S", "Z");
-        Self { zone, form, digits: 9, end, second: i64::MIN, text: String::new() }
+        Self::new(TimeZone::UTC, "%Y-%m-%dT%H:%M:%S.", 9, "Z")
     }
 
-    pub(super) fn write(&mut self, time: Timestamp) -> String {
-        let Self { digits, end, .. } = *self;
+    fn new(zone: TimeZone, form: &'static str, digits: usize, end: &'static str) -> Self {
+        Self { zone, form, digits, end, second: i64::MIN, text: String::new(), fixed: 0 }
+    }
+
+    pub(super) fn write(&mut self, time: Timestamp) -> &str {
         let second = time.as_second();
         if second != self.second {
             self.second = second;
             let zoned = Zoned::new(time, self.zone.clone());
             self.text = zoned.strftime(self.form).to_string();
+            self.fixed = self.text.len();
         }
+        let mut digits = [b'0'; 9];
         // Before 1970 it is negative.
-        let nanoseconds = time.subsec_nanosecond().unsigned_abs();
-        let fraction = nanoseconds / 10_u32.pow(9 - digits as u32);
-        let mut text = String::with_capacity(32);
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{}.{fraction:0digits$}{end}", self.text);
-        text
+        let mut rest = time.subsec_nanosecond().unsigned_abs();
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.text.truncate(self.fixed);
+        self.text.push_str(str::from_utf8(&digits[..self.digits]).unwrap_or_default());
+        self.text.push_str(self.end);
+        &self.text
     }
 }
 

@@ -10,7 +10,7 @@ mod palette;
 mod segments;
 mod stories;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::tz::TimeZone;
 
@@ -68,27 +68,38 @@ impl Text {
 
     /// The owner and the container of a socket.
     fn who(&self, subject: &Subject) -> String {
-        process(subject.owner) + &in_container(subject, &*self.surroundings)
-    }
-
-    fn time(&mut self, time: u64, clock: WallClock) -> String {
-        self.stamps.write(clock.at(time))
+        let mut who = process(subject.owner);
+        who.push_str(&in_container(subject, &*self.surroundings));
+        who
     }
 
     /// A line that is no transition: a mark, then words.
-    fn note(&self, style: anstyle::Style, time: &str, words: &str, out: &mut Vec<u8>) {
-        let mut line = Line::new(self.width, self.palette);
-        line.push(self.palette.dim, time);
+    fn note(
+        &mut self,
+        style: anstyle::Style,
+        time: u64,
+        words: &str,
+        clock: WallClock,
+        out: &mut Vec<u8>,
+    ) {
+        let mut line = Line::new(self.width, self.palette, out);
+        line.push(self.palette.dim, self.stamps.write(clock.at(time)));
         line.space();
         line.push(style, words);
-        line.finish(out);
+        line.finish();
     }
 
     /// Time and ends: what every line about a socket begins with.
-    fn begin(&mut self, time: u64, subject: &Subject, clock: WallClock) -> Line {
-        let mut line = Line::new(self.width, self.palette);
-        let time = self.time(time, clock);
-        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { &time });
+    fn begin<'a>(
+        &mut self,
+        time: u64,
+        subject: &Subject,
+        clock: WallClock,
+        out: &'a mut Vec<u8>,
+    ) -> Line<'a> {
+        let mut line = Line::new(self.width, self.palette, out);
+        let time = self.stamps.write(clock.at(time));
+        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
         self.widths.endpoints(&mut line, subject);
         line.space();
@@ -103,8 +114,8 @@ impl Text {
         }
         let Event { time, subject, from, arrow, to, style, after, words } = *event;
         let plain = self.palette.plain;
-        let mut line = self.begin(time, subject, clock);
         let process = self.who(subject);
+        let mut line = self.begin(time, subject, clock, out);
         if self.widths.is_narrow() {
             line.left(style, to, 11);
             line.space();
@@ -120,10 +131,13 @@ impl Text {
         }
         line.space();
         line.push(plain, words);
-        line.finish(out);
+        line.finish();
     }
 
     fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
+        if self.stories == Stories::Only {
+            return;
+        }
         let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
         let event = Event {
             time,
@@ -149,8 +163,7 @@ impl Text {
         };
         let style = if healed { self.palette.dim } else { self.palette.bad };
         let words = format!("! {} {what}", grouped(count));
-        let time = self.time(time, clock);
-        self.note(style, &time, &words, out);
+        self.note(style, time, &words, clock, out);
     }
 }
 
@@ -167,8 +180,8 @@ struct Event<'a> {
 }
 
 /// What it means, with the figures that belong to it.
-fn meaning(transition: &Transition) -> String {
-    let mut words = step::meaning(transition).to_owned();
+fn meaning(transition: &Transition) -> Cow<'static, str> {
+    let mut words = Cow::Borrowed(step::meaning(transition));
     if let Some(handshake) = transition.handshake {
         let mut figures = Vec::new();
         if transition.subject.role != Some(Role::Server) {
@@ -181,14 +194,14 @@ fn meaning(transition: &Transition) -> String {
             _ => {}
         }
         if !figures.is_empty() {
-            words = format!("{words}: {}", figures.join(", "));
+            words = format!("{words}: {}", figures.join(", ")).into();
         }
     }
     match transition.source {
         Source::Tracepoint => words,
-        Source::Snapshot => format!("{words} (found by snapshot)"),
-        Source::Timer => format!("{words} (timer)"),
-        Source::Inferred => format!("{words} (inferred)"),
+        Source::Snapshot => format!("{words} (found by snapshot)").into(),
+        Source::Timer => format!("{words} (timer)").into(),
+        Source::Inferred => format!("{words} (inferred)").into(),
     }
 }
 
@@ -213,10 +226,25 @@ pub(super) fn in_container(subject: &Subject, surroundings: &dyn Surroundings) -
 
 /// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.
 pub(super) fn duration(ns: u64) -> String {
+    // In whole numbers: floats take ten times as long to write.
     let scaled = |unit: u64, name: &str| {
-        let value = ns as f64 / unit as f64;
-        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-        format!("{value:.digits$}{name}")
+        let decimals = match ns / unit {
+            0..10 => 2,
+            10..100 => 1,
+            _ => 0,
+        };
+        let scale = 10_u64.pow(decimals);
+        let value = (u128::from(ns) * u128::from(scale) + u128::from(unit / 2)) as u64 / unit;
+        let mut text = String::with_capacity(12);
+        let mut numbers = itoa::Buffer::new();
+        text.push_str(numbers.format(value / scale));
+        if decimals > 0 {
+            // With the leading zeros.
+            text.push('.');
+            text.push_str(&numbers.format(scale + value % scale)[1..]);
+        }
+        text.push_str(name);
+        text
     };
     match ns {
         0..1_000 => format!("{ns}ns"),
@@ -253,9 +281,9 @@ impl Format for Text {
                 "! {} not available ({}): {}; {}",
                 degraded.feature, degraded.reason, degraded.lost, degraded.remedy
             );
-            let mut line = Line::new(None, self.palette);
+            let mut line = Line::new(None, self.palette, out);
             line.push(self.palette.warning, &words);
-            line.finish(out);
+            line.finish();
         }
         self.widths.header(self.width, self.palette, self.stories, out);
     }
@@ -302,8 +330,7 @@ impl Format for Text {
             }
         }
         let style = if *complete { self.palette.dim } else { self.palette.bad };
-        let time = self.time(clock.now, clock);
-        self.note(style, &time, &words, out);
+        self.note(style, clock.now, &words, clock, out);
     }
 }
 

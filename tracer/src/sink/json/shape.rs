@@ -1,31 +1,17 @@
 //! The shapes of the JSON objects: what is nested where, and under which name.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::origin::{Container, Process};
-use crate::{
-    model::{
-        endpoint::{Endpoint, Tuple},
-        socket::{Socket, Timer},
-        state::State,
-        update::{
-            Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
-            Role, Segment, Source, Story, Subject, Transition,
-        },
+use crate::model::{
+    endpoint::{Endpoint, Tuple},
+    socket::{Socket, Timer},
+    state::State,
+    update::{
+        Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
+        Role, Segment, Source, Story, Subject, Transition,
     },
-    sink::wall_clock::WallClock,
 };
-
-/// RFC 3339 with nine digits.
-pub(super) fn nanoseconds<S: serde::Serializer>(
-    time: &Timestamp,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.9}"))
-}
 
 /// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
 #[derive(Serialize)]
@@ -127,14 +113,14 @@ struct SegmentOf {
 }
 
 #[derive(Serialize)]
-pub(super) struct StoryTcp {
+pub(super) struct StoryTcp<'a> {
     role: Option<Role>,
     source: Source,
     /// When it began, where that was seen.
-    #[serde(serialize_with = "optional_nanoseconds")]
-    began: Option<Timestamp>,
+    began: Option<&'a str>,
     /// Time in each state that it was in.
-    states: BTreeMap<&'static str, u64>,
+    #[serde(serialize_with = "by_name")]
+    states: [u64; State::COUNT],
     at_least: bool,
     handshake: Option<Handshake>,
     bytes_sent: Option<u64>,
@@ -143,14 +129,12 @@ pub(super) struct StoryTcp {
     close: Close,
 }
 
-fn optional_nanoseconds<S: serde::Serializer>(
-    time: &Option<Timestamp>,
+fn by_name<S: serde::Serializer>(
+    spent: &[u64; State::COUNT],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => nanoseconds(time, serializer),
-        None => serializer.serialize_none(),
-    }
+    let states = State::ALL.into_iter().map(|state| (state.name(), spent[state.index()]));
+    serializer.collect_map(states.filter(|&(_, time)| time > 0))
 }
 
 #[derive(Serialize)]
@@ -279,12 +263,12 @@ impl From<&Reset> for SegmentTcp {
     }
 }
 
-impl StoryTcp {
-    pub(super) fn new(story: &Story, clock: WallClock) -> Self {
+impl<'a> StoryTcp<'a> {
+    pub(super) fn new(story: &Story, began: Option<&'a str>) -> Self {
         let Story {
             time: _,
             ref subject,
-            began,
+            began: _,
             spent,
             at_least,
             handshake,
@@ -294,16 +278,11 @@ impl StoryTcp {
             close,
             source,
         } = *story;
-        let states = State::ALL
-            .into_iter()
-            .map(|state| (state.name(), spent[state.index()]))
-            .filter(|&(_, time)| time > 0)
-            .collect();
         Self {
             role: subject.role,
             source,
-            began: began.map(|time| clock.at(time)),
-            states,
+            began,
+            states: spent,
             at_least,
             handshake,
             bytes_sent,

@@ -1,6 +1,6 @@
 //! Columns and lines: padding, growth, cutting.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use anstyle::Style;
 
@@ -30,22 +30,22 @@ impl Widths {
     }
 
     /// Local end, direction, far end: the arrow points from the client to the server.
-    pub(super) fn endpoints(&mut self, line: &mut Line, subject: &Subject) {
+    pub(super) fn endpoints(&mut self, line: &mut Line<'_>, subject: &Subject) {
         let local = subject.tuple.local.to_string();
         let (arrow, peer) = match subject.role {
-            Some(Role::Listener) => ("·", "*".to_owned()),
-            Some(Role::Client) => ("→", subject.tuple.peer.to_string()),
-            Some(Role::Server) => ("←", subject.tuple.peer.to_string()),
-            None => ("↔", subject.tuple.peer.to_string()),
+            Some(Role::Listener) => (" · ", "*".to_owned()),
+            Some(Role::Client) => (" → ", subject.tuple.peer.to_string()),
+            Some(Role::Server) => (" ← ", subject.tuple.peer.to_string()),
+            None => (" ↔ ", subject.tuple.peer.to_string()),
         };
         self.local = self.local.max(local.len());
         self.peer = self.peer.max(peer.len());
         line.left(line.palette.plain, &local, self.local);
-        line.push(line.palette.dim, &format!(" {arrow} "));
+        line.push(line.palette.dim, arrow);
         line.left(line.palette.plain, &peer, self.peer);
     }
 
-    pub(super) fn process(&mut self, line: &mut Line, process: &str) {
+    pub(super) fn process(&mut self, line: &mut Line<'_>, process: &str) {
         let len = process.chars().count();
         if !self.narrow {
             self.process = self.process.max(len.min(32));
@@ -61,7 +61,7 @@ impl Widths {
         stories: Stories,
         out: &mut Vec<u8>,
     ) {
-        let mut line = Line::new(width, palette);
+        let mut line = Line::new(width, palette, out);
         let dim = palette.dim;
         line.left(dim, "TIME", if self.narrow { 12 } else { 15 });
         line.space();
@@ -72,7 +72,7 @@ impl Widths {
             line.left(dim, "STATE", 11);
             line.space();
             line.push(dim, "PROCESS");
-            return line.finish(out);
+            return line.finish();
         }
         line.left(dim, "PROCESS", self.process);
         line.space();
@@ -87,26 +87,23 @@ impl Widths {
             }
             Stories::Only => line.push(dim, "ITS LIFE"),
         }
-        line.finish(out);
+        line.finish();
     }
 }
 
-/// A line under construction, cut where the terminal ends.
-pub(super) struct Line {
-    text: String,
+/// A line under construction at the end of the output, cut where the terminal ends.
+pub(super) struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    begun: usize,
     used: usize,
     width: usize,
     palette: Palette,
 }
 
-impl Line {
-    pub(super) fn new(width: Option<usize>, palette: Palette) -> Self {
-        Self {
-            text: String::with_capacity(256),
-            used: 0,
-            width: width.unwrap_or(usize::MAX),
-            palette,
-        }
+impl<'a> Line<'a> {
+    pub(super) fn new(width: Option<usize>, palette: Palette, out: &'a mut Vec<u8>) -> Self {
+        let begun = out.len();
+        Self { out, begun, used: 0, width: width.unwrap_or(usize::MAX), palette }
     }
 
     pub(super) fn space(&mut self) {
@@ -123,20 +120,20 @@ impl Line {
         let fits = len <= room;
         let shown: &str = if fits { words } else { cut(words, room - 1) };
         if style.is_plain() {
-            self.text.push_str(shown);
+            self.out.extend_from_slice(shown.as_bytes());
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(self.text, "{style}{shown}{style:#}");
+            // Writing to memory cannot fail.
+            let _ = write!(self.out, "{style}{shown}{style:#}");
         }
         if !fits {
-            self.text.push('…');
+            self.out.extend_from_slice("…".as_bytes());
         }
         self.used += len.min(room);
     }
 
     fn fill(&mut self, columns: usize) {
         let columns = columns.min(self.width - self.used);
-        self.text.extend(std::iter::repeat_n(' ', columns));
+        self.out.resize(self.out.len() + columns, b' ');
         self.used += columns;
     }
 
@@ -158,8 +155,12 @@ impl Line {
         self.push(style, words);
     }
 
-    pub(super) fn finish(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.text.trim_end().as_bytes());
+    /// Without spaces at its end.
+    pub(super) fn finish(self) {
+        let Self { out, begun, .. } = self;
+        while out.len() > begun && out.last() == Some(&b' ') {
+            out.pop();
+        }
         out.push(b'\n');
     }
 }

@@ -119,8 +119,7 @@ impl Text {
             _ if linger.state == State::TimeWait => self.palette.warning,
             _ => self.palette.bad,
         };
-        let time = self.time(linger.time, clock);
-        self.note(style, &time, words, out);
+        self.note(style, linger.time, words, clock, out);
     }
 }
 

@@ -15,8 +15,8 @@ impl Text {
         if self.stories == Stories::Steps {
             return;
         }
-        let mut line = self.begin(story.time, &story.subject, clock);
         let process = self.who(&story.subject);
+        let mut line = self.begin(story.time, &story.subject, clock, out);
         self.widths.process(&mut line, &process);
         line.space();
         let style = match story.close.reason {
@@ -25,7 +25,7 @@ impl Text {
         };
         line.push(style, &ending(story));
         line.push(self.palette.plain, &format!(" · {}", facts(story).join(" · ")));
-        line.finish(out);
+        line.finish();
     }
 }
 
