@@ -66,45 +66,51 @@ fn is_looked_into(tracer: &Tracer, namespace: &Namespace, end: &End) {
     assert_eq!(told.number("/socket/netns"), Some(namespace.inode), "{told}");
 }
 
+/// Traces what happens in the calling thread's namespace from its beginning.
+fn is_traced_and_looked_into(tracer: &Tracer, namespace: &Namespace, port: u16) {
+    let end = time_wait(port);
+    for (from, to) in [("CLOSED", "SYN_SENT"), ("FIN_WAIT2", "TIME_WAIT")] {
+        let told = tracer.wait_for_step(&end, from, to);
+        assert_eq!(told.number("/socket/netns"), Some(namespace.inode), "{told}");
+    }
+    is_looked_into(tracer, namespace, &end);
+}
+
 #[test]
 fn a_namespace_that_appears_later_is_traced_and_looked_into() {
     let port = own_port();
     let tracer = trace_all(port);
     isolated(|namespace| {
         let _resident = Resident::settle();
-        let end = time_wait(port);
-        for (from, to) in [("CLOSED", "SYN_SENT"), ("FIN_WAIT2", "TIME_WAIT")] {
-            let told = tracer.wait_for_step(&end, from, to);
-            assert_eq!(told.number("/socket/netns"), Some(namespace.inode), "{told}");
-        }
-        is_looked_into(&tracer, namespace, &end);
+        is_traced_and_looked_into(&tracer, namespace, port);
     });
 }
 
-/// What was there before the tracer is found when something happens beside it; false where
-/// somebody else has made the tracer search all threads before.
-fn is_found_through_its_events(namespace: &Namespace) -> bool {
-    let port = own_port();
-    let early = time_wait(port);
-    let tracer = trace_all(port);
-    thread::sleep(Duration::from_secs(1));
-    let about = |record: &Record| record.number("/socket/netns") == Some(namespace.inode);
-    if tracer.so_far().iter().any(about) {
-        return false;
-    }
-    let later = time_wait(port);
-    is_found_to_linger(&tracer, &later);
-    let found = is_found_to_linger(&tracer, &early);
-    // Its age is known, for the kernel's timer tells it.
-    assert!(found.number("/tcp/age_ns") > Some(1_000_000_000), "{found}");
-    is_looked_into(&tracer, namespace, &early);
-    true
-}
-
+/// Nothing but an event tells that it must be looked for among the threads.
 #[test]
 fn a_namespace_in_which_only_a_thread_lives_is_found_through_its_events() {
-    let found = (0..5).any(|_| isolated(is_found_through_its_events));
-    assert!(found, "in five tries the namespace was known before its events");
+    let port = own_port();
+    let tracer = trace_all(port);
+    // The first look asks who holds sockets, and where.
+    thread::sleep(Duration::from_secs(1));
+    isolated(|namespace| is_traced_and_looked_into(&tracer, namespace, port));
+}
+
+/// What was there before the tracer is found when something happens beside it.
+#[test]
+fn what_was_in_such_a_namespace_before_is_found_then() {
+    let port = own_port();
+    isolated(|namespace| {
+        let early = time_wait(port);
+        let tracer = trace_all(port);
+        thread::sleep(Duration::from_secs(1));
+        let later = time_wait(port);
+        is_found_to_linger(&tracer, &later);
+        let found = is_found_to_linger(&tracer, &early);
+        // Its age is known, for the kernel's timer tells it.
+        assert!(found.number("/tcp/age_ns") > Some(900_000_000), "{found}");
+        is_looked_into(&tracer, namespace, &early);
+    });
 }
 
 /// Whether the interface is there that leads to another namespace.

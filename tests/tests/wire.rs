@@ -4,11 +4,12 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    sync::mpsc,
+    sync::mpsc::{self, Receiver, Sender},
     thread,
 };
 
 use serde_json::Value;
+use socket2::SockRef;
 use tracer_tests::{
     capture::{Capture, Captured},
     netns::{Namespace, isolated, run},
@@ -207,41 +208,48 @@ fn rtt_is(captured: &[Captured], handshake: &Value, [client, server]: &[End; 2])
     assert!(difference < on_the_wire / 2, "told {rtt} ns, on the wire {on_the_wire} ns");
 }
 
+/// Clients in a namespace of their own, at the far end of the cable: tells its thread, and connects
+/// to the addresses that it is sent from when the cable is laid.
+fn clients_far_away(
+    is_there: &Sender<i32>,
+    addresses: Receiver<SocketAddr>,
+) -> (Vec<TcpStream>, Trace) {
+    isolated(move |namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        is_there.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+        let mut addresses = addresses.into_iter().peekable();
+        assert!(addresses.peek().is_some());
+        plug_in(namespace, THERE, THERE_V6);
+        slow_down();
+        let connect = |address| TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        let clients = addresses.map(connect).collect();
+        (clients, tracer.finish())
+    })
+}
+
+/// Takes one connection, and tells the clients where.
+fn serve(address: IpAddr, clients: &Sender<SocketAddr>) -> TcpStream {
+    let listener = TcpListener::bind((address, 0)).unwrap();
+    SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
+    clients.send(listener.local_addr().unwrap()).unwrap();
+    sockets::accept(&listener)
+}
+
 /// Two namespaces and a cable; each has a tracer of its own.
 #[test]
 fn both_ends_of_a_cable_are_told_as_on_the_wire() {
     let (is_there, there) = mpsc::channel();
-    let (listens, addresses) = mpsc::channel::<SocketAddr>();
-    let far_away = move || {
-        isolated(move |namespace| {
-            let tracer = Tracer::start(namespace, &[]);
-            is_there.send(rustix::thread::gettid().as_raw_nonzero()).unwrap();
-            // Sent when the cable is laid.
-            let first = addresses.recv().unwrap();
-            plug_in(namespace, THERE, THERE_V6);
-            slow_down();
-            let addresses = std::iter::once(first).chain(addresses);
-            let clients: Vec<_> = addresses
-                .map(|address| TcpStream::connect_timeout(&address, PATIENCE).unwrap())
-                .collect();
-            (clients, tracer.finish())
-        })
-    };
+    let (to_clients, addresses) = mpsc::channel();
     isolated(move |namespace| {
-        let far_away = thread::spawn(far_away);
+        let far_away = thread::spawn(move || clients_far_away(&is_there, addresses));
         let other = there.recv().unwrap().to_string();
         let far_end = ["peer", "name", CABLE, "netns", &other];
         run("ip", &[&["link", "add", CABLE, "type", "veth"], &far_end[..]].concat());
         plug_in(namespace, HERE, HERE_V6);
         let capture = Capture::start(CABLE);
         let tracer = Tracer::start(namespace, &[]);
-        let addresses: [IpAddr; 2] = [HERE.into(), HERE_V6.into()];
-        let servers = addresses.map(|address| {
-            let listener = TcpListener::bind((address, 0)).unwrap();
-            listens.send(listener.local_addr().unwrap()).unwrap();
-            sockets::accept(&listener)
-        });
-        drop(listens);
+        let servers = [HERE.into(), HERE_V6.into()].map(|address| serve(address, &to_clients));
+        drop(to_clients);
         let (clients, of_clients) = far_away.join().unwrap();
         let captured = capture.finish(THERE);
         let of_servers = tracer.finish();

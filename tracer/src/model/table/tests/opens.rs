@@ -1,6 +1,7 @@
 //! How connections begin.
 
 use rstest::rstest;
+use tracer_ebpf::{Record, kind};
 
 use super::{
     lives::{Failure, Kernel, Life, Step, opens::LOCAL_ISN, opens::PEER_ISN},
@@ -162,6 +163,21 @@ fn a_retransmission_tells_the_port_at_once() {
     assert_eq!(told.retransmits[0].sequence, Some(LOCAL_ISN));
 }
 
+#[rstest]
+#[case::known(LOCAL_ISN, Some(LOCAL_ISN))]
+#[case::not_told_by_this_kernel(0, None)]
+fn a_retransmitted_syn_ack_has_its_sequence_number(
+    #[case] sequence: u32,
+    #[case] told: Option<u32>,
+) {
+    let mut stage = Stage::new();
+    let Life { socket, .. } = Life::new(1);
+    let again = Record { kind: kind::RETRANSMIT_SYNACK, segment_seq: sequence, ..socket };
+    stage.ingest(&again);
+    assert_eq!(stage.told.take(), ["SYN+ACK again, 1"]);
+    assert_eq!(stage.told.retransmits[0].sequence, told);
+}
+
 #[test]
 fn a_look_tells_the_port() {
     let mut stage = Stage::new();
@@ -237,7 +253,7 @@ fn a_syn_ack_is_sent_again_by_what_is_no_socket_of_the_table() {
     let mut child = Life::new(1);
     stage.play(&mut child, &[Syn]);
     let mut again = child.seen(stage.now).unwrap();
-    again.kind = tracer_ebpf::kind::RETRANSMIT_SYNACK;
+    again.kind = kind::RETRANSMIT_SYNACK;
     stage.ingest(&again);
     assert_eq!(stage.told.take(), ["SYN+ACK again, 1"]);
     let owner = stage.told.retransmits[0].subject.owner.unwrap();
