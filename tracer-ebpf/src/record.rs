@@ -217,7 +217,7 @@ pub struct Counters {
 /// How many events of its CPU the main program remembers for the guard, a power of two.
 ///
 /// One is enough unless a softirq comes between the two programs: then as many as it brings.
-pub const NOTES: usize = 256;
+pub const NOTES: usize = 32;
 
 /// What the main program has handled on a CPU, for the guard.
 #[repr(C)]
