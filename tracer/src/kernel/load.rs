@@ -33,6 +33,8 @@ pub struct Request {
     pub filter: Filter,
     /// Size of the ring buffer, bytes: a power of two, at least a page.
     pub buffer_size: u32,
+    /// See who accepts connections, which makes other system calls slower.
+    pub accept: bool,
     /// Let the programs log what they do.
     pub diagnostics: bool,
 }
@@ -179,7 +181,9 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
             });
         }
     }
-    degraded.extend(accept::attach(&mut ebpf));
+    if request.accept {
+        degraded.extend(accept::attach(&mut ebpf));
+    }
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
@@ -213,6 +217,7 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         mode: Some(Mode::Btf),
         filter: Filter::default(),
         buffer_size: rustix::param::page_size() as u32,
+        accept: false,
         diagnostics: false,
     };
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
