@@ -44,7 +44,7 @@ pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
     Trace(Box<TraceArguments>),
     /// List all TCP sockets of all network namespaces, with who holds them
-    Sockets(SocketsArguments),
+    Sockets(Box<SocketsArguments>),
 }
 
 /// What to trace and how to show it.
