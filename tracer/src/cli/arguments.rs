@@ -44,7 +44,7 @@ pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
     Trace(Box<TraceArguments>),
     /// List all TCP sockets of all network namespaces, with who holds them
-    Sockets(SocketsArguments),
+    Sockets(Box<SocketsArguments>),
 }
 
 /// What to trace and how to show it.
@@ -101,6 +101,9 @@ pub(super) struct TraceArguments {
         help_heading = "Kernel"
     )]
     mode: ModeName,
+    /// Do not see who accepts connections: saves every system call some 30 ns
+    #[arg(long, help_heading = "Kernel")]
+    pub(super) no_accept: bool,
 }
 
 /// What to list and how.

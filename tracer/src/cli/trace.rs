@@ -50,6 +50,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
                 mode: arguments.mode(),
                 filter: filter.in_kernel(),
                 buffer_size,
+                accept: !arguments.no_accept,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             &facts,

@@ -1,24 +1,22 @@
 //! Loads the programs and attaches them: with BTF where there is one, else the classic tracepoint.
 
 mod accept;
+mod error;
 mod offsets;
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
 use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
 
-use self::offsets::OffsetsError;
-use super::{
-    btf,
-    preflight::Facts,
-    tracefs::{self, TracefsError},
-};
+pub use self::error::LoadError;
+use self::{error::chain, offsets::OffsetsError};
+use super::{btf, preflight::Facts, tracefs};
 use crate::sink::{Degraded, Mode};
 
 /// The eBPF half, built by `build.rs`.
@@ -33,49 +31,10 @@ pub struct Request {
     pub filter: Filter,
     /// Size of the ring buffer, bytes: a power of two, at least a page.
     pub buffer_size: u32,
+    /// See who accepts connections, which makes other system calls slower.
+    pub accept: bool,
     /// Let the programs log what they do.
     pub diagnostics: bool,
-}
-
-/// Why nothing is traced.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Both ways failed.
-    #[error("neither way to trace works here: with BTF: {btf}; classic tracepoint: {tracepoint}")]
-    NoWay {
-        /// The error of the first.
-        btf: Box<LoadError>,
-        /// The error of the second.
-        tracepoint: Box<LoadError>,
-    },
-    /// No BTF.
-    #[error("cannot read /sys/kernel/btf/vmlinux: {0} (CONFIG_DEBUG_INFO_BTF)")]
-    NoBtf(String),
-    /// BTF that cannot be used.
-    #[error(transparent)]
-    Offsets(#[from] OffsetsError),
-    /// tracefs that cannot be used.
-    #[error(transparent)]
-    Tracefs(#[from] TracefsError),
-    /// aya could not prepare the object, or create the maps.
-    #[error("cannot load the eBPF object: {0}")]
-    Object(String),
-    /// The kernel refused a program.
-    #[error("the kernel refuses program {program}: {reason}")]
-    Program {
-        /// Its name.
-        program: &'static str,
-        /// What it says.
-        reason: String,
-    },
-    /// A map is not as expected.
-    #[error("map {map}: {source}")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// Why.
-        source: MapError,
-    },
 }
 
 /// The attached programs and the maps they share with us.
@@ -182,7 +141,9 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
             });
         }
     }
-    degraded.extend(accept::attach(&mut ebpf));
+    if request.accept {
+        degraded.extend(accept::attach(&mut ebpf));
+    }
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
@@ -216,6 +177,7 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         mode: Some(Mode::Btf),
         filter: Filter::default(),
         buffer_size: rustix::param::page_size() as u32,
+        accept: false,
         diagnostics: false,
     };
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
@@ -375,43 +337,4 @@ pub fn recursion_misses(program: &ProgramFd) -> u64 {
     info.lines()
         .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
         .unwrap_or(0)
-}
-
-impl LoadError {
-    /// The kernel's refusal in one line: of the verifier's log the last that says something.
-    fn program(program: &'static str, error: &ProgramError) -> Self {
-        let reason = match error {
-            ProgramError::LoadError { io_error, verifier_log } => {
-                tracing::debug!("{program}: {verifier_log}");
-                let log = verifier_log.to_string();
-                let said =
-                    log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line));
-                match said {
-                    Some(line) => format!("{io_error}: {}", line.trim()),
-                    None => io_error.to_string(),
-                }
-            }
-            other => chain(other),
-        };
-        Self::Program { program, reason }
-    }
-}
-
-/// What the verifier closes its log with, whatever the result.
-fn is_statistics(line: &str) -> bool {
-    ["processed ", "stack depth ", "verification time "].iter().any(|start| line.starts_with(start))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.replace('\n', " ")
 }

@@ -70,7 +70,10 @@ impl Snapshotter {
         // First, because it also gives every open socket its cookie.
         if wanted.holders {
             match self.read::<Holder>("holders") {
-                Ok(holders) => taken.snapshot.holders = holders,
+                Ok(holders) => {
+                    taken.snapshot.holders = holders;
+                    taken.snapshot.held_at = Some(begun);
+                }
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
         }

@@ -163,6 +163,11 @@ pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<
         let elsewhere = elsewhere(found.elsewhere.clone());
         lines.push(format!("+ {elsewhere}, not shown (--netns all)"));
     }
+    match found.refused.len() {
+        0 => {}
+        1 => lines.push("+ 1 network namespace that may not be looked into".to_owned()),
+        more => lines.push(format!("+ {more} network namespaces that may not be looked into")),
+    }
     let style = palette.dim;
     for line in lines {
         out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());

@@ -18,6 +18,8 @@ const SELDOM: u64 = 30_000 * MILLISECOND;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 30;
+/// A look for what a flag has to tell may take a larger part.
+const RAISE_SHARE: u64 = 10;
 /// A look for a port may take a larger part.
 const PORT_SHARE: u64 = 5;
 /// A SYN_SENT waits this long for its next event before a look is taken for its port.
@@ -56,13 +58,14 @@ impl Healing {
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let port_rest = asked + self.cost * PORT_SHARE;
-        if now >= due || raises && now >= rest || ports && now >= port_rest {
+        let raise_rest = asked + self.cost * RAISE_SHARE;
+        if now >= due || raises && now >= raise_rest || ports && now >= port_rest {
             // Descriptors pass from process to process without an event.
             let unknown = table.wants_holders() || now.saturating_sub(self.held) >= SELDOM;
             let holders = raises || unknown;
             return self.request(now, table, holders);
         }
-        let next = due.min(raise.max(rest));
+        let next = due.min(raise.max(raise_rest));
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
     }
 

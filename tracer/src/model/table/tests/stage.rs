@@ -158,7 +158,7 @@ impl Stage {
     pub(super) fn picture(&self, lives: &[&Life]) -> Snapshot {
         let time = self.now + 10 * MICROSECOND;
         let records = lives.iter().filter_map(|life| life.seen(time)).collect();
-        Snapshot { begun: self.now, records, namespaces: vec![NETNS], holders: Vec::new() }
+        Snapshot { begun: self.now, records, namespaces: vec![NETNS], ..Snapshot::default() }
     }
 
     /// Takes and merges a snapshot.
