@@ -4,7 +4,10 @@ mod accept;
 mod error;
 mod offsets;
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    thread::{self, JoinHandle},
+};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -105,6 +108,7 @@ pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
 
 fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let mut loaders = Loaders::prepare();
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
@@ -113,9 +117,10 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         has_cookie_helper: 1,
         has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
     };
-    let attempt = |settings| {
-        let mut ebpf =
-            object(request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf))?;
+    let mut attempt = |settings| {
+        let loader = loaders.next();
+        let layout = RecordLayout::default();
+        let mut ebpf = object(loader, request, &offsets, &settings, &layout, Some(&kernel_btf))?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
@@ -181,14 +186,17 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         diagnostics: false,
     };
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let mut loaders = Loaders::prepare();
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
+    let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
     for has_cookie_helper in [1, 0] {
         let settings = Settings { has_cookie_helper, ..Settings::default() };
-        ebpf = object(&request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf));
+        let loader = loaders.next();
+        ebpf = object(loader, &request, &offsets, &settings, &layout, Some(&kernel_btf));
         let Ok(object) = &mut ebpf else { continue };
         let loaded = iterator(object, "sockets").and_then(|iter| iter.load("tcp", &kernel_btf));
         match loaded {
@@ -210,7 +218,8 @@ fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, Progr
 
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
     let layout = tracefs::record_layout()?;
-    let mut ebpf = object(request, &Offsets::NONE, &Settings::default(), &layout, None)?;
+    let settings = Settings::default();
+    let mut ebpf = object(EbpfLoader::new(), request, &Offsets::NONE, &settings, &layout, None)?;
     let logger = logger(request, &mut ebpf);
     let attached = ebpf
         .program_mut(MAIN_CLASSIC)
@@ -231,23 +240,43 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     finish(ebpf, Mode::Tracepoint, degraded, logger, false)
 }
 
+/// Loaders, of which the first is made while something else is done: `EbpfLoader::new` parses the
+/// kernel's BTF, needed or not.
+struct Loaders {
+    first: Option<JoinHandle<EbpfLoader<'static>>>,
+}
+
+impl Loaders {
+    fn prepare() -> Self {
+        let thread = thread::Builder::new().name("tracer-loader".into());
+        Self { first: thread.spawn(EbpfLoader::new).ok() }
+    }
+
+    fn next(&mut self) -> EbpfLoader<'static> {
+        let first = self.first.take().and_then(|first| first.join().ok());
+        first.unwrap_or_else(EbpfLoader::new)
+    }
+}
+
 /// The object with its constants filled in and its maps created.
-fn object(
-    request: &Request,
-    offsets: &Offsets,
-    settings: &Settings,
-    layout: &RecordLayout,
-    kernel_btf: Option<&Btf>,
+fn object<'a>(
+    mut loader: EbpfLoader<'a>,
+    request: &'a Request,
+    offsets: &'a Offsets,
+    settings: &'a Settings,
+    layout: &'a RecordLayout,
+    kernel_btf: Option<&'a Btf>,
 ) -> Result<Ebpf, LoadError> {
     // Three levels up from silence: what the programs have to say is for developers.
-    let level = if request.diagnostics { aya_log::Level::Debug as u8 } else { 0 };
-    EbpfLoader::new()
+    const DEBUG: u8 = aya_log::Level::Debug as u8;
+    let level: &'static u8 = if request.diagnostics { &DEBUG } else { &0 };
+    loader
         .btf(kernel_btf)
         .override_global(name::OFFSETS, offsets.as_bytes(), true)
         .override_global(name::SETTINGS, settings.as_bytes(), true)
         .override_global(name::FILTER, request.filter.as_bytes(), true)
         .override_global(name::RECORD_LAYOUT, layout.as_bytes(), true)
-        .override_global(aya_log::LEVEL, &level, true)
+        .override_global(aya_log::LEVEL, level, true)
         .map_max_entries(name::EVENTS, request.buffer_size)
         .load(OBJECT)
         .map_err(|error| LoadError::Object(chain(&error)))
