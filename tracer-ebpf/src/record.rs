@@ -139,8 +139,8 @@ pub struct Record {
     pub segment_flags: u8,
     /// CPU on which the event happened, modulo 256.
     pub cpu: u8,
-    /// Zero.
-    pub reserved: u32,
+    /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`).
+    pub last_ack: u32,
 }
 
 impl Record {

@@ -1,6 +1,7 @@
 //! All that touches the kernel: what it offers, loading the programs, reading their records.
 
 pub mod btf;
+mod host;
 pub mod load;
 pub mod namespaces;
 pub mod preflight;

@@ -4,14 +4,20 @@
 //! none of them. Events are the wire records of `tracer_ebpf`; what becomes of the updates is
 //! decided by the sinks.
 
+pub mod cause;
 pub mod close;
 pub mod connection;
 pub mod endpoint;
+pub mod diagnosis;
 pub mod filter;
+pub mod finding;
+pub mod host;
 pub mod linger;
 pub mod owner;
+pub mod ports;
 pub mod socket;
 pub mod state;
 pub mod table;
 pub mod time_wait;
 pub mod update;
+pub mod watch;

@@ -7,7 +7,9 @@ use crate::{
         snapshot::{Snapshotter, Taken, Wanted},
         time,
     },
-    model::{connection::SocketId, filter::Filter, owner::Owner, socket::Socket},
+    model::{
+        connection::SocketId, diagnosis::Look, filter::Filter, owner::Owner, socket::Socket,
+    },
 };
 
 /// By what to sort.
@@ -36,8 +38,8 @@ pub fn list(
     filter: &Filter,
     order: Order,
 ) -> (Vec<Socket>, Vec<(u32, String)>) {
-    let Taken { snapshot, refused, .. } =
-        snapshotter.take(Wanted { sockets: true, holders: true }, &[]);
+    let Taken { look: Look { snapshot, .. }, refused, .. } =
+        snapshotter.take(Wanted { sockets: true, holders: true, ..Wanted::default() }, &[]);
     let ticks = time::ticks();
     let mut holders: HashMap<SocketId, Vec<Owner>> = HashMap::new();
     for holder in &snapshot.holders {
@@ -50,20 +52,10 @@ pub fn list(
             let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
             Socket::of(record, ticks, holders)
         })
-        .filter(|socket| wants(filter, socket))
+        .filter(|socket| filter.wants_socket(socket))
         .collect();
     sort(&mut sockets, order);
     (sockets, refused)
-}
-
-/// Any of the holders may be the one that is asked for.
-fn wants(filter: &Filter, socket: &Socket) -> bool {
-    let mut subject = socket.subject;
-    filter.wants_in_state(&subject, socket.state)
-        || socket.holders.iter().any(|holder| {
-            subject.owner = Some(*holder);
-            filter.wants_in_state(&subject, socket.state)
-        })
 }
 
 fn sort(sockets: &mut [Socket], order: Order) {

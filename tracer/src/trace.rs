@@ -5,7 +5,7 @@
 //! reasons to end.
 
 mod healing;
-mod losses;
+pub(crate) mod losses;
 mod telling;
 
 use std::{
@@ -67,13 +67,18 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Of a loop that waits with the reader of this waker.
+    pub(crate) fn new(waker: OwnedFd) -> Self {
+        Self { asked: AtomicBool::new(false), waker }
+    }
+
     /// Asks the trace to end in order.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
         ring::wake(&self.waker);
     }
 
-    fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 }
@@ -107,7 +112,7 @@ impl Trace {
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;
         let looks = snapshots && has_iterators;
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
+        let stop = Arc::new(Stop::new(reader.waker()?));
         let table = Table::new(table::Options {
             filter: filter.clone(),
             ticks: time::ticks(),
@@ -158,6 +163,7 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
+                self.teller.expire(now);
                 let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
@@ -169,6 +175,9 @@ impl Running {
                 self.read_rest();
             }
             if let (Some(healing), Some(look)) = (&mut self.healing, look) {
+                if look.wanted.settings {
+                    self.teller.look(&look.look);
+                }
                 healing.merge(look, &mut self.table, &mut self.teller);
             }
             self.table.expire(now, &mut self.teller);

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::{
     model::{
         filter::{Filter, IpVersion},
+        finding::Severity,
         linger::Thresholds,
         state::State,
     },
@@ -26,7 +27,8 @@ use crate::{
         tracer                               every handshake and teardown, live\n  \
         tracer --port 443 --duration 10s     only port 443, for ten seconds\n  \
         tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
-        tracer --format json | jq .network   for machines\n\n\
+        tracer --format json | jq .network   for machines\n  \
+        tracer diagnose                      what is wrong, why, and what to do\n\n\
         Tracing needs root, or CAP_BPF and CAP_PERFMON."
 )]
 pub(super) struct Cli {
@@ -45,6 +47,8 @@ pub(super) enum Command {
     Trace(Box<TraceArguments>),
     /// List all TCP sockets of all network namespaces, with who holds them
     Sockets(SocketsArguments),
+    /// Say what is wrong with the TCP sockets of this host, why, and what to do
+    Diagnose(DiagnoseArguments),
 }
 
 /// What to trace and how to show it.
@@ -129,6 +133,66 @@ pub(super) struct SocketsArguments {
     pub(super) color: When,
     #[command(flatten)]
     pub(super) filter: FilterArguments,
+}
+
+/// How long to observe and how to report.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
+    are commands to copy.")]
+pub(super) struct DiagnoseArguments {
+    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
+    #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub(super) time: Duration,
+    /// How to write it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub(super) format: FormatName,
+    /// Exit with 1 from this severity on
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "info|warning|critical",
+        hide_possible_values = true
+    )]
+    pub(super) fail_on: FailOn,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    pub(super) color: When,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Anything told
+    Info,
+    /// What will fail if it goes on
+    #[default]
+    Warning,
+    /// What fails now
+    Critical,
+}
+
+impl From<FailOn> for Severity {
+    fn from(severity: FailOn) -> Self {
+        match severity {
+            FailOn::Info => Self::Info,
+            FailOn::Warning => Self::Warning,
+            FailOn::Critical => Self::Critical,
+        }
+    }
 }
 
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.

@@ -12,6 +12,7 @@ use super::{
     close::Reason,
     endpoint::{Endpoint, Tuple},
     owner::Owner,
+    socket::Socket,
     state::State,
     update::{Reset, Retransmit, Subject, Transition, Update},
 };
@@ -99,7 +100,8 @@ impl Filter {
         }
     }
 
-    /// Whether an update is wanted. Losses always are.
+    /// Whether an update is wanted. Losses always are, and findings, which are told of wanted
+    /// sockets only.
     pub fn wants(&self, update: &Update<'_>) -> bool {
         match update {
             Update::Transition(transition) => self.wants_transition(transition),
@@ -109,7 +111,7 @@ impl Filter {
                 self.wants_subject(&story.subject)
                     && (!self.problems || story.close.reason != Reason::Graceful)
             }
-            Update::Linger(_) | Update::Loss(_) => true,
+            Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => true,
         }
     }
 
@@ -124,6 +126,15 @@ impl Filter {
     /// Whether what happens to a socket in `state` is wanted.
     pub fn wants_in_state(&self, subject: &Subject, state: State) -> bool {
         self.wants_subject(subject) && (self.states.is_empty() || self.states.contains(&state))
+    }
+
+    /// Whether a socket of a list is wanted: any of its holders may be the one asked for.
+    pub fn wants_socket(&self, socket: &Socket) -> bool {
+        let Socket { subject, state, ref holders, .. } = *socket;
+        self.wants_in_state(&subject, state)
+            || holders.iter().any(|holder| {
+                self.wants_in_state(&Subject { owner: Some(*holder), ..subject }, state)
+            })
     }
 
     /// Whether updates on this socket are wanted.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     close::{Initiator, Reason},
     endpoint::Tuple,
+    finding::Finding,
     owner::Owner,
     state::State,
 };
@@ -279,6 +280,8 @@ pub enum Update<'a> {
     Linger(&'a [Linger]),
     /// Something was lost.
     Loss(&'a Loss),
+    /// Something is wrong, or is not any more.
+    Finding(&'a Finding),
 }
 
 /// Takes updates.

@@ -2,15 +2,19 @@
 //!
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
+mod finding;
 mod shape;
 
 use serde::Serialize;
 
+use self::finding::{DiagnosisBody, FindingBody};
 use self::shape::{
     Line, LingerTcp, LossBody, Process, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp,
 };
 use super::{Format, Hello, stamps::Stamps, summary::Summary, wall_clock::WallClock};
 use crate::model::{
+    diagnosis::Diagnosis,
+    finding::Finding,
     socket::Socket,
     update::{Subject, Update},
 };
@@ -43,6 +47,16 @@ impl Json {
         let mut line = Line::new("socket", &time, &socket.subject, SocketTcp::from(socket));
         line.processes = Some(socket.holders.iter().map(Process::from).collect());
         write(&line, out);
+    }
+
+    /// One finding, of a trace or of a diagnosis.
+    pub(super) fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("finding", told.time, FindingBody::from(told), clock, out);
+    }
+
+    /// The last line of a diagnosis.
+    pub(super) fn diagnosis(&mut self, told: &Diagnosis, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
     }
 
     fn about(
@@ -110,6 +124,7 @@ impl Format for Json {
                 let tcp = StoryTcp::new(told, clock);
                 self.about("connection", told.time, &told.subject, tcp, clock, out);
             }
+            Update::Finding(told) => self.finding(told, clock, out),
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
         }
     }

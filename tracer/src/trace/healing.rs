@@ -7,7 +7,7 @@
 
 use crate::{
     kernel::snapshot::{Snapshots, Taken, Wanted},
-    model::{state::State, table::Table, update::Observer},
+    model::{diagnosis::Look, state::State, table::Table, update::Observer},
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -15,6 +15,8 @@ const MILLISECOND: u64 = 1_000_000;
 const OFTEN: u64 = 700 * MILLISECOND;
 /// Otherwise.
 const SELDOM: u64 = 30_000 * MILLISECOND;
+/// How full ports and queues are is judged this often at most.
+const JUDGE: u64 = 3_000 * MILLISECOND;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 30;
@@ -34,19 +36,22 @@ pub(super) struct Healing {
     /// When the last look at the sockets themselves was.
     looked: u64,
     cost: u64,
+    /// When the namespaces' settings were last asked for.
+    judged: u64,
     /// The namespaces that could not be entered have been told of.
     refused: Vec<u32>,
 }
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self { snapshots, asked: None, looked: 0, cost: 0, refused: Vec::new() }
+        Self { snapshots, asked: None, looked: 0, cost: 0, judged: 0, refused: Vec::new() }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
     pub(super) fn ask(&mut self, now: u64, table: &mut Table) -> u64 {
         let Some(asked) = self.asked else {
-            return self.request(now, table, Wanted { sockets: true, holders: true });
+            let sockets = self.sockets(now);
+            return self.request(now, table, Wanted { holders: true, ..sockets });
         };
         let rest = asked + self.cost * SHARE;
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(HOLDER_LEAD));
@@ -55,10 +60,20 @@ impl Healing {
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let port_rest = asked + self.cost * PORT_SHARE;
         if now >= due || holders && now >= rest || ports && now >= port_rest {
-            return self.request(now, table, Wanted { sockets: ports || now >= due, holders });
+            let sockets = if ports || now >= due { self.sockets(now) } else { Wanted::default() };
+            return self.request(now, table, Wanted { holders, ..sockets });
         }
         let next = due.min(raise.max(rest));
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
+    }
+
+    /// A look at the sockets, now and then with what it takes to judge them.
+    fn sockets(&mut self, now: u64) -> Wanted {
+        let settings = now >= self.judged + JUDGE;
+        if settings {
+            self.judged = now;
+        }
+        Wanted { sockets: true, settings, ..Wanted::default() }
     }
 
     fn request(&mut self, now: u64, table: &mut Table, wanted: Wanted) -> u64 {
@@ -95,7 +110,7 @@ impl Healing {
 
     /// Merges a look. All events up to its end must have been read.
     pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
-        let Taken { snapshot, wanted, cost, refused } = taken;
+        let Taken { look: Look { snapshot, .. }, wanted, cost, refused } = taken;
         self.cost = cost;
         for (netns, reason) in refused {
             if !self.refused.contains(&netns) {

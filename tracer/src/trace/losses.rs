@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reads the counters and tells what is new in them.
-pub(super) struct Losses {
+pub(crate) struct Losses {
     main: ProgramFd,
     counters: PerCpuArray<MapData, PodCounters>,
     told: Told,
@@ -27,19 +27,19 @@ struct Told {
 }
 
 impl Losses {
-    pub(super) fn new(main: ProgramFd, counters: PerCpuArray<MapData, PodCounters>) -> Self {
+    pub(crate) fn new(main: ProgramFd, counters: PerCpuArray<MapData, PodCounters>) -> Self {
         Self { main, counters, told: Told::default(), damaged: 0 }
     }
 
     /// Records that could not be decoded.
-    pub(super) fn damaged(&mut self, count: u64) {
+    pub(crate) fn damaged(&mut self, count: u64) {
         self.damaged += count;
     }
 
     /// Tells what was lost since the last look; whether anything was.
     ///
     /// `duplicates` are the events that the guard has told although the main program had.
-    pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
+    pub(crate) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
         let Counters { ring_full, caught, .. } = counters(&self.counters);
         // What the kernel did not show to the main program and the guard did not catch either.
         let recursion =

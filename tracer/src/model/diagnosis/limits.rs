@@ -1,0 +1,125 @@
+//! What runs out: ephemeral ports, places for TIME_WAIT, descriptors.
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use super::scene::Scene;
+use crate::model::{
+    finding::{Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow},
+    owner::Process,
+    ports::{self, PortUse, Scope},
+    state::State,
+};
+
+/// Services named in a finding.
+const NAMED: usize = 3;
+
+/// Destinations (and addresses whose ports bind() chose) with half of the range in use.
+pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
+    let case = scene.case;
+    let before = ports::usage(&case.first.snapshot.records, &case.first.host, case.ticks);
+    let before: HashMap<(u32, Scope), u32, RandomState> =
+        before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+    let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
+    let wanted = wanted_ports(scene);
+    now.into_iter()
+        .filter(|one| wanted.contains(&(one.netns, one.scope)))
+        .filter_map(|one| {
+            let severity = one.severity()?;
+            let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
+            let growth = scene.per_minute(i64::from(one.busy()) - i64::from(earlier));
+            let rate = rate(scene, &one);
+            let problem = Problem::EphemeralPorts(PortUse { growth, rate, ..one });
+            Some(scene.finding(severity, problem_netns(&problem), problem))
+        })
+        .collect()
+}
+
+fn problem_netns(problem: &Problem) -> u32 {
+    if let Problem::EphemeralPorts(ports) = problem { ports.netns } else { 0 }
+}
+
+/// New connections a second.
+fn rate(scene: &Scene<'_>, ports: &PortUse) -> f64 {
+    let Scope::Destination { local, peer } = ports.scope else { return 0.0 };
+    let opened = scene.case.watched.opened(ports.netns, local, peer);
+    opened as f64 * 1e9 / scene.observed().max(1) as f64
+}
+
+/// The scopes that one of the wanted sockets belongs to.
+fn wanted_ports(scene: &Scene<'_>) -> HashSet<(u32, Scope), RandomState> {
+    let wanted = scene.seen.iter().filter(|seen| scene.wants(&seen.socket));
+    wanted
+        .flat_map(|seen| {
+            let tuple = seen.socket.subject.tuple;
+            let local = tuple.local.with_port(0);
+            let one = Scope::Destination { local, peer: tuple.peer };
+            [(tuple.netns, one), (tuple.netns, Scope::Address(local))]
+        })
+        .collect()
+}
+
+/// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
+pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut services: HashMap<u32, HashMap<Service, u64, RandomState>, RandomState> =
+        HashMap::default();
+    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
+        if scene.wants(&seen.socket) {
+            let tuple = seen.socket.subject.tuple;
+            let of_namespace = services.entry(tuple.netns).or_default();
+            *of_namespace.entry(scene.service(&tuple)).or_default() += 1;
+        }
+    }
+    let find = |(netns, services): (u32, HashMap<Service, u64, RandomState>)| {
+        let time_wait: u64 = services.values().sum();
+        let facts = scene.case.last.host.namespaces.get(&netns);
+        let limit = facts.and_then(|facts| facts.max_time_wait);
+        let skipped = scene.counted(netns).time_wait_overflow;
+        let full = limit.is_some_and(|limit| time_wait * 10 >= limit * 9);
+        let mut services: Vec<(Service, u64)> = services.into_iter().collect();
+        services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        services.truncate(NAMED);
+        let overflow = TimeWaitOverflow { time_wait, limit, skipped, services };
+        (skipped > 0 || full).then(|| {
+            scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow))
+        })
+    };
+    services.into_iter().filter_map(find).collect()
+}
+
+/// A warning where so much is in use, of ten.
+const MANY: u64 = 8;
+/// Critical from here on, of a hundred.
+const NEARLY_ALL: u64 = 95;
+/// Minutes until none is left: a warning, critical.
+const LEFT: (f64, f64) = (60.0, 10.0);
+
+/// Leaking processes, and those that do not accept, with hardly a descriptor left.
+pub(super) fn descriptors(scene: &Scene<'_>, findings: &[Finding]) -> Vec<Finding> {
+    let mut processes: Vec<(u32, Process)> = Vec::new();
+    for finding in findings {
+        let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
+        let accepting = leak.listener.iter().flat_map(|listener| &listener.processes);
+        for program in leak.holders.iter().chain(accepting) {
+            if !processes.iter().any(|(_, known)| *known == program.process) {
+                processes.push((finding.netns, program.process));
+            }
+        }
+    }
+    let find = |(netns, process): (u32, Process)| {
+        let descriptors = scene.descriptors(process.pid)?;
+        let minutes = descriptors.minutes_left().unwrap_or(f64::INFINITY);
+        let severity = if descriptors.open * 100 >= descriptors.limit * NEARLY_ALL
+            || minutes < LEFT.1
+        {
+            Severity::Critical
+        } else if descriptors.open * 10 >= descriptors.limit * MANY || minutes < LEFT.0 {
+            Severity::Warning
+        } else {
+            return None;
+        };
+        let out = OutOfDescriptors { program: scene.program(process), descriptors };
+        Some(scene.finding(severity, netns, Problem::Descriptors(out)))
+    };
+    processes.into_iter().filter_map(find).collect()
+}
