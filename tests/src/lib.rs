@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod crowd;
+pub mod diagnosis;
 pub mod expect;
 pub mod far;
 pub mod kernel;

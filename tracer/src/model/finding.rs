@@ -241,6 +241,8 @@ pub struct Leak {
     pub descriptors: Option<Descriptors>,
     /// States of those far ends that are on this host.
     pub far_ends: BTreeMap<State, u64>,
+    /// How many of these no process holds any more.
+    pub far_orphans: u64,
 }
 
 /// Failed calls of connect(): no local port was free.

@@ -157,13 +157,14 @@ fn closed(scene: &Scene<'_>) -> HashMap<(u32, Option<u32>, Service), i64, Random
     closed
 }
 
-/// States of the sockets that a connection's far end may be: by that end's addresses.
-type Ends = HashMap<(Endpoint, Endpoint), State, RandomState>;
+/// States of the sockets that a connection's far end may be, and whether they are orphans: by that
+/// end's addresses.
+type Ends = HashMap<(Endpoint, Endpoint), (State, bool), RandomState>;
 
 fn far_ends(scene: &Scene<'_>) -> Ends {
     let ends = |seen: &Seen<'_>| {
         let tuple = seen.socket.subject.tuple;
-        ((tuple.local, tuple.peer), seen.socket.state)
+        ((tuple.local, tuple.peer), (seen.socket.state, seen.socket.orphaned))
     };
     scene.seen.iter().map(ends).collect()
 }
@@ -183,6 +184,7 @@ fn finding(
     let listener = members.first().filter(|_| key.cause == Cause::NeverAccepted).and_then(|one| {
         scene.listener(&scene.listeners_of(key.netns, one.seen.socket.subject.tuple.local))
     });
+    let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
     let leak = Leak {
         cause: key.cause,
@@ -198,7 +200,8 @@ fn finding(
         growth: scene.per_minute(fresh - gone),
         unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
         descriptors: pid.and_then(|pid| scene.descriptors(pid)),
-        far_ends: states_of(members, ends),
+        far_ends,
+        far_orphans,
     };
     let severity = severity(&leak, members);
     scene.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
@@ -262,13 +265,15 @@ fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
     peers
 }
 
-fn states_of(members: &[Member<'_>], ends: &Ends) -> BTreeMap<State, u64> {
+fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {
     let mut states = BTreeMap::new();
+    let mut orphans = 0;
     for member in members {
         let tuple = member.seen.socket.subject.tuple;
-        if let Some(state) = ends.get(&(tuple.peer, tuple.local)) {
-            *states.entry(*state).or_default() += 1;
+        if let Some(&(state, orphaned)) = ends.get(&(tuple.peer, tuple.local)) {
+            *states.entry(state).or_default() += 1;
+            orphans += u64::from(orphaned);
         }
     }
-    states
+    (states, orphans)
 }

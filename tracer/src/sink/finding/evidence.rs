@@ -1,5 +1,7 @@
 //! The evidence under a sentence, a line each.
 
+use std::collections::BTreeMap;
+
 use super::{Line, count, end, listener, minutes, process, programs, rate, runs, sentence, service};
 use crate::{
     model::{
@@ -64,23 +66,24 @@ fn close_wait(leak: &Leak) -> Vec<Line> {
     ));
     let least = if leak.at_least { "≥ " } else { "" };
     lines.push(line("oldest", format!("{least}{} in CLOSE_WAIT", duration(leak.oldest))));
-    lines.push(line("growth", growth(leak.growth, "connection")));
+    lines.push(line("growth", growth(leak.growth)));
     if leak.unread > 0 {
         lines.push(line("unread", count(leak.unread, "byte")));
     }
     lines.extend(leak.descriptors.as_ref().map(|open| line("open", of_limit(open))));
     if !leak.far_ends.is_empty() {
-        let states: Vec<String> = leak
-            .far_ends
-            .iter()
-            .map(|(state, count)| match state {
-                State::FinWait2 => format!("{} FIN_WAIT2", grouped(*count)),
-                state => format!("{} {state}", grouped(*count)),
-            })
-            .collect();
-        lines.push(line("far ends", format!("{} on this host", states.join(", "))));
+        let orphans = match leak.far_orphans {
+            0 => String::new(),
+            orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
+        };
+        lines.push(line("far ends", format!("{} on this host{orphans}", states(&leak.far_ends))));
     }
     lines
+}
+
+fn states(states: &BTreeMap<State, u64>) -> String {
+    let each = states.iter().map(|(state, count)| format!("{} {state}", grouped(*count)));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn path(program: &Program) -> Option<Line> {
@@ -113,11 +116,11 @@ fn peers(leak: &Leak) -> String {
     shown.join(", ")
 }
 
-fn growth(growth: f64, what: &str) -> String {
+fn growth(growth: f64) -> String {
     if growth > 0.0 {
-        format!("{} {what}s more a minute", rate(growth))
+        format!("{} more a minute", rate(growth))
     } else if growth < 0.0 {
-        format!("{} {what}s fewer a minute", rate(-growth))
+        format!("{} fewer a minute", rate(-growth))
     } else {
         "none while observed".into()
     }
@@ -130,9 +133,7 @@ fn of_limit(open: &Descriptors) -> String {
 }
 
 fn ephemeral_ports(ports: &PortUse) -> Vec<Line> {
-    let states: Vec<String> =
-        ports.states.iter().map(|(state, count)| format!("{} {state}", grouped(*count))).collect();
-    let mut lines = vec![line("sockets", states.join(", "))];
+    let mut lines = vec![line("sockets", states(&ports.states))];
     if ports.reusable > 0 {
         lines.push(line(
             "reusable",
@@ -145,7 +146,7 @@ fn ephemeral_ports(ports: &PortUse) -> Vec<Line> {
     if let Scope::Address(_) = ports.scope {
         lines.push(line("why", "no port serves two destinations, as connect() would do".into()));
     }
-    lines.push(line("growth", growth(ports.growth, "port")));
+    lines.push(line("growth", growth(ports.growth)));
     lines
 }
 
@@ -179,7 +180,7 @@ fn time_wait(overflow: &TimeWaitOverflow) -> Vec<Line> {
 
 fn descriptors(out: &OutOfDescriptors) -> Vec<Line> {
     let mut lines: Vec<Line> = path(&out.program).into_iter().collect();
-    lines.push(line("growth", growth(out.descriptors.growth, "descriptor")));
+    lines.push(line("growth", growth(out.descriptors.growth)));
     lines
 }
 

@@ -165,6 +165,7 @@ fn close_wait(leak: &Leak) -> Value {
         "unread_bytes": leak.unread,
         "descriptors": leak.descriptors.as_ref().map(descriptors),
         "far_ends": by_name(&leak.far_ends),
+        "far_orphans": leak.far_orphans,
     })
 }
 
