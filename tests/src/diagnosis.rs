@@ -36,8 +36,7 @@ impl Diagnosis {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the tracer complains");
         let text = String::from_utf8(output.stdout).expect("text");
         let now = Instant::now();
-        let mut records: Vec<Record> =
-            text.lines().map(|line| Record::parse(line, now)).collect();
+        let mut records: Vec<Record> = text.lines().map(|line| Record::parse(line, now)).collect();
         assert!(records.len() >= 2, "hello and summary expected:{}", listing(&records));
         assert_eq!(records.remove(0).kind(), "hello");
         let summary = records.pop().expect("two records");

@@ -45,10 +45,8 @@ fn close_waits() -> usize {
 
 /// Descriptors of its sockets in CLOSE_WAIT, as `ss` tells them.
 fn descriptors(name: &str) -> Vec<u64> {
-    let output = std::process::Command::new("ss")
-        .args(["-tnpH", "state", "close-wait"])
-        .output()
-        .unwrap();
+    let output =
+        std::process::Command::new("ss").args(["-tnpH", "state", "close-wait"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let of_process = text.lines().filter(|line| line.contains(&format!("\"{name}\"")));
     let fd = |line: &str| line.split("fd=").nth(1)?.split(')').next()?.parse().ok();
@@ -80,9 +78,12 @@ fn a_server_that_never_closes_is_named_with_every_descriptor() {
         assert_eq!(leak["processes"][0]["name"], "hoarder");
         assert_eq!(leak["processes"][0]["executable"], FAULT);
         assert_eq!(leak["fds"], json!(descriptors("hoarder")));
-        assert_eq!(leak["peers"], json!([{
-            "peer": { "address": "127.0.0.1", "port": null }, "sockets": 17
-        }]));
+        assert_eq!(
+            leak["peers"],
+            json!([{
+                "peer": { "address": "127.0.0.1", "port": null }, "sockets": 17
+            }])
+        );
         assert_eq!(leak["service"]["local"]["port"], address.port());
         // Five in four seconds and the time of the looks.
         let growth = leak["growth_per_minute"].as_f64().unwrap();
@@ -116,8 +117,9 @@ fn a_server_that_does_not_accept_is_named_by_its_listener() {
         assert_eq!(leak["listener"]["backlog"], 256);
         assert_eq!(leak["fds"], json!([]));
         let (port, pid) = (address.port(), server.pid());
-        let words =
-            format!("never accepted, listener 127.0.0.1:{port}, sleeper[{pid}], backlog 200 of 256");
+        let words = format!(
+            "never accepted, listener 127.0.0.1:{port}, sleeper[{pid}], backlog 200 of 256"
+        );
         let text = diagnosis.text("close_wait_leak");
         assert!(text.contains(&words), "{text}");
         // It is asked about by its process, although that holds none of the sockets.

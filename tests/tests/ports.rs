@@ -28,9 +28,8 @@ fn address(listener: &std::net::TcpListener) -> SocketAddr {
 }
 
 fn findings<'a>(records: &'a [Record], code: &str) -> Vec<&'a Record> {
-    let of_code = |record: &&Record| {
-        record.kind() == "finding" && record.at("/finding/code") == code
-    };
+    let of_code =
+        |record: &&Record| record.kind() == "finding" && record.at("/finding/code") == code;
     records.iter().filter(of_code).collect()
 }
 
@@ -44,14 +43,12 @@ fn the_first_failure_is_told_at_once_with_process_and_destination() {
     isolated(|namespace| {
         let [full, free] = narrow(namespace);
         let tracer = Tracer::start(namespace, &[]);
-        let mut greedy =
-            Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
+        let mut greedy = Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
         assert_eq!(greedy.answer(), PORTS.to_string());
         // The same ports, to another destination: nothing is wrong with that.
         let other = TcpStream::connect(address(&free)).unwrap();
-        let first = tracer.wait_for("the failure", |record| {
-            record.at("/finding/code") == "no_local_port"
-        });
+        let first =
+            tracer.wait_for("the failure", |record| record.at("/finding/code") == "no_local_port");
         assert_eq!(first.at("/status"), "raised");
         assert_eq!(first.at("/finding/severity"), "critical");
         let evidence = first.at("/finding/evidence");
@@ -79,8 +76,7 @@ fn the_first_failure_is_told_at_once_with_process_and_destination() {
 fn a_destination_without_free_ports_is_found_by_the_looks() {
     isolated(|namespace| {
         let [full, free] = narrow(namespace);
-        let mut greedy =
-            Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
+        let mut greedy = Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
         assert_eq!(greedy.answer(), PORTS.to_string());
         let other = TcpStream::connect(address(&free)).unwrap();
         let streams = accept(&full, PORTS);
@@ -107,8 +103,7 @@ fn failures_while_observed_are_one_finding_with_their_number() {
         let observed =
             std::thread::spawn(move || Diagnosis::run(&["--for", "4s", "--netns", &inode]));
         std::thread::sleep(std::time::Duration::from_secs(2));
-        let mut greedy =
-            Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
+        let mut greedy = Peer::start(FAULT, "greedy", &["exhaust", &address(&full).to_string()]);
         assert_eq!(greedy.answer(), PORTS.to_string());
         let diagnosis = observed.join().unwrap();
         let evidence = diagnosis.evidence("no_local_port");
@@ -153,7 +148,13 @@ fn a_range_with_room_is_not_spoken_of() {
         let [one, another] = narrow(namespace);
         let clients: Vec<TcpStream> = (0..PORTS)
             .map(|n| {
-                let to = if n < 4 { &one } else if n < 8 { &another } else { return None };
+                let to = if n < 4 {
+                    &one
+                } else if n < 8 {
+                    &another
+                } else {
+                    return None;
+                };
                 Some(TcpStream::connect(address(to)).unwrap())
             })
             .flatten()

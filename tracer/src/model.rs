@@ -7,8 +7,8 @@
 pub mod cause;
 pub mod close;
 pub mod connection;
-pub mod endpoint;
 pub mod diagnosis;
+pub mod endpoint;
 pub mod filter;
 pub mod finding;
 pub mod host;

@@ -7,9 +7,7 @@ use crate::{
         snapshot::{Snapshotter, Taken, Wanted},
         time,
     },
-    model::{
-        connection::SocketId, diagnosis::Look, filter::Filter, owner::Owner, socket::Socket,
-    },
+    model::{connection::SocketId, diagnosis::Look, filter::Filter, owner::Owner, socket::Socket},
 };
 
 /// By what to sort.

@@ -137,8 +137,10 @@ pub(super) struct SocketsArguments {
 
 /// How long to observe and how to report.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
-    are commands to copy.")]
+#[command(
+    after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
+    are commands to copy."
+)]
 pub(super) struct DiagnoseArguments {
     /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
     #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]

@@ -30,7 +30,8 @@ pub(super) fn net_facts() -> NetFacts {
     NetFacts {
         ports: setting("ipv4/ip_local_port_range")
             .and_then(|range| parse::port_range(&range, &reserved)),
-        reuse: number("ipv4/tcp_tw_reuse").map_or_else(Default::default, TimeWaitReuse::from_setting),
+        reuse: number("ipv4/tcp_tw_reuse")
+            .map_or_else(Default::default, TimeWaitReuse::from_setting),
         max_time_wait: number("ipv4/tcp_max_tw_buckets"),
         max_syn_backlog: number("ipv4/tcp_max_syn_backlog"),
         somaxconn: number("core/somaxconn"),
@@ -102,9 +103,8 @@ fn is_frozen(directory: &str) -> bool {
     unified.is_some_and(|path| {
         holds(format!("/sys/fs/cgroup{path}/cgroup.events"), "frozen 1")
             || holds(format!("/sys/fs/cgroup/unified{path}/cgroup.events"), "frozen 1")
-    }) || freezer.is_some_and(|path| {
-        holds(format!("/sys/fs/cgroup/freezer{path}/freezer.state"), "FROZEN")
-    })
+    }) || freezer
+        .is_some_and(|path| holds(format!("/sys/fs/cgroup/freezer{path}/freezer.state"), "FROZEN"))
 }
 
 fn has_line(text: &str, line: &str) -> bool {

@@ -107,8 +107,7 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
         HashMap::default();
     let mut pools: HashMap<(u32, Endpoint), Pool, RandomState> = HashMap::default();
     for record in records {
-        let Some(range) =
-            host.namespaces.get(&record.netns).and_then(|facts| facts.ports.as_ref())
+        let Some(range) = host.namespaces.get(&record.netns).and_then(|facts| facts.ports.as_ref())
         else {
             continue;
         };
@@ -119,9 +118,9 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
         }
         let Tuple { local, peer, netns } = Tuple::of(record);
         let local = local.with_port(0);
-        let of_one = destinations.entry((netns, local, peer)).or_insert_with(|| {
-            empty(netns, Scope::Destination { local, peer }, range.size())
-        });
+        let of_one = destinations
+            .entry((netns, local, peer))
+            .or_insert_with(|| empty(netns, Scope::Destination { local, peer }, range.size()));
         of_one.used += 1;
         of_one.reusable += u32::from(is_reusable(record, host, ticks));
         *of_one.states.entry(state).or_default() += 1;
@@ -132,14 +131,14 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
     }
     let pools = pools.into_iter().filter_map(|((netns, local), pool)| {
         let size = host.namespaces.get(&netns)?.ports.as_ref()?.size();
-        bound_first(&pool, size)
-            .then(|| empty(netns, Scope::Address(local), size))
-            .map(|none| PortUse {
+        bound_first(&pool, size).then(|| empty(netns, Scope::Address(local), size)).map(|none| {
+            PortUse {
                 used: pool.ports.len() as u32,
                 destinations: pool.destinations.len(),
                 states: pool.states,
                 ..none
-            })
+            }
+        })
     });
     let mut usage: Vec<PortUse> = pools.collect();
     usage.extend(destinations.into_values());

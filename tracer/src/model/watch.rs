@@ -1,5 +1,8 @@
 //! Findings of a live trace: told when they begin, when they get worse and when they are over.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
@@ -12,9 +15,7 @@ use super::{
     diagnosis::{Look, full_queues},
     endpoint::Tuple,
     filter::Filter,
-    finding::{
-        AcceptQueue, Finding, Listener, NoLocalPort, Problem, Program, Severity, Status,
-    },
+    finding::{AcceptQueue, Finding, Listener, NoLocalPort, Problem, Program, Severity, Status},
     host::Counters,
     owner::{Evidence, Owner, Process},
     ports::{self, PortUse, Scope},
@@ -94,9 +95,8 @@ impl Watch {
 
     /// Failures that have stopped.
     pub fn expire(&mut self, now: u64) -> Vec<Finding> {
-        let over = self
-            .failures
-            .extract_if(.., |_, failures| failures.last.saturating_add(QUIET) <= now);
+        let over =
+            self.failures.extract_if(.., |_, failures| failures.last.saturating_add(QUIET) <= now);
         over.map(|((netns, ..), Failures { problem, .. })| {
             let problem = Problem::NoLocalPort(problem);
             finding(now, Severity::Critical, Status::Cleared, netns, problem)
@@ -225,13 +225,7 @@ impl Watch {
     }
 }
 
-fn finding(
-    time: u64,
-    severity: Severity,
-    status: Status,
-    netns: u32,
-    problem: Problem,
-) -> Finding {
+fn finding(time: u64, severity: Severity, status: Status, netns: u32, problem: Problem) -> Finding {
     Finding { time, severity, status, netns, entry: None, problem }
 }
 

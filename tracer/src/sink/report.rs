@@ -60,9 +60,10 @@ impl Page<'_> {
         }
         for (index, remedy) in remedies(finding).into_iter().enumerate() {
             let label = if index == 0 { "remedy" } else { "" };
-            self.labelled(label, self.palette.open, &remedy.text);
+            let padded = format!("  {label:LABEL$}• ");
+            self.lines(&padded, 4 + LABEL, self.palette.open, self.palette.plain, &remedy.text);
             if let Some(command) = remedy.command {
-                let indent = " ".repeat(2 + LABEL + 2);
+                let indent = " ".repeat(4 + LABEL);
                 self.push(self.palette.plain, &format!("{indent}$ {command}"));
             }
         }
@@ -119,7 +120,8 @@ impl Page<'_> {
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
         }
         if *lost > 0 {
-            let words = format!("{} events were lost: growth may be more than said", grouped(*lost));
+            let words =
+                format!("{} events were lost: growth may be more than said", grouped(*lost));
             self.lines("", MARK, self.palette.warning, self.palette.warning, &words);
         }
     }
@@ -158,10 +160,8 @@ mod tests {
         #[test]
         fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
             let parts = broken(&text, Some(room));
-            prop_assert_eq!(
-                parts.join(" ").split_whitespace().collect::<Vec<_>>(),
-                text.split_whitespace().collect::<Vec<_>>()
-            );
+            let together = parts.join(" ");
+            prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
             for part in parts {
                 prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
             }

@@ -103,7 +103,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case("Max processes 1 2\nMax open files            1024                 524288  files\n", Some(1024))]
+    #[case(
+        "Max processes 1 2\nMax open files            1024                 524288  files\n",
+        Some(1024)
+    )]
     #[case("Max open files            unlimited            unlimited  files\n", None)]
     #[case("", None)]
     fn the_soft_limit_counts(#[case] text: &str, #[case] limit: Option<u64>) {

@@ -186,6 +186,7 @@ fn finding(
     });
     let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
+    let growth = scene.per_minute(fresh - gone);
     let leak = Leak {
         cause: key.cause,
         holders: holders(scene, members),
@@ -197,9 +198,9 @@ fn finding(
         listener,
         oldest: oldest.map_or(0, |member| member.age),
         at_least: oldest.is_some_and(|member| member.at_least),
-        growth: scene.per_minute(fresh - gone),
+        growth,
         unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
-        descriptors: pid.and_then(|pid| scene.descriptors(pid)),
+        descriptors: pid.and_then(|pid| scene.descriptors(pid, growth)),
         far_ends,
         far_orphans,
     };

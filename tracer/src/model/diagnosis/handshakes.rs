@@ -38,9 +38,9 @@ pub(super) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
         };
         let process = process.map(|holder| holder.process);
         let state = socket.state;
-        let group = groups.entry((tuple.netns, state, process, service)).or_insert(
-            StuckHandshake { state, process, service, sockets: 0, retransmits: 0 },
-        );
+        let group = groups
+            .entry((tuple.netns, state, process, service))
+            .or_insert(StuckHandshake { state, process, service, sockets: 0, retransmits: 0 });
         group.sockets += 1;
         group.retransmits = group.retransmits.max(record.retransmits);
     }

@@ -5,7 +5,9 @@ use hashbrown::{HashMap, HashSet};
 
 use super::scene::Scene;
 use crate::model::{
-    finding::{Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow},
+    finding::{
+        Descriptors, Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow,
+    },
     owner::Process,
     ports::{self, PortUse, Scope},
     state::State,
@@ -80,9 +82,8 @@ pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
         services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         services.truncate(NAMED);
         let overflow = TimeWaitOverflow { time_wait, limit, skipped, services };
-        (skipped > 0 || full).then(|| {
-            scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow))
-        })
+        (skipped > 0 || full)
+            .then(|| scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
     };
     services.into_iter().filter_map(find).collect()
 }
@@ -94,32 +95,33 @@ const NEARLY_ALL: u64 = 95;
 /// Minutes until none is left: a warning, critical.
 const LEFT: (f64, f64) = (60.0, 10.0);
 
-/// Leaking processes, and those that do not accept, with hardly a descriptor left.
-pub(super) fn descriptors(scene: &Scene<'_>, findings: &[Finding]) -> Vec<Finding> {
-    let mut processes: Vec<(u32, Process)> = Vec::new();
-    for finding in findings {
+/// Leaking processes with hardly a descriptor left.
+pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    let mut told: Vec<Process> = Vec::new();
+    for finding in leaks {
         let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
-        let accepting = leak.listener.iter().flat_map(|listener| &listener.processes);
-        for program in leak.holders.iter().chain(accepting) {
-            if !processes.iter().any(|(_, known)| *known == program.process) {
-                processes.push((finding.netns, program.process));
-            }
+        let (Some(program), Some(descriptors)) = (leak.holders.first(), leak.descriptors) else {
+            continue;
+        };
+        let Some(severity) = scarcity(&descriptors) else { continue };
+        if !told.contains(&program.process) {
+            told.push(program.process);
+            let out = OutOfDescriptors { program: program.clone(), descriptors };
+            found.push(scene.finding(severity, finding.netns, Problem::Descriptors(out)));
         }
     }
-    let find = |(netns, process): (u32, Process)| {
-        let descriptors = scene.descriptors(process.pid)?;
-        let minutes = descriptors.minutes_left().unwrap_or(f64::INFINITY);
-        let severity = if descriptors.open * 100 >= descriptors.limit * NEARLY_ALL
-            || minutes < LEFT.1
-        {
-            Severity::Critical
-        } else if descriptors.open * 10 >= descriptors.limit * MANY || minutes < LEFT.0 {
-            Severity::Warning
-        } else {
-            return None;
-        };
-        let out = OutOfDescriptors { program: scene.program(process), descriptors };
-        Some(scene.finding(severity, netns, Problem::Descriptors(out)))
-    };
-    processes.into_iter().filter_map(find).collect()
+    found
+}
+
+fn scarcity(descriptors: &Descriptors) -> Option<Severity> {
+    let Descriptors { open, limit, .. } = *descriptors;
+    let minutes = descriptors.minutes_left().unwrap_or(f64::INFINITY);
+    if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.1 {
+        Some(Severity::Critical)
+    } else if open * 10 >= limit * MANY || minutes < LEFT.0 {
+        Some(Severity::Warning)
+    } else {
+        None
+    }
 }

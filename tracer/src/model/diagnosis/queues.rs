@@ -70,8 +70,7 @@ pub(super) fn accept(scene: &Scene<'_>) -> Vec<Finding> {
             }
         }
     }
-    findings
-        .extend(longest.into_values().filter_map(|seen| full(scene, seen, Severity::Warning)));
+    findings.extend(longest.into_values().filter_map(|seen| full(scene, seen, Severity::Warning)));
     findings
 }
 

@@ -114,22 +114,19 @@ impl<'a> Scene<'a> {
     /// The listeners that take connections to an address.
     pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&Seen<'a>> {
         let at_port = self.listeners.get(&(netns, to.port));
-        let takes = |seen: &&Seen<'_>| {
-            listens_for(seen.socket.subject.tuple.local.address(), to.address())
-        };
+        let takes =
+            |seen: &&Seen<'_>| listens_for(seen.socket.subject.tuple.local.address(), to.address());
         at_port.into_iter().flatten().map(|&index| &self.seen[index]).filter(takes).collect()
     }
 
-    /// What the sockets of a service have in common: our own port where somebody listens on it.
+    /// What the sockets of a service have in common: our own port where somebody listens on it, or
+    /// where connect() would not have chosen it (the listener may be gone).
     pub(super) fn service(&self, tuple: &Tuple) -> Service {
         let Tuple { local, peer, netns } = *tuple;
-        let is_range = |port: u16| {
-            let facts = self.case.last.host.namespaces.get(&netns);
-            facts.and_then(|facts| facts.ports.as_ref()).is_some_and(|range| range.contains(port))
-        };
-        let served = self.listeners.contains_key(&(netns, local.port));
-        // The listener may be gone.
-        if served || !is_range(local.port) && is_range(peer.port) {
+        let facts = self.case.last.host.namespaces.get(&netns);
+        let range = facts.and_then(|facts| facts.ports.as_ref());
+        let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
+        if self.listeners.contains_key(&(netns, local.port)) || !chosen {
             Service::Here(local)
         } else {
             Service::There(peer)
@@ -160,14 +157,14 @@ impl<'a> Scene<'a> {
         Program { process, executable: facts.and_then(|facts| facts.executable.clone()) }
     }
 
-    /// Descriptors of a process and how fast they grow.
-    pub(super) fn descriptors(&self, pid: u32) -> Option<Descriptors> {
+    /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
+    pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
         let Case { first, last, .. } = self.case;
         let now = last.host.processes.get(&pid)?;
         let (open, limit) = (now.descriptors?, now.descriptor_limit?);
         let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
-        let grown = open as i64 - before.unwrap_or(open) as i64;
-        Some(Descriptors { open, limit, growth: self.per_minute(grown) })
+        let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
+        Some(Descriptors { open, limit, growth: grown.min(leaking).max(0.0) })
     }
 
     /// The socket's life as far as the table knows it.

@@ -63,9 +63,9 @@ impl Watched {
     pub fn note_makers(&mut self, table: &Table) {
         let stuck = table.connections().filter(|life| life.state == State::CloseWait);
         for life in stuck {
-            let maker = life.owner.filter(|owner| {
-                matches!(owner.evidence, Evidence::Connect | Evidence::Accept)
-            });
+            let maker = life
+                .owner
+                .filter(|owner| matches!(owner.evidence, Evidence::Connect | Evidence::Accept));
             if let Some(maker) = maker {
                 self.makers.insert(life.id, maker.process);
             }
@@ -84,10 +84,8 @@ impl Watched {
 
     /// A finding for each destination and process that found no port.
     pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
-        let wanted = self
-            .failed
-            .iter()
-            .filter(|(_, (subject, _))| scene.case.filter.wants_subject(subject));
+        let wanted =
+            self.failed.iter().filter(|(_, (subject, _))| scene.case.filter.wants_subject(subject));
         let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
             let facts = scene.case.last.host.namespaces.get(&netns);
             let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));

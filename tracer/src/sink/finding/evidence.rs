@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Line, count, end, listener, minutes, process, programs, rate, runs, sentence, service};
+use super::{
+    Line, count, end, listener, minutes, process, programs, rate, runs, sentence, service,
+};
 use crate::{
     model::{
         finding::{
@@ -55,9 +57,10 @@ fn close_wait(leak: &Leak) -> Vec<Line> {
     }
     if !leak.fds.is_empty() {
         let fds = if leak.fds.len() == 1 { "fd" } else { "fds" };
-        let owner = leak.holders.first().map_or_else(String::new, |first| {
-            format!(" of {}", process(&first.process))
-        });
+        let owner = leak
+            .holders
+            .first()
+            .map_or_else(String::new, |first| format!(" of {}", process(&first.process)));
         lines.push(line(fds, format!("{}{owner}", runs(&leak.fds))));
     }
     lines.push(line(
@@ -106,9 +109,11 @@ fn peers(leak: &Leak) -> String {
         .peers
         .iter()
         .take(PEERS)
-        .map(|&(peer, count)| {
-            if several { format!("{} × {}", end(peer), grouped(count)) } else { end(peer) }
-        })
+        .map(
+            |&(peer, count)| {
+                if several { format!("{} × {}", end(peer), grouped(count)) } else { end(peer) }
+            },
+        )
         .collect();
     if leak.peers.len() > PEERS {
         shown.push(format!("{} more", leak.peers.len() - PEERS));

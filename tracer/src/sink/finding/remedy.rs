@@ -41,7 +41,7 @@ fn command(text: &str, command: String) -> Remedy {
 fn close_wait(leak: &Leak, enter: &str) -> Vec<Remedy> {
     let who = programs(&leak.holders);
     let mut remedies = match leak.cause {
-        Cause::NeverAccepted => return never_accepted(leak, enter),
+        Cause::NeverAccepted => return never_accepted(leak),
         Cause::Halted(halt) => resume(halt, leak.holders.first().map(|one| one.process.pid)),
         Cause::Inherited => vec![advice(
             "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC \
@@ -72,17 +72,16 @@ fn close_wait(leak: &Leak, enter: &str) -> Vec<Remedy> {
 fn folklore(leak: &Leak) -> Option<Remedy> {
     matches!(leak.cause, Cause::Held | Cause::Unread).then(|| {
         advice(
-            "no sysctl closes a descriptor: tcp_fin_timeout is for FIN_WAIT2; tcp_keepalive_time \
-             ends the connection only where the program has set SO_KEEPALIVE, and even then the \
-             descriptor stays open",
+            "does not help: tcp_fin_timeout is for FIN_WAIT2; tcp_keepalive_time is for sockets \
+             with SO_KEEPALIVE, whose descriptors stay open as well",
         )
     })
 }
 
 fn kill(leak: &Leak, enter: &str) -> Remedy {
     command(
-        "stopgap: resets these connections in the kernel; the descriptors stay open until the \
-         process closes them, and new ones leak on (needs CONFIG_INET_DIAG_DESTROY)",
+        "stopgap: ends these connections in the kernel (CONFIG_INET_DIAG_DESTROY); their \
+         descriptors stay open, and new ones leak on",
         format!("{enter}ss -K -t state close-wait {}", filter(leak.service)),
     )
 }
@@ -95,24 +94,22 @@ fn filter(service: Service) -> String {
     }
 }
 
-fn never_accepted(leak: &Leak, enter: &str) -> Vec<Remedy> {
-    let mut remedies = Vec::new();
-    if let Some(from) = &leak.listener {
-        let pid = from.processes.first().map(|program| program.process.pid);
-        match from.halted {
-            Some(halt) => remedies.extend(resume(halt, pid)),
-            None => {
-                remedies.push(advice(format!(
-                    "{} does not call accept(): look where it is stuck (all workers busy, a \
-                     deadlock, out of descriptors); restarting it frees the queue",
-                    programs(&from.processes)
-                )));
-                let look = |pid| command("what it does now", format!("cat /proc/{pid}/stack"));
-                remedies.extend(pid.map(look));
-            }
-        }
+fn never_accepted(leak: &Leak) -> Vec<Remedy> {
+    let Some(from) = &leak.listener else { return Vec::new() };
+    let pid = from.processes.first().map(|program| program.process.pid);
+    if let Some(halt) = from.halted {
+        return resume(halt, pid);
     }
-    remedies.push(kill(leak, enter));
+    let mut remedies = vec![advice(format!(
+        "{} does not call accept(): look where it is stuck (all workers busy, a deadlock, out of \
+         descriptors); restarting it frees the queue",
+        programs(&from.processes)
+    ))];
+    let look = |pid| command("what its first thread waits for", format!("cat /proc/{pid}/stack"));
+    remedies.extend(pid.map(look));
+    remedies.push(advice(
+        "does not help: ss -K ends the connections, but their places in the queue stay taken",
+    ));
     remedies
 }
 
@@ -205,8 +202,7 @@ fn accept_queue(queue: &AcceptQueue, enter: &str) -> Vec<Remedy> {
         programs(&from.processes)
     ))];
     remedies.push(advice(
-        "a larger backlog only absorbs bursts: raise it in the program (listen()) and, if that \
-         is more, in somaxconn; the listener must be opened anew",
+        "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more",
     ));
     if queue.somaxconn.is_some_and(|most| u64::from(from.backlog) >= most) {
         let most = u64::from(from.backlog).saturating_mul(4).max(4096);

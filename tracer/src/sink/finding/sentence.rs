@@ -48,10 +48,9 @@ fn close_wait(leak: &Leak) -> String {
                 from.backlog,
             )
         }
-        Cause::Halted(halt) => format!(
-            "{who} {} and holds {connections} that the peers have closed",
-            halted(halt)
-        ),
+        Cause::Halted(halt) => {
+            format!("{who} {} and holds {connections} that the peers have closed", halted(halt))
+        }
         Cause::Inherited => format!(
             "{who} inherited {connections} by fork and does not close; the peers have closed, \
              and so has its parent {}",
@@ -136,9 +135,8 @@ fn syn_backlog(backlog: &SynBacklog) -> String {
 }
 
 fn time_wait(overflow: &TimeWaitOverflow) -> String {
-    let limit = overflow
-        .limit
-        .map_or_else(String::new, |limit| format!(" of {} allowed", grouped(limit)));
+    let limit =
+        overflow.limit.map_or_else(String::new, |limit| format!(" of {} allowed", grouped(limit)));
     let now = format!("{} in TIME_WAIT{limit}", count(overflow.time_wait, "socket"));
     match overflow.skipped {
         0 => now,
@@ -159,9 +157,8 @@ fn descriptors(out: &OutOfDescriptors) -> String {
 }
 
 fn handshake(stuck: &StuckHandshake) -> String {
-    let who = |process: Option<&Process>| {
-        process.map_or_else(|| "a process".to_owned(), super::process)
-    };
+    let who =
+        |process: Option<&Process>| process.map_or_else(|| "a process".to_owned(), super::process);
     let sockets = count(stuck.sockets, "connection");
     if stuck.state == State::SynSent {
         let who = who(stuck.process.as_ref());
