@@ -22,7 +22,7 @@ use crate::{
     kernel::{
         load::Tracer,
         ring::{self, Reader},
-        snapshot::{Snapshots, Snapshotter},
+        snapshot::{Snapshots, Snapshotter, Taken},
         time,
     },
     model::{
@@ -174,11 +174,8 @@ impl Running {
             if more && look.is_some() {
                 self.read_rest();
             }
-            if let (Some(healing), Some(look)) = (&mut self.healing, look) {
-                if look.wanted.settings {
-                    self.teller.look(&look.look);
-                }
-                healing.merge(look, &mut self.table, &mut self.teller);
+            if let Some(look) = look {
+                self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
@@ -194,6 +191,15 @@ impl Running {
             }
         }
         self.teller.summary();
+    }
+
+    fn merge(&mut self, look: Taken) {
+        if look.wanted.settings {
+            self.teller.look(&look.look);
+        }
+        if let Some(healing) = &mut self.healing {
+            healing.merge(look, &mut self.table, &mut self.teller);
+        }
     }
 
     /// Reads on until there is nothing more, or as much as was there when this was called.

@@ -7,10 +7,10 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
+use super::diagnose::DiagnoseArguments;
 use crate::{
     model::{
         filter::{Filter, IpVersion},
-        finding::Severity,
         linger::Thresholds,
         state::State,
     },
@@ -135,68 +135,6 @@ pub(super) struct SocketsArguments {
     pub(super) filter: FilterArguments,
 }
 
-/// How long to observe and how to report.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
-    are commands to copy."
-)]
-pub(super) struct DiagnoseArguments {
-    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
-    #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
-    pub(super) time: Duration,
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|json",
-        hide_possible_values = true
-    )]
-    pub(super) format: FormatName,
-    /// Exit with 1 from this severity on
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "info|warning|critical",
-        hide_possible_values = true
-    )]
-    pub(super) fail_on: FailOn,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    pub(super) color: When,
-    #[command(flatten)]
-    pub(super) filter: FilterArguments,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum FailOn {
-    /// Anything told
-    Info,
-    /// What will fail if it goes on
-    #[default]
-    Warning,
-    /// What fails now
-    Critical,
-}
-
-impl From<FailOn> for Severity {
-    fn from(severity: FailOn) -> Self {
-        match severity {
-            FailOn::Info => Self::Info,
-            FailOn::Warning => Self::Warning,
-            FailOn::Critical => Self::Critical,
-        }
-    }
-}
-
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters")]
@@ -302,7 +240,7 @@ impl std::str::FromStr for Netns {
 }
 
 /// A number alone is one of seconds.
-fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().map(Duration::from_secs);
     seconds
         .or_else(|_| humantime::parse_duration(text))

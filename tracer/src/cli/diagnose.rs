@@ -7,18 +7,75 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
 
 use super::{
     appearance,
-    arguments::{DiagnoseArguments, FormatName},
+    arguments::{FilterArguments, FormatName, When, duration},
     signals::Signals,
 };
 use crate::{
     diagnose::{Observation, Outcome},
     kernel::{load, preflight, time},
-    model::filter::Filter,
+    model::{filter::Filter, finding::Severity},
     sink::{Hello, Mode, report},
 };
+
+/// How long to observe and how to report.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
+    are commands to copy."
+)]
+pub(super) struct DiagnoseArguments {
+    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
+    #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    time: Duration,
+    /// How to write it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    format: FormatName,
+    /// Exit with 1 from this severity on: info, warning or critical
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY", hide_possible_values = true)]
+    fail_on: FailOn,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    color: When,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Anything told
+    Info,
+    /// What will fail if it goes on
+    #[default]
+    Warning,
+    /// What fails now
+    Critical,
+}
+
+impl From<FailOn> for Severity {
+    fn from(severity: FailOn) -> Self {
+        match severity {
+            FailOn::Info => Self::Info,
+            FailOn::Warning => Self::Warning,
+            FailOn::Critical => Self::Critical,
+        }
+    }
+}
 
 /// Enough for what happens on a busy host while a look is taken.
 const BUFFER_SIZE: u32 = 8 << 20;

@@ -14,7 +14,7 @@ use tracer_ebpf::{Record, kind};
 use super::{
     endpoint::{Endpoint, Tuple},
     finding::{Severity, minutes_left},
-    host::Host,
+    host::{Host, PortRange},
     socket::Socket,
     state::State,
     time_wait::Ticks,
@@ -94,6 +94,38 @@ struct Pool {
     states: BTreeMap<State, u64>,
 }
 
+/// If fewer than one in this many hosts would show it by chance, bind() has chosen the ports.
+const CHANCE: f64 = 1.0 / 20.0;
+
+impl Pool {
+    fn add(&mut self, port: u16, peer: Endpoint, state: State) {
+        *self.ports.entry(port).or_default() += 1;
+        *self.destinations.entry(peer).or_default() += 1;
+        *self.states.entry(state).or_default() += 1;
+    }
+
+    /// The pool as a whole, where the ports look as if bind() had chosen them: no port serves two
+    /// destinations, although some should if connect() had chosen for each of them by itself.
+    fn bound_first(self, netns: u32, local: Endpoint, size: u32) -> Option<PortUse> {
+        let mut taken = 0;
+        let mut chance = 1.0;
+        for &ports in self.destinations.values() {
+            for chosen in 0..ports {
+                let left = f64::from(size.saturating_sub(taken + chosen));
+                chance *= left / f64::from(size.saturating_sub(chosen).max(1));
+            }
+            taken += ports;
+        }
+        let distinct = self.ports.values().all(|&sockets| sockets == 1);
+        (distinct && chance < CHANCE).then(|| PortUse {
+            used: self.ports.len() as u32,
+            destinations: self.destinations.len(),
+            states: self.states,
+            ..empty(netns, Scope::Address(local), size)
+        })
+    }
+}
+
 /// Counts the ports in the range of each namespace whose settings are known.
 ///
 /// Ports of listeners, and of the connections they took, were not chosen for a destination.
@@ -107,10 +139,7 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
         HashMap::default();
     let mut pools: HashMap<(u32, Endpoint), Pool, RandomState> = HashMap::default();
     for record in records {
-        let Some(range) = host.namespaces.get(&record.netns).and_then(|facts| facts.ports.as_ref())
-        else {
-            continue;
-        };
+        let Some(range) = range(host, record.netns) else { continue };
         let Some(state) = State::from_kernel(record.new_state) else { continue };
         let served = listening.contains(&(record.netns, record.local_port));
         if record.kind == kind::REQUEST_SOCKET || served || !range.contains(record.local_port) {
@@ -124,25 +153,16 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
         of_one.used += 1;
         of_one.reusable += u32::from(is_reusable(record, host, ticks));
         *of_one.states.entry(state).or_default() += 1;
-        let pool = pools.entry((netns, local)).or_default();
-        *pool.ports.entry(record.local_port).or_default() += 1;
-        *pool.destinations.entry(peer).or_default() += 1;
-        *pool.states.entry(state).or_default() += 1;
+        pools.entry((netns, local)).or_default().add(record.local_port, peer, state);
     }
     let pools = pools.into_iter().filter_map(|((netns, local), pool)| {
-        let size = host.namespaces.get(&netns)?.ports.as_ref()?.size();
-        bound_first(&pool, size).then(|| empty(netns, Scope::Address(local), size)).map(|none| {
-            PortUse {
-                used: pool.ports.len() as u32,
-                destinations: pool.destinations.len(),
-                states: pool.states,
-                ..none
-            }
-        })
+        pool.bound_first(netns, local, range(host, netns)?.size())
     });
-    let mut usage: Vec<PortUse> = pools.collect();
-    usage.extend(destinations.into_values());
-    usage
+    pools.chain(destinations.into_values()).collect()
+}
+
+fn range(host: &Host, netns: u32) -> Option<&PortRange> {
+    host.namespaces.get(&netns)?.ports.as_ref()
 }
 
 fn empty(netns: u32, scope: Scope, size: u32) -> PortUse {
@@ -157,24 +177,6 @@ fn empty(netns: u32, scope: Scope, size: u32) -> PortUse {
         growth: 0.0,
         rate: 0.0,
     }
-}
-
-/// If fewer than one in this many hosts would show it by chance, bind() has chosen the ports.
-const CHANCE: f64 = 1.0 / 20.0;
-
-/// Whether the ports look as if bind() had chosen them: no port serves two destinations, although
-/// some should if connect() had chosen them for each destination by itself.
-fn bound_first(pool: &Pool, size: u32) -> bool {
-    let mut taken = 0;
-    let mut chance = 1.0;
-    for &ports in pool.destinations.values() {
-        for chosen in 0..ports {
-            let left = f64::from(size.saturating_sub(taken + chosen));
-            chance *= left / f64::from(size.saturating_sub(chosen).max(1));
-        }
-        taken += ports;
-    }
-    chance < CHANCE && pool.ports.values().all(|&sockets| sockets == 1)
 }
 
 fn is_reusable(record: &Record, host: &Host, ticks: Ticks) -> bool {
@@ -195,7 +197,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::model::host::{NetFacts, PortRange, TimeWaitReuse};
+    use crate::model::host::{NetFacts, TimeWaitReuse};
 
     const TICKS: Ticks = Ticks { hz: 250 };
 

@@ -19,10 +19,11 @@ use crate::model::{
 const SECOND: u64 = 1_000_000_000;
 /// A process that works gets round to close() within this time.
 const GRACE: u64 = SECOND;
-/// From this age on a socket is leaked for certain.
-const CERTAIN: u64 = 5 * SECOND;
-/// So many younger ones are a leak as well.
+/// A process may be busy with one or two for this time, as with a request that ended in a FIN.
+const BUSY: u64 = 30 * SECOND;
+/// So many are a leak if one of them is as old as this, or has not moved between the looks.
 const SEVERAL: u64 = 3;
+const SETTLED: u64 = 5 * SECOND;
 /// Descriptors that run out within this time are as good as gone, minutes.
 const SOON: f64 = 10.0;
 
@@ -219,8 +220,8 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
     {
         return Severity::Critical;
     }
-    let certain = |member: &Member<'_>| member.was_there || member.age >= CERTAIN;
-    if members.iter().any(certain) || leak.sockets >= SEVERAL {
+    let settled = |member: &Member<'_>| member.was_there || member.age >= SETTLED;
+    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && members.iter().any(settled) {
         Severity::Warning
     } else {
         Severity::Info

@@ -142,9 +142,10 @@ fn what_comes_and_goes_does_not_grow() {
 
 #[rstest]
 #[case::just_now(&[0], None)]
-#[case::one_that_may_be_busy(&[2], Some(Severity::Info))]
-#[case::several(&[2, 2, 2], Some(Severity::Warning))]
-#[case::old(&[5], Some(Severity::Warning))]
+#[case::one_that_may_be_in_use(&[29], Some(Severity::Info))]
+#[case::one_that_cannot(&[30], Some(Severity::Warning))]
+#[case::several_that_are_young(&[2, 2, 2], Some(Severity::Info))]
+#[case::several_of_which_one_is_older(&[2, 5, 2], Some(Severity::Warning))]
 fn young_ones_may_be_closed_yet(#[case] ages: &[u64], #[case] severity: Option<Severity>) {
     let now = ages.iter().zip(0..).map(|(&age, n)| close_wait(n, age)).collect();
     let diagnosis = between(Vec::new(), now);

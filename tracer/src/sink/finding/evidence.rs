@@ -57,10 +57,10 @@ fn close_wait(leak: &Leak) -> Vec<Line> {
     }
     if !leak.fds.is_empty() {
         let fds = if leak.fds.len() == 1 { "fd" } else { "fds" };
-        let owner = leak
-            .holders
-            .first()
-            .map_or_else(String::new, |first| format!(" of {}", process(&first.process)));
+        let owner = match leak.holders.as_slice() {
+            [first, _, ..] => format!(" of {}", process(&first.process)),
+            _ => String::new(),
+        };
         lines.push(line(fds, format!("{}{owner}", runs(&leak.fds))));
     }
     lines.push(line(

@@ -4,8 +4,8 @@ use super::{count, listener, minutes, process, programs, service};
 use crate::{
     model::{
         finding::{
-            AcceptQueue, Cause, Finding, Leak, NoLocalPort, OutOfDescriptors, Problem, Status,
-            StuckHandshake, SynBacklog, TimeWaitOverflow,
+            AcceptQueue, Cause, Finding, Leak, Listener, NoLocalPort, OutOfDescriptors, Problem,
+            Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
         },
         host::Halt,
         owner::Process,
@@ -18,7 +18,7 @@ use crate::{
 /// What is wrong, in one sentence without a full stop.
 pub fn sentence(finding: &Finding) -> String {
     let words = match &finding.problem {
-        Problem::CloseWaitLeak(leak) => close_wait(leak),
+        Problem::CloseWaitLeak(leak) => close_wait(leak, finding.severity),
         Problem::EphemeralPorts(ports) => ephemeral_ports(ports),
         Problem::NoLocalPort(failures) => no_local_port(failures),
         Problem::AcceptQueueFull(queue) => accept_queue(queue),
@@ -30,24 +30,11 @@ pub fn sentence(finding: &Finding) -> String {
     if finding.status == Status::Cleared { format!("over: {words}") } else { words }
 }
 
-fn close_wait(leak: &Leak) -> String {
+fn close_wait(leak: &Leak, severity: Severity) -> String {
     let connections = count(leak.sockets, "connection");
     let who = programs(&leak.holders);
     match leak.cause {
-        Cause::NeverAccepted => {
-            let Some(from) = &leak.listener else {
-                return format!("{connections} never accepted; the listener is gone");
-            };
-            let full = if from.queue > from.backlog { " (full)" } else { "" };
-            format!(
-                "{connections} never accepted, listener {}, {}, backlog {} of {}{full}; \
-                 the peers have closed",
-                listener(from.local),
-                programs(&from.processes),
-                from.queue,
-                from.backlog,
-            )
-        }
+        Cause::NeverAccepted => never_accepted(leak.listener.as_ref(), &connections),
         Cause::Halted(halt) => {
             format!("{who} {} and holds {connections} that the peers have closed", halted(halt))
         }
@@ -60,6 +47,9 @@ fn close_wait(leak: &Leak) -> String {
             "{who} does not read {connections} to the end: {} unread, the peers have closed",
             count(leak.unread, "byte"),
         ),
+        Cause::Held if severity == Severity::Info => {
+            format!("{who} has not closed {connections} yet; the peers have")
+        }
         Cause::Held => {
             format!("{who} does not close {connections}; the peers have closed")
         }
@@ -71,6 +61,21 @@ fn close_wait(leak: &Leak) -> String {
              be seen"
         ),
     }
+}
+
+fn never_accepted(listener: Option<&Listener>, connections: &str) -> String {
+    let Some(from) = listener else {
+        return format!("{connections} never accepted; the listener is gone");
+    };
+    let full = if from.queue > from.backlog { " (full)" } else { "" };
+    format!(
+        "{connections} never accepted, listener {}, {}, backlog {} of {}{full}; the peers have \
+         closed",
+        super::listener(from.local),
+        programs(&from.processes),
+        from.queue,
+        from.backlog,
+    )
 }
 
 pub(super) fn halted(halt: Halt) -> &'static str {

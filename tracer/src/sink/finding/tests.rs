@@ -171,7 +171,7 @@ fn evidence_is_aligned_under_short_labels() {
         .collect();
     let expected = [
         "process: app[900] /srv/app",
-        "fds: 5-7, 9 of app[900]",
+        "fds: 5-7, 9",
         "peers: 10.0.0.2 × 3, 10.0.0.3 × 1, to 10.0.0.1:8080 here",
         "oldest: ≥ 1m05s in CLOSE_WAIT",
         "growth: 24 more a minute",

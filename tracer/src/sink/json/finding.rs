@@ -13,7 +13,7 @@ use crate::{
         endpoint::Endpoint,
         finding::{
             AcceptQueue, Descriptors, Finding, Leak, Listener, NoLocalPort, Problem, Program,
-            Service, Severity, Status,
+            Service, Severity, Status, TimeWaitOverflow,
         },
         owner::Process,
         ports::{PortUse, Scope},
@@ -117,19 +117,7 @@ fn evidence(problem: &Problem) -> Value {
             "syn_cookies": backlog.counted.syn_cookies,
             "max_syn_backlog": backlog.limit,
         }),
-        Problem::TimeWaitOverflow(overflow) => {
-            let services = overflow.services.iter();
-            let services: Vec<Value> = services
-                .map(|&(one, sockets)| json!({ "service": service(one), "sockets": sockets }))
-                .collect();
-            json!({
-                "time_wait": overflow.time_wait,
-                "max_tw_buckets": overflow.limit,
-                "skipped": overflow.skipped,
-                "services": services,
-                "closed_first": "local",
-            })
-        }
+        Problem::TimeWaitOverflow(overflow) => time_wait(overflow),
         Problem::Descriptors(out) => json!({
             "process": program(&out.program),
             "descriptors": descriptors(&out.descriptors),
@@ -142,6 +130,21 @@ fn evidence(problem: &Problem) -> Value {
             "retransmits": stuck.retransmits,
         }),
     }
+}
+
+/// Whoever closes first keeps the TIME_WAIT.
+fn time_wait(overflow: &TimeWaitOverflow) -> Value {
+    let services = overflow.services.iter();
+    let services: Vec<Value> = services
+        .map(|&(one, sockets)| json!({ "service": service(one), "sockets": sockets }))
+        .collect();
+    json!({
+        "time_wait": overflow.time_wait,
+        "max_tw_buckets": overflow.limit,
+        "skipped": overflow.skipped,
+        "services": services,
+        "closed_first": "local",
+    })
 }
 
 fn close_wait(leak: &Leak) -> Value {
