@@ -89,6 +89,8 @@ fn a_destination_without_free_ports_is_found_by_the_looks() {
         assert_eq!(evidence["peer"]["port"], address(&full).port());
         assert_eq!((&evidence["used"], &evidence["range_ports"]), (&10.into(), &10.into()));
         assert_eq!(evidence["sockets"]["ESTABLISHED"], PORTS);
+        assert_eq!(evidence["processes"][0]["process"]["pid"], greedy.pid());
+        assert_eq!(evidence["processes"][0]["sockets"], PORTS);
         drop((streams, other));
         greedy.close();
     });
@@ -163,5 +165,47 @@ fn a_range_with_room_is_not_spoken_of() {
         let diagnosis = Diagnosis::of(namespace, &[]);
         assert_eq!((diagnosis.status, diagnosis.findings.len()), (0, 0));
         drop((clients, streams));
+    });
+}
+
+/// TIME_WAIT belongs to nobody: who closed is remembered.
+#[test]
+fn ports_in_time_wait_are_those_of_who_closed_first() {
+    isolated(|namespace| {
+        namespace.set("net/ipv4/tcp_tw_reuse", "0");
+        let [full, _free] = narrow(namespace);
+        let inode = namespace.inode.to_string();
+        let observed =
+            std::thread::spawn(move || Diagnosis::run(&["--for", "4s", "--netns", &inode]));
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        for _ in 0..PORTS {
+            let (client, mut server) = sockets::connect(&full, Path::V4);
+            drop(client);
+            sockets::wait_for_end(&mut server);
+        }
+        let diagnosis = observed.join().unwrap();
+        let evidence = diagnosis.evidence("ephemeral_ports");
+        assert_eq!(evidence["sockets"], serde_json::json!({ "TIME_WAIT": PORTS }));
+        assert_eq!(evidence["reusable"], 0);
+        let own = std::process::id();
+        assert_eq!(evidence["processes"][0]["process"]["pid"], own, "{evidence}");
+        assert_eq!(evidence["processes"][0]["sockets"], PORTS);
+    });
+}
+
+/// On the loopback interface connect() takes them over after a second: they are not in use.
+#[test]
+fn ports_that_connect_may_take_over_are_not_missed() {
+    isolated(|namespace| {
+        let [full, _free] = narrow(namespace);
+        for _ in 0..PORTS {
+            let (client, mut server) = sockets::connect(&full, Path::V4);
+            drop(client);
+            sockets::wait_for_end(&mut server);
+        }
+        let diagnosis = Diagnosis::of(namespace, &["--for", "2s"]);
+        assert_eq!((diagnosis.status, diagnosis.findings.len()), (0, 0));
+        assert_eq!(diagnosis.summary.at("/sockets/TIME_WAIT"), PORTS);
+        let (_client, _server) = sockets::connect(&full, Path::V4);
     });
 }

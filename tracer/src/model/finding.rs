@@ -238,7 +238,7 @@ pub struct Leak {
     pub growth: f64,
     /// Received bytes that nobody has read.
     pub unread: u64,
-    /// Descriptors of the first holder.
+    /// Descriptors of the first holder, or of who does not accept.
     pub descriptors: Option<Descriptors>,
     /// States of those far ends that are on this host.
     pub far_ends: BTreeMap<State, u64>,

@@ -15,6 +15,7 @@ use super::{
     endpoint::{Endpoint, Tuple},
     finding::{Severity, minutes_left},
     host::{Host, PortRange},
+    owner::Process,
     socket::Socket,
     state::State,
     time_wait::Ticks,
@@ -54,6 +55,8 @@ pub struct PortUse {
     pub states: BTreeMap<State, u64>,
     /// Destinations that share them.
     pub destinations: usize,
+    /// Whose they are (of TIME_WAIT: were) and how many sockets of each, most first, where known.
+    pub processes: Vec<(Process, u64)>,
     /// Growth, ports a minute.
     pub growth: f64,
     /// New connections a second.
@@ -61,6 +64,18 @@ pub struct PortUse {
 }
 
 impl PortUse {
+    /// Whether a connection between these is one of those counted.
+    pub fn covers(&self, tuple: &Tuple) -> bool {
+        let Tuple { local, peer, netns } = *tuple;
+        self.netns == netns
+            && match self.scope {
+                Scope::Destination { local: from, peer: to } => {
+                    local.with_port(0) == from && peer == to
+                }
+                Scope::Address(from) => local.with_port(0) == from,
+            }
+    }
+
     /// Ports that nobody else can have.
     pub fn busy(&self) -> u32 {
         self.used - self.reusable
@@ -174,6 +189,7 @@ fn empty(netns: u32, scope: Scope, size: u32) -> PortUse {
         reusable: 0,
         states: BTreeMap::new(),
         destinations: 1,
+        processes: Vec::new(),
         growth: 0.0,
         rate: 0.0,
     }

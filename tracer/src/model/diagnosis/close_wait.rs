@@ -49,6 +49,9 @@ struct Key {
 #[derive(Default)]
 struct Group<'a> {
     members: Vec<Member<'a>>,
+    /// Those that a process may still close in time: they count for growth, as those do that were
+    /// so young at the first look.
+    young: i64,
 }
 
 struct Member<'a> {
@@ -73,14 +76,18 @@ pub(super) fn look(scene: &Scene<'_>) -> CloseWait {
             continue;
         }
         let member = Member::new(scene, seen, lives.get(&SocketId::of(seen.record)).copied());
+        let group = groups.entry(key).or_default();
         if member.age >= GRACE {
-            groups.entry(key).or_default().members.push(member);
+            group.members.push(member);
+        } else {
+            group.young += i64::from(!member.was_there);
         }
     }
     let closed = closed(scene);
     let ends = far_ends(scene);
     found.findings = groups
         .into_iter()
+        .filter(|(_, group)| !group.members.is_empty())
         .map(|(key, group)| finding(scene, &key, &group, &closed, &ends))
         .collect();
     found
@@ -180,7 +187,7 @@ fn finding(
     let members = &group.members;
     let holder = members.first().and_then(|member| member.seen.socket.holders.first());
     let pid = holder.map(|holder| holder.process.pid);
-    let fresh = members.iter().filter(|member| !member.was_there).count() as i64;
+    let fresh = members.iter().filter(|member| !member.was_there).count() as i64 + group.young;
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
     let listener = members.first().filter(|_| key.cause == Cause::NeverAccepted).and_then(|one| {
         scene.listener(&scene.listeners_of(key.netns, one.seen.socket.subject.tuple.local))
@@ -188,6 +195,12 @@ fn finding(
     let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
     let growth = scene.per_minute(fresh - gone);
+    let accepting = || Some(listener.as_ref()?.processes.first()?.process.pid);
+    let descriptors = match pid {
+        Some(pid) => scene.descriptors(pid, growth),
+        // What waits to be accepted takes none.
+        None => accepting().and_then(|pid| scene.descriptors(pid, 0.0)),
+    };
     let leak = Leak {
         cause: key.cause,
         holders: holders(scene, members),
@@ -201,7 +214,7 @@ fn finding(
         at_least: oldest.is_some_and(|member| member.at_least),
         growth,
         unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
-        descriptors: pid.and_then(|pid| scene.descriptors(pid, growth)),
+        descriptors,
         far_ends,
         far_orphans,
     };

@@ -5,6 +5,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::scene::Scene;
 use crate::model::{
+    connection::{Connection, SocketId},
     finding::{
         Descriptors, Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow,
     },
@@ -24,6 +25,7 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
         before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
     let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
     let wanted = wanted_ports(scene);
+    let waiting = scene.lives(State::TimeWait);
     now.into_iter()
         .filter(|one| wanted.contains(&(one.netns, one.scope)))
         .filter_map(|one| {
@@ -31,14 +33,31 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
             let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
             let growth = scene.per_minute(i64::from(one.busy()) - i64::from(earlier));
             let rate = rate(scene, &one);
-            let problem = Problem::EphemeralPorts(PortUse { growth, rate, ..one });
-            Some(scene.finding(severity, problem_netns(&problem), problem))
+            let processes = processes(scene, &one, &waiting);
+            let netns = one.netns;
+            let problem = Problem::EphemeralPorts(PortUse { growth, rate, processes, ..one });
+            Some(scene.finding(severity, netns, problem))
         })
         .collect()
 }
 
-fn problem_netns(problem: &Problem) -> u32 {
-    if let Problem::EphemeralPorts(ports) = problem { ports.netns } else { 0 }
+/// Whose the sockets are. One in TIME_WAIT has no holder any more: the table remembers who closed.
+fn processes(
+    scene: &Scene<'_>,
+    ports: &PortUse,
+    waiting: &HashMap<SocketId, &Connection, RandomState>,
+) -> Vec<(Process, u64)> {
+    let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
+    for seen in scene.seen.iter().filter(|seen| ports.covers(&seen.socket.subject.tuple)) {
+        let holder = seen.socket.holders.first().copied();
+        let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner);
+        if let Some(owner) = holder.or_else(was) {
+            *counts.entry(owner.process).or_default() += 1;
+        }
+    }
+    let mut processes: Vec<(Process, u64)> = counts.into_iter().collect();
+    processes.sort_by_key(|(process, count)| (std::cmp::Reverse(*count), process.pid));
+    processes
 }
 
 /// New connections a second.
@@ -101,9 +120,10 @@ pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> 
     let mut told: Vec<Process> = Vec::new();
     for finding in leaks {
         let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
-        let (Some(program), Some(descriptors)) = (leak.holders.first(), leak.descriptors) else {
-            continue;
-        };
+        // Who has no descriptor left cannot accept either.
+        let listening = leak.listener.iter().flat_map(|listener| &listener.processes);
+        let program = leak.holders.iter().chain(listening).next();
+        let (Some(program), Some(descriptors)) = (program, leak.descriptors) else { continue };
         let Some(severity) = scarcity(&descriptors) else { continue };
         if !told.contains(&program.process) {
             told.push(program.process);

@@ -82,7 +82,7 @@ fn look(time: u64, records: Vec<Record>) -> Look {
     let facts = NetFacts { ports, max_time_wait: Some(100), ..NetFacts::default() };
     let process = ProcessFacts {
         descriptors: Some(records.len() as u64),
-        descriptor_limit: Some(1_000),
+        descriptor_limit: Some(100_000),
         ..ProcessFacts::default()
     };
     Look {
@@ -138,6 +138,15 @@ fn what_comes_and_goes_does_not_grow() {
     // Four have been closed, six are new: two more in ten seconds.
     let now = (4..16).map(|n| close_wait(n, 4)).collect();
     assert_eq!(leak(&between(before, now)).growth, 12.0);
+}
+
+#[test]
+fn growth_counts_the_young_ones_at_both_looks() {
+    // One a second: at each look one of them is too young to be told of.
+    let before = (0..10).map(|n| close_wait(n, 9 - n)).collect();
+    let now = (0..20).map(|n| close_wait(n, 19 - n)).collect();
+    let diagnosis = between(before, now);
+    assert_eq!((leak(&diagnosis).sockets, leak(&diagnosis).growth), (19, 60.0));
 }
 
 #[rstest]
@@ -203,7 +212,9 @@ fn descriptors_run_out_by_number_or_by_growth(
         let mut look = look(time, (0..=leaked).map(|n| close_wait(n, 60)).collect());
         // What is no leak comes and goes.
         let other = if time == SECOND { 0 } else { 5 };
-        look.host.processes.get_mut(&900).unwrap().descriptors = Some(open + leaked + other);
+        let process = look.host.processes.get_mut(&900).unwrap();
+        process.descriptors = Some(open + leaked + other);
+        process.descriptor_limit = Some(1_000);
         look
     };
     let diagnosis = find(&at(SECOND, 0), &at(SECOND + OBSERVED, leaked));

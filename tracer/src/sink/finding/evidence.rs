@@ -139,6 +139,17 @@ fn of_limit(open: &Descriptors) -> String {
 
 fn ephemeral_ports(ports: &PortUse) -> Vec<Line> {
     let mut lines = vec![line("sockets", states(&ports.states))];
+    let named = ports.processes.iter().take(PEERS);
+    let named: Vec<String> = named
+        .map(|(owner, sockets)| format!("{} × {}", process(owner), grouped(*sockets)))
+        .collect();
+    if !named.is_empty() {
+        lines.push(line("processes", named.join(", ")));
+    }
+    if let Some(waiting) = ports.states.get(&State::TimeWait) {
+        let first = format!("this end first: {} in TIME_WAIT", grouped(*waiting));
+        lines.push(line("closed by", first));
+    }
     if ports.reusable > 0 {
         lines.push(line(
             "reusable",

@@ -100,6 +100,12 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
     if let Some(halt) = from.halted {
         return resume(halt, pid);
     }
+    if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
+        let who = programs(&from.processes);
+        return vec![advice(format!(
+            "{who} has no descriptor left to accept with: see that finding"
+        ))];
+    }
     let mut remedies = vec![advice(format!(
         "{} does not call accept(): look where it is stuck (all workers busy, a deadlock, out of \
          descriptors); restarting it frees the queue",
@@ -249,7 +255,7 @@ fn descriptors(out: &OutOfDescriptors) -> Vec<Remedy> {
     let who = process(&out.program.process);
     let limit = out.descriptors.limit.saturating_mul(2);
     vec![
-        advice(format!("stop the leak above: {who} then gets its descriptors back")),
+        advice(format!("stop the leak: {who} then gets its descriptors back")),
         command(
             "more time, until the next restart",
             format!("prlimit --pid {pid} --nofile={limit}:"),

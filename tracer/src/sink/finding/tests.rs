@@ -75,6 +75,7 @@ fn ports(scope: Scope) -> Finding {
         reusable: 400,
         states: [(State::TimeWait, 25_000), (State::Established, 1_000)].into(),
         destinations: 3,
+        processes: vec![(app(900).process, 26_000)],
         growth: 300.0,
         rate: 412.3,
     }))

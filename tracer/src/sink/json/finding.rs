@@ -182,6 +182,9 @@ fn ephemeral_ports(ports: &PortUse) -> Value {
         "local": Address::from(local),
         "peer": peer.map(Address::from),
         "destinations": ports.destinations,
+        "processes": ports.processes.iter().map(|(owner, sockets)| {
+            json!({ "process": process(owner), "sockets": sockets })
+        }).collect::<Vec<_>>(),
         "range_ports": ports.size,
         "used": ports.used,
         "reusable": ports.reusable,
