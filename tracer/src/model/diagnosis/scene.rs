@@ -126,10 +126,10 @@ impl<'a> Scene<'a> {
         let facts = self.case.last.host.namespaces.get(&netns);
         let range = facts.and_then(|facts| facts.ports.as_ref());
         let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
-        if self.listeners.contains_key(&(netns, local.port)) || !chosen {
-            Service::Here(local)
-        } else {
-            Service::There(peer)
+        match self.listeners_of(netns, local).first() {
+            Some(listener) => Service::Here(listener.socket.subject.tuple.local),
+            None if chosen => Service::There(peer),
+            None => Service::Here(local),
         }
     }
 
