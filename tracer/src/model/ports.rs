@@ -176,6 +176,21 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
     pools.chain(destinations.into_values()).collect()
 }
 
+/// Those of which little is left, and how bad that is. Where bind() takes ports from one pool for
+/// all destinations, that is to blame and not the destinations.
+pub fn scarce(usage: Vec<PortUse>) -> Vec<(Severity, PortUse)> {
+    let bad = |one: PortUse| Some((one.severity()?, one));
+    let mut scarce: Vec<(Severity, PortUse)> = usage.into_iter().filter_map(bad).collect();
+    let pools: Vec<(u32, Scope)> = scarce.iter().map(|(_, one)| (one.netns, one.scope)).collect();
+    scarce.retain(|(severity, one)| match one.scope {
+        Scope::Destination { local, .. } => {
+            *severity == Severity::Critical || !pools.contains(&(one.netns, Scope::Address(local)))
+        }
+        Scope::Address(_) => true,
+    });
+    scarce
+}
+
 fn range(host: &Host, netns: u32) -> Option<&PortRange> {
     host.namespaces.get(&netns)?.ports.as_ref()
 }
@@ -259,14 +274,14 @@ mod tests {
 
     /// Those that are bad, worst first: destinations by their last byte, 0 for the address.
     fn bad(records: &[Record], reuse: TimeWaitReuse) -> Vec<(String, Severity)> {
-        let mut bad: Vec<_> = usage(records, &host(reuse), TICKS)
+        let mut bad: Vec<_> = scarce(usage(records, &host(reuse), TICKS))
             .into_iter()
-            .filter_map(|ports| {
+            .map(|(severity, ports)| {
                 let whom = match ports.scope {
                     Scope::Destination { peer, .. } => peer.to_string(),
                     Scope::Address(local) => format!("{} first", local.address()),
                 };
-                Some((whom, ports.severity()?))
+                (whom, severity)
             })
             .collect();
         bad.sort();
@@ -300,10 +315,8 @@ mod tests {
     #[test]
     fn ports_that_bind_has_chosen_are_one_pool() {
         let records = [open(40_000..40_004, "10.0.0.2"), open(40_004..40_009, "10.0.0.3")].concat();
-        let expected = [
-            ("10.0.0.1 first".to_owned(), Severity::Critical),
-            ("10.0.0.3:443".to_owned(), Severity::Warning),
-        ];
+        // Neither destination is to blame, although one has half of the range.
+        let expected = [("10.0.0.1 first".to_owned(), Severity::Critical)];
         assert_eq!(bad(&records, TimeWaitReuse::Off), expected);
     }
 

@@ -122,12 +122,11 @@ impl Watch {
         let now = look.snapshot.begun;
         let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
         let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
+        let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
         let mut bad = HashMap::default();
-        let mut busy = HashMap::default();
-        for mut one in usage {
+        for (severity, mut one) in ports::scarce(usage) {
             let key = (one.netns, one.scope);
-            busy.insert(key, one.busy());
-            if let Some(severity) = one.severity().filter(|_| wants_ports(filter, &one)) {
+            if wants_ports(filter, &one) {
                 if let Some(&before) = self.busy.get(&key).filter(|_| self.looked > 0) {
                     one.growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
                 }

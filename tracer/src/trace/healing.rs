@@ -17,6 +17,8 @@ const OFTEN: u64 = 700 * MILLISECOND;
 const SELDOM: u64 = 30_000 * MILLISECOND;
 /// How full ports and queues are is judged this often at most.
 const JUDGE: u64 = 3_000 * MILLISECOND;
+/// A look for that alone takes at most one part in this many.
+const JUDGE_SHARE: u64 = 200;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 30;
@@ -57,7 +59,9 @@ impl Healing {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(HOLDER_LEAD));
         let holders = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
+        let judge = (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE);
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
+        let due = due.min(judge);
         let port_rest = asked + self.cost * PORT_SHARE;
         if now >= due || holders && now >= rest || ports && now >= port_rest {
             let sockets = if ports || now >= due { self.sockets(now) } else { Wanted::default() };

@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::scene::Scene;
+use super::scene::{Scene, Seen};
 use crate::model::{
     connection::{Connection, SocketId},
     finding::{
@@ -26,17 +26,17 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
     let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
     let wanted = wanted_ports(scene);
     let waiting = scene.lives(State::TimeWait);
-    now.into_iter()
-        .filter(|one| wanted.contains(&(one.netns, one.scope)))
-        .filter_map(|one| {
-            let severity = one.severity()?;
+    ports::scarce(now)
+        .into_iter()
+        .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
+        .map(|(severity, one)| {
             let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
             let growth = scene.per_minute(i64::from(one.busy()) - i64::from(earlier));
             let rate = rate(scene, &one);
             let processes = processes(scene, &one, &waiting);
             let netns = one.netns;
             let problem = Problem::EphemeralPorts(PortUse { growth, rate, processes, ..one });
-            Some(scene.finding(severity, netns, problem))
+            scene.finding(severity, netns, problem)
         })
         .collect()
 }
@@ -48,7 +48,11 @@ fn processes(
     waiting: &HashMap<SocketId, &Connection, RandomState>,
 ) -> Vec<(Process, u64)> {
     let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
-    for seen in scene.seen.iter().filter(|seen| ports.covers(&seen.socket.subject.tuple)) {
+    let is_counted = |seen: &&Seen<'_>| {
+        let tuple = seen.socket.subject.tuple;
+        ports.covers(&tuple) && matches!(scene.service(&tuple), Service::There(_))
+    };
+    for seen in scene.seen.iter().filter(is_counted) {
         let holder = seen.socket.holders.first().copied();
         let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner);
         if let Some(owner) = holder.or_else(was) {
