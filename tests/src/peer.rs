@@ -88,7 +88,8 @@ impl Peer {
         assert!(status.success(), "the peer ended with {status}");
     }
 
-    fn answer(&mut self) -> String {
+    /// The next line that it prints.
+    pub fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("an answer of the peer");
         line.trim().to_owned()

@@ -7,19 +7,17 @@ use std::{hint::black_box, sync::Arc};
 
 use tracer::{
     model::{
-        container::Cgroup,
         filter::Filter,
         linger::Thresholds,
-        owner::Process,
         state::State,
         table::{Options, Table},
         time_wait::Ticks,
-        update::{Observer, Subject, Update},
+        update::{Observer, Update},
     },
     sink::{
         Format,
         json::Json,
-        surroundings::Surroundings,
+        surroundings::Unknown,
         text::{Palette, Stories, Text},
         wall_clock::WallClock,
     },
@@ -64,7 +62,6 @@ fn life(index: u64) -> [Record; 10] {
             family: 2,
             netns: NETNS,
             pid: 4711,
-            tid: 4711,
             comm: *b"load\0\0\0\0\0\0\0\0\0\0\0\0",
             old_state: from as u8,
             new_state: to as u8,
@@ -104,19 +101,6 @@ fn table() -> Table {
         port_patience: 2_000_000_000,
         look_patience: 2_000_000_000,
     })
-}
-
-/// A host without containers.
-struct Nothing;
-
-impl Surroundings for Nothing {
-    fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
-        None
-    }
-
-    fn executable(&self, _: &Process) -> Option<Arc<str>> {
-        None
-    }
 }
 
 /// Counts the updates.
@@ -174,7 +158,7 @@ fn table_alone(bencher: divan::Bencher<'_, '_>) {
 fn json(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
         let mut out =
-            Formatted { format: Json::new(Arc::new(Nothing)), bytes: Vec::with_capacity(1 << 17) };
+            Formatted { format: Json::new(Arc::new(Unknown)), bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -183,7 +167,7 @@ fn json(bencher: divan::Bencher<'_, '_>) {
 fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
     run(bencher, || {
         let text =
-            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Nothing));
+            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Unknown));
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });

@@ -5,7 +5,7 @@
 //! reasons to end.
 
 mod healing;
-mod losses;
+pub(crate) mod losses;
 mod telling;
 
 use std::{
@@ -24,7 +24,7 @@ use crate::{
     kernel::{
         load::Tracer,
         ring::{self, Reader},
-        snapshot::{Snapshots, Snapshotter},
+        snapshot::{Snapshots, Snapshotter, Taken},
         time,
     },
     model::{
@@ -75,13 +75,18 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Of a loop that waits with the reader of this waker.
+    pub(crate) fn new(waker: OwnedFd) -> Self {
+        Self { asked: AtomicBool::new(false), waker }
+    }
+
     /// Asks the trace to end in order.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
         ring::wake(&self.waker);
     }
 
-    fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 }
@@ -117,7 +122,7 @@ impl Trace {
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;
         let looks = snapshots && has_iterators;
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
+        let stop = Arc::new(Stop::new(reader.waker()?));
         let table = Table::new(table::Options {
             filter: filter.clone(),
             ticks: time::ticks(),
@@ -171,6 +176,7 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
+                self.teller.expire(now);
                 let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
@@ -179,9 +185,9 @@ impl Running {
             }
             if look.is_some()
                 && self.read_rest()
-                && let (Some(healing), Some(look)) = (&mut self.healing, look.take())
+                && let Some(look) = look.take()
             {
-                healing.merge(look, &mut self.table, &mut self.teller);
+                self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
@@ -199,6 +205,15 @@ impl Running {
         self.losses.log();
 
         self.teller.summary();
+    }
+
+    fn merge(&mut self, look: Taken) {
+        if look.wanted.settings {
+            self.teller.look(&look.look);
+        }
+        if let Some(healing) = &mut self.healing {
+            healing.merge(look, &mut self.table, &mut self.teller);
+        }
     }
 
     /// Reads on until everything is read that happened before this was called; false where that

@@ -19,23 +19,27 @@ use aya::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tracer_ebpf::{Holder, Plain, Record, kind};
 
-use super::{namespaces::Namespaces, ring, time};
-use crate::model::table::Snapshot;
+use super::{host, namespaces::Namespaces, ring, time};
+use crate::model::{diagnosis::Look, host::Host, table::Snapshot};
 
 /// What a snapshot is to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// All sockets.
     pub sockets: bool,
     /// Who holds them.
     pub holders: bool,
+    /// Settings and counters of the namespaces, with the sockets.
+    pub settings: bool,
+    /// Facts of the processes that hold what is stuck, with the sockets and the holders.
+    pub processes: bool,
 }
 
 /// A finished snapshot.
 #[derive(Debug)]
 pub struct Taken {
     /// What was seen.
-    pub snapshot: Snapshot,
+    pub look: Look,
     /// What was asked for.
     pub wanted: Wanted,
     /// Processor time that it took, nanoseconds.
@@ -62,7 +66,10 @@ impl Snapshotter {
         let begun = time::monotonic();
         let cpu = time::thread_cpu();
         let mut taken = Taken {
-            snapshot: Snapshot { begun, ..Snapshot::default() },
+            look: Look {
+                snapshot: Snapshot { begun, ..Snapshot::default() },
+                host: Host { home: self.namespaces.home_inode(), ..Host::default() },
+            },
             wanted,
             cost: 0,
             refused: Vec::new(),
@@ -71,19 +78,22 @@ impl Snapshotter {
         if wanted.holders {
             match self.read::<Holder>("holders") {
                 Ok(holders) => {
-                    taken.snapshot.holders = holders;
-                    taken.snapshot.held_at = Some(begun);
+                    taken.look.snapshot.holders = holders;
+                    taken.look.snapshot.held_at = Some(begun);
                 }
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
         }
         if wanted.sockets {
             // A namespace may have no process of its own, only threads with sockets.
-            let held = taken.snapshot.holders.iter().map(|holder| holder.netns);
+            let held = taken.look.snapshot.holders.iter().map(|holder| holder.netns);
             let mut seen: Vec<u32> = seen.iter().copied().chain(held).collect();
             seen.sort_unstable();
             seen.dedup();
             self.sockets(&mut taken, &seen);
+        }
+        if wanted.processes {
+            taken.look.host.processes = host::processes_of(&taken.look.snapshot);
         }
         taken.cost = time::thread_cpu().saturating_sub(cpu);
         taken
@@ -98,15 +108,19 @@ impl Snapshotter {
                 } else {
                     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 }
+                if taken.wanted.settings {
+                    taken.look.host.namespaces.insert(inode, host::net_facts());
+                }
                 self.read::<Record>("sockets")
             });
             match read {
                 Ok(records) => {
                     taken
+                        .look
                         .snapshot
                         .records
                         .extend(records.into_iter().filter(|record| record.kind != kind::END));
-                    taken.snapshot.namespaces.push(inode);
+                    taken.look.snapshot.namespaces.push(inode);
                 }
                 Err(error) => taken.refused.push((inode, error.to_string())),
             }

@@ -5,6 +5,7 @@
 //! so that it is cut first. Pipes get whole lines without colour.
 
 mod columns;
+mod findings;
 mod lingering;
 mod palette;
 mod segments;
@@ -296,6 +297,7 @@ impl Format for Text {
             Update::Reset(reset) => self.reset(reset, clock, out),
             Update::Story(story) => self.story(story, clock, out),
             Update::Loss(loss) => self.loss(loss, clock, out),
+            Update::Finding(finding) => self.finding(finding, clock, out),
         }
     }
 

@@ -51,6 +51,8 @@ impl Observer for Told {
                     self.lingers.push(linger.clone());
                 }
             }
+            // The table makes none.
+            Update::Finding(_) => {}
             Update::Loss(loss) => {
                 self.lost += loss.count;
                 self.lines.push(format!("lost {} {:?}", loss.count, loss.place));
