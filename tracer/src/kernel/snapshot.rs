@@ -52,12 +52,16 @@ pub struct Taken {
 pub struct Snapshotter {
     ebpf: Ebpf,
     namespaces: Namespaces,
+    buffer: Box<[u8]>,
 }
+
+/// The kernel hands out at most 32 KiB at a time (`bpf_seq_read`).
+const BUFFER: usize = 64 << 10;
 
 impl Snapshotter {
     /// With the loaded iterators; of one namespace or of all.
     pub fn new(ebpf: Ebpf, only: Option<u32>) -> Self {
-        Self { ebpf, namespaces: Namespaces::new(only) }
+        Self { ebpf, namespaces: Namespaces::new(only), buffer: vec![0; BUFFER].into() }
     }
 
     /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
@@ -76,11 +80,9 @@ impl Snapshotter {
         };
         // First, because it also gives every open socket its cookie.
         if wanted.holders {
-            match self.read::<Holder>("holders") {
-                Ok(holders) => {
-                    taken.look.snapshot.holders = holders;
-                    taken.look.snapshot.held_at = Some(begun);
-                }
+            let holders = &mut taken.look.snapshot.holders;
+            match self.read("holders", |holder: Holder| holders.push(holder)) {
+                Ok(()) => taken.look.snapshot.held_at = Some(begun),
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
         }
@@ -111,28 +113,39 @@ impl Snapshotter {
                 if taken.wanted.settings {
                     taken.look.host.namespaces.insert(inode, host::net_facts());
                 }
-                self.read::<Record>("sockets")
+                let records = &mut taken.look.snapshot.records;
+                self.read("sockets", |record: Record| {
+                    if record.kind != kind::END {
+                        records.push(record);
+                    }
+                })
             });
             match read {
-                Ok(records) => {
-                    taken
-                        .look
-                        .snapshot
-                        .records
-                        .extend(records.into_iter().filter(|record| record.kind != kind::END));
-                    taken.look.snapshot.namespaces.push(inode);
-                }
+                Ok(()) => taken.look.snapshot.namespaces.push(inode),
                 Err(error) => taken.refused.push((inode, error.to_string())),
             }
         }
         self.namespaces.go_home();
     }
 
-    /// All that an iterator writes.
-    fn read<T: Plain>(&mut self, program: &str) -> io::Result<Vec<T>> {
-        let mut bytes = Vec::with_capacity(1 << 16);
-        self.open(program)?.read_to_end(&mut bytes)?;
-        Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::copied_from).collect())
+    /// Hands over all that an iterator writes.
+    fn read<T: Plain>(&mut self, program: &str, mut each: impl FnMut(T)) -> io::Result<()> {
+        let mut file = self.open(program)?;
+        let mut filled = 0;
+        loop {
+            let count = match file.read(&mut self.buffer[filled..]) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            filled += count;
+            let whole = filled - filled % size_of::<T>();
+            let records = self.buffer[..whole].chunks_exact(size_of::<T>());
+            records.filter_map(T::copied_from).for_each(&mut each);
+            self.buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
     }
 
     fn open(&mut self, program: &str) -> io::Result<File> {

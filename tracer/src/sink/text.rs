@@ -15,7 +15,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use jiff::tz::TimeZone;
 
-use self::columns::{Line, Widths};
+pub(super) use self::columns::Line;
+use self::columns::Widths;
 pub use self::palette::Palette;
 use super::{
     Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary,
