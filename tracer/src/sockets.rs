@@ -60,18 +60,21 @@ pub fn list(
     let everywhere = Filter { netns: None, ..filter.clone() };
     let is_here =
         |socket: &Socket| filter.netns.is_none_or(|netns| netns == socket.subject.tuple.netns);
-    let (mut sockets, elsewhere): (Vec<Socket>, Vec<Socket>) = snapshot
-        .records
-        .iter()
-        .filter_map(|record| {
-            let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
-            Socket::of(record, ticks, holders)
-        })
-        .filter(|socket| everywhere.wants_socket(socket))
-        .filter(|socket| surroundings.passes(filter, &socket.subject))
-        .partition(is_here);
+    let mut sockets = Vec::with_capacity(snapshot.records.len());
+    let mut elsewhere = Vec::new();
+    for record in &snapshot.records {
+        let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
+        let Some(socket) = Socket::of(record, ticks, holders) else { continue };
+        if !everywhere.wants_socket(&socket) || !surroundings.passes(filter, &socket.subject) {
+            continue;
+        }
+        if is_here(&socket) {
+            sockets.push(socket);
+        } else {
+            elsewhere.push(socket.subject.tuple.netns);
+        }
+    }
     sort(&mut sockets, order);
-    let elsewhere = elsewhere.iter().map(|socket| socket.subject.tuple.netns).collect();
     Found { sockets, elsewhere, refused }
 }
 
