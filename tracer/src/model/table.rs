@@ -109,6 +109,8 @@ pub struct Table {
     covered: HashSet<u32, RandomState>,
     /// Number of the last snapshot.
     snapshots: u32,
+    /// Events taken so far.
+    events: u64,
     /// Events of the guard that the main program had told already.
     duplicates: u64,
     /// The sockets closed last: an event told twice is recognised by them.
@@ -140,6 +142,7 @@ impl Table {
             closed_meanwhile: None,
             covered: HashSet::default(),
             snapshots: 0,
+            events: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
         }
@@ -160,6 +163,11 @@ impl Table {
         self.store.counts()[state.index()]
     }
 
+    /// Events taken so far: where there are none, ports and queues stay as they are.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
     /// Events that were told twice, so far.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
@@ -172,6 +180,7 @@ impl Table {
 
     /// Takes one event of the kernel.
     pub fn ingest(&mut self, record: &Record, out: &mut impl Observer) {
+        self.events += 1;
         match record.kind {
             kind::STATE | kind::STATE_CAUGHT => self.change_state(record, out),
             kind::RESET_RECEIVED => self.receive_reset(record, out),

@@ -44,13 +44,24 @@ pub(super) struct Healing {
     cost: u64,
     /// When the namespaces' settings were last asked for.
     judged: u64,
+    /// How many events there had been then.
+    judged_events: u64,
     /// The namespaces that could not be entered have been told of.
     refused: Vec<u32>,
 }
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self { snapshots, asked: None, looked: 0, held: 0, cost: 0, judged: 0, refused: Vec::new() }
+        Self {
+            snapshots,
+            asked: None,
+            looked: 0,
+            held: 0,
+            cost: 0,
+            judged: 0,
+            judged_events: 0,
+            refused: Vec::new(),
+        }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
@@ -62,7 +73,10 @@ impl Healing {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(RAISE_LEAD));
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
-        let judge = (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE);
+        let judge = match table.events() {
+            events if events == self.judged_events => u64::MAX,
+            _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
+        };
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let due = due.min(judge);
         let port_rest = asked + self.cost * PORT_SHARE;
@@ -92,6 +106,7 @@ impl Healing {
             self.looked = now;
             if settings {
                 self.judged = now;
+                self.judged_events = table.events();
             }
             if holders {
                 self.held = now;
