@@ -148,6 +148,7 @@ fn measure_all(bench: &Bench) -> Vec<Row> {
         rows.extend(measured().unwrap_or_else(|error| vec![Row::failed(what, &error)]));
     };
     part("connections per second", &|| Ok(connections(bench)));
+    part("losses beside other work", &|| Ok(throughput::beside_other_work(bench)));
     part("requests to nginx", &|| web::measure(bench));
     part("the time to start", &|| start::measure(bench));
     part("latency", &|| latency::measure(bench));

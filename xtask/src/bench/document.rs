@@ -55,6 +55,8 @@ statistics are on, in shorter runs of their own; reading the clock twice for eac
 * **events not seen**: transitions of the load without a line of their own in the output. Of \
 tracer only lines that the tracepoint told count, not what was made good afterwards.
 * **by its own account**: what tracer's last line says of the whole host.
+* **all processors busy**: the same in shorter runs, with a thread on each processor that does \
+nothing but spin.
 * **recursion misses**: times the kernel skipped a program because it was running on that \
 processor already. What the main program of tracer misses, its guard catches.
 * **start to first event told**: from starting the tool until the first line on a pipe that shows \
@@ -66,7 +68,7 @@ tcpstates and bpftrace again by line.
 shows owners. ESTABLISHED ones have both ends in processes of 20,000 descriptors or what the limit allows. \
 Memory for each socket: resident memory of a tracer that found them, less that of one that found \
 none.
-* **idle**: processor time of the tool's threads over ten seconds.
+* **idle**: processor time of the tool's threads over some seconds in which nothing happens.
 * **requests to nginx**: one worker, `wrk` with 16 connections and `Connection: close`.
 ";
 

@@ -32,7 +32,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// Percent of a core.
-fn share(bench: &Bench, tool: &Tool) -> Result<f64> {
+pub(crate) fn share(bench: &Bench, tool: &Tool) -> Result<f64> {
     let mut running = Running::start(tool, Stdio::null(), &bench.directory)?;
     running.wait_until_attached()?;
     thread::sleep(STARTING);

@@ -12,7 +12,7 @@ use super::figures::{Figures, Unit, alternate, grouped};
 use super::namespace::Namespace;
 use super::table::Row;
 use super::tool::{Running, Tool};
-use super::{Bench, accounts, command, throughput};
+use super::{Bench, accounts, command, idle, throughput};
 
 const BUDGET: Duration = Duration::from_secs(40);
 /// Kernel memory of a socket that a process holds, with its file: generously, bytes.
@@ -45,6 +45,9 @@ fn established(bench: &Bench) -> Result<Vec<Row>> {
     let each = (many.rest - few.rest) / there as f64;
     let memory = [("peak memory of tracer", many.peak), ("tracer, memory for each", each)];
     rows.extend(memory.map(|(label, value)| Row::new(&what, label, Unit::Bytes, &Ok(vec![value]))));
+    let quiet = idle::share(bench, &tracer(bench, &namespace)).map(|share| vec![share]);
+    let quiet = quiet.map_err(|error| format!("{error:#}"));
+    rows.push(Row::new(&what, "tracer, share of a core while idle", Unit::Percent, &quiet));
     drop(holders);
     Ok(rows)
 }
@@ -70,6 +73,12 @@ fn looks(bench: &Bench, namespace: &Namespace, what: &str, options: &[&str]) -> 
     rows.collect()
 }
 
+/// A tracer that follows what there is.
+fn tracer(bench: &Bench, namespace: &Namespace) -> Tool {
+    let inode = namespace.inode.to_string();
+    Tool::tracer(&bench.tracer, "tracer", &["--format", "json", "--netns", &inode])
+}
+
 /// A tracer's resident memory, bytes.
 struct Memory {
     peak: f64,
@@ -78,9 +87,7 @@ struct Memory {
 }
 
 fn memory(bench: &Bench, namespace: &Namespace) -> Result<Memory> {
-    let inode = namespace.inode.to_string();
-    let arguments = ["--format", "json", "--netns", &inode];
-    let tool = Tool::tracer(&bench.tracer, "tracer", &arguments);
+    let tool = tracer(bench, namespace);
     let output = bench.directory.join("output");
     let stdout = fs::File::create(&output).context("no file for a tool's output")?;
     let mut running = Running::start(&tool, Stdio::from(stdout), &bench.directory)?;

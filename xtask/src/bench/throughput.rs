@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::tool::{Running, Tool};
 use super::{Bench, TRANSITIONS, accounts, command};
 
 const BUDGET: Duration = Duration::from_secs(150);
+const BUSY_BUDGET: Duration = Duration::from_secs(25);
 /// The kernel clears up after a namespace in the background.
 const CLEARING_UP: Duration = Duration::from_millis(500);
 
@@ -42,8 +44,8 @@ struct Traced {
 struct Summary {
     /// Lost for good.
     lost: f64,
-    /// Not seen, and made good as `inferred`.
-    inferred: f64,
+    /// Not seen, but noticed and made good.
+    healed: f64,
 }
 
 /// The lines, and each tool's processor time for each event.
@@ -88,8 +90,10 @@ fn variants(bench: &Bench) -> Vec<Option<Variant>> {
 
 pub(crate) fn measure(bench: &Bench) -> Throughput {
     let variants = variants(bench);
-    let samples =
-        alternate(bench.scale.rounds, BUDGET, &variants, |variant| run(bench, variant.as_ref()));
+    let connections = bench.scale.connections;
+    let samples = alternate(bench.scale.rounds, BUDGET, &variants, |variant| {
+        run(bench, variant.as_ref(), connections)
+    });
     let rates: Vec<Figures> = samples.iter().map(|s| s.figures(|run| run.rate)).collect();
     let label = |variant: &Option<Variant>| match variant {
         Some(variant) => variant.tool.label.clone(),
@@ -113,11 +117,12 @@ pub(crate) fn measure(bench: &Bench) -> Throughput {
     Throughput { rows, cpu }
 }
 
+fn figures(samples: &Samples<Run>, figure: fn(&Traced) -> f64) -> Figures {
+    samples.figures(|run| run.traced.as_ref().map_or(f64::NAN, figure))
+}
+
 /// The lines on what the tracers cost and lose.
 fn costs(traced: &[(&Variant, &Samples<Run>)], rows: &mut Vec<Row>) -> Vec<(String, Figures)> {
-    let figures = |samples: &Samples<Run>, figure: fn(&Traced) -> f64| {
-        samples.figures(|run| run.traced.as_ref().map_or(f64::NAN, figure))
-    };
     let cpu: Vec<(String, Figures)> = traced
         .iter()
         .map(|(variant, samples)| (variant.tool.label.clone(), figures(samples, |t| t.cpu)))
@@ -125,18 +130,7 @@ fn costs(traced: &[(&Variant, &Samples<Run>)], rows: &mut Vec<Row>) -> Vec<(Stri
     for (label, figures) in &cpu {
         rows.push(Row::new("CPU per event, the tool's own", label, Unit::Nanoseconds, figures));
     }
-    for (variant, samples) in traced.iter().filter(|(variant, _)| variant.event.is_some()) {
-        let missing = figures(samples, |traced| traced.missing);
-        rows.push(Row::new("events not seen", &variant.tool.label, Unit::PerMillion, &missing));
-    }
-    for (variant, samples) in traced.iter().filter(|(variant, _)| variant.writes_json()) {
-        let label = |what: &str| format!("{}, {what}", variant.tool.label);
-        let lost = figures(samples, |traced| traced.summary.lost);
-        let inferred = figures(samples, |traced| traced.summary.inferred);
-        for (label, figures) in [(label("lost"), lost), (label("inferred"), inferred)] {
-            rows.push(Row::new("by its own account", &label, Unit::PerMillion, &figures));
-        }
-    }
+    losses(traced, "", rows);
     for (variant, samples) in traced {
         let memory = figures(samples, |traced| traced.memory);
         rows.push(Row::new("peak memory", &variant.tool.label, Unit::Bytes, &memory));
@@ -144,10 +138,50 @@ fn costs(traced: &[(&Variant, &Samples<Run>)], rows: &mut Vec<Row>) -> Vec<(Stri
     cpu
 }
 
-fn run(bench: &Bench, variant: Option<&Variant>) -> Result<Run> {
+/// The lines on what the tracers lose, `beside` other work perhaps.
+fn losses(traced: &[(&Variant, &Samples<Run>)], beside: &str, rows: &mut Vec<Row>) {
+    let not_seen = format!("events not seen{beside}");
+    let by_account = format!("by its own account{beside}");
+    for (variant, samples) in traced.iter().filter(|(variant, _)| variant.event.is_some()) {
+        let missing = figures(samples, |traced| traced.missing);
+        rows.push(Row::new(&not_seen, &variant.tool.label, Unit::PerMillion, &missing));
+    }
+    for (variant, samples) in traced.iter().filter(|(variant, _)| variant.writes_json()) {
+        let label = |what: &str| format!("{}, {what}", variant.tool.label);
+        let lost = figures(samples, |traced| traced.summary.lost);
+        let healed = figures(samples, |traced| traced.summary.healed);
+        for (label, figures) in [(label("lost"), lost), (label("made good"), healed)] {
+            rows.push(Row::new(&by_account, &label, Unit::PerMillion, &figures));
+        }
+    }
+}
+
+/// What is lost while other work keeps every processor busy.
+pub(crate) fn beside_other_work(bench: &Bench) -> Vec<Row> {
+    const BESIDE: &str = ", all processors busy";
+    let is_wanted = |variant: &Variant| variant.event.is_some();
+    let variants: Vec<Variant> = variants(bench).into_iter().flatten().filter(is_wanted).collect();
+    let rounds = bench.scale.rounds.min(2);
+    let connections = bench.scale.connections / 4;
+    let over = AtomicBool::new(false);
+    let samples = thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+        }
+        let samples = alternate(rounds, BUSY_BUDGET, &variants, |variant| {
+            run(bench, Some(variant), connections)
+        });
+        over.store(true, Ordering::Relaxed);
+        samples
+    });
+    let mut rows = Vec::new();
+    losses(&variants.iter().zip(&samples).collect::<Vec<_>>(), BESIDE, &mut rows);
+    rows
+}
+
+fn run(bench: &Bench, variant: Option<&Variant>, connections: usize) -> Result<Run> {
     thread::sleep(CLEARING_UP);
     let namespace = Namespace::new()?;
-    let connections = bench.scale.connections;
     let Some(variant) = variant else {
         return Ok(Run { rate: load(bench, &namespace, connections)?, traced: None });
     };
@@ -169,7 +203,7 @@ fn run(bench: &Bench, variant: Option<&Variant>) -> Result<Run> {
     let summary = if variant.writes_json() {
         summary(&tail(&output)?, events).context("tracer's last line is no summary")?
     } else {
-        Summary { lost: f64::NAN, inferred: f64::NAN }
+        Summary { lost: f64::NAN, healed: f64::NAN }
     };
     fs::remove_file(&output)?;
     let cpu = spent as f64 / events;
@@ -190,12 +224,10 @@ fn tail(file: &Path) -> Result<String> {
 fn summary(output: &str, events: f64) -> Option<Summary> {
     let last: serde_json::Value = serde_json::from_str(output.lines().last()?).ok()?;
     let lost = last["lost"].as_object()?;
-    // `unseen` are those that were made good.
-    let lost = lost.iter().filter(|(place, _)| *place != "unseen");
-    let lost = lost.filter_map(|(_, count)| count.as_f64()).sum::<f64>();
-    let inferred = last["transitions"]["inferred"].as_f64()?;
+    let healed = lost.get("unseen")?.as_f64()?;
+    let all = lost.values().filter_map(serde_json::Value::as_f64).sum::<f64>();
     let share = |count| 1e6 * count / events;
-    Some(Summary { lost: share(lost), inferred: share(inferred) })
+    Some(Summary { lost: share(all - healed), healed: share(healed) })
 }
 
 /// Makes short connections in a namespace; how many a second.
@@ -223,8 +255,8 @@ mod tests {
     fn the_last_line_says_what_was_lost() {
         let output = "cut\"}\n{\"kind\":\"summary\",\"transitions\":{\"tracepoint\":9,\
                       \"inferred\":3},\"lost\":{\"ring_buffer\":1,\"recursion\":1,\"unseen\":4}}\n";
-        let Summary { lost, inferred } = summary(output, 1e6).unwrap();
-        assert_eq!((lost, inferred), (2.0, 3.0));
+        let Summary { lost, healed } = summary(output, 1e6).unwrap();
+        assert_eq!((lost, healed), (2.0, 4.0));
         assert!(summary("{\"kind\":\"transition\"}\n", 1e6).is_none());
     }
 
