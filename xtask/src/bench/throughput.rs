@@ -166,7 +166,11 @@ pub(crate) fn beside_other_work(bench: &Bench) -> Vec<Row> {
     let over = AtomicBool::new(false);
     let samples = thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let samples = alternate(rounds, BUSY_BUDGET, &variants, |variant| {
             run(bench, Some(variant), connections)
