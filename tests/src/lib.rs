@@ -11,6 +11,7 @@
 pub mod capture;
 pub mod clock;
 pub mod crowd;
+pub mod diagnosis;
 pub mod expect;
 pub mod far;
 pub mod kernel;

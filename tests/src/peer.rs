@@ -50,6 +50,13 @@ impl Peer {
         (peer, address)
     }
 
+    /// One that holds both ends of `count` connections; returns when it does.
+    pub fn crowd(program: &str, name: &str, count: usize) -> Self {
+        let mut peer = Self::start(program, name, &["crowd", &count.to_string()]);
+        assert_eq!(peer.answer(), count.to_string(), "the limit of descriptors is too low");
+        peer
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u64 {
         u64::from(self.child.id())
@@ -81,7 +88,8 @@ impl Peer {
         assert!(status.success(), "the peer ended with {status}");
     }
 
-    fn answer(&mut self) -> String {
+    /// The next line that it prints.
+    pub fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("an answer of the peer");
         line.trim().to_owned()

@@ -110,6 +110,7 @@ offsets! {
     total_retrans = "tcp_sock" "total_retrans" optional;
     bytes_acked = "tcp_sock" "bytes_acked";
     bytes_received = "tcp_sock" "bytes_received";
+    rcv_tstamp = "tcp_sock" "rcv_tstamp" optional;
     linger2 = "tcp_sock" "linger2" optional;
     is_mptcp = "tcp_sock" "is_mptcp" optional;
     repair = "tcp_sock" "repair" optional bits;

@@ -91,8 +91,6 @@ pub struct Record {
     pub uid: u32,
     /// Process (thread group) on this CPU. It is the acting one in a few transitions only.
     pub pid: u32,
-    /// Thread on this CPU.
-    pub tid: u32,
     /// First unacknowledged sequence number.
     pub snd_una: u32,
     /// Next sequence number to send.
@@ -150,6 +148,8 @@ pub struct Record {
     pub cpu: u8,
     /// Descriptor that accept() returned; of other kinds zero.
     pub fd: u32,
+    /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`).
+    pub last_ack: u32,
 }
 
 impl Record {
@@ -217,7 +217,7 @@ pub struct Counters {
 /// How many events of its CPU the main program remembers for the guard, a power of two.
 ///
 /// One is enough unless a softirq comes between the two programs: then as many as it brings.
-pub const NOTES: usize = 256;
+pub const NOTES: usize = 32;
 
 /// What the main program has handled on a CPU, for the guard.
 #[repr(C)]

@@ -9,15 +9,13 @@ use std::{hint::black_box, sync::Arc};
 
 use tracer::{
     model::{
-        container::Cgroup,
-        owner::Process,
         table::Table,
-        update::{Observer, Subject, Update},
+        update::{Observer, Update},
     },
     sink::{
         Format,
         json::Json,
-        surroundings::Surroundings,
+        surroundings::Unknown,
         text::{Palette, Stories, Text},
         wall_clock::WallClock,
     },
@@ -37,19 +35,6 @@ const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
 
 fn events() -> Vec<Record> {
     (0..CONNECTIONS).flat_map(life).collect()
-}
-
-/// A host without containers.
-struct Nothing;
-
-impl Surroundings for Nothing {
-    fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
-        None
-    }
-
-    fn executable(&self, _: &Process) -> Option<Arc<str>> {
-        None
-    }
 }
 
 /// Formats the updates and throws the text away in pieces, as the output does.
@@ -88,7 +73,7 @@ fn table_alone(bencher: divan::Bencher<'_, '_>) {
 fn json(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
         let mut out =
-            Formatted { format: Json::new(Arc::new(Nothing)), bytes: Vec::with_capacity(1 << 17) };
+            Formatted { format: Json::new(Arc::new(Unknown)), bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -97,7 +82,7 @@ fn json(bencher: divan::Bencher<'_, '_>) {
 fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
     run(bencher, || {
         let text =
-            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Nothing));
+            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Unknown));
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });

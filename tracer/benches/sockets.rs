@@ -97,7 +97,7 @@ fn socket(index: u64, state: State) -> Record {
 
 fn look(sockets: std::ops::Range<u64>, state: State, namespaces: Vec<u32>) -> Snapshot {
     let records = sockets.map(|index| socket(index, state)).collect();
-    Snapshot { begun: NOW, records, namespaces, holders: Vec::new() }
+    Snapshot { begun: NOW, records, namespaces, ..Snapshot::default() }
 }
 
 /// A table with so many sockets, found in parts so that the looks take no memory.

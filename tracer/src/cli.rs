@@ -1,7 +1,9 @@
 //! The command line: raw arguments, validated into what the rest works with.
 
 mod arguments;
+mod diagnose;
 mod list;
+mod signals;
 mod trace;
 
 use std::{
@@ -22,12 +24,13 @@ pub fn run() -> ExitCode {
     };
     log_to_stderr(cli.verbose);
     let result = match cli.command {
-        None => trace::run(&cli.trace),
-        Some(Command::Trace(arguments)) => trace::run(&arguments),
-        Some(Command::Sockets(arguments)) => list::run(&arguments),
+        None => trace::run(&cli.trace).map(|()| ExitCode::SUCCESS),
+        Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => fail(&without_numbers(&format!("{error:#}"))),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod cgroup;
+mod host;
 pub mod load;
 pub mod namespaces;
 pub mod preflight;

@@ -4,6 +4,7 @@
 //! `trace` puts them together.
 
 pub mod cli;
+pub mod diagnose;
 pub mod kernel;
 pub mod model;
 pub mod sink;

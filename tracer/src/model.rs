@@ -4,16 +4,22 @@
 //! none of them. Events are the wire records of `tracer_ebpf`; what becomes of the updates is
 //! decided by the sinks.
 
+pub mod cause;
 pub mod close;
 pub mod connection;
 pub mod container;
+pub mod diagnosis;
 pub mod endpoint;
 pub mod filter;
+pub mod finding;
+pub mod host;
 pub mod linger;
 pub mod owner;
+pub mod ports;
 pub mod progress;
 pub mod socket;
 pub mod state;
 pub mod table;
 pub mod time_wait;
 pub mod update;
+pub mod watch;

@@ -1,9 +1,11 @@
 //! Destinations: one file a format, and the way out of the process.
 
 pub mod escape;
+pub mod finding;
 pub mod json;
 pub mod listing;
 pub mod output;
+pub mod report;
 mod stamps;
 pub mod step;
 pub mod summary;

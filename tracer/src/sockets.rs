@@ -7,7 +7,7 @@ use crate::{
         snapshot::{Snapshotter, Taken, Wanted},
         time,
     },
-    model::{connection::SocketId, filter::Filter, owner::Owner, socket::Socket},
+    model::{connection::SocketId, diagnosis::Look, filter::Filter, owner::Owner, socket::Socket},
     sink::surroundings::Surroundings,
 };
 
@@ -50,8 +50,8 @@ pub fn list(
     surroundings: &dyn Surroundings,
     order: Order,
 ) -> Found {
-    let Taken { snapshot, refused, .. } =
-        snapshotter.take(Wanted { sockets: true, holders: true }, &[]);
+    let Taken { look: Look { snapshot, .. }, refused, .. } =
+        snapshotter.take(Wanted { sockets: true, holders: true, ..Wanted::default() }, &[]);
     let ticks = time::ticks();
     let mut holders: HashMap<SocketId, Vec<Owner>> = HashMap::new();
     for holder in &snapshot.holders {
@@ -60,29 +60,22 @@ pub fn list(
     let everywhere = Filter { netns: None, ..filter.clone() };
     let is_here =
         |socket: &Socket| filter.netns.is_none_or(|netns| netns == socket.subject.tuple.netns);
-    let (mut sockets, elsewhere): (Vec<Socket>, Vec<Socket>) = snapshot
-        .records
-        .iter()
-        .filter_map(|record| {
-            let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
-            Socket::of(record, ticks, holders)
-        })
-        .filter(|socket| wants(&everywhere, socket))
-        .filter(|socket| surroundings.passes(filter, &socket.subject))
-        .partition(is_here);
+    let mut sockets = Vec::with_capacity(snapshot.records.len());
+    let mut elsewhere = Vec::new();
+    for record in &snapshot.records {
+        let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
+        let Some(socket) = Socket::of(record, ticks, holders) else { continue };
+        if !everywhere.wants_socket(&socket) || !surroundings.passes(filter, &socket.subject) {
+            continue;
+        }
+        if is_here(&socket) {
+            sockets.push(socket);
+        } else {
+            elsewhere.push(socket.subject.tuple.netns);
+        }
+    }
     sort(&mut sockets, order);
-    let elsewhere = elsewhere.iter().map(|socket| socket.subject.tuple.netns).collect();
     Found { sockets, elsewhere, refused }
-}
-
-/// Any of the holders may be the one that is asked for.
-fn wants(filter: &Filter, socket: &Socket) -> bool {
-    let mut subject = socket.subject;
-    filter.wants_in_state(&subject, socket.state)
-        || socket.holders.iter().any(|holder| {
-            subject.owner = Some(*holder);
-            filter.wants_in_state(&subject, socket.state)
-        })
 }
 
 fn sort(sockets: &mut [Socket], order: Order) {

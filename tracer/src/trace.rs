@@ -5,7 +5,7 @@
 //! reasons to end.
 
 mod healing;
-mod losses;
+pub(crate) mod losses;
 mod telling;
 
 use std::{
@@ -17,12 +17,14 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::setpriority_process;
+
 use self::{healing::Healing, losses::Losses, telling::Teller};
 use crate::{
     kernel::{
         load::Tracer,
         ring::{self, Reader},
-        snapshot::{Snapshots, Snapshotter},
+        snapshot::{Snapshots, Snapshotter, Taken},
         time,
     },
     model::{
@@ -40,6 +42,8 @@ const LOOK_PATIENCE: u64 = 15_000_000_000;
 const BATCHES: usize = 8;
 /// Reading the rest takes no longer than this at a time.
 const REST_PATIENCE: u64 = 20_000_000;
+/// Nice value of the reading thread: on Linux each thread has its own.
+const PRECEDENCE: i32 = -10;
 /// The clocks are compared and losses looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -71,13 +75,18 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// Of a loop that waits with the reader of this waker.
+    pub(crate) fn new(waker: OwnedFd) -> Self {
+        Self { asked: AtomicBool::new(false), waker }
+    }
+
     /// Asks the trace to end in order.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
         ring::wake(&self.waker);
     }
 
-    fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 }
@@ -113,7 +122,7 @@ impl Trace {
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;
         let looks = snapshots && has_iterators;
-        let stop = Arc::new(Stop { asked: AtomicBool::new(false), waker: reader.waker()? });
+        let stop = Arc::new(Stop::new(reader.waker()?));
         let table = Table::new(table::Options {
             filter: filter.clone(),
             ticks: time::ticks(),
@@ -154,6 +163,7 @@ impl Running {
 
     /// Reads until asked to stop or until nobody reads the output, then writes the summary.
     pub fn run(mut self) {
+        take_precedence();
         let mut housekeeping = 0;
         // Taken before the events are read that happened meanwhile.
         let mut look = None;
@@ -166,6 +176,7 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.set_clock(time::wall_clock());
+                self.teller.expire(now);
                 let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
@@ -174,9 +185,9 @@ impl Running {
             }
             if look.is_some()
                 && self.read_rest()
-                && let (Some(healing), Some(look)) = (&mut self.healing, look.take())
+                && let Some(look) = look.take()
             {
-                healing.merge(look, &mut self.table, &mut self.teller);
+                self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
             self.teller.flush();
@@ -194,6 +205,15 @@ impl Running {
         self.losses.log();
 
         self.teller.summary();
+    }
+
+    fn merge(&mut self, look: Taken) {
+        if look.wanted.settings {
+            self.teller.look(&look.look);
+        }
+        if let Some(healing) = &mut self.healing {
+            healing.merge(look, &mut self.table, &mut self.teller);
+        }
     }
 
     /// Reads on until everything is read that happened before this was called; false where that
@@ -238,5 +258,13 @@ impl Running {
             teller.flush();
         }
         (busy, true)
+    }
+}
+
+/// Lets the calling thread run before others: it has little to do, but on a busy host what it does
+/// not do in time is lost. Without `CAP_SYS_NICE` it waits for its turn.
+fn take_precedence() {
+    if let Err(error) = setpriority_process(None, PRECEDENCE) {
+        tracing::debug!("cannot run at nice {PRECEDENCE}: {error}");
     }
 }

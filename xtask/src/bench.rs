@@ -93,14 +93,14 @@ struct Bench {
     directory: PathBuf,
 }
 
-/// Run as root by [`bench`]: `$1` is the directory for files, the rest is what to run. Without
+/// Run as root by [`run`]: `$1` is the directory for files, the rest is what to run. Without
 /// tracefs the peers say so themselves.
 const APART: &str = "set -e; mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns; \
     mount -t tmpfs tmpfs \"$1\"; shift; mountpoint -q /sys/kernel/tracing \
     || mount -t tracefs tracefs /sys/kernel/tracing || true; exec \"$@\"";
 
 /// Builds, measures as root and writes the document.
-pub(crate) fn bench(cargo: &Cargo, options: &Options) -> Result<()> {
+pub(crate) fn run(cargo: &Cargo, options: &Options) -> Result<()> {
     process::require_root()?;
     cargo.build_with(&["load"])?;
     let directory = workspace::target()?.join("bench");

@@ -72,7 +72,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Bench(options) if options.prepared => bench::measure(&options),
         Task::Bench(options) => {
             setup::programs::ensure_peers();
-            bench::bench(&setup::prepare()?, &options)
+            bench::run(&setup::prepare()?, &options)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

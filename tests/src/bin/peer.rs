@@ -1,7 +1,8 @@
 //! One end of a connection, in a process with a name of its own.
 //!
 //! `peer NAME connect ADDRESS`, `peer NAME await ADDRESS` (connects when a line comes from standard
-//! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too), `peer NAME serve ADDRESS`
+//! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too), `peer NAME crowd COUNT` (makes
+//! so many connections with itself, prints the count and holds them), `peer NAME serve ADDRESS`
 //! (prints its address, takes one connection) and `peer NAME spin` (keeps a CPU busy). All but the
 //! last print their connection as `COOKIE LOCAL PEER`, and close it and end when standard input
 //! ends.
@@ -15,7 +16,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rustix::io::FdFlags;
+use rustix::{
+    io::FdFlags,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use tracer_tests::sockets::End;
 
 fn main() -> io::Result<()> {
@@ -43,6 +47,11 @@ fn main() -> io::Result<()> {
             sleep.wait()?;
             held
         }
+        ["crowd", count] => {
+            let _crowd = crowd(count.parse().expect("a number"))?;
+            println!("{count}");
+            io::stdin().read_to_end(&mut Vec::new()).map(drop)
+        }
         ["serve", address] => {
             let listener = TcpListener::bind(address)?;
             println!("{}", listener.local_addr()?);
@@ -54,6 +63,20 @@ fn main() -> io::Result<()> {
         },
         _ => panic!("unknown command: {command:?}"),
     }
+}
+
+/// Both ends of so many connections.
+fn crowd(count: usize) -> io::Result<Vec<TcpStream>> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let mut ends = Vec::with_capacity(2 * count);
+    for _ in 0..count {
+        ends.push(TcpStream::connect(address)?);
+        ends.push(listener.accept()?.0);
+    }
+    Ok(ends)
 }
 
 /// Keeps the connection until standard input ends; the caller closes it.

@@ -51,5 +51,4 @@ pub(super) fn describe_thread(record: &mut Record) {
 fn describe_ids(record: &mut Record) {
     let pid_tgid = bpf_get_current_pid_tgid();
     record.pid = (pid_tgid >> 32) as u32;
-    record.tid = pid_tgid as u32;
 }

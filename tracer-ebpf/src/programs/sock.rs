@@ -203,6 +203,7 @@ impl Full {
             record.total_retrans = load(tcp, offset!(total_retrans));
             record.bytes_acked = load(tcp, offset!(bytes_acked));
             record.bytes_received = load(tcp, offset!(bytes_received));
+            record.last_ack = load(tcp, offset!(rcv_tstamp));
             record.linger2 = load(tcp, offset!(linger2));
             if record.linger2 == 0 {
                 // As tcp_fin_time() does.

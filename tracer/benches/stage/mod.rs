@@ -40,7 +40,6 @@ pub(crate) fn life(index: u64) -> [Record; 10] {
             family: 2,
             netns: NETNS,
             pid: 4711,
-            tid: 4711,
             comm: *b"load\0\0\0\0\0\0\0\0\0\0\0\0",
             old_state: from as u8,
             new_state: to as u8,

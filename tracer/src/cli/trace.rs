@@ -3,11 +3,11 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     appearance,
     arguments::{FormatName, TraceArguments},
+    signals::Signals,
 };
 use crate::{
     kernel::{
@@ -50,6 +50,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
                 mode: arguments.mode(),
                 filter: filter.in_kernel(),
                 buffer_size,
+                accept: !arguments.no_accept,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             &facts,
@@ -96,28 +97,6 @@ async fn trace(
     .start()
     .context("cannot set up the reader")?;
     wait_for_end(running, arguments.duration, &closed, signals).await
-}
-
-/// The signals that end a trace in order.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn catch() -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
-        })
-    }
-
-    async fn any(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// Runs the trace until a signal comes, the time is up or nobody reads the output.

@@ -1,24 +1,25 @@
 //! Loads the programs and attaches them: with BTF where there is one, else the classic tracepoint.
 
 mod accept;
+mod error;
 mod offsets;
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _},
+    thread::{self, JoinHandle},
+};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
 use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
 
-use self::offsets::OffsetsError;
-use super::{
-    btf,
-    preflight::Facts,
-    tracefs::{self, TracefsError},
-};
+pub use self::error::LoadError;
+use self::{error::chain, offsets::OffsetsError};
+use super::{btf, preflight::Facts, tracefs};
 use crate::sink::{Degraded, Mode};
 
 /// The eBPF half, built by `build.rs`.
@@ -33,49 +34,10 @@ pub struct Request {
     pub filter: Filter,
     /// Size of the ring buffer, bytes: a power of two, at least a page.
     pub buffer_size: u32,
+    /// See who accepts connections, which makes other system calls slower.
+    pub accept: bool,
     /// Let the programs log what they do.
     pub diagnostics: bool,
-}
-
-/// Why nothing is traced.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Both ways failed.
-    #[error("neither way to trace works here: with BTF: {btf}; classic tracepoint: {tracepoint}")]
-    NoWay {
-        /// The error of the first.
-        btf: Box<LoadError>,
-        /// The error of the second.
-        tracepoint: Box<LoadError>,
-    },
-    /// No BTF.
-    #[error("cannot read /sys/kernel/btf/vmlinux: {0} (CONFIG_DEBUG_INFO_BTF)")]
-    NoBtf(String),
-    /// BTF that cannot be used.
-    #[error(transparent)]
-    Offsets(#[from] OffsetsError),
-    /// tracefs that cannot be used.
-    #[error(transparent)]
-    Tracefs(#[from] TracefsError),
-    /// aya could not prepare the object, or create the maps.
-    #[error("cannot load the eBPF object: {0}")]
-    Object(String),
-    /// The kernel refused a program.
-    #[error("the kernel refuses program {program}: {reason}")]
-    Program {
-        /// Its name.
-        program: &'static str,
-        /// What it says.
-        reason: String,
-    },
-    /// A map is not as expected.
-    #[error("map {map}: {source}")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// Why.
-        source: MapError,
-    },
 }
 
 /// The attached programs and the maps they share with us.
@@ -146,6 +108,7 @@ pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
 
 fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let mut loaders = Loaders::prepare();
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
@@ -154,9 +117,10 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         has_cookie_helper: 1,
         has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
     };
-    let attempt = |settings| {
-        let mut ebpf =
-            object(request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf))?;
+    let mut attempt = |settings| {
+        let loader = loaders.next();
+        let layout = RecordLayout::default();
+        let mut ebpf = object(loader, request, &offsets, &settings, &layout, Some(&kernel_btf))?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
@@ -182,7 +146,9 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
             });
         }
     }
-    degraded.extend(accept::attach(&mut ebpf));
+    if request.accept {
+        degraded.extend(accept::attach(&mut ebpf));
+    }
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
@@ -216,17 +182,21 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         mode: Some(Mode::Btf),
         filter: Filter::default(),
         buffer_size: rustix::param::page_size() as u32,
+        accept: false,
         diagnostics: false,
     };
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let mut loaders = Loaders::prepare();
     let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
     let offsets = offsets::resolve(&index)?;
     let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
         .map_err(|error| LoadError::Object(error.to_string()))?;
+    let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
     for has_cookie_helper in [1, 0] {
         let settings = Settings { has_cookie_helper, ..Settings::default() };
-        ebpf = object(&request, &offsets, &settings, &RecordLayout::default(), Some(&kernel_btf));
+        let loader = loaders.next();
+        ebpf = object(loader, &request, &offsets, &settings, &layout, Some(&kernel_btf));
         let Ok(object) = &mut ebpf else { continue };
         let loaded = iterator(object, "sockets").and_then(|iter| iter.load("tcp", &kernel_btf));
         match loaded {
@@ -248,7 +218,8 @@ fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, Progr
 
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
     let layout = tracefs::record_layout()?;
-    let mut ebpf = object(request, &Offsets::NONE, &Settings::default(), &layout, None)?;
+    let settings = Settings::default();
+    let mut ebpf = object(EbpfLoader::new(), request, &Offsets::NONE, &settings, &layout, None)?;
     let logger = logger(request, &mut ebpf);
     let attached = ebpf
         .program_mut(MAIN_CLASSIC)
@@ -269,23 +240,43 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     finish(ebpf, Mode::Tracepoint, degraded, logger, false)
 }
 
+/// Loaders, of which the first is made while something else is done: `EbpfLoader::new` parses the
+/// kernel's BTF, needed or not.
+struct Loaders {
+    first: Option<JoinHandle<EbpfLoader<'static>>>,
+}
+
+impl Loaders {
+    fn prepare() -> Self {
+        let thread = thread::Builder::new().name("tracer-loader".into());
+        Self { first: thread.spawn(EbpfLoader::new).ok() }
+    }
+
+    fn next(&mut self) -> EbpfLoader<'static> {
+        let first = self.first.take().and_then(|first| first.join().ok());
+        first.unwrap_or_default()
+    }
+}
+
 /// The object with its constants filled in and its maps created.
-fn object(
-    request: &Request,
-    offsets: &Offsets,
-    settings: &Settings,
-    layout: &RecordLayout,
-    kernel_btf: Option<&Btf>,
+fn object<'a>(
+    mut loader: EbpfLoader<'a>,
+    request: &'a Request,
+    offsets: &'a Offsets,
+    settings: &'a Settings,
+    layout: &'a RecordLayout,
+    kernel_btf: Option<&'a Btf>,
 ) -> Result<Ebpf, LoadError> {
     // Three levels up from silence: what the programs have to say is for developers.
-    let level = if request.diagnostics { aya_log::Level::Debug as u8 } else { 0 };
-    EbpfLoader::new()
+    const DEBUG: u8 = aya_log::Level::Debug as u8;
+    let level: &'static u8 = if request.diagnostics { &DEBUG } else { &0 };
+    loader
         .btf(kernel_btf)
         .override_global(name::OFFSETS, offsets.as_bytes(), true)
         .override_global(name::SETTINGS, settings.as_bytes(), true)
         .override_global(name::FILTER, request.filter.as_bytes(), true)
         .override_global(name::RECORD_LAYOUT, layout.as_bytes(), true)
-        .override_global(aya_log::LEVEL, &level, true)
+        .override_global(aya_log::LEVEL, level, true)
         .map_max_entries(name::EVENTS, request.buffer_size)
         .load(OBJECT)
         .map_err(|error| LoadError::Object(chain(&error)))
@@ -375,43 +366,4 @@ pub fn recursion_misses(program: &ProgramFd) -> u64 {
     info.lines()
         .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
         .unwrap_or(0)
-}
-
-impl LoadError {
-    /// The kernel's refusal in one line: of the verifier's log the last that says something.
-    fn program(program: &'static str, error: &ProgramError) -> Self {
-        let reason = match error {
-            ProgramError::LoadError { io_error, verifier_log } => {
-                tracing::debug!("{program}: {verifier_log}");
-                let log = verifier_log.to_string();
-                let said =
-                    log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line));
-                match said {
-                    Some(line) => format!("{io_error}: {}", line.trim()),
-                    None => io_error.to_string(),
-                }
-            }
-            other => chain(other),
-        };
-        Self::Program { program, reason }
-    }
-}
-
-/// What the verifier closes its log with, whatever the result.
-fn is_statistics(line: &str) -> bool {
-    ["processed ", "stack depth ", "verification time "].iter().any(|start| line.starts_with(start))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text.replace('\n', " ")
 }

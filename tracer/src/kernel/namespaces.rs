@@ -66,8 +66,13 @@ impl Namespaces {
 
     /// Whether a namespace is the one where the thread started.
     pub fn is_home(&self, inode: u32) -> bool {
+        inode == self.home_inode()
+    }
+
+    /// The one where the thread started, 0 where that is not known.
+    pub fn home_inode(&self) -> u32 {
         let home = self.home.as_ref().and_then(|home| home.metadata().ok());
-        home.is_some_and(|home| home.ino() as u32 == inode)
+        home.map_or(0, |home| home.ino() as u32)
     }
 
     /// Moves the thread back to where it started.

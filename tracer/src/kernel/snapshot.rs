@@ -19,23 +19,27 @@ use aya::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tracer_ebpf::{Holder, Plain, Record, kind};
 
-use super::{namespaces::Namespaces, ring, time};
-use crate::model::table::Snapshot;
+use super::{host, namespaces::Namespaces, ring, time};
+use crate::model::{diagnosis::Look, host::Host, table::Snapshot};
 
 /// What a snapshot is to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// All sockets.
     pub sockets: bool,
     /// Who holds them.
     pub holders: bool,
+    /// Settings and counters of the namespaces, with the sockets.
+    pub settings: bool,
+    /// Facts of the processes that hold what is stuck, with the sockets and the holders.
+    pub processes: bool,
 }
 
 /// A finished snapshot.
 #[derive(Debug)]
 pub struct Taken {
     /// What was seen.
-    pub snapshot: Snapshot,
+    pub look: Look,
     /// What was asked for.
     pub wanted: Wanted,
     /// Processor time that it took, nanoseconds.
@@ -48,12 +52,16 @@ pub struct Taken {
 pub struct Snapshotter {
     ebpf: Ebpf,
     namespaces: Namespaces,
+    buffer: Box<[u8]>,
 }
+
+/// The kernel hands out at most 32 KiB at a time (`bpf_seq_read`).
+const BUFFER: usize = 64 << 10;
 
 impl Snapshotter {
     /// With the loaded iterators; of one namespace or of all.
     pub fn new(ebpf: Ebpf, only: Option<u32>) -> Self {
-        Self { ebpf, namespaces: Namespaces::new(only) }
+        Self { ebpf, namespaces: Namespaces::new(only), buffer: vec![0; BUFFER].into() }
     }
 
     /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
@@ -62,25 +70,32 @@ impl Snapshotter {
         let begun = time::monotonic();
         let cpu = time::thread_cpu();
         let mut taken = Taken {
-            snapshot: Snapshot { begun, ..Snapshot::default() },
+            look: Look {
+                snapshot: Snapshot { begun, ..Snapshot::default() },
+                host: Host { home: self.namespaces.home_inode(), ..Host::default() },
+            },
             wanted,
             cost: 0,
             refused: Vec::new(),
         };
         // First, because it also gives every open socket its cookie.
         if wanted.holders {
-            match self.read::<Holder>("holders") {
-                Ok(holders) => taken.snapshot.holders = holders,
+            let holders = &mut taken.look.snapshot.holders;
+            match self.read("holders", |holder: Holder| holders.push(holder)) {
+                Ok(()) => taken.look.snapshot.held_at = Some(begun),
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
         }
         if wanted.sockets {
             // A namespace may have no process of its own, only threads with sockets.
-            let held = taken.snapshot.holders.iter().map(|holder| holder.netns);
+            let held = taken.look.snapshot.holders.iter().map(|holder| holder.netns);
             let mut seen: Vec<u32> = seen.iter().copied().chain(held).collect();
             seen.sort_unstable();
             seen.dedup();
             self.sockets(&mut taken, &seen);
+        }
+        if wanted.processes {
+            taken.look.host.processes = host::processes_of(&taken.look.snapshot);
         }
         taken.cost = time::thread_cpu().saturating_sub(cpu);
         taken
@@ -95,27 +110,42 @@ impl Snapshotter {
                 } else {
                     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 }
-                self.read::<Record>("sockets")
+                if taken.wanted.settings {
+                    taken.look.host.namespaces.insert(inode, host::net_facts());
+                }
+                let records = &mut taken.look.snapshot.records;
+                self.read("sockets", |record: Record| {
+                    if record.kind != kind::END {
+                        records.push(record);
+                    }
+                })
             });
             match read {
-                Ok(records) => {
-                    taken
-                        .snapshot
-                        .records
-                        .extend(records.into_iter().filter(|record| record.kind != kind::END));
-                    taken.snapshot.namespaces.push(inode);
-                }
+                Ok(()) => taken.look.snapshot.namespaces.push(inode),
                 Err(error) => taken.refused.push((inode, error.to_string())),
             }
         }
         self.namespaces.go_home();
     }
 
-    /// All that an iterator writes.
-    fn read<T: Plain>(&mut self, program: &str) -> io::Result<Vec<T>> {
-        let mut bytes = Vec::with_capacity(1 << 16);
-        self.open(program)?.read_to_end(&mut bytes)?;
-        Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::copied_from).collect())
+    /// Hands over all that an iterator writes.
+    fn read<T: Plain>(&mut self, program: &str, mut each: impl FnMut(T)) -> io::Result<()> {
+        let mut file = self.open(program)?;
+        let mut filled = 0;
+        loop {
+            let count = match file.read(&mut self.buffer[filled..]) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            filled += count;
+            let whole = filled - filled % size_of::<T>();
+            let records = self.buffer[..whole].chunks_exact(size_of::<T>());
+            records.filter_map(T::copied_from).for_each(&mut each);
+            self.buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
     }
 
     fn open(&mut self, program: &str) -> io::Result<File> {

@@ -51,7 +51,7 @@ impl Host {
         };
         let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
         let host = Self { hierarchy: hierarchy.ok(), has_v1, answers: Mutex::default() };
-        let degraded = (!knows).then(|| Degraded {
+        let degraded = (!knows).then_some(Degraded {
             feature: "containers",
             lost: "sockets are shown without their container",
             reason,
@@ -119,7 +119,7 @@ fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
 /// else that of cgroup2.
 fn of_process(lines: &str) -> Option<Cgroup> {
     let mut paths: Vec<&str> =
-        lines.lines().filter_map(|line| Some(line.splitn(3, ':').nth(2)?)).collect();
+        lines.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
     // cgroup2 comes last.
     paths.reverse();
     let groups = || paths.iter().map(|path| Cgroup::of(&escape(path.as_bytes())));

@@ -13,6 +13,7 @@ use super::{
     container::is_named as is_in,
     endpoint::{Endpoint, Tuple},
     owner::Owner,
+    socket::Socket,
     state::State,
     update::{Reset, Retransmit, Subject, Transition, Update},
 };
@@ -102,7 +103,8 @@ impl Filter {
         }
     }
 
-    /// Whether an update is wanted. Losses always are.
+    /// Whether an update is wanted. Losses always are, and findings, which are told of wanted
+    /// sockets only.
     pub fn wants(&self, update: &Update<'_>) -> bool {
         match update {
             Update::Transition(transition) => self.wants_transition(transition),
@@ -112,7 +114,7 @@ impl Filter {
                 self.wants_subject(&story.subject)
                     && (!self.problems || story.close.reason != Reason::Graceful)
             }
-            Update::Linger(_) | Update::Loss(_) => true,
+            Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => true,
         }
     }
 
@@ -133,6 +135,15 @@ impl Filter {
     /// Whether what happens to a socket in `state` is wanted.
     pub fn wants_in_state(&self, subject: &Subject, state: State) -> bool {
         self.wants_subject(subject) && (self.states.is_empty() || self.states.contains(&state))
+    }
+
+    /// Whether a socket of a list is wanted: any of its holders may be the one asked for.
+    pub fn wants_socket(&self, socket: &Socket) -> bool {
+        let Socket { subject, state, ref holders, .. } = *socket;
+        self.wants_in_state(&subject, state)
+            || holders.iter().any(|holder| {
+                self.wants_in_state(&Subject { owner: Some(*holder), ..subject }, state)
+            })
     }
 
     /// Whether updates on this socket are wanted.

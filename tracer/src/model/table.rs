@@ -85,6 +85,8 @@ pub struct Table {
     minisockets: HashMap<Tuple, Slot, RandomState>,
     /// Owners of listeners by namespace and port.
     listeners: HashMap<(u32, u16), Owner, RandomState>,
+    /// When it was looked last who holds what.
+    held_at: Option<u64>,
     /// A listener has been made since the last look at who holds what.
     listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
@@ -126,6 +128,7 @@ impl Table {
             options,
             minisockets: HashMap::default(),
             listeners: HashMap::default(),
+            held_at: None,
             listener_is_new: false,
             removals: BinaryHeap::new(),
             raisings: BinaryHeap::new(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     close::{Initiator, Reason},
     endpoint::Tuple,
+    finding::Finding,
     owner::Owner,
     state::State,
 };
@@ -286,6 +287,8 @@ pub enum Update<'a> {
     Linger(&'a [Linger]),
     /// Something was lost.
     Loss(&'a Loss),
+    /// Something is wrong, or is not any more.
+    Finding(&'a Finding),
 }
 
 impl Update<'_> {
@@ -296,7 +299,7 @@ impl Update<'_> {
             Self::Retransmit(told) => Some(&told.subject),
             Self::Reset(told) => Some(&told.subject),
             Self::Story(told) => Some(&told.subject),
-            Self::Linger(_) | Self::Loss(_) => None,
+            Self::Linger(_) | Self::Loss(_) | Self::Finding(_) => None,
         }
     }
 }

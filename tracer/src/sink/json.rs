@@ -3,6 +3,7 @@
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
 mod compact;
+mod finding;
 mod origin;
 mod shape;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::{
+    finding::{DiagnosisBody, FindingBody},
     origin::processes,
     shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
@@ -19,6 +21,8 @@ use super::{
     wall_clock::WallClock,
 };
 use crate::model::{
+    diagnosis::Diagnosis,
+    finding::Finding,
     socket::Socket,
     update::{Subject, Update},
 };
@@ -53,6 +57,16 @@ impl Json {
         line.processes = Some(processes(&socket.holders, &*self.surroundings));
         line.tell_origin(&socket.subject, &*self.surroundings);
         write(&line, out);
+    }
+
+    /// One finding, of a trace or of a diagnosis.
+    pub(super) fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("finding", told.time, FindingBody::from(told), clock, out);
+    }
+
+    /// The last line of a diagnosis.
+    pub(super) fn diagnosis(&mut self, told: &Diagnosis, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
     }
 
     fn about(
@@ -132,6 +146,7 @@ impl Format for Json {
                 line.tell_origin(&told.subject, &*self.surroundings);
                 write(&line, out);
             }
+            Update::Finding(told) => self.finding(told, clock, out),
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
         }
     }

@@ -1,16 +1,15 @@
 //! Lists of sockets, for people and for machines.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use super::{
     json::Json,
     surroundings::Surroundings,
-    text::{Palette, duration, grouped, in_container, process},
+    text::{Line, Palette, duration, grouped, in_container, process},
     wall_clock::WallClock,
 };
 use crate::{
     model::{
-        owner::Owner,
         socket::{Socket, Timer, TimerKind},
         state::State,
     },
@@ -38,15 +37,13 @@ pub fn text(
 ) {
     let netns: Vec<u32> = sockets.iter().map(|socket| socket.subject.tuple.netns).collect();
     let several = netns.iter().any(|other| *other != netns[0]);
-    let mut rows = vec![header(several)];
-    rows.extend(sockets.iter().map(|socket| row(socket, several, surroundings)));
-    let mut widths = [0; COLUMNS];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let mut table = Cells::default();
+    header(several, &mut table);
+    for socket in sockets {
+        row(socket, several, surroundings, &mut table);
     }
-    for (index, row) in rows.iter().enumerate() {
+    let widths = table.widths();
+    for (index, row) in table.rows().enumerate() {
         let style = match index.checked_sub(1).map(|index| &sockets[index]) {
             None => palette.dim,
             Some(socket) => match socket.state {
@@ -57,93 +54,150 @@ pub fn text(
                 _ => palette.closing,
             },
         };
-        write_row(row, &widths, style, width, out);
+        write_row(row, &widths, Line::new(width, palette, out), style);
     }
 }
 
 const COLUMNS: usize = 9;
 
-fn header(several: bool) -> [String; COLUMNS] {
-    let netns = if several { "NETNS" } else { "" };
-    ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"].map(str::to_owned)
+/// The cells of a table, one behind the other: a string each would take longer than all the rest.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    /// Where each cell ends, and how many columns it takes.
+    ends: Vec<(usize, usize)>,
 }
 
-fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings) -> [String; COLUMNS] {
+impl Cells {
+    fn begun(&self) -> usize {
+        self.ends.last().map_or(0, |&(end, _)| end)
+    }
+
+    /// Ends a cell that has been written to `text`.
+    fn end(&mut self) {
+        let cell = &self.text[self.begun()..];
+        let width = if cell.is_ascii() { cell.len() } else { cell.chars().count() };
+        self.ends.push((self.text.len(), width));
+    }
+
+    fn push(&mut self, cell: &str) {
+        self.text.push_str(cell);
+        self.end();
+    }
+
+    fn number(&mut self, number: u32) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    fn widths(&self) -> [usize; COLUMNS] {
+        let mut widths = [0; COLUMNS];
+        for row in self.ends.chunks(COLUMNS) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.1.max(*width);
+            }
+        }
+        widths
+    }
+
+    fn rows(&self) -> impl Iterator<Item = [&str; COLUMNS]> {
+        let mut begun = 0;
+        self.ends.chunks_exact(COLUMNS).map(move |row| {
+            let mut cells = [""; COLUMNS];
+            for (cell, &(end, _)) in cells.iter_mut().zip(row) {
+                *cell = &self.text[begun..end];
+                begun = end;
+            }
+            cells
+        })
+    }
+}
+
+fn header(several: bool, cells: &mut Cells) {
+    let netns = if several { "NETNS" } else { "" };
+    ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"]
+        .iter()
+        .for_each(|name| cells.push(name));
+}
+
+fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &mut Cells) {
     let tuple = socket.subject.tuple;
-    let or_dash = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), duration);
-    [
-        socket.state.to_string(),
-        or_dash(socket.age),
-        tuple.local.to_string(),
-        if socket.state == State::Listen { "*".into() } else { tuple.peer.to_string() },
-        socket.receive_queue.to_string(),
-        socket.send_queue.to_string(),
-        or_dash(socket.rtt),
-        if several { tuple.netns.to_string() } else { String::new() },
-        who(socket, &in_container(&socket.subject, surroundings)),
-    ]
+    let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
+    cells.push(socket.state.name());
+    cells.push(&or_dash(socket.age));
+    // Writing to a String cannot fail.
+    let _ = write!(cells.text, "{}", tuple.local);
+    cells.end();
+    if socket.state == State::Listen {
+        cells.push("*");
+    } else {
+        let _ = write!(cells.text, "{}", tuple.peer);
+        cells.end();
+    }
+    cells.number(socket.receive_queue);
+    cells.number(socket.send_queue);
+    cells.push(&or_dash(socket.rtt));
+    if several {
+        cells.number(tuple.netns);
+    } else {
+        cells.push("");
+    }
+    who(socket, &in_container(&socket.subject, surroundings), &mut cells.text);
+    cells.end();
 }
 
 /// Holders and the timer: what no other column has room for.
-fn who(socket: &Socket, container: &str) -> String {
-    let mut words = match socket.holders.as_slice() {
-        [] if socket.unaccepted => format!("(not accepted){container}"),
-        [] if socket.orphaned => format!("(kernel){container}"),
-        [] => format!("-{container}"),
-        [first, others @ ..] => {
-            let Owner { fd, .. } = *first;
-            let fd = fd.map_or_else(String::new, |fd| format!(" fd {fd}"));
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(" +{more}"),
-            };
-            format!("{}{container}{fd}{more}", process(Some(*first)))
+fn who(socket: &Socket, container: &str, words: &mut String) {
+    match socket.holders.as_slice() {
+        [] => {
+            words.push_str(match socket {
+                Socket { unaccepted: true, .. } => "(not accepted)",
+                Socket { orphaned: true, .. } => "(kernel)",
+                _ => "-",
+            });
+            words.push_str(container);
         }
-    };
-    if let Some(Timer { name, expires_in_ns }) = socket.timer {
-        let name = match name {
-            TimerKind::Retransmit => "retransmits",
-            TimerKind::ZeroWindowProbe => "probes the window",
-            TimerKind::LossProbe => "probes for loss",
-            TimerKind::Keepalive => "keepalive",
-            TimerKind::TimeWait => "ends",
-            TimerKind::SynAck => "repeats SYN+ACK",
-        };
-        words.push_str(&format!("  {name} in {}", duration(expires_in_ns)));
+        [first, others @ ..] => {
+            words.push_str(&process(Some(*first)));
+            words.push_str(container);
+            // Writing to a String cannot fail.
+            if let Some(fd) = first.fd {
+                let _ = write!(words, " fd {fd}");
+            }
+            if !others.is_empty() {
+                let _ = write!(words, " +{}", others.len());
+            }
+        }
     }
-    words
+    if let Some(Timer { name, expires_in_ns }) = socket.timer {
+        words.push_str(match name {
+            TimerKind::Retransmit => "  retransmits in ",
+            TimerKind::ZeroWindowProbe => "  probes the window in ",
+            TimerKind::LossProbe => "  probes for loss in ",
+            TimerKind::Keepalive => "  keepalive in ",
+            TimerKind::TimeWait => "  ends in ",
+            TimerKind::SynAck => "  repeats SYN+ACK in ",
+        });
+        words.push_str(&duration(expires_in_ns));
+    }
 }
 
 fn write_row(
-    row: &[String; COLUMNS],
+    row: [&str; COLUMNS],
     widths: &[usize; COLUMNS],
+    mut line: Line<'_>,
     style: anstyle::Style,
-    limit: Option<usize>,
-    out: &mut Vec<u8>,
 ) {
-    let mut line = String::new();
-    for (index, (cell, &width)) in row.iter().zip(widths).enumerate() {
+    for (index, (cell, &width)) in row.into_iter().zip(widths).enumerate() {
         if width == 0 {
             continue;
         }
-        let right = matches!(index, 1 | 4 | 5 | 6);
-        let padded = if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
-        line.push_str(&padded);
-        line.push_str("  ");
-    }
-    let line = line.trim_end();
-    let line: String = match limit {
-        Some(limit) if line.chars().count() > limit => {
-            line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
+        match index {
+            1 | 4 | 5 | 6 => line.right(style, cell, width),
+            _ => line.left(style, cell, width),
         }
-        _ => line.to_owned(),
-    };
-    if style.is_plain() {
-        out.extend_from_slice(line.as_bytes());
-    } else {
-        out.extend_from_slice(format!("{style}{line}{style:#}").as_bytes());
+        line.space();
     }
-    out.push(b'\n');
+    line.finish();
 }
 
 /// The counts by state: of the namespace `home`, and apart from them those of the others.
@@ -162,6 +216,11 @@ pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<
     if !found.elsewhere.is_empty() {
         let elsewhere = elsewhere(found.elsewhere.clone());
         lines.push(format!("+ {elsewhere}, not shown (--netns all)"));
+    }
+    match found.refused.len() {
+        0 => {}
+        1 => lines.push("+ 1 network namespace that may not be looked into".to_owned()),
+        more => lines.push(format!("+ {more} network namespaces that may not be looked into")),
     }
     let style = palette.dim;
     for line in lines {

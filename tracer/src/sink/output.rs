@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// Bytes that may wait to be written.
-const LIMIT: usize = 16 << 20;
+/// Bytes that may wait to be written: a quarter of a second of the busiest host.
+const LIMIT: usize = 64 << 20;
 /// How long the end of the trace waits for a reader that does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
 

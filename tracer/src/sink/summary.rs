@@ -38,6 +38,7 @@ pub struct Records {
     pub connection: u64,
     pub linger: u64,
     pub loss: u64,
+    pub finding: u64,
 }
 
 /// Transitions by source.
@@ -124,6 +125,7 @@ impl Summary {
             }
             Update::Retransmit(_) => records.retransmit += 1,
             Update::Reset(_) => records.reset += 1,
+            Update::Finding(_) => records.finding += 1,
         }
     }
 }

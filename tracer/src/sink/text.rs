@@ -5,6 +5,7 @@
 //! so that it is cut first. Pipes get whole lines without colour.
 
 mod columns;
+mod findings;
 mod lingering;
 mod palette;
 mod segments;
@@ -14,7 +15,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use jiff::tz::TimeZone;
 
-use self::columns::{Line, Widths};
+pub(super) use self::columns::Line;
+use self::columns::Widths;
 pub use self::palette::Palette;
 use super::{
     Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary,
@@ -296,6 +298,7 @@ impl Format for Text {
             Update::Reset(reset) => self.reset(reset, clock, out),
             Update::Story(story) => self.story(story, clock, out),
             Update::Loss(loss) => self.loss(loss, clock, out),
+            Update::Finding(finding) => self.finding(finding, clock, out),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use crate::{
     kernel::snapshot::{Snapshots, Taken, Wanted},
-    model::{linger::LOOK_LEAD, state::State, table::Table, update::Observer},
+    model::{diagnosis::Look, linger::LOOK_LEAD, state::State, table::Table, update::Observer},
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -15,9 +15,15 @@ const MILLISECOND: u64 = 1_000_000;
 const OFTEN: u64 = 700 * MILLISECOND;
 /// Otherwise.
 const SELDOM: u64 = 30_000 * MILLISECOND;
+/// How full ports and queues are is judged this often at most.
+const JUDGE: u64 = 3_000 * MILLISECOND;
+/// A look for that alone takes at most one part in this many.
+const JUDGE_SHARE: u64 = 200;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 30;
+/// A look for what a flag has to tell may take a larger part.
+const RAISE_SHARE: u64 = 10;
 /// A look for a port may take a larger part.
 const PORT_SHARE: u64 = 5;
 /// A SYN_SENT waits this long for its next event before a look is taken for its port.
@@ -36,13 +42,15 @@ pub(super) struct Healing {
     /// When the last look at their holders was.
     held: u64,
     cost: u64,
+    /// When the namespaces' settings were last asked for.
+    judged: u64,
     /// The namespaces that could not be entered have been told of.
     refused: Vec<u32>,
 }
 
 impl Healing {
     pub(super) fn new(snapshots: Snapshots) -> Self {
-        Self { snapshots, asked: None, looked: 0, held: 0, cost: 0, refused: Vec::new() }
+        Self { snapshots, asked: None, looked: 0, held: 0, cost: 0, judged: 0, refused: Vec::new() }
     }
 
     /// Asks for a look where it is time; when to call again at the latest.
@@ -54,15 +62,18 @@ impl Healing {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(RAISE_LEAD));
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
+        let judge = (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE);
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
+        let due = due.min(judge);
         let port_rest = asked + self.cost * PORT_SHARE;
-        if now >= due || raises && now >= rest || ports && now >= port_rest {
+        let raise_rest = asked + self.cost * RAISE_SHARE;
+        if now >= due || raises && now >= raise_rest || ports && now >= port_rest {
             // Descriptors pass from process to process without an event.
             let unknown = table.wants_holders() || now.saturating_sub(self.held) >= SELDOM;
             let holders = raises || unknown;
             return self.request(now, table, holders);
         }
-        let next = due.min(raise.max(rest));
+        let next = due.min(raise.max(raise_rest));
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
     }
 
@@ -73,9 +84,15 @@ impl Healing {
         seen.sort_unstable();
         seen.dedup();
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
-        if self.snapshots.request(Wanted { sockets: true, holders }, seen) {
+        // Now and then with what it takes to judge them.
+        let settings = now >= self.judged + JUDGE;
+        let wanted = Wanted { sockets: true, holders, settings, processes: false };
+        if self.snapshots.request(wanted, seen) {
             self.asked = Some(now);
             self.looked = now;
+            if settings {
+                self.judged = now;
+            }
             if holders {
                 self.held = now;
             }
@@ -99,7 +116,7 @@ impl Healing {
 
     /// Merges a look. All events up to its end must have been read.
     pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
-        let Taken { snapshot, cost, refused, .. } = taken;
+        let Taken { look: Look { snapshot, .. }, cost, refused, .. } = taken;
         self.cost = cost;
         for (netns, reason) in refused {
             if !self.refused.contains(&netns) {

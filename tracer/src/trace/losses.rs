@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reads the counters and tells what is new in them.
-pub(super) struct Losses {
+pub(crate) struct Losses {
     main: ProgramFd,
     others: Vec<ProgramFd>,
     counters: PerCpuArray<MapData, PodCounters>,
@@ -28,7 +28,7 @@ struct Told {
 }
 
 impl Losses {
-    pub(super) fn new(
+    pub(crate) fn new(
         main: ProgramFd,
         others: Vec<ProgramFd>,
         counters: PerCpuArray<MapData, PodCounters>,
@@ -37,14 +37,14 @@ impl Losses {
     }
 
     /// Records that could not be decoded.
-    pub(super) fn damaged(&mut self, count: u64) {
+    pub(crate) fn damaged(&mut self, count: u64) {
         self.damaged += count;
     }
 
     /// Tells what was lost since the last look; whether anything was.
     ///
     /// `duplicates` are the events that the guard has told although the main program had.
-    pub(super) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
+    pub(crate) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
         let ring_full = (1..kind::LIMIT).map(|kind| counters(&self.counters, kind).ring_full).sum();
         let recursion =
             self.skipped_main(duplicates) + self.others.iter().map(recursion_misses).sum::<u64>();

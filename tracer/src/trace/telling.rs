@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use crate::{
+    kernel::time,
     model::{
+        diagnosis::Look,
         filter::Filter,
         update::{Linger, Loss, LossPlace, Observer, Subject, Update},
+        watch::Watch,
     },
     sink::{
         Format, Hello, output::Output, summary::Summary, surroundings::Surroundings,
@@ -28,6 +31,7 @@ pub(super) struct Teller {
     lines: u64,
     /// Lines that the output could not take and that have not been told of.
     unshown: u64,
+    watch: Watch,
 }
 
 impl Teller {
@@ -48,6 +52,21 @@ impl Teller {
             bytes: Vec::with_capacity(2 * CHUNK),
             lines: 0,
             unshown: 0,
+            watch: Watch::new(time::ticks()),
+        }
+    }
+
+    /// Tells what a look at the host shows to be wrong.
+    pub(super) fn look(&mut self, look: &Look) {
+        for finding in self.watch.look(look, &self.filter) {
+            self.write(&Update::Finding(&finding));
+        }
+    }
+
+    /// Tells what is over.
+    pub(super) fn expire(&mut self, now: u64) {
+        for finding in self.watch.expire(now) {
+            self.write(&Update::Finding(&finding));
         }
     }
 
@@ -98,7 +117,7 @@ impl Teller {
         self.flush();
         self.tell_unshown();
         self.summary.complete = !self.summary.lost.is_final();
-        self.clock = crate::kernel::time::wall_clock();
+        self.clock = time::wall_clock();
         self.format.summary(&self.summary, self.clock, &mut self.bytes);
         self.flush();
         if !self.output.finish() {
@@ -143,6 +162,12 @@ impl Observer for Teller {
                     self.write(&update);
                 }
             }
+        }
+        if let Update::Transition(transition) = update
+            && self.filter.wants_subject(&transition.subject)
+            && let Some(finding) = self.watch.transition(transition)
+        {
+            self.write(&Update::Finding(&finding));
         }
     }
 }

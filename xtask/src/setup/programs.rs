@@ -16,10 +16,11 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 8] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
+    program("nginx", "nginx-light"),
     program("python3", "python3-minimal"),
     program("jq", "jq"),
     program("tcpdump", "tcpdump"),

@@ -19,13 +19,13 @@ const HOOKS: [(&str, &str); 2] =
 pub(super) fn attach(ebpf: &mut Ebpf) -> Option<Degraded> {
     let (reason, remedy) = match try_attach(ebpf) {
         Ok(()) => return None,
+        Err(Refused::Tracefs(TracefsError::NotMounted)) => {
+            ("tracefs is not mounted".into(), "mount -t tracefs tracefs /sys/kernel/tracing")
+        }
         Err(Refused::Tracefs(error)) => {
             let remedy = match error {
-                TracefsError::NotMounted => "mount -t tracefs tracefs /sys/kernel/tracing",
                 TracefsError::Read { .. } => "run as root, or add CAP_DAC_READ_SEARCH",
-                TracefsError::Field(_) | TracefsError::NoEvent(_) => {
-                    "use a kernel with CONFIG_FTRACE_SYSCALLS"
-                }
+                _ => "use a kernel with CONFIG_FTRACE_SYSCALLS",
             };
             (error.to_string(), remedy)
         }

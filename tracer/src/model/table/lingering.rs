@@ -1,7 +1,7 @@
 //! When sockets are flagged for lingering, and when that is told again.
 //!
-//! What counts is the time without progress: in the states in which data can still move, a flag
-//! waits for a look that shows whether it does (`Options::look_patience`).
+//! What counts is the time without progress: a flag waits for a look that shows whether data still
+//! moves, in the states in which it can, and who holds the socket (`Options::look_patience`).
 
 use std::cmp::Reverse;
 
@@ -44,15 +44,19 @@ impl Table {
         Some(Deadline { time, slot, since })
     }
 
-    /// Whether no look has shown yet if data still moves on a socket that is due.
+    /// Whether no look has shown yet who holds a socket that is due, or if data still moves on it.
     fn waits_for_look(&self, due: Deadline) -> bool {
+        let is_old = |look: u64| look.saturating_add(LOOK_LEAD) < due.time;
         self.options.look_patience > 0
             && self.store.get(due.slot).is_some_and(|connection| {
+                let Connection { state, orphaned, .. } = *connection;
+                // Data for an orphan is answered by an RST.
+                let moves =
+                    Progress::is_possible_in(state) && !(orphaned && state == State::FinWait2);
+                let is_held = state != State::TimeWait && !orphaned;
                 connection.since == due.since
-                    && Progress::is_possible_in(connection.state)
-                    // Data for an orphan is answered by an RST.
-                    && !(connection.orphaned && connection.state == State::FinWait2)
-                    && connection.progress.looked().saturating_add(LOOK_LEAD) < due.time
+                    && (moves && is_old(connection.progress.looked())
+                        || is_held && self.held_at.is_some_and(is_old))
             })
     }
 

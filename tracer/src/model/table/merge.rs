@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub namespaces: Vec<u32>,
     /// Who holds them; empty where that was not asked for.
     pub holders: Vec<Holder>,
+    /// When their holders were looked for, if they were.
+    pub held_at: Option<u64>,
 }
 
 /// What a merge has changed.
@@ -71,6 +73,7 @@ impl Table {
             self.merge_one(record, &mut merged, out);
         }
         self.merge_holders(&snapshot.holders);
+        self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.covered.extend(&snapshot.namespaces);
         merged

@@ -52,7 +52,7 @@ struct Network {
 }
 
 #[derive(Serialize)]
-struct Address {
+pub(super) struct Address {
     address: std::net::IpAddr,
     port: Option<u16>,
 }

@@ -20,7 +20,7 @@ pub(super) struct Widths {
 }
 
 impl Widths {
-    pub(super) fn new(width: Option<usize>) -> Self {
+    pub(in crate::sink) fn new(width: Option<usize>) -> Self {
         let narrow = width.is_some_and(|width| width < NARROW);
         Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
     }
@@ -92,7 +92,7 @@ impl Widths {
 }
 
 /// A line under construction at the end of the output, cut where the terminal ends.
-pub(super) struct Line<'a> {
+pub(in crate::sink) struct Line<'a> {
     out: &'a mut Vec<u8>,
     begun: usize,
     used: usize,
@@ -101,17 +101,21 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(width: Option<usize>, palette: Palette, out: &'a mut Vec<u8>) -> Self {
+    pub(in crate::sink) fn new(
+        width: Option<usize>,
+        palette: Palette,
+        out: &'a mut Vec<u8>,
+    ) -> Self {
         let begun = out.len();
         Self { out, begun, used: 0, width: width.unwrap_or(usize::MAX), palette }
     }
 
-    pub(super) fn space(&mut self) {
+    pub(in crate::sink) fn space(&mut self) {
         self.fill(2);
     }
 
     /// As much of `words` as fits.
-    pub(super) fn push(&mut self, style: Style, words: &str) {
+    pub(in crate::sink) fn push(&mut self, style: Style, words: &str) {
         let room = self.width - self.used;
         let len = words.chars().count();
         if room == 0 {
@@ -138,7 +142,7 @@ impl<'a> Line<'a> {
     }
 
     /// `words` at the left of a column of `width`.
-    pub(super) fn left(&mut self, style: Style, words: &str, width: usize) {
+    pub(in crate::sink) fn left(&mut self, style: Style, words: &str, width: usize) {
         let len = words.chars().count();
         if len > width {
             let short = format!("{}…", cut(words, width.saturating_sub(1)));
@@ -149,14 +153,14 @@ impl<'a> Line<'a> {
     }
 
     /// `words` at the right of a column of `width`.
-    pub(super) fn right(&mut self, style: Style, words: &str, width: usize) {
+    pub(in crate::sink) fn right(&mut self, style: Style, words: &str, width: usize) {
         let len = words.chars().count();
         self.fill(width.saturating_sub(len));
         self.push(style, words);
     }
 
     /// Without spaces at its end.
-    pub(super) fn finish(self) {
+    pub(in crate::sink) fn finish(self) {
         let Self { out, begun, .. } = self;
         while out.len() > begun && out.last() == Some(&b' ') {
             out.pop();

@@ -6,7 +6,12 @@ use super::{
     lives::{Life, MILLISECOND, SECOND, Step},
     stage::{Stage, holder, options},
 };
-use crate::model::{linger::LOOK_LEAD, state::State, table::Options, update::LingerStatus};
+use crate::model::{
+    linger::LOOK_LEAD,
+    state::State,
+    table::{Options, Snapshot},
+    update::LingerStatus,
+};
 use Step::*;
 
 const INTO_CLOSE_WAIT: &[Step] = &[Connect, Established, PeerFin];
@@ -325,6 +330,29 @@ fn a_flag_waits_for_a_look_but_not_for_ever() {
     run(&mut stage, end);
     let raised = stage.told.lingers.iter().find(|l| l.subject.cookie == Some(2)).unwrap();
     assert!(raised.time.abs_diff(due + 15 * SECOND) < SECOND, "{raised:?}");
+}
+
+/// A look at the sockets alone does not tell who holds them.
+#[test]
+fn a_flag_waits_for_a_look_at_the_holders() {
+    let mut stage = looking("close-wait=2s,time-wait=off");
+    let mut life = Life::new(1);
+    stage.play(&mut life, INTO_CLOSE_WAIT);
+    let look = |stage: &mut Stage, life: &Life| {
+        let holders = vec![holder(life, 500, 5)];
+        let held_at = Some(stage.now);
+        stage.table.expect_snapshot();
+        let snapshot = Snapshot { holders, held_at, ..stage.picture(&[life]) };
+        stage.merge(&snapshot);
+    };
+    look(&mut stage, &life);
+    let due = stage.table.next_raise().unwrap();
+    run(&mut stage, due);
+    stage.look(&[&life]);
+    assert!(stage.told.lingers.is_empty());
+    look(&mut stage, &life);
+    let [raised] = &stage.told.lingers[..] else { panic!("{:?}", stage.told.lingers) };
+    assert_eq!(raised.holders.len(), 1);
 }
 
 #[test]

@@ -152,7 +152,6 @@ impl Life {
             netns: NETNS,
             uid: 1_000,
             pid: 100 + cookie as u32,
-            tid: 100 + cookie as u32,
             start_ns: STARTED,
             family: 2,
             inode: 50_000 + cookie,
@@ -231,7 +230,6 @@ impl Life {
             old_state: state,
             new_state: if kind == kind::REQUEST_SOCKET { state } else { self.socket.old_state },
             pid: 0,
-            tid: 0,
             ..known
         };
         self.strip(&mut seen);

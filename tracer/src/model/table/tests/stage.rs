@@ -51,6 +51,8 @@ impl Observer for Told {
                     self.lingers.push(linger.clone());
                 }
             }
+            // The table makes none.
+            Update::Finding(_) => {}
             Update::Loss(loss) => {
                 self.lost += loss.count;
                 self.lines.push(format!("lost {} {:?}", loss.count, loss.place));
@@ -158,7 +160,7 @@ impl Stage {
     pub(super) fn picture(&self, lives: &[&Life]) -> Snapshot {
         let time = self.now + 10 * MICROSECOND;
         let records = lives.iter().filter_map(|life| life.seen(time)).collect();
-        Snapshot { begun: self.now, records, namespaces: vec![NETNS], holders: Vec::new() }
+        Snapshot { begun: self.now, records, namespaces: vec![NETNS], ..Snapshot::default() }
     }
 
     /// Takes and merges a snapshot.

@@ -1,0 +1,72 @@
+//! What `tracer diagnose` says of a host.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::{
+    netns::Namespace,
+    record::{Record, listing},
+    tracer::command,
+};
+
+/// One diagnosis, by `--format json`.
+#[derive(Debug)]
+pub struct Diagnosis {
+    /// Exit status.
+    pub status: i32,
+    /// The findings, in the order told.
+    pub findings: Vec<Record>,
+    /// The last line.
+    pub summary: Record,
+}
+
+impl Diagnosis {
+    /// Of a namespace.
+    pub fn of(namespace: &Namespace, options: &[&str]) -> Self {
+        let inode = namespace.inode.to_string();
+        Self::run(&[&["--netns", inode.as_str()], options].concat())
+    }
+
+    /// Of what the options say, observed for a second unless they say otherwise.
+    pub fn run(options: &[&str]) -> Self {
+        let time: &[&str] = if options.contains(&"--for") { &[] } else { &["--for", "1s"] };
+        let arguments = [&["diagnose", "--format", "json"], time, options].concat();
+        let output = command("", &arguments).output().expect("live tests need nsenter");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the tracer complains");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let now = Instant::now();
+        let mut records: Vec<Record> = text.lines().map(|line| Record::parse(line, now)).collect();
+        assert!(records.len() >= 2, "hello and summary expected:{}", listing(&records));
+        assert_eq!(records.remove(0).kind(), "hello");
+        let summary = records.pop().expect("two records");
+        assert_eq!(summary.kind(), "summary", "{summary}");
+        let status = output.status.code().expect("an exit status");
+        Self { status, findings: records, summary }
+    }
+
+    /// The findings of a kind.
+    pub fn all(&self, code: &str) -> Vec<&Record> {
+        self.findings.iter().filter(|finding| finding.at("/finding/code") == code).collect()
+    }
+
+    /// The only finding of a kind.
+    #[track_caller]
+    pub fn only(&self, code: &str) -> &Record {
+        let found = self.all(code);
+        assert_eq!(found.len(), 1, "{code}: {}", listing(&self.findings));
+        found[0]
+    }
+
+    /// The evidence of the only finding of a kind.
+    #[track_caller]
+    pub fn evidence(&self, code: &str) -> &Value {
+        self.only(code).at("/finding/evidence")
+    }
+
+    /// The sentence of the only finding of a kind.
+    #[track_caller]
+    pub fn text(&self, code: &str) -> &str {
+        self.only(code).text("/finding/text").expect("a sentence")
+    }
+}

@@ -1,0 +1,191 @@
+//! The command `tracer diagnose`: observes for a while and says what is wrong.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+
+use super::{
+    appearance,
+    arguments::{FilterArguments, FormatName, When, duration},
+    signals::Signals,
+};
+use crate::{
+    diagnose::{Observation, Outcome},
+    kernel::{load, preflight, time},
+    model::{filter::Filter, finding::Severity},
+    sink::{Hello, Mode, report},
+};
+
+/// How long to observe and how to report.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
+    are commands to copy."
+)]
+pub(super) struct DiagnoseArguments {
+    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
+    #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    time: Duration,
+    /// How to write it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    format: FormatName,
+    /// Exit with 1 from this severity on: info, warning or critical
+    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY", hide_possible_values = true)]
+    fail_on: FailOn,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    color: When,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Anything told
+    Info,
+    /// What will fail if it goes on
+    #[default]
+    Warning,
+    /// What fails now
+    Critical,
+}
+
+impl From<FailOn> for Severity {
+    fn from(severity: FailOn) -> Self {
+        match severity {
+            FailOn::Info => Self::Info,
+            FailOn::Warning => Self::Warning,
+            FailOn::Critical => Self::Critical,
+        }
+    }
+}
+
+/// Enough for what happens on a busy host while a look is taken.
+const BUFFER_SIZE: u32 = 8 << 20;
+
+/// Observes, reports; findings make the status 1.
+///
+/// # Errors
+///
+/// Without privileges or BTF, or where standard output fails.
+pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
+    let filter = arguments.filter.filter()?;
+    let facts = preflight::preflight()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (hello, outcome) = runtime.block_on(async {
+        let signals = Signals::catch()?;
+        let of_namespace = Filter { netns: filter.netns, ..Filter::default() };
+        let request = load::Request {
+            mode: Some(Mode::Btf),
+            filter: of_namespace.in_kernel(),
+            buffer_size: BUFFER_SIZE,
+            diagnostics: false,
+            accept: true,
+        };
+        let tracer = load::load(&request, &facts)?;
+        if !tracer.has_iterators {
+            bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
+        }
+        let hello = Hello {
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: facts.release.clone(),
+            mode: tracer.mode,
+            degraded: tracer.degraded.clone(),
+            options: std::env::args().skip(1).collect(),
+        };
+        let observation = Observation::new(tracer, filter).context("cannot set up the reader")?;
+        let outcome = observe(observation, arguments.time, signals).await?;
+        anyhow::Ok((hello, outcome))
+    })?;
+    for (netns, reason) in &outcome.refused {
+        tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
+    }
+    write(arguments, &hello, &outcome)?;
+    let failed = outcome.diagnosis.is_at_least(arguments.fail_on.into());
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+async fn observe(
+    observation: Observation,
+    duration: Duration,
+    signals: Signals,
+) -> anyhow::Result<Outcome> {
+    let stop = observation.stop();
+    let waiting = Waiting::begin(duration);
+    let mut thread = tokio::task::spawn_blocking(move || observation.run(duration));
+    let outcome = tokio::select! {
+        () = signals.any() => {
+            stop.ask();
+            thread.await
+        }
+        outcome = &mut thread => outcome,
+    };
+    drop(waiting);
+    outcome.context("the observing thread failed")
+}
+
+/// Says on a terminal that there is something to wait for; wiped away in the end.
+struct Waiting;
+
+impl Waiting {
+    fn begin(duration: Duration) -> Option<Self> {
+        let mut terminal = io::stderr();
+        terminal.is_terminal().then(|| {
+            let time = humantime::format_duration(duration);
+            // Nobody may be left to read it.
+            let _ = write!(terminal, "observing for {time}; Ctrl-C for what is known so far");
+            let _ = terminal.flush();
+            Self
+        })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Back to the first column, and clear the line.
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+}
+
+fn write(arguments: &DiagnoseArguments, hello: &Hello, outcome: &Outcome) -> anyhow::Result<()> {
+    let mut out = Vec::new();
+    let diagnosis = &outcome.diagnosis;
+    match arguments.format {
+        FormatName::Json => report::json(diagnosis, hello, time::wall_clock(), &mut out),
+        FormatName::Text => {
+            for degraded in &hello.degraded {
+                tracing::warn!(
+                    "{} not available ({}): {}; {}",
+                    degraded.feature,
+                    degraded.reason,
+                    degraded.lost,
+                    degraded.remedy
+                );
+            }
+            let (palette, width) = appearance(arguments.color, Some(io::stdout()));
+            report::text(diagnosis, palette, width, &mut out);
+        }
+    }
+    match io::stdout().write_all(&out) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}

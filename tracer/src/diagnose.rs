@@ -1,0 +1,145 @@
+//! `tracer diagnose`: a look at the host, some seconds of events, another look, and what they show
+//! to be wrong.
+
+use std::{io, sync::Arc, time::Duration};
+
+use crate::{
+    kernel::{
+        load::Tracer,
+        ring::Reader,
+        snapshot::{Snapshots, Snapshotter, Taken, Wanted},
+        time,
+    },
+    model::{
+        diagnosis::{Case, Diagnosis, Watched, diagnose},
+        filter::Filter,
+        linger::Thresholds,
+        table::{self, Table},
+    },
+    trace::{Stop, losses::Losses},
+};
+
+/// How long a SYN_SENT waits for its local port, which the last look tells.
+const PORT_PATIENCE: u64 = 15_000_000_000;
+/// Losses are looked for this often, and the end at the latest.
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+/// An observation that is set up and can be ended early.
+pub struct Observation {
+    reader: Reader,
+    table: Table,
+    watched: Watched,
+    losses: Losses,
+    snapshots: Snapshots,
+    filter: Filter,
+    stop: Arc<Stop>,
+    /// Time of the last record read.
+    read_until: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is wrong.
+    pub diagnosis: Diagnosis,
+    /// Namespaces that could not be looked into, with the reason.
+    pub refused: Vec<(u32, String)>,
+}
+
+impl Observation {
+    /// Sets the reader up. The tracer must have iterators, and see all sockets of the namespaces
+    /// that the filter wants: ports and queues are shared with those that are not asked about.
+    ///
+    /// # Errors
+    ///
+    /// Where descriptors or threads have run out.
+    pub fn new(tracer: Tracer, filter: Filter) -> io::Result<Self> {
+        let Tracer { ebpf, main, others, ring, reader, counters, resets_traced, .. } = tracer;
+        let reader = Reader::new(ring, reader)?;
+        let snapshotter = Snapshotter::new(ebpf, filter.netns);
+        let snapshots = Snapshots::start(snapshotter, reader.waker()?)?;
+        let stop = Arc::new(Stop::new(reader.waker()?));
+        let table = Table::new(table::Options {
+            filter: Filter { netns: filter.netns, ..Filter::default() },
+            ticks: time::ticks(),
+            thresholds: Thresholds::NONE,
+            resets_traced,
+            port_patience: PORT_PATIENCE,
+            look_patience: 0,
+        });
+        let losses = Losses::new(main, others, counters);
+        let watched = Watched::default();
+        Ok(Self { reader, table, watched, losses, snapshots, filter, stop, read_until: 0 })
+    }
+
+    /// Ends it from elsewhere.
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Looks, watches for a time or until asked to stop, looks again.
+    pub fn run(mut self, duration: Duration) -> Outcome {
+        let first = self.look();
+        let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
+        while !self.stop.is_asked() {
+            let now = time::monotonic();
+            if now >= end {
+                break;
+            }
+            let (busy, more) = self.read();
+            self.table.expire(now, &mut self.watched);
+            self.losses.look(now, self.table.duplicates(), &mut self.watched);
+            if !more {
+                let rest = Duration::from_nanos(end.saturating_sub(time::monotonic()));
+                self.reader.wait(busy, Some(rest.min(HOUSEKEEPING)));
+            }
+        }
+        let last = self.look();
+        let now = time::monotonic();
+        self.losses.look(now, self.table.duplicates(), &mut self.watched);
+        let diagnosis = diagnose(&Case {
+            filter: &self.filter,
+            ticks: time::ticks(),
+            first: &first.look,
+            last: &last.look,
+            watched: &self.watched,
+            table: &self.table,
+        });
+        Outcome { diagnosis, refused: last.refused }
+    }
+
+    /// Takes a look, with all events up to its end read before it is merged.
+    fn look(&mut self) -> Taken {
+        self.table.expect_snapshot();
+        let wanted = Wanted { sockets: true, holders: true, settings: true, processes: true };
+        let mut seen: Vec<u32> = self.table.connections().map(|life| life.tuple.netns).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        self.snapshots.request(wanted, seen);
+        let taken = loop {
+            if let Some(taken) = self.snapshots.ready() {
+                break taken;
+            }
+            let (busy, more) = self.read();
+            if !more {
+                self.reader.wait(busy, Some(HOUSEKEEPING));
+            }
+        };
+        let until = time::monotonic();
+        while self.read().1 && self.read_until < until {}
+        self.watched.note_makers(&self.table);
+        self.table.merge(&taken.look.snapshot, &mut self.watched);
+        taken
+    }
+
+    /// Reads what there is; whether there was anything, and whether there is more.
+    fn read(&mut self) -> (bool, bool) {
+        let Self { reader, table, watched, losses, read_until, .. } = self;
+        let batch = reader.read(|record| {
+            *read_until = record.time_ns;
+            table.ingest(record, watched);
+        });
+        losses.damaged(batch.damaged);
+        (batch.records > 0, batch.more)
+    }
+}

@@ -1,0 +1,152 @@
+//! Small parsers of `/proc` files (`Documentation/filesystems/proc.rst`).
+
+use crate::model::host::{Counters, PortRange};
+
+/// From `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    /// A letter: `T` is stopped, `t` traced.
+    pub(super) state: u8,
+    pub(super) parent: u32,
+    /// Start of the process, ticks of `USER_HZ` since boot.
+    pub(super) start_ticks: u64,
+}
+
+/// The name in brackets may hold anything, brackets too: what follows the last one counts.
+pub(super) fn status(stat: &[u8]) -> Option<Status> {
+    let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
+    let text = str::from_utf8(&stat[after_name..]).ok()?;
+    let mut fields = text.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    // Field 22; state is field 3.
+    let start_ticks = fields.nth(17)?.parse().ok()?;
+    Some(Status { state, parent, start_ticks })
+}
+
+/// The soft limit in `/proc/PID/limits`; `None` for `unlimited`.
+pub(super) fn descriptor_limit(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Paths of the unified hierarchy and of the version 1 freezer in `/proc/PID/cgroup`.
+pub(super) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
+    let path = |wanted: fn(&str, &str) -> bool| {
+        text.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            wanted(id, controllers).then_some(path)
+        })
+    };
+    let unified = path(|id, controllers| id == "0" && controllers.is_empty());
+    let freezer = path(|_, controllers| controllers.split(',').any(|one| one == "freezer"));
+    (unified, freezer)
+}
+
+/// `ip_local_port_range` and `ip_local_reserved_ports`.
+pub(super) fn port_range(range: &str, reserved: &str) -> Option<PortRange> {
+    let mut numbers = range.split_ascii_whitespace().map(|word| word.parse().ok());
+    let (low, high) = (numbers.next()??, numbers.next()??);
+    let run = |text: &str| {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Some((first.parse().ok()?, last.parse().ok()?))
+    };
+    let reserved = reserved.trim().split(',').filter_map(run).collect();
+    Some(PortRange { low, high, reserved })
+}
+
+/// `/proc/net/netstat`: for each group a line of names and a line of numbers.
+pub(super) fn counters(netstat: &str) -> Counters {
+    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let (names, numbers) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+    let mut counters = Counters::default();
+    for (name, number) in names.split(' ').zip(numbers.split(' ')) {
+        let counter = match name {
+            "ListenOverflows" => &mut counters.listen_overflows,
+            "ListenDrops" => &mut counters.listen_drops,
+            "TCPTimeWaitOverflow" => &mut counters.time_wait_overflow,
+            "TCPReqQFullDrop" => &mut counters.syn_drops,
+            "TCPReqQFullDoCookies" => &mut counters.syn_cookies,
+            _ => continue,
+        };
+        *counter = number.parse().unwrap_or(0);
+    }
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b"7 (a b) S 1 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 4711 1", b'S', 1, 4711)]
+    #[case(b"7 (x) T 9) t 12 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b't', 12, 5)]
+    #[case(b"7 (\xff)) T 3 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b'T', 3, 5)]
+    fn a_name_cannot_pass_for_the_state(
+        #[case] stat: &[u8],
+        #[case] state: u8,
+        #[case] parent: u32,
+        #[case] start_ticks: u64,
+    ) {
+        assert_eq!(status(stat), Some(Status { state, parent, start_ticks }));
+    }
+
+    #[rstest]
+    #[case(b"")]
+    #[case(b"7 (a")]
+    #[case(b"7 (a) S 1 2")]
+    fn what_is_cut_off_is_no_status(#[case] stat: &[u8]) {
+        assert_eq!(status(stat), None);
+    }
+
+    #[rstest]
+    #[case(
+        "Max processes 1 2\nMax open files            1024                 524288  files\n",
+        Some(1024)
+    )]
+    #[case("Max open files            unlimited            unlimited  files\n", None)]
+    #[case("", None)]
+    fn the_soft_limit_counts(#[case] text: &str, #[case] limit: Option<u64>) {
+        assert_eq!(descriptor_limit(text), limit);
+    }
+
+    #[rstest]
+    #[case("0::/a/b\n", Some("/a/b"), None)]
+    #[case("4:cpu,freezer:/x:y\n0::/\n", Some("/"), Some("/x:y"))]
+    #[case("1:name=systemd:/s\n", None, None)]
+    fn both_freezers_are_found(
+        #[case] text: &str,
+        #[case] unified: Option<&str>,
+        #[case] freezer: Option<&str>,
+    ) {
+        assert_eq!(cgroups(text), (unified, freezer));
+    }
+
+    #[test]
+    fn ranges_and_single_ports_are_reserved() {
+        let range = port_range("32768\t60999\n", "8080,40000-40009\n").unwrap();
+        assert_eq!((range.low, range.high), (32768, 60999));
+        assert_eq!(range.reserved, [(8080, 8080), (40000, 40009)]);
+        assert_eq!(port_range("1 2", "\n").unwrap().reserved, []);
+        assert_eq!(port_range("1", ""), None);
+    }
+
+    #[test]
+    fn counters_are_found_by_name() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops TCPTimeWaitOverflow \
+                    TCPReqQFullDoCookies TCPReqQFullDrop\nTcpExt: 9 1 2 3 4 5\n\
+                    IpExt: ListenDrops\nIpExt: 77\n";
+        let expected = Counters {
+            listen_overflows: 1,
+            listen_drops: 2,
+            time_wait_overflow: 3,
+            syn_cookies: 4,
+            syn_drops: 5,
+        };
+        assert_eq!(counters(text), expected);
+        assert_eq!(counters("TcpExt: ListenDrops\n"), Counters::default());
+    }
+}

@@ -1,0 +1,109 @@
+//! What is wrong on this host: two looks and what happened between them in, findings out.
+//!
+//! Two looks, because one cannot tell what stands still from what moves, nor how fast it grows.
+//! Findings are of sockets that the filter wants; the figures of what these share with others
+//! (ports, queues, descriptors) are of all.
+
+mod close_wait;
+mod handshakes;
+mod limits;
+mod queues;
+mod scene;
+#[cfg(test)]
+mod tests;
+mod watched;
+
+use std::collections::BTreeMap;
+
+use self::scene::Scene;
+pub use self::{queues::full_queues, watched::Watched};
+use super::{
+    filter::Filter,
+    finding::{Finding, Severity},
+    host::Host,
+    state::State,
+    table::{Snapshot, Table},
+    time_wait::Ticks,
+};
+
+/// One look at the host.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Sockets and who holds them.
+    pub snapshot: Snapshot,
+    /// All else.
+    pub host: Host,
+}
+
+/// All that a diagnosis rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// What is asked about.
+    pub filter: &'a Filter,
+    /// The kernel's tick.
+    pub ticks: Ticks,
+    /// The look at the beginning.
+    pub first: &'a Look,
+    /// The look at the end.
+    pub last: &'a Look,
+    /// What happened between them.
+    pub watched: &'a Watched,
+    /// All sockets, with the last look merged in.
+    pub table: &'a Table,
+}
+
+/// What is wrong, and what there is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnosis {
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    /// How many wanted sockets are in each state.
+    pub states: BTreeMap<State, u64>,
+    /// Network namespaces looked into.
+    pub namespaces: usize,
+    /// Time between the looks, nanoseconds.
+    pub observed: u64,
+    /// Sockets in CLOSE_WAIT that still send.
+    pub sending: u64,
+    /// Events that were lost meanwhile: what is said of growth is the least.
+    pub lost: u64,
+}
+
+impl Diagnosis {
+    /// Whether something is at least this bad.
+    pub fn is_at_least(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity >= severity)
+    }
+}
+
+/// Finds what is wrong.
+pub fn diagnose(case: &Case<'_>) -> Diagnosis {
+    let scene = Scene::new(case);
+    let close_wait = close_wait::look(&scene);
+    let mut findings = close_wait.findings;
+    findings.extend(limits::ports(&scene));
+    findings.extend(limits::time_wait(&scene));
+    findings.extend(limits::descriptors(&scene, &findings));
+    findings.extend(queues::accept(&scene));
+    findings.extend(queues::syn(&scene));
+    findings.extend(handshakes::stuck(&scene));
+    findings.extend(case.watched.failures(&scene));
+    sort(&mut findings);
+    Diagnosis {
+        findings,
+        states: scene.states(),
+        namespaces: case.last.snapshot.namespaces.len(),
+        observed: scene.observed(),
+        sending: close_wait.sending,
+        lost: case.watched.lost,
+    }
+}
+
+/// Worst first; of those that are equally bad the one that is about most.
+fn sort(findings: &mut [Finding]) {
+    let key = |finding: &Finding| {
+        let Finding { severity, ref problem, netns, .. } = *finding;
+        (std::cmp::Reverse((severity, problem.count())), problem.code(), netns)
+    };
+    findings.sort_by_key(key);
+}

@@ -1,0 +1,294 @@
+//! Sockets that stay in CLOSE_WAIT, grouped by cause, holder and service.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use super::scene::{Scene, Seen};
+use crate::model::{
+    cause::{self, Context},
+    connection::{Connection, SocketId},
+    endpoint::Endpoint,
+    finding::{Cause, Descriptors, Finding, Leak, Problem, Service, Severity},
+    owner::Process,
+    socket::Socket,
+    state::State,
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// A process that works gets round to close() within this time.
+const GRACE: u64 = SECOND;
+/// A process may be busy with one or two for this time, as with a request that ended in a FIN.
+const BUSY: u64 = 30 * SECOND;
+/// So many are a leak if one of them is as old as this, or has not moved between the looks.
+const SEVERAL: u64 = 3;
+const SETTLED: u64 = 5 * SECOND;
+/// Descriptors that run out within this time are as good as gone, minutes.
+const SOON: f64 = 10.0;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct CloseWait {
+    pub(super) findings: Vec<Finding>,
+    /// Sockets that still send.
+    pub(super) sending: u64,
+}
+
+/// What one line of a report is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    netns: u32,
+    cause: Cause,
+    /// Holders, or those who listen where nobody has accepted.
+    pids: Vec<u32>,
+    parent: Option<Process>,
+    service: Service,
+}
+
+#[derive(Default)]
+struct Group<'a> {
+    members: Vec<Member<'a>>,
+    /// Those that a process may still close in time: they count for growth, as those do that were
+    /// so young at the first look.
+    young: i64,
+}
+
+struct Member<'a> {
+    seen: &'a Seen<'a>,
+    age: u64,
+    at_least: bool,
+    /// It was in CLOSE_WAIT at the first look.
+    was_there: bool,
+}
+
+pub(super) fn look(scene: &Scene<'_>) -> CloseWait {
+    let lives = scene.lives(State::CloseWait);
+    let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
+    let mut found = CloseWait::default();
+    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
+        let key = key(scene, seen);
+        if !wants(scene, seen, &key) {
+            continue;
+        }
+        if cause::is_sending(seen.record, seen.earlier) {
+            found.sending += 1;
+            continue;
+        }
+        let member = Member::new(scene, seen, lives.get(&SocketId::of(seen.record)).copied());
+        let group = groups.entry(key).or_default();
+        if member.age >= GRACE {
+            group.members.push(member);
+        } else {
+            group.young += i64::from(!member.was_there);
+        }
+    }
+    let closed = closed(scene);
+    let ends = far_ends(scene);
+    found.findings = groups
+        .into_iter()
+        .filter(|(_, group)| !group.members.is_empty())
+        .map(|(key, group)| finding(scene, &key, &group, &closed, &ends))
+        .collect();
+    found
+}
+
+/// A connection that nobody has accepted belongs to those who listen.
+fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
+    let socket = &seen.socket;
+    if key.cause != Cause::NeverAccepted {
+        return scene.wants(socket);
+    }
+    let listeners = scene.listeners_of(key.netns, socket.subject.tuple.local);
+    let holders = listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
+    scene.wants(&Socket { holders, ..socket.clone() })
+}
+
+fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
+    let Seen { record, ref socket, earlier } = *seen;
+    let tuple = socket.subject.tuple;
+    let listening: Vec<Process> = scene
+        .listeners_of(tuple.netns, tuple.local)
+        .iter()
+        .flat_map(|seen| seen.socket.holders.iter().map(|holder| holder.process))
+        .collect();
+    let maker = scene.case.watched.maker(SocketId::of(record));
+    let host = &scene.case.last.host;
+    let context = Context { earlier, maker, listening: &listening, host };
+    let (cause, parent) = cause::cause(socket, record, context);
+    let mut pids: Vec<u32> = match cause {
+        Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
+        _ => socket.holders.iter().map(|holder| holder.process.pid).collect(),
+    };
+    pids.sort_unstable();
+    pids.dedup();
+    Key { netns: tuple.netns, cause, pids, parent, service: scene.service(&tuple) }
+}
+
+impl<'a> Member<'a> {
+    fn new(scene: &Scene<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
+        let now = seen.record.time_ns;
+        let was_there = seen
+            .earlier
+            .is_some_and(|earlier| State::from_kernel(earlier.new_state) == Some(State::CloseWait));
+        let observed = life.map_or(0, |life| now.saturating_sub(life.since));
+        if life.is_some_and(|life| life.since_known) {
+            return Self { seen, age: observed, at_least: false, was_there };
+        }
+        Self { seen, age: observed.max(silence(scene, seen)), at_least: true, was_there }
+    }
+}
+
+/// Time since the last acknowledgement came, which the FIN carried as well: it has been in
+/// CLOSE_WAIT for at least as long.
+fn silence(scene: &Scene<'_>, seen: &Seen<'_>) -> u64 {
+    match seen.record.last_ack {
+        0 => 0,
+        stamp => {
+            let ticks = (seen.record.jiffies as u32).wrapping_sub(stamp);
+            // Half of the count's range is the future.
+            if ticks > u32::MAX / 2 { 0 } else { scene.case.ticks.nanoseconds(ticks.into()) }
+        }
+    }
+}
+
+/// Sockets that were in CLOSE_WAIT at the first look and are not any more, by holder and service.
+fn closed(scene: &Scene<'_>) -> HashMap<(u32, Option<u32>, Service), i64, RandomState> {
+    let still: HashSet<SocketId, RandomState> = scene.now_in(State::CloseWait);
+    let mut closed: HashMap<_, i64, _> = HashMap::default();
+    for (record, holder) in scene.earlier_in(State::CloseWait) {
+        if !still.contains(&SocketId::of(record)) {
+            let tuple = crate::model::endpoint::Tuple::of(record);
+            *closed.entry((tuple.netns, holder, scene.service(&tuple))).or_default() += 1;
+        }
+    }
+    closed
+}
+
+/// States of the sockets that a connection's far end may be, and whether they are orphans: by that
+/// end's addresses.
+type Ends = HashMap<(Endpoint, Endpoint), (State, bool), RandomState>;
+
+fn far_ends(scene: &Scene<'_>) -> Ends {
+    let ends = |seen: &Seen<'_>| {
+        let tuple = seen.socket.subject.tuple;
+        ((tuple.local, tuple.peer), (seen.socket.state, seen.socket.orphaned))
+    };
+    scene.seen.iter().map(ends).collect()
+}
+
+fn finding(
+    scene: &Scene<'_>,
+    key: &Key,
+    group: &Group<'_>,
+    closed: &HashMap<(u32, Option<u32>, Service), i64, RandomState>,
+    ends: &Ends,
+) -> Finding {
+    let members = &group.members;
+    let holder = members.first().and_then(|member| member.seen.socket.holders.first());
+    let pid = holder.map(|holder| holder.process.pid);
+    let fresh = members.iter().filter(|member| !member.was_there).count() as i64 + group.young;
+    let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
+    let listener = members.first().filter(|_| key.cause == Cause::NeverAccepted).and_then(|one| {
+        scene.listener(&scene.listeners_of(key.netns, one.seen.socket.subject.tuple.local))
+    });
+    let (far_ends, far_orphans) = states_of(members, ends);
+    let oldest = members.iter().max_by_key(|member| member.age);
+    let growth = scene.per_minute(fresh - gone);
+    let accepting = || Some(listener.as_ref()?.processes.first()?.process.pid);
+    let descriptors = match pid {
+        Some(pid) => scene.descriptors(pid, growth),
+        // What waits to be accepted takes none.
+        None => accepting().and_then(|pid| scene.descriptors(pid, 0.0)),
+    };
+    let leak = Leak {
+        cause: key.cause,
+        holders: holders(scene, members),
+        parent: key.parent,
+        fds: fds(scene, members, pid),
+        sockets: members.len() as u64,
+        service: key.service,
+        peers: peers(members, key.service),
+        listener,
+        oldest: oldest.map_or(0, |member| member.age),
+        at_least: oldest.is_some_and(|member| member.at_least),
+        growth,
+        unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
+        descriptors,
+        far_ends,
+        far_orphans,
+    };
+    let severity = severity(&leak, members);
+    scene.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
+}
+
+fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
+    let nearly_out = |descriptors: &Descriptors| {
+        descriptors.open * 10 >= descriptors.limit * 9
+            || descriptors.minutes_left().is_some_and(|minutes| minutes < SOON)
+    };
+    let full = |queue: u32, backlog: u32| queue > backlog;
+    if leak.descriptors.as_ref().is_some_and(nearly_out)
+        || leak.listener.as_ref().is_some_and(|from| full(from.queue, from.backlog))
+    {
+        return Severity::Critical;
+    }
+    let settled = |member: &Member<'_>| member.was_there || member.age >= SETTLED;
+    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && members.iter().any(settled) {
+        Severity::Warning
+    } else {
+        Severity::Info
+    }
+}
+
+/// Programs that hold them, in the order of the kernel's list.
+fn holders(scene: &Scene<'_>, members: &[Member<'_>]) -> Vec<crate::model::finding::Program> {
+    let mut processes: Vec<Process> = Vec::new();
+    for holder in members.first().into_iter().flat_map(|member| &member.seen.socket.holders) {
+        if !processes.contains(&holder.process) {
+            processes.push(holder.process);
+        }
+    }
+    processes.into_iter().map(|process| scene.program(process)).collect()
+}
+
+fn fds(scene: &Scene<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {
+    let mut fds: Vec<u32> = members
+        .iter()
+        .flat_map(|member| scene.holders(member.seen.record))
+        .filter(|holder| Some(holder.process.pid) == pid)
+        .filter_map(|holder| holder.fd)
+        .collect();
+    fds.sort_unstable();
+    fds
+}
+
+/// Clients of one address differ in their ports.
+fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
+    let mut counts: HashMap<Endpoint, u64, RandomState> = HashMap::default();
+    for member in members {
+        let peer = member.seen.socket.subject.tuple.peer;
+        let peer = if matches!(service, Service::Here(_)) && members.len() > 1 {
+            peer.with_port(0)
+        } else {
+            peer
+        };
+        *counts.entry(peer).or_default() += 1;
+    }
+    let mut peers: Vec<(Endpoint, u64)> = counts.into_iter().collect();
+    peers.sort_by_key(|(peer, count)| (std::cmp::Reverse(*count), peer.address(), peer.port));
+    peers
+}
+
+fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {
+    let mut states = BTreeMap::new();
+    let mut orphans = 0;
+    for member in members {
+        let tuple = member.seen.socket.subject.tuple;
+        if let Some(&(state, orphaned)) = ends.get(&(tuple.peer, tuple.local)) {
+            *states.entry(state).or_default() += 1;
+            orphans += u64::from(orphaned);
+        }
+    }
+    (states, orphans)
+}

@@ -1,0 +1,151 @@
+//! What runs out: ephemeral ports, places for TIME_WAIT, descriptors.
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use super::scene::{Scene, Seen};
+use crate::model::{
+    connection::{Connection, SocketId},
+    finding::{
+        Descriptors, Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow,
+    },
+    owner::Process,
+    ports::{self, PortUse, Scope},
+    state::State,
+};
+
+/// Services named in a finding.
+const NAMED: usize = 3;
+
+/// Destinations (and addresses whose ports bind() chose) with half of the range in use.
+pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
+    let case = scene.case;
+    let before = ports::usage(&case.first.snapshot.records, &case.first.host, case.ticks);
+    let before: HashMap<(u32, Scope), u32, RandomState> =
+        before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+    let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
+    let wanted = wanted_ports(scene);
+    let waiting = scene.lives(State::TimeWait);
+    ports::scarce(now)
+        .into_iter()
+        .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
+        .map(|(severity, one)| {
+            let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
+            let growth = scene.per_minute(i64::from(one.busy()) - i64::from(earlier));
+            let rate = rate(scene, &one);
+            let processes = processes(scene, &one, &waiting);
+            let netns = one.netns;
+            let problem = Problem::EphemeralPorts(PortUse { growth, rate, processes, ..one });
+            scene.finding(severity, netns, problem)
+        })
+        .collect()
+}
+
+/// Whose the sockets are. One in TIME_WAIT has no holder any more: the table remembers who closed.
+fn processes(
+    scene: &Scene<'_>,
+    ports: &PortUse,
+    waiting: &HashMap<SocketId, &Connection, RandomState>,
+) -> Vec<(Process, u64)> {
+    let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
+    let is_counted = |seen: &&Seen<'_>| {
+        let tuple = seen.socket.subject.tuple;
+        ports.covers(&tuple) && matches!(scene.service(&tuple), Service::There(_))
+    };
+    for seen in scene.seen.iter().filter(is_counted) {
+        let holder = seen.socket.holders.first().copied();
+        let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner);
+        if let Some(owner) = holder.or_else(was) {
+            *counts.entry(owner.process).or_default() += 1;
+        }
+    }
+    let mut processes: Vec<(Process, u64)> = counts.into_iter().collect();
+    processes.sort_by_key(|(process, count)| (std::cmp::Reverse(*count), process.pid));
+    processes
+}
+
+/// New connections a second.
+fn rate(scene: &Scene<'_>, ports: &PortUse) -> f64 {
+    let Scope::Destination { local, peer } = ports.scope else { return 0.0 };
+    let opened = scene.case.watched.opened(ports.netns, local, peer);
+    opened as f64 * 1e9 / scene.observed().max(1) as f64
+}
+
+/// The scopes that one of the wanted sockets belongs to.
+fn wanted_ports(scene: &Scene<'_>) -> HashSet<(u32, Scope), RandomState> {
+    let wanted = scene.seen.iter().filter(|seen| scene.wants(&seen.socket));
+    wanted
+        .flat_map(|seen| {
+            let tuple = seen.socket.subject.tuple;
+            let local = tuple.local.with_port(0);
+            let one = Scope::Destination { local, peer: tuple.peer };
+            [(tuple.netns, one), (tuple.netns, Scope::Address(local))]
+        })
+        .collect()
+}
+
+/// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
+pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut services: HashMap<u32, HashMap<Service, u64, RandomState>, RandomState> =
+        HashMap::default();
+    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
+        if scene.wants(&seen.socket) {
+            let tuple = seen.socket.subject.tuple;
+            let of_namespace = services.entry(tuple.netns).or_default();
+            *of_namespace.entry(scene.service(&tuple)).or_default() += 1;
+        }
+    }
+    let find = |(netns, services): (u32, HashMap<Service, u64, RandomState>)| {
+        let time_wait: u64 = services.values().sum();
+        let facts = scene.case.last.host.namespaces.get(&netns);
+        let limit = facts.and_then(|facts| facts.max_time_wait);
+        let skipped = scene.counted(netns).time_wait_overflow;
+        let full = limit.is_some_and(|limit| time_wait * 10 >= limit * 9);
+        let mut services: Vec<(Service, u64)> = services.into_iter().collect();
+        services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        services.truncate(NAMED);
+        let overflow = TimeWaitOverflow { time_wait, limit, skipped, services };
+        (skipped > 0 || full)
+            .then(|| scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
+    };
+    services.into_iter().filter_map(find).collect()
+}
+
+/// A warning where so much is in use, of ten.
+const MANY: u64 = 8;
+/// Critical from here on, of a hundred.
+const NEARLY_ALL: u64 = 95;
+/// Minutes until none is left: a warning, critical.
+const LEFT: (f64, f64) = (60.0, 10.0);
+
+/// Leaking processes with hardly a descriptor left.
+pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    let mut told: Vec<Process> = Vec::new();
+    for finding in leaks {
+        let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
+        // Who has no descriptor left cannot accept either.
+        let listening = leak.listener.iter().flat_map(|listener| &listener.processes);
+        let program = leak.holders.iter().chain(listening).next();
+        let (Some(program), Some(descriptors)) = (program, leak.descriptors) else { continue };
+        let Some(severity) = scarcity(&descriptors) else { continue };
+        if !told.contains(&program.process) {
+            told.push(program.process);
+            let out = OutOfDescriptors { program: program.clone(), descriptors };
+            found.push(scene.finding(severity, finding.netns, Problem::Descriptors(out)));
+        }
+    }
+    found
+}
+
+fn scarcity(descriptors: &Descriptors) -> Option<Severity> {
+    let Descriptors { open, limit, .. } = *descriptors;
+    let minutes = descriptors.minutes_left().unwrap_or(f64::INFINITY);
+    if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.1 {
+        Some(Severity::Critical)
+    } else if open * 10 >= limit * MANY || minutes < LEFT.0 {
+        Some(Severity::Warning)
+    } else {
+        None
+    }
+}

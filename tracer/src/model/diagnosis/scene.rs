@@ -1,0 +1,208 @@
+//! The two looks, prepared for questions: sockets with their holders, by identity, listeners.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use tracer_ebpf::{Holder, Record};
+
+use super::Case;
+use crate::model::{
+    cause::halt,
+    connection::{Connection, SocketId},
+    endpoint::{Endpoint, Tuple},
+    finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
+    host::{Counters, listens_for},
+    owner::{Owner, Process},
+    socket::Socket,
+    state::State,
+};
+
+const MINUTE: f64 = 60e9;
+
+/// A socket of the last look.
+#[derive(Clone, Debug)]
+pub(super) struct Seen<'a> {
+    /// As the kernel tells it.
+    pub record: &'a Record,
+    /// As people see it.
+    pub socket: Socket,
+    /// The same socket at the first look.
+    pub earlier: Option<&'a Record>,
+}
+
+/// See the module.
+pub(super) struct Scene<'a> {
+    pub(super) case: &'a Case<'a>,
+    pub(super) seen: Vec<Seen<'a>>,
+    holders: HashMap<SocketId, Vec<Owner>, RandomState>,
+    /// Indices of listeners by namespace and port.
+    listeners: HashMap<(u32, u16), Vec<usize>, RandomState>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(case: &'a Case<'a>) -> Self {
+        let holders = holders(&case.last.snapshot.holders);
+        let first = &case.first.snapshot.records;
+        let earlier: HashMap<SocketId, &Record, RandomState> =
+            first.iter().map(|record| (SocketId::of(record), record)).collect();
+        let see = |record: &'a Record| {
+            let id = SocketId::of(record);
+            let held = holders.get(&id).cloned().unwrap_or_default();
+            let socket = Socket::of(record, case.ticks, held)?;
+            Some(Seen { record, socket, earlier: earlier.get(&id).copied() })
+        };
+        let seen: Vec<Seen<'a>> = case.last.snapshot.records.iter().filter_map(see).collect();
+        let mut listeners: HashMap<_, Vec<usize>, _> = HashMap::default();
+        for (index, Seen { record, socket, .. }) in seen.iter().enumerate() {
+            if socket.state == State::Listen {
+                listeners.entry((record.netns, record.local_port)).or_default().push(index);
+            }
+        }
+        Self { case, seen, holders, listeners }
+    }
+
+    /// Time between the looks, nanoseconds.
+    pub(super) fn observed(&self) -> u64 {
+        self.now().saturating_sub(self.case.first.snapshot.begun)
+    }
+
+    /// When the last look was.
+    pub(super) fn now(&self) -> u64 {
+        self.case.last.snapshot.begun
+    }
+
+    /// What a difference between the looks is in a minute.
+    pub(super) fn per_minute(&self, difference: i64) -> f64 {
+        difference as f64 * MINUTE / self.observed().max(1) as f64
+    }
+
+    pub(super) fn states(&self) -> BTreeMap<State, u64> {
+        let mut states = BTreeMap::new();
+        for seen in self.seen.iter().filter(|seen| self.wants(&seen.socket)) {
+            *states.entry(seen.socket.state).or_default() += 1;
+        }
+        states
+    }
+
+    pub(super) fn wants(&self, socket: &Socket) -> bool {
+        self.case.filter.wants_socket(socket)
+    }
+
+    /// A finding of now.
+    pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
+        let entry = self.entry(netns);
+        Finding { time: self.now(), severity, status: Status::Raised, netns, entry, problem }
+    }
+
+    /// A process that leads into a namespace other than the tracer's.
+    fn entry(&self, netns: u32) -> Option<u32> {
+        let look = self.case.last;
+        let holder = look.snapshot.holders.iter().find(|holder| holder.netns == netns);
+        holder.filter(|_| netns != look.host.home).map(|holder| holder.pid)
+    }
+
+    /// What was counted in a namespace between the looks.
+    pub(super) fn counted(&self, netns: u32) -> Counters {
+        let counters = |look: &super::Look| Some(look.host.namespaces.get(&netns)?.counters);
+        match (counters(self.case.first), counters(self.case.last)) {
+            (Some(first), Some(last)) => last.since(first),
+            _ => Counters::default(),
+        }
+    }
+
+    /// The listeners that take connections to an address.
+    pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&Seen<'a>> {
+        let at_port = self.listeners.get(&(netns, to.port));
+        let takes =
+            |seen: &&Seen<'_>| listens_for(seen.socket.subject.tuple.local.address(), to.address());
+        at_port.into_iter().flatten().map(|&index| &self.seen[index]).filter(takes).collect()
+    }
+
+    /// What the sockets of a service have in common: our own port where somebody listens on it, or
+    /// where connect() would not have chosen it (the listener may be gone).
+    pub(super) fn service(&self, tuple: &Tuple) -> Service {
+        let Tuple { local, peer, netns } = *tuple;
+        let facts = self.case.last.host.namespaces.get(&netns);
+        let range = facts.and_then(|facts| facts.ports.as_ref());
+        let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
+        match self.listeners_of(netns, local).first() {
+            Some(listener) => Service::Here(listener.socket.subject.tuple.local),
+            None if chosen => Service::There(peer),
+            None => Service::Here(local),
+        }
+    }
+
+    /// Listeners as one: with `SO_REUSEPORT` there are several, the fullest counts.
+    pub(super) fn listener(&self, listeners: &[&Seen<'_>]) -> Option<Listener> {
+        let fullest = listeners.iter().max_by_key(|seen| seen.record.accept_queue)?;
+        let mut processes: Vec<Process> = Vec::new();
+        for holder in listeners.iter().flat_map(|seen| &seen.socket.holders) {
+            if !processes.contains(&holder.process) {
+                processes.push(holder.process);
+            }
+        }
+        let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+        Some(Listener {
+            local: fullest.socket.subject.tuple.local,
+            halted: halt(&pids, &self.case.last.host),
+            processes: processes.into_iter().map(|process| self.program(process)).collect(),
+            queue: fullest.record.accept_queue,
+            backlog: fullest.record.accept_backlog,
+        })
+    }
+
+    pub(super) fn program(&self, process: Process) -> Program {
+        let facts = self.case.last.host.processes.get(&process.pid);
+        Program { process, executable: facts.and_then(|facts| facts.executable.clone()) }
+    }
+
+    /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
+    pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
+        let Case { first, last, .. } = self.case;
+        let now = last.host.processes.get(&pid)?;
+        let (open, limit) = (now.descriptors?, now.descriptor_limit?);
+        let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
+        let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
+        Some(Descriptors { open, limit, growth: grown.min(leaking).max(0.0) })
+    }
+
+    /// The socket's life as far as the table knows it.
+    pub(super) fn lives(&self, state: State) -> HashMap<SocketId, &Connection, RandomState> {
+        let of_state = self.case.table.connections().filter(|life| life.state == state);
+        of_state.map(|life| (life.id, life)).collect()
+    }
+
+    /// Sockets of the first look in a state, with their first holder.
+    pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<u32>)> {
+        let first = &self.case.first.snapshot;
+        let held = holders(&first.holders);
+        let records = first.records.iter();
+        records
+            .filter(|record| State::from_kernel(record.new_state) == Some(state))
+            .map(|record| {
+                let first = held.get(&SocketId::of(record)).and_then(|holders| holders.first());
+                (record, first.map(|owner| owner.process.pid))
+            })
+            .collect()
+    }
+
+    /// Identities of the sockets that are in a state now.
+    pub(super) fn now_in(&self, state: State) -> HashSet<SocketId, RandomState> {
+        let seen = self.seen.iter().filter(|seen| seen.socket.state == state);
+        seen.map(|seen| SocketId::of(seen.record)).collect()
+    }
+
+    /// All descriptors of a socket.
+    pub(super) fn holders(&self, record: &Record) -> &[Owner] {
+        self.holders.get(&SocketId::of(record)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn holders(all: &[Holder]) -> HashMap<SocketId, Vec<Owner>, RandomState> {
+    let mut holders: HashMap<_, Vec<Owner>, _> = HashMap::default();
+    for holder in all {
+        holders.entry(SocketId::held(holder)).or_default().push(holder.into());
+    }
+    holders
+}

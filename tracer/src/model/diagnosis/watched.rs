@@ -1,0 +1,97 @@
+//! What happened between the two looks, as far as a diagnosis needs it.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Scene;
+use crate::model::{
+    close::Reason,
+    connection::SocketId,
+    endpoint::Endpoint,
+    finding::{Finding, NoLocalPort, Problem, Severity},
+    owner::{Evidence, Process},
+    state::State,
+    table::Table,
+    update::{Observer, Role, Subject, Transition, Update},
+};
+
+/// Gathers it from the table's updates.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Connections begun, by namespace, local address and destination.
+    opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
+    /// Calls of connect() that found no port, by namespace, process and destination.
+    failed: BTreeMap<(u32, u32, String), (Subject, NoLocalPort)>,
+    /// Who connected or accepted.
+    makers: HashMap<SocketId, Process, RandomState>,
+    /// Events lost for good.
+    pub lost: u64,
+}
+
+impl Observer for Watched {
+    fn observe(&mut self, update: Update<'_>) {
+        match update {
+            Update::Transition(transition) => self.transition(transition),
+            Update::Loss(loss) if !loss.healed => self.lost += loss.count,
+            _ => {}
+        }
+    }
+}
+
+impl Watched {
+    fn transition(&mut self, transition: &Transition) {
+        let Transition { ref subject, from, to, close, .. } = *transition;
+        let tuple = subject.tuple;
+        if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
+        {
+            let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
+            *self.opened.entry(key).or_default() += 1;
+        }
+        if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
+            let process = subject.owner.map(|owner| owner.process);
+            let pid = process.map_or(0, |process| process.pid);
+            let key = (tuple.netns, pid, tuple.peer.to_string());
+            let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
+            self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
+        }
+    }
+
+    /// Notes who made the sockets that are in CLOSE_WAIT. To be called before a look is merged:
+    /// the table then remembers who holds them now.
+    pub fn note_makers(&mut self, table: &Table) {
+        let stuck = table.connections().filter(|life| life.state == State::CloseWait);
+        for life in stuck {
+            let maker = life
+                .owner
+                .filter(|owner| matches!(owner.evidence, Evidence::Connect | Evidence::Accept));
+            if let Some(maker) = maker {
+                self.makers.insert(life.id, maker.process);
+            }
+        }
+    }
+
+    /// Who connected or accepted a socket, where that was seen.
+    pub fn maker(&self, id: SocketId) -> Option<Process> {
+        self.makers.get(&id).copied()
+    }
+
+    /// Connections begun from an address to a destination.
+    pub fn opened(&self, netns: u32, local: Endpoint, peer: Endpoint) -> u64 {
+        self.opened.get(&(netns, local, peer)).copied().unwrap_or(0)
+    }
+
+    /// A finding for each destination and process that found no port.
+    pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
+        let wanted =
+            self.failed.iter().filter(|(_, (subject, _))| scene.case.filter.wants_subject(subject));
+        let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
+            let facts = scene.case.last.host.namespaces.get(&netns);
+            let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));
+            let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
+            scene.finding(Severity::Critical, netns, problem)
+        };
+        wanted.map(finding).collect()
+    }
+}

@@ -1,0 +1,260 @@
+//! Findings of a live trace: told when they begin, when they get worse and when they are over.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tracer_ebpf::Record;
+
+use super::{
+    close::Reason,
+    connection::SocketId,
+    diagnosis::{Look, full_queues},
+    endpoint::Tuple,
+    filter::Filter,
+    finding::{AcceptQueue, Finding, Listener, NoLocalPort, Problem, Program, Severity, Status},
+    host::Counters,
+    owner::{Evidence, Owner, Process},
+    ports::{self, PortUse, Scope},
+    time_wait::Ticks,
+    update::{Subject, Transition},
+};
+
+const SECOND: u64 = 1_000_000_000;
+const MINUTE: f64 = 60e9;
+/// Failures are over when there has been none for this time.
+const QUIET: u64 = 10 * SECOND;
+/// Failures are told again at each tenfold of their number.
+const WORSE: u64 = 10;
+
+/// Remembers what has been told.
+#[derive(Debug)]
+pub struct Watch {
+    ticks: Ticks,
+    failures: BTreeMap<(u32, u32, String), Failures>,
+    ports: HashMap<(u32, Scope), (Severity, PortUse), RandomState>,
+    queues: HashMap<SocketId, (u32, AcceptQueue), RandomState>,
+    /// Who holds the listeners: not every look shows holders.
+    listening: HashMap<SocketId, Vec<Process>, RandomState>,
+    busy: HashMap<(u32, Scope), u32, RandomState>,
+    counters: BTreeMap<u32, Counters>,
+    sizes: BTreeMap<u32, u32>,
+    looked: u64,
+}
+
+#[derive(Debug)]
+struct Failures {
+    problem: NoLocalPort,
+    /// Told again when there are so many.
+    next: u64,
+    last: u64,
+}
+
+impl Watch {
+    /// Nothing told yet.
+    pub fn new(ticks: Ticks) -> Self {
+        Self {
+            ticks,
+            failures: BTreeMap::new(),
+            ports: HashMap::default(),
+            queues: HashMap::default(),
+            listening: HashMap::default(),
+            busy: HashMap::default(),
+            counters: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            looked: 0,
+        }
+    }
+
+    /// A connect() that found no port is told at once.
+    pub fn transition(&mut self, transition: &Transition) -> Option<Finding> {
+        let Transition { time, ref subject, close, .. } = *transition;
+        close.filter(|close| close.reason == Reason::NoLocalPort)?;
+        let Tuple { peer, netns, .. } = subject.tuple;
+        let process = subject.owner.map(|owner| owner.process);
+        let pid = process.map_or(0, |process| process.pid);
+        let size = self.sizes.get(&netns).copied();
+        let failures = self.failures.entry((netns, pid, peer.to_string())).or_insert(Failures {
+            problem: NoLocalPort { process, peer, count: 0, size },
+            next: 1,
+            last: time,
+        });
+        failures.last = time;
+        failures.problem.count += 1;
+        if failures.problem.count < failures.next {
+            return None;
+        }
+        failures.next *= WORSE;
+        let status = if failures.problem.count == 1 { Status::Raised } else { Status::Continues };
+        let problem = Problem::NoLocalPort(failures.problem);
+        Some(finding(time, Severity::Critical, status, netns, problem))
+    }
+
+    /// Failures that have stopped.
+    pub fn expire(&mut self, now: u64) -> Vec<Finding> {
+        let over =
+            self.failures.extract_if(.., |_, failures| failures.last.saturating_add(QUIET) <= now);
+        over.map(|((netns, ..), Failures { problem, .. })| {
+            let problem = Problem::NoLocalPort(problem);
+            finding(now, Severity::Critical, Status::Cleared, netns, problem)
+        })
+        .collect()
+    }
+
+    /// What a look shows of ports and accept queues.
+    pub fn look(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+        let namespaces = look.host.namespaces.iter();
+        self.sizes = namespaces
+            .filter_map(|(&netns, facts)| Some((netns, facts.ports.as_ref()?.size())))
+            .collect();
+        let mut findings = self.look_at_ports(look, filter);
+        findings.extend(self.look_at_queues(look, filter));
+        let namespaces = look.host.namespaces.iter();
+        self.counters = namespaces.map(|(&netns, facts)| (netns, facts.counters)).collect();
+        self.looked = look.snapshot.begun;
+        findings
+    }
+
+    fn look_at_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+        let now = look.snapshot.begun;
+        let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
+        let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
+        let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+        let mut bad = HashMap::default();
+        for (severity, mut one) in ports::scarce(usage) {
+            let key = (one.netns, one.scope);
+            if wants_ports(filter, &one) {
+                if let Some(&before) = self.busy.get(&key).filter(|_| self.looked > 0) {
+                    one.growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
+                }
+                bad.insert(key, (severity, one));
+            }
+        }
+        self.busy = busy;
+        let mut findings = Vec::new();
+        for (key, (severity, one)) in &bad {
+            let status = match self.ports.get(key) {
+                None => Status::Raised,
+                Some((known, _)) if severity > known => Status::Continues,
+                Some(_) => continue,
+            };
+            let problem = Problem::EphemeralPorts(one.clone());
+            findings.push(finding(now, *severity, status, key.0, problem));
+        }
+        for (key, (severity, mut one)) in std::mem::replace(&mut self.ports, bad) {
+            match self.ports.get_mut(&key) {
+                // It is told again only if it gets worse than it was at the worst.
+                Some((now, _)) => *now = (*now).max(severity),
+                None => {
+                    one.used = one.reusable + self.busy.get(&key).copied().unwrap_or(0);
+                    let problem = Problem::EphemeralPorts(one);
+                    findings.push(finding(now, severity, Status::Cleared, key.0, problem));
+                }
+            }
+        }
+        findings
+    }
+
+    fn look_at_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+        let now = look.snapshot.begun;
+        let full = full_queues(&look.snapshot.records);
+        self.note_holders(look, &full);
+        let mut findings = Vec::new();
+        let mut queues = HashMap::default();
+        for (&id, &record) in &full {
+            let queue = self.queue(id, record, look);
+            let known = self.queues.remove(&id);
+            let status = if known.is_some() { None } else { Some(Status::Raised) };
+            if let Some(status) = status.filter(|_| wants_queue(filter, record, &queue)) {
+                let problem = Problem::AcceptQueueFull(queue.clone());
+                findings.push(finding(now, Severity::Critical, status, record.netns, problem));
+            }
+            queues.insert(id, (record.netns, queue));
+        }
+        for (id, (netns, mut queue)) in std::mem::replace(&mut self.queues, queues) {
+            let records = &look.snapshot.records;
+            let record = records.iter().find(|record| SocketId::of(record) == id);
+            queue.listener.queue = record.map_or(0, |record| record.accept_queue);
+            if record.is_none_or(|record| wants_queue(filter, record, &queue)) {
+                let problem = Problem::AcceptQueueFull(queue);
+                let severity = Severity::Critical;
+                findings.push(finding(now, severity, Status::Cleared, netns, problem));
+            }
+        }
+        findings
+    }
+
+    fn note_holders(&mut self, look: &Look, full: &HashMap<SocketId, &Record, RandomState>) {
+        if look.snapshot.holders.is_empty() {
+            return;
+        }
+        self.listening.clear();
+        for holder in &look.snapshot.holders {
+            let id = SocketId::held(holder);
+            if full.contains_key(&id) {
+                let processes = self.listening.entry(id).or_default();
+                let process = Owner::from(holder).process;
+                if !processes.contains(&process) {
+                    processes.push(process);
+                }
+            }
+        }
+    }
+
+    fn queue(&self, id: SocketId, record: &Record, look: &Look) -> AcceptQueue {
+        let facts = look.host.namespaces.get(&record.netns);
+        let counted = facts.map(|facts| facts.counters).unwrap_or_default();
+        let before = self.counters.get(&record.netns).copied();
+        let processes = self.listening.get(&id).into_iter().flatten();
+        let program = |&process: &Process| Program { process, executable: None };
+        AcceptQueue {
+            listener: Listener {
+                local: Tuple::of(record).local,
+                processes: processes.map(program).collect(),
+                halted: None,
+                queue: record.accept_queue,
+                backlog: record.accept_backlog,
+            },
+            counted: before.map_or_else(Counters::default, |before| counted.since(before)),
+            somaxconn: facts.and_then(|facts| facts.somaxconn),
+        }
+    }
+}
+
+fn finding(time: u64, severity: Severity, status: Status, netns: u32, problem: Problem) -> Finding {
+    Finding { time, severity, status, netns, entry: None, problem }
+}
+
+fn wants_ports(filter: &Filter, ports: &PortUse) -> bool {
+    let (local, peer) = match ports.scope {
+        Scope::Destination { local, peer } => (local, peer),
+        Scope::Address(local) => (local, local),
+    };
+    wants(filter, Tuple { local, peer, netns: ports.netns }, None)
+}
+
+fn wants_queue(filter: &Filter, record: &Record, queue: &AcceptQueue) -> bool {
+    let tuple = Tuple::of(record);
+    let of = |process: Process| {
+        let evidence = Evidence::TaskFile;
+        wants(filter, tuple, Some(Owner { process, evidence, fd: None, others: 0 }))
+    };
+    let mut processes = queue.listener.processes.iter();
+    wants(filter, tuple, None) || processes.any(|program| of(program.process))
+}
+
+fn wants(filter: &Filter, tuple: Tuple, owner: Option<Owner>) -> bool {
+    filter.wants_subject(&Subject {
+        cookie: None,
+        ordinal: 1,
+        tuple,
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner,
+        role: None,
+    })
+}
