@@ -31,7 +31,16 @@ fn time_wait(bench: &Bench) -> Result<Vec<Row>> {
     throughput::load(bench, &namespace, bench.scale.crowd)?;
     let there = sockets(&namespace)?;
     let what = format!("{} sockets, nearly all in TIME_WAIT", grouped(there as f64));
-    Ok(looks(bench, &namespace, &what, &["-tan"]))
+    let mut rows = looks(bench, &namespace, &what, &["-tan"]);
+    rows.push(quiet(bench, &namespace, &what));
+    Ok(rows)
+}
+
+/// What following them costs while nothing else happens.
+fn quiet(bench: &Bench, namespace: &Namespace, what: &str) -> Row {
+    let share = idle::share(bench, &tracer(bench, namespace)).map(|share| vec![share]);
+    let figures: Figures = share.map_err(|error| format!("{error:#}"));
+    Row::new(what, "tracer, share of a core while idle", Unit::Percent, &figures)
 }
 
 fn established(bench: &Bench) -> Result<Vec<Row>> {
@@ -45,9 +54,7 @@ fn established(bench: &Bench) -> Result<Vec<Row>> {
     let each = (many.rest - few.rest) / there as f64;
     let memory = [("peak memory of tracer", many.peak), ("tracer, memory for each", each)];
     rows.extend(memory.map(|(label, value)| Row::new(&what, label, Unit::Bytes, &Ok(vec![value]))));
-    let quiet = idle::share(bench, &tracer(bench, &namespace)).map(|share| vec![share]);
-    let quiet = quiet.map_err(|error| format!("{error:#}"));
-    rows.push(Row::new(&what, "tracer, share of a core while idle", Unit::Percent, &quiet));
+    rows.push(quiet(bench, &namespace, &what));
     drop(holders);
     Ok(rows)
 }
