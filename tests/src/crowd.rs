@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
@@ -49,9 +48,8 @@ const FEW: usize = 20;
 impl Crowd {
     /// Makes so many sockets in CLOSE_WAIT and in TIME_WAIT, and some in other states.
     pub fn gather(namespace: &Namespace, close_wait: usize, time_wait: usize) -> Self {
-        // As many descriptors as may be; a hard limit that is too low makes connections fail.
-        let limit = getrlimit(Resource::Nofile).maximum;
-        setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("a limit");
+        // A hard limit that is too low makes connections fail.
+        load::allow_descriptors();
         load::prepare(namespace);
         // All of them shall last.
         namespace.set("net/ipv4/tcp_tw_reuse", "0");

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::netns::Namespace;
@@ -18,6 +19,12 @@ const ADDRESSES: usize = 32;
 const WAITING: usize = 256;
 /// After this a load is given up.
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// Allows as many descriptors as may be.
+pub fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("a limit");
+}
 
 /// Allows as many connections as a test may want.
 pub fn prepare(namespace: &Namespace) {
@@ -37,13 +44,28 @@ pub fn connections(count: usize) -> Duration {
         let server = scope.spawn(|| serve(&listener, count, &accepted));
         for index in 0..count {
             wait_for_room(index, &accepted, begun);
-            let last = u8::try_from(index % ADDRESSES).expect("a small number");
-            let address = SocketAddr::from(([127, 1, 0, last], port));
-            drop(TcpStream::connect(address).expect("a connection"));
+            drop(TcpStream::connect(address(index, port)).expect("a connection"));
         }
         server.join().expect("the server");
     });
     begun.elapsed()
+}
+
+/// Makes connections that stay open, both ends in this process.
+pub fn held(count: usize) -> Vec<(TcpStream, TcpStream)> {
+    let listener = listener();
+    let port = listener.local_addr().expect("an address").port();
+    let connection = |index| {
+        let client = TcpStream::connect(address(index, port)).expect("a connection");
+        (client, listener.accept().expect("a connection to accept").0)
+    };
+    (0..count).map(connection).collect()
+}
+
+/// The address to which a connection goes.
+fn address(index: usize, port: u16) -> SocketAddr {
+    let last = u8::try_from(index % ADDRESSES).expect("a small number");
+    SocketAddr::from(([127, 1, 0, last], port))
 }
 
 /// Listens on all addresses, with room for all that may wait.

@@ -72,6 +72,13 @@ impl Cargo {
         cargo
     }
 
+    /// Builds target/release/tracer and, beside it, other binaries of the workspace.
+    pub(crate) fn build_with(&self, binaries: &[&str]) -> Result<()> {
+        let mut command = self.command(&["build", "--release", "--locked"]);
+        command.args(TRACER).args(binaries.iter().flat_map(|binary| ["--bin", binary]));
+        process::show(&mut command)
+    }
+
     /// Builds target/release/tracer.
     pub(crate) fn build(&self, progress: Progress) -> Result<()> {
         let mut command = self.command(&["build", "--release", "--locked"]);

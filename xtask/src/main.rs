@@ -4,6 +4,7 @@
 //! library source and a linker of its own. Everything that needs a decision lives in [`setup`];
 //! the sub-commands only say which cargo commands they stand for.
 
+mod bench;
 mod cargo;
 mod check;
 mod process;
@@ -47,6 +48,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure what tracing costs, beside other tracers, and write docs/benchmarks.md.
+    Bench(bench::Options),
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -65,6 +68,11 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { arguments } => {
             setup::programs::ensure()?;
             test::test(&setup::prepare()?, &arguments)
+        }
+        Task::Bench(options) if options.prepared => bench::measure(&options),
+        Task::Bench(options) => {
+            setup::programs::ensure_peers();
+            bench::run(&setup::prepare()?, &options)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

@@ -1,9 +1,9 @@
-//! Programs that the tests start, and the Debian packages that have them.
+//! Programs that the tests and the benchmarks start, and the Debian packages that have them.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::debian;
-use crate::process;
+use crate::process::{self, say};
 
 /// A program and its package.
 #[derive(Clone, Copy)]
@@ -26,6 +26,32 @@ const PROGRAMS: [Program; 8] = [
     program("tcpdump", "tcpdump"),
     program("bpftrace", "bpftrace"),
 ];
+
+/// What tracer is measured against, and with.
+const PEERS: [Program; 7] = [
+    program("ip", "iproute2"),
+    program("ss", "iproute2"),
+    program("tcpstates", "libbpf-tools"),
+    program("bpftrace", "bpftrace"),
+    program("bpftool", "bpftool"),
+    program("nginx", "nginx-light"),
+    program("wrk", "wrk"),
+];
+
+/// Installs what the benchmarks start, as far as it can be had: the lines of what is missing say
+/// so.
+pub(crate) fn ensure_peers() {
+    for package in missing_packages(&PEERS, is_installed) {
+        let installed = if debian::is_available() {
+            debian::install(&[package])
+        } else {
+            Err(anyhow!("this is not Debian"))
+        };
+        if let Err(error) = installed {
+            say(format_args!("measuring without {package}: {error:#}"));
+        }
+    }
+}
 
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
