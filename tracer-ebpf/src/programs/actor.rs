@@ -19,6 +19,16 @@ pub(super) fn may_act(old: u8, new: u8) -> bool {
     old == state::CLOSE || matches!(new, state::CLOSE | state::FIN_WAIT1 | state::LAST_ACK)
 }
 
+/// Whether control group or file may be others than at the event before: they come with the
+/// socket or with accept(), of which no state change tells, and not with segments.
+#[inline(always)]
+pub(super) fn may_have_changed(old: u8, new: u8) -> bool {
+    !matches!(
+        old,
+        state::SYN_SENT | state::FIN_WAIT1 | state::FIN_WAIT2 | state::LAST_ACK | state::CLOSING
+    ) && new != state::CLOSE_WAIT
+}
+
 /// Fills in the process: its id, its start and the name of its first thread, which people know it
 /// by.
 #[inline(always)]

@@ -13,6 +13,8 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use tracer_ebpf::{Counters, Record, kind};
 
+use super::memory::zeroed;
+
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
@@ -31,7 +33,7 @@ pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut 
         debug!(context, "ring buffer full: a record of kind {} is lost", kind);
         return;
     };
-    let record = entry.write(Record::EMPTY);
+    let record = zeroed(&mut entry);
     record.kind = kind;
     stamp(record);
     fill(record);

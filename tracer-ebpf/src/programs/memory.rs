@@ -1,7 +1,9 @@
 //! Loads from kernel memory, nearly all through BTF-typed pointers.
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
-use tracer_ebpf::Offsets;
+use core::mem::MaybeUninit;
+
+use tracer_ebpf::{Offsets, Record};
 
 use super::constants::constant;
 
@@ -70,4 +72,22 @@ pub(super) unsafe fn comm(task: *const u8) -> [u8; 16] {
         index += 1;
     }
     comm
+}
+
+/// Makes a record of zeros.
+///
+/// In words: for anything else LLVM calls its own `memset`, which the BPF target has as a loop over
+/// bytes that takes longer than all the rest of an event.
+#[inline(always)]
+pub(super) fn zeroed(record: &mut MaybeUninit<Record>) -> &mut Record {
+    const WORDS: usize = size_of::<Record>() / size_of::<u64>();
+    let words = record.as_mut_ptr().cast::<u64>();
+    let mut index = 0;
+    while index < WORDS {
+        // SAFETY: within the record, which is aligned to words and a multiple of them.
+        unsafe { core::ptr::write_volatile(words.add(index), 0) };
+        index += 1;
+    }
+    // SAFETY: every byte is written, and zero is a value of its fields.
+    unsafe { record.assume_init_mut() }
 }

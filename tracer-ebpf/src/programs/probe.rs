@@ -6,12 +6,15 @@ mod retransmit;
 mod set_state;
 mod set_state_classic;
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_ebpf::Record;
 
 use super::{
     emit::emit,
     filter,
+    memory::zeroed,
     sock::{Common, Full},
 };
 
@@ -40,9 +43,10 @@ fn on_full_socket(
 #[inline(always)]
 fn on_minisocket(context: &BtfTracePointContext, kind: u8, socket: Common) {
     if !filter::is_empty() {
-        let mut identity = Record::EMPTY;
-        socket.describe(&mut identity);
-        if !filter::passes(&identity) {
+        let mut identity = MaybeUninit::uninit();
+        let identity = zeroed(&mut identity);
+        socket.describe(identity);
+        if !filter::passes(identity) {
             return;
         }
     }
@@ -60,7 +64,8 @@ fn wanted(full: Full) -> bool {
     if filter::is_empty() {
         return true;
     }
-    let mut identity = Record::EMPTY;
-    full.describe_identity(&mut identity);
-    filter::passes(&identity)
+    let mut identity = MaybeUninit::uninit();
+    let identity = zeroed(&mut identity);
+    full.describe_identity(identity);
+    filter::passes(identity)
 }

@@ -66,6 +66,13 @@ impl Common {
         unsafe { load(self.0, offset!(skc_state)) }
     }
 
+    /// Inode number of the network namespace.
+    #[inline(always)]
+    pub(super) fn netns(self) -> u32 {
+        // SAFETY: BTF-typed pointers and the members' own widths.
+        unsafe { load(follow(self.0, offset!(skc_net)), offset!(net_inum)) }
+    }
+
     /// The cookie if somebody asked for it before, else 0.
     #[inline(always)]
     pub(super) fn present_cookie(self) -> u64 {
@@ -95,7 +102,7 @@ impl Common {
             record.family = load(self.0, offset!(skc_family));
             record.peer_port = u16::from_be(load(self.0, offset!(skc_dport)));
             record.local_port = load(self.0, offset!(skc_num));
-            record.netns = load(follow(self.0, offset!(skc_net)), offset!(net_inum));
+            record.netns = self.netns();
             if record.family == AF_INET6 {
                 record.local_address = address_v6(self.0, offset!(skc_v6_rcv_saddr));
                 record.peer_address = address_v6(self.0, offset!(skc_v6_daddr));
@@ -182,10 +189,18 @@ impl Full {
     /// Everything about a full socket except its cookie, whose owner depends on the moment.
     #[inline(always)]
     pub(super) fn describe(self, record: &mut Record) {
+        self.describe_connection(record);
+        self.describe_owner(record);
+    }
+
+    /// The same without [`Self::describe_owner`].
+    #[inline(always)]
+    pub(super) fn describe_connection(self, record: &mut Record) {
         self.describe_identity(record);
         self.describe_tcp(record);
-        self.describe_owner(record);
         record.flags = self.flags();
+        // SAFETY: BTF-typed pointer, a struct of one u32.
+        record.uid = unsafe { load(self.0, offset!(sk_uid)) };
     }
 
     /// Sequence numbers, counters, errors, timers.
@@ -217,12 +232,11 @@ impl Full {
         }
     }
 
-    /// User, cgroup and file.
+    /// Cgroup and file: far from the socket itself, and therefore dear.
     #[inline(always)]
-    fn describe_owner(self, record: &mut Record) {
+    pub(super) fn describe_owner(self, record: &mut Record) {
         // SAFETY: BTF-typed pointers; NULL on the way reads as zero.
         unsafe {
-            record.uid = load(self.0, offset!(sk_uid));
             let node = follow(follow(self.0, offset!(sk_cgroup)), offset!(cgroup_kn));
             record.cgroup_id = load(node, offset!(kernfs_id));
             let file = follow(follow(self.0, offset!(sk_socket)), offset!(socket_file));

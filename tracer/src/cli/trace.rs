@@ -67,6 +67,9 @@ async fn trace(
     destination: Destination,
     signals: Signals,
 ) -> anyhow::Result<()> {
+    let Facts { release, btf } = facts;
+    // Megabytes that are needed no more.
+    drop(btf);
     if let Some(logger) = tracer.logger.take() {
         tokio::spawn(relay(logger));
     }
@@ -75,7 +78,7 @@ async fn trace(
     let surroundings: Arc<dyn Surroundings> = Arc::new(host);
     let hello = Hello {
         version: env!("CARGO_PKG_VERSION"),
-        kernel: facts.release,
+        kernel: release,
         mode: tracer.mode,
         degraded: tracer.degraded.clone(),
         options: std::env::args().skip(1).collect(),

@@ -98,6 +98,9 @@ pub struct Table {
     doublings: BinaryHeap<Reverse<Deadline>>,
     /// Clients whose `CLOSED → SYN_SENT` is held back, oldest first.
     unannounced: VecDeque<Deadline>,
+    /// The same of those that the kernel has let through only because their port was not known:
+    /// if they are not wanted, no further event will come.
+    open: VecDeque<Deadline>,
     /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12).
     raw_children: HashMap<u64, u64, RandomState>,
     undecided: Vec<Undecided>,
@@ -136,6 +139,7 @@ impl Table {
             raisings: BinaryHeap::new(),
             doublings: BinaryHeap::new(),
             unannounced: VecDeque::new(),
+            open: VecDeque::new(),
             raw_children: HashMap::default(),
             undecided: Vec::new(),
             reusable: HashMap::default(),
@@ -329,11 +333,9 @@ impl Table {
         }
         if connection.unannounced {
             self.store.enter(slot, to, record.time_ns);
-            self.unannounced.push_back(Deadline {
-                time: record.time_ns,
-                slot,
-                since: record.time_ns,
-            });
+            let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
+            let time = record.time_ns;
+            queue.push_back(Deadline { time, slot, since: time });
             return;
         }
         if to == State::SynSent {

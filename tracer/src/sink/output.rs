@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, Sender, SyncSender},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -16,6 +16,8 @@ use std::{
 
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
 const LIMIT: usize = 64 << 20;
+/// Written buffers that are kept for use.
+const SPARE: usize = 16;
 /// How long the end of the trace waits for a reader that does not read.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -57,6 +59,8 @@ struct Shared {
 #[derive(Debug)]
 pub struct Output {
     sender: Option<Sender<Chunk>>,
+    /// Buffers that have been written, to be filled again: fresh ones cost page faults.
+    written: Receiver<Vec<u8>>,
     writer: Option<JoinHandle<()>>,
     done: Receiver<()>,
     shared: Arc<Shared>,
@@ -81,14 +85,15 @@ impl Output {
     ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let (finished, done) = mpsc::channel();
+        let (empty, written) = mpsc::sync_channel(SPARE);
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let writer = thread::Builder::new().name("tracer-output".into()).spawn(move || {
-            write_all(destination, &receiver, &theirs, closed);
+            write_all(destination, &receiver, &theirs, &empty, closed);
             // The other end may have given up waiting.
             let _ = finished.send(());
         })?;
-        Ok(Self { sender: Some(sender), writer: Some(writer), done, shared })
+        Ok(Self { sender: Some(sender), written, writer: Some(writer), done, shared })
     }
 
     /// Queues whole lines; false (and nothing is queued) where too much waits already.
@@ -102,7 +107,8 @@ impl Output {
             return false;
         }
         self.shared.waiting.fetch_add(len, Ordering::Relaxed);
-        let bytes = std::mem::replace(bytes, Vec::with_capacity(len));
+        let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
+        let bytes = std::mem::replace(bytes, spare);
         sender.send(Chunk { bytes, lines }).is_ok()
     }
 
@@ -136,13 +142,17 @@ fn write_all(
     mut destination: Destination,
     receiver: &Receiver<Chunk>,
     shared: &Shared,
+    empty: &SyncSender<Vec<u8>>,
     closed: impl FnOnce(),
 ) {
     let mut closed = Some(closed);
     let mut failing = false;
-    for Chunk { bytes, lines } in receiver {
+    for Chunk { mut bytes, lines } in receiver {
         let written = destination.file.write_all(&bytes);
         shared.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+        bytes.clear();
+        // Where there are enough, it goes.
+        let _ = empty.try_send(bytes);
         match written {
             Ok(()) => failing = false,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

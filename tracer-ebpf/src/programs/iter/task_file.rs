@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
-use tracer_ebpf::{Holder, Record};
+use tracer_ebpf::Holder;
 
 use super::write;
 use crate::programs::{
@@ -50,8 +50,6 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Comm
     if sk.full().is_none() {
         return;
     }
-    let mut identity: Record = Record::EMPTY;
-    sk.describe(&mut identity);
     // SAFETY: BTF-typed pointers and the members' own widths.
     let holder = unsafe {
         let leader = follow(task, constant!(OFFSETS.task_group_leader));
@@ -62,7 +60,7 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Comm
             start_ns: load(leader, constant!(OFFSETS.task_start_boottime)),
             pid: load(task, constant!(OFFSETS.task_tgid)),
             fd,
-            netns: identity.netns,
+            netns: sk.netns(),
             reserved: 0,
             comm: comm(leader),
         }

@@ -1,12 +1,12 @@
 //! `iter/tcp`: every TCP socket of the reader's network namespace, minisockets and request
 //! sockets included.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use tracer_ebpf::{Record, kind, state};
 
 use super::write;
-use crate::programs::{emit::stamp, sock::Common};
+use crate::programs::{emit::stamp, memory::zeroed, sock::Common};
 
 /// `struct bpf_iter__tcp { meta; sk_common; uid }`. aya-ebpf has no macro for iterators.
 #[unsafe(no_mangle)]
@@ -16,17 +16,18 @@ fn sockets(context: *mut c_void) -> i32 {
     // SAFETY: the context has three words; the verifier checks the accesses.
     let (meta, socket) =
         unsafe { (core::ptr::read_volatile(context), core::ptr::read_volatile(context.add(1))) };
-    let mut record = Record::EMPTY;
-    stamp(&mut record);
+    let mut record = MaybeUninit::uninit();
+    let record = zeroed(&mut record);
+    stamp(record);
     match Common::new(socket) {
         None => record.kind = kind::END,
         Some(socket) => {
-            if !describe(socket, &mut record) {
+            if !describe(socket, record) {
                 return 0;
             }
         }
     }
-    write(meta.cast(), &record);
+    write(meta.cast(), record);
     0
 }
 

@@ -5,6 +5,8 @@
 //! one of these is attached, every system call of the host takes the kernel's slow way out, some
 //! 30 ns longer. Not seen: accept by io_uring, and by 32-bit programs.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     helpers::generated::bpf_get_current_task_btf, macros::tracepoint, programs::TracePointContext,
 };
@@ -15,7 +17,7 @@ use crate::programs::{
     constants::constant,
     emit::emit,
     filter,
-    memory::{follow, load, probe},
+    memory::{follow, load, probe, zeroed},
     sock::Probed,
 };
 
@@ -66,9 +68,10 @@ fn file(fd: u32) -> Option<u64> {
 #[inline(always)]
 fn tell(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
     if !filter::is_empty() {
-        let mut identity = Record::EMPTY;
-        socket.describe(&mut identity);
-        if !filter::passes(&identity) {
+        let mut identity = MaybeUninit::uninit();
+        let identity = zeroed(&mut identity);
+        socket.describe(identity);
+        if !filter::passes(identity) {
             return;
         }
     }

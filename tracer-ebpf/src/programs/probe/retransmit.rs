@@ -1,13 +1,18 @@
 //! `tcp:tcp_retransmit_skb` and `tcp:tcp_retransmit_synack`: handshakes and teardowns that had to
 //! try again. Retransmitted data is only counted, by the kernel (`total_retrans`).
 
-use core::ffi::c_void;
+use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{Offsets, Record, kind, segment};
 
 use crate::programs::{
-    constants::constant, emit::emit, filter, memory::load, probe::on_full_socket, sock::Common,
+    constants::constant,
+    emit::emit,
+    filter,
+    memory::{load, zeroed},
+    probe::on_full_socket,
+    sock::Common,
 };
 
 /// `(const struct sock *sk, const struct sk_buff *skb[, int err])`
@@ -39,9 +44,10 @@ fn retransmit_synack(context: BtfTracePointContext) -> i32 {
         return 0;
     };
     if !filter::is_empty() {
-        let mut identity = Record::EMPTY;
-        request.describe(&mut identity);
-        if !filter::passes(&identity) {
+        let mut identity = MaybeUninit::uninit();
+        let identity = zeroed(&mut identity);
+        request.describe(identity);
+        if !filter::passes(identity) {
             return 0;
         }
     }

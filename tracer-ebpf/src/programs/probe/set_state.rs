@@ -56,7 +56,10 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         return;
     }
     emit(context, kind, |record: &mut Record| {
-        full.describe(record);
+        full.describe_connection(record);
+        if actor::may_have_changed(old, new) {
+            full.describe_owner(record);
+        }
         record.old_state = old;
         record.new_state = new;
         if actor::may_act(old, new) {

@@ -35,7 +35,9 @@ impl Table {
         let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
-        undecided.chain(removal).chain(unannounced).chain(self.next_linger()).min()
+        let open = self.open.front().map(|next| next.time + OPEN_PATIENCE);
+        let planned = removal.into_iter().chain(unannounced).chain(open);
+        undecided.chain(planned).chain(self.next_linger()).min()
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
@@ -43,12 +45,11 @@ impl Table {
         self.unannounced
             .iter()
             .take_while(|waiting| waiting.time <= time)
-            .any(|waiting| self.is_unannounced(*waiting) && !self.is_open(waiting.slot))
+            .any(|waiting| self.is_unannounced(*waiting))
     }
 
-    /// Whether the kernel has only let it through because its local port was not known: if it is
-    /// not wanted, no further event will come.
-    fn is_open(&self, slot: Slot) -> bool {
+    /// Whether the filter cannot say yet whether the socket is wanted.
+    pub(super) fn is_open(&self, slot: Slot) -> bool {
         let covers = |connection: &Connection| self.options.filter.covers(&connection.tuple);
         self.store.get(slot).is_some_and(|connection| covers(connection).is_none())
     }
@@ -61,19 +62,23 @@ impl Table {
     /// Gives up waiting for local ports that nothing tells.
     fn announce_overdue(&mut self, now: u64, out: &mut impl Observer) {
         while let Some(&waiting) = self.unannounced.front() {
-            let is_open = self.is_open(waiting.slot);
-            let patience = if is_open { OPEN_PATIENCE } else { self.options.port_patience };
-            let is_due = waiting.time + patience <= now;
+            let is_due = waiting.time + self.options.port_patience <= now;
             if !is_due && self.is_unannounced(waiting) {
-                return;
+                break;
             }
             self.unannounced.pop_front();
             if is_due && self.is_unannounced(waiting) {
-                if is_open {
-                    self.forget(waiting.slot);
-                } else {
-                    self.tell_held(waiting.slot, out);
-                }
+                self.tell_held(waiting.slot, out);
+            }
+        }
+        while let Some(&waiting) = self.open.front() {
+            let is_due = waiting.time + OPEN_PATIENCE <= now;
+            if !is_due && self.is_unannounced(waiting) {
+                break;
+            }
+            self.open.pop_front();
+            if is_due && self.is_unannounced(waiting) {
+                self.forget(waiting.slot);
             }
         }
     }

@@ -46,7 +46,7 @@ impl Widths {
     }
 
     pub(super) fn process(&mut self, line: &mut Line<'_>, process: &str) {
-        let len = process.chars().count();
+        let len = columns(process);
         if !self.narrow {
             self.process = self.process.max(len.min(32));
         }
@@ -117,7 +117,7 @@ impl<'a> Line<'a> {
     /// As much of `words` as fits.
     pub(in crate::sink) fn push(&mut self, style: Style, words: &str) {
         let room = self.width - self.used;
-        let len = words.chars().count();
+        let len = columns(words);
         if room == 0 {
             return;
         }
@@ -143,7 +143,7 @@ impl<'a> Line<'a> {
 
     /// `words` at the left of a column of `width`.
     pub(in crate::sink) fn left(&mut self, style: Style, words: &str, width: usize) {
-        let len = words.chars().count();
+        let len = columns(words);
         if len > width {
             let short = format!("{}…", cut(words, width.saturating_sub(1)));
             return self.push(style, &short);
@@ -154,7 +154,7 @@ impl<'a> Line<'a> {
 
     /// `words` at the right of a column of `width`.
     pub(in crate::sink) fn right(&mut self, style: Style, words: &str, width: usize) {
-        let len = words.chars().count();
+        let len = columns(words);
         self.fill(width.saturating_sub(len));
         self.push(style, words);
     }
@@ -171,4 +171,9 @@ impl<'a> Line<'a> {
 
 fn cut(words: &str, len: usize) -> &str {
     words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
+}
+
+/// How many columns it takes.
+fn columns(words: &str) -> usize {
+    if words.is_ascii() { words.len() } else { words.chars().count() }
 }
