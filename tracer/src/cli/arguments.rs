@@ -108,6 +108,18 @@ pub(super) struct TraceArguments {
     /// Do not see who accepts connections: saves every system call some 30 ns
     #[arg(long, help_heading = "Kernel")]
     pub(super) no_accept: bool,
+    #[command(flatten)]
+    pub(super) stacks: StacksArgument,
+}
+
+/// Whether to tell which code made a socket.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct StacksArgument {
+    /// Tell which code made what lingers: the stack of each connect() and accept() from now on.
+    /// Takes frame pointers (-fno-omit-frame-pointer) and, for names, symbols; of Python and other
+    /// interpreters only the native part is seen
+    #[arg(long, help_heading = "Kernel")]
+    pub(super) stacks: bool,
 }
 
 /// What to list and how.

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     appearance,
-    arguments::{FilterArguments, FormatName, When, duration},
+    arguments::{FilterArguments, FormatName, StacksArgument, When, duration},
     signals::Signals,
 };
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct DiagnoseArguments {
         hide_possible_values = true
     )]
     color: When,
+    #[command(flatten)]
+    stacks: StacksArgument,
     #[command(flatten)]
     filter: FilterArguments,
 }
@@ -98,6 +100,7 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
             buffer_size: BUFFER_SIZE,
             diagnostics: false,
             accept: true,
+            stacks: arguments.stacks.stacks,
         };
         let tracer = load::load(&request, &facts)?;
         if !tracer.has_iterators {

@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
                 filter: filter.in_kernel(),
                 buffer_size,
                 accept: !arguments.no_accept,
+                stacks: arguments.stacks.stacks,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             &facts,
@@ -72,6 +73,7 @@ async fn trace(
     }
     let (host, unknown) = Host::look();
     tracer.degraded.extend(unknown);
+    let resolved = host.stacks();
     let surroundings: Arc<dyn Surroundings> = Arc::new(host);
     let hello = Hello {
         version: env!("CARGO_PKG_VERSION"),
@@ -93,6 +95,7 @@ async fn trace(
         output,
         hello,
         snapshots: !arguments.no_snapshot,
+        resolved,
     }
     .start()
     .context("cannot set up the reader")?;

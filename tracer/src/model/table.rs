@@ -5,6 +5,7 @@
 //! the state known before is made good by `inferred` transitions and counted.
 
 mod agree;
+mod causes;
 mod close;
 mod expire;
 mod holders;
@@ -35,7 +36,8 @@ use super::{
     endpoint::Tuple,
     filter::Filter,
     linger::Thresholds,
-    owner::{self, Owner},
+    owner::{self, Evidence, Owner},
+    stack::{Maker, StackId},
     state::State,
     time_wait::Ticks,
     update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
@@ -257,7 +259,11 @@ impl Table {
             (State::Closed, State::Listen) | (State::Listen, State::Closed) => Some(Role::Listener),
             _ => None,
         });
-        connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
+        let acting = owner::acting(record, from, to);
+        if let Some(Owner { process, evidence: Evidence::Connect, .. }) = acting {
+            connection.maker = Some(Maker { process, stack: StackId::of(record) });
+        }
+        connection.owner = owner::refine(connection.owner, acting);
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
             connection.owner = guess.as_ref().map(Owner::guess);
         }

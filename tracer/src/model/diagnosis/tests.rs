@@ -113,7 +113,7 @@ fn find(first: &Look, last: &Look) -> Diagnosis {
         look_patience: 0,
     });
     let watched = Watched::default();
-    diagnose(&Case { filter: &filter, ticks, first, last, watched: &watched, table: &table })
+    diagnose(&Case { filter: &filter, ticks, first, last, watched: &watched, table: &table, stacks: None })
 }
 
 fn between(before: Vec<Record>, now: Vec<Record>) -> Diagnosis {
@@ -346,7 +346,7 @@ fn only_what_is_asked_about_is_told() {
         });
         let watched = Watched::default();
         let (filter, first, last) = (&filter, &first, &last);
-        diagnose(&Case { filter, ticks, first, last, watched: &watched, table: &table })
+        diagnose(&Case { filter, ticks, first, last, watched: &watched, table: &table, stacks: None })
             .findings
             .len()
     };

@@ -8,12 +8,9 @@ use hashbrown::HashMap;
 use super::Scene;
 use crate::model::{
     close::Reason,
-    connection::SocketId,
     endpoint::Endpoint,
     finding::{Finding, NoLocalPort, Problem, Severity},
-    owner::{Evidence, Process},
     state::State,
-    table::Table,
     update::{Observer, Role, Subject, Transition, Update},
 };
 
@@ -24,8 +21,6 @@ pub struct Watched {
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port, by namespace, process and destination.
     failed: BTreeMap<(u32, u32, String), (Subject, NoLocalPort)>,
-    /// Who connected or accepted.
-    makers: HashMap<SocketId, Process, RandomState>,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -56,25 +51,6 @@ impl Watched {
             let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
             self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
         }
-    }
-
-    /// Notes who made the sockets that are in CLOSE_WAIT. To be called before a look is merged:
-    /// the table then remembers who holds them now.
-    pub fn note_makers(&mut self, table: &Table) {
-        let stuck = table.connections().filter(|life| life.state == State::CloseWait);
-        for life in stuck {
-            let maker = life
-                .owner
-                .filter(|owner| matches!(owner.evidence, Evidence::Connect | Evidence::Accept));
-            if let Some(maker) = maker {
-                self.makers.insert(life.id, maker.process);
-            }
-        }
-    }
-
-    /// Who connected or accepted a socket, where that was seen.
-    pub fn maker(&self, id: SocketId) -> Option<Process> {
-        self.makers.get(&id).copied()
     }
 
     /// Connections begun from an address to a destination.
