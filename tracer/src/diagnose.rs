@@ -9,6 +9,7 @@ use crate::{
         ring::Reader,
         snapshot::{Makers, Snapshots, Snapshotter, Taken, Wanted},
         stacks::{Recorded, Resolved},
+        surroundings::Host,
         time,
     },
     model::{
@@ -19,6 +20,7 @@ use crate::{
         state::State,
         table::{self, Table},
     },
+    sink::surroundings::Surroundings as _,
     trace::{Stop, losses::Losses},
 };
 
@@ -37,6 +39,7 @@ pub struct Observation {
     /// The stacks that have been looked up, if they are asked for.
     resolved: Option<Arc<Resolved>>,
     filter: Filter,
+    host: Host,
     stop: Arc<Stop>,
     /// Time of the last record read.
     read_until: u64,
@@ -58,12 +61,12 @@ impl Observation {
     /// # Errors
     ///
     /// Where descriptors or threads have run out.
-    pub fn new(tracer: Tracer, filter: Filter) -> io::Result<Self> {
+    pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
         let Tracer { ebpf, main, others, ring, reader, counters, resets_traced, stacks, .. } =
             tracer;
         let reader = Reader::new(ring, reader)?;
         let snapshotter = Snapshotter::new(ebpf, filter.netns);
-        let resolved: Option<Arc<Resolved>> = stacks.is_some().then(Arc::default);
+        let resolved = stacks.is_some().then(|| host.stacks());
         let recorded = stacks.zip(resolved.clone());
         let recorded = recorded.map(|(map, resolved)| Recorded { map, resolved });
         let snapshots = Snapshots::start(snapshotter, recorded, reader.waker()?)?;
@@ -78,8 +81,18 @@ impl Observation {
         });
         let losses = Losses::new(main, others, counters);
         let watched = Watched::default();
-        let read_until = 0;
-        Ok(Self { reader, table, watched, losses, snapshots, resolved, filter, stop, read_until })
+        Ok(Self {
+            reader,
+            table,
+            watched,
+            losses,
+            snapshots,
+            resolved,
+            filter,
+            host,
+            stop,
+            read_until: 0,
+        })
     }
 
     /// Ends it from elsewhere.
@@ -109,6 +122,7 @@ impl Observation {
         self.losses.look(now, self.table.duplicates(), &mut self.watched);
         let diagnosis = diagnose(&Case {
             filter: &self.filter,
+            is_within: &|subject| self.host.passes(&self.filter, subject),
             ticks: time::ticks(),
             first: &first.look,
             last: &last.look,

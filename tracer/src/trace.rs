@@ -139,7 +139,6 @@ impl Trace {
             resets_traced,
             stacks,
             ..
-       
         } = tracer;
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;

@@ -4,10 +4,7 @@
 //! Equal stacks have one number. Where it is not asked for, nothing of this is left in the programs.
 
 use aya_ebpf::{
-    bindings::BPF_F_USER_STACK,
-    macros::map,
-    maps::StackTrace,
-    programs::tracing::StackIdContext,
+    bindings::BPF_F_USER_STACK, macros::map, maps::StackTrace, programs::tracing::StackIdContext,
 };
 
 use super::constants::constant;

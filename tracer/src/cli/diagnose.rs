@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     diagnose::{Observation, Outcome},
-    kernel::{load, preflight, time},
+    kernel::{load, preflight, surroundings::Host, time},
     model::{filter::Filter, finding::Severity},
     sink::{Hello, Mode, report},
 };
@@ -106,14 +106,17 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
         if !tracer.has_iterators {
             bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
         }
+        let (host, unknown) = Host::look();
+        let degraded = tracer.degraded.iter().cloned().chain(unknown).collect();
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION"),
             kernel: facts.release.clone(),
             mode: tracer.mode,
-            degraded: tracer.degraded.clone(),
+            degraded,
             options: std::env::args().skip(1).collect(),
         };
-        let observation = Observation::new(tracer, filter).context("cannot set up the reader")?;
+        let observation =
+            Observation::new(tracer, filter, host).context("cannot set up the reader")?;
         let outcome = observe(observation, arguments.time, signals).await?;
         anyhow::Ok((hello, outcome))
     })?;

@@ -26,9 +26,7 @@ use super::{
     stacks::{Recorded, Resolver},
     time,
 };
-use crate::model::{
-    diagnosis::Look, host::Host, owner::Process, stack::Maker, table::Snapshot,
-};
+use crate::model::{diagnosis::Look, host::Host, owner::Process, stack::Maker, table::Snapshot};
 
 /// What a snapshot is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

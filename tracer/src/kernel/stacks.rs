@@ -4,6 +4,7 @@
 //! debug information takes time. What is looked up is remembered, and told from memory.
 
 mod maps;
+mod prologue;
 
 use std::{
     fmt,
@@ -132,17 +133,22 @@ impl Resolver {
         let names = if lives { self.names(process.pid, &addresses) } else { Vec::new() };
         let mut names = names.into_iter();
         let mut frames = Vec::new();
-        for &address in &addresses {
+        let mut skips_caller = false;
+        for (index, &address) in addresses.iter().enumerate() {
             let place = place(maps, address);
             match names.next() {
-                Some(Symbolized::Sym(symbol)) => push_all(&mut frames, &place, &symbol),
+                Some(Symbolized::Sym(symbol)) => {
+                    skips_caller |=
+                        index == 0 && !prologue::keeps_frame(process.pid, &place, &symbol);
+                    push_all(&mut frames, &place, &symbol);
+                }
                 _ => frames.push(place),
             }
         }
         let gap = match (lives, addresses.len()) {
             (false, _) => Some(Gap::Ended),
             (true, ..=TOO_SHORT) => Some(Gap::Cut),
-            (true, _) => None,
+            (true, _) => skips_caller.then_some(Gap::Caller),
         };
         Stack { frames, gap }
     }
@@ -196,7 +202,12 @@ fn push_all(frames: &mut Vec<Frame>, place: &Frame, symbol: &Sym<'_>) {
     for (name, code) in inlined.chain([outermost]) {
         let file = code.map(path).map(|path| escape(path.as_os_str().as_encoded_bytes()).into());
         let function = Some(escape(name.as_bytes()).into());
-        frames.push(Frame { function, file, line: code.and_then(|code| code.line), ..place.clone() });
+        frames.push(Frame {
+            function,
+            file,
+            line: code.and_then(|code| code.line),
+            ..place.clone()
+        });
     }
 }
 

@@ -57,8 +57,7 @@ impl Host {
         };
         let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
         let hierarchy = hierarchy.ok();
-        let host =
-            Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
+        let host = Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
         let degraded = (!knows).then_some(Degraded {
             feature: "containers",
             lost: "sockets are shown without their container",

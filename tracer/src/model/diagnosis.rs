@@ -26,6 +26,7 @@ use super::{
     state::State,
     table::{Snapshot, Table},
     time_wait::Ticks,
+    update::Subject,
 };
 
 /// One look at the host.
@@ -38,10 +39,12 @@ pub struct Look {
 }
 
 /// All that a diagnosis rests on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// What is asked about.
     pub filter: &'a Filter,
+    /// Whether a socket is in a container that is asked about, which no record tells.
+    pub is_within: &'a dyn Fn(&Subject) -> bool,
     /// The kernel's tick.
     pub ticks: Ticks,
     /// The look at the beginning.

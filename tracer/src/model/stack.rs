@@ -28,7 +28,7 @@ pub struct Maker {
 }
 
 /// Looks stacks up; what is asked for has been looked up before, so that asking is cheap.
-pub trait Stacks: std::fmt::Debug + Send + Sync {
+pub trait Stacks: Send + Sync {
     /// The stack in which a socket was made; `None` where it has not been looked up.
     fn stack(&self, maker: &Maker) -> Option<Arc<Stack>>;
 }
@@ -62,6 +62,9 @@ pub struct Frame {
 pub enum Gap {
     /// The process had ended before its symbols were read.
     Ended,
+    /// The function that made the system call by its library is missing: the library keeps no frame
+    /// pointer of its own.
+    Caller,
     /// It stops where the kernel found no frame pointer.
     Cut,
     /// The kernel does not have it any more.

@@ -21,7 +21,9 @@ use self::{
 use super::{
     Format, Hello,
     stack::{frames, gap},
-    stamps::Stamps, summary::Summary, surroundings::Surroundings,
+    stamps::Stamps,
+    summary::Summary,
+    surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{

@@ -28,6 +28,11 @@ pub fn gap(stack: &Stack) -> Option<String> {
             stack.frames.len(),
             if stack.frames.len() == 1 { "" } else { "s" },
         ),
+        Gap::Caller => {
+            "(who calls the first of these is missing: it is in a library without frame \
+                        pointers)"
+                .into()
+        }
         Gap::Lost => "the kernel has no stack under this number any more".into(),
     };
     Some(words)

@@ -10,7 +10,10 @@ use crate::{
         snapshot::{Makers, Snapshots, Taken, Wanted},
         time,
     },
-    model::{diagnosis::explain, linger::LOOK_LEAD, owner::Process, state::State, table::Table, update::Observer},
+    model::{
+        diagnosis::explain, linger::LOOK_LEAD, owner::Process, state::State, table::Table,
+        update::Observer,
+    },
 };
 
 const MILLISECOND: u64 = 1_000_000;

@@ -24,6 +24,7 @@ pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
     let (filter, watched) = (Filter::default(), Watched::default());
     let case = Case {
         filter: &filter,
+        is_within: &|_| true,
         ticks,
         first: &look,
         last: &look,

@@ -11,10 +11,11 @@ use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Endpoint,
     finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
-    owner::Process,
+    owner::{Owner, Process},
     socket::Socket,
     stack::Stacks,
     state::State,
+    update::Subject,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -101,8 +102,10 @@ fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
         return scene.wants(socket);
     }
     let listeners = scene.listeners_of(key.netns, socket.subject.tuple.local);
-    let holders = listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
-    scene.wants(&Socket { holders, ..socket.clone() })
+    let holders: Vec<Owner> =
+        listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
+    let subject = Subject { owner: holders.first().copied(), ..socket.subject };
+    scene.wants(&Socket { holders, subject, ..socket.clone() })
 }
 
 pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Scene;
+use super::{Case, Scene};
 use crate::model::{
     close::Reason,
     endpoint::Endpoint,
@@ -60,8 +60,11 @@ impl Watched {
 
     /// A finding for each destination and process that found no port.
     pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
-        let wanted =
-            self.failed.iter().filter(|(_, (subject, _))| scene.case.filter.wants_subject(subject));
+        let Case { filter, is_within, .. } = *scene.case;
+        let wanted = self
+            .failed
+            .iter()
+            .filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
         let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
             let facts = scene.case.last.host.namespaces.get(&netns);
             let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));

@@ -36,9 +36,8 @@ impl Table {
         let made = self.connections().filter(|known| wanted(known));
         let mut makers: Vec<Maker> =
             made.filter_map(|known| known.maker.filter(|maker| maker.stack.is_some())).collect();
-        makers.sort_unstable_by_key(|maker| {
-            (maker.process.pid, maker.process.start_ns, maker.stack)
-        });
+        makers
+            .sort_unstable_by_key(|maker| (maker.process.pid, maker.process.start_ns, maker.stack));
         makers.dedup();
         makers
     }
@@ -64,10 +63,11 @@ impl Table {
 /// Why a socket stays in its state; `None` where it may.
 pub(super) fn why(connection: &Connection) -> Option<Why> {
     match connection.state {
-        State::CloseWait => Some(connection.unclosed.as_ref().map_or(
-            Why::NotLookedAt,
-            |(unclosed, unread)| Why::NotClosed(Arc::clone(unclosed), *unread),
-        )),
+        State::CloseWait => {
+            Some(connection.unclosed.as_ref().map_or(Why::NotLookedAt, |(unclosed, unread)| {
+                Why::NotClosed(Arc::clone(unclosed), *unread)
+            }))
+        }
         State::TimeWait => Some(Why::ClosedFirst),
         State::FinWait2 => Some(Why::PeerNotClosed),
         State::SynSent => Some(Why::NoAnswer(Segment::Syn)),

@@ -98,7 +98,8 @@ fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     for (stack, count) in made.stacks.iter().take(STACKS) {
         let stacks = if made.stacks.len() == 1 { "one stack" } else { "this stack" };
-        let of = if *count == sockets { String::new() } else { format!(" of {}", grouped(sockets)) };
+        let of =
+            if *count == sockets { String::new() } else { format!(" of {}", grouped(sockets)) };
         let s = if *count == 1 && of.is_empty() { "" } else { "s" };
         let head = format!("{}{of} socket{s}, {stacks}:", grouped(*count));
         lines.push(line("stack", head));

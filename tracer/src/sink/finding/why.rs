@@ -126,11 +126,13 @@ mod tests {
     #[case(Cause::Halted(Halt::Stopped), 0, "python3[34] is stopped (SIGSTOP)")]
     #[case(Cause::Halted(Halt::Frozen), 0, "python3[34] is frozen (cgroup freezer)")]
     #[case(
-        Cause::Inherited, 0,
+        Cause::Inherited,
+        0,
         "held by python3[34], a child of python3[12], which has closed its copy"
     )]
     #[case(
-        Cause::NeverAccepted, 0,
+        Cause::NeverAccepted,
+        0,
         "never accepted, listener :8080 python3[12], backlog 200 of 256"
     )]
     fn a_close_wait_says_who_has_to_do_what(

@@ -6,15 +6,18 @@ use super::{
     lingering::Cause,
     origin::{Container, Process},
 };
-use crate::{model::{
-    endpoint::{Endpoint, Tuple},
-    socket::{Socket, Timer},
-    state::State,
-    update::{
-        Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
-        Role, Segment, Source, Story, Subject, Transition,
+use crate::{
+    model::{
+        endpoint::{Endpoint, Tuple},
+        socket::{Socket, Timer},
+        state::State,
+        update::{
+            Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
+            Role, Segment, Source, Story, Subject, Transition,
+        },
     },
-}, sink::stack::FrameBody};
+    sink::stack::FrameBody,
+};
 
 /// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
 #[derive(Serialize)]
