@@ -9,6 +9,7 @@
 //! `TRACER_BIN` names.
 
 pub mod capture;
+pub mod cgroup;
 pub mod clock;
 pub mod crowd;
 pub mod diagnosis;

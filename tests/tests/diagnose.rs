@@ -13,6 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tracer_tests::{
+    cgroup::{Container, Freezer},
     diagnosis::Diagnosis,
     kernel,
     netns::isolated,
@@ -204,6 +205,85 @@ fn a_stopped_owner_is_said_to_be_stopped() {
         let remedies = diagnosis.only("close_wait_leak").at("/finding/remedies").clone();
         assert_eq!(remedies[0]["command"], format!("kill -CONT {}", server.pid()));
         server.close();
+    });
+}
+
+#[test]
+fn a_frozen_owner_is_said_to_be_frozen() {
+    isolated(|namespace| {
+        let (server, address) = server("hoarder", &["keep"]);
+        come_and_go(address, 2);
+        eventually("accepted", || descriptors("hoarder").len() == 2);
+        Freezer::each(server.pid(), || {
+            let diagnosis = Diagnosis::of(namespace, &[]);
+            assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_frozen");
+        });
+        server.close();
+    });
+}
+
+#[test]
+fn an_owner_in_a_debugger_is_said_to_be_traced() {
+    isolated(|namespace| {
+        let (server, address) = server("hoarder", &["keep"]);
+        come_and_go(address, 2);
+        eventually("accepted", || descriptors("hoarder").len() == 2);
+        let traced = Traced::attach(server.pid());
+        let diagnosis = Diagnosis::of(namespace, &[]);
+        assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_traced");
+        drop(traced);
+        server.close();
+    });
+}
+
+/// A process that the calling thread debugs.
+struct Traced(libc::pid_t);
+
+impl Traced {
+    fn attach(pid: u64) -> Self {
+        let pid = libc::pid_t::try_from(pid).unwrap();
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: requests that take no data.
+        let attached = unsafe { libc::ptrace(libc::PTRACE_ATTACH, pid, nothing, nothing) };
+        assert_eq!(attached, 0, "ptrace: {}", std::io::Error::last_os_error());
+        let mut status = 0;
+        // SAFETY: a pointer to an integer.
+        let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
+        assert!(stopped == pid && libc::WIFSTOPPED(status), "{stopped} {status:x}");
+        Self(pid)
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: a request that takes no data.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, nothing, nothing) };
+    }
+}
+
+#[test]
+fn a_container_can_be_asked_about() {
+    isolated(|namespace| {
+        let [inside, empty] = [2, 3].map(Container::make);
+        let (server, address) = server("hoarder", &["keep"]);
+        // A socket belongs to the group in which it is made.
+        inside.adopt(server.pid());
+        let (other, elsewhere) = self::server("other", &["keep"]);
+        come_and_go(address, 3);
+        come_and_go(elsewhere, 2);
+        let both = Diagnosis::of(namespace, &[]);
+        assert_eq!(both.all("close_wait_leak").len(), 2);
+        let asked = Diagnosis::of(namespace, &["--container", &inside.id]);
+        let leak = asked.evidence("close_wait_leak");
+        assert_eq!(
+            (&leak["sockets"], &leak["processes"][0]["name"]),
+            (&json!(3), &json!("hoarder"))
+        );
+        let healthy = Diagnosis::of(namespace, &["--container", &empty.id[..20]]);
+        assert_eq!((healthy.status, healthy.findings.len()), (0, 0));
+        server.close();
+        other.close();
     });
 }
 
