@@ -115,9 +115,8 @@ pub(super) struct TraceArguments {
 /// Whether to tell which code made a socket.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StacksArgument {
-    /// Tell which code made what lingers: the stack of each connect() and accept() from now on.
-    /// Takes frame pointers (-fno-omit-frame-pointer) and, for names, symbols; of Python and other
-    /// interpreters only the native part is seen
+    /// Tell which code made what lingers: the stack of its connect() or accept(). Takes programs
+    /// with frame pointers; of Python and other interpreters the native part is all there is
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::{
     appearance,
@@ -34,6 +34,10 @@ use crate::{
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
     let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
+    ensure!(
+        !(arguments.stacks.stacks && arguments.no_snapshot),
+        "--stacks takes looks at the sockets, which --no-snapshot does without: leave one of them out"
+    );
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     let facts = preflight::preflight()?;
