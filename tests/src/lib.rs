@@ -15,6 +15,7 @@ pub mod crowd;
 pub mod diagnosis;
 pub mod expect;
 pub mod far;
+pub mod fault;
 pub mod kernel;
 pub mod load;
 pub mod loaded;

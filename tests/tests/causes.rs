@@ -1,7 +1,5 @@
 //! A flag in a trace says why the socket stays: the same causes as in a diagnosis.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     net::{SocketAddr, TcpStream},
     thread,
@@ -10,6 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
+    fault,
     netns::{Namespace, isolated},
     peer::Peer,
     record::Record,
@@ -21,9 +20,7 @@ const FAULT: &str = env!("CARGO_BIN_EXE_fault");
 const SOON: &str = "close-wait=500ms,time-wait=500ms,fin-wait2=off";
 
 fn server(name: &str, arguments: &[&str]) -> (Peer, SocketAddr) {
-    let mut server = Peer::start(FAULT, name, arguments);
-    let address = server.answer().parse().expect("the address of the listener");
-    (server, address)
+    fault::server(FAULT, name, arguments)
 }
 
 fn trace(namespace: &Namespace, options: &[&str]) -> Tracer {

@@ -13,9 +13,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tracer_tests::{
-    cgroup::{Container, Freezer},
+    cgroup::Container,
     diagnosis::Diagnosis,
-    kernel,
+    fault::{self, close_waits, come_and_go, descriptors},
     netns::isolated,
     peer::Peer,
     sockets::{self, Pair, Path, eventually},
@@ -24,36 +24,8 @@ use tracer_tests::{
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
 
-/// A process with a fault, and the address on which it listens.
 fn server(name: &str, arguments: &[&str]) -> (Peer, SocketAddr) {
-    let mut server = Peer::start(FAULT, name, arguments);
-    let address = server.answer().parse().expect("the address of the listener");
-    (server, address)
-}
-
-/// Clients that come and go; returns when the server's ends are in CLOSE_WAIT.
-fn come_and_go(address: SocketAddr, count: usize) {
-    let before = close_waits();
-    let clients: Vec<TcpStream> =
-        (0..count).map(|_| TcpStream::connect(address).unwrap()).collect();
-    drop(clients);
-    eventually("all in CLOSE_WAIT", || close_waits() == before + count);
-}
-
-fn close_waits() -> usize {
-    kernel::sockets().iter().filter(|socket| socket.state == "CLOSE_WAIT").count()
-}
-
-/// Descriptors of its sockets in CLOSE_WAIT, as `ss` tells them.
-fn descriptors(name: &str) -> Vec<u64> {
-    let output =
-        std::process::Command::new("ss").args(["-tnpH", "state", "close-wait"]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let of_process = text.lines().filter(|line| line.contains(&format!("\"{name}\"")));
-    let fd = |line: &str| line.split("fd=").nth(1)?.split(')').next()?.parse().ok();
-    let mut fds: Vec<u64> = of_process.map(|line| fd(line).unwrap()).collect();
-    fds.sort_unstable();
-    fds
+    fault::server(FAULT, name, arguments)
 }
 
 #[test]
@@ -189,77 +161,6 @@ fn a_single_young_one_is_told_but_does_not_fail() {
         assert_eq!(finding.at("/finding/severity"), "info", "{finding}");
         server.close();
     });
-}
-
-#[test]
-fn a_stopped_owner_is_said_to_be_stopped() {
-    isolated(|namespace| {
-        let (server, address) = server("hoarder", &["keep"]);
-        come_and_go(address, 2);
-        eventually("accepted", || descriptors("hoarder").len() == 2);
-        let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
-        kill_process(pid, Signal::STOP).unwrap();
-        let diagnosis = Diagnosis::of(namespace, &[]);
-        kill_process(pid, Signal::CONT).unwrap();
-        assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_stopped");
-        let remedies = diagnosis.only("close_wait_leak").at("/finding/remedies").clone();
-        assert_eq!(remedies[0]["command"], format!("kill -CONT {}", server.pid()));
-        server.close();
-    });
-}
-
-#[test]
-fn a_frozen_owner_is_said_to_be_frozen() {
-    isolated(|namespace| {
-        let (server, address) = server("hoarder", &["keep"]);
-        come_and_go(address, 2);
-        eventually("accepted", || descriptors("hoarder").len() == 2);
-        Freezer::each(server.pid(), || {
-            let diagnosis = Diagnosis::of(namespace, &[]);
-            assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_frozen");
-        });
-        server.close();
-    });
-}
-
-#[test]
-fn an_owner_in_a_debugger_is_said_to_be_traced() {
-    isolated(|namespace| {
-        let (server, address) = server("hoarder", &["keep"]);
-        come_and_go(address, 2);
-        eventually("accepted", || descriptors("hoarder").len() == 2);
-        let traced = Traced::attach(server.pid());
-        let diagnosis = Diagnosis::of(namespace, &[]);
-        assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_traced");
-        drop(traced);
-        server.close();
-    });
-}
-
-/// A process that the calling thread debugs.
-struct Traced(libc::pid_t);
-
-impl Traced {
-    fn attach(pid: u64) -> Self {
-        let pid = libc::pid_t::try_from(pid).unwrap();
-        let nothing = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: requests that take no data.
-        let attached = unsafe { libc::ptrace(libc::PTRACE_ATTACH, pid, nothing, nothing) };
-        assert_eq!(attached, 0, "ptrace: {}", std::io::Error::last_os_error());
-        let mut status = 0;
-        // SAFETY: a pointer to an integer.
-        let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
-        assert!(stopped == pid && libc::WIFSTOPPED(status), "{stopped} {status:x}");
-        Self(pid)
-    }
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        let nothing = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: a request that takes no data.
-        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, nothing, nothing) };
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracer_ebpf::Record;
 
-use super::owner::Process;
+use super::owner::{Evidence, Owner, Process};
 
 /// Number of a stack in the kernel's map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,15 @@ pub struct Maker {
     pub process: Process,
     /// Where, if that was asked for and could be had.
     pub stack: Option<StackId>,
+}
+
+impl Maker {
+    /// Of the record of a connect() or accept() and who has called it; `None` of another one.
+    pub fn of(acting: Option<Owner>, record: &Record) -> Option<Self> {
+        let Owner { process, evidence, .. } = acting?;
+        let makes = matches!(evidence, Evidence::Connect | Evidence::Accept);
+        makes.then(|| Self { process, stack: StackId::of(record) })
+    }
 }
 
 /// Looks stacks up; what is asked for has been looked up before, so that asking is cheap.

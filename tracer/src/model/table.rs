@@ -36,8 +36,8 @@ use super::{
     endpoint::Tuple,
     filter::Filter,
     linger::Thresholds,
-    owner::{self, Evidence, Owner},
-    stack::{Maker, StackId},
+    owner::{self, Owner},
+    stack::Maker,
     state::State,
     time_wait::Ticks,
     update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
@@ -260,9 +260,7 @@ impl Table {
             _ => None,
         });
         let acting = owner::acting(record, from, to);
-        if let Some(Owner { process, evidence: Evidence::Connect, .. }) = acting {
-            connection.maker = Some(Maker { process, stack: StackId::of(record) });
-        }
+        connection.maker = Maker::of(acting, record).or(connection.maker);
         connection.owner = owner::refine(connection.owner, acting);
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
             connection.owner = guess.as_ref().map(Owner::guess);
