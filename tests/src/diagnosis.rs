@@ -15,6 +15,8 @@ use crate::{
 pub struct Diagnosis {
     /// Exit status.
     pub status: i32,
+    /// The first line.
+    pub hello: Record,
     /// The findings, in the order told.
     pub findings: Vec<Record>,
     /// The last line.
@@ -30,19 +32,25 @@ impl Diagnosis {
 
     /// Of what the options say, observed for a second unless they say otherwise.
     pub fn run(options: &[&str]) -> Self {
+        Self::prepared("", options)
+    }
+
+    /// The same, prepared by `prelude` as [`command`] does.
+    pub fn prepared(prelude: &str, options: &[&str]) -> Self {
         let time: &[&str] = if options.contains(&"--for") { &[] } else { &["--for", "1s"] };
         let arguments = [&["diagnose", "--format", "json"], time, options].concat();
-        let output = command("", &arguments).output().expect("live tests need nsenter");
+        let output = command(prelude, &arguments).output().expect("live tests need nsenter");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the tracer complains");
         let text = String::from_utf8(output.stdout).expect("text");
         let now = Instant::now();
         let mut records: Vec<Record> = text.lines().map(|line| Record::parse(line, now)).collect();
         assert!(records.len() >= 2, "hello and summary expected:{}", listing(&records));
-        assert_eq!(records.remove(0).kind(), "hello");
+        let hello = records.remove(0);
+        assert_eq!(hello.kind(), "hello", "{hello}");
         let summary = records.pop().expect("two records");
         assert_eq!(summary.kind(), "summary", "{summary}");
         let status = output.status.code().expect("an exit status");
-        Self { status, findings: records, summary }
+        Self { status, hello, findings: records, summary }
     }
 
     /// The findings of a kind.

@@ -9,11 +9,13 @@
 //! `TRACER_BIN` names.
 
 pub mod capture;
+pub mod cgroup;
 pub mod clock;
 pub mod crowd;
 pub mod diagnosis;
 pub mod expect;
 pub mod far;
+pub mod fault;
 pub mod kernel;
 pub mod load;
 pub mod loaded;

@@ -44,6 +44,11 @@ impl Record {
         self.value.pointer(pointer).unwrap_or(&Value::Null)
     }
 
+    /// Whether there is such a field.
+    pub fn has(&self, pointer: &str) -> bool {
+        self.value.pointer(pointer).is_some()
+    }
+
     /// A text.
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.at(pointer).as_str()

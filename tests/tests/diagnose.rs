@@ -13,8 +13,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tracer_tests::{
+    cgroup::Container,
     diagnosis::Diagnosis,
-    kernel,
+    fault::{self, close_waits, come_and_go, descriptors},
     netns::isolated,
     peer::Peer,
     sockets::{self, Pair, Path, eventually},
@@ -23,36 +24,8 @@ use tracer_tests::{
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
 
-/// A process with a fault, and the address on which it listens.
 fn server(name: &str, arguments: &[&str]) -> (Peer, SocketAddr) {
-    let mut server = Peer::start(FAULT, name, arguments);
-    let address = server.answer().parse().expect("the address of the listener");
-    (server, address)
-}
-
-/// Clients that come and go; returns when the server's ends are in CLOSE_WAIT.
-fn come_and_go(address: SocketAddr, count: usize) {
-    let before = close_waits();
-    let clients: Vec<TcpStream> =
-        (0..count).map(|_| TcpStream::connect(address).unwrap()).collect();
-    drop(clients);
-    eventually("all in CLOSE_WAIT", || close_waits() == before + count);
-}
-
-fn close_waits() -> usize {
-    kernel::sockets().iter().filter(|socket| socket.state == "CLOSE_WAIT").count()
-}
-
-/// Descriptors of its sockets in CLOSE_WAIT, as `ss` tells them.
-fn descriptors(name: &str) -> Vec<u64> {
-    let output =
-        std::process::Command::new("ss").args(["-tnpH", "state", "close-wait"]).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let of_process = text.lines().filter(|line| line.contains(&format!("\"{name}\"")));
-    let fd = |line: &str| line.split("fd=").nth(1)?.split(')').next()?.parse().ok();
-    let mut fds: Vec<u64> = of_process.map(|line| fd(line).unwrap()).collect();
-    fds.sort_unstable();
-    fds
+    fault::server(FAULT, name, arguments)
 }
 
 #[test]
@@ -191,19 +164,27 @@ fn a_single_young_one_is_told_but_does_not_fail() {
 }
 
 #[test]
-fn a_stopped_owner_is_said_to_be_stopped() {
+fn a_container_can_be_asked_about() {
     isolated(|namespace| {
+        let [inside, empty] = [2, 3].map(Container::make);
         let (server, address) = server("hoarder", &["keep"]);
-        come_and_go(address, 2);
-        eventually("accepted", || descriptors("hoarder").len() == 2);
-        let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
-        kill_process(pid, Signal::STOP).unwrap();
-        let diagnosis = Diagnosis::of(namespace, &[]);
-        kill_process(pid, Signal::CONT).unwrap();
-        assert_eq!(diagnosis.evidence("close_wait_leak")["cause"], "owner_stopped");
-        let remedies = diagnosis.only("close_wait_leak").at("/finding/remedies").clone();
-        assert_eq!(remedies[0]["command"], format!("kill -CONT {}", server.pid()));
+        // A socket belongs to the group in which it is made.
+        inside.adopt(server.pid());
+        let (other, elsewhere) = self::server("other", &["keep"]);
+        come_and_go(address, 3);
+        come_and_go(elsewhere, 2);
+        let both = Diagnosis::of(namespace, &[]);
+        assert_eq!(both.all("close_wait_leak").len(), 2);
+        let asked = Diagnosis::of(namespace, &["--container", &inside.id]);
+        let leak = asked.evidence("close_wait_leak");
+        assert_eq!(
+            (&leak["sockets"], &leak["processes"][0]["name"]),
+            (&json!(3), &json!("hoarder"))
+        );
+        let healthy = Diagnosis::of(namespace, &["--container", &empty.id[..20]]);
+        assert_eq!((healthy.status, healthy.findings.len()), (0, 0));
         server.close();
+        other.close();
     });
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tracer_tests::{
+    cgroup::Container,
     netns::isolated,
     nginx::Nginx,
     peer::Peer,
@@ -251,44 +252,10 @@ fn fifty_thousand_sockets_have_their_owners_in_no_time() {
     });
 }
 
-/// A container, as far as the kernel knows one: a control group with a name.
-struct Container {
-    path: String,
-    id: String,
-}
-
-impl Container {
-    fn make() -> Self {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let cgroup2 = mounts.lines().find(|line| line.contains(" - cgroup2 "));
-        let mount = cgroup2.expect("live tests need cgroup2").split(' ').nth(4).unwrap();
-        let id = format!("{:016x}", std::process::id()).repeat(4);
-        let path = format!("{mount}/docker-{id}.scope");
-        std::fs::create_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        Self { path, id }
-    }
-
-    fn adopt(&self, pid: u64) {
-        std::fs::write(format!("{}/cgroup.procs", self.path), pid.to_string()).unwrap();
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        // Its processes are gone, but perhaps not quite yet.
-        for _ in 0..100 {
-            if std::fs::remove_dir(&self.path).is_ok() {
-                return;
-            }
-            thread::sleep(std::time::Duration::from_millis(20));
-        }
-    }
-}
-
 #[test]
 fn a_container_is_named_and_asked_for() {
     isolated(|namespace| {
-        let container = Container::make();
+        let container = Container::make(1);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let tracer = trace(address, &["--container", &container.id[..20]]);

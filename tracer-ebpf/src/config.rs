@@ -149,6 +149,8 @@ pub struct Settings {
     pub has_cookie_helper: u32,
     /// 1 where `tcp:tcp_send_reset` has the reason as third argument.
     pub has_reset_reason: u32,
+    /// 1 where the user stack of each connect() and accept() is asked for.
+    pub stacks: u32,
 }
 
 /// The filters that can be decided in the kernel. Zero means "any" throughout.
@@ -207,6 +209,6 @@ pub struct RecordLayout {
 crate::plain!(Offsets, Settings, Filter, RecordLayout);
 
 const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
-const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<Settings>() == 12);
 const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 2 * MAX_PORTS + 8);
 const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

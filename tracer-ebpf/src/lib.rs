@@ -23,6 +23,8 @@ pub mod name {
     pub const READER: &str = "READER";
     /// Per-CPU [`Counters`](crate::Counters) by [`kind`](crate::kind).
     pub const COUNTERS: &str = "COUNTERS";
+    /// User stacks by number, see [`Record::stack`](crate::Record::stack).
+    pub const STACKS: &str = "STACKS";
     /// Global of type [`Offsets`](crate::Offsets).
     pub const OFFSETS: &str = "OFFSETS";
     /// Global of type [`Settings`](crate::Settings).

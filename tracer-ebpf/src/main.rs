@@ -17,6 +17,7 @@ mod programs {
     #[expect(clippy::needless_pass_by_value, reason = "aya's macros pass the context by value")]
     mod probe;
     mod sock;
+    mod stack;
 
     /// The kernel gives most of the helpers used here to GPL-compatible programs only.
     #[unsafe(link_section = "license")]

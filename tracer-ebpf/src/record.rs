@@ -150,6 +150,11 @@ pub struct Record {
     pub fd: u32,
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`).
     pub last_ack: u32,
+    /// User stack of the connect() or accept() that made the socket: its number in the map of
+    /// stacks plus one, 0 where none was asked for, or what `bpf_get_stackid` failed with.
+    pub stack: i32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Record {
@@ -235,7 +240,7 @@ pub struct Handled {
 
 crate::plain!(Record, Holder, Counters, Handled);
 
-const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 17 * 4 + 5 * 2 + 10);
+const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 19 * 4 + 5 * 2 + 10);
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Counters>() == 24);
 const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);

@@ -7,15 +7,20 @@ use crate::{
     kernel::{
         load::Tracer,
         ring::Reader,
-        snapshot::{Snapshots, Snapshotter, Taken, Wanted},
+        snapshot::{Makers, Snapshots, Snapshotter, Taken, Wanted},
+        stacks::{Recorded, Resolved},
+        surroundings::Host,
         time,
     },
     model::{
         diagnosis::{Case, Diagnosis, Watched, diagnose},
         filter::Filter,
         linger::Thresholds,
+        stack::Stacks,
+        state::State,
         table::{self, Table},
     },
+    sink::surroundings::Surroundings as _,
     trace::{Stop, losses::Losses},
 };
 
@@ -31,7 +36,10 @@ pub struct Observation {
     watched: Watched,
     losses: Losses,
     snapshots: Snapshots,
+    /// The stacks that have been looked up, if they are asked for.
+    resolved: Option<Arc<Resolved>>,
     filter: Filter,
+    host: Host,
     stop: Arc<Stop>,
     /// Time of the last record read.
     read_until: u64,
@@ -53,11 +61,15 @@ impl Observation {
     /// # Errors
     ///
     /// Where descriptors or threads have run out.
-    pub fn new(tracer: Tracer, filter: Filter) -> io::Result<Self> {
-        let Tracer { ebpf, main, others, ring, reader, counters, resets_traced, .. } = tracer;
+    pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
+        let Tracer { ebpf, main, others, ring, reader, counters, resets_traced, stacks, .. } =
+            tracer;
         let reader = Reader::new(ring, reader)?;
         let snapshotter = Snapshotter::new(ebpf, filter.netns);
-        let snapshots = Snapshots::start(snapshotter, reader.waker()?)?;
+        let resolved = stacks.is_some().then(|| host.stacks());
+        let recorded = stacks.zip(resolved.clone());
+        let recorded = recorded.map(|(map, resolved)| Recorded { map, resolved });
+        let snapshots = Snapshots::start(snapshotter, recorded, reader.waker()?)?;
         let stop = Arc::new(Stop::new(reader.waker()?));
         let table = Table::new(table::Options {
             filter: Filter { netns: filter.netns, ..Filter::default() },
@@ -69,7 +81,18 @@ impl Observation {
         });
         let losses = Losses::new(main, others, counters);
         let watched = Watched::default();
-        Ok(Self { reader, table, watched, losses, snapshots, filter, stop, read_until: 0 })
+        Ok(Self {
+            reader,
+            table,
+            watched,
+            losses,
+            snapshots,
+            resolved,
+            filter,
+            host,
+            stop,
+            read_until: 0,
+        })
     }
 
     /// Ends it from elsewhere.
@@ -99,11 +122,13 @@ impl Observation {
         self.losses.look(now, self.table.duplicates(), &mut self.watched);
         let diagnosis = diagnose(&Case {
             filter: &self.filter,
+            is_within: &|subject| self.host.passes(&self.filter, subject),
             ticks: time::ticks(),
             first: &first.look,
             last: &last.look,
             watched: &self.watched,
             table: &self.table,
+            stacks: self.resolved.as_deref().map(|resolved| resolved as &dyn Stacks),
         });
         Outcome { diagnosis, refused: last.refused }
     }
@@ -115,7 +140,9 @@ impl Observation {
         let mut seen: Vec<u32> = self.table.connections().map(|life| life.tuple.netns).collect();
         seen.sort_unstable();
         seen.dedup();
-        self.snapshots.request(wanted, seen);
+        // What is too young to be in it is too young to be told.
+        let told = self.table.makers(|life| life.state == State::CloseWait);
+        self.snapshots.request(wanted, seen, Makers { processes: Vec::new(), told });
         let taken = loop {
             if let Some(taken) = self.snapshots.ready() {
                 break taken;
@@ -127,7 +154,6 @@ impl Observation {
         };
         let until = time::monotonic();
         while self.read().1 && self.read_until < until {}
-        self.watched.note_makers(&self.table);
         self.table.merge(&taken.look.snapshot, &mut self.watched);
         taken
     }

@@ -8,6 +8,7 @@ pub mod namespaces;
 pub mod preflight;
 pub mod ring;
 pub mod snapshot;
+pub mod stacks;
 pub mod surroundings;
 pub mod time;
 pub mod tracefs;

@@ -18,6 +18,7 @@ pub mod owner;
 pub mod ports;
 pub mod progress;
 pub mod socket;
+pub mod stack;
 pub mod state;
 pub mod table;
 pub mod time_wait;

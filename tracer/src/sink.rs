@@ -6,6 +6,7 @@ pub mod json;
 pub mod listing;
 pub mod output;
 pub mod report;
+pub mod stack;
 mod stamps;
 pub mod step;
 pub mod summary;

@@ -25,6 +25,7 @@ use crate::{
         load::Tracer,
         ring::{self, Reader},
         snapshot::{Snapshots, Snapshotter, Taken},
+        stacks::{Recorded, Resolved},
         time,
     },
     model::{
@@ -65,6 +66,8 @@ pub struct Trace {
     pub hello: Hello,
     /// Look at the sockets that are there, now and later.
     pub snapshots: bool,
+    /// Where to put the stacks that are looked up.
+    pub resolved: Arc<Resolved>,
 }
 
 /// Ends a trace from another thread.
@@ -114,10 +117,28 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self { tracer, filter, surroundings, thresholds, format, output, hello, snapshots } =
-            self;
+        let Self {
+            tracer,
+            filter,
+            surroundings,
+            thresholds,
+            format,
+            output,
+            hello,
+            snapshots,
+            resolved,
+        } = self;
         let Tracer {
-            ebpf, main, others, has_iterators, ring, reader, counters, resets_traced, ..
+            ebpf,
+            main,
+            others,
+            has_iterators,
+            ring,
+            reader,
+            counters,
+            resets_traced,
+            stacks,
+            ..
         } = tracer;
         let reader = Reader::new(ring, reader)?;
         let netns = filter.netns;
@@ -135,8 +156,10 @@ impl Trace {
         teller.hello(&hello);
         let (healing, ebpf) = if looks {
             let snapshotter = Snapshotter::new(ebpf, netns);
-            let snapshots = Snapshots::start(snapshotter, reader.waker()?)?;
-            (Some(Healing::new(snapshots)), None)
+            let stacks = stacks.map(|map| Recorded { map, resolved });
+            let recorded = stacks.is_some();
+            let snapshots = Snapshots::start(snapshotter, stacks, reader.waker()?)?;
+            (Some(Healing::new(snapshots, recorded)), None)
         } else {
             (None, Some(ebpf))
         };

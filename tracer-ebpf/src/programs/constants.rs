@@ -6,7 +6,8 @@ use tracer_ebpf::{Filter, Offsets, RecordLayout, Settings};
 pub(super) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(super) static SETTINGS: Settings = Settings { has_cookie_helper: 0, has_reset_reason: 0 };
+pub(super) static SETTINGS: Settings =
+    Settings { has_cookie_helper: 0, has_reset_reason: 0, stacks: 0 };
 
 #[unsafe(no_mangle)]
 pub(super) static FILTER: Filter = Filter {

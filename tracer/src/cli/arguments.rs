@@ -108,6 +108,17 @@ pub(super) struct TraceArguments {
     /// Do not see who accepts connections: saves every system call some 30 ns
     #[arg(long, help_heading = "Kernel")]
     pub(super) no_accept: bool,
+    #[command(flatten)]
+    pub(super) stacks: StacksArgument,
+}
+
+/// Whether to tell which code made a socket.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct StacksArgument {
+    /// Tell which code made what lingers: the stack of its connect() or accept(). Takes programs
+    /// with frame pointers; of Python and other interpreters the native part is all there is
+    #[arg(long, help_heading = "Kernel")]
+    pub(super) stacks: bool,
 }
 
 /// What to list and how.

@@ -11,12 +11,12 @@ use clap::{Args, ValueEnum};
 
 use super::{
     appearance,
-    arguments::{FilterArguments, FormatName, When, duration},
+    arguments::{FilterArguments, FormatName, StacksArgument, When, duration},
     signals::Signals,
 };
 use crate::{
     diagnose::{Observation, Outcome},
-    kernel::{load, preflight, time},
+    kernel::{load, preflight, surroundings::Host, time},
     model::{filter::Filter, finding::Severity},
     sink::{Hello, Mode, report},
 };
@@ -52,6 +52,8 @@ pub(super) struct DiagnoseArguments {
         hide_possible_values = true
     )]
     color: When,
+    #[command(flatten)]
+    stacks: StacksArgument,
     #[command(flatten)]
     filter: FilterArguments,
 }
@@ -98,19 +100,23 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
             buffer_size: BUFFER_SIZE,
             diagnostics: false,
             accept: true,
+            stacks: arguments.stacks.stacks,
         };
         let tracer = load::load(&request, &facts)?;
         if !tracer.has_iterators {
             bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
         }
+        let (host, unknown) = Host::look();
+        let degraded = tracer.degraded.iter().cloned().chain(unknown).collect();
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION"),
             kernel: facts.release.clone(),
             mode: tracer.mode,
-            degraded: tracer.degraded.clone(),
+            degraded,
             options: std::env::args().skip(1).collect(),
         };
-        let observation = Observation::new(tracer, filter).context("cannot set up the reader")?;
+        let observation =
+            Observation::new(tracer, filter, host).context("cannot set up the reader")?;
         let outcome = observe(observation, arguments.time, signals).await?;
         anyhow::Ok((hello, outcome))
     })?;

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::{
     appearance,
@@ -34,6 +34,10 @@ use crate::{
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
     let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
+    ensure!(
+        !(arguments.stacks.stacks && arguments.no_snapshot),
+        "--stacks takes looks at the sockets, which --no-snapshot does without: leave one of them out"
+    );
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     let facts = preflight::preflight()?;
@@ -51,6 +55,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
                 filter: filter.in_kernel(),
                 buffer_size,
                 accept: !arguments.no_accept,
+                stacks: arguments.stacks.stacks,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             &facts,
@@ -75,6 +80,7 @@ async fn trace(
     }
     let (host, unknown) = Host::look();
     tracer.degraded.extend(unknown);
+    let resolved = host.stacks();
     let surroundings: Arc<dyn Surroundings> = Arc::new(host);
     let hello = Hello {
         version: env!("CARGO_PKG_VERSION"),
@@ -96,6 +102,7 @@ async fn trace(
         output,
         hello,
         snapshots: !arguments.no_snapshot,
+        resolved,
     }
     .start()
     .context("cannot set up the reader")?;

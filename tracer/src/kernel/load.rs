@@ -3,6 +3,7 @@
 mod accept;
 mod error;
 mod offsets;
+mod settings;
 
 use std::{
     os::fd::{AsFd as _, AsRawFd as _},
@@ -11,7 +12,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, MapData, PerCpuArray, RingBuf},
+    maps::{Array, MapData, PerCpuArray, RingBuf, StackTraceMap},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
@@ -36,6 +37,8 @@ pub struct Request {
     pub buffer_size: u32,
     /// See who accepts connections, which makes other system calls slower.
     pub accept: bool,
+    /// Remember the user stack of each connect() and accept().
+    pub stacks: bool,
     /// Let the programs log what they do.
     pub diagnostics: bool,
 }
@@ -65,6 +68,8 @@ pub struct Tracer {
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// The hooks on resets are attached.
     pub resets_traced: bool,
+    /// The user stacks, if asked for.
+    pub stacks: Option<StackTraceMap<MapData>>,
 }
 
 /// [`Counters`] for aya, whose trait cannot be implemented on a foreign type.
@@ -74,6 +79,9 @@ pub struct PodCounters(pub Counters);
 
 // SAFETY: integers only, see `tracer_ebpf::Plain`.
 unsafe impl aya::Pod for PodCounters {}
+
+/// Different stacks that are remembered: 1 KiB each, taken when the map is made.
+const STACKS: u32 = 1 << 14;
 
 /// The main program of each mode and what else is attached.
 const MAIN_BTF: &str = "set_state";
@@ -116,6 +124,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     let best = Settings {
         has_cookie_helper: 1,
         has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
+        stacks: u32::from(request.stacks),
     };
     let mut attempt = |settings| {
         let loader = loaders.next();
@@ -126,16 +135,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
         Ok((ebpf, logger))
     };
-    let mut degraded = Vec::new();
-    let (mut ebpf, logger) = attempt(best).or_else(|first: LoadError| {
-        degraded.push(Degraded {
-            feature: "socket cookies",
-            lost: "sockets are told apart by their address, which the kernel reuses",
-            reason: first.to_string(),
-            remedy: "use Linux 5.12 or later",
-        });
-        attempt(Settings { has_cookie_helper: 0, ..best }).map_err(|_| first)
-    })?;
+    let (mut ebpf, logger, mut degraded) = settings::first_that_works(best, &mut attempt)?;
     for (program, tracepoint, lost) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, tracepoint, &kernel_btf) {
             degraded.push(Degraded {
@@ -147,11 +147,12 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         }
     }
     if request.accept {
-        degraded.extend(accept::attach(&mut ebpf));
+        degraded.extend(accept::attach(&mut ebpf, request.stacks));
     }
     load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
-    finish(ebpf, Mode::Btf, degraded, logger, resets_traced)
+    let stacks = request.stacks && !degraded.iter().any(|one| one.feature == settings::STACKS);
+    finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
 }
 
 /// The iterators are loaded now and attached anew for each snapshot.
@@ -183,6 +184,7 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         filter: Filter::default(),
         buffer_size: rustix::param::page_size() as u32,
         accept: false,
+        stacks: false,
         diagnostics: false,
     };
     let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
@@ -230,14 +232,17 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
             program.attach("sock", "inet_sock_set_state")
         });
     attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
-    let degraded = vec![Degraded {
+    let mut degraded = vec![Degraded {
         feature: "BTF",
         lost: "only addresses, ports and states are known: no cookie, namespace, RTT, sequence \
                numbers, close reason, nor sockets from before",
         reason,
         remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF",
     }];
-    finish(ebpf, Mode::Tracepoint, degraded, logger, false)
+    if request.stacks {
+        degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));
+    }
+    finish(ebpf, Mode::Tracepoint, degraded, logger, false, false)
 }
 
 /// Loaders, of which the first is made while something else is done: `EbpfLoader::new` parses the
@@ -278,6 +283,7 @@ fn object<'a>(
         .override_global(name::RECORD_LAYOUT, layout.as_bytes(), true)
         .override_global(aya_log::LEVEL, level, true)
         .map_max_entries(name::EVENTS, request.buffer_size)
+        .map_max_entries(name::STACKS, if settings.stacks == 1 { STACKS } else { 1 })
         .load(OBJECT)
         .map_err(|error| LoadError::Object(chain(&error)))
 }
@@ -309,6 +315,7 @@ fn finish(
     degraded: Vec<Degraded>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     resets_traced: bool,
+    stacks_taken: bool,
 ) -> Result<Tracer, LoadError> {
     let main = match mode {
         Mode::Btf => MAIN_BTF,
@@ -328,6 +335,7 @@ fn finish(
     let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
     let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
     let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
+    let stacks = take(name::STACKS)?.try_into().map_err(error(name::STACKS))?;
     let has_iterators =
         mode == Mode::Btf && !degraded.iter().any(|missing| missing.feature == "iter/tcp");
     Ok(Tracer {
@@ -342,6 +350,7 @@ fn finish(
         degraded,
         logger,
         resets_traced,
+        stacks: stacks_taken.then_some(stacks),
     })
 }
 

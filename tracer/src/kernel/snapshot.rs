@@ -19,8 +19,14 @@ use aya::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tracer_ebpf::{Holder, Plain, Record, kind};
 
-use super::{host, namespaces::Namespaces, ring, time};
-use crate::model::{diagnosis::Look, host::Host, table::Snapshot};
+use super::{
+    host,
+    namespaces::Namespaces,
+    ring,
+    stacks::{Recorded, Resolver},
+    time,
+};
+use crate::model::{diagnosis::Look, host::Host, owner::Process, stack::Maker, table::Snapshot};
 
 /// What a snapshot is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,6 +174,16 @@ impl Snapshotter {
 struct Request {
     wanted: Wanted,
     seen: Vec<u32>,
+    makers: Makers,
+}
+
+/// Who has made sockets whose stacks were recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Makers {
+    /// All of them.
+    pub processes: Vec<Process>,
+    /// Those whose stacks are going to be told.
+    pub told: Vec<Maker>,
 }
 
 /// Takes snapshots in a thread of its own.
@@ -179,17 +195,29 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Starts the thread; it wakes the reader by `waker` when a snapshot is ready.
+    /// Starts the thread; it wakes the reader by `waker` when a snapshot is ready. `stacks` are
+    /// those that the programs record.
     ///
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(mut snapshotter: Snapshotter, waker: OwnedFd) -> io::Result<Self> {
+    pub fn start(
+        mut snapshotter: Snapshotter,
+        stacks: Option<Recorded>,
+        waker: OwnedFd,
+    ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, taken) = mpsc::channel();
         thread::Builder::new().name("tracer-snapshot".into()).spawn(move || {
-            for Request { wanted, seen } in asked {
-                if ready.send(snapshotter.take(wanted, &seen)).is_err() {
+            let mut resolver = stacks.map(Resolver::new);
+            for Request { wanted, seen, makers } in asked {
+                let taken = snapshotter.take(wanted, &seen);
+                // Before it is handed over: what it raises is told with its stack.
+                if let Some(resolver) = &mut resolver {
+                    makers.processes.iter().for_each(|process| resolver.note(process));
+                    makers.told.iter().for_each(|maker| resolver.resolve(maker));
+                }
+                if ready.send(taken).is_err() {
                     return;
                 }
                 ring::wake(&waker);
@@ -198,12 +226,13 @@ impl Snapshots {
         Ok(Self { requests, taken, pending: false })
     }
 
-    /// Asks for a snapshot, unless one is being taken; whether it was asked for.
-    pub fn request(&mut self, wanted: Wanted, seen: Vec<u32>) -> bool {
+    /// Asks for a snapshot, and for stacks by the way, unless one is being taken; whether it was
+    /// asked for.
+    pub fn request(&mut self, wanted: Wanted, seen: Vec<u32>, makers: Makers) -> bool {
         if self.pending {
             return false;
         }
-        self.pending = self.requests.send(Request { wanted, seen }).is_ok();
+        self.pending = self.requests.send(Request { wanted, seen, makers }).is_ok();
         self.pending
     }
 

@@ -12,9 +12,14 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::cgroup::Hierarchy;
+use super::{cgroup::Hierarchy, stacks::Resolved};
 use crate::{
-    model::{container::Cgroup, owner::Process, update::Subject},
+    model::{
+        container::Cgroup,
+        owner::Process,
+        stack::{Maker, Stack, Stacks as _},
+        update::Subject,
+    },
     sink::{Degraded, escape::escape, surroundings::Surroundings},
 };
 
@@ -31,6 +36,7 @@ pub struct Host {
     /// Other hierarchies are in use beside or instead of cgroup2.
     has_v1: bool,
     answers: Mutex<Known>,
+    stacks: Arc<Resolved>,
 }
 
 #[derive(Default)]
@@ -50,7 +56,8 @@ impl Host {
             (Err(error), Err(_)) => (error.to_string(), false),
         };
         let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
-        let host = Self { hierarchy: hierarchy.ok(), has_v1, answers: Mutex::default() };
+        let hierarchy = hierarchy.ok();
+        let host = Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
         let degraded = (!knows).then_some(Degraded {
             feature: "containers",
             lost: "sockets are shown without their container",
@@ -58,6 +65,11 @@ impl Host {
             remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
         });
         (host, degraded)
+    }
+
+    /// The stacks that have been looked up, and where to put more.
+    pub fn stacks(&self) -> Arc<Resolved> {
+        Arc::clone(&self.stacks)
     }
 
     /// By the socket's own control group.
@@ -99,6 +111,10 @@ impl Surroundings for Host {
             Some(escape(path.as_os_str().as_encoded_bytes()).into())
         })
     }
+
+    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
+        self.stacks.stack(maker)
+    }
 }
 
 fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
@@ -127,7 +143,7 @@ fn of_process(lines: &str) -> Option<Cgroup> {
 }
 
 /// Whether the process that has the pid now is still the same; false where that is not known.
-fn is_same(process: &Process) -> bool {
+pub(super) fn is_same(process: &Process) -> bool {
     started(process.pid).is_ok_and(|ticks| ticks == process.start_ns / NANOSECONDS_PER_TICK)
 }
 

@@ -1,20 +1,60 @@
-//! Why a socket stays in CLOSE_WAIT: decided from the socket itself, who holds it, who made it and
-//! whether these can run.
+//! Why a socket stays in its state. Of CLOSE_WAIT that is decided from the socket itself, who holds
+//! it, who made it and whether these can run.
+
+use std::sync::Arc;
 
 use tracer_ebpf::{Record, flag};
 
 use super::{
-    finding::Cause,
+    finding::{Cause, Listener},
     host::{Halt, Host},
     owner::Process,
     socket::Socket,
+    update::Segment,
 };
+
+/// Why a socket stays in its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// CLOSE_WAIT: what a look has shown, and received bytes that nobody has read.
+    NotClosed(Arc<Unclosed>, u32),
+    /// CLOSE_WAIT, of which no look has shown who holds it.
+    NotLookedAt,
+    /// TIME_WAIT: this end has closed first, or both at once.
+    ClosedFirst,
+    /// FIN_WAIT2: the far end has not closed.
+    PeerNotClosed,
+    /// The segment that the far end does not acknowledge.
+    NoAnswer(Segment),
+}
+
+impl Why {
+    /// Its name in JSON; of CLOSE_WAIT as in findings.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotClosed(unclosed, _) => unclosed.cause.name(),
+            Self::NotLookedAt => "unknown",
+            Self::ClosedFirst => "closed_first",
+            Self::PeerNotClosed => "peer_not_closed",
+            Self::NoAnswer(_) => "no_answer",
+        }
+    }
+}
+
+/// Why a socket in CLOSE_WAIT is not closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclosed {
+    /// In a word.
+    pub cause: Cause,
+    /// The parent that closed its copy, of [`Cause::Inherited`].
+    pub parent: Option<Process>,
+    /// The listener it came from, of [`Cause::NeverAccepted`].
+    pub listener: Option<Listener>,
+}
 
 /// What is known beside the socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The same socket at an earlier look.
-    pub earlier: Option<&'a Record>,
     /// Who connected or accepted it, where that is certain.
     pub maker: Option<Process>,
     /// Who holds the listener it came from.
@@ -131,7 +171,7 @@ mod tests {
         let holders = holders.iter().copied().map(holder).collect();
         let socket = Socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
         let host = host(halted);
-        let context = Context { earlier: None, maker: None, listening: &[], host: &host };
+        let context = Context { maker: None, listening: &[], host: &host };
         assert_eq!(cause(&socket, &record, context), (expected, None));
     }
 
@@ -154,7 +194,7 @@ mod tests {
         let listening: Vec<Process> = listening.iter().copied().map(process).collect();
         let host = host(None);
         let maker = maker.map(process);
-        let context = Context { earlier: None, maker, listening: &listening, host: &host };
+        let context = Context { maker, listening: &listening, host: &host };
         let (found, from) = cause(&socket, &record, context);
         assert_eq!(from.map(|process| process.pid), parent);
         assert_eq!(found == Cause::Inherited, parent.is_some());

@@ -1,12 +1,16 @@
 //! One life of a socket: from CLOSED (or the moment it was first seen) to its real end.
 
+use std::sync::Arc;
+
 use tracer_ebpf::{Holder, Record, flag};
 
 use super::{
+    cause::Unclosed,
     close::Initiator,
     endpoint::Tuple,
     owner::Owner,
     progress::Progress,
+    stack::Maker,
     state::State,
     update::{Handshake, Role, Subject},
 };
@@ -58,6 +62,8 @@ pub struct Connection {
     pub role: Option<Role>,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// Who made it, where that was seen.
+    pub maker: Option<Maker>,
     /// All descriptors of it that the last look at them has shown, if more than the owner's one.
     pub holders: Box<[Owner]>,
     /// User id of the owner.
@@ -103,6 +109,9 @@ pub struct Connection {
     /// Time without progress at which lingering is told next, nanoseconds; `None` until it is
     /// raised.
     pub next_linger: Option<u64>,
+    /// Why it is not closed and how many bytes nobody has read, where a look has shown it in
+    /// CLOSE_WAIT.
+    pub unclosed: Option<(Arc<Unclosed>, u32)>,
 }
 
 impl Connection {
@@ -117,6 +126,7 @@ impl Connection {
             since_known: since.is_some(),
             role: None,
             owner: None,
+            maker: None,
             holders: Box::default(),
             uid: None,
             inode: 0,
@@ -139,6 +149,7 @@ impl Connection {
             unannounced: false,
             progress: Progress::default(),
             next_linger: None,
+            unclosed: None,
         }
     }
 
@@ -233,6 +244,7 @@ impl Connection {
         self.since_known = true;
         self.progress.start_over();
         self.next_linger = None;
+        self.unclosed = None;
     }
 }
 

@@ -4,6 +4,7 @@
 //! Findings are of sockets that the filter wants; the figures of what these share with others
 //! (ports, queues, descriptors) are of all.
 
+mod causes;
 mod close_wait;
 mod handshakes;
 mod limits;
@@ -16,14 +17,16 @@ mod watched;
 use std::collections::BTreeMap;
 
 use self::scene::Scene;
-pub use self::{queues::full_queues, watched::Watched};
+pub use self::{causes::explain, queues::full_queues, watched::Watched};
 use super::{
     filter::Filter,
     finding::{Finding, Severity},
     host::Host,
+    stack::Stacks,
     state::State,
     table::{Snapshot, Table},
     time_wait::Ticks,
+    update::Subject,
 };
 
 /// One look at the host.
@@ -36,10 +39,12 @@ pub struct Look {
 }
 
 /// All that a diagnosis rests on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// What is asked about.
     pub filter: &'a Filter,
+    /// Whether a socket is in a container that is asked about, which no record tells.
+    pub is_within: &'a dyn Fn(&Subject) -> bool,
     /// The kernel's tick.
     pub ticks: Ticks,
     /// The look at the beginning.
@@ -50,6 +55,8 @@ pub struct Case<'a> {
     pub watched: &'a Watched,
     /// All sockets, with the last look merged in.
     pub table: &'a Table,
+    /// The stacks in which sockets were made, if they are asked for.
+    pub stacks: Option<&'a dyn Stacks>,
 }
 
 /// What is wrong, and what there is.

@@ -1,7 +1,7 @@
 //! What is wrong, as facts: each finding names its evidence; the words and remedies are the
 //! sinks'.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
@@ -10,6 +10,7 @@ use super::{
     host::{Counters, Halt},
     owner::Process,
     ports::PortUse,
+    stack::Stack,
     state::State,
 };
 
@@ -244,6 +245,17 @@ pub struct Leak {
     pub far_ends: BTreeMap<State, u64>,
     /// How many of these no process holds any more.
     pub far_orphans: u64,
+    /// The code that made them, if that is asked for.
+    pub made: Option<Made>,
+}
+
+/// The code that made sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Stacks and how many sockets each has made, most first.
+    pub stacks: Vec<(Arc<Stack>, u64)>,
+    /// Sockets whose stack was not recorded: they were there before.
+    pub before: u64,
 }
 
 /// Failed calls of connect(): no local port was free.

@@ -5,6 +5,7 @@
 //! the state known before is made good by `inferred` transitions and counted.
 
 mod agree;
+mod causes;
 mod close;
 mod expire;
 mod holders;
@@ -36,6 +37,7 @@ use super::{
     filter::Filter,
     linger::Thresholds,
     owner::{self, Owner},
+    stack::Maker,
     state::State,
     time_wait::Ticks,
     update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
@@ -270,7 +272,9 @@ impl Table {
             (State::Closed, State::Listen) | (State::Listen, State::Closed) => Some(Role::Listener),
             _ => None,
         });
-        connection.owner = owner::refine(connection.owner, owner::acting(record, from, to));
+        let acting = owner::acting(record, from, to);
+        connection.maker = Maker::of(acting, record).or(connection.maker);
+        connection.owner = owner::refine(connection.owner, acting);
         if connection.owner.is_none() && connection.role == Some(Role::Server) {
             connection.owner = guess.as_ref().map(Owner::guess);
         }

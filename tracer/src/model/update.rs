@@ -5,10 +5,12 @@
 use serde::Serialize;
 
 use super::{
+    cause::Why,
     close::{Initiator, Reason},
     endpoint::Tuple,
     finding::Finding,
     owner::Owner,
+    stack::Maker,
     state::State,
 };
 
@@ -241,6 +243,10 @@ pub struct Linger {
     pub orphaned: bool,
     /// Who holds a descriptor of it, as far as known.
     pub holders: Vec<Owner>,
+    /// Why it stays, unless it may.
+    pub why: Option<Why>,
+    /// Who made it, where that was seen.
+    pub maker: Option<Maker>,
 }
 
 /// Where something was lost.

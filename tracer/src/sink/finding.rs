@@ -5,10 +5,11 @@ mod remedy;
 mod sentence;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::fmt::Write as _;
 
-pub use self::{evidence::evidence, remedy::remedies, sentence::sentence};
+pub use self::{evidence::evidence, remedy::remedies, sentence::sentence, why::why};
 use super::{escape::escape, text::grouped};
 use crate::model::{
     endpoint::Endpoint,

@@ -4,6 +4,7 @@
 
 mod compact;
 mod finding;
+mod lingering;
 mod origin;
 mod shape;
 
@@ -13,11 +14,16 @@ use serde::Serialize;
 
 use self::{
     finding::{DiagnosisBody, FindingBody},
+    lingering::Cause,
     origin::processes,
     shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
-    Format, Hello, stamps::Stamps, summary::Summary, surroundings::Surroundings,
+    Format, Hello,
+    stack::{frames, gap},
+    stamps::Stamps,
+    summary::Summary,
+    surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{
@@ -125,6 +131,11 @@ impl Format for Json {
                     let tcp = LingerTcp::from(linger);
                     let mut line = Line::new("linger", time, &linger.subject, tcp);
                     line.status = Some(linger.status);
+                    line.cause = linger.why.as_ref().map(Cause::from);
+                    let made = linger.maker.filter(|maker| maker.stack.is_some());
+                    let stack = made.and_then(|maker| self.surroundings.stack(&maker));
+                    line.stack = made.map(|_| stack.as_deref().map(frames));
+                    line.stack_gap = stack.as_deref().and_then(gap);
                     line.processes = Some(processes(&linger.holders, &*self.surroundings));
                     line.tell_origin(&linger.subject, &*self.surroundings);
                     write(&line, out);

@@ -3,7 +3,13 @@
 
 use std::sync::Arc;
 
-use crate::model::{container::Cgroup, filter::Filter, owner::Process, update::Subject};
+use crate::model::{
+    container::Cgroup,
+    filter::Filter,
+    owner::Process,
+    stack::{Maker, Stack},
+    update::Subject,
+};
 
 /// Looks up what no record tells; each answer is remembered, so that asking is cheap.
 pub trait Surroundings: Send + Sync {
@@ -13,6 +19,11 @@ pub trait Surroundings: Send + Sync {
     /// Path of the program that a process runs, made harmless for output; `None` where the
     /// process is gone or may not be looked at.
     fn executable(&self, process: &Process) -> Option<Arc<str>>;
+
+    /// The stack in which a socket was made; `None` where it has not been looked up.
+    fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
+        None
+    }
 
     /// Whether the filter wants the container of a socket.
     fn passes(&self, filter: &Filter, subject: &Subject) -> bool {

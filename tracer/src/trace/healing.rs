@@ -6,8 +6,14 @@
 //! sockets, so the more it costs the rarer it becomes.
 
 use crate::{
-    kernel::snapshot::{Snapshots, Taken, Wanted},
-    model::{diagnosis::Look, linger::LOOK_LEAD, state::State, table::Table, update::Observer},
+    kernel::{
+        snapshot::{Makers, Snapshots, Taken, Wanted},
+        time,
+    },
+    model::{
+        diagnosis::explain, linger::LOOK_LEAD, owner::Process, state::State, table::Table,
+        update::Observer,
+    },
 };
 
 const MILLISECOND: u64 = 1_000_000;
@@ -35,6 +41,8 @@ const RAISE_LEAD: u64 = LOOK_LEAD / 2;
 /// Decides when, and merges what was seen.
 pub(super) struct Healing {
     snapshots: Snapshots,
+    /// The programs record stacks.
+    stacks: bool,
     /// When the last look was asked for.
     asked: Option<u64>,
     /// When the last look at the sockets themselves was.
@@ -51,9 +59,10 @@ pub(super) struct Healing {
 }
 
 impl Healing {
-    pub(super) fn new(snapshots: Snapshots) -> Self {
+    pub(super) fn new(snapshots: Snapshots, stacks: bool) -> Self {
         Self {
             snapshots,
+            stacks,
             asked: None,
             looked: 0,
             held: 0,
@@ -100,8 +109,10 @@ impl Healing {
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
         // Now and then with what it takes to judge them.
         let settings = now >= self.judged + JUDGE;
-        let wanted = Wanted { sockets: true, holders, settings, processes: false };
-        if self.snapshots.request(wanted, seen) {
+        // Whether they can run is part of why they do not close.
+        let wanted = Wanted { sockets: true, holders, settings, processes: holders };
+        let makers = self.makers(now, table);
+        if self.snapshots.request(wanted, seen, makers) {
             self.asked = Some(now);
             self.looked = now;
             if settings {
@@ -113,6 +124,17 @@ impl Healing {
             }
         }
         now + OFTEN
+    }
+
+    /// Those whose stacks may have to be told; none where no stacks are recorded.
+    fn makers(&self, now: u64, table: &Table) -> Makers {
+        if !self.stacks {
+            return Makers::default();
+        }
+        let mut processes: Vec<Process> =
+            table.makers(|_| true).into_iter().map(|maker| maker.process).collect();
+        processes.dedup();
+        Makers { processes, told: table.makers(|known| table.is_due(known, now)) }
     }
 
     /// Events have been lost: the next look is taken at once, whatever it costs.
@@ -131,7 +153,8 @@ impl Healing {
 
     /// Merges a look. All events up to its end must have been read.
     pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
-        let Taken { look: Look { snapshot, .. }, cost, refused, .. } = taken;
+        let Taken { look, cost, refused, wanted } = taken;
+        let snapshot = &look.snapshot;
         self.cost = cost;
         for (netns, reason) in refused {
             if !self.refused.contains(&netns) {
@@ -142,7 +165,10 @@ impl Healing {
                 self.refused.push(netns);
             }
         }
-        let merged = table.merge(&snapshot, out);
+        let merged = table.merge(snapshot, out);
+        if wanted.processes && snapshot.held_at.is_some() {
+            explain(&look, time::ticks(), table);
+        }
         tracing::debug!(
             "snapshot of {} sockets in {} namespaces took {} µs: {merged:?}",
             snapshot.records.len(),

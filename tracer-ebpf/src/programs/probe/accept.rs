@@ -19,6 +19,7 @@ use crate::programs::{
     filter,
     memory::{follow, load, probe, zeroed},
     sock::Probed,
+    stack,
 };
 
 /// `long ret` in `struct syscall_trace_exit`, after `trace_entry` and `int nr`: the same on every
@@ -83,6 +84,7 @@ fn tell(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
         record.new_state = record.old_state;
         record.inode = inode;
         record.fd = fd;
+        record.stack = stack::of_caller(context);
         actor::describe_process(record);
     });
 }

@@ -14,6 +14,7 @@ use crate::programs::{
     guard,
     probe::wanted,
     sock::Common,
+    stack,
 };
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -64,6 +65,9 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         record.new_state = new;
         if actor::may_act(old, new) {
             actor::describe_process(record);
+        }
+        if old == state::CLOSE && new == state::SYN_SENT {
+            record.stack = stack::of_caller(context);
         }
         // Until 6.12 a child is announced as a raw copy of its listener, cookie included; its
         // own cookie comes with SYN_RECV → ESTABLISHED (inet_csk_clone_lock).

@@ -15,8 +15,8 @@ use crate::{
 const HOOKS: [(&str, &str); 2] =
     [("exit_accept", "sys_exit_accept"), ("exit_accept4", "sys_exit_accept4")];
 
-/// Attaches both, or says what is lost without.
-pub(super) fn attach(ebpf: &mut Ebpf) -> Option<Degraded> {
+/// Attaches both, or says what is lost without, the stacks of accept() if they were asked for.
+pub(super) fn attach(ebpf: &mut Ebpf, stacks: bool) -> Option<Degraded> {
     let (reason, remedy) = match try_attach(ebpf) {
         Ok(()) => return None,
         Err(Refused::Tracefs(TracefsError::NotMounted)) => {
@@ -37,8 +37,13 @@ pub(super) fn attach(ebpf: &mut Ebpf) -> Option<Degraded> {
     };
     Some(Degraded {
         feature: "accept",
-        lost: "a server's sockets are named by their listener, with a `?`, until they are closed \
-               or a look at the descriptors shows who holds them",
+        lost: if stacks {
+            "a server's sockets are named by their listener, with a `?`, until they are closed or \
+             a look at the descriptors shows who holds them; only the stacks of connect() are told"
+        } else {
+            "a server's sockets are named by their listener, with a `?`, until they are closed or \
+             a look at the descriptors shows who holds them"
+        },
         reason,
         remedy,
     })

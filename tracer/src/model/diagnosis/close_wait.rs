@@ -10,10 +10,12 @@ use crate::model::{
     cause::{self, Context},
     connection::{Connection, SocketId},
     endpoint::Endpoint,
-    finding::{Cause, Descriptors, Finding, Leak, Problem, Service, Severity},
-    owner::Process,
+    finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
+    owner::{Owner, Process},
     socket::Socket,
+    stack::Stacks,
     state::State,
+    update::Subject,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -37,12 +39,12 @@ pub(super) struct CloseWait {
 
 /// What one line of a report is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+pub(super) struct Key {
     netns: u32,
-    cause: Cause,
+    pub(super) cause: Cause,
     /// Holders, or those who listen where nobody has accepted.
     pids: Vec<u32>,
-    parent: Option<Process>,
+    pub(super) parent: Option<Process>,
     service: Service,
 }
 
@@ -100,21 +102,23 @@ fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
         return scene.wants(socket);
     }
     let listeners = scene.listeners_of(key.netns, socket.subject.tuple.local);
-    let holders = listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
-    scene.wants(&Socket { holders, ..socket.clone() })
+    let holders: Vec<Owner> =
+        listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
+    let subject = Subject { owner: holders.first().copied(), ..socket.subject };
+    scene.wants(&Socket { holders, subject, ..socket.clone() })
 }
 
-fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
-    let Seen { record, ref socket, earlier } = *seen;
+pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
+    let Seen { record, ref socket, earlier: _ } = *seen;
     let tuple = socket.subject.tuple;
     let listening: Vec<Process> = scene
         .listeners_of(tuple.netns, tuple.local)
         .iter()
         .flat_map(|seen| seen.socket.holders.iter().map(|holder| holder.process))
         .collect();
-    let maker = scene.case.watched.maker(SocketId::of(record));
+    let maker = scene.case.table.maker(SocketId::of(record)).map(|maker| maker.process);
     let host = &scene.case.last.host;
-    let context = Context { earlier, maker, listening: &listening, host };
+    let context = Context { maker, listening: &listening, host };
     let (cause, parent) = cause::cause(socket, record, context);
     let mut pids: Vec<u32> = match cause {
         Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
@@ -123,6 +127,15 @@ fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
     pids.sort_unstable();
     pids.dedup();
     Key { netns: tuple.netns, cause, pids, parent, service: scene.service(&tuple) }
+}
+
+impl Key {
+    /// The listener that has not accepted a socket of this kind.
+    pub(super) fn listener(&self, scene: &Scene<'_>, seen: &Seen<'_>) -> Option<Listener> {
+        let to = seen.socket.subject.tuple.local;
+        let nobody = self.cause == Cause::NeverAccepted;
+        nobody.then(|| scene.listener(&scene.listeners_of(self.netns, to))).flatten()
+    }
 }
 
 impl<'a> Member<'a> {
@@ -189,9 +202,7 @@ fn finding(
     let pid = holder.map(|holder| holder.process.pid);
     let fresh = members.iter().filter(|member| !member.was_there).count() as i64 + group.young;
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
-    let listener = members.first().filter(|_| key.cause == Cause::NeverAccepted).and_then(|one| {
-        scene.listener(&scene.listeners_of(key.netns, one.seen.socket.subject.tuple.local))
-    });
+    let listener = members.first().and_then(|one| key.listener(scene, one.seen));
     let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
     let growth = scene.per_minute(fresh - gone);
@@ -217,6 +228,7 @@ fn finding(
         descriptors,
         far_ends,
         far_orphans,
+        made: scene.case.stacks.map(|stacks| made(scene, members, stacks)),
     };
     let severity = severity(&leak, members);
     scene.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
@@ -261,6 +273,25 @@ fn fds(scene: &Scene<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> 
         .collect();
     fds.sort_unstable();
     fds
+}
+
+/// The code that made them. Different addresses may have the same names, as those of processes that
+/// run one program.
+fn made(scene: &Scene<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made {
+    let mut made = Made::default();
+    for member in members {
+        let maker = scene.case.table.maker(SocketId::of(member.seen.record));
+        let Some(stack) = maker.and_then(|maker| stacks.stack(&maker)) else {
+            made.before += 1;
+            continue;
+        };
+        match made.stacks.iter_mut().find(|(known, _)| *known == stack) {
+            Some((_, sockets)) => *sockets += 1,
+            None => made.stacks.push((stack, 1)),
+        }
+    }
+    made.stacks.sort_by_key(|(_, sockets)| std::cmp::Reverse(*sockets));
+    made
 }
 
 /// Clients of one address differ in their ports.

@@ -86,7 +86,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn wants(&self, socket: &Socket) -> bool {
-        self.case.filter.wants_socket(socket)
+        self.case.filter.wants_socket(socket) && (self.case.is_within)(&socket.subject)
     }
 
     /// A finding of now.

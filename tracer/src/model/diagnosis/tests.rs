@@ -113,7 +113,16 @@ fn find(first: &Look, last: &Look) -> Diagnosis {
         look_patience: 0,
     });
     let watched = Watched::default();
-    diagnose(&Case { filter: &filter, ticks, first, last, watched: &watched, table: &table })
+    diagnose(&Case {
+        filter: &filter,
+        is_within: &|_| true,
+        ticks,
+        first,
+        last,
+        watched: &watched,
+        table: &table,
+        stacks: None,
+    })
 }
 
 fn between(before: Vec<Record>, now: Vec<Record>) -> Diagnosis {
@@ -346,9 +355,17 @@ fn only_what_is_asked_about_is_told() {
         });
         let watched = Watched::default();
         let (filter, first, last) = (&filter, &first, &last);
-        diagnose(&Case { filter, ticks, first, last, watched: &watched, table: &table })
-            .findings
-            .len()
+        let case = Case {
+            filter,
+            is_within: &|_| true,
+            ticks,
+            first,
+            last,
+            watched: &watched,
+            table: &table,
+            stacks: None,
+        };
+        diagnose(&case).findings.len()
     };
     assert_eq!(told(Filter { pids: vec![900], ..Filter::default() }), 2);
     assert_eq!(told(Filter { pids: vec![901], ..Filter::default() }), 0);

@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Scene;
+use super::{Case, Scene};
 use crate::model::{
     close::Reason,
-    connection::SocketId,
     endpoint::Endpoint,
     finding::{Finding, NoLocalPort, Problem, Severity},
-    owner::{Evidence, Process},
     state::State,
-    table::Table,
     update::{Observer, Role, Subject, Transition, Update},
 };
 
@@ -24,8 +21,6 @@ pub struct Watched {
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port, by namespace, process and destination.
     failed: BTreeMap<(u32, u32, String), (Subject, NoLocalPort)>,
-    /// Who connected or accepted.
-    makers: HashMap<SocketId, Process, RandomState>,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -58,25 +53,6 @@ impl Watched {
         }
     }
 
-    /// Notes who made the sockets that are in CLOSE_WAIT. To be called before a look is merged:
-    /// the table then remembers who holds them now.
-    pub fn note_makers(&mut self, table: &Table) {
-        let stuck = table.connections().filter(|life| life.state == State::CloseWait);
-        for life in stuck {
-            let maker = life
-                .owner
-                .filter(|owner| matches!(owner.evidence, Evidence::Connect | Evidence::Accept));
-            if let Some(maker) = maker {
-                self.makers.insert(life.id, maker.process);
-            }
-        }
-    }
-
-    /// Who connected or accepted a socket, where that was seen.
-    pub fn maker(&self, id: SocketId) -> Option<Process> {
-        self.makers.get(&id).copied()
-    }
-
     /// Connections begun from an address to a destination.
     pub fn opened(&self, netns: u32, local: Endpoint, peer: Endpoint) -> u64 {
         self.opened.get(&(netns, local, peer)).copied().unwrap_or(0)
@@ -84,8 +60,11 @@ impl Watched {
 
     /// A finding for each destination and process that found no port.
     pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
-        let wanted =
-            self.failed.iter().filter(|(_, (subject, _))| scene.case.filter.wants_subject(subject));
+        let Case { filter, is_within, .. } = *scene.case;
+        let wanted = self
+            .failed
+            .iter()
+            .filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
         let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
             let facts = scene.case.last.host.namespaces.get(&netns);
             let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));

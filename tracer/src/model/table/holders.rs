@@ -7,6 +7,7 @@ use super::{Slot, State, Table};
 use crate::model::{
     connection::SocketId,
     owner::{self, Evidence, Owner, Process},
+    stack::Maker,
 };
 
 impl Table {
@@ -20,7 +21,9 @@ impl Table {
             connection.inode = record.inode;
         }
         connection.uid = Some(record.uid);
-        connection.owner = owner::refine(connection.owner, Some(Owner::accepted(record)));
+        let owner = Some(Owner::accepted(record));
+        connection.maker = Maker::of(owner, record);
+        connection.owner = owner::refine(connection.owner, owner);
     }
 
     /// Whether a look at who holds what would tell something new at once: if the listener that has

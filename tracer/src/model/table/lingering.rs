@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Deadline, Slot, State, Table, expire::pop_due};
+use super::{Deadline, Slot, State, Table, causes::why, expire::pop_due};
 use crate::model::{
     connection::Connection,
     linger::LOOK_LEAD,
@@ -168,5 +168,7 @@ fn linger(connection: &Connection, threshold: u64, now: u64, status: LingerStatu
         status,
         orphaned: connection.orphaned,
         holders: connection.holding(),
+        why: why(connection),
+        maker: connection.maker,
     }
 }

@@ -8,18 +8,21 @@ use super::{
 use crate::{
     model::{
         finding::{
-            AcceptQueue, Descriptors, Finding, Leak, Listener, OutOfDescriptors, Problem, Program,
-            Service, StuckHandshake, SynBacklog, TimeWaitOverflow,
+            AcceptQueue, Descriptors, Finding, Leak, Listener, Made, OutOfDescriptors, Problem,
+            Program, Service, StuckHandshake, SynBacklog, TimeWaitOverflow,
         },
         ports::{PortUse, Scope},
         state::State,
     },
     sink::{
         escape::escape,
+        stack,
         text::{duration, grouped},
     },
 };
 
+/// Stacks shown.
+const STACKS: usize = 3;
 /// Far ends named.
 const PEERS: usize = 4;
 
@@ -81,12 +84,35 @@ fn close_wait(leak: &Leak) -> Vec<Line> {
         };
         lines.push(line("far ends", format!("{} on this host{orphans}", states(&leak.far_ends))));
     }
+    lines.extend(leak.made.iter().flat_map(|made| of_code(made, leak.sockets)));
     lines
 }
 
 fn states(states: &BTreeMap<State, u64>) -> String {
     let each = states.iter().map(|(state, count)| format!("{} {state}", grouped(*count)));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// The code that made the sockets.
+fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (stack, count) in made.stacks.iter().take(STACKS) {
+        let stacks = if made.stacks.len() == 1 { "one stack" } else { "this stack" };
+        let of =
+            if *count == sockets { String::new() } else { format!(" of {}", grouped(sockets)) };
+        let s = if *count == 1 && of.is_empty() { "" } else { "s" };
+        let head = format!("{}{of} socket{s}, {stacks}:", grouped(*count));
+        lines.push(line("stack", head));
+        lines.extend(stack::lines(stack).into_iter().map(|call| line("", call)));
+    }
+    if let Some(rest) = made.stacks.len().checked_sub(STACKS).filter(|rest| *rest > 0) {
+        lines.push(line("stack", format!("{} more", count(rest as u64, "stack"))));
+    }
+    if made.before > 0 {
+        let words = "made before this began, or not recorded: observe for longer (--for)";
+        lines.push(line("stack", format!("{} {words}", count(made.before, "socket"))));
+    }
+    lines
 }
 
 fn path(program: &Program) -> Option<Line> {

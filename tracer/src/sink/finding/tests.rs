@@ -47,6 +47,7 @@ fn leak(cause: Cause) -> Leak {
         descriptors: Some(Descriptors { open: 500, limit: 1024, growth: 24.0 }),
         far_ends: BTreeMap::new(),
         far_orphans: 0,
+        made: None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         diagnosis::Diagnosis,
         endpoint::Endpoint,
         finding::{
-            AcceptQueue, Descriptors, Finding, Leak, Listener, NoLocalPort, Problem, Program,
+            AcceptQueue, Descriptors, Finding, Leak, Listener, Made, NoLocalPort, Problem, Program,
             Service, Severity, Status, TimeWaitOverflow,
         },
         owner::Process,
@@ -22,6 +22,7 @@ use crate::{
     sink::{
         escape::escape,
         finding::{Remedy, remedies, sentence},
+        stack::{frames, gap},
     },
 };
 
@@ -169,7 +170,15 @@ fn close_wait(leak: &Leak) -> Value {
         "descriptors": leak.descriptors.as_ref().map(descriptors),
         "far_ends": by_name(&leak.far_ends),
         "far_orphans": leak.far_orphans,
+        "made": leak.made.as_ref().map(made),
     })
+}
+
+fn made(made: &Made) -> Value {
+    let stacks = made.stacks.iter().map(|(stack, sockets)| {
+        json!({ "sockets": sockets, "stack": frames(stack), "stack_gap": gap(stack) })
+    });
+    json!({ "stacks": stacks.collect::<Vec<_>>(), "before": made.before })
 }
 
 fn ephemeral_ports(ports: &PortUse) -> Value {
@@ -195,7 +204,7 @@ fn ephemeral_ports(ports: &PortUse) -> Value {
     })
 }
 
-fn process(process: &Process) -> Value {
+pub(super) fn process(process: &Process) -> Value {
     json!({ "pid": process.pid, "name": escape(process.name()) })
 }
 
@@ -207,7 +216,7 @@ fn program(program: &Program) -> Value {
     })
 }
 
-fn listener(from: &Listener) -> Value {
+pub(super) fn listener(from: &Listener) -> Value {
     json!({
         "local": Address::from(from.local),
         "processes": from.processes.iter().map(program).collect::<Vec<_>>(),

@@ -2,15 +2,21 @@
 
 use serde::Serialize;
 
-use super::origin::{Container, Process};
-use crate::model::{
-    endpoint::{Endpoint, Tuple},
-    socket::{Socket, Timer},
-    state::State,
-    update::{
-        Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
-        Role, Segment, Source, Story, Subject, Transition,
+use super::{
+    lingering::Cause,
+    origin::{Container, Process},
+};
+use crate::{
+    model::{
+        endpoint::{Endpoint, Tuple},
+        socket::{Socket, Timer},
+        state::State,
+        update::{
+            Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
+            Role, Segment, Source, Story, Subject, Transition,
+        },
     },
+    sink::stack::FrameBody,
 };
 
 /// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
@@ -25,6 +31,14 @@ pub(super) struct Line<'a, T: Serialize> {
     pub(super) container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<LingerStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<Cause>,
+    /// The calls in which the socket was made, if that was asked for; null where not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stack: Option<Option<Vec<FrameBody<'a>>>>,
+    /// What is missing in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stack_gap: Option<String>,
     /// All that hold a descriptor of the socket; `process` is the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) processes: Option<Vec<Process<'a>>>,
@@ -181,6 +195,9 @@ impl<'a, T: Serialize> Line<'a, T> {
             process: owner.as_ref().map(Process::from),
             container: None,
             status: None,
+            cause: None,
+            stack: None,
+            stack_gap: None,
             processes: None,
             tcp,
         }
@@ -228,6 +245,8 @@ impl From<&Linger> for LingerTcp {
             status: _,
             orphaned,
             holders: _,
+            why: _,
+            maker: _,
         } = *linger;
         Self {
             state,

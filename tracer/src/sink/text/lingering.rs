@@ -1,18 +1,23 @@
 //! Flags on lingering sockets: a line a socket while they are few, a line a group when they are
 //! many.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Text, WallClock, duration, grouped};
-use crate::model::{
-    state::State,
-    update::{Linger, LingerStatus},
+use crate::{
+    model::{
+        cause::Why,
+        stack::Stack,
+        state::State,
+        update::{Linger, LingerStatus},
+    },
+    sink::{finding::why, stack},
 };
 
 /// More than this many sockets of one group are told in one line.
 const FEW: usize = 3;
 
-/// Those that a person would name in one breath: process, far end, state. Clients of one server
+/// Those that a person would name in one breath: process, far end, state, cause. Clients of one server
 /// differ in their ports, so a server's sockets are grouped by the client's address.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
@@ -20,6 +25,7 @@ struct Group {
     state: State,
     process: String,
     peer: String,
+    cause: &'static str,
 }
 
 impl Group {
@@ -27,7 +33,13 @@ impl Group {
         let peer = linger.subject.tuple.peer;
         let ephemeral = peer.port >= linger.subject.tuple.local.port;
         let peer = if ephemeral { peer.with_port(0) } else { peer };
-        Self { status: word(linger.status), state: linger.state, process, peer: peer.to_string() }
+        Self {
+            status: word(linger.status),
+            state: linger.state,
+            process,
+            peer: peer.to_string(),
+            cause: linger.why.as_ref().map_or("", Why::code),
+        }
     }
 }
 
@@ -71,9 +83,11 @@ impl Text {
             if members.len() <= FEW {
                 for linger in members {
                     self.linger(linger, &group.process, clock, out);
+                    self.stacks(&[linger], clock, out);
                 }
             } else {
                 self.group(&group, &members, clock, out);
+                self.stacks(&members, clock, out);
             }
         }
     }
@@ -113,6 +127,32 @@ impl Text {
         self.flag(oldest, &words, clock, out);
     }
 
+    /// The code that made those that have just been flagged.
+    fn stacks(&mut self, lingers: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
+        let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
+        let raised = lingers.iter().filter(|linger| linger.status == LingerStatus::Raised);
+        for linger in raised {
+            let Some(stack) = linger.maker.and_then(|maker| self.surroundings.stack(&maker)) else {
+                continue;
+            };
+            match stacks.iter_mut().find(|(known, _)| *known == stack) {
+                Some((_, sockets)) => *sockets += 1,
+                None => stacks.push((stack, 1)),
+            }
+        }
+        let Some(time) = lingers.first().map(|linger| linger.time) else { return };
+        let dim = self.palette.dim;
+        for (stack, sockets) in stacks {
+            if lingers.len() > 1 {
+                let head = format!("  {} made in:", grouped(sockets));
+                self.note(dim, time, &head, clock, out);
+            }
+            for call in stack::lines(&stack) {
+                self.note(dim, time, &format!("    {call}"), clock, out);
+            }
+        }
+    }
+
     fn flag(&mut self, linger: &Linger, words: &str, clock: WallClock, out: &mut Vec<u8>) {
         let style = match linger.status {
             LingerStatus::Cleared => self.palette.dim,
@@ -132,17 +172,7 @@ fn idle(linger: &Linger) -> String {
 }
 
 /// What the state waits for.
-fn advice(linger: &Linger) -> &'static str {
-    if linger.status == LingerStatus::Cleared {
-        return "";
-    }
-    match linger.state {
-        State::CloseWait => ": the peer has closed, the process has not",
-        State::TimeWait => ": closed here first, the kernel keeps it for 60 s",
-        State::FinWait2 => ": the peer has not closed its side",
-        State::SynSent => ": no answer to the SYN",
-        State::SynRecv => ": no answer to the SYN+ACK",
-        State::FinWait1 | State::Closing | State::LastAck => ": no answer to the FIN",
-        _ => "",
-    }
+fn advice(linger: &Linger) -> String {
+    let words = why(linger).filter(|_| linger.status != LingerStatus::Cleared);
+    words.map_or_else(String::new, |words| format!(": {words}"))
 }

@@ -1,0 +1,109 @@
+//! Control groups that processes of a test are put into.
+
+use std::{fs, thread, time::Duration};
+
+/// Where a hierarchy is mounted, by its line in `/proc/self/mountinfo`.
+fn mount(wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
+    let line = mounts.lines().find(|line| wanted(line))?;
+    line.split(' ').nth(4).map(str::to_owned)
+}
+
+fn write(path: &str, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+/// A group of one test; removed when dropped.
+#[derive(Debug)]
+struct Group(String);
+
+impl Group {
+    fn make(mount: &str, name: &str) -> Self {
+        let path = format!("{mount}/{name}");
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        Self(path)
+    }
+
+    fn adopt(&self, pid: u64) {
+        write(&format!("{}/cgroup.procs", self.0), &pid.to_string());
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Its processes are gone, but perhaps not quite yet.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A container, as far as the kernel knows one: a control group with a name.
+#[derive(Debug)]
+pub struct Container {
+    group: Group,
+    /// As Docker names it.
+    pub id: String,
+}
+
+impl Container {
+    /// An empty one; of one test process there is one at a time for each `number`.
+    pub fn make(number: u32) -> Self {
+        let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroup2");
+        let id = format!("{:08x}{number:08x}", std::process::id()).repeat(4);
+        Self { group: Group::make(&mount, &format!("docker-{id}.scope")), id }
+    }
+
+    /// Takes a process in.
+    pub fn adopt(&self, pid: u64) {
+        self.group.adopt(pid);
+    }
+}
+
+/// A group that is frozen; thawed when dropped.
+#[derive(Debug)]
+pub struct Freezer {
+    group: Group,
+    file: &'static str,
+    thawed: &'static str,
+}
+
+impl Freezer {
+    /// Freezes a process by each hierarchy that this host has for it, one after the other, and
+    /// does something meanwhile.
+    pub fn each(pid: u64, work: impl Fn()) {
+        let unified = mount(|line| line.contains(" - cgroup2 "));
+        let old = mount(|line| line.contains(" - cgroup ") && line.contains("freezer"));
+        let freezers =
+            [(unified, "cgroup.freeze", "1", "0"), (old, "freezer.state", "FROZEN", "THAWED")];
+        let mut tried = 0;
+        for (mount, file, frozen, thawed) in freezers {
+            let Some(mount) = mount else { continue };
+            let freezer =
+                Self { group: Group::make(&mount, &format!("frozen-{pid}")), file, thawed };
+            freezer.group.adopt(pid);
+            write(&freezer.file(), frozen);
+            // It takes effect when the process next comes out of the kernel.
+            thread::sleep(Duration::from_millis(200));
+            work();
+            write(&freezer.file(), thawed);
+            write(&format!("{mount}/cgroup.procs"), &pid.to_string());
+            tried += 1;
+        }
+        assert!(tried > 0, "live tests need cgroup2 or the freezer of cgroup v1");
+    }
+
+    fn file(&self) -> String {
+        format!("{}/{}", self.group.0, self.file)
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        // A frozen process could not be killed. Fails where the test has moved it out already.
+        let _ = fs::write(self.file(), self.thawed);
+    }
+}

@@ -1,0 +1,63 @@
+//! What this kernel can do is found out by trying.
+
+use tracer_ebpf::Settings;
+
+use super::LoadError;
+use crate::sink::Degraded;
+
+/// Name of the feature.
+pub(super) const STACKS: &str = "stacks";
+
+/// What the best settings that work make, and what is lost without the better ones.
+///
+/// # Errors
+///
+/// That of the best settings, where none work.
+pub(super) fn first_that_works<A, B>(
+    best: Settings,
+    attempt: &mut impl FnMut(Settings) -> Result<(A, B), LoadError>,
+) -> Result<(A, B, Vec<Degraded>), LoadError> {
+    let mut first = None;
+    for settings in [
+        best,
+        Settings { has_cookie_helper: 0, ..best },
+        Settings { stacks: 0, ..best },
+        Settings { has_cookie_helper: 0, stacks: 0, ..best },
+    ] {
+        if first.is_some() && settings == best {
+            continue;
+        }
+        match attempt(settings) {
+            Ok((ebpf, logger)) => return Ok((ebpf, logger, lost(best, settings, first.as_ref()))),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| LoadError::NoBtf(String::new())))
+}
+
+fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<Degraded> {
+    let reason = || error.map_or_else(String::new, ToString::to_string);
+    let mut degraded = Vec::new();
+    if settings.has_cookie_helper < best.has_cookie_helper {
+        degraded.push(Degraded {
+            feature: "socket cookies",
+            lost: "sockets are told apart by their address, which the kernel reuses",
+            reason: reason(),
+            remedy: "use Linux 5.12 or later",
+        });
+    }
+    if settings.stacks < best.stacks {
+        degraded.push(no_stacks(reason()));
+    }
+    degraded
+}
+
+/// Stacks were asked for and cannot be had.
+pub(super) fn no_stacks(reason: String) -> Degraded {
+    Degraded {
+        feature: STACKS,
+        lost: "it is not told which code made a socket (--stacks)",
+        reason,
+        remedy: "use a kernel with BTF and CONFIG_PERF_EVENTS",
+    }
+}
