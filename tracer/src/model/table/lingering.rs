@@ -105,6 +105,9 @@ impl Table {
     pub(super) fn double(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         while let Some(due) = pop_due(&mut self.doublings, now) {
             let Some((connection, threshold)) = self.still_in_state(due) else { continue };
+            if connection.doublings == 0 {
+                continue;
+            }
             let time = connection.idle_since().saturating_add(age(connection, threshold));
             if time > now {
                 self.doublings.push(Reverse(Deadline { time, ..due }));

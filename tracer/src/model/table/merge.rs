@@ -68,6 +68,17 @@ impl Closed {
     }
 }
 
+/// A merge while it goes on.
+struct Merge {
+    closed: Closed,
+    merged: Merged,
+    /// Sockets that were found too far out of order for the queues.
+    left_out: Vec<Slot>,
+}
+
+/// So many sockets that are out of order are not worth a pass through the queues.
+const FEW: usize = 64;
+
 impl Table {
     /// To be called before a snapshot is begun: what closes from now on may still be in it.
     pub fn expect_snapshot(&mut self) {
@@ -76,9 +87,12 @@ impl Table {
 
     /// Merges a snapshot. All events up to its end must have been ingested.
     pub fn merge(&mut self, snapshot: &Snapshot, out: &mut impl Observer) -> Merged {
-        let closed = self.closed_meanwhile.take().unwrap_or_default();
         self.snapshots = self.snapshots.wrapping_add(1).max(1);
-        let mut merged = Merged::default();
+        let mut merge = Merge {
+            closed: self.closed_meanwhile.take().unwrap_or_default(),
+            merged: Merged::default(),
+            left_out: Vec::new(),
+        };
         for record in &snapshot.records {
             if record.kind == kind::REQUEST_SOCKET {
                 continue;
@@ -92,11 +106,13 @@ impl Table {
             }
             let id = SocketId::of(record);
             // Closed after this record was made.
-            if closed.after(id, record.time_ns) {
+            if merge.closed.after(id, record.time_ns) {
                 continue;
             }
-            self.merge_one(record, &closed, &mut merged, out);
+            self.merge_one(record, &mut merge, out);
         }
+        let Merge { closed, mut merged, left_out } = merge;
+        self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
@@ -106,13 +122,7 @@ impl Table {
         merged
     }
 
-    fn merge_one(
-        &mut self,
-        record: &Record,
-        closed: &Closed,
-        merged: &mut Merged,
-        out: &mut impl Observer,
-    ) {
+    fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
         let Some(state) = State::from_kernel(record.new_state) else {
             return;
         };
@@ -124,10 +134,11 @@ impl Table {
         let slot = match self.lookup(record) {
             Some(slot) => slot,
             // Of a closed one nothing is to be known; too many may be closed by now.
-            None if state == State::Closed || closed.too_many => return,
+            None if state == State::Closed || merge.closed.too_many => return,
             None => {
-                merged.found += 1;
+                merge.merged.found += 1;
                 let slot = self.find(record, state);
+                merge.left_out.extend(Some(slot).filter(|slot| self.store.is_left_out(*slot)));
                 if self.covered.contains(&record.netns) {
                     self.make_birth_good(slot, state, out);
                 }
@@ -148,7 +159,7 @@ impl Table {
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
-        self.correct(slot, record, state, merged, out);
+        self.correct(slot, record, state, &mut merge.merged, out);
         if record.kind == kind::TIME_WAIT_SOCKET {
             self.arm(slot, record);
         }
@@ -169,11 +180,20 @@ impl Table {
             connection.role = Some(Role::Listener);
         }
         let slot = self.store.insert(connection);
-        self.plan_if_left_out(slot);
         if minisocket {
             self.store.add_minisocket(slot);
         }
         slot
+    }
+
+    /// A look shows sockets in no order: those of a state that were found get into its queue.
+    fn line_up(&mut self, left_out: Vec<Slot>) {
+        if left_out.len() > FEW {
+            return self.store.enqueue_all(left_out);
+        }
+        for slot in left_out {
+            self.plan_if_left_out(slot);
+        }
     }
 
     /// A socket that is new in a namespace that was known completely: its events have been lost.

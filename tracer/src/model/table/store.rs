@@ -256,7 +256,7 @@ impl Store {
     fn enqueue(&mut self, slot: Slot) {
         let Entry { connection, .. } = &self.entries[slot];
         let (state, since) = (connection.state.index(), connection.since);
-        let Some(queue) = self.queues[state].as_mut() else {
+        let Some(queue) = self.queues[state] else {
             return;
         };
         let mut before = queue.last;
@@ -268,6 +268,36 @@ impl Store {
             steps += 1;
             before = self.entries[before].before;
         }
+        self.link(slot, before);
+    }
+
+    /// Puts many connections that were left out into the queues of their states after all, in one
+    /// pass through each.
+    pub(super) fn enqueue_all(&mut self, mut slots: Vec<Slot>) {
+        slots.retain(|slot| self.is_left_out(*slot));
+        slots.sort_by_cached_key(|slot| {
+            let connection = &self.entries[*slot].connection;
+            (connection.since, *slot)
+        });
+        slots.dedup();
+        let mut reached = self.queues.map(|queue| queue.map_or(NOWHERE, |queue| queue.last));
+        for slot in slots.into_iter().rev() {
+            let Connection { state, since, .. } = self.entries[slot].connection;
+            let before = &mut reached[state.index()];
+            while *before != NOWHERE && self.entries[*before].connection.since > since {
+                *before = self.entries[*before].before;
+            }
+            let before = *before;
+            self.link(slot, before);
+        }
+    }
+
+    /// Puts a connection into the queue of its state, behind another one or at the front.
+    fn link(&mut self, slot: Slot, before: Slot) {
+        let state = self.entries[slot].connection.state.index();
+        let Some(queue) = self.queues[state].as_mut() else {
+            return;
+        };
         let after = if before == NOWHERE {
             std::mem::replace(&mut queue.first, slot)
         } else {
@@ -322,6 +352,27 @@ mod tests {
         let none = store.insert(connection(5_001, State::CloseWait, 1));
         assert!(!store.is_left_out(none));
         assert_eq!(queue(&mut store, State::TimeWait).len(), 1_000);
+    }
+
+    #[test]
+    fn those_that_a_look_has_found_get_into_their_queues_wherever_they_belong() {
+        let mut store = Store::new([State::TimeWait, State::CloseWait].into_iter());
+        for n in 0..1_000 {
+            store.insert(connection(n + 1, State::TimeWait, 1_000 + 3 * n));
+        }
+        let found = [(5_000, 2_000), (5_001, 3), (5_002, 1_001), (5_003, 3), (5_004, 9_000)];
+        let found = found.map(|(id, since)| store.insert(connection(id, State::TimeWait, since)));
+        let other = store.insert(connection(6_000, State::CloseWait, 4));
+        // Also one that is in its queue, one that is gone, and one twice.
+        store.remove(found[3]);
+        store.enqueue_all([&found[..], &[other, found[0]]].concat());
+        let order = queue(&mut store, State::TimeWait);
+        assert!(order.is_sorted(), "{order:?}");
+        assert_eq!(
+            (order.len(), &order[..3], order[1_003]),
+            (1_004, &[3, 1_000, 1_001][..], 9_000)
+        );
+        assert_eq!(queue(&mut store, State::CloseWait), [4]);
     }
 
     #[test]
