@@ -183,6 +183,11 @@ impl Connection {
         self.owner.as_ref().map(Held::owner)
     }
 
+    /// Whether it is known whose it is.
+    pub fn is_owned(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// It is known now whose it is.
     pub fn set_owner(&mut self, owner: Option<Owner>, processes: &mut Processes) {
         if owner != self.owner() {

@@ -266,7 +266,6 @@ impl Table {
 
     /// Takes over what the record says of the socket and of the acting process.
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let guess = self.listeners.get(&(record.netns, record.local_port)).copied();
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
@@ -277,17 +276,18 @@ impl Table {
             (State::Closed, State::Listen) | (State::Listen, State::Closed) => Some(Role::Listener),
             _ => None,
         });
-        let known = owner::refine(connection.owner(), owner::acting(record, from, to));
-        let guess = guess.as_ref().filter(|_| connection.role == Some(Role::Server));
-        let owner = known.or(guess.map(Owner::guess));
-        connection.set_owner(owner, &mut self.processes);
+        if let Some(owner) = owner::acting(record, from, to) {
+            let owner = owner::refine(connection.owner(), Some(owner));
+            connection.set_owner(owner, &mut self.processes);
+        }
         let key = (connection.tuple.netns, connection.tuple.local.port);
-        match (from, to, owner) {
-            (State::Closed, State::Listen, Some(owner)) => {
-                self.listeners.insert(key, owner);
-                self.listener_is_new = true;
-            }
-            _ => {}
+        if connection.role == Some(Role::Server) && !connection.is_owned() {
+            let guess = self.listeners.get(&key).map(Owner::guess);
+            connection.set_owner(guess, &mut self.processes);
+        }
+        if let (State::Closed, State::Listen, Some(owner)) = (from, to, connection.owner()) {
+            self.listeners.insert(key, owner);
+            self.listener_is_new = true;
         }
     }
 

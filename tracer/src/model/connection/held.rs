@@ -17,18 +17,29 @@ const FEW: usize = 64;
 pub struct Processes {
     known: HashTable<Arc<Process>>,
     hasher: RandomState,
+    /// The one that was asked for last, most likely the next one too.
+    last: Option<Arc<Process>>,
     /// How many there may be before those that own nothing are dropped.
     enough: usize,
 }
 
 impl Default for Processes {
     fn default() -> Self {
-        Self { known: HashTable::new(), hasher: RandomState::default(), enough: FEW }
+        Self { known: HashTable::new(), hasher: RandomState::default(), last: None, enough: FEW }
     }
 }
 
 impl Processes {
     fn one(&mut self, process: Process) -> Arc<Process> {
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == process) {
+            return Arc::clone(last);
+        }
+        let one = self.find_or_add(process);
+        self.last = Some(Arc::clone(&one));
+        one
+    }
+
+    fn find_or_add(&mut self, process: Process) -> Arc<Process> {
         if self.known.len() >= self.enough {
             self.known.retain(|known| Arc::strong_count(known) > 1);
             self.enough = FEW.max(2 * self.known.len());
@@ -61,6 +72,7 @@ impl Held {
         }
     }
 
+    #[inline]
     pub(super) fn owner(&self) -> Owner {
         Owner {
             process: *self.process,

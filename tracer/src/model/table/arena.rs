@@ -36,6 +36,7 @@ impl Arena {
         self.len
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> Option<&Entry> {
         match self.blocks.get(slot as usize / BLOCK)?.get(slot as usize % BLOCK)? {
             Cell::Taken(entry) => Some(entry),
@@ -43,6 +44,7 @@ impl Arena {
         }
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
         match self.cell(slot)? {
             Cell::Taken(entry) => Some(entry),
@@ -86,6 +88,7 @@ impl Arena {
         Some(entry)
     }
 
+    #[inline]
     fn cell(&mut self, slot: Slot) -> Option<&mut Cell> {
         self.blocks.get_mut(slot as usize / BLOCK)?.get_mut(slot as usize % BLOCK)
     }

@@ -26,11 +26,14 @@ impl Undecided {
     }
 
     pub(super) fn contains(&self, slot: Slot) -> bool {
-        self.waiting.contains_key(&slot)
+        !self.waiting.is_empty() && self.waiting.contains_key(&slot)
     }
 
     /// Ends the waiting of a socket.
     pub(super) fn take(&mut self, slot: Slot) -> Option<Record> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let record = self.waiting.remove(&slot)?;
         while let Some((time, slot)) = self.order.front()
             && self.waiting.get(slot).is_none_or(|record| record.time_ns != *time)
