@@ -179,6 +179,7 @@ impl Connection {
     }
 
     /// Whose it is.
+    #[inline]
     pub fn owner(&self) -> Option<Owner> {
         self.owner.as_ref().map(Held::owner)
     }
@@ -276,6 +277,7 @@ impl Connection {
     }
 
     /// Whether a minisocket has taken over.
+    #[inline]
     pub fn is_minisocket(&self) -> bool {
         matches!(self.phase, Phase::Mini { .. })
     }
@@ -342,6 +344,7 @@ impl Connection {
     }
 
     /// What updates say of the socket.
+    #[inline]
     pub fn subject(&self) -> Subject {
         Subject {
             cookie: self.id.cookie(),
@@ -356,6 +359,7 @@ impl Connection {
     }
 
     /// Time spent in the present state until `time`, where its beginning is known.
+    #[inline]
     pub fn elapsed(&self, time: u64) -> Option<u64> {
         self.since_known.then(|| time.saturating_sub(self.since))
     }

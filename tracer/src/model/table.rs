@@ -403,6 +403,7 @@ impl Table {
 }
 
 /// A transition of `connection` as the tracepoint tells it.
+#[inline]
 fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
     Transition {
         time,

@@ -91,12 +91,14 @@ impl Store {
         &self.counts
     }
 
+    #[inline]
     pub(super) fn find(&self, id: SocketId) -> Option<Slot> {
         let is_it = |slot: &Slot| self.get(*slot).is_some_and(|known| known.id == id);
         self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
     /// The minisocket with these ends.
+    #[inline]
     pub(super) fn find_minisocket(&self, ends: &Tuple) -> Option<Slot> {
         let is_it = |slot: &Slot| self.get(*slot).is_some_and(|known| known.tuple == *ends);
         self.by_ends.find(self.hasher.hash_one(ends), is_it).copied()
@@ -107,6 +109,7 @@ impl Store {
         self.get(slot).is_some_and(|known| self.find_minisocket(&known.tuple) == Some(slot))
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> Option<&Connection> {
         self.entries.get(slot).map(|entry| &entry.connection)
     }
@@ -117,6 +120,7 @@ impl Store {
 
     /// For everything but the state, which is changed by [`Self::enter`], the identity, which is
     /// changed by [`Self::identify`], and the ends of a minisocket, which stay.
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
         self.entries.get_mut(slot).map(|entry| &mut entry.connection)
     }
