@@ -5,12 +5,13 @@
 
 use super::store::{Entry, Slot};
 
-/// Cells of a block.
-const BLOCK: usize = 1 << 10;
+/// Cells of a block: below what the allocator maps and unmaps each time.
+const BLOCK: usize = 1 << 9;
 /// No cell.
 pub(super) const NOWHERE: Slot = Slot::MAX;
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "vacant cells wait to be taken")]
 enum Cell {
     Taken(Entry),
     /// With the next vacant one.
@@ -129,8 +130,8 @@ mod tests {
         };
         let since = |arena: &Arena, slot| arena.get(slot).map(|entry| entry.connection.since);
         let mut arena = Arena::new();
-        let slots: Vec<Slot> = (0..3 * BLOCK as u64).map(|n| arena.insert(entry(n))).collect();
-        assert_eq!(slots, (0..3 * BLOCK as Slot).collect::<Vec<_>>());
+        let slots: Vec<Slot> = (0..6 * BLOCK as u64).map(|n| arena.insert(entry(n))).collect();
+        assert_eq!(slots, (0..6 * BLOCK as Slot).collect::<Vec<_>>());
         assert_eq!(arena.remove(5).map(|entry| entry.connection.since), Some(5));
         assert!(arena.remove(5).is_none());
         assert!(arena.remove(NOWHERE).is_none());

@@ -63,14 +63,13 @@ impl Table {
         {
             self.decide(old, false, out);
         }
-        if let Some(old) = self.store.find(id) {
-            if let Some(ordinal) = self.store.get(old).map(|old| old.ordinal)
-                && self.store.is_minisocket(old)
-            {
-                // connect() with AF_UNSPEC while a minisocket has the connection before.
-                self.store.release(old);
-                self.reusable.insert(id, ordinal);
-            }
+        if let Some(old) = self.store.find(id)
+            && let Some(ordinal) = self.store.get(old).map(|old| old.ordinal)
+            && self.store.is_minisocket(old)
+        {
+            // connect() with AF_UNSPEC while a minisocket has the connection before.
+            self.store.release(old);
+            self.reusable.insert(id, ordinal);
         }
         if let Some(old) = self.store.find(id) {
             self.vanish(old, record.time_ns, Source::Inferred, out);
