@@ -1,15 +1,26 @@
 //! One life of a socket: from CLOSED (or the moment it was first seen) to its real end.
+//!
+//! There may be millions: what is known is packed, and what only some sockets have takes no room
+//! in the others.
+
+mod held;
+mod opening;
+mod past;
+mod phase;
+mod traffic;
 
 use std::sync::Arc;
 
 use tracer_ebpf::{Holder, Record, flag};
+
+use self::{held::Held, opening::Opening, past::Past, phase::Phase};
+pub use self::{held::Processes, opening::handshake, traffic::Traffic};
 
 use super::{
     cause::Unclosed,
     close::Initiator,
     endpoint::Tuple,
     owner::Owner,
-    progress::Progress,
     stack::Maker,
     state::State,
     update::{Handshake, Role, Subject},
@@ -48,10 +59,10 @@ impl SocketId {
 pub struct Connection {
     /// Identity.
     pub id: SocketId,
-    /// Which connection on this socket, from 1.
-    pub ordinal: u32,
     /// Both ends.
     pub tuple: Tuple,
+    /// Which connection on this socket, from 1.
+    pub ordinal: u32,
     /// Present state.
     pub state: State,
     /// When it was entered, nanoseconds of `CLOCK_MONOTONIC`.
@@ -60,139 +71,312 @@ pub struct Connection {
     pub since_known: bool,
     /// Which part it plays.
     pub role: Option<Role>,
-    /// Whose it is.
-    pub owner: Option<Owner>,
-    /// Who made it, where that was seen.
-    pub maker: Option<Maker>,
-    /// All descriptors of it that the last look at them has shown, if more than the owner's one.
-    pub holders: Box<[Owner]>,
-    /// User id of the owner.
-    pub uid: Option<u32>,
-    /// Inode number of the socket's file, 0 for none.
-    pub inode: u64,
     /// Number of its control group, 0 where it is not known.
     pub cgroup: u64,
     /// Who sent the first FIN.
     pub first_fin: Option<Initiator>,
-    /// `tcp_receive_reset` fired.
-    pub reset_received: bool,
     /// No process holds the socket any more.
     pub orphaned: bool,
     /// `CLOSED → SYN_SENT` is held back until the local port is known.
     pub unannounced: bool,
-    /// When a reset was received, until the transition that follows from it.
-    pub reset_at: Option<u64>,
-    /// Retransmissions told of in the present state.
-    pub retransmits: u16,
-    /// When the life began, where that was seen.
-    pub began: Option<u64>,
-    /// Nanoseconds spent in the states that were left, by [`State::index`].
-    pub spent: [u64; State::COUNT],
-    /// Part of `spent` was before the tracer looked.
-    pub spent_at_least: bool,
     /// The state change told last, as the kernel numbers states.
     pub last_edge: (u8, u8),
-    /// What is known of the handshake.
-    pub handshake: Option<Handshake>,
-    /// Counters at the end of the full socket.
-    pub traffic: Option<Traffic>,
-    /// When the kernel is expected to remove the minisocket.
-    pub removal: u64,
-    /// Jiffy for which the minisocket's timer is armed, as far as known.
-    pub timer: u64,
-    /// The snapshot that has shown it last.
-    pub shown: u32,
-    /// The last snapshot did not show it although it should have.
-    pub missing: bool,
-    /// Whether data still moves although it is being closed.
-    pub progress: Progress,
-    /// Time without progress at which lingering is told next, nanoseconds; `None` until it is
-    /// raised.
-    pub next_linger: Option<u64>,
-    /// Why it is not closed and how many bytes nobody has read, where a look has shown it in
-    /// CLOSE_WAIT.
-    pub unclosed: Option<(Arc<Unclosed>, u32)>,
+    /// The snapshot that has shown it last, modulo 256.
+    pub shown: u8,
+    /// How often the threshold of its state was doubled for the age at which lingering is told
+    /// next; 0 until it is raised.
+    pub doublings: u8,
+    /// Its life was seen from the beginning.
+    born: bool,
+    /// Part of the time in the states that were left was before the tracer looked.
+    at_least: bool,
+    past: Past,
+    owner: Option<Held>,
+    /// User id of the owner, or [`NO_UID`].
+    uid: u32,
+    /// Inode number of the socket's file, 0 for none.
+    inode: u32,
+    opening: Option<Opening>,
+    phase: Phase,
 }
 
+/// `INVALID_UID` of the kernel.
+const NO_UID: u32 = u32::MAX;
+
 impl Connection {
-    /// A socket that begins its life, or is first seen, with this record.
+    /// A socket that is first seen with this record.
     pub fn new(record: &Record, state: State, since: Option<u64>) -> Self {
         Self {
             id: SocketId::of(record),
-            ordinal: 1,
             tuple: Tuple::of(record),
+            ordinal: 1,
             state,
             since: since.unwrap_or(record.time_ns),
             since_known: since.is_some(),
             role: None,
-            owner: None,
-            maker: None,
-            holders: Box::default(),
-            uid: None,
-            inode: 0,
             cgroup: 0,
             first_fin: None,
-            reset_received: false,
             orphaned: false,
-            reset_at: None,
-            retransmits: 0,
-            began: None,
-            spent: [0; State::COUNT],
-            spent_at_least: false,
-            last_edge: (0, 0),
-            handshake: None,
-            traffic: None,
-            removal: 0,
-            timer: 0,
-            shown: 0,
-            missing: false,
             unannounced: false,
-            progress: Progress::default(),
-            next_linger: None,
-            unclosed: None,
+            last_edge: (0, 0),
+            shown: 0,
+            doublings: 0,
+            born: false,
+            at_least: false,
+            past: Past::default(),
+            owner: None,
+            uid: NO_UID,
+            inode: 0,
+            opening: None,
+            phase: Phase::full(),
         }
     }
 
-    /// Takes over what a record tells of the socket itself.
+    /// A socket whose life begins with this record, as the `ordinal`th on it.
+    pub fn born(record: &Record, state: State, ordinal: u32) -> Self {
+        Self { born: true, ordinal, ..Self::new(record, state, Some(record.time_ns)) }
+    }
+
+    /// Takes over what the record of a full socket tells of it.
     ///
     /// A closing socket has lost part of it; what is known stays known.
     pub fn absorb(&mut self, record: &Record) {
-        if record.local_port != 0 && self.tuple.local.port != record.local_port {
-            self.tuple.local.port = record.local_port;
+        if let Phase::Full { progress, .. } = &mut self.phase {
+            progress.note(self.state, record);
+            self.absorb_ends(record);
         }
+        self.absorb_inode(record);
+        if record.cgroup_id != 0 {
+            self.cgroup = record.cgroup_id;
+        }
+        if !record.has(flag::CLASSIC) {
+            self.uid = record.uid;
+        }
+        self.orphaned |= record.has(flag::DEAD);
+    }
+
+    /// A minisocket keeps its ends.
+    fn absorb_ends(&mut self, record: &Record) {
         let seen = Tuple::of(record);
+        if seen.local.port != 0 {
+            self.tuple.local.port = seen.local.port;
+        }
         if self.tuple.peer.port == 0 && seen.peer.port != 0 {
             self.tuple.peer = seen.peer;
         }
         if self.tuple.local.is_unspecified() {
             self.tuple.local = seen.local.with_port(self.tuple.local.port);
         }
-        if record.inode != 0 {
-            self.inode = record.inode;
+    }
+
+    /// Takes over what accept() tells of the socket itself.
+    pub fn accepted(&mut self, record: &Record) {
+        self.absorb_inode(record);
+        self.uid = record.uid;
+    }
+
+    /// Inodes of sockets have 32 bits (`get_next_ino`).
+    fn absorb_inode(&mut self, record: &Record) {
+        if let Ok(inode @ 1..) = u32::try_from(record.inode) {
+            self.inode = inode;
         }
-        if record.cgroup_id != 0 {
-            self.cgroup = record.cgroup_id;
+    }
+
+    /// Whose it is.
+    #[inline]
+    pub fn owner(&self) -> Option<Owner> {
+        self.owner.as_ref().map(Held::owner)
+    }
+
+    /// Whether it is known whose it is.
+    pub fn is_owned(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// It is known now whose it is.
+    pub fn set_owner(&mut self, owner: Option<Owner>, processes: &mut Processes) {
+        if owner != self.owner() {
+            self.keep_maker(owner.as_ref());
+            self.owner = owner.map(|owner| Held::new(&owner, processes));
         }
-        if !record.has(flag::CLASSIC) {
-            self.uid = Some(record.uid);
+    }
+
+    /// Who made it, where that was seen: as a rule its owner, of whom nothing more is kept.
+    pub fn maker(&self) -> Option<Maker> {
+        self.phase.rare().and_then(|rare| rare.maker).or_else(|| Maker::from_owner(&self.owner()?))
+    }
+
+    /// It is known now in which code it was made.
+    pub fn set_maker(&mut self, maker: Maker) {
+        if maker.stack.is_some()
+            && let Some(rare) = self.phase.rare_mut()
+        {
+            rare.get_or_insert_default().maker = Some(maker);
         }
-        self.orphaned |= record.has(flag::DEAD);
-        self.progress.note(self.state, record);
+    }
+
+    /// Before another process becomes its owner.
+    fn keep_maker(&mut self, next: Option<&Owner>) {
+        let Some(maker) = self.maker() else { return };
+        if next.is_none_or(|next| next.process != maker.process)
+            && let Some(rare) = self.phase.rare_mut()
+        {
+            rare.get_or_insert_default().maker = Some(maker);
+        }
+    }
+
+    /// A look has shown why it is not closed, and how many bytes nobody has read.
+    pub fn set_unclosed(&mut self, unclosed: Arc<Unclosed>, unread: u32) {
+        if let Some(rare) = self.phase.rare_mut() {
+            rare.get_or_insert_default().unclosed = Some((unclosed, unread));
+        }
+    }
+
+    /// Why it is not closed and how many bytes nobody has read, where a look has shown it in
+    /// CLOSE_WAIT.
+    pub fn unclosed(&self) -> Option<&(Arc<Unclosed>, u32)> {
+        self.phase.rare()?.unclosed.as_ref()
+    }
+
+    /// All descriptors of it that a look at them has shown.
+    pub fn set_holders(&mut self, holders: &[Owner], processes: &mut Processes) {
+        let Some(rare) = self.phase.rare_mut() else { return };
+        if let (None, ..=1) = (&rare, holders.len()) {
+            // The owner's one is enough.
+            return;
+        }
+        let holders = if holders.len() > 1 { holders } else { &[] };
+        let packed = holders.iter().map(|holder| Held::new(holder, processes));
+        rare.get_or_insert_default().holders = packed.collect();
+    }
+
+    /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
+    pub fn holding(&self) -> Vec<Owner> {
+        if self.orphaned {
+            return Vec::new();
+        }
+        match self.phase.rare().map_or(&[][..], |rare| &rare.holders) {
+            [] => self.owner().filter(|owner| owner.fd.is_some()).into_iter().collect(),
+            holders => holders.iter().map(Held::owner).collect(),
+        }
+    }
+
+    /// `tcp_receive_reset` fired.
+    pub fn receive_reset(&mut self, time: u64) {
+        if let Some(rare) = self.phase.rare_mut() {
+            let rare = rare.get_or_insert_default();
+            (rare.reset_received, rare.reset_at) = (true, Some(time));
+        }
+    }
+
+    /// Whether it did.
+    pub fn reset_received(&self) -> bool {
+        self.phase.rare().is_some_and(|rare| rare.reset_received)
+    }
+
+    /// When it did, if that has not been told yet: it is by now.
+    pub fn take_reset(&mut self) -> Option<u64> {
+        self.phase.rare_mut()?.as_mut()?.reset_at.take()
+    }
+
+    /// A segment was sent again: how often one was in this state.
+    pub fn retransmitted(&mut self) -> u32 {
+        let Phase::Full { segments, .. } = &mut self.phase else { return 0 };
+        *segments = segments.saturating_add(1);
+        u32::from(*segments)
+    }
+
+    /// Notes whether a snapshot has not shown it although it should have; whether the one before
+    /// had not either.
+    pub fn note_missing(&mut self, missing: bool) -> bool {
+        match &mut self.phase {
+            Phase::Full { missing: noted, .. } => std::mem::replace(noted, missing),
+            Phase::Mini { .. } => false,
+        }
+    }
+
+    /// When the counters of a socket that can still move data were last seen.
+    pub fn looked(&self) -> u64 {
+        match &self.phase {
+            Phase::Full { progress, .. } => progress.looked(),
+            Phase::Mini { .. } => 0,
+        }
     }
 
     /// Since when nothing has happened: the present state was entered, or data was last seen to
     /// have moved in it.
     pub fn idle_since(&self) -> u64 {
-        self.progress.since(self.since)
+        match &self.phase {
+            Phase::Full { progress, .. } => progress.since(self.since),
+            Phase::Mini { moved, .. } => self.since.max(*moved),
+        }
     }
 
-    /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
-    pub fn holding(&self) -> Vec<Owner> {
-        match (self.orphaned, self.holders.is_empty()) {
-            (true, _) => Vec::new(),
-            (false, false) => self.holders.to_vec(),
-            (false, true) => self.owner.filter(|owner| owner.fd.is_some()).into_iter().collect(),
+    /// A minisocket has taken over, with the counters of the full socket where they are known.
+    pub fn become_minisocket(&mut self, traffic: Option<Traffic>) {
+        self.orphaned = true;
+        self.phase = self.phase.mini(traffic);
+    }
+
+    /// Whether a minisocket has taken over.
+    #[inline]
+    pub fn is_minisocket(&self) -> bool {
+        matches!(self.phase, Phase::Mini { .. })
+    }
+
+    /// The kernel is expected to remove the minisocket at `time`, whose timer is armed for the
+    /// jiffy `timer`.
+    pub fn set_removal(&mut self, time: u64, timer: u64) {
+        if !self.is_minisocket() {
+            self.phase = self.phase.mini(None);
         }
+        if let Phase::Mini { removal, timer: armed, .. } = &mut self.phase {
+            (*removal, *armed) = (time, timer as u16);
+        }
+    }
+
+    /// Whether the minisocket's timer is known to be armed for a jiffy or the one before or after.
+    pub fn is_armed_for(&self, timer: u64) -> bool {
+        match self.phase {
+            Phase::Full { .. } | Phase::Mini { removal: 0, .. } => false,
+            Phase::Mini { timer: armed, .. } => {
+                (timer as u16).wrapping_sub(armed).wrapping_add(1) <= 2
+            }
+        }
+    }
+
+    /// When the kernel is expected to remove the minisocket; 0 where that is not known.
+    pub fn removal(&self) -> u64 {
+        match self.phase {
+            Phase::Full { .. } => 0,
+            Phase::Mini { removal, .. } => removal,
+        }
+    }
+
+    /// Counters at the end of the full socket, where a minisocket has followed.
+    pub fn traffic(&self) -> Option<Traffic> {
+        match self.phase {
+            Phase::Mini { counted: true, sent, received, retransmits, .. } => {
+                Some(Traffic { sent, received, retransmits })
+            }
+            _ => None,
+        }
+    }
+
+    /// The handshake is complete.
+    pub fn complete(&mut self, handshake: &Handshake) {
+        self.opening = Some(Opening::new(handshake));
+    }
+
+    /// What is known of the handshake.
+    pub fn handshake(&self) -> Option<Handshake> {
+        let mut before = None;
+        let mut stays = self.past.spent(self.since).chain([(self.state, 0)]);
+        let stay = stays.find_map(|(state, spent)| {
+            let stay = before.replace(spent);
+            if state == State::Established { stay } else { None }
+        });
+        self.opening.map(|opening| opening.handshake(stay))
     }
 
     /// Whether these are its ends once its local port is known: it has not connected before.
@@ -202,25 +386,48 @@ impl Connection {
     }
 
     /// What updates say of the socket.
+    #[inline]
     pub fn subject(&self) -> Subject {
         Subject {
             cookie: self.id.cookie(),
             ordinal: self.ordinal,
             tuple: self.tuple,
-            uid: self.uid,
-            inode: (self.inode != 0).then_some(self.inode),
+            uid: (self.uid != NO_UID).then_some(self.uid),
+            inode: (self.inode != 0).then_some(u64::from(self.inode)),
             cgroup: self.cgroup,
-            owner: self.owner,
+            owner: self.owner(),
             role: self.role,
         }
     }
 
     /// Time spent in the present state until `time`, where its beginning is known.
+    #[inline]
     pub fn elapsed(&self, time: u64) -> Option<u64> {
         self.since_known.then(|| time.saturating_sub(self.since))
     }
 
-    /// Enters a state.
+    /// When the life began, where that was seen.
+    pub fn began(&self) -> Option<u64> {
+        let first = self.past.stays().next();
+        self.born.then(|| first.map_or(self.since, |(_, time)| time))
+    }
+
+    /// Nanoseconds spent in each state until `time`, by [`State::index`].
+    pub fn spent(&self, time: u64) -> [u64; State::COUNT] {
+        let mut spent = [0; State::COUNT];
+        let last = (self.state, time.saturating_sub(self.since));
+        for (state, nanoseconds) in self.past.spent(self.since).chain([last]) {
+            spent[state.index()] += nanoseconds;
+        }
+        spent
+    }
+
+    /// Part of the time spent may be before the tracer looked.
+    pub fn spent_at_least(&self) -> bool {
+        self.at_least || !self.since_known
+    }
+
+    /// Enters a state other than the present one. CLOSED is entered by being dropped.
     pub fn enter(&mut self, state: State, time: u64) {
         match (self.state, state) {
             (State::Established | State::SynRecv, State::FinWait1) => {
@@ -231,75 +438,37 @@ impl Connection {
             }
             _ => {}
         }
-        if self.state == state {
-            // FIN_WAIT2 goes on as a minisocket.
-            return;
-        }
-        self.spent[self.state.index()] += time.saturating_sub(self.since);
-        self.spent_at_least |= !self.since_known;
+        self.leave();
         self.state = state;
         self.since = time;
-        self.retransmits = 0;
-        (self.removal, self.timer) = (0, 0);
         self.since_known = true;
-        self.progress.start_over();
-        self.next_linger = None;
-        self.unclosed = None;
-    }
-}
-
-/// What went over a connection, payload only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Traffic {
-    /// Sent and acknowledged, bytes.
-    pub sent: u64,
-    /// Received, bytes.
-    pub received: u64,
-    /// Retransmitted segments.
-    pub retransmits: u32,
-}
-
-impl Traffic {
-    /// From the counters of a full socket: those of bytes include SYN and FIN
-    /// (`tcp_snd_una_update`, `tcp_rcv_nxt_update`).
-    pub fn of(record: &Record, role: Option<Role>, fin_sent: bool) -> Option<Self> {
-        if record.has(flag::CLASSIC) {
-            return None;
+        self.doublings = 0;
+        match &mut self.phase {
+            Phase::Mini { removal, moved, .. }
+                if matches!(state, State::FinWait2 | State::TimeWait) =>
+            {
+                (*removal, *moved) = (0, 0);
+            }
+            // The kernel says that there is a full socket after all.
+            Phase::Mini { .. } => self.phase = Phase::full(),
+            Phase::Full { progress, segments, rare, .. } => {
+                progress.start_over();
+                *segments = 0;
+                if let Some(rare) = rare {
+                    rare.unclosed = None;
+                }
+            }
         }
-        let syn = u64::from(role == Some(Role::Client) && record.bytes_acked > 0);
-        let fin = u64::from(fin_sent && record.fin_acknowledged());
-        Some(Self {
-            sent: record.bytes_acked.saturating_sub(syn + fin),
-            received: record.bytes_received.saturating_sub(u64::from(record.has(flag::DONE))),
-            retransmits: record.total_retrans,
-        })
     }
-}
 
-/// What the kernel knows of the handshake at `→ ESTABLISHED`; `elapsed` is the time since the
-/// SYN.
-///
-/// Sequence numbers, measured on 5.10–7.2 against the segments: the kernel keeps no initial ones,
-/// but counts bytes from them. The active side's count includes its SYN.
-pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> Handshake {
-    if record.has(flag::CLASSIC) {
-        let duration_ns = elapsed.filter(|_| role == Some(Role::Client));
-        return Handshake {
-            duration_ns,
-            rtt_ns: None,
-            syn_retransmits: None,
-            local_isn: None,
-            peer_isn: None,
-        };
-    }
-    let rtt_ns = (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000);
-    let server = role == Some(Role::Server);
-    let syn = u32::from(server);
-    Handshake {
-        duration_ns: if server { rtt_ns } else { elapsed },
-        rtt_ns,
-        syn_retransmits: Some(record.total_retrans),
-        local_isn: Some(record.snd_una.wrapping_sub(record.bytes_acked as u32).wrapping_sub(syn)),
-        peer_isn: Some(record.rcv_nxt.wrapping_sub(record.bytes_received as u32).wrapping_sub(1)),
+    /// Remembers the stay in the present state.
+    fn leave(&mut self) {
+        self.at_least |= !self.since_known;
+        // Lives begin in these: no time is spent there.
+        if !matches!(self.state, State::Closed | State::Listen)
+            && !self.past.leave(self.state, self.since)
+        {
+            (self.born, self.at_least) = (false, true);
+        }
     }
 }

@@ -11,8 +11,9 @@ use super::state::State;
 /// The counters as they were seen last, and when they moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    acked: u64,
-    received: u64,
+    /// Low halves: no look is so late that just 4 GiB have moved.
+    acked: u32,
+    received: u32,
     /// When data was last seen to have moved in the present state; 0 for not at all.
     moved: u64,
     /// When the counters were last seen.
@@ -33,20 +34,21 @@ impl Progress {
         if record.has(flag::CLASSIC) {
             return;
         }
-        let Record { bytes_acked, bytes_received, time_ns, .. } = *record;
+        let time_ns = record.time_ns;
+        let (acked, received) = (record.bytes_acked as u32, record.bytes_received as u32);
         let moved = match state {
             // Only this end can still send.
             State::CloseWait | State::FinWait1 | State::LastAck | State::Closing => {
-                bytes_acked != self.acked
+                acked != self.acked
             }
             // Only the peer can.
-            State::FinWait2 => bytes_received != self.received,
+            State::FinWait2 => received != self.received,
             _ => false,
         };
         if moved {
             self.moved = time_ns;
         }
-        (self.acked, self.received, self.looked) = (bytes_acked, bytes_received, time_ns);
+        (self.acked, self.received, self.looked) = (acked, received, time_ns);
     }
 
     /// Another state begins.

@@ -34,6 +34,12 @@ impl Maker {
         let makes = matches!(evidence, Evidence::Connect | Evidence::Accept);
         makes.then(|| Self { process, stack: StackId::of(record) })
     }
+
+    /// As far as an owner tells who made what he owns.
+    pub fn from_owner(owner: &Owner) -> Option<Self> {
+        let makes = matches!(owner.evidence, Evidence::Connect | Evidence::Accept);
+        makes.then_some(Self { process: owner.process, stack: None })
+    }
 }
 
 /// Looks stacks up; what is asked for has been looked up before, so that asking is cheap.

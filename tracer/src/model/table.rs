@@ -5,6 +5,7 @@
 //! the state known before is made good by `inferred` transitions and counted.
 
 mod agree;
+mod arena;
 mod causes;
 mod close;
 mod expire;
@@ -12,10 +13,12 @@ mod holders;
 mod identity;
 mod lingering;
 mod merge;
+mod removals;
 mod segments;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
+mod undecided;
 
 use std::{
     cmp::Reverse,
@@ -30,10 +33,14 @@ use tracer_ebpf::{
 };
 
 pub use self::merge::{Merged, Snapshot};
-use self::store::{Slot, Store};
+use self::{
+    merge::Closed,
+    removals::Removals,
+    store::{Slot, Store},
+    undecided::Undecided,
+};
 use super::{
-    connection::{self, Connection, SocketId},
-    endpoint::Tuple,
+    connection::{self, Connection, Processes, SocketId},
     filter::Filter,
     linger::Thresholds,
     owner::{self, Owner},
@@ -66,16 +73,19 @@ pub struct Options {
 struct Deadline {
     time: u64,
     slot: Slot,
-    /// [`Connection::since`] when this was planned: another value means another state.
-    since: u64,
+    /// Low half of [`Connection::since`] when this was planned: another value means another state.
+    stamp: u32,
 }
 
-/// A transition to CLOSED whose reason depends on whether an RST follows at once.
-#[derive(Clone, Copy, Debug)]
-struct Undecided {
-    slot: Slot,
-    record: Record,
-    reset_sent: bool,
+impl Deadline {
+    fn of(slot: Slot, connection: &Connection, time: u64) -> Self {
+        Self { time, slot, stamp: connection.since as u32 }
+    }
+
+    /// Whether the socket has been in its state since this was planned.
+    fn is_of(self, connection: &Connection) -> bool {
+        connection.since as u32 == self.stamp
+    }
 }
 
 /// All sockets.
@@ -83,8 +93,8 @@ struct Undecided {
 pub struct Table {
     options: Options,
     store: Store,
-    /// Minisockets by their addresses: they are replaced, and half of them advance, silently.
-    minisockets: HashMap<Tuple, Slot, RandomState>,
+    /// The processes that own them.
+    processes: Processes,
     /// Owners of listeners by namespace and port.
     listeners: HashMap<(u32, u16), Owner, RandomState>,
     /// When it was looked last who holds what.
@@ -92,7 +102,7 @@ pub struct Table {
     /// A listener has been made since the last look at who holds what.
     listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
-    removals: BinaryHeap<Reverse<Deadline>>,
+    removals: Removals,
     /// When sockets that are in no queue are to be flagged: too old for it when found, or still
     /// at work when their time came.
     raisings: BinaryHeap<Reverse<Deadline>>,
@@ -105,15 +115,15 @@ pub struct Table {
     open: VecDeque<Deadline>,
     /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12).
     raw_children: HashMap<u64, u64, RandomState>,
-    undecided: Vec<Undecided>,
+    undecided: Undecided,
     /// How many connections a socket has had that may have another one.
     reusable: HashMap<SocketId, u32, RandomState>,
     /// Sockets closed while a snapshot is being taken: it may still show them.
-    closed_meanwhile: Option<HashMap<SocketId, u64, RandomState>>,
+    closed_meanwhile: Option<Closed>,
     /// Namespaces that a snapshot has shown completely: what begins there later has events.
     covered: HashSet<u32, RandomState>,
-    /// Number of the last snapshot.
-    snapshots: u32,
+    /// Number of the last snapshot, modulo 256.
+    snapshots: u8,
     /// Events taken so far.
     events: u64,
     /// Events of the guard that the main program had told already.
@@ -124,6 +134,8 @@ pub struct Table {
 
 /// Closed sockets to remember; events told twice are at most two events apart on each CPU.
 const CLOSED_LAST: usize = 32;
+/// Children to remember that are still raw copies.
+const RAW_CHILDREN: usize = 1 << 16;
 /// Sockets to remember that were closed and may connect again.
 const REUSABLE: usize = 1 << 16;
 
@@ -133,17 +145,17 @@ impl Table {
         Self {
             store: Store::new(options.thresholds.states()),
             options,
-            minisockets: HashMap::default(),
+            processes: Processes::default(),
             listeners: HashMap::default(),
             held_at: None,
             listener_is_new: false,
-            removals: BinaryHeap::new(),
+            removals: Removals::default(),
             raisings: BinaryHeap::new(),
             doublings: BinaryHeap::new(),
             unannounced: VecDeque::new(),
             open: VecDeque::new(),
             raw_children: HashMap::default(),
-            undecided: Vec::new(),
+            undecided: Undecided::default(),
             reusable: HashMap::default(),
             closed_meanwhile: None,
             covered: HashSet::default(),
@@ -205,8 +217,7 @@ impl Table {
         };
         if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
             // A raw copy of the listener: what it is comes with the next event of this socket.
-            self.raw_children.insert(record.sk, record.time_ns);
-            return;
+            return self.note_raw_child(record, out);
         }
         if let Some(time) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
@@ -214,6 +225,15 @@ impl Table {
             self.bear(record, time, out);
         }
         self.step(record, from, to, out);
+    }
+
+    /// Its next event comes within the same call of the kernel, unless it is lost.
+    fn note_raw_child(&mut self, record: &Record, out: &mut impl Observer) {
+        if self.raw_children.len() >= RAW_CHILDREN {
+            lost(record.time_ns, LossPlace::Unseen, self.raw_children.len() as u64, out);
+            self.raw_children.clear();
+        }
+        self.raw_children.insert(record.sk, record.time_ns);
     }
 
     /// The birth of a raw child at `time`, told with what `record` knows of it now.
@@ -261,7 +281,6 @@ impl Table {
 
     /// Takes over what the record says of the socket and of the acting process.
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let guess = self.listeners.get(&(record.netns, record.local_port)).copied();
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
@@ -273,19 +292,21 @@ impl Table {
             _ => None,
         });
         let acting = owner::acting(record, from, to);
-        connection.maker = Maker::of(acting, record).or(connection.maker);
-        connection.owner = owner::refine(connection.owner, acting);
-        if connection.owner.is_none() && connection.role == Some(Role::Server) {
-            connection.owner = guess.as_ref().map(Owner::guess);
+        if let Some(maker) = Maker::of(acting, record) {
+            connection.set_maker(maker);
+        }
+        if let Some(owner) = acting {
+            let owner = owner::refine(connection.owner(), Some(owner));
+            connection.set_owner(owner, &mut self.processes);
         }
         let key = (connection.tuple.netns, connection.tuple.local.port);
-        match (from, to, connection.owner) {
-            (State::Closed, State::Listen, Some(owner)) => {
-                self.listeners.insert(key, owner);
-                self.listener_is_new = true;
-            }
-            (State::Listen, State::Closed, _) => drop(self.listeners.remove(&key)),
-            _ => {}
+        if connection.role == Some(Role::Server) && !connection.is_owned() {
+            let guess = self.listeners.get(&key).map(Owner::guess);
+            connection.set_owner(guess, &mut self.processes);
+        }
+        if let (State::Closed, State::Listen, Some(owner)) = (from, to, connection.owner()) {
+            self.listeners.insert(key, owner);
+            self.listener_is_new = true;
         }
     }
 
@@ -337,9 +358,10 @@ impl Table {
         }
         if connection.unannounced {
             self.store.enter(slot, to, record.time_ns);
+            let Some(connection) = self.store.get(slot) else { return };
+            let waiting = Deadline::of(slot, connection, record.time_ns);
             let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
-            let time = record.time_ns;
-            queue.push_back(Deadline { time, slot, since: time });
+            queue.push_back(waiting);
             return;
         }
         if to == State::SynSent {
@@ -358,18 +380,20 @@ impl Table {
         };
         self.tell(slot, &transition, out);
         if let (Some(handshake), Some(connection)) = (handshake, self.store.get_mut(slot)) {
-            connection.handshake = Some(handshake);
+            connection.complete(&handshake);
         }
         if to == State::Closed {
-            self.forget(slot);
+            self.forget(slot, record.time_ns);
         }
     }
 
-    /// Applies a transition and tells of it.
+    /// Applies a transition and tells of it. Who goes to CLOSED is dropped by the caller.
     fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
         let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
         let cleared = if stays { None } else { self.cleared(slot, transition.time) };
-        self.store.enter(slot, transition.to, transition.time);
+        if transition.to != State::Closed {
+            self.store.enter(slot, transition.to, transition.time);
+        }
         if !stays {
             self.plan_if_left_out(slot);
         }
@@ -379,25 +403,26 @@ impl Table {
         }
     }
 
-    /// Drops a connection that has come to its end.
-    fn forget(&mut self, slot: Slot) -> Connection {
-        let connection = self.store.remove(slot);
+    /// Drops a connection that has come to its end at `time`.
+    fn forget(&mut self, slot: Slot, time: u64) -> Option<Connection> {
+        let connection = self.store.remove(slot)?;
         if let Some(closed) = &mut self.closed_meanwhile {
-            closed.insert(connection.id, connection.since);
+            closed.note(connection.id, time);
         }
-        if self.minisockets.get(&connection.tuple) == Some(&slot) {
-            self.minisockets.remove(&connection.tuple);
+        if connection.role == Some(Role::Listener) {
+            self.listeners.remove(&(connection.tuple.netns, connection.tuple.local.port));
         }
-        self.undecided.retain(|undecided| undecided.slot != slot);
+        self.undecided.take(slot);
         if self.closed_last.len() == CLOSED_LAST {
             self.closed_last.pop_front();
         }
         self.closed_last.push_back((connection.id, connection.subject()));
-        connection
+        Some(connection)
     }
 }
 
 /// A transition of `connection` as the tracepoint tells it.
+#[inline]
 fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
     Transition {
         time,

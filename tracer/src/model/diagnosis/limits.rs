@@ -54,7 +54,7 @@ fn processes(
     };
     for seen in scene.seen.iter().filter(is_counted) {
         let holder = seen.socket.holders.first().copied();
-        let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner);
+        let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner());
         if let Some(owner) = holder.or_else(was) {
             *counts.entry(owner.process).or_default() += 1;
         }

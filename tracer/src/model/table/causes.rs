@@ -19,7 +19,7 @@ const AHEAD: u64 = 1_500_000_000;
 impl Table {
     /// Who made a socket, where that was seen.
     pub fn maker(&self, id: SocketId) -> Option<Maker> {
-        self.store.get(self.store.find(id)?)?.maker
+        self.store.get(self.store.find(id)?)?.maker()
     }
 
     /// Whether a socket that a look shows in CLOSE_WAIT lingers in it, or will before long: then
@@ -35,7 +35,7 @@ impl Table {
     pub fn makers(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<Maker> {
         let made = self.connections().filter(|known| wanted(known));
         let mut makers: Vec<Maker> =
-            made.filter_map(|known| known.maker.filter(|maker| maker.stack.is_some())).collect();
+            made.filter_map(|known| known.maker().filter(|maker| maker.stack.is_some())).collect();
         makers
             .sort_unstable_by_key(|maker| (maker.process.pid, maker.process.start_ns, maker.stack));
         makers.dedup();
@@ -55,7 +55,7 @@ impl Table {
         let slot = self.store.find(id);
         let connection = slot.and_then(|slot| self.store.get_mut(slot));
         if let Some(connection) = connection.filter(|known| known.state == State::CloseWait) {
-            connection.unclosed = Some((unclosed, unread));
+            connection.set_unclosed(unclosed, unread);
         }
     }
 }
@@ -64,7 +64,7 @@ impl Table {
 pub(super) fn why(connection: &Connection) -> Option<Why> {
     match connection.state {
         State::CloseWait => {
-            Some(connection.unclosed.as_ref().map_or(Why::NotLookedAt, |(unclosed, unread)| {
+            Some(connection.unclosed().map_or(Why::NotLookedAt, |(unclosed, unread)| {
                 Why::NotClosed(Arc::clone(unclosed), *unread)
             }))
         }

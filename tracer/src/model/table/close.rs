@@ -1,12 +1,9 @@
 //! Ends: what `X → CLOSE` means, minisockets, resets.
 
-use std::cmp::Reverse;
-
 use tracer_ebpf::{Record, flag};
 
 use super::{
-    Close, Deadline, Observer, REUSABLE, Slot, Source, State, Table, Transition, Undecided, Update,
-    transition,
+    Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, Update, transition,
 };
 use crate::model::{
     close::{Context, Outcome, Reason, initiator, outcome},
@@ -17,8 +14,14 @@ use crate::model::{
 };
 
 const ECONNRESET: u16 = 104;
-/// An RST follows its transition within the same call of the kernel; this is ample.
-pub(super) const RESET_FOLLOWS_WITHIN: u64 = 1_000_000;
+
+/// The end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    time: u64,
+    reason: Reason,
+    source: Source,
+}
 
 impl Table {
     /// `tcp_receive_reset`: comes before the transition that it causes, and is told with it.
@@ -26,8 +29,7 @@ impl Table {
         let slot = self.store.find(SocketId::of(record));
         match slot.and_then(|slot| self.store.get_mut(slot)) {
             Some(connection) => {
-                connection.reset_received = true;
-                connection.reset_at = Some(record.time_ns);
+                connection.receive_reset(record.time_ns);
             }
             // There before the tracer, and not in a snapshot yet.
             None => self.tell_reset(record, Direction::Received, out),
@@ -40,9 +42,8 @@ impl Table {
         let Some(slot) = self.lookup(record) else {
             return;
         };
-        if let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == slot) {
-            self.undecided[index].reset_sent = true;
-            return self.decide(index, out);
+        if self.undecided.contains(slot) {
+            return self.decide(slot, true, out);
         }
         let orphan = self
             .store
@@ -64,11 +65,11 @@ impl Table {
         from: State,
         out: &mut impl Observer,
     ) {
-        if self.undecided.iter().any(|undecided| undecided.slot == slot) {
+        if self.undecided.contains(slot) {
             return;
         }
         if self.options.resets_traced && record.error == ECONNRESET && record.has(flag::DEAD) {
-            self.undecided.push(Undecided { slot, record: *record, reset_sent: false });
+            self.undecided.wait(slot, record);
             return;
         }
         self.conclude(slot, record, from, false, out);
@@ -76,18 +77,16 @@ impl Table {
 
     /// Decides the ends for which no RST has followed.
     pub(super) fn decide_overdue(&mut self, now: u64, out: &mut impl Observer) {
-        while let Some(index) = self
-            .undecided
-            .iter()
-            .position(|undecided| undecided.record.time_ns + RESET_FOLLOWS_WITHIN <= now)
-        {
-            self.decide(index, out);
+        while let Some(slot) = self.undecided.overdue(now) {
+            self.decide(slot, false, out);
         }
     }
 
-    pub(super) fn decide(&mut self, index: usize, out: &mut impl Observer) {
-        let Undecided { slot, record, reset_sent } = self.undecided.swap_remove(index);
-        if let Some(from) = State::from_kernel(record.old_state) {
+    /// Decides an end for which an RST has followed, or none will.
+    pub(super) fn decide(&mut self, slot: Slot, reset_sent: bool, out: &mut impl Observer) {
+        if let Some(record) = self.undecided.take(slot)
+            && let Some(from) = State::from_kernel(record.old_state)
+        {
             self.conclude(slot, &record, from, reset_sent, out);
         }
     }
@@ -104,7 +103,7 @@ impl Table {
             return;
         };
         let context = Context {
-            reset_received: connection.reset_received,
+            reset_received: connection.reset_received(),
             reset_sent,
             resets_traced: self.options.resets_traced,
         };
@@ -124,18 +123,25 @@ impl Table {
         };
         self.tell_received_reset(slot, reason, out);
         self.tell(slot, &transition, out);
-        if let Some(connection) = self.store.get_mut(slot) {
-            connection.traffic = traffic;
-        }
         match reason {
-            None => self.become_minisocket(slot, record),
-            Some(reason) => self.finish(slot, record, reason, out),
+            None => self.become_minisocket(slot, record, traffic),
+            Some(reason) => self.finish(slot, record, reason, traffic, out),
         }
     }
 
     /// The connection is over with its last transition told.
-    fn finish(&mut self, slot: Slot, record: &Record, reason: Reason, out: &mut impl Observer) {
-        let connection = self.conclude_story(slot, reason, Source::Tracepoint, out);
+    fn finish(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        reason: Reason,
+        traffic: Option<Traffic>,
+        out: &mut impl Observer,
+    ) {
+        let end = End { time: record.time_ns, reason, source: Source::Tracepoint };
+        let Some(connection) = self.conclude_story(slot, end, traffic, out) else {
+            return;
+        };
         let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
         if open {
             if self.reusable.len() >= REUSABLE {
@@ -157,13 +163,14 @@ impl Table {
     }
 
     /// The socket lives on as a minisocket, which the tracepoint never shows.
-    fn become_minisocket(&mut self, slot: Slot, record: &Record) {
+    fn become_minisocket(&mut self, slot: Slot, record: &Record, traffic: Option<Traffic>) {
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
-        connection.orphaned = true;
-        self.minisockets.insert(connection.tuple, slot);
-        if connection.id.cookie().is_none() {
+        connection.become_minisocket(traffic);
+        let has_cookie = connection.id.cookie().is_some();
+        self.store.add_minisocket(slot);
+        if !has_cookie {
             // It has another address; that of the full socket is used again at once.
             self.store.release(slot);
         }
@@ -189,29 +196,27 @@ impl Table {
             return;
         };
         let removal = time + self.options.ticks.removal_in(jiffies, seconds);
-        connection.removal = removal;
-        connection.timer = jiffies + seconds * self.options.ticks.hz;
-        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
+        connection.set_removal(removal, jiffies + seconds * self.options.ticks.hz);
+        self.removals.plan(removal, slot);
     }
 
     /// Tells the story of a connection that is over, and drops it.
     fn conclude_story(
         &mut self,
         slot: Slot,
-        reason: Reason,
-        source: Source,
+        End { time, reason, source }: End,
+        traffic: Option<Traffic>,
         out: &mut impl Observer,
-    ) -> Connection {
-        let connection = self.forget(slot);
+    ) -> Option<Connection> {
+        let connection = self.forget(slot, time)?;
         if connection.role != Some(Role::Listener) {
-            let traffic = connection.traffic;
             out.observe(Update::Story(&Story {
-                time: connection.since,
+                time,
                 subject: connection.subject(),
-                began: connection.began,
-                spent: connection.spent,
-                at_least: connection.spent_at_least,
-                handshake: connection.handshake,
+                began: connection.began(),
+                spent: connection.spent(time),
+                at_least: connection.spent_at_least(),
+                handshake: connection.handshake(),
                 bytes_sent: traffic.map(|traffic| traffic.sent),
                 bytes_received: traffic.map(|traffic| traffic.received),
                 retransmits: traffic.map(|traffic| traffic.retransmits),
@@ -219,13 +224,13 @@ impl Table {
                 source,
             }));
         }
-        connection
+        Some(connection)
     }
 
     /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
     fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
         let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
-        let slot = *self.minisockets.get(&other)?;
+        let slot = self.store.find_minisocket(&other)?;
         (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
     }
 
@@ -258,7 +263,7 @@ impl Table {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
-        if let Some(&old) = self.minisockets.get(&connection.tuple)
+        if let Some(old) = self.store.find_minisocket(&connection.tuple)
             && old != slot
         {
             self.vanish(old, time, Source::Inferred, out);
@@ -279,7 +284,7 @@ impl Table {
         let reason = match connection.state {
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
-            State::FinWait2 if connection.orphaned && time >= connection.removal => {
+            State::FinWait2 if connection.orphaned && time >= connection.removal() => {
                 Reason::AbortedLocally
             }
             _ => Reason::Unknown,
@@ -306,7 +311,8 @@ impl Table {
             close: Some(Close { reason, initiator: by }),
             ..transition(connection, connection.state, State::Closed, time)
         };
+        let traffic = connection.traffic();
         self.tell(slot, &transition, out);
-        self.conclude_story(slot, reason, source, out);
+        self.conclude_story(slot, End { time, reason, source }, traffic, out);
     }
 }

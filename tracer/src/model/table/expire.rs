@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Deadline, Observer, Slot, Source, Table, Update, close::RESET_FOLLOWS_WITHIN};
+use super::{Deadline, Observer, Slot, Source, Table, Update};
 use crate::model::connection::Connection;
 
 /// The kernel may run its timers this much late: a snapshot that still shows the socket would
@@ -30,14 +30,13 @@ impl Table {
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
     pub fn next_deadline(&self) -> Option<u64> {
-        let undecided =
-            self.undecided.iter().map(|undecided| undecided.record.time_ns + RESET_FOLLOWS_WITHIN);
-        let removal = self.removals.peek().map(|next| next.0.time + TIMER_DELAY);
+        let undecided = self.undecided.next();
+        let removal = self.removals.next().map(|time| time + TIMER_DELAY);
         let patience = self.options.port_patience;
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let open = self.open.front().map(|next| next.time + OPEN_PATIENCE);
         let planned = removal.into_iter().chain(unannounced).chain(open);
-        undecided.chain(planned).chain(self.next_linger()).min()
+        undecided.into_iter().chain(planned).chain(self.next_linger()).min()
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
@@ -56,7 +55,7 @@ impl Table {
 
     fn is_unannounced(&self, waiting: Deadline) -> bool {
         let connection = self.store.get(waiting.slot);
-        connection.is_some_and(|c| c.unannounced && c.since == waiting.since)
+        connection.is_some_and(|c| c.unannounced && waiting.is_of(c))
     }
 
     /// Gives up waiting for local ports that nothing tells.
@@ -78,20 +77,23 @@ impl Table {
             }
             self.open.pop_front();
             if is_due && self.is_unannounced(waiting) {
-                self.forget(waiting.slot);
+                self.forget(waiting.slot, waiting.time);
             }
         }
     }
 
     /// Ends the minisockets whose timers must have fired.
     fn remove_minisockets(&mut self, now: u64, out: &mut impl Observer) {
-        while let Some(due) = pop_due(&mut self.removals, now.saturating_sub(TIMER_DELAY)) {
+        let now = now.saturating_sub(TIMER_DELAY);
+        while let Some((slots, times)) = self.removals.take_due(now) {
             // Another time is planned where the timer was armed again.
-            let is_due = self.store.get(due.slot).is_some_and(|connection| {
-                connection.since == due.since && connection.removal == due.time
-            });
-            if is_due {
-                self.vanish(due.slot, due.time, Source::Timer, out);
+            let planned = |slot: Slot| self.store.get(slot).map(|known| (known.removal(), slot));
+            let mut due: Vec<(u64, Slot)> = slots.into_iter().filter_map(planned).collect();
+            due.retain(|(time, _)| times.contains(time));
+            due.sort_unstable();
+            due.dedup();
+            for (time, slot) in due {
+                self.vanish(slot, time, Source::Timer, out);
             }
         }
     }

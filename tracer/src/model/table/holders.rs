@@ -17,13 +17,13 @@ impl Table {
         // closed already.
         let Some(slot) = self.lookup(record) else { return };
         let Some(connection) = self.store.get_mut(slot) else { return };
-        if record.inode != 0 {
-            connection.inode = record.inode;
-        }
-        connection.uid = Some(record.uid);
+        connection.accepted(record);
         let owner = Some(Owner::accepted(record));
-        connection.maker = Maker::of(owner, record);
-        connection.owner = owner::refine(connection.owner, owner);
+        if let Some(maker) = Maker::of(owner, record) {
+            connection.set_maker(maker);
+        }
+        let owner = owner::refine(connection.owner(), owner);
+        connection.set_owner(owner, &mut self.processes);
     }
 
     /// Whether a look at who holds what would tell something new at once: if the listener that has
@@ -53,15 +53,16 @@ impl Table {
             return;
         };
         let holders: Vec<Owner> = holders.iter().map(|(_, holder)| Owner::from(*holder)).collect();
-        let known = connection.owner.filter(|known| known.evidence != Evidence::Listener);
-        connection.owner = choose(known, &holders);
+        let known = connection.owner().filter(|known| known.evidence != Evidence::Listener);
+        let owner = choose(known, &holders);
+        connection.set_owner(owner, &mut self.processes);
+        connection.set_holders(&holders, &mut self.processes);
         if connection.state == State::Listen
-            && let Some(owner) = connection.owner
+            && let Some(owner) = owner
         {
             let key = (connection.tuple.netns, connection.tuple.local.port);
             self.listeners.insert(key, owner);
         }
-        connection.holders = if holders.len() > 1 { holders.into() } else { Box::default() };
     }
 }
 

@@ -36,7 +36,7 @@ impl Table {
 
     /// The minisocket that a record is of, by its ends.
     pub(super) fn minisocket(&self, record: &Record) -> Option<Slot> {
-        let slot = *self.minisockets.get(&Tuple::of(record))?;
+        let slot = self.store.find_minisocket(&Tuple::of(record))?;
         let known = self.store.get(slot)?.id;
         let id = SocketId::of(record);
         let is_named = id.cookie().is_some() && known.cookie().is_some();
@@ -59,27 +59,23 @@ impl Table {
     pub(super) fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
         let id = SocketId::of(record);
         if let Some(old) = self.store.find(id)
-            && let Some(index) = self.undecided.iter().position(|undecided| undecided.slot == old)
+            && self.undecided.contains(old)
         {
-            self.decide(index, out);
+            self.decide(old, false, out);
         }
-        if let Some(old) = self.store.find(id) {
-            let known = self.store.get(old).map(|old| (old.tuple, old.ordinal));
-            if let Some((tuple, ordinal)) = known
-                && self.minisockets.get(&tuple) == Some(&old)
-            {
-                // connect() with AF_UNSPEC while a minisocket has the connection before.
-                self.store.release(old);
-                self.reusable.insert(id, ordinal);
-            }
+        if let Some(old) = self.store.find(id)
+            && let Some(ordinal) = self.store.get(old).map(|old| old.ordinal)
+            && self.store.is_minisocket(old)
+        {
+            // connect() with AF_UNSPEC while a minisocket has the connection before.
+            self.store.release(old);
+            self.reusable.insert(id, ordinal);
         }
         if let Some(old) = self.store.find(id) {
             self.vanish(old, record.time_ns, Source::Inferred, out);
         }
-        let mut connection = Connection::new(record, from, Some(record.time_ns));
-        connection.ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
-        connection.began = Some(record.time_ns);
-        let slot = self.store.insert(connection);
+        let ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        let slot = self.store.insert(Connection::born(record, from, ordinal));
         if from == State::Listen {
             // The peer of a minisocket comes back from the same port.
             self.replace_minisocket(slot, record.time_ns, out);

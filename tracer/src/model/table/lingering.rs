@@ -13,6 +13,9 @@ use crate::model::{
     update::{Linger, LingerStatus},
 };
 
+/// Nobody lingers for longer than the clock can tell.
+const MOST_DOUBLINGS: u8 = 63;
+
 impl Table {
     /// When the next socket that a process may hold, or on which data may still move, will be
     /// flagged: a look should show it by then.
@@ -39,9 +42,9 @@ impl Table {
     /// When the oldest socket in a state will outlast its threshold.
     fn first_due(&self, state: State) -> Option<Deadline> {
         let slot = self.store.oldest(state)?;
-        let since = self.store.get(slot)?.since;
-        let time = since.saturating_add(self.options.thresholds.of(state)?);
-        Some(Deadline { time, slot, since })
+        let connection = self.store.get(slot)?;
+        let time = connection.since.saturating_add(self.options.thresholds.of(state)?);
+        Some(Deadline::of(slot, connection, time))
     }
 
     /// Whether no look has shown yet who holds a socket that is due, or if data still moves on it.
@@ -54,8 +57,8 @@ impl Table {
                 let moves =
                     Progress::is_possible_in(state) && !(orphaned && state == State::FinWait2);
                 let is_held = state != State::TimeWait && !orphaned;
-                connection.since == due.since
-                    && (moves && is_old(connection.progress.looked())
+                due.is_of(connection)
+                    && (moves && is_old(connection.looked())
                         || is_held && self.held_at.is_some_and(is_old))
             })
     }
@@ -92,7 +95,7 @@ impl Table {
         let time = connection.idle_since().saturating_add(threshold);
         if time > now {
             self.raisings.push(Reverse(Deadline { time, ..due }));
-        } else if connection.next_linger.is_none() {
+        } else if connection.doublings == 0 {
             lingers.push(linger(connection, threshold, now, LingerStatus::Raised));
             self.plan_doubling(due.slot, threshold, now);
         }
@@ -102,8 +105,10 @@ impl Table {
     pub(super) fn double(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         while let Some(due) = pop_due(&mut self.doublings, now) {
             let Some((connection, threshold)) = self.still_in_state(due) else { continue };
-            let Some(age) = connection.next_linger else { continue };
-            let time = connection.idle_since().saturating_add(age);
+            if connection.doublings == 0 {
+                continue;
+            }
+            let time = connection.idle_since().saturating_add(age(connection, threshold));
             if time > now {
                 self.doublings.push(Reverse(Deadline { time, ..due }));
                 continue;
@@ -115,7 +120,7 @@ impl Table {
 
     /// The socket that a deadline is of and its threshold, if it has not changed its state since.
     fn still_in_state(&self, due: Deadline) -> Option<(&Connection, u64)> {
-        let connection = self.store.get(due.slot).filter(|known| known.since == due.since)?;
+        let connection = self.store.get(due.slot).filter(|known| due.is_of(known))?;
         Some((connection, self.options.thresholds.of(connection.state)?))
     }
 
@@ -130,30 +135,34 @@ impl Table {
         let Some(threshold) = self.options.thresholds.of(connection.state) else {
             return;
         };
-        let (since, time) = (connection.since, connection.since.saturating_add(threshold));
-        self.raisings.push(Reverse(Deadline { time, slot, since }));
+        let time = connection.since.saturating_add(threshold);
+        self.raisings.push(Reverse(Deadline::of(slot, connection, time)));
     }
 
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
-        let (since, idle_since) = (connection.since, connection.idle_since());
-        let mut age = connection.next_linger.unwrap_or(threshold);
-        while idle_since.saturating_add(age) <= now {
-            age = age.saturating_mul(2);
+        let idle_since = connection.idle_since();
+        let next = |connection: &Connection| idle_since.saturating_add(age(connection, threshold));
+        while next(connection) <= now && connection.doublings < MOST_DOUBLINGS {
+            connection.doublings += 1;
         }
-        connection.next_linger = Some(age);
-        let time = idle_since.saturating_add(age);
-        self.doublings.push(Reverse(Deadline { time, slot, since }));
+        let next = Deadline::of(slot, connection, next(connection));
+        self.doublings.push(Reverse(next));
     }
 
     /// What is to be told when a flagged socket leaves its state at `time`.
     pub(super) fn cleared(&self, slot: Slot, time: u64) -> Option<Linger> {
-        let connection = self.store.get(slot).filter(|c| c.next_linger.is_some())?;
+        let connection = self.store.get(slot).filter(|c| c.doublings > 0)?;
         let threshold = self.options.thresholds.of(connection.state)?;
         Some(linger(connection, threshold, time, LingerStatus::Cleared))
     }
+}
+
+/// Time without progress at which lingering is told next.
+fn age(connection: &Connection, threshold: u64) -> u64 {
+    threshold.saturating_mul(1 << connection.doublings)
 }
 
 fn linger(connection: &Connection, threshold: u64, now: u64, status: LingerStatus) -> Linger {
@@ -169,6 +178,6 @@ fn linger(connection: &Connection, threshold: u64, now: u64, status: LingerStatu
         orphaned: connection.orphaned,
         holders: connection.holding(),
         why: why(connection),
-        maker: connection.maker,
+        maker: connection.maker(),
     }
 }

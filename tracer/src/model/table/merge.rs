@@ -5,11 +5,11 @@
 //! the table was there before the tracer, or its events were lost; what is in the table and not
 //! in the snapshot is gone.
 
-use std::cmp::Reverse;
-
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use tracer_ebpf::{Holder, Record, kind};
 
-use super::{Deadline, Observer, Slot, Source, State, Table, Transition, Update, transition};
+use super::{Observer, Slot, Source, State, Table, Transition, Update, transition};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -43,6 +43,42 @@ pub struct Merged {
     pub gone: usize,
 }
 
+/// Sockets to remember that are closed while a snapshot is being taken.
+const CLOSED: usize = 1 << 18;
+
+/// What has been closed while a snapshot is being taken: it may still show it.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    times: HashMap<SocketId, u64, RandomState>,
+    /// More than can be remembered: what the table does not know is left to the next snapshot.
+    too_many: bool,
+}
+
+impl Closed {
+    pub(super) fn note(&mut self, id: SocketId, time: u64) {
+        self.too_many |= self.times.len() >= CLOSED;
+        if !self.too_many {
+            self.times.insert(id, time);
+        }
+    }
+
+    /// Whether a socket was closed after it was seen at `time`.
+    fn after(&self, id: SocketId, time: u64) -> bool {
+        self.times.get(&id).is_some_and(|closed| *closed >= time)
+    }
+}
+
+/// A merge while it goes on.
+struct Merge {
+    closed: Closed,
+    merged: Merged,
+    /// Sockets that were found too far out of order for the queues.
+    left_out: Vec<Slot>,
+}
+
+/// So many sockets that are out of order are not worth a pass through the queues.
+const FEW: usize = 64;
+
 impl Table {
     /// To be called before a snapshot is begun: what closes from now on may still be in it.
     pub fn expect_snapshot(&mut self) {
@@ -51,9 +87,12 @@ impl Table {
 
     /// Merges a snapshot. All events up to its end must have been ingested.
     pub fn merge(&mut self, snapshot: &Snapshot, out: &mut impl Observer) -> Merged {
-        let closed = self.closed_meanwhile.take().unwrap_or_default();
         self.snapshots = self.snapshots.wrapping_add(1).max(1);
-        let mut merged = Merged::default();
+        let mut merge = Merge {
+            closed: self.closed_meanwhile.take().unwrap_or_default(),
+            merged: Merged::default(),
+            left_out: Vec::new(),
+        };
         for record in &snapshot.records {
             if record.kind == kind::REQUEST_SOCKET {
                 continue;
@@ -61,25 +100,29 @@ impl Table {
             if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
                 // One that was held back until its port told that it is none of ours.
                 if let Some(slot) = self.store.find(SocketId::of(record)) {
-                    self.forget(slot);
+                    self.forget(slot, record.time_ns);
                 }
                 continue;
             }
             let id = SocketId::of(record);
             // Closed after this record was made.
-            if closed.get(&id).is_some_and(|&time| time >= record.time_ns) {
+            if merge.closed.after(id, record.time_ns) {
                 continue;
             }
-            self.merge_one(record, &mut merged, out);
+            self.merge_one(record, &mut merge, out);
         }
+        let Merge { closed, mut merged, left_out } = merge;
+        self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
-        self.covered.extend(&snapshot.namespaces);
+        if !closed.too_many {
+            self.covered.extend(&snapshot.namespaces);
+        }
         merged
     }
 
-    fn merge_one(&mut self, record: &Record, merged: &mut Merged, out: &mut impl Observer) {
+    fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
         let Some(state) = State::from_kernel(record.new_state) else {
             return;
         };
@@ -90,10 +133,12 @@ impl Table {
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
-            None if state == State::Closed => return,
+            // Of a closed one nothing is to be known; too many may be closed by now.
+            None if state == State::Closed || merge.closed.too_many => return,
             None => {
-                merged.found += 1;
+                merge.merged.found += 1;
                 let slot = self.find(record, state);
+                merge.left_out.extend(Some(slot).filter(|slot| self.store.is_left_out(*slot)));
                 if self.covered.contains(&record.netns) {
                     self.make_birth_good(slot, state, out);
                 }
@@ -104,7 +149,7 @@ impl Table {
             return;
         };
         connection.shown = self.snapshots;
-        connection.missing = false;
+        connection.note_missing(false);
         if connection.since > record.time_ns {
             return;
         }
@@ -114,7 +159,7 @@ impl Table {
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
-        self.correct(slot, record, state, merged, out);
+        self.correct(slot, record, state, &mut merge.merged, out);
         if record.kind == kind::TIME_WAIT_SOCKET {
             self.arm(slot, record);
         }
@@ -126,20 +171,29 @@ impl Table {
         let age = self.minisocket_age(record, state);
         let since = age.map(|age| record.time_ns.saturating_sub(age));
         let mut connection = Connection::new(record, state, since);
-        connection.orphaned = minisocket;
-        if !minisocket {
+        if minisocket {
+            connection.become_minisocket(None);
+        } else {
             connection.absorb(record);
         }
         if state == State::Listen {
             connection.role = Some(Role::Listener);
         }
-        let tuple = connection.tuple;
         let slot = self.store.insert(connection);
-        self.plan_if_left_out(slot);
         if minisocket {
-            self.minisockets.insert(tuple, slot);
+            self.store.add_minisocket(slot);
         }
         slot
+    }
+
+    /// A look shows sockets in no order: those of a state that were found get into its queue.
+    fn line_up(&mut self, left_out: Vec<Slot>) {
+        if left_out.len() > FEW {
+            return self.store.enqueue_all(left_out);
+        }
+        for slot in left_out {
+            self.plan_if_left_out(slot);
+        }
     }
 
     /// A socket that is new in a namespace that was known completely: its events have been lost.
@@ -219,9 +273,12 @@ impl Table {
         };
         self.tell(slot, &transition, out);
         if record.kind == kind::TIME_WAIT_SOCKET
-            && let Some(connection) = self.store.get(slot)
+            && let Some(connection) = self.store.get_mut(slot)
         {
-            self.minisockets.insert(connection.tuple, slot);
+            if !connection.is_minisocket() {
+                connection.become_minisocket(None);
+            }
+            self.store.add_minisocket(slot);
         }
     }
 
@@ -236,12 +293,10 @@ impl Table {
         };
         let removal = record.time_ns + ticks.nanoseconds(fires.saturating_sub(record.jiffies));
         // The timer may be armed a tick after the event.
-        if connection.timer.abs_diff(expires) <= 1 {
-            return;
+        if !connection.is_armed_for(expires) {
+            connection.set_removal(removal, expires);
+            self.removals.plan(removal, slot);
         }
-        connection.removal = removal;
-        connection.timer = expires;
-        self.removals.push(Reverse(Deadline { time: removal, slot, since: connection.since }));
     }
 
     /// Ends what the snapshot does not show any more.
@@ -257,20 +312,20 @@ impl Table {
             .map(|(slot, _)| slot)
             .collect();
         for slot in gone {
-            if self.undecided.iter().any(|undecided| undecided.slot == slot) {
+            if self.undecided.contains(slot) {
                 continue;
             }
             // Before 6.18 iter/tcp may skip a socket while others come and go around it.
+            let minisocket = self.store.is_minisocket(slot);
             let Some(connection) = self.store.get_mut(slot) else {
                 continue;
             };
-            let minisocket = self.minisockets.get(&connection.tuple) == Some(&slot);
-            if !minisocket && !std::mem::replace(&mut connection.missing, true) {
+            if !minisocket && !connection.note_missing(true) {
                 continue;
             }
             merged.gone += 1;
             // What is gone after its timer was due has been ended by it.
-            let (time, source) = match connection.removal {
+            let (time, source) = match connection.removal() {
                 removal if minisocket && removal != 0 && removal <= snapshot.begun => {
                     (removal, Source::Timer)
                 }

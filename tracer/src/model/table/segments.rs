@@ -21,8 +21,7 @@ impl Table {
         if let Some(slot) = slot {
             if let Some(connection) = self.store.get_mut(slot) {
                 connection.absorb(record);
-                connection.retransmits = connection.retransmits.saturating_add(1);
-                seen = u32::from(connection.retransmits);
+                seen = connection.retransmitted();
             }
             self.announce(slot, state, out);
             // The port is known by now, whatever the state.
@@ -93,7 +92,7 @@ impl Table {
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
-        let Some(time) = connection.reset_at.take() else {
+        let Some(time) = connection.take_reset() else {
             return;
         };
         if reason == Some(Reason::ResetSentDataAfterClose) {

@@ -6,29 +6,42 @@
 //! threshold have one, and a socket that a snapshot shows to be much older than the others is left
 //! out of it: finding its place would take too long.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use slab::Slab;
+use std::hash::BuildHasher as _;
 
+use foldhash::fast::RandomState;
+use hashbrown::{HashTable, hash_table};
+
+use super::arena::{Arena, NOWHERE};
 use crate::model::{
     connection::{Connection, SocketId},
+    endpoint::Tuple,
     state::State,
 };
 
 /// Position of a connection in the store; valid until it is removed.
 pub(super) type Slot = u32;
 
-const END: Slot = Slot::MAX;
+/// What `before` is while the entry is in no queue.
+const UNQUEUED: Slot = Slot::MAX - 1;
 /// How far out of order a socket may be: events of different CPUs arrive interleaved.
 const DISORDER: usize = 64;
 
 #[derive(Debug)]
-struct Entry {
-    connection: Connection,
-    /// Neighbours in the queue of its state; `queued` is false while it is in none.
+pub(super) struct Entry {
+    pub(super) connection: Connection,
+    /// Neighbours in the queue of its state.
     before: Slot,
     after: Slot,
-    queued: bool,
+}
+
+impl Entry {
+    pub(super) const fn new(connection: Connection) -> Self {
+        Self { connection, before: UNQUEUED, after: NOWHERE }
+    }
+
+    const fn is_queued(&self) -> bool {
+        self.before != UNQUEUED
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +51,15 @@ struct Queue {
 }
 
 /// All connections.
+///
+/// The indexes hold slots only: the keys are in the connections.
 #[derive(Debug)]
 pub(super) struct Store {
-    entries: Slab<Entry>,
-    by_id: HashMap<SocketId, Slot, RandomState>,
+    entries: Arena,
+    hasher: RandomState,
+    by_id: HashTable<Slot>,
+    /// Minisockets by their ends: they are replaced, and half of them advance, silently.
+    by_ends: HashTable<Slot>,
     /// `None` for states without a threshold.
     queues: [Option<Queue>; State::COUNT],
     counts: [u64; State::COUNT],
@@ -52,9 +70,16 @@ impl Store {
     pub(super) fn new(queued: impl Iterator<Item = State>) -> Self {
         let mut queues = [None; State::COUNT];
         for state in queued {
-            queues[state.index()] = Some(Queue { first: END, last: END });
+            queues[state.index()] = Some(Queue { first: NOWHERE, last: NOWHERE });
         }
-        Self { entries: Slab::new(), by_id: HashMap::default(), queues, counts: [0; State::COUNT] }
+        Self {
+            entries: Arena::new(),
+            hasher: RandomState::default(),
+            by_id: HashTable::new(),
+            by_ends: HashTable::new(),
+            queues,
+            counts: [0; State::COUNT],
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,71 +91,131 @@ impl Store {
         &self.counts
     }
 
+    #[inline]
     pub(super) fn find(&self, id: SocketId) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        let is_it = |slot: &Slot| self.get(*slot).is_some_and(|known| known.id == id);
+        self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
+    /// The minisocket with these ends.
+    #[inline]
+    pub(super) fn find_minisocket(&self, ends: &Tuple) -> Option<Slot> {
+        let is_it = |slot: &Slot| self.get(*slot).is_some_and(|known| known.tuple == *ends);
+        self.by_ends.find(self.hasher.hash_one(ends), is_it).copied()
+    }
+
+    /// Whether the connection is found as a minisocket.
+    pub(super) fn is_minisocket(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|known| self.find_minisocket(&known.tuple) == Some(slot))
+    }
+
+    #[inline]
     pub(super) fn get(&self, slot: Slot) -> Option<&Connection> {
-        self.entries.get(slot as usize).map(|entry| &entry.connection)
+        self.entries.get(slot).map(|entry| &entry.connection)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Connection)> {
-        self.entries.iter().map(|(slot, entry)| (slot as Slot, &entry.connection))
+        self.entries.iter().map(|(slot, entry)| (slot, &entry.connection))
     }
 
-    /// For everything but the state, which is changed by [`Self::enter`].
+    /// For everything but the state, which is changed by [`Self::enter`], the identity, which is
+    /// changed by [`Self::identify`], and the ends of a minisocket, which stay.
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
-        self.entries.get_mut(slot as usize).map(|entry| &mut entry.connection)
+        self.entries.get_mut(slot).map(|entry| &mut entry.connection)
     }
 
     /// Adds a connection whose identity is not in the store.
     pub(super) fn insert(&mut self, connection: Connection) -> Slot {
         let id = connection.id;
         let state = connection.state;
-        let entry = Entry { connection, before: END, after: END, queued: false };
-        let slot = self.entries.insert(entry) as Slot;
-        let replaced = self.by_id.insert(id, slot);
-        debug_assert!(replaced.is_none(), "{id:?} is in the store already");
+        debug_assert!(self.find(id).is_none(), "{id:?} is in the store already");
+        let slot = self.entries.insert(Entry::new(connection));
+        self.index_id(id, slot);
         self.counts[state.index()] += 1;
         self.enqueue(slot);
         slot
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Connection {
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection> {
+        self.get(slot)?;
         self.dequeue(slot);
-        let Entry { connection, .. } = self.entries.remove(slot as usize);
-        if self.by_id.get(&connection.id) == Some(&slot) {
-            self.by_id.remove(&connection.id);
-        }
+        self.release(slot);
+        self.release_ends(slot);
+        let Entry { connection, .. } = self.entries.remove(slot)?;
         self.counts[connection.state.index()] -= 1;
-        connection
+        Some(connection)
     }
 
     /// Gives up the identity of a minisocket: it is found by its ends from now on.
     pub(super) fn release(&mut self, slot: Slot) {
-        let Some(entry) = self.entries.get(slot as usize) else { return };
-        let id = entry.connection.id;
-        if self.by_id.get(&id) == Some(&slot) {
-            self.by_id.remove(&id);
+        let Some(connection) = self.entries.get(slot).map(|entry| &entry.connection) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(connection.id);
+        if let Ok(found) = self.by_id.find_entry(hash, |known| *known == slot) {
+            found.remove();
+        }
+    }
+
+    /// Finds a minisocket by its ends from now on, instead of another one that had them.
+    pub(super) fn add_minisocket(&mut self, slot: Slot) {
+        let Self { entries, hasher, by_ends, .. } = self;
+        let Some(ends) = entries.get(slot).map(|entry| entry.connection.tuple) else { return };
+        let has_ends =
+            |known: &Slot| entries.get(*known).is_some_and(|entry| entry.connection.tuple == ends);
+        let rehash = |known: &Slot| {
+            entries.get(*known).map_or(0, |entry| hasher.hash_one(entry.connection.tuple))
+        };
+        match by_ends.entry(hasher.hash_one(ends), has_ends, rehash) {
+            hash_table::Entry::Occupied(mut found) => *found.get_mut() = slot,
+            hash_table::Entry::Vacant(place) => drop(place.insert(slot)),
+        }
+    }
+
+    /// Finds it no more by its ends.
+    fn release_ends(&mut self, slot: Slot) {
+        let Some(connection) = self.entries.get(slot).map(|entry| &entry.connection) else {
+            return;
+        };
+        if !connection.is_minisocket() {
+            return;
+        }
+        let hash = self.hasher.hash_one(connection.tuple);
+        if let Ok(found) = self.by_ends.find_entry(hash, |known| *known == slot) {
+            found.remove();
         }
     }
 
     /// A socket has got a cookie.
     pub(super) fn identify(&mut self, slot: Slot, id: SocketId) {
-        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
-        self.by_id.remove(&std::mem::replace(&mut entry.connection.id, id));
-        self.by_id.insert(id, slot);
+        self.release(slot);
+        let Some(connection) = self.get_mut(slot) else { return };
+        connection.id = id;
+        self.index_id(id, slot);
+    }
+
+    fn index_id(&mut self, id: SocketId, slot: Slot) {
+        let Self { entries, hasher, by_id, .. } = self;
+        let rehash = |known: &Slot| {
+            entries.get(*known).map_or(0, |entry| hasher.hash_one(entry.connection.id))
+        };
+        by_id.insert_unique(hasher.hash_one(id), slot, rehash);
     }
 
     /// Moves a connection to another state.
     pub(super) fn enter(&mut self, slot: Slot, state: State, time: u64) {
-        let connection = &mut self.entries[slot as usize].connection;
+        let connection = &self.entries[slot].connection;
         if connection.state == state {
             // FIN_WAIT2 goes on as a minisocket: the same stay, which may be flagged already.
             return;
         }
         self.dequeue(slot);
-        let connection = &mut self.entries[slot as usize].connection;
+        if !matches!(state, State::FinWait2 | State::TimeWait) {
+            // No minisocket, whatever it was.
+            self.release_ends(slot);
+        }
+        let connection = &mut self.entries[slot].connection;
         self.counts[connection.state.index()] -= 1;
         self.counts[state.index()] += 1;
         connection.enter(state, time);
@@ -139,67 +224,96 @@ impl Store {
 
     /// The connection that is longest in `state`, of those still in its queue.
     pub(super) fn oldest(&self, state: State) -> Option<Slot> {
-        self.queues[state.index()].map(|queue| queue.first).filter(|&slot| slot != END)
+        self.queues[state.index()].map(|queue| queue.first).filter(|&slot| slot != NOWHERE)
     }
 
     /// Whether the connection is of a state with a queue but too far out of order to be in it.
     pub(super) fn is_left_out(&self, slot: Slot) -> bool {
-        self.entries.get(slot as usize).is_some_and(|entry| {
-            !entry.queued && self.queues[entry.connection.state.index()].is_some()
+        self.entries.get(slot).is_some_and(|entry| {
+            !entry.is_queued() && self.queues[entry.connection.state.index()].is_some()
         })
     }
 
     /// Takes a connection out of the queue of its state, where it waits no more.
     pub(super) fn dequeue(&mut self, slot: Slot) {
-        let entry = &mut self.entries[slot as usize];
-        if !entry.queued {
+        let entry = &mut self.entries[slot];
+        if !entry.is_queued() {
             return;
         }
-        entry.queued = false;
-        let (before, after) = (entry.before, entry.after);
+        let (before, after) = (std::mem::replace(&mut entry.before, UNQUEUED), entry.after);
         let Some(queue) = &mut self.queues[entry.connection.state.index()] else {
             return;
         };
-        if before == END {
+        if before == NOWHERE {
             queue.first = after;
         } else {
-            self.entries[before as usize].after = after;
+            self.entries[before].after = after;
         }
-        if after == END {
+        if after == NOWHERE {
             queue.last = before;
         } else {
-            self.entries[after as usize].before = before;
+            self.entries[after].before = before;
         }
     }
 
     /// Puts a connection into the queue of its state, by the time of entry: at or near the end.
     fn enqueue(&mut self, slot: Slot) {
-        let Entry { connection, .. } = &self.entries[slot as usize];
+        let Entry { connection, .. } = &self.entries[slot];
         let (state, since) = (connection.state.index(), connection.since);
-        let Some(queue) = self.queues[state].as_mut() else {
+        let Some(queue) = self.queues[state] else {
             return;
         };
         let mut before = queue.last;
         let mut steps = 0;
-        while before != END && self.entries[before as usize].connection.since > since {
+        while before != NOWHERE && self.entries[before].connection.since > since {
             if steps == DISORDER {
                 return;
             }
             steps += 1;
-            before = self.entries[before as usize].before;
+            before = self.entries[before].before;
         }
-        let after = if before == END {
+        self.link(slot, before);
+    }
+
+    /// Puts many connections that were left out into the queues of their states after all, in one
+    /// pass through each.
+    pub(super) fn enqueue_all(&mut self, mut slots: Vec<Slot>) {
+        slots.retain(|slot| self.is_left_out(*slot));
+        slots.sort_by_cached_key(|slot| {
+            let connection = &self.entries[*slot].connection;
+            (connection.since, *slot)
+        });
+        slots.dedup();
+        let mut reached = self.queues.map(|queue| queue.map_or(NOWHERE, |queue| queue.last));
+        for slot in slots.into_iter().rev() {
+            let Connection { state, since, .. } = self.entries[slot].connection;
+            let before = &mut reached[state.index()];
+            while *before != NOWHERE && self.entries[*before].connection.since > since {
+                *before = self.entries[*before].before;
+            }
+            let before = *before;
+            self.link(slot, before);
+        }
+    }
+
+    /// Puts a connection into the queue of its state, behind another one or at the front.
+    fn link(&mut self, slot: Slot, before: Slot) {
+        let state = self.entries[slot].connection.state.index();
+        let Some(queue) = self.queues[state].as_mut() else {
+            return;
+        };
+        let after = if before == NOWHERE {
             std::mem::replace(&mut queue.first, slot)
         } else {
-            std::mem::replace(&mut self.entries[before as usize].after, slot)
+            std::mem::replace(&mut self.entries[before].after, slot)
         };
-        if after == END {
+        if after == NOWHERE {
             queue.last = slot;
         } else {
-            self.entries[after as usize].before = slot;
+            self.entries[after].before = slot;
         }
-        let entry = &mut self.entries[slot as usize];
-        (entry.before, entry.after, entry.queued) = (before, after, true);
+        let entry = &mut self.entries[slot];
+        (entry.before, entry.after) = (before, after);
     }
 }
 
@@ -242,6 +356,27 @@ mod tests {
         let none = store.insert(connection(5_001, State::CloseWait, 1));
         assert!(!store.is_left_out(none));
         assert_eq!(queue(&mut store, State::TimeWait).len(), 1_000);
+    }
+
+    #[test]
+    fn those_that_a_look_has_found_get_into_their_queues_wherever_they_belong() {
+        let mut store = Store::new([State::TimeWait, State::CloseWait].into_iter());
+        for n in 0..1_000 {
+            store.insert(connection(n + 1, State::TimeWait, 1_000 + 3 * n));
+        }
+        let found = [(5_000, 2_000), (5_001, 3), (5_002, 1_001), (5_003, 3), (5_004, 9_000)];
+        let found = found.map(|(id, since)| store.insert(connection(id, State::TimeWait, since)));
+        let other = store.insert(connection(6_000, State::CloseWait, 4));
+        // Also one that is in its queue, one that is gone, and one twice.
+        store.remove(found[3]);
+        store.enqueue_all([&found[..], &[other, found[0]]].concat());
+        let order = queue(&mut store, State::TimeWait);
+        assert!(order.is_sorted(), "{order:?}");
+        assert_eq!(
+            (order.len(), &order[..3], order[1_003]),
+            (1_004, &[3, 1_000, 1_001][..], 9_000)
+        );
+        assert_eq!(queue(&mut store, State::CloseWait), [4]);
     }
 
     #[test]

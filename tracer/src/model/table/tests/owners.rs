@@ -17,7 +17,7 @@ fn known(stage: &Stage, cookie: u64) -> &Connection {
 }
 
 fn owner_of(stage: &Stage, cookie: u64) -> (u32, Evidence, Option<u32>) {
-    let owner = known(stage, cookie).owner.unwrap();
+    let owner = known(stage, cookie).owner().unwrap();
     (owner.process.pid, owner.evidence, owner.fd)
 }
 
@@ -80,7 +80,7 @@ fn a_closed_listener_owns_no_more_children() {
     let mut listener = Life::new(LISTENER);
     stage.play(&mut listener, &[Listen, Close]);
     stage.play(&mut Life::new(1), &[Syn, Ack]);
-    assert!(stage.table.connections().next().unwrap().owner.is_none());
+    assert!(stage.table.connections().next().unwrap().owner().is_none());
 }
 
 /// A master makes the listener, its workers accept.
@@ -112,10 +112,10 @@ fn the_owner_outlives_the_socket_in_minisockets() {
     stage.play(&mut child, &[Syn, Ack]);
     child.socket.pid = 555;
     stage.play(&mut child, &[Accept, Close, FinAcked]);
-    assert_eq!(known(&stage, 1).owner.unwrap().process.pid, 555);
+    assert_eq!(known(&stage, 1).owner().unwrap().process.pid, 555);
     stage.play(&mut child, &[PeerFin]);
     stage.look(&[&child]);
-    assert_eq!(known(&stage, 1).owner.unwrap().process.pid, 555);
+    assert_eq!(known(&stage, 1).owner().unwrap().process.pid, 555);
     assert!(known(&stage, 1).holding().is_empty());
 }
 
@@ -130,7 +130,7 @@ fn the_owner_of_a_shared_listener_is_one_of_several() {
     stage.table.merge_holders(&holders);
     assert!(!stage.table.wants_holders());
     stage.play(&mut Life::new(1), &[Syn, Ack]);
-    let Owner { evidence, others, fd, .. } = known(&stage, 1).owner.unwrap();
+    let Owner { evidence, others, fd, .. } = known(&stage, 1).owner().unwrap();
     assert_eq!((evidence, others, fd), (Evidence::Listener, 2, None));
 }
 
@@ -145,10 +145,10 @@ fn all_that_hold_a_shared_descriptor_are_known() {
         known(stage, 1).holding().iter().map(|owner| (owner.process.pid, owner.fd)).collect()
     };
     assert_eq!(holding(&stage), [(101, Some(4)), (500, Some(4))]);
-    assert_eq!(known(&stage, 1).owner.unwrap().others, 1);
+    assert_eq!(known(&stage, 1).owner().unwrap().others, 1);
     stage.table.merge_holders(&[holder(&life, 101, 4)]);
     assert_eq!(holding(&stage), [(101, Some(4))]);
-    assert_eq!(known(&stage, 1).owner.unwrap().others, 0);
+    assert_eq!(known(&stage, 1).owner().unwrap().others, 0);
 }
 
 /// The process has ended, its child holds the socket, and yet another process has got its pid.
@@ -161,12 +161,12 @@ fn a_reused_pid_does_not_mislead() {
     stranger.start_ns = STARTED + 1;
     stage.table.merge_holders(&[stranger]);
     assert_eq!(owner_of(&stage, 1), (101, Evidence::TaskFile, Some(4)));
-    assert_eq!(known(&stage, 1).owner.unwrap().process.start_ns, STARTED + 1);
+    assert_eq!(known(&stage, 1).owner().unwrap().process.start_ns, STARTED + 1);
 
     let mut life = Life::new(2);
     stage.play(&mut life, &[Connect, Established]);
     life.socket.start_ns += 1;
     stage.play(&mut life, &[Close]);
-    let owner = known(&stage, 2).owner.unwrap();
+    let owner = known(&stage, 2).owner().unwrap();
     assert_eq!((owner.evidence, owner.process.start_ns), (Evidence::Close, STARTED + 1));
 }

@@ -283,7 +283,7 @@ fn holders_name_the_owners() {
     snapshot.holders = vec![holder(&listener, 7, 4), holder(&listener, 7, 3), holder(&child, 8, 5)];
     stage.merge(&snapshot);
     for connection in stage.table.connections() {
-        let owner = connection.owner.unwrap();
+        let owner = connection.owner().unwrap();
         let expected = if connection.role == Some(Role::Listener) { (7, 3) } else { (8, 5) };
         assert_eq!((owner.process.pid, owner.fd.unwrap()), expected);
         assert_eq!(owner.evidence, Evidence::TaskFile);

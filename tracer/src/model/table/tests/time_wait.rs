@@ -280,10 +280,10 @@ fn a_look_leaves_a_right_prediction_alone(
 ) {
     let steps = [&[Wait(delay), Linger2(linger2)], steps].concat();
     let (mut stage, mut life) = staged(250, &steps);
-    let before = stage.table.connections().next().unwrap().removal;
+    let before = stage.table.connections().next().unwrap().removal();
     stage.play(&mut life, &[Wait(1_000)]);
     stage.look(&[&life]);
-    assert_eq!(stage.table.connections().next().unwrap().removal, before);
+    assert_eq!(stage.table.connections().next().unwrap().removal(), before);
 }
 
 #[test]
