@@ -8,7 +8,7 @@ use super::{
     owner::Owner,
     progress::Progress,
     state::State,
-    update::{Handshake, Role, Subject},
+    update::{Handshake, Role, Sequence, Subject},
 };
 
 /// Identity of a socket: its cookie, or where there is none the address of its `struct sock`.
@@ -266,28 +266,23 @@ impl Traffic {
 
 /// What the kernel knows of the handshake at `→ ESTABLISHED`; `elapsed` is the time since the
 /// SYN.
-///
-/// Sequence numbers, measured on 5.10–7.2 against the segments: the kernel keeps no initial ones,
-/// but counts bytes from them. The active side's count includes its SYN.
 pub fn handshake(record: &Record, role: Option<Role>, elapsed: Option<u64>) -> Handshake {
-    if record.has(flag::CLASSIC) {
-        let duration_ns = elapsed.filter(|_| role == Some(Role::Client));
+    let server = role == Some(Role::Server);
+    let Some(sequence) = Sequence::of(record) else {
         return Handshake {
-            duration_ns,
+            duration_ns: elapsed.filter(|_| role == Some(Role::Client)),
             rtt_ns: None,
             syn_retransmits: None,
             local_isn: None,
             peer_isn: None,
         };
-    }
+    };
     let rtt_ns = (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000);
-    let server = role == Some(Role::Server);
-    let syn = u32::from(server);
     Handshake {
         duration_ns: if server { rtt_ns } else { elapsed },
         rtt_ns,
         syn_retransmits: Some(record.total_retrans),
-        local_isn: Some(record.snd_una.wrapping_sub(record.bytes_acked as u32).wrapping_sub(syn)),
-        peer_isn: Some(record.rcv_nxt.wrapping_sub(record.bytes_received as u32).wrapping_sub(1)),
+        local_isn: Some(sequence.local_initial(role.unwrap_or(Role::Client))),
+        peer_isn: sequence.peer_initial(),
     }
 }

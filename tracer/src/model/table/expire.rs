@@ -72,7 +72,7 @@ impl Table {
                 if is_open {
                     self.forget(waiting.slot);
                 } else {
-                    self.tell_held(waiting.slot, out);
+                    self.tell_held(waiting.slot, None, out);
                 }
             }
         }

@@ -198,6 +198,7 @@ impl From<&Transition> for TransitionTcp {
             source,
             elapsed,
             handshake,
+            sequence: _,
             close,
             orphaned,
         } = *transition;
