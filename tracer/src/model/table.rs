@@ -38,7 +38,9 @@ use super::{
     owner::{self, Owner},
     state::State,
     time_wait::Ticks,
-    update::{Close, Loss, LossPlace, Observer, Role, Sequence, Source, Subject, Transition, Update},
+    update::{
+        Close, Loss, LossPlace, Observer, Role, Sequence, Source, Subject, Transition, Update,
+    },
 };
 
 /// What the table has to know beforehand.

@@ -9,19 +9,22 @@ mod lingering;
 mod palette;
 mod segments;
 mod stories;
+mod summary;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, hash::BuildHasher as _, sync::Arc};
 
-use jiff::tz::TimeZone;
-
-use self::columns::{Line, Widths};
+use self::columns::Widths;
 pub use self::palette::Palette;
+pub(super) use self::{columns::Line, lingering::flag, stories::bytes, summary::closing};
 use super::{
-    Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary,
-    surroundings::Surroundings, wall_clock::WallClock,
+    Degraded, Format, Hello, Moment, escape::escape, names::Names, stamps::Times,
+    status::StatusLine, step, summary::Summary, surroundings::Surroundings, wall_clock::WallClock,
 };
+use arrayvec::ArrayString;
+
 use crate::model::{
     container,
+    endpoint::Endpoint,
     owner::{Evidence, Owner},
     state::State,
     update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
@@ -32,11 +35,16 @@ pub struct Text {
     palette: Palette,
     /// Width of the terminal, columns; `None` for pipes.
     width: Option<usize>,
-    stamps: Stamps,
+    times: Times,
     stories: Stories,
     widths: Widths,
+    names: Option<Names>,
+    status: StatusLine,
     surroundings: Arc<dyn Surroundings>,
 }
+
+/// Nothing has been told for so long when the status line comes, nanoseconds.
+const QUIET: u64 = 5_000_000_000;
 
 /// Whether the lives of connections are told step by step or as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +60,26 @@ impl Text {
     pub fn new(
         palette: Palette,
         width: Option<usize>,
-        zone: TimeZone,
+        times: Times,
         stories: Stories,
         surroundings: Arc<dyn Surroundings>,
     ) -> Self {
         Self {
             palette,
             width,
-            stamps: Stamps::of_day(zone),
+            times,
             stories,
             widths: Widths::new(width),
+            names: None,
+            status: StatusLine::new(width, QUIET),
             surroundings,
         }
+    }
+
+    /// With the names of addresses, as far as they are known.
+    #[must_use]
+    pub fn with_names(self, names: Option<Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// The owner and the container of a socket.
@@ -83,7 +99,7 @@ impl Text {
         out: &mut Vec<u8>,
     ) {
         let mut line = Line::new(self.width, self.palette, out);
-        line.push(self.palette.dim, self.stamps.write(clock.at(time)));
+        line.push(self.palette.dim, self.times.write(clock, time));
         line.space();
         line.push(style, words);
         line.finish();
@@ -98,10 +114,12 @@ impl Text {
         out: &'a mut Vec<u8>,
     ) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
-        let time = self.stamps.write(clock.at(time));
+        let time = self.times.write(clock, time);
         line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
-        self.widths.endpoints(&mut line, subject);
+        line.push(self.palette.plain, tag(subject).as_str());
+        line.space();
+        self.widths.endpoints(&mut line, subject, self.names.as_ref());
         line.space();
         line
     }
@@ -152,19 +170,47 @@ impl Text {
         self.event(&event, clock, out);
     }
 
-    fn loss(&mut self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
-        let Loss { time, place, count, healed } = *loss;
-        let what = match place {
-            LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
-            LossPlace::Recursion => "events lost: the kernel skipped the program",
-            LossPlace::Decode => "records lost: damaged or of another version",
-            LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
-            LossPlace::Output => "lines not shown: the output is too slow",
-        };
-        let style = if healed { self.palette.dim } else { self.palette.bad };
-        let words = format!("! {} {what}", grouped(count));
-        self.note(style, time, &words, clock, out);
+    fn loss(&mut self, told: &Loss, clock: WallClock, out: &mut Vec<u8>) {
+        let style = if told.healed { self.palette.dim } else { self.palette.bad };
+        self.note(style, told.time, &loss(told), clock, out);
     }
+}
+
+/// What was lost, where.
+pub(super) fn loss(loss: &Loss) -> String {
+    let what = match loss.place {
+        LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
+        LossPlace::Recursion => "events lost: the kernel skipped the program",
+        LossPlace::Decode => "records lost: damaged or of another version",
+        LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
+        LossPlace::Output => "lines not shown: the output is too slow",
+    };
+    format!("! {} {what}", grouped(loss.count))
+}
+
+/// What cannot be had here.
+pub(super) fn not_available(degraded: &Degraded) -> String {
+    let Degraded { feature, lost, reason, remedy } = degraded;
+    format!("! {feature} not available ({reason}): {lost}; {remedy}")
+}
+
+/// Two characters that all lines on a connection have in common, those of its other end on this
+/// host included: to be found with the eyes, or by grep, where colours cannot say it.
+fn tag(subject: &Subject) -> ArrayString<2> {
+    /// Without those that are taken for others.
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut tag = ArrayString::new();
+    if subject.role == Some(Role::Listener) {
+        tag.push_str(" ·");
+        return tag;
+    }
+    let hash = |end: &Endpoint| foldhash::fast::FixedState::default().hash_one(end);
+    // The same from both ends.
+    let both = hash(&subject.tuple.local).wrapping_add(hash(&subject.tuple.peer));
+    for shift in [0, 5] {
+        tag.push(char::from(LETTERS[(both >> shift) as usize % LETTERS.len()]));
+    }
+    tag
 }
 
 /// What the columns of a line are to hold.
@@ -275,20 +321,19 @@ pub(super) fn grouped(count: u64) -> String {
 }
 
 impl Format for Text {
-    fn hello(&mut self, hello: &Hello, _: WallClock, out: &mut Vec<u8>) {
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        self.times.begin(clock.now);
         for degraded in &hello.degraded {
-            let words = format!(
-                "! {} not available ({}): {}; {}",
-                degraded.feature, degraded.reason, degraded.lost, degraded.remedy
-            );
             let mut line = Line::new(None, self.palette, out);
-            line.push(self.palette.warning, &words);
+            line.push(self.palette.warning, &not_available(degraded));
             line.finish();
         }
-        self.widths.header(self.width, self.palette, self.stories, out);
+        let title = self.times.title();
+        self.widths.header(title, self.width, self.palette, self.stories, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        self.status.erase(out);
         match update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
@@ -299,38 +344,27 @@ impl Format for Text {
         }
     }
 
+    fn pause(&mut self, moment: &Moment, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        let Moment { now, sockets } = *moment;
+        let words = |quiet| {
+            let sockets = grouped(sockets as u64);
+            Some(format!("… {sockets} sockets tracked, nothing for {}", whole_seconds(quiet)))
+        };
+        self.status.pause(now, words, out)
+    }
+
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        let Summary { transitions, established, lingered, lost, complete, .. } = summary;
-        let super::summary::Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
-        let mut words = format!(
-            "= {} transitions, {} sockets established, {} lingered",
-            grouped(tracepoint + snapshot + timer + inferred),
-            grouped(*established),
-            grouped(*lingered),
-        );
-        words.push_str(match (complete, lost.unseen) {
-            (true, 0) => "; nothing lost",
-            (true, _) => "; nothing lost for good:",
-            (false, _) => "; INCOMPLETE:",
-        });
-        let super::summary::Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
-        for (count, name) in [
-            (ring_buffer, "ring buffer full"),
-            (recursion, "skipped by the kernel"),
-            (decode, "damaged"),
-            (unseen, "unseen but inferred"),
-            (output, "not shown, output too slow"),
-        ] {
-            if count > 0 {
-                // Writing to a String cannot fail.
-                let _ = std::fmt::Write::write_fmt(
-                    &mut words,
-                    format_args!(" {} {name}", grouped(count)),
-                );
-            }
-        }
-        let style = if *complete { self.palette.dim } else { self.palette.bad };
-        self.note(style, clock.now, &words, clock, out);
+        self.status.erase(out);
+        let style = if summary.complete { self.palette.dim } else { self.palette.bad };
+        closing(summary, |words| self.note(style, clock.now, words, clock, out));
+    }
+}
+
+/// `42 s`, `2m05s`
+pub(super) fn whole_seconds(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        _ => duration(ns),
     }
 }
 

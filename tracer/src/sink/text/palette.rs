@@ -6,8 +6,10 @@ use crate::model::{close::Reason, state::State, update::Transition};
 
 /// Styles by meaning; all plain where there is no colour.
 ///
-/// Blue and yellow carry the distinctions, which people with red-green blindness can tell apart;
-/// what is bad is bold besides.
+/// Blue and magenta against the plain text carry the distinctions: people with red-green blindness
+/// can tell them apart, and both can be read on light and on dark backgrounds, where yellow, or
+/// what is dimmed on some light ones, cannot. What waits for somebody is underlined and what is
+/// bad is bold besides, and each state has its name: no colour says anything alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// Nothing special.
@@ -41,25 +43,32 @@ impl Palette {
     /// The terminal's own sixteen colours, which its user has made readable.
     pub const COLOUR: Self = Self {
         plain: Style::new(),
-        dim: Style::new().dimmed(),
+        dim: AnsiColor::BrightBlack.on_default(),
         opening: AnsiColor::Cyan.on_default(),
-        open: AnsiColor::Green.on_default(),
+        open: AnsiColor::Blue.on_default().bold(),
         closing: AnsiColor::Blue.on_default(),
-        warning: AnsiColor::Yellow.on_default(),
+        warning: AnsiColor::Magenta.on_default().underline(),
         bad: AnsiColor::Red.on_default().bold(),
     };
 
     /// The style of a transition's new state.
     pub(super) fn of(&self, transition: &Transition) -> Style {
-        match transition.to {
+        match transition.close {
+            Some(close) if transition.to == State::Closed && close.reason != Reason::Graceful => {
+                self.bad
+            }
+            _ => self.of_state(transition.to),
+        }
+    }
+
+    /// The style of a state.
+    pub(in crate::sink) fn of_state(&self, state: State) -> Style {
+        match state {
             State::SynSent | State::SynRecv | State::Listen => self.opening,
             State::Established => self.open,
             State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing => self.closing,
             State::CloseWait | State::TimeWait => self.warning,
-            State::Closed => match transition.close {
-                Some(close) if close.reason != Reason::Graceful => self.bad,
-                _ => self.dim,
-            },
+            State::Closed => self.dim,
         }
     }
 }

@@ -1,0 +1,98 @@
+//! The last words: what the trace amounted to.
+
+use hdrhistogram::Histogram;
+
+use super::{duration, grouped};
+use crate::{
+    model::close::Reason,
+    sink::summary::{Lives, Lost, Summary, Transitions},
+};
+
+/// Hands over the lines of the summary, the most important one last.
+pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
+    let Lives { connected, accepted, ends, lingering } = &summary.lives;
+    if !ends.is_empty() {
+        let mut ends = ends.clone();
+        ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let told: Vec<String> = ends
+            .iter()
+            .map(|(reason, count)| format!("{} {}", grouped(*count), word(*reason)))
+            .collect();
+        line(&format!("= {} sockets ended: {}", grouped(summary.ended), told.join(", ")));
+    }
+    let handshakes: Vec<String> = [("connected", connected), ("accepted", accepted)]
+        .into_iter()
+        .filter(|(_, times)| !times.is_empty())
+        .map(|(name, times)| quantiles(name, times))
+        .collect();
+    if !handshakes.is_empty() {
+        line(&format!("= handshakes: {}", handshakes.join("; ")));
+    }
+    let lingering: Vec<String> = lingering
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(state, count)| format!("{} {state}", grouped(*count)))
+        .collect();
+    if !lingering.is_empty() {
+        line(&format!("= lingering still: {}", lingering.join(", ")));
+    }
+    line(&counts(summary));
+}
+
+fn quantiles(name: &str, times: &Histogram<u64>) -> String {
+    let at = |quantile| duration(times.value_at_quantile(quantile));
+    let count = grouped(times.len());
+    format!("{count} {name}, p50 {}, p99 {}", at(0.5), at(0.99))
+}
+
+fn counts(summary: &Summary) -> String {
+    let Summary { transitions, established, lingered, lost, complete, .. } = summary;
+    let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
+    let mut words = format!(
+        "= {} transitions, {} sockets established, {} lingered",
+        grouped(tracepoint + snapshot + timer + inferred),
+        grouped(*established),
+        grouped(*lingered),
+    );
+    words.push_str(match (complete, lost.unseen) {
+        (true, 0) => "; nothing lost",
+        (true, _) => "; nothing lost for good:",
+        (false, _) => "; INCOMPLETE:",
+    });
+    let Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
+    for (count, name) in [
+        (ring_buffer, "ring buffer full"),
+        (recursion, "skipped by the kernel"),
+        (decode, "damaged"),
+        (unseen, "unseen but inferred"),
+        (output, "not shown, output too slow"),
+    ] {
+        if count > 0 {
+            words.push_str(&format!(" {} {name}", grouped(count)));
+        }
+    }
+    words
+}
+
+/// How it ended, in a list.
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Graceful => "in order",
+        Reason::ResetReceived => "reset by the peer",
+        Reason::ResetSentUnreadData => "reset: unread data",
+        Reason::ResetSentLingerZero => "reset: SO_LINGER 0",
+        Reason::ResetSentDataAfterClose => "reset: data after close",
+        Reason::ResetSentUnaccepted => "reset: never accepted",
+        Reason::Refused => "refused",
+        Reason::Unreachable => "unreachable",
+        Reason::ConnectTimeout => "timed out connecting",
+        Reason::RetransmitTimeout => "timed out",
+        Reason::KeepaliveTimeout => "timed out by keepalive",
+        Reason::ZeroWindowTimeout => "timed out with a closed window",
+        Reason::AbortedLocally => "given up here",
+        Reason::Killed => "killed",
+        Reason::NoLocalPort => "without a free port",
+        Reason::Disconnected => "disconnected",
+        Reason::Unknown => "for an unknown reason",
+    }
+}
