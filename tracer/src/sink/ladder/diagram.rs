@@ -53,6 +53,8 @@ pub(super) struct Diagram {
     pub(super) wait: Option<u64>,
     /// Time of the last row drawn.
     pub(super) drawn_until: Option<u64>,
+    /// Sentences that have been written.
+    pub(super) explained: Vec<&'static str>,
     /// Segments that have a row, drawn or not, by [`Kind::bit`].
     known: [u8; 2],
     /// Payload bytes that have a row.
@@ -81,6 +83,7 @@ impl Diagram {
             wait: None,
             queued: false,
             drawn_until: None,
+            explained: Vec::new(),
             known: [0; 2],
             carried: [0; 2],
         }
@@ -162,8 +165,12 @@ impl Diagram {
         {
             self.end(side);
             let is_told = matches!(self.rows[row].middle, Middle::Words(_));
-            if close.reason != Reason::Graceful && !is_told {
-                self.rows[row].note = Some(Note::Ending(step::ending(from, close.reason)));
+            let note = &mut self.rows[row].note;
+            if from == State::TimeWait {
+                *note = Some(Note::Forgotten);
+            } else if close.reason != Reason::Graceful && !is_told {
+                // Who has sent an RST knows better why.
+                *note = note.or(Some(Note::Ending(step::ending(from, close.reason))));
             }
         }
     }

@@ -106,7 +106,9 @@ impl Pen {
         let rows = std::mem::take(&mut diagram.rows);
         for row in &rows {
             let before = diagram.drawn_until;
-            let after = row.time.zip(before).map(|(now, before)| now.saturating_sub(before));
+            let after = row.time.zip(before).and_then(|(now, before)| now.checked_sub(before));
+            // Several rows can come of one event.
+            let after = after.filter(|after| *after > 0);
             diagram.drawn_until = row.time.or(before);
             let stamp = row.time.map(|time| self.times.write(clock, time).to_owned());
             let middle = self.middle(diagram, row);
@@ -124,9 +126,9 @@ impl Pen {
         diagram.begun = true;
     }
 
-    fn remarks(&mut self, diagram: &Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
+    fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
         let note = match row.note {
-            None => None,
+            None | Some(Note::Forgotten) => None,
             Some(Note::Ending(words)) => Some(words.to_owned()),
             Some(Note::ExpectedEnd(time)) => {
                 let time = self.times.write(clock, time);
@@ -138,7 +140,9 @@ impl Pen {
             self.between_lifelines(&note, self.palette.plain, out);
         }
         if self.style.explain {
-            let sentences = explain(diagram, row);
+            let mut sentences = explain(diagram, row);
+            sentences.retain(|sentence| !diagram.explained.contains(sentence));
+            diagram.explained.extend(&sentences);
             if !sentences.is_empty() {
                 self.between_lifelines(&sentences.join(" "), self.palette.dim, out);
             }

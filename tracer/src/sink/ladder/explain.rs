@@ -59,7 +59,7 @@ fn entered(state: State, row: &Row) -> Option<&'static str> {
         State::FinWait2 if row.arrow().is_none() => Some(ORPHAN),
         State::Closing => Some(CLOSING),
         State::TimeWait => Some(TIME_WAIT),
-        State::Closed if row.arrow().is_none() => Some(GONE),
+        State::Closed if row.note == Some(Note::Forgotten) => Some(GONE),
         _ => None,
     }
 }
@@ -69,8 +69,8 @@ const SYN: &str = "SYN asks for a connection and names the client's initial sequ
     not mistaken for this one's.";
 const SECOND_SYN: &str = "A SYN from this side too: both open at once (simultaneous open). Each \
     answers the other's, and one connection comes of it.";
-const SYN_ACK: &str = "The server agrees: a random number of its own, and ack names the next \
-    byte it expects. A SYN counts as one byte, hence the +1.";
+const SYN_ACK: &str = "SYN+ACK agrees: a random number of this side's own, and ack names the next \
+    byte that it expects. A SYN counts as one byte, hence the +1.";
 const ACK: &str = "Now each end knows that the other has its number: the three-way handshake is \
     complete, data can flow.";
 const DATA: &str = "Every byte has a number: the numbers of the FINs are higher than those of \

@@ -88,6 +88,8 @@ pub(super) enum Note {
     Ending(&'static str),
     /// When TIME_WAIT is over: nanoseconds of `CLOCK_MONOTONIC`.
     ExpectedEnd(u64),
+    /// TIME_WAIT is over.
+    Forgotten,
 }
 
 impl Row {
