@@ -231,6 +231,7 @@ impl Format for Ladder {
         self.draw(u64::MAX, clock, out);
         self.status.erase(out);
         out.push(b'\n');
-        closing(summary, |words| self.pen.words(self.pen.palette.plain, words, out));
+        let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };
+        closing(summary, |words| self.pen.words(style, words, out));
     }
 }

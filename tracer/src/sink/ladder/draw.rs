@@ -57,9 +57,9 @@ impl Pen {
         Line::new(self.width, self.palette, out)
     }
 
-    /// A line that belongs to no connection.
+    /// A line that belongs to no connection; it is never cut.
     pub(super) fn words(&self, style: anstyle::Style, words: &str, out: &mut Vec<u8>) {
-        let mut line = self.line(out);
+        let mut line = Line::new(None, self.palette, out);
         line.push(style, words);
         line.finish();
     }
@@ -131,7 +131,7 @@ impl Pen {
             None | Some(Note::Forgotten) => None,
             Some(Note::Ending(words)) => Some(words.to_owned()),
             Some(Note::ExpectedEnd(time)) => {
-                let time = self.times.write(clock, time);
+                let time = self.times.write(clock, time).trim_start();
                 let second = time.split_once('.').map_or(time, |(second, _)| second);
                 Some(format!("CLOSED expected at {second}, in 60 s"))
             }

@@ -37,7 +37,9 @@ fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> 
             SECOND_FIN
         }
         Kind::Fin => FIN,
-        Kind::AckOfFin if row.enters(State::TimeWait) || row.enters(State::Closed) => LAST_ACK,
+        Kind::AckOfFin if row.states[arrow.from.index()] == Some(State::TimeWait) => LAST_ACK,
+        Kind::AckOfFin if row.enters(State::Closed) => LAST_ACK,
+        Kind::AckOfFin if row.enters(State::TimeWait) => return None,
         Kind::AckOfFin => ACK_OF_FIN,
         Kind::Rst
             if row.note == Some(Note::Ending(step::ending(State::SynSent, Reason::Refused))) =>
@@ -88,8 +90,8 @@ const CLOSE_WAIT: &str = "CLOSE_WAIT asks the application to close() its end as 
     ends this state, and sockets that pile up in it are a leak in the program.";
 const CLOSING: &str = "Both have sent their FIN before the other's came (simultaneous close); \
     CLOSING waits for the ACK of one's own.";
-const TIME_WAIT: &str = "TIME_WAIT stays with the end that closed first, for 2 MSL (60 s on \
-    Linux): were the last ACK lost, the FIN would come again and must find an answer; and late \
+const TIME_WAIT: &str = "TIME_WAIT stays with the end that closed first (with both, if they \
+    closed at once), for 2 MSL, 60 s on Linux: were the last ACK lost, the FIN would come again and must find an answer; and late \
     segments must die out before the same ports are used again.";
 const ORPHAN: &str = "No process holds the socket any more: the kernel waits for the other FIN, \
     for a minute (tcp_fin_timeout).";

@@ -18,7 +18,7 @@ pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
             .iter()
             .map(|(reason, count)| format!("{} {}", grouped(*count), word(*reason)))
             .collect();
-        line(&format!("= {} sockets ended: {}", grouped(summary.ended), told.join(", ")));
+        line(&format!("= {} ended: {}", sockets(summary.ended), told.join(", ")));
     }
     let handshakes: Vec<String> = [("connected", connected), ("accepted", accepted)]
         .into_iter()
@@ -49,9 +49,9 @@ fn counts(summary: &Summary) -> String {
     let Summary { transitions, established, lingered, lost, complete, .. } = summary;
     let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
     let mut words = format!(
-        "= {} transitions, {} sockets established, {} lingered",
+        "= {} transitions, {} established, {} lingered",
         grouped(tracepoint + snapshot + timer + inferred),
-        grouped(*established),
+        sockets(*established),
         grouped(*lingered),
     );
     words.push_str(match (complete, lost.unseen) {
@@ -72,6 +72,10 @@ fn counts(summary: &Summary) -> String {
         }
     }
     words
+}
+
+fn sockets(count: u64) -> String {
+    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// How it ended, in a list.
