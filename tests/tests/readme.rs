@@ -18,19 +18,22 @@ use tracer_tests::{
 };
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-const PORT: &str = "8080";
+const PORT: u16 = 8080;
 
 /// What tracer writes while curl fetches a page.
 fn shown(options: &[&str]) -> String {
     isolated(|namespace| {
         let mut server = Command::new("python3")
-            .args(["-m", "http.server", "--bind", "127.0.0.1", PORT])
+            .args(["-m", "http.server", "--bind", "127.0.0.1", &PORT.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let address = format!("127.0.0.1:{PORT}");
-        eventually("the server", || std::net::TcpStream::connect(&address).is_ok());
+        // Without a connection, of which the trace would tell. 0A is LISTEN.
+        let listens = format!("0100007F:{PORT:04X} 00000000:0000 0A");
+        eventually("the server", || {
+            fs::read_to_string("/proc/thread-self/net/tcp").unwrap().contains(&listens)
+        });
         let inode = namespace.inode.to_string();
         let arguments = [&["--netns", &inode], options].concat();
         let mut tracer = command(WITH_TRACEFS, &arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -39,7 +42,7 @@ fn shown(options: &[&str]) -> String {
         out.read_line(&mut text).unwrap();
         // For the first look at the sockets, which finds the listener.
         thread::sleep(Duration::from_millis(500));
-        let page = format!("http://{address}/");
+        let page = format!("http://127.0.0.1:{PORT}/");
         let curl = Command::new("curl").args(["-s", "-o", "/dev/null", &page]).status();
         assert!(curl.unwrap().success());
         thread::sleep(Duration::from_millis(1_500));

@@ -177,7 +177,7 @@ fn format(
         return Ok(Box::new(Ladder::new(style, palette, width, times)));
     }
     let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-    let names = if arguments.resolve { Some(Names::start()) } else { None };
+    let names = arguments.resolve.then(Names::start);
     let names = names.transpose().context("--resolve: cannot start a thread")?;
     Ok(Box::new(Text::new(palette, width, times, stories, surroundings).with_names(names)))
 }

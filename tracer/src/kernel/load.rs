@@ -254,7 +254,7 @@ impl Loaders {
 
     fn next(&mut self) -> EbpfLoader<'static> {
         let first = self.first.take().and_then(|first| first.join().ok());
-        first.unwrap_or_else(EbpfLoader::new)
+        first.unwrap_or_default()
     }
 }
 
