@@ -97,9 +97,6 @@ impl Ladder {
         if subject.tuple.peer.port == 0 {
             return None;
         }
-        if self.pairs.len() >= REMEMBERED && self.pending.is_empty() {
-            self.pairs.clear();
-        }
         let (slot, side) = self.pairs.of(subject, from, begins);
         let diagram = self.pairs.get_mut(slot)?;
         if !std::mem::replace(&mut diagram.queued, true) {
@@ -221,6 +218,10 @@ impl Format for Ladder {
     }
 
     fn pause(&mut self, moment: &Moment, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        if self.pairs.len() >= REMEMBERED {
+            self.draw(u64::MAX, clock, out);
+            self.pairs.clear();
+        }
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
         let Self { pairs, status, .. } = self;
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);

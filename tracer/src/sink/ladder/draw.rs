@@ -144,7 +144,7 @@ impl Pen {
             sentences.retain(|sentence| !diagram.explained.contains(sentence));
             diagram.explained.extend(&sentences);
             if !sentences.is_empty() {
-                self.between_lifelines(&sentences.join(" "), self.palette.dim, out);
+                self.between_lifelines(&sentences.join(" "), self.palette.plain, out);
             }
         }
     }

@@ -291,6 +291,22 @@ fn ends_in_two_namespaces_are_paired_where_only_one_can_be_meant() {
     assert_eq!(blocks(2), 3);
 }
 
+/// Lives of which the end is never told, as with a filter, do not fill the memory.
+#[test]
+fn what_never_ends_is_forgotten_in_the_end() {
+    let mut scene = Scene::new(80, PLAIN);
+    for number in 0..REMEMBERED as u32 + 10 {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let mut wire = Wire::between(&format!("{address}:1000"), "192.0.2.1:80");
+        scene.go(&mut wire, CLIENT, SynSent);
+        if number % 1_000 == 0 {
+            scene.wait(60);
+        }
+    }
+    scene.wait(60);
+    assert!(scene.ladder.pairs.len() < 1_000, "{}", scene.ladder.pairs.len());
+}
+
 /// However many come and go, nothing is kept of those that are over.
 #[test]
 fn what_is_over_is_forgotten() {

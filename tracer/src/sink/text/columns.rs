@@ -163,7 +163,7 @@ impl<'a> Line<'a> {
     pub(in crate::sink) fn push(&mut self, style: Style, words: &str) {
         let room = self.width - self.used;
         let len = words.chars().count();
-        if room == 0 {
+        if room == 0 || words.is_empty() {
             return;
         }
         let fits = len <= room;

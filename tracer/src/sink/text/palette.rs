@@ -1,15 +1,15 @@
 //! Colours with a meaning.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{Ansi256Color, AnsiColor, Style};
 
 use crate::model::{close::Reason, state::State, update::Transition};
 
 /// Styles by meaning; all plain where there is no colour.
 ///
 /// Blue and magenta against the plain text carry the distinctions: people with red-green blindness
-/// can tell them apart, and both can be read on light and on dark backgrounds, where yellow, or
-/// what is dimmed on some light ones, cannot. What waits for somebody is underlined and what is
-/// bad is bold besides, and each state has its name: no colour says anything alone.
+/// can tell them apart, and both can be read on light and on dark backgrounds, as yellow cannot.
+/// What waits for somebody is underlined and what is bad is bold besides, and each state has its
+/// name: no colour says anything alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// Nothing special.
@@ -40,10 +40,12 @@ impl Palette {
         bad: Style::new(),
     };
 
-    /// The terminal's own sixteen colours, which its user has made readable.
+    /// The terminal's own colours, which its user has made readable; only what is of lesser
+    /// interest has a fixed one, half-way between black and white: bright black is the background
+    /// in some themes, and dimmed text fades on white.
     pub const COLOUR: Self = Self {
         plain: Style::new(),
-        dim: AnsiColor::BrightBlack.on_default(),
+        dim: Ansi256Color(244).on_default(),
         opening: AnsiColor::Cyan.on_default(),
         open: AnsiColor::Blue.on_default().bold(),
         closing: AnsiColor::Blue.on_default(),

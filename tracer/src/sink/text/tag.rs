@@ -9,14 +9,20 @@ use crate::model::{
     update::{Role, Subject},
 };
 
+/// Stands for the tag of a listener, which has no connection.
+const LISTENER: &str = " ·";
+
+/// Two characters, of which one can take two bytes.
+type Tag = ArrayString<{ LISTENER.len() }>;
+
 /// Two characters that all lines on a connection have in common, those of its other end on this
 /// host included: to be found with the eyes, or by grep, where colours cannot say it.
-pub(super) fn tag(subject: &Subject) -> ArrayString<2> {
+pub(super) fn tag(subject: &Subject) -> Tag {
     /// Without those that are taken for others.
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut tag = ArrayString::new();
+    let mut tag = Tag::new();
     if subject.role == Some(Role::Listener) {
-        tag.push_str(" ·");
+        tag.push_str(LISTENER);
         return tag;
     }
     let hash = |end: &Endpoint| foldhash::fast::FixedState::default().hash_one(end);

@@ -42,6 +42,12 @@ fn both_ends_of_a_connection_have_the_same_tag_and_others_have_not() {
     assert!(tags.len() > 80, "{tags:?}");
 }
 
+#[test]
+fn a_listener_has_no_connection_and_no_tag() {
+    let line = line(120, subject(Role::Listener, "[::]:443", "[::]:0", b"nginx"));
+    assert!(line.starts_with("00:00:00.000000   ·  [::]:443        · *  "), "{line}");
+}
+
 /// No surroundings: nothing is known.
 struct Nothing;
 
