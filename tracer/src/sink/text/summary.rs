@@ -100,3 +100,41 @@ fn word(reason: Reason) -> &'static str {
         Reason::Unknown => "for an unknown reason",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::State;
+
+    #[test]
+    fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
+        let told = |summary: &Summary| {
+            let mut lines = Vec::new();
+            closing(summary, |line| lines.push(line.to_owned()));
+            lines
+        };
+        let mut summary = Summary { complete: true, ..Summary::default() };
+        assert_eq!(
+            told(&summary),
+            ["= 0 transitions, 0 sockets established, 0 lingered; nothing lost"]
+        );
+        summary.ended = 1_003;
+        summary.established = 1;
+        summary.lives.ends = vec![(Reason::Refused, 3), (Reason::Graceful, 1_000)];
+        summary.lives.lingering = [(State::CloseWait, 2), (State::TimeWait, 0)].into();
+        for time in 1..=100 {
+            summary.lives.connected.saturating_record(time * 1_000_000);
+        }
+        summary.complete = false;
+        summary.lost.ring_buffer = 7;
+        assert_eq!(
+            told(&summary),
+            [
+                "= 1,003 sockets ended: 1,000 in order, 3 refused",
+                "= handshakes: 100 connected, p50 50.1ms, p99 99.1ms",
+                "= lingering still: 2 CLOSE_WAIT",
+                "= 0 transitions, 1 socket established, 0 lingered; INCOMPLETE: 7 ring buffer full",
+            ]
+        );
+    }
+}
