@@ -15,6 +15,7 @@ use tracer::{
     sink::{
         Format,
         json::Json,
+        stamps::{Times, Timestamps},
         surroundings::Unknown,
         text::{Palette, Stories, Text},
         wall_clock::WallClock,
@@ -81,8 +82,8 @@ fn json(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(args = [Stories::Steps, Stories::Only])]
 fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
     run(bencher, || {
-        let text =
-            Text::new(Palette::PLAIN, None, jiff::tz::TimeZone::UTC, stories, Arc::new(Unknown));
+        let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+        let text = Text::new(Palette::PLAIN, None, times, stories, Arc::new(Unknown));
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });

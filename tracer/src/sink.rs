@@ -3,11 +3,14 @@
 pub mod escape;
 pub mod finding;
 pub mod json;
+pub mod ladder;
 pub mod listing;
+pub mod names;
 pub mod output;
 pub mod report;
 pub mod stack;
-mod stamps;
+pub mod stamps;
+mod status;
 pub mod step;
 pub mod summary;
 pub mod surroundings;
@@ -55,12 +58,27 @@ pub struct Degraded {
     pub remedy: &'static str,
 }
 
+/// How things stand while nothing happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// Sockets that are known of.
+    pub sockets: usize,
+}
+
 /// A format: turns what is to be told into bytes.
 pub trait Format {
     /// The beginning.
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);
+    /// Nothing more is to be told for now: what has been held back can be written, or that all is
+    /// quiet. When to call again at the latest, nanoseconds of `CLOCK_MONOTONIC`; `None` if only
+    /// after the next update.
+    fn pause(&mut self, _: &Moment, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
+        None
+    }
     /// The end.
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>);
 }

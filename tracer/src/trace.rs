@@ -32,7 +32,7 @@ use crate::{
         filter::Filter,
         table::{self, Table},
     },
-    sink::{Format, Hello, output::Output, surroundings::Surroundings},
+    sink::{Format, Hello, Moment, output::Output, surroundings::Surroundings},
 };
 
 /// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
@@ -213,12 +213,14 @@ impl Running {
                 self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
+            let pause = Moment { now: time::monotonic(), sockets: self.table.len() };
+            let due = self.teller.pause(&pause);
             self.teller.flush();
             if stopping && self.read_rest() || self.teller.is_closed() {
                 break;
             }
             let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
-            let deadline = self.table.next_deadline().into_iter().chain(ask).min();
+            let deadline = self.table.next_deadline().into_iter().chain(ask).chain(due).min();
             let timeout = deadline
                 .map(|deadline| Duration::from_nanos(deadline.saturating_sub(time::monotonic())));
             if !more {

@@ -14,7 +14,7 @@ use crate::{
         linger::{self, Thresholds},
         state::State,
     },
-    sink::Mode,
+    sink::{Mode, stamps::Timestamps},
 };
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
@@ -26,6 +26,7 @@ use crate::{
     after_help = "Examples:\n  \
         tracer                               every handshake and teardown, live\n  \
         tracer --port 443 --duration 10s     only port 443, for ten seconds\n  \
+        tracer --format ladder --explain     what TCP does, segment by segment\n  \
         tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
         tracer --format json | jq .network   for machines\n  \
         tracer diagnose                      what is wrong, why, and what to do\n\n\
@@ -59,10 +60,10 @@ pub(super) struct TraceArguments {
         long,
         value_enum,
         default_value_t,
-        value_name = "text|json",
+        value_name = "text|ladder|json",
         hide_possible_values = true
     )]
-    pub(super) format: FormatName,
+    pub(super) format: TraceFormat,
     /// Write to FILE, made anew, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
@@ -75,6 +76,18 @@ pub(super) struct TraceArguments {
     /// One line a connection, when it is over, instead of one a state change (text)
     #[arg(long)]
     pub(super) summary_only: bool,
+    /// A sentence on each step (ladder)
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Count sequence numbers from the initial ones (ladder)
+    #[arg(long)]
+    pub(super) relative_seq: bool,
+    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
+    pub(super) timestamps: Timestamps,
+    /// Write the names of addresses as soon as they are known (text)
+    #[arg(long)]
+    pub(super) resolve: bool,
     /// Only what fails, is retried or lingers
     #[arg(long)]
     problems: bool,
@@ -186,6 +199,17 @@ pub(super) struct FilterArguments {
     /// Container: its id, the beginning of it, or its name where it has no id (LXC, nspawn)
     #[arg(long, value_delimiter = ',', value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     container: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum TraceFormat {
+    /// A line for each state change, for people
+    #[default]
+    Text,
+    /// A sequence diagram of each connection, for people
+    Ladder,
+    /// An object a line, for machines
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

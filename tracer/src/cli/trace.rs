@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use super::{
     appearance,
-    arguments::{FormatName, TraceArguments},
+    arguments::{TraceArguments, TraceFormat},
     signals::Signals,
 };
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
     sink::{
         Format, Hello,
         json::Json,
+        ladder::{Ladder, Style},
+        names::Names,
         output::{Destination, Output},
+        stamps::Times,
         surroundings::Surroundings,
         text::{Stories, Text},
     },
@@ -32,6 +35,7 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
+    check(arguments)?;
     let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
     ensure!(
@@ -97,7 +101,7 @@ async fn trace(
         tracer,
         filter,
         thresholds: arguments.linger,
-        format: format(arguments, Arc::clone(&surroundings)),
+        format: format(arguments, Arc::clone(&surroundings))?,
         surroundings,
         output,
         hello,
@@ -144,18 +148,44 @@ async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
     }
 }
 
+/// # Errors
+///
+/// For an option that belongs to another format, and where no thread can be had.
 fn format(
     arguments: &TraceArguments,
     surroundings: Arc<dyn Surroundings>,
-) -> Box<dyn Format + Send> {
-    match arguments.format {
-        FormatName::Json => Box::new(Json::new(surroundings)),
-        FormatName::Text => {
-            let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-            let (palette, width) =
-                appearance(arguments.color, arguments.output.is_none().then(io::stdout));
-            let zone = jiff::tz::TimeZone::system();
-            Box::new(Text::new(palette, width, zone, stories, surroundings))
-        }
+) -> anyhow::Result<Box<dyn Format + Send>> {
+    if arguments.format == TraceFormat::Json {
+        return Ok(Box::new(Json::new(surroundings)));
     }
+    let (palette, width) = appearance(arguments.color, arguments.output.is_none().then(io::stdout));
+    let times = Times::new(arguments.timestamps, jiff::tz::TimeZone::system());
+    if arguments.format == TraceFormat::Ladder {
+        let style = Style { explain: arguments.explain, relative: arguments.relative_seq };
+        return Ok(Box::new(Ladder::new(style, palette, width, times)));
+    }
+    let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
+    let names = arguments.resolve.then(Names::start);
+    let names = names.transpose().context("--resolve: cannot start a thread")?;
+    Ok(Box::new(Text::new(palette, width, times, stories, surroundings).with_names(names)))
+}
+
+/// Options that say nothing in the format asked for are a mistake.
+fn check(arguments: &TraceArguments) -> anyhow::Result<()> {
+    use TraceFormat::{Json, Ladder, Text};
+    let TraceArguments { format, explain, relative_seq, resolve, summary_only, .. } = *arguments;
+    for (given, option, needed) in [
+        (explain, "--explain", Ladder),
+        (relative_seq, "--relative-seq", Ladder),
+        (resolve, "--resolve", Text),
+        (summary_only, "--summary-only", Text),
+    ] {
+        let name = match needed {
+            Text => "text",
+            Ladder => "ladder",
+            Json => "json",
+        };
+        ensure!(!given || format == needed, "{option} works with --format {name} only");
+    }
+    Ok(())
 }

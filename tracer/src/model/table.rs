@@ -47,7 +47,9 @@ use super::{
     stack::Maker,
     state::State,
     time_wait::Ticks,
-    update::{Close, Loss, LossPlace, Observer, Role, Source, Subject, Transition, Update},
+    update::{
+        Close, Loss, LossPlace, Observer, Role, Sequence, Source, Subject, Transition, Update,
+    },
 };
 
 /// What the table has to know beforehand.
@@ -271,7 +273,7 @@ impl Table {
             connection.last_edge = (record.old_state, record.new_state);
         }
         self.refine(slot, record, from, to);
-        self.announce(slot, to, out);
+        self.announce(slot, to, Some(record), out);
         if to == State::Closed && from != State::Listen {
             self.close(slot, record, from, out);
         } else {
@@ -311,20 +313,26 @@ impl Table {
     }
 
     /// Tells of the SYN_SENT that was held back for its local port, before what follows it.
-    fn announce(&mut self, slot: Slot, next: State, out: &mut impl Observer) {
+    fn announce(
+        &mut self,
+        slot: Slot,
+        next: State,
+        record: Option<&Record>,
+        out: &mut impl Observer,
+    ) {
         if next != State::SynSent {
-            self.tell_held(slot, out);
+            self.tell_held(slot, record, out);
         }
     }
 
     /// The same as soon as the port is known.
-    fn announce_held(&mut self, slot: Slot, out: &mut impl Observer) {
+    fn announce_held(&mut self, slot: Slot, record: Option<&Record>, out: &mut impl Observer) {
         if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
-            self.tell_held(slot, out);
+            self.tell_held(slot, record, out);
         }
     }
 
-    fn tell_held(&mut self, slot: Slot, out: &mut impl Observer) {
+    fn tell_held(&mut self, slot: Slot, record: Option<&Record>, out: &mut impl Observer) {
         let Some(connection) = self.store.get_mut(slot).filter(|held| held.unannounced) else {
             return;
         };
@@ -332,6 +340,7 @@ impl Table {
         let connection = &*connection;
         let born = Transition {
             elapsed: None,
+            sequence: record.and_then(Sequence::of),
             ..transition(connection, State::Closed, State::SynSent, connection.since)
         };
         self.replace_minisocket(slot, born.time, out);
@@ -376,6 +385,7 @@ impl Table {
         let transition = Transition {
             elapsed,
             handshake,
+            sequence: Sequence::of(record),
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.tell(slot, &transition, out);
@@ -433,6 +443,7 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
         source: Source::Tracepoint,
         elapsed: connection.elapsed(time),
         handshake: None,
+        sequence: None,
         close: None,
         orphaned: connection.orphaned,
     }

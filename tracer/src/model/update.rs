@@ -3,6 +3,7 @@
 //! Times are nanoseconds of `CLOCK_MONOTONIC`; a sink turns them into wall-clock time.
 
 use serde::Serialize;
+use tracer_ebpf::{Record, flag};
 
 use super::{
     cause::Why,
@@ -86,6 +87,53 @@ pub struct Close {
     pub initiator: Option<Initiator>,
 }
 
+/// Sequence numbers and byte counters of a socket at one moment, the kernel's own.
+///
+/// The kernel keeps no initial numbers, but counts bytes from them: measured on 5.10–7.2 against
+/// the segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// First unacknowledged number.
+    pub snd_una: u32,
+    /// End of what the application has written; a FIN that is sent with this transition takes it.
+    pub write_seq: u32,
+    /// Next number expected from the far end.
+    pub rcv_nxt: u32,
+    /// Acknowledged by the far end, bytes. Counts a FIN, and the SYN of the active side.
+    pub acked: u64,
+    /// Received in order, bytes. Counts a FIN.
+    pub received: u64,
+}
+
+impl Sequence {
+    /// From a wire record; `None` where it has none, as before the first segment.
+    pub fn of(record: &Record) -> Option<Self> {
+        let Record { snd_una, write_seq, rcv_nxt, .. } = *record;
+        let (acked, received) = (record.bytes_acked, record.bytes_received);
+        let known = !record.has(flag::CLASSIC) && (snd_una, rcv_nxt) != (0, 0);
+        known.then_some(Self { snd_una, write_seq, rcv_nxt, acked, received })
+    }
+
+    /// Initial number of this end.
+    pub fn local_initial(&self, role: Role) -> u32 {
+        let syn = u32::from(role == Role::Server);
+        self.snd_una.wrapping_sub(self.acked as u32).wrapping_sub(syn)
+    }
+
+    /// Initial number of the far end; `None` before its SYN has come.
+    pub fn peer_initial(&self) -> Option<u32> {
+        let begun = self.rcv_nxt != 0 || self.received != 0;
+        begun.then(|| self.rcv_nxt.wrapping_sub(self.received as u32).wrapping_sub(1))
+    }
+
+    /// Payload that the application has written, bytes, its FIN not counted as long as it is not
+    /// part of `write_seq`.
+    pub fn written(&self, role: Role) -> u64 {
+        let unacked = self.write_seq.wrapping_sub(self.snd_una);
+        (self.acked + u64::from(unacked)).saturating_sub(u64::from(role == Role::Client))
+    }
+}
+
 /// A change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
@@ -105,6 +153,9 @@ pub struct Transition {
     pub elapsed: Option<u64>,
     /// At `→ ESTABLISHED`.
     pub handshake: Option<Handshake>,
+    /// What the kernel's record says at this moment, where there is one and it has them. Of a
+    /// SYN_SENT that was held back for its local port it is the record that has told the port.
+    pub sequence: Option<Sequence>,
     /// At the end.
     pub close: Option<Close>,
     /// No process holds the socket any more; the kernel finishes alone.

@@ -1,14 +1,17 @@
 //! What a trace amounted to.
 
+mod lives;
+
 use serde::Serialize;
 
+pub use self::lives::Lives;
 use crate::model::{
     state::State,
     update::{LingerStatus, Loss, LossPlace, Source, Update},
 };
 
 /// Counts of what was told and of what was lost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Transitions by how they are known: `tracepoint`, `snapshot`, `timer`, `inferred`.
     pub transitions: Transitions,
@@ -18,6 +21,9 @@ pub struct Summary {
     pub ended: u64,
     /// Sockets flagged as lingering.
     pub lingered: u64,
+    /// Handshakes, ends and what lingers, as people want to know them.
+    #[serde(skip)]
+    pub lives: Lives,
     /// Records told, by kind.
     pub records: Records,
     /// Events lost, by place.
@@ -103,6 +109,7 @@ impl Lost {
 impl Summary {
     /// Counts one update that was wanted.
     pub fn count(&mut self, update: &Update<'_>) {
+        self.lives.count(update);
         let records = &mut self.records;
         match update {
             Update::Transition(transition) => {

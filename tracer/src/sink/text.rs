@@ -10,18 +10,23 @@ mod lingering;
 mod palette;
 mod segments;
 mod stories;
+mod summary;
+mod tag;
+#[cfg(test)]
+mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
-use jiff::tz::TimeZone;
-
-pub(super) use self::columns::Line;
-use self::columns::Widths;
 pub use self::palette::Palette;
-use super::{
-    Format, Hello, escape::escape, stamps::Stamps, step, summary::Summary,
-    surroundings::Surroundings, wall_clock::WallClock,
+pub(super) use self::{
+    columns::Line, findings::severity, lingering::flag, stories::bytes, summary::closing,
 };
+use self::{columns::Widths, tag::tag};
+use super::{
+    Degraded, Format, Hello, Moment, escape::escape, names::Names, stamps::Times,
+    status::StatusLine, step, summary::Summary, surroundings::Surroundings, wall_clock::WallClock,
+};
+
 use crate::model::{
     container,
     owner::{Evidence, Owner},
@@ -34,11 +39,16 @@ pub struct Text {
     palette: Palette,
     /// Width of the terminal, columns; `None` for pipes.
     width: Option<usize>,
-    stamps: Stamps,
+    times: Times,
     stories: Stories,
     widths: Widths,
+    names: Option<Names>,
+    status: StatusLine,
     surroundings: Arc<dyn Surroundings>,
 }
+
+/// Nothing has been told for so long when the status line comes, nanoseconds.
+const QUIET: u64 = 5_000_000_000;
 
 /// Whether the lives of connections are told step by step or as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +64,26 @@ impl Text {
     pub fn new(
         palette: Palette,
         width: Option<usize>,
-        zone: TimeZone,
+        times: Times,
         stories: Stories,
         surroundings: Arc<dyn Surroundings>,
     ) -> Self {
         Self {
             palette,
             width,
-            stamps: Stamps::of_day(zone),
+            times,
             stories,
             widths: Widths::new(width),
+            names: None,
+            status: StatusLine::new(width, QUIET),
             surroundings,
         }
+    }
+
+    /// With the names of addresses, as far as they are known.
+    #[must_use]
+    pub fn with_names(self, names: Option<Names>) -> Self {
+        Self { names, ..self }
     }
 
     /// The owner and the container of a socket.
@@ -85,7 +103,8 @@ impl Text {
         out: &mut Vec<u8>,
     ) {
         let mut line = Line::new(self.width, self.palette, out);
-        line.push(self.palette.dim, self.stamps.write(clock.at(time)));
+        let time = self.times.write(clock, time);
+        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
         line.push(style, words);
         line.finish();
@@ -100,10 +119,12 @@ impl Text {
         out: &'a mut Vec<u8>,
     ) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
-        let time = self.stamps.write(clock.at(time));
+        let time = self.times.write(clock, time);
         line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
-        self.widths.endpoints(&mut line, subject);
+        line.push(self.palette.plain, tag(subject).as_str());
+        line.space();
+        self.widths.endpoints(&mut line, subject, self.names.as_ref());
         line.space();
         line
     }
@@ -154,19 +175,28 @@ impl Text {
         self.event(&event, clock, out);
     }
 
-    fn loss(&mut self, loss: &Loss, clock: WallClock, out: &mut Vec<u8>) {
-        let Loss { time, place, count, healed } = *loss;
-        let what = match place {
-            LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
-            LossPlace::Recursion => "events lost: the kernel skipped the program",
-            LossPlace::Decode => "records lost: damaged or of another version",
-            LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
-            LossPlace::Output => "lines not shown: the output is too slow",
-        };
-        let style = if healed { self.palette.dim } else { self.palette.bad };
-        let words = format!("! {} {what}", grouped(count));
-        self.note(style, time, &words, clock, out);
+    fn loss(&mut self, told: &Loss, clock: WallClock, out: &mut Vec<u8>) {
+        let style = if told.healed { self.palette.dim } else { self.palette.bad };
+        self.note(style, told.time, &loss(told), clock, out);
     }
+}
+
+/// What was lost, where.
+pub(super) fn loss(loss: &Loss) -> String {
+    let what = match loss.place {
+        LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
+        LossPlace::Recursion => "events lost: the kernel skipped the program",
+        LossPlace::Decode => "records lost: damaged or of another version",
+        LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
+        LossPlace::Output => "lines not shown: the output is too slow",
+    };
+    format!("! {} {what}", grouped(loss.count))
+}
+
+/// What cannot be had here.
+pub(super) fn not_available(degraded: &Degraded) -> String {
+    let Degraded { feature, lost, reason, remedy } = degraded;
+    format!("! {feature} not available ({reason}): {lost}; {remedy}")
 }
 
 /// What the columns of a line are to hold.
@@ -277,20 +307,19 @@ pub(super) fn grouped(count: u64) -> String {
 }
 
 impl Format for Text {
-    fn hello(&mut self, hello: &Hello, _: WallClock, out: &mut Vec<u8>) {
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        self.times.begin(clock.now);
         for degraded in &hello.degraded {
-            let words = format!(
-                "! {} not available ({}): {}; {}",
-                degraded.feature, degraded.reason, degraded.lost, degraded.remedy
-            );
             let mut line = Line::new(None, self.palette, out);
-            line.push(self.palette.warning, &words);
+            line.push(self.palette.warning, &not_available(degraded));
             line.finish();
         }
-        self.widths.header(self.width, self.palette, self.stories, out);
+        let title = self.times.title();
+        self.widths.header(title, self.width, self.palette, self.stories, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        self.status.erase(out);
         match update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
@@ -302,69 +331,31 @@ impl Format for Text {
         }
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        let Summary { transitions, established, lingered, lost, complete, .. } = summary;
-        let super::summary::Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
-        let mut words = format!(
-            "= {} transitions, {} sockets established, {} lingered",
-            grouped(tracepoint + snapshot + timer + inferred),
-            grouped(*established),
-            grouped(*lingered),
-        );
-        words.push_str(match (complete, lost.unseen) {
-            (true, 0) => "; nothing lost",
-            (true, _) => "; nothing lost for good:",
-            (false, _) => "; INCOMPLETE:",
+    fn pause(&mut self, moment: &Moment, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        let Moment { now, sockets } = *moment;
+        let words = |quiet| {
+            let sockets = grouped(sockets as u64);
+            Some(format!("… {sockets} sockets tracked, nothing for {}", whole_seconds(quiet)))
+        };
+        self.status.pause(now, words, out)
+    }
+
+    fn summary(&mut self, summary: &Summary, _: WallClock, out: &mut Vec<u8>) {
+        self.status.erase(out);
+        let style = if summary.complete { self.palette.dim } else { self.palette.bad };
+        closing(summary, |words| {
+            // Whole: the last words are the ones that count.
+            let mut line = Line::new(None, self.palette, out);
+            line.push(style, words);
+            line.finish();
         });
-        let super::summary::Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
-        for (count, name) in [
-            (ring_buffer, "ring buffer full"),
-            (recursion, "skipped by the kernel"),
-            (decode, "damaged"),
-            (unseen, "unseen but inferred"),
-            (output, "not shown, output too slow"),
-        ] {
-            if count > 0 {
-                // Writing to a String cannot fail.
-                let _ = std::fmt::Write::write_fmt(
-                    &mut words,
-                    format_args!(" {} {name}", grouped(count)),
-                );
-            }
-        }
-        let style = if *complete { self.palette.dim } else { self.palette.bad };
-        self.note(style, clock.now, &words, clock, out);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(0, "0ns")]
-    #[case(999, "999ns")]
-    #[case(1_234, "1.23µs")]
-    #[case(45_678, "45.7µs")]
-    #[case(999_499, "999µs")]
-    #[case(999_999, "1.00ms")]
-    #[case(1_500_000_000, "1.50s")]
-    #[case(59_960_000_000, "60.0s")]
-    #[case(125_000_000_000, "2m05s")]
-    #[case(11_520_000_000_000, "3h12m")]
-    fn durations_are_short_and_never_wider_than_their_column(#[case] ns: u64, #[case] text: &str) {
-        assert_eq!(duration(ns), text);
-        assert!(text.chars().count() <= 8);
-    }
-
-    #[rstest]
-    #[case(0, "0")]
-    #[case(999, "999")]
-    #[case(1_000, "1,000")]
-    #[case(1_234_567, "1,234,567")]
-    fn large_counts_are_grouped(#[case] count: u64, #[case] text: &str) {
-        assert_eq!(grouped(count), text);
+/// `42 s`, `2m05s`
+pub(super) fn whole_seconds(ns: u64) -> String {
+    match ns / 1_000_000_000 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        _ => duration(ns),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         watch::Watch,
     },
     sink::{
-        Format, Hello, output::Output, summary::Summary, surroundings::Surroundings,
+        Format, Hello, Moment, output::Output, summary::Summary, surroundings::Surroundings,
         wall_clock::WallClock,
     },
 };
@@ -86,6 +86,11 @@ impl Teller {
     pub(super) fn hello(&mut self, hello: &Hello) {
         self.format.hello(hello, self.clock, &mut self.bytes);
         self.flush();
+    }
+
+    /// Lets the format write what it has held back; when to call again at the latest.
+    pub(super) fn pause(&mut self, moment: &Moment) -> Option<u64> {
+        self.format.pause(moment, self.clock, &mut self.bytes)
     }
 
     /// Hands over what has been formatted.

@@ -52,7 +52,7 @@ impl Table {
 
     /// A transition that must have happened unseen.
     pub(super) fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
-        self.announce(slot, to, out);
+        self.announce(slot, to, None, out);
         let Some(connection) = self.store.get(slot) else {
             return;
         };

@@ -10,7 +10,7 @@ use crate::model::{
     connection::{Connection, SocketId, Traffic},
     endpoint::Tuple,
     time_wait::TIME_WAIT_SECONDS,
-    update::{Direction, Role, Story},
+    update::{Direction, Role, Sequence, Story},
 };
 
 const ECONNRESET: u16 = 104;
@@ -117,11 +117,12 @@ impl Table {
         };
         let transition = Transition {
             kernel: (to != State::Closed).then_some((from, State::Closed)),
+            sequence: Sequence::of(record),
             close: reason
                 .map(|reason| Close { reason, initiator: initiator(reason, connection.first_fin) }),
             ..transition(connection, from, to, record.time_ns)
         };
-        self.tell_received_reset(slot, reason, out);
+        self.tell_received_reset(slot, record, reason, out);
         self.tell(slot, &transition, out);
         match reason {
             None => self.become_minisocket(slot, record, traffic),
@@ -301,7 +302,7 @@ impl Table {
         time: u64,
         out: &mut impl Observer,
     ) {
-        self.announce(slot, State::Closed, out);
+        self.announce(slot, State::Closed, None, out);
         let Some(connection) = self.store.get(slot) else {
             return;
         };

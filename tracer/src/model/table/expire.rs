@@ -67,7 +67,7 @@ impl Table {
             }
             self.unannounced.pop_front();
             if is_due && self.is_unannounced(waiting) {
-                self.tell_held(waiting.slot, out);
+                self.tell_held(waiting.slot, None, out);
             }
         }
         while let Some(&waiting) = self.open.front() {

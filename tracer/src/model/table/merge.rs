@@ -155,7 +155,7 @@ impl Table {
         }
         if record.kind == kind::SOCKET {
             connection.absorb(record);
-            self.announce_held(slot, out);
+            self.announce_held(slot, Some(record), out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }

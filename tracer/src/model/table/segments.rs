@@ -23,9 +23,9 @@ impl Table {
                 connection.absorb(record);
                 seen = connection.retransmitted();
             }
-            self.announce(slot, state, out);
+            self.announce(slot, state, Some(record), out);
             // The port is known by now, whatever the state.
-            self.announce_held(slot, out);
+            self.announce_held(slot, Some(record), out);
         }
         let syn = record.segment_flags & segment::SYN != 0;
         let ack = record.segment_flags & segment::ACK != 0;
@@ -85,10 +85,11 @@ impl Table {
     pub(super) fn tell_received_reset(
         &mut self,
         slot: Slot,
+        record: &Record,
         reason: Option<Reason>,
         out: &mut impl Observer,
     ) {
-        self.announce_held(slot, out);
+        self.announce_held(slot, Some(record), out);
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };

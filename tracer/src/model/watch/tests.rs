@@ -43,6 +43,7 @@ fn failure(time: u64, peer_port: u16) -> Transition {
         handshake: None,
         close: Some(Close { reason: Reason::NoLocalPort, initiator: Some(Initiator::Local) }),
         orphaned: false,
+        sequence: None,
     }
 }
 

@@ -215,6 +215,7 @@ impl From<&Transition> for TransitionTcp {
             source,
             elapsed,
             handshake,
+            sequence: _,
             close,
             orphaned,
         } = *transition;

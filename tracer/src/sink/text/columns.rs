@@ -5,7 +5,13 @@ use std::io::Write as _;
 use anstyle::Style;
 
 use super::{Palette, Stories};
-use crate::model::update::{Role, Subject};
+use crate::{
+    model::{
+        endpoint::Endpoint,
+        update::{Role, Subject},
+    },
+    sink::names::Names,
+};
 
 /// Below this many columns a line shows the essentials only.
 const NARROW: usize = 120;
@@ -30,16 +36,25 @@ impl Widths {
     }
 
     /// Local end, direction, far end: the arrow points from the client to the server.
-    pub(super) fn endpoints(&mut self, line: &mut Line<'_>, subject: &Subject) {
-        let local = subject.tuple.local.to_string();
+    pub(super) fn endpoints(
+        &mut self,
+        line: &mut Line<'_>,
+        subject: &Subject,
+        names: Option<&Names>,
+    ) {
+        let text = |end: Endpoint| match names {
+            None => end.to_string(),
+            Some(names) => named(end, names),
+        };
+        let local = text(subject.tuple.local);
         let (arrow, peer) = match subject.role {
             Some(Role::Listener) => (" · ", "*".to_owned()),
-            Some(Role::Client) => (" → ", subject.tuple.peer.to_string()),
-            Some(Role::Server) => (" ← ", subject.tuple.peer.to_string()),
-            None => (" ↔ ", subject.tuple.peer.to_string()),
+            Some(Role::Client) => (" → ", text(subject.tuple.peer)),
+            Some(Role::Server) => (" ← ", text(subject.tuple.peer)),
+            None => (" ↔ ", text(subject.tuple.peer)),
         };
-        self.local = self.local.max(local.len());
-        self.peer = self.peer.max(peer.len());
+        self.local = self.local.max(local.chars().count());
+        self.peer = self.peer.max(peer.chars().count());
         line.left(line.palette.plain, &local, self.local);
         line.push(line.palette.dim, arrow);
         line.left(line.palette.plain, &peer, self.peer);
@@ -50,12 +65,17 @@ impl Widths {
         if !self.narrow {
             self.process = self.process.max(len.min(32));
         }
+        if len > self.process {
+            let short = shortened(process, len - self.process);
+            return line.left(line.palette.plain, &short, self.process);
+        }
         line.left(line.palette.plain, process, self.process);
     }
 
     /// Names of the columns.
     pub(super) fn header(
         &self,
+        time: &str,
         width: Option<usize>,
         palette: Palette,
         stories: Stories,
@@ -63,7 +83,9 @@ impl Widths {
     ) {
         let mut line = Line::new(width, palette, out);
         let dim = palette.dim;
-        line.left(dim, "TIME", if self.narrow { 12 } else { 15 });
+        line.left(dim, time, if self.narrow { 12 } else { 15 });
+        line.space();
+        line.left(dim, "#", 2);
         line.space();
         line.left(dim, "LOCAL", self.local + 3);
         line.left(dim, "PEER", self.peer);
@@ -89,6 +111,29 @@ impl Widths {
         }
         line.finish();
     }
+}
+
+/// The longest name of an address that is shown whole.
+const NAME: usize = 32;
+
+/// Name and port, where the name is known; else the address. A name that is too long loses its
+/// end, an address nothing.
+fn named(end: Endpoint, names: &Names) -> String {
+    let Some(name) = names.of(end.address()) else { return end.to_string() };
+    let short = cut(&name, NAME - 1);
+    let mark = if short.len() < name.len() && name.chars().count() > NAME { "…" } else { "" };
+    let name = if mark.is_empty() { &*name } else { short };
+    match end.port {
+        0 => format!("{name}{mark}:*"),
+        port => format!("{name}{mark}:{port}"),
+    }
+}
+
+/// A process whose name is cut so that `excess` columns less are taken: its number stays whole.
+fn shortened(process: &str, excess: usize) -> String {
+    let Some((name, rest)) = process.rsplit_once('[') else { return process.to_owned() };
+    let keep = name.chars().count().saturating_sub(excess + 1);
+    format!("{}…[{rest}", cut(name, keep))
 }
 
 /// A line under construction at the end of the output, cut where the terminal ends.
@@ -118,7 +163,7 @@ impl<'a> Line<'a> {
     pub(in crate::sink) fn push(&mut self, style: Style, words: &str) {
         let room = self.width - self.used;
         let len = columns(words);
-        if room == 0 {
+        if room == 0 || words.is_empty() {
             return;
         }
         let fits = len <= room;
@@ -135,7 +180,8 @@ impl<'a> Line<'a> {
         self.used += len.min(room);
     }
 
-    fn fill(&mut self, columns: usize) {
+    /// Spaces.
+    pub(in crate::sink) fn fill(&mut self, columns: usize) {
         let columns = columns.min(self.width - self.used);
         self.out.resize(self.out.len() + columns, b' ');
         self.used += columns;

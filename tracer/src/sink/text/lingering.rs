@@ -163,6 +163,13 @@ impl Text {
     }
 }
 
+/// The flag on a socket that is named elsewhere.
+pub(in crate::sink) fn flag(linger: &Linger) -> String {
+    let sign = if linger.at_least { "≥" } else { "" };
+    let Linger { state, status, age, .. } = *linger;
+    format!("⚑ {state} {} {sign}{}{}", word(status), duration(age), idle(linger))
+}
+
 /// How long no data has moved, where some did after one end had closed.
 fn idle(linger: &Linger) -> String {
     if linger.idle == linger.age {

@@ -1,13 +1,15 @@
 //! Colours with a meaning.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{Ansi256Color, AnsiColor, Style};
 
 use crate::model::{close::Reason, state::State, update::Transition};
 
 /// Styles by meaning; all plain where there is no colour.
 ///
-/// Blue and yellow carry the distinctions, which people with red-green blindness can tell apart;
-/// what is bad is bold besides.
+/// Blue and magenta against the plain text carry the distinctions: people with red-green blindness
+/// can tell them apart, and both can be read on light and on dark backgrounds, as yellow cannot.
+/// What waits for somebody is underlined and what is bad is bold besides, and each state has its
+/// name: no colour says anything alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// Nothing special.
@@ -38,28 +40,37 @@ impl Palette {
         bad: Style::new(),
     };
 
-    /// The terminal's own sixteen colours, which its user has made readable.
+    /// The terminal's own colours, which its user has made readable; only what is of lesser
+    /// interest has a fixed one, half-way between black and white: bright black is the background
+    /// in some themes, and dimmed text fades on white.
     pub const COLOUR: Self = Self {
         plain: Style::new(),
-        dim: Style::new().dimmed(),
+        dim: Ansi256Color(244).on_default(),
         opening: AnsiColor::Cyan.on_default(),
-        open: AnsiColor::Green.on_default(),
+        open: AnsiColor::Blue.on_default().bold(),
         closing: AnsiColor::Blue.on_default(),
-        warning: AnsiColor::Yellow.on_default(),
+        warning: AnsiColor::Magenta.on_default().underline(),
         bad: AnsiColor::Red.on_default().bold(),
     };
 
     /// The style of a transition's new state.
     pub(super) fn of(&self, transition: &Transition) -> Style {
-        match transition.to {
+        match transition.close {
+            Some(close) if transition.to == State::Closed && close.reason != Reason::Graceful => {
+                self.bad
+            }
+            _ => self.of_state(transition.to),
+        }
+    }
+
+    /// The style of a state.
+    pub(in crate::sink) fn of_state(&self, state: State) -> Style {
+        match state {
             State::SynSent | State::SynRecv | State::Listen => self.opening,
             State::Established => self.open,
             State::FinWait1 | State::FinWait2 | State::LastAck | State::Closing => self.closing,
             State::CloseWait | State::TimeWait => self.warning,
-            State::Closed => match transition.close {
-                Some(close) if close.reason != Reason::Graceful => self.bad,
-                _ => self.dim,
-            },
+            State::Closed => self.dim,
         }
     }
 }

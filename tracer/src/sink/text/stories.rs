@@ -67,6 +67,7 @@ fn facts(story: &Story) -> Vec<String> {
     facts
 }
 
-fn bytes(count: u64) -> String {
+/// `1.2K`
+pub(in crate::sink) fn bytes(count: u64) -> String {
     bytesize::ByteSize(count).display().iec_short().to_string()
 }

@@ -1,0 +1,80 @@
+//! What the README shows, made anew: `cargo xtask test -- --test readme -- --ignored`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tracer_tests::{
+    netns::isolated,
+    sockets::eventually,
+    tracer::{WITH_TRACEFS, command, wait},
+};
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const PORT: u16 = 8080;
+
+/// What tracer writes while curl fetches a page.
+fn shown(options: &[&str]) -> String {
+    isolated(|namespace| {
+        let mut server = Command::new("python3")
+            .args(["-m", "http.server", "--bind", "127.0.0.1", &PORT.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Without a connection, of which the trace would tell. 0A is LISTEN.
+        let listens = format!("0100007F:{PORT:04X} 00000000:0000 0A");
+        eventually("the server", || {
+            fs::read_to_string("/proc/thread-self/net/tcp").unwrap().contains(&listens)
+        });
+        let inode = namespace.inode.to_string();
+        let arguments = [&["--netns", &inode], options].concat();
+        let mut tracer = command(WITH_TRACEFS, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(tracer.stdout.take().unwrap());
+        let mut text = String::new();
+        out.read_line(&mut text).unwrap();
+        // For the first look at the sockets, which finds the listener.
+        thread::sleep(Duration::from_millis(500));
+        let page = format!("http://127.0.0.1:{PORT}/");
+        let curl = Command::new("curl").args(["-s", "-o", "/dev/null", &page]).status();
+        assert!(curl.unwrap().success());
+        thread::sleep(Duration::from_millis(1_500));
+        kill_process(Pid::from_child(&tracer), Signal::INT).unwrap();
+        out.read_to_string(&mut text).unwrap();
+        assert!(wait(&mut tracer).success(), "{text}");
+        server.kill().unwrap();
+        server.wait().unwrap();
+        text
+    })
+}
+
+/// Puts `text` between the marks of that name.
+fn replace(readme: &str, name: &str, text: &str) -> String {
+    let begin = format!("<!-- {name} -->\n");
+    let (before, rest) = readme.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    format!("{before}{begin}{text}<!-- end -->{after}")
+}
+
+#[test]
+#[ignore = "rewrites README.md; wants curl and python3"]
+fn the_readme_shows_real_output() {
+    let mut readme = fs::read_to_string(README).unwrap();
+    for (name, options) in [
+        ("text", &["--linger", "time-wait=1s"][..]),
+        ("ladder", &["--format", "ladder", "--explain"]),
+    ] {
+        let text = shown(options);
+        let told =
+            format!("```console\n$ sudo tracer {}\n{}\n```\n", options.join(" "), text.trim_end());
+        readme = replace(&readme, name, &told);
+    }
+    fs::write(README, readme).unwrap();
+}

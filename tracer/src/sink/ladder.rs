@@ -1,0 +1,247 @@
+//! Connections as the sequence diagrams of the textbooks: two lifelines, an arrow for each segment
+//! of handshake and teardown, the states of both ends beside them.
+//!
+//! Steps are drawn as they happen, but a little later, so that what both ends say of one segment
+//! comes together; the steps of several connections are drawn in blocks with a header each.
+//! Segments that carry data only are not drawn one by one: no event tells of them.
+
+mod diagram;
+mod draw;
+mod explain;
+mod pairs;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use self::{draw::Pen, pairs::Pairs};
+use super::{
+    Format, Hello, Moment,
+    finding::sentence,
+    stamps::Times,
+    status::StatusLine,
+    summary::Summary,
+    text::{Palette, closing, not_available, whole_seconds},
+    wall_clock::WallClock,
+};
+use crate::model::{
+    state::State,
+    update::{Subject, Transition, Update},
+};
+
+/// A step waits this long for what else is said of it, nanoseconds: a person does not notice, and
+/// the ACK of a FIN that waits for another segment is sent within 40 ms (`TCP_DELACK_MIN`).
+const HOLD: u64 = 50_000_000;
+/// Connections to remember; beyond that all are forgotten, and the diagrams of those that go on
+/// begin anew.
+const REMEMBERED: usize = 1 << 16;
+
+/// Nothing has been drawn for so long when the status line comes, nanoseconds.
+const QUIET: u64 = 1_000_000_000;
+/// Countdowns in the status line.
+const COUNTDOWNS: usize = 3;
+
+/// Which end of a diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// What a diagram says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// A sentence on each step.
+    pub explain: bool,
+    /// Sequence numbers count from the initial ones.
+    pub relative: bool,
+}
+
+/// The ladder format.
+pub struct Ladder {
+    pen: Pen,
+    pairs: Pairs,
+    /// Diagrams with steps that have not been drawn.
+    pending: Vec<usize>,
+    /// The diagram drawn last.
+    last: Option<u32>,
+    status: StatusLine,
+}
+
+impl Ladder {
+    /// For a terminal of `width` columns, or for a pipe.
+    pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
+        let status = StatusLine::new(width, QUIET);
+        let pen = Pen { style, palette, width, times };
+        Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status }
+    }
+
+    fn diagram(
+        &mut self,
+        subject: &Subject,
+        from: State,
+        begins: bool,
+    ) -> Option<(&mut diagram::Diagram, Side)> {
+        // A listener has no far end, and no segments of its own.
+        if subject.tuple.peer.port == 0 {
+            return None;
+        }
+        let (slot, side) = self.pairs.of(subject, from, begins);
+        let diagram = self.pairs.get_mut(slot)?;
+        if !std::mem::replace(&mut diagram.queued, true) {
+            self.pending.push(slot);
+        }
+        Some((diagram, side))
+    }
+
+    fn transition(&mut self, transition: &Transition) {
+        let Transition { ref subject, from, to, .. } = *transition;
+        let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
+        if let Some((diagram, side)) = self.diagram(subject, from, begins) {
+            diagram.transition(side, transition);
+        }
+    }
+
+    /// Draws what happened until `until`; when the next step is due.
+    fn draw(&mut self, until: u64, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        let mut next = None;
+        let pending = std::mem::take(&mut self.pending);
+        for slot in pending {
+            let Some(diagram) = self.pairs.get_mut(slot) else { continue };
+            if let Some(newest) = diagram.newest().filter(|newest| *newest > until) {
+                let due = newest.saturating_add(HOLD);
+                next = Some(next.map_or(due, |next: u64| next.min(due)));
+                self.pending.push(slot);
+                continue;
+            }
+            diagram.queued = false;
+            diagram.deduce();
+            if !diagram.rows.is_empty() {
+                self.status.erase(out);
+                if self.last != Some(diagram.number) {
+                    if self.last.is_some() {
+                        out.push(b'\n');
+                    }
+                    self.pen.header(diagram, clock, out);
+                    self.last = Some(diagram.number);
+                }
+                self.pen.rows(diagram, clock, out);
+            }
+            if diagram.is_over() {
+                self.pairs.remove(slot);
+            }
+        }
+        next
+    }
+
+    /// A line between the blocks.
+    fn note(&mut self, style: anstyle::Style, words: &str, clock: WallClock, out: &mut Vec<u8>) {
+        self.draw(u64::MAX, clock, out);
+        self.status.erase(out);
+        self.pen.words(style, words, out);
+        self.last = None;
+    }
+}
+
+/// How long those in TIME_WAIT have to wait; else that all is quiet.
+fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
+    let mut waiting: Vec<(u64, u32)> =
+        pairs.iter().filter_map(|diagram| diagram.wait.zip(Some(diagram.number))).collect();
+    waiting.sort_unstable();
+    let told: Vec<String> = waiting
+        .iter()
+        .take(COUNTDOWNS)
+        .map(|(end, number)| {
+            format!(
+                "#{number} TIME_WAIT, CLOSED in {}",
+                whole_seconds(end.saturating_sub(moment.now))
+            )
+        })
+        .collect();
+    match waiting.len().saturating_sub(COUNTDOWNS) {
+        _ if told.is_empty() => (quiet >= 5 * QUIET).then(|| {
+            format!("… {} sockets tracked, nothing for {}", moment.sockets, whole_seconds(quiet))
+        }),
+        0 => Some(format!("… {}", told.join(" · "))),
+        more => Some(format!("… {} · and {more} more", told.join(" · "))),
+    }
+}
+
+impl Format for Ladder {
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        self.pen.times.begin(clock.now);
+        for degraded in &hello.degraded {
+            self.pen.words(self.pen.palette.warning, &not_available(degraded), out);
+        }
+        self.pen.legend(out);
+        out.push(b'\n');
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        match update {
+            Update::Transition(transition) => self.transition(transition),
+            Update::Retransmit(again) => {
+                if let Some((diagram, side)) = self.diagram(&again.subject, again.state, false) {
+                    diagram.retransmit(side, again);
+                }
+            }
+            Update::Reset(reset) => {
+                if let Some((diagram, side)) = self.diagram(&reset.subject, reset.state, false) {
+                    diagram.reset(side, reset);
+                }
+            }
+            Update::Linger(lingers) => {
+                for linger in *lingers {
+                    if let Some((diagram, side)) =
+                        self.diagram(&linger.subject, linger.state, false)
+                    {
+                        diagram.linger(side, linger);
+                    }
+                }
+            }
+            Update::Story(story) => {
+                if let Some((diagram, side)) = self.diagram(&story.subject, State::Closed, false) {
+                    diagram.end(side);
+                }
+            }
+            Update::Loss(loss) => {
+                self.note(self.pen.palette.bad, &super::text::loss(loss), clock, out);
+            }
+            Update::Finding(finding) => {
+                let style = super::text::severity(self.pen.palette, finding);
+                self.note(style, &format!("⚠ {}", sentence(finding)), clock, out);
+            }
+        }
+    }
+
+    fn pause(&mut self, moment: &Moment, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        if self.pairs.len() >= REMEMBERED {
+            self.draw(u64::MAX, clock, out);
+            self.pairs.clear();
+        }
+        let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
+        let Self { pairs, status, .. } = self;
+        let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);
+        due.into_iter().chain(again).min()
+    }
+
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+        self.draw(u64::MAX, clock, out);
+        self.status.erase(out);
+        out.push(b'\n');
+        let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };
+        closing(summary, |words| self.pen.words(style, words, out));
+    }
+}

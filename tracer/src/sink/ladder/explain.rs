@@ -1,0 +1,104 @@
+//! What a step means, for those who know TCP from the textbook: sources are RFC 9293 (TCP), RFC
+//! 6528 (initial sequence numbers), and Linux where it differs.
+
+use super::{
+    Side,
+    diagram::Diagram,
+    row::{Arrow, Kind, Middle, Note, Row},
+};
+use crate::{
+    model::{close::Reason, state::State},
+    sink::step,
+};
+
+/// The sentences on a step, in order.
+pub(super) fn explain(diagram: &Diagram, row: &Row) -> Vec<&'static str> {
+    let mut sentences = Vec::new();
+    match &row.middle {
+        Middle::Data(_) => sentences.push(DATA),
+        Middle::Arrow(arrow) if arrow.ordinal > 0 => sentences.push(AGAIN),
+        Middle::Arrow(arrow) => sentences.extend(segment(diagram, row, arrow)),
+        Middle::Words(_) => {}
+    }
+    sentences.extend(row.states.iter().flatten().filter_map(|state| entered(*state, row)));
+    sentences.dedup();
+    sentences
+}
+
+fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> {
+    Some(match arrow.kind {
+        Kind::Syn if arrow.from == Side::Right => SECOND_SYN,
+        Kind::Syn => SYN,
+        Kind::SynAck => SYN_ACK,
+        Kind::Ack => ACK,
+        Kind::Fin if row.enters(State::Closing) => return None,
+        Kind::Fin if arrow.rides => FIN_WITH_ACK,
+        Kind::Fin if diagram.fin[arrow.from.other().index()].is_some() && is_second(row) => {
+            SECOND_FIN
+        }
+        Kind::Fin => FIN,
+        Kind::AckOfFin if row.states[arrow.from.index()] == Some(State::TimeWait) => LAST_ACK,
+        Kind::AckOfFin if row.enters(State::Closed) => LAST_ACK,
+        Kind::AckOfFin if row.enters(State::TimeWait) => return None,
+        Kind::AckOfFin => ACK_OF_FIN,
+        Kind::Rst
+            if row.note == Some(Note::Ending(step::ending(State::SynSent, Reason::Refused))) =>
+        {
+            REFUSED
+        }
+        Kind::Rst => RST,
+    })
+}
+
+/// Whether the far end had closed before.
+fn is_second(row: &Row) -> bool {
+    row.enters(State::LastAck) || row.enters(State::TimeWait)
+}
+
+fn entered(state: State, row: &Row) -> Option<&'static str> {
+    match state {
+        State::CloseWait => Some(CLOSE_WAIT),
+        State::FinWait2 if row.arrow().is_none() => Some(ORPHAN),
+        State::Closing => Some(CLOSING),
+        State::TimeWait => Some(TIME_WAIT),
+        State::Closed if row.note == Some(Note::Forgotten) => Some(GONE),
+        _ => None,
+    }
+}
+
+const SYN: &str = "SYN asks for a connection and names the client's initial sequence number: \
+    random, so that nobody can guess it, and so that late segments of an earlier connection are \
+    not mistaken for this one's.";
+const SECOND_SYN: &str = "A SYN from this side too: both open at once (simultaneous open). Each \
+    answers the other's, and one connection comes of it.";
+const SYN_ACK: &str = "SYN+ACK agrees: a random number of this side's own, and ack names the next \
+    byte that it expects. A SYN counts as one byte, hence the +1.";
+const ACK: &str = "Now each end knows that the other has its number: the three-way handshake is \
+    complete, data can flow.";
+const DATA: &str = "Every byte has a number: the numbers of the FINs are higher than those of \
+    the SYNs by what was sent.";
+const FIN: &str = "FIN: \"I have no more to send.\" It closes one direction only, the other may go \
+    on (half-close). Like a SYN it counts as one byte and must be acknowledged.";
+const SECOND_FIN: &str = "The other direction is closed too: a graceful release, everything sent \
+    has arrived.";
+const FIN_WITH_ACK: &str = "The application has closed this end too. Linux had held back its ACK \
+    of the first FIN for up to 40 ms: it rides on this FIN. A graceful release: all has arrived.";
+const ACK_OF_FIN: &str = "The FIN has arrived. FIN_WAIT2: this direction is closed, the other one \
+    is still open.";
+const LAST_ACK: &str = "The last ACK: with it the other end is done.";
+const CLOSE_WAIT: &str = "CLOSE_WAIT asks the application to close() its end as well: nothing else \
+    ends this state, and sockets that pile up in it are a leak in the program.";
+const CLOSING: &str = "Both have sent their FIN before the other's came (simultaneous close); \
+    CLOSING waits for the ACK of one's own.";
+const TIME_WAIT: &str = "TIME_WAIT stays with the end that closed first (with both, if they \
+    closed at once), for 2 MSL, 60 s on Linux: were the last ACK lost, the FIN would come again and must find an answer; and late \
+    segments must die out before the same ports are used again.";
+const ORPHAN: &str = "No process holds the socket any more: the kernel waits for the other FIN, \
+    for a minute (tcp_fin_timeout).";
+const RST: &str = "RST breaks off at once (abortive release): nothing is acknowledged, what is \
+    under way is lost, and no TIME_WAIT follows.";
+const REFUSED: &str = "Nobody listens on this port: the kernel there refuses with RST, and connect() \
+    fails with ECONNREFUSED.";
+const AGAIN: &str = "No answer came in time: the same segment with the same number is sent again; \
+    the wait doubles each time.";
+const GONE: &str = "The kernel has forgotten the connection: its addresses and ports are free.";

@@ -1,0 +1,324 @@
+//! Diagrams of whole connections, compared as text.
+
+mod scene;
+
+use insta::assert_snapshot;
+
+use self::scene::{CLIENT, MICROSECOND, MILLISECOND, SERVER, Scene, Wire};
+use super::*;
+use crate::model::{
+    close::Reason,
+    update::{Direction, Linger, LingerStatus, Role, Segment, Source},
+};
+use State::*;
+
+const EXPLAIN: Style = Style { explain: true, relative: false };
+const PLAIN: Style = Style { explain: false, relative: false };
+const RELATIVE: Style = Style { explain: false, relative: true };
+
+/// A whole connection, both ends on this host, to the end of TIME_WAIT.
+fn whole(width: usize, style: Style) -> String {
+    let mut scene = Scene::new(width, style);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    wire.sent = [82, 4_998];
+    scene.now += 3 * MILLISECOND;
+    scene.shut(&mut wire);
+    scene.wait(60);
+    scene.now += 60_000 * MILLISECOND;
+    scene.step(&mut wire, CLIENT, Closed, Source::Timer, Some(Reason::Graceful));
+    scene.text()
+}
+
+#[test]
+fn a_whole_connection_at_80_columns() {
+    assert_snapshot!(whole(80, PLAIN));
+}
+
+#[test]
+fn a_whole_connection_at_120_columns() {
+    assert_snapshot!(whole(120, PLAIN));
+}
+
+#[test]
+fn relative_numbers_count_from_the_initial_ones() {
+    assert_snapshot!(whole(80, RELATIVE));
+}
+
+#[test]
+fn a_whole_connection_explained_at_80_columns() {
+    assert_snapshot!(whole(80, EXPLAIN));
+}
+
+#[test]
+fn a_whole_connection_explained_at_120_columns() {
+    assert_snapshot!(whole(120, EXPLAIN));
+}
+
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    for width in [40, 80, 100, 120, 200] {
+        for style in [PLAIN, RELATIVE, EXPLAIN] {
+            let text = whole(width, style);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+        }
+    }
+}
+
+/// Only the server is on this host: what came before its last ACK is deduced.
+#[test]
+fn the_server_alone_and_the_network() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
+    scene.go(&mut wire, SERVER, SynRecv);
+    scene.go(&mut wire, SERVER, Established);
+    wire.sent = [82, 4_998];
+    wire.fins[CLIENT] = 1;
+    scene.go(&mut wire, SERVER, CloseWait);
+    scene.wait(60);
+    // The ACK is no longer held back by now.
+    scene.now += 2_000 * MILLISECOND;
+    scene.fin(&mut wire, SERVER, LastAck);
+    wire.acked[SERVER] = 1;
+    scene.close(&mut wire, SERVER, Reason::Graceful);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn the_client_alone_closes_first() {
+    let mut scene = Scene::new(80, PLAIN);
+    let client = "[2001:db8:85a3:1111:2222:8a2e:370:7334]:42906";
+    let mut wire = Wire::between(client, "[2001:db8:85a3:1111:2222:8a2e:370:1]:443");
+    scene.go(&mut wire, CLIENT, SynSent);
+    scene.go(&mut wire, CLIENT, Established);
+    scene.fin(&mut wire, CLIENT, FinWait1);
+    wire.acked[CLIENT] = 1;
+    scene.go(&mut wire, CLIENT, FinWait2);
+    wire.fins[SERVER] = 1;
+    scene.go(&mut wire, CLIENT, TimeWait);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_refused_connection() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::loopback();
+    scene.go(&mut wire, CLIENT, SynSent);
+    scene.now += 40 * MICROSECOND;
+    scene.reset(&wire, CLIENT, Direction::Received);
+    scene.close(&mut wire, CLIENT, Reason::Refused);
+    assert_snapshot!(scene.text());
+}
+
+/// The sender's event comes after its change of state, and after its life.
+#[test]
+fn a_reset_with_unread_data() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    wire.sent = [82, 0];
+    scene.close(&mut wire, SERVER, Reason::ResetSentUnreadData);
+    scene.reset(&wire, SERVER, Direction::Sent);
+    scene.reset(&wire, CLIENT, Direction::Received);
+    scene.close(&mut wire, CLIENT, Reason::ResetReceived);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_half_close_carries_data_on() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    wire.sent = [82, 0];
+    scene.fin(&mut wire, CLIENT, FinWait1);
+    scene.go(&mut wire, SERVER, CloseWait);
+    scene.now += 40 * MILLISECOND;
+    wire.acked[CLIENT] = 1;
+    scene.go(&mut wire, CLIENT, FinWait2);
+    scene.wait(60);
+    scene.now += 5_000 * MILLISECOND;
+    wire.sent[SERVER] = 70_000;
+    scene.fin(&mut wire, SERVER, LastAck);
+    scene.go(&mut wire, CLIENT, TimeWait);
+    wire.acked[SERVER] = 1;
+    scene.close(&mut wire, SERVER, Reason::Graceful);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_simultaneous_close() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    scene.go(&mut wire, CLIENT, FinWait1);
+    scene.go(&mut wire, SERVER, FinWait1);
+    wire.fins = [1, 1];
+    scene.go(&mut wire, CLIENT, Closing);
+    scene.go(&mut wire, SERVER, Closing);
+    wire.acked = [1, 1];
+    scene.go(&mut wire, CLIENT, TimeWait);
+    scene.go(&mut wire, SERVER, TimeWait);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_simultaneous_open() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::loopback();
+    wire.ends[SERVER].role = Some(Role::Client);
+    wire.states = [Closed, Closed];
+    scene.go(&mut wire, CLIENT, SynSent);
+    scene.go(&mut wire, SERVER, SynSent);
+    scene.go(&mut wire, CLIENT, SynRecv);
+    scene.go(&mut wire, SERVER, SynRecv);
+    scene.go(&mut wire, CLIENT, Established);
+    scene.go(&mut wire, SERVER, Established);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_syn_and_a_syn_ack_sent_again() {
+    let mut scene = Scene::new(80, EXPLAIN);
+    let mut wire = Wire::between("10.0.0.1:42906", "192.0.2.7:443");
+    scene.go(&mut wire, CLIENT, SynSent);
+    for ordinal in 1..3 {
+        scene.now += 1_000 * MILLISECOND;
+        scene.again(&wire, CLIENT, Segment::Syn, ordinal);
+        scene.wait(60);
+    }
+    scene.close(&mut wire, CLIENT, Reason::ConnectTimeout);
+    let mut other = Wire::between("192.0.2.7:42907", "10.0.0.1:80");
+    scene.now += 1_000 * MILLISECOND;
+    scene.again(&other, SERVER, Segment::SynAck, 1);
+    scene.wait(60);
+    scene.go(&mut other, SERVER, SynRecv);
+    scene.go(&mut other, SERVER, Established);
+    assert_snapshot!(scene.text());
+}
+
+/// Nothing is known of its past, and not who has connected.
+#[test]
+fn a_socket_found_by_snapshot() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::between("10.0.0.1:42906", "192.0.2.7:443");
+    wire.states[CLIENT] = Established;
+    wire.ends[CLIENT].role = None;
+    wire.ends[CLIENT].owner = None;
+    wire.sent = [82, 4_998];
+    scene.fin(&mut wire, CLIENT, FinWait1);
+    wire.acked[CLIENT] = 1;
+    scene.step(&mut wire, CLIENT, FinWait2, Source::Snapshot, None);
+    scene.step(&mut wire, CLIENT, Closed, Source::Inferred, Some(Reason::Unknown));
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn two_connections_at_once_in_blocks() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wires = [Wire::loopback(), Wire::between("127.0.0.1:42907", "127.0.0.1:8080")];
+    for wire in &mut wires {
+        scene.go(wire, CLIENT, SynSent);
+    }
+    for wire in &mut wires {
+        scene.go(wire, CLIENT, Established);
+        scene.go(wire, SERVER, SynRecv);
+        scene.go(wire, SERVER, Established);
+    }
+    scene.wait(60);
+    for wire in &mut wires {
+        scene.shut(wire);
+    }
+    scene.wait(60);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_flag_on_close_wait_stands_in_its_diagram() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    scene.fin(&mut wire, CLIENT, FinWait1);
+    scene.go(&mut wire, SERVER, CloseWait);
+    scene.wait(60);
+    let age = 30_000 * MILLISECOND;
+    scene.now += age;
+    let linger = Linger {
+        time: scene.now,
+        subject: wire.ends[SERVER],
+        state: CloseWait,
+        age,
+        idle: age,
+        at_least: false,
+        threshold: age,
+        status: LingerStatus::Raised,
+        orphaned: false,
+        holders: Vec::new(),
+        why: None,
+        maker: None,
+    };
+    scene.tell(&Update::Linger(&[linger]));
+    assert_snapshot!(scene.text());
+}
+
+/// The same ends again while the server's old socket is in TIME_WAIT: another diagram.
+#[test]
+fn a_reused_pair_of_ends_begins_a_new_diagram() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    scene.shut(&mut wire);
+    let mut next = Wire::loopback();
+    scene.open(&mut next);
+    let text = scene.text();
+    assert_eq!(text.matches("━━ #").count(), 2, "{text}");
+    assert!(text.contains("━━ #2 ━━"), "{text}");
+}
+
+/// Two namespaces: the only candidate is the far end; one of several may be another's.
+#[test]
+fn ends_in_two_namespaces_are_paired_where_only_one_can_be_meant() {
+    let blocks = |servers: u32| {
+        let mut scene = Scene::new(80, PLAIN);
+        let mut client = Wire::between("10.0.0.1:42906", "10.0.0.2:80");
+        for netns in 0..servers {
+            let mut server = client.clone();
+            server.ends[SERVER].tuple.netns = 10 + netns;
+            scene.go(&mut server, SERVER, SynRecv);
+            scene.go(&mut server, SERVER, Established);
+        }
+        scene.go(&mut client, CLIENT, SynSent);
+        scene.text().matches("━━ #").count()
+    };
+    assert_eq!(blocks(1), 1);
+    assert_eq!(blocks(2), 3);
+}
+
+/// Lives of which the end is never told, as with a filter, do not fill the memory.
+#[test]
+fn what_never_ends_is_forgotten_in_the_end() {
+    let mut scene = Scene::new(80, PLAIN);
+    for number in 0..REMEMBERED as u32 + 10 {
+        let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+        let mut wire = Wire::between(&format!("{address}:1000"), "192.0.2.1:80");
+        scene.go(&mut wire, CLIENT, SynSent);
+        if number % 1_000 == 0 {
+            scene.wait(60);
+        }
+    }
+    scene.wait(60);
+    assert!(scene.ladder.pairs.len() < 1_000, "{}", scene.ladder.pairs.len());
+}
+
+/// However many come and go, nothing is kept of those that are over.
+#[test]
+fn what_is_over_is_forgotten() {
+    let mut scene = Scene::new(80, PLAIN);
+    for port in 1_000..1_100 {
+        let mut wire = Wire::between(&format!("127.0.0.1:{port}"), "127.0.0.1:8080");
+        scene.open(&mut wire);
+        scene.shut(&mut wire);
+        scene.step(&mut wire, CLIENT, Closed, Source::Timer, Some(Reason::Graceful));
+        scene.wait(60);
+    }
+    assert_eq!(scene.ladder.pairs.len(), 0);
+}

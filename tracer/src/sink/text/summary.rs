@@ -1,0 +1,140 @@
+//! The last words: what the trace amounted to.
+
+use hdrhistogram::Histogram;
+
+use super::{duration, grouped};
+use crate::{
+    model::close::Reason,
+    sink::summary::{Lives, Lost, Summary, Transitions},
+};
+
+/// Hands over the lines of the summary, the most important one last.
+pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
+    let Lives { connected, accepted, ends, lingering } = &summary.lives;
+    if !ends.is_empty() {
+        let mut ends = ends.clone();
+        ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let told: Vec<String> = ends
+            .iter()
+            .map(|(reason, count)| format!("{} {}", grouped(*count), word(*reason)))
+            .collect();
+        line(&format!("= {} ended: {}", sockets(summary.ended), told.join(", ")));
+    }
+    let handshakes: Vec<String> = [("connected", connected), ("accepted", accepted)]
+        .into_iter()
+        .filter(|(_, times)| !times.is_empty())
+        .map(|(name, times)| quantiles(name, times))
+        .collect();
+    if !handshakes.is_empty() {
+        line(&format!("= handshakes: {}", handshakes.join("; ")));
+    }
+    let lingering: Vec<String> = lingering
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(state, count)| format!("{} {state}", grouped(*count)))
+        .collect();
+    if !lingering.is_empty() {
+        line(&format!("= lingering still: {}", lingering.join(", ")));
+    }
+    line(&counts(summary));
+}
+
+fn quantiles(name: &str, times: &Histogram<u64>) -> String {
+    let at = |quantile| duration(times.value_at_quantile(quantile));
+    let count = grouped(times.len());
+    format!("{count} {name}, p50 {}, p99 {}", at(0.5), at(0.99))
+}
+
+fn counts(summary: &Summary) -> String {
+    let Summary { transitions, established, lingered, lost, complete, .. } = summary;
+    let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
+    let mut words = format!(
+        "= {} transitions, {} established, {} lingered",
+        grouped(tracepoint + snapshot + timer + inferred),
+        sockets(*established),
+        grouped(*lingered),
+    );
+    words.push_str(match (complete, lost.unseen) {
+        (true, 0) => "; nothing lost",
+        (true, _) => "; nothing lost for good:",
+        (false, _) => "; INCOMPLETE:",
+    });
+    let Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
+    for (count, name) in [
+        (ring_buffer, "ring buffer full"),
+        (recursion, "skipped by the kernel"),
+        (decode, "damaged"),
+        (unseen, "unseen but inferred"),
+        (output, "not shown, output too slow"),
+    ] {
+        if count > 0 {
+            words.push_str(&format!(" {} {name}", grouped(count)));
+        }
+    }
+    words
+}
+
+fn sockets(count: u64) -> String {
+    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// How it ended, in a list.
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Graceful => "in order",
+        Reason::ResetReceived => "reset by the peer",
+        Reason::ResetSentUnreadData => "reset: unread data",
+        Reason::ResetSentLingerZero => "reset: SO_LINGER 0",
+        Reason::ResetSentDataAfterClose => "reset: data after close",
+        Reason::ResetSentUnaccepted => "reset: never accepted",
+        Reason::Refused => "refused",
+        Reason::Unreachable => "unreachable",
+        Reason::ConnectTimeout => "timed out connecting",
+        Reason::RetransmitTimeout => "timed out",
+        Reason::KeepaliveTimeout => "timed out by keepalive",
+        Reason::ZeroWindowTimeout => "timed out with a closed window",
+        Reason::AbortedLocally => "given up here",
+        Reason::Killed => "killed",
+        Reason::NoLocalPort => "without a free port",
+        Reason::Disconnected => "disconnected",
+        Reason::Unknown => "for an unknown reason",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state::State;
+
+    #[test]
+    fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
+        let told = |summary: &Summary| {
+            let mut lines = Vec::new();
+            closing(summary, |line| lines.push(line.to_owned()));
+            lines
+        };
+        let mut summary = Summary { complete: true, ..Summary::default() };
+        assert_eq!(
+            told(&summary),
+            ["= 0 transitions, 0 sockets established, 0 lingered; nothing lost"]
+        );
+        summary.ended = 1_003;
+        summary.established = 1;
+        summary.lives.ends = vec![(Reason::Refused, 3), (Reason::Graceful, 1_000)];
+        summary.lives.lingering = [(State::CloseWait, 2), (State::TimeWait, 0)].into();
+        for time in 1..=100 {
+            summary.lives.connected.saturating_record(time * 1_000_000);
+        }
+        summary.complete = false;
+        summary.lost.ring_buffer = 7;
+        assert_eq!(
+            told(&summary),
+            [
+                "= 1,003 sockets ended: 1,000 in order, 3 refused",
+                "= handshakes: 100 connected, p50 50.1ms, p99 99.1ms",
+                "= lingering still: 2 CLOSE_WAIT",
+                "= 0 transitions, 1 socket established, 0 lingered; INCOMPLETE: 7 ring buffer full",
+            ]
+        );
+    }
+}
