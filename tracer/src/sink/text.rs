@@ -24,6 +24,7 @@ use super::{
 use crate::model::{
     container,
     owner::{Evidence, Owner},
+    stack::Stack,
     state::State,
     update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
 };
@@ -37,6 +38,8 @@ pub struct Text {
     stories: Stories,
     widths: Widths,
     surroundings: Arc<dyn Surroundings>,
+    /// The stack told last.
+    last_stack: Option<Arc<Stack>>,
 }
 
 /// Whether the lives of connections are told step by step or as a whole.
@@ -64,6 +67,7 @@ impl Text {
             stories,
             widths: Widths::new(width),
             surroundings,
+            last_stack: None,
         }
     }
 
