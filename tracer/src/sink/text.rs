@@ -30,6 +30,7 @@ use super::{
 use crate::model::{
     container,
     owner::{Evidence, Owner},
+    stack::Stack,
     state::State,
     update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
 };
@@ -45,6 +46,8 @@ pub struct Text {
     names: Option<Names>,
     status: StatusLine,
     surroundings: Arc<dyn Surroundings>,
+    /// The stack told last.
+    last_stack: Option<Arc<Stack>>,
 }
 
 /// Nothing has been told for so long when the status line comes, nanoseconds.
@@ -77,6 +80,7 @@ impl Text {
             names: None,
             status: StatusLine::new(width, QUIET),
             surroundings,
+            last_stack: None,
         }
     }
 

@@ -81,14 +81,13 @@ impl Text {
         }
         for (group, members) in groups {
             if members.len() <= FEW {
-                for linger in members {
+                for linger in &members {
                     self.linger(linger, &group.process, clock, out);
-                    self.stacks(&[linger], clock, out);
                 }
             } else {
                 self.group(&group, &members, clock, out);
-                self.stacks(&members, clock, out);
             }
+            self.stacks(&members, clock, out);
         }
     }
 
@@ -130,8 +129,7 @@ impl Text {
     /// The code that made those that have just been flagged.
     fn stacks(&mut self, lingers: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
         let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
-        let raised = lingers.iter().filter(|linger| linger.status == LingerStatus::Raised);
-        for linger in raised {
+        for linger in lingers.iter().filter(|linger| linger.status == LingerStatus::Raised) {
             let Some(stack) = linger.maker.and_then(|maker| self.surroundings.stack(&maker)) else {
                 continue;
             };
@@ -143,10 +141,15 @@ impl Text {
         let Some(time) = lingers.first().map(|linger| linger.time) else { return };
         let dim = self.palette.dim;
         for (stack, sockets) in stacks {
+            if self.last_stack.as_ref() == Some(&stack) {
+                self.note(dim, time, "    (the same stack)", clock, out);
+                continue;
+            }
             if lingers.len() > 1 {
                 let head = format!("  {} made in:", grouped(sockets));
                 self.note(dim, time, &head, clock, out);
             }
+            self.last_stack = Some(Arc::clone(&stack));
             for call in stack::lines(&stack) {
                 self.note(dim, time, &format!("    {call}"), clock, out);
             }
