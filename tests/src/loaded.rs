@@ -13,8 +13,8 @@ use crate::{
     recording::{Recorder, Recording},
 };
 
-/// For the minisockets' silent steps to be found: a look at so many takes a tenth of a second of
-/// processor time, and the next one waits for thirty times as long.
+/// For the minisockets' silent steps to be found: a look takes time in proportion to the number of
+/// sockets, and the next one waits for thirty times as long. So this, and half the load's own time.
 const SETTLING: Duration = Duration::from_secs(5);
 /// The end of a minisocket may be told this much too late or too early.
 const TOLERANCE: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl Loaded {
         let begun = Instant::now();
         let result = load();
         let took = begun.elapsed();
-        thread::sleep(SETTLING);
+        thread::sleep(SETTLING + took / 2);
         let before = (Moment::now(), kernel::minisockets());
         let kernel = kernel::states();
         let after = (Moment::now(), kernel::minisockets());

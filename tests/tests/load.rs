@@ -2,8 +2,8 @@
 //! truth.
 //!
 //! At full speed the load takes both cores and the ring buffer may overflow: then every event must
-//! be told or counted. Bursts that the ring buffer holds lose nothing there; what little is missing
-//! for another reason (see `is_complete_with`) must have been noticed.
+//! be told or counted. Bursts that the ring buffer holds lose nothing there; what the kernel shows to
+//! no program at all (see `is_complete_with`) must have been noticed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
