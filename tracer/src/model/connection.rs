@@ -203,7 +203,7 @@ impl Connection {
 
     /// Who made it, where that was seen: as a rule its owner, of whom nothing more is kept.
     pub fn maker(&self) -> Option<Maker> {
-        self.phase.rare().and_then(|rare| rare.maker).or_else(|| Maker::from_owner(&self.owner()?))
+        self.phase.maker().or_else(|| Maker::from_owner(&self.owner()?))
     }
 
     /// It is known now in which code it was made.

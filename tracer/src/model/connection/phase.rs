@@ -35,6 +35,8 @@ pub(super) enum Phase {
         received: u64,
         retransmits: u32,
         counted: bool,
+        /// Who made it, if that is more than the owner tells.
+        maker: Option<Box<Maker>>,
     },
 }
 
@@ -67,7 +69,16 @@ impl Phase {
             Self::Full { progress, .. } => progress.since(0),
             Self::Mini { moved, .. } => *moved,
         };
-        Self::Mini { removal: 0, timer: 0, moved, sent, received, retransmits, counted }
+        let maker = self.maker().map(Box::new);
+        Self::Mini { removal: 0, timer: 0, moved, sent, received, retransmits, counted, maker }
+    }
+
+    /// Who made it, if that is more than the owner tells.
+    pub(super) fn maker(&self) -> Option<Maker> {
+        match self {
+            Self::Full { rare, .. } => rare.as_ref()?.maker,
+            Self::Mini { maker, .. } => maker.as_deref().copied(),
+        }
     }
 
     pub(super) fn rare(&self) -> Option<&Rare> {
@@ -91,6 +102,6 @@ mod tests {
 
     #[test]
     fn it_takes_little() {
-        assert_eq!(size_of::<Phase>(), 40);
+        assert_eq!(size_of::<Phase>(), 48);
     }
 }
