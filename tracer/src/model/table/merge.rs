@@ -315,11 +315,11 @@ impl Table {
             if self.undecided.contains(slot) {
                 continue;
             }
-            // Before 6.18 iter/tcp may skip a socket while others come and go around it.
-            let minisocket = self.store.is_minisocket(slot);
             let Some(connection) = self.store.get_mut(slot) else {
                 continue;
             };
+            // Before 6.18 iter/tcp may skip a socket while others come and go around it.
+            let minisocket = connection.is_minisocket();
             if !minisocket && !connection.note_missing(true) {
                 continue;
             }

@@ -215,3 +215,24 @@ fn a_client_that_is_seen_again_as_a_minisocket_is_the_same(
     assert_eq!(told.last().unwrap().to, state);
     assert!(told.iter().all(|one| one.subject.tuple.local.port == 30_101));
 }
+
+/// A cookie that is asked for at the last event comes too late for the minisocket, which gets
+/// another one when a look asks for it: what has the first is gone.
+#[test]
+fn a_minisocket_with_another_cookie_takes_the_place_of_the_one_known() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.look(&[]);
+    stage.play_unseen(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
+    stage.play(&mut life, &[PeerFin]);
+    assert_eq!(stage.sockets(), [(1, State::TimeWait)]);
+    stage.until(stage.now + 100_000_000);
+    life.now = stage.now;
+    let mut snapshot = stage.picture(&[&life]);
+    for record in &mut snapshot.records {
+        record.cookie = 2;
+    }
+    stage.merge(&snapshot);
+    stage.merge(&snapshot);
+    assert_eq!(stage.sockets(), [(2, State::TimeWait)]);
+}
