@@ -14,7 +14,7 @@ use std::{
 use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
-use crate::sink::text::Palette;
+use crate::sink::{escape::without_numbers, text::Palette};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
@@ -39,16 +39,6 @@ fn fail(message: &str) -> ExitCode {
     // Nobody may be left to read it.
     let _ = writeln!(io::stderr(), "tracer: {message}");
     ExitCode::from(2)
-}
-
-/// The standard library adds the number to what it says of an errno; people need it not.
-fn without_numbers(message: &str) -> String {
-    let mut text = message.to_owned();
-    while let Some(start) = text.find(" (os error ") {
-        let Some(len) = text[start..].find(')') else { break };
-        text.replace_range(start..=start + len, "");
-    }
-    text
 }
 
 /// clap's own errors take several lines; help and version go to standard output.
@@ -99,18 +89,4 @@ fn appearance(colour: When, out: Option<Stdout>) -> (Palette, Option<usize>) {
     let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
     let size = terminal.and_then(|terminal| rustix::termios::tcgetwinsize(terminal).ok());
     (palette, size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_numbers;
-
-    #[test]
-    fn errors_carry_no_raw_numbers() {
-        assert_eq!(
-            without_numbers("a: No such file or directory (os error 2); b: x (os error 13)"),
-            "a: No such file or directory; b: x"
-        );
-        assert_eq!(without_numbers("open (os error "), "open (os error ");
-    }
 }

@@ -21,7 +21,7 @@ use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings,
 pub use self::error::LoadError;
 use self::{error::chain, offsets::OffsetsError};
 use super::{btf, preflight::Facts, tracefs};
-use crate::sink::{Degraded, Mode};
+use crate::sink::{Degraded, Mode, escape::without_numbers};
 
 /// The eBPF half, built by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-programs"));
@@ -312,11 +312,14 @@ fn attach_btf(
 fn finish(
     mut ebpf: Ebpf,
     mode: Mode,
-    degraded: Vec<Degraded>,
+    mut degraded: Vec<Degraded>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     resets_traced: bool,
     stacks_taken: bool,
 ) -> Result<Tracer, LoadError> {
+    for missing in &mut degraded {
+        missing.reason = without_numbers(&missing.reason);
+    }
     let main = match mode {
         Mode::Btf => MAIN_BTF,
         Mode::Tracepoint => MAIN_CLASSIC,

@@ -28,6 +28,16 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The standard library adds the number to what it says of an errno; people need it not.
+pub fn without_numbers(message: &str) -> String {
+    let mut text = message.to_owned();
+    while let Some(start) = text.find(" (os error ") {
+        let Some(len) = text[start..].find(')') else { break };
+        text.replace_range(start..=start + len, "");
+    }
+    text
+}
+
 /// Characters that reorder or hide the text around them.
 fn is_layout(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -44,7 +54,7 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
 mod tests {
     use rstest::rstest;
 
-    use super::escape;
+    use super::{escape, without_numbers};
 
     #[rstest]
     #[case(b"nginx: worker", "nginx: worker")]
@@ -58,5 +68,14 @@ mod tests {
     #[case("\u{9b}31m".as_bytes(), "\\xc2\\x9b31m")]
     fn names_cannot_speak_to_the_terminal(#[case] bytes: &[u8], #[case] text: &str) {
         assert_eq!(escape(bytes), text);
+    }
+
+    #[test]
+    fn errors_carry_no_raw_numbers() {
+        assert_eq!(
+            without_numbers("a: No such file or directory (os error 2); b: x (os error 13)"),
+            "a: No such file or directory; b: x"
+        );
+        assert_eq!(without_numbers("open (os error "), "open (os error ");
     }
 }

@@ -14,6 +14,8 @@ use std::{
     time::Duration,
 };
 
+use super::escape::without_numbers;
+
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
 const LIMIT: usize = 64 << 20;
 /// Written buffers that are kept for use.
@@ -163,6 +165,7 @@ fn write_all(
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
+                    let error = without_numbers(&error.to_string());
                     tracing::error!("cannot write to {}: {error}", destination.name);
                 }
                 shared.failed.fetch_add(lines, Ordering::Relaxed);
