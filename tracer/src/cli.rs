@@ -3,6 +3,7 @@
 mod arguments;
 mod diagnose;
 mod list;
+mod live;
 mod signals;
 mod trace;
 

@@ -32,7 +32,7 @@ use crate::{
         filter::Filter,
         table::{self, Table},
     },
-    sink::{Format, Hello, Moment, output::Output, surroundings::Surroundings},
+    sink::{Hello, Moment, Sink, surroundings::Surroundings},
 };
 
 /// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
@@ -58,10 +58,8 @@ pub struct Trace {
     pub surroundings: Arc<dyn Surroundings>,
     /// When to flag.
     pub thresholds: crate::model::linger::Thresholds,
-    /// How to write it.
-    pub format: Box<dyn Format + Send>,
-    /// Where to.
-    pub output: Output,
+    /// Whom to tell.
+    pub sinks: Vec<Box<dyn Sink>>,
     /// What to begin with.
     pub hello: Hello,
     /// Look at the sockets that are there, now and later.
@@ -117,17 +115,8 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self {
-            tracer,
-            filter,
-            surroundings,
-            thresholds,
-            format,
-            output,
-            hello,
-            snapshots,
-            resolved,
-        } = self;
+        let Self { tracer, filter, surroundings, thresholds, sinks, hello, snapshots, resolved } =
+            self;
         let Tracer {
             ebpf,
             main,
@@ -152,7 +141,7 @@ impl Trace {
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
             look_patience: if looks { LOOK_PATIENCE } else { 0 },
         });
-        let mut teller = Teller::new(filter, surroundings, format, output, time::wall_clock());
+        let mut teller = Teller::new(filter, surroundings, sinks, time::wall_clock());
         teller.hello(&hello);
         let (healing, ebpf) = if looks {
             let snapshotter = Snapshotter::new(ebpf, netns);
@@ -213,7 +202,7 @@ impl Running {
                 self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
-            let pause = Moment { now: time::monotonic(), sockets: self.table.len() };
+            let pause = Moment { now: time::monotonic(), table: &self.table };
             let due = self.teller.pause(&pause);
             self.teller.flush();
             if stopping && self.read_rest() || self.teller.is_closed() {

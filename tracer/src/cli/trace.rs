@@ -1,32 +1,27 @@
 //! The command `tracer trace`: sets the parts up and waits for the end.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 
 use super::{
     appearance,
     arguments::{TraceArguments, TraceFormat},
-    signals::Signals,
+    live::Live,
 };
 use crate::{
-    kernel::{
-        load::{self, Tracer},
-        preflight::{self, Facts},
-        surroundings::Host,
-    },
-    model::filter::Filter,
+    kernel::{load::Request, preflight},
     sink::{
-        Format, Hello,
+        Format,
         json::Json,
         ladder::{Ladder, Style},
+        lines::Lines,
         names::Names,
         output::{Destination, Output},
         stamps::Times,
         surroundings::Surroundings,
         text::{Stories, Text},
     },
-    trace::{Running, Trace},
 };
 
 /// Traces until it is over.
@@ -49,103 +44,28 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         let path = arguments.output.as_deref().unwrap_or(Path::new("standard output"));
         format!("cannot create the output file {} (--output)", path.display())
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // Before the first line is written: whoever has read it may send a signal.
-        let signals = Signals::catch()?;
-        let tracer = load::load(
-            &load::Request {
-                mode: arguments.mode(),
-                filter: filter.in_kernel(),
-                buffer_size,
-                accept: !arguments.no_accept,
-                stacks: arguments.stacks.stacks,
-                diagnostics: tracing::enabled!(tracing::Level::DEBUG),
-            },
-            &facts,
-        )?;
-        trace(arguments, filter, tracer, facts, destination, signals).await
-    })
-}
-
-async fn trace(
-    arguments: &TraceArguments,
-    filter: Filter,
-    mut tracer: Tracer,
-    facts: Facts,
-    destination: Destination,
-    signals: Signals,
-) -> anyhow::Result<()> {
-    let Facts { release, btf } = facts;
-    // Megabytes that are needed no more.
-    drop(btf);
-    if let Some(logger) = tracer.logger.take() {
-        tokio::spawn(relay(logger));
-    }
-    let (host, unknown) = Host::look();
-    tracer.degraded.extend(unknown);
-    let resolved = host.stacks();
-    let surroundings: Arc<dyn Surroundings> = Arc::new(host);
-    let hello = Hello {
-        version: env!("CARGO_PKG_VERSION"),
-        kernel: release,
-        mode: tracer.mode,
-        degraded: tracer.degraded.clone(),
-        options: std::env::args().skip(1).collect(),
+    let request = Request {
+        mode: arguments.mode(),
+        filter: filter.in_kernel(),
+        buffer_size,
+        accept: !arguments.no_accept,
+        stacks: arguments.stacks.stacks,
+        diagnostics: tracing::enabled!(tracing::Level::DEBUG),
     };
-    let closed = Arc::new(tokio::sync::Notify::new());
-    let notify = Arc::clone(&closed);
-    let output = Output::start(destination, move || notify.notify_one())
-        .context("cannot start the writing thread")?;
-    let running = Trace {
-        tracer,
+    let live = Live {
+        request,
         filter,
         thresholds: arguments.linger,
-        format: format(arguments, Arc::clone(&surroundings))?,
-        surroundings,
-        output,
-        hello,
         snapshots: !arguments.no_snapshot,
-        resolved,
-    }
-    .start()
-    .context("cannot set up the reader")?;
-    wait_for_end(running, arguments.duration, &closed, signals).await
-}
-
-/// Runs the trace until a signal comes, the time is up or nobody reads the output.
-async fn wait_for_end(
-    running: Running,
-    duration: Option<Duration>,
-    closed: &tokio::sync::Notify,
-    signals: Signals,
-) -> anyhow::Result<()> {
-    let stop = running.stop();
-    let mut thread = tokio::task::spawn_blocking(move || running.run());
-    let time_is_up = async {
-        match duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
+        duration: arguments.duration,
     };
-    tokio::select! {
-        () = signals.any() => {}
-        () = time_is_up => {}
-        () = closed.notified() => {}
-        result = &mut thread => return result.context("the reading thread failed"),
-    }
-    stop.ask();
-    thread.await.context("the reading thread failed")
-}
-
-/// Passes on what the programs in the kernel log.
-async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
-    // SAFETY: the logger owns its map's descriptor, which stays open and the same as long as it.
-    let Ok(mut logger) = (unsafe { tokio::io::unix::AsyncFd::register(logger) }) else { return };
-    while let Ok(mut guard) = logger.readable_mut().await {
-        guard.get_inner_mut().flush();
-        guard.clear_ready();
-    }
+    live.run(facts, |setting| {
+        let closed = Arc::clone(&setting.closed);
+        let output = Output::start(destination, move || closed.notify_one())
+            .context("cannot start the writing thread")?;
+        let format = format(arguments, Arc::clone(&setting.surroundings))?;
+        Ok(vec![Box::new(Lines::new(format, output))])
+    })
 }
 
 /// # Errors

@@ -70,6 +70,20 @@ pub struct Options {
     pub look_patience: u64,
 }
 
+impl Default for Options {
+    /// For a recording or a test: nothing but events.
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            ticks: Ticks { hz: 250 },
+            thresholds: Thresholds::default(),
+            resets_traced: true,
+            port_patience: 2_000_000_000,
+            look_patience: 0,
+        }
+    }
+}
+
 /// Something to be done at a time, unless the socket has changed its state by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Deadline {

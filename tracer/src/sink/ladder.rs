@@ -156,7 +156,7 @@ impl Ladder {
 }
 
 /// How long those in TIME_WAIT have to wait; else that all is quiet.
-fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
+fn countdown(pairs: &Pairs, moment: &Moment<'_>, quiet: u64) -> Option<String> {
     let mut waiting: Vec<(u64, u32)> =
         pairs.iter().filter_map(|diagram| diagram.wait.zip(Some(diagram.number))).collect();
     waiting.sort_unstable();
@@ -172,7 +172,11 @@ fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
         .collect();
     match waiting.len().saturating_sub(COUNTDOWNS) {
         _ if told.is_empty() => (quiet >= 5 * QUIET).then(|| {
-            format!("… {} sockets tracked, nothing for {}", moment.sockets, whole_seconds(quiet))
+            format!(
+                "… {} sockets tracked, nothing for {}",
+                moment.table.len(),
+                whole_seconds(quiet)
+            )
         }),
         0 => Some(format!("… {}", told.join(" · "))),
         more => Some(format!("… {} · and {more} more", told.join(" · "))),
@@ -226,7 +230,7 @@ impl Format for Ladder {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         if self.pairs.len() >= REMEMBERED {
             self.draw(u64::MAX, clock, out);
             self.pairs.clear();

@@ -335,8 +335,9 @@ impl Format for Text {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let Moment { now, sockets } = *moment;
+    fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        let Moment { now, table } = *moment;
+        let sockets = table.len();
         let words = |quiet| {
             let sockets = grouped(sockets as u64);
             Some(format!("… {sockets} sockets tracked, nothing for {}", whole_seconds(quiet)))

@@ -1,4 +1,4 @@
-//! From updates to the output: filtered, formatted, counted; what does not fit is counted too.
+//! From updates to the sinks: filtered and counted; what a sink could not deliver is counted too.
 
 use std::sync::Arc;
 
@@ -7,30 +7,22 @@ use crate::{
     model::{
         diagnosis::Look,
         filter::Filter,
-        update::{Linger, Loss, LossPlace, Observer, Subject, Update},
+        update::{Linger, Loss, Observer, Subject, Update},
         watch::Watch,
     },
     sink::{
-        Format, Hello, Moment, output::Output, summary::Summary, surroundings::Surroundings,
+        Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
         wall_clock::WallClock,
     },
 };
-
-/// Formatted bytes are handed to the output from this size on.
-const CHUNK: usize = 64 << 10;
 
 /// The observer of the table.
 pub(super) struct Teller {
     filter: Filter,
     surroundings: Arc<dyn Surroundings>,
-    format: Box<dyn Format + Send>,
-    output: Output,
+    sinks: Vec<Box<dyn Sink>>,
     clock: WallClock,
     summary: Summary,
-    bytes: Vec<u8>,
-    lines: u64,
-    /// Lines that the output could not take and that have not been told of.
-    unshown: u64,
     watch: Watch,
 }
 
@@ -38,20 +30,15 @@ impl Teller {
     pub(super) fn new(
         filter: Filter,
         surroundings: Arc<dyn Surroundings>,
-        format: Box<dyn Format + Send>,
-        output: Output,
+        sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
         Self {
             filter,
             surroundings,
-            format,
-            output,
+            sinks,
             clock,
             summary: Summary::default(),
-            bytes: Vec::with_capacity(2 * CHUNK),
-            lines: 0,
-            unshown: 0,
             watch: Watch::new(time::ticks()),
         }
     }
@@ -59,14 +46,14 @@ impl Teller {
     /// Tells what a look at the host shows to be wrong.
     pub(super) fn look(&mut self, look: &Look) {
         for finding in self.watch.look(look, &self.filter) {
-            self.write(&Update::Finding(&finding));
+            self.tell(&Update::Finding(&finding));
         }
     }
 
     /// Tells what is over.
     pub(super) fn expire(&mut self, now: u64) {
         for finding in self.watch.expire(now) {
-            self.write(&Update::Finding(&finding));
+            self.tell(&Update::Finding(&finding));
         }
     }
 
@@ -74,8 +61,9 @@ impl Teller {
         self.clock = clock;
     }
 
+    /// Whether nobody is left to tell anything.
     pub(super) fn is_closed(&self) -> bool {
-        self.output.is_closed()
+        self.sinks.iter().all(|sink| sink.is_closed())
     }
 
     /// Notes how late a record was read, nanoseconds.
@@ -84,51 +72,43 @@ impl Teller {
     }
 
     pub(super) fn hello(&mut self, hello: &Hello) {
-        self.format.hello(hello, self.clock, &mut self.bytes);
+        for sink in &mut self.sinks {
+            sink.hello(hello, self.clock);
+        }
         self.flush();
     }
 
-    /// Lets the format write what it has held back; when to call again at the latest.
-    pub(super) fn pause(&mut self, moment: &Moment) -> Option<u64> {
-        self.format.pause(moment, self.clock, &mut self.bytes)
+    /// Lets the sinks tell what they have held back; when to call again at the latest.
+    pub(super) fn pause(&mut self, moment: &Moment<'_>) -> Option<u64> {
+        let clock = self.clock;
+        self.sinks.iter_mut().filter_map(|sink| sink.pause(moment, clock)).min()
     }
 
-    /// Hands over what has been formatted.
+    /// Hands over what has been gathered; says in place what could not be delivered, now that
+    /// there is room again.
     pub(super) fn flush(&mut self) {
-        self.unshown += self.output.take_failed();
-        if self.bytes.is_empty() {
-            return;
-        }
-        let lines = std::mem::take(&mut self.lines);
-        if self.output.push(&mut self.bytes, lines) {
-            self.tell_unshown();
-        } else {
-            self.unshown += lines;
+        for index in 0..self.sinks.len() {
+            let undelivered = self.sinks[index].flush();
+            self.tell_undelivered(undelivered);
         }
     }
 
-    /// Says in place what could not be shown, now that there is room again.
-    fn tell_unshown(&mut self) {
-        if self.unshown > 0 {
-            let count = std::mem::take(&mut self.unshown);
-            let loss =
-                Loss { time: self.clock.now, place: LossPlace::Output, count, healed: false };
-            self.observe(Update::Loss(&loss));
+    fn tell_undelivered(&mut self, undelivered: Option<Undelivered>) {
+        if let Some(Undelivered { place, count }) = undelivered {
+            self.observe(Update::Loss(&Loss { time: self.clock.now, place, count, healed: false }));
         }
     }
 
-    /// Writes the end.
+    /// Ends the sinks with the summary.
     pub(super) fn summary(mut self) {
-        self.flush();
-        self.tell_unshown();
+        for index in 0..self.sinks.len() {
+            let undelivered = self.sinks[index].last();
+            self.tell_undelivered(undelivered);
+        }
         self.summary.complete = !self.summary.lost.is_final();
         self.clock = time::wall_clock();
-        self.format.summary(&self.summary, self.clock, &mut self.bytes);
-        self.flush();
-        if !self.output.finish() {
-            tracing::warn!(
-                "the output's reader does not read: the end of the trace is not written"
-            );
+        for sink in self.sinks {
+            sink.finish(&self.summary, self.clock);
         }
     }
 
@@ -137,13 +117,11 @@ impl Teller {
         self.surroundings.passes(&self.filter, subject)
     }
 
-    fn write(&mut self, update: &Update<'_>) {
-        self.format.update(update, self.clock, &mut self.bytes);
-        self.summary.count(update);
-        self.lines += 1;
-        if self.bytes.len() >= CHUNK {
-            self.flush();
+    fn tell(&mut self, update: &Update<'_>) {
+        for sink in &mut self.sinks {
+            sink.update(update, self.clock);
         }
+        self.summary.count(update);
     }
 }
 
@@ -158,13 +136,13 @@ impl Observer for Teller {
                     .cloned()
                     .collect();
                 if !wanted.is_empty() {
-                    self.write(&Update::Linger(&wanted));
+                    self.tell(&Update::Linger(&wanted));
                 }
             }
             _ => {
                 let passes = || update.subject().is_none_or(|subject| self.passes(subject));
                 if self.filter.wants(&update) && passes() {
-                    self.write(&update);
+                    self.tell(&update);
                 }
             }
         }
@@ -172,7 +150,7 @@ impl Observer for Teller {
             && self.filter.wants_subject(&transition.subject)
             && let Some(finding) = self.watch.transition(transition)
         {
-            self.write(&Update::Finding(&finding));
+            self.tell(&Update::Finding(&finding));
         }
     }
 }

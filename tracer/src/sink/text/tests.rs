@@ -7,6 +7,7 @@ use crate::{
     model::{
         endpoint::{Endpoint, Tuple},
         owner::Process,
+        table::{self, Table},
     },
     sink::stamps::Timestamps,
 };
@@ -110,8 +111,9 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps, Arc::new(Nothing));
         let mut out = Vec::new();
         let clock = WallClock { lead: 0, now: 0 };
+        let table = &Table::new(table::Options::default());
         for second in 0..32 {
-            let moment = Moment { now: second * 1_000_000_000, sockets: 14 };
+            let moment = Moment { now: second * 1_000_000_000, table };
             text.pause(&moment, clock, &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();
@@ -120,7 +122,7 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         (shown, String::from_utf8(out).unwrap())
     };
     let (shown, end) = quiet(Some(80));
-    assert!(shown.ends_with("\r\x1b[K… 14 sockets tracked, nothing for 31 s"), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[K… 0 sockets tracked, nothing for 31 s"), "{shown:?}");
     assert!(!shown.contains('\n') && end.starts_with("\r\x1b[K="), "{shown:?} {end:?}");
     let (shown, end) = quiet(None);
     assert_eq!((&*shown, end.contains('\x1b')), ("", false), "{end:?}");

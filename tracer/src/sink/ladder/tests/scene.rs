@@ -10,6 +10,7 @@ use crate::{
         close::{Initiator, Reason},
         endpoint::{Endpoint, Tuple},
         owner::{Evidence, Owner, Process},
+        table::{self, Table},
         update::{
             Close, Direction, Handshake, Reset, Retransmit, Role, Segment, Sequence, Source, Story,
         },
@@ -203,7 +204,8 @@ impl Scene {
     /// Time passes, and nothing more is to be read.
     pub(super) fn wait(&mut self, milliseconds: u64) {
         self.now += milliseconds * MILLISECOND;
-        let moment = Moment { now: self.now, sockets: 1 };
+        let table = &Table::new(table::Options::default());
+        let moment = Moment { now: self.now, table };
         self.ladder.pause(&moment, CLOCK, &mut self.out);
     }
 

@@ -1,0 +1,135 @@
+//! A live trace, whatever it is for: loads the programs, starts the trace and waits for its end.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+
+use super::signals::Signals;
+use crate::{
+    kernel::{
+        load::{self, Request, Tracer},
+        preflight::Facts,
+        surroundings::Host,
+    },
+    model::{filter::Filter, linger::Thresholds},
+    sink::{Hello, Sink, surroundings::Surroundings},
+    trace::{Running, Trace},
+};
+
+/// What is traced, for how long.
+pub(super) struct Live {
+    /// What is loaded into the kernel.
+    pub(super) request: Request,
+    /// What is told.
+    pub(super) filter: Filter,
+    /// What is flagged.
+    pub(super) thresholds: Thresholds,
+    /// Look at the sockets that are there, now and later.
+    pub(super) snapshots: bool,
+    /// Ends by itself.
+    pub(super) duration: Option<Duration>,
+}
+
+/// What sinks are made of.
+pub(super) struct Setting {
+    /// What is known of this host.
+    pub(super) surroundings: Arc<dyn Surroundings>,
+    /// To be notified by a sink when nobody reads any more what it delivers.
+    pub(super) closed: Arc<tokio::sync::Notify>,
+}
+
+impl Live {
+    /// Traces until it is over.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses the programs, where a thread cannot be had, and those of `sinks`.
+    pub(super) fn run(
+        self,
+        facts: Facts,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            // Before the first line is written: whoever has read it may send a signal.
+            let signals = Signals::catch()?;
+            let tracer = load::load(&self.request, &facts)?;
+            self.trace(tracer, facts, sinks, signals).await
+        })
+    }
+
+    async fn trace(
+        self,
+        mut tracer: Tracer,
+        facts: Facts,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+        signals: Signals,
+    ) -> anyhow::Result<()> {
+        let Facts { release, btf } = facts;
+        // Megabytes that are needed no more.
+        drop(btf);
+        if let Some(logger) = tracer.logger.take() {
+            tokio::spawn(relay(logger));
+        }
+        let (host, unknown) = Host::look();
+        tracer.degraded.extend(unknown);
+        let resolved = host.stacks();
+        let hello = Hello {
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: release,
+            mode: tracer.mode,
+            degraded: tracer.degraded.clone(),
+            options: std::env::args().skip(1).collect(),
+        };
+        let setting =
+            Setting { surroundings: Arc::new(host), closed: Arc::new(tokio::sync::Notify::new()) };
+        let running = Trace {
+            tracer,
+            filter: self.filter,
+            thresholds: self.thresholds,
+            sinks: sinks(&setting)?,
+            surroundings: setting.surroundings,
+            hello,
+            snapshots: self.snapshots,
+            resolved,
+        }
+        .start()
+        .context("cannot set up the reader")?;
+        wait_for_end(running, self.duration, &setting.closed, signals).await
+    }
+}
+
+/// Runs the trace until a signal comes, the time is up or nobody reads the output.
+async fn wait_for_end(
+    running: Running,
+    duration: Option<Duration>,
+    closed: &tokio::sync::Notify,
+    signals: Signals,
+) -> anyhow::Result<()> {
+    let stop = running.stop();
+    let mut thread = tokio::task::spawn_blocking(move || running.run());
+    let time_is_up = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = signals.any() => {}
+        () = time_is_up => {}
+        () = closed.notified() => {}
+        result = &mut thread => return result.context("the reading thread failed"),
+    }
+    stop.ask();
+    thread.await.context("the reading thread failed")
+}
+
+/// Passes on what the programs in the kernel log.
+async fn relay(logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
+    // SAFETY: the logger owns its map's descriptor, which stays open and the same as long as it.
+    let Ok(mut logger) = (unsafe { tokio::io::unix::AsyncFd::register(logger) }) else { return };
+    while let Ok(mut guard) = logger.readable_mut().await {
+        guard.get_inner_mut().flush();
+        guard.clear_ready();
+    }
+}

@@ -1,0 +1,88 @@
+//! The sink that writes lines: a format, and the output that takes its bytes.
+
+use super::{
+    Format, Hello, Moment, Sink, Undelivered, output::Output, summary::Summary,
+    wall_clock::WallClock,
+};
+use crate::model::update::{LossPlace, Update};
+
+/// Formatted bytes are handed to the output from this size on.
+const CHUNK: usize = 64 << 10;
+
+/// Lines of one format to one output.
+pub struct Lines {
+    format: Box<dyn Format + Send>,
+    output: Output,
+    bytes: Vec<u8>,
+    lines: u64,
+    /// Lines that the output could not take and that have not been told of.
+    unshown: u64,
+}
+
+impl Lines {
+    /// In this format to this output.
+    pub fn new(format: Box<dyn Format + Send>, output: Output) -> Self {
+        Self { format, output, bytes: Vec::with_capacity(2 * CHUNK), lines: 0, unshown: 0 }
+    }
+
+    /// Hands over what has been formatted; whether there was room for it.
+    fn push(&mut self) -> bool {
+        self.unshown += self.output.take_failed();
+        if self.bytes.is_empty() {
+            return false;
+        }
+        let lines = std::mem::take(&mut self.lines);
+        let room = self.output.push(&mut self.bytes, lines);
+        if !room {
+            self.unshown += lines;
+        }
+        room
+    }
+
+    fn unshown(&mut self) -> Option<Undelivered> {
+        let count = std::mem::take(&mut self.unshown);
+        (count > 0).then_some(Undelivered { place: LossPlace::Output, count })
+    }
+}
+
+impl Sink for Lines {
+    fn hello(&mut self, hello: &Hello, clock: WallClock) {
+        self.format.hello(hello, clock, &mut self.bytes);
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
+        self.format.update(update, clock, &mut self.bytes);
+        self.lines += 1;
+        if self.bytes.len() >= CHUNK {
+            self.push();
+        }
+    }
+
+    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock) -> Option<u64> {
+        self.format.pause(moment, clock, &mut self.bytes)
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        if self.push() { self.unshown() } else { None }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.output.is_closed()
+    }
+
+    fn last(&mut self) -> Option<Undelivered> {
+        self.push();
+        self.unshown()
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+        let mut this = *self;
+        this.format.summary(summary, clock, &mut this.bytes);
+        this.push();
+        if !this.output.finish() {
+            tracing::warn!(
+                "the output's reader does not read: the end of the trace is not written"
+            );
+        }
+    }
+}
