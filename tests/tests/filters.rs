@@ -236,3 +236,24 @@ fn comm_is_of_the_owner_of_a_server() {
     assert!(expected.contains(&story), "{story}");
     is_silent(&trace, &client);
 }
+
+/// connect() tells `CLOSED → SYN_SENT` before it chooses a local port.
+#[test]
+fn a_port_that_connect_chooses_is_told_from_the_first_step() {
+    for (wanted, told) in [(40_000, true), (39_999, false)] {
+        let (trace, ends) = isolated(|namespace| {
+            namespace.set("net/ipv4/ip_local_port_range", "40000 40000");
+            let listener = TcpListener::bind(("127.0.0.1", 80)).unwrap();
+            let options = format!("--local-port {wanted}");
+            let tracer = Tracer::start(namespace, &options.split(' ').collect::<Vec<_>>());
+            let ends = one_connection(&listener, listener.local_addr().unwrap());
+            (tracer.finish(), ends)
+        });
+        if told {
+            trace.life(&ends[0]).is("client", CLIENT);
+        } else {
+            is_silent(&trace, &ends[0]);
+        }
+        is_silent(&trace, &ends[1]);
+    }
+}

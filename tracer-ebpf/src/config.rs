@@ -71,6 +71,10 @@ offsets! {
     skc_listener = "sock_common" "skc_listener" optional;
     net_inum = "net" "ns.inum" optional;
     net_tcp_fin_timeout = "net" "ipv4.sysctl_tcp_fin_timeout" optional;
+    /// Two `int`s until 6.7, whose lock is the next member here; since then one `u32`, the upper
+    /// limit in its upper half.
+    net_local_ports = "net" "ipv4.ip_local_ports.range" optional;
+    net_local_ports_lock = "net" "ipv4.ip_local_ports.lock" optional;
     skc_flags = "sock_common" "skc_flags";
     sk_shutdown = "sock" "sk_shutdown";
     sk_err = "sock" "sk_err";
@@ -155,8 +159,9 @@ pub struct Settings {
 
 /// The filters that can be decided in the kernel. Zero means "any" throughout.
 ///
-/// An end that is not known yet (port 0, unspecified address) passes: the user half decides
-/// again on the completed tuple.
+/// An end that is not known yet (port 0, unspecified address) passes, unless the namespace's range
+/// of local ports says that it cannot become a wanted one: the user half decides again on the
+/// completed tuple.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -1,8 +1,10 @@
 //! Dropping, before it costs anything, what the user does not want to see.
 
+use core::mem::MaybeUninit;
+
 use tracer_ebpf::{MAX_PORTS, Record};
 
-use super::constants::constant;
+use super::{constants::constant, memory::zeroed};
 
 /// Whether there is nothing to filter by: known at load time, so the rest vanishes.
 #[inline(always)]
@@ -15,13 +17,68 @@ pub(super) fn is_empty() -> bool {
         && constant!(FILTER.ip_version) == 0
 }
 
+/// Whether ports are all there is to filter by.
+#[inline(always)]
+fn is_by_ports() -> bool {
+    constant!(FILTER.mask[0]) | constant!(FILTER.mask[1]) == 0
+        && constant!(FILTER.netns) == 0
+        && constant!(FILTER.ip_version) == 0
+}
+
+/// A port, or a range where it is not chosen yet.
+#[derive(Clone, Copy)]
+pub(super) struct Port {
+    lowest: u16,
+    others: u16,
+}
+
+impl Port {
+    /// 0 is one that is not known yet: it may turn out to be the wanted one.
+    #[inline(always)]
+    pub(super) fn new(port: u16) -> Self {
+        Self { lowest: port, others: if port == 0 { u16::MAX } else { 0 } }
+    }
+
+    /// One that will be chosen.
+    #[inline(always)]
+    pub(super) fn among(lowest: u16, highest: u16) -> Self {
+        Self { lowest, others: highest.wrapping_sub(lowest) }
+    }
+
+    #[inline(always)]
+    fn may_be(self, wanted: u16) -> bool {
+        wanted.wrapping_sub(self.lowest) <= self.others
+    }
+}
+
+/// False if the socket is surely not wanted. `describe` fills in addresses, ports and namespace,
+/// which takes longer than a look at the ports.
+#[inline(always)]
+pub(super) fn wants(local: Port, peer: Port, describe: impl FnOnce(&mut Record)) -> bool {
+    if !passes_ports(local, peer) {
+        return false;
+    }
+    if is_by_ports() {
+        return true;
+    }
+    let mut identity = MaybeUninit::uninit();
+    let identity = zeroed(&mut identity);
+    describe(identity);
+    passes_rest(identity)
+}
+
 /// False if the socket is surely not wanted.
 ///
 /// Called with addresses, ports and namespace filled in; the rest of the record is filled only
-/// for those that pass.
-#[inline(always)]
+/// for those that pass. A function of its own: inlined twice it takes more than a BPF stack.
+#[inline(never)]
 pub(super) fn passes(record: &Record) -> bool {
-    passes_netns(record) && passes_ports(record) && passes_address(record) && passes_version(record)
+    passes_ports(Port::new(record.local_port), Port::new(record.peer_port)) && passes_rest(record)
+}
+
+#[inline(always)]
+fn passes_rest(record: &Record) -> bool {
+    passes_netns(record) && passes_address(record) && passes_version(record)
 }
 
 #[inline(always)]
@@ -32,12 +89,10 @@ fn passes_netns(record: &Record) -> bool {
 
 macro_rules! listed {
     ($list:ident, $port:expr) => {{
-        let port = $port;
-        // An unknown port may turn out to be the wanted one.
-        let mut found = port == 0 || constant!(FILTER.$list[0]) == 0;
+        let mut found = constant!(FILTER.$list[0]) == 0;
         let mut index = 0;
         while index < MAX_PORTS {
-            found |= constant!(FILTER.$list[index]) == port;
+            found |= $port.may_be(constant!(FILTER.$list[index]));
             index += 1;
         }
         found
@@ -45,12 +100,10 @@ macro_rules! listed {
 }
 
 #[inline(always)]
-fn passes_ports(record: &Record) -> bool {
-    (constant!(FILTER.ports[0]) == 0
-        || listed!(ports, record.local_port)
-        || listed!(ports, record.peer_port))
-        && (constant!(FILTER.local_ports[0]) == 0 || listed!(local_ports, record.local_port))
-        && (constant!(FILTER.peer_ports[0]) == 0 || listed!(peer_ports, record.peer_port))
+fn passes_ports(local: Port, peer: Port) -> bool {
+    (constant!(FILTER.ports[0]) == 0 || listed!(ports, local) || listed!(ports, peer))
+        && (constant!(FILTER.local_ports[0]) == 0 || listed!(local_ports, local))
+        && (constant!(FILTER.peer_ports[0]) == 0 || listed!(peer_ports, peer))
 }
 
 #[inline(always)]

@@ -64,8 +64,5 @@ fn wanted(full: Full) -> bool {
     if filter::is_empty() {
         return true;
     }
-    let mut identity = MaybeUninit::uninit();
-    let identity = zeroed(&mut identity);
-    full.describe_identity(identity);
-    filter::passes(identity)
+    filter::wants(full.local_port(), full.peer_port(), |identity| full.describe_identity(identity))
 }

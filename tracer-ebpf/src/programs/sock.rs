@@ -16,6 +16,7 @@ use tracer_ebpf::{Offsets, Record, flag};
 pub(super) use self::probed::Probed;
 use super::{
     constants::constant,
+    filter::Port,
     memory::{follow, load},
 };
 
@@ -184,6 +185,34 @@ impl Full {
         Common(self.0).describe(record);
         // SAFETY: BTF-typed pointer, __be16 member. skc_num is 0 already in X → CLOSE.
         record.local_port = u16::from_be(unsafe { load(self.0, offset!(inet_sport)) });
+    }
+
+    /// The peer's port.
+    #[inline(always)]
+    pub(super) fn peer_port(self) -> Port {
+        // SAFETY: BTF-typed pointer, __be16 member.
+        Port::new(u16::from_be(unsafe { load(self.0, offset!(skc_dport)) }))
+    }
+
+    /// The local port, or those that the socket may still get: connect() tells SYN_SENT before one
+    /// is chosen (`inet_hash_connect`; IP_LOCAL_PORT_RANGE can only narrow the range).
+    #[inline(always)]
+    pub(super) fn local_port(self) -> Port {
+        let range = offset!(net_local_ports);
+        // SAFETY: BTF-typed pointers and the members' own widths.
+        unsafe {
+            let port = u16::from_be(load(self.0, offset!(inet_sport)));
+            if port != 0 || range == Offsets::ABSENT {
+                return Port::new(port);
+            }
+            let net = follow(self.0, offset!(skc_net));
+            let limits: u32 = load(net, range);
+            if offset!(net_local_ports_lock) == Offsets::ABSENT {
+                Port::among(limits as u16, (limits >> 16) as u16)
+            } else {
+                Port::among(limits as u16, load::<u32>(net, range + 4) as u16)
+            }
+        }
     }
 
     /// Everything about a full socket except its cookie, whose owner depends on the moment.

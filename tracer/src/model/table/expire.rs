@@ -40,11 +40,14 @@ impl Table {
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
-    pub fn wants_ports(&self, time: u64) -> bool {
-        self.unannounced
-            .iter()
-            .take_while(|waiting| waiting.time <= time)
-            .any(|waiting| self.is_unannounced(*waiting))
+    pub fn wants_ports(&mut self, time: u64) -> bool {
+        while let Some(&waiting) = self.unannounced.front() {
+            if self.is_unannounced(waiting) {
+                return waiting.time <= time;
+            }
+            self.unannounced.pop_front();
+        }
+        false
     }
 
     /// Whether the filter cannot say yet whether the socket is wanted.
