@@ -78,6 +78,7 @@ impl Observation {
             resets_traced,
             port_patience: PORT_PATIENCE,
             look_patience: 0,
+            max_sockets: table::MAX_SOCKETS,
         });
         let losses = Losses::new(main, others, counters);
         let watched = Watched::default();

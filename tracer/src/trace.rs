@@ -58,6 +58,8 @@ pub struct Trace {
     pub surroundings: Arc<dyn Surroundings>,
     /// When to flag.
     pub thresholds: crate::model::linger::Thresholds,
+    /// Sockets to keep track of at most.
+    pub max_sockets: usize,
     /// Whom to tell.
     pub sinks: Vec<Box<dyn Sink>>,
     /// What to begin with.
@@ -115,8 +117,17 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self { tracer, filter, surroundings, thresholds, sinks, hello, snapshots, resolved } =
-            self;
+        let Self {
+            tracer,
+            filter,
+            surroundings,
+            thresholds,
+            max_sockets,
+            sinks,
+            hello,
+            snapshots,
+            resolved,
+        } = self;
         let Tracer {
             ebpf,
             main,
@@ -140,6 +151,7 @@ impl Trace {
             resets_traced,
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
             look_patience: if looks { LOOK_PATIENCE } else { 0 },
+            max_sockets,
         });
         let mut teller = Teller::new(filter, surroundings, sinks, time::wall_clock());
         teller.hello(&hello);
@@ -217,7 +229,7 @@ impl Running {
             }
         }
         self.losses.log();
-
+        self.table.say_evicted(time::monotonic(), &mut self.teller);
         self.teller.summary();
     }
 

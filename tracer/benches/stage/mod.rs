@@ -75,6 +75,7 @@ pub(crate) fn table() -> Table {
         resets_traced: true,
         port_patience: 2_000_000_000,
         look_patience: 2_000_000_000,
+        max_sockets: usize::MAX,
     })
 }
 

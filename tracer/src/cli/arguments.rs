@@ -13,6 +13,7 @@ use crate::{
         filter::{Filter, IpVersion},
         linger::{self, Thresholds},
         state::State,
+        table::MAX_SOCKETS,
     },
     sink::{Mode, stamps::Timestamps},
 };
@@ -105,6 +106,15 @@ pub(super) struct TraceArguments {
     pub(super) color: When,
     #[command(flatten)]
     filter: FilterArguments,
+    /// Track no more sockets at once, some 450 bytes each; what is given up is counted
+    #[arg(
+        long,
+        default_value_t = MAX_SOCKETS as u32,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Kernel"
+    )]
+    pub(super) max_sockets: u32,
     /// Memory between kernel and tool, a power of two
     #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,

@@ -24,6 +24,8 @@ pub(super) struct Live {
     pub(super) filter: Filter,
     /// What is flagged.
     pub(super) thresholds: Thresholds,
+    /// Sockets to keep track of at most.
+    pub(super) max_sockets: usize,
     /// Look at the sockets that are there, now and later.
     pub(super) snapshots: bool,
     /// Ends by itself.
@@ -87,6 +89,7 @@ impl Live {
             tracer,
             filter: self.filter,
             thresholds: self.thresholds,
+            max_sockets: self.max_sockets,
             sinks: sinks(&setting)?,
             surroundings: setting.surroundings,
             hello,

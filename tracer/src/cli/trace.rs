@@ -56,6 +56,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         request,
         filter,
         thresholds: arguments.linger,
+        max_sockets: arguments.max_sockets as usize,
         snapshots: !arguments.no_snapshot,
         duration: arguments.duration,
     };

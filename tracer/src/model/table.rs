@@ -8,6 +8,7 @@ mod agree;
 mod arena;
 mod causes;
 mod close;
+mod eviction;
 mod expire;
 mod holders;
 mod identity;
@@ -34,6 +35,7 @@ use tracer_ebpf::{
 
 pub use self::merge::{Merged, Snapshot};
 use self::{
+    eviction::Evicted,
     merge::Closed,
     removals::Removals,
     store::{Slot, Store},
@@ -52,6 +54,9 @@ use super::{
     },
 };
 
+/// Sockets to keep where nobody says otherwise.
+pub const MAX_SOCKETS: usize = 1_000_000;
+
 /// What the table has to know beforehand.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -68,6 +73,8 @@ pub struct Options {
     /// How long a flag on a socket on which data may still move waits for a look at it,
     /// nanoseconds; 0 where none are taken.
     pub look_patience: u64,
+    /// Sockets to keep at most, some 450 bytes each.
+    pub max_sockets: usize,
 }
 
 impl Default for Options {
@@ -80,6 +87,7 @@ impl Default for Options {
             resets_traced: true,
             port_patience: 2_000_000_000,
             look_patience: 0,
+            max_sockets: MAX_SOCKETS,
         }
     }
 }
@@ -146,6 +154,7 @@ pub struct Table {
     duplicates: u64,
     /// The sockets closed last: an event told twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
+    evicted: Evicted,
 }
 
 /// Closed sockets to remember; events told twice are at most two events apart on each CPU.
@@ -179,6 +188,7 @@ impl Table {
             events: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
+            evicted: Evicted::default(),
         }
     }
 
@@ -280,7 +290,10 @@ impl Table {
                     return;
                 }
                 // There before the tracer: nothing is known of its past.
-                None => self.store.insert(Connection::new(record, from, None)),
+                None => {
+                    self.make_room(record.time_ns);
+                    self.store.insert(Connection::new(record, from, None))
+                }
             }
         };
         if let Some(connection) = self.store.get_mut(slot) {

@@ -312,6 +312,8 @@ pub enum LossPlace {
     Decode,
     /// Transitions that must have happened without being seen, found by what followed.
     Unseen,
+    /// More sockets than may be tracked: some were given up.
+    Table,
     /// The output could not take more: what follows was traced but not written.
     Output,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
     path::Path,
     sync::{
@@ -18,6 +18,8 @@ use super::escape::without_numbers;
 
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
 const LIMIT: usize = 64 << 20;
+/// The same for a terminal: who looks at it does not want to see what was long ago.
+const TERMINAL_LIMIT: usize = 1 << 20;
 /// Written buffers that are kept for use.
 const SPARE: usize = 16;
 /// How long the end of the trace waits for a reader that does not read.
@@ -66,6 +68,7 @@ pub struct Output {
     writer: Option<JoinHandle<()>>,
     done: Receiver<()>,
     shared: Arc<Shared>,
+    limit: usize,
 }
 
 /// Whole lines.
@@ -85,6 +88,7 @@ impl Output {
         destination: Destination,
         closed: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
+        let limit = if destination.file.is_terminal() { TERMINAL_LIMIT } else { LIMIT };
         let (sender, receiver) = mpsc::channel();
         let (finished, done) = mpsc::channel();
         let (empty, written) = mpsc::sync_channel(SPARE);
@@ -95,7 +99,7 @@ impl Output {
             // The other end may have given up waiting.
             let _ = finished.send(());
         })?;
-        Ok(Self { sender: Some(sender), written, writer: Some(writer), done, shared })
+        Ok(Self { sender: Some(sender), written, writer: Some(writer), done, shared, limit })
     }
 
     /// Queues whole lines; false (and nothing is queued) where too much waits already.
@@ -104,7 +108,7 @@ impl Output {
             return false;
         };
         let len = bytes.len();
-        if self.shared.waiting.load(Ordering::Relaxed) + len > LIMIT {
+        if self.shared.waiting.load(Ordering::Relaxed) + len > self.limit {
             bytes.clear();
             return false;
         }

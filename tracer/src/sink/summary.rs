@@ -83,6 +83,8 @@ pub struct Lost {
     pub decode: u64,
     /// Transitions made good as `inferred`.
     pub unseen: u64,
+    /// Sockets that were given up, there being too many.
+    pub table: u64,
     /// Lines that the output could not take.
     pub output: u64,
 }
@@ -90,8 +92,8 @@ pub struct Lost {
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self { ring_buffer, recursion, decode, unseen: _, output } = *self;
-        ring_buffer + recursion + decode + output > 0
+        let Self { ring_buffer, recursion, decode, unseen: _, table, output } = *self;
+        ring_buffer + recursion + decode + table + output > 0
     }
 
     fn add(&mut self, loss: &Loss) {
@@ -100,6 +102,7 @@ impl Lost {
             LossPlace::Recursion => &mut self.recursion,
             LossPlace::Decode => &mut self.decode,
             LossPlace::Unseen => &mut self.unseen,
+            LossPlace::Table => &mut self.table,
             LossPlace::Output => &mut self.output,
         };
         *place += loss.count;

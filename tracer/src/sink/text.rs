@@ -192,6 +192,7 @@ pub(super) fn loss(loss: &Loss) -> String {
         LossPlace::Recursion => "events lost: the kernel skipped the program",
         LossPlace::Decode => "records lost: damaged or of another version",
         LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
+        LossPlace::Table => "sockets not tracked any more: there are too many (--max-sockets)",
         LossPlace::Output => "lines not shown: the output is too slow",
     };
     format!("! {} {what}", grouped(loss.count))

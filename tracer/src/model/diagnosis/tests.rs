@@ -111,6 +111,7 @@ fn find(first: &Look, last: &Look) -> Diagnosis {
         resets_traced: true,
         port_patience: SECOND,
         look_patience: 0,
+        max_sockets: table::MAX_SOCKETS,
     });
     let watched = Watched::default();
     diagnose(&Case {
@@ -352,6 +353,7 @@ fn only_what_is_asked_about_is_told() {
             resets_traced: true,
             port_patience: SECOND,
             look_patience: 0,
+            max_sockets: table::MAX_SOCKETS,
         });
         let watched = Watched::default();
         let (filter, first, last) = (&filter, &first, &last);

@@ -60,6 +60,15 @@ impl Arena {
         })
     }
 
+    /// The first taken cell from `slot` on, beginning again at the end.
+    pub(super) fn next_taken(&self, slot: Slot) -> Option<Slot> {
+        let cells = match self.blocks.last() {
+            Some(last) if self.len > 0 => ((self.blocks.len() - 1) * BLOCK + last.len()) as Slot,
+            _ => return None,
+        };
+        (slot..cells).chain(0..slot.min(cells)).find(|&slot| self.get(slot).is_some())
+    }
+
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
         self.len += 1;
         let slot = self.vacant;

@@ -26,6 +26,7 @@ impl Table {
         if !lingers.is_empty() {
             out.observe(Update::Linger(&lingers));
         }
+        self.tell_evicted(now, out);
     }
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
@@ -36,7 +37,8 @@ impl Table {
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let open = self.open.front().map(|next| next.time + OPEN_PATIENCE);
         let planned = removal.into_iter().chain(unannounced).chain(open);
-        undecided.into_iter().chain(planned).chain(self.next_linger()).min()
+        let told = self.next_linger().into_iter().chain(self.next_said());
+        undecided.into_iter().chain(planned).chain(told).min()
     }
 
     /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.

@@ -75,6 +75,7 @@ impl Table {
             self.vanish(old, record.time_ns, Source::Inferred, out);
         }
         let ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        self.make_room(record.time_ns);
         let slot = self.store.insert(Connection::born(record, from, ordinal));
         if from == State::Listen {
             // The peer of a minisocket comes back from the same port.

@@ -3,9 +3,9 @@
 //! What counts is the time without progress: a flag waits for a look that shows whether data still
 //! moves, in the states in which it can, and who holds the socket (`Options::look_patience`).
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{Deadline, Slot, State, Table, causes::why, expire::pop_due};
+use super::{Deadline, Slot, State, Store, Table, causes::why, expire::pop_due};
 use crate::model::{
     connection::Connection,
     linger::LOOK_LEAD,
@@ -15,6 +15,8 @@ use crate::model::{
 
 /// Nobody lingers for longer than the clock can tell.
 const MOST_DOUBLINGS: u8 = 63;
+/// Deadlines that may be out of date, beside one for each socket.
+const SPARE: usize = 1 << 10;
 
 impl Table {
     /// When the next socket that a process may hold, or on which data may still move, will be
@@ -94,7 +96,7 @@ impl Table {
         let Some((connection, threshold)) = self.still_in_state(due) else { return };
         let time = connection.idle_since().saturating_add(threshold);
         if time > now {
-            self.raisings.push(Reverse(Deadline { time, ..due }));
+            push(&mut self.raisings, Deadline { time, ..due }, &self.store);
         } else if connection.doublings == 0 {
             lingers.push(linger(connection, threshold, now, LingerStatus::Raised));
             self.plan_doubling(due.slot, threshold, now);
@@ -110,7 +112,7 @@ impl Table {
             }
             let time = connection.idle_since().saturating_add(age(connection, threshold));
             if time > now {
-                self.doublings.push(Reverse(Deadline { time, ..due }));
+                push(&mut self.doublings, Deadline { time, ..due }, &self.store);
                 continue;
             }
             lingers.push(linger(connection, threshold, now, LingerStatus::Continues));
@@ -136,7 +138,8 @@ impl Table {
             return;
         };
         let time = connection.since.saturating_add(threshold);
-        self.raisings.push(Reverse(Deadline::of(slot, connection, time)));
+        let deadline = Deadline::of(slot, connection, time);
+        push(&mut self.raisings, deadline, &self.store);
     }
 
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
@@ -149,7 +152,7 @@ impl Table {
             connection.doublings += 1;
         }
         let next = Deadline::of(slot, connection, next(connection));
-        self.doublings.push(Reverse(next));
+        push(&mut self.doublings, next, &self.store);
     }
 
     /// What is to be told when a flagged socket leaves its state at `time`.
@@ -158,6 +161,15 @@ impl Table {
         let threshold = self.options.thresholds.of(connection.state)?;
         Some(linger(connection, threshold, time, LingerStatus::Cleared))
     }
+}
+
+/// Adds a deadline. Those of sockets that have left their state stay until their time, but no more
+/// of them than there are sockets.
+fn push(deadlines: &mut BinaryHeap<Reverse<Deadline>>, deadline: Deadline, store: &Store) {
+    if deadlines.len() > 2 * store.len() + SPARE {
+        deadlines.retain(|Reverse(due)| store.get(due.slot).is_some_and(|known| due.is_of(known)));
+    }
+    deadlines.push(Reverse(deadline));
 }
 
 /// Time without progress at which lingering is told next.

@@ -41,6 +41,8 @@ pub struct Merged {
     pub corrected: usize,
     /// Sockets that were gone.
     pub gone: usize,
+    /// Sockets that there was no room for.
+    pub left_out: usize,
 }
 
 /// Sockets to remember that are closed while a snapshot is being taken.
@@ -116,7 +118,10 @@ impl Table {
         self.merge_holders(&snapshot.holders);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
-        if !closed.too_many {
+        self.leave_out(merged.left_out as u64);
+        if !closed.too_many && merged.left_out == 0 {
+            // Of the others nobody knows whether they still exist.
+            self.covered.clear();
             self.covered.extend(&snapshot.namespaces);
         }
         merged
@@ -135,6 +140,10 @@ impl Table {
             Some(slot) => slot,
             // Of a closed one nothing is to be known; too many may be closed by now.
             None if state == State::Closed || merge.closed.too_many => return,
+            None if !self.has_room() => {
+                merge.merged.left_out += 1;
+                return;
+            }
             None => {
                 merge.merged.found += 1;
                 let slot = self.find(record, state);

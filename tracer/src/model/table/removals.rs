@@ -24,6 +24,17 @@ impl Removals {
         self.0.first_key_value().map(|(grain, _)| grain << GRAIN)
     }
 
+    /// Takes one of those that are to be removed soonest; with the time.
+    pub(super) fn pop(&mut self) -> Option<(Slot, Range<u64>)> {
+        let mut first = self.0.first_entry()?;
+        let (grain, slots) = (*first.key(), first.get_mut());
+        let slot = slots.pop()?;
+        if slots.is_empty() {
+            first.remove();
+        }
+        Some((slot, grain << GRAIN..(grain + 1) << GRAIN))
+    }
+
     /// The minisockets that are to be removed at about the same time, which has come by `now`; with
     /// that time.
     pub(super) fn take_due(&mut self, now: u64) -> Option<(Vec<Slot>, Range<u64>)> {

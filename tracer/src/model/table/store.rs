@@ -118,6 +118,11 @@ impl Store {
         self.entries.iter().map(|(slot, entry)| (slot, &entry.connection))
     }
 
+    /// The first connection in the order of slots from this one on, beginning again at the end.
+    pub(super) fn next_taken(&self, slot: Slot) -> Option<Slot> {
+        self.entries.next_taken(slot)
+    }
+
     /// For everything but the state, which is changed by [`Self::enter`], the identity, which is
     /// changed by [`Self::identify`], and the ends of a minisocket, which stay.
     #[inline]

@@ -7,6 +7,7 @@ mod aborts;
 mod caught;
 mod closes;
 mod cookieless;
+mod crowded;
 mod filtered;
 mod linger;
 mod lives;

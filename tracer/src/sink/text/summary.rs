@@ -59,12 +59,13 @@ fn counts(summary: &Summary) -> String {
         (true, _) => "; nothing lost for good:",
         (false, _) => "; INCOMPLETE:",
     });
-    let Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
+    let Lost { ring_buffer, recursion, decode, unseen, table, output } = *lost;
     for (count, name) in [
         (ring_buffer, "ring buffer full"),
         (recursion, "skipped by the kernel"),
         (decode, "damaged"),
         (unseen, "unseen but inferred"),
+        (table, "sockets given up, too many at once"),
         (output, "not shown, output too slow"),
     ] {
         if count > 0 {

@@ -102,6 +102,7 @@ pub(super) fn options(hz: u64) -> Options {
         resets_traced: true,
         port_patience: 2 * SECOND,
         look_patience: 0,
+        max_sockets: 1 << 20,
     }
 }
 
