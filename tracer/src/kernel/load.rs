@@ -4,6 +4,7 @@ mod accept;
 mod error;
 mod offsets;
 mod settings;
+mod verify;
 
 use std::{
     os::fd::{AsFd as _, AsRawFd as _},
@@ -13,13 +14,17 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Array, MapData, PerCpuArray, RingBuf, StackTraceMap},
-    programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
+    programs::{BtfTracePoint, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
 use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
 
 pub use self::error::LoadError;
-use self::{error::chain, offsets::OffsetsError};
+use self::{
+    error::chain,
+    offsets::OffsetsError,
+    verify::{Hook, Refused},
+};
 use super::{btf, preflight::Facts, tracefs};
 use crate::sink::{Degraded, Mode, escape::without_numbers};
 
@@ -87,6 +92,9 @@ const STACKS: u32 = 1 << 14;
 const MAIN_BTF: &str = "set_state";
 const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
+/// The iterators.
+pub(super) const SOCKETS: &str = "sockets";
+pub(super) const HOLDERS: &str = "holders";
 /// Name of the program and of its tracepoint.
 const OPTIONAL: [(&str, &str, &str); 5] = [
     (GUARD, "inet_sock_set_state", "events that the kernel skips under load are lost, but counted"),
@@ -132,12 +140,14 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         let mut ebpf = object(loader, request, &offsets, &settings, &layout, Some(&kernel_btf))?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
-        attach_btf(&mut ebpf, MAIN_BTF, "inet_sock_set_state", &kernel_btf)?;
-        Ok((ebpf, logger))
+        let mut refused = verify::load(&mut ebpf, &programs(request), &kernel_btf);
+        attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
+        Ok(((ebpf, refused), logger))
     };
-    let (mut ebpf, logger, mut degraded) = settings::first_that_works(best, &mut attempt)?;
+    let ((mut ebpf, mut refused), logger, mut degraded) =
+        settings::first_that_works(best, &mut attempt)?;
     for (program, tracepoint, lost) in OPTIONAL {
-        if let Err(error) = attach_btf(&mut ebpf, program, tracepoint, &kernel_btf) {
+        if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
             degraded.push(Degraded {
                 feature: tracepoint,
                 lost,
@@ -147,30 +157,48 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         }
     }
     if request.accept {
-        degraded.extend(accept::attach(&mut ebpf, request.stacks));
+        degraded.extend(accept::attach(&mut ebpf, &mut refused, request.stacks));
     }
-    load_iterators(&mut ebpf, &kernel_btf, &mut degraded);
+    degraded.extend(without_iterators(&mut refused));
     let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
     let stacks = request.stacks && !degraded.iter().any(|one| one.feature == settings::STACKS);
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
 }
 
-/// The iterators are loaded now and attached anew for each snapshot.
-fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded>) {
-    for (program, target, lost) in [
-        ("sockets", "tcp", "sockets that were there before the tracer are not shown"),
-        ("holders", "task_file", "descriptors of lingering sockets are not named"),
+/// All that is loaded, the largest first. The iterators are attached anew for each snapshot.
+fn programs(request: &Request) -> Vec<(&'static str, Hook)> {
+    let mut programs = vec![
+        (GUARD, Hook::Typed("inet_sock_set_state")),
+        (MAIN_BTF, Hook::Typed("inet_sock_set_state")),
+        (HOLDERS, Hook::Iterator("task_file")),
+        (SOCKETS, Hook::Iterator("tcp")),
+    ];
+    for (program, tracepoint, _) in &OPTIONAL[1..] {
+        programs.push((program, Hook::Typed(tracepoint)));
+    }
+    if request.accept {
+        programs.push((accept::PROGRAM, Hook::Classic));
+    }
+    programs
+}
+
+/// What cannot be had without the iterators that were refused.
+fn without_iterators(refused: &mut Refused) -> Vec<Degraded> {
+    let mut degraded = Vec::new();
+    for (program, feature, lost) in [
+        (SOCKETS, "iter/tcp", "sockets that were there before the tracer are not shown"),
+        (HOLDERS, "iter/task_file", "descriptors of lingering sockets are not named"),
     ] {
-        let loaded = iterator(ebpf, program).and_then(|iter| iter.load(target, kernel_btf));
-        if let Err(error) = loaded {
+        if let Err(error) = refused.check(program) {
             degraded.push(Degraded {
-                feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" },
+                feature,
                 lost,
                 reason: LoadError::program(program, &error).to_string(),
                 remedy: "use Linux 5.9 or later",
             });
         }
     }
+    degraded
 }
 
 /// Loads only what snapshots need; nothing is attached.
@@ -200,22 +228,14 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         let loader = loaders.next();
         ebpf = object(loader, &request, &offsets, &settings, &layout, Some(&kernel_btf));
         let Ok(object) = &mut ebpf else { continue };
-        let loaded = iterator(object, "sockets").and_then(|iter| iter.load("tcp", &kernel_btf));
-        match loaded {
-            Err(error) => ebpf = Err(LoadError::program("sockets", &error)),
-            Ok(()) => {
-                // Without holders the list is still worth having.
-                let _ = iterator(object, "holders")
-                    .and_then(|iter| iter.load("task_file", &kernel_btf));
-                return ebpf;
-            }
+        let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];
+        // Without holders the list is still worth having.
+        match verify::load(object, &iterators, &kernel_btf).check(SOCKETS) {
+            Ok(()) => return ebpf,
+            Err(error) => ebpf = Err(LoadError::program(SOCKETS, &error)),
         }
     }
     ebpf
-}
-
-fn iterator<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut Iter, ProgramError> {
-    ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
@@ -295,16 +315,13 @@ fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn 
 fn attach_btf(
     ebpf: &mut Ebpf,
     program: &'static str,
-    tracepoint: &str,
-    kernel_btf: &Btf,
+    refused: &mut Refused,
 ) -> Result<(), LoadError> {
-    ebpf.program_mut(program)
-        .ok_or(ProgramError::NotLoaded)
+    refused
+        .check(program)
+        .and_then(|()| ebpf.program_mut(program).ok_or(ProgramError::NotLoaded))
         .and_then(<&mut BtfTracePoint>::try_from)
-        .and_then(|loaded| {
-            loaded.load(tracepoint, kernel_btf)?;
-            loaded.attach()
-        })
+        .and_then(BtfTracePoint::attach)
         .map(drop)
         .map_err(|error| LoadError::program(program, &error))
 }

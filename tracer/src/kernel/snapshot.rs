@@ -21,6 +21,7 @@ use tracer_ebpf::{Holder, Plain, Record, kind};
 
 use super::{
     host,
+    load::{HOLDERS, SOCKETS},
     namespaces::Namespaces,
     ring,
     stacks::{Recorded, Resolver},
@@ -87,7 +88,7 @@ impl Snapshotter {
         // First, because it also gives every open socket its cookie.
         if wanted.holders {
             let holders = &mut taken.look.snapshot.holders;
-            match self.read("holders", |holder: Holder| holders.push(holder)) {
+            match self.read(HOLDERS, |holder: Holder| holders.push(holder)) {
                 Ok(()) => taken.look.snapshot.held_at = Some(begun),
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
@@ -120,7 +121,7 @@ impl Snapshotter {
                     taken.look.host.namespaces.insert(inode, host::net_facts());
                 }
                 let records = &mut taken.look.snapshot.records;
-                self.read("sockets", |record: Record| {
+                self.read(SOCKETS, |record: Record| {
                     if record.kind != kind::END {
                         records.push(record);
                     }

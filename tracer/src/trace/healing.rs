@@ -27,7 +27,7 @@ const JUDGE: u64 = 3_000 * MILLISECOND;
 const JUDGE_SHARE: u64 = 200;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
-const SHARE: u64 = 30;
+const SHARE: u64 = 100;
 /// A look for what a flag has to tell may take a larger part.
 const RAISE_SHARE: u64 = 10;
 /// A look for a port may take a larger part.

@@ -26,24 +26,15 @@ use crate::programs::{
 /// 64-bit kernel, and the layout that BPF programs get (`struct syscall_tp_t`).
 const RETURN_VALUE: usize = 16;
 
-#[tracepoint(category = "syscalls", name = "sys_exit_accept")]
-fn exit_accept(context: TracePointContext) -> u32 {
-    accepted(&context)
-}
-
+/// Attached to both.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
-fn exit_accept4(context: TracePointContext) -> u32 {
-    accepted(&context)
-}
-
-#[inline(always)]
-fn accepted(context: &TracePointContext) -> u32 {
+fn exit_accept(context: TracePointContext) -> u32 {
     // SAFETY: an integer of the tracepoint's record.
     let fd = unsafe { context.read_at::<i64>(RETURN_VALUE) }.unwrap_or(-1);
     if let Ok(fd) = u32::try_from(fd)
         && let Some((socket, inode)) = file(fd).and_then(Probed::of_file)
     {
-        tell(context, socket, inode, fd);
+        tell(&context, socket, inode, fd);
     }
     0
 }

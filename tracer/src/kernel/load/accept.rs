@@ -5,31 +5,32 @@ use aya::{
     programs::{ProgramError, TracePoint},
 };
 
-use super::LoadError;
+use super::{LoadError, verify::Refused};
 use crate::{
     kernel::tracefs::{self, TracefsError},
     sink::Degraded,
 };
 
-/// Programs and tracepoints of the category `syscalls`.
-const HOOKS: [(&str, &str); 2] =
-    [("exit_accept", "sys_exit_accept"), ("exit_accept4", "sys_exit_accept4")];
+/// The program, which is loaded with the others.
+pub(super) const PROGRAM: &str = "exit_accept";
+/// Its tracepoints, of the category `syscalls`.
+const TRACEPOINTS: [&str; 2] = ["sys_exit_accept", "sys_exit_accept4"];
 
 /// Attaches both, or says what is lost without, the stacks of accept() if they were asked for.
-pub(super) fn attach(ebpf: &mut Ebpf, stacks: bool) -> Option<Degraded> {
-    let (reason, remedy) = match try_attach(ebpf) {
+pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Option<Degraded> {
+    let (reason, remedy) = match try_attach(ebpf, refused) {
         Ok(()) => return None,
-        Err(Refused::Tracefs(TracefsError::NotMounted)) => {
+        Err(Missing::Tracefs(TracefsError::NotMounted)) => {
             ("tracefs is not mounted".into(), "mount -t tracefs tracefs /sys/kernel/tracing")
         }
-        Err(Refused::Tracefs(error)) => {
+        Err(Missing::Tracefs(error)) => {
             let remedy = match error {
                 TracefsError::Read { .. } => "run as root, or add CAP_DAC_READ_SEARCH",
                 _ => "use a kernel with CONFIG_FTRACE_SYSCALLS",
             };
             (error.to_string(), remedy)
         }
-        Err(Refused::Program(error)) => (
+        Err(Missing::Program(error)) => (
             error.to_string(),
             "use Linux 5.11 or later, with CONFIG_FTRACE_SYSCALLS and without \
              lockdown=confidentiality",
@@ -49,22 +50,21 @@ pub(super) fn attach(ebpf: &mut Ebpf, stacks: bool) -> Option<Degraded> {
     })
 }
 
-enum Refused {
+enum Missing {
     Tracefs(TracefsError),
     Program(LoadError),
 }
 
-fn try_attach(ebpf: &mut Ebpf) -> Result<(), Refused> {
-    tracefs::has_event("syscalls/sys_exit_accept4").map_err(Refused::Tracefs)?;
-    for (program, tracepoint) in HOOKS {
-        ebpf.program_mut(program)
-            .ok_or(ProgramError::NotLoaded)
-            .and_then(<&mut TracePoint>::try_from)
-            .and_then(|loaded| {
-                loaded.load()?;
-                loaded.attach("syscalls", tracepoint)
-            })
-            .map_err(|error| Refused::Program(LoadError::program(program, &error)))?;
-    }
-    Ok(())
+fn try_attach(ebpf: &mut Ebpf, refused: &mut Refused) -> Result<(), Missing> {
+    tracefs::has_event("syscalls/sys_exit_accept4").map_err(Missing::Tracefs)?;
+    refused
+        .check(PROGRAM)
+        .and_then(|()| ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded))
+        .and_then(<&mut TracePoint>::try_from)
+        .and_then(|loaded| {
+            TRACEPOINTS
+                .into_iter()
+                .try_for_each(|tracepoint| loaded.attach("syscalls", tracepoint).map(drop))
+        })
+        .map_err(|error| Missing::Program(LoadError::program(PROGRAM, &error)))
 }

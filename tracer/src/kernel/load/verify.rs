@@ -1,0 +1,85 @@
+//! Loading programs side by side: the verifier takes half of the time of a start.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, Iter, Program, ProgramError, TracePoint},
+};
+
+/// Threads that wait for the verifier.
+const THREADS: usize = 4;
+
+/// What a program is loaded for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hook {
+    /// A tracepoint whose arguments BTF describes.
+    Typed(&'static str),
+    /// An iterator over this target.
+    Iterator(&'static str),
+    /// A classic tracepoint.
+    Classic,
+}
+
+impl Hook {
+    fn load(self, program: &mut Program, btf: &Btf) -> Result<(), ProgramError> {
+        match self {
+            Self::Typed(tracepoint) => {
+                <&mut BtfTracePoint>::try_from(program)?.load(tracepoint, btf)
+            }
+            Self::Iterator(target) => <&mut Iter>::try_from(program)?.load(target, btf),
+            Self::Classic => <&mut TracePoint>::try_from(program)?.load(),
+        }
+    }
+}
+
+/// The programs that the kernel refused, and why.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Vec<(&'static str, ProgramError)>);
+
+impl Refused {
+    /// The refusal of a program, if it was refused or is not there.
+    pub(super) fn check(&mut self, program: &str) -> Result<(), ProgramError> {
+        match self.0.iter().position(|(refused, _)| *refused == program) {
+            Some(position) => Err(self.0.swap_remove(position).1),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Loads these programs of the object; those that take longest had better come first.
+pub(super) fn load(ebpf: &mut Ebpf, wanted: &[(&'static str, Hook)], btf: &Btf) -> Refused {
+    let mut jobs = Vec::new();
+    for (name, program) in ebpf.programs_mut() {
+        let place = wanted.iter().position(|(wanted, _)| *wanted == name);
+        jobs.extend(place.map(|place| (place, program)));
+    }
+    // Taken from the end.
+    jobs.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let threads = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(THREADS));
+    let (jobs, refused) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+    let next = || lock(&jobs).pop();
+    let work = || {
+        while let Some((place, program)) = next() {
+            let (name, hook) = wanted[place];
+            if let Err(error) = hook.load(program, btf) {
+                lock(&refused).push((name, error));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread can be had, this one does all.
+            let _ = thread::Builder::new().name("tracer-loader".into()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    Refused(refused.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
