@@ -1,5 +1,8 @@
 //! `tracer sockets`: every TCP socket of every network namespace, with who holds it.
 
+use std::{cmp::Reverse, net::IpAddr};
+
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::{
@@ -7,7 +10,14 @@ use crate::{
         snapshot::{Snapshotter, Taken, Wanted},
         time,
     },
-    model::{connection::SocketId, diagnosis::Look, filter::Filter, owner::Owner, socket::Socket},
+    model::{
+        connection::SocketId,
+        diagnosis::Look,
+        endpoint::{Endpoint, Tuple},
+        filter::Filter,
+        owner::Owner,
+        socket::Socket,
+    },
     sink::surroundings::Surroundings,
 };
 
@@ -53,7 +63,8 @@ pub fn list(
     let Taken { look: Look { snapshot, .. }, refused, .. } =
         snapshotter.take(Wanted { sockets: true, holders: true, ..Wanted::default() }, &[]);
     let ticks = time::ticks();
-    let mut holders: HashMap<SocketId, Vec<Owner>> = HashMap::new();
+    let mut holders: HashMap<SocketId, Vec<Owner>, RandomState> = HashMap::default();
+    holders.reserve(snapshot.holders.len());
     for holder in &snapshot.holders {
         holders.entry(SocketId::held(holder)).or_default().push(holder.into());
     }
@@ -63,7 +74,7 @@ pub fn list(
     let mut sockets = Vec::with_capacity(snapshot.records.len());
     let mut elsewhere = Vec::new();
     for record in &snapshot.records {
-        let holders = holders.get(&SocketId::of(record)).cloned().unwrap_or_default();
+        let holders = holders.remove(&SocketId::of(record)).unwrap_or_default();
         let Some(socket) = Socket::of(record, ticks, holders) else { continue };
         if !everywhere.wants_socket(&socket) || !surroundings.passes(filter, &socket.subject) {
             continue;
@@ -79,21 +90,29 @@ pub fn list(
 }
 
 fn sort(sockets: &mut [Socket], order: Order) {
-    let end = |end: crate::model::endpoint::Endpoint| (end.address(), end.port);
-    // Equal ones come in an order of their own, so that two looks can be compared.
-    sockets.sort_by_cached_key(|socket| {
-        (end(socket.subject.tuple.local), end(socket.subject.tuple.peer))
-    });
     match order {
-        Order::Local => {}
-        Order::State => sockets.sort_by_key(|socket| socket.state.index()),
-        Order::Age => sockets.sort_by_key(|socket| std::cmp::Reverse(socket.age)),
-        Order::Peer => sockets.sort_by_cached_key(|socket| end(socket.subject.tuple.peer)),
-        Order::Process => sockets.sort_by_key(|socket| {
+        Order::Local => by(sockets, |_| ()),
+        Order::State => by(sockets, |socket| socket.state.index()),
+        Order::Age => by(sockets, |socket| Reverse(socket.age)),
+        Order::Peer => by(sockets, |socket| end(socket.subject.tuple.peer)),
+        Order::Process => by(sockets, |socket| {
             let process = socket.subject.owner.map(|owner| owner.process);
             (process.is_none(), process.map(|process| (process.comm, process.pid)))
         }),
-        Order::ReceiveQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.receive_queue)),
-        Order::SendQueue => sockets.sort_by_key(|s| std::cmp::Reverse(s.send_queue)),
+        Order::ReceiveQueue => by(sockets, |socket| Reverse(socket.receive_queue)),
+        Order::SendQueue => by(sockets, |socket| Reverse(socket.send_queue)),
     }
+}
+
+/// Sorts once, as sockets are large; equal ones in an order of their own, so that two looks can be
+/// compared.
+fn by<K: Ord>(sockets: &mut [Socket], key: impl Fn(&Socket) -> K) {
+    sockets.sort_by_cached_key(|socket| {
+        let Tuple { local, peer, .. } = socket.subject.tuple;
+        (key(socket), end(local), end(peer))
+    });
+}
+
+fn end(end: Endpoint) -> (IpAddr, u16) {
+    (end.address(), end.port)
 }
