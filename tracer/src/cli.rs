@@ -1,6 +1,8 @@
 //! The command line: raw arguments, validated into what the rest works with.
 
 mod arguments;
+mod config;
+mod daemon;
 mod diagnose;
 mod list;
 mod live;
@@ -29,6 +31,7 @@ pub fn run() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
+        Some(Command::Daemon(_)) => daemon::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -48,6 +51,11 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    fail(&format!("{}; see tracer --help", one_line(error)))
+}
+
+/// What is wrong with the arguments.
+fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let told: Vec<&str> = text
         .lines()
@@ -56,7 +64,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         .filter(|line| !line.is_empty())
         .collect();
     let message = told.join(" ");
-    fail(&format!("{}; see tracer --help", message.trim_start_matches("error: ")))
+    message.trim_start_matches("error: ").to_owned()
 }
 
 /// Our own diagnostics; silent about details unless asked.

@@ -12,6 +12,7 @@ pub mod listing;
 pub mod names;
 pub mod output;
 pub mod report;
+pub mod service;
 pub mod stack;
 pub mod stamps;
 mod status;

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{daemon::DaemonArguments, diagnose::DiagnoseArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -51,6 +51,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Trace as a service, for logs and metrics: options from a TOML file, systemd is notified
+    Daemon(Box<DaemonArguments>),
 }
 
 /// What to trace and how to show it.

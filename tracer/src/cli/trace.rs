@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kernel::{load::Request, preflight},
     sink::{
-        Format,
+        Format, Sink,
         json::Json,
         ladder::{Ladder, Style},
         lines::Lines,
@@ -30,6 +30,14 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
+    run_with(arguments, Vec::new)
+}
+
+/// The same with further sinks.
+pub(super) fn run_with(
+    arguments: &TraceArguments,
+    others: impl FnOnce() -> Vec<Box<dyn Sink>>,
+) -> anyhow::Result<()> {
     check(arguments)?;
     let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
@@ -65,7 +73,9 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         let output = Output::start(destination, move || closed.notify_one())
             .context("cannot start the writing thread")?;
         let format = format(arguments, Arc::clone(&setting.surroundings))?;
-        Ok(vec![Box::new(Lines::new(format, output))])
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Lines::new(format, output))];
+        sinks.extend(others());
+        Ok(sinks)
     })
 }
 

@@ -1,0 +1,96 @@
+//! Tells systemd how the trace does, as sink among sinks: that it has begun, that it is alive, how
+//! much it has seen, that it ends. Says nothing where no service manager listens.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use super::{Hello, Moment, Sink, Undelivered, summary::Summary, wall_clock::WallClock};
+use crate::model::update::Update;
+
+/// How often the status is told, nanoseconds. Seldom: an idle host is not to be woken for it.
+const STATUS: u64 = 30_000_000_000;
+
+/// Speaks to the service manager.
+pub struct Service {
+    /// How often it has to hear that we live, nanoseconds.
+    watchdog: Option<u64>,
+    next_watchdog: u64,
+    next_status: u64,
+    told: u64,
+    lost: u64,
+}
+
+impl Service {
+    /// Asks the environment who listens.
+    pub fn new() -> Self {
+        // Twice as often as asked for (sd_watchdog_enabled(3)).
+        let half = |interval: Duration| interval.as_nanos() as u64 / 2;
+        Self {
+            watchdog: sd_notify::watchdog_enabled().map(half),
+            next_watchdog: 0,
+            next_status: 0,
+            told: 0,
+            lost: 0,
+        }
+    }
+
+    fn status(&self, sockets: usize) -> String {
+        let Self { told, lost, .. } = self;
+        let lost = if *lost > 0 { format!(", {lost} lost") } else { String::new() };
+        format!("{sockets} sockets tracked, {told} records told{lost}")
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sink for Service {
+    fn hello(&mut self, _: &Hello, _: WallClock) {
+        notify(&[NotifyState::Ready]);
+    }
+
+    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+        self.told += 1;
+        if let Update::Loss(loss) = update {
+            self.lost += if loss.healed { 0 } else { loss.count };
+        }
+    }
+
+    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
+        let now = moment.now;
+        if let Some(interval) = self.watchdog
+            && now >= self.next_watchdog
+        {
+            self.next_watchdog = now + interval;
+            notify(&[NotifyState::Watchdog]);
+        }
+        if now >= self.next_status {
+            self.next_status = now + STATUS;
+            notify(&[NotifyState::Status(&self.status(moment.table.len()))]);
+        }
+        self.watchdog.map(|_| self.next_watchdog)
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
+
+    /// Nobody reads a trace by its service manager.
+    fn is_closed(&self) -> bool {
+        true
+    }
+
+    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+        notify(&[NotifyState::Stopping]);
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("cannot notify the service manager: {error}");
+    }
+}
