@@ -1,0 +1,125 @@
+//! `tracer daemon`: the configuration file, and what the service manager is told.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::{Child, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tracer_tests::{
+    netns::isolated,
+    sockets::{self, Path as Over},
+    tracer::{PATIENCE, command, read_all, wait},
+};
+
+/// A directory with a configuration, and the socket of a service manager.
+struct Service {
+    directory: TempDir,
+    manager: UnixDatagram,
+}
+
+impl Service {
+    fn new(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let manager = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        let service = Self { directory, manager };
+        service.configure(configuration);
+        service
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn configure(&self, configuration: &str) {
+        fs::write(self.path("t.toml"), configuration).unwrap();
+    }
+
+    fn start(&self) -> Child {
+        let configuration = self.path("t.toml");
+        command("", &["daemon", "--config", configuration.to_str().unwrap()])
+            .env("NOTIFY_SOCKET", self.path("notify"))
+            .env("WATCHDOG_USEC", "400000")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Waits until the manager is told this; what it was told before that.
+    fn wait_for(&self, word: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            let mut buffer = [0; 512];
+            let length = self.manager.recv(&mut buffer).unwrap_or_else(|error| {
+                panic!("{error}: {word} is not told, only {told:?}");
+            });
+            let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+            if text.lines().any(|line| line == word) {
+                return told;
+            }
+            told.push(text);
+        }
+    }
+}
+
+fn end(mut child: Child) -> String {
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let errors = read_all(child.stderr.take().unwrap());
+    let status = wait(&mut child);
+    let errors = errors.join().unwrap();
+    assert!(status.success(), "{status}: {errors}");
+    errors
+}
+
+fn kinds(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let kind = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["kind"].as_str().unwrap().to_owned()
+    };
+    text.lines().map(kind).collect()
+}
+
+#[test]
+fn the_service_manager_hears_of_begin_life_and_end() {
+    isolated(|namespace| {
+        let service = Service::new("");
+        let output = service.path("out.json");
+        let (inode, file) = (namespace.inode, output.display());
+        service.configure(&format!(
+            "netns = {inode}\nformat = \"json\"\noutput = \"{file}\"\n[linger]\nclose-wait = \"5s\"\n"
+        ));
+        let daemon = service.start();
+        service.wait_for("READY=1");
+        // Of an idle host as well.
+        for _ in 0..3 {
+            service.wait_for("WATCHDOG=1");
+        }
+        let listener = sockets::listen(Over::V4);
+        drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let errors = end(daemon);
+        service.wait_for("STOPPING=1");
+        let kinds = kinds(&output);
+        assert_eq!(kinds.first().map(String::as_str), Some("hello"), "{errors}");
+        assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{errors}");
+        assert!(kinds.iter().any(|kind| kind == "transition"), "{kinds:?}");
+    });
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_its_line() {
+    let service = Service::new("format = \"json\"\nport = \"http\"\n");
+    let mut daemon = service.start();
+    let errors = read_all(daemon.stderr.take().unwrap());
+    assert_eq!(wait(&mut daemon).code(), Some(2));
+    let errors = errors.join().unwrap();
+    assert!(errors.contains("t.toml:2: port: invalid value 'http'"), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
