@@ -1,13 +1,13 @@
 //! What can be asked for, as clap understands it.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, sinks::SinkArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -60,13 +60,10 @@ pub(super) struct TraceArguments {
         long,
         value_enum,
         default_value_t,
-        value_name = "text|ladder|json",
+        value_name = "text|ladder|json|csv|logfmt|parquet",
         hide_possible_values = true
     )]
     pub(super) format: TraceFormat,
-    /// Write to FILE, made anew, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
     /// End after this time, as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
@@ -103,6 +100,8 @@ pub(super) struct TraceArguments {
         hide_possible_values = true
     )]
     pub(super) color: When,
+    #[command(flatten)]
+    pub(super) destinations: SinkArguments,
     #[command(flatten)]
     filter: FilterArguments,
     /// Memory between kernel and tool, a power of two
@@ -210,6 +209,12 @@ pub(super) enum TraceFormat {
     Ladder,
     /// An object a line, for machines
     Json,
+    /// A table, a line a record
+    Csv,
+    /// The same as name=value pairs
+    Logfmt,
+    /// The same as a columnar file
+    Parquet,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -85,13 +85,24 @@ pub struct Lost {
     pub unseen: u64,
     /// Lines that the output could not take.
     pub output: u64,
+    /// Records that the journal could not take.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub journal: u64,
+    /// Records that the receiver of syslog messages could not take.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub syslog: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self { ring_buffer, recursion, decode, unseen: _, output } = *self;
-        ring_buffer + recursion + decode + output > 0
+        let Self { ring_buffer, recursion, decode, unseen: _, output, journal, syslog } = *self;
+        ring_buffer + recursion + decode + output + journal + syslog > 0
     }
 
     fn add(&mut self, loss: &Loss) {
@@ -101,6 +112,8 @@ impl Lost {
             LossPlace::Decode => &mut self.decode,
             LossPlace::Unseen => &mut self.unseen,
             LossPlace::Output => &mut self.output,
+            LossPlace::Journal => &mut self.journal,
+            LossPlace::Syslog => &mut self.syslog,
         };
         *place += loss.count;
     }
