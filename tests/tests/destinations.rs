@@ -89,6 +89,32 @@ fn journalctl_finds_an_event_by_its_fields() {
 }
 
 #[test]
+fn what_the_journal_did_not_get_is_counted() {
+    let journald = journald();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        let output = ["--format", "json", "--output", path.to_str().unwrap()];
+        let tracer = beside(&journald, namespace, &[&["--journald"], &output[..]].concat());
+        eventually("the tracer begins", || !journal(&journald, &["KIND=hello"]).is_empty());
+        journald.end(Signal::KILL);
+        load::connections(20);
+        let (status, errors) = tracer.end(Signal::INT);
+        assert_eq!(status.code(), Some(0), "{errors}");
+        assert_eq!(errors.matches("cannot write to the journal").count(), 1, "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["complete"], false, "{summary}");
+    let records = |kind: &str| summary["records"][kind].as_u64().unwrap();
+    let told = records("transition") + records("connection");
+    let lost = summary["lost"]["journal"].as_u64().unwrap();
+    assert!(told >= 200 && lost >= told, "{summary}");
+    assert!(text.contains(r#""where":"journal""#), "the loss is not told");
+}
+
+#[test]
 fn without_journald_there_is_one_line_that_says_so() {
     isolated(|namespace| {
         let options = ["--journald", "--duration", "100ms"];
@@ -109,7 +135,7 @@ fn rsyslog(directory: &Path, port: u16) -> Background {
          module(load=\"imuxsock\" SysSock.Use=\"off\")\nmodule(load=\"mmpstrucdata\")\n\
          input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\")\n\
          input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
-         input(type=\"imuxsock\" Socket=\"{place}/log\")\n\
+         input(type=\"imuxsock\" Socket=\"{place}/log\" useSpecialParser=\"off\" parseHostname=\"on\")\n\
          action(type=\"mmpstrucdata\")\n\
          template(name=\"all\" type=\"list\") {{ constant(value=\"{{\\\"in\\\":\\\"\")\
          property(name=\"inputname\") constant(value=\"\\\",\\\"severity\\\":\")\

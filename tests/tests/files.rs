@@ -94,7 +94,8 @@ fn rotation_under_load_loses_no_line() {
             );
             all.extend(lines(&text));
         }
-        let compressed = files.iter().filter(|file| file.extension().unwrap() == "gz");
+        let compressed =
+            files.iter().filter(|file| file.extension().is_some_and(|suffix| suffix == "gz"));
         assert_eq!(compressed.count(), files.len() - 1, "{files:?}");
         assert_complete(&all);
     });
@@ -114,10 +115,9 @@ fn logrotate_under_load_loses_no_line() {
             tracer.id(),
         );
         fs::write(&configuration, rules).unwrap();
+        let over = AtomicBool::new(false);
         thread::scope(|scope| {
             // logrotate needs no network; connections must be made in this thread's namespace.
-            let over = AtomicBool::new(false);
-            let over = &over;
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     logrotate(directory.path(), &configuration);

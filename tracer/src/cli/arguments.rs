@@ -55,14 +55,8 @@ pub(super) enum Command {
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|ladder|json|csv|logfmt|parquet",
-        hide_possible_values = true
-    )]
+    /// How to write it: text, ladder, json, csv, logfmt or parquet
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub(super) format: TraceFormat,
     /// End after this time, as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]

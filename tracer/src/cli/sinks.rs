@@ -50,7 +50,7 @@ pub(super) struct SinkArguments {
     /// Write to the systemd journal as well, with fields: journalctl TCP_STATE=CLOSE_WAIT
     #[arg(long)]
     journald: bool,
-    /// Send to syslog (RFC 5424) as well: udp://HOST, tcp://HOST or unix:///dev/log
+    /// Send to syslog (RFC 5424) as well: udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
     #[arg(long, value_name = "ADDRESS")]
     syslog: Option<syslog::Address>,
     /// Write nothing to standard output
@@ -130,8 +130,14 @@ impl Destinations {
         let mut sinks = logs(journal, syslog, setting)?;
         if let Some(destination) = main {
             let closed = Arc::clone(&setting.closed);
-            let output = Output::start(destination, move || closed.notify_one())
-                .context("cannot start the writing thread")?;
+            // The journal goes on when nobody reads standard output any more.
+            let alone = sinks.is_empty();
+            let output = Output::start(destination, move || {
+                if alone {
+                    closed.notify_one();
+                }
+            })
+            .context("cannot start the writing thread")?;
             if let Some(path) = path {
                 let reopen = output.reopen();
                 setting.on_hangup(move || reopen.ask())?;

@@ -9,7 +9,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -238,6 +238,14 @@ impl Sink for Delivery {
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
+        // What waits will fail as well, soon: it belongs into the summary.
+        let deadline = Instant::now() + PATIENCE;
+        while self.shared.failing.load(Ordering::Relaxed)
+            && self.shared.waiting.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
         self.lost()
     }
 

@@ -80,3 +80,11 @@ fn logfmt_quotes_what_needs_it() {
     assert!(line.contains(r#" process_name="a \"b\", c=d" tcp_state=CLOSE_WAIT "#), "{line}");
     assert!(line.ends_with(" cause_code=unknown\n"));
 }
+
+#[test]
+fn the_columns_are_documented_in_their_order() {
+    let text = include_str!("../../../../docs/exporting.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
+    assert_eq!(rows.collect::<Vec<_>>(), names);
+}
