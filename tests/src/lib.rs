@@ -8,6 +8,7 @@
 //! The program under test is `target/release/tracer`, or what the environment variable
 //! `TRACER_BIN` names.
 
+pub mod background;
 pub mod capture;
 pub mod cgroup;
 pub mod clock;

@@ -7,6 +7,7 @@ mod diagnose;
 mod list;
 mod live;
 mod signals;
+mod sinks;
 mod trace;
 
 use std::{

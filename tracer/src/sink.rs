@@ -3,14 +3,21 @@
 //! A [`Sink`] takes what is told and delivers it. [`lines::Lines`] is the one that writes a
 //! [`Format`] to a terminal, a pipe or a file.
 
+pub mod delivery;
 pub mod escape;
+pub mod file;
 pub mod finding;
+pub mod flat;
+pub mod journald;
 pub mod json;
 pub mod ladder;
 pub mod lines;
 pub mod listing;
+pub mod message;
 pub mod names;
 pub mod output;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod report;
 pub mod service;
 pub mod stack;
@@ -19,6 +26,7 @@ mod status;
 pub mod step;
 pub mod summary;
 pub mod surroundings;
+pub mod syslog;
 pub mod text;
 pub mod wall_clock;
 
@@ -113,7 +121,9 @@ pub trait Sink: Send {
 
 /// A format: turns what is to be told into bytes.
 pub trait Format {
-    /// The beginning.
+    /// What only the first line of a file may be: the names of columns.
+    fn header(&self, _: &mut Vec<u8>) {}
+    /// The beginning; written again at the beginning of each further file.
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);

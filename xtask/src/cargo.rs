@@ -79,6 +79,12 @@ impl Cargo {
         process::show(&mut command)
     }
 
+    /// Builds target/release/tracer with all that the tests try.
+    pub(crate) fn build_for_tests(&self, features: &[&str]) -> Result<()> {
+        let mut command = self.command(&["build", "--release", "--locked"]);
+        process::show(command.args(TRACER).args(features))
+    }
+
     /// Builds target/release/tracer.
     pub(crate) fn build(&self, progress: Progress) -> Result<()> {
         let mut command = self.command(&["build", "--release", "--locked"]);

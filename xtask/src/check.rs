@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::cargo::Cargo;
 use crate::process::{self, say};
+use crate::test::FEATURES;
 use crate::{setup, workspace};
 
 pub(crate) fn check(cargo: &Cargo) -> Result<()> {
@@ -42,6 +43,7 @@ fn lock_file_is_committed() -> Result<()> {
 fn lints(cargo: &Cargo) -> Command {
     let options = ["clippy", "--workspace", "--all-targets", "--release", "--locked"];
     let mut command = cargo.command(&options);
+    command.args(FEATURES);
     command.args(["--", "--deny", "warnings"]);
     command
 }
@@ -64,6 +66,7 @@ fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
 fn documentation(cargo: &Cargo) -> Command {
     let options = ["doc", "--workspace", "--no-deps", "--release", "--locked"];
     let mut command = cargo.command(&options);
+    command.args(FEATURES);
     // The binary tracer would overwrite the library's pages; on examples see `Cargo::build`.
     command.args(["--lib", "--bin", "xtask", "--examples"]);
     command.env("RUSTDOCFLAGS", "--deny warnings");

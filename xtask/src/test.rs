@@ -3,17 +3,22 @@
 //! One call, because another choice of packages would make cargo unify features anew and compile
 //! the dependencies once more. The tests on real sockets need root; as another user, cargo starts
 //! the test programs by sudo, while the compiling stays the user's.
+//!
+//! The tests try what is not in the default build as well ([`FEATURES`]).
 
 use std::env;
 use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::cargo::{Cargo, Progress};
+use crate::cargo::Cargo;
 use crate::{process, workspace};
 
 /// Where the live tests find the binary.
 const BINARY: &str = "TRACER_BIN";
+
+/// What the default build leaves out because it is heavy.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "tracer/parquet"];
 
 /// Live tests listen, connect and wait at the same time; more of them at once disturb each other.
 const AT_ONCE: &str = "2";
@@ -23,9 +28,10 @@ const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo",
 
 pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
     process::require_root()?;
-    cargo.build(Progress::Shown)?;
+    cargo.build_for_tests(&FEATURES)?;
     let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
+    command.args(FEATURES);
     command.env(BINARY, workspace::tracer()?);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", AT_ONCE);

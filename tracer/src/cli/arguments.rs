@@ -1,13 +1,13 @@
 //! What can be asked for, as clap understands it.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::{daemon::DaemonArguments, diagnose::DiagnoseArguments};
+use super::{daemon::DaemonArguments, diagnose::DiagnoseArguments, sinks::SinkArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -58,18 +58,9 @@ pub(super) enum Command {
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|ladder|json",
-        hide_possible_values = true
-    )]
+    /// How to write it: text, ladder, json, csv, logfmt or parquet
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub(super) format: TraceFormat,
-    /// Write to FILE, made anew, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
     /// End after this time, as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
@@ -106,6 +97,8 @@ pub(super) struct TraceArguments {
         hide_possible_values = true
     )]
     pub(super) color: When,
+    #[command(flatten)]
+    pub(super) destinations: SinkArguments,
     #[command(flatten)]
     filter: FilterArguments,
     /// Track no more sockets at once, some 450 bytes each; what is given up is counted
@@ -222,6 +215,12 @@ pub(super) enum TraceFormat {
     Ladder,
     /// An object a line, for machines
     Json,
+    /// A table, a line a record
+    Csv,
+    /// The same as name=value pairs
+    Logfmt,
+    /// The same as a columnar file
+    Parquet,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

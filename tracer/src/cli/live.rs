@@ -1,10 +1,10 @@
 //! A live trace, whatever it is for: loads the programs, starts the trace and waits for its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::signals::Signals;
+use super::signals::{Hangup, Signals};
 use crate::{
     kernel::{
         load::{self, Request, Tracer},
@@ -38,6 +38,19 @@ pub(super) struct Setting {
     pub(super) surroundings: Arc<dyn Surroundings>,
     /// To be notified by a sink when nobody reads any more what it delivers.
     pub(super) closed: Arc<tokio::sync::Notify>,
+    hangup: RefCell<Option<Hangup>>,
+}
+
+impl Setting {
+    /// What to do on SIGHUP, which else ends the process.
+    ///
+    /// # Errors
+    ///
+    /// Where the signal cannot be caught.
+    pub(super) fn on_hangup(&self, act: impl Fn() + 'static) -> anyhow::Result<()> {
+        *self.hangup.borrow_mut() = Some(Hangup::catch(act)?);
+        Ok(())
+    }
 }
 
 impl Live {
@@ -83,8 +96,11 @@ impl Live {
             degraded: tracer.degraded.clone(),
             options: std::env::args().skip(1).collect(),
         };
-        let setting =
-            Setting { surroundings: Arc::new(host), closed: Arc::new(tokio::sync::Notify::new()) };
+        let setting = Setting {
+            surroundings: Arc::new(host),
+            closed: Arc::default(),
+            hangup: RefCell::default(),
+        };
         let running = Trace {
             tracer,
             filter: self.filter,
@@ -98,7 +114,8 @@ impl Live {
         }
         .start()
         .context("cannot set up the reader")?;
-        wait_for_end(running, self.duration, &setting.closed, signals).await
+        let Setting { closed, hangup, .. } = setting;
+        wait_for_end(running, self.duration, &closed, signals, hangup.into_inner()).await
     }
 }
 
@@ -108,6 +125,7 @@ async fn wait_for_end(
     duration: Option<Duration>,
     closed: &tokio::sync::Notify,
     signals: Signals,
+    hangup: Option<Hangup>,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = tokio::task::spawn_blocking(move || running.run());
@@ -117,8 +135,15 @@ async fn wait_for_end(
             None => std::future::pending().await,
         }
     };
+    let hangups = async {
+        match hangup {
+            Some(hangup) => hangup.each().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = signals.any() => {}
+        () = hangups => {}
         () = time_is_up => {}
         () = closed.notified() => {}
         result = &mut thread => return result.context("the reading thread failed"),

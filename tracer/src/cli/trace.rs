@@ -1,6 +1,6 @@
 //! The command `tracer trace`: sets the parts up and waits for the end.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 
@@ -8,16 +8,16 @@ use super::{
     appearance,
     arguments::{TraceArguments, TraceFormat},
     live::Live,
+    sinks::Endings,
 };
 use crate::{
     kernel::{load::Request, preflight},
     sink::{
         Format, Sink,
+        flat::{csv::Csv, logfmt::Logfmt},
         json::Json,
         ladder::{Ladder, Style},
-        lines::Lines,
         names::Names,
-        output::{Destination, Output},
         stamps::Times,
         surroundings::Surroundings,
         text::{Stories, Text},
@@ -48,10 +48,7 @@ pub(super) fn run_with(
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     let facts = preflight::preflight()?;
-    let destination = Destination::open(arguments.output.as_deref()).with_context(|| {
-        let path = arguments.output.as_deref().unwrap_or(Path::new("standard output"));
-        format!("cannot create the output file {} (--output)", path.display())
-    })?;
+    let destinations = arguments.destinations.open()?;
     let request = Request {
         mode: arguments.mode(),
         filter: filter.in_kernel(),
@@ -68,15 +65,22 @@ pub(super) fn run_with(
         snapshots: !arguments.no_snapshot,
         duration: arguments.duration,
     };
+    let mut endings = Endings::new();
     live.run(facts, |setting| {
-        let closed = Arc::clone(&setting.closed);
-        let output = Output::start(destination, move || closed.notify_one())
-            .context("cannot start the writing thread")?;
-        let format = format(arguments, Arc::clone(&setting.surroundings))?;
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Lines::new(format, output))];
+        let surroundings = Arc::clone(&setting.surroundings);
+        let mut sinks = match arguments.format {
+            #[cfg(feature = "parquet")]
+            TraceFormat::Parquet => destinations.parquet(setting, &mut endings)?,
+            _ => destinations.lines(setting, || format(arguments, surroundings), &mut endings)?,
+        };
+        ensure!(
+            !sinks.is_empty(),
+            "--quiet leaves nothing to write to: add --journald or --syslog, or leave it out"
+        );
         sinks.extend(others());
         Ok(sinks)
-    })
+    })?;
+    endings.iter().try_for_each(|whole| whole())
 }
 
 /// # Errors
@@ -86,10 +90,14 @@ fn format(
     arguments: &TraceArguments,
     surroundings: Arc<dyn Surroundings>,
 ) -> anyhow::Result<Box<dyn Format + Send>> {
-    if arguments.format == TraceFormat::Json {
-        return Ok(Box::new(Json::new(surroundings)));
+    match arguments.format {
+        TraceFormat::Json => return Ok(Box::new(Json::new(surroundings))),
+        TraceFormat::Csv => return Ok(Box::new(Csv::new(surroundings))),
+        TraceFormat::Logfmt => return Ok(Box::new(Logfmt::new(surroundings))),
+        TraceFormat::Text | TraceFormat::Ladder | TraceFormat::Parquet => {}
     }
-    let (palette, width) = appearance(arguments.color, arguments.output.is_none().then(io::stdout));
+    let to_file = arguments.destinations.output.is_some();
+    let (palette, width) = appearance(arguments.color, (!to_file).then(io::stdout));
     let times = Times::new(arguments.timestamps, jiff::tz::TimeZone::system());
     if arguments.format == TraceFormat::Ladder {
         let style = Style { explain: arguments.explain, relative: arguments.relative_seq };
@@ -103,20 +111,23 @@ fn format(
 
 /// Options that say nothing in the format asked for are a mistake.
 fn check(arguments: &TraceArguments) -> anyhow::Result<()> {
-    use TraceFormat::{Json, Ladder, Text};
+    use TraceFormat::{Ladder, Text};
     let TraceArguments { format, explain, relative_seq, resolve, summary_only, .. } = *arguments;
-    for (given, option, needed) in [
-        (explain, "--explain", Ladder),
-        (relative_seq, "--relative-seq", Ladder),
-        (resolve, "--resolve", Text),
-        (summary_only, "--summary-only", Text),
+    for (given, option, needed, name) in [
+        (explain, "--explain", Ladder, "ladder"),
+        (relative_seq, "--relative-seq", Ladder, "ladder"),
+        (resolve, "--resolve", Text, "text"),
+        (summary_only, "--summary-only", Text, "text"),
     ] {
-        let name = match needed {
-            Text => "text",
-            Ladder => "ladder",
-            Json => "json",
-        };
         ensure!(!given || format == needed, "{option} works with --format {name} only");
+    }
+    if format == TraceFormat::Parquet {
+        ensure!(
+            cfg!(feature = "parquet"),
+            "--format parquet is not in this build: build with cargo's feature `parquet` \
+             (cargo build --release --features parquet)"
+        );
+        ensure!(arguments.destinations.output.is_some(), "--format parquet needs --output FILE");
     }
     Ok(())
 }

@@ -316,6 +316,10 @@ pub enum LossPlace {
     Table,
     /// The output could not take more: what follows was traced but not written.
     Output,
+    /// The journal could not take more.
+    Journal,
+    /// The receiver of syslog messages could not take more.
+    Syslog,
 }
 
 /// Something was lost since the last time this was said.
@@ -325,7 +329,7 @@ pub struct Loss {
     pub time: u64,
     /// Where.
     pub place: LossPlace,
-    /// How many events (for `Output` lines).
+    /// How many events (for `Output` lines, for `Journal` and `Syslog` records).
     pub count: u64,
     /// The states shown are right all the same.
     pub healed: bool,

@@ -1,7 +1,9 @@
 //! The sink that writes lines: a format, and the output that takes its bytes.
 
 use super::{
-    Format, Hello, Moment, Sink, Undelivered, output::Output, summary::Summary,
+    Format, Hello, Moment, Sink, Undelivered,
+    output::{Beginning, Output},
+    summary::Summary,
     wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
@@ -32,7 +34,7 @@ impl Lines {
             return false;
         }
         let lines = std::mem::take(&mut self.lines);
-        let room = self.output.push(&mut self.bytes, lines);
+        let room = self.output.push(&mut self.bytes);
         if !room {
             self.unshown += lines;
         }
@@ -47,7 +49,10 @@ impl Lines {
 
 impl Sink for Lines {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.format.hello(hello, clock, &mut self.bytes);
+        let mut beginning = Beginning::default();
+        self.format.header(&mut beginning.header);
+        self.format.hello(hello, clock, &mut beginning.hello);
+        self.output.begin(beginning);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -63,7 +68,8 @@ impl Sink for Lines {
     }
 
     fn flush(&mut self) -> Option<Undelivered> {
-        if self.push() { self.unshown() } else { None }
+        // To say it while nothing can be written would only be the next thing lost.
+        if self.push() && !self.output.is_failing() { self.unshown() } else { None }
     }
 
     fn is_closed(&self) -> bool {
@@ -72,6 +78,10 @@ impl Sink for Lines {
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
+        if self.output.is_failing() {
+            self.output.settle();
+        }
+        self.unshown += self.output.take_failed();
         self.unshown()
     }
 

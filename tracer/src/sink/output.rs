@@ -11,10 +11,13 @@ use std::{
         mpsc::{self, Receiver, Sender, SyncSender},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::escape::without_numbers;
+use super::{
+    escape::without_numbers,
+    file::{LogFile, Rotation, Unwritten},
+};
 
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
 const LIMIT: usize = 64 << 20;
@@ -27,25 +30,24 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where lines go.
 #[derive(Debug)]
-pub struct Destination {
-    file: File,
-    name: String,
+pub enum Destination {
+    /// A file of our own.
+    File(Box<LogFile>),
+    /// Standard output.
+    Stream(File),
 }
 
 impl Destination {
-    /// A new file, or standard output.
+    /// A file, made if it is missing, or standard output.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be created.
-    pub fn open(path: Option<&Path>) -> io::Result<Self> {
+    /// Where the file cannot be opened.
+    pub fn open(path: Option<&Path>, rotation: Option<Rotation>) -> io::Result<Self> {
         Ok(match path {
-            Some(path) => Self { file: File::create(path)?, name: path.display().to_string() },
+            Some(path) => Self::File(Box::new(LogFile::open(path, rotation)?)),
             // Not through `io::stdout`, whose line buffer would copy everything once more.
-            None => Self {
-                file: io::stdout().as_fd().try_clone_to_owned()?.into(),
-                name: "standard output".into(),
-            },
+            None => Self::Stream(io::stdout().as_fd().try_clone_to_owned()?.into()),
         })
     }
 }
@@ -55,6 +57,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// Nobody reads any more.
     closed: AtomicBool,
+    /// The last write has failed.
+    failing: AtomicBool,
     /// Lines that could not be written.
     failed: AtomicU64,
 }
@@ -62,20 +66,54 @@ struct Shared {
 /// Hands buffers to the writing thread.
 #[derive(Debug)]
 pub struct Output {
-    sender: Option<Sender<Chunk>>,
+    sender: Sender<Message>,
     /// Buffers that have been written, to be filled again: fresh ones cost page faults.
     written: Receiver<Vec<u8>>,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
     done: Receiver<()>,
     shared: Arc<Shared>,
     limit: usize,
 }
 
-/// Whole lines.
+/// What each file begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Only the first line of a file may be so: the names of columns.
+    pub header: Vec<u8>,
+    /// What a trace begins with; again in each of its files, so that each can be read alone.
+    pub hello: Vec<u8>,
+}
+
 #[derive(Debug)]
-struct Chunk {
-    bytes: Vec<u8>,
-    lines: u64,
+enum Message {
+    Begin(Beginning),
+    /// Whole lines.
+    Lines(Vec<u8>),
+    Reopen,
+    End,
+}
+
+/// Opens the output's file anew, in order with what is written.
+#[derive(Clone, Debug)]
+pub struct Reopen(Sender<Message>);
+
+impl Reopen {
+    /// Asks for it.
+    pub fn ask(&self) {
+        // At the end of the trace nobody needs it any more.
+        let _ = self.0.send(Message::Reopen);
+    }
+}
+
+/// Tells whether all that was given to an output at the end of the trace has been written.
+#[derive(Clone, Debug)]
+pub struct Ending(Arc<Shared>);
+
+impl Ending {
+    /// Whether the last lines could not be written.
+    pub fn is_missing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
 }
 
 impl Output {
@@ -88,25 +126,44 @@ impl Output {
         destination: Destination,
         closed: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let limit = if destination.file.is_terminal() { TERMINAL_LIMIT } else { LIMIT };
+        let limit = match &destination {
+            Destination::Stream(stream) if stream.is_terminal() => TERMINAL_LIMIT,
+            _ => LIMIT,
+        };
         let (sender, receiver) = mpsc::channel();
         let (finished, done) = mpsc::channel();
         let (empty, written) = mpsc::sync_channel(SPARE);
         let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
-        let writer = thread::Builder::new().name("tracer-output".into()).spawn(move || {
-            write_all(destination, &receiver, &theirs, &empty, closed);
-            // The other end may have given up waiting.
-            let _ = finished.send(());
-        })?;
-        Ok(Self { sender: Some(sender), written, writer: Some(writer), done, shared, limit })
+        let writer = Writer {
+            destination,
+            beginning: Beginning::default(),
+            shared: Arc::clone(&shared),
+            closed: Some(closed),
+        };
+        let writer = thread::Builder::new()
+            .name("tracer-output".into())
+            .spawn(move || writer.run(&receiver, &empty, &finished))?;
+        Ok(Self { sender, written, writer, done, shared, limit })
+    }
+
+    /// For whoever is to open the file anew.
+    pub fn reopen(&self) -> Reopen {
+        Reopen(self.sender.clone())
+    }
+
+    /// For whoever wants to know how it ended.
+    pub fn ending(&self) -> Ending {
+        Ending(Arc::clone(&self.shared))
+    }
+
+    /// What the trace, and each of its files, begins with.
+    pub fn begin(&self, beginning: Beginning) {
+        // Without the thread, nothing is written.
+        let _ = self.sender.send(Message::Begin(beginning));
     }
 
     /// Queues whole lines; false (and nothing is queued) where too much waits already.
-    pub fn push(&self, bytes: &mut Vec<u8>, lines: u64) -> bool {
-        let Some(sender) = &self.sender else {
-            return false;
-        };
+    pub fn push(&self, bytes: &mut Vec<u8>) -> bool {
         let len = bytes.len();
         if self.shared.waiting.load(Ordering::Relaxed) + len > self.limit {
             bytes.clear();
@@ -115,7 +172,7 @@ impl Output {
         self.shared.waiting.fetch_add(len, Ordering::Relaxed);
         let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
         let bytes = std::mem::replace(bytes, spare);
-        sender.send(Chunk { bytes, lines }).is_ok()
+        self.sender.send(Message::Lines(bytes)).is_ok()
     }
 
     /// Whether nobody reads any more.
@@ -123,57 +180,148 @@ impl Output {
         self.shared.closed.load(Ordering::Relaxed)
     }
 
+    /// Whether what is written now fails.
+    pub fn is_failing(&self) -> bool {
+        self.shared.failing.load(Ordering::Relaxed)
+    }
+
     /// Takes the count of lines that could not be written.
     pub fn take_failed(&self) -> u64 {
         self.shared.failed.swap(0, Ordering::Relaxed)
     }
 
+    /// Waits until all that was pushed has been written or has failed, but not for ever.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.shared.waiting.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+            && !self.writer.is_finished()
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Writes what waits; false where the reader took too long.
-    pub fn finish(mut self) -> bool {
-        drop(self.sender.take());
+    pub fn finish(self) -> bool {
+        let _ = self.sender.send(Message::End);
         match self.done.recv_timeout(PATIENCE) {
             Err(mpsc::RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                if let Some(writer) = self.writer.take() {
-                    // A panic there has been printed already.
-                    let _ = writer.join();
-                }
+                // A panic there has been printed already.
+                let _ = self.writer.join();
                 true
             }
         }
     }
 }
 
-fn write_all(
-    mut destination: Destination,
-    receiver: &Receiver<Chunk>,
-    shared: &Shared,
-    empty: &SyncSender<Vec<u8>>,
-    closed: impl FnOnce(),
-) {
-    let mut closed = Some(closed);
-    let mut failing = false;
-    for Chunk { mut bytes, lines } in receiver {
-        let written = destination.file.write_all(&bytes);
-        shared.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
-        bytes.clear();
-        // Where there are enough, it goes.
-        let _ = empty.try_send(bytes);
+/// The writing thread.
+struct Writer<F> {
+    destination: Destination,
+    beginning: Beginning,
+    shared: Arc<Shared>,
+    closed: Option<F>,
+}
+
+impl<F: FnOnce()> Writer<F> {
+    fn run(mut self, receiver: &Receiver<Message>, empty: &SyncSender<Vec<u8>>, done: &Sender<()>) {
+        for message in receiver {
+            match message {
+                Message::Begin(beginning) => self.begin(beginning),
+                Message::Lines(mut bytes) => {
+                    self.lines(&bytes);
+                    self.shared.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+                    bytes.clear();
+                    // Where there are enough, it goes.
+                    let _ = empty.try_send(bytes);
+                }
+                Message::Reopen => self.reopen(),
+                Message::End => break,
+            }
+        }
+        // The other end may have given up waiting.
+        let _ = done.send(());
+        if let Destination::File(file) = self.destination {
+            file.finish();
+        }
+    }
+
+    fn begin(&mut self, beginning: Beginning) {
+        self.beginning = beginning;
+        match &self.destination {
+            Destination::File(file) if file.is_empty() => self.begin_file(),
+            Destination::File(_) => {
+                let hello = self.beginning.hello.clone();
+                self.write(&hello);
+            }
+            Destination::Stream(_) => self.begin_file(),
+        }
+    }
+
+    fn begin_file(&mut self) {
+        let Beginning { header, hello } = &self.beginning;
+        let both = [&header[..], hello].concat();
+        self.write(&both);
+    }
+
+    fn lines(&mut self, lines: &[u8]) {
+        if let Destination::File(file) = &mut self.destination {
+            if file.is_due(lines.len() as u64)
+                && let Err(error) = file.rotate()
+            {
+                self.report("rotate", &error);
+            }
+            // It is new, or somebody has cut it.
+            if let Destination::File(file) = &self.destination
+                && file.is_empty()
+            {
+                self.begin_file();
+            }
+        }
+        self.write(lines);
+    }
+
+    fn reopen(&mut self) {
+        let Destination::File(file) = &mut self.destination else { return };
+        match file.reopen() {
+            Ok(()) if file.is_empty() => self.begin_file(),
+            Ok(()) => {}
+            Err(error) => self.report("open anew", &error),
+        }
+    }
+
+    fn write(&mut self, lines: &[u8]) {
+        let written = match &mut self.destination {
+            Destination::File(file) => file.append(lines),
+            Destination::Stream(stream) => {
+                stream.write_all(lines).map_err(|error| Unwritten { error, rest: lines.len() })
+            }
+        };
         match written {
-            Ok(()) => failing = false,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                shared.closed.store(true, Ordering::Relaxed);
-                if let Some(closed) = closed.take() {
+            Ok(()) => self.shared.failing.store(false, Ordering::Relaxed),
+            Err(Unwritten { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.shared.closed.store(true, Ordering::Relaxed);
+                if let Some(closed) = self.closed.take() {
                     closed();
                 }
             }
-            Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    let error = without_numbers(&error.to_string());
-                    tracing::error!("cannot write to {}: {error}", destination.name);
+            Err(Unwritten { error, rest }) => {
+                if !self.shared.failing.swap(true, Ordering::Relaxed) {
+                    self.report("write to", &error);
                 }
-                shared.failed.fetch_add(lines, Ordering::Relaxed);
+                let lost = lines[lines.len() - rest..].iter().filter(|&&byte| byte == b'\n');
+                self.shared.failed.fetch_add(lost.count() as u64, Ordering::Relaxed);
             }
+        }
+    }
+
+    fn report(&self, what: &str, error: &io::Error) {
+        let error = without_numbers(&error.to_string());
+        match &self.destination {
+            Destination::File(file) => {
+                tracing::error!("cannot {what} {}: {error}", file.path().display());
+            }
+            Destination::Stream(_) => tracing::error!("cannot {what} standard output: {error}"),
         }
     }
 }

@@ -87,13 +87,25 @@ pub struct Lost {
     pub table: u64,
     /// Lines that the output could not take.
     pub output: u64,
+    /// Records that the journal could not take.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub journal: u64,
+    /// Records that the receiver of syslog messages could not take.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub syslog: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self { ring_buffer, recursion, decode, unseen: _, table, output } = *self;
-        ring_buffer + recursion + decode + table + output > 0
+        let Self { ring_buffer, recursion, decode, unseen: _, table, output, journal, syslog } =
+            *self;
+        ring_buffer + recursion + decode + table + output + journal + syslog > 0
     }
 
     fn add(&mut self, loss: &Loss) {
@@ -104,6 +116,8 @@ impl Lost {
             LossPlace::Unseen => &mut self.unseen,
             LossPlace::Table => &mut self.table,
             LossPlace::Output => &mut self.output,
+            LossPlace::Journal => &mut self.journal,
+            LossPlace::Syslog => &mut self.syslog,
         };
         *place += loss.count;
     }

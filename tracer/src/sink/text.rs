@@ -19,7 +19,12 @@ use std::{borrow::Cow, sync::Arc};
 
 pub use self::palette::Palette;
 pub(super) use self::{
-    columns::Line, findings::severity, lingering::flag, stories::bytes, summary::closing,
+    columns::Line,
+    findings::severity,
+    lingering::{flag, holder, sentence},
+    segments::{broken_off, sent_again},
+    stories::{bytes, life},
+    summary::closing,
 };
 use self::{columns::Widths, tag::tag};
 use super::{
@@ -90,11 +95,8 @@ impl Text {
         Self { names, ..self }
     }
 
-    /// The owner and the container of a socket.
     fn who(&self, subject: &Subject) -> String {
-        let mut who = process(subject.owner);
-        who.push_str(&in_container(subject, &*self.surroundings));
-        who
+        who(subject, &*self.surroundings)
     }
 
     /// A line that is no transition: a mark, then words.
@@ -193,7 +195,9 @@ pub(super) fn loss(loss: &Loss) -> String {
         LossPlace::Decode => "records lost: damaged or of another version",
         LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
         LossPlace::Table => "sockets not tracked any more: there are too many (--max-sockets)",
-        LossPlace::Output => "lines not shown: the output is too slow",
+        LossPlace::Output => "lines not shown: the output is too slow or full",
+        LossPlace::Journal => "records not in the journal: journald is too slow or gone",
+        LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
     };
     format!("! {} {what}", grouped(loss.count))
 }
@@ -217,7 +221,7 @@ struct Event<'a> {
 }
 
 /// What it means, with the figures that belong to it.
-fn meaning(transition: &Transition) -> Cow<'static, str> {
+pub(super) fn meaning(transition: &Transition) -> Cow<'static, str> {
     let mut words = Cow::Borrowed(step::meaning(transition));
     if let Some(handshake) = transition.handshake {
         let mut figures = Vec::new();
@@ -252,6 +256,13 @@ pub(super) fn process(owner: Option<Owner>) -> String {
         (Evidence::Listener, others) => format!("{name}[1 of {}]?", others + 1),
         _ => format!("{name}[{}]", process.pid),
     }
+}
+
+/// The owner and the container of a socket.
+pub(super) fn who(subject: &Subject, surroundings: &dyn Surroundings) -> String {
+    let mut who = process(subject.owner);
+    who.push_str(&in_container(subject, surroundings));
+    who
 }
 
 /// `@3f2a9c1b04de`, or nothing outside of containers.

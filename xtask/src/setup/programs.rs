@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 12] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -25,6 +25,10 @@ const PROGRAMS: [Program; 8] = [
     program("jq", "jq"),
     program("tcpdump", "tcpdump"),
     program("bpftrace", "bpftrace"),
+    program("logrotate", "logrotate"),
+    program("rsyslogd", "rsyslog"),
+    program("journalctl", "systemd"),
+    program("pip3", "python3-pip"),
 ];
 
 /// What tracer is measured against, and with.

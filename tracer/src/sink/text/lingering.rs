@@ -62,21 +62,10 @@ fn descriptor(linger: &Linger) -> String {
 }
 
 impl Text {
-    /// The holder; for an orphan the former one.
-    fn holder(&self, linger: &Linger) -> String {
-        let name = self.who(&linger.subject);
-        match (linger.subject.owner, linger.orphaned) {
-            (None, true) => "held by the kernel".into(),
-            (None, false) => "owner not known".into(),
-            (Some(_), true) => format!("was {name}"),
-            (Some(_), false) => name,
-        }
-    }
-
     pub(super) fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let mut groups: BTreeMap<Group, Vec<&Linger>> = BTreeMap::new();
         for linger in lingers {
-            let group = Group::of(linger, self.holder(linger));
+            let group = Group::of(linger, holder(linger, self.who(&linger.subject)));
             groups.entry(group).or_default().push(linger);
         }
         for (group, members) in groups {
@@ -92,19 +81,7 @@ impl Text {
     }
 
     fn linger(&mut self, linger: &Linger, who: &str, clock: WallClock, out: &mut Vec<u8>) {
-        let tuple = linger.subject.tuple;
-        let words = format!(
-            "⚑ {} {} {}{}{}, {who}{}: {} ↔ {}{}",
-            linger.state,
-            word(linger.status),
-            if linger.at_least { "≥" } else { "" },
-            duration(linger.age),
-            idle(linger),
-            descriptor(linger),
-            tuple.local,
-            tuple.peer,
-            advice(linger),
-        );
+        let words = sentence(linger, who);
         self.flag(linger, &words, clock, out);
     }
 
@@ -163,6 +140,33 @@ impl Text {
             _ => self.palette.bad,
         };
         self.note(style, linger.time, words, clock, out);
+    }
+}
+
+/// What is to be said of one lingering socket, with the name of who holds it.
+pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
+    let tuple = linger.subject.tuple;
+    format!(
+        "⚑ {} {} {}{}{}, {who}{}: {} ↔ {}{}",
+        linger.state,
+        word(linger.status),
+        if linger.at_least { "≥" } else { "" },
+        duration(linger.age),
+        idle(linger),
+        descriptor(linger),
+        tuple.local,
+        tuple.peer,
+        advice(linger),
+    )
+}
+
+/// The holder, `who`; for an orphan the former one.
+pub(in crate::sink) fn holder(linger: &Linger, who: String) -> String {
+    match (linger.subject.owner, linger.orphaned) {
+        (None, true) => "held by the kernel".into(),
+        (None, false) => "owner not known".into(),
+        (Some(_), true) => format!("was {who}"),
+        (Some(_), false) => who,
     }
 }
 

@@ -10,7 +10,7 @@ impl Text {
         clock: WallClock,
         out: &mut Vec<u8>,
     ) {
-        let Retransmit { time, ref subject, state, segment, ordinal, sequence: _ } = *retransmit;
+        let Retransmit { time, ref subject, state, segment, ordinal: _, sequence: _ } = *retransmit;
         let event = Event {
             time,
             subject,
@@ -19,17 +19,13 @@ impl Text {
             to: &format!("↻ {}", segment.name()),
             style: self.palette.warning,
             after: "",
-            words: &format!("{} sent again: retransmission {ordinal}", segment.name()),
+            words: &sent_again(retransmit),
         };
         self.event(&event, clock, out);
     }
 
     pub(super) fn reset(&mut self, reset: &Reset, clock: WallClock, out: &mut Vec<u8>) {
         let Reset { time, ref subject, state, direction } = *reset;
-        let words = match direction {
-            Direction::Sent => "RST sent",
-            Direction::Received => "RST received",
-        };
         let event = Event {
             time,
             subject,
@@ -38,8 +34,22 @@ impl Text {
             to: "✗ RST",
             style: self.palette.bad,
             after: "",
-            words,
+            words: broken_off(direction),
         };
         self.event(&event, clock, out);
+    }
+}
+
+/// What a retransmission means.
+pub(in crate::sink) fn sent_again(retransmit: &Retransmit) -> String {
+    let Retransmit { segment, ordinal, .. } = *retransmit;
+    format!("{} sent again: retransmission {ordinal}", segment.name())
+}
+
+/// What a reset means.
+pub(in crate::sink) fn broken_off(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Sent => "RST sent",
+        Direction::Received => "RST received",
     }
 }

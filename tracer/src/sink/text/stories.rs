@@ -29,6 +29,12 @@ impl Text {
     }
 }
 
+/// The whole life in words.
+pub(in crate::sink) fn life(story: &Story) -> String {
+    let facts = facts(story);
+    [ending(story)].into_iter().chain(facts).collect::<Vec<_>>().join(" · ")
+}
+
 fn ending(story: &Story) -> String {
     let by = match story.close.initiator {
         Some(Initiator::Local) => " by this end",

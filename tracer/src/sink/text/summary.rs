@@ -59,14 +59,16 @@ fn counts(summary: &Summary) -> String {
         (true, _) => "; nothing lost for good:",
         (false, _) => "; INCOMPLETE:",
     });
-    let Lost { ring_buffer, recursion, decode, unseen, table, output } = *lost;
+    let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog } = *lost;
     for (count, name) in [
         (ring_buffer, "ring buffer full"),
         (recursion, "skipped by the kernel"),
         (decode, "damaged"),
         (unseen, "unseen but inferred"),
         (table, "sockets given up, too many at once"),
-        (output, "not shown, output too slow"),
+        (output, "not shown, output too slow or full"),
+        (journal, "not in the journal"),
+        (syslog, "not sent to syslog"),
     ] {
         if count > 0 {
             words.push_str(&format!(" {} {name}", grouped(count)));

@@ -1,0 +1,254 @@
+//! Output files: rotation, logrotate, a full disk, kill -9. No line is lost or torn.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tracer_tests::{
+    background::Background,
+    load,
+    netns::{Namespace, isolated, run},
+    sockets::eventually,
+};
+
+/// Starts a tracer that writes JSON lines; returns when it is attached.
+fn record(prelude: &str, namespace: &Namespace, path: &Path, options: &[&str]) -> Background {
+    let output = ["--format", "json", "--output", path.to_str().unwrap()];
+    let tracer = Background::tracer(prelude, namespace, &[&output, options].concat());
+    let seen = tracer.inside(path.to_str().unwrap());
+    let begun = seen.clone();
+    // A file that was there before ends with the summary of another trace, or has lost it.
+    let before = fs::metadata(path).map_or(0, |file| file.len());
+    eventually("the first line of the output file", move || {
+        fs::metadata(&begun).is_ok_and(|file| file.len() > before)
+    });
+    tracer
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    assert!(text.ends_with('\n'), "the last line is torn");
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    text.lines().map(parse).collect()
+}
+
+fn read(path: &Path) -> String {
+    if path.extension().is_some_and(|suffix| suffix == "gz") {
+        let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
+        assert!(output.status.success(), "{}", path.display());
+        return String::from_utf8(output.stdout).unwrap();
+    }
+    fs::read_to_string(path).unwrap()
+}
+
+fn count(lines: &[Value], kind: &str) -> u64 {
+    lines.iter().filter(|line| line["kind"] == kind).count() as u64
+}
+
+/// Checks that what was told is in the lines, by the last of them.
+fn assert_complete(lines: &[Value]) {
+    let summary = lines.iter().find(|line| line["kind"] == "summary").expect("a summary");
+    assert_eq!(summary["complete"], true, "{summary}");
+    for kind in ["transition", "connection", "linger", "finding"] {
+        assert_eq!(summary["records"][kind], count(lines, kind), "{kind}");
+    }
+    assert!(count(lines, "transition") > 1000, "too few to test anything");
+}
+
+/// The file and those that were set aside.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let entries = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let ours = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(name);
+    entries.filter(ours).collect()
+}
+
+#[test]
+fn rotation_under_load_loses_no_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let options = ["--rotate-size", "512KiB", "--keep", "500", "--compress"];
+        let tracer = record("", namespace, &path, &options);
+        load::connections(2000);
+        tracer.finish();
+        let files = files(&path);
+        assert!(files.len() > 3, "{files:?}");
+        let mut all = Vec::new();
+        for file in &files {
+            let text = read(file);
+            assert!(
+                text.starts_with(r#"{"kind":"hello""#),
+                "{} cannot be read alone",
+                file.display()
+            );
+            all.extend(lines(&text));
+        }
+        let compressed =
+            files.iter().filter(|file| file.extension().is_some_and(|suffix| suffix == "gz"));
+        assert_eq!(compressed.count(), files.len() - 1, "{files:?}");
+        assert_complete(&all);
+    });
+}
+
+#[test]
+fn logrotate_under_load_loses_no_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let tracer = record("", namespace, &path, &[]);
+        let configuration = directory.path().join("logrotate.conf");
+        let rules = format!(
+            "{} {{\n rotate 100\n size 1\n create\n postrotate\n kill -HUP {}\n endscript\n}}\n",
+            path.display(),
+            tracer.id(),
+        );
+        fs::write(&configuration, rules).unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            // logrotate needs no network; connections must be made in this thread's namespace.
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    logrotate(directory.path(), &configuration);
+                    thread::sleep(Duration::from_millis(50));
+                }
+            });
+            load::connections(2000);
+            over.store(true, Ordering::Relaxed);
+        });
+        tracer.finish();
+        let files: Vec<PathBuf> = files(&path);
+        assert!(files.len() > 3, "{files:?}");
+        let all: Vec<Value> = files.iter().flat_map(|file| lines(&read(file))).collect();
+        assert_complete(&all);
+    });
+}
+
+fn logrotate(directory: &Path, configuration: &Path) {
+    let state = directory.join("state");
+    let arguments =
+        ["--force", "--state", state.to_str().unwrap(), configuration.to_str().unwrap()];
+    run("logrotate", &arguments);
+}
+
+#[test]
+fn a_file_that_logrotate_cuts_goes_on_at_its_beginning() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let tracer = record("", namespace, &path, &[]);
+        let configuration = directory.path().join("logrotate.conf");
+        let rules = format!("{} {{\n rotate 9\n size 1\n copytruncate\n}}\n", path.display());
+        fs::write(&configuration, rules).unwrap();
+        load::connections(100);
+        let written = || fs::metadata(&path).unwrap().len();
+        eventually("all is written", || {
+            let before = written();
+            thread::sleep(Duration::from_millis(200));
+            before == written()
+        });
+        logrotate(directory.path(), &configuration);
+        load::connections(100);
+        tracer.finish();
+        let text = read(&path);
+        assert!(text.starts_with(r#"{"kind":"hello""#), "{}", &text[..80]);
+        let mut all = lines(&text);
+        all.extend(lines(&read(&directory.path().join("trace.1"))));
+        assert_complete(&all);
+    });
+}
+
+/// Takes all the room of a file system.
+fn fill(path: &Path) {
+    let mut file = File::options().append(true).create(true).open(path).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    while file.write_all(&[0; 1]).is_ok() {}
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_counted() {
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().to_str().unwrap();
+        let prelude = format!("mount -t tmpfs -o size=2M tmpfs {place}");
+        let path = directory.path().join("trace");
+        let tracer = record(&prelude, namespace, &path, &[]);
+        let filler = tracer.inside(directory.path().join("filler").to_str().unwrap());
+        let path = tracer.inside(path.to_str().unwrap());
+        fill(&filler);
+        load::connections(200);
+        thread::sleep(Duration::from_millis(500));
+        fs::remove_file(&filler).unwrap();
+        load::connections(100);
+        let has_loss = || read(&path).contains(r#""where":"output""#);
+        eventually("the loss is told in its place", || {
+            load::connections(1);
+            has_loss()
+        });
+        // Read through the tracer's namespace, which ends with it.
+        let kept = File::open(&path).unwrap();
+        let (status, errors) = tracer.end(Signal::INT);
+        assert_eq!(status.code(), Some(0), "{errors}");
+        assert_eq!(errors.matches("cannot write to").count(), 1, "{errors}");
+        let all = lines(&std::io::read_to_string(kept).unwrap());
+        let summary = all.last().unwrap();
+        assert_eq!(summary["complete"], false);
+        let lost = summary["lost"]["output"].as_u64().unwrap();
+        assert!(lost > 100, "{summary}");
+        let told: u64 =
+            summary["records"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(all.len() as u64 - 2 + lost, told, "lines are neither written nor counted");
+    });
+}
+
+#[test]
+fn a_trace_whose_end_is_not_written_has_failed() {
+    isolated(|namespace| {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().to_str().unwrap();
+        let prelude = format!("mount -t tmpfs -o size=1M tmpfs {place}");
+        let tracer = record(&prelude, namespace, &directory.path().join("trace"), &[]);
+        fill(&tracer.inside(directory.path().join("filler").to_str().unwrap()));
+        load::connections(20);
+        let (status, errors) = tracer.end(Signal::INT);
+        assert_eq!(status.code(), Some(2), "{errors}");
+        assert!(errors.contains("the end of the trace could not be written"), "{errors}");
+    });
+}
+
+#[test]
+fn kill_9_tears_no_line_that_is_not_ended_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let mut torn = 0;
+        for _ in 0..8 {
+            let tracer = record("", namespace, &path, &[]);
+            load::connections(150);
+            tracer.end(Signal::KILL);
+            torn += usize::from(!fs::read_to_string(&path).unwrap().ends_with('\n'));
+        }
+        record("", namespace, &path, &[]).finish();
+        let text = fs::read_to_string(&path).unwrap();
+        let broken: Vec<&str> =
+            text.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).collect();
+        // The kernel itself can stop in the middle of a write when the process is killed.
+        assert!(broken.len() <= torn, "{broken:?}");
+        assert!(torn <= 1, "{torn} of 8 files had a torn line");
+        assert_eq!(text.matches(r#"{"kind":"hello""#).count(), 9, "what was there must stay");
+    });
+}

@@ -1,0 +1,206 @@
+//! Where a trace goes: files, the journal, syslog.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::{arguments::duration, live::Setting};
+use crate::{
+    model::update::LossPlace,
+    sink::{
+        Format, Sink,
+        delivery::Delivery,
+        file::{Keep, Rotation},
+        journald::Journal,
+        lines::Lines,
+        output::{Destination, Output},
+        syslog::{self, Syslog},
+    },
+};
+
+/// Smaller files would be all beginning.
+const SMALLEST: u64 = 64 << 10;
+
+/// Where to write.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Destinations")]
+pub(super) struct SinkArguments {
+    /// Append to FILE instead of standard output; SIGHUP opens it anew
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Set the file aside as FILE.1, FILE.2, … before it gets larger, as 100MiB
+    #[arg(long, value_name = "SIZE", requires = "output")]
+    rotate_size: Option<ByteSize>,
+    /// Set it aside when it gets older, as 1h or 1d
+    #[arg(long, value_name = "TIME", requires = "output", value_parser = duration)]
+    rotate_age: Option<Duration>,
+    /// How many files set aside to keep [default: 10]
+    #[arg(long, value_name = "N", requires = "output", value_parser = clap::value_parser!(u32).range(1..))]
+    keep: Option<u32>,
+    /// Compress files set aside (gzip)
+    #[arg(long, requires = "output")]
+    compress: bool,
+    /// Write to the systemd journal as well, with fields: journalctl TCP_STATE=CLOSE_WAIT
+    #[arg(long)]
+    journald: bool,
+    /// Send to syslog (RFC 5424) as well: udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
+    #[arg(long, value_name = "ADDRESS")]
+    syslog: Option<syslog::Address>,
+    /// Write nothing to standard output
+    #[arg(short, long, conflicts_with = "output")]
+    quiet: bool,
+}
+
+const KEEP: u32 = 10;
+
+/// Destinations that are open, before anything is traced: a mistake costs nothing.
+pub(super) struct Destinations {
+    /// None where nothing is to be written to standard output.
+    main: Option<Destination>,
+    path: Option<PathBuf>,
+    journal: Option<Journal>,
+    syslog: Option<Syslog>,
+}
+
+/// Tells afterwards whether the end of the trace could be written.
+pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()>>>;
+
+impl SinkArguments {
+    /// Opens them all.
+    ///
+    /// # Errors
+    ///
+    /// For each that cannot be opened, and what is contradictory.
+    pub(super) fn open(&self) -> anyhow::Result<Destinations> {
+        let rotation = self.rotation()?;
+        let path = self.output.as_deref();
+        let opened = (!self.quiet).then(|| Destination::open(path, rotation)).transpose();
+        let main = opened.with_context(|| {
+            let path = path.unwrap_or(Path::new("standard output"));
+            format!("cannot open the output file {} (--output)", path.display())
+        })?;
+        let journal = self.journald.then(Journal::open).transpose();
+        let journal = journal.context(
+            "--journald: journald does not listen at /run/systemd/journal/socket; \
+             is systemd-journald running?",
+        )?;
+        let syslog = self.syslog.clone().map(Syslog::open).transpose().with_context(|| {
+            let address = self.syslog.as_ref().map(ToString::to_string);
+            format!("--syslog: nobody answers at {}", address.unwrap_or_default())
+        })?;
+        Ok(Destinations { main, path: self.output.clone(), journal, syslog })
+    }
+
+    fn rotation(&self) -> anyhow::Result<Option<Rotation>> {
+        let Self { rotate_size, rotate_age, keep, compress, .. } = *self;
+        let size = rotate_size.map(|ByteSize(bytes)| bytes);
+        ensure!(size.is_none_or(|size| size >= SMALLEST), "--rotate-size: at least 64KiB");
+        ensure!(rotate_age.is_none_or(|age| !age.is_zero()), "--rotate-age: more than nothing");
+        let rotates = size.is_some() || rotate_age.is_some();
+        ensure!(
+            rotates || keep.is_none() && !compress,
+            "--keep and --compress need --rotate-size or --rotate-age: \
+             without them no file is set aside"
+        );
+        let keep = Keep { count: keep.unwrap_or(KEEP), compress };
+        Ok(rotates.then_some(Rotation { size, age: rotate_age, keep }))
+    }
+}
+
+impl Destinations {
+    /// The sinks, lines in this format.
+    ///
+    /// # Errors
+    ///
+    /// Where a thread cannot be had.
+    pub(super) fn lines(
+        self,
+        setting: &Setting,
+        format: impl FnOnce() -> anyhow::Result<Box<dyn Format + Send>>,
+        endings: &mut Endings,
+    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+        let Self { main, path, journal, syslog } = self;
+        let mut sinks = logs(journal, syslog, setting)?;
+        if let Some(destination) = main {
+            let closed = Arc::clone(&setting.closed);
+            // The journal goes on when nobody reads standard output any more.
+            let alone = sinks.is_empty();
+            let output = Output::start(destination, move || {
+                if alone {
+                    closed.notify_one();
+                }
+            })
+            .context("cannot start the writing thread")?;
+            if let Some(path) = path {
+                let reopen = output.reopen();
+                setting.on_hangup(move || reopen.ask())?;
+                let ending = output.ending();
+                endings.push(Box::new(move || whole(ending.is_missing(), &path)));
+            }
+            sinks.insert(0, Box::new(Lines::new(format()?, output)));
+        }
+        Ok(sinks)
+    }
+
+    /// The sinks, with a Parquet file as output.
+    ///
+    /// # Errors
+    ///
+    /// Where there is something in the file already, and where a thread cannot be had.
+    #[cfg(feature = "parquet")]
+    pub(super) fn parquet(
+        self,
+        setting: &Setting,
+        endings: &mut Endings,
+    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+        use crate::sink::parquet::Parquet;
+        let Self { main, path, journal, syslog } = self;
+        let mut sinks = logs(journal, syslog, setting)?;
+        let (Some(Destination::File(file)), Some(path)) = (main, path) else {
+            anyhow::bail!("--format parquet needs --output FILE");
+        };
+        let name = path.display().to_string();
+        let parquet = Parquet::begin(*file).with_context(|| format!("cannot begin {name}"))?;
+        let surroundings = Arc::clone(&setting.surroundings);
+        let delivery = Delivery::start(parquet, LossPlace::Output, surroundings)
+            .context("cannot start the writing thread")?;
+        let reopen = delivery.reopen();
+        setting.on_hangup(move || reopen.ask())?;
+        let ending = delivery.ending();
+        endings.push(Box::new(move || whole(ending.is_missing(), &path)));
+        sinks.insert(0, Box::new(delivery));
+        Ok(sinks)
+    }
+}
+
+fn logs(
+    journal: Option<Journal>,
+    syslog: Option<Syslog>,
+    setting: &Setting,
+) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let started = |started: io::Result<Delivery>| -> anyhow::Result<Box<dyn Sink>> {
+        Ok(Box::new(started.context("cannot start a thread")?))
+    };
+    if let Some(journal) = journal {
+        let surroundings = Arc::clone(&setting.surroundings);
+        sinks.push(started(Delivery::start(journal, LossPlace::Journal, surroundings))?);
+    }
+    if let Some(syslog) = syslog {
+        let surroundings = Arc::clone(&setting.surroundings);
+        sinks.push(started(Delivery::start(syslog, LossPlace::Syslog, surroundings))?);
+    }
+    Ok(sinks)
+}
+
+fn whole(is_missing: bool, path: &Path) -> anyhow::Result<()> {
+    ensure!(!is_missing, "the end of the trace could not be written to {}", path.display());
+    Ok(())
+}

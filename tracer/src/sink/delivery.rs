@@ -1,0 +1,322 @@
+//! The sink that delivers one record after the other: a queue with a bound, and a thread on which
+//! a [`Courier`] takes its time.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Format as _, Hello, Sink, Undelivered,
+    escape::without_numbers,
+    flat::Row,
+    json::Json,
+    message::{Message, Messages, Severity},
+    summary::Summary,
+    surroundings::Surroundings,
+    wall_clock::WallClock,
+};
+use crate::model::update::{LossPlace, Update};
+
+/// Bytes that may wait to be delivered.
+const LIMIT: usize = 16 << 20;
+/// So many records are handed over at once.
+const BATCH: usize = 256;
+/// How long the end of the trace waits for a receiver that does not receive.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A courier gets its turn this often at least, so that it can hand over what it has gathered.
+const TURN: Duration = Duration::from_secs(10);
+
+/// One record, as it is delivered.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Its fields.
+    pub row: &'a Row,
+    /// What to say.
+    pub message: &'a str,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// Delivers records, on a thread of its own.
+pub trait Courier: Send {
+    /// Where it delivers to, for people.
+    fn name(&self) -> String;
+
+    /// Delivers one record.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong; the record then counts as lost.
+    fn deliver(&mut self, record: &Record<'_>) -> io::Result<()>;
+
+    /// Some time has passed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    fn pause(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Opens its file anew.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be.
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The end.
+    ///
+    /// # Errors
+    ///
+    /// Where what it had gathered cannot be delivered.
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// JSON lines and what to say of each.
+#[derive(Debug, Default)]
+struct Batch {
+    lines: Vec<u8>,
+    messages: Vec<Message>,
+}
+
+#[derive(Debug)]
+enum Parcel {
+    Records(Batch),
+    Reopen,
+    End,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: AtomicUsize,
+    failing: AtomicBool,
+    failed: AtomicU64,
+}
+
+/// Records on their way to a courier.
+pub struct Delivery {
+    place: LossPlace,
+    json: Json,
+    messages: Messages,
+    batch: Batch,
+    sender: Sender<Parcel>,
+    done: Receiver<()>,
+    shared: Arc<Shared>,
+    /// Records that were lost and have not been told of.
+    lost: u64,
+}
+
+/// Opens the courier's file anew, in order with what is delivered.
+#[derive(Clone, Debug)]
+pub struct Reopen(Sender<Parcel>);
+
+impl Reopen {
+    /// Asks for it.
+    pub fn ask(&self) {
+        // At the end of the trace nobody needs it any more.
+        let _ = self.0.send(Parcel::Reopen);
+    }
+}
+
+/// Tells whether all that was given at the end of the trace has been delivered.
+#[derive(Clone, Debug)]
+pub struct Ending(Arc<Shared>);
+
+impl Ending {
+    /// Whether the last records could not be delivered.
+    pub fn is_missing(&self) -> bool {
+        self.0.failing.load(Ordering::Relaxed)
+    }
+}
+
+impl Delivery {
+    /// Starts the courier's thread; what is lost is told to be so at `place`.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub fn start(
+        courier: impl Courier + 'static,
+        place: LossPlace,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let (finished, done) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        let mut round = Round { courier, shared: Arc::clone(&shared) };
+        thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
+            round.run(&receiver);
+            // The other end may have given up waiting.
+            let _ = finished.send(());
+        })?;
+        Ok(Self {
+            place,
+            json: Json::new(Arc::clone(&surroundings)),
+            messages: Messages::new(surroundings),
+            batch: Batch::default(),
+            sender,
+            done,
+            shared,
+            lost: 0,
+        })
+    }
+
+    /// For whoever is to open the file anew.
+    pub fn reopen(&self) -> Reopen {
+        Reopen(self.sender.clone())
+    }
+
+    /// For whoever wants to know how it ended.
+    pub fn ending(&self) -> Ending {
+        Ending(Arc::clone(&self.shared))
+    }
+
+    /// Hands over what has been gathered.
+    fn push(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let count = batch.messages.len();
+        if count == 0 {
+            return;
+        }
+        let bytes = batch.size();
+        if self.shared.waiting.load(Ordering::Relaxed) + bytes > LIMIT {
+            self.lost += count as u64;
+            return;
+        }
+        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        if self.sender.send(Parcel::Records(batch)).is_err() {
+            self.lost += count as u64;
+        }
+    }
+
+    fn lost(&mut self) -> Option<Undelivered> {
+        self.lost += self.shared.failed.swap(0, Ordering::Relaxed);
+        let count = std::mem::take(&mut self.lost);
+        (count > 0).then_some(Undelivered { place: self.place, count })
+    }
+}
+
+impl Batch {
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        self.lines.len() + self.messages.iter().map(|message| message.text.len()).sum::<usize>()
+    }
+}
+
+impl Sink for Delivery {
+    fn hello(&mut self, hello: &Hello, clock: WallClock) {
+        self.json.hello(hello, clock, &mut self.batch.lines);
+        self.batch.messages.push(self.messages.hello(hello));
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
+        self.json.update(update, clock, &mut self.batch.lines);
+        self.messages.of(update, |message| self.batch.messages.push(message));
+        if self.batch.messages.len() >= BATCH {
+            self.push();
+        }
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        self.push();
+        let room = self.shared.waiting.load(Ordering::Relaxed) < LIMIT / 2
+            && !self.shared.failing.load(Ordering::Relaxed);
+        if room { self.lost() } else { None }
+    }
+
+    fn last(&mut self) -> Option<Undelivered> {
+        self.push();
+        // What waits will fail as well, soon: it belongs into the summary.
+        let deadline = Instant::now() + PATIENCE;
+        while self.shared.failing.load(Ordering::Relaxed)
+            && self.shared.waiting.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.lost()
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+        let mut this = *self;
+        this.json.summary(summary, clock, &mut this.batch.lines);
+        this.batch.messages.push(this.messages.summary(summary));
+        this.push();
+        // Without the thread there is nothing to wait for.
+        let _ = this.sender.send(Parcel::End);
+        if this.done.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let place = match this.place {
+                LossPlace::Journal => "the journal",
+                LossPlace::Syslog => "the receiver of syslog messages",
+                _ => "the output",
+            };
+            tracing::warn!("{place} takes too long: the end of the trace is not in it");
+        }
+    }
+}
+
+/// The courier's thread.
+struct Round<C> {
+    courier: C,
+    shared: Arc<Shared>,
+}
+
+impl<C: Courier> Round<C> {
+    fn run(&mut self, receiver: &Receiver<Parcel>) {
+        loop {
+            let result = match receiver.recv_timeout(TURN) {
+                Ok(Parcel::Records(batch)) => {
+                    self.deliver(&batch);
+                    self.shared.waiting.fetch_sub(batch.size(), Ordering::Relaxed);
+                    continue;
+                }
+                Ok(Parcel::Reopen) => self.courier.reopen(),
+                Err(mpsc::RecvTimeoutError::Timeout) => self.courier.pause(),
+                Ok(Parcel::End) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
+            if let Err(error) = result {
+                self.report(&error);
+            }
+        }
+        if let Err(error) = self.courier.finish() {
+            self.report(&error);
+        }
+    }
+
+    fn deliver(&mut self, batch: &Batch) {
+        let lines = batch.lines.split(|&byte| byte == b'\n');
+        for (line, message) in lines.zip(&batch.messages) {
+            let delivered = Row::read(line).map_err(Into::into).and_then(|row| {
+                let Message { text, severity } = message;
+                self.courier.deliver(&Record { row: &row, message: text, severity: *severity })
+            });
+            match delivered {
+                Ok(()) => self.shared.failing.store(false, Ordering::Relaxed),
+                Err(error) => {
+                    self.shared.failed.fetch_add(1, Ordering::Relaxed);
+                    self.report(&error);
+                }
+            }
+        }
+    }
+
+    /// Says it once, until it works again.
+    fn report(&self, error: &io::Error) {
+        if !self.shared.failing.swap(true, Ordering::Relaxed) {
+            let error = without_numbers(&error.to_string());
+            tracing::error!("cannot write to {}: {error}", self.courier.name());
+        }
+    }
+}

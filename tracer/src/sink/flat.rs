@@ -1,0 +1,149 @@
+//! One flat table that holds all kinds of records: what CSV, logfmt, Parquet, the journal and
+//! syslog have.
+//!
+//! It is made of the JSON lines, so that nothing has two shapes. A column is the path in the JSON
+//! object with `_` between the names, as Grafana Loki flattens JSON: `network.peer.port` is
+//! `network_peer_port`. Lists and the evidence of findings are in the JSON lines only.
+
+pub mod csv;
+pub mod logfmt;
+mod read;
+
+use std::fmt;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A moment, RFC 3339 with nanoseconds.
+    Time,
+    /// Words, a name, an address.
+    Text,
+    /// A whole number, at most 64 bits.
+    Number,
+    /// Yes or no.
+    Flag,
+}
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Where that is not the name: the path in the JSON object, `_` between its parts.
+    path: Option<&'static str>,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+const fn column(kind: Kind, name: &'static str) -> Column {
+    Column { name, path: None, kind }
+}
+
+/// At the top level of the JSON object; alone the names would mean little, or much to SQL.
+const fn of_loss(kind: Kind, name: &'static str, path: &'static str) -> Column {
+    Column { name, path: Some(path), kind }
+}
+
+use Kind::{Flag, Number, Text, Time};
+
+/// The table.
+pub static COLUMNS: [Column; 50] = [
+    column(Time, "time"),
+    column(Text, "kind"),
+    column(Text, "status"),
+    column(Number, "socket_cookie"),
+    column(Number, "socket_ordinal"),
+    column(Number, "socket_netns"),
+    column(Number, "socket_uid"),
+    column(Number, "socket_inode"),
+    column(Text, "socket_cgroup"),
+    column(Text, "network_type"),
+    column(Text, "network_local_address"),
+    column(Number, "network_local_port"),
+    column(Text, "network_peer_address"),
+    column(Number, "network_peer_port"),
+    column(Number, "process_pid"),
+    column(Text, "process_name"),
+    column(Text, "process_evidence"),
+    column(Number, "process_fd"),
+    column(Text, "process_executable"),
+    column(Text, "container_id"),
+    column(Text, "tcp_role"),
+    column(Text, "tcp_state"),
+    column(Text, "tcp_from"),
+    column(Text, "tcp_to"),
+    column(Text, "tcp_source"),
+    column(Number, "tcp_elapsed_ns"),
+    column(Flag, "tcp_orphaned"),
+    column(Number, "tcp_handshake_duration_ns"),
+    column(Number, "tcp_handshake_rtt_ns"),
+    column(Number, "tcp_handshake_syn_retransmits"),
+    column(Text, "tcp_segment_type"),
+    column(Text, "tcp_segment_direction"),
+    column(Number, "tcp_segment_retransmit"),
+    column(Time, "tcp_began"),
+    column(Number, "tcp_bytes_sent"),
+    column(Number, "tcp_bytes_received"),
+    column(Number, "tcp_retransmits"),
+    column(Text, "tcp_close_reason"),
+    column(Text, "tcp_close_initiator"),
+    column(Number, "tcp_age_ns"),
+    column(Number, "tcp_idle_ns"),
+    column(Flag, "tcp_at_least"),
+    column(Number, "tcp_threshold_ns"),
+    column(Text, "cause_code"),
+    column(Text, "finding_code"),
+    column(Text, "finding_severity"),
+    column(Text, "finding_text"),
+    of_loss(Text, "loss_where", "where"),
+    of_loss(Number, "loss_count", "count"),
+    column(Flag, "complete"),
+];
+
+/// A value of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Of a text or a time.
+    Text(String),
+    /// Of a number.
+    Number(u64),
+    /// Of a flag.
+    Flag(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row([Option<Value>; COLUMNS.len()]);
+
+impl Row {
+    /// All columns with their values.
+    pub fn columns(&self) -> impl Iterator<Item = (&'static Column, Option<&Value>)> {
+        COLUMNS.iter().zip(&self.0).map(|(column, value)| (column, value.as_ref()))
+    }
+
+    /// The columns that have a value.
+    pub fn values(&self) -> impl Iterator<Item = (&'static Column, &Value)> {
+        self.columns().filter_map(|(column, value)| Some((column, value?)))
+    }
+
+    /// The text of one column.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values().find(|(column, _)| column.name == name).and_then(|(_, value)| match value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Parquet: the flat table as a columnar file, for analysis.
+//!
+//! A file can be read when it is complete: at the end of the trace, when it is set aside, or when
+//! SIGHUP opens another. Records are gathered to row groups, which are encoded in memory; what a
+//! full disk does not take waits there, so that the file is whole when there is room again.
+
+mod columns;
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use parquet::file::writer::SerializedFileWriter;
+
+use self::columns::Columns;
+use super::{
+    delivery::{Courier, Record},
+    file::{LogFile, Unwritten},
+};
+
+/// Records of a row group.
+const GROUP: usize = 1 << 16;
+/// A row group is written after this time, however small it is.
+const AGE: Duration = Duration::from_secs(60);
+/// Encoded bytes that may wait for room on the disk.
+const LIMIT: usize = 32 << 20;
+
+/// Writes Parquet files.
+pub struct Parquet {
+    file: LogFile,
+    /// None when there is nothing in the file yet.
+    writer: Option<SerializedFileWriter<Encoded>>,
+    encoded: Encoded,
+    columns: Columns,
+    begun: Instant,
+}
+
+/// What has been encoded and is not in the file yet.
+#[derive(Clone, Default)]
+struct Encoded(Arc<Mutex<Vec<u8>>>);
+
+impl Encoded {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn len(&self) -> usize {
+        self.with(|bytes| bytes.len())
+    }
+}
+
+impl io::Write for Encoded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.with(|encoded| encoded.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Parquet {
+    /// In this file.
+    ///
+    /// # Errors
+    ///
+    /// Where there is something in it: nothing can be appended to a Parquet file.
+    pub fn begin(mut file: LogFile) -> io::Result<Self> {
+        if !file.is_empty() && !file.rotates() {
+            return Err(io::Error::other(
+                "it is there already, or no file, and nothing can be appended to Parquet: \
+                 move it away, or let it be set aside (--rotate-size)",
+            ));
+        }
+        if !file.is_empty() {
+            file.rotate()?;
+        }
+        let (encoded, columns) = (Encoded::default(), Columns::default());
+        Ok(Self { file, writer: None, encoded, columns, begun: Instant::now() })
+    }
+
+    /// Encodes a row group of what has been gathered.
+    fn group(&mut self) -> io::Result<()> {
+        self.begun = Instant::now();
+        if self.columns.is_empty() {
+            return Ok(());
+        }
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => columns::writer(self.encoded.clone())?,
+        };
+        self.columns.write(&mut writer)?;
+        writer.flush()?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Writes what has been encoded.
+    fn drain(&mut self) -> io::Result<()> {
+        let Self { file, encoded, .. } = self;
+        encoded.with(|bytes| {
+            let written = file.continue_with(bytes);
+            let rest = written.as_ref().map_or_else(|unwritten| unwritten.rest, |()| 0);
+            bytes.drain(..bytes.len() - rest);
+            written.map_err(|Unwritten { error, .. }| error)
+        })
+    }
+
+    /// Completes the file.
+    fn complete(&mut self) -> io::Result<()> {
+        self.group()?;
+        if let Some(writer) = self.writer.take() {
+            writer.close()?;
+        }
+        self.drain()
+    }
+
+    /// Writes what there is; begins another file where it is time for that.
+    fn settle(&mut self) -> io::Result<()> {
+        self.group()?;
+        self.drain()?;
+        if self.file.is_due(0) {
+            self.complete()?;
+            self.file.rotate()?;
+        }
+        Ok(())
+    }
+}
+
+impl Courier for Parquet {
+    fn name(&self) -> String {
+        self.file.path().display().to_string()
+    }
+
+    fn deliver(&mut self, record: &Record<'_>) -> io::Result<()> {
+        if self.encoded.len() > LIMIT {
+            self.drain()?;
+        }
+        self.columns.push(record.row);
+        if self.columns.len() >= GROUP || self.begun.elapsed() >= AGE {
+            // What cannot be written now waits: the record is not lost.
+            let _ = self.settle();
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        if self.begun.elapsed() >= AGE || self.encoded.len() > 0 { self.settle() } else { Ok(()) }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        if self.file.is_in_place() {
+            return Ok(());
+        }
+        self.complete()?;
+        self.file.reopen()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.complete()
+    }
+}
+
+#[cfg(test)]
+mod tests;
