@@ -5,6 +5,7 @@ mod diagnose;
 mod list;
 mod live;
 mod signals;
+mod telemetry;
 mod trace;
 
 use std::{

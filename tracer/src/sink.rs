@@ -9,8 +9,12 @@ pub mod json;
 pub mod ladder;
 pub mod lines;
 pub mod listing;
+pub mod metrics;
 pub mod names;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod output;
+pub mod prometheus;
 pub mod report;
 pub mod stack;
 pub mod stamps;
@@ -21,8 +25,11 @@ pub mod surroundings;
 pub mod text;
 pub mod wall_clock;
 
+use std::sync::Arc;
+
 use self::{summary::Summary, wall_clock::WallClock};
 use crate::model::{
+    ports::PortUse,
     table::Table,
     update::{LossPlace, Update},
 };
@@ -72,6 +79,8 @@ pub struct Moment<'a> {
     pub now: u64,
     /// The sockets that are known of.
     pub table: &'a Table,
+    /// Destinations and addresses whose ephemeral ports are in use, as of the last look.
+    pub ports: &'a Arc<[PortUse]>,
 }
 
 /// What a sink could not deliver, of what it was given.

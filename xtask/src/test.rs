@@ -6,6 +6,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -15,18 +16,21 @@ use crate::{process, workspace};
 /// Where the live tests find the binary.
 const BINARY: &str = "TRACER_BIN";
 
+/// Where they find Prometheus and the OTLP receiver.
+const RECEIVERS: &str = "TRACER_RECEIVERS";
+
 /// Live tests listen, connect and wait at the same time; more of them at once disturb each other.
 const AT_ONCE: &str = "2";
 
 /// Makes cargo start test programs by sudo, in cargo's environment.
 const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo", "-E"]"#];
 
-pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+pub(crate) fn test(cargo: &Cargo, receivers: &Path, arguments: &[OsString]) -> Result<()> {
     process::require_root()?;
     cargo.build(Progress::Shown)?;
     let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
-    command.env(BINARY, workspace::tracer()?);
+    command.env(BINARY, workspace::tracer()?).env(RECEIVERS, receivers);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", AT_ONCE);
     }

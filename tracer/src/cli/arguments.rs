@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, telemetry::TelemetryArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -123,6 +123,8 @@ pub(super) struct TraceArguments {
     pub(super) no_accept: bool,
     #[command(flatten)]
     pub(super) stacks: StacksArgument,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArguments,
 }
 
 /// Whether to tell which code made a socket.

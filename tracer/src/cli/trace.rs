@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         let path = arguments.output.as_deref().unwrap_or(Path::new("standard output"));
         format!("cannot create the output file {} (--output)", path.display())
     })?;
+    let telemetry = arguments.telemetry.open()?;
     let request = Request {
         mode: arguments.mode(),
         filter: filter.in_kernel(),
@@ -64,7 +65,9 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         let output = Output::start(destination, move || closed.notify_one())
             .context("cannot start the writing thread")?;
         let format = format(arguments, Arc::clone(&setting.surroundings))?;
-        Ok(vec![Box::new(Lines::new(format, output))])
+        let mut sinks = telemetry.sinks(&setting.surroundings)?;
+        sinks.push(Box::new(Lines::new(format, output)));
+        Ok(sinks)
     })
 }
 

@@ -314,6 +314,8 @@ pub enum LossPlace {
     Unseen,
     /// The output could not take more: what follows was traced but not written.
     Output,
+    /// The OTLP receiver did not take it in time: traced but not sent.
+    Otlp,
 }
 
 /// Something was lost since the last time this was said.
@@ -323,7 +325,7 @@ pub struct Loss {
     pub time: u64,
     /// Where.
     pub place: LossPlace,
-    /// How many events (for `Output` lines).
+    /// How many events (for `Output` lines, for `Otlp` log records).
     pub count: u64,
     /// The states shown are right all the same.
     pub healed: bool,

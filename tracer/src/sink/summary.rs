@@ -85,13 +85,15 @@ pub struct Lost {
     pub unseen: u64,
     /// Lines that the output could not take.
     pub output: u64,
+    /// Log records that the OTLP receiver did not take.
+    pub otlp: u64,
 }
 
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self { ring_buffer, recursion, decode, unseen: _, output } = *self;
-        ring_buffer + recursion + decode + output > 0
+        let Self { ring_buffer, recursion, decode, unseen: _, output, otlp } = *self;
+        ring_buffer + recursion + decode + output + otlp > 0
     }
 
     fn add(&mut self, loss: &Loss) {
@@ -101,6 +103,7 @@ impl Lost {
             LossPlace::Decode => &mut self.decode,
             LossPlace::Unseen => &mut self.unseen,
             LossPlace::Output => &mut self.output,
+            LossPlace::Otlp => &mut self.otlp,
         };
         *place += loss.count;
     }

@@ -19,7 +19,11 @@ use std::{borrow::Cow, sync::Arc};
 
 pub use self::palette::Palette;
 pub(super) use self::{
-    columns::Line, findings::severity, lingering::flag, stories::bytes, summary::closing,
+    columns::Line,
+    findings::severity,
+    lingering::flag,
+    stories::bytes,
+    summary::{closing, word},
 };
 use self::{columns::Widths, tag::tag};
 use super::{
@@ -193,6 +197,7 @@ pub(super) fn loss(loss: &Loss) -> String {
         LossPlace::Decode => "records lost: damaged or of another version",
         LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
         LossPlace::Output => "lines not shown: the output is too slow",
+        LossPlace::Otlp => "log records not sent: the OTLP receiver did not take them",
     };
     format!("! {} {what}", grouped(loss.count))
 }
@@ -336,7 +341,7 @@ impl Format for Text {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let Moment { now, table } = *moment;
+        let Moment { now, table, .. } = *moment;
         let sockets = table.len();
         let words = |quiet| {
             let sockets = grouped(sockets as u64);

@@ -16,12 +16,13 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
     program("nginx", "nginx-light"),
     program("python3", "python3-minimal"),
+    program("pip3", "python3-pip"),
     program("jq", "jq"),
     program("tcpdump", "tcpdump"),
     program("bpftrace", "bpftrace"),

@@ -59,13 +59,14 @@ fn counts(summary: &Summary) -> String {
         (true, _) => "; nothing lost for good:",
         (false, _) => "; INCOMPLETE:",
     });
-    let Lost { ring_buffer, recursion, decode, unseen, output } = *lost;
+    let Lost { ring_buffer, recursion, decode, unseen, output, otlp } = *lost;
     for (count, name) in [
         (ring_buffer, "ring buffer full"),
         (recursion, "skipped by the kernel"),
         (decode, "damaged"),
         (unseen, "unseen but inferred"),
         (output, "not shown, output too slow"),
+        (otlp, "not taken by the OTLP receiver"),
     ] {
         if count > 0 {
             words.push_str(&format!(" {} {name}", grouped(count)));
@@ -79,7 +80,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// How it ended, in a list.
-fn word(reason: Reason) -> &'static str {
+pub(in crate::sink) fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "in order",
         Reason::ResetReceived => "reset by the peer",
