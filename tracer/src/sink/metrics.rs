@@ -104,12 +104,12 @@ impl Metrics {
             Update::Story(&Story { close, .. }) => {
                 *self.closes.entry((close.reason, close.initiator)).or_default() += 1;
             }
-            Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, told.segment, 1),
-            Update::Reset(told) => add(&mut self.resets, &DIRECTIONS, told.direction, 1),
+            Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
+            Update::Reset(told) => add(&mut self.resets, &DIRECTIONS, &told.direction, 1),
             Update::Linger(lingers) => {
                 lingers.iter().for_each(|linger| self.lingering.count(linger));
             }
-            Update::Loss(loss) => add(&mut self.lost, &PLACES, loss.place, loss.count),
+            Update::Loss(loss) => add(&mut self.lost, &PLACES, &loss.place, loss.count),
             Update::Finding(finding) if finding.status == Status::Raised => {
                 let key = (finding.problem.code(), finding.severity);
                 *self.findings.entry(key).or_default() += 1;
@@ -318,8 +318,8 @@ fn port_use(one: &PortUse) -> (Labels, f64) {
     (labels, one.ratio())
 }
 
-fn add<T: PartialEq, const N: usize>(counts: &mut [u64; N], keys: &[T; N], key: T, count: u64) {
-    if let Some(position) = keys.iter().position(|known| *known == key) {
+fn add<T: PartialEq, const N: usize>(counts: &mut [u64; N], keys: &[T; N], key: &T, count: u64) {
+    if let Some(position) = keys.iter().position(|known| known == key) {
         counts[position] += count;
     }
 }

@@ -79,7 +79,7 @@ fn numbers<T>(
     value: impl Fn(T) -> Value,
 ) -> Vec<NumberDataPoint> {
     let point = |(labels, number)| NumberDataPoint {
-        attributes: attributes(labels),
+        attributes: attributes(&labels),
         start_time_unix_nano: span.start,
         time_unix_nano: span.now,
         value: Some(value(number)),
@@ -93,7 +93,7 @@ fn distribution(
     span: Span,
 ) -> HistogramDataPoint {
     HistogramDataPoint {
-        attributes: attributes(labels),
+        attributes: attributes(&labels),
         start_time_unix_nano: span.start,
         time_unix_nano: span.now,
         count: told.count(),
@@ -104,6 +104,6 @@ fn distribution(
     }
 }
 
-fn attributes(labels: Labels) -> Vec<KeyValue> {
+fn attributes(labels: &Labels) -> Vec<KeyValue> {
     labels.iter().map(|(key, value)| attribute(key, value)).collect()
 }

@@ -1,6 +1,12 @@
 //! What is written by hand is what the protocol's own library reads.
 
-use std::sync::Arc;
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use opentelemetry_proto::tonic::{
     collector::logs::v1::ExportLogsServiceRequest,
@@ -11,16 +17,19 @@ use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use super::{attributes, records::Records, resource::Resource};
+use super::{Limit, Otlp, Settings, attributes, records::Records, resource::Resource};
 use crate::{
     model::{
         state::State,
         update::{Loss, LossPlace, Update},
     },
     sink::{
-        Format as _,
+        Format as _, Sink as _,
         json::Json,
-        metrics::tests::{linger, transition},
+        metrics::{
+            Shared,
+            tests::{linger, transition},
+        },
         otlp::resource::Identity,
         surroundings::Unknown,
         wall_clock::WallClock,
@@ -176,4 +185,85 @@ proptest! {
             expected.into_iter().map(|(key, value)| (key, without_nulls(value))).collect();
         prop_assert_eq!(told(record.attributes), expected);
     }
+}
+
+/// A receiver that gives these answers, one to a connection; how many requests came.
+fn scripted(answers: Vec<String>) -> (SocketAddr, JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        let mut requests = 0;
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !whole(&request) {
+                let mut piece = [0; 4096];
+                let len = stream.read(&mut piece).unwrap();
+                assert!(len > 0, "the request is cut off");
+                request.extend_from_slice(&piece[..len]);
+            }
+            requests += 1;
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        requests
+    };
+    (address, thread::spawn(serve))
+}
+
+/// Whether a request has come with all of its body.
+fn whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    request.len() >= end + 4 + length.parse::<usize>().unwrap()
+}
+
+fn answer(status: &str, header: &str, body: &str) -> String {
+    let len = body.len();
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\n{header}content-length: {len}\r\n\r\n{body}")
+}
+
+/// Sends these updates; what is said to be lost at the end.
+fn send(address: SocketAddr, updates: usize) -> Option<u64> {
+    let endpoint = format!("http://{address}/x");
+    let settings = Settings::new(None, |name| {
+        (name == "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT").then(|| endpoint.clone())
+    });
+    let resource = Resource::new(&Identity::default(), |_| None);
+    let (limit, metrics) = (Limit::Records(100), Shared::default());
+    let mut sink =
+        Otlp::start(settings.unwrap(), limit, &resource, metrics, Arc::new(Unknown)).unwrap();
+    let step = transition(State::SynSent, State::Established);
+    (0..updates).for_each(|_| sink.update(&Update::Transition(&step), CLOCK));
+    sink.last().map(|undelivered| undelivered.count)
+}
+
+/// `ExportLogsServiceResponse { partial_success: { rejected_log_records: 2 } }`
+const TWO_REJECTED: &str = "\x0a\x02\x08\x02";
+
+#[test]
+fn the_receiver_says_when_to_come_again_and_what_it_rejects() {
+    let (address, receiver) = scripted(vec![
+        answer("503 Service Unavailable", "retry-after: 1\r\n", ""),
+        answer("429 Too Many Requests", "", ""),
+        answer("200 OK", "", TWO_REJECTED),
+    ]);
+    // The record that tells of the loss is counted, for nobody can say that it would be taken.
+    assert_eq!(send(address, 5), Some(2 + 1));
+    assert_eq!(receiver.join().unwrap(), 3);
+}
+
+#[test]
+fn what_is_refused_is_lost_at_once() {
+    let (address, receiver) = scripted(vec![answer("400 Bad Request", "", "")]);
+    assert_eq!(send(address, 5), Some(5 + 1));
+    receiver.join().unwrap();
+}
+
+#[test]
+fn a_receiver_that_is_silent_holds_the_end_up_for_seconds_only() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let begun = Instant::now();
+    assert_eq!(send(silent.local_addr().unwrap(), 5), Some(5 + 1));
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
 }
