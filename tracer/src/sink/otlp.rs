@@ -2,8 +2,8 @@
 //! (<https://opentelemetry.io/docs/specs/otlp/>).
 //!
 //! A log record stands for what is a line in JSON, with the same names. The reading thread makes
-//! it and puts it into a queue with a bound ([`queue`]); a thread of its own sends
-//! ([`export`]). What does not fit, what the receiver refuses and what it has not taken at the end
+//! it and puts it into a queue with a bound (`queue`); a thread of its own sends
+//! (`export`). What does not fit, what the receiver refuses and what it has not taken at the end
 //! is counted; nothing behind the queue drops anything. Left out: traces, TLS, JSON.
 
 mod attributes;
