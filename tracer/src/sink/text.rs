@@ -18,12 +18,10 @@ mod tests;
 use std::{borrow::Cow, sync::Arc};
 
 pub use self::palette::Palette;
+#[cfg(feature = "otlp")]
+pub(super) use self::summary::word;
 pub(super) use self::{
-    columns::Line,
-    findings::severity,
-    lingering::flag,
-    stories::bytes,
-    summary::{closing, word},
+    columns::Line, findings::severity, lingering::flag, stories::bytes, summary::closing,
 };
 use self::{columns::Widths, tag::tag};
 use super::{
