@@ -24,6 +24,7 @@ pub mod netns;
 pub mod nginx;
 pub mod options;
 pub mod peer;
+pub mod receiver;
 pub mod record;
 pub mod recording;
 pub mod segment;

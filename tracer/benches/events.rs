@@ -13,8 +13,9 @@ use tracer::{
         update::{Observer, Update},
     },
     sink::{
-        Format,
+        Format, Sink,
         json::Json,
+        metrics::{Measuring, Shared},
         stamps::{Times, Timestamps},
         surroundings::Unknown,
         text::{Palette, Stories, Text},
@@ -85,6 +86,38 @@ fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
         let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
         let text = Text::new(Palette::PLAIN, None, times, stories, Arc::new(Unknown));
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
+        Box::new(move |table, events| ingest(table, events, &mut out))
+    });
+}
+
+/// Hands the updates to a sink.
+struct Sunk<S>(S);
+
+impl<S: Sink> Observer for Sunk<S> {
+    fn observe(&mut self, update: Update<'_>) {
+        self.0.update(&update, CLOCK);
+    }
+}
+
+#[divan::bench]
+fn metrics(bencher: divan::Bencher<'_, '_>) {
+    run(bencher, || {
+        let mut out = Sunk(Measuring::new(Shared::default(), None));
+        Box::new(move |table, events| ingest(table, events, &mut out))
+    });
+}
+
+/// With a queue that takes nothing: what it costs the thread that reads.
+#[cfg(feature = "otlp")]
+#[divan::bench]
+fn otlp(bencher: divan::Bencher<'_, '_>) {
+    use tracer::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
+    run(bencher, || {
+        let settings = Settings::new(Some("http://127.0.0.1:9"), |_| None).expect("settings");
+        let resource = Resource::new(&Identity::default(), |_| None);
+        let metrics = Shared::default();
+        let sink = Otlp::start(settings, Limit::Records(1), &resource, metrics, Arc::new(Unknown));
+        let mut out = Sunk(sink.expect("a thread"));
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }

@@ -8,6 +8,7 @@ mod list;
 mod live;
 mod signals;
 mod sinks;
+mod telemetry;
 mod trace;
 
 use std::{

@@ -14,10 +14,14 @@ pub mod ladder;
 pub mod lines;
 pub mod listing;
 pub mod message;
+pub mod metrics;
 pub mod names;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod prometheus;
 pub mod report;
 pub mod service;
 pub mod stack;
@@ -30,8 +34,11 @@ pub mod syslog;
 pub mod text;
 pub mod wall_clock;
 
+use std::sync::Arc;
+
 use self::{summary::Summary, wall_clock::WallClock};
 use crate::model::{
+    ports::PortUse,
     table::Table,
     update::{LossPlace, Update},
 };
@@ -81,6 +88,8 @@ pub struct Moment<'a> {
     pub now: u64,
     /// The sockets that are known of.
     pub table: &'a Table,
+    /// Destinations and addresses whose ephemeral ports are in use, as of the last look.
+    pub ports: &'a Arc<[PortUse]>,
 }
 
 /// What a sink could not deliver, of what it was given.

@@ -32,7 +32,7 @@ use crate::{
         filter::Filter,
         table::{self, Table},
     },
-    sink::{Hello, Moment, Sink, surroundings::Surroundings},
+    sink::{Hello, Sink, surroundings::Surroundings},
 };
 
 /// How long `CLOSED → SYN_SENT` waits for its local port where nothing can tell it.
@@ -214,8 +214,7 @@ impl Running {
                 self.merge(look);
             }
             self.table.expire(now, &mut self.teller);
-            let pause = Moment { now: time::monotonic(), table: &self.table };
-            let due = self.teller.pause(&pause);
+            let due = self.teller.pause(time::monotonic(), &self.table);
             self.teller.flush();
             if stopping && self.read_rest() || self.teller.is_closed() {
                 break;

@@ -67,7 +67,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Run { arguments } => run::run(&setup::prepare()?, &arguments),
         Task::Test { arguments } => {
             setup::programs::ensure()?;
-            test::test(&setup::prepare()?, &arguments)
+            let receivers = setup::receivers::ensure()?;
+            test::test(&setup::prepare()?, &receivers, &arguments)
         }
         Task::Bench(options) if options.prepared => bench::measure(&options),
         Task::Bench(options) => {

@@ -9,6 +9,7 @@ mod debian;
 mod linker;
 pub(crate) mod lints;
 pub(crate) mod programs;
+pub(crate) mod receivers;
 mod route;
 mod rustup;
 mod toolchain;

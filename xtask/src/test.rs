@@ -8,6 +8,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -19,6 +20,8 @@ const BINARY: &str = "TRACER_BIN";
 
 /// What the default build leaves out because it is heavy.
 pub(crate) const FEATURES: [&str; 2] = ["--features", "tracer/parquet"];
+/// Where they find Prometheus and the OTLP receiver.
+const RECEIVERS: &str = "TRACER_RECEIVERS";
 
 /// Live tests listen, connect and wait at the same time; more of them at once disturb each other.
 const AT_ONCE: &str = "2";
@@ -26,13 +29,13 @@ const AT_ONCE: &str = "2";
 /// Makes cargo start test programs by sudo, in cargo's environment.
 const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo", "-E"]"#];
 
-pub(crate) fn test(cargo: &Cargo, arguments: &[OsString]) -> Result<()> {
+pub(crate) fn test(cargo: &Cargo, receivers: &Path, arguments: &[OsString]) -> Result<()> {
     process::require_root()?;
     cargo.build_for_tests(&FEATURES)?;
     let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
     command.args(FEATURES);
-    command.env(BINARY, workspace::tracer()?);
+    command.env(BINARY, workspace::tracer()?).env(RECEIVERS, receivers);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", AT_ONCE);
     }

@@ -7,7 +7,10 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::{daemon::DaemonArguments, diagnose::DiagnoseArguments, sinks::SinkArguments};
+use super::{
+    daemon::DaemonArguments, diagnose::DiagnoseArguments, sinks::SinkArguments,
+    telemetry::TelemetryArguments,
+};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -128,6 +131,8 @@ pub(super) struct TraceArguments {
     pub(super) no_accept: bool,
     #[command(flatten)]
     pub(super) stacks: StacksArgument,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArguments,
 }
 
 /// Whether to tell which code made a socket.

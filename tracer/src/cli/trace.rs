@@ -49,6 +49,7 @@ pub(super) fn run_with(
     // a run that cannot work leaves no empty file.
     let facts = preflight::preflight()?;
     let destinations = arguments.destinations.open()?;
+    let telemetry = arguments.telemetry.open()?;
     let request = Request {
         mode: arguments.mode(),
         filter: filter.in_kernel(),
@@ -73,9 +74,10 @@ pub(super) fn run_with(
             TraceFormat::Parquet => destinations.parquet(setting, &mut endings)?,
             _ => destinations.lines(setting, || format(arguments, surroundings), &mut endings)?,
         };
+        sinks.extend(telemetry.sinks(&setting.surroundings)?);
         ensure!(
             !sinks.is_empty(),
-            "--quiet leaves nothing to write to: add --journald or --syslog, or leave it out"
+            "--quiet leaves nothing to write to: add --journald, --syslog, --otlp or --prometheus, or leave it out"
         );
         sinks.extend(others());
         Ok(sinks)

@@ -5,7 +5,7 @@
 //! one range for all destinations. TIME_WAIT holds a port as well, except where connect() may take
 //! it over (`tcp_tw_reuse`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -23,6 +23,10 @@ use super::{
 
 /// A TIME_WAIT's port can be taken over after this time.
 const REUSE_AFTER: u64 = 1_000_000_000;
+/// From this part of the range on the use of ports is worth a metric.
+const NOTABLE: f64 = 0.1;
+/// As many of them at most: anybody may connect to anywhere.
+const BUSIEST: usize = 20;
 
 /// For whom ports are counted. Addresses have port 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +83,11 @@ impl PortUse {
     /// Ports that nobody else can have.
     pub fn busy(&self) -> u32 {
         self.used - self.reusable
+    }
+
+    /// The part of the range that is in use and not to be taken over, 0 to 1.
+    pub fn ratio(&self) -> f64 {
+        f64::from(self.busy()) / f64::from(self.size.max(1))
     }
 
     /// Bad at half of the range, very bad at 90 %.
@@ -189,6 +198,15 @@ pub fn scarce(usage: Vec<PortUse>) -> Vec<(Severity, PortUse)> {
         Scope::Address(_) => true,
     });
     scarce
+}
+
+/// Those of which a notable share is in use, the busiest first, not more than a few.
+pub fn busiest(usage: &[PortUse], wants: impl Fn(&PortUse) -> bool) -> Arc<[PortUse]> {
+    let notable = |one: &&PortUse| one.ratio() >= NOTABLE && wants(one);
+    let mut busiest: Vec<PortUse> = usage.iter().filter(notable).cloned().collect();
+    busiest.sort_by_key(|one| std::cmp::Reverse(one.busy()));
+    busiest.truncate(BUSIEST);
+    busiest.into()
 }
 
 fn range(host: &Host, netns: u32) -> Option<&PortRange> {

@@ -320,6 +320,8 @@ pub enum LossPlace {
     Journal,
     /// The receiver of syslog messages could not take more.
     Syslog,
+    /// The OTLP receiver did not take it in time: traced but not sent.
+    Otlp,
 }
 
 /// Something was lost since the last time this was said.
@@ -329,7 +331,7 @@ pub struct Loss {
     pub time: u64,
     /// Where.
     pub place: LossPlace,
-    /// How many events (for `Output` lines, for `Journal` and `Syslog` records).
+    /// How many events (for `Output` lines, for `Journal`, `Syslog` and `Otlp` records).
     pub count: u64,
     /// The states shown are right all the same.
     pub healed: bool,

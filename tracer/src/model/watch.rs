@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -43,6 +43,7 @@ pub struct Watch {
     counters: BTreeMap<u32, Counters>,
     sizes: BTreeMap<u32, u32>,
     looked: u64,
+    used: Arc<[PortUse]>,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,13 @@ impl Watch {
             counters: BTreeMap::new(),
             sizes: BTreeMap::new(),
             looked: 0,
+            used: Arc::default(),
         }
+    }
+
+    /// How many ephemeral ports are in use towards the busiest destinations, as of the last look.
+    pub fn ports(&self) -> &Arc<[PortUse]> {
+        &self.used
     }
 
     /// A connect() that found no port is told at once.
@@ -123,6 +130,7 @@ impl Watch {
         let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
         let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
         let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+        self.used = ports::busiest(&usage, |one| wants_ports(filter, one));
         let mut bad = HashMap::default();
         for (severity, mut one) in ports::scarce(usage) {
             let key = (one.netns, one.scope);

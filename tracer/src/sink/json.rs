@@ -30,7 +30,7 @@ use crate::model::{
     diagnosis::Diagnosis,
     finding::Finding,
     socket::Socket,
-    update::{Subject, Update},
+    update::{Linger, Subject, Update},
 };
 
 /// JSON lines.
@@ -56,70 +56,8 @@ impl Json {
         Self { stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
     }
 
-    /// One socket of a list.
-    pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
-        let time = self.stamps.write(clock.at(socket.time));
-        let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
-        line.processes = Some(processes(&socket.holders, &*self.surroundings));
-        line.tell_origin(&socket.subject, &*self.surroundings);
-        write(&line, out);
-    }
-
-    /// One finding, of a trace or of a diagnosis.
-    pub(super) fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("finding", told.time, FindingBody::from(told), clock, out);
-    }
-
-    /// The last line of a diagnosis.
-    pub(super) fn diagnosis(&mut self, told: &Diagnosis, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
-    }
-
-    fn about(
-        &mut self,
-        kind: &'static str,
-        time: u64,
-        subject: &Subject,
-        tcp: impl Serialize,
-        clock: WallClock,
-        out: &mut Vec<u8>,
-    ) {
-        let time = self.stamps.write(clock.at(time));
-        let mut line = Line::new(kind, time, subject, tcp);
-        line.tell_container(subject, &*self.surroundings);
-        write(&line, out);
-    }
-
-    fn bare(
-        &mut self,
-        kind: &'static str,
-        time: u64,
-        body: impl Serialize,
-        clock: WallClock,
-        out: &mut Vec<u8>,
-    ) {
-        let time = self.stamps.write(clock.at(time));
-        write(&Bare { kind, time, body }, out);
-    }
-}
-
-fn write(line: &impl Serialize, out: &mut Vec<u8>) {
-    let begun = out.len();
-    match compact::write(line, out) {
-        Ok(()) => out.push(b'\n'),
-        Err(error) => {
-            tracing::error!("{error}");
-            out.truncate(begun);
-        }
-    }
-}
-
-impl Format for Json {
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("hello", clock.now, hello, clock, out);
-    }
-
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    /// One update: one line, or several.
+    pub(super) fn tell(&mut self, update: &Update<'_>, clock: WallClock, out: &mut impl Take) {
         match *update {
             Update::Transition(told) => {
                 let tcp = TransitionTcp::from(told);
@@ -127,18 +65,7 @@ impl Format for Json {
             }
             Update::Linger(lingers) => {
                 for linger in lingers {
-                    let time = self.stamps.write(clock.at(linger.time));
-                    let tcp = LingerTcp::from(linger);
-                    let mut line = Line::new("linger", time, &linger.subject, tcp);
-                    line.status = Some(linger.status);
-                    line.cause = linger.why.as_ref().map(Cause::from);
-                    let made = linger.maker.filter(|maker| maker.stack.is_some());
-                    let stack = made.and_then(|maker| self.surroundings.stack(&maker));
-                    line.stack = made.map(|_| stack.as_deref().map(frames));
-                    line.stack_gap = stack.as_deref().and_then(gap);
-                    line.processes = Some(processes(&linger.holders, &*self.surroundings));
-                    line.tell_origin(&linger.subject, &*self.surroundings);
-                    write(&line, out);
+                    self.linger(linger, clock, out);
                 }
             }
             Update::Retransmit(told) => {
@@ -155,11 +82,100 @@ impl Format for Json {
                 let tcp = StoryTcp::new(told, began);
                 let mut line = Line::new("connection", time, &told.subject, tcp);
                 line.tell_origin(&told.subject, &*self.surroundings);
-                write(&line, out);
+                out.take(&line);
             }
             Update::Finding(told) => self.finding(told, clock, out),
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
         }
+    }
+
+    fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut impl Take) {
+        let time = self.stamps.write(clock.at(linger.time));
+        let mut line = Line::new("linger", time, &linger.subject, LingerTcp::from(linger));
+        line.status = Some(linger.status);
+        line.cause = linger.why.as_ref().map(Cause::from);
+        let made = linger.maker.filter(|maker| maker.stack.is_some());
+        let stack = made.and_then(|maker| self.surroundings.stack(&maker));
+        line.stack = made.map(|_| stack.as_deref().map(frames));
+        line.stack_gap = stack.as_deref().and_then(gap);
+        line.processes = Some(processes(&linger.holders, &*self.surroundings));
+        line.tell_origin(&linger.subject, &*self.surroundings);
+        out.take(&line);
+    }
+
+    /// One socket of a list.
+    pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
+        let time = self.stamps.write(clock.at(socket.time));
+        let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
+        line.processes = Some(processes(&socket.holders, &*self.surroundings));
+        line.tell_origin(&socket.subject, &*self.surroundings);
+        out.take(&line);
+    }
+
+    /// One finding, of a trace or of a diagnosis.
+    pub(super) fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut impl Take) {
+        self.bare("finding", told.time, FindingBody::from(told), clock, out);
+    }
+
+    /// The last line of a diagnosis.
+    pub(super) fn diagnosis(&mut self, told: &Diagnosis, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
+    }
+
+    fn about(
+        &mut self,
+        kind: &'static str,
+        time: u64,
+        subject: &Subject,
+        tcp: impl Serialize,
+        clock: WallClock,
+        out: &mut impl Take,
+    ) {
+        let time = self.stamps.write(clock.at(time));
+        let mut line = Line::new(kind, time, subject, tcp);
+        line.tell_container(subject, &*self.surroundings);
+        out.take(&line);
+    }
+
+    fn bare(
+        &mut self,
+        kind: &'static str,
+        time: u64,
+        body: impl Serialize,
+        clock: WallClock,
+        out: &mut impl Take,
+    ) {
+        let time = self.stamps.write(clock.at(time));
+        out.take(&Bare { kind, time, body });
+    }
+}
+
+/// Takes the objects one by one: a line each, or whatever else is made of them.
+pub(super) trait Take {
+    /// The next one.
+    fn take(&mut self, line: &impl Serialize);
+}
+
+impl Take for Vec<u8> {
+    fn take(&mut self, line: &impl Serialize) {
+        let begun = self.len();
+        match compact::write(line, self) {
+            Ok(()) => self.push(b'\n'),
+            Err(error) => {
+                tracing::error!("{error}");
+                self.truncate(begun);
+            }
+        }
+    }
+}
+
+impl Format for Json {
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("hello", clock.now, hello, clock, out);
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        self.tell(update, clock, out);
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {

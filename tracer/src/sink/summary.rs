@@ -93,6 +93,8 @@ pub struct Lost {
     /// Records that the receiver of syslog messages could not take.
     #[serde(skip_serializing_if = "is_zero")]
     pub syslog: u64,
+    /// Log records that the OTLP receiver did not take.
+    pub otlp: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -103,9 +105,18 @@ fn is_zero(count: &u64) -> bool {
 impl Lost {
     /// Whether anything was lost that has not been made good.
     pub fn is_final(&self) -> bool {
-        let Self { ring_buffer, recursion, decode, unseen: _, table, output, journal, syslog } =
-            *self;
-        ring_buffer + recursion + decode + table + output + journal + syslog > 0
+        let Self {
+            ring_buffer,
+            recursion,
+            decode,
+            unseen: _,
+            table,
+            output,
+            journal,
+            syslog,
+            otlp,
+        } = *self;
+        ring_buffer + recursion + decode + table + output + journal + syslog + otlp > 0
     }
 
     fn add(&mut self, loss: &Loss) {
@@ -118,6 +129,7 @@ impl Lost {
             LossPlace::Output => &mut self.output,
             LossPlace::Journal => &mut self.journal,
             LossPlace::Syslog => &mut self.syslog,
+            LossPlace::Otlp => &mut self.otlp,
         };
         *place += loss.count;
     }

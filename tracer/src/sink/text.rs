@@ -18,6 +18,8 @@ mod tests;
 use std::{borrow::Cow, sync::Arc};
 
 pub use self::palette::Palette;
+#[cfg(feature = "otlp")]
+pub(super) use self::summary::word;
 pub(super) use self::{
     columns::Line,
     findings::severity,
@@ -198,6 +200,7 @@ pub(super) fn loss(loss: &Loss) -> String {
         LossPlace::Output => "lines not shown: the output is too slow or full",
         LossPlace::Journal => "records not in the journal: journald is too slow or gone",
         LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
+        LossPlace::Otlp => "log records not sent: the OTLP receiver did not take them",
     };
     format!("! {} {what}", grouped(loss.count))
 }
@@ -348,7 +351,7 @@ impl Format for Text {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let Moment { now, table } = *moment;
+        let Moment { now, table, .. } = *moment;
         let sockets = table.len();
         let words = |quiet| {
             let sockets = grouped(sockets as u64);

@@ -7,6 +7,7 @@ use crate::{
     model::{
         diagnosis::Look,
         filter::Filter,
+        table::Table,
         update::{Linger, Loss, Observer, Subject, Update},
         watch::Watch,
     },
@@ -79,9 +80,10 @@ impl Teller {
     }
 
     /// Lets the sinks tell what they have held back; when to call again at the latest.
-    pub(super) fn pause(&mut self, moment: &Moment<'_>) -> Option<u64> {
+    pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
         let clock = self.clock;
-        self.sinks.iter_mut().filter_map(|sink| sink.pause(moment, clock)).min()
+        let moment = Moment { now, table, ports: self.watch.ports() };
+        self.sinks.iter_mut().filter_map(|sink| sink.pause(&moment, clock)).min()
     }
 
     /// Hands over what has been gathered; says in place what could not be delivered, now that

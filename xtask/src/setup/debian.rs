@@ -1,6 +1,12 @@
 //! Debian's package manager, as far as xtask needs it.
 
-use anyhow::Result;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
 
 use crate::process::{self, say};
 
@@ -28,6 +34,26 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     // Should one of many sources fail, the packages may still come from another.
     let _ = apt_get(&["update"]);
     apt_get_install(packages)
+}
+
+/// Fetches a package into a directory without installing it; where it is.
+pub(super) fn download(package: &str, directory: &Path) -> Result<PathBuf> {
+    let fetch = || {
+        // Needs no right but to write there.
+        let mut command = Command::new("apt-get");
+        command.args(["download", package]).current_dir(directory);
+        process::silently(&mut command, None)
+    };
+    if fetch().is_err() {
+        let _ = apt_get(&["update"]);
+        fetch()?;
+    }
+    let prefix = format!("{package}_");
+    let files = fs::read_dir(directory)?.flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+    };
+    files.into_iter().find(is_it).with_context(|| format!("apt-get has fetched no {package}"))
 }
 
 fn apt_get_install(packages: &[&str]) -> Result<()> {

@@ -22,13 +22,13 @@ const PROGRAMS: [Program; 12] = [
     program("curl", "curl"),
     program("nginx", "nginx-light"),
     program("python3", "python3-minimal"),
+    program("pip3", "python3-pip"),
     program("jq", "jq"),
     program("tcpdump", "tcpdump"),
     program("bpftrace", "bpftrace"),
     program("logrotate", "logrotate"),
     program("rsyslogd", "rsyslog"),
     program("journalctl", "systemd"),
-    program("pip3", "python3-pip"),
 ];
 
 /// What tracer is measured against, and with.

@@ -59,7 +59,8 @@ fn counts(summary: &Summary) -> String {
         (true, _) => "; nothing lost for good:",
         (false, _) => "; INCOMPLETE:",
     });
-    let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog } = *lost;
+    let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog, otlp } =
+        *lost;
     for (count, name) in [
         (ring_buffer, "ring buffer full"),
         (recursion, "skipped by the kernel"),
@@ -69,6 +70,7 @@ fn counts(summary: &Summary) -> String {
         (output, "not shown, output too slow or full"),
         (journal, "not in the journal"),
         (syslog, "not sent to syslog"),
+        (otlp, "not taken by the OTLP receiver"),
     ] {
         if count > 0 {
             words.push_str(&format!(" {} {name}", grouped(count)));
@@ -82,7 +84,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// How it ended, in a list.
-fn word(reason: Reason) -> &'static str {
+pub(in crate::sink) fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "in order",
         Reason::ResetReceived => "reset by the peer",

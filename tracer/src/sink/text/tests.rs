@@ -113,7 +113,7 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         let clock = WallClock { lead: 0, now: 0 };
         let table = &Table::new(table::Options::default());
         for second in 0..32 {
-            let moment = Moment { now: second * 1_000_000_000, table };
+            let moment = Moment { now: second * 1_000_000_000, table, ports: &Arc::default() };
             text.pause(&moment, clock, &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();

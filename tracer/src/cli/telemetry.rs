@@ -1,0 +1,123 @@
+//! What is sent to, or fetched by, other programs: a Prometheus endpoint, OTLP.
+
+use std::{io::ErrorKind, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+#[cfg(feature = "otlp")]
+use crate::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
+use crate::sink::{
+    Sink,
+    metrics::{Measuring, Shared},
+    prometheus::{Endpoint, Listen},
+    surroundings::Surroundings,
+};
+
+/// Metrics and log records for other programs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Telemetry")]
+pub(super) struct TelemetryArguments {
+    /// Serve metrics for Prometheus at http://ADDR/metrics; on loopback where ADDR is a port
+    #[arg(long, value_name = "ADDR")]
+    prometheus: Option<Listen>,
+    /// Send log records and metrics to an OpenTelemetry receiver, by the variables OTEL_…
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "ENDPOINT", num_args = 0..=1, default_missing_value = "")]
+    otlp: Option<String>,
+    /// How much may wait for the receiver: a size or a number of records
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "LIMIT", default_value = "64MiB", requires = "otlp")]
+    otlp_queue: Limit,
+}
+
+/// Telemetry whose settings are right and whose port is taken.
+pub(super) struct Telemetry {
+    shared: Shared,
+    endpoint: Option<Endpoint>,
+    #[cfg(feature = "otlp")]
+    otlp: Option<(Settings, Limit)>,
+}
+
+impl TelemetryArguments {
+    /// Looks at the settings and opens the endpoint, so that a mistake costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// For a setting that cannot be used, and where the endpoint cannot be had.
+    pub(super) fn open(&self) -> anyhow::Result<Telemetry> {
+        let shared = Shared::default();
+        #[cfg(feature = "otlp")]
+        let otlp = match &self.otlp {
+            Some(endpoint) => {
+                let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
+                Some((Settings::new(endpoint, variable)?, self.otlp_queue))
+            }
+            None => None,
+        };
+        Ok(Telemetry {
+            endpoint: self.prometheus.map(|listen| serve(listen, &shared)).transpose()?,
+            shared,
+            #[cfg(feature = "otlp")]
+            otlp,
+        })
+    }
+}
+
+fn serve(listen: Listen, shared: &Shared) -> anyhow::Result<Endpoint> {
+    match Endpoint::start(listen, shared.clone()) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("--prometheus {listen}: another program listens there; name another port")
+        }
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+            bail!("--prometheus {listen}: this host does not have this address")
+        }
+        endpoint => endpoint.with_context(|| format!("--prometheus {listen}: cannot listen there")),
+    }
+}
+
+impl Telemetry {
+    /// The sinks; none where nothing is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "OTLP asks them"))]
+    pub(super) fn sinks(
+        self,
+        surroundings: &Arc<dyn Surroundings>,
+    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        #[cfg(feature = "otlp")]
+        let asked = self.otlp.is_some();
+        #[cfg(not(feature = "otlp"))]
+        let asked = false;
+        if asked || self.endpoint.is_some() {
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), self.endpoint)));
+        }
+        #[cfg(feature = "otlp")]
+        if let Some((settings, limit)) = self.otlp {
+            let resource = Resource::new(&identity(), variable);
+            let surroundings = Arc::clone(surroundings);
+            let otlp = Otlp::start(settings, limit, &resource, self.shared, surroundings)
+                .context("--otlp: cannot start the sending thread")?;
+            sinks.push(Box::new(otlp));
+        }
+        Ok(sinks)
+    }
+}
+
+#[cfg(feature = "otlp")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[cfg(feature = "otlp")]
+fn identity() -> Identity {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    Identity {
+        host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        machine_id: read("/etc/machine-id"),
+        cgroups: read("/proc/self/cgroup"),
+    }
+}

@@ -1,0 +1,70 @@
+//! The sink that counts, and what others see of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Families, Metrics};
+use crate::{
+    model::update::Update,
+    sink::{
+        Hello, Moment, Sink, Undelivered, prometheus::Endpoint, summary::Summary,
+        wall_clock::WallClock,
+    },
+};
+
+/// The metrics, to be read by other threads.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<Metrics>>);
+
+impl Shared {
+    /// All of them, as they are now.
+    pub fn families(&self) -> Families {
+        self.lock().families()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Metrics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts what is told.
+///
+/// How things stand is noted in each pause, that is after each batch of events and each deadline
+/// of the table: whatever changes a count wakes the reader anyway, so that a scrape shows the
+/// counts of now and an idle host is not woken.
+#[derive(Debug)]
+pub struct Measuring {
+    shared: Shared,
+    endpoint: Option<Endpoint>,
+}
+
+impl Measuring {
+    /// Into these metrics; the endpoint that shows them ends with this sink.
+    pub fn new(shared: Shared, endpoint: Option<Endpoint>) -> Self {
+        Self { shared, endpoint }
+    }
+}
+
+impl Sink for Measuring {
+    fn hello(&mut self, hello: &Hello, _: WallClock) {
+        self.shared.lock().set_kernel(&hello.kernel);
+    }
+
+    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+        self.shared.lock().count(update);
+    }
+
+    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
+        self.shared.lock().stand(moment);
+        None
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
+
+    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+        if let Some(endpoint) = self.endpoint {
+            endpoint.finish();
+        }
+    }
+}

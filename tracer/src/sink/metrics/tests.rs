@@ -1,0 +1,191 @@
+//! From updates to numbers, and the documents that name them.
+
+use std::{collections::BTreeSet, fs, net::IpAddr, path::Path};
+
+use super::*;
+use crate::model::{
+    endpoint::{Endpoint, Tuple},
+    finding::{Finding, NoLocalPort, Problem},
+    update::{Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Subject},
+};
+
+pub(crate) fn subject(cookie: u64) -> Subject {
+    let end = |port| Endpoint::new("10.0.0.1".parse::<IpAddr>().unwrap(), port);
+    Subject {
+        cookie: Some(cookie),
+        ordinal: 1,
+        tuple: Tuple { local: end(40_000), peer: end(80), netns: 7 },
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner: None,
+        role: Some(Role::Client),
+    }
+}
+
+pub(crate) fn linger(cookie: u64, state: State) -> Linger {
+    Linger {
+        time: 1,
+        subject: subject(cookie),
+        state,
+        age: 2,
+        idle: 2,
+        at_least: false,
+        threshold: 1,
+        status: LingerStatus::Raised,
+        orphaned: false,
+        holders: Vec::new(),
+        why: None,
+        maker: None,
+    }
+}
+
+pub(crate) fn transition(from: State, to: State) -> Transition {
+    Transition {
+        time: 5,
+        subject: subject(1),
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: Some(3_000_000),
+        handshake: None,
+        sequence: None,
+        close: None,
+        orphaned: false,
+    }
+}
+
+/// One of everything.
+pub(crate) fn all(metrics: &mut Metrics) {
+    let handshake = Handshake {
+        duration_ns: Some(3_000_000),
+        rtt_ns: None,
+        syn_retransmits: None,
+        local_isn: None,
+        peer_isn: None,
+    };
+    let established =
+        Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
+    metrics.set_kernel("6.1.0");
+    metrics.count(&Update::Transition(&established));
+    let close = Close { reason: Reason::Graceful, initiator: Some(Initiator::Local) };
+    metrics.count(&Update::Story(&Story {
+        time: 9,
+        subject: subject(1),
+        began: None,
+        spent: [0; State::COUNT],
+        at_least: false,
+        handshake: None,
+        bytes_sent: None,
+        bytes_received: None,
+        retransmits: None,
+        close,
+        source: Source::Timer,
+    }));
+    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]));
+    let (subject, state) = (subject(1), State::SynSent);
+    let syn = Segment::Syn;
+    let again = Retransmit { time: 1, subject, state, segment: syn, ordinal: 1, sequence: None };
+    metrics.count(&Update::Retransmit(&again));
+    let direction = Direction::Received;
+    metrics.count(&Update::Reset(&Reset { time: 1, subject, state, direction }));
+    let loss = Loss { time: 1, place: LossPlace::Otlp, count: 4, healed: false };
+    metrics.count(&Update::Loss(&loss));
+    let peer = subject.tuple.peer;
+    let problem = NoLocalPort { process: None, peer, count: 1, size: None };
+    metrics.count(&Update::Finding(&Finding {
+        time: 1,
+        severity: Severity::Critical,
+        status: Status::Raised,
+        netns: 7,
+        entry: None,
+        problem: Problem::NoLocalPort(problem),
+    }));
+    metrics.ports = std::sync::Arc::new([PortUse {
+        netns: 7,
+        scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },
+        size: 10,
+        used: 6,
+        reusable: 1,
+        states: std::collections::BTreeMap::new(),
+        destinations: 1,
+        processes: Vec::new(),
+        growth: 0.0,
+        rate: 0.0,
+    }]);
+}
+
+fn text() -> String {
+    let mut metrics = Metrics::default();
+    all(&mut metrics);
+    crate::sink::prometheus::tests::written(metrics.families())
+}
+
+#[test]
+fn each_update_is_counted_where_it_belongs() {
+    let text = text();
+    for line in [
+        "tracer_build_info{version=\"0.1.0\",kernel_release=\"6.1.0\"} 1.0",
+        "tracer_transitions_total{tcp_from=\"syn_sent\",tcp_to=\"established\",tcp_source=\"tracepoint\"} 1",
+        "tracer_handshake_duration_seconds_bucket{le=\"0.0025\",tcp_role=\"client\"} 0",
+        "tracer_handshake_duration_seconds_bucket{le=\"0.005\",tcp_role=\"client\"} 1",
+        "tracer_handshake_duration_seconds_count{tcp_role=\"server\"} 0",
+        "tracer_state_duration_seconds_sum{network_connection_state=\"syn_sent\"} 0.003",
+        "tracer_closes_total{tcp_close_reason=\"graceful\",tcp_close_initiator=\"local\"} 1",
+        "tracer_lingering{network_connection_state=\"close_wait\",process_name=\"unknown\"} 1.0",
+        "tracer_retransmits_total{tcp_segment_type=\"SYN\"} 1",
+        "tracer_resets_total{tcp_segment_direction=\"received\"} 1",
+        "tracer_resets_total{tcp_segment_direction=\"sent\"} 0",
+        "tracer_findings_total{finding_code=\"no_local_port\",finding_severity=\"critical\"} 1",
+        "tracer_lost_total{tracer_loss_where=\"otlp\"} 4",
+        "tracer_lost_total{tracer_loss_where=\"ring_buffer\"} 0",
+        "tracer_ephemeral_ports_use_ratio{network_local_address=\"10.0.0.1\",network_peer_address=\"10.0.0.1\",network_peer_port=\"80\",socket_netns=\"7\"} 0.5",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} not in:\n{text}");
+    }
+}
+
+#[test]
+fn all_states_are_told_zero_or_not() {
+    let text = text();
+    let counts = text.lines().filter(|line| line.starts_with("system_network_connection_count{"));
+    assert_eq!(counts.count(), State::COUNT);
+}
+
+/// Words of `text` that are names of metrics.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let base = |name: &str| {
+        let name =
+            ["_bucket", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let is_histogram = name.ends_with("_seconds_count");
+        name.strip_suffix("_count").filter(|_| is_histogram).unwrap_or(name).to_owned()
+    };
+    text.split(|c| !is_name(c))
+        .filter(|word| ["tracer_", "system_network_"].iter().any(|own| word.starts_with(own)))
+        .map(base)
+        // Labels of our own.
+        .filter(|word| word != "tracer_loss_where")
+        .collect()
+}
+
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_documents_name_what_the_endpoint_tells() {
+    let told: BTreeSet<String> = text()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| names(line.split(['{', ' ']).next().unwrap_or_default()))
+        .collect();
+    assert_eq!(names(&repository("docs/metrics.md")), told);
+    for path in ["deploy/grafana/dashboard.json", "deploy/prometheus/alerts.yml"] {
+        let named = names(&repository(path));
+        assert!(!named.is_empty(), "{path} names no metric");
+        assert!(named.is_subset(&told), "{path}: {:?}", named.difference(&told));
+    }
+}

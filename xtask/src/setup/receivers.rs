@@ -1,0 +1,43 @@
+//! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver.
+//!
+//! They go to a directory of xtask's own: Debian's package of Prometheus, installed, would start
+//! a service, and the receiver is a Python package that nothing else here needs.
+
+use std::{fs, path::Path, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use super::debian;
+use crate::{process, process::say, workspace};
+
+/// A collector in Rust, with a program of its own inside the package.
+const ROTEL: &str = "rotel==0.0.1a15";
+
+/// Fetches what is not there; returns the directory.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    let root = workspace::cache()?.join("receivers");
+    fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+    if !root.join("usr/bin/prometheus").exists() {
+        say("fetching Debian's package prometheus for the tests (once)");
+        prometheus(&root).context("the tests need Debian's package prometheus")?;
+    }
+    if !root.join("rotel/rotel-agent").exists() {
+        say(format_args!("fetching {ROTEL} from PyPI for the tests (once)"));
+        rotel(&root).with_context(|| format!("the tests need {ROTEL} from PyPI"))?;
+    }
+    Ok(root)
+}
+
+fn prometheus(root: &Path) -> Result<()> {
+    let package = debian::download("prometheus", root)?;
+    let mut extract = Command::new("dpkg-deb");
+    process::silently(extract.arg("--extract").arg(&package).arg(root), None)?;
+    fs::remove_file(&package).with_context(|| format!("cannot remove {}", package.display()))
+}
+
+fn rotel(root: &Path) -> Result<()> {
+    let mut install = Command::new("python3");
+    install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+    install.args(["--pre", "--upgrade", ROTEL, "--target"]).arg(root);
+    process::silently(&mut install, None)
+}
