@@ -4,6 +4,7 @@ mod arguments;
 mod diagnose;
 mod list;
 mod live;
+mod report;
 mod signals;
 mod trace;
 
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
+        Some(Command::Report(arguments)) => report::run(&arguments),
     };
     match result {
         Ok(status) => status,

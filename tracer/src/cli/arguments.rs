@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, report::ReportArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -50,6 +50,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Gather for a while, then write one page with charts, findings and remedies
+    Report(Box<ReportArguments>),
 }
 
 /// What to trace and how to show it.

@@ -79,7 +79,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// How it ended, in a list.
-fn word(reason: Reason) -> &'static str {
+pub(in crate::sink) fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "in order",
         Reason::ResetReceived => "reset by the peer",
