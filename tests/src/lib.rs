@@ -22,6 +22,7 @@ pub mod loaded;
 pub mod netns;
 pub mod nginx;
 pub mod options;
+pub mod page;
 pub mod peer;
 pub mod record;
 pub mod recording;

@@ -134,7 +134,10 @@ impl PageFile {
 }
 
 /// How it went.
-fn tell(arguments: &ReportArguments, written: &Receiver<io::Result<Written>>) -> anyhow::Result<ExitCode> {
+fn tell(
+    arguments: &ReportArguments,
+    written: &Receiver<io::Result<Written>>,
+) -> anyhow::Result<ExitCode> {
     let path = arguments.output.display();
     let result = written.recv().context("the report was not written: the trace failed")?;
     let Written { bytes, findings } =

@@ -19,7 +19,10 @@ use std::{borrow::Cow, sync::Arc};
 
 pub use self::palette::Palette;
 pub(super) use self::{
-    columns::Line, findings::severity, lingering::flag, stories::bytes,
+    columns::Line,
+    findings::severity,
+    lingering::flag,
+    stories::bytes,
     summary::{closing, word as reason},
 };
 use self::{columns::Widths, tag::tag};

@@ -43,6 +43,8 @@ pub(super) struct Headroom {
     pub(super) sizes: BTreeMap<u32, u32>,
     /// Connections to destinations that found no room.
     pub(super) unlisted: u64,
+    /// Room is looked for again after so many have found none: it takes a pass through all.
+    patience: usize,
 }
 
 impl Headroom {
@@ -109,18 +111,27 @@ impl Headroom {
         }
     }
 
-    /// Room is made by forgetting destinations to which there is no connection and were few.
     fn entry(&mut self, key: Whereto) -> Option<&mut Taken> {
         if self.taken.len() >= DESTINATIONS && !self.taken.contains_key(&key) {
-            let mut most: Vec<u32> = self.taken.values().map(|taken| taken.most).collect();
-            let middle = most.len() / 2;
-            let median = *most.select_nth_unstable(middle).1;
-            self.taken.retain(|_, taken| taken.now > 0 || taken.most > median);
+            if self.patience > 0 {
+                self.patience -= 1;
+                return None;
+            }
+            self.make_room();
             if self.taken.len() >= DESTINATIONS {
                 return None;
             }
         }
         Some(self.taken.entry(key).or_default())
+    }
+
+    /// Forgets destinations to which there is no connection and were few.
+    fn make_room(&mut self) {
+        let mut most: Vec<u32> = self.taken.values().map(|taken| taken.most).collect();
+        let middle = most.len() / 2;
+        let median = *most.select_nth_unstable(middle).1;
+        self.taken.retain(|_, taken| taken.now > 0 || taken.most > median);
+        self.patience = DESTINATIONS;
     }
 
     /// Those with most ports first.

@@ -39,6 +39,8 @@ pub(super) struct Stay {
     pub(super) total: u64,
     /// How many by time.
     pub(super) classes: [u64; CLASSES.len()],
+    /// All times of each class, nanoseconds.
+    pub(super) times: [u64; CLASSES.len()],
     /// Process id, where it is one process.
     pub(super) pid: Option<u32>,
 }
@@ -52,6 +54,7 @@ impl Stay {
         self.total = self.total.saturating_add(time);
         let class = BOUNDS.iter().filter(|bound| time >= **bound).count();
         self.classes[class] += 1;
+        self.times[class] = self.times[class].saturating_add(time);
     }
 
     /// Mean time, nanoseconds.

@@ -1,12 +1,12 @@
 //! Round numbers for axes.
 
-/// The smallest of 1, 2, 5, 10, 20, 50, … that is not less.
+/// The smallest of 1, 2, 4, 6, 8, 10, 20, … that is not less: half of it is a round number too.
 pub(super) fn round_up(value: f64) -> f64 {
     if value <= 1.0 {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= value);
+    let factor = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().find(|factor| factor * power >= value);
     factor.unwrap_or(10.0) * power
 }
 
@@ -52,10 +52,10 @@ mod tests {
     #[rstest]
     #[case(0.0, 1.0)]
     #[case(1.0, 1.0)]
-    #[case(3.0, 5.0)]
+    #[case(3.0, 4.0)]
     #[case(10.0, 10.0)]
     #[case(11.0, 20.0)]
-    #[case(60_001.0, 100_000.0)]
+    #[case(60_001.0, 80_000.0)]
     fn an_axis_ends_at_a_round_number(#[case] value: f64, #[case] end: f64) {
         assert!((round_up(value) - end).abs() < 1e-6, "{}", round_up(value));
     }

@@ -21,11 +21,9 @@ pub(super) fn verdict(gathered: &Gathered, summary: &Summary) -> Markup {
     let (critical, warning) = (count(Severity::Critical), count(Severity::Warning));
     let (class, mark, words) = match (critical, warning) {
         (0, 0) => ("good", "✓", "Nothing is wrong, as far as was seen.".to_owned()),
-        (0, some) => ("warning", "!", format!("{}: see below.", findings(some, "warning"))),
-        (some, 0) => ("bad", "✗", format!("{}: see below.", findings(some, "critical"))),
+        (0, some) => ("warning", "!", format!("{}, none critical: see below.", findings(some))),
         (some, more) => {
-            let words = format!("{}, {more} more as a warning: see below.", findings(some, "critical"));
-            ("bad", "✗", words)
+            ("bad", "✗", format!("{}, {some} critical: see below.", findings(some + more)))
         }
     };
     html! {
@@ -38,8 +36,12 @@ pub(super) fn verdict(gathered: &Gathered, summary: &Summary) -> Markup {
     }
 }
 
-fn findings(count: usize, severity: &str) -> String {
-    format!("{count} {severity} finding{}", if count == 1 { "" } else { "s" })
+fn sockets(count: u64) -> String {
+    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+fn findings(count: usize) -> String {
+    format!("{count} thing{} wrong", if count == 1 { " is" } else { "s are" })
 }
 
 /// What was observed, when, how.
@@ -56,11 +58,11 @@ pub(super) fn facts(gathered: &Gathered, summary: &Summary, frame: &Frame) -> Ma
         ("Observed", frame.date(*begun)),
         ("For", duration(taken)),
         ("Kernel", escape(hello.kernel.as_bytes()).into_owned()),
+        ("Changes", format!("{} of state", grouped(summary.records.transition))),
+        ("Opened", sockets(summary.established)),
+        ("Ended", sockets(summary.ended)),
         ("Seen", mode.to_owned()),
         ("Command", format!("tracer {}", options.join(" "))),
-        ("State changes", grouped(summary.records.transition)),
-        ("Sockets opened", grouped(summary.established)),
-        ("Sockets ended", grouped(summary.ended)),
     ];
     html! {
         dl.facts {
@@ -73,23 +75,41 @@ pub(super) fn facts(gathered: &Gathered, summary: &Summary, frame: &Frame) -> Ma
 pub(super) fn completeness(gathered: &Gathered, summary: &Summary) -> Markup {
     let Lost { ring_buffer, recursion, decode, unseen, output } = summary.lost;
     let lost: Vec<Vec<String>> = [
-        (ring_buffer, "Events that did not fit", "the reader could not keep up: --buffer-size, if this happens again"),
-        (recursion, "Events skipped by the kernel", "the programs were running already on that processor"),
+        (
+            ring_buffer,
+            "Events that did not fit",
+            "the reader could not keep up: --buffer-size, if this happens again",
+        ),
+        (
+            recursion,
+            "Events skipped by the kernel",
+            "the programs were running already on that processor",
+        ),
         (decode, "Damaged records", "a fault in the tool: please report it"),
         (output, "Lines not written", "the output was too slow"),
-        (unseen, "Events not seen but made good", "by what followed, or by the kernel's own list of sockets"),
+        (
+            unseen,
+            "Events not seen but made good",
+            "by what followed, or by the kernel's own list of sockets",
+        ),
     ]
     .into_iter()
     .filter(|(count, ..)| *count > 0)
     .map(|(count, what, why)| vec![what.to_owned(), grouped(count), why.to_owned()])
     .collect();
-    let reading = if lost.is_empty() { "Nothing was lost." } else { "What the numbers on this page lack." };
+    let reading =
+        if lost.is_empty() { "Nothing was lost." } else { "What the numbers on this page lack." };
     let degraded = &gathered.hello.degraded;
-    section("completeness", "Is anything missing?", reading, &html! {
-        @if !lost.is_empty() { (table(&["What", "How many", "Why"], &lost, 1)) }
-        @for missing in degraded {
-            p { strong { (missing.feature) } ": " (missing.lost) ". "
-                (escape(missing.reason.as_bytes())) ". Remedy: " (missing.remedy) }
-        }
-    })
+    section(
+        "completeness",
+        "Is anything missing?",
+        reading,
+        &html! {
+            @if !lost.is_empty() { (table(&["What", "How many", "Why"], &lost, 1)) }
+            @for missing in degraded {
+                p { strong { (missing.feature) } ": " (missing.lost) ". "
+                    (escape(missing.reason.as_bytes())) ". Remedy: " (missing.remedy) }
+            }
+        },
+    )
 }

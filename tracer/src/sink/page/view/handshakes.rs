@@ -95,7 +95,8 @@ fn duration_of_edge(edge: u64) -> String {
 }
 
 fn chart(name: &str, times: &Histogram<u64>, edges: &[u64]) -> Markup {
-    let values: Vec<(String, u64)> = edges.windows(2).map(class).zip(counts(times, edges)).collect();
+    let values: Vec<(String, u64)> =
+        edges.windows(2).map(class).zip(counts(times, edges)).collect();
     // At most six marks, whatever the range.
     let every = edges.len().div_ceil(6).max(1);
     let marks: Vec<(usize, String)> = edges

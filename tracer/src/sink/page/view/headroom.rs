@@ -32,17 +32,22 @@ pub(super) fn section(gathered: &Gathered, frame: &Frame) -> Markup {
                    TIME_WAIT included, of those that there are to choose from \
                    (ip_local_port_range). The lines are at 50 % and 90 %; where none is left, \
                    connect() fails. Two destinations do not compete: each has the whole range.";
-    section_with("headroom", "Port headroom", reading, &html! {
-        @if sorted.is_empty() { p.none { "No connection was made from here." } }
-        @else {
-            (legend(&[("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
-            (chart(gathered, &sorted))
-            (numbers(gathered, &sorted, frame))
-        }
-        @if headroom.unlisted > 0 {
-            p { (grouped(headroom.unlisted)) " connections went to destinations that were too many to count." }
-        }
-    })
+    section_with(
+        "headroom",
+        "Port headroom",
+        reading,
+        &html! {
+            @if sorted.is_empty() { p.none { "No connection was made from here." } }
+            @else {
+                (legend(&[("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
+                (chart(gathered, &sorted))
+                (numbers(gathered, &sorted, frame))
+            }
+            @if headroom.unlisted > 0 {
+                p { (grouped(headroom.unlisted)) " connections went to destinations that were too many to count." }
+            }
+        },
+    )
 }
 
 fn destination(key: &Whereto) -> String {

@@ -8,7 +8,10 @@ use super::{
     table::folded,
     words::{Kind, of_reason},
 };
-use crate::sink::{summary::Lives, text::{grouped, reason}};
+use crate::sink::{
+    summary::Lives,
+    text::{grouped, reason},
+};
 
 /// Ends by reason.
 pub(super) fn closes(lives: &Lives) -> Markup {
@@ -33,13 +36,18 @@ pub(super) fn closes(lives: &Lives) -> Markup {
         .collect();
     let reading = "How many sockets ended for which reason, as the kernel itself knows it. Of a \
                    connection within this host each end has its own reason.";
-    section("closes", "How sockets ended", reading, &html! {
-        @if ends.is_empty() {
-            p.none { "No socket ended." }
-        } @else {
-            (legend(&Kind::LEGEND))
-            (bars(&shown, most, &[]))
-            (folded("What the reasons mean", &["Reason", "Sockets", "Share", "What happened"], &rows, 1))
-        }
-    })
+    section(
+        "closes",
+        "How sockets ended",
+        reading,
+        &html! {
+            @if ends.is_empty() {
+                p.none { "No socket ended." }
+            } @else {
+                (legend(&Kind::LEGEND))
+                (bars(&shown, most, &[]))
+                (folded("What the reasons mean", &["Reason", "Sockets", "Share", "What happened"], &rows, 1))
+            }
+        },
+    )
 }

@@ -40,22 +40,28 @@ const COLUMNS: [&str; 10] = [
 /// Both states.
 pub(super) fn section(gathered: &Gathered, frame: &Frame) -> Markup {
     let stays = gathered.guests.at(frame.clock.now);
-    let reading = "How many sockets stayed how long, whose they were and who was at the far end: \
-                   the longer the bar, the more sockets; the stronger its colour, the longer they \
-                   stayed. Those that are there still are counted with the time so far.";
+    let reading = "Whose sockets stayed how long, and who was at the far end. The length of a bar \
+                   is the time of all its sockets together, so that a few that stay count for more \
+                   than many that pass; the colour is how long each stayed, the number how many \
+                   there were. Those that are there still are counted with the time so far.";
     let legend_entries: Vec<(&str, &str)> = COLOURS.into_iter().zip(CLASSES).collect();
-    section_with("stays", "Time in CLOSE_WAIT and TIME_WAIT", reading, &html! {
-        (legend(&legend_entries))
-        @for (state, stays) in STATES.into_iter().zip(&stays) {
-            h3 { (state.name()) }
-            p.reading { (of_state(state)) }
-            @if stays.sockets() == 0 { p.none { "No socket was in this state." } }
-            @else { (both(stays)) }
-        }
-        @if gathered.guests.unknown > 0 {
-            p { (grouped(gathered.guests.unknown)) " more sockets were too many to time." }
-        }
-    })
+    section_with(
+        "stays",
+        "Time in CLOSE_WAIT and TIME_WAIT",
+        reading,
+        &html! {
+            (legend(&legend_entries))
+            @for (state, stays) in STATES.into_iter().zip(&stays) {
+                h3 { (state.name()) }
+                p.reading { (of_state(state)) }
+                @if stays.sockets() == 0 { p.none { "No socket was in this state." } }
+                @else { (both(stays)) }
+            }
+            @if gathered.guests.unknown > 0 {
+                p { (grouped(gathered.guests.unknown)) " more sockets were too many to time." }
+            }
+        },
+    )
 }
 
 fn both(stays: &Stays) -> Markup {
@@ -74,7 +80,8 @@ fn named<K: Eq + std::hash::Hash>(
     name: impl Fn(&K, &Stay) -> String,
 ) -> Vec<(String, Stay)> {
     let sorted = groups.sorted().into_iter();
-    let mut named: Vec<(String, Stay)> = sorted.map(|(key, stay)| (name(key, stay), *stay)).collect();
+    let mut named: Vec<(String, Stay)> =
+        sorted.map(|(key, stay)| (name(key, stay), *stay)).collect();
     if groups.others.sockets > 0 {
         named.push(("all others".into(), groups.others));
     }
@@ -96,11 +103,11 @@ fn far(far_end: &FarEnd) -> String {
 }
 
 fn chart(groups: &[(String, Stay)]) -> Markup {
-    let full = groups.iter().map(|(_, stay)| stay.sockets).max().unwrap_or(0);
+    let full = groups.iter().map(|(_, stay)| stay.total).max().unwrap_or(0);
     let bar = |(name, stay): &(String, Stay)| {
         let part = |index: usize| {
             let what = format!("{} {}", grouped(stay.classes[index]), CLASSES[index]);
-            (COLOURS[index], what, stay.classes[index])
+            (COLOURS[index], what, stay.times[index])
         };
         let parts = (0..CLASSES.len()).map(part).collect();
         Bar { name: name.clone(), number: grouped(stay.sockets), parts }

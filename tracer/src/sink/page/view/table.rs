@@ -30,12 +30,7 @@ pub(super) fn table(columns: &[&str], rows: &[Vec<String>], texts: usize) -> Mar
 }
 
 /// The same, unfolded by a click.
-pub(super) fn folded(
-    name: &str,
-    columns: &[&str],
-    rows: &[Vec<String>],
-    texts: usize,
-) -> Markup {
+pub(super) fn folded(name: &str, columns: &[&str], rows: &[Vec<String>], texts: usize) -> Markup {
     html! {
         details {
             summary { (name) }

@@ -30,24 +30,34 @@ pub(super) fn states(gathered: &Gathered, frame: &Frame) -> Markup {
         .collect();
     let reading = format!(
         "The most sockets that were in each state at one time, in slices of {slice} s; times count \
-         from {}. Each chart has its own scale. Sockets that were there before are counted.",
+         from {}. Each chart has its own scale; red are states in which sockets lingered. Sockets \
+         that were there before are counted.",
         frame.time(gathered.begun)
     );
-    section("states", "Sockets by state", &reading, &html! {
-        @if seen.is_empty() { p.none { "There were no connections." } }
-        @else {
-            div.panels {
-                @for (state, most) in &seen {
-                    @let values: Vec<f64> = most.iter().map(|count| *count as f64).collect();
-                    @let label = format!("Sockets in {state} over time");
-                    @let tone = if *state == State::CloseWait { Tone::Bad } else { Tone::Plain };
-                    (figure(state.name(), of_state(*state), &area(&label, &values, slice, seconds, tone)))
+    section(
+        "states",
+        "Sockets by state",
+        &reading,
+        &html! {
+            @if seen.is_empty() { p.none { "There were no connections." } }
+            @else {
+                div.panels {
+                    @for (state, most) in &seen {
+                        @let values: Vec<f64> = most.iter().map(|count| *count as f64).collect();
+                        @let label = format!("Sockets in {state} over time");
+                        @let tone = if lingers(gathered, *state) { Tone::Bad } else { Tone::Plain };
+                        (figure(state.name(), of_state(*state), &area(&label, &values, slice, seconds, tone)))
+                    }
                 }
+                (overall(gathered, &seen, slice))
+                (slices(&seen, slice))
             }
-            (overall(gathered, &seen, slice))
-            (slices(&seen, slice))
-        }
-    })
+        },
+    )
+}
+
+fn lingers(gathered: &Gathered, state: State) -> bool {
+    gathered.troubles.lingering.keys().any(|group| group.state == state)
 }
 
 fn overall(gathered: &Gathered, seen: &[(State, Vec<u64>)], slice: f64) -> Markup {
@@ -66,7 +76,7 @@ fn overall(gathered: &Gathered, seen: &[(State, Vec<u64>)], slice: f64) -> Marku
         let (first, last) = (grouped(listening.0), grouped(listening.1));
         rows.push(vec!["LISTEN".into(), first, grouped(most), "".into(), last]);
     }
-    table(&["State", "At the beginning", "Most", "First after", "At the end"], &rows, 0)
+    table(&["State", "At the beginning", "Most", "Reached after", "At the end"], &rows, 0)
 }
 
 fn slices(seen: &[(State, Vec<u64>)], slice: f64) -> Markup {
@@ -93,20 +103,25 @@ pub(super) fn events(gathered: &Gathered, frame: &Frame) -> Markup {
         .collect();
     let reading = "How many sockets opened and ended, and how many segments of handshakes and \
                    teardowns had to be sent again, each second.";
-    section("events", "What happened", reading, &html! {
-        @if seen.is_empty() { p.none { "Nothing opened or ended." } }
-        @else {
-            div.panels {
-                @for (event, counts) in &seen {
-                    @let (name, meaning, tone) = words(*event);
-                    @let rates: Vec<f64> = counts.iter().map(|count| *count as f64 / slice).collect();
-                    @let label = format!("{name} over time");
-                    (figure(name, meaning, &area(&label, &rates, slice, seconds, tone)))
+    section(
+        "events",
+        "What happened",
+        reading,
+        &html! {
+            @if seen.is_empty() { p.none { "Nothing opened or ended." } }
+            @else {
+                div.panels {
+                    @for (event, counts) in &seen {
+                        @let (name, meaning, tone) = words(*event);
+                        @let rates: Vec<f64> = counts.iter().map(|count| *count as f64 / slice).collect();
+                        @let label = format!("{name} over time");
+                        (figure(name, meaning, &area(&label, &rates, slice, seconds, tone)))
+                    }
                 }
+                (totals(&seen, slice, seconds))
             }
-            (totals(&seen, slice, seconds))
-        }
-    })
+        },
+    )
 }
 
 fn totals(seen: &[(Event, Vec<u64>)], slice: f64, seconds: f64) -> Markup {

@@ -21,13 +21,18 @@ pub(super) fn findings(gathered: &Gathered, frame: &Frame) -> Markup {
     let found = gathered.troubles.findings();
     let reading = "The worst first, as it was at the worst, with what shows it and what to do. \
                    Commands are to be copied; nothing has been changed.";
-    section("findings", "What is wrong", reading, &html! {
-        @if found.is_empty() { p.none { "Nothing was found to be wrong." } }
-        @for trouble in found { (finding(trouble, frame)) }
-        @if gathered.troubles.unlisted > 0 {
-            p { (grouped(gathered.troubles.unlisted)) " more findings were too many to keep." }
-        }
-    })
+    section(
+        "findings",
+        "What is wrong",
+        reading,
+        &html! {
+            @if found.is_empty() { p.none { "Nothing was found to be wrong." } }
+            @for trouble in found { (finding(trouble, frame)) }
+            @if gathered.troubles.unlisted > 0 {
+                p { (grouped(gathered.troubles.unlisted)) " more findings were too many to keep." }
+            }
+        },
+    )
 }
 
 fn finding(trouble: &Trouble, frame: &Frame) -> Markup {
@@ -39,7 +44,7 @@ fn finding(trouble: &Trouble, frame: &Frame) -> Markup {
     };
     let told = match ended {
         Some(ended) => format!("{} to {}", frame.time(*began), frame.time(*ended)),
-        None => format!("from {}, not over", frame.time(*began)),
+        None => format!("seen at {}, not over", frame.time(*began)),
     };
     html! {
         article.(class) {
@@ -61,18 +66,24 @@ fn finding(trouble: &Trouble, frame: &Frame) -> Markup {
 /// Sockets that outlasted the threshold of their state.
 pub(super) fn lingering(gathered: &Gathered) -> Markup {
     let troubles = &gathered.troubles;
-    let rows: Vec<Vec<String>> = troubles.lingering.iter().map(|(group, of)| row(group, of)).collect();
+    let rows: Vec<Vec<String>> =
+        troubles.lingering.iter().map(|(group, of)| row(group, of)).collect();
     let reading = "Sockets that stayed in a state for longer than a healthy connection does \
                    (--linger sets the times), and why.";
-    section("lingering", "What lingers", reading, &html! {
-        @if rows.is_empty() { p.none { "No socket outlasted the time for its state." } }
-        @else {
-            (table(&["State", "Sockets", "There still", "Longest", "Process", "Far end", "Why"], &rows, 3))
-        }
-        @if troubles.others.flagged > 0 {
-            p { (grouped(troubles.others.flagged)) " more, of others." }
-        }
-    })
+    section(
+        "lingering",
+        "What lingers",
+        reading,
+        &html! {
+            @if rows.is_empty() { p.none { "No socket outlasted the time for its state." } }
+            @else {
+                (table(&["State", "Sockets", "There still", "Longest", "Process", "Far end", "Why"], &rows, 3))
+            }
+            @if troubles.others.flagged > 0 {
+                p { (grouped(troubles.others.flagged)) " more, of others." }
+            }
+        },
+    )
 }
 
 fn row(group: &Group, of: &Lingering) -> Vec<String> {
