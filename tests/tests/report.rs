@@ -48,7 +48,7 @@ fn finish(mut child: Child) -> String {
 fn states() -> BTreeMap<String, usize> {
     let mut states = BTreeMap::new();
     for socket in kernel::sockets() {
-        *states.entry(socket.state.clone()).or_default() += 1;
+        *states.entry(socket.state.to_string()).or_default() += 1;
     }
     states
 }
@@ -90,9 +90,12 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         }
         let of_before = page.row("states", "ESTABLISHED").unwrap();
         assert_eq!(of_before[0], "2", "they were there before: {of_before:?}");
-        for (reason, count) in
-            [("in order", "3"), ("refused", "2"), ("reset: SO_LINGER 0", "1"), ("reset by the peer", "1")]
-        {
+        for (reason, count) in [
+            ("in order", "3"),
+            ("refused", "2"),
+            ("reset: SO_LINGER 0", "1"),
+            ("reset by the peer", "1"),
+        ] {
             assert_eq!(page.row("closes", reason).unwrap()[0], count, "{reason}");
         }
         assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "6");

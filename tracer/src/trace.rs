@@ -236,6 +236,7 @@ impl Running {
                 self.read_rest();
                 self.merge(last);
                 self.teller.diagnose(&look, &self.table);
+                self.teller.pause(&Moment { now: time::monotonic(), table: &self.table });
             }
             None => tracing::warn!("no last look at the sockets: what is wrong is not known"),
         }

@@ -145,6 +145,8 @@ impl Sink for Page {
     }
 
     fn look(&mut self, look: &Look) {
+        // It is merged into the table next.
+        self.look = 0;
         let Self { options: Options { filter, ticks, .. }, gathered, .. } = self;
         if let Some(gathered) = gathered {
             gathered.headroom.look(look, *ticks, |used| wants_ports(filter, used));

@@ -10,7 +10,7 @@ use super::axis::{round_up, short, since, step};
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 40.0;
-const RIGHT: f64 = 10.0;
+const RIGHT: f64 = 18.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
 
