@@ -23,6 +23,7 @@ pub mod loaded;
 pub mod netns;
 pub mod nginx;
 pub mod options;
+pub mod page;
 pub mod peer;
 pub mod receiver;
 pub mod record;

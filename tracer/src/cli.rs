@@ -6,6 +6,7 @@ mod daemon;
 mod diagnose;
 mod list;
 mod live;
+mod report;
 mod signals;
 mod sinks;
 mod telemetry;
@@ -34,6 +35,7 @@ pub fn run() -> ExitCode {
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
         Some(Command::Daemon(_)) => daemon::run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Report(arguments)) => report::run(&arguments),
     };
     match result {
         Ok(status) => status,

@@ -19,6 +19,7 @@ pub mod names;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod output;
+pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod prometheus;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 use self::{summary::Summary, wall_clock::WallClock};
 use crate::model::{
+    diagnosis::Look,
     ports::PortUse,
     table::Table,
     update::{LossPlace, Update},
@@ -108,6 +110,12 @@ pub trait Sink: Send {
     fn hello(&mut self, hello: &Hello, clock: WallClock);
     /// One update, by those filters that hold for all sinks.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
+    /// Whether to be told at the end, as findings, what is wrong then.
+    fn wants_diagnosis(&self) -> bool {
+        false
+    }
+    /// What a live trace has seen of the host beside its events, before it is merged.
+    fn look(&mut self, _: &Look) {}
     /// Nothing more is to be told for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn pause(&mut self, _: &Moment<'_>, _: WallClock) -> Option<u64> {

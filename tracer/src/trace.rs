@@ -4,6 +4,7 @@
 //! writes (`sink::output`), so that a slow terminal stops neither. The main thread waits for the
 //! reasons to end.
 
+mod diagnosing;
 mod healing;
 pub(crate) mod losses;
 mod telling;
@@ -43,6 +44,8 @@ const LOOK_PATIENCE: u64 = 15_000_000_000;
 const BATCHES: usize = 8;
 /// Reading the rest takes no longer than this at a time.
 const REST_PATIENCE: u64 = 20_000_000;
+/// The last look, of those that ask what is wrong, may take so long.
+const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
 /// Nice value of the reading thread: on Linux each thread has its own.
 const PRECEDENCE: i32 = -10;
 /// The clocks are compared and losses looked for this often while events come.
@@ -228,11 +231,55 @@ impl Running {
             }
         }
         self.losses.log();
+        self.diagnose();
         self.table.say_evicted(time::monotonic(), &mut self.teller);
         self.teller.summary();
     }
 
+    /// Tells what is wrong to those that ask for it at the end.
+    fn diagnose(&mut self) {
+        if self.teller.diagnosing.is_none() {
+            return;
+        }
+        let patience = time::monotonic() + LAST_LOOK_PATIENCE;
+        match self.last_look(patience) {
+            Some(last) => {
+                let look = last.look.clone();
+                self.read_rest();
+                self.merge(last);
+                self.teller.diagnose(&look, &self.table);
+                self.teller.pause(time::monotonic(), &self.table);
+            }
+            None => tracing::warn!("no last look at the sockets: what is wrong is not known"),
+        }
+    }
+
+    /// A look at everything, taken now.
+    fn last_look(&mut self, until: u64) -> Option<Taken> {
+        let mut asked = false;
+        while time::monotonic() < until {
+            let healing = self.healing.as_mut()?;
+            if let Some(taken) = healing.ready() {
+                if asked {
+                    return Some(taken);
+                }
+                self.read_rest();
+                self.merge(taken);
+                continue;
+            }
+            asked = asked || healing.ask_for_all(time::monotonic(), &mut self.table);
+            let (busy, more) = self.read();
+            if !more {
+                self.reader.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));
+            }
+        }
+        None
+    }
+
     fn merge(&mut self, look: Taken) {
+        if let Some(diagnosing) = &mut self.teller.diagnosing {
+            diagnosing.note(&look);
+        }
         if look.wanted.settings {
             self.teller.look(&look.look);
         }

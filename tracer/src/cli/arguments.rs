@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use super::{
-    daemon::DaemonArguments, diagnose::DiagnoseArguments, sinks::SinkArguments,
-    telemetry::TelemetryArguments,
+    daemon::DaemonArguments, diagnose::DiagnoseArguments, report::ReportArguments,
+    sinks::SinkArguments, telemetry::TelemetryArguments,
 };
 use crate::{
     model::{
@@ -54,6 +54,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Gather for a while, then write one page with charts, findings and remedies
+    Report(Box<ReportArguments>),
     /// Trace as a service, for logs and metrics: options from a TOML file, systemd is notified
     Daemon(Box<DaemonArguments>),
 }

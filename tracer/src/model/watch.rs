@@ -236,7 +236,8 @@ fn finding(time: u64, severity: Severity, status: Status, netns: u32, problem: P
     Finding { time, severity, status, netns, entry: None, problem }
 }
 
-fn wants_ports(filter: &Filter, ports: &PortUse) -> bool {
+/// Whether the ports of connections between these are wanted.
+pub fn wants_ports(filter: &Filter, ports: &PortUse) -> bool {
     let (local, peer) = match ports.scope {
         Scope::Destination { local, peer } => (local, peer),
         Scope::Address(local) => (local, local),

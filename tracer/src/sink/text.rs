@@ -26,7 +26,7 @@ pub(super) use self::{
     lingering::{flag, holder, sentence},
     segments::{broken_off, sent_again},
     stories::{bytes, life},
-    summary::closing,
+    summary::{closing, word as reason},
 };
 use self::{columns::Widths, tag::tag};
 use super::{

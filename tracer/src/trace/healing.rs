@@ -100,6 +100,13 @@ impl Healing {
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
     }
 
+    /// Asks for a look at everything now, unless one is being taken; whether it was asked for.
+    pub(super) fn ask_for_all(&mut self, now: u64, table: &mut Table) -> bool {
+        self.judged = 0;
+        self.request(now, table, true);
+        self.judged == now
+    }
+
     fn request(&mut self, now: u64, table: &mut Table, holders: bool) -> u64 {
         table.expect_snapshot();
         let mut seen: Vec<u32> =

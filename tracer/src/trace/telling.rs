@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::diagnosing::Diagnosing;
 use crate::{
     kernel::time,
     model::{
@@ -25,6 +26,8 @@ pub(super) struct Teller {
     clock: WallClock,
     summary: Summary,
     watch: Watch,
+    /// Where a sink asks what is wrong.
+    pub(super) diagnosing: Option<Diagnosing>,
 }
 
 impl Teller {
@@ -34,10 +37,12 @@ impl Teller {
         sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
+        let asked = sinks.iter().any(|sink| sink.wants_diagnosis());
         Self {
             filter,
             surroundings,
             sinks,
+            diagnosing: asked.then(Diagnosing::default),
             clock,
             summary: Summary::default(),
             watch: Watch::new(time::ticks()),
@@ -46,7 +51,19 @@ impl Teller {
 
     /// Tells what a look at the host shows to be wrong.
     pub(super) fn look(&mut self, look: &Look) {
+        for sink in &mut self.sinks {
+            sink.look(look);
+        }
         for finding in self.watch.look(look, &self.filter) {
+            self.tell(&Update::Finding(&finding));
+        }
+    }
+
+    /// Tells what is wrong at the end; `last` has been merged into the table.
+    pub(super) fn diagnose(&mut self, last: &Look, table: &Table) {
+        let Some(diagnosing) = &self.diagnosing else { return };
+        let findings = diagnosing.findings(last, &self.filter, &*self.surroundings, table);
+        for finding in findings {
             self.tell(&Update::Finding(&finding));
         }
     }
@@ -129,6 +146,9 @@ impl Teller {
 
 impl Observer for Teller {
     fn observe(&mut self, update: Update<'_>) {
+        if let Some(diagnosing) = &mut self.diagnosing {
+            diagnosing.watched.observe(update);
+        }
         match update {
             Update::Linger(lingers) => {
                 let wanted: Vec<Linger> = lingers

@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 13] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -29,6 +29,7 @@ const PROGRAMS: [Program; 12] = [
     program("logrotate", "logrotate"),
     program("rsyslogd", "rsyslog"),
     program("journalctl", "systemd"),
+    program("chromium", "chromium"),
 ];
 
 /// What tracer is measured against, and with.

@@ -1,0 +1,79 @@
+//! The page of `tracer report` in a real browser.
+
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A page as a browser understands it.
+#[derive(Debug)]
+pub struct Page {
+    file: PathBuf,
+    profile: PathBuf,
+    /// The document after the browser has parsed it.
+    pub document: String,
+}
+
+/// A picture of a page.
+#[derive(Debug)]
+pub struct Picture {
+    /// Width and height, pixels.
+    pub size: (u32, u32),
+    /// Different colours.
+    pub colours: usize,
+}
+
+impl Page {
+    /// Loads a file; the browser keeps what it needs in `directory`.
+    pub fn load(file: &Path, directory: &Path) -> Self {
+        let (file, profile) = (file.to_owned(), directory.join("browser"));
+        let mut page = Self { file, profile, document: String::new() };
+        page.document = page.browse(&["--dump-dom"]);
+        page
+    }
+
+    /// What it looks like in a window of that size.
+    pub fn picture(&self, width: u32, height: u32) -> Picture {
+        let path = self.profile.with_extension("png");
+        let window = format!("--window-size={width},{height}");
+        self.browse(&[&window, &format!("--screenshot={}", path.display())]);
+        let file = BufReader::new(File::open(&path).expect("a picture"));
+        let mut reader = png::Decoder::new(file).read_info().expect("a PNG file");
+        let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+        let info = reader.next_frame(&mut pixels).expect("pixels");
+        let bytes = info.color_type.samples();
+        let mut colours: Vec<&[u8]> = pixels.chunks(bytes).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        Picture { size: (info.width, info.height), colours: colours.len() }
+    }
+
+    fn browse(&self, options: &[&str]) -> String {
+        let output = Command::new("timeout")
+            .args(["100", "chromium", "--headless", "--no-sandbox", "--disable-gpu"])
+            .args(["--disable-dev-shm-usage", "--hide-scrollbars"])
+            .arg(format!("--user-data-dir={}", self.profile.display()))
+            .args(options)
+            .arg(format!("file://{}", self.file.display()))
+            .output()
+            .expect("live tests need the command timeout");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "live tests need the command chromium (Debian: chromium): {errors}"
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The cells of the first row of that name in a section.
+    pub fn row(&self, section: &str, name: &str) -> Option<Vec<&str>> {
+        let (_, section) = self.document.split_once(&format!("<section id=\"{section}\">"))?;
+        let (section, _) = section.split_once("</section>")?;
+        let (_, row) = section.split_once(&format!("<th scope=\"row\">{name}</th>"))?;
+        let (row, _) = row.split_once("</tr>")?;
+        let cells = row.split("<td").skip(1);
+        Some(cells.filter_map(|cell| Some(cell.split_once('>')?.1.split_once('<')?.0)).collect())
+    }
+}

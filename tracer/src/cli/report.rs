@@ -1,0 +1,152 @@
+//! The command `tracer report`: gathers for a while, then writes a page.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use jiff::tz::TimeZone;
+
+use super::{
+    arguments::{FilterArguments, duration},
+    live::Live,
+};
+use crate::{
+    kernel::{load::Request, preflight, time},
+    model::{
+        filter::Filter,
+        linger::{self, Thresholds},
+        table::MAX_SOCKETS,
+    },
+    sink::{
+        escape::escape,
+        page::{Options, Page, Written},
+        surroundings::Surroundings,
+    },
+};
+
+/// What to gather and where to write it.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The page needs nothing but itself: it can be read offline, sent and printed.\n\
+    Ctrl-C ends earlier and writes it. The kernel's own list of sockets is looked at as well, so\n\
+    that sockets from before are counted."
+)]
+pub(super) struct ReportArguments {
+    /// Gather for so long, as 30s, 5m or 1h
+    #[arg(short, long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    duration: Duration,
+    /// Write to FILE, made anew
+    #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]
+    output: PathBuf,
+    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
+    linger: Thresholds,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+/// Memory between kernel and tool, bytes: as for `tracer trace`.
+const BUFFER_SIZE: u32 = 8 << 20;
+
+/// Gathers, then writes the page.
+///
+/// # Errors
+///
+/// For each thing that can be wrong one line that names it.
+pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
+    let filter = arguments.filter.filter()?;
+    ensure!(
+        filter.states.is_empty(),
+        "--state: a report counts the sockets of all states, and needs all their changes; leave it out"
+    );
+    let facts = preflight::preflight()?;
+    let output = PageFile::create(&arguments.output)?;
+    let live = Live {
+        request: Request {
+            mode: None,
+            filter: filter.in_kernel(),
+            buffer_size: BUFFER_SIZE,
+            accept: true,
+            stacks: false,
+            diagnostics: tracing::enabled!(tracing::Level::DEBUG),
+        },
+        filter: filter.clone(),
+        thresholds: arguments.linger,
+        max_sockets: MAX_SOCKETS,
+        snapshots: true,
+        duration: Some(arguments.duration),
+    };
+    let host = rustix::system::uname().nodename().to_bytes().to_vec();
+    announce(arguments);
+    let (sinks, written) = output.sinks(escape(&host).into_owned(), filter);
+    live.run(facts, |setting| Ok(vec![Box::new(sinks(Arc::clone(&setting.surroundings)))]))?;
+    tell(arguments, &written)
+}
+
+/// A person who waits wants to know for how long.
+fn announce(arguments: &ReportArguments) {
+    if io::stderr().is_terminal() {
+        let time = humantime::format_duration(arguments.duration);
+        let path = arguments.output.display();
+        // Who has closed it does not want to know.
+        let _ = writeln!(io::stderr(), "gathering for {time} (Ctrl-C: until now), then {path}");
+    }
+}
+
+/// The file of the page, made before anything is gathered: what cannot be written is said at once.
+struct PageFile(File);
+
+impl PageFile {
+    fn create(path: &std::path::Path) -> anyhow::Result<Self> {
+        let file = File::create(path)
+            .with_context(|| format!("cannot create the report {} (--output)", path.display()))?;
+        Ok(Self(file))
+    }
+
+    /// How to make the sink when the surroundings are known, and what it will say at the end.
+    fn sinks(
+        self,
+        title: String,
+        filter: Filter,
+    ) -> (impl FnOnce(Arc<dyn Surroundings>) -> Page, Receiver<io::Result<Written>>) {
+        let (sender, written) = mpsc::channel();
+        let page = move |surroundings| {
+            Page::new(Options {
+                title,
+                zone: TimeZone::system(),
+                ticks: time::ticks(),
+                filter,
+                surroundings,
+                file: Box::new(self.0),
+                written: sender,
+            })
+        };
+        (page, written)
+    }
+}
+
+/// How it went.
+fn tell(
+    arguments: &ReportArguments,
+    written: &Receiver<io::Result<Written>>,
+) -> anyhow::Result<ExitCode> {
+    let path = arguments.output.display();
+    let result = written.recv().context("the report was not written: the trace failed")?;
+    let Written { bytes, findings } =
+        result.with_context(|| format!("cannot write the report {path} (--output)"))?;
+    let s = if findings == 1 { "" } else { "s" };
+    let size = bytes.div_ceil(1024);
+    // The report is written, whether anybody reads this or not.
+    let _ = writeln!(io::stdout(), "{path}: {findings} finding{s}, {size} KiB");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,60 @@
+//! What `tracer diagnose` would find, at the end of a trace, for sinks that ask for it: from the
+//! first look and a last one, and what happened between them.
+
+use crate::{
+    kernel::{snapshot::Taken, time},
+    model::{
+        diagnosis::{Case, Look, Watched, diagnose},
+        filter::Filter,
+        finding::Finding,
+        table::Table,
+    },
+    sink::surroundings::Surroundings,
+};
+
+/// Between the looks.
+#[derive(Default)]
+pub(super) struct Diagnosing {
+    /// The first complete look.
+    first: Option<Look>,
+    /// What has happened since the beginning.
+    pub(super) watched: Watched,
+}
+
+impl Diagnosing {
+    /// A look has been taken, and is to be merged.
+    pub(super) fn note(&mut self, taken: &Taken) {
+        if self.first.is_none() && is_complete(taken) {
+            self.first = Some(taken.look.clone());
+        }
+    }
+
+    /// What is wrong, now that the last look has been merged into `table`.
+    pub(super) fn findings(
+        &self,
+        last: &Look,
+        filter: &Filter,
+        surroundings: &dyn Surroundings,
+        table: &Table,
+    ) -> Vec<Finding> {
+        let Some(first) = &self.first else { return Vec::new() };
+        let is_within = |subject: &_| surroundings.passes(filter, subject);
+        let case = Case {
+            filter,
+            is_within: &is_within,
+            ticks: time::ticks(),
+            first,
+            last,
+            watched: &self.watched,
+            table,
+            stacks: None,
+        };
+        diagnose(&case).findings
+    }
+}
+
+/// Whether a look shows all that a diagnosis needs.
+pub(super) fn is_complete(taken: &Taken) -> bool {
+    let wanted = taken.wanted;
+    wanted.sockets && wanted.holders && wanted.settings && wanted.processes
+}
