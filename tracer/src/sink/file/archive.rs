@@ -77,7 +77,7 @@ impl Archive {
         match thread::Builder::new().name("tracer-compress".into()).spawn(work) {
             Ok(thread) => self.compressing = Some(thread),
             Err(error) => {
-                tracing::warn!("cannot compress: {}", without_numbers(&error.to_string()))
+                tracing::warn!("cannot compress: {}", without_numbers(&error.to_string()));
             }
         }
     }
