@@ -82,7 +82,7 @@ fn files_set_aside_are_compressed() {
     }
     assert_eq!(directory.names(), ["log", "log.1.gz", "log.2.gz"]);
     let mut text = String::new();
-    let compressed = fs::File::open(directory.0.join("log.2.gz")).unwrap();
+    let compressed = File::open(directory.0.join("log.2.gz")).unwrap();
     flate2::read::GzDecoder::new(compressed).read_to_string(&mut text).unwrap();
     assert_eq!(text, "one\n");
 }
