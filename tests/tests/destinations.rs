@@ -135,7 +135,7 @@ fn rsyslog(directory: &Path, port: u16) -> Background {
          module(load=\"imuxsock\" SysSock.Use=\"off\")\nmodule(load=\"mmpstrucdata\")\n\
          input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\")\n\
          input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
-         input(type=\"imuxsock\" Socket=\"{place}/log\" useSpecialParser=\"off\" parseHostname=\"on\")\n\
+         input(type=\"imuxsock\" Socket=\"{place}/log\" useSpecialParser=\"off\" parseHostname=\"on\" ignoreTimestamp=\"off\")\n\
          action(type=\"mmpstrucdata\")\n\
          template(name=\"all\" type=\"list\") {{ constant(value=\"{{\\\"in\\\":\\\"\")\
          property(name=\"inputname\") constant(value=\"\\\",\\\"severity\\\":\")\
