@@ -114,6 +114,39 @@ fn the_service_manager_hears_of_begin_life_and_end() {
 }
 
 #[test]
+fn sighup_reads_the_configuration_again() {
+    isolated(|namespace| {
+        let service = Service::new("");
+        let (first, second) = (service.path("first.json"), service.path("second.json"));
+        let configure = |file: &Path, more: &str| {
+            let (inode, file) = (namespace.inode, file.display());
+            service.configure(&format!(
+                "netns = {inode}\nformat = \"json\"\noutput = \"{file}\"\n{more}"
+            ));
+        };
+        configure(&first, "");
+        let daemon = service.start();
+        service.wait_for("READY=1");
+        let hangup = || kill_process(Pid::from_child(&daemon), Signal::HUP).unwrap();
+        // One that is not valid changes nothing.
+        configure(&second, "port = 0\n");
+        hangup();
+        service.wait_for("WATCHDOG=1");
+        configure(&second, "");
+        hangup();
+        let told = service.wait_for("READY=1");
+        assert!(!told.iter().any(|told| told.contains("STOPPING")), "{told:?}");
+        let errors = end(daemon);
+        assert!(errors.contains("t.toml:4: port: invalid value '0'"), "{errors}");
+        for file in [first, second] {
+            let kinds = kinds(&file);
+            assert_eq!(kinds.first().map(String::as_str), Some("hello"), "{}", file.display());
+            assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{}", file.display());
+        }
+    });
+}
+
+#[test]
 fn a_mistake_in_the_configuration_is_told_with_its_line() {
     let service = Service::new("format = \"json\"\nport = \"http\"\n");
     let mut daemon = service.start();

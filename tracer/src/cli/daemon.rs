@@ -3,13 +3,16 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use super::{
     arguments::{Cli, Command, TraceArguments},
-    config, one_line, trace,
+    config,
+    live::Setting,
+    one_line, trace,
 };
 use crate::sink::service::Service;
 
@@ -34,42 +37,102 @@ impl DaemonArguments {
     }
 }
 
-/// Traces until it is told to stop.
+/// Traces until it is told to stop; SIGHUP reads the configuration again.
 ///
 /// # Errors
 ///
 /// Those of the configuration file, and those of a trace.
 pub(super) fn run() -> anyhow::Result<()> {
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let arguments = configured(&argv)?;
-    trace::run_with(&arguments.trace, || vec![Box::new(Service::new())])
+    let mut configured = Configured::read(&argv)?;
+    loop {
+        // What is traced is loaded into the kernel: another configuration is another trace.
+        let next = Arc::new(Mutex::new(None));
+        let options = configured.argv.iter().skip(1);
+        let options = options.map(|word| word.to_string_lossy().into_owned()).collect();
+        trace::run_with(&configured.arguments.trace, options, |setting| {
+            let following = Arc::clone(&next);
+            let service = Service::new(move || {
+                following.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            });
+            reread_on_hangup(setting, argv.clone(), configured.argv.clone(), next.clone())?;
+            Ok(vec![Box::new(service)])
+        })?;
+        let Some(changed) = take(&next) else { return Ok(()) };
+        configured = changed;
+    }
 }
 
-/// The arguments with those of the configuration file; `argv` is the whole command line.
-///
-/// # Errors
-///
-/// One line for the first mistake in the file.
-fn configured(argv: &[OsString]) -> anyhow::Result<DaemonArguments> {
-    let command = Cli::command();
-    let matches = command.clone().try_get_matches_from(argv).map_err(|error| said(&error))?;
-    let arguments = daemon(&matches)?;
-    let given = matches.subcommand_matches(NAME);
-    let (Some(path), Some(given)) = (arguments.config(), given) else { return Ok(arguments) };
-    let options = DaemonArguments::augment_args(clap::Command::new(NAME));
-    let read = config::arguments(path, &options, given)?;
-    // Only switches of the whole program may stand before the command.
-    let place = argv.iter().position(|word| word == NAME).map_or(argv.len(), |place| place + 1);
-    let mut whole = argv.to_vec();
-    whole.splice(place..place, read.into_iter().map(OsString::from));
-    daemon(&command.try_get_matches_from(whole).map_err(|error| said(&error))?)
+/// What comes next, if anything does.
+type Next = Arc<Mutex<Option<Configured>>>;
+
+fn take(next: &Next) -> Option<Configured> {
+    next.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Ends the trace for another one where the configuration has changed; says what is wrong with it
+/// and goes on as before where it is not valid.
+fn reread_on_hangup(
+    setting: &Setting,
+    argv: Vec<OsString>,
+    in_force: Vec<OsString>,
+    next: Next,
+) -> anyhow::Result<()> {
+    let end = Arc::clone(&setting.closed);
+    setting.on_hangup(move || match Configured::read(&argv) {
+        Ok(read) if read.argv != in_force => {
+            *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+            end.notify_one();
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!("the configuration is not changed: {error:#}"),
+    })
+}
+
+/// What a service is to do.
+struct Configured {
+    arguments: DaemonArguments,
+    /// The command line that says the same.
+    argv: Vec<OsString>,
+}
+
+impl Configured {
+    /// The command line and the configuration file that it names.
+    ///
+    /// # Errors
+    ///
+    /// One line for the first mistake in the file.
+    fn read(argv: &[OsString]) -> anyhow::Result<Self> {
+        let command = Cli::command();
+        let parse = |argv: &[OsString]| {
+            command.clone().try_get_matches_from(argv).map_err(|error| said(&error))
+        };
+        let matches = parse(argv)?;
+        let arguments = daemon(&matches)?;
+        let given = matches.subcommand_matches(NAME);
+        let (Some(path), Some(given)) = (arguments.config(), given) else {
+            return Ok(Self { arguments, argv: argv.to_vec() });
+        };
+        let options = DaemonArguments::augment_args(clap::Command::new(NAME));
+        let read = config::arguments(path, &options, given)?;
+        // Only switches of the whole program may stand before the command.
+        let place = argv.iter().position(|word| word == NAME).map_or(argv.len(), |at| at + 1);
+        let mut argv = argv.to_vec();
+        argv.splice(place..place, read.into_iter().map(OsString::from));
+        Ok(Self { arguments: daemon(&parse(&argv)?)?, argv })
+    }
 }
 
 const NAME: &str = "daemon";
 
 fn daemon(matches: &clap::ArgMatches) -> anyhow::Result<DaemonArguments> {
     match Cli::from_arg_matches(matches).map_err(|error| said(&error))?.command {
-        Some(Command::Daemon(arguments)) => Ok(*arguments),
+        Some(Command::Daemon(mut arguments)) => {
+            // Nobody looks at the standard output of a service.
+            let destinations = &mut arguments.trace.destinations;
+            destinations.quiet |= destinations.output.is_none();
+            Ok(*arguments)
+        }
         _ => anyhow::bail!("tracer daemon must be the command"),
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) max_sockets: usize,
     /// Look at the sockets that are there, now and later.
     pub(super) snapshots: bool,
+    /// The options in force, as on a command line.
+    pub(super) options: Vec<String>,
     /// Ends by itself.
     pub(super) duration: Option<Duration>,
 }
@@ -36,20 +38,20 @@ pub(super) struct Live {
 pub(super) struct Setting {
     /// What is known of this host.
     pub(super) surroundings: Arc<dyn Surroundings>,
-    /// To be notified by a sink when nobody reads any more what it delivers.
+    /// To be notified when the trace is to end: by a sink when nobody reads any more what it
+    /// delivers.
     pub(super) closed: Arc<tokio::sync::Notify>,
-    hangup: RefCell<Option<Hangup>>,
+    hangup: RefCell<Hangup>,
 }
 
 impl Setting {
-    /// What to do on SIGHUP, which else ends the process.
+    /// What to do, besides what else is to be done, on SIGHUP, which else ends the process.
     ///
     /// # Errors
     ///
     /// Where the signal cannot be caught.
     pub(super) fn on_hangup(&self, act: impl Fn() + 'static) -> anyhow::Result<()> {
-        *self.hangup.borrow_mut() = Some(Hangup::catch(act)?);
-        Ok(())
+        self.hangup.borrow_mut().add(act)
     }
 }
 
@@ -94,7 +96,7 @@ impl Live {
             kernel: release,
             mode: tracer.mode,
             degraded: tracer.degraded.clone(),
-            options: std::env::args().skip(1).collect(),
+            options: self.options,
         };
         let setting = Setting {
             surroundings: Arc::new(host),
@@ -125,7 +127,7 @@ async fn wait_for_end(
     duration: Option<Duration>,
     closed: &tokio::sync::Notify,
     signals: Signals,
-    hangup: Option<Hangup>,
+    hangup: Hangup,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = tokio::task::spawn_blocking(move || running.run());
@@ -135,15 +137,9 @@ async fn wait_for_end(
             None => std::future::pending().await,
         }
     };
-    let hangups = async {
-        match hangup {
-            Some(hangup) => hangup.each().await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         () = signals.any() => {}
-        () = hangups => {}
+        () = hangup.each() => {}
         () = time_is_up => {}
         () = closed.notified() => {}
         result = &mut thread => return result.context("the reading thread failed"),

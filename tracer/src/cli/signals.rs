@@ -25,25 +25,29 @@ impl Signals {
     }
 }
 
-/// SIGHUP, caught from when it is made.
+/// SIGHUP, caught from when there is something to do.
+#[derive(Default)]
 pub(super) struct Hangup {
-    signal: Signal,
-    act: Box<dyn Fn()>,
+    signal: Option<Signal>,
+    acts: Vec<Box<dyn Fn()>>,
 }
 
 impl Hangup {
-    pub(super) fn catch(act: impl Fn() + 'static) -> anyhow::Result<Self> {
-        let signal = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
-        Ok(Self { signal, act: Box::new(act) })
+    pub(super) fn add(&mut self, act: impl Fn() + 'static) -> anyhow::Result<()> {
+        if self.signal.is_none() {
+            self.signal = Some(signal(SignalKind::hangup()).context("cannot catch SIGHUP")?);
+        }
+        self.acts.push(Box::new(act));
+        Ok(())
     }
 
     /// Acts each time, and never ends.
     pub(super) async fn each(mut self) {
-        loop {
-            match self.signal.recv().await {
-                Some(()) => (self.act)(),
-                None => std::future::pending().await,
+        if let Some(signal) = &mut self.signal {
+            while signal.recv().await.is_some() {
+                self.acts.iter().for_each(|act| act());
             }
         }
+        std::future::pending::<()>().await;
     }
 }

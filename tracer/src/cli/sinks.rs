@@ -55,7 +55,7 @@ pub(super) struct SinkArguments {
     syslog: Option<syslog::Address>,
     /// Write nothing to standard output
     #[arg(short, long, conflicts_with = "output")]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 const KEEP: u32 = 10;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use super::{
     appearance,
     arguments::{TraceArguments, TraceFormat},
-    live::Live,
+    live::{Live, Setting},
     sinks::Endings,
 };
 use crate::{
@@ -30,13 +30,14 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
-    run_with(arguments, Vec::new)
+    run_with(arguments, std::env::args().skip(1).collect(), |_| Ok(Vec::new()))
 }
 
-/// The same with further sinks.
+/// The same with further sinks; `options` are those in force, as on a command line.
 pub(super) fn run_with(
     arguments: &TraceArguments,
-    others: impl FnOnce() -> Vec<Box<dyn Sink>>,
+    options: Vec<String>,
+    others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
 ) -> anyhow::Result<()> {
     check(arguments)?;
     let filter = arguments.filter()?;
@@ -64,6 +65,7 @@ pub(super) fn run_with(
         thresholds: arguments.linger,
         max_sockets: arguments.max_sockets as usize,
         snapshots: !arguments.no_snapshot,
+        options,
         duration: arguments.duration,
     };
     let mut endings = Endings::new();
@@ -79,7 +81,7 @@ pub(super) fn run_with(
             !sinks.is_empty(),
             "--quiet leaves nothing to write to: add --journald, --syslog, --otlp or --prometheus, or leave it out"
         );
-        sinks.extend(others());
+        sinks.extend(others(setting)?);
         Ok(sinks)
     })?;
     endings.iter().try_for_each(|whole| whole())

@@ -19,11 +19,13 @@ pub struct Service {
     next_status: u64,
     told: u64,
     lost: u64,
+    /// Whether another trace follows this one.
+    goes_on: Box<dyn Fn() -> bool + Send>,
 }
 
 impl Service {
-    /// Asks the environment who listens.
-    pub fn new() -> Self {
+    /// Asks the environment who listens; `goes_on` tells at the end whether another trace follows.
+    pub fn new(goes_on: impl Fn() -> bool + Send + 'static) -> Self {
         // Twice as often as asked for (sd_watchdog_enabled(3)).
         let half = |interval: Duration| interval.as_nanos() as u64 / 2;
         Self {
@@ -32,6 +34,7 @@ impl Service {
             next_status: 0,
             told: 0,
             lost: 0,
+            goes_on: Box::new(goes_on),
         }
     }
 
@@ -39,12 +42,6 @@ impl Service {
         let Self { told, lost, .. } = self;
         let lost = if *lost > 0 { format!(", {lost} lost") } else { String::new() };
         format!("{sockets} sockets tracked, {told} records told{lost}")
-    }
-}
-
-impl Default for Service {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -85,7 +82,9 @@ impl Sink for Service {
     }
 
     fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
-        notify(&[NotifyState::Stopping]);
+        if !(self.goes_on)() {
+            notify(&[NotifyState::Stopping]);
+        }
     }
 }
 
