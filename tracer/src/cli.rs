@@ -2,8 +2,11 @@
 
 mod arguments;
 mod diagnose;
+mod format;
 mod list;
 mod live;
+mod replay;
+mod schema;
 mod signals;
 mod trace;
 
@@ -15,7 +18,10 @@ use std::{
 use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
-use crate::sink::{escape::without_numbers, text::Palette};
+use crate::sink::{
+    escape::{escape, without_numbers},
+    text::Palette,
+};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
@@ -29,6 +35,8 @@ pub fn run() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Schema) => schema::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -75,6 +83,12 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+}
+
+/// The command line in force, made harmless for output.
+fn options() -> Vec<String> {
+    let options = std::env::args_os().skip(1);
+    options.map(|option| escape(option.as_encoded_bytes()).into_owned()).collect()
 }
 
 /// Colours, and the columns of the terminal if `out` is one.

@@ -7,14 +7,14 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, replay::ReplayArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
         linger::{self, Thresholds},
         state::State,
     },
-    sink::{Mode, stamps::Timestamps},
+    sink::{Mode, json::JsonNames, stamps::Timestamps},
 };
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
@@ -50,20 +50,17 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Tell again what was recorded by `tracer --format json`
+    Replay(Box<ReplayArguments>),
+    /// Print the JSON Schema of what `--format json` writes
+    Schema,
 }
 
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|ladder|json",
-        hide_possible_values = true
-    )]
-    pub(super) format: TraceFormat,
+    #[command(flatten)]
+    pub(super) shown: FormatArguments,
     /// Write to FILE, made anew, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
@@ -73,36 +70,12 @@ pub(super) struct TraceArguments {
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
-    /// One line a connection, when it is over, instead of one a state change (text)
-    #[arg(long)]
-    pub(super) summary_only: bool,
-    /// A sentence on each step (ladder)
-    #[arg(long)]
-    pub(super) explain: bool,
-    /// Count sequence numbers from the initial ones (ladder)
-    #[arg(long)]
-    pub(super) relative_seq: bool,
-    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
-    pub(super) timestamps: Timestamps,
-    /// Write the names of addresses as soon as they are known (text)
-    #[arg(long)]
-    pub(super) resolve: bool,
     /// Only what fails, is retried or lingers
     #[arg(long)]
     problems: bool,
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    pub(super) color: When,
     #[command(flatten)]
     filter: FilterArguments,
     /// Memory between kernel and tool, a power of two
@@ -123,6 +96,47 @@ pub(super) struct TraceArguments {
     pub(super) no_accept: bool,
     #[command(flatten)]
     pub(super) stacks: StacksArgument,
+}
+
+/// How to show it.
+#[derive(Args, Debug)]
+pub(super) struct FormatArguments {
+    /// How to write it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|ladder|json",
+        hide_possible_values = true
+    )]
+    pub(super) format: TraceFormat,
+    /// One line a connection, when it is over, instead of one a state change (text)
+    #[arg(long)]
+    pub(super) summary_only: bool,
+    /// A sentence on each step (ladder)
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Count sequence numbers from the initial ones (ladder)
+    #[arg(long)]
+    pub(super) relative_seq: bool,
+    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
+    pub(super) timestamps: Timestamps,
+    /// Write the names of addresses as soon as they are known (text)
+    #[arg(long)]
+    pub(super) resolve: bool,
+    /// Names of the fields: otel (OpenTelemetry) or ecs (Elastic Common Schema; json)
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE", hide_possible_values = true)]
+    pub(super) json_names: JsonNames,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    pub(super) color: When,
 }
 
 /// Whether to tell which code made a socket.

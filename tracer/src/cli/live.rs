@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::signals::Signals;
+use super::{options, signals::Signals};
 use crate::{
     kernel::{
         load::{self, Request, Tracer},
@@ -75,11 +75,11 @@ impl Live {
         tracer.degraded.extend(unknown);
         let resolved = host.stacks();
         let hello = Hello {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             kernel: release,
             mode: tracer.mode,
             degraded: tracer.degraded.clone(),
-            options: std::env::args().skip(1).collect(),
+            options: options(),
         };
         let setting =
             Setting { surroundings: Arc::new(host), closed: Arc::new(tokio::sync::Notify::new()) };

@@ -4,23 +4,12 @@ use std::{io, path::Path, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 
-use super::{
-    appearance,
-    arguments::{TraceArguments, TraceFormat},
-    live::Live,
-};
+use super::{arguments::TraceArguments, format, live::Live};
 use crate::{
     kernel::{load::Request, preflight},
     sink::{
-        Format,
-        json::Json,
-        ladder::{Ladder, Style},
         lines::Lines,
-        names::Names,
         output::{Destination, Output},
-        stamps::Times,
-        surroundings::Surroundings,
-        text::{Stories, Text},
     },
 };
 
@@ -30,7 +19,7 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
-    check(arguments)?;
+    format::check(&arguments.shown)?;
     let filter = arguments.filter()?;
     let buffer_size = arguments.buffer_size()?;
     ensure!(
@@ -59,53 +48,13 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         snapshots: !arguments.no_snapshot,
         duration: arguments.duration,
     };
+    let terminal = arguments.output.is_none().then(io::stdout);
     live.run(facts, |setting| {
         let closed = Arc::clone(&setting.closed);
         let output = Output::start(destination, move || closed.notify_one())
             .context("cannot start the writing thread")?;
-        let format = format(arguments, Arc::clone(&setting.surroundings))?;
+        let format =
+            format::format(&arguments.shown, terminal, true, Arc::clone(&setting.surroundings))?;
         Ok(vec![Box::new(Lines::new(format, output))])
     })
-}
-
-/// # Errors
-///
-/// For an option that belongs to another format, and where no thread can be had.
-fn format(
-    arguments: &TraceArguments,
-    surroundings: Arc<dyn Surroundings>,
-) -> anyhow::Result<Box<dyn Format + Send>> {
-    if arguments.format == TraceFormat::Json {
-        return Ok(Box::new(Json::new(surroundings)));
-    }
-    let (palette, width) = appearance(arguments.color, arguments.output.is_none().then(io::stdout));
-    let times = Times::new(arguments.timestamps, jiff::tz::TimeZone::system());
-    if arguments.format == TraceFormat::Ladder {
-        let style = Style { explain: arguments.explain, relative: arguments.relative_seq };
-        return Ok(Box::new(Ladder::new(style, palette, width, times)));
-    }
-    let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-    let names = arguments.resolve.then(Names::start);
-    let names = names.transpose().context("--resolve: cannot start a thread")?;
-    Ok(Box::new(Text::new(palette, width, times, stories, surroundings).with_names(names)))
-}
-
-/// Options that say nothing in the format asked for are a mistake.
-fn check(arguments: &TraceArguments) -> anyhow::Result<()> {
-    use TraceFormat::{Json, Ladder, Text};
-    let TraceArguments { format, explain, relative_seq, resolve, summary_only, .. } = *arguments;
-    for (given, option, needed) in [
-        (explain, "--explain", Ladder),
-        (relative_seq, "--relative-seq", Ladder),
-        (resolve, "--resolve", Text),
-        (summary_only, "--summary-only", Text),
-    ] {
-        let name = match needed {
-            Text => "text",
-            Ladder => "ladder",
-            Json => "json",
-        };
-        ensure!(!given || format == needed, "{option} works with --format {name} only");
-    }
-    Ok(())
 }

@@ -139,10 +139,10 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     for (program, tracepoint, lost) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, tracepoint, &kernel_btf) {
             degraded.push(Degraded {
-                feature: tracepoint,
-                lost,
+                feature: tracepoint.into(),
+                lost: lost.into(),
                 reason: error.to_string(),
-                remedy: "use a kernel that has this tracepoint",
+                remedy: "use a kernel that has this tracepoint".into(),
             });
         }
     }
@@ -164,10 +164,10 @@ fn load_iterators(ebpf: &mut Ebpf, kernel_btf: &Btf, degraded: &mut Vec<Degraded
         let loaded = iterator(ebpf, program).and_then(|iter| iter.load(target, kernel_btf));
         if let Err(error) = loaded {
             degraded.push(Degraded {
-                feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" },
-                lost,
+                feature: if target == "tcp" { "iter/tcp" } else { "iter/task_file" }.into(),
+                lost: lost.into(),
                 reason: LoadError::program(program, &error).to_string(),
-                remedy: "use Linux 5.9 or later",
+                remedy: "use Linux 5.9 or later".into(),
             });
         }
     }
@@ -233,11 +233,12 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
         });
     attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
     let mut degraded = vec![Degraded {
-        feature: "BTF",
+        feature: "BTF".into(),
         lost: "only addresses, ports and states are known: no cookie, namespace, RTT, sequence \
-               numbers, close reason, nor sockets from before",
+               numbers, close reason, nor sockets from before"
+            .into(),
         reason,
-        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF",
+        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
     }];
     if request.stacks {
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));

@@ -3,20 +3,29 @@
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
 mod compact;
-mod finding;
-mod lingering;
-mod origin;
-mod shape;
+mod ecs;
+pub(crate) mod evidence;
+pub(crate) mod finding;
+pub(crate) mod hello;
+pub(crate) mod lingering;
+pub(crate) mod origin;
+pub mod schema;
+pub(crate) mod shape;
+pub(crate) mod tcp;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::{
+    ecs::Ecs,
     finding::{DiagnosisBody, FindingBody},
+    hello::HelloBody,
     lingering::Cause,
     origin::processes,
-    shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
+    shape::{Line, LossBody},
+    tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
     Format, Hello,
@@ -33,8 +42,19 @@ use crate::model::{
     update::{Subject, Update},
 };
 
+/// Whose names the fields have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum JsonNames {
+    /// OpenTelemetry's semantic conventions
+    #[default]
+    Otel,
+    /// Elastic Common Schema
+    Ecs,
+}
+
 /// JSON lines.
 pub struct Json {
+    names: JsonNames,
     stamps: Stamps,
     /// For the second time of a line.
     began: Stamps,
@@ -42,18 +62,27 @@ pub struct Json {
 }
 
 /// A line that is about no socket.
-#[derive(Serialize)]
-struct Bare<'a, T: Serialize> {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Bare<'a, T> {
+    /// What it tells of.
+    #[serde(skip_deserializing)]
     kind: &'static str,
-    time: &'a str,
+    /// When: RFC 3339, UTC, nanoseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) time: Cow<'a, str>,
     #[serde(flatten)]
-    body: T,
+    pub(crate) body: T,
 }
 
 impl Json {
     /// With what is known of this host.
     pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
+        Self::named(JsonNames::Otel, surroundings)
+    }
+
+    /// With these names of fields.
+    pub fn named(names: JsonNames, surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { names, stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
     }
 
     /// One socket of a list.
@@ -62,7 +91,7 @@ impl Json {
         let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
         line.processes = Some(processes(&socket.holders, &*self.surroundings));
         line.tell_origin(&socket.subject, &*self.surroundings);
-        write(&line, out);
+        line.write(self.names, out);
     }
 
     /// One finding, of a trace or of a diagnosis.
@@ -80,30 +109,30 @@ impl Json {
         kind: &'static str,
         time: u64,
         subject: &Subject,
-        tcp: impl Serialize,
+        tcp: impl Ecs,
         clock: WallClock,
         out: &mut Vec<u8>,
     ) {
         let time = self.stamps.write(clock.at(time));
         let mut line = Line::new(kind, time, subject, tcp);
         line.tell_container(subject, &*self.surroundings);
-        write(&line, out);
+        line.write(self.names, out);
     }
 
     fn bare(
         &mut self,
         kind: &'static str,
         time: u64,
-        body: impl Serialize,
+        body: impl Ecs,
         clock: WallClock,
         out: &mut Vec<u8>,
     ) {
-        let time = self.stamps.write(clock.at(time));
-        write(&Bare { kind, time, body }, out);
+        let time = Cow::Borrowed(self.stamps.write(clock.at(time)));
+        Bare { kind, time, body }.write(self.names, out);
     }
 }
 
-fn write(line: &impl Serialize, out: &mut Vec<u8>) {
+fn append(line: &impl Serialize, out: &mut Vec<u8>) {
     let begun = out.len();
     match compact::write(line, out) {
         Ok(()) => out.push(b'\n'),
@@ -114,9 +143,27 @@ fn write(line: &impl Serialize, out: &mut Vec<u8>) {
     }
 }
 
+impl<T: Ecs> Line<'_, T> {
+    fn write(&self, names: JsonNames, out: &mut Vec<u8>) {
+        match names {
+            JsonNames::Otel => append(self, out),
+            JsonNames::Ecs => append(&ecs::of_socket(self), out),
+        }
+    }
+}
+
+impl<T: Ecs> Bare<'_, T> {
+    fn write(&self, names: JsonNames, out: &mut Vec<u8>) {
+        match names {
+            JsonNames::Otel => append(self, out),
+            JsonNames::Ecs => append(&ecs::of_none(self), out),
+        }
+    }
+}
+
 impl Format for Json {
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("hello", clock.now, hello, clock, out);
+        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -138,7 +185,7 @@ impl Format for Json {
                     line.stack_gap = stack.as_deref().and_then(gap);
                     line.processes = Some(processes(&linger.holders, &*self.surroundings));
                     line.tell_origin(&linger.subject, &*self.surroundings);
-                    write(&line, out);
+                    line.write(self.names, out);
                 }
             }
             Update::Retransmit(told) => {
@@ -155,7 +202,7 @@ impl Format for Json {
                 let tcp = StoryTcp::new(told, began);
                 let mut line = Line::new("connection", time, &told.subject, tcp);
                 line.tell_origin(&told.subject, &*self.surroundings);
-                write(&line, out);
+                line.write(self.names, out);
             }
             Update::Finding(told) => self.finding(told, clock, out),
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),

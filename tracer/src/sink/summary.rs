@@ -2,7 +2,8 @@
 
 mod lives;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use self::lives::Lives;
 use crate::model::{
@@ -11,7 +12,8 @@ use crate::model::{
 };
 
 /// Counts of what was told and of what was lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Summary {
     /// Transitions by how they are known: `tracepoint`, `snapshot`, `timer`, `inferred`.
     pub transitions: Transitions,
@@ -35,7 +37,8 @@ pub struct Summary {
 }
 
 /// Records by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the names are the kinds")]
 pub struct Records {
     pub transition: u64,
@@ -48,7 +51,8 @@ pub struct Records {
 }
 
 /// Transitions by source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Transitions {
     /// Seen by the kernel's tracepoint.
     pub tracepoint: u64,
@@ -73,7 +77,8 @@ impl Transitions {
 }
 
 /// Losses by place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Lost {
     /// The ring buffer was full.
     pub ring_buffer: u64,
