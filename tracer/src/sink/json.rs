@@ -3,7 +3,7 @@
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
 mod compact;
-mod ecs;
+pub mod ecs;
 pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod hello;
