@@ -110,6 +110,11 @@ impl Replay {
                 }
             }
         }
+        if player.traces == 0 && player.told == 0 {
+            // Nothing has begun that could be ended.
+            result?;
+            result = Ok(());
+        }
         player.outcome.cut = source.take_cut();
         let outcome = player.finish(decoder.clock());
         result.map(|()| outcome)

@@ -152,12 +152,13 @@ fn rows(schema: &Value, object: &Value, path: &str, out: &mut String) {
             unit(name)
         )
         .unwrap();
-        // Evidence is a page of its own; a process of a list is like the first one.
+        // A process of a list is like the first one; maps have names of states for keys.
         let (inner, path) = match of["type"].as_str() {
             Some("array") => (resolve(schema, &of["items"]).0, format!("{full}[]")),
             _ => (of, full),
         };
-        if path != "processes[]" {
+        let is_map = matches!(name.as_str(), "sockets" | "states" | "far_ends");
+        if path != "processes[]" && !is_map {
             rows(schema, inner, &path, out);
         }
     }

@@ -39,14 +39,20 @@ pub struct Summary {
 /// Records by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the names are the kinds")]
 pub struct Records {
+    /// Of the kind `transition`.
     pub transition: u64,
+    /// Of the kind `retransmit`.
     pub retransmit: u64,
+    /// Of the kind `reset`.
     pub reset: u64,
+    /// Of the kind `connection`.
     pub connection: u64,
+    /// Of the kind `linger`.
     pub linger: u64,
+    /// Of the kind `loss`.
     pub loss: u64,
+    /// Of the kind `finding`.
     pub finding: u64,
 }
 

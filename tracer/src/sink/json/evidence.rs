@@ -41,22 +41,29 @@ pub(crate) enum Evidence {
 /// A process.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ProcessBody {
+    /// Process id in the initial pid namespace.
     pub(crate) pid: u32,
+    /// Its name, as the kernel keeps it (`comm`).
     pub(crate) name: String,
 }
 
 /// A process and the program it runs.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ProgramBody {
+    /// Process id in the initial pid namespace.
     pub(crate) pid: u32,
+    /// Its name, as the kernel keeps it (`comm`).
     pub(crate) name: String,
+    /// Path of the program it runs.
     pub(crate) executable: Option<String>,
 }
 
 /// A listener and its accept queue.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ListenerBody {
+    /// Its address.
     pub(crate) local: Address,
+    /// Who holds it.
     pub(crate) processes: Vec<ProgramBody>,
     /// Why none of these can run.
     pub(crate) halted: Option<Halt>,

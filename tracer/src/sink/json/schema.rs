@@ -121,6 +121,17 @@ pub fn schema() -> Value {
 }
 
 impl Kind {
+    /// Fields of the common shape that only some kinds have.
+    fn leave_out(&self, properties: &mut Map<String, Value>) {
+        let of_lingering = ["status", "cause", "stack", "stack_gap"];
+        let about_sockets = properties.contains_key("socket");
+        properties.retain(|name, _| match self.name {
+            "linger" => true,
+            "socket" => !of_lingering.contains(&name.as_str()),
+            _ => !about_sockets || name != "processes" && !of_lingering.contains(&name.as_str()),
+        });
+    }
+
     fn schema(&self, generator: &mut SchemaGenerator) -> Value {
         let mut schema = (self.shape)(generator).to_value();
         schema["title"] = match self.of {
@@ -128,7 +139,10 @@ impl Kind {
             of => format!("{} ({of})", self.name).into(),
         };
         schema["description"] = self.when.into();
-        schema["properties"]["kind"] = json!({ "const": self.name });
+        schema["properties"]["kind"] =
+            json!({ "const": self.name, "description": "Which kind of line." });
+        let properties = schema["properties"].as_object_mut();
+        properties.into_iter().for_each(|properties| self.leave_out(properties));
         if self.name == "summary" {
             // What tells one from the other.
             let other = if self.of.is_empty() { "healthy" } else { "records" };
