@@ -59,6 +59,7 @@ pub enum Wrong {
 
 /// A recorded line.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and told at once")]
 pub enum Item {
     /// The first line of a trace.
     Hello(Hello),
@@ -162,9 +163,9 @@ impl Decoder {
             "transition" => Told::Transition(self.transition(serde_json::from_str(line)?)?),
             "retransmit" => Told::Retransmit(self.retransmit(serde_json::from_str(line)?)?),
             "reset" => Told::Reset(self.reset(serde_json::from_str(line)?)?),
-            "connection" => Told::Story(self.story(serde_json::from_str(line)?)?),
+            "connection" => Told::Story(self.story(&serde_json::from_str(line)?)?),
             "linger" => Told::Linger(vec![self.linger(serde_json::from_str(line)?)?]),
-            "loss" => Told::Loss(self.loss(serde_json::from_str(line)?)?),
+            "loss" => Told::Loss(self.loss(&serde_json::from_str(line)?)?),
             "finding" => {
                 let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, FindingBody>>(line)?;
                 let time = self.time(&time)?;
@@ -257,11 +258,11 @@ impl Decoder {
         Ok(Reset { time, subject, state, direction: segment.direction })
     }
 
-    fn story(&mut self, line: Line<'_, StoryTcp<'_>>) -> Result<Story, Wrong> {
+    fn story(&mut self, line: &Line<'_, StoryTcp<'_>>) -> Result<Story, Wrong> {
         let began = line.tcp.began.as_deref().map(nanoseconds).transpose()?;
         self.clock.lead = began.map_or(self.clock.lead, |began| self.clock.lead.min(began));
         let time = self.time(&line.time)?;
-        let subject = self.subject(&line, line.tcp.role)?;
+        let subject = self.subject(line, line.tcp.role)?;
         let StoryTcp {
             role: _,
             source,
@@ -319,7 +320,7 @@ impl Decoder {
         })
     }
 
-    fn loss(&mut self, line: Bare<'_, LossBody>) -> Result<Loss, Wrong> {
+    fn loss(&mut self, line: &Bare<'_, LossBody>) -> Result<Loss, Wrong> {
         let LossBody { r#where: place, count, healed } = line.body;
         Ok(Loss { time: self.time(&line.time)?, place, count, healed })
     }

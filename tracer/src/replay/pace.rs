@@ -46,13 +46,13 @@ impl Pace {
 
     /// A trace begins at that time of its recording.
     pub(super) fn begin(&mut self, time: u64) {
-        self.origin = Some((time, now()));
+        self.origin = Some((time, Instant::now()));
     }
 
     /// What is left until a time of the recording.
     pub(super) fn wait(&mut self, time: u64) -> Option<Duration> {
         let Speed::Times(factor) = self.speed else { return None };
-        let (began, then) = *self.origin.get_or_insert_with(|| (time, now()));
+        let (began, then) = *self.origin.get_or_insert_with(|| (time, Instant::now()));
         let recorded = Duration::from_nanos(time.saturating_sub(began));
         // A century is long enough.
         let due = Duration::try_from_secs_f64(recorded.as_secs_f64() / factor).ok();
@@ -67,11 +67,6 @@ impl Pace {
         };
         began.saturating_add((then.elapsed().as_secs_f64() * factor * 1e9) as u64)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the pace is that of the wall")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

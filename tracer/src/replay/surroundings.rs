@@ -37,10 +37,13 @@ pub struct Recorded(Mutex<Known>);
 struct Known {
     /// The number given last.
     last: u64,
-    groups: Numbered<(Option<Box<str>>, Option<Box<str>>), Cgroup>,
+    groups: Numbered<GroupKey, Cgroup>,
     programs: Numbered<Box<str>, str>,
     stacks: HashMap<u64, Arc<Stack>, RandomState>,
 }
+
+/// Path and container of a control group.
+type GroupKey = (Option<Box<str>>, Option<Box<str>>);
 
 /// Things and their numbers.
 #[derive(Debug)]

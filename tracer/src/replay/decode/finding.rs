@@ -45,7 +45,7 @@ fn problem(evidence: Evidence, netns: u32) -> Result<Problem, Wrong> {
         Evidence::AcceptQueueFull(body) => {
             let (listen_overflows, listen_drops) = (body.listen_overflows, body.listen_drops);
             Problem::AcceptQueueFull(AcceptQueue {
-                listener: listener(body.listener)?,
+                listener: listener(&body.listener)?,
                 counted: Counters { listen_overflows, listen_drops, ..Counters::default() },
                 somaxconn: body.somaxconn,
             })
@@ -96,7 +96,7 @@ fn leak(body: LeakBody) -> Result<Leak, Wrong> {
         sockets: body.sockets,
         service: service(&body.service),
         peers: body.peers.iter().map(|one| (one.peer.into(), one.sockets)).collect(),
-        listener: body.listener.map(listener).transpose()?,
+        listener: body.listener.as_ref().map(listener).transpose()?,
         oldest: body.oldest_ns,
         at_least: body.at_least,
         growth: body.growth_per_minute,
@@ -150,7 +150,7 @@ fn program(ProgramBody { pid, name, executable }: &ProgramBody) -> Result<Progra
     Ok(Program { process: subject::process(*pid, name)?, executable })
 }
 
-pub(super) fn listener(body: ListenerBody) -> Result<Listener, Wrong> {
+pub(super) fn listener(body: &ListenerBody) -> Result<Listener, Wrong> {
     // Words compare multiples of both.
     if body.queue > u32::MAX / 8 || body.backlog > u32::MAX / 8 {
         return Err(Wrong::Value("a queue is out of range".into()));

@@ -26,7 +26,7 @@ pub(super) fn why(told: lingering::Cause) -> Result<Why, Wrong> {
     let unclosed = Unclosed {
         cause: cause(&code)?,
         parent: parent.as_ref().map(finding::process).transpose()?,
-        listener: listener.map(finding::listener).transpose()?,
+        listener: listener.as_ref().map(finding::listener).transpose()?,
     };
     Ok(Why::NotClosed(Arc::new(unclosed), unread_bytes.unwrap_or(0)))
 }

@@ -58,7 +58,7 @@ pub const MAPPING: &[(&str, &str)] = &[
 
 /// What a body says by the names of ECS.
 #[derive(Default)]
-pub(super) struct Told<'a> {
+pub(crate) struct Told<'a> {
     action: &'a str,
     alert: bool,
     types: &'static [&'static str],
@@ -71,7 +71,7 @@ pub(super) struct Told<'a> {
 }
 
 /// A body that can be told by the names of ECS.
-pub(super) trait Ecs: Serialize {
+pub(crate) trait Ecs: Serialize {
     /// What it says by these.
     fn told(&self) -> Told<'_>;
 }
