@@ -88,6 +88,7 @@ fn live(namespace: &Namespace, path: &FilePath) {
     assert!(streams.iter().any(Result::is_err), "there were ports enough");
     eventually("a finding", || has(path, "finding"));
     drop(streams);
+    namespace.set("net/ipv4/ip_local_port_range", "32768 60999");
     drop(evil.0);
     thread::sleep(Duration::from_millis(300));
 }
