@@ -4,9 +4,12 @@ mod arguments;
 mod config;
 mod daemon;
 mod diagnose;
+mod format;
 mod list;
 mod live;
+mod replay;
 mod report;
+mod schema;
 mod signals;
 mod sinks;
 mod telemetry;
@@ -20,7 +23,10 @@ use std::{
 use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
-use crate::sink::{escape::without_numbers, text::Palette};
+use crate::sink::{
+    escape::{escape, without_numbers},
+    text::Palette,
+};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
@@ -36,6 +42,8 @@ pub fn run() -> ExitCode {
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
         Some(Command::Daemon(_)) => daemon::run().map(|()| ExitCode::SUCCESS),
         Some(Command::Report(arguments)) => report::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Schema) => schema::run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -87,6 +95,12 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+}
+
+/// The command line in force, made harmless for output.
+fn options() -> Vec<String> {
+    let options = std::env::args_os().skip(1);
+    options.map(|option| escape(option.as_encoded_bytes()).into_owned()).collect()
 }
 
 /// Colours, and the columns of the terminal if `out` is one.

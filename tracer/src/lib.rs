@@ -1,12 +1,13 @@
 //! Follows every TCP connection of a host from handshake to the end of TIME_WAIT.
 //!
 //! `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
-//! `trace` puts them together.
+//! `trace` puts them together; `replay` does so with what was recorded.
 
 pub mod cli;
 pub mod diagnose;
 pub mod kernel;
 pub mod model;
+pub mod replay;
 pub mod sink;
 pub mod sockets;
 pub mod trace;

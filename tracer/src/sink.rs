@@ -35,7 +35,7 @@ pub mod syslog;
 pub mod text;
 pub mod wall_clock;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use self::{summary::Summary, wall_clock::WallClock};
 use crate::model::{
@@ -46,10 +46,10 @@ use crate::model::{
 };
 
 /// What a trace begins with.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// Version of the tool.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// Release of the running kernel.
     pub kernel: String,
     /// How events are got.
@@ -61,7 +61,9 @@ pub struct Hello {
 }
 
 /// How events are got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// BTF-typed programs: all that the kernel knows of a socket.
@@ -71,16 +73,18 @@ pub enum Mode {
 }
 
 /// Something that cannot be had, and how to get it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Degraded {
     /// What is missing.
-    pub feature: &'static str,
+    pub feature: Cow<'static, str>,
     /// What is lost without it.
-    pub lost: &'static str,
+    pub lost: Cow<'static, str>,
     /// Why it is missing.
     pub reason: String,
     /// How to get it.
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
 }
 
 /// How things stand while nothing happens.
@@ -127,6 +131,11 @@ pub trait Sink: Send {
     /// Nobody reads any more what this sink delivers; the trace ends when that is so of all.
     fn is_closed(&self) -> bool {
         false
+    }
+    /// How full the queue of what is still to be delivered is, from 0.0 (all is delivered) to 1.0.
+    /// A live trace does not wait, a replay does.
+    fn backlog(&self) -> f64 {
+        0.0
     }
     /// What could not be delivered so far and has not been returned, before the summary is made.
     fn last(&mut self) -> Option<Undelivered> {

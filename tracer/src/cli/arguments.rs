@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use super::{
-    daemon::DaemonArguments, diagnose::DiagnoseArguments, report::ReportArguments,
-    sinks::SinkArguments, telemetry::TelemetryArguments,
+    daemon::DaemonArguments, diagnose::DiagnoseArguments, replay::ReplayArguments,
+    report::ReportArguments, sinks::SinkArguments, telemetry::TelemetryArguments,
 };
 use crate::{
     model::{
@@ -18,7 +18,7 @@ use crate::{
         state::State,
         table::MAX_SOCKETS,
     },
-    sink::{Mode, stamps::Timestamps},
+    sink::{Mode, json::JsonNames, stamps::Timestamps},
 };
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
@@ -54,54 +54,33 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Tell again what was recorded by `tracer --format json`
+    Replay(Box<ReplayArguments>),
     /// Gather for a while, then write one page with charts, findings and remedies
     Report(Box<ReportArguments>),
     /// Trace as a service, for logs and metrics: options from a TOML file, systemd is notified
     Daemon(Box<DaemonArguments>),
+    /// Print the JSON Schema of what `--format json` writes
+    Schema,
 }
 
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    /// How to write it: text, ladder, json, csv, logfmt or parquet
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    pub(super) format: TraceFormat,
+    #[command(flatten)]
+    pub(super) shown: FormatArguments,
     /// End after this time, as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
-    /// One line a connection, when it is over, instead of one a state change (text)
-    #[arg(long)]
-    pub(super) summary_only: bool,
-    /// A sentence on each step (ladder)
-    #[arg(long)]
-    pub(super) explain: bool,
-    /// Count sequence numbers from the initial ones (ladder)
-    #[arg(long)]
-    pub(super) relative_seq: bool,
-    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
-    pub(super) timestamps: Timestamps,
-    /// Write the names of addresses as soon as they are known (text)
-    #[arg(long)]
-    pub(super) resolve: bool,
     /// Only what fails, is retried or lingers
     #[arg(long)]
     problems: bool,
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    pub(super) color: When,
     #[command(flatten)]
     pub(super) destinations: SinkArguments,
     #[command(flatten)]
@@ -135,6 +114,41 @@ pub(super) struct TraceArguments {
     pub(super) stacks: StacksArgument,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArguments,
+}
+
+/// How to show it.
+#[derive(Args, Debug)]
+pub(super) struct FormatArguments {
+    /// How to write it: text, ladder, json, csv, logfmt or parquet
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub(super) format: TraceFormat,
+    /// One line a connection, when it is over, instead of one a state change (text)
+    #[arg(long)]
+    pub(super) summary_only: bool,
+    /// A sentence on each step (ladder)
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Count sequence numbers from the initial ones (ladder)
+    #[arg(long)]
+    pub(super) relative_seq: bool,
+    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
+    pub(super) timestamps: Timestamps,
+    /// Write the names of addresses as soon as they are known (text)
+    #[arg(long)]
+    pub(super) resolve: bool,
+    /// Names of the fields: otel (OpenTelemetry) or ecs (Elastic Common Schema; json)
+    #[arg(long, value_enum, default_value_t, value_name = "WHOSE", hide_possible_values = true)]
+    pub(super) json_names: JsonNames,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    pub(super) color: When,
 }
 
 /// Whether to tell which code made a socket.

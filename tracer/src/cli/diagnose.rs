@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{
     appearance,
     arguments::{FilterArguments, FormatName, StacksArgument, When, duration},
+    options,
     signals::Signals,
 };
 use crate::{
@@ -109,11 +110,11 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
         let (host, unknown) = Host::look();
         let degraded = tracer.degraded.iter().cloned().chain(unknown).collect();
         let hello = Hello {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             kernel: facts.release.clone(),
             mode: tracer.mode,
             degraded,
-            options: std::env::args().skip(1).collect(),
+            options: options(),
         };
         let observation =
             Observation::new(tracer, filter, host).context("cannot set up the reader")?;

@@ -45,6 +45,16 @@ pub(super) struct Setting {
 }
 
 impl Setting {
+    /// Without anything to do on SIGHUP.
+    pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { surroundings, closed: Arc::default(), hangup: RefCell::default() }
+    }
+
+    /// Does on each SIGHUP what there is to do; never ends.
+    pub(super) async fn hangups(self) {
+        self.hangup.into_inner().each().await;
+    }
+
     /// What to do, besides what else is to be done, on SIGHUP, which else ends the process.
     ///
     /// # Errors
@@ -92,7 +102,7 @@ impl Live {
         tracer.degraded.extend(unknown);
         let resolved = host.stacks();
         let hello = Hello {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             kernel: release,
             mode: tracer.mode,
             degraded: tracer.degraded.clone(),

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         thresholds: arguments.linger,
         max_sockets: MAX_SOCKETS,
         snapshots: true,
-        options: std::env::args().skip(1).collect(),
+        options: super::options(),
         duration: Some(arguments.duration),
     };
     let host = rustix::system::uname().nodename().to_bytes().to_vec();

@@ -11,7 +11,12 @@ use anyhow::{Context as _, ensure};
 use bytesize::ByteSize;
 use clap::Args;
 
-use super::{arguments::duration, live::Setting};
+use super::{
+    arguments::{FormatArguments, TraceFormat, duration},
+    format,
+    live::Setting,
+    telemetry::Telemetry,
+};
 use crate::{
     model::update::LossPlace,
     sink::{
@@ -98,6 +103,23 @@ impl SinkArguments {
         Ok(Destinations { main, path: self.output.clone(), journal, syslog })
     }
 
+    /// Whether the format has where it can go.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what is missing.
+    pub(super) fn check(&self, format: TraceFormat) -> anyhow::Result<()> {
+        if format == TraceFormat::Parquet {
+            ensure!(
+                cfg!(feature = "parquet"),
+                "--format parquet is not in this build: build with cargo's feature `parquet` \
+                 (cargo build --release --features parquet)"
+            );
+            ensure!(self.output.is_some(), "--format parquet needs --output FILE");
+        }
+        Ok(())
+    }
+
     fn rotation(&self) -> anyhow::Result<Option<Rotation>> {
         let Self { rotate_size, rotate_age, keep, compress, .. } = *self;
         let size = rotate_size.map(|ByteSize(bytes)| bytes);
@@ -112,6 +134,38 @@ impl SinkArguments {
         let keep = Keep { count: keep.unwrap_or(KEEP), compress };
         Ok(rotates.then_some(Rotation { size, age: rotate_age, keep }))
     }
+}
+
+/// All sinks that are asked for; what is not live has no status line.
+///
+/// # Errors
+///
+/// Where a thread cannot be had, and where nothing is asked for.
+pub(super) fn sinks(
+    shown: &FormatArguments,
+    destinations: Destinations,
+    telemetry: Telemetry,
+    live: bool,
+    setting: &Setting,
+    endings: &mut Endings,
+) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks = match shown.format {
+        #[cfg(feature = "parquet")]
+        TraceFormat::Parquet => destinations.parquet(setting, endings)?,
+        _ => {
+            let terminal = destinations.path.is_none().then(io::stdout);
+            let surroundings = Arc::clone(&setting.surroundings);
+            let format = || format::format(shown, terminal, live, surroundings);
+            destinations.lines(setting, format, endings)?
+        }
+    };
+    sinks.extend(telemetry.sinks(&setting.surroundings)?);
+    ensure!(
+        !sinks.is_empty(),
+        "--quiet leaves nothing to write to: add --journald, --syslog, --otlp or --prometheus, or \
+         leave it out"
+    );
+    Ok(sinks)
 }
 
 impl Destinations {

@@ -149,10 +149,10 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     for (program, tracepoint, lost) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
             degraded.push(Degraded {
-                feature: tracepoint,
-                lost,
+                feature: tracepoint.into(),
+                lost: lost.into(),
                 reason: error.to_string(),
-                remedy: "use a kernel that has this tracepoint",
+                remedy: "use a kernel that has this tracepoint".into(),
             });
         }
     }
@@ -191,10 +191,10 @@ fn without_iterators(refused: &mut Refused) -> Vec<Degraded> {
     ] {
         if let Err(error) = refused.check(program) {
             degraded.push(Degraded {
-                feature,
-                lost,
+                feature: feature.into(),
+                lost: lost.into(),
                 reason: LoadError::program(program, &error).to_string(),
-                remedy: "use Linux 5.9 or later",
+                remedy: "use Linux 5.9 or later".into(),
             });
         }
     }
@@ -253,11 +253,12 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
         });
     attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
     let mut degraded = vec![Degraded {
-        feature: "BTF",
+        feature: "BTF".into(),
         lost: "only addresses, ports and states are known: no cookie, namespace, RTT, sequence \
-               numbers, close reason, nor sockets from before",
+               numbers, close reason, nor sockets from before"
+            .into(),
         reason,
-        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF",
+        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
     }];
     if request.stacks {
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));

@@ -59,10 +59,10 @@ impl Host {
         let hierarchy = hierarchy.ok();
         let host = Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
         let degraded = (!knows).then_some(Degraded {
-            feature: "containers",
-            lost: "sockets are shown without their container",
+            feature: "containers".into(),
+            lost: "sockets are shown without their container".into(),
             reason,
-            remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+            remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup".into(),
         });
         (host, degraded)
     }
@@ -79,7 +79,7 @@ impl Host {
             return Some(Arc::clone(group));
         }
         let path = hierarchy.path(id)?;
-        let group = Arc::new(Cgroup::of(&escape(path.as_os_str().as_encoded_bytes())));
+        let group = Arc::new(group(path.as_os_str().as_encoded_bytes()));
         if known.by_id.len() >= REMEMBERED {
             known.by_id.clear();
         }
@@ -131,6 +131,13 @@ fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
     answers.entry(key).or_insert(look_up()).clone()
 }
 
+/// The container is told from the path as it is, where systemd has escapes of its own.
+fn group(path: &[u8]) -> Cgroup {
+    let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path));
+    let container = container.map(|name| escape(name.as_bytes()).into());
+    Cgroup { path: escape(path).into(), container }
+}
+
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
 /// else that of cgroup2.
 fn of_process(lines: &str) -> Option<Cgroup> {
@@ -138,7 +145,7 @@ fn of_process(lines: &str) -> Option<Cgroup> {
         lines.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
     // cgroup2 comes last.
     paths.reverse();
-    let groups = || paths.iter().map(|path| Cgroup::of(&escape(path.as_bytes())));
+    let groups = || paths.iter().map(|path| group(path.as_bytes()));
     groups().find(|group| group.container.is_some()).or_else(|| groups().next())
 }
 
@@ -188,6 +195,16 @@ mod tests {
         assert_eq!(host.executable(&reused), None);
         let unknown = Process { start_ns: 0, ..process };
         assert_eq!(host.executable(&unknown), None);
+    }
+
+    #[test]
+    fn names_of_groups_are_harmless_and_systemd_s_escapes_are_read() {
+        let group = group(br"/machine.slice/machine-build\x2dhost.scope");
+        assert_eq!(group.container.as_deref(), Some("build-host"));
+        assert_eq!(&*group.path, r"/machine.slice/machine-build\\x2dhost.scope");
+        let hostile = super::group(b"/lxc/a\x1b[2J\xff\n");
+        assert_eq!(&*hostile.path, r"/lxc/a\x1b[2J\xff\x0a");
+        assert!(hostile.container.unwrap().bytes().all(|byte| byte != 0x1b && byte != b'\n'));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! error and sequence numbers at that moment (they are still the old ones: the tracepoint fires
 //! before `tcp_done`), and by the resets seen on the same socket.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracer_ebpf::{Record, flag};
 
 use super::state::State;
@@ -18,7 +19,7 @@ const ECONNREFUSED: u16 = 111;
 const SHUTDOWN_MASK: u8 = 3;
 
 /// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Both sides sent FIN and had it acknowledged.
@@ -59,7 +60,7 @@ pub enum Reason {
 }
 
 /// Who took the first step to the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Initiator {
     /// This end.

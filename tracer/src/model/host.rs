@@ -144,7 +144,19 @@ pub struct ProcessFacts {
 }
 
 /// Why a process does not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Halt {
     /// By SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU.

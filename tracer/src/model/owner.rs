@@ -3,13 +3,14 @@
 //! The task on the CPU is the acting one in a few transitions only; on loopback it is usually the
 //! other end's process. What is said of an owner therefore carries its evidence.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracer_ebpf::{Record, flag};
 
 use super::state::State;
 
 /// How an owner is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// It called connect().

@@ -11,7 +11,9 @@ use super::{
 };
 
 /// Which timer is running (`include/net/inet_connection_sock.h`, `include/net/tcp.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TimerKind {
     /// The oldest segment is sent again when it fires.
@@ -29,7 +31,9 @@ pub enum TimerKind {
 }
 
 /// A timer and when it fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Timer {
     /// Which.
     pub name: TimerKind,

@@ -2,7 +2,8 @@
 //!
 //! Times are nanoseconds of `CLOCK_MONOTONIC`; a sink turns them into wall-clock time.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracer_ebpf::{Record, flag};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 
 /// Which part a socket plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// It called connect().
@@ -28,7 +29,7 @@ pub enum Role {
 }
 
 /// How a transition is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The kernel's tracepoint fired.
@@ -63,7 +64,7 @@ pub struct Subject {
 }
 
 /// What is known of the three-way handshake when it is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Handshake {
     /// Client: from the SYN to ESTABLISHED. Server: from its SYN+ACK to the ACK, as the kernel
     /// measured it. Nanoseconds.
@@ -79,7 +80,7 @@ pub struct Handshake {
 }
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Close {
     /// Why.
     pub reason: Reason,
@@ -180,7 +181,7 @@ pub struct Retransmit {
 }
 
 /// Segments that are told of one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Segment {
     /// Opens.
     #[serde(rename = "SYN")]
@@ -209,7 +210,7 @@ impl Segment {
 }
 
 /// Which way a segment went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From this end.
@@ -259,7 +260,7 @@ pub struct Story {
 }
 
 /// How a lingering socket stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LingerStatus {
     /// It has just outlasted the threshold.
@@ -301,7 +302,7 @@ pub struct Linger {
 }
 
 /// Where something was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LossPlace {
     /// The ring buffer was full: the reader could not keep up.

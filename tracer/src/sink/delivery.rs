@@ -229,6 +229,10 @@ impl Sink for Delivery {
         }
     }
 
+    fn backlog(&self) -> f64 {
+        self.shared.waiting.load(Ordering::Relaxed) as f64 / LIMIT as f64
+    }
+
     fn flush(&mut self) -> Option<Undelivered> {
         self.push();
         let room = self.shared.waiting.load(Ordering::Relaxed) < LIMIT / 2

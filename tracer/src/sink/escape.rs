@@ -28,6 +28,46 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The bytes of which [`escape`] made a text; what it does not write stands for itself.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let (byte, behind) = match (first, behind) {
+            (b'\\', [b'\\', behind @ ..]) => (b'\\', behind),
+            (b'\\', [b'x', high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, behind),
+                _ => (b'\\', &rest[1..]),
+            },
+            (byte, behind) => (*byte, behind),
+        };
+        bytes.push(byte);
+        rest = behind;
+    }
+    bytes
+}
+
+fn digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+/// A text that has been escaped, by somebody who may not be trusted: what [`escape`] would not
+/// have left is escaped, backslashes stay. Done twice it is the same as once.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c.is_control() || is_layout(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_layout(c) {
+            push_hex(&mut safe, c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// The standard library adds the number to what it says of an errno; people need it not.
 pub fn without_numbers(message: &str) -> String {
     let mut text = message.to_owned();
@@ -52,9 +92,29 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
-    use super::{escape, without_numbers};
+    use super::{escape, harmless, unescape, without_numbers};
+
+    proptest! {
+        #[test]
+        fn what_was_escaped_can_be_had_back(bytes in any::<Vec<u8>>()) {
+            let text = escape(&bytes);
+            prop_assert!(!text.chars().any(char::is_control));
+            prop_assert_eq!(unescape(&text), &*bytes);
+            prop_assert_eq!(harmless(&text), text.clone());
+        }
+
+        #[test]
+        fn any_text_is_made_harmless(text in any::<String>()) {
+            let safe = harmless(&text);
+            prop_assert!(!safe.chars().any(char::is_control));
+            prop_assert_eq!(harmless(&safe), safe.clone());
+            // Nor does it take an escape of ours to be read.
+            prop_assert!(!escape(&unescape(&text)).chars().any(char::is_control));
+        }
+    }
 
     #[rstest]
     #[case(b"nginx: worker", "nginx: worker")]

@@ -27,7 +27,7 @@ pub struct Line {
 }
 
 /// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Remedy {
     /// What, and what it does not do.
     pub text: String,

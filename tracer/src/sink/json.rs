@@ -3,20 +3,29 @@
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
 mod compact;
-mod finding;
-mod lingering;
-mod origin;
-mod shape;
+pub mod ecs;
+pub(crate) mod evidence;
+pub(crate) mod finding;
+pub(crate) mod hello;
+pub(crate) mod lingering;
+pub(crate) mod origin;
+pub mod schema;
+pub(crate) mod shape;
+pub(crate) mod tcp;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::{
+    ecs::Ecs,
     finding::{DiagnosisBody, FindingBody},
+    hello::HelloBody,
     lingering::Cause,
     origin::processes,
-    shape::{Line, LingerTcp, LossBody, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
+    shape::{Line, LossBody},
+    tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
     Format, Hello,
@@ -33,8 +42,19 @@ use crate::model::{
     update::{Linger, Subject, Update},
 };
 
+/// Whose names the fields have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum JsonNames {
+    /// OpenTelemetry's semantic conventions
+    #[default]
+    Otel,
+    /// Elastic Common Schema
+    Ecs,
+}
+
 /// JSON lines.
 pub struct Json {
+    names: JsonNames,
     stamps: Stamps,
     /// For the second time of a line.
     began: Stamps,
@@ -42,18 +62,27 @@ pub struct Json {
 }
 
 /// A line that is about no socket.
-#[derive(Serialize)]
-struct Bare<'a, T: Serialize> {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Bare<'a, T> {
+    /// What it tells of.
+    #[serde(skip_deserializing)]
     kind: &'static str,
-    time: &'a str,
+    /// When: RFC 3339, UTC, nanoseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) time: Cow<'a, str>,
     #[serde(flatten)]
-    body: T,
+    pub(crate) body: T,
 }
 
 impl Json {
     /// With what is known of this host.
     pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
+        Self::named(JsonNames::Otel, surroundings)
+    }
+
+    /// With these names of fields.
+    pub fn named(names: JsonNames, surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { names, stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
     }
 
     /// One update: one line, or several.
@@ -82,7 +111,7 @@ impl Json {
                 let tcp = StoryTcp::new(told, began);
                 let mut line = Line::new("connection", time, &told.subject, tcp);
                 line.tell_origin(&told.subject, &*self.surroundings);
-                out.take(&line);
+                line.give(self.names, out);
             }
             Update::Finding(told) => self.finding(told, clock, out),
             Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
@@ -100,7 +129,7 @@ impl Json {
         line.stack_gap = stack.as_deref().and_then(gap);
         line.processes = Some(processes(&linger.holders, &*self.surroundings));
         line.tell_origin(&linger.subject, &*self.surroundings);
-        out.take(&line);
+        line.give(self.names, out);
     }
 
     /// One socket of a list.
@@ -109,7 +138,7 @@ impl Json {
         let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
         line.processes = Some(processes(&socket.holders, &*self.surroundings));
         line.tell_origin(&socket.subject, &*self.surroundings);
-        out.take(&line);
+        line.give(self.names, out);
     }
 
     /// One finding, of a trace or of a diagnosis.
@@ -127,26 +156,26 @@ impl Json {
         kind: &'static str,
         time: u64,
         subject: &Subject,
-        tcp: impl Serialize,
+        tcp: impl Ecs,
         clock: WallClock,
         out: &mut impl Take,
     ) {
         let time = self.stamps.write(clock.at(time));
         let mut line = Line::new(kind, time, subject, tcp);
         line.tell_container(subject, &*self.surroundings);
-        out.take(&line);
+        line.give(self.names, out);
     }
 
     fn bare(
         &mut self,
         kind: &'static str,
         time: u64,
-        body: impl Serialize,
+        body: impl Ecs,
         clock: WallClock,
         out: &mut impl Take,
     ) {
-        let time = self.stamps.write(clock.at(time));
-        out.take(&Bare { kind, time, body });
+        let time = Cow::Borrowed(self.stamps.write(clock.at(time)));
+        Bare { kind, time, body }.give(self.names, out);
     }
 }
 
@@ -169,9 +198,27 @@ impl Take for Vec<u8> {
     }
 }
 
+impl<T: Ecs> Line<'_, T> {
+    fn give(&self, names: JsonNames, out: &mut impl Take) {
+        match names {
+            JsonNames::Otel => out.take(self),
+            JsonNames::Ecs => out.take(&ecs::of_socket(self)),
+        }
+    }
+}
+
+impl<T: Ecs> Bare<'_, T> {
+    fn give(&self, names: JsonNames, out: &mut impl Take) {
+        match names {
+            JsonNames::Otel => out.take(self),
+            JsonNames::Ecs => out.take(&ecs::of_none(self)),
+        }
+    }
+}
+
 impl Format for Json {
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("hello", clock.now, hello, clock, out);
+        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {

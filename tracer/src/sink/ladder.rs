@@ -88,6 +88,12 @@ impl Ladder {
         Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status }
     }
 
+    /// Without the line that says that all is quiet: of what is not live it would not be true.
+    #[must_use]
+    pub fn without_status(self) -> Self {
+        Self { status: StatusLine::new(None, QUIET), ..self }
+    }
+
     fn diagram(
         &mut self,
         subject: &Subject,

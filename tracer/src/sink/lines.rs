@@ -76,6 +76,10 @@ impl Sink for Lines {
         self.output.is_closed()
     }
 
+    fn backlog(&self) -> f64 {
+        self.output.backlog()
+    }
+
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
         if self.output.is_failing() {

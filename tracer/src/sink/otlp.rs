@@ -89,6 +89,10 @@ impl Sink for Otlp {
         undelivered(self.queue.take_lost())
     }
 
+    fn backlog(&self) -> f64 {
+        self.queue.fill()
+    }
+
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
         undelivered(self.queue.drain(PATIENCE))

@@ -185,6 +185,11 @@ impl Output {
         self.shared.failing.load(Ordering::Relaxed)
     }
 
+    /// How full the queue is, from 0.0 to 1.0.
+    pub fn backlog(&self) -> f64 {
+        self.shared.waiting.load(Ordering::Relaxed) as f64 / self.limit as f64
+    }
+
     /// Takes the count of lines that could not be written.
     pub fn take_failed(&self) -> u64 {
         self.shared.failed.swap(0, Ordering::Relaxed)

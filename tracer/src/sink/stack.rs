@@ -1,8 +1,8 @@
 //! Stacks in words: a line a call.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use super::text::grouped;
+use super::{escape::harmless, text::grouped};
 use crate::model::stack::{Frame, Gap, Stack};
 
 /// Calls shown; those at the far end start the program or the thread.
@@ -54,19 +54,33 @@ fn place(Frame { module, offset, .. }: &Frame) -> String {
     module.map_or_else(|| format!("{offset:#x}"), |name| format!("{name}+{offset:#x}"))
 }
 
-/// As JSON.
-#[derive(serde::Serialize)]
+/// A call, as JSON.
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct FrameBody<'a> {
-    function: Option<&'a str>,
-    module: Option<&'a str>,
-    offset: u64,
-    file: Option<&'a str>,
-    line: Option<u32>,
+    /// Its name, where there are symbols.
+    pub(crate) function: Option<Cow<'a, str>>,
+    /// Path of the program or library, where known.
+    pub(crate) module: Option<Cow<'a, str>>,
+    /// Where in that file; without one the address.
+    pub(crate) offset: u64,
+    /// Path of the source, where there is debug information.
+    pub(crate) file: Option<Cow<'a, str>>,
+    /// Line in it.
+    pub(crate) line: Option<u32>,
+}
+
+impl FrameBody<'_> {
+    /// Without a borrow.
+    pub(crate) fn into_owned(self) -> FrameBody<'static> {
+        let Self { function, module, offset, file, line } = self;
+        let text = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+        FrameBody { function: text(function), module: text(module), offset, file: text(file), line }
+    }
 }
 
 impl<'a> From<&'a Frame> for FrameBody<'a> {
     fn from(Frame { function, module, offset, file, line }: &'a Frame) -> Self {
-        let text = |text: &'a Option<Arc<str>>| text.as_deref();
+        let text = |text: &'a Option<Arc<str>>| text.as_deref().map(harmless);
         Self {
             function: text(function),
             module: text(module),

@@ -2,7 +2,8 @@
 
 mod lives;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use self::lives::Lives;
 use crate::model::{
@@ -11,7 +12,8 @@ use crate::model::{
 };
 
 /// Counts of what was told and of what was lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Summary {
     /// Transitions by how they are known: `tracepoint`, `snapshot`, `timer`, `inferred`.
     pub transitions: Transitions,
@@ -35,20 +37,28 @@ pub struct Summary {
 }
 
 /// Records by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the names are the kinds")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Records {
+    /// Of the kind `transition`.
     pub transition: u64,
+    /// Of the kind `retransmit`.
     pub retransmit: u64,
+    /// Of the kind `reset`.
     pub reset: u64,
+    /// Of the kind `connection`.
     pub connection: u64,
+    /// Of the kind `linger`.
     pub linger: u64,
+    /// Of the kind `loss`.
     pub loss: u64,
+    /// Of the kind `finding`.
     pub finding: u64,
 }
 
 /// Transitions by source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Transitions {
     /// Seen by the kernel's tracepoint.
     pub tracepoint: u64,
@@ -73,7 +83,8 @@ impl Transitions {
 }
 
 /// Losses by place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Lost {
     /// The ring buffer was full.
     pub ring_buffer: u64,

@@ -91,6 +91,12 @@ impl Text {
         }
     }
 
+    /// Without the line that says that all is quiet: of what is not live it would not be true.
+    #[must_use]
+    pub fn without_status(self) -> Self {
+        Self { status: StatusLine::new(None, QUIET), ..self }
+    }
+
     /// With the names of addresses, as far as they are known.
     #[must_use]
     pub fn with_names(self, names: Option<Names>) -> Self {

@@ -37,16 +37,17 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
         ),
     };
     Some(Degraded {
-        feature: "accept",
+        feature: "accept".into(),
         lost: if stacks {
             "a server's sockets are named by their listener, with a `?`, until they are closed or \
              a look at the descriptors shows who holds them; only the stacks of connect() are told"
         } else {
             "a server's sockets are named by their listener, with a `?`, until they are closed or \
              a look at the descriptors shows who holds them"
-        },
+        }
+        .into(),
         reason,
-        remedy,
+        remedy: remedy.into(),
     })
 }
 

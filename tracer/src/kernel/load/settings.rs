@@ -40,10 +40,10 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
     let mut degraded = Vec::new();
     if settings.has_cookie_helper < best.has_cookie_helper {
         degraded.push(Degraded {
-            feature: "socket cookies",
-            lost: "sockets are told apart by their address, which the kernel reuses",
+            feature: "socket cookies".into(),
+            lost: "sockets are told apart by their address, which the kernel reuses".into(),
             reason: reason(),
-            remedy: "use Linux 5.12 or later",
+            remedy: "use Linux 5.12 or later".into(),
         });
     }
     if settings.stacks < best.stacks {
@@ -55,9 +55,9 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
 /// Stacks were asked for and cannot be had.
 pub(super) fn no_stacks(reason: String) -> Degraded {
     Degraded {
-        feature: STACKS,
-        lost: "it is not told which code made a socket (--stacks)",
+        feature: STACKS.into(),
+        lost: "it is not told which code made a socket (--stacks)".into(),
         reason,
-        remedy: "use a kernel with BTF and CONFIG_PERF_EVENTS",
+        remedy: "use a kernel with BTF and CONFIG_PERF_EVENTS".into(),
     }
 }

@@ -56,7 +56,7 @@ fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
     let mut out = Vec::new();
     csv.header(&mut out);
     let hello = Hello {
-        version: "1,\"2\"",
+        version: "1,\"2\"".into(),
         kernel: "6.18".into(),
         mode: Mode::Btf,
         degraded: Vec::new(),

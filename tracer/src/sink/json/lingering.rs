@@ -1,36 +1,40 @@
 //! Why a socket lingers, as JSON.
 
-use serde::Serialize;
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::finding::{listener, process};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{ListenerBody, ProcessBody};
 use crate::model::{cause::Why, close::Initiator, update::Segment};
 
 /// `code` is the same as in findings; what else there is depends on it.
-#[derive(Serialize)]
-pub(super) struct Cause {
-    code: &'static str,
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Cause {
+    /// Why.
+    pub(crate) code: Cow<'static, str>,
     /// Who has closed first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    initiator: Option<Initiator>,
+    pub(crate) initiator: Option<Initiator>,
     /// What has not been answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    segment: Option<Segment>,
+    pub(crate) segment: Option<Segment>,
+    /// Received bytes that nobody has read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unread_bytes: Option<u32>,
+    pub(crate) unread_bytes: Option<u32>,
     /// Who has closed its own copy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<Value>,
+    pub(crate) parent: Option<ProcessBody>,
     /// Who has not accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    listener: Option<Value>,
+    pub(crate) listener: Option<ListenerBody>,
 }
 
 impl From<&Why> for Cause {
     fn from(why: &Why) -> Self {
         let code = why.code();
         let bare = Self {
-            code,
+            code: code.into(),
             initiator: None,
             segment: None,
             unread_bytes: None,
@@ -40,8 +44,8 @@ impl From<&Why> for Cause {
         match why {
             Why::NotClosed(unclosed, unread) => Self {
                 unread_bytes: (*unread > 0).then_some(*unread),
-                parent: unclosed.parent.as_ref().map(process),
-                listener: unclosed.listener.as_ref().map(listener),
+                parent: unclosed.parent.as_ref().map(ProcessBody::from),
+                listener: unclosed.listener.as_ref().map(ListenerBody::from),
                 ..bare
             },
             Why::NotLookedAt => bare,

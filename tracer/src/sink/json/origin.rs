@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::shape::Line;
 use crate::{
@@ -13,25 +14,26 @@ use crate::{
     sink::{escape::escape, surroundings::Surroundings},
 };
 
-#[derive(Serialize)]
-pub(super) struct Process<'a> {
-    pid: u32,
-    name: Cow<'a, str>,
-    evidence: Evidence,
+/// A process that has to do with a socket.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Process<'a> {
+    /// Process id in the initial pid namespace.
+    pub(crate) pid: u32,
+    /// Its name, as the kernel keeps it (`comm`).
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    /// How it is known to be the owner.
+    pub(crate) evidence: Evidence,
+    /// Its lowest descriptor of the socket.
     #[serde(skip_serializing_if = "Option::is_none")]
-    fd: Option<u32>,
+    pub(crate) fd: Option<u32>,
     /// Other processes that hold the socket too; of a guess, the listener.
-    #[serde(skip_serializing_if = "is_zero")]
-    others: u32,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    executable: Option<Arc<str>>,
-}
-
-fn as_text<S: serde::Serializer>(
-    text: &Option<Arc<str>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text.as_deref().unwrap_or_default())
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) others: u32,
+    /// Path of the program it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub(crate) executable: Option<Arc<str>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -39,9 +41,11 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-#[derive(Serialize)]
-pub(super) struct Container {
-    id: String,
+/// A container.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Container {
+    /// Its id, or its name where it has none.
+    pub(crate) id: String,
 }
 
 impl<'a> From<&'a Owner> for Process<'a> {
@@ -75,7 +79,7 @@ pub(super) fn processes<'a>(
     holders.iter().map(|holder| Process::running(holder, surroundings)).collect()
 }
 
-impl<'a, T: Serialize> Line<'a, T> {
+impl<'a, T> Line<'a, T> {
     /// Adds the container of the socket.
     pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
         let group = surroundings.cgroup(subject);

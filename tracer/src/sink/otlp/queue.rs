@@ -157,6 +157,15 @@ impl Queue {
         self.limit
     }
 
+    /// How full it is, from 0.0 to 1.0.
+    pub(super) fn fill(&self) -> f64 {
+        let held = self.lock().held;
+        match self.limit {
+            Limit::Bytes(bytes) => held.bytes as f64 / bytes as f64,
+            Limit::Records(records) => held.records as f64 / records as f64,
+        }
+    }
+
     /// Takes a chunk, or counts its records as lost where it does not fit.
     pub(super) fn push(&self, chunk: Chunk) {
         let mut state = self.lock();

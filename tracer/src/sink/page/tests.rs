@@ -79,14 +79,14 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
 
 fn gathered() -> Gathered {
     let hello = Hello {
-        version: "1",
+        version: "1".into(),
         kernel: "6.1".into(),
         mode: Mode::Btf,
         degraded: vec![Degraded {
-            feature: "cookies",
-            lost: "identity",
+            feature: "cookies".into(),
+            lost: "identity".into(),
             reason: "<old>".into(),
-            remedy: "a newer kernel",
+            remedy: "a newer kernel".into(),
         }],
         options: vec!["report".into()],
     };

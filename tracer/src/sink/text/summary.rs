@@ -57,6 +57,7 @@ fn counts(summary: &Summary) -> String {
     words.push_str(match (complete, lost.unseen) {
         (true, 0) => "; nothing lost",
         (true, _) => "; nothing lost for good:",
+        (false, 0) if !lost.is_final() => "; INCOMPLETE: the recording breaks off",
         (false, _) => "; INCOMPLETE:",
     });
     let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog, otlp } =

@@ -1,0 +1,199 @@
+//! The command `tracer replay`.
+
+use std::{
+    fs, io,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{
+    arguments::{FilterArguments, FormatArguments},
+    format,
+    live::Setting,
+    signals::Signals,
+    sinks::{self, Endings, SinkArguments},
+    telemetry::TelemetryArguments,
+};
+use crate::{
+    model::filter::Filter,
+    replay::{
+        Outcome, Replay,
+        pace::Speed,
+        source::{Error, Source, rotated},
+        surroundings::Recorded,
+    },
+};
+
+/// What to tell again, and how.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Recordings are what `tracer --format json` writes, plain or compressed by \
+                        gzip or zstd. Those of `tracer sockets` and `tracer diagnose` are not \
+                        replayed, nor those with --json-names ecs."
+)]
+pub(super) struct ReplayArguments {
+    /// Recordings, in this order; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Begin with what FILE was before it was rotated: FILE.2.zst, FILE.1, then FILE
+    #[arg(long)]
+    rotated: bool,
+    /// How fast: original, max, or a factor as 10x
+    #[arg(long, default_value = "max", value_name = "SPEED")]
+    speed: Speed,
+    #[command(flatten)]
+    shown: FormatArguments,
+    #[command(flatten)]
+    destinations: SinkArguments,
+    #[command(flatten)]
+    telemetry: TelemetryArguments,
+    /// Only what fails, is retried or lingers
+    #[arg(long)]
+    problems: bool,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
+
+/// A replay of less than this is over before anybody looks: no progress bar, bytes.
+const LONG: u64 = 32 << 20;
+/// Between two looks at the progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Tells it all again.
+///
+/// # Errors
+///
+/// For each thing that can be wrong one line that names it.
+pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
+    format::check(&arguments.shown)?;
+    arguments.destinations.check(arguments.shown.format)?;
+    let filter = Filter { problems: arguments.problems, ..arguments.filter.filter()? };
+    let (files, size) = files(arguments)?;
+    if let Some(output) = &arguments.destinations.output {
+        ensure!(
+            !files.iter().any(|file| is_same(file, output)),
+            "{} is to be read and written (--output): choose another name",
+            output.display()
+        );
+    }
+    let destinations = arguments.destinations.open()?;
+    let telemetry = arguments.telemetry.open()?;
+    let surroundings = Arc::<Recorded>::default();
+    let setting = Setting::new(Arc::clone(&surroundings) as _);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut endings = Endings::new();
+    let sinks = {
+        // Signals are caught for it.
+        let _entered = runtime.enter();
+        sinks::sinks(&arguments.shown, destinations, telemetry, false, &setting, &mut endings)?
+    };
+    let bar = bar(arguments, size);
+    let stop = Arc::<AtomicBool>::default();
+    let replay =
+        Replay { sinks, surroundings, filter, speed: arguments.speed, stop: Arc::clone(&stop) };
+    let source = Source::new(files);
+    tell(&runtime.block_on(wait(replay, source, setting, &stop, &bar))??);
+    endings.iter().try_for_each(|whole| whole())
+}
+
+/// The files to read and their size as far as it is known.
+fn files(arguments: &ReplayArguments) -> anyhow::Result<(Vec<PathBuf>, u64)> {
+    let mut files = Vec::new();
+    let mut size = 0;
+    for file in &arguments.files {
+        if arguments.rotated {
+            let found = rotated(file);
+            files.extend(found.with_context(|| format!("cannot look for {}", file.display()))?);
+        } else {
+            files.push(file.clone());
+        }
+    }
+    for file in files.iter().filter(|file| *file != Path::new("-")) {
+        let known =
+            fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
+        ensure!(!known.is_dir(), "cannot read {}: it is a directory", file.display());
+        size += known.len();
+    }
+    ensure!(!files.is_empty(), "{}: no such file", arguments.files[0].display());
+    Ok((files, size))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    identity(one).is_some_and(|one| Some(one) == identity(other))
+}
+
+/// Where nothing else is written to the terminal.
+fn bar(arguments: &ReplayArguments, size: u64) -> ProgressBar {
+    let free = arguments.destinations.output.is_some() || !io::stdout().is_terminal();
+    if !free || size < LONG || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::stderr_with_hz(5));
+    let style =
+        ProgressStyle::with_template("{bar:30} {percent:>3} % of {total_bytes}, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// In a thread of its own, so that a signal ends it while it reads or waits.
+async fn wait(
+    replay: Replay,
+    mut source: Source,
+    setting: Setting,
+    stop: &Arc<AtomicBool>,
+    bar: &ProgressBar,
+) -> anyhow::Result<Result<Outcome, Error>> {
+    let signals = Signals::catch()?;
+    let progress: Arc<AtomicU64> = source.progress();
+    let (sender, mut done) = tokio::sync::oneshot::channel();
+    let work = move || {
+        // Nobody waits any more where a signal has come.
+        let _ = sender.send(replay.run(&mut source));
+    };
+    thread::Builder::new().name("tracer-replay".into()).spawn(work)?;
+    let mut ticks = tokio::time::interval(LOOK);
+    let asked = signals.any();
+    let hangups = setting.hangups();
+    tokio::pin!(asked, hangups);
+    loop {
+        tokio::select! {
+            result = &mut done => {
+                bar.finish_and_clear();
+                return result.context("the replaying thread failed");
+            }
+            () = &mut asked => {
+                bar.finish_and_clear();
+                stop.store(true, Ordering::Relaxed);
+                // Where it waits for a pipe to be read from it does not hear.
+                let rest = tokio::time::timeout(Duration::from_secs(5), done).await;
+                return Ok(Ok(rest.ok().and_then(Result::ok).transpose()?.unwrap_or_default()));
+            }
+            () = &mut hangups => {}
+            _ = ticks.tick() => bar.set_position(progress.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// What the recording does not have.
+fn tell(outcome: &Outcome) {
+    for place in &outcome.cut {
+        tracing::warn!("{place}: the recording breaks off here, in the middle of a line");
+    }
+    if outcome.passed > 0 {
+        tracing::warn!("{} lines of other kinds were passed over", outcome.passed);
+    }
+    if outcome.undelivered > 0 {
+        tracing::warn!("{} lines could not be delivered", outcome.undelivered);
+    }
+}

@@ -1,0 +1,274 @@
+//! `tracer replay`: what was recorded is told again, to any sinks, at any speed.
+//!
+//! A recording is read line by line and never held as a whole. [`decode`] makes updates of lines,
+//! [`source`] lines of files, [`pace`] decides when; here they meet. What is not recorded, as the
+//! table of sockets, sinks do without.
+
+pub mod decode;
+pub mod pace;
+pub mod source;
+pub mod surroundings;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use self::{
+    decode::{Decoder, Item, Told},
+    pace::{Pace, Speed},
+    source::{Error, Source},
+    surroundings::Recorded,
+};
+use crate::{
+    model::{
+        filter::Filter,
+        table::{Options, Table},
+        update::Linger,
+    },
+    sink::{
+        Moment, Sink, summary::Summary, surroundings::Surroundings as _, wall_clock::WallClock,
+    },
+};
+
+/// Sinks are asked how full they are after so many updates.
+const BATCH: u64 = 256;
+/// Sinks may tell what they hold back this often, nanoseconds of the recording.
+const PAUSES: u64 = 5_000_000;
+/// Fuller than this a sink gets no more for the moment.
+const FULL: f64 = 0.1;
+/// Flags of one moment that are told together.
+const TOGETHER: usize = 4096;
+
+/// Whom to tell what of a recording, and how fast.
+pub struct Replay {
+    /// Whom.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// What the sinks ask for containers and programs.
+    pub surroundings: Arc<Recorded>,
+    /// What.
+    pub filter: Filter,
+    /// How fast.
+    pub speed: Speed,
+    /// Ends it from another thread.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How a replay went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Lines that were passed over: not of a trace, or of a kind not known here.
+    pub passed: u64,
+    /// Where a recording breaks off in the middle of a line.
+    pub cut: Vec<String>,
+    /// No summary came at the end.
+    pub unfinished: bool,
+    /// Lines or records that a sink could not deliver.
+    pub undelivered: u64,
+}
+
+/// A replay at work.
+struct Player {
+    replay: Replay,
+    table: Table,
+    pace: Pace,
+    counted: Summary,
+    /// The summaries that were recorded.
+    recorded: Vec<Summary>,
+    traces: u64,
+    told: u64,
+    last_pause: u64,
+    /// Flags of one moment, and the clock by which their times are to be read.
+    held: (Vec<Linger>, WallClock),
+    outcome: Outcome,
+}
+
+impl Replay {
+    /// Tells all of it.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read or holds something else than a recording. What came before has
+    /// been told.
+    pub fn run(self, source: &mut Source) -> Result<Outcome, Error> {
+        let mut decoder = Decoder::new(Arc::clone(&self.surroundings));
+        let mut player = Player::new(self);
+        let mut result = Ok(());
+        while !player.is_over() {
+            match source.next(&mut decoder) {
+                Ok(Some(item)) => player.item(item, decoder.clock()),
+                Ok(None) => break,
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        if player.traces == 0 && player.told == 0 {
+            // Nothing has begun that could be ended.
+            result?;
+            result = Ok(());
+        }
+        player.outcome.cut = source.take_cut();
+        let outcome = player.finish(decoder.clock());
+        result.map(|()| outcome)
+    }
+}
+
+impl Player {
+    fn new(replay: Replay) -> Self {
+        Self {
+            pace: Pace::new(replay.speed),
+            replay,
+            table: Table::new(Options::default()),
+            counted: Summary::default(),
+            recorded: Vec::new(),
+            traces: 0,
+            told: 0,
+            last_pause: 0,
+            held: (Vec::new(), WallClock { lead: 0, now: 0 }),
+            outcome: Outcome::default(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.replay.stop.load(Ordering::Relaxed)
+            || self.replay.sinks.iter().all(|sink| sink.is_closed())
+    }
+
+    fn item(&mut self, item: Item, clock: WallClock) {
+        let item = match item {
+            Item::Told(Told::Linger(lingers)) => return self.hold(lingers, clock),
+            item => item,
+        };
+        self.release();
+        match item {
+            Item::Hello(hello) => {
+                self.traces += 1;
+                self.pace.begin(clock.now);
+                self.last_pause = clock.now;
+                // Of a recording in several files, or of several, the first one is the beginning.
+                if self.traces == 1 {
+                    self.replay.sinks.iter_mut().for_each(|sink| sink.hello(&hello, clock));
+                    self.flush();
+                }
+            }
+            Item::Told(told) => self.tell(&told, clock),
+            Item::Summary(summary) => self.recorded.push(*summary),
+            Item::Passed => self.outcome.passed += 1,
+        }
+    }
+
+    /// Keeps flags until it is clear that no more of the same moment follow.
+    fn hold(&mut self, lingers: Vec<Linger>, clock: WallClock) {
+        let (held, of) = &self.held;
+        let apart = held.first().map(|linger| linger.time) != lingers.first().map(|l| l.time);
+        if apart || of.lead != clock.lead || held.len() >= TOGETHER {
+            self.release();
+        }
+        self.held.0.extend(lingers);
+        self.held.1 = clock;
+    }
+
+    fn release(&mut self) {
+        let (mut lingers, clock) = (std::mem::take(&mut self.held.0), self.held.1);
+        lingers.retain(|linger| {
+            self.replay.filter.wants_in_state(&linger.subject, linger.state)
+                && self.replay.surroundings.passes(&self.replay.filter, &linger.subject)
+        });
+        if !lingers.is_empty() {
+            self.tell(&Told::Linger(lingers), clock);
+        }
+    }
+
+    fn tell(&mut self, told: &Told, clock: WallClock) {
+        let update = told.update();
+        let Replay { filter, surroundings, .. } = &self.replay;
+        let passes = || update.subject().is_none_or(|of| surroundings.passes(filter, of));
+        if !filter.wants(&update) || !passes() {
+            return;
+        }
+        self.wait_until(told.time(), clock);
+        self.replay.sinks.iter_mut().for_each(|sink| sink.update(&update, clock));
+        self.counted.count(&update);
+        self.told += 1;
+        if self.told.is_multiple_of(BATCH) {
+            self.flush();
+            self.drain(FULL);
+        }
+        self.replay.surroundings.forget();
+    }
+
+    /// Until `time` of the recording has come.
+    fn wait_until(&mut self, time: u64, clock: WallClock) {
+        while let Some(rest) = self.pace.wait(time)
+            && !self.is_over()
+        {
+            self.pause(self.pace.now(), clock);
+            self.flush();
+            thread::sleep(rest.min(Duration::from_millis(20)));
+        }
+        if time.abs_diff(self.last_pause) >= PAUSES {
+            self.pause(time, clock);
+        }
+    }
+
+    /// Lets sinks tell what they have held back.
+    fn pause(&mut self, now: u64, clock: WallClock) {
+        self.last_pause = now;
+        let moment = Moment { now, table: &self.table, ports: &Arc::default() };
+        for sink in &mut self.replay.sinks {
+            sink.pause(&moment, clock);
+        }
+    }
+
+    fn flush(&mut self) {
+        let undelivered = self.replay.sinks.iter_mut().filter_map(|sink| sink.flush());
+        self.outcome.undelivered += undelivered.map(|lost| lost.count).sum::<u64>();
+    }
+
+    /// Waits until no sink is fuller than that: a replay has time, other than a live trace.
+    fn drain(&mut self, full: f64) {
+        let busy = |sink: &dyn Sink| !sink.is_closed() && sink.backlog() > full;
+        while self.replay.sinks.iter().any(|sink| busy(&**sink))
+            && !self.replay.stop.load(Ordering::Relaxed)
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn finish(mut self, clock: WallClock) -> Outcome {
+        self.release();
+        self.flush();
+        self.drain(0.0);
+        let last = self.replay.sinks.iter_mut().filter_map(|sink| sink.last());
+        self.outcome.undelivered += last.map(|lost| lost.count).sum::<u64>();
+        let summary = self.summary();
+        self.outcome.unfinished = self.recorded.is_empty();
+        for sink in self.replay.sinks {
+            sink.finish(&summary, clock);
+        }
+        self.outcome
+    }
+
+    /// Of one whole trace what it has recorded; else what was counted.
+    fn summary(&self) -> Summary {
+        let counted = self.counted.clone();
+        if let ([recorded], true) = (&*self.recorded, self.replay.filter == Filter::default()) {
+            return Summary { lives: counted.lives, ..recorded.clone() };
+        }
+        let ended = !self.recorded.is_empty() && self.recorded.len() as u64 >= self.traces;
+        let whole = ended && self.recorded.iter().all(|one| one.complete);
+        Summary {
+            reader_lag_ns: self.recorded.iter().map(|one| one.reader_lag_ns).max().unwrap_or(0),
+            complete: whole && !counted.lost.is_final(),
+            ..counted
+        }
+    }
+}

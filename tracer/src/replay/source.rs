@@ -1,0 +1,271 @@
+//! Recorded lines from files, one after another: plain, gzip or zstd, told apart by their first
+//! bytes, and standard input. Never more than a line is held.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::decode::{Decoder, Item, Wrong};
+use crate::sink::escape::{escape, harmless, without_numbers};
+
+/// No line of ours comes near it: the descriptors of a million leaked sockets take less.
+const LONGEST: usize = 16 << 20;
+/// Read from a file at once.
+const CHUNK: usize = 256 << 10;
+/// Characters of a reason that are shown: it may quote the line.
+const SHOWN: usize = 300;
+
+/// Why a recording cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be opened or read.
+    #[error("cannot read {name}: {reason}")]
+    Read {
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A line is not one of a recording.
+    #[error("{name}, line {line}: {reason}")]
+    Line {
+        /// The file.
+        name: String,
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The files of a recording.
+pub struct Source {
+    files: std::vec::IntoIter<PathBuf>,
+    open: Option<Open>,
+    line: Vec<u8>,
+    /// Bytes read so far, as they lie on the disk.
+    progress: Arc<AtomicU64>,
+    cut: Vec<String>,
+}
+
+struct Open {
+    name: String,
+    lines: Box<dyn BufRead + Send>,
+    number: u64,
+}
+
+/// What the next line is.
+enum Next {
+    Line { ends: bool },
+    TooLong,
+    End,
+}
+
+impl Source {
+    /// Of these files in this order; `-` is standard input.
+    pub fn new(files: Vec<PathBuf>) -> Self {
+        let progress = Arc::default();
+        Self { files: files.into_iter(), open: None, line: Vec::new(), progress, cut: Vec::new() }
+    }
+
+    /// Counts the bytes that have been read.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Where files broke off in the middle of a line.
+    pub fn take_cut(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.cut)
+    }
+
+    /// What the next line tells; `None` at the end of the last file.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, and for a line that is none of a recording.
+    pub fn next(&mut self, decoder: &mut Decoder) -> Result<Option<Item>, Error> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(path) = self.files.next() else { return Ok(None) };
+                self.open = Some(Open::new(&path, &self.progress)?);
+                continue;
+            };
+            self.line.clear();
+            let ends = match open.read(&mut self.line)? {
+                Next::End => {
+                    self.open = None;
+                    continue;
+                }
+                Next::TooLong => {
+                    let reason = format!("longer than {} MiB", LONGEST >> 20);
+                    return Err(open.wrong(reason));
+                }
+                Next::Line { ends } => ends,
+            };
+            let line = self.line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let read = match str::from_utf8(line) {
+                Ok(line) => decoder.decode(line).map_err(|wrong| reason(&wrong)),
+                Err(_) => Err("not UTF-8: no line of tracer --format json".into()),
+            };
+            match read {
+                Ok(item) => return Ok(Some(item)),
+                Err(_) if !ends => {
+                    self.cut.push(format!("{}, line {}", open.name, open.number));
+                }
+                Err(reason) => return Err(open.wrong(reason)),
+            }
+        }
+    }
+}
+
+/// In words for a terminal: it may quote what is in the file.
+fn reason(wrong: &Wrong) -> String {
+    let text = match wrong {
+        Wrong::Json(error) => {
+            let text = error.to_string();
+            // Each line is a document of its own for the parser.
+            let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
+            format!("no line of tracer --format json: {what}, column {}", error.column())
+        }
+        other => other.to_string(),
+    };
+    harmless(&text).chars().take(SHOWN).collect()
+}
+
+impl Open {
+    fn new(path: &Path, progress: &Arc<AtomicU64>) -> Result<Self, Error> {
+        if path == Path::new("-") {
+            let name = "standard input".to_owned();
+            return Self::of(name, io::stdin(), progress);
+        }
+        let name = escape(path.as_os_str().as_encoded_bytes()).into_owned();
+        // A pipe that nobody writes to is waited for, as cat does; a directory is none.
+        match File::open(path) {
+            Ok(file) => Self::of(name, file, progress),
+            Err(error) => Err(unreadable(&name, &error)),
+        }
+    }
+
+    fn of(
+        name: String,
+        file: impl Read + Send + 'static,
+        progress: &Arc<AtomicU64>,
+    ) -> Result<Self, Error> {
+        let counted = Counted { file, read: Arc::clone(progress) };
+        let mut raw = BufReader::with_capacity(CHUNK, counted);
+        let begin = raw.fill_buf().map_err(|error| unreadable(&name, &error))?;
+        let lines: Box<dyn BufRead + Send> = if begin.starts_with(&[0x1f, 0x8b]) {
+            let plain = flate2::bufread::MultiGzDecoder::new(raw);
+            Box::new(BufReader::with_capacity(CHUNK, plain))
+        } else if begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            let plain = zstd::stream::read::Decoder::with_buffer(raw);
+            let plain = plain.map_err(|error| unreadable(&name, &error))?;
+            Box::new(BufReader::with_capacity(CHUNK, plain))
+        } else {
+            Box::new(raw)
+        };
+        Ok(Self { name, lines, number: 0 })
+    }
+
+    fn read(&mut self, line: &mut Vec<u8>) -> Result<Next, Error> {
+        let mut bounded = (&mut self.lines).take(LONGEST as u64 + 1);
+        match bounded.read_until(b'\n', line) {
+            // Compression that was not finished: what was there has been read.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.lines = Box::new(io::empty());
+            }
+            Err(error) => return Err(unreadable(&self.name, &error)),
+            Ok(0) => return Ok(Next::End),
+            Ok(_) => {}
+        }
+        self.number += 1;
+        let ends = line.last() == Some(&b'\n');
+        if !ends && line.len() > LONGEST {
+            return Ok(Next::TooLong);
+        }
+        Ok(Next::Line { ends })
+    }
+
+    fn wrong(&self, reason: String) -> Error {
+        Error::Line { name: self.name.clone(), line: self.number, reason }
+    }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Error {
+    let reason = without_numbers(&harmless(&error.to_string()));
+    Error::Read { name: name.to_owned(), reason }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    file: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// A file and those that it was before it was rotated, the oldest first: `FILE.2.zst`, `FILE.1`,
+/// `FILE`.
+///
+/// # Errors
+///
+/// Where the directory cannot be read.
+pub fn rotated(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let Some(name) = file.file_name() else { return Ok(vec![file.to_owned()]) };
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut older = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?.file_name();
+        let of_it = entry.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        if let Some(number) = of_it.and_then(generation) {
+            older.push((number, file.with_file_name(&entry)));
+        }
+    }
+    older.sort_unstable();
+    let older = older.into_iter().rev().map(|(_, path)| path);
+    // The newest may have just been moved away.
+    Ok(older.chain(file.exists().then(|| file.to_owned())).collect())
+}
+
+/// 2 of `.2.zst`.
+fn generation(suffix: &[u8]) -> Option<u64> {
+    let suffix = str::from_utf8(suffix).ok()?.strip_prefix('.')?;
+    let number = suffix.strip_suffix(".gz").or_else(|| suffix.strip_suffix(".zst"));
+    let number = number.unwrap_or(suffix);
+    number.bytes().all(|digit| digit.is_ascii_digit()).then(|| number.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_a_rotated_set_comes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.json", "a.json.1", "a.json.2.gz", "a.json.10.zst", "a.json.x", "a.jsonl"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let found = rotated(&directory.path().join("a.json")).unwrap();
+        let names: Vec<_> =
+            found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.json.10.zst", "a.json.2.gz", "a.json.1", "a.json"]);
+    }
+}

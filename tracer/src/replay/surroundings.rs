@@ -1,0 +1,165 @@
+//! What a recording says of containers, programs and stacks, as formats ask for it.
+//!
+//! Each line says all that is known of its sockets, so that nothing has to be remembered from one
+//! line to another: what a line says gets numbers of its own, by which the updates made of it
+//! refer to it. Equal things have equal numbers as long as they are remembered.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::{
+    model::{
+        container::Cgroup,
+        owner::Process,
+        stack::{Frame, Gap, Maker, Stack, StackId},
+        update::Subject,
+    },
+    sink::{
+        escape::harmless,
+        stack::{FrameBody, gap},
+        surroundings::Surroundings,
+    },
+};
+
+/// More than these are forgotten between two updates.
+const REMEMBERED: usize = 1 << 14;
+
+/// The number of what is not known.
+const UNKNOWN: u64 = 0;
+
+/// What the lines have told.
+#[derive(Debug, Default)]
+pub struct Recorded(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The number given last.
+    last: u64,
+    groups: Numbered<GroupKey, Cgroup>,
+    programs: Numbered<Box<str>, str>,
+    stacks: HashMap<u64, Arc<Stack>, RandomState>,
+}
+
+/// Path and container of a control group.
+type GroupKey = (Option<Box<str>>, Option<Box<str>>);
+
+/// Things and their numbers.
+#[derive(Debug)]
+struct Numbered<K, T: ?Sized> {
+    numbers: HashMap<K, u64, RandomState>,
+    things: HashMap<u64, Arc<T>, RandomState>,
+}
+
+impl<K, T: ?Sized> Default for Numbered<K, T> {
+    fn default() -> Self {
+        Self { numbers: HashMap::default(), things: HashMap::default() }
+    }
+}
+
+impl<K: std::hash::Hash + Eq, T: ?Sized> Numbered<K, T> {
+    fn number(&mut self, key: K, last: &mut u64, make: impl FnOnce() -> Arc<T>) -> u64 {
+        *self.numbers.entry(key).or_insert_with(|| {
+            *last += 1;
+            self.things.insert(*last, make());
+            *last
+        })
+    }
+
+    fn forget(&mut self) {
+        if self.numbers.len() > REMEMBERED {
+            *self = Self::default();
+        }
+    }
+}
+
+impl Recorded {
+    /// Forgets what has become much. Not to be called while an update refers to it.
+    pub(super) fn forget(&self) {
+        let mut known = self.known();
+        known.groups.forget();
+        known.programs.forget();
+        if known.stacks.len() > REMEMBERED {
+            known.stacks.clear();
+        }
+    }
+
+    /// The number of a control group by its path and container.
+    pub(super) fn group(&self, path: Option<&str>, container: Option<&str>) -> u64 {
+        if path.is_none() && container.is_none() {
+            return UNKNOWN;
+        }
+        let text = |text: Option<&str>| text.map(|text| Box::<str>::from(harmless(text)));
+        let (path, container) = (text(path), text(container));
+        let Known { groups, last, .. } = &mut *self.known();
+        groups.number((path.clone(), container.clone()), last, || {
+            Arc::new(Cgroup { path: path.unwrap_or_default(), container })
+        })
+    }
+
+    /// The number of a program by its path.
+    pub(super) fn program(&self, path: Option<&str>) -> u64 {
+        let Some(path) = path.map(harmless) else { return UNKNOWN };
+        let Known { programs, last, .. } = &mut *self.known();
+        programs.number((&*path).into(), last, || path.into())
+    }
+
+    /// Who made a socket, in these calls where they are known.
+    pub(super) fn maker(
+        &self,
+        subject: &Subject,
+        frames: Option<&[FrameBody<'_>]>,
+        gap: Option<&str>,
+    ) -> Maker {
+        let mut known = self.known();
+        let number = frames.map_or(UNKNOWN, |frames| {
+            known.last += 1;
+            let number = known.last;
+            known.stacks.insert(number, stack(frames, gap));
+            number
+        });
+        let nobody = Process { pid: 0, comm: [0; 16], start_ns: 0 };
+        let process = subject.owner.map_or(nobody, |owner| owner.process);
+        Maker { process, stack: Some(StackId(number as u32)) }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Surroundings for Recorded {
+    fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
+        self.known().groups.things.get(&subject.cgroup).cloned()
+    }
+
+    fn executable(&self, process: &Process) -> Option<Arc<str>> {
+        self.known().programs.things.get(&process.start_ns).cloned()
+    }
+
+    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
+        let StackId(number) = maker.stack?;
+        self.known().stacks.get(&u64::from(number)).cloned()
+    }
+}
+
+/// A stack as it was told.
+pub(super) fn stack(frames: &[FrameBody<'_>], told: Option<&str>) -> Arc<Stack> {
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+        text.as_deref().map(|text| Arc::<str>::from(harmless(text)))
+    };
+    let frame = |body: &FrameBody<'_>| Frame {
+        function: text(&body.function),
+        module: text(&body.module),
+        offset: body.offset,
+        file: text(&body.file),
+        line: body.line,
+    };
+    let mut stack = Stack { frames: frames.iter().map(frame).collect(), gap: None };
+    stack.gap = [Gap::Ended, Gap::Caller, Gap::Cut, Gap::Lost].into_iter().find(|one| {
+        stack.gap = Some(*one);
+        gap(&stack).as_deref() == told
+    });
+    Arc::new(stack)
+}

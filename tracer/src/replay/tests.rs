@@ -1,0 +1,119 @@
+//! What was told, told again.
+
+mod any;
+mod hostile;
+mod recordings;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{
+    decode::{Decoder, Item, Told},
+    surroundings::Recorded,
+};
+use crate::{
+    model::update::Update,
+    sink::{
+        Format as _, Hello, json::Json, json::schema::schema, summary::Summary,
+        surroundings::Surroundings, wall_clock::WallClock,
+    },
+};
+
+pub(super) const CLOCK: WallClock =
+    WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
+
+/// What JSON has for these updates.
+pub(super) fn written(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings>) -> String {
+    let mut json = Json::new(surroundings);
+    let mut out = Vec::new();
+    json.hello(&any::hello(), CLOCK, &mut out);
+    for update in updates {
+        json.update(update, CLOCK, &mut out);
+    }
+    json.summary(&Summary::default(), CLOCK, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// What JSON has for recorded lines.
+pub(super) fn written_again(lines: &str) -> String {
+    let surroundings = Arc::<Recorded>::default();
+    let mut decoder = Decoder::new(Arc::clone(&surroundings));
+    let mut json = Json::new(surroundings);
+    let mut out = Vec::new();
+    for line in lines.lines() {
+        let item = decoder.decode(line).unwrap_or_else(|wrong| panic!("{wrong}: {line}"));
+        match item {
+            Item::Hello(hello) => json.hello(&hello, decoder.clock(), &mut out),
+            Item::Told(told) => json.update(&told.update(), decoder.clock(), &mut out),
+            Item::Summary(summary) => json.summary(&summary, decoder.clock(), &mut out),
+            Item::Passed => panic!("passed over: {line}"),
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// Checks that updates come out of a recording as they went in.
+pub(crate) fn assert_same(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings>) {
+    let recorded = written(updates, surroundings);
+    let again = written_again(&recorded);
+    for (recorded, again) in recorded.lines().zip(again.lines()) {
+        assert_eq!(again, recorded);
+    }
+    assert_eq!(again.len(), recorded.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_replay_writes_byte_for_byte_what_was_recorded(
+        told in prop::collection::vec(any::told(), 1..12),
+        around in any::around(),
+    ) {
+        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        assert_same(&updates, Arc::new(around));
+    }
+
+    #[test]
+    fn every_line_is_as_the_schema_says(
+        told in prop::collection::vec(any::told(), 1..12),
+        around in any::around(),
+    ) {
+        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let schema = jsonschema::validator_for(&schema()).unwrap();
+        for line in written(&updates, Arc::new(around)).lines() {
+            let value = serde_json::from_str(line).unwrap();
+            let problems: Vec<String> =
+                schema.iter_errors(&value).map(|error| error.to_string()).collect();
+            prop_assert!(problems.is_empty(), "{}: {:?}", line, problems);
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_ours() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    for line in [
+        r#"{}"#,
+        r#"{"kind":"loss"}"#,
+        r#"{"kind":"other","time":"2026-01-31T12:34:56Z","where":"output","count":1,"healed":true}"#,
+        r#"{"kind":"loss","time":"2026-01-31T12:34:56Z","where":"nowhere","count":1,"healed":true}"#,
+        r#"{"kind":"loss","time":"2026-01-31T12:34:56Z","where":"output","count":-1,"healed":true}"#,
+    ] {
+        assert!(!schema.is_valid(&serde_json::from_str(line).unwrap()), "{line}");
+    }
+    // What is added is tolerated.
+    let line = r#"{"kind":"loss","time":"2026-01-31T12:34:56Z","where":"output","count":1,"healed":true,"new":1}"#;
+    assert!(schema.is_valid(&serde_json::from_str(line).unwrap()));
+}
+
+#[test]
+fn the_hello_comes_back_whole() {
+    let line = written(&[], Arc::new(crate::sink::surroundings::Unknown));
+    let mut decoder = Decoder::new(Arc::default());
+    let Ok(Item::Hello(hello)) = decoder.decode(line.lines().next().unwrap()) else { panic!() };
+    assert_eq!(hello, any::hello());
+    assert_eq!(decoder.clock(), CLOCK);
+    let _: &Hello = &hello;
+}

@@ -1,0 +1,511 @@
+//! Anything that can be told.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proptest::{option, prelude::*, sample::select};
+
+use super::super::decode::Told;
+use crate::{
+    model::{
+        cause::{Unclosed, Why},
+        close::{Initiator, Reason},
+        container::Cgroup,
+        endpoint::{Endpoint, Tuple},
+        finding::{
+            AcceptQueue, Cause, Descriptors, Finding, Leak, Listener, Made, NoLocalPort,
+            OutOfDescriptors, Problem, Program, Service, Severity, Status, StuckHandshake,
+            SynBacklog, TimeWaitOverflow,
+        },
+        host::{Counters, Halt},
+        owner::{Evidence, Owner, Process},
+        ports::{PortUse, Scope},
+        stack::{Frame, Gap, Maker, Stack, StackId},
+        state::State,
+        update::{
+            Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
+            Role, Segment, Sequence, Source, Story, Subject, Transition,
+        },
+    },
+    sink::{Degraded, Hello, Mode, escape::escape, surroundings::Surroundings},
+};
+
+pub(super) fn hello() -> Hello {
+    Hello {
+        version: "1.2.3".into(),
+        kernel: "6.18.0".into(),
+        mode: Mode::Btf,
+        degraded: vec![Degraded {
+            feature: "accept".into(),
+            lost: "owners".into(),
+            reason: "no \"tracefs\"".into(),
+            remedy: "mount it".into(),
+        }],
+        options: vec!["--comm".into(), r"a\x1b\\b".into()],
+    }
+}
+
+/// Bytes that somebody chose, many of them with a meaning to somebody.
+fn bytes(most: usize) -> BoxedStrategy<Vec<u8>> {
+    let evil = select(vec![
+        b"\x1b[2J".to_vec(),
+        b"\x1b]0;title\x07".to_vec(),
+        b"a\nb".to_vec(),
+        b"\xff\xfe".to_vec(),
+        b"\\x1b".to_vec(),
+        b"\\\\".to_vec(),
+        "\u{9b}31m".into(),
+        "\u{202e}txt".into(),
+        b"\"quote\"".to_vec(),
+        "gr\u{f6}\u{df}e".into(),
+        b"\x7f\x08".to_vec(),
+    ]);
+    let plain = "[a-z/.:-]{1,12}".prop_map(String::into_bytes);
+    prop_oneof![evil, plain, prop::collection::vec(any::<u8>(), 0..most)]
+        .prop_map(move |mut b| {
+            b.truncate(most);
+            b
+        })
+        .boxed()
+}
+
+/// As whoever looks things up makes it.
+fn safe() -> BoxedStrategy<Arc<str>> {
+    bytes(40).prop_map(|bytes| Arc::from(&*escape(&bytes))).boxed()
+}
+
+/// A time and those shortly after.
+fn time() -> BoxedStrategy<u64> {
+    prop_oneof![0..9_000_000_000_000_000_u64, 1_000_000_000_u64..1_000_000_009].boxed()
+}
+
+fn state() -> BoxedStrategy<State> {
+    select(State::ALL.to_vec()).boxed()
+}
+
+fn end() -> BoxedStrategy<Endpoint> {
+    (any::<std::net::IpAddr>(), any::<u16>())
+        .prop_map(|(address, port)| Endpoint::new(address, port))
+        .boxed()
+}
+
+fn process() -> BoxedStrategy<Process> {
+    (any::<u32>(), bytes(16), any::<u64>())
+        .prop_map(|(pid, name, start_ns)| {
+            // Padding is no part of a name.
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            let mut comm = [0; 16];
+            comm[..name.len()].copy_from_slice(name);
+            Process { pid, comm, start_ns }
+        })
+        .boxed()
+}
+
+fn owner() -> BoxedStrategy<Owner> {
+    use Evidence::{Accept, Close, Connect, Listen, Listener, TaskFile};
+    let evidence = select(vec![Connect, Listen, Accept, Close, TaskFile, Listener]);
+    (process(), evidence, any::<Option<u32>>(), 0..3_u32)
+        .prop_map(|(process, evidence, fd, others)| Owner { process, evidence, fd, others })
+        .boxed()
+}
+
+fn role() -> BoxedStrategy<Option<Role>> {
+    option::of(select(vec![Role::Client, Role::Server, Role::Listener])).boxed()
+}
+
+fn subject() -> BoxedStrategy<Subject> {
+    let numbers = (any::<Option<u64>>(), 1..5_u32, any::<u32>(), any::<Option<u32>>());
+    let more = (any::<Option<u64>>(), 0..4_u64);
+    (numbers, more, end(), end(), option::of(owner()), role())
+        .prop_map(|((cookie, ordinal, netns, uid), (inode, cgroup), local, peer, owner, role)| {
+            Subject {
+                cookie,
+                ordinal,
+                tuple: Tuple { local, peer, netns },
+                uid,
+                inode,
+                cgroup,
+                owner,
+                role,
+            }
+        })
+        .boxed()
+}
+
+fn source() -> BoxedStrategy<Source> {
+    select(vec![Source::Tracepoint, Source::Snapshot, Source::Timer, Source::Inferred]).boxed()
+}
+
+fn close() -> BoxedStrategy<Close> {
+    use Initiator::{Kernel, Local, Network, Peer};
+    let reasons = vec![
+        Reason::Graceful,
+        Reason::ResetSentLingerZero,
+        Reason::ResetReceived,
+        Reason::NoLocalPort,
+        Reason::ZeroWindowTimeout,
+        Reason::Unknown,
+    ];
+    (select(reasons), option::of(select(vec![Local, Peer, Kernel, Network])))
+        .prop_map(|(reason, initiator)| Close { reason, initiator })
+        .boxed()
+}
+
+fn handshake() -> BoxedStrategy<Handshake> {
+    any::<(Option<u64>, Option<u64>, Option<u32>, Option<u32>, Option<u32>)>()
+        .prop_map(|(duration_ns, rtt_ns, syn_retransmits, local_isn, peer_isn)| Handshake {
+            duration_ns,
+            rtt_ns,
+            syn_retransmits,
+            local_isn,
+            peer_isn,
+        })
+        .boxed()
+}
+
+fn sequence() -> BoxedStrategy<Sequence> {
+    let count = || prop_oneof![Just(0), any::<u64>()];
+    (any::<u32>(), 0..2_u32, any::<u32>(), count(), count())
+        .prop_map(|(snd_una, more, rcv_nxt, acked, received)| Sequence {
+            snd_una,
+            write_seq: snd_una.wrapping_add(more),
+            rcv_nxt,
+            acked,
+            received,
+        })
+        .boxed()
+}
+
+fn transition() -> BoxedStrategy<Transition> {
+    let edges = (state(), state(), option::of((state(), state())));
+    let ends = (option::of(handshake()), option::of(sequence()), option::of(close()));
+    (time(), subject(), edges, source(), any::<(Option<u64>, bool)>(), ends)
+        .prop_map(|(time, subject, (from, to, kernel), source, (elapsed, orphaned), ends)| {
+            let (handshake, sequence, close) = ends;
+            Transition {
+                time,
+                subject,
+                from,
+                to,
+                kernel,
+                source,
+                elapsed,
+                handshake,
+                sequence,
+                close,
+                orphaned,
+            }
+        })
+        .boxed()
+}
+
+fn story() -> BoxedStrategy<Story> {
+    let facts = (option::of(time()), any::<[u16; State::COUNT]>(), any::<bool>());
+    let counts = any::<(Option<u64>, Option<u64>, Option<u32>)>();
+    (time(), subject(), facts, option::of(handshake()), counts, close(), source())
+        .prop_map(|(time, subject, (began, spent, at_least), handshake, counts, close, source)| {
+            Story {
+                time,
+                subject,
+                began,
+                spent: spent.map(u64::from),
+                at_least,
+                handshake,
+                bytes_sent: counts.0,
+                bytes_received: counts.1,
+                retransmits: counts.2,
+                close,
+                source,
+            }
+        })
+        .boxed()
+}
+
+fn program() -> BoxedStrategy<Program> {
+    (process(), option::of(bytes(40)))
+        .prop_map(|(process, executable)| Program { process, executable })
+        .boxed()
+}
+
+fn halt() -> BoxedStrategy<Halt> {
+    select(vec![Halt::Stopped, Halt::Traced, Halt::Frozen]).boxed()
+}
+
+fn listener() -> BoxedStrategy<Listener> {
+    let processes = prop::collection::vec(program(), 0..3);
+    (end(), processes, option::of(halt()), 0..70_000_u32, 0..70_000_u32)
+        .prop_map(|(local, processes, halted, queue, backlog)| Listener {
+            local,
+            processes,
+            halted,
+            queue,
+            backlog,
+        })
+        .boxed()
+}
+
+fn cause() -> BoxedStrategy<Cause> {
+    use Cause::{Halted, Held, Inherited, NeverAccepted, Orphaned, Unread, Unseen};
+    let bare = select(vec![NeverAccepted, Inherited, Unread, Held, Orphaned, Unseen]);
+    prop_oneof![bare, halt().prop_map(Halted)].boxed()
+}
+
+fn why() -> BoxedStrategy<Why> {
+    let unclosed = (cause(), option::of(process()), option::of(listener()), any::<u32>());
+    prop_oneof![
+        unclosed.prop_map(|(cause, parent, listener, unread)| {
+            Why::NotClosed(Arc::new(Unclosed { cause, parent, listener }), unread)
+        }),
+        Just(Why::NotLookedAt),
+        Just(Why::ClosedFirst),
+        Just(Why::PeerNotClosed),
+        select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]).prop_map(Why::NoAnswer),
+    ]
+    .boxed()
+}
+
+fn linger() -> BoxedStrategy<Linger> {
+    use LingerStatus::{Cleared, Continues, Raised};
+    let stack = || option::of((process(), option::of((1..5_u32).prop_map(StackId))));
+    let ages = (any::<(u64, bool, u64, bool)>(), option::of(any::<u64>()));
+    let holders = prop::collection::vec(owner(), 0..3);
+    (time(), subject(), state(), ages, select(vec![Raised, Continues, Cleared]), holders)
+        .prop_flat_map(move |known| (Just(known), option::of(why()), stack()))
+        .prop_map(|((time, subject, state, ages, status, holders), why, maker)| {
+            let ((age, at_least, threshold, orphaned), idle) = ages;
+            Linger {
+                time,
+                subject,
+                state,
+                age,
+                idle: idle.unwrap_or(age),
+                at_least,
+                threshold,
+                status,
+                orphaned,
+                holders,
+                why,
+                maker: maker.map(|(process, stack)| Maker { process, stack }),
+            }
+        })
+        .boxed()
+}
+
+fn stack() -> BoxedStrategy<Stack> {
+    let name = || option::of(safe());
+    let frame = (name(), name(), any::<u64>(), name(), any::<Option<u32>>()).prop_map(
+        |(function, module, offset, file, line)| Frame { function, module, offset, file, line },
+    );
+    let gap = option::of(select(vec![Gap::Ended, Gap::Caller, Gap::Cut, Gap::Lost]));
+    (prop::collection::vec(frame, 0..4), gap)
+        .prop_map(|(frames, gap)| Stack { frames, gap })
+        .boxed()
+}
+
+fn service() -> BoxedStrategy<Service> {
+    prop_oneof![end().prop_map(Service::Here), end().prop_map(Service::There)].boxed()
+}
+
+fn descriptors() -> BoxedStrategy<Descriptors> {
+    (any::<u32>(), any::<u32>(), -1e6..1e6_f64)
+        .prop_map(|(open, limit, growth)| Descriptors {
+            open: open.into(),
+            limit: limit.into(),
+            growth,
+        })
+        .boxed()
+}
+
+fn states() -> BoxedStrategy<BTreeMap<State, u64>> {
+    prop::collection::btree_map(state(), any::<u64>(), 0..4).boxed()
+}
+
+fn leak() -> BoxedStrategy<Problem> {
+    let who = (prop::collection::vec(program(), 0..4), option::of(process()), cause());
+    let fds = prop::collection::btree_set(0..100_000_u32, 0..6);
+    let whom =
+        (service(), prop::collection::vec((end(), any::<u64>()), 0..3), option::of(listener()));
+    let counts = (any::<(u32, u64, bool, u64, u64)>(), -1e3..1e3_f64, states());
+    let stacks = prop::collection::vec((stack().prop_map(Arc::new), any::<u64>()), 0..3);
+    let made = option::of((stacks, any::<u32>()));
+    (who, fds, whom, counts, option::of(descriptors()), made)
+        .prop_map(
+            |(
+                (holders, parent, cause),
+                fds,
+                (service, peers, listener),
+                counts,
+                descriptors,
+                made,
+            )| {
+                let ((sockets, oldest, at_least, unread, far_orphans), growth, far_ends) = counts;
+                Problem::CloseWaitLeak(Box::new(Leak {
+                    cause,
+                    holders,
+                    parent,
+                    fds: fds.into_iter().collect(),
+                    sockets: sockets.into(),
+                    service,
+                    peers,
+                    listener,
+                    oldest,
+                    at_least,
+                    growth,
+                    unread,
+                    descriptors,
+                    far_ends,
+                    far_orphans,
+                    made: made.map(|(stacks, before)| Made { stacks, before: before.into() }),
+                }))
+            },
+        )
+        .boxed()
+}
+
+fn ports(netns: u32) -> BoxedStrategy<Problem> {
+    let scope = prop_oneof![
+        (end(), end()).prop_map(|(local, peer)| Scope::Destination { local, peer }),
+        end().prop_map(Scope::Address),
+    ];
+    let users = prop::collection::vec((process(), any::<u64>()), 0..3);
+    let numbers = (any::<u16>(), any::<u16>(), 0..9_usize, -1e3..1e3_f64, 0.0..1e6_f64);
+    (scope, users, states(), numbers)
+        .prop_map(move |(scope, processes, states, (size, used, destinations, growth, rate))| {
+            Problem::EphemeralPorts(PortUse {
+                netns,
+                scope,
+                size: size.into(),
+                used: used.into(),
+                reusable: u32::from(used) / 3,
+                states,
+                destinations,
+                processes,
+                growth,
+                rate,
+            })
+        })
+        .boxed()
+}
+
+fn others() -> BoxedStrategy<Problem> {
+    let who = || option::of(process());
+    let counted = any::<(u64, u64, u64, u64)>().prop_map(
+        |(listen_overflows, listen_drops, syn_drops, syn_cookies)| Counters {
+            listen_overflows,
+            listen_drops,
+            syn_drops,
+            syn_cookies,
+            ..Counters::default()
+        },
+    );
+    let limit = any::<Option<u64>>;
+    prop_oneof![
+        (who(), end(), any::<u64>(), any::<Option<u32>>()).prop_map(
+            |(process, peer, count, size)| {
+                Problem::NoLocalPort(NoLocalPort { process, peer, count, size })
+            }
+        ),
+        (listener(), counted.clone(), limit()).prop_map(|(listener, counted, somaxconn)| {
+            Problem::AcceptQueueFull(AcceptQueue { listener, counted, somaxconn })
+        }),
+        (any::<u64>(), option::of(end()), counted, limit()).prop_map(
+            |(half_open, local, counted, limit)| {
+                Problem::SynBacklog(SynBacklog { half_open, local, counted, limit })
+            }
+        ),
+        (any::<(u64, u64)>(), limit(), prop::collection::vec((service(), any::<u64>()), 0..3))
+            .prop_map(|((time_wait, skipped), limit, services)| {
+                Problem::TimeWaitOverflow(TimeWaitOverflow { time_wait, limit, skipped, services })
+            }),
+        (program(), descriptors()).prop_map(|(program, descriptors)| {
+            Problem::Descriptors(OutOfDescriptors { program, descriptors })
+        }),
+        (state(), who(), service(), any::<(u64, u8)>()).prop_map(
+            |(state, process, service, (sockets, retransmits))| {
+                Problem::StuckHandshake(StuckHandshake {
+                    state,
+                    process,
+                    service,
+                    sockets,
+                    retransmits,
+                })
+            }
+        ),
+    ]
+    .boxed()
+}
+
+fn finding() -> BoxedStrategy<Finding> {
+    let severity = select(vec![Severity::Info, Severity::Warning, Severity::Critical]);
+    let status = select(vec![Status::Raised, Status::Continues, Status::Cleared]);
+    let netns = 1..5_u32;
+    (time(), severity, status, any::<Option<u32>>(), netns)
+        .prop_flat_map(|(time, severity, status, entry, netns)| {
+            let problem = prop_oneof![leak(), ports(netns), others()];
+            problem.prop_map(move |problem| Finding {
+                time,
+                severity,
+                status,
+                netns,
+                entry,
+                problem,
+            })
+        })
+        .boxed()
+}
+
+/// Any update.
+pub(super) fn told() -> BoxedStrategy<Told> {
+    use LossPlace::{Decode, Output, Recursion, RingBuffer, Unseen};
+    let segments = select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]);
+    let again = (time(), subject(), state(), segments, any::<(u32, Option<u32>)>());
+    let place = select(vec![RingBuffer, Recursion, Decode, Unseen, Output]);
+    prop_oneof![
+        4 => transition().prop_map(Told::Transition),
+        1 => again.prop_map(|(time, subject, state, segment, (ordinal, sequence))| {
+            Told::Retransmit(Retransmit { time, subject, state, segment, ordinal, sequence })
+        }),
+        1 => (time(), subject(), state(), select(vec![Direction::Sent, Direction::Received])).prop_map(
+            |(time, subject, state, direction)| Told::Reset(Reset { time, subject, state, direction })
+        ),
+        2 => story().prop_map(Told::Story),
+        2 => prop::collection::vec(linger(), 1..3).prop_map(Told::Linger),
+        1 => (time(), place, any::<(u64, bool)>()).prop_map(|(time, place, (count, healed))| {
+            Told::Loss(Loss { time, place, count, healed })
+        }),
+        2 => finding().prop_map(|finding| Told::Finding(Box::new(finding))),
+    ]
+    .boxed()
+}
+
+/// A host with any names.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    groups: Vec<Arc<Cgroup>>,
+    programs: Vec<Arc<str>>,
+    stacks: Vec<Arc<Stack>>,
+}
+
+pub(super) fn around() -> BoxedStrategy<Around> {
+    let group = (safe(), option::of(safe())).prop_map(|(path, container)| {
+        Arc::new(Cgroup { path: (*path).into(), container: container.map(|id| (*id).into()) })
+    });
+    let groups = prop::collection::vec(group, 1..4);
+    let stacks = prop::collection::vec(stack().prop_map(Arc::new), 1..4);
+    (groups, prop::collection::vec(safe(), 1..4), stacks)
+        .prop_map(|(groups, programs, stacks)| Around { groups, programs, stacks })
+        .boxed()
+}
+
+impl Surroundings for Around {
+    fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
+        self.groups.get(usize::try_from(subject.cgroup).ok()?).cloned()
+    }
+
+    fn executable(&self, process: &Process) -> Option<Arc<str>> {
+        self.programs.get(process.pid as usize % 4).cloned()
+    }
+
+    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
+        self.stacks.get(maker.stack?.0 as usize).cloned()
+    }
+}

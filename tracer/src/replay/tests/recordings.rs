@@ -1,0 +1,209 @@
+//! Files: compressed, cut, damaged, of another version.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use rstest::rstest;
+
+use super::{
+    super::{Outcome, Replay, pace::Speed, source::Source, surroundings::Recorded},
+    CLOCK,
+};
+use crate::{
+    model::filter::Filter,
+    sink::{
+        Format as _, Hello, Sink, Undelivered, json::Json, summary::Summary, wall_clock::WallClock,
+    },
+};
+
+/// A sink that keeps JSON.
+struct Kept {
+    json: Json,
+    out: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Sink for Kept {
+    fn hello(&mut self, hello: &Hello, clock: WallClock) {
+        self.json.hello(hello, clock, &mut self.out.lock().unwrap());
+    }
+
+    fn update(&mut self, update: &crate::model::update::Update<'_>, clock: WallClock) {
+        self.json.update(update, clock, &mut self.out.lock().unwrap());
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
+
+    fn finish(mut self: Box<Self>, summary: &Summary, clock: WallClock) {
+        self.json.summary(summary, clock, &mut self.out.lock().unwrap());
+    }
+}
+
+/// What is told of files, and how it went.
+fn told(files: Vec<PathBuf>, filter: Filter) -> (String, Result<Outcome, String>) {
+    let out = Arc::<Mutex<Vec<u8>>>::default();
+    let surroundings = Arc::<Recorded>::default();
+    let json = Json::new(Arc::clone(&surroundings) as _);
+    let replay = Replay {
+        sinks: vec![Box::new(Kept { json, out: Arc::clone(&out) })],
+        surroundings,
+        filter,
+        speed: Speed::Max,
+        stop: Arc::default(),
+    };
+    let outcome = replay.run(&mut Source::new(files)).map_err(|error| error.to_string());
+    let text = String::from_utf8(out.lock().unwrap().clone()).unwrap();
+    (text, outcome)
+}
+
+fn loss(second: u32) -> String {
+    format!(
+        r#"{{"kind":"loss","time":"2026-01-31T12:34:{second:02}.000000000Z","where":"unseen","count":3,"healed":true}}"#
+    )
+}
+
+/// A recording of two losses.
+fn recording() -> String {
+    let mut json = Json::new(Arc::new(crate::sink::surroundings::Unknown));
+    let mut hello = Vec::new();
+    json.hello(&super::any::hello(), CLOCK, &mut hello);
+    let mut summary = Vec::new();
+    let counted = Summary { reader_lag_ns: 77, complete: true, ..Summary::default() };
+    json.summary(&counted, CLOCK, &mut summary);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    format!("{}{}\n{}\n{}", text(hello), loss(1), loss(2), text(summary))
+}
+
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = directory.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    file.write_all(text.as_bytes()).unwrap();
+    file.finish().unwrap()
+}
+
+#[test]
+fn compressed_and_divided_recordings_are_told_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let zstd = zstd::encode_all(lines[0].as_bytes(), 1).unwrap();
+    let files = vec![
+        write(directory.path(), "a.2.zst", &zstd),
+        write(directory.path(), "a.1.gz", &gzip(lines[1])),
+        write(directory.path(), "a", (lines[2].to_owned() + lines[3]).as_bytes()),
+    ];
+    let (again, outcome) = told(files, Filter::default());
+    assert_eq!(again, whole);
+    assert_eq!(outcome, Ok(Outcome::default()));
+}
+
+#[test]
+fn a_recording_that_was_killed_is_told_up_to_the_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let cut = whole.find(r#""where"#).unwrap() + 100;
+    let file = write(directory.path(), "cut", &whole.as_bytes()[..cut]);
+    let (again, outcome) = told(vec![file.clone()], Filter::default());
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.cut, [format!("{}, line 3", file.display())]);
+    assert!(outcome.unfinished);
+    assert!(again.starts_with(&whole[..whole.find("\n").unwrap()]));
+    assert!(again.ends_with("\"complete\":false}\n"), "{again}");
+    // Compressed, and the end of the compression missing.
+    let mut half = gzip(&whole);
+    half.truncate(half.len() - 12);
+    let file = write(directory.path(), "half.gz", &half);
+    let (again, outcome) = told(vec![file], Filter::default());
+    assert!(outcome.unwrap().unfinished);
+    assert!(again.lines().count() >= 2, "{again}");
+}
+
+#[rstest]
+#[case::no_json("hello\n", "line 1: no line of tracer --format json: expected value, column 1")]
+#[case::no_object("[1]\n", "line 1: no line of tracer")]
+#[case::no_kind("{\"a\":1}\n", "line 1: the field `kind` is missing")]
+#[case::binary("\u{0}\u{1}\n", "line 1: no line of tracer")]
+#[case::field_missing(
+    "{\"kind\":\"loss\",\"time\":\"2026-01-31T12:34:56Z\"}\n",
+    "line 1: no line of tracer --format json: missing field `where`"
+)]
+#[case::no_time(
+    "\n{\"kind\":\"loss\",\"time\":\"now\",\"where\":\"unseen\",\"count\":1,\"healed\":true}\n",
+    "line 2: a time is none as"
+)]
+#[case::newer(
+    "{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\",\"schema\":\"2.0\"}\n",
+    "line 1: the recording has schema 2.0, and this tracer reads 1.0"
+)]
+#[case::older("{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\"}\n", "schema older than 1.0")]
+#[case::elastic("{\"@timestamp\":\"2026-01-31T12:34:56Z\",\"event\":{}}\n", "--json-names ecs")]
+fn what_is_no_recording_is_an_error_of_one_line(#[case] text: &str, #[case] error: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(directory.path(), "bad", text.as_bytes());
+    let (_, outcome) = told(vec![file.clone()], Filter::default());
+    let message = outcome.unwrap_err();
+    assert!(message.contains(error), "{message}");
+    assert!(
+        message.starts_with(&file.display().to_string()) && !message.contains('\n'),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_quoted_harmlessly_and_briefly() {
+    let directory = tempfile::tempdir().unwrap();
+    let evil = "\\u001b[2J".repeat(1_000);
+    let line = format!("{}\n", loss(1).replace("unseen", &evil));
+    let file = write(directory.path(), "evil", line.as_bytes());
+    let message = told(vec![file], Filter::default()).1.unwrap_err();
+    assert!(message.len() < 1_000 && !message.contains('\x1b'), "{message}");
+}
+
+#[test]
+fn a_line_without_end_is_refused_before_it_fills_the_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let endless = zstd::encode_all(&*vec![b'a'; 64 << 20], 1).unwrap();
+    let file = write(directory.path(), "endless", &endless);
+    let message = told(vec![file], Filter::default()).1.unwrap_err();
+    assert!(message.ends_with("line 1: longer than 16 MiB"), "{message}");
+}
+
+#[test]
+fn what_a_later_version_adds_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let newer = whole
+        .replace(r#""schema":"1.0""#, r#""schema":"1.7""#)
+        .replace(r#""count":3"#, r#""count":3,"since":"boot""#)
+        + "{\"kind\":\"weather\",\"sun\":true}\n"
+        + &loss(5).replace("unseen", "thunder")
+        + "\n";
+    let file = write(directory.path(), "newer", newer.as_bytes());
+    let (again, outcome) = told(vec![file], Filter::default());
+    assert_eq!(again, whole);
+    assert_eq!(outcome, Ok(Outcome { passed: 2, ..Outcome::default() }));
+    // Of our own version it is a mistake.
+    let file = write(directory.path(), "ours", loss(5).replace("unseen", "thunder").as_bytes());
+    assert!(told(vec![file], Filter::default()).1.is_ok_and(|outcome| outcome.cut.len() == 1));
+}
+
+#[test]
+fn several_recordings_have_one_beginning_and_one_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let file = write(directory.path(), "a", whole.as_bytes());
+    let (again, outcome) = told(vec![file.clone(), file], Filter::default());
+    assert_eq!(outcome, Ok(Outcome::default()));
+    let kinds = |kind: &str| again.matches(&format!("{{\"kind\":\"{kind}\"")).count();
+    assert_eq!((kinds("hello"), kinds("loss"), kinds("summary")), (1, 4, 1));
+    assert!(again.contains(r#""loss":4,"#) && again.contains(r#""reader_lag_ns":77"#), "{again}");
+}

@@ -1,0 +1,352 @@
+//! What is told of the connection itself: the object `tcp` of each kind.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::model::{
+    socket::{Socket, Timer},
+    state::State,
+    update::{
+        Close, Direction, Handshake, Linger, Reset, Retransmit, Role, Segment, Sequence, Source,
+        Story, Transition,
+    },
+};
+
+/// Of a `transition`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TransitionTcp {
+    /// State left.
+    pub(crate) from: State,
+    /// State that really follows.
+    pub(crate) to: State,
+    /// Which part the socket plays.
+    pub(crate) role: Option<Role>,
+    /// How it is known. Each event of the tracepoint is exactly one line.
+    pub(crate) source: Source,
+    /// Time spent in `from`.
+    pub(crate) elapsed_ns: Option<u64>,
+    /// What the tracepoint said, where that is not what really follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kernel: Option<Edge>,
+    /// No process holds the socket any more; the kernel finishes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) orphaned: bool,
+    /// At `to: ESTABLISHED`: what is known of the three-way handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handshake: Option<Handshake>,
+    /// Sequence numbers at this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<SequenceBody>,
+    /// At the end: how it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) close: Option<Close>,
+}
+
+/// A change of state.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Edge {
+    /// State left.
+    pub(crate) from: State,
+    /// State entered.
+    pub(crate) to: State,
+}
+
+/// Sequence numbers and byte counters, the kernel's own.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SequenceBody {
+    /// First unacknowledged number.
+    snd_una: u32,
+    /// End of what the application has written; left out where it is `snd_una`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write_seq: Option<u32>,
+    /// Next number expected from the far end.
+    rcv_nxt: u32,
+    /// Acknowledged by the far end, a FIN and the SYN of the active side counted; left out where
+    /// it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    bytes_acked: u64,
+    /// Received in order, a FIN counted; left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    bytes_received: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<Sequence> for SequenceBody {
+    fn from(Sequence { snd_una, write_seq, rcv_nxt, acked, received }: Sequence) -> Self {
+        Self {
+            snd_una,
+            write_seq: (write_seq != snd_una).then_some(write_seq),
+            rcv_nxt,
+            bytes_acked: acked,
+            bytes_received: received,
+        }
+    }
+}
+
+impl From<SequenceBody> for Sequence {
+    fn from(body: SequenceBody) -> Self {
+        let SequenceBody { snd_una, write_seq, rcv_nxt, bytes_acked, bytes_received } = body;
+        let write_seq = write_seq.unwrap_or(snd_una);
+        Self { snd_una, write_seq, rcv_nxt, acked: bytes_acked, received: bytes_received }
+    }
+}
+
+/// Of a `linger`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct LingerTcp {
+    /// The state it lingers in; lingered in, where cleared.
+    pub(crate) state: State,
+    /// Which part the socket plays.
+    pub(crate) role: Option<Role>,
+    /// Time in the state.
+    pub(crate) age_ns: u64,
+    /// Time without progress, where data went on moving after one end had closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) idle_ns: Option<u64>,
+    /// The true age is larger: the state was entered before the tracer looked.
+    pub(crate) at_least: bool,
+    /// The threshold that it outlasted (`--linger`).
+    pub(crate) threshold_ns: u64,
+    /// No process holds the socket any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) orphaned: bool,
+}
+
+/// Of a `retransmit` or `reset`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SegmentTcp {
+    /// State of the socket.
+    pub(crate) state: State,
+    /// Which part the socket plays.
+    pub(crate) role: Option<Role>,
+    /// What was sent or received.
+    pub(crate) segment: SegmentOf,
+}
+
+/// A segment.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SegmentOf {
+    /// Which.
+    pub(crate) r#type: Segment,
+    /// Which way it went.
+    pub(crate) direction: Direction,
+    /// Which retransmission of it, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retransmit: Option<u32>,
+    /// Its sequence number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<u32>,
+}
+
+/// Of a `connection`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct StoryTcp<'a> {
+    /// Which part the socket played.
+    pub(crate) role: Option<Role>,
+    /// How the end is known.
+    pub(crate) source: Source,
+    /// When it began: RFC 3339; null where it was there before the tracer.
+    #[serde(borrow)]
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) began: Option<Cow<'a, str>>,
+    /// Time in each state that it was in, nanoseconds.
+    #[serde(serialize_with = "by_name", deserialize_with = "by_index")]
+    #[schemars(with = "BTreeMap<String, u64>")]
+    pub(crate) states: [u64; State::COUNT],
+    /// The time in the state it was found in is at least what `states` says.
+    pub(crate) at_least: bool,
+    /// Its handshake, where it was seen.
+    pub(crate) handshake: Option<Handshake>,
+    /// Payload sent and acknowledged.
+    pub(crate) bytes_sent: Option<u64>,
+    /// Payload received.
+    pub(crate) bytes_received: Option<u64>,
+    /// Retransmitted segments.
+    pub(crate) retransmits: Option<u32>,
+    /// How it ended.
+    pub(crate) close: Close,
+}
+
+fn by_name<S: serde::Serializer>(
+    spent: &[u64; State::COUNT],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let states = State::ALL.into_iter().map(|state| (state.name(), spent[state.index()]));
+    serializer.collect_map(states.filter(|&(_, time)| time > 0))
+}
+
+fn by_index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u64; State::COUNT], D::Error> {
+    let mut spent = [0; State::COUNT];
+    for (state, time) in BTreeMap::<State, u64>::deserialize(deserializer)? {
+        spent[state.index()] = time;
+    }
+    Ok(spent)
+}
+
+/// Of a `socket`.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SocketTcp {
+    /// Its state.
+    state: State,
+    /// Which part it plays.
+    pub(crate) role: Option<Role>,
+    /// Time in the state.
+    age_ns: Option<u64>,
+    /// Which timer runs.
+    timer: Option<Timer>,
+    /// Received bytes that nobody has read; of a listener connections that wait for accept().
+    receive_queue: u32,
+    /// Bytes written and not acknowledged; of a listener the backlog.
+    send_queue: u32,
+    /// Round-trip time, smoothed.
+    rtt_ns: Option<u64>,
+    /// No process holds it any more.
+    orphaned: bool,
+    /// No process has accepted it yet.
+    unaccepted: bool,
+}
+
+impl From<&Transition> for TransitionTcp {
+    fn from(transition: &Transition) -> Self {
+        let Transition {
+            time: _,
+            ref subject,
+            from,
+            to,
+            kernel,
+            source,
+            elapsed,
+            handshake,
+            sequence,
+            close,
+            orphaned,
+        } = *transition;
+        Self {
+            from,
+            to,
+            role: subject.role,
+            source,
+            elapsed_ns: elapsed,
+            kernel: kernel.map(|(from, to)| Edge { from, to }),
+            orphaned,
+            handshake,
+            sequence: sequence.map(SequenceBody::from),
+            close,
+        }
+    }
+}
+
+impl From<&Linger> for LingerTcp {
+    fn from(linger: &Linger) -> Self {
+        let Linger {
+            time: _,
+            ref subject,
+            state,
+            age,
+            idle,
+            at_least,
+            threshold,
+            status: _,
+            orphaned,
+            holders: _,
+            why: _,
+            maker: _,
+        } = *linger;
+        Self {
+            state,
+            role: subject.role,
+            age_ns: age,
+            idle_ns: (idle != age).then_some(idle),
+            at_least,
+            threshold_ns: threshold,
+            orphaned,
+        }
+    }
+}
+
+impl From<&Retransmit> for SegmentTcp {
+    fn from(retransmit: &Retransmit) -> Self {
+        let Retransmit { time: _, ref subject, state, segment, ordinal, sequence } = *retransmit;
+        let segment = SegmentOf {
+            r#type: segment,
+            direction: Direction::Sent,
+            retransmit: Some(ordinal),
+            sequence,
+        };
+        Self { state, role: subject.role, segment }
+    }
+}
+
+impl From<&Reset> for SegmentTcp {
+    fn from(reset: &Reset) -> Self {
+        let Reset { time: _, ref subject, state, direction } = *reset;
+        let segment =
+            SegmentOf { r#type: Segment::Rst, direction, retransmit: None, sequence: None };
+        Self { state, role: subject.role, segment }
+    }
+}
+
+impl<'a> StoryTcp<'a> {
+    pub(super) fn new(story: &Story, began: Option<&'a str>) -> Self {
+        let Story {
+            time: _,
+            ref subject,
+            began: _,
+            spent,
+            at_least,
+            handshake,
+            bytes_sent,
+            bytes_received,
+            retransmits,
+            close,
+            source,
+        } = *story;
+        Self {
+            role: subject.role,
+            source,
+            began: began.map(Cow::Borrowed),
+            states: spent,
+            at_least,
+            handshake,
+            bytes_sent,
+            bytes_received,
+            retransmits,
+            close,
+        }
+    }
+}
+
+impl From<&Socket> for SocketTcp {
+    fn from(socket: &Socket) -> Self {
+        let Socket {
+            time: _,
+            ref subject,
+            state,
+            age,
+            holders: _,
+            timer,
+            receive_queue,
+            send_queue,
+            rtt,
+            orphaned,
+            unaccepted,
+        } = *socket;
+        Self {
+            state,
+            role: subject.role,
+            age_ns: age,
+            timer,
+            receive_queue,
+            send_queue,
+            rtt_ns: rtt,
+            orphaned,
+            unaccepted,
+        }
+    }
+}
