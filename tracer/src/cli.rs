@@ -5,6 +5,7 @@ mod diagnose;
 mod list;
 mod live;
 mod signals;
+mod top;
 mod trace;
 
 use std::{
@@ -15,7 +16,10 @@ use std::{
 use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
-use crate::sink::{escape::without_numbers, text::Palette};
+use crate::{
+    sink::{escape::without_numbers, text::Palette},
+    top::messages::Messages,
+};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
@@ -29,6 +33,7 @@ pub fn run() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
+        Some(Command::Top(arguments)) => top::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -72,7 +77,7 @@ fn log_to_stderr(verbose: u8) {
             tracing_subscriber::EnvFilter::try_from_env("TRACER_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level)),
         )
-        .with_writer(io::stderr)
+        .with_writer(Messages::default)
         .with_ansi(io::stderr().is_terminal())
         .init();
 }

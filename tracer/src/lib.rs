@@ -1,7 +1,7 @@
 //! Follows every TCP connection of a host from handshake to the end of TIME_WAIT.
 //!
 //! `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
-//! `trace` puts them together.
+//! `trace` puts them together, `top` shows it on a full screen.
 
 pub mod cli;
 pub mod diagnose;
@@ -9,4 +9,5 @@ pub mod kernel;
 pub mod model;
 pub mod sink;
 pub mod sockets;
+pub mod top;
 pub mod trace;

@@ -21,8 +21,11 @@ pub mod surroundings;
 pub mod text;
 pub mod wall_clock;
 
+use std::sync::Arc;
+
 use self::{summary::Summary, wall_clock::WallClock};
 use crate::model::{
+    diagnosis::Look,
     table::Table,
     update::{LossPlace, Update},
 };
@@ -95,6 +98,12 @@ pub trait Sink: Send {
     fn pause(&mut self, _: &Moment<'_>, _: WallClock) -> Option<u64> {
         None
     }
+    /// Whether looks at the host are to show all that a diagnosis rests on, for [`Self::look`].
+    fn diagnoses(&self) -> bool {
+        false
+    }
+    /// Such a look, as soon as the table has taken it in.
+    fn look(&mut self, _: &Arc<Look>, _: &Table) {}
     /// Hands over what has been gathered. What could not be delivered since the last call is
     /// returned once, as soon as there is room again: it is told by all sinks, and counted.
     fn flush(&mut self) -> Option<Undelivered>;

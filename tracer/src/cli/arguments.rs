@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, top::TopArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -29,7 +29,8 @@ use crate::{
         tracer --format ladder --explain     what TCP does, segment by segment\n  \
         tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
         tracer --format json | jq .network   for machines\n  \
-        tracer diagnose                      what is wrong, why, and what to do\n\n\
+        tracer diagnose                      what is wrong, why, and what to do\n  \
+        tracer top                           all of it live, on a full screen\n\n\
         Tracing needs root, or CAP_BPF and CAP_PERFMON."
 )]
 pub(super) struct Cli {
@@ -50,6 +51,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Show it all on a full screen: what is wrong, counts, sockets, the state machine
+    Top(Box<TopArguments>),
 }
 
 /// What to trace and how to show it.

@@ -7,6 +7,7 @@ use crate::{
     model::{
         diagnosis::Look,
         filter::Filter,
+        table::Table,
         update::{Linger, Loss, Observer, Subject, Update},
         watch::Watch,
     },
@@ -47,6 +48,18 @@ impl Teller {
     pub(super) fn look(&mut self, look: &Look) {
         for finding in self.watch.look(look, &self.filter) {
             self.tell(&Update::Finding(&finding));
+        }
+    }
+
+    /// Whether a sink wants looks that a diagnosis can rest on.
+    pub(super) fn diagnoses(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.diagnoses())
+    }
+
+    /// Shows such a look to the sinks.
+    pub(super) fn show(&mut self, look: &Arc<Look>, table: &Table) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.diagnoses()) {
+            sink.look(look, table);
         }
     }
 

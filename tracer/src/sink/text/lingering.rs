@@ -167,7 +167,7 @@ impl Text {
 }
 
 /// The flag on a socket that is named elsewhere.
-pub(in crate::sink) fn flag(linger: &Linger) -> String {
+pub(crate) fn flag(linger: &Linger) -> String {
     let sign = if linger.at_least { "≥" } else { "" };
     let Linger { state, status, age, .. } = *linger;
     format!("⚑ {state} {} {sign}{}{}", word(status), duration(age), idle(linger))
