@@ -17,9 +17,9 @@ mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
+pub(crate) use self::lingering::flag;
 pub use self::palette::Palette;
 pub(super) use self::{columns::Line, findings::severity, stories::bytes, summary::closing};
-pub(crate) use self::lingering::flag;
 use self::{columns::Widths, tag::tag};
 use super::{
     Degraded, Format, Hello, Moment, escape::escape, names::Names, stamps::Times,

@@ -2,7 +2,7 @@
 
 mod list;
 #[cfg(test)]
-mod tests;
+pub(in crate::top) mod tests;
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     model::finding::{Finding, Problem},
-    sink::{stamps::Timestamps, surroundings::Surroundings, text::not_available},
+    sink::{Degraded, stamps::Timestamps, surroundings::Surroundings},
 };
 
 /// Which screen.
@@ -141,7 +141,7 @@ impl App {
     /// Takes what is new, unless frozen.
     pub fn take(&mut self, picture: Picture) {
         if let (false, Some(hello)) = (self.greeted, &picture.hello) {
-            self.messages.extend(hello.degraded.iter().map(not_available));
+            self.messages.extend(hello.degraded.iter().map(in_short));
             self.greeted = true;
         }
         if self.frozen {
@@ -286,6 +286,11 @@ impl App {
             }
         }
     }
+}
+
+/// What is missing; the help says what is lost, and how to get it.
+fn in_short(degraded: &Degraded) -> String {
+    format!("! {} not available ({}): see ?", degraded.feature, degraded.reason)
 }
 
 /// A filter for the sockets that a finding is about.

@@ -6,7 +6,11 @@
 mod counting;
 mod past;
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use self::{counting::Counting, past::Recent};
 use super::{
@@ -15,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{
-        connection::{Connection, SocketId},
+        connection::Connection,
         diagnosis::{Case, Look, Watched, diagnose},
         filter::Filter,
         finding::{Finding, Status},
@@ -39,6 +43,9 @@ const ROWS: u64 = SECOND;
 const SHARE: u64 = 40;
 /// A diagnosis compares with a look that is at least this old, as soon as there is one.
 const BASELINE: u64 = 15 * SECOND;
+
+/// The screen's thread ends within this time, unless the terminal takes nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub struct Feed {
@@ -68,8 +75,16 @@ struct Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.shared.end();
-        // A panic there has been told by the hook.
-        let _ = self.thread.take().map(JoinHandle::join);
+        let deadline = Instant::now() + PATIENCE;
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // One that still writes to a terminal which takes nothing is left behind; a panic has been
+        // told by the hook.
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -144,12 +159,8 @@ impl Feed {
         let now = moment.now;
         let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
         if !self.all && due || wish.rows && due {
-            let rows: Vec<Row> = moment
-                .table
-                .connections()
-                .map(Row::of)
-                .filter(|row| self.wants_row(row))
-                .collect();
+            let rows: Vec<Row> =
+                moment.table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
             if !self.all {
                 self.picture.counts = [0; State::COUNT];
                 for row in &rows {

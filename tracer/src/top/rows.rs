@@ -197,9 +197,9 @@ pub enum Key {
 impl Key {
     fn of(row: &Row, grouping: Grouping, surroundings: &dyn Surroundings) -> Self {
         match grouping {
-            Grouping::Process => Self::Process(
-                row.owner.map(|Owner { process: p, .. }| (p.comm, p.pid, p.start_ns)),
-            ),
+            Grouping::Process => {
+                Self::Process(row.owner.map(|Owner { process: p, .. }| (p.comm, p.pid, p.start_ns)))
+            }
             Grouping::Peer => Self::Peer(row.far().map(|far| (far.address(), far.port))),
             Grouping::Container => Self::Container(row.container(surroundings)),
             Grouping::State => Self::State(row.state),
@@ -281,8 +281,10 @@ impl Selection {
                     words.iter().all(|word| text.contains(word))
                 })
         };
-        let mut listed: Vec<u32> =
-            (0..rows.len()).filter(|&index| wants(&rows[index])).map(|index| index as u32).collect();
+        let mut listed: Vec<u32> = (0..rows.len())
+            .filter(|&index| wants(&rows[index]))
+            .map(|index| index as u32)
+            .collect();
         self.sort(rows, &mut listed);
         listed
     }

@@ -14,9 +14,9 @@ use crate::{
 /// What a terminal can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    palette: Palette,
+    pub(in crate::top) palette: Palette,
     /// There are 256 colours.
-    shades: bool,
+    pub(in crate::top) shades: bool,
     /// Characters beyond ASCII.
     pub unicode: bool,
 }
@@ -48,8 +48,9 @@ impl Theme {
         if term == "dumb" {
             return Err(Unable::Dumb("dumb"));
         }
-        let old = ["vt", "ansi-m", "xterm-mono", "hp", "wy"].iter().any(|old| term.starts_with(old))
-            || term.ends_with("-m");
+        let old =
+            ["vt", "ansi-m", "xterm-mono", "hp", "wy"].iter().any(|old| term.starts_with(old))
+                || term.ends_with("-m");
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(get).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
         let utf8 = locale.contains("utf-8") || locale.contains("utf8");
@@ -190,7 +191,8 @@ fn plain(character: char) -> char {
         '▅' => '=',
         '▆' => '+',
         '▇' => '*',
-        '█' => '#',
+        '█' | '▌' => '#',
+        '±' => '+',
         _ => '?',
     }
 }

@@ -11,7 +11,7 @@ mod sockets;
 mod spark;
 mod states;
 #[cfg(test)]
-mod tests;
+pub(in crate::top) mod tests;
 
 use std::borrow::Cow;
 

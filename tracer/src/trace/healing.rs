@@ -11,7 +11,11 @@ use crate::{
         time,
     },
     model::{
-        diagnosis::{Look, explain}, linger::LOOK_LEAD, owner::Process, state::State, table::Table,
+        diagnosis::{Look, explain},
+        linger::LOOK_LEAD,
+        owner::Process,
+        state::State,
+        table::Table,
         update::Observer,
     },
 };
@@ -156,7 +160,12 @@ impl Healing {
     }
 
     /// Merges a look and gives it back. All events up to its end must have been read.
-    pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) -> Look {
+    pub(super) fn merge(
+        &mut self,
+        taken: Taken,
+        table: &mut Table,
+        out: &mut impl Observer,
+    ) -> Look {
         let Taken { look, cost, refused, wanted } = taken;
         let snapshot = &look.snapshot;
         self.cost = cost;

@@ -45,9 +45,8 @@ impl Recent {
 /// all but are known from the states that it has left.
 pub(super) fn before(life: &Connection, told: &[Told]) -> Vec<Told> {
     let subject = life.subject();
-    let seen = |told: &&Told| {
-        told.subject().tuple == subject.tuple && matches!(told, Told::Transition(_))
-    };
+    let seen =
+        |told: &&Told| told.subject().tuple == subject.tuple && matches!(told, Told::Transition(_));
     let oldest = told.iter().find(seen).map_or(u64::MAX, Told::time);
     let present = life.since_known.then_some((life.state, life.since));
     let mut from = match life.role {

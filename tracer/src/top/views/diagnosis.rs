@@ -1,9 +1,6 @@
 //! All findings, with evidence and remedies, as `tracer diagnose` reports them.
 
-use ratatui::{
-    style::Style,
-    text::Line,
-};
+use ratatui::{style::Style, text::Line};
 
 use super::block;
 use crate::{
@@ -55,7 +52,7 @@ pub(super) fn at(starts: &[usize], scroll: usize) -> usize {
     starts.iter().rposition(|start| *start <= scroll).unwrap_or(0)
 }
 
-fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
+pub(super) fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let (dim, plain) = (app.theme.dim(), Style::new());
     let mark = match finding.severity {
         Severity::Critical => "CRITICAL",
@@ -72,8 +69,8 @@ fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
         let label = if index == 0 { "  remedy" } else { "" };
         lines.extend(block((label, dim), LABEL, &format!("• {}", remedy.text), plain, width));
         if let Some(command) = remedy.command {
-            let command = format!("{}$ {command}", " ".repeat(LABEL + 2));
-            lines.push(Line::styled(command, app.theme.title()));
+            let bold = app.theme.title();
+            lines.extend(block(("", bold), LABEL + 2, &format!("$ {command}"), bold, width));
         }
     }
     lines

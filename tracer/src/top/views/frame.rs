@@ -9,18 +9,20 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{put, rate};
+use super::{left, put, rate};
 use crate::{
     sink::text::grouped,
     top::app::{App, Pane, Tab},
 };
 
 const NAME: &str = " tracer top ";
+/// Columns of the time.
+const CLOCK: usize = 10;
 
 /// Draws it; what is left for the screen itself.
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
     put(buffer, area, 0, tabs(app, area.width));
-    put(buffer, area, 1, status(app));
+    put(buffer, area, 1, status(app, usize::from(area.width)));
     clock(app, area, buffer);
     let last = usize::from(area.height) - 1;
     if let Some(message) = message(app) {
@@ -77,7 +79,7 @@ fn tabs(app: &App, width: u16) -> Line<'static> {
     Line::from(spans)
 }
 
-fn status(app: &App) -> Line<'static> {
+fn status(app: &App, width: usize) -> Line<'static> {
     let picture = &app.picture;
     let theme = &app.theme;
     let total: u64 = picture.counts.iter().sum();
@@ -101,7 +103,11 @@ fn status(app: &App) -> Line<'static> {
     {
         let options = hello.options[1..].join(" ");
         let escaped = crate::sink::escape::escape(options.as_bytes()).into_owned();
-        spans.push(Span::styled(format!("  {escaped}"), theme.dim()));
+        let taken: usize = spans.iter().map(Span::width).sum();
+        let room = width.saturating_sub(taken + 2 + CLOCK);
+        if room > 3 {
+            spans.push(Span::styled(format!("  {}", left(&escaped, room)), theme.dim()));
+        }
     }
     Line::from(spans)
 }
@@ -138,10 +144,21 @@ fn keys(app: &App) -> Line<'static> {
     let here: &[(&str, &str)] = match (app.pane, app.tab) {
         (Some(Pane::Help), _) => &[("Esc", "close"), ("↑↓", "scroll")],
         (Some(Pane::Details), _) => &[("Esc", "back"), ("↑↓", "scroll"), ("f", "freeze")],
-        (None, Tab::Overview) => &[("Enter", "why, and what to do"), ("/", "find"), ("f", "freeze")],
+        (None, Tab::Overview) => {
+            &[("Enter", "why, and what to do"), ("/", "find"), ("f", "freeze")]
+        }
         (None, Tab::Diagnosis) => &[("↑↓", "scroll"), ("Enter", "its sockets"), ("f", "freeze")],
-        (None, Tab::Sockets) if list.selection.within.is_some() || !list.selection.filter.is_empty() => {
-            &[("Esc", back), ("/", "filter"), ("s", "sort"), ("g", "group"), ("f", "freeze"), ("Enter", "details")]
+        (None, Tab::Sockets)
+            if list.selection.within.is_some() || !list.selection.filter.is_empty() =>
+        {
+            &[
+                ("Esc", back),
+                ("/", "filter"),
+                ("s", "sort"),
+                ("g", "group"),
+                ("f", "freeze"),
+                ("Enter", "details"),
+            ]
         }
         (None, Tab::Sockets) => {
             &[("/", "filter"), ("s", "sort"), ("g", "group"), ("f", "freeze"), ("Enter", "details")]
@@ -158,7 +175,7 @@ fn hints(app: &App, hints: &[(&'static str, &'static str)]) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
     for (key, what) in hints {
         spans.push(Span::styled(*key, app.theme.title()));
-        spans.push(Span::styled(format!(" {what}   "), app.theme.dim()));
+        spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
     }
     Line::from(spans)
 }

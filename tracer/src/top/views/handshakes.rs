@@ -19,11 +19,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let half = if width >= BESIDE { width / 2 - 1 } else { width / 2 };
     let mut lines = vec![
         Line::styled(
-            format!(
-                " {} retried, {} failed since the start",
-                grouped(retried),
-                grouped(failed)
-            ),
+            format!(" {} retried, {} failed since the start", grouped(retried), grouped(failed)),
             if retried + failed > 0 { app.theme.warning() } else { app.theme.dim() },
         ),
         beside(

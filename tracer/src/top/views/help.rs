@@ -9,17 +9,17 @@ use super::block;
 use crate::{sink::text::not_available, top::app::App};
 
 const KEYS: [(&str, &str); 17] = [
-    ("1 … 5, Tab", "Overview, Sockets, Diagnosis, States, Handshakes; or click on the name"),
+    ("1 … 5, Tab", "the screens; or click on their names"),
     ("? or h", "this help, and back"),
     ("q, Ctrl-C", "quit"),
     ("f or Space", "freeze what is shown, and go on"),
     ("x", "put the message at the bottom away"),
     ("", ""),
-    ("/", "filter the sockets as you type: words that must all occur in state, addresses,"),
-    ("", "process[pid] or @container, as: close_wait nginx 10.0.0.7:443; Esc ends it"),
-    ("s, S", "sort by state (what waits for somebody first), age, process, local, peer; reverse"),
-    ("g", "group by process, peer, container, state; Enter: the sockets of a group"),
-    ("Enter", "details: holders, times, what happened, ladder (on Diagnosis: its sockets)"),
+    ("/", "filter as you type, by words of state, addresses, process[pid],"),
+    ("", "@container, as: close_wait nginx 10.0.0.7:443; Esc ends it"),
+    ("s, S", "sort by state (who waits first), age, process, local, peer; reverse"),
+    ("g", "group by process, peer, container, state; Enter opens a group"),
+    ("Enter", "details: holders, times, what happened, ladder"),
     ("Esc", "one step back: details, group, filter"),
     ("↑ ↓, j k", "one line; PgUp PgDn, Home End, wheel: more"),
     ("", ""),
@@ -48,7 +48,20 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         lines.push(Line::default());
         lines.push(Line::styled(" What cannot be had here", theme.title()));
         for degraded in &hello.degraded {
-            lines.extend(block(("", theme.dim()), 2, &not_available(degraded), Style::new(), width));
+            lines.extend(block(
+                ("", theme.dim()),
+                2,
+                &not_available(degraded),
+                Style::new(),
+                width,
+            ));
+        }
+    }
+    if !app.messages.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::styled(" Messages", theme.title()));
+        for message in &app.messages {
+            lines.extend(block(("", theme.dim()), 2, message, Style::new(), width));
         }
     }
     lines
@@ -56,10 +69,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
 
 fn list(app: &App, entries: &[(&'static str, &'static str)]) -> Vec<Line<'static>> {
     let line = |(name, what): &(&'static str, &'static str)| {
-        Line::from(vec![
-            Span::styled(format!("  {name:<11} "), app.theme.good()),
-            Span::raw(*what),
-        ])
+        Line::from(vec![Span::styled(format!("  {name:<11} "), app.theme.good()), Span::raw(*what)])
     };
     entries.iter().map(line).collect()
 }

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{block, left, rate, right, spark::curve};
+use super::{block, diagnosis, left, rate, right, spark::curve};
 use crate::{
     model::{finding::Finding, state::State},
     sink::{
@@ -60,6 +60,11 @@ fn findings(app: &App, width: usize, room: usize) -> Vec<Line<'static>> {
         lines.push(Line::styled(format!("{}{more}", " ".repeat(MARK)), theme.dim()));
         return lines;
     }
+    let whole: Vec<Line<'static>> =
+        findings.iter().flat_map(|finding| diagnosis::report(app, finding, width)).collect();
+    if whole.len() <= room {
+        return whole;
+    }
     let mut left = room - needed;
     for (part, finding) in parts.iter_mut().zip(findings.iter()) {
         let mut more = more(app, finding, width);
@@ -90,8 +95,12 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
         .collect();
     let room = width.saturating_sub(MARK);
     let mut lines = Vec::new();
+    let mut facts = facts;
     let mut rest = broken(&facts.join(" · "), Some(room));
-    rest.truncate(3);
+    while rest.len() > 2 && facts.len() > 1 {
+        facts.pop();
+        rest = broken(&facts.join(" · "), Some(room));
+    }
     let indent = " ".repeat(MARK);
     for part in rest {
         lines.push(Line::styled(format!("{indent}{part}"), app.theme.dim()));
@@ -127,11 +136,9 @@ fn table(app: &App, width: usize) -> Vec<Line<'static>> {
         let count = picture.counts[index];
         let change = match picture.change(state) {
             0 => String::new(),
-            change => format!(
-                "{}{}",
-                if change > 0 { "+" } else { "-" },
-                grouped(change.unsigned_abs())
-            ),
+            change => {
+                format!("{}{}", if change > 0 { "+" } else { "-" }, grouped(change.unsigned_abs()))
+            }
         };
         let lingering = match picture.lingering[index] {
             0 => String::new(),

@@ -116,8 +116,7 @@ impl Columns {
             left("PEER", self.end),
             left("PROCESS", self.process)
         );
-        for (name, width) in
-            [("FD", self.fd), ("CONTAINER", self.container), ("NETNS", self.netns)]
+        for (name, width) in [("FD", self.fd), ("CONTAINER", self.container), ("NETNS", self.netns)]
         {
             if width > 0 {
                 text.push(' ');
@@ -171,7 +170,9 @@ fn who(row: &Row) -> String {
     match (row.owner, row.orphaned) {
         (None, true) => "(kernel)".into(),
         (owner @ Some(_), true) => format!("was {}", process(owner)),
-        (Some(owner), false) if owner.evidence == Evidence::Listener && row.state == State::CloseWait => {
+        (Some(owner), false)
+            if owner.evidence == Evidence::Listener && row.state == State::CloseWait =>
+        {
             format!("{} not accepted", process(Some(owner)))
         }
         (owner, false) => process(owner),

@@ -112,14 +112,15 @@ impl Canvas<'_> {
         let style = if count > 0 { theme.state(state) } else { theme.dim() };
         let name = format!("┌{:─^inside$}┐", state.name());
         let number = if state == State::Closed { String::new() } else { grouped(count) };
-        let flags = if lingering > 0 { format!("⚑{}", grouped(lingering)) } else { String::new() };
+        let flags =
+            if lingering > 0 { format!("⚑{}", grouped(lingering)) } else { String::new() };
         self.put(x, y, &name, style);
         self.put(x, y + 1, &format!("│{number:^inside$}│"), style);
         self.put(x, y + 2, &format!("└{flags:─^inside$}┘"), style);
     }
 
     /// What goes along an edge: a word, and how often a second.
-    fn label(&mut self, x: u16, y: u16, room: u16, word: &str, from: State, to: State) {
+    fn words(&self, room: u16, word: &str, from: State, to: State) -> (String, Style) {
         let rate = rate(self.app.picture.rate(from, to));
         let words = match (self.grid.width > 15, rate.as_ref()) {
             (_, "") => word.to_owned(),
@@ -129,8 +130,12 @@ impl Canvas<'_> {
         // The number is what must be seen.
         let fits = words.chars().count() <= usize::from(room);
         let words = if fits { words } else { rate.to_string() };
-        let style =
-            if rate.is_empty() { self.app.theme.dim() } else { self.app.theme.good() };
+        let style = if rate.is_empty() { self.app.theme.dim() } else { self.app.theme.good() };
+        (words, style)
+    }
+
+    fn label(&mut self, x: u16, y: u16, room: u16, word: &str, from: State, to: State) {
+        let (words, style) = self.words(room, word, from, to);
         self.put(x, y, &words, style);
     }
 
@@ -141,8 +146,7 @@ impl Canvas<'_> {
         let x = self.grid.corner(left, row).0 + self.grid.width;
         let room = self.grid.across - self.grid.width;
         let line = "─".repeat(usize::from(room) - 1);
-        let arrow =
-            if columns.0 < columns.1 { format!("{line}▶") } else { format!("◀{line}") };
+        let arrow = if columns.0 < columns.1 { format!("{line}▶") } else { format!("◀{line}") };
         self.put(x, y, &arrow, Style::new());
         self.label(x + 1, y - 1, room - 2, word, from, to);
     }
@@ -155,7 +159,14 @@ impl Canvas<'_> {
         for line in 0..=last {
             self.put(x, top + line, if line == last { "▼" } else { "│" }, Style::new());
         }
-        self.label(x + 2, top, self.grid.width / 2 + 6, word, from, to);
+        if column == 2 {
+            // To the right there is no room for a number that grows.
+            let room = self.grid.width / 2 + 6;
+            let words = self.words(room, word, from, to);
+            self.put(x - 1 - words.0.chars().count() as u16, top, &words.0, words.1);
+        } else {
+            self.label(x + 2, top, self.grid.width / 2 + 6, word, from, to);
+        }
     }
 
     fn edges(&mut self) {
@@ -174,8 +185,8 @@ impl Canvas<'_> {
         self.below(1, 2, "ACK in", Closing, TimeWait);
         self.below(2, 2, "close()", CloseWait, LastAck);
         self.beside((0, 1), 3, "FIN in", FinWait2, TimeWait);
-        self.end(1, "60 s", TimeWait);
-        self.end(2, "ACK in", LastAck);
+        self.end(1, TimeWait);
+        self.end(2, LastAck);
     }
 
     /// Down and back to ESTABLISHED.
@@ -215,12 +226,13 @@ impl Canvas<'_> {
     }
 
     /// The end below a box.
-    fn end(&mut self, column: u16, word: &str, from: State) {
+    fn end(&mut self, column: u16, from: State) {
         let x = self.grid.middle(column);
         let y = self.grid.corner(column, 3).1 + 3;
         let rate = rate(self.app.picture.rate(from, State::Closed));
-        let words = if rate.is_empty() { String::new() } else { format!(" {rate}/s") };
-        self.put(x, y, &format!("▼ {word}: CLOSED{words}"), self.app.theme.dim());
+        let words = if rate.is_empty() { String::new() } else { format!("{rate}/s ") };
+        let words = format!("{words}CLOSED ▼");
+        self.put(x + 1 - words.chars().count() as u16, y, &words, self.app.theme.dim());
     }
 }
 
