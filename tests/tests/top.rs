@@ -85,7 +85,7 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
         let screen = terminal.wait_for_words("held by");
         assert!(screen.contains(&address.to_string()) && screen.contains("CLOSE_WAIT"), "{screen}");
         terminal.press(&["Escape", "Escape", "g"]);
-        let screen = terminal.wait_for_words("groups by process");
+        let screen = terminal.wait_for_words("by process");
         assert!(screen.contains(&name), "{screen}");
         terminal.press(&["4"]);
         terminal.wait_for_words("SYN_SENT");

@@ -66,6 +66,11 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         "tracer top takes a terminal, which standard output is not: use tracer, tracer sockets or \
         tracer diagnose for a pipe or a file"
     );
+    ensure!(
+        io::stdin().is_terminal(),
+        "tracer top takes keys from a terminal, which standard input is not: leave the redirection \
+        away"
+    );
     let (palette, _) = appearance(arguments.color, Some(io::stdout()));
     let colour = palette != crate::sink::text::Palette::PLAIN;
     let theme = Theme::of(|name| std::env::var(name).ok(), colour)?;

@@ -62,7 +62,9 @@ fn summary(app: &App) -> Line<'static> {
         false => format!(" {} of {} sockets", grouped(listed as u64), grouped(all as u64)),
     };
     if let Some(grouping) = list.grouping {
-        words.push_str(&format!(" in {} groups by {}", list.groups.len(), grouping.name()));
+        let groups = list.groups.len();
+        let s = if groups == 1 { "" } else { "s" };
+        words.push_str(&format!(" in {groups} group{s} by {}", grouping.name()));
     }
     let reversed = if selection.reversed { ", reversed" } else { "" };
     words.push_str(&format!(", sorted by {}{reversed}", selection.order.name()));
