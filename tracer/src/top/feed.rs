@@ -158,7 +158,7 @@ impl Feed {
         let (made, cost) = self.rows;
         let now = moment.now;
         let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
-        if !self.all && due || wish.rows && due {
+        if due && (wish.rows || !self.all) {
             let rows: Vec<Row> =
                 moment.table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
             if !self.all {

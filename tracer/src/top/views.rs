@@ -31,7 +31,7 @@ const LEAST: (u16, u16) = (40, 10);
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_style(area, Style::reset());
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        put(buffer, area, 0, Line::from("too small: 80×24 or more"));
+        put(buffer, area, 0, &Line::from("too small: 80×24 or more"));
     } else {
         let body = frame::draw(app, area, buffer);
         match (app.pane, app.tab) {
@@ -40,7 +40,7 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
             _ => {
                 let lines = lines(app, body);
                 for (row, line) in lines.into_iter().skip(app.scroll).enumerate() {
-                    put(buffer, body, row, line);
+                    put(buffer, body, row, &line);
                 }
             }
         }
@@ -95,21 +95,21 @@ pub fn list_area(app: &App, area: Rect) -> Rect {
 }
 
 /// Writes a line into a row of an area, cut at its width.
-fn put(buffer: &mut Buffer, area: Rect, row: usize, line: Line<'_>) {
+fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) {
     let Ok(row) = u16::try_from(row) else { return };
     if row < area.height {
         let style = line.style;
         let y = area.y + row;
         buffer.set_style(Rect::new(area.x, y, area.width, 1), style);
-        buffer.set_line(area.x, y, &line, area.width);
+        buffer.set_line(area.x, y, line, area.width);
     }
 }
 
 /// The same from a column on.
-fn put_at(buffer: &mut Buffer, area: Rect, x: u16, y: u16, span: Span<'_>) {
+fn put_at(buffer: &mut Buffer, area: Rect, x: u16, y: u16, span: &Span<'_>) {
     if x < area.width && y < area.height {
         let width = area.width - x;
-        buffer.set_span(area.x + x, area.y + y, &span, width);
+        buffer.set_span(area.x + x, area.y + y, span, width);
     }
 }
 

@@ -21,14 +21,14 @@ const CLOCK: usize = 10;
 
 /// Draws it; what is left for the screen itself.
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
-    put(buffer, area, 0, tabs(app, area.width));
-    put(buffer, area, 1, status(app, usize::from(area.width)));
+    put(buffer, area, 0, &tabs(app, area.width));
+    put(buffer, area, 1, &status(app, usize::from(area.width)));
     clock(app, area, buffer);
     let last = usize::from(area.height) - 1;
     if let Some(message) = message(app) {
-        put(buffer, area, last - 1, message);
+        put(buffer, area, last - 1, &message);
     }
-    put(buffer, area, last, keys(app));
+    put(buffer, area, last, &keys(app));
     body(app, area)
 }
 
@@ -118,7 +118,7 @@ fn clock(app: &App, area: Rect, buffer: &mut Buffer) {
     let text = time.to_zoned(app.zone.clone()).strftime(" %H:%M:%S ").to_string();
     let width = text.len() as u16;
     let place = Rect { x: area.right() - width, y: area.y + 1, width, height: 1 };
-    put(buffer, place, 0, Line::styled(text, app.theme.dim()));
+    put(buffer, place, 0, &Line::styled(text, app.theme.dim()));
 }
 
 /// The oldest message that has not been put away.

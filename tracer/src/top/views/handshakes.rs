@@ -85,8 +85,8 @@ fn row(app: &App, durations: &Durations, class: usize, half: usize) -> Vec<Span<
 /// Without the digits behind the point: the ends of classes have none.
 fn short(ns: u64) -> String {
     match ns {
-        ..1_000_000 => format!("{}µs", ns / 1_000),
-        ..1_000_000_000 => format!("{}ms", ns / 1_000_000),
+        0..1_000_000 => format!("{}µs", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
         _ => format!("{}s", ns / 1_000_000_000),
     }
 }

@@ -26,11 +26,11 @@ pub(super) fn list_area(body: Rect) -> Rect {
 }
 
 pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
-    put(buffer, body, 0, summary(app));
+    put(buffer, body, 0, &summary(app));
     let columns = Columns::of(usize::from(body.width));
     let grouped = app.list.grouping.is_some();
     let header = if grouped { group_header(&columns) } else { columns.header() };
-    put(buffer, body, 1, Line::styled(header, app.theme.dim()));
+    put(buffer, body, 1, &Line::styled(header, app.theme.dim()));
     let area = list_area(body);
     for row in 0..usize::from(area.height) {
         let index = app.list.offset + row;
@@ -43,11 +43,11 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
         if index == app.list.selected {
             line = line.style(app.theme.selected());
         }
-        put(buffer, area, row, line);
+        put(buffer, area, row, &line);
     }
     if app.list.is_empty() {
         let words = if app.list.rows.is_empty() { " no sockets yet" } else { " none of them" };
-        put(buffer, area, 0, Line::styled(words, app.theme.dim()));
+        put(buffer, area, 0, &Line::styled(words, app.theme.dim()));
     }
 }
 

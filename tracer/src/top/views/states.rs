@@ -95,12 +95,12 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
     }
     canvas.edges();
     let row = usize::from(below.min(body.height.saturating_sub(1)));
-    put(buffer, body, row, aborts(app));
+    put(buffer, body, row, &aborts(app));
 }
 
 impl Canvas<'_> {
     fn put(&mut self, x: u16, y: u16, text: &str, style: Style) {
-        put_at(self.buffer, self.grid.area, x, y, Span::styled(text.to_owned(), style));
+        put_at(self.buffer, self.grid.area, x, y, &Span::styled(text, style));
     }
 
     fn state(&mut self, state: State, column: u16, row: u16) {
@@ -178,8 +178,8 @@ impl Canvas<'_> {
         self.beside((1, 2), 0, "connect()", Closed, SynSent);
         self.below(0, 0, "SYN in", Listen, SynRecv);
         self.beside((0, 1), 1, "ACK in", SynRecv, Established);
-        self.from_syn_sent();
-        self.from_established();
+        self.client_handshake();
+        self.closing();
         self.beside((0, 1), 2, "FIN in", FinWait1, Closing);
         self.below(0, 2, "ACK in", FinWait1, FinWait2);
         self.below(1, 2, "ACK in", Closing, TimeWait);
@@ -190,7 +190,7 @@ impl Canvas<'_> {
     }
 
     /// Down and back to ESTABLISHED.
-    fn from_syn_sent(&mut self) {
+    fn client_handshake(&mut self) {
         let (x, bottom) = (self.grid.middle(2), 3);
         let y = self.grid.corner(1, 1).1 + 1;
         for line in bottom..y {
@@ -204,7 +204,7 @@ impl Canvas<'_> {
     }
 
     /// To both sides: who closes first, and whose peer does.
-    fn from_established(&mut self) {
+    fn closing(&mut self) {
         let y = self.grid.corner(1, 1).1 + 3;
         let last = self.grid.corner(0, 2).1 - 1;
         let corner = self.grid.corner(1, 1).0;

@@ -214,7 +214,7 @@ fn show(app: &mut App, columns: u16, rows: u16) -> String {
 
 fn text(buffer: &Buffer) -> String {
     let rows = buffer.content().chunks(usize::from(buffer.area.width));
-    let lines = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+    let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
