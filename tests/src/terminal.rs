@@ -3,6 +3,7 @@
 
 use std::{
     process::{Command, Output},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,8 +19,10 @@ pub struct Terminal {
 impl Terminal {
     /// A shell in the network namespace of this process, on a screen of that size.
     pub fn open(columns: u16, rows: u16) -> Self {
-        let thread = rustix::thread::gettid().as_raw_nonzero();
-        let terminal = Self { socket: format!("tracer-{}-{thread}", std::process::id()) };
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        // The server of one before may still be on its way out.
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self { socket: format!("tracer-{}-{number}", std::process::id()) };
         let size = [columns.to_string(), rows.to_string()];
         let net = format!("--net=/proc/{}/ns/net", std::process::id());
         let shell = "export LC_ALL=C.UTF-8 PS1='shell> '; exec bash --norc --noprofile";

@@ -12,11 +12,6 @@ use ratatui::{
     layout::Rect,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-};
-
 use super::{
     app::{App, Effect},
     messages,
@@ -68,25 +63,6 @@ impl<F: FnOnce()> Drop for Closing<F> {
     }
 }
 
-/// Waits for a key, a signal (the size has changed) or the end of the time.
-///
-/// # Errors
-///
-/// Where the terminal is gone, on which crossterm would wait for ever without rest.
-fn wait_for_keys() -> io::Result<()> {
-    let keys = io::stdin();
-    let mut fds = [PollFd::new(&keys, PollFlags::IN)];
-    let timeout = Timespec::try_from(TICK).map_err(io::Error::other)?;
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(())
-}
-
 fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
     let mut stale = true;
     while !shared.has_ended() {
@@ -106,10 +82,13 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
             stale = false;
         }
         shared.set_wish(app.wish());
-        wait_for_keys()?;
-        // All that has been typed meanwhile before the next drawing.
-        while event::poll(Duration::ZERO)? {
+        let mut wait = TICK;
+        // All that has been typed meanwhile before the next drawing. Where the terminal goes away
+        // crossterm waits for ever: the signal that comes with it ends the trace, and this thread
+        // is left behind.
+        while event::poll(wait)? {
             stale = true;
+            wait = Duration::ZERO;
             match event::read()? {
                 Event::Key(key) if app.key(key) == Effect::Quit => return Ok(()),
                 Event::Mouse(mouse) => app.mouse(mouse),
