@@ -30,5 +30,6 @@ pub mod record;
 pub mod recording;
 pub mod segment;
 pub mod sockets;
+pub mod terminal;
 pub mod tracer;
 pub mod wire;

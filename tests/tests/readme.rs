@@ -12,8 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
+    fault,
     netns::isolated,
     sockets::eventually,
+    terminal::Terminal,
     tracer::{WITH_TRACEFS, command, wait},
 };
 
@@ -55,6 +57,24 @@ fn shown(options: &[&str]) -> String {
     })
 }
 
+/// The first screen of `tracer top` while a server leaks.
+fn screen() -> String {
+    isolated(|namespace| {
+        let (server, address) = fault::server(env!("CARGO_BIN_EXE_fault"), "shop-api", &["keep"]);
+        fault::come_and_go(address, 100);
+        let terminal = Terminal::open(100, 26);
+        terminal.run(&format!("top --netns {}", namespace.inode));
+        for _ in 0..20 {
+            fault::come_and_go(address, 8);
+            thread::sleep(Duration::from_secs(1));
+        }
+        let screen = terminal.wait_for_words("does not close");
+        terminal.press(&["q"]);
+        server.close();
+        screen
+    })
+}
+
 /// Puts `text` between the marks of that name.
 fn replace(readme: &str, name: &str, text: &str) -> String {
     let begin = format!("<!-- {name} -->\n");
@@ -76,5 +96,7 @@ fn the_readme_shows_real_output() {
             format!("```console\n$ sudo tracer {}\n{}\n```\n", options.join(" "), text.trim_end());
         readme = replace(&readme, name, &told);
     }
+    let screen = format!("```console\n$ sudo tracer top\n{}\n```\n", screen().trim_end());
+    readme = replace(&readme, "top", &screen);
     fs::write(README, readme).unwrap();
 }

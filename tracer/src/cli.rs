@@ -13,6 +13,7 @@ mod schema;
 mod signals;
 mod sinks;
 mod telemetry;
+mod top;
 mod trace;
 
 use std::{
@@ -23,9 +24,12 @@ use std::{
 use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
-use crate::sink::{
-    escape::{escape, without_numbers},
-    text::Palette,
+use crate::{
+    sink::{
+        escape::{escape, without_numbers},
+        text::Palette,
+    },
+    top::messages::Messages,
 };
 
 /// Runs the command line; every error is one line on standard error and status 2.
@@ -44,6 +48,7 @@ pub fn run() -> ExitCode {
         Some(Command::Report(arguments)) => report::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Schema) => schema::run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Top(arguments)) => top::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -92,7 +97,7 @@ fn log_to_stderr(verbose: u8) {
             tracing_subscriber::EnvFilter::try_from_env("TRACER_LOG")
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level)),
         )
-        .with_writer(io::stderr)
+        .with_writer(Messages::default)
         .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -1,7 +1,8 @@
 //! Follows every TCP connection of a host from handshake to the end of TIME_WAIT.
 //!
 //! `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
-//! `trace` puts them together; `replay` does so with what was recorded.
+//! `trace` puts them together, `top` shows it on a full screen; `replay` does so with what was
+//! recorded.
 
 pub mod cli;
 pub mod diagnose;
@@ -10,4 +11,5 @@ pub mod model;
 pub mod replay;
 pub mod sink;
 pub mod sockets;
+pub mod top;
 pub mod trace;

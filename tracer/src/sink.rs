@@ -125,6 +125,13 @@ pub trait Sink: Send {
     fn pause(&mut self, _: &Moment<'_>, _: WallClock) -> Option<u64> {
         None
     }
+    /// Whether looks at the host are to show all that a diagnosis rests on, for
+    /// [`Self::diagnose`].
+    fn diagnoses(&self) -> bool {
+        false
+    }
+    /// Such a look, as soon as the table has taken it in.
+    fn diagnose(&mut self, _: &Arc<Look>, _: &Table) {}
     /// Hands over what has been gathered. What could not be delivered since the last call is
     /// returned once, as soon as there is room again: it is told by all sinks, and counted.
     fn flush(&mut self) -> Option<Undelivered>;

@@ -163,7 +163,7 @@ impl Trace {
             let stacks = stacks.map(|map| Recorded { map, resolved });
             let recorded = stacks.is_some();
             let snapshots = Snapshots::start(snapshotter, stacks, reader.waker()?)?;
-            (Some(Healing::new(snapshots, recorded)), None)
+            (Some(Healing::new(snapshots, recorded, teller.diagnoses())), None)
         } else {
             (None, Some(ebpf))
         };
@@ -284,7 +284,11 @@ impl Running {
             self.teller.look(&look.look);
         }
         if let Some(healing) = &mut self.healing {
-            healing.merge(look, &mut self.table, &mut self.teller);
+            let wanted = look.wanted;
+            let look = healing.merge(look, &mut self.table, &mut self.teller);
+            if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
+                self.teller.show(&Arc::new(look), &self.table);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::{
     daemon::DaemonArguments, diagnose::DiagnoseArguments, replay::ReplayArguments,
     report::ReportArguments, sinks::SinkArguments, telemetry::TelemetryArguments,
+    top::TopArguments,
 };
 use crate::{
     model::{
@@ -33,7 +34,8 @@ use crate::{
         tracer --format ladder --explain     what TCP does, segment by segment\n  \
         tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
         tracer --format json | jq .network   for machines\n  \
-        tracer diagnose                      what is wrong, why, and what to do\n\n\
+        tracer diagnose                      what is wrong, why, and what to do\n  \
+        tracer top                           all of it live, on a full screen\n\n\
         Tracing needs root, or CAP_BPF and CAP_PERFMON."
 )]
 pub(super) struct Cli {
@@ -54,6 +56,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Show it all on a full screen: what is wrong, counts, sockets, the state machine
+    Top(Box<TopArguments>),
     /// Tell again what was recorded by `tracer --format json`
     Replay(Box<ReplayArguments>),
     /// Gather for a while, then write one page with charts, findings and remedies

@@ -427,6 +427,11 @@ impl Connection {
         self.at_least || !self.since_known
     }
 
+    /// The states that were left, with the times of entry, oldest first.
+    pub fn stays(&self) -> impl Iterator<Item = (State, u64)> {
+        self.past.stays()
+    }
+
     /// Enters a state other than the present one. CLOSED is entered by being dropped.
     pub fn enter(&mut self, state: State, time: u64) {
         match (self.state, state) {

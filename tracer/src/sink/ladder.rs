@@ -120,6 +120,11 @@ impl Ladder {
         }
     }
 
+    /// Draws all steps of which it has been told, for a diagram that is not live.
+    pub(crate) fn complete(&mut self, clock: WallClock, out: &mut Vec<u8>) {
+        self.draw(u64::MAX, clock, out);
+    }
+
     /// Draws what happened until `until`; when the next step is due.
     fn draw(&mut self, until: u64, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let mut next = None;

@@ -131,7 +131,7 @@ impl Page<'_> {
 }
 
 /// Parts of at most `room` characters, broken between words; longer words stay whole.
-fn broken(text: &str, room: Option<usize>) -> Vec<String> {
+pub(crate) fn broken(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room else { return vec![text.to_owned()] };
     let mut parts = vec![String::new()];
     let mut length = 0;

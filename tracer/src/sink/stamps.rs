@@ -51,7 +51,7 @@ impl Times {
     }
 
     /// `time` is in nanoseconds of `CLOCK_MONOTONIC`.
-    pub(super) fn write(&mut self, clock: WallClock, time: u64) -> &str {
+    pub(crate) fn write(&mut self, clock: WallClock, time: u64) -> &str {
         let origin = match self.form {
             Timestamps::Local | Timestamps::Utc => return self.stamps.write(clock.at(time)),
             Timestamps::Relative => self.begun,

@@ -17,13 +17,14 @@ mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
+pub(crate) use self::lingering::flag;
 pub use self::palette::Palette;
 #[cfg(feature = "otlp")]
 pub(super) use self::summary::word;
 pub(super) use self::{
     columns::Line,
     findings::severity,
-    lingering::{flag, holder, sentence},
+    lingering::{holder, sentence},
     segments::{broken_off, sent_again},
     stories::{bytes, life},
     summary::{closing, word as reason},
@@ -196,7 +197,7 @@ impl Text {
 }
 
 /// What was lost, where.
-pub(super) fn loss(loss: &Loss) -> String {
+pub(crate) fn loss(loss: &Loss) -> String {
     let what = match loss.place {
         LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
         LossPlace::Recursion => "events lost: the kernel skipped the program",
@@ -212,7 +213,7 @@ pub(super) fn loss(loss: &Loss) -> String {
 }
 
 /// What cannot be had here.
-pub(super) fn not_available(degraded: &Degraded) -> String {
+pub(crate) fn not_available(degraded: &Degraded) -> String {
     let Degraded { feature, lost, reason, remedy } = degraded;
     format!("! {feature} not available ({reason}): {lost}; {remedy}")
 }
@@ -257,7 +258,7 @@ pub(super) fn meaning(transition: &Transition) -> Cow<'static, str> {
 
 /// `curl[1234]`; `nginx[900]?` where it is only the listener's, `nginx[1 of 3]?` where several
 /// processes hold that; `-` where it is not known.
-pub(super) fn process(owner: Option<Owner>) -> String {
+pub(crate) fn process(owner: Option<Owner>) -> String {
     let Some(Owner { process, evidence, others, fd: _ }) = owner else { return "-".to_owned() };
     let name = escape(process.name());
     match (evidence, others) {
@@ -282,7 +283,7 @@ pub(super) fn in_container(subject: &Subject, surroundings: &dyn Surroundings) -
 }
 
 /// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.
-pub(super) fn duration(ns: u64) -> String {
+pub(crate) fn duration(ns: u64) -> String {
     // In whole numbers: floats take ten times as long to write.
     let scaled = |unit: u64, name: &str| {
         let decimals = match ns / unit {
@@ -319,7 +320,7 @@ pub(super) fn duration(ns: u64) -> String {
 }
 
 /// `1,234,567`
-pub(super) fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -379,7 +380,7 @@ impl Format for Text {
 }
 
 /// `42 s`, `2m05s`
-pub(super) fn whole_seconds(ns: u64) -> String {
+pub(crate) fn whole_seconds(ns: u64) -> String {
     match ns / 1_000_000_000 {
         seconds @ 0..60 => format!("{seconds} s"),
         _ => duration(ns),

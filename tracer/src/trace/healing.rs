@@ -11,7 +11,11 @@ use crate::{
         time,
     },
     model::{
-        diagnosis::explain, linger::LOOK_LEAD, owner::Process, state::State, table::Table,
+        diagnosis::{Look, explain},
+        linger::LOOK_LEAD,
+        owner::Process,
+        state::State,
+        table::Table,
         update::Observer,
     },
 };
@@ -43,6 +47,8 @@ pub(super) struct Healing {
     snapshots: Snapshots,
     /// The programs record stacks.
     stacks: bool,
+    /// Looks are to show all that a diagnosis rests on, also while nothing happens.
+    diagnoses: bool,
     /// When the last look was asked for.
     asked: Option<u64>,
     /// When the last look at the sockets themselves was.
@@ -59,10 +65,11 @@ pub(super) struct Healing {
 }
 
 impl Healing {
-    pub(super) fn new(snapshots: Snapshots, stacks: bool) -> Self {
+    pub(super) fn new(snapshots: Snapshots, stacks: bool, diagnoses: bool) -> Self {
         Self {
             snapshots,
             stacks,
+            diagnoses,
             asked: None,
             looked: 0,
             held: 0,
@@ -83,7 +90,7 @@ impl Healing {
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let judge = match table.events() {
-            events if events == self.judged_events => u64::MAX,
+            events if events == self.judged_events && !self.diagnoses => u64::MAX,
             _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
         };
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
@@ -116,6 +123,7 @@ impl Healing {
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
         // Now and then with what it takes to judge them.
         let settings = now >= self.judged + JUDGE;
+        let holders = holders || settings && self.diagnoses;
         // Whether they can run is part of why they do not close.
         let wanted = Wanted { sockets: true, holders, settings, processes: holders };
         let makers = self.makers(now, table);
@@ -158,8 +166,13 @@ impl Healing {
         self.snapshots.ready()
     }
 
-    /// Merges a look. All events up to its end must have been read.
-    pub(super) fn merge(&mut self, taken: Taken, table: &mut Table, out: &mut impl Observer) {
+    /// Merges a look and gives it back. All events up to its end must have been read.
+    pub(super) fn merge(
+        &mut self,
+        taken: Taken,
+        table: &mut Table,
+        out: &mut impl Observer,
+    ) -> Look {
         let Taken { look, cost, refused, wanted } = taken;
         let snapshot = &look.snapshot;
         self.cost = cost;
@@ -182,6 +195,7 @@ impl Healing {
             snapshot.namespaces.len(),
             cost / 1_000,
         );
+        look
     }
 }
 

@@ -68,6 +68,18 @@ impl Teller {
         }
     }
 
+    /// Whether a sink wants looks that a diagnosis can rest on.
+    pub(super) fn diagnoses(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.diagnoses())
+    }
+
+    /// Shows such a look to the sinks.
+    pub(super) fn show(&mut self, look: &Arc<Look>, table: &Table) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.diagnoses()) {
+            sink.diagnose(look, table);
+        }
+    }
+
     /// Tells what is over.
     pub(super) fn expire(&mut self, now: u64) {
         for finding in self.watch.expire(now) {

@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 13] = [
+const PROGRAMS: [Program; 14] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -30,6 +30,7 @@ const PROGRAMS: [Program; 13] = [
     program("rsyslogd", "rsyslog"),
     program("journalctl", "systemd"),
     program("chromium", "chromium"),
+    program("tmux", "tmux"),
 ];
 
 /// What tracer is measured against, and with.

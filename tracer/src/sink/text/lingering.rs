@@ -171,7 +171,7 @@ pub(in crate::sink) fn holder(linger: &Linger, who: String) -> String {
 }
 
 /// The flag on a socket that is named elsewhere.
-pub(in crate::sink) fn flag(linger: &Linger) -> String {
+pub(crate) fn flag(linger: &Linger) -> String {
     let sign = if linger.at_least { "≥" } else { "" };
     let Linger { state, status, age, .. } = *linger;
     format!("⚑ {state} {} {sign}{}{}", word(status), duration(age), idle(linger))

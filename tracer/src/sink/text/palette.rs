@@ -64,7 +64,7 @@ impl Palette {
     }
 
     /// The style of a state.
-    pub(in crate::sink) fn of_state(&self, state: State) -> Style {
+    pub(crate) fn of_state(&self, state: State) -> Style {
         match state {
             State::SynSent | State::SynRecv | State::Listen => self.opening,
             State::Established => self.open,

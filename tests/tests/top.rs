@@ -1,0 +1,166 @@
+//! `tracer top` in a real terminal: the leak is on the first screen, the keys do what the footer
+//! says, and the terminal is as before when it ends, however it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, net::SocketAddr, process::Command};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tracer_tests::{
+    fault::{self, come_and_go},
+    netns::{Namespace, isolated},
+    peer::Peer,
+    sockets::eventually,
+    terminal::Terminal,
+    tracer::program,
+};
+
+const FAULT: &str = env!("CARGO_BIN_EXE_fault");
+
+fn leaking(name: &str, sockets: usize) -> (Peer, SocketAddr) {
+    let (server, address) = fault::server(FAULT, name, &["keep"]);
+    come_and_go(address, sockets);
+    (server, address)
+}
+
+fn top(namespace: &Namespace, columns: u16, rows: u16) -> Terminal {
+    let terminal = Terminal::open(columns, rows);
+    terminal.run(&format!("top --linger close-wait=1s --netns {}", namespace.inode));
+    terminal.wait_for_words("Overview");
+    terminal
+}
+
+/// The one process that traces this namespace.
+fn pid(namespace: &Namespace) -> Pid {
+    let is_it = |entry: &fs::DirEntry| {
+        let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let arguments: Vec<&[u8]> = arguments.split(|byte| *byte == 0).collect();
+        arguments.get(1) == Some(&&b"top"[..])
+            && arguments.contains(&namespace.inode.to_string().as_bytes())
+    };
+    let mut entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let found = entries.find(is_it).expect("tracer top runs");
+    Pid::from_raw(found.file_name().to_str().unwrap().parse().unwrap()).unwrap()
+}
+
+fn is_as_before(terminal: &Terminal) {
+    // What was on the screen before may have been folded by another width.
+    terminal.wait_for("a shell again", |screen| screen.trim_end().ends_with("shell>"));
+    assert!(!terminal.is("alternate_on"), "the alternate screen is still on");
+    assert!(!terminal.is("mouse_any_flag"), "the mouse is still taken");
+    assert!(terminal.is("cursor_flag"), "the cursor is hidden");
+    // Raw mode would neither echo nor answer line by line.
+    terminal
+        .press(&["-l", "stty -a | grep -o -- '[-]*\\bicanon\\|[-]*\\becho\\b'; echo is $((6*7))"]);
+    terminal.press(&["Enter"]);
+    let screen = terminal.wait_for_words("is 42");
+    assert!(!screen.contains("\n-icanon") && !screen.contains("\n-echo"), "{screen}");
+}
+
+#[test]
+fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
+    isolated(|namespace| {
+        let (server, address) = leaking("hoarder", 12);
+        let terminal = top(namespace, 120, 40);
+        let name = format!("hoarder[{}]", server.pid());
+        let screen = terminal.wait_for_words(&format!("{name} does not close 12"));
+        for words in ["CLOSE_WAIT", "fds", "127.0.0.1 × 12", "must close()", "LAST 5 MINUTES"] {
+            assert!(screen.contains(words), "{words}:\n{screen}");
+        }
+        // At 80 columns too.
+        terminal.resize(80, 24);
+        let screen = terminal.wait_for("80×24", |screen| screen.lines().count() <= 24);
+        assert!(screen.contains(&name) && screen.contains("remedy"), "{screen}");
+        terminal.press(&["?"]);
+        terminal.wait_for_words("filter as you type");
+        terminal.press(&["Escape"]);
+        // Filter, sort, group, details.
+        terminal.press(&["/"]);
+        terminal.press(&["-l", "close_wait hoarder"]);
+        terminal.press(&["Enter"]);
+        let screen = terminal.wait_for_words("12 of 25 sockets");
+        assert_eq!(screen.matches(&name).count(), 12, "{screen}");
+        terminal.press(&["s"]);
+        terminal.wait_for_words("sorted by age");
+        terminal.press(&["Enter"]);
+        let screen = terminal.wait_for_words("held by");
+        assert!(screen.contains(&address.to_string()) && screen.contains("CLOSE_WAIT"), "{screen}");
+        terminal.press(&["Escape", "Escape", "g"]);
+        let screen = terminal.wait_for_words("by process");
+        assert!(screen.contains(&name), "{screen}");
+        terminal.press(&["4"]);
+        terminal.wait_for_words("SYN_SENT");
+        terminal.press(&["5"]);
+        terminal.wait_for_words("connect() to ESTABLISHED");
+        terminal.press(&["q"]);
+        is_as_before(&terminal);
+        server.close();
+    });
+}
+
+#[test]
+fn what_happens_is_seen_as_it_happens() {
+    isolated(|namespace| {
+        let terminal = top(namespace, 120, 40);
+        terminal.wait_for_words("nothing is wrong");
+        terminal.press(&["2"]);
+        let (server, address) = leaking("late", 3);
+        let screen = terminal
+            .wait_for("3 in CLOSE_WAIT", |screen| screen.matches("CLOSE_WAIT").count() == 3);
+        assert!(screen.contains(&format!("late[{}]", server.pid())), "{screen}");
+        terminal.press(&["Enter"]);
+        let screen = terminal.wait_for_words("LISTEN → SYN_RECV");
+        for words in ["SYN_RECV → ESTABLISHED", "ESTABLISHED → CLOSE_WAIT", "SYN+ACK seq="] {
+            assert!(screen.contains(words), "{words}:\n{screen}");
+        }
+        assert!(screen.contains(&address.to_string()), "{screen}");
+        terminal.press(&["C-c"]);
+        is_as_before(&terminal);
+        server.close();
+    });
+}
+
+#[test]
+fn a_signal_ends_it_and_gives_the_terminal_back() {
+    isolated(|namespace| {
+        for signal in [Signal::TERM, Signal::HUP] {
+            let terminal = top(namespace, 80, 24);
+            kill_process(pid(namespace), signal).unwrap();
+            is_as_before(&terminal);
+        }
+    });
+}
+
+#[test]
+fn a_terminal_that_can_show_nothing_is_refused_in_one_line() {
+    let terminal = Terminal::open(120, 24);
+    terminal.press(&["-l", &format!("TERM=dumb {} top; echo status $?", program().display())]);
+    terminal.press(&["Enter"]);
+    let screen = terminal.wait_for_words("status 2");
+    assert!(screen.contains("TERM is dumb: set TERM"), "{screen}");
+    let output = Command::new(program()).arg("top").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("takes a terminal"), "{errors}");
+}
+
+#[test]
+fn without_utf_8_there_is_nothing_beyond_ascii() {
+    isolated(|namespace| {
+        let (server, _) = leaking("hoarder", 5);
+        let terminal = Terminal::open(100, 30);
+        let arguments = format!("top --netns {}", namespace.inode);
+        terminal
+            .press(&["-l", &format!("LC_ALL=C TERM=vt100 {} {arguments}", program().display())]);
+        terminal.press(&["Enter"]);
+        let screen = terminal.wait_for_words("does not close 5");
+        assert!(screen.is_ascii(), "{screen}");
+        terminal.press(&["4"]);
+        let screen = terminal.wait_for_words("SYN_SENT");
+        assert!(screen.is_ascii() && screen.contains("+-"), "{screen}");
+        terminal.press(&["q"]);
+        eventually("a shell", || terminal.screen().trim_end().ends_with("shell>"));
+        server.close();
+    });
+}

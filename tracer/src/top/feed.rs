@@ -1,0 +1,300 @@
+//! The sink behind the screens: counts on the reading thread, copies what is wanted.
+//!
+//! What costs little is always up to date; what costs something in proportion to the number of
+//! sockets (their list, a diagnosis) is made seldom, the rarer the dearer it is.
+
+mod counting;
+mod past;
+
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use self::{counting::Counting, past::Recent};
+use super::{
+    picture::{Chosen, Picture, Shared, Told, Wish},
+    rows::Row,
+};
+use crate::{
+    model::{
+        connection::Connection,
+        diagnosis::{Case, Look, Watched, diagnose},
+        filter::Filter,
+        finding::{Finding, Status},
+        state::State,
+        table::Table,
+        time_wait::Ticks,
+        update::{Linger, Observer as _, Update},
+    },
+    sink::{
+        Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
+        wall_clock::WallClock,
+    },
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// Pictures are this far apart.
+const PERIOD: u64 = SECOND / 2;
+/// The list is made anew this often at most.
+const ROWS: u64 = SECOND;
+/// Making the list takes at most one part in this many of a processor's time.
+const SHARE: u64 = 40;
+/// A diagnosis compares with a look that is at least this old, as soon as there is one.
+const BASELINE: u64 = 15 * SECOND;
+
+/// The screen's thread ends within this time, unless the terminal takes nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct Feed {
+    filter: Filter,
+    /// The filter lets all of the table's sockets pass.
+    all: bool,
+    ticks: Ticks,
+    surroundings: Arc<dyn Surroundings>,
+    screen: Screen,
+    counting: Counting,
+    recent: Recent,
+    /// Earlier looks, oldest first, with what has happened since.
+    looks: Vec<(Arc<Look>, Watched)>,
+    picture: Picture,
+    /// Findings told one by one, for where no looks are taken.
+    told: Vec<Finding>,
+    next: u64,
+    rows: (u64, u64),
+}
+
+/// The other end of what is shared; waits for the screen's thread in the end.
+struct Screen {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.shared.end();
+        let deadline = Instant::now() + PATIENCE;
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // One that still writes to a terminal which takes nothing is left behind; a panic has been
+        // told by the hook.
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Feed {
+    /// For a screen that runs in `thread`.
+    pub fn new(
+        filter: Filter,
+        ticks: Ticks,
+        surroundings: Arc<dyn Surroundings>,
+        shared: Arc<Shared>,
+        thread: Option<JoinHandle<()>>,
+    ) -> Self {
+        let all = filter == Filter { netns: filter.netns, ..Filter::default() };
+        Self {
+            filter,
+            all,
+            ticks,
+            surroundings,
+            screen: Screen { shared, thread },
+            counting: Counting::default(),
+            recent: Recent::default(),
+            looks: Vec::new(),
+            picture: Picture::empty(WallClock { lead: 0, now: 0 }),
+            told: Vec::new(),
+            next: 0,
+            rows: (0, 0),
+        }
+    }
+
+    fn wants(&self, update: &Update<'_>) -> bool {
+        let passes = |subject| self.surroundings.passes(&self.filter, subject);
+        self.all || self.filter.wants(update) && update.subject().is_none_or(passes)
+    }
+
+    fn wants_row(&self, row: &Row) -> bool {
+        self.all || {
+            let subject = row.subject();
+            self.filter.wants_in_state(&subject, row.state)
+                && self.surroundings.passes(&self.filter, &subject)
+        }
+    }
+
+    fn lingers(&mut self, lingers: &[Linger]) {
+        for linger in lingers {
+            if self.all
+                || self.filter.wants_in_state(&linger.subject, linger.state)
+                    && self.surroundings.passes(&self.filter, &linger.subject)
+            {
+                self.counting.linger(linger);
+                self.recent.add(Told::Linger(Box::new(linger.clone())));
+            }
+        }
+    }
+
+    /// Keeps those findings that hold.
+    fn finding(&mut self, finding: &Finding) {
+        let same = |known: &Finding| {
+            known.netns == finding.netns && known.problem.code() == finding.problem.code()
+        };
+        self.told.retain(|known| !same(known));
+        if finding.status != Status::Cleared {
+            self.told.push(finding.clone());
+        }
+        if self.looks.is_empty() {
+            self.picture.findings = Arc::new(self.told.clone());
+        }
+    }
+
+    /// Copies the list if it is wanted and time; else only what takes no list.
+    fn copy(&mut self, moment: &Moment<'_>, wish: Wish) {
+        let (made, cost) = self.rows;
+        let now = moment.now;
+        let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
+        if due && (wish.rows || !self.all) {
+            let rows: Vec<Row> =
+                moment.table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
+            if !self.all {
+                self.picture.counts = [0; State::COUNT];
+                for row in &rows {
+                    self.picture.counts[row.state.index()] += 1;
+                }
+            }
+            self.picture.rows = Arc::new(rows);
+            self.rows = (now, crate::kernel::time::monotonic().saturating_sub(now));
+        }
+        if self.all {
+            for state in State::ALL {
+                self.picture.counts[state.index()] = moment.table.count(state);
+            }
+        }
+    }
+
+    fn choose(&self, table: &Table, wish: Wish) -> Option<Arc<Chosen>> {
+        let (id, ordinal) = wish.chosen?;
+        let life = table.connections().find(|life| (life.id, life.ordinal) == (id, ordinal));
+        if let Some(life) = life {
+            return Some(Arc::new(self.chosen(table, life)));
+        }
+        let before = self.picture.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
+        let mut gone = Chosen::clone(before);
+        gone.told = self.recent.of(&gone.row.tuple);
+        let end = gone.told.iter().rev().find(|told| told.subject().tuple == gone.row.tuple);
+        if gone.row.state != State::Closed {
+            gone.row.state = State::Closed;
+            gone.row.since = end.map_or(self.picture.clock.now, Told::time);
+            gone.holders.clear();
+        }
+        Some(Arc::new(gone))
+    }
+
+    fn chosen(&self, table: &Table, life: &Connection) -> Chosen {
+        let subject = life.subject();
+        let mirrored = |other: &&Connection| {
+            let (one, other) = (life.tuple, other.tuple);
+            (one.local, one.peer) == (other.peer, other.local)
+        };
+        let mut told = self.recent.of(&life.tuple);
+        let far = table.connections().find(mirrored);
+        for life in std::iter::once(life).chain(far) {
+            told.extend(past::before(life, &told));
+        }
+        told.sort_by_key(Told::time);
+        Chosen {
+            row: Row::of(life),
+            uid: subject.uid,
+            inode: subject.inode,
+            spent: life.spent(self.picture.clock.now),
+            at_least: life.spent_at_least(),
+            handshake: life.handshake(),
+            holders: life.holding(),
+            told,
+        }
+    }
+
+    /// The look to compare with, and all earlier ones that may be needed again.
+    fn keep(&mut self, look: &Arc<Look>) {
+        let now = look.snapshot.begun;
+        let old = |(look, _): &&(Arc<Look>, Watched)| look.snapshot.begun + BASELINE <= now;
+        // Of those that are old enough the newest; the ones before it have had their time.
+        let spent = self.looks.iter().filter(old).count().saturating_sub(1);
+        self.looks.drain(..spent);
+        let newest = self.looks.last().map_or(0, |(look, _)| look.snapshot.begun);
+        if self.looks.len() < 2 || newest + BASELINE <= now {
+            self.looks.push((Arc::clone(look), Watched::default()));
+        }
+    }
+}
+
+impl Sink for Feed {
+    fn hello(&mut self, hello: &Hello, clock: WallClock) {
+        self.picture.hello = Some(Arc::new(hello.clone()));
+        self.picture.clock = clock;
+        self.screen.shared.show(self.picture.clone());
+    }
+
+    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+        for (_, watched) in &mut self.looks {
+            watched.observe(*update);
+        }
+        match update {
+            Update::Linger(lingers) => self.lingers(lingers),
+            Update::Finding(finding) => self.finding(finding),
+            Update::Loss(loss) if !loss.healed => self.picture.lost += loss.count,
+            Update::Loss(_) => {}
+            _ if self.wants(update) => {
+                self.counting.update(update);
+                self.recent.add_all(Told::of(update));
+            }
+            _ => {}
+        }
+    }
+
+    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock) -> Option<u64> {
+        if moment.now >= self.next {
+            self.next = moment.now + PERIOD;
+            let wish = self.screen.shared.wish();
+            self.picture.clock = WallClock { now: moment.now, ..clock };
+            self.copy(moment, wish);
+            self.picture.chosen = self.choose(moment.table, wish);
+            self.counting.show(moment.now, &mut self.picture);
+            self.screen.shared.show(self.picture.clone());
+        }
+        Some(self.next)
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
+
+    fn diagnoses(&self) -> bool {
+        true
+    }
+
+    fn diagnose(&mut self, look: &Arc<Look>, table: &Table) {
+        if let Some((first, watched)) = self.looks.first() {
+            let diagnosis = diagnose(&Case {
+                filter: &self.filter,
+                is_within: &|subject| self.surroundings.passes(&self.filter, subject),
+                ticks: self.ticks,
+                first,
+                last: look,
+                watched,
+                table,
+                stacks: None,
+            });
+            self.picture.findings = Arc::new(diagnosis.findings);
+            self.picture.observed = Some(diagnosis.observed);
+        }
+        self.keep(look);
+    }
+
+    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {}
+}

@@ -1,0 +1,163 @@
+//! Transitions, handshakes and lingering sockets, counted as they are told.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    model::{
+        close::Reason,
+        state::State,
+        update::{Linger, LingerStatus, Role, Transition, Update},
+    },
+    top::picture::{ByEdge, ByState, CLASSES, Durations, HISTORY, Picture, RECENT, Sample},
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// Durations are counted up to this.
+const LONGEST: u64 = 1_000 * SECOND;
+
+/// Counts since the start, and samples of them.
+#[derive(Default)]
+pub(super) struct Counting {
+    totals: ByEdge<u64>,
+    lingering: ByState<u64>,
+    connected: Times,
+    accepted: Times,
+    retried: u64,
+    failed: u64,
+    history: Arc<VecDeque<Sample>>,
+    /// The totals of the last seconds, with their times, oldest first.
+    recent: VecDeque<(u64, ByEdge<u64>)>,
+}
+
+/// Durations of handshakes.
+struct Times {
+    shown: Durations,
+    exact: Histogram<u32>,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        #[expect(clippy::unwrap_used, reason = "the bounds are constants that are allowed")]
+        let exact = Histogram::new_with_max(LONGEST, 2).unwrap();
+        Self { shown: Durations::default(), exact }
+    }
+}
+
+impl Times {
+    fn add(&mut self, duration: u64) {
+        let class = CLASSES.iter().position(|&end| duration < end).unwrap_or(CLASSES.len() - 1);
+        self.shown.classes[class] += 1;
+        self.exact.saturating_record(duration);
+    }
+
+    fn show(&self) -> Durations {
+        let quantiles = [0.5, 0.99, 1.0].map(|part| self.exact.value_at_quantile(part));
+        Durations { quantiles, ..self.shown }
+    }
+}
+
+impl Counting {
+    pub(super) fn update(&mut self, update: &Update<'_>) {
+        if let Update::Transition(transition) = update {
+            self.transition(transition);
+        }
+    }
+
+    fn transition(&mut self, transition: &Transition) {
+        let Transition { from, to, handshake, close, ref subject, .. } = *transition;
+        if from != to {
+            self.totals[from.index()][to.index()] += 1;
+        }
+        if let Some(handshake) = handshake {
+            let server = subject.role == Some(Role::Server);
+            let times = if server { &mut self.accepted } else { &mut self.connected };
+            handshake.duration_ns.into_iter().for_each(|duration| times.add(duration));
+            self.retried += u64::from(handshake.syn_retransmits.is_some_and(|count| count > 0));
+        }
+        let opening = matches!(from, State::SynSent | State::SynRecv) && to == State::Closed;
+        let failed = close.is_some_and(|close| close.reason != Reason::Graceful);
+        self.failed += u64::from(opening && failed);
+    }
+
+    pub(super) fn linger(&mut self, linger: &Linger) {
+        let count = &mut self.lingering[linger.state.index()];
+        match linger.status {
+            LingerStatus::Raised => *count += 1,
+            LingerStatus::Continues => {}
+            LingerStatus::Cleared => *count = count.saturating_sub(1),
+        }
+    }
+
+    /// Puts the counts into the picture, whose numbers of sockets are up to date.
+    pub(super) fn show(&mut self, now: u64, picture: &mut Picture) {
+        self.sample(now, &picture.counts);
+        picture.history = Arc::clone(&self.history);
+        picture.totals = self.totals;
+        picture.lingering = self.lingering;
+        picture.handshakes.connected = self.connected.show();
+        picture.handshakes.accepted = self.accepted.show();
+        picture.handshakes.retried = self.retried;
+        picture.handshakes.failed = self.failed;
+        let Some((time, before)) = self.recent.front() else { return };
+        let seconds = now.saturating_sub(*time).max(SECOND) as f64 / SECOND as f64;
+        for (from, row) in self.totals.iter().enumerate() {
+            for (to, total) in row.iter().enumerate() {
+                picture.rates[from][to] = (total - before[from][to]) as f64 / seconds;
+            }
+        }
+    }
+
+    /// A sample a second.
+    fn sample(&mut self, now: u64, counts: &ByState<u64>) {
+        if self.recent.back().is_some_and(|(time, _)| now < time + SECOND) {
+            return;
+        }
+        self.recent.push_back((now, self.totals));
+        while self.recent.len() > RECENT + 1 {
+            self.recent.pop_front();
+        }
+        // The picture that is shown may still have the last one.
+        let history = Arc::make_mut(&mut self.history);
+        history.push_back(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
+        while history.len() > HISTORY {
+            history.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::wall_clock::WallClock;
+
+    #[test]
+    fn rates_are_those_of_the_last_seconds_and_changes_those_of_a_minute() {
+        let mut counting = Counting::default();
+        let mut picture = Picture::empty(WallClock { lead: 0, now: 0 });
+        let edge = (State::Established.index(), State::CloseWait.index());
+        for second in 0..100 {
+            picture.counts[State::CloseWait.index()] = 2 * second;
+            counting.totals[edge.0][edge.1] = 2 * second;
+            counting.show(second * SECOND, &mut picture);
+        }
+        assert_eq!(picture.rate(State::Established, State::CloseWait), 2.0);
+        assert_eq!(picture.entering(State::CloseWait), 2.0);
+        assert_eq!(picture.change(State::CloseWait), 118);
+        assert_eq!(picture.history.len(), 100);
+        counting.show(200 * SECOND, &mut picture);
+        assert!(picture.events() < 0.1, "{}", picture.events());
+    }
+
+    #[test]
+    fn every_duration_has_a_class() {
+        let mut times = Times::default();
+        for duration in [0, 19_999, 20_000, 3 * SECOND, u64::MAX] {
+            times.add(duration);
+        }
+        assert_eq!(times.shown.total(), 5);
+        assert_eq!(times.shown.classes[..2], [2, 1]);
+        assert_eq!(times.shown.classes[CLASSES.len() - 1], 1);
+    }
+}

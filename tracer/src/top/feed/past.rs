@@ -1,0 +1,78 @@
+//! What happened lately, and what is still known of earlier times.
+
+use std::collections::VecDeque;
+
+use crate::{
+    model::{
+        connection::Connection,
+        endpoint::Tuple,
+        state::State,
+        update::{Role, Source, Transition},
+    },
+    top::picture::Told,
+};
+
+/// Updates that are remembered.
+const REMEMBERED: usize = 1 << 14;
+
+/// The last updates of all sockets, oldest first.
+#[derive(Default)]
+pub(super) struct Recent(VecDeque<Told>);
+
+impl Recent {
+    pub(super) fn add(&mut self, told: Told) {
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(told);
+    }
+
+    pub(super) fn add_all(&mut self, told: Option<Told>) {
+        told.into_iter().for_each(|told| self.add(told));
+    }
+
+    /// Those of a connection: of both its ends, where both are on this host.
+    pub(super) fn of(&self, tuple: &Tuple) -> Vec<Told> {
+        let is_of = |told: &&Told| {
+            let other = told.subject().tuple;
+            other == *tuple || (other.local, other.peer) == (tuple.peer, tuple.local)
+        };
+        self.0.iter().filter(is_of).cloned().collect()
+    }
+}
+
+/// The transitions of a life that were told too long ago to be remembered, or were not seen at
+/// all but are known from the states that it has left.
+pub(super) fn before(life: &Connection, told: &[Told]) -> Vec<Told> {
+    let subject = life.subject();
+    let seen =
+        |told: &&Told| told.subject().tuple == subject.tuple && matches!(told, Told::Transition(_));
+    let oldest = told.iter().find(seen).map_or(u64::MAX, Told::time);
+    let present = life.since_known.then_some((life.state, life.since));
+    let mut from = match life.role {
+        _ if life.began().is_none() => None,
+        Some(Role::Server) => Some(State::Listen),
+        _ => Some(State::Closed),
+    };
+    let mut earlier = Vec::new();
+    for (to, time) in life.stays().chain(present) {
+        if let Some(from) = from.filter(|_| time < oldest) {
+            let handshake = life.handshake().filter(|_| to == State::Established);
+            earlier.push(Told::Transition(Transition {
+                time,
+                subject,
+                from,
+                to,
+                kernel: None,
+                source: Source::Tracepoint,
+                elapsed: None,
+                handshake,
+                sequence: None,
+                close: None,
+                orphaned: life.orphaned,
+            }));
+        }
+        from = Some(to);
+    }
+    earlier
+}

@@ -1,0 +1,181 @@
+//! What is around each screen: the tabs, the state of the trace, a message, the keys.
+
+use std::ops::Range;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Position, Rect},
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{left, put, rate};
+use crate::{
+    sink::text::grouped,
+    top::app::{App, Pane, Tab},
+};
+
+const NAME: &str = " tracer top ";
+/// Columns of the time.
+const CLOCK: usize = 10;
+
+/// Draws it; what is left for the screen itself.
+pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
+    put(buffer, area, 0, &tabs(app, area.width));
+    put(buffer, area, 1, &status(app, usize::from(area.width)));
+    clock(app, area, buffer);
+    let last = usize::from(area.height) - 1;
+    if let Some(message) = message(app) {
+        put(buffer, area, last - 1, &message);
+    }
+    put(buffer, area, last, &keys(app));
+    body(app, area)
+}
+
+/// Where the screen itself is.
+pub(super) fn body(app: &App, area: Rect) -> Rect {
+    let below = if app.messages.is_empty() { 1 } else { 2 };
+    let height = area.height.saturating_sub(2 + below);
+    Rect { y: area.y + 2, height, ..area }
+}
+
+/// The tabs with the columns that they take.
+fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
+    let mut column = NAME.len() as u16;
+    let mut titles = Vec::new();
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let count = app.picture.findings.len();
+        let name = match tab {
+            Tab::Diagnosis if count > 0 => format!("Diagnosis({count})"),
+            _ => tab.name().to_owned(),
+        };
+        // All five fit into 80 columns.
+        let space = if width >= 100 { " " } else { "" };
+        let title = format!(" {}{space} {name}{space} ", index + 1);
+        let title = if width < 100 { title.replacen("  ", " ", 1) } else { title };
+        let end = column + title.chars().count() as u16;
+        titles.push((tab, title, column..end));
+        column = end;
+    }
+    titles
+}
+
+pub(super) fn tab_at(app: &App, area: Rect, at: Position) -> Option<Tab> {
+    let titles = titles(app, area.width);
+    let here = |(_, _, columns): &(Tab, String, Range<u16>)| columns.contains(&(at.x - area.x));
+    titles.into_iter().filter(|_| at.y == area.y).find(here).map(|(tab, ..)| tab)
+}
+
+fn tabs(app: &App, width: u16) -> Line<'static> {
+    let mut spans = vec![Span::styled(NAME, app.theme.title())];
+    for (tab, title, _) in titles(app, width) {
+        let style = match app.picture.findings.first() {
+            _ if tab == app.tab => app.theme.selected(),
+            Some(worst) if tab == Tab::Diagnosis => app.theme.severity(worst.severity),
+            _ => Style::new(),
+        };
+        spans.push(Span::styled(title, style));
+    }
+    Line::from(spans)
+}
+
+fn status(app: &App, width: usize) -> Line<'static> {
+    let picture = &app.picture;
+    let theme = &app.theme;
+    let total: u64 = picture.counts.iter().sum();
+    let state = if app.frozen {
+        Span::styled(" FROZEN ", theme.selected())
+    } else {
+        Span::styled(" live ", theme.good())
+    };
+    let events = match rate(picture.events()) {
+        none if none.is_empty() => "no transitions".into(),
+        some => format!("{some} transitions/s"),
+    };
+    let counts = format!("  {} sockets  {events}  ", grouped(total));
+    let lost = match picture.lost {
+        0 => Span::styled("nothing lost", theme.dim()),
+        lost => Span::styled(format!("{} events lost", grouped(lost)), theme.bad()),
+    };
+    let mut spans = vec![state, Span::raw(counts), lost];
+    if let Some(hello) = &picture.hello
+        && hello.options.len() > 1
+    {
+        let options = hello.options[1..].join(" ");
+        let escaped = crate::sink::escape::escape(options.as_bytes()).into_owned();
+        let taken: usize = spans.iter().map(Span::width).sum();
+        let room = width.saturating_sub(taken + 2 + CLOCK);
+        if room > 3 {
+            spans.push(Span::styled(format!("  {}", left(&escaped, room)), theme.dim()));
+        }
+    }
+    Line::from(spans)
+}
+
+/// The time, at the right end of the second line.
+fn clock(app: &App, area: Rect, buffer: &mut Buffer) {
+    let time = app.picture.clock.at(app.picture.clock.now);
+    let text = time.to_zoned(app.zone.clone()).strftime(" %H:%M:%S ").to_string();
+    let width = text.len() as u16;
+    let place = Rect { x: area.right() - width, y: area.y + 1, width, height: 1 };
+    put(buffer, place, 0, &Line::styled(text, app.theme.dim()));
+}
+
+/// The oldest message that has not been put away.
+fn message(app: &App) -> Option<Line<'static>> {
+    let first = app.messages.first()?;
+    let more = match app.messages.len() {
+        1 => String::new(),
+        all => format!(" (1 of {all})"),
+    };
+    Some(Line::from(vec![
+        Span::styled(format!(" x: put away{more} "), app.theme.selected()),
+        Span::styled(format!(" {first}"), app.theme.warning()),
+    ]))
+}
+
+/// The keys that are needed most.
+fn keys(app: &App) -> Line<'static> {
+    let list = &app.list;
+    if list.typing {
+        return hints(app, &[("type", "words"), ("Enter", "done"), ("Esc", "no filter")]);
+    }
+    let back = if list.selection.within.is_some() { "back" } else { "no filter" };
+    let here: &[(&str, &str)] = match (app.pane, app.tab) {
+        (Some(Pane::Help), _) => &[("Esc", "close"), ("↑↓", "scroll")],
+        (Some(Pane::Details), _) => &[("Esc", "back"), ("↑↓", "scroll"), ("f", "freeze")],
+        (None, Tab::Overview) => {
+            &[("Enter", "why, and what to do"), ("/", "find"), ("f", "freeze")]
+        }
+        (None, Tab::Diagnosis) => &[("↑↓", "scroll"), ("Enter", "its sockets"), ("f", "freeze")],
+        (None, Tab::Sockets)
+            if list.selection.within.is_some() || !list.selection.filter.is_empty() =>
+        {
+            &[
+                ("Esc", back),
+                ("/", "filter"),
+                ("s", "sort"),
+                ("g", "group"),
+                ("f", "freeze"),
+                ("Enter", "details"),
+            ]
+        }
+        (None, Tab::Sockets) => {
+            &[("/", "filter"), ("s", "sort"), ("g", "group"), ("f", "freeze"), ("Enter", "details")]
+        }
+        (None, Tab::States) => &[("f", "freeze")],
+        (None, Tab::Handshakes) => &[("↑↓", "scroll"), ("f", "freeze")],
+    };
+    let always = [("q", "quit"), ("?", "help"), ("Tab", "next")];
+    let quit = if app.pane.is_some() { &always[1..1] } else { &always[..] };
+    hints(app, &[quit, here].concat())
+}
+
+fn hints(app: &App, hints: &[(&'static str, &'static str)]) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    for (key, what) in hints {
+        spans.push(Span::styled(*key, app.theme.title()));
+        spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
+    }
+    Line::from(spans)
+}

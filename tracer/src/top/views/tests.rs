@@ -1,0 +1,299 @@
+//! The screens as text, at several sizes, of one scene: a server that leaks.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
+use rstest::rstest;
+use tracer_ebpf::Record;
+
+use super::*;
+use crate::{
+    model::{
+        connection::SocketId,
+        endpoint::{Endpoint, Tuple},
+        finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
+        owner::{Evidence, Owner, Process},
+        state::State,
+        update::{Handshake, Role, Source, Transition},
+    },
+    sink::{Degraded, Hello, Mode, surroundings::Unknown, wall_clock::WallClock},
+    top::{
+        picture::{Chosen, Durations, Picture, Told},
+        rows::Row,
+        theme::Theme,
+    },
+};
+
+const SECOND: u64 = 1_000_000_000;
+const NOW: u64 = 1_000 * SECOND;
+
+fn process() -> Process {
+    let mut comm = [0; 16];
+    comm[..7].copy_from_slice(b"hoarder");
+    Process { pid: 812, comm, start_ns: 7 }
+}
+
+fn tuple(port: u16) -> Tuple {
+    let end = |last, port| Endpoint::new([192, 0, 2, last].into(), port);
+    Tuple { local: end(1, 8080), peer: end(7, port), netns: 4_026_531_840 }
+}
+
+pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
+    let owner = Owner {
+        process: process(),
+        evidence: Evidence::TaskFile,
+        fd: Some(u32::from(port % 100)),
+        others: 0,
+    };
+    Row {
+        id: SocketId::of(&Record { cookie: u64::from(port), ..Record::EMPTY }),
+        ordinal: 1,
+        state,
+        since: NOW - age * SECOND,
+        at_least: false,
+        tuple: tuple(port),
+        owner: Some(owner),
+        cgroup: 0,
+        role: Some(if state == State::Listen { Role::Listener } else { Role::Server }),
+        orphaned: state == State::TimeWait,
+        lingers: state == State::CloseWait && age >= 30,
+    }
+}
+
+fn leak() -> Finding {
+    let program = Program { process: process(), executable: Some(b"/usr/bin/hoarder".into()) };
+    let leak = Leak {
+        cause: Cause::Held,
+        holders: vec![program],
+        parent: None,
+        fds: (4..416).collect(),
+        sockets: 412,
+        service: Service::Here(tuple(0).local),
+        peers: vec![(tuple(0).peer, 412)],
+        listener: None,
+        oldest: 300 * SECOND,
+        at_least: true,
+        growth: 82.4,
+        unread: 0,
+        descriptors: Some(Descriptors { open: 420, limit: 1_024, growth: 82.4 }),
+        far_ends: [(State::FinWait2, 412)].into(),
+        far_orphans: 412,
+        made: None,
+    };
+    Finding {
+        time: NOW,
+        severity: Severity::Critical,
+        status: Status::Raised,
+        netns: 4_026_531_840,
+        entry: None,
+        problem: Problem::CloseWaitLeak(Box::new(leak)),
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        version: "0".into(),
+        kernel: "6.18".into(),
+        mode: Mode::Btf,
+        degraded: vec![Degraded {
+            feature: "accept".into(),
+            lost: "servers are named by their listener".into(),
+            reason: "tracefs is not mounted".into(),
+            remedy: "mount it".into(),
+        }],
+        options: vec!["top".into()],
+    }
+}
+
+fn step(from: State, to: State, time: u64) -> Told {
+    let handshake = Handshake {
+        duration_ns: Some(86_000),
+        rtt_ns: Some(41_000),
+        syn_retransmits: Some(0),
+        local_isn: None,
+        peer_isn: None,
+    };
+    Told::Transition(Transition {
+        time,
+        subject: row(to, 40_001, 0).subject(),
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake: (to == State::Established).then_some(handshake),
+        sequence: None,
+        close: None,
+        orphaned: false,
+    })
+}
+
+fn chosen() -> Chosen {
+    let row = row(State::CloseWait, 40_001, 300);
+    let mut spent = [0; State::COUNT];
+    spent[State::Established.index()] = 4 * SECOND;
+    spent[State::CloseWait.index()] = 300 * SECOND;
+    let begun = row.since - 4 * SECOND;
+    Chosen {
+        row,
+        uid: Some(1_000),
+        inode: Some(4_711),
+        spent,
+        at_least: false,
+        handshake: None,
+        holders: row.owner.into_iter().collect(),
+        told: vec![
+            step(State::Listen, State::SynRecv, begun - 86_000),
+            step(State::SynRecv, State::Established, begun),
+            step(State::Established, State::CloseWait, row.since),
+        ],
+    }
+}
+
+pub(in crate::top) fn picture() -> Picture {
+    let mut picture = Picture::empty(WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW });
+    let mut rows = vec![row(State::Listen, 0, 900)];
+    rows.extend((0..30).map(|n| row(State::CloseWait, 40_001 + n, 300 - 9 * u64::from(n))));
+    rows.extend((0..6).map(|n| row(State::Established, 50_001 + n, 2 + u64::from(n))));
+    rows.extend((0..4).map(|n| row(State::TimeWait, 60_001 + n, 10 * u64::from(n))));
+    let mut history = VecDeque::new();
+    for second in 0..300_u32 {
+        let mut sample = [0; State::COUNT];
+        sample[State::CloseWait.index()] = second * 412 / 300;
+        sample[State::Established.index()] = 6 + (second / 20) % 3;
+        sample[State::Listen.index()] = 1;
+        history.push_back(sample);
+    }
+    picture.hello = Some(Arc::new(hello()));
+    picture.counts[State::Listen.index()] = 1;
+    picture.counts[State::CloseWait.index()] = 412;
+    picture.counts[State::Established.index()] = 6;
+    picture.counts[State::TimeWait.index()] = 12_345;
+    picture.lingering[State::CloseWait.index()] = 330;
+    picture.history = Arc::new(history);
+    for (from, to, rate) in [
+        (State::Listen, State::SynRecv, 1_234.0),
+        (State::SynRecv, State::Established, 1_234.0),
+        (State::Established, State::CloseWait, 1.4),
+        (State::CloseWait, State::LastAck, 1_200.0),
+        (State::LastAck, State::Closed, 1_200.0),
+        (State::SynSent, State::Closed, 0.4),
+    ] {
+        picture.rates[from.index()][to.index()] = rate;
+    }
+    let mut connected =
+        Durations { quantiles: [86_000, 1_200_000, 3_000_000], ..Durations::default() };
+    connected.classes[2..8].copy_from_slice(&[400, 90, 12, 5, 2, 1]);
+    picture.handshakes.connected = connected;
+    picture.handshakes.failed = 2;
+    picture.findings = Arc::new(vec![leak()]);
+    picture.observed = Some(20 * SECOND);
+    picture.rows = Arc::new(rows);
+    picture.chosen = Some(Arc::new(chosen()));
+    picture
+}
+
+pub(in crate::top) fn app(theme: Theme) -> App {
+    let zone = jiff::tz::TimeZone::UTC;
+    let mut app =
+        App::new(Picture::empty(WallClock { lead: 0, now: 0 }), Arc::new(Unknown), theme, zone);
+    app.take(picture());
+    app
+}
+
+fn show(app: &mut App, columns: u16, rows: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    terminal
+        .draw(|frame| {
+            app.fit(frame.area());
+            draw(app, frame.area(), frame.buffer_mut());
+        })
+        .unwrap();
+    text(terminal.backend().buffer())
+}
+
+fn text(buffer: &Buffer) -> String {
+    let rows = buffer.content().chunks(usize::from(buffer.area.width));
+    let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[rstest]
+fn every_screen_is_as_it_was_looked_at(
+    #[values(
+        "overview",
+        "sockets",
+        "groups",
+        "details",
+        "diagnosis",
+        "states",
+        "handshakes",
+        "help"
+    )]
+    screen: &str,
+    #[values((80, 24), (120, 40), (200, 50))] (columns, rows): (u16, u16),
+) {
+    let mut app = app(Theme::FULL);
+    app.fit(Rect::new(0, 0, columns, rows));
+    let keys = match screen {
+        "sockets" => "2",
+        "groups" => "2g",
+        "details" => "2\n",
+        "diagnosis" => "3",
+        "states" => "4",
+        "handshakes" => "5",
+        "help" => "?",
+        _ => "",
+    };
+    crate::top::app::tests::press(&mut app, keys);
+    insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), show(&mut app, columns, rows));
+}
+
+#[test]
+fn the_first_screen_says_who_leaks_since_when_and_what_to_do() {
+    let screen = show(&mut app(Theme::FULL), 80, 24);
+    for words in ["hoarder[812] does not close 412 connections", "CLOSE_WAIT", "remedy", "oldest"] {
+        assert!(screen.contains(words), "{words}: {screen}");
+    }
+}
+
+#[rstest]
+fn without_unicode_all_is_ascii(#[values("", "2", "2\n", "3", "4", "5", "?")] keys: &str) {
+    let theme = Theme { unicode: false, ..Theme::FULL };
+    let mut app = app(theme);
+    crate::top::app::tests::press(&mut app, keys);
+    let screen = show(&mut app, 100, 60);
+    assert!(screen.is_ascii(), "{screen}");
+    let meant =
+        ["? help", "see ?", "? or h"].iter().fold(screen, |text, one| text.replace(one, ""));
+    assert!(!meant.contains('?'), "no likeness for a character: {meant}");
+}
+
+#[rstest]
+fn any_size_is_survived(
+    #[values("", "2", "2g", "2\n", "3", "4", "5", "?")] keys: &str,
+    #[values((1, 1), (39, 9), (40, 10), (79, 23), (100, 12), (60, 100), (500, 3))]
+    (columns, rows): (u16, u16),
+) {
+    let mut app = app(Theme::FULL);
+    crate::top::app::tests::press(&mut app, keys);
+    let screen = show(&mut app, columns, rows);
+    assert_eq!(screen.lines().count(), usize::from(rows));
+}
+
+#[test]
+fn numbers_are_never_cut_to_smaller_ones() {
+    let mut app = app(Theme::FULL);
+    for row in &mut app.picture.rates {
+        row.fill(12_345.0);
+    }
+    app.picture.counts = [1_234_567; State::COUNT];
+    crate::top::app::tests::press(&mut app, "4");
+    let screen = show(&mut app, 80, 24);
+    let numbers = screen.lines().skip(2).take(18).flat_map(|line| {
+        line.split(|c: char| !c.is_ascii_digit() && c != ',').filter(|word| word.contains(','))
+    });
+    for number in numbers {
+        assert!(["12,345", "1,234,567"].contains(&number), "{number}: {screen}");
+    }
+}
