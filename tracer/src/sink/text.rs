@@ -263,7 +263,7 @@ pub(crate) fn process(owner: Option<Owner>) -> String {
     let name = escape(process.name());
     match (evidence, others) {
         (Evidence::Listener, 0) => format!("{name}[{}]?", process.pid),
-        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others + 1),
+        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others.saturating_add(1)),
         _ => format!("{name}[{}]", process.pid),
     }
 }
