@@ -3,16 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use rustix::thread::CapabilitySet;
 
 use super::signals::Signals;
 use crate::{
     kernel::{
+        confine::{self, Confinement},
+        feature,
         load::{self, Request, Tracer},
         preflight::Facts,
+        privileges,
         surroundings::Host,
     },
     model::{filter::Filter, linger::Thresholds},
-    sink::{Hello, Sink, surroundings::Surroundings},
+    sink::{Degraded, Hello, Sink, surroundings::Surroundings},
     trace::{Running, Trace},
 };
 
@@ -30,6 +34,8 @@ pub(super) struct Live {
     pub(super) snapshots: bool,
     /// Ends by itself.
     pub(super) duration: Option<Duration>,
+    /// What the sinks need beyond what `sinks` of [`Live::run`] opens before.
+    pub(super) confinement: Confinement,
 }
 
 /// What sinks are made of.
@@ -41,7 +47,9 @@ pub(super) struct Setting {
 }
 
 impl Live {
-    /// Traces until it is over.
+    /// Traces until it is over. `sinks` runs without privileges and confined to
+    /// [`Self::confinement`], as do the threads that it starts; what takes privileges is opened
+    /// before.
     ///
     /// # Errors
     ///
@@ -49,9 +57,12 @@ impl Live {
     pub(super) fn run(
         self,
         facts: Facts,
-        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
     ) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("tracer-reader")
+            .build()?;
         runtime.block_on(async {
             // Before the first line is written: whoever has read it may send a signal.
             let signals = Signals::catch()?;
@@ -64,7 +75,7 @@ impl Live {
         self,
         mut tracer: Tracer,
         facts: Facts,
-        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
         signals: Signals,
     ) -> anyhow::Result<()> {
         let Facts { release, btf } = facts;
@@ -75,7 +86,12 @@ impl Live {
         }
         let (host, unknown) = Host::look();
         tracer.degraded.extend(unknown);
+        tracer.degraded.extend(self.without_privileges());
         let resolved = host.stacks();
+        let setting =
+            Setting { surroundings: Arc::new(host), closed: Arc::new(tokio::sync::Notify::new()) };
+        let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
+        tracer.degraded.extend(unconfined);
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION"),
             kernel: release,
@@ -83,14 +99,12 @@ impl Live {
             degraded: tracer.degraded.clone(),
             options: std::env::args().skip(1).collect(),
         };
-        let setting =
-            Setting { surroundings: Arc::new(host), closed: Arc::new(tokio::sync::Notify::new()) };
         let running = Trace {
             tracer,
             filter: self.filter,
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
-            sinks: sinks(&setting)?,
+            sinks: sinks?,
             surroundings: setting.surroundings,
             hello,
             snapshots: self.snapshots,
@@ -99,6 +113,32 @@ impl Live {
         .start()
         .context("cannot set up the reader")?;
         wait_for_end(running, self.duration, &setting.closed, signals).await
+    }
+}
+
+impl Live {
+    /// What is missing for lack of privileges and would be of use to this trace.
+    fn without_privileges(&self) -> Vec<Degraded> {
+        let enters = self.snapshots && self.filter.netns.is_none();
+        let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
+        missing.filter(|one| enters || !feature::NAMESPACES.is_in(one)).collect()
+    }
+
+    /// Gives up what is needed no more, and makes the sinks apart from the rest.
+    fn confine<T: Send>(
+        &self,
+        sinks: impl FnOnce() -> T + Send,
+    ) -> anyhow::Result<(T, Vec<Degraded>)> {
+        privileges::keep_only(privileges::RUN);
+        // Sinks may start tasks.
+        let runtime = tokio::runtime::Handle::current();
+        let apart = self.confinement.apart(|| {
+            let _runtime = runtime.enter();
+            sinks()
+        });
+        let (made, mut degraded) = apart.context("cannot confine the outputs")?;
+        degraded.extend(confine::seal());
+        Ok((made, degraded))
     }
 }
 
@@ -111,6 +151,8 @@ async fn wait_for_end(
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = tokio::task::spawn_blocking(move || running.run());
+    // The other threads have what they need.
+    privileges::keep_only(CapabilitySet::empty());
     let time_is_up = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,

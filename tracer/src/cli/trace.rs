@@ -10,7 +10,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    kernel::{load::Request, preflight},
+    kernel::{confine::Confinement, load::Request, preflight},
     sink::{
         Format,
         json::Json,
@@ -59,6 +59,8 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
         max_sockets: arguments.max_sockets as usize,
         snapshots: !arguments.no_snapshot,
         duration: arguments.duration,
+        // The file is open.
+        confinement: Confinement::default(),
     };
     live.run(facts, |setting| {
         let closed = Arc::clone(&setting.closed);
