@@ -2,6 +2,7 @@
 
 mod arguments;
 mod diagnose;
+mod features;
 mod list;
 mod live;
 mod signals;
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Diagnose(arguments)) => diagnose::run(&arguments),
+        Some(Command::Features(arguments)) => features::run(&arguments),
     };
     match result {
         Ok(status) => status,

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod diagnose;
+pub mod features;
 pub mod kernel;
 pub mod model;
 pub mod sink;

@@ -4,6 +4,7 @@
 //! [`Format`] to a terminal, a pipe or a file.
 
 pub mod escape;
+pub mod features;
 pub mod finding;
 pub mod json;
 pub mod ladder;

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use super::diagnose::DiagnoseArguments;
+use super::{diagnose::DiagnoseArguments, features::FeaturesArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -31,7 +31,7 @@ use crate::{
         tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
         tracer --format json | jq .network   for machines\n  \
         tracer diagnose                      what is wrong, why, and what to do\n\n\
-        Tracing needs root, or CAP_BPF and CAP_PERFMON."
+        Tracing needs root, or CAP_BPF and CAP_PERFMON; tracer features says what works here."
 )]
 pub(super) struct Cli {
     /// Say more about what the tool does; twice for more
@@ -51,6 +51,8 @@ pub(super) enum Command {
     Sockets(Box<SocketsArguments>),
     /// Say what is wrong with the TCP sockets of this host, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
+    /// Say what this kernel and these privileges allow, and how to get the rest
+    Features(FeaturesArguments),
 }
 
 /// What to trace and how to show it.

@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -25,6 +25,7 @@ const PROGRAMS: [Program; 8] = [
     program("jq", "jq"),
     program("tcpdump", "tcpdump"),
     program("bpftrace", "bpftrace"),
+    program("setcap", "libcap2-bin"),
 ];
 
 /// What tracer is measured against, and with.
