@@ -77,8 +77,12 @@ impl Tracer {
     /// Traces what `options` say, prepared by `prelude` as [`command`] does; returns when the
     /// tracer is attached.
     pub fn launch(prelude: &str, options: &[&str]) -> Self {
-        let arguments = [&["--format", "json"], options].concat();
-        let mut child = command(prelude, &arguments)
+        Self::run(&mut command(prelude, &[&["--format", "json"], options].concat()))
+    }
+
+    /// Runs a command that traces with `--format json`; returns when the tracer is attached.
+    pub fn run(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -92,6 +96,11 @@ impl Tracer {
             panic!("the tracer cannot attach; live tests need root and eBPF: {errors}");
         }
         tracer
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for a record.

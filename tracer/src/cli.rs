@@ -4,6 +4,7 @@ mod arguments;
 mod config;
 mod daemon;
 mod diagnose;
+mod features;
 mod format;
 mod list;
 mod live;
@@ -49,6 +50,7 @@ pub fn run() -> ExitCode {
         Some(Command::Replay(arguments)) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Schema) => schema::run().map(|()| ExitCode::SUCCESS),
         Some(Command::Top(arguments)) => top::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Command::Features(arguments)) => features::run(&arguments),
     };
     match result {
         Ok(status) => status,

@@ -6,6 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 use crate::{
     kernel::{
         load::Tracer,
+        privileges,
         ring::Reader,
         snapshot::{Makers, Snapshots, Snapshotter, Taken, Wanted},
         stacks::{Recorded, Resolved},
@@ -103,6 +104,7 @@ impl Observation {
 
     /// Looks, watches for a time or until asked to stop, looks again.
     pub fn run(mut self, duration: Duration) -> Outcome {
+        privileges::keep_only(privileges::READ);
         let first = self.look();
         let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
         while !self.stop.is_asked() {

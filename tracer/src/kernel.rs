@@ -2,10 +2,13 @@
 
 pub mod btf;
 pub mod cgroup;
+pub mod confine;
+pub mod feature;
 mod host;
 pub mod load;
 pub mod namespaces;
 pub mod preflight;
+pub mod privileges;
 pub mod ring;
 pub mod snapshot;
 pub mod stacks;

@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod diagnose;
+pub mod features;
 pub mod kernel;
 pub mod model;
 pub mod replay;

@@ -5,6 +5,7 @@
 
 pub mod delivery;
 pub mod escape;
+pub mod features;
 pub mod file;
 pub mod finding;
 pub mod flat;

@@ -18,12 +18,12 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::setpriority_process;
-
 use self::{healing::Healing, losses::Losses, telling::Teller};
 use crate::{
     kernel::{
+        feature,
         load::Tracer,
+        privileges,
         ring::{self, Reader},
         snapshot::{Snapshots, Snapshotter, Taken},
         stacks::{Recorded, Resolved},
@@ -46,8 +46,6 @@ const BATCHES: usize = 8;
 const REST_PATIENCE: u64 = 20_000_000;
 /// The last look, of those that ask what is wrong, may take so long.
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
-/// Nice value of the reading thread: on Linux each thread has its own.
-const PRECEDENCE: i32 = -10;
 /// The clocks are compared and losses looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -163,7 +161,8 @@ impl Trace {
             let stacks = stacks.map(|map| Recorded { map, resolved });
             let recorded = stacks.is_some();
             let snapshots = Snapshots::start(snapshotter, stacks, reader.waker()?)?;
-            (Some(Healing::new(snapshots, recorded, teller.diagnoses())), None)
+            let told = hello.degraded.iter().any(|one| feature::NAMESPACES.is_in(one));
+            (Some(Healing::new(snapshots, recorded, teller.diagnoses(), told)), None)
         } else {
             (None, Some(ebpf))
         };
@@ -190,7 +189,9 @@ impl Running {
 
     /// Reads until asked to stop or until nobody reads the output, then writes the summary.
     pub fn run(mut self) {
-        take_precedence();
+        // Where that is refused, `Hello` says so.
+        let _ = privileges::take_precedence();
+        privileges::keep_only(privileges::READ);
         let mut housekeeping = 0;
         // Taken before the events are read that happened meanwhile.
         let mut look = None;
@@ -334,13 +335,5 @@ impl Running {
             teller.flush();
         }
         (busy, true)
-    }
-}
-
-/// Lets the calling thread run before others: it has little to do, but on a busy host what it does
-/// not do in time is lost. Without `CAP_SYS_NICE` it waits for its turn.
-fn take_precedence() {
-    if let Err(error) = setpriority_process(None, PRECEDENCE) {
-        tracing::debug!("cannot run at nice {PRECEDENCE}: {error}");
     }
 }

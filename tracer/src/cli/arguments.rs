@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use super::{
-    daemon::DaemonArguments, diagnose::DiagnoseArguments, replay::ReplayArguments,
-    report::ReportArguments, sinks::SinkArguments, telemetry::TelemetryArguments,
-    top::TopArguments,
+    daemon::DaemonArguments, diagnose::DiagnoseArguments, features::FeaturesArguments,
+    replay::ReplayArguments, report::ReportArguments, sinks::SinkArguments,
+    telemetry::TelemetryArguments, top::TopArguments,
 };
 use crate::{
     model::{
@@ -36,7 +36,7 @@ use crate::{
         tracer --format json | jq .network   for machines\n  \
         tracer diagnose                      what is wrong, why, and what to do\n  \
         tracer top                           all of it live, on a full screen\n\n\
-        Tracing needs root, or CAP_BPF and CAP_PERFMON."
+        Tracing needs root, or CAP_BPF and CAP_PERFMON; tracer features says what works here."
 )]
 pub(super) struct Cli {
     /// Say more about what the tool does; twice for more
@@ -64,6 +64,8 @@ pub(super) enum Command {
     Report(Box<ReportArguments>),
     /// Trace as a service, for logs and metrics: options from a TOML file, systemd is notified
     Daemon(Box<DaemonArguments>),
+    /// Say what this kernel and these privileges allow, and how to get the rest
+    Features(FeaturesArguments),
     /// Print the JSON Schema of what `--format json` writes
     Schema,
 }

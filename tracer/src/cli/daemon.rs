@@ -2,10 +2,13 @@
 
 use std::{
     ffi::OsString,
+    panic,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use super::{
@@ -50,13 +53,22 @@ pub(super) fn run() -> anyhow::Result<()> {
         let next = Arc::new(Mutex::new(None));
         let options = configured.argv.iter().skip(1);
         let options = options.map(|word| word.to_string_lossy().into_owned()).collect();
-        trace::run_with(&configured.arguments.trace, options, |setting| {
-            let following = Arc::clone(&next);
-            let service = Service::new(move || {
-                following.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-            });
-            reread_on_hangup(setting, argv.clone(), configured.argv.clone(), next.clone())?;
-            Ok(vec![Box::new(service)])
+        let trace = || {
+            trace::run_with(&configured.arguments.trace, options, |setting| {
+                let following = Arc::clone(&next);
+                let service = Service::new(move || {
+                    following.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+                });
+                reread_on_hangup(setting, argv.clone(), configured.argv.clone(), next.clone())?;
+                Ok(vec![Box::new(service)])
+            })
+        };
+        // In a thread of its own, which gives its privileges up: the next trace needs them again.
+        thread::scope(|scope| {
+            let trace =
+                thread::Builder::new().name("tracer-main".into()).spawn_scoped(scope, trace);
+            let trace = trace.context("cannot start a thread")?;
+            trace.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
         })?;
         let Some(changed) = take(&next) else { return Ok(()) };
         configured = changed;

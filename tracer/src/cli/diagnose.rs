@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use rustix::thread::CapabilitySet;
 
 use super::{
     appearance,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     diagnose::{Observation, Outcome},
-    kernel::{load, preflight, surroundings::Host, time},
+    kernel::{confine, feature, load, preflight, privileges, surroundings::Host, time},
     model::{filter::Filter, finding::Severity},
     sink::{Hello, Mode, report},
 };
@@ -108,7 +109,12 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
             bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
         }
         let (host, unknown) = Host::look();
-        let degraded = tracer.degraded.iter().cloned().chain(unknown).collect();
+        let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
+        let missing = missing.filter(|one| feature::PROCESSES.is_in(one));
+        let mut degraded: Vec<_> =
+            tracer.degraded.iter().cloned().chain(unknown).chain(missing).collect();
+        privileges::keep_only(privileges::RUN);
+        degraded.extend(confine::seal());
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").into(),
             kernel: facts.release.clone(),
@@ -137,6 +143,8 @@ async fn observe(
     let stop = observation.stop();
     let waiting = Waiting::begin(duration);
     let mut thread = tokio::task::spawn_blocking(move || observation.run(duration));
+    // The other threads have what they need.
+    privileges::keep_only(CapabilitySet::empty());
     let outcome = tokio::select! {
         () = signals.any() => {
             stop.ask();

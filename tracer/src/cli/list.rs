@@ -12,7 +12,9 @@ use super::{
     arguments::{FormatName, SocketsArguments, host_netns},
 };
 use crate::{
-    kernel::{load, preflight, snapshot::Snapshotter, surroundings::Host, time},
+    kernel::{
+        confine, load, preflight, privileges, snapshot::Snapshotter, surroundings::Host, time,
+    },
     sink::{listing, surroundings::Surroundings},
     sockets,
 };
@@ -33,6 +35,8 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     // For people, what is in the other namespaces is counted too.
     let only = filter.netns.filter(|_| arguments.format == FormatName::Json);
     let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?, only);
+    privileges::keep_only(privileges::READ | privileges::NAMESPACES);
+    confine::seal();
     let found = sockets::list(&mut snapshotter, &filter, &*surroundings, arguments.sort);
     for (netns, reason) in &found.refused {
         if filter.netns.is_none_or(|wanted| wanted == *netns) {

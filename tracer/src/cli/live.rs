@@ -1,18 +1,25 @@
 //! A live trace, whatever it is for: loads the programs, starts the trace and waits for its end.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Context as _;
+use rustix::thread::CapabilitySet;
 
 use super::signals::{Hangup, Signals};
 use crate::{
     kernel::{
+        confine::{self, Confinement},
+        feature,
         load::{self, Request, Tracer},
         preflight::Facts,
+        privileges,
         surroundings::Host,
     },
     model::{filter::Filter, linger::Thresholds},
-    sink::{Hello, Sink, surroundings::Surroundings},
+    sink::{Degraded, Hello, Sink, surroundings::Surroundings},
     trace::{Running, Trace},
 };
 
@@ -32,6 +39,8 @@ pub(super) struct Live {
     pub(super) options: Vec<String>,
     /// Ends by itself.
     pub(super) duration: Option<Duration>,
+    /// What the sinks need beyond what `sinks` of [`Live::run`] opens before.
+    pub(super) confinement: Confinement,
 }
 
 /// What sinks are made of.
@@ -41,18 +50,18 @@ pub(super) struct Setting {
     /// To be notified when the trace is to end: by a sink when nobody reads any more what it
     /// delivers.
     pub(super) closed: Arc<tokio::sync::Notify>,
-    hangup: RefCell<Hangup>,
+    hangup: Mutex<Hangup>,
 }
 
 impl Setting {
     /// Without anything to do on SIGHUP.
     pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { surroundings, closed: Arc::default(), hangup: RefCell::default() }
+        Self { surroundings, closed: Arc::default(), hangup: Mutex::default() }
     }
 
     /// Does on each SIGHUP what there is to do; never ends.
     pub(super) async fn hangups(self) {
-        self.hangup.into_inner().each().await;
+        hangup(self.hangup).each().await;
     }
 
     /// What to do, besides what else is to be done, on SIGHUP, which else ends the process.
@@ -60,13 +69,15 @@ impl Setting {
     /// # Errors
     ///
     /// Where the signal cannot be caught.
-    pub(super) fn on_hangup(&self, act: impl Fn() + 'static) -> anyhow::Result<()> {
-        self.hangup.borrow_mut().add(act)
+    pub(super) fn on_hangup(&self, act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+        self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add(act)
     }
 }
 
 impl Live {
-    /// Traces until it is over.
+    /// Traces until it is over. `sinks` runs without privileges and confined to
+    /// [`Self::confinement`], as do the threads that it starts; what takes privileges is opened
+    /// before.
     ///
     /// # Errors
     ///
@@ -74,9 +85,12 @@ impl Live {
     pub(super) fn run(
         self,
         facts: Facts,
-        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
     ) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("tracer-reader")
+            .build()?;
         runtime.block_on(async {
             // Before the first line is written: whoever has read it may send a signal.
             let signals = Signals::catch()?;
@@ -89,7 +103,7 @@ impl Live {
         self,
         mut tracer: Tracer,
         facts: Facts,
-        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+        sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
         signals: Signals,
     ) -> anyhow::Result<()> {
         let Facts { release, btf } = facts;
@@ -100,7 +114,11 @@ impl Live {
         }
         let (host, unknown) = Host::look();
         tracer.degraded.extend(unknown);
+        tracer.degraded.extend(self.without_privileges());
         let resolved = host.stacks();
+        let setting = Setting::new(Arc::new(host));
+        let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
+        tracer.degraded.extend(unconfined);
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").into(),
             kernel: release,
@@ -108,17 +126,12 @@ impl Live {
             degraded: tracer.degraded.clone(),
             options: self.options,
         };
-        let setting = Setting {
-            surroundings: Arc::new(host),
-            closed: Arc::default(),
-            hangup: RefCell::default(),
-        };
         let running = Trace {
             tracer,
             filter: self.filter,
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
-            sinks: sinks(&setting)?,
+            sinks: sinks?,
             surroundings: setting.surroundings,
             hello,
             snapshots: self.snapshots,
@@ -127,8 +140,38 @@ impl Live {
         .start()
         .context("cannot set up the reader")?;
         let Setting { closed, hangup, .. } = setting;
-        wait_for_end(running, self.duration, &closed, signals, hangup.into_inner()).await
+        wait_for_end(running, self.duration, &closed, signals, self::hangup(hangup)).await
     }
+}
+
+impl Live {
+    /// What is missing for lack of privileges and would be of use to this trace.
+    fn without_privileges(&self) -> Vec<Degraded> {
+        let enters = self.snapshots && self.filter.netns.is_none();
+        let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
+        missing.filter(|one| enters || !feature::NAMESPACES.is_in(one)).collect()
+    }
+
+    /// Gives up what is needed no more, and makes the sinks apart from the rest.
+    fn confine<T: Send>(
+        &self,
+        sinks: impl FnOnce() -> T + Send,
+    ) -> anyhow::Result<(T, Vec<Degraded>)> {
+        privileges::keep_only(privileges::RUN);
+        // Sinks may start tasks.
+        let runtime = tokio::runtime::Handle::current();
+        let apart = self.confinement.apart(|| {
+            let _runtime = runtime.enter();
+            sinks()
+        });
+        let (made, mut degraded) = apart.context("cannot confine the outputs")?;
+        degraded.extend(confine::seal());
+        Ok((made, degraded))
+    }
+}
+
+fn hangup(hangup: Mutex<Hangup>) -> Hangup {
+    hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs the trace until a signal comes, the time is up or nobody reads the output.
@@ -141,6 +184,8 @@ async fn wait_for_end(
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = tokio::task::spawn_blocking(move || running.run());
+    // The other threads have what they need.
+    privileges::keep_only(CapabilitySet::empty());
     let time_is_up = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,

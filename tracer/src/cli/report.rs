@@ -21,7 +21,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    kernel::{load::Request, preflight, time},
+    kernel::{confine::Confinement, load::Request, preflight, time},
     model::{
         filter::Filter,
         linger::{self, Thresholds},
@@ -83,6 +83,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         filter: filter.clone(),
         thresholds: arguments.linger,
         max_sockets: MAX_SOCKETS,
+        confinement: Confinement::default(),
         snapshots: true,
         options: super::options(),
         duration: Some(arguments.duration),

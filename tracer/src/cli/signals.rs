@@ -29,11 +29,11 @@ impl Signals {
 #[derive(Default)]
 pub(super) struct Hangup {
     signal: Option<Signal>,
-    acts: Vec<Box<dyn Fn()>>,
+    acts: Vec<Box<dyn Fn() + Send>>,
 }
 
 impl Hangup {
-    pub(super) fn add(&mut self, act: impl Fn() + 'static) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
         if self.signal.is_none() {
             self.signal = Some(signal(SignalKind::hangup()).context("cannot catch SIGHUP")?);
         }

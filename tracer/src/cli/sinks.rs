@@ -75,7 +75,7 @@ pub(super) struct Destinations {
 }
 
 /// Tells afterwards whether the end of the trace could be written.
-pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()>>>;
+pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
 
 impl SinkArguments {
     /// Opens them all.
@@ -101,6 +101,16 @@ impl SinkArguments {
             format!("--syslog: nobody answers at {}", address.unwrap_or_default())
         })?;
         Ok(Destinations { main, path: self.output.clone(), journal, syslog })
+    }
+
+    /// Directories in which files are opened anew or set aside while the trace runs.
+    pub(super) fn writable(&self) -> Vec<PathBuf> {
+        let directory = self
+            .output
+            .as_deref()
+            .and_then(Path::parent)
+            .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+        directory.map(Path::to_owned).into_iter().collect()
     }
 
     /// Whether the format has where it can go.

@@ -1,6 +1,6 @@
 //! What is sent to, or fetched by, other programs: a Prometheus endpoint, OTLP.
 
-use std::{io::ErrorKind, sync::Arc};
+use std::{io::ErrorKind, net::TcpListener, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -31,10 +31,10 @@ pub(super) struct TelemetryArguments {
     otlp_queue: Limit,
 }
 
-/// Telemetry whose settings are right and whose port is taken.
+/// Telemetry whose settings are right and whose port is taken; nobody answers there yet.
 pub(super) struct Telemetry {
     shared: Shared,
-    endpoint: Option<Endpoint>,
+    listener: Option<TcpListener>,
     #[cfg(feature = "otlp")]
     otlp: Option<(Settings, Limit)>,
 }
@@ -56,7 +56,7 @@ impl TelemetryArguments {
             None => None,
         };
         Ok(Telemetry {
-            endpoint: self.prometheus.map(|listen| serve(listen, &shared)).transpose()?,
+            listener: self.prometheus.map(listen_at).transpose()?,
             shared,
             #[cfg(feature = "otlp")]
             otlp,
@@ -64,15 +64,15 @@ impl TelemetryArguments {
     }
 }
 
-fn serve(listen: Listen, shared: &Shared) -> anyhow::Result<Endpoint> {
-    match Endpoint::start(listen, shared.clone()) {
+fn listen_at(listen: Listen) -> anyhow::Result<TcpListener> {
+    match Endpoint::listen(listen) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             bail!("--prometheus {listen}: another program listens there; name another port")
         }
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
             bail!("--prometheus {listen}: this host does not have this address")
         }
-        endpoint => endpoint.with_context(|| format!("--prometheus {listen}: cannot listen there")),
+        listener => listener.with_context(|| format!("--prometheus {listen}: cannot listen there")),
     }
 }
 
@@ -92,8 +92,11 @@ impl Telemetry {
         let asked = self.otlp.is_some();
         #[cfg(not(feature = "otlp"))]
         let asked = false;
-        if asked || self.endpoint.is_some() {
-            sinks.push(Box::new(Measuring::new(self.shared.clone(), self.endpoint)));
+        if asked || self.listener.is_some() {
+            let start = |listener| Endpoint::start(listener, self.shared.clone());
+            let endpoint = self.listener.map(start).transpose();
+            let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), endpoint)));
         }
         #[cfg(feature = "otlp")]
         if let Some((settings, limit)) = self.otlp {

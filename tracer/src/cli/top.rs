@@ -16,7 +16,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    kernel::{load::Request, preflight, time},
+    kernel::{confine::Confinement, load::Request, preflight, time},
     model::{
         filter::Filter,
         linger::{self, Thresholds},
@@ -92,6 +92,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         filter: seen,
         thresholds: arguments.linger,
         max_sockets: MAX_SOCKETS,
+        confinement: Confinement::default(),
         options: super::options(),
         snapshots: true,
         duration: arguments.duration,

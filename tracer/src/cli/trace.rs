@@ -10,7 +10,7 @@ use super::{
     sinks::{self, Endings},
 };
 use crate::{
-    kernel::{load::Request, preflight},
+    kernel::{confine::Confinement, load::Request, preflight},
     sink::Sink,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
 pub(super) fn run_with(
     arguments: &TraceArguments,
     options: Vec<String>,
-    others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
+    others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
     format::check(&arguments.shown)?;
     arguments.destinations.check(arguments.shown.format)?;
@@ -58,6 +58,11 @@ pub(super) fn run_with(
         snapshots: !arguments.no_snapshot,
         options,
         duration: arguments.duration,
+        // The file is open.
+        confinement: Confinement {
+            writable: arguments.destinations.writable(),
+            ..Confinement::default()
+        },
     };
     let mut endings = Endings::new();
     live.run(facts, |setting| {

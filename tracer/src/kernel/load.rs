@@ -25,7 +25,12 @@ use self::{
     offsets::OffsetsError,
     verify::{Hook, Refused},
 };
-use super::{btf, preflight::Facts, tracefs};
+use super::{
+    btf,
+    feature::{self, Feature},
+    preflight::Facts,
+    tracefs,
+};
 use crate::sink::{Degraded, Mode, escape::without_numbers};
 
 /// The eBPF half, built by `build.rs`.
@@ -95,13 +100,13 @@ const MAIN_CLASSIC: &str = "set_state_classic";
 /// The iterators.
 pub(super) const SOCKETS: &str = "sockets";
 pub(super) const HOLDERS: &str = "holders";
-/// Name of the program and of its tracepoint.
-const OPTIONAL: [(&str, &str, &str); 5] = [
-    (GUARD, "inet_sock_set_state", "events that the kernel skips under load are lost, but counted"),
-    ("receive_reset", "tcp_receive_reset", "received resets are told from ICMP errors by guess"),
-    ("send_reset", "tcp_send_reset", "data after close is reported as a received reset"),
-    ("retransmit_skb", "tcp_retransmit_skb", "retransmitted SYNs and FINs are not shown"),
-    ("retransmit_synack", "tcp_retransmit_synack", "retransmitted SYN+ACKs are not shown"),
+/// Name of the program, and what it is for, which is called as its tracepoint.
+const OPTIONAL: [(&str, Feature); 5] = [
+    (GUARD, feature::GUARD),
+    ("receive_reset", feature::RECEIVE_RESET),
+    ("send_reset", feature::SEND_RESET),
+    ("retransmit_skb", feature::RETRANSMIT),
+    ("retransmit_synack", feature::RETRANSMIT_SYNACK),
 ];
 
 /// Loads and attaches.
@@ -146,22 +151,20 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
-    for (program, tracepoint, lost) in OPTIONAL {
+    for (program, feature) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
-            degraded.push(Degraded {
-                feature: tracepoint.into(),
-                lost: lost.into(),
-                reason: error.to_string(),
-                remedy: "use a kernel that has this tracepoint".into(),
-            });
+            let remedy = "use a kernel that has this tracepoint";
+            degraded.push(feature.missing(error.to_string(), remedy));
         }
     }
     if request.accept {
         degraded.extend(accept::attach(&mut ebpf, &mut refused, request.stacks));
     }
     degraded.extend(without_iterators(&mut refused));
-    let resets_traced = !degraded.iter().any(|missing| missing.feature.ends_with("_reset"));
-    let stacks = request.stacks && !degraded.iter().any(|one| one.feature == settings::STACKS);
+    let resets = [feature::RECEIVE_RESET, feature::SEND_RESET];
+    let resets_traced =
+        !degraded.iter().any(|missing| resets.iter().any(|reset| reset.is_in(missing)));
+    let stacks = request.stacks && !degraded.iter().any(|one| feature::STACKS.is_in(one));
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
 }
 
@@ -173,8 +176,8 @@ fn programs(request: &Request) -> Vec<(&'static str, Hook)> {
         (HOLDERS, Hook::Iterator("task_file")),
         (SOCKETS, Hook::Iterator("tcp")),
     ];
-    for (program, tracepoint, _) in &OPTIONAL[1..] {
-        programs.push((program, Hook::Typed(tracepoint)));
+    for (program, feature) in &OPTIONAL[1..] {
+        programs.push((program, Hook::Typed(feature.name)));
     }
     if request.accept {
         programs.push((accept::PROGRAM, Hook::Classic));
@@ -185,17 +188,10 @@ fn programs(request: &Request) -> Vec<(&'static str, Hook)> {
 /// What cannot be had without the iterators that were refused.
 fn without_iterators(refused: &mut Refused) -> Vec<Degraded> {
     let mut degraded = Vec::new();
-    for (program, feature, lost) in [
-        (SOCKETS, "iter/tcp", "sockets that were there before the tracer are not shown"),
-        (HOLDERS, "iter/task_file", "descriptors of lingering sockets are not named"),
-    ] {
+    for (program, feature) in [(SOCKETS, feature::SOCKETS), (HOLDERS, feature::HOLDERS)] {
         if let Err(error) = refused.check(program) {
-            degraded.push(Degraded {
-                feature: feature.into(),
-                lost: lost.into(),
-                reason: LoadError::program(program, &error).to_string(),
-                remedy: "use Linux 5.9 or later".into(),
-            });
+            let reason = LoadError::program(program, &error).to_string();
+            degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
         }
     }
     degraded
@@ -252,14 +248,8 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
             program.attach("sock", "inet_sock_set_state")
         });
     attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
-    let mut degraded = vec![Degraded {
-        feature: "BTF".into(),
-        lost: "only addresses, ports and states are known: no cookie, namespace, RTT, sequence \
-               numbers, close reason, nor sockets from before"
-            .into(),
-        reason,
-        remedy: "use a kernel with CONFIG_DEBUG_INFO_BTF".into(),
-    }];
+    let mut degraded =
+        vec![feature::BTF.missing(reason, "use a kernel with CONFIG_DEBUG_INFO_BTF")];
     if request.stacks {
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));
     }
@@ -347,8 +337,8 @@ fn finish(
         Ok(program.fd()?.try_clone()?)
     };
     let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
-    let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
-    let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
+    let others = OPTIONAL.iter().filter(|(program, _)| *program != GUARD);
+    let others = others.filter_map(|(program, _)| descriptor(program).ok()).collect();
     let mut take = |map: &'static str| {
         ebpf.take_map(map).ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
     };
@@ -358,7 +348,7 @@ fn finish(
     let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
     let stacks = take(name::STACKS)?.try_into().map_err(error(name::STACKS))?;
     let has_iterators =
-        mode == Mode::Btf && !degraded.iter().any(|missing| missing.feature == "iter/tcp");
+        mode == Mode::Btf && !degraded.iter().any(|missing| feature::SOCKETS.is_in(missing));
     Ok(Tracer {
         ebpf,
         main,

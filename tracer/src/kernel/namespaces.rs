@@ -64,6 +64,11 @@ impl Namespaces {
         self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
     }
 
+    /// The one that is wanted; `None` for all.
+    pub fn only(&self) -> Option<u32> {
+        self.only
+    }
+
     /// Whether a namespace is the one where the thread started.
     pub fn is_home(&self, inode: u32) -> bool {
         inode == self.home_inode()
@@ -132,7 +137,8 @@ fn is_gone(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
-fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
+/// The entries of a directory, such as `/proc`, that are numbers.
+pub(super) fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter(|entry| is_number(&entry.file_name())).map(|entry| entry.path())
 }

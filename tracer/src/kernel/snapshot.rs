@@ -16,14 +16,14 @@ use aya::{
     Ebpf,
     programs::{Iter, ProgramError},
 };
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 use tracer_ebpf::{Holder, Plain, Record, kind};
 
 use super::{
     host,
     load::{HOLDERS, SOCKETS},
     namespaces::Namespaces,
-    ring,
+    privileges, ring,
     stacks::{Recorded, Resolver},
     time,
 };
@@ -69,6 +69,13 @@ impl Snapshotter {
     /// With the loaded iterators; of one namespace or of all.
     pub fn new(ebpf: Ebpf, only: Option<u32>) -> Self {
         Self { ebpf, namespaces: Namespaces::new(only), buffer: vec![0; BUFFER].into() }
+    }
+
+    /// What it takes to look: more than to read where there are other namespaces.
+    fn capabilities(&self) -> CapabilitySet {
+        let own = self.namespaces.home_inode();
+        let enters = self.namespaces.only().is_none_or(|only| only != own);
+        privileges::READ | if enters { privileges::NAMESPACES } else { CapabilitySet::empty() }
     }
 
     /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
@@ -209,7 +216,10 @@ impl Snapshots {
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, taken) = mpsc::channel();
+        let stacks_take = stacks.as_ref().map_or(CapabilitySet::empty(), |_| privileges::STACKS);
+        let kept = snapshotter.capabilities() | stacks_take;
         thread::Builder::new().name("tracer-snapshot".into()).spawn(move || {
+            privileges::keep_only(kept);
             let mut resolver = stacks.map(Resolver::new);
             for Request { wanted, seen, makers } in asked {
                 let taken = snapshotter.take(wanted, &seen);

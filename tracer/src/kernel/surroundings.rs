@@ -12,7 +12,7 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{cgroup::Hierarchy, stacks::Resolved};
+use super::{cgroup::Hierarchy, feature, stacks::Resolved};
 use crate::{
     model::{
         container::Cgroup,
@@ -58,12 +58,8 @@ impl Host {
         let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
         let hierarchy = hierarchy.ok();
         let host = Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
-        let degraded = (!knows).then_some(Degraded {
-            feature: "containers".into(),
-            lost: "sockets are shown without their container".into(),
-            reason,
-            remedy: "mount -t cgroup2 cgroup2 /sys/fs/cgroup".into(),
-        });
+        let remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+        let degraded = (!knows).then(|| feature::CONTAINERS.missing(reason, remedy));
         (host, degraded)
     }
 

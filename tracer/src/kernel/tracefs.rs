@@ -13,6 +13,9 @@ const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const EVENTS: &str = "events";
 const EVENT: &str = "events/sock/inet_sock_set_state/format";
 
+/// One of the events of which accept() is told.
+pub const ACCEPT: &str = "syscalls/sys_exit_accept4";
+
 /// Why the classic tracepoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {

@@ -60,12 +60,14 @@ pub(super) struct Healing {
     judged: u64,
     /// How many events there had been then.
     judged_events: u64,
-    /// The namespaces that could not be entered have been told of.
+    /// The namespaces that could not be entered.
     refused: Vec<u32>,
+    /// That none can be entered has been told.
+    told: bool,
 }
 
 impl Healing {
-    pub(super) fn new(snapshots: Snapshots, stacks: bool, diagnoses: bool) -> Self {
+    pub(super) fn new(snapshots: Snapshots, stacks: bool, diagnoses: bool, told: bool) -> Self {
         Self {
             snapshots,
             stacks,
@@ -77,6 +79,7 @@ impl Healing {
             judged: 0,
             judged_events: 0,
             refused: Vec::new(),
+            told,
         }
     }
 
@@ -177,12 +180,15 @@ impl Healing {
         let snapshot = &look.snapshot;
         self.cost = cost;
         for (netns, reason) in refused {
-            if !self.refused.contains(&netns) {
+            if self.refused.contains(&netns) {
+                continue;
+            }
+            self.refused.push(netns);
+            if !self.told {
                 tracing::warn!(
                     "cannot look into network namespace {netns}: {reason}; sockets from before \
                      are not known there (CAP_SYS_ADMIN)"
                 );
-                self.refused.push(netns);
             }
         }
         let merged = table.merge(snapshot, out);

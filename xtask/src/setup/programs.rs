@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 14] = [
+const PROGRAMS: [Program; 15] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -31,6 +31,7 @@ const PROGRAMS: [Program; 14] = [
     program("journalctl", "systemd"),
     program("chromium", "chromium"),
     program("tmux", "tmux"),
+    program("setcap", "libcap2-bin"),
 ];
 
 /// What tracer is measured against, and with.

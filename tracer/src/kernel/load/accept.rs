@@ -7,7 +7,10 @@ use aya::{
 
 use super::{LoadError, verify::Refused};
 use crate::{
-    kernel::tracefs::{self, TracefsError},
+    kernel::{
+        feature,
+        tracefs::{self, TracefsError},
+    },
     sink::Degraded,
 };
 
@@ -36,19 +39,14 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
              lockdown=confidentiality",
         ),
     };
-    Some(Degraded {
-        feature: "accept".into(),
-        lost: if stacks {
-            "a server's sockets are named by their listener, with a `?`, until they are closed or \
-             a look at the descriptors shows who holds them; only the stacks of connect() are told"
-        } else {
-            "a server's sockets are named by their listener, with a `?`, until they are closed or \
-             a look at the descriptors shows who holds them"
-        }
-        .into(),
-        reason,
-        remedy: remedy.into(),
-    })
+    let mut degraded = feature::ACCEPT.missing(reason, remedy);
+    if stacks {
+        degraded.lost = "a server's sockets are named by their listener, with a `?`, until they \
+                         are closed or a look at the descriptors shows who holds them; only the \
+                         stacks of connect() are told"
+            .into();
+    }
+    Some(degraded)
 }
 
 enum Missing {
@@ -57,7 +55,7 @@ enum Missing {
 }
 
 fn try_attach(ebpf: &mut Ebpf, refused: &mut Refused) -> Result<(), Missing> {
-    tracefs::has_event("syscalls/sys_exit_accept4").map_err(Missing::Tracefs)?;
+    tracefs::has_event(tracefs::ACCEPT).map_err(Missing::Tracefs)?;
     refused
         .check(PROGRAM)
         .and_then(|()| ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded))

@@ -3,10 +3,7 @@
 use tracer_ebpf::Settings;
 
 use super::LoadError;
-use crate::sink::Degraded;
-
-/// Name of the feature.
-pub(super) const STACKS: &str = "stacks";
+use crate::{kernel::feature, sink::Degraded};
 
 /// What the best settings that work make, and what is lost without the better ones.
 ///
@@ -39,12 +36,7 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
     let reason = || error.map_or_else(String::new, ToString::to_string);
     let mut degraded = Vec::new();
     if settings.has_cookie_helper < best.has_cookie_helper {
-        degraded.push(Degraded {
-            feature: "socket cookies".into(),
-            lost: "sockets are told apart by their address, which the kernel reuses".into(),
-            reason: reason(),
-            remedy: "use Linux 5.12 or later".into(),
-        });
+        degraded.push(feature::COOKIES.missing(reason(), "use Linux 5.12 or later"));
     }
     if settings.stacks < best.stacks {
         degraded.push(no_stacks(reason()));
@@ -54,10 +46,5 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
 
 /// Stacks were asked for and cannot be had.
 pub(super) fn no_stacks(reason: String) -> Degraded {
-    Degraded {
-        feature: STACKS.into(),
-        lost: "it is not told which code made a socket (--stacks)".into(),
-        reason,
-        remedy: "use a kernel with BTF and CONFIG_PERF_EVENTS".into(),
-    }
+    feature::STACKS.missing(reason, "use a kernel with BTF and CONFIG_PERF_EVENTS")
 }

@@ -74,15 +74,23 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens, and starts the thread that answers.
+    /// Listens; nobody answers yet.
     ///
     /// # Errors
     ///
-    /// Where the address cannot be listened on (`AddrInUse`: another program does), and where no
-    /// thread can be had.
-    pub fn start(listen: Listen, shared: Shared) -> io::Result<Self> {
+    /// Where the address cannot be listened on (`AddrInUse`: another program does).
+    pub fn listen(listen: Listen) -> io::Result<TcpListener> {
         let listener = TcpListener::bind(listen.0)?;
         listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// Starts the thread that answers, without more privileges than the calling one has.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub fn start(listener: TcpListener, shared: Shared) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = Arc::new(Notify::new());
         let asked = Arc::clone(&end);
@@ -219,7 +227,10 @@ mod tests {
         let probe = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = probe.local_addr().unwrap();
         drop(probe);
-        (Endpoint::start(Listen(address), Shared::default()).unwrap(), address)
+        (
+            Endpoint::start(Endpoint::listen(Listen(address)).unwrap(), Shared::default()).unwrap(),
+            address,
+        )
     }
 
     /// What is answered to `request`; what follows the answer is the end.
@@ -246,7 +257,7 @@ mod tests {
             let answer = ask(address, request.as_bytes());
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
         }
-        assert!(Endpoint::start(Listen(address), Shared::default()).is_err(), "a taken port");
+        assert!(Endpoint::listen(Listen(address)).is_err(), "a taken port");
         endpoint.finish();
     }
 

@@ -1,0 +1,64 @@
+//! The command `tracer features`: says what works here.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{
+    appearance,
+    arguments::{FormatName, When},
+};
+use crate::{features, kernel::time, sink::features as pages};
+
+/// How to write it.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit status: 0 if tracing works, 2 if not. Nothing is changed.")]
+pub(super) struct FeaturesArguments {
+    /// How to write it
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    format: FormatName,
+    /// When to use colour
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "auto|always|never",
+        hide_possible_values = true
+    )]
+    color: When,
+}
+
+/// Tries everything once; status 2 where nothing can be traced.
+///
+/// # Errors
+///
+/// Where standard output fails.
+pub(super) fn run(arguments: &FeaturesArguments) -> anyhow::Result<ExitCode> {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tracer"));
+    let survey = features::survey(&program);
+    let mut out = Vec::new();
+    match arguments.format {
+        FormatName::Json => pages::json(&survey, time::wall_clock(), &mut out)?,
+        FormatName::Text => {
+            let (palette, _) = appearance(arguments.color, Some(io::stdout()));
+            pages::text(&survey, palette, &mut out)?;
+        }
+    }
+    match io::stdout().write_all(&out) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result.context("cannot write to standard output")?,
+    }
+    Ok(if survey.mode.is_some() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}

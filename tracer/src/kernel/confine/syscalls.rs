@@ -1,0 +1,169 @@
+//! seccomp: system calls that fail with EPERM.
+//!
+//! A list of what is denied, not of what is allowed: which calls the C library, the resolver of
+//! names and the allocator make differs from host to host, and a trace must not fail for it. Calls
+//! that are not on the list cost nothing to speak of: the kernel remembers that they pass (5.11).
+
+use std::{collections::BTreeMap, env::consts::ARCH, io};
+
+use libc::{O_ACCMODE, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, c_long};
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
+
+use super::Scope;
+
+/// What no thread does: executing, other processes' memory, the host's mounts, modules, clock and
+/// name; and what would go around the rest of the list.
+const NEVER: &[c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_userfaultfd,
+    libc::SYS_unshare,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+];
+
+/// What changes files by their names, and listening.
+const WRITING: &[c_long] = &[
+    libc::SYS_listen,
+    libc::SYS_openat2,
+    libc::SYS_truncate,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_mkdirat,
+    libc::SYS_linkat,
+    libc::SYS_symlinkat,
+    libc::SYS_mknodat,
+    libc::SYS_fchmodat,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+];
+
+/// The same, of architectures that have had them from before.
+#[cfg(target_arch = "x86_64")]
+const WRITING_OLD: &[c_long] = &[
+    libc::SYS_creat,
+    libc::SYS_unlink,
+    libc::SYS_rename,
+    libc::SYS_mkdir,
+    libc::SYS_rmdir,
+    libc::SYS_link,
+    libc::SYS_symlink,
+    libc::SYS_mknod,
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const WRITING_OLD: &[c_long] = &[];
+
+/// Calls that open a file, and which of their arguments says how.
+#[cfg(target_arch = "x86_64")]
+const OPENING: &[(c_long, u8)] = &[(libc::SYS_open, 1), (libc::SYS_openat, 2)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENING: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
+
+/// Commands of bpf(): `BPF_MAP_CREATE`, `BPF_PROG_LOAD`, `BPF_OBJ_PIN`, include/uapi/linux/bpf.h.
+const BPF_COMMANDS: [u64; 3] = [0, 5, 6];
+
+/// The second table of calls on x86-64, which numbers them anew from here (`__X32_SYSCALL_BIT`).
+const X32: c_long = 0x4000_0000;
+
+type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+
+/// Forbids the calling thread, and all that it will start, what is on the lists.
+///
+/// # Errors
+///
+/// Where the kernel has no seccomp filters, or the architecture is not known.
+pub(super) fn forbid(scope: Scope) -> io::Result<()> {
+    let mut program = program(scope).map_err(io::Error::other)?;
+    rustix::thread::set_no_new_privs(true)?;
+    let filter = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_mut_ptr().cast(),
+    };
+    // Without the last flag kernels before 5.16 slow the whole thread down.
+    let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    // SAFETY: the kernel copies the instructions, which live through the call and are as many as
+    // said; both types are the kernel's `struct sock_filter`.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn program(scope: Scope) -> Result<BpfProgram, BackendError> {
+    let mut rules: Rules = NEVER.iter().map(|&call| (call, Vec::new())).collect();
+    rules.insert(libc::SYS_bpf, any(0, u32::MAX, BPF_COMMANDS)?);
+    if scope == Scope::Closed {
+        rules.extend(WRITING.iter().chain(WRITING_OLD).map(|&call| (call, Vec::new())));
+        for &(call, argument) in OPENING {
+            let mut writing = any(argument, O_ACCMODE as u32, [O_WRONLY as u64, O_RDWR as u64])?;
+            for flag in [O_CREAT, O_TRUNC] {
+                writing.extend(any(argument, flag as u32, [flag as u64])?);
+            }
+            rules.insert(call, writing);
+        }
+    }
+    if cfg!(target_arch = "x86_64") {
+        let twins: Rules = rules.iter().map(|(call, rule)| (call | X32, rule.clone())).collect();
+        rules.extend(twins);
+    }
+    let denied = SeccompAction::Errno(libc::EPERM as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, denied, ARCH.try_into()?)?.try_into()
+}
+
+/// A rule for each value that the masked argument may have.
+fn any(
+    argument: u8,
+    mask: u32,
+    values: impl IntoIterator<Item = u64>,
+) -> Result<Vec<SeccompRule>, BackendError> {
+    let operator = SeccompCmpOp::MaskedEq(u64::from(mask));
+    let rule = |value| {
+        let length = SeccompCmpArgLen::Dword;
+        let condition = SeccompCondition::new(argument, length, operator.clone(), value)?;
+        SeccompRule::new(vec![condition])
+    };
+    values.into_iter().map(rule).collect()
+}
