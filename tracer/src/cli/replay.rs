@@ -78,14 +78,8 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     format::check(&arguments.shown)?;
     arguments.destinations.check(arguments.shown.format)?;
     let filter = Filter { problems: arguments.problems, ..arguments.filter.filter()? };
-    let (files, size) = files(arguments)?;
-    if let Some(output) = &arguments.destinations.output {
-        ensure!(
-            !files.iter().any(|file| is_same(file, output)),
-            "{} is to be read and written (--output): choose another name",
-            output.display()
-        );
-    }
+    let files = files(arguments)?;
+    let size = size(&files, arguments.destinations.output.as_deref())?;
     let destinations = arguments.destinations.open()?;
     let telemetry = arguments.telemetry.open()?;
     let surroundings = Arc::<Recorded>::default();
@@ -97,7 +91,8 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
         let _entered = runtime.enter();
         sinks::sinks(&arguments.shown, destinations, telemetry, false, &setting, &mut endings)?
     };
-    let bar = bar(arguments, size);
+    let free = arguments.destinations.output.is_some() || !io::stdout().is_terminal();
+    let bar = bar(free, size);
     let stop = Arc::<AtomicBool>::default();
     let replay =
         Replay { sinks, surroundings, filter, speed: arguments.speed, stop: Arc::clone(&stop) };
@@ -106,10 +101,9 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     endings.iter().try_for_each(|whole| whole())
 }
 
-/// The files to read and their size as far as it is known.
-fn files(arguments: &ReplayArguments) -> anyhow::Result<(Vec<PathBuf>, u64)> {
+/// The files to read.
+fn files(arguments: &ReplayArguments) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let mut size = 0;
     for file in &arguments.files {
         if arguments.rotated {
             let found = rotated(file);
@@ -118,14 +112,29 @@ fn files(arguments: &ReplayArguments) -> anyhow::Result<(Vec<PathBuf>, u64)> {
             files.push(file.clone());
         }
     }
+    ensure!(!files.is_empty(), "{}: no such file", arguments.files[0].display());
+    Ok(files)
+}
+
+/// The size of recordings as far as it is known, bytes.
+///
+/// # Errors
+///
+/// Where one cannot be read, or is what is to be written.
+pub(super) fn size(files: &[PathBuf], output: Option<&Path>) -> anyhow::Result<u64> {
+    let mut size = 0;
     for file in files.iter().filter(|file| *file != Path::new("-")) {
+        ensure!(
+            output.is_none_or(|output| !is_same(file, output)),
+            "{} is to be read and written (--output): choose another name",
+            file.display()
+        );
         let known =
             fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
         ensure!(!known.is_dir(), "cannot read {}: it is a directory", file.display());
         size += known.len();
     }
-    ensure!(!files.is_empty(), "{}: no such file", arguments.files[0].display());
-    Ok((files, size))
+    Ok(size)
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -134,9 +143,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     identity(one).is_some_and(|one| Some(one) == identity(other))
 }
 
-/// Where nothing else is written to the terminal.
-fn bar(arguments: &ReplayArguments, size: u64) -> ProgressBar {
-    let free = arguments.destinations.output.is_some() || !io::stdout().is_terminal();
+/// Where nothing else is written to the terminal, that is where it is `free`.
+pub(super) fn bar(free: bool, size: u64) -> ProgressBar {
     if !free || size < LONG || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -147,7 +155,7 @@ fn bar(arguments: &ReplayArguments, size: u64) -> ProgressBar {
 }
 
 /// In a thread of its own, so that a signal ends it while it reads or waits.
-async fn wait(
+pub(super) async fn wait(
     replay: Replay,
     mut source: Source,
     setting: Setting,
@@ -186,7 +194,7 @@ async fn wait(
 }
 
 /// What the recording does not have.
-fn tell(outcome: &Outcome) {
+pub(super) fn tell(outcome: &Outcome) {
     for place in &outcome.cut {
         tracing::warn!("{place}: the recording breaks off here, in the middle of a line");
     }

@@ -1,12 +1,15 @@
-//! The command `tracer report`: gathers for a while, then writes a page.
+//! The command `tracer report`: gathers for a while, or reads what was recorded, then writes a
+//! page.
 
 use std::{
     fs::File,
     io::{self, IsTerminal as _, Write as _},
+    os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
+        atomic::AtomicBool,
         mpsc::{self, Receiver},
     },
     time::Duration,
@@ -18,7 +21,8 @@ use jiff::tz::TimeZone;
 
 use super::{
     arguments::{FilterArguments, duration},
-    live::Live,
+    live::{Live, Setting},
+    replay,
 };
 use crate::{
     kernel::{confine::Confinement, load::Request, preflight, time},
@@ -27,6 +31,7 @@ use crate::{
         linger::{self, Thresholds},
         table::MAX_SOCKETS,
     },
+    replay::{Replay, pace::Speed, source::Source, surroundings::Recorded},
     sink::{
         escape::escape,
         page::{Options, Page, Written},
@@ -34,7 +39,7 @@ use crate::{
     },
 };
 
-/// What to gather and where to write it.
+/// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]
 #[command(
     after_help = "The page needs nothing but itself: it can be read offline, sent and printed.\n\
@@ -42,14 +47,29 @@ use crate::{
     that sockets from before are counted."
 )]
 pub(super) struct ReportArguments {
+    /// Of these recordings (tracer --format json), in this order, instead of what happens now
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Gather for so long, as 30s, 5m or 1h
-    #[arg(short, long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        short,
+        long,
+        default_value = "60s",
+        value_parser = duration,
+        value_name = "TIME",
+        conflicts_with = "files"
+    )]
     duration: Duration,
     /// Write to FILE, made anew
     #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]
     output: PathBuf,
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
+    #[arg(
+        long,
+        default_value = linger::DEFAULT,
+        value_name = "STATE=TIME,…",
+        conflicts_with = "files"
+    )]
     linger: Thresholds,
     #[command(flatten)]
     filter: FilterArguments,
@@ -69,6 +89,9 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         filter.states.is_empty(),
         "--state: a report counts the sockets of all states, and needs all their changes; leave it out"
     );
+    if !arguments.files.is_empty() {
+        return of_recordings(arguments, filter);
+    }
     let facts = preflight::preflight()?;
     let output = PageFile::create(&arguments.output)?;
     let live = Live {
@@ -92,6 +115,30 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     announce(arguments);
     let (sinks, written) = output.sinks(escape(&host).into_owned(), filter);
     live.run(facts, |setting| Ok(vec![Box::new(sinks(Arc::clone(&setting.surroundings)))]))?;
+    tell(arguments, &written)
+}
+
+/// The page of what was recorded.
+fn of_recordings(arguments: &ReportArguments, filter: Filter) -> anyhow::Result<ExitCode> {
+    let size = replay::size(&arguments.files, Some(&arguments.output))?;
+    let output = PageFile::create(&arguments.output)?;
+    let names: Vec<String> =
+        arguments.files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
+    let (sinks, written) = output.sinks(names.join(", "), filter.clone());
+    let surroundings = Arc::<Recorded>::default();
+    let setting = Setting::new(Arc::clone(&surroundings) as _);
+    let stop = Arc::<AtomicBool>::default();
+    let replay = Replay {
+        sinks: vec![Box::new(sinks(Arc::clone(&surroundings) as _))],
+        surroundings,
+        filter,
+        speed: Speed::Max,
+        stop: Arc::clone(&stop),
+    };
+    let bar = replay::bar(!io::stdout().is_terminal(), size);
+    let source = Source::new(arguments.files.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    replay::tell(&runtime.block_on(replay::wait(replay, source, setting, &stop, &bar))??);
     tell(arguments, &written)
 }
 
