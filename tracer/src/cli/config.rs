@@ -137,7 +137,7 @@ fn words(value: &DeValue<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Args as _;
+    use clap::{Args as _, Parser as _};
     use rstest::rstest;
 
     use super::*;
@@ -168,6 +168,18 @@ mod tests {
     #[case("linger = \"close-wait=10s\"", "--linger=close-wait=10s")]
     fn keys_are_long_options(#[case] text: &str, #[case] arguments: &str) {
         assert_eq!(read(text, &[]).as_deref(), Ok(arguments));
+    }
+
+    #[test]
+    fn the_configuration_that_is_shipped_is_valid() {
+        let text = include_str!("../../../deploy/systemd/tracer.toml");
+        let all = text.replace("# journald", "journald").replace("# otlp", "otlp");
+        for text in [text, &all] {
+            let arguments = read(text, &[]).unwrap();
+            let mut argv = vec!["tracer", "daemon"];
+            argv.extend(arguments.split(' '));
+            super::super::arguments::Cli::try_parse_from(argv).unwrap();
+        }
     }
 
     #[test]
