@@ -38,7 +38,9 @@ impl Service {
     }
 
     fn configure(&self, configuration: &str) {
-        fs::write(self.path("t.toml"), configuration).unwrap();
+        // At once, as an editor does: it may be read at any time.
+        fs::write(self.path("new.toml"), configuration).unwrap();
+        fs::rename(self.path("new.toml"), self.path("t.toml")).unwrap();
     }
 
     fn start(&self) -> Child {
@@ -50,6 +52,13 @@ impl Service {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+
+    /// Waits until a signal must have been taken in: several times the watchdog's interval.
+    fn outlast_a_signal(&self) {
+        for _ in 0..8 {
+            self.wait_for("WATCHDOG=1");
+        }
     }
 
     /// Waits until the manager is told this; what it was told before that.
@@ -131,7 +140,7 @@ fn sighup_reads_the_configuration_again() {
         // One that is not valid changes nothing.
         configure(&second, "port = 0\n");
         hangup();
-        service.wait_for("WATCHDOG=1");
+        service.outlast_a_signal();
         configure(&second, "");
         hangup();
         let told = service.wait_for("READY=1");

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use super::{
@@ -131,7 +131,14 @@ impl Configured {
         let place = argv.iter().position(|word| word == NAME).map_or(argv.len(), |at| at + 1);
         let mut argv = argv.to_vec();
         argv.splice(place..place, read.into_iter().map(OsString::from));
-        Ok(Self { arguments: daemon(&parse(&argv)?)?, argv })
+        let arguments = daemon(&parse(&argv)?)?;
+        let TraceArguments { destinations, telemetry, .. } = &arguments.trace;
+        ensure!(
+            destinations.is_any() || telemetry.is_any(),
+            "{} names no destination: set output, journald, syslog, otlp or prometheus",
+            path.display()
+        );
+        Ok(Self { arguments, argv })
     }
 }
 

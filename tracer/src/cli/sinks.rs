@@ -103,6 +103,11 @@ impl SinkArguments {
         Ok(Destinations { main, path: self.output.clone(), journal, syslog })
     }
 
+    /// Whether there is one but for standard output.
+    pub(super) fn is_any(&self) -> bool {
+        self.output.is_some() || self.journald || self.syslog.is_some()
+    }
+
     /// Directories in which files are opened anew or set aside while the trace runs.
     pub(super) fn writable(&self) -> Vec<PathBuf> {
         let directory = self

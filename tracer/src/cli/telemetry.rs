@@ -40,6 +40,15 @@ pub(super) struct Telemetry {
 }
 
 impl TelemetryArguments {
+    /// Whether anything is asked for.
+    pub(super) fn is_any(&self) -> bool {
+        #[cfg(feature = "otlp")]
+        let otlp = self.otlp.is_some();
+        #[cfg(not(feature = "otlp"))]
+        let otlp = false;
+        otlp || self.prometheus.is_some()
+    }
+
     /// Looks at the settings and opens the endpoint, so that a mistake costs nothing.
     ///
     /// # Errors

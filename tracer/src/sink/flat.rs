@@ -47,7 +47,7 @@ const fn of_loss(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 50] = [
+pub static COLUMNS: [Column; 55] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -75,6 +75,11 @@ pub static COLUMNS: [Column; 50] = [
     column(Text, "tcp_source"),
     column(Number, "tcp_elapsed_ns"),
     column(Flag, "tcp_orphaned"),
+    column(Number, "tcp_sequence_snd_una"),
+    column(Number, "tcp_sequence_write_seq"),
+    column(Number, "tcp_sequence_rcv_nxt"),
+    column(Number, "tcp_sequence_bytes_acked"),
+    column(Number, "tcp_sequence_bytes_received"),
     column(Number, "tcp_handshake_duration_ns"),
     column(Number, "tcp_handshake_rtt_ns"),
     column(Number, "tcp_handshake_syn_retransmits"),
