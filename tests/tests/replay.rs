@@ -179,6 +179,7 @@ fn a_replay_of_a_recording_produces_byte_for_byte_what_was_recorded() {
         recorder.finish();
         let mut lines = check(&path, &schema);
         look(&path);
+        fs::remove_file(&path).unwrap();
         let recorder = Recorder::start(namespace, directory.path(), &["--buffer-size", "4KiB"]);
         losses(recorder.path());
         recorder.finish();

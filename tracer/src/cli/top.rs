@@ -92,7 +92,8 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         filter: seen,
         thresholds: arguments.linger,
         max_sockets: MAX_SOCKETS,
-        confinement: Confinement::default(),
+        // The terminal is opened anew: for its size, and where standard input is another one.
+        confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },
         options: super::options(),
         snapshots: true,
         duration: arguments.duration,
