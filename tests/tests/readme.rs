@@ -96,7 +96,15 @@ fn the_readme_shows_real_output() {
             format!("```console\n$ sudo tracer {}\n{}\n```\n", options.join(" "), text.trim_end());
         readme = replace(&readme, name, &told);
     }
-    let screen = format!("```console\n$ sudo tracer top\n{}\n```\n", screen().trim_end());
+    let screen = screen();
+    // The namespace of the sample means nothing to who reads it.
+    let option = screen.split_once("--netns ").map(|(_, after)| {
+        let digits = after.chars().take_while(char::is_ascii_digit).count();
+        format!("--netns {}", &after[..digits])
+    });
+    let option = option.expect("the options are shown");
+    let screen = screen.trim_end().replace(&option, &" ".repeat(option.len()));
+    let screen = format!("```console\n$ sudo tracer top\n{screen}\n```\n");
     readme = replace(&readme, "top", &screen);
     fs::write(README, readme).unwrap();
 }
