@@ -119,7 +119,10 @@ impl Table {
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.leave_out(merged.left_out as u64);
-        if !closed.too_many && merged.left_out == 0 {
+        if merged.left_out > 0 {
+            // What there was no room for is not new when there is.
+            self.covered.clear();
+        } else if !closed.too_many {
             // Of the others nobody knows whether they still exist.
             self.covered.clear();
             self.covered.extend(&snapshot.namespaces);

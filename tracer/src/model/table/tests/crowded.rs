@@ -46,3 +46,22 @@ fn what_was_given_up_is_not_taken_for_missed_when_a_look_shows_it_again() {
     assert_eq!(stage.sockets().len(), 2);
     assert_eq!(stage.told.take(), ["ESTABLISHED>CLOSE_WAIT", "lost 1 Table"]);
 }
+
+#[test]
+fn what_a_look_had_no_room_for_is_not_new_when_there_is() {
+    let mut stage = stage(2);
+    stage.look(&[]);
+    let mut lives: Vec<Life> = (1..=3).map(Life::new).collect();
+    for life in &mut lives {
+        stage.play_unseen(life, &[Connect, Established]);
+    }
+    stage.look(&lives.iter().collect::<Vec<_>>());
+    assert_eq!(stage.sockets().len(), 2);
+    stage.until(stage.now + SECOND);
+    stage.told.take();
+    stage.play(&mut lives[0], &[PeerReset]);
+    stage.told.take();
+    stage.look(&lives[1..].iter().collect::<Vec<_>>());
+    assert_eq!(stage.sockets().len(), 2);
+    assert_eq!(stage.told.take(), [""; 0]);
+}
