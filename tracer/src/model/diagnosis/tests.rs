@@ -9,7 +9,6 @@ use super::*;
 use crate::model::{
     finding::{Cause, Leak, Problem, Service},
     host::{Counters, Halt, NetFacts, PortRange, ProcessFacts},
-    linger::Thresholds,
     table,
 };
 
@@ -104,15 +103,7 @@ fn look(time: u64, records: Vec<Record>) -> Look {
 fn find(first: &Look, last: &Look) -> Diagnosis {
     let filter = Filter::default();
     let ticks = Ticks { hz: HZ };
-    let table = Table::new(table::Options {
-        filter: filter.clone(),
-        ticks,
-        thresholds: Thresholds::NONE,
-        resets_traced: true,
-        port_patience: SECOND,
-        look_patience: 0,
-        max_sockets: table::MAX_SOCKETS,
-    });
+    let table = Table::new(table::Options::default());
     let watched = Watched::default();
     diagnose(&Case {
         filter: &filter,
@@ -346,15 +337,7 @@ fn only_what_is_asked_about_is_told() {
     let (first, last) = (look(SECOND, sockets.clone()), look(SECOND + OBSERVED, sockets));
     let told = |filter: Filter| {
         let ticks = Ticks { hz: HZ };
-        let table = Table::new(table::Options {
-            filter: Filter::default(),
-            ticks,
-            thresholds: Thresholds::NONE,
-            resets_traced: true,
-            port_patience: SECOND,
-            look_patience: 0,
-            max_sockets: table::MAX_SOCKETS,
-        });
+        let table = Table::new(table::Options::default());
         let watched = Watched::default();
         let (filter, first, last) = (&filter, &first, &last);
         let case = Case {

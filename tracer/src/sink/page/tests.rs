@@ -287,15 +287,8 @@ fn what_the_table_knows_beside_was_there_before() {
 
 #[test]
 fn a_look_at_the_table_finds_who_waits() {
-    let mut table = Table::new(table::Options {
-        filter: Filter::default(),
-        ticks: Ticks { hz: 250 },
-        thresholds: Thresholds::NONE,
-        resets_traced: true,
-        port_patience: 0,
-        look_patience: 0,
-        max_sockets: table::MAX_SOCKETS,
-    });
+    let options = table::Options { thresholds: Thresholds::NONE, ..table::Options::default() };
+    let mut table = Table::new(options);
     let record = |cookie: u64, state: State| Record {
         kind: tracer_ebpf::kind::SOCKET,
         time_ns: BEGUN + SECOND,
