@@ -87,6 +87,11 @@ impl Stop {
     /// Asks the trace to end in order.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Has it look whether anybody is left to tell anything.
+    pub fn wake(&self) {
         ring::wake(&self.waker);
     }
 

@@ -90,7 +90,7 @@ fn reread_on_hangup(
     in_force: Vec<OsString>,
     next: Next,
 ) -> anyhow::Result<()> {
-    let end = Arc::clone(&setting.closed);
+    let end = Arc::clone(&setting.end);
     setting.on_hangup(move || match Configured::read(&argv) {
         Ok(read) if read.argv != in_force => {
             *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);

@@ -47,8 +47,10 @@ pub(super) struct Live {
 pub(super) struct Setting {
     /// What is known of this host.
     pub(super) surroundings: Arc<dyn Surroundings>,
-    /// To be notified when the trace is to end: by a sink when nobody reads any more what it
-    /// delivers.
+    /// Ends the trace.
+    pub(super) end: Arc<tokio::sync::Notify>,
+    /// To be notified when nobody reads any more what a sink delivers: the trace ends when that is
+    /// so of all (`Sink::is_closed`).
     pub(super) closed: Arc<tokio::sync::Notify>,
     hangup: Mutex<Hangup>,
 }
@@ -56,7 +58,7 @@ pub(super) struct Setting {
 impl Setting {
     /// Without anything to do on SIGHUP.
     pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { surroundings, closed: Arc::default(), hangup: Mutex::default() }
+        Self { surroundings, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
     }
 
     /// Does on each SIGHUP what there is to do; never ends.
@@ -132,15 +134,14 @@ impl Live {
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
             sinks: sinks?,
-            surroundings: setting.surroundings,
+            surroundings: Arc::clone(&setting.surroundings),
             hello,
             snapshots: self.snapshots,
             resolved,
         }
         .start()
         .context("cannot set up the reader")?;
-        let Setting { closed, hangup, .. } = setting;
-        wait_for_end(running, self.duration, &closed, signals, self::hangup(hangup)).await
+        wait_for_end(running, self.duration, setting, signals).await
     }
 }
 
@@ -178,9 +179,8 @@ fn hangup(hangup: Mutex<Hangup>) -> Hangup {
 async fn wait_for_end(
     running: Running,
     duration: Option<Duration>,
-    closed: &tokio::sync::Notify,
+    setting: Setting,
     signals: Signals,
-    hangup: Hangup,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = tokio::task::spawn_blocking(move || running.run());
@@ -192,11 +192,19 @@ async fn wait_for_end(
             None => std::future::pending().await,
         }
     };
+    let Setting { end, closed, hangup, .. } = setting;
+    let hear = async {
+        loop {
+            closed.notified().await;
+            stop.wake();
+        }
+    };
     tokio::select! {
         () = signals.any() => {}
-        () = hangup.each() => {}
+        () = self::hangup(hangup).each() => {}
         () = time_is_up => {}
-        () = closed.notified() => {}
+        () = end.notified() => {}
+        () = hear => {}
         result = &mut thread => return result.context("the reading thread failed"),
     }
     stop.ask();

@@ -199,14 +199,8 @@ impl Destinations {
         let mut sinks = logs(journal, syslog, setting)?;
         if let Some(destination) = main {
             let closed = Arc::clone(&setting.closed);
-            // The journal goes on when nobody reads standard output any more.
-            let alone = sinks.is_empty();
-            let output = Output::start(destination, move || {
-                if alone {
-                    closed.notify_one();
-                }
-            })
-            .context("cannot start the writing thread")?;
+            let output = Output::start(destination, move || closed.notify_one())
+                .context("cannot start the writing thread")?;
             if let Some(path) = path {
                 let reopen = output.reopen();
                 setting.on_hangup(move || reopen.ask())?;

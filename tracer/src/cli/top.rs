@@ -101,16 +101,16 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     let failure = Failure::default();
     let result = live.run(facts, |setting| {
         let shared = Arc::new(Shared::default());
-        let closed = Arc::clone(&setting.closed);
+        let end = Arc::clone(&setting.end);
         let thread = screen::start(
             theme,
             Arc::clone(&setting.surroundings),
             Arc::clone(&shared),
             Arc::clone(&failure),
-            move || closed.notify_one(),
+            move || end.notify_one(),
         )
         .context("cannot set the terminal up")?;
-        end_on_hangup(&setting.closed)?;
+        end_on_hangup(&setting.end)?;
         let surroundings = Arc::clone(&setting.surroundings);
         let feed = Feed::new(filter, time::ticks(), surroundings, shared, Some(thread));
         Ok(vec![Box::new(feed)])
@@ -121,12 +121,12 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
 }
 
 /// The terminal's end is ours, but in order: it must be as before if somebody else has it.
-fn end_on_hangup(closed: &Arc<tokio::sync::Notify>) -> anyhow::Result<()> {
+fn end_on_hangup(end: &Arc<tokio::sync::Notify>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
-    let closed = Arc::clone(closed);
+    let end = Arc::clone(end);
     tokio::spawn(async move {
         hangup.recv().await;
-        closed.notify_one();
+        end.notify_one();
     });
     Ok(())
 }
