@@ -2,14 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
     kernel,
     netns::isolated,
     receiver::{Prometheus, fetch, fetched, in_host},
     sockets::{self, Path as Way, eventually, free_port},
-    tracer::Tracer,
+    tracer::{Tracer, command, wait},
 };
 
 /// The states that the sockets of the test are in, as `ss` and as the metrics have them.
@@ -52,6 +57,32 @@ fn a_query_to_prometheus_answers_what_ss_says() {
         the_text_is_right(&address);
         drop(prometheus);
         tracer.finish();
+    });
+}
+
+#[test]
+fn the_endpoint_answers_on_when_nobody_reads_standard_output_any_more() {
+    let target = free_port();
+    isolated(|namespace| {
+        let (inode, address) = (namespace.inode.to_string(), format!("127.0.0.1:{target}"));
+        let options = ["--netns", &inode, "--format", "json", "--prometheus", &address];
+        let mut tracer = command("", &options).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pipe = BufReader::new(tracer.stdout.take().unwrap());
+        pipe.read_line(&mut String::new()).unwrap();
+        drop(pipe);
+        // The first finds the pipe closed, the second finds out whether that was the end.
+        for handshakes in [1, 2] {
+            drop(sockets::Pair::over(Way::V4));
+            let counted = format!(
+                "tracer_handshake_duration_seconds_count{{tcp_role=\"client\"}} {handshakes}"
+            );
+            eventually(&counted, || {
+                let metrics = fetch(&format!("http://{address}/metrics"), &[]);
+                metrics.is_some_and(|text| text.contains(&counted))
+            });
+        }
+        kill_process(Pid::from_child(&tracer), Signal::INT).unwrap();
+        assert!(wait(&mut tracer).success());
     });
 }
 
