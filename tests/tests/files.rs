@@ -1,4 +1,5 @@
-//! Output files: rotation, logrotate, a full disk, kill -9. No line is lost or torn.
+//! Output files: rotation, logrotate, a full disk, kill -9. No line is lost, and none torn but the one
+//! in whose middle the kernel stops.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,6 +20,7 @@ use tracer_tests::{
     load,
     netns::{Namespace, isolated, run},
     sockets::eventually,
+    tracer::command,
 };
 
 /// Starts a tracer that writes JSON lines; returns when it is attached.
@@ -237,6 +239,15 @@ fn a_trace_whose_end_is_not_written_has_failed() {
         assert_eq!(status.code(), Some(2), "{errors}");
         assert!(errors.contains("the end of the trace could not be written"), "{errors}");
     });
+}
+
+#[test]
+fn a_full_standard_output_has_failed_as_well() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = command("", &["--duration", "200ms"]).stdout(full).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("could not be written to standard output"), "{errors}");
 }
 
 #[test]

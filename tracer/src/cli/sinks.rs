@@ -201,12 +201,13 @@ impl Destinations {
             let closed = Arc::clone(&setting.closed);
             let output = Output::start(destination, move || closed.notify_one())
                 .context("cannot start the writing thread")?;
-            if let Some(path) = path {
+            if path.is_some() {
                 let reopen = output.reopen();
                 setting.on_hangup(move || reopen.ask())?;
-                let ending = output.ending();
-                endings.push(Box::new(move || whole(ending.is_missing(), &path)));
             }
+            let ending = output.ending();
+            let path = path.unwrap_or_else(|| "standard output".into());
+            endings.push(Box::new(move || whole(ending.is_missing(), &path)));
             sinks.insert(0, Box::new(Lines::new(format()?, output)));
         }
         Ok(sinks)
