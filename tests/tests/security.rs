@@ -7,7 +7,7 @@ use std::{
     fs,
     io::Read as _,
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
 };
 
@@ -34,12 +34,13 @@ const CAPABILITIES: [(&str, u32); 6] = [
 fn threads(pid: u32) -> BTreeMap<String, BTreeMap<String, String>> {
     let entries = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let status = entries.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
-    let fields = |status: String| {
-        let pairs = status.lines().filter_map(|line| line.split_once(':'));
-        pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
-    };
     let by_name = |fields: BTreeMap<String, String>| (fields["Name"].clone(), fields);
-    status.map(fields).map(by_name).collect()
+    status.map(|status| by_name(fields(&status))).collect()
+}
+
+fn fields(status: &str) -> BTreeMap<String, String> {
+    let pairs = status.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
 }
 
 /// The capabilities that SECURITY.md says a thread keeps.
@@ -112,6 +113,48 @@ fn keeps_all_of(documented: &BTreeMap<String, u64>, options: &[&str]) {
             assert_eq!((&*fields["NoNewPrivs"], &*fields["Seccomp"]), ("1", "2"), "{name}");
         }
     });
+}
+
+/// The process that takes half a line back after `kill -9`.
+#[test]
+fn the_survivor_keeps_nothing_and_does_not_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("trace");
+    isolated(|namespace| {
+        let inode = namespace.inode.to_string();
+        for signal in [Signal::INT, Signal::KILL] {
+            let options = ["--netns", &inode, "--output", output.to_str().unwrap()];
+            let mut child = command("", &options).spawn().unwrap();
+            let survivor = || survivor(child.id());
+            eventually("a second process, confined", || {
+                survivor().is_some_and(|(_, status)| {
+                    status["NoNewPrivs"] == "1" && status["Seccomp"] == "2"
+                })
+            });
+            let (survivor, status) = survivor().unwrap();
+            assert!(status["CapPrm"].chars().all(|digit| digit == '0'), "{status:?}");
+            let open = fs::read_dir(format!("/proc/{survivor}/fd")).unwrap();
+            let open = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+            let is_file = |link: &PathBuf| !link.to_string_lossy().starts_with("socket:[");
+            let open: Vec<_> = open.filter(is_file).collect();
+            assert!(open.iter().all(|link| *link == output), "{open:?}");
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            wait(&mut child);
+            eventually("its end", || !Path::new(&format!("/proc/{survivor}")).exists());
+        }
+    });
+}
+
+/// The id and the status of the child of a process.
+fn survivor(of: u32) -> Option<(u32, BTreeMap<String, String>)> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.find_map(|id| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let status = fields(&status);
+        let is_it = status["Name"] == "tracer-survivor" && status["PPid"] == of.to_string();
+        is_it.then_some((id, status))
+    })
 }
 
 #[test]

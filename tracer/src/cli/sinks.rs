@@ -18,11 +18,12 @@ use super::{
     telemetry::Telemetry,
 };
 use crate::{
+    kernel::confine,
     model::update::LossPlace,
     sink::{
         Format, Sink,
         delivery::Delivery,
-        file::{Keep, Rotation},
+        file::{Keep, Rotation, Survivor},
         journald::Journal,
         lines::Lines,
         output::{Destination, Output},
@@ -87,10 +88,13 @@ impl SinkArguments {
         let rotation = self.rotation()?;
         let path = self.output.as_deref();
         let opened = (!self.quiet).then(|| Destination::open(path, rotation)).transpose();
-        let main = opened.with_context(|| {
+        let mut main = opened.with_context(|| {
             let path = path.unwrap_or(Path::new("standard output"));
             format!("cannot open the output file {} (--output)", path.display())
         })?;
+        if let Some(Destination::File(file)) = &mut main {
+            file.outlive(|| Survivor::start(confine::withdraw));
+        }
         let journal = self.journald.then(Journal::open).transpose();
         let journal = journal.context(
             "--journald: journald does not listen at /run/systemd/journal/socket; \

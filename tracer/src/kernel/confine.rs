@@ -88,6 +88,13 @@ pub fn seal() -> Option<Degraded> {
     Some(feature::SECCOMP.missing(reason, "use a kernel with CONFIG_SECCOMP_FILTER"))
 }
 
+/// All of it for a process that only goes on with what is open; what the kernel does not allow stays
+/// as it is, as it is said of the threads.
+pub fn withdraw() {
+    let _ = privileges::keep(CapabilitySet::empty());
+    let _ = syscalls::forbid(Scope::Closed);
+}
+
 /// What of this cannot be had here, found out by trying in a thread that ends with it.
 pub fn missing() -> Vec<Degraded> {
     let confined = thread::scope(|scope| {

@@ -4,6 +4,7 @@
 //! much of a write has succeeded (a full disk), and print what fails in the background.
 
 mod archive;
+mod survivor;
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,7 +15,8 @@ use std::{
 };
 
 use self::archive::Archive;
-pub use self::archive::Keep;
+pub use self::{archive::Keep, survivor::Survivor};
+use crate::sink::escape::without_numbers;
 
 /// When a file is full or old enough to be set aside.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,7 @@ pub struct LogFile {
     begun: SystemTime,
     /// The last line has no end: written by somebody who was killed in the middle of it.
     torn: bool,
+    survivor: Option<Survivor>,
 }
 
 impl LogFile {
@@ -58,19 +61,45 @@ impl LogFile {
     ///
     /// Where the kernel refuses it.
     pub fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
-        // O_APPEND, so that whoever cuts the file (logrotate's copytruncate) leaves no hole.
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let file = open(path)?;
         let status = file.metadata()?;
         let regular = status.is_file();
         Ok(Self {
-            torn: regular && is_torn(path, status.len()),
+            torn: regular && is_torn(&file, status.len()),
             begun: status.created().unwrap_or_else(|_| SystemTime::now()),
             archive: Archive::new(path, rotation.map(|rotation| rotation.keep)),
             path: path.to_owned(),
             file,
             rotation,
             regular,
+            survivor: None,
         })
+    }
+
+    /// Has the half of a line taken back that `kill -9` would leave, by a process that `start`
+    /// makes. Of what is no regular file nothing can be taken back.
+    pub fn outlive(&mut self, start: impl FnOnce() -> io::Result<Survivor>) {
+        if !self.regular {
+            return;
+        }
+        match start() {
+            Ok(survivor) => self.survivor = Some(survivor),
+            Err(error) => {
+                let error = without_numbers(&error.to_string());
+                tracing::warn!("kill -9 may leave half a line: cannot start a process: {error}");
+            }
+        }
+        self.show_survivor();
+    }
+
+    /// What cannot be locked, on a file system that has no locks, is not cut either.
+    fn show_survivor(&self) {
+        if let Some(survivor) = &self.survivor
+            && let Err(error) = survivor.watch(&self.file)
+        {
+            let error = without_numbers(&error.to_string());
+            tracing::info!("kill -9 may leave half a line of {}: {error}", self.path.display());
+        }
     }
 
     /// Where it is.
@@ -191,6 +220,7 @@ impl LogFile {
     fn replace(&mut self) -> io::Result<()> {
         let Self { file, regular, begun, torn, .. } = Self::open(&self.path, None)?;
         (self.file, self.regular, self.begun, self.torn) = (file, regular, begun, torn);
+        self.show_survivor();
         Ok(())
     }
 
@@ -200,12 +230,22 @@ impl LogFile {
     }
 }
 
+/// For appending (`O_APPEND`), so that whoever cuts the file (logrotate's copytruncate) leaves no
+/// hole; where it may be read, also for that, to find where its last line ends.
+fn open(path: &Path) -> io::Result<File> {
+    let options = |read| OpenOptions::new().read(read).append(true).create(true).open(path);
+    // A pipe opened for both would wait for no reader and miss that there is none.
+    if std::fs::metadata(path).is_ok_and(|status| !status.is_file()) {
+        return options(false);
+    }
+    options(true).or_else(|_| options(false))
+}
+
 /// Whether a file's last line has no end. Of one that we may not read we think the best.
-fn is_torn(path: &Path, len: u64) -> bool {
+fn is_torn(file: &File, len: u64) -> bool {
     let mut last = [b'\n'];
     let Some(at) = len.checked_sub(1) else { return false };
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut last, at));
-    read.is_ok() && last != [b'\n']
+    file.read_exact_at(&mut last, at).is_ok() && last != [b'\n']
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     Format, Hello, Moment, Sink, Undelivered,
-    output::{Beginning, Output},
+    output::{Beginning, Output, lines_in},
     summary::Summary,
     wall_clock::WallClock,
 };
@@ -16,7 +16,6 @@ pub struct Lines {
     format: Box<dyn Format + Send>,
     output: Output,
     bytes: Vec<u8>,
-    lines: u64,
     /// Lines that the output could not take and that have not been told of.
     unshown: u64,
 }
@@ -24,7 +23,7 @@ pub struct Lines {
 impl Lines {
     /// In this format to this output.
     pub fn new(format: Box<dyn Format + Send>, output: Output) -> Self {
-        Self { format, output, bytes: Vec::with_capacity(2 * CHUNK), lines: 0, unshown: 0 }
+        Self { format, output, bytes: Vec::with_capacity(2 * CHUNK), unshown: 0 }
     }
 
     /// Hands over what has been formatted; whether there was room for it.
@@ -33,10 +32,10 @@ impl Lines {
         if self.bytes.is_empty() {
             return false;
         }
-        let lines = std::mem::take(&mut self.lines);
         let room = self.output.push(&mut self.bytes);
         if !room {
-            self.unshown += lines;
+            self.unshown += lines_in(&self.bytes);
+            self.bytes.clear();
         }
         room
     }
@@ -57,7 +56,6 @@ impl Sink for Lines {
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
         self.format.update(update, clock, &mut self.bytes);
-        self.lines += 1;
         if self.bytes.len() >= CHUNK {
             self.push();
         }

@@ -63,6 +63,11 @@ struct Shared {
     failed: AtomicU64,
 }
 
+/// How many lines end in these bytes: what is lost when they are.
+pub(super) fn lines_in(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
 /// Hands buffers to the writing thread.
 #[derive(Debug)]
 pub struct Output {
@@ -162,11 +167,11 @@ impl Output {
         let _ = self.sender.send(Message::Begin(beginning));
     }
 
-    /// Queues whole lines; false (and nothing is queued) where too much waits already.
+    /// Queues whole lines, and empties the buffer; false, and nothing of it, where too much waits
+    /// already.
     pub fn push(&self, bytes: &mut Vec<u8>) -> bool {
         let len = bytes.len();
         if self.shared.waiting.load(Ordering::Relaxed) + len > self.limit {
-            bytes.clear();
             return false;
         }
         self.shared.waiting.fetch_add(len, Ordering::Relaxed);
@@ -314,8 +319,8 @@ impl<F: FnOnce()> Writer<F> {
                 if !self.shared.failing.swap(true, Ordering::Relaxed) {
                     self.report("write to", &error);
                 }
-                let lost = lines[lines.len() - rest..].iter().filter(|&&byte| byte == b'\n');
-                self.shared.failed.fetch_add(lost.count() as u64, Ordering::Relaxed);
+                let lost = lines_in(&lines[lines.len() - rest..]);
+                self.shared.failed.fetch_add(lost, Ordering::Relaxed);
             }
         }
     }
