@@ -74,3 +74,37 @@ fn give_back_on_panic() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[test]
+    #[ignore = "takes a terminal over and panics: started by the test below, in one of its own"]
+    fn panics_while_the_terminal_is_taken() {
+        let _taken = Taken::new().unwrap();
+        panic!("as it happens");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_and_can_be_read() {
+        let program = env::current_exe().unwrap();
+        let name = "top::terminal::tests::panics_while_the_terminal_is_taken";
+        let run = format!("'{}' --exact --ignored --nocapture {name}; stty -a", program.display());
+        // Of bsdutils: runs a command in a new terminal.
+        let mut script = Command::new("script");
+        let script = script.args(["-qec", &run, "/dev/null"]).stdin(Stdio::null());
+        let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+        let (taken, after) = shown.split_once("\x1b[?1049l").expect("it leaves the other screen");
+        assert!(taken.contains("\x1b[?1049h"), "{shown}");
+        assert!(after.contains("as it happens"), "{shown}");
+        for mode in ["icanon", "echo", "opost"] {
+            assert!(after.split_whitespace().any(|word| word == mode), "{mode} in {after}");
+        }
+    }
+}
