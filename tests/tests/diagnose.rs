@@ -181,6 +181,7 @@ fn a_container_can_be_asked_about() {
             (&leak["sockets"], &leak["processes"][0]["name"]),
             (&json!(3), &json!("hoarder"))
         );
+        assert_eq!(leak["processes"][0]["container"], inside.id);
         let healthy = Diagnosis::of(namespace, &["--container", &empty.id[..20]]);
         assert_eq!((healthy.status, healthy.findings.len()), (0, 0));
         server.close();

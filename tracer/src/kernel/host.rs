@@ -13,6 +13,7 @@ use std::{
 };
 
 use self::parse::Status;
+use super::surroundings::of_process;
 use crate::model::{
     connection::SocketId,
     host::{Halt, NetFacts, ProcessFacts, TimeWaitReuse},
@@ -70,10 +71,11 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
     if start_ticks.abs_diff(start_ns / tick) > 1 {
         return None;
     }
+    let groups = read(&format!("{directory}/cgroup"));
     let halted = match state {
         b'T' => Some(Halt::Stopped),
         b't' => Some(Halt::Traced),
-        _ => is_frozen(&directory).then_some(Halt::Frozen),
+        _ => groups.as_deref().is_some_and(is_frozen).then_some(Halt::Frozen),
     };
     Some(ProcessFacts {
         parent,
@@ -81,6 +83,7 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
         executable: fs::read_link(format!("{directory}/exe"))
             .ok()
             .map(|path| path.as_os_str().as_bytes().to_vec()),
+        container: groups.as_deref().and_then(of_process).and_then(|group| group.container),
         descriptors: count_descriptors(Path::new(&format!("{directory}/fd"))),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),
@@ -95,10 +98,9 @@ fn count_descriptors(directory: &Path) -> Option<u64> {
     }
 }
 
-/// Whether the freezer of cgroup v2 or v1 holds a process.
-fn is_frozen(directory: &str) -> bool {
-    let Some(cgroups) = read(&format!("{directory}/cgroup")) else { return false };
-    let (unified, freezer) = parse::cgroups(&cgroups);
+/// Whether the freezer of cgroup v2 or v1 holds a process, by its `/proc/PID/cgroup`.
+fn is_frozen(groups: &str) -> bool {
+    let (unified, freezer) = parse::cgroups(groups);
     let holds = |path: String, line: &str| read(&path).is_some_and(|text| has_line(&text, line));
     unified.is_some_and(|path| {
         holds(format!("/sys/fs/cgroup{path}/cgroup.events"), "frozen 1")

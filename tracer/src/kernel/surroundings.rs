@@ -136,7 +136,7 @@ fn group(path: &[u8]) -> Cgroup {
 
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
 /// else that of cgroup2.
-fn of_process(lines: &str) -> Option<Cgroup> {
+pub(super) fn of_process(lines: &str) -> Option<Cgroup> {
     let mut paths: Vec<&str> =
         lines.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
     // cgroup2 comes last.

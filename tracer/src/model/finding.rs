@@ -177,6 +177,8 @@ pub struct Program {
     pub process: Process,
     /// Path of the program, where known.
     pub executable: Option<Vec<u8>>,
+    /// Its container, where it is in one that is known.
+    pub container: Option<Box<str>>,
 }
 
 /// A listener and its accept queue.

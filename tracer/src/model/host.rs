@@ -137,6 +137,8 @@ pub struct ProcessFacts {
     pub halted: Option<Halt>,
     /// Path of the program, where it may be looked at: bytes that anybody may choose.
     pub executable: Option<Vec<u8>>,
+    /// Its container, escaped as [`crate::model::container::Cgroup`] has it.
+    pub container: Option<Box<str>>,
     /// Open descriptors.
     pub descriptors: Option<u64>,
     /// The most that it may have (`RLIMIT_NOFILE`); `None` also for no limit.

@@ -217,7 +217,7 @@ impl Watch {
         let counted = facts.map(|facts| facts.counters).unwrap_or_default();
         let before = self.counters.get(&record.netns).copied();
         let processes = self.listening.get(&id).into_iter().flatten();
-        let program = |&process: &Process| Program { process, executable: None };
+        let program = |&process: &Process| Program { process, executable: None, container: None };
         AcceptQueue {
             listener: Listener {
                 local: Tuple::of(record).local,

@@ -154,7 +154,11 @@ impl<'a> Scene<'a> {
 
     pub(super) fn program(&self, process: Process) -> Program {
         let facts = self.case.last.host.processes.get(&process.pid);
-        Program { process, executable: facts.and_then(|facts| facts.executable.clone()) }
+        Program {
+            process,
+            executable: facts.and_then(|facts| facts.executable.clone()),
+            container: facts.and_then(|facts| facts.container.clone()),
+        }
     }
 
     /// Descriptors of a process that loses `leaking` of them a minute; others come and go.

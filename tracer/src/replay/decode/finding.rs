@@ -145,9 +145,13 @@ pub(super) fn process(ProcessBody { pid, name }: &ProcessBody) -> Result<Process
     subject::process(*pid, name)
 }
 
-fn program(ProgramBody { pid, name, executable }: &ProgramBody) -> Result<Program, Wrong> {
-    let executable = executable.as_deref().map(unescape);
-    Ok(Program { process: subject::process(*pid, name)?, executable })
+fn program(body: &ProgramBody) -> Result<Program, Wrong> {
+    let ProgramBody { pid, name, executable, container } = body;
+    Ok(Program {
+        process: subject::process(*pid, name)?,
+        executable: executable.as_deref().map(unescape),
+        container: container.as_deref().map(Into::into),
+    })
 }
 
 pub(super) fn listener(body: &ListenerBody) -> Result<Listener, Wrong> {

@@ -221,8 +221,12 @@ fn story() -> BoxedStrategy<Story> {
 }
 
 fn program() -> BoxedStrategy<Program> {
-    (process(), option::of(bytes(40)))
-        .prop_map(|(process, executable)| Program { process, executable })
+    (process(), option::of(bytes(40)), option::of("[a-z0-9]{1,64}"))
+        .prop_map(|(process, executable, container)| Program {
+            process,
+            executable,
+            container: container.map(Into::into),
+        })
         .boxed()
 }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     model::{
+        container::short,
         finding::{
             AcceptQueue, Descriptors, Finding, Leak, Listener, Made, OutOfDescriptors, Problem,
             Program, Service, StuckHandshake, SynBacklog, TimeWaitOverflow,
@@ -15,7 +16,7 @@ use crate::{
         state::State,
     },
     sink::{
-        escape::escape,
+        escape::{escape, harmless},
         stack,
         text::{duration, grouped},
     },
@@ -54,7 +55,7 @@ fn line(label: &'static str, text: String) -> Line {
 
 fn close_wait(leak: &Leak) -> Vec<Line> {
     let mut lines = Vec::new();
-    lines.extend(leak.holders.iter().filter_map(path));
+    lines.extend(leak.holders.iter().filter_map(program));
     if let Some(from) = &leak.listener {
         lines.extend(of_listener(from));
     }
@@ -115,13 +116,18 @@ fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
     lines
 }
 
-fn path(program: &Program) -> Option<Line> {
-    let path = program.executable.as_ref()?;
-    Some(line("process", format!("{} {}", process(&program.process), escape(path))))
+/// What runs there, and in which container.
+fn program(program: &Program) -> Option<Line> {
+    let Program { executable, container, .. } = program;
+    let path = executable.as_ref().map(|path| escape(path).into_owned());
+    let container = container.as_deref().map(|id| format!("in container {}", harmless(short(id))));
+    let known: Vec<String> = path.into_iter().chain(container).collect();
+    (!known.is_empty())
+        .then(|| line("process", format!("{} {}", process(&program.process), known.join(" "))))
 }
 
 fn of_listener(from: &Listener) -> Vec<Line> {
-    let mut lines: Vec<Line> = from.processes.iter().filter_map(path).collect();
+    let mut lines: Vec<Line> = from.processes.iter().filter_map(program).collect();
     if let Some(halt) = from.halted {
         let who = programs(&from.processes);
         lines.push(line("state", format!("{who} {}", sentence::halted(halt))));
@@ -221,7 +227,7 @@ fn time_wait(overflow: &TimeWaitOverflow) -> Vec<Line> {
 }
 
 fn descriptors(out: &OutOfDescriptors) -> Vec<Line> {
-    let mut lines: Vec<Line> = path(&out.program).into_iter().collect();
+    let mut lines: Vec<Line> = program(&out.program).into_iter().collect();
     lines.push(line("growth", growth(out.descriptors.growth)));
     lines
 }

@@ -22,7 +22,11 @@ fn at(address: &str, port: u16) -> Endpoint {
 fn app(pid: u32) -> Program {
     let mut comm = [0; 16];
     comm[..3].copy_from_slice(b"app");
-    Program { process: Process { pid, comm, start_ns: 0 }, executable: Some(b"/srv/app".to_vec()) }
+    Program {
+        process: Process { pid, comm, start_ns: 0 },
+        executable: Some(b"/srv/app".to_vec()),
+        container: None,
+    }
 }
 
 fn from(queue: u32) -> Listener {

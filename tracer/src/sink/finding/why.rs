@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn listening() -> Listener {
-        let processes = vec![Program { process: python(12), executable: None }];
+        let processes = vec![Program { process: python(12), executable: None, container: None }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
         Listener { local, processes, halted: None, queue: 200, backlog: 256 }
     }

@@ -56,6 +56,8 @@ pub(crate) struct ProgramBody {
     pub(crate) name: String,
     /// Path of the program it runs.
     pub(crate) executable: Option<String>,
+    /// Id (docker, containerd, CRI-O, podman) or name (LXC, nspawn) of its container.
+    pub(crate) container: Option<String>,
 }
 
 /// A listener and its accept queue.
@@ -276,11 +278,12 @@ impl From<&Process> for ProcessBody {
 }
 
 impl From<&Program> for ProgramBody {
-    fn from(Program { process, executable }: &Program) -> Self {
+    fn from(Program { process, executable, container }: &Program) -> Self {
         Self {
             pid: process.pid,
             name: escape(process.name()).into_owned(),
             executable: executable.as_ref().map(|path| escape(path).into_owned()),
+            container: container.as_deref().map(str::to_owned),
         }
     }
 }

@@ -61,7 +61,11 @@ pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
 }
 
 fn leak() -> Finding {
-    let program = Program { process: process(), executable: Some(b"/usr/bin/hoarder".into()) };
+    let program = Program {
+        process: process(),
+        executable: Some(b"/usr/bin/hoarder".into()),
+        container: Some("lxc-shop".into()),
+    };
     let leak = Leak {
         cause: Cause::Held,
         holders: vec![program],
