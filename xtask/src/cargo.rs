@@ -1,5 +1,7 @@
 //! Calling cargo, always in the same environment, so that nothing is built twice because of it.
 
+mod linking;
+
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -81,8 +83,22 @@ impl Cargo {
 
     /// Builds target/release/tracer with all that the tests try.
     pub(crate) fn build_for_tests(&self, features: &[&str]) -> Result<()> {
+        process::show(&mut self.tests_build(features))
+    }
+
+    fn tests_build(&self, features: &[&str]) -> Command {
         let mut command = self.command(&["build", "--release", "--locked"]);
-        process::show(command.args(TRACER).args(features))
+        command.args(TRACER).args(features);
+        command
+    }
+
+    /// Builds target/static/tracer, which needs no library of the machine where it runs, and
+    /// returns its path.
+    ///
+    /// All that is compiled for the tests serves here too: only the last step, the few lines of
+    /// the binary and the linking, is done once more, in seconds ([`linking`]).
+    pub(crate) fn build_static(&self, features: &[&str]) -> Result<PathBuf> {
+        linking::link(self.tests_build(features), &workspace::target()?.join("static/tracer"))
     }
 
     /// Builds target/release/tracer.
