@@ -24,7 +24,7 @@ use toml::{
 use super::one_line;
 
 /// Options that make no sense in the file.
-const COMMAND_LINE_ONLY: [&str; 3] = ["config", "help", "version"];
+const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
 
 /// The arguments of `command` that a file adds to those that were given on the command line, which
 /// go before it.
@@ -178,7 +178,7 @@ mod tests {
             let arguments = read(text, &[]).unwrap();
             let mut argv = vec!["tracer", "daemon"];
             argv.extend(arguments.split(' '));
-            super::super::arguments::Cli::try_parse_from(argv).unwrap();
+            super::super::command::Cli::try_parse_from(argv).unwrap();
         }
     }
 
