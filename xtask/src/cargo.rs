@@ -81,24 +81,16 @@ impl Cargo {
         process::show(&mut command)
     }
 
-    /// Builds target/release/tracer with all that the tests try.
-    pub(crate) fn build_for_tests(&self, features: &[&str]) -> Result<()> {
-        process::show(&mut self.tests_build(features))
-    }
-
-    fn tests_build(&self, features: &[&str]) -> Command {
-        let mut command = self.command(&["build", "--release", "--locked"]);
-        command.args(TRACER).args(features);
-        command
-    }
-
-    /// Builds target/static/tracer, which needs no library of the machine where it runs, and
-    /// returns its path.
+    /// Builds target/release/tracer with these features, and of the same parts
+    /// target/static/tracer, which needs no library of the machine where it runs; returns the
+    /// latter's path.
     ///
     /// All that is compiled for the tests serves here too: only the last step, the few lines of
     /// the binary and the linking, is done once more, in seconds ([`linking`]).
     pub(crate) fn build_static(&self, features: &[&str]) -> Result<PathBuf> {
-        linking::link(self.tests_build(features), &workspace::target()?.join("static/tracer"))
+        let mut build = self.command(&["build", "--release", "--locked"]);
+        build.args(TRACER).args(features);
+        linking::link(build, &workspace::target()?.join("static/tracer"))
     }
 
     /// Builds target/release/tracer.

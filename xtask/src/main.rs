@@ -71,7 +71,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { arguments } => {
             setup::programs::ensure()?;
             let receivers = setup::receivers::ensure()?;
-            test::test(&setup::prepare()?, &receivers, &arguments)
+            let debian = setup::debian_root::ensure()?;
+            test::test(&setup::prepare()?, &receivers, &debian, &arguments)
         }
         Task::Bench(options) if options.prepared => bench::measure(&options),
         Task::Bench(options) => {
