@@ -58,7 +58,8 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
         manual,
         directory,
     };
-    process::silently(Command::new(&release.binary).arg("manual").arg(&release.manual), None)?;
+    let mut manual = release.command("env");
+    process::silently(manual.arg(&release.binary).arg("manual").arg(&release.manual), None)?;
     bill::write(cargo, &release)?;
     deb::make(&release)?;
     rpm::make(&release)?;

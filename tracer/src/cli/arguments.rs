@@ -53,12 +53,12 @@ pub(super) struct TraceArguments {
     /// Memory between kernel and tool, a power of two
     #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,
-    /// Which kernel interface to use
+    /// Which kernel interface to use: auto, btf or tracepoint
     #[arg(
         long,
         value_enum,
         default_value_t,
-        value_name = "auto|btf|tracepoint",
+        value_name = "MODE",
         hide_possible_values = true,
         help_heading = "Kernel"
     )]
@@ -88,7 +88,7 @@ pub(super) struct FormatArguments {
     /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
     #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
     pub(super) timestamps: Timestamps,
-    /// Write the names of addresses as soon as they are known (text)
+    /// Write the names of addresses as soon as they are known (text, ladder)
     #[arg(long)]
     pub(super) resolve: bool,
     /// Names of the fields: otel (OpenTelemetry) or ecs (Elastic Common Schema; json)
@@ -101,12 +101,12 @@ pub(super) struct FormatArguments {
 /// Whether to use colour.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct ColorArgument {
-    /// When to use colour
+    /// When to use colour: auto, always or never
     #[arg(
         long = "color",
         value_enum,
         default_value_t,
-        value_name = "auto|always|never",
+        value_name = "WHEN",
         hide_possible_values = true
     )]
     pub(super) when: When,

@@ -64,9 +64,7 @@ const TEMPLATE: &str = "\
 Usage: tracer [COMMAND] [OPTIONS]
 
 Commands:
-{subcommands}
-
-{after-help}";
+{subcommands}{after-help}";
 
 const AFTER: &str = "\
 Options: tracer trace --help. Tracing needs root, or CAP_BPF and CAP_PERFMON.";

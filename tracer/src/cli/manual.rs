@@ -12,6 +12,7 @@ use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
+use jiff::Timestamp;
 
 use super::{
     command::Cli,
@@ -51,8 +52,7 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
         shown.iter().map(|command| format!("tracer-{}", command.get_name())).collect();
     let mut pages = vec![("tracer".to_owned(), page(whole.clone(), &names)?)];
     for (command, name) in shown.into_iter().zip(&names) {
-        let command = command.clone().version(env!("CARGO_PKG_VERSION"));
-        pages.push((name.clone(), page(command, &["tracer".to_owned()])?));
+        pages.push((name.clone(), page(command.clone(), &["tracer".to_owned()])?));
     }
     Ok(pages)
 }
@@ -67,7 +67,8 @@ fn page(command: Command, others: &[String]) -> io::Result<Vec<u8>> {
     let called = name.replace('-', " ");
     let man = Man::new(command.display_name(name.clone()).bin_name(called))
         .title(name.to_uppercase())
-        .date("")
+        .date(date())
+        .source(concat!("tracer ", env!("CARGO_PKG_VERSION")))
         .manual("User Commands");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
@@ -80,6 +81,13 @@ fn page(command: Command, others: &[String]) -> io::Result<Vec<u8>> {
     }
     sections(examples, others, &mut page)?;
     Ok(page)
+}
+
+/// Of the release, where a package is made; else of today.
+fn date() -> String {
+    let released = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|time| time.parse().ok());
+    let time = released.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.unwrap_or_else(Timestamp::now).strftime("%Y-%m-%d").to_string()
 }
 
 /// What ends each page.
