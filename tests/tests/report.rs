@@ -16,6 +16,7 @@ use tracer_tests::{
     kernel,
     netns::{Namespace, isolated},
     page::Page,
+    recording::Recorder,
     sockets::{self, Pair, Path as Way, eventually},
     tracer::{command, read_all, wait},
 };
@@ -108,6 +109,38 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
             assert!(picture.colours > 20, "blank: {picture:?}");
         }
         drop((before, kept));
+    });
+}
+
+#[test]
+fn a_recording_makes_a_page_of_what_was_recorded() {
+    isolated(|namespace| {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::start(namespace, directory.path(), &[]);
+        let recording = recorder.path().to_owned();
+        for _ in 0..3 {
+            let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
+            drop(client);
+            sockets::wait_for_end(&mut server);
+        }
+        for _ in 0..2 {
+            let nobody = sockets::loopback(Way::V4, sockets::free_port());
+            TcpStream::connect(nobody).unwrap_err();
+        }
+        eventually("all in TIME_WAIT", || states().get("TIME_WAIT") == Some(&3));
+        recorder.finish();
+
+        let file = directory.path().join("report.html");
+        let (from, to) = (recording.to_str().unwrap(), file.to_str().unwrap());
+        let output = command("", &["report", from, "-o", to]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let page = Page::load(&file, directory.path());
+        assert_eq!(page.row("states", "TIME_WAIT").unwrap()[3], "3");
+        for (reason, count) in [("in order", "3"), ("refused", "2")] {
+            assert_eq!(page.row("closes", reason).unwrap()[0], count, "{reason}");
+        }
+        assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "3");
+        assert_eq!(page.row("handshakes", "Servers").unwrap()[0], "3");
     });
 }
 

@@ -1,13 +1,17 @@
 //! The command line: raw arguments, validated into what the rest works with.
 
 mod arguments;
+mod command;
+mod completions;
 mod config;
 mod daemon;
 mod diagnose;
+mod examples;
 mod features;
 mod format;
 mod list;
 mod live;
+mod manual;
 mod replay;
 mod report;
 mod schema;
@@ -22,9 +26,12 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
-use self::arguments::{Cli, Command, When};
+use self::{
+    arguments::{ColorArgument, When},
+    command::{Cli, Command},
+};
 use crate::{
     sink::{
         escape::{escape, without_numbers},
@@ -35,7 +42,8 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = command::command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -51,6 +59,10 @@ pub fn run() -> ExitCode {
         Some(Command::Schema) => schema::run().map(|()| ExitCode::SUCCESS),
         Some(Command::Top(arguments)) => top::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Features(arguments)) => features::run(&arguments),
+        Some(Command::Completions(arguments)) => {
+            completions::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Manual(arguments)) => manual::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(status) => status,
@@ -111,9 +123,9 @@ fn options() -> Vec<String> {
 }
 
 /// Colours, and the columns of the terminal if `out` is one.
-fn appearance(colour: When, out: Option<Stdout>) -> (Palette, Option<usize>) {
+fn appearance(colour: ColorArgument, out: Option<Stdout>) -> (Palette, Option<usize>) {
     let terminal = out.filter(io::IsTerminal::is_terminal);
-    let colour = match colour {
+    let colour = match colour.when {
         When::Always => true,
         When::Never => false,
         When::Auto => {

@@ -1,5 +1,7 @@
 //! Calling cargo, always in the same environment, so that nothing is built twice because of it.
 
+mod linking;
+
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -79,10 +81,16 @@ impl Cargo {
         process::show(&mut command)
     }
 
-    /// Builds target/release/tracer with all that the tests try.
-    pub(crate) fn build_for_tests(&self, features: &[&str]) -> Result<()> {
-        let mut command = self.command(&["build", "--release", "--locked"]);
-        process::show(command.args(TRACER).args(features))
+    /// Builds target/release/tracer with these features, and of the same parts
+    /// target/static/tracer, which needs no library of the machine where it runs; returns the
+    /// latter's path.
+    ///
+    /// All that is compiled for the tests serves here too: only the last step, the few lines of
+    /// the binary and the linking, is done once more, in seconds ([`linking`]).
+    pub(crate) fn build_static(&self, features: &[&str]) -> Result<PathBuf> {
+        let mut build = self.command(&["build", "--release", "--locked"]);
+        build.args(TRACER).args(features);
+        linking::link(build, &workspace::target()?.join("static/tracer"))
     }
 
     /// Builds target/release/tracer.

@@ -3,6 +3,8 @@
 //! All of it uses the profile and the features of the tests, so that build scripts, and with them
 //! the eBPF half's build, run only once.
 
+mod map;
+
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -15,6 +17,7 @@ use crate::{setup, workspace};
 pub(crate) fn check(cargo: &Cargo) -> Result<()> {
     setup::lints::ensure(cargo)?;
     lock_file_is_committed()?;
+    map::check(workspace::root())?;
     say("checking the formatting");
     process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;
     say("checking the lints");

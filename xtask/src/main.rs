@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod dist;
 mod process;
 mod run;
 mod setup;
@@ -50,6 +51,8 @@ enum Task {
     },
     /// Measure what tracing costs, beside other tracers, and write docs/benchmarks.md.
     Bench(bench::Options),
+    /// Make what is published: a static binary, .deb, .rpm, tarball, bill of materials, checksums.
+    Dist,
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -68,12 +71,17 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { arguments } => {
             setup::programs::ensure()?;
             let receivers = setup::receivers::ensure()?;
-            test::test(&setup::prepare()?, &receivers, &arguments)
+            let debian = setup::debian_root::ensure()?;
+            test::test(&setup::prepare()?, &receivers, &debian, &arguments)
         }
         Task::Bench(options) if options.prepared => bench::measure(&options),
         Task::Bench(options) => {
             setup::programs::ensure_peers();
             bench::run(&setup::prepare()?, &options)
+        }
+        Task::Dist => {
+            setup::programs::ensure_packagers()?;
+            dist::make(&setup::prepare()?).map(drop)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

@@ -6,6 +6,7 @@
 
 mod compiler;
 mod debian;
+pub(crate) mod debian_root;
 mod linker;
 pub(crate) mod lints;
 pub(crate) mod programs;

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::cargo::Cargo;
-use crate::{process, workspace};
+use crate::{dist, process, workspace};
 
 /// Where the live tests find the binary.
 const BINARY: &str = "TRACER_BIN";
@@ -22,6 +22,10 @@ const BINARY: &str = "TRACER_BIN";
 pub(crate) const FEATURES: [&str; 2] = ["--features", "tracer/parquet"];
 /// Where they find Prometheus and the OTLP receiver.
 const RECEIVERS: &str = "TRACER_RECEIVERS";
+/// Where they find the packages.
+const PACKAGES: &str = "TRACER_PACKAGES";
+/// Where they find a clean Debian to install one in.
+const DEBIAN: &str = "TRACER_DEBIAN";
 
 /// Live tests listen, connect and wait at the same time; more of them at once disturb each other.
 const AT_ONCE: &str = "2";
@@ -29,13 +33,20 @@ const AT_ONCE: &str = "2";
 /// Makes cargo start test programs by sudo, in cargo's environment.
 const AS_ROOT: [&str; 2] = ["--config", r#"target."cfg(all())".runner = ["sudo", "-E"]"#];
 
-pub(crate) fn test(cargo: &Cargo, receivers: &Path, arguments: &[OsString]) -> Result<()> {
+pub(crate) fn test(
+    cargo: &Cargo,
+    receivers: &Path,
+    debian: &Path,
+    arguments: &[OsString],
+) -> Result<()> {
     process::require_root()?;
-    cargo.build_for_tests(&FEATURES)?;
+    // Builds the binary that the tests run as well.
+    let packages = dist::make(cargo)?;
     let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
     command.args(FEATURES);
     command.env(BINARY, workspace::tracer()?).env(RECEIVERS, receivers);
+    command.env(PACKAGES, packages).env(DEBIAN, debian);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", AT_ONCE);
     }

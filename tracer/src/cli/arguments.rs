@@ -4,14 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::{
-    daemon::DaemonArguments, diagnose::DiagnoseArguments, features::FeaturesArguments,
-    replay::ReplayArguments, report::ReportArguments, sinks::SinkArguments,
-    telemetry::TelemetryArguments, top::TopArguments,
-};
+use super::{sinks::SinkArguments, telemetry::TelemetryArguments};
 use crate::{
     model::{
         filter::{Filter, IpVersion},
@@ -22,75 +18,29 @@ use crate::{
     sink::{Mode, json::JsonNames, stamps::Timestamps},
 };
 
-/// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
-    after_help = "Examples:\n  \
-        tracer                               every handshake and teardown, live\n  \
-        tracer --port 443 --duration 10s     only port 443, for ten seconds\n  \
-        tracer --format ladder --explain     what TCP does, segment by segment\n  \
-        tracer --linger close-wait=5s        flag sockets that stay in CLOSE_WAIT\n  \
-        tracer --format json | jq .network   for machines\n  \
-        tracer diagnose                      what is wrong, why, and what to do\n  \
-        tracer top                           all of it live, on a full screen\n\n\
-        Tracing needs root, or CAP_BPF and CAP_PERFMON; tracer features says what works here."
-)]
-pub(super) struct Cli {
-    /// Say more about what the tool does; twice for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(super) verbose: u8,
-    #[command(flatten)]
-    pub(super) trace: TraceArguments,
-    #[command(subcommand)]
-    pub(super) command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Show every state change live; what `tracer` alone does
-    Trace(Box<TraceArguments>),
-    /// List all TCP sockets of all network namespaces, with who holds them
-    Sockets(Box<SocketsArguments>),
-    /// Say what is wrong with the TCP sockets of this host, why, and what to do
-    Diagnose(Box<DiagnoseArguments>),
-    /// Show it all on a full screen: what is wrong, counts, sockets, the state machine
-    Top(Box<TopArguments>),
-    /// Tell again what was recorded by `tracer --format json`
-    Replay(Box<ReplayArguments>),
-    /// Gather for a while, then write one page with charts, findings and remedies
-    Report(Box<ReportArguments>),
-    /// Trace as a service, for logs and metrics: options from a TOML file, systemd is notified
-    Daemon(Box<DaemonArguments>),
-    /// Say what this kernel and these privileges allow, and how to get the rest
-    Features(FeaturesArguments),
-    /// Print the JSON Schema of what `--format json` writes
-    Schema,
-}
-
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    #[command(flatten)]
-    pub(super) shown: FormatArguments,
     /// End after this time, as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
-    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
-    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
-    pub(super) linger: Thresholds,
     /// Only what fails, is retried or lingers
     #[arg(long)]
     problems: bool,
+    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
+    pub(super) linger: Thresholds,
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
     #[command(flatten)]
-    pub(super) destinations: SinkArguments,
+    pub(super) shown: FormatArguments,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    pub(super) destinations: SinkArguments,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArguments,
     /// Track no more sockets at once, some 450 bytes each; what is given up is counted
     #[arg(
         long,
@@ -103,12 +53,12 @@ pub(super) struct TraceArguments {
     /// Memory between kernel and tool, a power of two
     #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,
-    /// Which kernel interface to use
+    /// Which kernel interface to use: auto, btf or tracepoint
     #[arg(
         long,
         value_enum,
         default_value_t,
-        value_name = "auto|btf|tracepoint",
+        value_name = "MODE",
         hide_possible_values = true,
         help_heading = "Kernel"
     )]
@@ -118,8 +68,6 @@ pub(super) struct TraceArguments {
     pub(super) no_accept: bool,
     #[command(flatten)]
     pub(super) stacks: StacksArgument,
-    #[command(flatten)]
-    pub(super) telemetry: TelemetryArguments,
 }
 
 /// How to show it.
@@ -140,21 +88,28 @@ pub(super) struct FormatArguments {
     /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
     #[arg(long, value_enum, default_value_t, value_name = "WHICH", hide_possible_values = true)]
     pub(super) timestamps: Timestamps,
-    /// Write the names of addresses as soon as they are known (text)
+    /// Write the names of addresses as soon as they are known (text, ladder)
     #[arg(long)]
     pub(super) resolve: bool,
     /// Names of the fields: otel (OpenTelemetry) or ecs (Elastic Common Schema; json)
     #[arg(long, value_enum, default_value_t, value_name = "WHOSE", hide_possible_values = true)]
     pub(super) json_names: JsonNames,
-    /// When to use colour
+    #[command(flatten)]
+    pub(super) color: ColorArgument,
+}
+
+/// Whether to use colour.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct ColorArgument {
+    /// When to use colour: auto, always or never
     #[arg(
-        long,
+        long = "color",
         value_enum,
         default_value_t,
-        value_name = "auto|always|never",
+        value_name = "WHEN",
         hide_possible_values = true
     )]
-    pub(super) color: When,
+    pub(super) when: When,
 }
 
 /// Whether to tell which code made a socket.
@@ -181,15 +136,8 @@ pub(super) struct SocketsArguments {
     /// Sort by state, age, local, peer, process, receive-queue or send-queue
     #[arg(long, value_enum, default_value_t, value_name = "ORDER", hide_possible_values = true)]
     pub(super) sort: crate::sockets::Order,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    pub(super) color: When,
+    #[command(flatten)]
+    pub(super) color: ColorArgument,
     #[command(flatten)]
     pub(super) filter: FilterArguments,
 }

@@ -24,7 +24,7 @@ use toml::{
 use super::one_line;
 
 /// Options that make no sense in the file.
-const COMMAND_LINE_ONLY: [&str; 3] = ["config", "help", "version"];
+const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
 
 /// The arguments of `command` that a file adds to those that were given on the command line, which
 /// go before it.
@@ -170,16 +170,37 @@ mod tests {
         assert_eq!(read(text, &[]).as_deref(), Ok(arguments));
     }
 
+    const SHIPPED: &str = include_str!("../../../deploy/systemd/tracer.toml");
+
+    /// The keys that it only shows, as lines that set them.
+    fn shown() -> impl Iterator<Item = &'static str> {
+        let key = |line: &&str| line.starts_with(|start: char| start.is_ascii_lowercase());
+        SHIPPED.lines().filter_map(|line| line.strip_prefix('#')).filter(key)
+    }
+
     #[test]
     fn the_configuration_that_is_shipped_is_valid() {
-        let text = include_str!("../../../deploy/systemd/tracer.toml");
-        let all = text.replace("# journald", "journald").replace("# otlp", "otlp");
-        for text in [text, &all] {
-            let arguments = read(text, &[]).unwrap();
-            let mut argv = vec!["tracer", "daemon"];
-            argv.extend(arguments.split(' '));
-            super::super::arguments::Cli::try_parse_from(argv).unwrap();
+        let arguments = read(SHIPPED, &[]).unwrap();
+        let argv = ["tracer", "daemon"].into_iter().chain(arguments.split(' '));
+        crate::cli::command::Cli::try_parse_from(argv).unwrap();
+        for line in shown() {
+            read(line, &[]).unwrap();
         }
+    }
+
+    #[test]
+    fn the_configuration_that_is_shipped_has_every_key() {
+        let table = DeTable::parse(SHIPPED).unwrap().into_inner();
+        let set = table.keys().map(|key| key.get_ref().to_string());
+        let shown = shown().filter_map(|line| Some(line.split_once(" =")?.0.to_owned()));
+        let mut keys: Vec<String> = set.chain(shown).collect();
+        let command = DaemonArguments::augment_args(Command::new("daemon"));
+        let options = command.get_arguments().filter_map(clap::Arg::get_long);
+        let mut options: Vec<_> =
+            options.filter(|long| !COMMAND_LINE_ONLY.contains(long)).collect();
+        keys.sort_unstable();
+        options.sort_unstable();
+        assert_eq!(keys, options);
     }
 
     #[test]

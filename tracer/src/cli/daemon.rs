@@ -12,7 +12,8 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, CommandFactory as _, FromArgMatches as _};
 
 use super::{
-    arguments::{Cli, Command, TraceArguments},
+    arguments::TraceArguments,
+    command::{Cli, Command},
     config,
     live::Setting,
     one_line, trace,
@@ -29,6 +30,9 @@ pub(super) struct DaemonArguments {
     /// before it [default: /etc/tracer/tracer.toml, if there is one]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Only say whether the configuration is right
+    #[arg(long)]
+    check: bool,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
 }
@@ -48,6 +52,9 @@ impl DaemonArguments {
 pub(super) fn run() -> anyhow::Result<()> {
     let argv: Vec<OsString> = std::env::args_os().collect();
     let mut configured = Configured::read(&argv)?;
+    if configured.arguments.check {
+        return Ok(());
+    }
     loop {
         // What is traced is loaded into the kernel: another configuration is another trace.
         let next = Arc::new(Mutex::new(None));

@@ -12,7 +12,7 @@ use rustix::thread::CapabilitySet;
 
 use super::{
     appearance,
-    arguments::{FilterArguments, FormatName, StacksArgument, When, duration},
+    arguments::{ColorArgument, FilterArguments, FormatName, StacksArgument, duration},
     options,
     signals::Signals,
 };
@@ -45,15 +45,8 @@ pub(super) struct DiagnoseArguments {
     /// Exit with 1 from this severity on: info, warning or critical
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY", hide_possible_values = true)]
     fail_on: FailOn,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    color: When,
+    #[command(flatten)]
+    color: ColorArgument,
     #[command(flatten)]
     stacks: StacksArgument,
     #[command(flatten)]

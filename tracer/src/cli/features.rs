@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{
     appearance,
-    arguments::{FormatName, When},
+    arguments::{ColorArgument, FormatName},
 };
 use crate::{features, kernel::time, sink::features as pages};
 
@@ -28,15 +28,8 @@ pub(super) struct FeaturesArguments {
         hide_possible_values = true
     )]
     format: FormatName,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    color: When,
+    #[command(flatten)]
+    color: ColorArgument,
 }
 
 /// Tries everything once; status 2 where nothing can be traced.

@@ -40,14 +40,14 @@ pub(super) fn format(
     }
     let (palette, width) = appearance(arguments.color, terminal);
     let times = Times::new(arguments.timestamps, jiff::tz::TimeZone::system());
+    let names = arguments.resolve.then(Names::start);
+    let names = names.transpose().context("--resolve: cannot start a thread")?;
     if arguments.format == TraceFormat::Ladder {
         let style = Style { explain: arguments.explain, relative: arguments.relative_seq };
-        let ladder = Ladder::new(style, palette, width, times);
+        let ladder = Ladder::new(style, palette, width, times).with_names(names);
         return Ok(Box::new(if live { ladder } else { ladder.without_status() }));
     }
     let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-    let names = arguments.resolve.then(Names::start);
-    let names = names.transpose().context("--resolve: cannot start a thread")?;
     let text = Text::new(palette, width, times, stories, surroundings).with_names(names);
     Ok(Box::new(if live { text } else { text.without_status() }))
 }
@@ -60,10 +60,13 @@ pub(super) fn check(arguments: &FormatArguments) -> anyhow::Result<()> {
     let FormatArguments {
         format, explain, relative_seq, resolve, summary_only, json_names, ..
     } = *arguments;
+    ensure!(
+        !resolve || matches!(format, Text | Ladder),
+        "--resolve works with --format text and ladder only"
+    );
     for (given, option, needed, name) in [
         (explain, "--explain", Ladder, "ladder"),
         (relative_seq, "--relative-seq", Ladder, "ladder"),
-        (resolve, "--resolve", Text, "text"),
         (summary_only, "--summary-only", Text, "text"),
         (json_names == JsonNames::Ecs, "--json-names", Json, "json"),
     ] {

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     appearance,
-    arguments::{FilterArguments, When, duration},
+    arguments::{ColorArgument, FilterArguments, duration},
     live::Live,
 };
 use crate::{
@@ -40,15 +40,8 @@ pub(super) struct TopArguments {
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
-    /// When to use colour
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "auto|always|never",
-        hide_possible_values = true
-    )]
-    color: When,
+    #[command(flatten)]
+    color: ColorArgument,
     #[command(flatten)]
     filter: FilterArguments,
 }

@@ -17,6 +17,7 @@ use self::{draw::Pen, pairs::Pairs};
 use super::{
     Format, Hello, Moment,
     finding::sentence,
+    names::Names,
     stamps::Times,
     status::StatusLine,
     summary::Summary,
@@ -84,7 +85,7 @@ impl Ladder {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
         let status = StatusLine::new(width, QUIET);
-        let pen = Pen { style, palette, width, times };
+        let pen = Pen { style, palette, width, times, names: None };
         Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status }
     }
 
@@ -92,6 +93,13 @@ impl Ladder {
     #[must_use]
     pub fn without_status(self) -> Self {
         Self { status: StatusLine::new(None, QUIET), ..self }
+    }
+
+    /// With the names of addresses, as far as they are known.
+    #[must_use]
+    pub fn with_names(mut self, names: Option<Names>) -> Self {
+        self.pen.names = names;
+        self
     }
 
     fn diagram(
@@ -104,6 +112,7 @@ impl Ladder {
         if subject.tuple.peer.port == 0 {
             return None;
         }
+        self.pen.expect(subject);
         let (slot, side) = self.pairs.of(subject, from, begins);
         let diagram = self.pairs.get_mut(slot)?;
         if !std::mem::replace(&mut diagram.queued, true) {

@@ -5,6 +5,7 @@
 //! the address is written.
 
 use std::{
+    borrow::Cow,
     io,
     net::IpAddr,
     sync::{
@@ -18,11 +19,15 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::escape::escape;
+use crate::model::endpoint::Endpoint;
 
 /// Addresses that may wait for an answer.
 const QUEUE: usize = 256;
 /// More answers than this are not remembered: starting over costs little.
 const REMEMBERED: usize = 1 << 14;
+
+/// The longest name of an address that is shown whole.
+const NAME: usize = 32;
 
 /// What is known of an address.
 #[derive(Clone, Debug)]
@@ -88,6 +93,20 @@ impl Names {
             answers.insert(address, Answer::Asked);
         }
         None
+    }
+
+    /// Name and port, where the name is known; else the address. A name that is too long loses its
+    /// end, an address nothing.
+    pub fn named(&self, end: Endpoint) -> String {
+        let Some(name) = self.of(end.address()) else { return end.to_string() };
+        let name: Cow<'_, str> = match name.char_indices().nth(NAME) {
+            Some(_) => name.chars().take(NAME - 1).chain(['…']).collect(),
+            None => (&*name).into(),
+        };
+        match end.port {
+            0 => format!("{name}:*"),
+            port => format!("{name}:{port}"),
+        }
     }
 }
 

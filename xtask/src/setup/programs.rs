@@ -16,7 +16,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 15] = [
+const PROGRAMS: [Program; 23] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("curl", "curl"),
@@ -32,7 +32,18 @@ const PROGRAMS: [Program; 15] = [
     program("chromium", "chromium"),
     program("tmux", "tmux"),
     program("setcap", "libcap2-bin"),
+    program("dpkg-deb", "dpkg"),
+    program("rpmbuild", "rpm"),
+    program("debootstrap", "debootstrap"),
+    program("lintian", "lintian"),
+    program("cpio", "cpio"),
+    program("mandoc", "mandoc"),
+    program("zsh", "zsh"),
+    program("fish", "fish"),
 ];
+
+/// What makes packages.
+const PACKAGERS: [Program; 2] = [program("dpkg-deb", "dpkg"), program("rpmbuild", "rpm")];
 
 /// What tracer is measured against, and with.
 const PEERS: [Program; 7] = [
@@ -62,16 +73,25 @@ pub(crate) fn ensure_peers() {
 
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
-    let missing = missing_packages(&PROGRAMS, is_installed);
+    install(&PROGRAMS, "the tests")
+}
+
+/// Installs what makes packages and is not there.
+pub(crate) fn ensure_packagers() -> Result<()> {
+    install(&PACKAGERS, "packages")
+}
+
+fn install(programs: &[Program], who: &str) -> Result<()> {
+    let missing = missing_packages(programs, is_installed);
     if missing.is_empty() {
         return Ok(());
     }
     let wanted = missing.join(" ");
     if !debian::is_available() {
-        bail!("the tests need programs that are not installed; the Debian packages are: {wanted}");
+        bail!("{who} need programs that are not installed; the Debian packages are: {wanted}");
     }
-    debian::install(&missing).with_context(|| format!("the tests need the packages {wanted}"))?;
-    match missing_packages(&PROGRAMS, is_installed).join(" ") {
+    debian::install(&missing).with_context(|| format!("{who} need the packages {wanted}"))?;
+    match missing_packages(programs, is_installed).join(" ") {
         still if still.is_empty() => Ok(()),
         still => bail!("installed, but their programs are not on PATH: {still}"),
     }

@@ -7,8 +7,9 @@ use super::{
     row::{Arrow, Kind, Middle, Note, Row},
 };
 use crate::{
-    model::{state::State, update::Subject},
+    model::{endpoint::Endpoint, state::State, update::Subject},
     sink::{
+        names::Names,
         stamps::Times,
         text::{Line, Palette, bytes, duration, process},
         wall_clock::WallClock,
@@ -37,6 +38,8 @@ pub(super) struct Pen {
     /// Width of the terminal, where it is one.
     pub(super) width: Option<usize>,
     pub(super) times: Times,
+    /// Of addresses, where asked for.
+    pub(super) names: Option<Names>,
 }
 
 impl Pen {
@@ -83,7 +86,7 @@ impl Pen {
         line.push(if self.palette == Palette::PLAIN { self.palette.plain } else { strong }, &title);
         line.push(self.palette.dim, &"━".repeat(total - title.chars().count()));
         line.finish();
-        let [left, right] = [Side::Left, Side::Right].map(|side| name(diagram, side));
+        let [left, right] = [Side::Left, Side::Right].map(|side| self.name(diagram, side));
         let (left_len, right_len) = (left.chars().count(), right.chars().count());
         let mut line = self.line(out);
         line.push(self.palette.plain, &left);
@@ -239,6 +242,38 @@ impl Pen {
         label
     }
 
+    /// Owner and address of an end.
+    fn name(&self, diagram: &Diagram, side: Side) -> String {
+        let (address, far) = match side {
+            Side::Left => (diagram.tuple.local, diagram.tuple.peer),
+            Side::Right => (diagram.tuple.peer, diagram.tuple.local),
+        };
+        let same_host = address.address().is_loopback() || address.address() == far.address();
+        let who = match diagram.ends[side.index()] {
+            Some(end) => who(&end.subject),
+            None if same_host => "this host".to_owned(),
+            None => "network".to_owned(),
+        };
+        let address = self.address(address);
+        match side {
+            Side::Left => format!("{who} {address}"),
+            Side::Right => format!("{address} {who}"),
+        }
+    }
+
+    fn address(&self, end: Endpoint) -> String {
+        self.names.as_ref().map_or_else(|| end.to_string(), |names| names.named(end))
+    }
+
+    /// Asks for the names early: the header of a connection is written once it is known what both
+    /// ends say of its first segment.
+    pub(super) fn expect(&self, subject: &Subject) {
+        if let Some(names) = &self.names {
+            names.of(subject.tuple.local.address());
+            names.of(subject.tuple.peer.address());
+        }
+    }
+
     fn style_of(&self, row: &Row) -> anstyle::Style {
         match row.arrow() {
             Some(arrow) if arrow.kind == Kind::Rst => self.palette.bad,
@@ -258,24 +293,6 @@ struct Parts {
     states: [Option<State>; 2],
     middle: String,
     style: anstyle::Style,
-}
-
-/// Owner and address of an end.
-fn name(diagram: &Diagram, side: Side) -> String {
-    let (address, far) = match side {
-        Side::Left => (diagram.tuple.local, diagram.tuple.peer),
-        Side::Right => (diagram.tuple.peer, diagram.tuple.local),
-    };
-    let same_host = address.address().is_loopback() || address.address() == far.address();
-    let who = match diagram.ends[side.index()] {
-        Some(end) => who(&end.subject),
-        None if same_host => "this host".to_owned(),
-        None => "network".to_owned(),
-    };
-    match side {
-        Side::Left => format!("{who} {address}"),
-        Side::Right => format!("{address} {who}"),
-    }
 }
 
 fn who(subject: &Subject) -> String {

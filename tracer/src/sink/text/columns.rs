@@ -44,7 +44,7 @@ impl Widths {
     ) {
         let text = |end: Endpoint| match names {
             None => end.to_string(),
-            Some(names) => named(end, names),
+            Some(names) => names.named(end),
         };
         let local = text(subject.tuple.local);
         let (arrow, peer) = match subject.role {
@@ -110,22 +110,6 @@ impl Widths {
             Stories::Only => line.push(dim, "ITS LIFE"),
         }
         line.finish();
-    }
-}
-
-/// The longest name of an address that is shown whole.
-const NAME: usize = 32;
-
-/// Name and port, where the name is known; else the address. A name that is too long loses its
-/// end, an address nothing.
-fn named(end: Endpoint, names: &Names) -> String {
-    let Some(name) = names.of(end.address()) else { return end.to_string() };
-    let short = cut(&name, NAME - 1);
-    let mark = if short.len() < name.len() && name.chars().count() > NAME { "…" } else { "" };
-    let name = if mark.is_empty() { &*name } else { short };
-    match end.port {
-        0 => format!("{name}{mark}:*"),
-        port => format!("{name}{mark}:{port}"),
     }
 }
 

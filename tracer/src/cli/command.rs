@@ -1,0 +1,119 @@
+//! The commands that there are, and what `--help` shows of them.
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use super::{
+    arguments::{SocketsArguments, TraceArguments},
+    completions::CompletionsArguments,
+    daemon::DaemonArguments,
+    diagnose::DiagnoseArguments,
+    examples,
+    features::FeaturesArguments,
+    manual::ManualArguments,
+    replay::ReplayArguments,
+    report::ReportArguments,
+    top::TopArguments,
+};
+
+/// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    /// Say more about what the tool does; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
+    pub(super) verbose: u8,
+    #[command(flatten)]
+    pub(super) trace: TraceArguments,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show every state change live; what `tracer` alone does
+    Trace(Box<TraceArguments>),
+    /// Say what is wrong, why, and what to do
+    Diagnose(Box<DiagnoseArguments>),
+    /// List all TCP sockets, with who holds them
+    Sockets(Box<SocketsArguments>),
+    /// Show it all on a full screen, live
+    Top(Box<TopArguments>),
+    /// Write one page with charts, findings and remedies
+    Report(Box<ReportArguments>),
+    /// Tell again what was recorded by `tracer --format json`
+    Replay(Box<ReplayArguments>),
+    /// Trace as a service, with options from a TOML file
+    Daemon(Box<DaemonArguments>),
+    /// Say what this kernel and these privileges allow
+    Features(FeaturesArguments),
+    /// Print the JSON Schema of what `--format json` writes
+    Schema,
+    /// Print what lets a shell complete commands and options
+    Completions(CompletionsArguments),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Manual(ManualArguments),
+}
+
+/// Behind the options of a command's own, before --help.
+const LAST: usize = 900;
+
+/// The help of `tracer` alone fits a screen: the options are those of `tracer trace`.
+const TEMPLATE: &str = "\
+{about-with-newline}
+Usage: tracer [COMMAND] [OPTIONS]
+
+Commands:
+{subcommands}{after-help}";
+
+const AFTER: &str = "\
+Options: tracer trace --help. Tracing needs root, or CAP_BPF and CAP_PERFMON.";
+
+/// Lines are no longer than this, however wide the terminal is.
+const WIDTH: usize = 80;
+
+/// The command line, each help with its examples.
+pub(super) fn command() -> clap::Command {
+    let bare = Cli::command().max_term_width(WIDTH).after_help(AFTER);
+    let names: Vec<String> =
+        bare.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let whole = names.iter().fold(bare, |whole, name| whole.mut_subcommand(name, examples::add));
+    examples::add(whole).help_template(TEMPLATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The help of each command, `tracer` itself first.
+    fn helps() -> Vec<(String, String)> {
+        let mut whole = command().term_width(WIDTH);
+        whole.build();
+        let mut helps = vec![("tracer".to_owned(), whole.clone().render_help().to_string())];
+        for command in whole.get_subcommands_mut() {
+            helps.push((command.get_name().to_owned(), command.render_help().to_string()));
+        }
+        helps
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_tracer_fits_a_screen() {
+        let (_, help) = helps().swap_remove(0);
+        // One of the 24 lines is the next prompt's.
+        assert!(help.trim_end().lines().count() <= 23, "{help}");
+        assert_eq!(help, command().term_width(WIDTH).render_long_help().to_string());
+    }
+
+    #[test]
+    fn no_help_is_wider_than_a_screen() {
+        for (name, help) in helps() {
+            let wide = help.lines().find(|line| line.chars().count() > WIDTH);
+            assert_eq!(wide, None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Worked examples: at the end of each help, and in each manual page.
+
+use std::fmt::Write as _;
+
+use clap::Command;
+
+/// What to type, and what it does.
+pub(super) struct Example {
+    pub(super) line: &'static str,
+    pub(super) meaning: &'static str,
+}
+
+const fn example(line: &'static str, meaning: &'static str) -> Example {
+    Example { line, meaning }
+}
+
+const TRACER: &[Example] = &[
+    example("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
+    example("tracer --problems", "only what fails, is retried or lingers"),
+    example("tracer --format ladder --explain", "what TCP does, segment by segment"),
+    example("tracer --format json | jq .network", "for machines"),
+];
+
+const TRACE: &[Example] = &[
+    example("tracer --remote-port 5432 --summary-only", "a line a connection, at its end"),
+    example("tracer --comm nginx --linger close-wait=5s", "flags what nginx does not close"),
+    example("tracer --linger close-wait=5s --stacks", "and which code made it"),
+    example("tracer --format json -o trace.json -d 10s", "records, for tracer replay"),
+];
+
+const DIAGNOSE: &[Example] = &[
+    example("tracer diagnose", "what is wrong now"),
+    example("tracer diagnose --for 1m --stacks", "what grows in a minute, and whose code"),
+    example("tracer diagnose --port 443 --fail-on critical", "for scripts: see the status"),
+];
+
+const SOCKETS: &[Example] = &[
+    example("tracer sockets --state close-wait --sort age", "who has not closed, for how long"),
+    example("tracer sockets --port 443 --netns host", "of one port, no containers"),
+    example("tracer sockets --format json | jq .process", "for machines"),
+];
+
+const TOP: &[Example] = &[
+    example("tracer top", "all of this host"),
+    example("tracer top --port 443", "only this port"),
+];
+
+const REPORT: &[Example] = &[
+    example("tracer report --duration 5m -o report.html", "of the next five minutes"),
+    example("tracer report trace.json -o report.html", "of what was recorded"),
+];
+
+const REPLAY: &[Example] = &[
+    example("tracer replay trace.json", "as text, at once"),
+    example("tracer replay trace.json --speed 10x --format ladder", "drawn, faster than it was"),
+    example("tracer replay trace.json --port 443 --summary-only", "one port, a line a connection"),
+];
+
+const DAEMON: &[Example] = &[
+    example("tracer daemon --check", "is the configuration right?"),
+    example("tracer daemon --config tracer.toml", "with this one"),
+    example("tracer daemon --prometheus 9498", "metrics at 127.0.0.1:9498"),
+];
+
+const FEATURES: &[Example] = &[
+    example("tracer features", "what works, what does not, and why"),
+    example("tracer features --format json | jq .", "for machines"),
+];
+
+const SCHEMA: &[Example] = &[example("tracer schema > schema.json", "for a validator")];
+
+const COMPLETIONS: &[Example] = &[
+    example("source <(tracer completions bash)", "for this shell"),
+    example("tracer completions zsh > _tracer", "in a directory of $fpath"),
+];
+
+/// The examples of a command.
+pub(super) fn of(name: &str) -> &'static [Example] {
+    match name {
+        "tracer" => TRACER,
+        "trace" => TRACE,
+        "diagnose" => DIAGNOSE,
+        "sockets" => SOCKETS,
+        "top" => TOP,
+        "report" => REPORT,
+        "replay" => REPLAY,
+        "daemon" => DAEMON,
+        "features" => FEATURES,
+        "schema" => SCHEMA,
+        "completions" => COMPLETIONS,
+        _ => &[],
+    }
+}
+
+/// Puts the examples of a command before what its help ends with.
+pub(super) fn add(command: Command) -> Command {
+    let examples = of(command.get_name());
+    if examples.is_empty() {
+        return command;
+    }
+    let width = examples.iter().map(|example| example.line.len()).max().unwrap_or(0);
+    let mut text = String::from("Examples:\n");
+    for Example { line, meaning } in examples {
+        let _ = writeln!(text, "  {line:width$}  {meaning}");
+    }
+    if let Some(after) = command.get_after_help() {
+        let _ = write!(text, "\n{after}");
+    }
+    command.after_help(text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::command::{Cli, command};
+
+    /// The words of an example up to what the shell does with the output.
+    fn words(line: &str) -> impl Iterator<Item = &str> {
+        let line = line.strip_prefix("source <(").map_or(line, |line| line.trim_end_matches(')'));
+        line.split(' ').take_while(|word| !["|", ">"].contains(word))
+    }
+
+    #[test]
+    fn every_command_has_examples_that_are_right() {
+        let whole = command();
+        let hidden = |command: &&Command| !command.is_hide_set();
+        let names = whole.get_subcommands().filter(hidden).map(Command::get_name);
+        for name in names.chain(["tracer"]) {
+            assert!(!of(name).is_empty(), "{name}");
+            for Example { line, .. } in of(name) {
+                assert_eq!(words(line).next(), Some("tracer"), "{line}");
+                if let Err(error) = Cli::try_parse_from(words(line)) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+    }
+}

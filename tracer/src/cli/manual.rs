@@ -1,0 +1,130 @@
+//! The hidden command `tracer manual`: writes tracer(1) and a page for each command, for packages.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use clap::{Args, Command, CommandFactory as _};
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+use jiff::Timestamp;
+
+use super::{
+    command::Cli,
+    examples::{self, Example},
+};
+
+/// Where to.
+#[derive(Args, Debug)]
+pub(super) struct ManualArguments {
+    /// A directory, made where there is none
+    #[arg(value_name = "DIRECTORY")]
+    directory: PathBuf,
+}
+
+/// Writes all pages.
+///
+/// # Errors
+///
+/// Where a file cannot be written.
+pub(super) fn run(arguments: &ManualArguments) -> anyhow::Result<()> {
+    let ManualArguments { directory } = arguments;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    for (name, page) in pages().context("cannot make the manual pages")? {
+        let path = directory.join(format!("{name}.1"));
+        fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Each page, by its name.
+fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let whole = Cli::command();
+    let shown: Vec<&Command> =
+        whole.get_subcommands().filter(|command| !command.is_hide_set()).collect();
+    let names: Vec<String> =
+        shown.iter().map(|command| format!("tracer-{}", command.get_name())).collect();
+    let mut pages = vec![("tracer".to_owned(), page(whole.clone(), &names)?)];
+    for (command, name) in shown.into_iter().zip(&names) {
+        pages.push((name.clone(), page(command.clone(), &["tracer".to_owned()])?));
+    }
+    Ok(pages)
+}
+
+fn page(command: Command, others: &[String]) -> io::Result<Vec<u8>> {
+    let name = match command.get_name() {
+        "tracer" => "tracer".to_owned(),
+        name => format!("tracer-{name}"),
+    };
+    let examples = examples::of(command.get_name());
+    let notes = command.get_after_help().is_some();
+    let called = name.replace('-', " ");
+    let man = Man::new(command.display_name(name.clone()).bin_name(called))
+        .title(name.to_uppercase())
+        .date(date())
+        .source(concat!("tracer ", env!("CARGO_PKG_VERSION")))
+        .manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if notes {
+        man.render_extra_section(&mut page)?;
+    }
+    sections(examples, others, &mut page)?;
+    Ok(page)
+}
+
+/// Of the release, where a package is made; else of today.
+fn date() -> String {
+    let released = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|time| time.parse().ok());
+    let time = released.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.unwrap_or_else(Timestamp::now).strftime("%Y-%m-%d").to_string()
+}
+
+/// What ends each page.
+fn sections(examples: &[Example], others: &[String], page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXAMPLES"]);
+    for Example { line, meaning } in examples {
+        roff.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let count = others.len();
+    for (at, other) in others.iter().enumerate() {
+        let end = if at + 1 < count { "(1)," } else { "(1)" };
+        roff.text([bold(other.as_str()), roman(end)]);
+    }
+    roff.to_writer(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_has_a_page_with_its_options_and_examples() {
+        let pages = pages().unwrap();
+        let shown = Cli::command();
+        let shown = shown.get_subcommands().filter(|command| !command.is_hide_set());
+        assert_eq!(pages.len(), 1 + shown.count());
+        for (name, page) in &pages {
+            let page = String::from_utf8(page.clone()).unwrap();
+            assert!(
+                page.contains(".SH EXAMPLES\n.TP\n\\fBtracer") || name.ends_with("completions"),
+                "{page}"
+            );
+            assert!(page.contains(&format!("{} \\- ", name.replace('-', "\\-"))), "{page}");
+        }
+        let trace = pages.iter().find(|(name, _)| name == "tracer-trace").unwrap();
+        assert!(String::from_utf8_lossy(&trace.1).contains("\\-\\-no\\-snapshot"));
+    }
+}

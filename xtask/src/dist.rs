@@ -1,0 +1,140 @@
+//! `cargo xtask dist`: what is published, in target/dist.
+//!
+//! One static binary and one tree of files around it, from which each package is made by its
+//! distribution's own tool: .deb by dpkg-deb, .rpm by rpmbuild, a tarball by tar; beside them a
+//! bill of materials and checksums. The same commit makes the same files on the same machine:
+//! times are the commit's, owners root, orders fixed.
+
+mod archive;
+mod bill;
+mod deb;
+mod rpm;
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cargo::Cargo;
+use crate::process::{self, say};
+use crate::test::FEATURES;
+use crate::workspace;
+
+/// What is published, and from what.
+struct Release {
+    version: &'static str,
+    /// As in the names of Rust and RPM.
+    architecture: &'static str,
+    /// `SOURCE_DATE_EPOCH`: the time of the commit, seconds.
+    epoch: String,
+    /// The static binary.
+    binary: PathBuf,
+    /// The manual pages, made by the binary, plain.
+    manual: PathBuf,
+    /// Where the packages go.
+    directory: PathBuf,
+}
+
+/// Makes everything that is published; returns its directory.
+///
+/// The binary has the features that the tests try: what is published is what was tested, and one
+/// compilation serves both.
+pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
+    let binary = cargo.build_static(&FEATURES)?;
+    let directory = workspace::target()?.join("dist");
+    if directory.exists() {
+        fs::remove_dir_all(&directory)
+            .with_context(|| format!("cannot remove {}", directory.display()))?;
+    }
+    let manual = directory.join("manual");
+    make_directory(&manual)?;
+    let release = Release {
+        version: env!("CARGO_PKG_VERSION"),
+        architecture: std::env::consts::ARCH,
+        epoch: epoch()?,
+        binary,
+        manual,
+        directory,
+    };
+    let mut manual = release.command("env");
+    process::silently(manual.arg(&release.binary).arg("manual").arg(&release.manual), None)?;
+    bill::write(cargo, &release)?;
+    deb::make(&release)?;
+    rpm::make(&release)?;
+    archive::make(&release)?;
+    release.remove("manual")?;
+    archive::checksums(&release)?;
+    say(format_args!("the packages are in {}", release.directory.display()));
+    Ok(release.directory)
+}
+
+impl Release {
+    /// `tracer-0.1.0-x86_64-linux`
+    fn name(&self) -> String {
+        format!("tracer-{}-{}-linux", self.version, self.architecture)
+    }
+
+    /// A directory for what a package is made of; to be removed.
+    fn workshop(&self, name: &str) -> Result<PathBuf> {
+        let path = self.directory.join(name);
+        make_directory(&path)?;
+        Ok(path)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.directory.join(name);
+        fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))
+    }
+
+    /// A command that knows the time of the release.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("SOURCE_DATE_EPOCH", &self.epoch).env("LC_ALL", "C").env("TZ", "UTC");
+        command
+    }
+
+    /// The time of the release, as `date` writes it in this format.
+    fn date(&self, format: &str) -> Result<String> {
+        let mut date = self.command("date");
+        output(date.arg("--utc").arg(format!("--date=@{}", self.epoch)).arg(format!("+{format}")))
+    }
+}
+
+/// The time of the last commit; of the archive's files where there is no repository.
+fn epoch() -> Result<String> {
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+        return Ok(epoch);
+    }
+    let mut git = Command::new("git");
+    git.current_dir(workspace::root()).args(["log", "-1", "--format=%ct"]);
+    output(&mut git).or_else(|_| {
+        let mut stat = Command::new("stat");
+        output(stat.args(["--format=%Y"]).arg(workspace::root().join("Cargo.lock")))
+    })
+}
+
+/// What a command writes, without the end of the line.
+fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot start {name}"))?;
+    if !output.status.success() {
+        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8(output.stdout);
+    Ok(text.with_context(|| format!("{name} writes no text"))?.trim_end().to_owned())
+}
+
+fn make_directory(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
+}
