@@ -1,7 +1,7 @@
 //! The command line: raw arguments, validated into what the rest works with.
 
 mod arguments;
-mod config;
+pub(crate) mod config;
 mod daemon;
 mod diagnose;
 mod features;
@@ -26,8 +26,9 @@ use clap::Parser as _;
 
 use self::arguments::{Cli, Command, When};
 use crate::{
+    kernel::limits,
     sink::{
-        escape::{escape, without_numbers},
+        escape::{escape, harmless, without_numbers},
         text::Palette,
     },
     top::messages::Messages,
@@ -40,6 +41,9 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     log_to_stderr(cli.verbose);
+    if let Err(error) = limits::descriptors() {
+        return fail(&error.to_string());
+    }
     let result = match cli.command {
         None => trace::run(&cli.trace).map(|()| ExitCode::SUCCESS),
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -60,7 +64,7 @@ pub fn run() -> ExitCode {
 
 fn fail(message: &str) -> ExitCode {
     // Nobody may be left to read it.
-    let _ = writeln!(io::stderr(), "tracer: {message}");
+    let _ = writeln!(io::stderr(), "tracer: {}", harmless(message));
     ExitCode::from(2)
 }
 
