@@ -7,9 +7,11 @@
 mod bench;
 mod cargo;
 mod check;
+mod fuzz;
 mod process;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -50,6 +52,10 @@ enum Task {
     },
     /// Measure what tracing costs, beside other tracers, and write docs/benchmarks.md.
     Bench(bench::Options),
+    /// Give bytes of all kinds to the readers of files and records, until one fails.
+    Fuzz(fuzz::Options),
+    /// Trace real software under changing load for a while, and check that nothing grows or leaks.
+    Soak(soak::Options),
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -74,6 +80,12 @@ fn perform(task: Task) -> Result<()> {
         Task::Bench(options) => {
             setup::programs::ensure_peers();
             bench::run(&setup::prepare()?, &options)
+        }
+        Task::Fuzz(options) => fuzz::run(&setup::prepare()?, &options),
+        Task::Soak(options) if options.prepared => soak::watch(&options),
+        Task::Soak(options) => {
+            setup::programs::ensure_soak()?;
+            soak::run(&setup::prepare()?, &options)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

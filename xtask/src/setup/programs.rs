@@ -45,6 +45,21 @@ const PEERS: [Program; 7] = [
     program("wrk", "wrk"),
 ];
 
+/// The real software of a soak, and what looks at it.
+const SOAK: [Program; 6] = [
+    program("ip", "iproute2"),
+    program("ss", "iproute2"),
+    program("bpftool", "bpftool"),
+    program("curl", "curl"),
+    program("nginx", "nginx-light"),
+    program("pgbench", "postgresql"),
+];
+
+/// Installs what a soak starts and is not there.
+pub(crate) fn ensure_soak() -> Result<()> {
+    ensure_all(&SOAK, "a soak needs")
+}
+
 /// Installs what the benchmarks start, as far as it can be had: the lines of what is missing say
 /// so.
 pub(crate) fn ensure_peers() {
@@ -62,16 +77,20 @@ pub(crate) fn ensure_peers() {
 
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
-    let missing = missing_packages(&PROGRAMS, is_installed);
+    ensure_all(&PROGRAMS, "the tests need")
+}
+
+fn ensure_all(programs: &[Program], need: &str) -> Result<()> {
+    let missing = missing_packages(programs, is_installed);
     if missing.is_empty() {
         return Ok(());
     }
     let wanted = missing.join(" ");
     if !debian::is_available() {
-        bail!("the tests need programs that are not installed; the Debian packages are: {wanted}");
+        bail!("{need} programs that are not installed; the Debian packages are: {wanted}");
     }
-    debian::install(&missing).with_context(|| format!("the tests need the packages {wanted}"))?;
-    match missing_packages(&PROGRAMS, is_installed).join(" ") {
+    debian::install(&missing).with_context(|| format!("{need} the packages {wanted}"))?;
+    match missing_packages(programs, is_installed).join(" ") {
         still if still.is_empty() => Ok(()),
         still => bail!("installed, but their programs are not on PATH: {still}"),
     }
