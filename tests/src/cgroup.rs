@@ -107,3 +107,47 @@ impl Drop for Freezer {
         let _ = fs::write(self.file(), self.thawed);
     }
 }
+
+/// A group whose memory is limited.
+#[derive(Debug)]
+pub struct Memory {
+    group: Group,
+    processes: String,
+    events: &'static str,
+}
+
+impl Memory {
+    /// With so many bytes; `name` is for this test alone.
+    pub fn make(name: &str, limit: u64) -> Self {
+        let name = format!("memory-{}-{name}", std::process::id());
+        let old = mount(|line| line.contains(" - cgroup ") && line.ends_with("memory"));
+        let (mount, file, events) = match old {
+            Some(mount) => (mount, "memory.limit_in_bytes", "memory.oom_control"),
+            None => (with_memory(), "memory.max", "memory.events"),
+        };
+        let group = Group::make(&mount, &name);
+        write(&format!("{}/{file}", group.0), &limit.to_string());
+        let processes = format!("{}/cgroup.procs", group.0);
+        Self { group, processes, events }
+    }
+
+    /// The file to which a process writes its number to get in.
+    pub fn processes(&self) -> &str {
+        &self.processes
+    }
+
+    /// Processes that the kernel has ended for want of memory.
+    pub fn killed(&self) -> u64 {
+        let path = format!("{}/{}", self.group.0, self.events);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        count.and_then(|count| count.parse().ok()).expect("a number of killed processes")
+    }
+}
+
+/// cgroup2 with the controller of memory for groups of the root.
+fn with_memory() -> String {
+    let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroups");
+    write(&format!("{mount}/cgroup.subtree_control"), "+memory");
+    mount
+}

@@ -39,9 +39,19 @@ impl Loaded {
         options: &[&str],
         load: impl FnOnce() -> T,
     ) -> (Self, T) {
+        Self::with(namespace, directory, options, |_| load())
+    }
+
+    /// The same; the load may do something to the tracer.
+    pub fn with<T>(
+        namespace: &Namespace,
+        directory: &Path,
+        options: &[&str],
+        load: impl FnOnce(&Recorder) -> T,
+    ) -> (Self, T) {
         let recorder = Recorder::start(namespace, directory, options);
         let begun = Instant::now();
-        let result = load();
+        let result = load(&recorder);
         let took = begun.elapsed();
         thread::sleep(SETTLING + took / 2);
         let before = (Moment::now(), kernel::minisockets());

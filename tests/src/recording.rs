@@ -52,6 +52,11 @@ impl Recorder {
         Self { child, path, errors }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Where it writes.
     pub fn path(&self) -> &Path {
         &self.path

@@ -3,7 +3,7 @@
 mod arguments;
 mod command;
 mod completions;
-mod config;
+pub(crate) mod config;
 mod daemon;
 mod diagnose;
 mod examples;
@@ -33,8 +33,9 @@ use self::{
     command::{Cli, Command},
 };
 use crate::{
+    kernel::limits,
     sink::{
-        escape::{escape, without_numbers},
+        escape::{escape, harmless, without_numbers},
         text::Palette,
     },
     top::messages::Messages,
@@ -48,6 +49,9 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     log_to_stderr(cli.verbose);
+    if let Err(error) = limits::descriptors() {
+        return fail(&error.to_string());
+    }
     let result = match cli.command {
         None => trace::run(&cli.trace).map(|()| ExitCode::SUCCESS),
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -72,7 +76,7 @@ pub fn run() -> ExitCode {
 
 fn fail(message: &str) -> ExitCode {
     // Nobody may be left to read it.
-    let _ = writeln!(io::stderr(), "tracer: {message}");
+    let _ = writeln!(io::stderr(), "tracer: {}", harmless(message));
     ExitCode::from(2)
 }
 

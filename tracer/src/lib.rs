@@ -7,6 +7,8 @@
 pub mod cli;
 pub mod diagnose;
 pub mod features;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 pub mod kernel;
 pub mod model;
 pub mod replay;

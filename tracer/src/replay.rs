@@ -43,7 +43,7 @@ const BATCH: u64 = 256;
 const PAUSES: u64 = 5_000_000;
 /// Fuller than this a sink gets no more for the moment.
 const FULL: f64 = 0.1;
-/// Flags of one moment that are told together.
+/// Flags of one moment, or holders of their sockets, that are told together.
 const TOGETHER: usize = 4096;
 
 /// Whom to tell what of a recording, and how fast.
@@ -73,19 +73,45 @@ pub struct Outcome {
     pub undelivered: u64,
 }
 
+/// The summaries that were recorded. A file may have any number of them.
+#[derive(Default)]
+struct Summaries {
+    count: u64,
+    /// Where there is no other, it is the summary of all.
+    first: Option<Summary>,
+    /// One said that something was lost.
+    incomplete: bool,
+    reader_lag_ns: u64,
+}
+
+impl Summaries {
+    fn add(&mut self, summary: Summary) {
+        self.count += 1;
+        self.incomplete |= !summary.complete;
+        self.reader_lag_ns = self.reader_lag_ns.max(summary.reader_lag_ns);
+        self.first.get_or_insert(summary);
+    }
+
+    /// Of one trace, its own.
+    fn only(&self) -> Option<&Summary> {
+        self.first.as_ref().filter(|_| self.count == 1)
+    }
+}
+
 /// A replay at work.
 struct Player {
     replay: Replay,
     table: Table,
     pace: Pace,
     counted: Summary,
-    /// The summaries that were recorded.
-    recorded: Vec<Summary>,
+    recorded: Summaries,
     traces: u64,
     told: u64,
     last_pause: u64,
     /// Flags of one moment, and the clock by which their times are to be read.
     held: (Vec<Linger>, WallClock),
+    /// Of these, with their holders.
+    weight: usize,
     outcome: Outcome,
 }
 
@@ -128,11 +154,12 @@ impl Player {
             replay,
             table: Table::new(Options::default()),
             counted: Summary::default(),
-            recorded: Vec::new(),
+            recorded: Summaries::default(),
             traces: 0,
             told: 0,
             last_pause: 0,
             held: (Vec::new(), WallClock { lead: 0, now: 0 }),
+            weight: 0,
             outcome: Outcome::default(),
         }
     }
@@ -160,24 +187,33 @@ impl Player {
                 }
             }
             Item::Told(told) => self.tell(&told, clock),
-            Item::Summary(summary) => self.recorded.push(*summary),
+            Item::Summary(summary) => self.recorded.add(*summary),
             Item::Passed => self.outcome.passed += 1,
         }
+        // Also where nobody was told.
+        self.replay.surroundings.forget();
     }
 
     /// Keeps flags until it is clear that no more of the same moment follow.
     fn hold(&mut self, lingers: Vec<Linger>, clock: WallClock) {
         let (held, of) = &self.held;
         let apart = held.first().map(|linger| linger.time) != lingers.first().map(|l| l.time);
-        if apart || of.lead != clock.lead || held.len() >= TOGETHER {
+        if apart || of.lead != clock.lead || self.weight >= TOGETHER {
             self.release();
         }
+        self.weight += lingers.iter().map(|linger| 1 + linger.holders.len()).sum::<usize>();
         self.held.0.extend(lingers);
         self.held.1 = clock;
+        // What they say may be long: it can be forgotten only when they are told.
+        if self.replay.surroundings.is_full() {
+            self.release();
+            self.replay.surroundings.forget();
+        }
     }
 
     fn release(&mut self) {
         let (mut lingers, clock) = (std::mem::take(&mut self.held.0), self.held.1);
+        self.weight = 0;
         lingers.retain(|linger| {
             self.replay.filter.wants_in_state(&linger.subject, linger.state)
                 && self.replay.surroundings.passes(&self.replay.filter, &linger.subject)
@@ -202,7 +238,6 @@ impl Player {
             self.flush();
             self.drain(FULL);
         }
-        self.replay.surroundings.forget();
     }
 
     /// Until `time` of the recording has come.
@@ -250,7 +285,7 @@ impl Player {
         let last = self.replay.sinks.iter_mut().filter_map(|sink| sink.last());
         self.outcome.undelivered += last.map(|lost| lost.count).sum::<u64>();
         let summary = self.summary();
-        self.outcome.unfinished = self.recorded.is_empty();
+        self.outcome.unfinished = self.recorded.count == 0;
         for sink in self.replay.sinks {
             sink.finish(&summary, clock);
         }
@@ -260,15 +295,13 @@ impl Player {
     /// Of one whole trace what it has recorded; else what was counted.
     fn summary(&self) -> Summary {
         let counted = self.counted.clone();
-        if let ([recorded], true) = (&*self.recorded, self.replay.filter == Filter::default()) {
+        let Summaries { count, incomplete, reader_lag_ns, .. } = self.recorded;
+        if let Some(recorded) = self.recorded.only()
+            && self.replay.filter == Filter::default()
+        {
             return Summary { lives: counted.lives, ..recorded.clone() };
         }
-        let ended = !self.recorded.is_empty() && self.recorded.len() as u64 >= self.traces;
-        let whole = ended && self.recorded.iter().all(|one| one.complete);
-        Summary {
-            reader_lag_ns: self.recorded.iter().map(|one| one.reader_lag_ns).max().unwrap_or(0),
-            complete: whole && !counted.lost.is_final(),
-            ..counted
-        }
+        let whole = count > 0 && count >= self.traces && !incomplete;
+        Summary { reader_lag_ns, complete: whole && !counted.lost.is_final(), ..counted }
     }
 }

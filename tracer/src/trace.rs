@@ -46,7 +46,7 @@ const BATCHES: usize = 8;
 const REST_PATIENCE: u64 = 20_000_000;
 /// The last look, of those that ask what is wrong, may take so long.
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
-/// The clocks are compared and losses looked for this often while events come.
+/// Losses are looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
 /// Everything a trace consists of.
@@ -204,11 +204,12 @@ impl Running {
             // Asked before the last batch is read, so that it is complete.
             let stopping = self.stop.is_asked();
             look = look.or_else(|| self.healing.as_mut().and_then(Healing::ready));
+            // It may have been set, or the host suspended, since the last events.
+            self.teller.set_clock(time::wall_clock());
             let (busy, more) = self.read();
             let now = time::monotonic();
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
-                self.teller.set_clock(time::wall_clock());
                 self.teller.expire(now);
                 let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
                 // Not while it goes on: a look would make it worse.

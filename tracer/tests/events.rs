@@ -36,6 +36,10 @@ version of the tool may word them differently; all else comes out byte for byte.
 (`.network.peer.port`); the column OpenTelemetry says which. With `--json-names ecs` the names are
 those of the [Elastic Common Schema](#elastic-common-schema).
 
+**Times.** `time` is what the host's clock says when the line is told: where that clock is set, or
+the host was suspended, times go on from its new time, and may go back. Durations (`elapsed_ns`,
+`age_ns`, `tcp.states`, …) are of CLOCK_MONOTONIC, which is not set and does not count suspension.
+
 **Presence.** *always*: in every line; *or null*: always, null where not known; *where known*: left
 out where there is nothing to say.
 ";

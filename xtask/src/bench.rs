@@ -5,25 +5,25 @@
 //! in a mount namespace of its own, which ends with the run. Nothing here fails because a figure
 //! is bad; what cannot be measured has a line that says why.
 
-mod accounts;
-mod command;
+pub(crate) mod accounts;
+pub(crate) mod command;
 mod document;
 mod figures;
 mod idle;
 mod in_kernel;
 mod latency;
 mod machine;
-mod namespace;
+pub(crate) mod namespace;
 mod snapshot;
 mod start;
 mod table;
 mod throughput;
-mod tool;
+pub(crate) mod tool;
 mod watch;
-mod web;
+pub(crate) mod web;
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -93,7 +93,7 @@ struct Bench {
     directory: PathBuf,
 }
 
-/// Run as root by [`run`]: `$1` is the directory for files, the rest is what to run. Without
+/// Run as root by [`apart`]: `$1` is the directory for files, the rest is what to run. Without
 /// tracefs the peers say so themselves.
 const APART: &str = "set -e; mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netns; \
     mount -t tmpfs tmpfs \"$1\"; shift; mountpoint -q /sys/kernel/tracing \
@@ -103,12 +103,8 @@ const APART: &str = "set -e; mkdir -p /run/netns; mount -t tmpfs tmpfs /run/netn
 pub(crate) fn run(cargo: &Cargo, options: &Options) -> Result<()> {
     process::require_root()?;
     cargo.build_with(&["load"])?;
-    let directory = workspace::target()?.join("bench");
-    fs::create_dir_all(&directory).context("cannot make a directory for the output of tools")?;
-    let xtask = env::current_exe().context("cannot find the path of xtask itself")?;
-    let mut command = process::as_root("unshare");
-    command.args(["--mount", "sh", "-c", APART, "bench"]).arg(&directory).arg(&xtask);
-    command.args(["bench", "--prepared", "--rounds", &options.rounds.to_string()]);
+    let mut command = apart("bench")?;
+    command.args(["--rounds", &options.rounds.to_string()]);
     command.args(options.quick.then_some("--quick"));
     command.stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output().context("benchmarks need the command unshare (util-linux)")?;
@@ -124,6 +120,18 @@ pub(crate) fn run(cargo: &Cargo, options: &Options) -> Result<()> {
         say(format_args!("written to {}", path.display()));
     }
     Ok(())
+}
+
+/// This program again, as root, in a mount namespace of its own, with `TASK --prepared` and a
+/// directory in memory, `target/TASK`.
+pub(crate) fn apart(task: &str) -> Result<Command> {
+    let directory = workspace::target()?.join(task);
+    fs::create_dir_all(&directory).context("cannot make a directory for the output of tools")?;
+    let xtask = env::current_exe().context("cannot find the path of xtask itself")?;
+    let mut command = process::as_root("unshare");
+    command.args(["--mount", "sh", "-c", APART, task]).arg(&directory).arg(&xtask);
+    command.args([task, "--prepared"]);
+    Ok(command)
 }
 
 /// Measures, and writes the document to standard output.

@@ -68,6 +68,11 @@ impl Cargo {
         self.environment(rustup, arguments)
     }
 
+    /// A program that calls cargo itself.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        self.environment(Command::new(program), arguments)
+    }
+
     fn environment(&self, mut cargo: Command, arguments: &[&str]) -> Command {
         cargo.args(arguments).current_dir(workspace::root());
         cargo.env("PATH", &self.path).env(TOOLCHAIN, &self.toolchain);

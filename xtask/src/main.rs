@@ -8,9 +8,11 @@ mod bench;
 mod cargo;
 mod check;
 mod dist;
+mod fuzz;
 mod process;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -53,6 +55,10 @@ enum Task {
     Bench(bench::Options),
     /// Make what is published: a static binary, .deb, .rpm, tarball, bill of materials, checksums.
     Dist,
+    /// Give bytes of all kinds to the readers of files and records, until one fails.
+    Fuzz(fuzz::Options),
+    /// Trace real software under changing load for a while, and check that nothing grows or leaks.
+    Soak(soak::Options),
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -82,6 +88,12 @@ fn perform(task: Task) -> Result<()> {
         Task::Dist => {
             setup::programs::ensure_packagers()?;
             dist::make(&setup::prepare()?).map(drop)
+        }
+        Task::Fuzz(options) => fuzz::run(&setup::prepare()?, &options),
+        Task::Soak(options) if options.prepared => soak::watch(&options),
+        Task::Soak(options) => {
+            setup::programs::ensure_soak()?;
+            soak::run(&setup::prepare()?, &options)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

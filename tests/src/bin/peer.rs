@@ -1,11 +1,12 @@
 //! One end of a connection, in a process with a name of its own.
 //!
 //! `peer NAME connect ADDRESS`, `peer NAME await ADDRESS` (connects when a line comes from standard
-//! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too), `peer NAME crowd COUNT` (makes
-//! so many connections with itself, prints the count and holds them), `peer NAME serve ADDRESS`
-//! (prints its address, takes one connection) and `peer NAME spin` (keeps a CPU busy). All but the
-//! last print their connection as `COOKIE LOCAL PEER`, and close it and end when standard input
-//! ends.
+//! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too) and `peer NAME serve
+//! ADDRESS` (prints its address, takes one connection) print their connection as `COOKIE LOCAL
+//! PEER`, and close it and end when standard input ends. `peer NAME crowd COUNT` makes so many
+//! connections with itself, prints the count and holds them as long. `peer NAME storm ADDRESS
+//! COUNT` makes so many processes, one after the other, each of which connects, prints its number
+//! and its port, closes and ends; `peer NAME spin` keeps a CPU busy.
 
 use std::{
     env,
@@ -58,10 +59,34 @@ fn main() -> io::Result<()> {
             let (stream, _) = listener.accept()?;
             hold(&stream)
         }
+        ["storm", address, count] => {
+            let address: SocketAddr = address.parse().expect("an address");
+            (0..count.parse().expect("a number")).try_for_each(|_| flash(address))
+        }
         ["spin"] => loop {
             hint::spin_loop();
         },
         _ => panic!("unknown command: {command:?}"),
+    }
+}
+
+/// A process that lives for one connection.
+fn flash(address: SocketAddr) -> io::Result<()> {
+    // SAFETY: this process has one thread.
+    match unsafe { libc::fork() } {
+        0 => {
+            let stream = TcpStream::connect(address)?;
+            println!("{} {}", std::process::id(), stream.local_addr()?.port());
+            drop(stream);
+            std::process::exit(0);
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: the status is a place to write to.
+            let ended = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!((ended, status), (child, 0), "fork: {}", io::Error::last_os_error());
+            Ok(())
+        }
     }
 }
 

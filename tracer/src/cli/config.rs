@@ -12,9 +12,9 @@
 //! Each key is given to clap as the option that it is: both take the same values and no list of
 //! keys is kept here. What is wrong is said with file, line and key.
 
-use std::path::Path;
+use std::{io::Read as _, path::Path};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{ArgMatches, Command, parser::ValueSource};
 use toml::{
     Spanned,
@@ -22,9 +22,14 @@ use toml::{
 };
 
 use super::one_line;
+use crate::sink::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
 const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
+/// A file with each option in it takes less than a hundredth, bytes.
+const LONGEST: u64 = 1 << 20;
+/// Characters of a mistake that are shown.
+const SHOWN: usize = 300;
 
 /// The arguments of `command` that a file adds to those that were given on the command line, which
 /// go before it.
@@ -37,11 +42,46 @@ pub(super) fn arguments(
     command: &Command,
     given: &ArgMatches,
 ) -> anyhow::Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| {
-        format!("cannot read the configuration file {} (--config)", path.display())
-    })?;
-    let file = File { path, text: &text, command };
-    let table = DeTable::parse(&text).map_err(|error| {
+    parse(path, &read(path)?, command, given)
+}
+
+/// What is wrong with the text of a daemon's file.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn mistake(text: &str) -> Option<anyhow::Error> {
+    use clap::Args as _;
+    let command = super::daemon::DaemonArguments::augment_args(Command::new("daemon"));
+    let given = command.clone().no_binary_name(true).get_matches_from([""; 0]);
+    parse(Path::new("t.toml"), text, &command, &given).err()
+}
+
+/// The same of the text of a file.
+fn parse(
+    path: &Path,
+    text: &str,
+    command: &Command,
+    given: &ArgMatches,
+) -> anyhow::Result<Vec<String>> {
+    // A mistake is quoted, and may speak to terminals.
+    let said = |error| anyhow::anyhow!("{}", shortened(&harmless(&format!("{error:#}"))));
+    options(path, text, command, given).map_err(said)
+}
+
+/// A mistake may be in a value of any length.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn options(
+    path: &Path,
+    text: &str,
+    command: &Command,
+    given: &ArgMatches,
+) -> anyhow::Result<Vec<String>> {
+    let file = File { path, text, command };
+    let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         anyhow::anyhow!("{}: {}", file.place(at), error.message())
     })?;
@@ -53,6 +93,25 @@ pub(super) fn arguments(
         }
     }
     Ok(arguments)
+}
+
+/// The text of a configuration file.
+fn read(path: &Path) -> anyhow::Result<String> {
+    let name = escape(path.as_os_str().as_encoded_bytes());
+    let cannot = || format!("cannot read the configuration file {name} (--config)");
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    ensure!(bytes.len() as u64 <= LONGEST, "{}: longer than {} KiB", cannot(), LONGEST >> 10);
+    String::from_utf8(bytes).map_err(|error| {
+        let line = line(error.as_bytes(), error.utf8_error().valid_up_to());
+        anyhow::anyhow!("{name}:{line}: not UTF-8")
+    })
+}
+
+/// The number of the line in which a byte is.
+fn line(text: &[u8], at: usize) -> usize {
+    text.iter().take(at).filter(|&&byte| byte == b'\n').count() + 1
 }
 
 struct File<'a> {
@@ -69,8 +128,7 @@ struct Given {
 
 impl File<'_> {
     fn place(&self, at: usize) -> String {
-        let line = self.text.as_bytes()[..at.min(self.text.len())].iter();
-        format!("{}:{}", self.path.display(), line.filter(|&&byte| byte == b'\n').count() + 1)
+        format!("{}:{}", self.path.display(), line(self.text.as_bytes(), at))
     }
 
     /// The option that a key is.
@@ -176,6 +234,29 @@ mod tests {
     fn shown() -> impl Iterator<Item = &'static str> {
         let key = |line: &&str| line.starts_with(|start: char| start.is_ascii_lowercase());
         SHIPPED.lines().filter_map(|line| line.strip_prefix('#')).filter(key)
+    }
+
+    #[test]
+    fn what_is_no_text_or_has_no_end_is_refused() {
+        let error = super::read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.ends_with("/dev/zero (--config): longer than 1024 KiB"), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"port = 1\noutput = '\xff'\n").unwrap();
+        let error = super::read(file.path()).unwrap_err().to_string();
+        assert!(error.ends_with(":2: not UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_mistake_does_not_speak_to_the_terminal() {
+        for text in
+            ["port = \"\\u001b[2J\\n\\u202e\"", "\"\\u001b[2J\\u202e\" = 1", "port = \u{1b}"]
+        {
+            let error = read(text, &[]).unwrap_err();
+            assert!(error.starts_with("t.toml:1: "), "{error}");
+            assert!(!error.chars().any(|c| c.is_control() || c == '\u{202e}'), "{error}");
+        }
+        let error = read(&format!("port = '{}'", "x".repeat(10_000)), &[]).unwrap_err();
+        assert!(error.chars().count() < 400, "{error}");
     }
 
     #[test]

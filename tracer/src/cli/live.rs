@@ -12,7 +12,7 @@ use super::signals::{Hangup, Signals};
 use crate::{
     kernel::{
         confine::{self, Confinement},
-        feature,
+        feature, limits,
         load::{self, Request, Tracer},
         preflight::Facts,
         privileges,
@@ -117,6 +117,8 @@ impl Live {
         let (host, unknown) = Host::look();
         tracer.degraded.extend(unknown);
         tracer.degraded.extend(self.without_privileges());
+        let risk = limits::sockets_at_risk(self.request.buffer_size, self.max_sockets);
+        tracer.degraded.extend(risk);
         let resolved = host.stacks();
         let setting = Setting::new(Arc::new(host));
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;

@@ -107,6 +107,18 @@ pub struct Btf<'a> {
     wanted: HashMap<&'a [u8], u32>,
 }
 
+/// Anonymous structs and unions within each other; the kernel's have four levels at most.
+const DEEPEST: u32 = 8;
+/// Members that are looked at for one name: in a damaged blob anonymous structs may lead back to
+/// themselves, which makes more ways than there is time.
+const MOST_MEMBERS: u32 = 1 << 16;
+
+/// A name that is looked for, and how long still.
+struct Search<'a> {
+    name: &'a [u8],
+    members: u32,
+}
+
 /// Position of a member within its struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -194,8 +206,9 @@ impl<'a> Btf<'a> {
         let mut id = *self.wanted.get(container.as_bytes())?;
         let mut position = Position { bit: 0, bitfield: false };
         for name in path.split('.') {
-            let (bit, bitfield, member_type) = self.find_member(id, name.as_bytes(), 8)?;
-            position = Position { bit: position.bit + bit, bitfield };
+            let mut search = Search { name: name.as_bytes(), members: MOST_MEMBERS };
+            let (bit, bitfield, member_type) = self.find_member(id, &mut search, DEEPEST)?;
+            position = Position { bit: position.bit.checked_add(bit)?, bitfield };
             id = member_type;
         }
         Some(position)
@@ -203,12 +216,18 @@ impl<'a> Btf<'a> {
 
     /// Bit offset, whether a bit-field, and type id of a member, through anonymous structs and
     /// unions up to `depth`.
-    fn find_member(&self, id: u32, name: &[u8], depth: u32) -> Option<(u32, bool, u32)> {
+    fn find_member(
+        &self,
+        id: u32,
+        search: &mut Search<'_>,
+        depth: u32,
+    ) -> Option<(u32, bool, u32)> {
         let (_, container) = self.resolve(id)?;
         if depth == 0 || !matches!(container.kind(), kind::STRUCT | kind::UNION) {
             return None;
         }
         for index in 0..container.len() {
+            search.members = search.members.checked_sub(1)?;
             let at = container.rest + 12 * index;
             let member_type = word(self.bytes, at + 4).ok()?;
             let packed = word(self.bytes, at + 8).ok()?;
@@ -218,14 +237,14 @@ impl<'a> Btf<'a> {
                 (packed, 0)
             };
             let member = self.string(word(self.bytes, at).ok()?);
-            if member == name {
+            if member == search.name {
                 return Some((bit, size != 0, member_type));
             }
             if member.is_empty()
                 && let Some((inner, bitfield, inner_type)) =
-                    self.find_member(member_type, name, depth - 1)
+                    self.find_member(member_type, search, depth - 1)
             {
-                return Some((bit + inner, bitfield, inner_type));
+                return Some((bit.checked_add(inner)?, bitfield, inner_type));
             }
         }
         None

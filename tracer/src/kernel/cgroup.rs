@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::mounts;
+
 /// A search looks at every directory of the hierarchy.
 const SEARCH_REST: Duration = Duration::from_secs(5);
 
@@ -48,8 +50,8 @@ impl Hierarchy {
     /// # Errors
     ///
     /// Where it is not mounted or not to be opened.
-    pub fn open(mounts: &str) -> Result<Self, CgroupError> {
-        let root = mounts.lines().find_map(mount_point).ok_or(CgroupError::NotMounted)?;
+    pub fn open(mounts: &[u8]) -> Result<Self, CgroupError> {
+        let root = mount_point(mounts).ok_or(CgroupError::NotMounted)?;
         match File::open(&root) {
             Ok(directory) => Ok(Self { root, directory, searched: Mutex::default() }),
             Err(source) => Err(CgroupError::Open { path: root, source }),
@@ -97,12 +99,9 @@ fn find(root: &Path, id: u64) -> Option<PathBuf> {
     None
 }
 
-/// Mount point of cgroup2, from a line of mountinfo (`Documentation/filesystems/proc.rst`, 3.5).
-fn mount_point(line: &str) -> Option<PathBuf> {
-    let (fields, kind) = line.split_once(" - ")?;
-    kind.strip_prefix("cgroup2 ")?;
-    let path = fields.split(' ').nth(4)?;
-    Some(PathBuf::from(path.replace("\\040", " ")))
+/// Mount point of cgroup2.
+fn mount_point(mounts: &[u8]) -> Option<PathBuf> {
+    Some(mounts::parse(mounts).find(|mount| mount.kind == b"cgroup2")?.path())
 }
 
 /// `struct file_handle` of kernfs: the number of the node.
@@ -136,11 +135,10 @@ mod tests {
 
     #[test]
     fn the_mount_point_is_found() {
-        let line = "35 24 0:30 / /sys/fs/cgroup/my\\040own rw,nosuid shared:9 - cgroup2 cgroup2 rw";
-        assert_eq!(mount_point(line), Some(PathBuf::from("/sys/fs/cgroup/my own")));
-        let other = "33 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
-        assert_eq!(mount_point(other), None);
-        assert_eq!(mount_point(""), None);
+        let mounts = b"33 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+            35 24 0:30 / /sys/fs/cgroup/my\\040own rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(mounts), Some(PathBuf::from("/sys/fs/cgroup/my own")));
+        let other = b"33 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
         assert!(matches!(Hierarchy::open(other), Err(CgroupError::NotMounted)));
     }
 

@@ -3,7 +3,7 @@
 //! Settings and counters are those of the calling thread's network namespace: the snapshot's
 //! thread reads them while it is in each. What cannot be read stays unknown.
 
-mod parse;
+pub(crate) mod parse;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use self::parse::Status;
-use super::surroundings::of_process;
+use super::{surroundings::of_process, time};
 use crate::model::{
     connection::SocketId,
     host::{Halt, NetFacts, ProcessFacts, TimeWaitReuse},
@@ -68,14 +68,16 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
     let Status { state, parent, start_ticks } =
         parse::status(&fs::read(format!("{directory}/stat")).ok()?)?;
     let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
-    if start_ticks.abs_diff(start_ns / tick) > 1 {
+    if start_ticks.abs_diff(time::shown_since_boot(start_ns) / tick) > 1 {
         return None;
     }
-    let groups = read(&format!("{directory}/cgroup"));
+    let groups = fs::read(format!("{directory}/cgroup")).ok();
+    // What freezes is looked for where the file system shows it: names that are no text stay out.
+    let text = groups.as_deref().and_then(|lines| str::from_utf8(lines).ok());
     let halted = match state {
         b'T' => Some(Halt::Stopped),
         b't' => Some(Halt::Traced),
-        _ => groups.as_deref().is_some_and(is_frozen).then_some(Halt::Frozen),
+        _ => text.is_some_and(is_frozen).then_some(Halt::Frozen),
     };
     Some(ProcessFacts {
         parent,

@@ -2,7 +2,7 @@
 
 mod accept;
 mod error;
-mod offsets;
+pub(crate) mod offsets;
 mod settings;
 mod verify;
 
@@ -28,6 +28,7 @@ use self::{
 use super::{
     btf,
     feature::{self, Feature},
+    limits,
     preflight::Facts,
     tracefs,
 };
@@ -115,6 +116,7 @@ const OPTIONAL: [(&str, Feature); 5] = [
 ///
 /// Where no way to trace works; the message names each.
 pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
+    limits::memory(request.buffer_size)?;
     match request.mode {
         Some(Mode::Btf) => load_btf(request, facts),
         Some(Mode::Tracepoint) => load_classic(request, "asked for by --mode".into()),

@@ -15,6 +15,8 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::mounts::{self, Mount};
+
 const OWN: &str = "/proc/thread-self/ns/net";
 /// Processes come and go; namespaces rarely do.
 const FRESH: Duration = Duration::from_secs(5);
@@ -28,16 +30,24 @@ pub struct Namespaces {
     /// Paths that lead to a namespace, by its inode number.
     found: BTreeMap<u32, PathBuf>,
     looked: Option<Instant>,
+    /// Looked anew since they were last asked for: once is enough.
+    relooked: bool,
 }
 
 impl Namespaces {
     /// Of a thread that may be moved around.
     pub fn new(only: Option<u32>) -> Self {
-        Self { home: File::open(OWN).ok(), only, found: BTreeMap::new(), looked: None }
+        Self {
+            home: File::open(OWN).ok(),
+            only,
+            found: BTreeMap::new(),
+            looked: None,
+            relooked: false,
+        }
     }
 
-    /// Opens all namespaces; `seen` are some that must be among them, if they still exist.
-    pub fn open_all(&mut self, seen: &[u32]) -> Vec<(u32, io::Result<File>)> {
+    /// All namespaces; `seen` are some that must be among them, if they still exist.
+    pub fn all(&mut self, seen: &[u32]) -> Vec<u32> {
         let only = self.only.map(|only| [only]);
         let seen = only.as_ref().map_or(seen, |only| only.as_slice());
         // One that is known needs no looking for others.
@@ -45,23 +55,27 @@ impl Namespaces {
         if !is_fresh || !self.knows(seen) {
             self.look(seen);
         }
-        let mut opened = self.try_all();
-        if opened.iter().any(|(_, file)| file.as_ref().is_err_and(is_gone)) {
+        self.relooked = false;
+        self.found.keys().copied().collect()
+    }
+
+    /// Opens one of them; `None` where it is gone, and its sockets with it.
+    pub fn open(&mut self, inode: u32) -> Option<io::Result<File>> {
+        let mut opened = self.try_one(inode)?;
+        if opened.as_ref().is_err_and(is_gone) && !std::mem::replace(&mut self.relooked, true) {
             // A process has ended since: another may lead to its namespace.
-            self.look(seen);
-            opened = self.try_all();
+            self.look(&[inode]);
+            opened = self.try_one(inode)?;
         }
-        // What is gone now as well takes its sockets with it.
-        opened.retain(|(_, file)| !file.as_ref().is_err_and(is_gone));
-        opened
+        (!opened.as_ref().is_err_and(is_gone)).then_some(opened)
     }
 
     fn knows(&self, seen: &[u32]) -> bool {
         seen.iter().all(|inode| self.found.contains_key(inode))
     }
 
-    fn try_all(&self) -> Vec<(u32, io::Result<File>)> {
-        self.found.iter().map(|(&inode, path)| (inode, open(inode, path))).collect()
+    fn try_one(&self, inode: u32) -> Option<io::Result<File>> {
+        self.found.get(&inode).map(|path| open(inode, path))
     }
 
     /// The one that is wanted; `None` for all.
@@ -95,9 +109,8 @@ impl Namespaces {
         for process in numbered(Path::new("/proc")) {
             self.add(process.join("ns/net"));
         }
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        for path in mounts.lines().filter_map(mounted_namespace) {
-            self.add(path);
+        for mount in mounts::parse(&mounts::read()).filter(is_namespace) {
+            self.add(mount.path());
         }
         if !self.knows(seen) {
             self.look_at_threads();
@@ -147,16 +160,9 @@ fn is_number(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
 }
 
-/// The mount point of a network namespace's bind mount, from a line of mountinfo
-/// (`Documentation/filesystems/proc.rst`, 3.5): root `net:[…]`, type `nsfs`.
-fn mounted_namespace(line: &str) -> Option<PathBuf> {
-    let (fields, kind) = line.split_once(" - ")?;
-    if !kind.starts_with("nsfs ") {
-        return None;
-    }
-    let mut fields = fields.split(' ').skip(3);
-    fields.next().filter(|root| root.starts_with("net:["))?;
-    fields.next().map(|path| PathBuf::from(path.replace("\\040", " ")))
+/// Whether it is the bind mount of a network namespace.
+fn is_namespace(mount: &Mount<'_>) -> bool {
+    mount.kind == b"nsfs" && mount.root.starts_with(b"net:[")
 }
 
 #[cfg(test)]
@@ -165,20 +171,23 @@ mod tests {
 
     #[test]
     fn bind_mounts_of_namespaces_are_found() {
-        let line = "103 29 0:4 net:[4026532205] /run/netns/blue rw shared:5 - nsfs nsfs rw";
-        assert_eq!(mounted_namespace(line), Some(PathBuf::from("/run/netns/blue")));
-        let other = "22 29 0:21 / /proc rw,relatime - proc proc rw";
-        assert_eq!(mounted_namespace(other), None);
-        assert_eq!(mounted_namespace(""), None);
+        let mounts = b"22 29 0:21 / /proc rw,relatime - proc proc rw\n\
+            103 29 0:4 net:[4026532205] /run/netns/blue rw shared:5 - nsfs nsfs rw\n\
+            104 29 0:4 mnt:[4026532206] /run/mounts/blue rw shared:5 - nsfs nsfs rw\n";
+        let found: Vec<_> =
+            mounts::parse(mounts).filter(is_namespace).map(|mount| mount.path()).collect();
+        assert_eq!(found, [PathBuf::from("/run/netns/blue")]);
     }
 
     #[test]
     fn our_own_namespace_is_found() {
         let own = fs::metadata(OWN).unwrap().ino() as u32;
         let mut namespaces = Namespaces::new(None);
-        assert!(namespaces.open_all(&[]).iter().any(|(inode, file)| *inode == own && file.is_ok()));
+        assert!(namespaces.all(&[]).contains(&own));
+        assert!(namespaces.open(own).unwrap().is_ok());
+        assert!(namespaces.open(1).is_none());
         let mut namespaces = Namespaces::new(Some(own));
-        assert_eq!(namespaces.open_all(&[1]).len(), 1);
-        assert!(Namespaces::new(Some(1)).open_all(&[own]).is_empty());
+        assert_eq!(namespaces.all(&[1]), [own]);
+        assert_eq!(Namespaces::new(Some(1)).all(&[own]), [0; 0]);
     }
 }

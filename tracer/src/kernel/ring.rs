@@ -64,9 +64,9 @@ impl Reader {
                 return batch;
             };
             batch.records += 1;
-            match Record::from_bytes(&item) {
-                Some(record) if item.len() == size_of::<Record>() => each(record),
-                _ => batch.damaged += 1,
+            match decode(&item) {
+                Some(record) => each(record),
+                None => batch.damaged += 1,
             }
         }
         batch.more = true;
@@ -115,6 +115,11 @@ impl Reader {
     fn clear_waker(&self) {
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
     }
+}
+
+/// A record of this version.
+pub(crate) fn decode(item: &[u8]) -> Option<&Record> {
+    Record::from_bytes(item).filter(|_| item.len() == size_of::<Record>())
 }
 
 /// Ends the present [`Reader::wait`] of the reader that `waker` is of.

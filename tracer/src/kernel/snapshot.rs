@@ -116,12 +116,12 @@ impl Snapshotter {
     }
 
     fn sockets(&mut self, taken: &mut Taken, seen: &[u32]) {
-        for (inode, file) in self.namespaces.open_all(seen) {
+        // One after the other: there may be more of them than descriptors.
+        for inode in self.namespaces.all(seen) {
+            let Some(file) = self.namespaces.open(inode) else { continue };
             let read = file.and_then(|file| {
-                if self.namespaces.is_home(inode) {
-                    // Entering takes CAP_SYS_ADMIN even where one already is.
-                    self.namespaces.go_home();
-                } else {
+                // Entering takes CAP_SYS_ADMIN even where one already is.
+                if !self.namespaces.is_home(inode) {
                     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 }
                 if taken.wanted.settings {
@@ -138,8 +138,9 @@ impl Snapshotter {
                 Ok(()) => taken.look.snapshot.namespaces.push(inode),
                 Err(error) => taken.refused.push((inode, error.to_string())),
             }
+            // Paths by which the next one is found may lead elsewhere from here.
+            self.namespaces.go_home();
         }
-        self.namespaces.go_home();
     }
 
     /// Hands over all that an iterator writes.

@@ -3,7 +3,7 @@
 //! Names are looked up where snapshots are taken, away from the reader of events: a large program's
 //! debug information takes time. What is looked up is remembered, and told from memory.
 
-mod maps;
+pub(crate) mod maps;
 mod prologue;
 
 use std::{

@@ -12,7 +12,7 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{cgroup::Hierarchy, feature, stacks::Resolved};
+use super::{cgroup::Hierarchy, feature, mounts, stacks::Resolved, time};
 use crate::{
     model::{
         container::Cgroup,
@@ -49,13 +49,13 @@ struct Known {
 impl Host {
     /// Finds out what there is to ask; what is missing comes with it.
     pub fn look() -> (Self, Option<Degraded>) {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = mounts::read();
         let hierarchy = Hierarchy::open(&mounts);
         let (reason, knows) = match (&hierarchy, fs::metadata("/proc/self/cgroup")) {
             (Ok(_), _) | (_, Ok(_)) => (String::new(), true),
             (Err(error), Err(_)) => (error.to_string(), false),
         };
-        let has_v1 = mounts.lines().any(|line| line.contains(" - cgroup "));
+        let has_v1 = mounts::parse(&mounts).any(|mount| mount.kind == b"cgroup");
         let hierarchy = hierarchy.ok();
         let host = Self { hierarchy, has_v1, answers: Mutex::default(), stacks: Arc::default() };
         let remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
@@ -93,7 +93,7 @@ impl Surroundings for Host {
         let Process { pid, start_ns, .. } = owner.process;
         remember(&mut known.by_process, (pid, start_ns), || {
             is_same(&owner.process).then_some(())?;
-            let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+            let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
             Some(Arc::new(of_process(&lines)?))
         })
         .or(own)
@@ -136,18 +136,20 @@ fn group(path: &[u8]) -> Cgroup {
 
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
 /// else that of cgroup2.
-pub(super) fn of_process(lines: &str) -> Option<Cgroup> {
-    let mut paths: Vec<&str> =
-        lines.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
+pub(crate) fn of_process(lines: &[u8]) -> Option<Cgroup> {
+    let lines = lines.split(|&byte| byte == b'\n');
+    let mut paths: Vec<&[u8]> =
+        lines.filter_map(|line| line.splitn(3, |&byte| byte == b':').nth(2)).collect();
     // cgroup2 comes last.
     paths.reverse();
-    let groups = || paths.iter().map(|path| group(path.as_bytes()));
+    let groups = || paths.iter().map(|path| group(path));
     groups().find(|group| group.container.is_some()).or_else(|| groups().next())
 }
 
 /// Whether the process that has the pid now is still the same; false where that is not known.
 pub(super) fn is_same(process: &Process) -> bool {
-    started(process.pid).is_ok_and(|ticks| ticks == process.start_ns / NANOSECONDS_PER_TICK)
+    let shown = time::shown_since_boot(process.start_ns) / NANOSECONDS_PER_TICK;
+    started(process.pid).is_ok_and(|ticks| ticks == shown)
 }
 
 /// `USER_HZ` is 100 on all architectures that matter here.
@@ -160,7 +162,7 @@ fn started(pid: u32) -> io::Result<u64> {
 }
 
 /// The name in the second field may hold anything, `)` and spaces included.
-fn parse_start(stat: &[u8]) -> Option<u64> {
+pub(crate) fn parse_start(stat: &[u8]) -> Option<u64> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(&stat[name_end + 1..]).ok()?;
     // The third field is the first of the rest.
@@ -207,9 +209,11 @@ mod tests {
     fn of_several_hierarchies_the_one_that_names_a_container_counts() {
         let id = "0123456789abcdef".repeat(4);
         let lines = format!("9:pids:/docker/{id}\n1:cpu:/\n0::/\n");
-        assert_eq!(of_process(&lines).unwrap().container.as_deref(), Some(&*id));
-        let lines = "9:pids:/x\n0::/system.slice/a:b.service\n";
+        assert_eq!(of_process(lines.as_bytes()).unwrap().container.as_deref(), Some(&*id));
+        let lines = b"9:pids:/x\n0::/system.slice/a:b.service\n";
         assert_eq!(&*of_process(lines).unwrap().path, "/system.slice/a:b.service");
-        assert_eq!(of_process(""), None);
+        assert_eq!(of_process(b""), None);
+        let foreign = of_process(b"9:pids:/x\n0::/a\xff\n").unwrap();
+        assert_eq!(&*foreign.path, r"/a\xff");
     }
 }

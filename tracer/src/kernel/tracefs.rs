@@ -79,7 +79,7 @@ pub fn has_event(event: &'static str) -> Result<(), TracefsError> {
 }
 
 /// Reads lines like `field:__u16 sport; offset:24; size:2; signed:0;`, with tabs.
-fn parse(format: &str) -> Result<RecordLayout, TracefsError> {
+pub(crate) fn parse(format: &str) -> Result<RecordLayout, TracefsError> {
     let field = |name: &'static str| {
         format.lines().find_map(|line| find(line, name)).ok_or(TracefsError::Field(name))
     };

@@ -116,9 +116,8 @@ impl PortRange {
     pub fn size(&self) -> u32 {
         let length = |low: u16, high: u16| (u32::from(high) + 1).saturating_sub(u32::from(low));
         let reserved = self.reserved.iter();
-        let reserved: u32 =
-            reserved.map(|&(low, high)| length(low.max(self.low), high.min(self.high))).sum();
-        length(self.low, self.high) - reserved
+        let reserved = reserved.map(|&(low, high)| length(low.max(self.low), high.min(self.high)));
+        reserved.fold(length(self.low, self.high), u32::saturating_sub)
     }
 
     /// Whether a port may be chosen.

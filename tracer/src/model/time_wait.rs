@@ -28,7 +28,7 @@ impl Ticks {
             level += 1;
         }
         let shift = level * LEVEL_SHIFT;
-        ((expires >> shift) + 1) << shift
+        (expires >> shift).saturating_add(1) << shift
     }
 
     /// Nanoseconds from jiffy `now` to the removal of a minisocket armed at `now` for `seconds`.

@@ -74,6 +74,15 @@ impl Source {
         Self { files: files.into_iter(), open: None, line: Vec::new(), progress, cut: Vec::new() }
     }
 
+    /// Of bytes, as if they were this file.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let mut source = Self::new(Vec::new());
+        let file = io::Cursor::new(bytes.to_vec());
+        source.open = Some(Open::of(name.to_owned(), file, &source.progress)?);
+        Ok(source)
+    }
+
     /// Counts the bytes that have been read.
     pub fn progress(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.progress)

@@ -25,6 +25,9 @@ use crate::{
 
 /// More than these are forgotten between two updates.
 const REMEMBERED: usize = 1 << 14;
+/// So are longer texts than these together, bytes: no line is longer, and a recording may consist
+/// of such lines.
+const LENGTH: usize = 32 << 20;
 
 /// The number of what is not known.
 const UNKNOWN: u64 = 0;
@@ -40,6 +43,8 @@ struct Known {
     groups: Numbered<GroupKey, Cgroup>,
     programs: Numbered<Box<str>, str>,
     stacks: HashMap<u64, Arc<Stack>, RandomState>,
+    /// Of all texts, bytes.
+    length: usize,
 }
 
 /// Path and container of a control group.
@@ -67,10 +72,8 @@ impl<K: std::hash::Hash + Eq, T: ?Sized> Numbered<K, T> {
         })
     }
 
-    fn forget(&mut self) {
-        if self.numbers.len() > REMEMBERED {
-            *self = Self::default();
-        }
+    fn is_full(&self) -> bool {
+        self.numbers.len() > REMEMBERED
     }
 }
 
@@ -78,11 +81,15 @@ impl Recorded {
     /// Forgets what has become much. Not to be called while an update refers to it.
     pub(super) fn forget(&self) {
         let mut known = self.known();
-        known.groups.forget();
-        known.programs.forget();
-        if known.stacks.len() > REMEMBERED {
-            known.stacks.clear();
+        if known.is_full() {
+            // Numbers are not given twice.
+            *known = Known { last: known.last, ..Known::default() };
         }
+    }
+
+    /// Whether what there is to forget has become much.
+    pub(super) fn is_full(&self) -> bool {
+        self.known().is_full()
     }
 
     /// The number of a control group by its path and container.
@@ -92,8 +99,10 @@ impl Recorded {
         }
         let text = |text: Option<&str>| text.map(|text| Box::<str>::from(harmless(text)));
         let (path, container) = (text(path), text(container));
-        let Known { groups, last, .. } = &mut *self.known();
+        let Known { groups, last, length, .. } = &mut *self.known();
         groups.number((path.clone(), container.clone()), last, || {
+            *length +=
+                [&path, &container].into_iter().flatten().map(|text| text.len()).sum::<usize>();
             Arc::new(Cgroup { path: path.unwrap_or_default(), container })
         })
     }
@@ -101,8 +110,11 @@ impl Recorded {
     /// The number of a program by its path.
     pub(super) fn program(&self, path: Option<&str>) -> u64 {
         let Some(path) = path.map(harmless) else { return UNKNOWN };
-        let Known { programs, last, .. } = &mut *self.known();
-        programs.number((&*path).into(), last, || path.into())
+        let Known { programs, last, length, .. } = &mut *self.known();
+        programs.number((&*path).into(), last, || {
+            *length += path.len();
+            path.into()
+        })
     }
 
     /// Who made a socket, in these calls where they are known.
@@ -116,6 +128,7 @@ impl Recorded {
         let number = frames.map_or(UNKNOWN, |frames| {
             known.last += 1;
             let number = known.last;
+            known.length += frames.iter().map(weight).sum::<usize>();
             known.stacks.insert(number, stack(frames, gap));
             number
         });
@@ -127,6 +140,22 @@ impl Recorded {
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Known {
+    fn is_full(&self) -> bool {
+        self.groups.is_full()
+            || self.programs.is_full()
+            || self.stacks.len() > REMEMBERED
+            || self.length > LENGTH
+    }
+}
+
+/// What a frame takes, bytes.
+fn weight(frame: &FrameBody<'_>) -> usize {
+    let texts = [&frame.function, &frame.module, &frame.file];
+    let texts = texts.into_iter().flatten().map(|text| text.len());
+    size_of::<Frame>() + texts.sum::<usize>()
 }
 
 impl Surroundings for Recorded {

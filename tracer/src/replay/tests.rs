@@ -35,6 +35,14 @@ pub(super) fn written(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings
     String::from_utf8(out).unwrap()
 }
 
+/// Any recordings, as they are written.
+pub(crate) fn recorded() -> impl Strategy<Value = String> {
+    (prop::collection::vec(any::told(), 1..8), any::around()).prop_map(|(told, around)| {
+        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        written(&updates, Arc::new(around))
+    })
+}
+
 /// What JSON has for recorded lines.
 pub(super) fn written_again(lines: &str) -> String {
     let surroundings = Arc::<Recorded>::default();

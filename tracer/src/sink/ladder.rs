@@ -36,6 +36,9 @@ const HOLD: u64 = 50_000_000;
 /// begin anew.
 const REMEMBERED: usize = 1 << 16;
 
+/// Steps to hold back. Those of a recording may all have the same time.
+const HELD: usize = 1 << 16;
+
 /// Nothing has been drawn for so long when the status line comes, nanoseconds.
 const QUIET: u64 = 1_000_000_000;
 /// Countdowns in the status line.
@@ -79,6 +82,8 @@ pub struct Ladder {
     /// The diagram drawn last.
     last: Option<u32>,
     status: StatusLine,
+    /// Told since all was drawn last.
+    held: usize,
 }
 
 impl Ladder {
@@ -86,7 +91,7 @@ impl Ladder {
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
         let status = StatusLine::new(width, QUIET);
         let pen = Pen { style, palette, width, times, names: None };
-        Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status }
+        Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status, held: 0 }
     }
 
     /// Without the line that says that all is quiet: of what is not live it would not be true.
@@ -138,6 +143,9 @@ impl Ladder {
     fn draw(&mut self, until: u64, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let mut next = None;
         let pending = std::mem::take(&mut self.pending);
+        if until == u64::MAX {
+            self.held = 0;
+        }
         for slot in pending {
             let Some(diagram) = self.pairs.get_mut(slot) else { continue };
             if let Some(newest) = diagram.newest().filter(|newest| *newest > until) {
@@ -214,6 +222,13 @@ impl Format for Ladder {
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        self.held += 1;
+        if self.held >= HELD || self.pairs.len() >= REMEMBERED {
+            self.draw(u64::MAX, clock, out);
+        }
+        if self.pairs.len() >= REMEMBERED {
+            self.pairs.clear();
+        }
         match update {
             Update::Transition(transition) => self.transition(transition),
             Update::Retransmit(again) => {
@@ -251,10 +266,6 @@ impl Format for Ladder {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        if self.pairs.len() >= REMEMBERED {
-            self.draw(u64::MAX, clock, out);
-            self.pairs.clear();
-        }
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
         let Self { pairs, status, .. } = self;
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);

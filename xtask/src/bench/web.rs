@@ -19,9 +19,9 @@ use crate::process;
 const BUDGET: Duration = Duration::from_secs(45);
 const MOST_ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
-const ADDRESS: &str = "127.0.0.1:8080";
+pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
-pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>> {
+pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     const WHAT: &str = "requests to nginx, a connection each";
     let tools = [
         None,
@@ -75,12 +75,12 @@ fn requests_per_second(wrk: &str) -> Option<f64> {
 }
 
 /// A running nginx; ended, with its worker, when dropped.
-struct Nginx {
+pub(crate) struct Nginx {
     master: Child,
 }
 
 impl Nginx {
-    fn start(namespace: &Namespace, directory: &Path) -> Result<Self> {
+    pub(crate) fn start(namespace: &Namespace, directory: &Path) -> Result<Self> {
         ensure!(process::find("nginx").is_some(), "nginx is not installed");
         let files = directory.join("nginx");
         fs::create_dir_all(&files)?;

@@ -56,6 +56,21 @@ const PEERS: [Program; 7] = [
     program("wrk", "wrk"),
 ];
 
+/// The real software of a soak, and what looks at it.
+const SOAK: [Program; 6] = [
+    program("ip", "iproute2"),
+    program("ss", "iproute2"),
+    program("bpftool", "bpftool"),
+    program("curl", "curl"),
+    program("nginx", "nginx-light"),
+    program("pgbench", "postgresql"),
+];
+
+/// Installs what a soak starts and is not there.
+pub(crate) fn ensure_soak() -> Result<()> {
+    install(&SOAK, "soaks")
+}
+
 /// Installs what the benchmarks start, as far as it can be had: the lines of what is missing say
 /// so.
 pub(crate) fn ensure_peers() {

@@ -4,16 +4,16 @@ use crate::model::host::{Counters, PortRange};
 
 /// From `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// A letter: `T` is stopped, `t` traced.
-    pub(super) state: u8,
-    pub(super) parent: u32,
+    pub(crate) state: u8,
+    pub(crate) parent: u32,
     /// Start of the process, ticks of `USER_HZ` since boot.
-    pub(super) start_ticks: u64,
+    pub(crate) start_ticks: u64,
 }
 
 /// The name in brackets may hold anything, brackets too: what follows the last one counts.
-pub(super) fn status(stat: &[u8]) -> Option<Status> {
+pub(crate) fn status(stat: &[u8]) -> Option<Status> {
     let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
     let text = str::from_utf8(&stat[after_name..]).ok()?;
     let mut fields = text.split_ascii_whitespace();
@@ -25,13 +25,13 @@ pub(super) fn status(stat: &[u8]) -> Option<Status> {
 }
 
 /// The soft limit in `/proc/PID/limits`; `None` for `unlimited`.
-pub(super) fn descriptor_limit(limits: &str) -> Option<u64> {
+pub(crate) fn descriptor_limit(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Paths of the unified hierarchy and of the version 1 freezer in `/proc/PID/cgroup`.
-pub(super) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
+pub(crate) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
     let path = |wanted: fn(&str, &str) -> bool| {
         text.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':');
@@ -45,7 +45,7 @@ pub(super) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
 }
 
 /// `ip_local_port_range` and `ip_local_reserved_ports`.
-pub(super) fn port_range(range: &str, reserved: &str) -> Option<PortRange> {
+pub(crate) fn port_range(range: &str, reserved: &str) -> Option<PortRange> {
     let mut numbers = range.split_ascii_whitespace().map(|word| word.parse().ok());
     let (low, high) = (numbers.next()??, numbers.next()??);
     let run = |text: &str| {
@@ -57,7 +57,7 @@ pub(super) fn port_range(range: &str, reserved: &str) -> Option<PortRange> {
 }
 
 /// `/proc/net/netstat`: for each group a line of names and a line of numbers.
-pub(super) fn counters(netstat: &str) -> Counters {
+pub(crate) fn counters(netstat: &str) -> Counters {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, numbers) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
     let mut counters = Counters::default();

@@ -3,7 +3,7 @@
 use aya::{maps::MapError, programs::ProgramError};
 
 use super::offsets::OffsetsError;
-use crate::kernel::tracefs::TracefsError;
+use crate::kernel::{limits::Scarce, tracefs::TracefsError};
 
 /// Why nothing is traced.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum LoadError {
         /// The error of the second.
         tracepoint: Box<LoadError>,
     },
+    /// The kernel would end the process.
+    #[error(transparent)]
+    Scarce(#[from] Scarce),
     /// No BTF.
     #[error("cannot read /sys/kernel/btf/vmlinux: {0} (CONFIG_DEBUG_INFO_BTF)")]
     NoBtf(String),

@@ -29,13 +29,13 @@ pub enum OffsetsError {
 }
 
 /// Whether a type of this name will be looked up.
-pub(super) fn is_wanted(name: &[u8]) -> bool {
+pub(crate) fn is_wanted(name: &[u8]) -> bool {
     name.starts_with(b"btf_trace_tcp_")
         || Offsets::MEMBERS.iter().any(|member| member.container.as_bytes() == name)
 }
 
 /// The offsets of all members.
-pub(super) fn resolve(btf: &Btf<'_>) -> Result<Offsets, OffsetsError> {
+pub(crate) fn resolve(btf: &Btf<'_>) -> Result<Offsets, OffsetsError> {
     let mut offsets = [Offsets::ABSENT; Offsets::COUNT];
     for (offset, Member { container, path, required, bits }) in
         offsets.iter_mut().zip(Offsets::MEMBERS)

@@ -6,7 +6,7 @@ use crate::sink::escape::escape;
 
 /// Mappings with code, ascending by address.
 #[derive(Debug, Default)]
-pub(super) struct Maps(Vec<Mapping>);
+pub(crate) struct Maps(Vec<Mapping>);
 
 #[derive(Debug)]
 struct Mapping {
@@ -17,7 +17,7 @@ struct Mapping {
 }
 
 impl Maps {
-    pub(super) fn parse(text: &[u8]) -> Self {
+    pub(crate) fn parse(text: &[u8]) -> Self {
         let mut maps: Vec<Mapping> =
             text.split(|&byte| byte == b'\n').filter_map(mapping).collect();
         maps.sort_by_key(|mapping| mapping.start);
@@ -25,10 +25,11 @@ impl Maps {
     }
 
     /// The file that is mapped at an address, and where in it.
-    pub(super) fn find(&self, address: u64) -> Option<(Arc<str>, u64)> {
+    pub(crate) fn find(&self, address: u64) -> Option<(Arc<str>, u64)> {
         let after = self.0.partition_point(|mapping| mapping.start <= address);
         let mapping = self.0[..after].last().filter(|mapping| address < mapping.end)?;
-        Some((Arc::clone(&mapping.path), address - mapping.start + mapping.offset))
+        let offset = mapping.offset.checked_add(address - mapping.start)?;
+        Some((Arc::clone(&mapping.path), offset))
     }
 }
 

@@ -22,8 +22,8 @@ impl Table {
             };
             return found.filter(has_ends).or_else(|| self.minisocket(record));
         }
-        if found.is_some() {
-            return found;
+        if let Some(slot) = found {
+            return (!self.has_connected_again(slot, record)).then_some(slot);
         }
         if id.cookie().is_none() {
             return self.minisocket(record);
@@ -32,6 +32,21 @@ impl Table {
         let slot = self.store.find(SocketId::without_cookie(record))?;
         self.store.identify(slot, id);
         Some(slot)
+    }
+
+    /// Whether what is known is the minisocket of a connection before, and a look shows the socket
+    /// with the next one; it then gives up the identity, which the two have in common.
+    fn has_connected_again(&mut self, slot: Slot, record: &Record) -> bool {
+        let Some(known) = self.store.get(slot) else { return false };
+        let (id, ordinal) = (known.id, known.ordinal);
+        let again = record.kind == kind::SOCKET
+            && known.tuple != Tuple::of(record)
+            && self.store.is_minisocket(slot);
+        if again {
+            self.store.release(slot);
+            self.reusable.insert(id, ordinal);
+        }
+        again
     }
 
     /// The minisocket that a record is of, by its ends.

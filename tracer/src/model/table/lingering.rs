@@ -152,7 +152,10 @@ impl Table {
             connection.doublings += 1;
         }
         let next = Deadline::of(slot, connection, next(connection));
-        push(&mut self.doublings, next, &self.store);
+        // One that is due already has doubled as often as is counted: it would be due for ever.
+        if next.time > now {
+            push(&mut self.doublings, next, &self.store);
+        }
     }
 
     /// What is to be told when a flagged socket leaves its state at `time`.

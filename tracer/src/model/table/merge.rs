@@ -32,6 +32,9 @@ pub struct Snapshot {
     pub held_at: Option<u64>,
 }
 
+/// Seconds.
+const LONGEST_TIMER: u64 = 3600;
+
 /// What a merge has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
@@ -191,10 +194,23 @@ impl Table {
         if state == State::Listen {
             connection.role = Some(Role::Listener);
         }
-        let slot = self.store.insert(connection);
-        if minisocket {
-            self.store.add_minisocket(slot);
-        }
+        let namesake = self.store.find(connection.id).and_then(|slot| self.store.get(slot));
+        let Some(ordinal) = namesake.filter(|_| minisocket).map(|namesake| namesake.ordinal) else {
+            connection.ordinal = match minisocket {
+                true => self.reusable.get(&connection.id).copied().unwrap_or(1),
+                false => self.reusable.remove(&connection.id).unwrap_or(0) + 1,
+            };
+            let slot = self.store.insert(connection);
+            if minisocket {
+                self.store.add_minisocket(slot);
+            }
+            return slot;
+        };
+        // The socket has connected again since; which connection this was is not known for the
+        // first one.
+        connection.ordinal = if ordinal > 1 { ordinal - 1 } else { ordinal + 1 };
+        let slot = self.store.insert_nameless(connection);
+        self.store.add_minisocket(slot);
         slot
     }
 
@@ -303,7 +319,9 @@ impl Table {
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
-        let removal = record.time_ns + ticks.nanoseconds(fires.saturating_sub(record.jiffies));
+        // No timer of a minisocket runs for longer (`TCP_FIN_TIMEOUT_MAX` is two minutes).
+        let rest = fires.saturating_sub(record.jiffies).min(LONGEST_TIMER * ticks.hz);
+        let removal = record.time_ns + ticks.nanoseconds(rest);
         // The timer may be armed a tick after the event.
         if !connection.is_armed_for(expires) {
             connection.set_removal(removal, expires);

@@ -133,10 +133,16 @@ impl Store {
     /// Adds a connection whose identity is not in the store.
     pub(super) fn insert(&mut self, connection: Connection) -> Slot {
         let id = connection.id;
-        let state = connection.state;
         debug_assert!(self.find(id).is_none(), "{id:?} is in the store already");
-        let slot = self.entries.insert(Entry::new(connection));
+        let slot = self.insert_nameless(connection);
         self.index_id(id, slot);
+        slot
+    }
+
+    /// Adds a minisocket whose identity another connection has: it is found by its ends only.
+    pub(super) fn insert_nameless(&mut self, connection: Connection) -> Slot {
+        let state = connection.state;
+        let slot = self.entries.insert(Entry::new(connection));
         self.counts[state.index()] += 1;
         self.enqueue(slot);
         slot

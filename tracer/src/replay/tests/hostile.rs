@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -14,34 +13,10 @@ use super::{
     CLOCK, any, written,
 };
 use crate::{
+    hostile::formats,
     model::update::Update,
-    sink::{
-        Format,
-        json::{Json, JsonNames},
-        ladder::{Ladder, Style},
-        stamps::{Times, Timestamps},
-        summary::Summary,
-        surroundings::Surroundings,
-        text::{Palette, Stories, Text},
-    },
+    sink::{summary::Summary, surroundings::Surroundings},
 };
-
-/// All formats, as they write to a pipe.
-fn formats(surroundings: &Arc<dyn Surroundings>) -> Vec<Box<dyn Format>> {
-    let times = || Times::new(Timestamps::Relative, TimeZone::UTC);
-    let around = || Arc::clone(surroundings);
-    let text = |stories| Text::new(Palette::PLAIN, None, times(), stories, around());
-    let ladder =
-        |explain| Ladder::new(Style { explain, relative: !explain }, Palette::PLAIN, None, times());
-    vec![
-        Box::new(Json::new(around())),
-        Box::new(Json::named(JsonNames::Ecs, around())),
-        Box::new(text(Stories::Steps)),
-        Box::new(text(Stories::Only)),
-        Box::new(ladder(true)),
-        Box::new(ladder(false)),
-    ]
-}
 
 /// Checks that nothing but the ends of lines steers a terminal.
 fn assert_harmless(told: &[Told], surroundings: &Arc<dyn Surroundings>) {

@@ -1,5 +1,7 @@
 //! Events that do not follow from what was known.
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
 use tracer_ebpf::{Record, kind};
 
@@ -8,7 +10,7 @@ use super::{
     record,
     stage::Stage,
 };
-use crate::model::{close::Reason, state::State, update::Source};
+use crate::model::{close::Reason, state::State, table::Merged, update::Source};
 use Step::*;
 
 #[rstest]
@@ -191,6 +193,31 @@ fn a_socket_that_connects_again_leaves_its_minisocket_alone() {
     }
     assert_eq!(stage.told.take(), [""; 0]);
     assert_eq!(stage.sockets(), [(1, State::Established), (1, State::TimeWait)]);
+}
+
+#[rstest]
+#[case::minisocket_first(false)]
+#[case::socket_first(true)]
+fn both_connections_of_one_cookie_are_found(#[case] socket_first: bool) {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play_unseen(&mut life, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    let minisocket = life.clone();
+    let mut again = life.left_to_the_process();
+    stage.play_unseen(&mut again, &[Connect, Established]);
+    let looks = [[&minisocket, &again], [&again, &minisocket]];
+    let (first, second) = if socket_first { (1, 0) } else { (0, 1) };
+    assert_eq!(stage.look(&looks[first]), Merged { found: 2, ..Merged::default() });
+    for order in [second, first, second] {
+        assert_eq!(stage.look(&looks[order]), Merged::default());
+    }
+    assert_eq!(stage.told.take(), [""; 0]);
+    assert_eq!(stage.sockets(), [(1, State::Established), (1, State::TimeWait)]);
+    let ordinals: BTreeSet<u32> = stage.table.connections().map(|known| known.ordinal).collect();
+    assert_eq!(ordinals.len(), 2);
+    // What happens now is the socket's, not the minisocket's.
+    stage.play(&mut again, &[PeerFin]);
+    assert_eq!(stage.told.take(), ["ESTABLISHED>CLOSE_WAIT"]);
 }
 
 /// The entry that waits for its port is found although a minisocket has another address.

@@ -1,0 +1,235 @@
+//! Every reader of bytes that others choose, by one name each, and what is promised of all of
+//! them: whatever the bytes are, no panic, an error of one harmless line, memory in proportion to
+//! them. The properties beside this call these functions, and so do the fuzz targets of
+//! `tracer/fuzz`; there is nothing of it in the program.
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt::Display, sync::Arc};
+
+use jiff::tz::TimeZone;
+use tracer_ebpf::{Holder, Plain as _, Record};
+
+use crate::{
+    cli,
+    kernel::{
+        btf::Btf, host, load::offsets, mounts, ring, stacks::maps::Maps, surroundings, tracefs,
+    },
+    model::{
+        container,
+        table::{Options, Snapshot, Table},
+        update::{Observer, Update},
+    },
+    replay::{
+        decode::{Decoder, Item},
+        source::Source,
+        surroundings::Recorded,
+    },
+    sink::{
+        Format, Hello, Mode,
+        flat::{csv::Csv, logfmt::Logfmt},
+        json::{Json, JsonNames},
+        ladder::{Ladder, Style},
+        stamps::{Times, Timestamps},
+        summary::Summary,
+        surroundings::{Surroundings, Unknown},
+        text::{Palette, Stories, Text},
+        wall_clock::WallClock,
+    },
+};
+
+/// A present.
+pub const CLOCK: WallClock = WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
+
+/// All formats, as they write to a pipe.
+pub fn formats(surroundings: &Arc<dyn Surroundings>) -> Vec<Box<dyn Format>> {
+    let times = || Times::new(Timestamps::Relative, TimeZone::UTC);
+    let around = || Arc::clone(surroundings);
+    let text = |stories| Text::new(Palette::PLAIN, None, times(), stories, around());
+    let ladder =
+        |explain| Ladder::new(Style { explain, relative: !explain }, Palette::PLAIN, None, times());
+    vec![
+        Box::new(Json::new(around())),
+        Box::new(Json::named(JsonNames::Ecs, around())),
+        Box::new(text(Stories::Steps)),
+        Box::new(text(Stories::Only)),
+        Box::new(ladder(true)),
+        Box::new(ladder(false)),
+        Box::new(Csv::new(around())),
+        Box::new(Logfmt::new(around())),
+    ]
+}
+
+/// What is told, in all formats.
+struct Told {
+    formats: Vec<Box<dyn Format>>,
+    out: Vec<u8>,
+}
+
+impl Told {
+    fn new(surroundings: &Arc<dyn Surroundings>) -> Self {
+        let mut told = Self { formats: formats(surroundings), out: Vec::new() };
+        let hello = Hello {
+            version: "0".into(),
+            kernel: "6".into(),
+            mode: Mode::Btf,
+            degraded: Vec::new(),
+            options: Vec::new(),
+        };
+        told.each(|format, out| format.hello(&hello, CLOCK, out));
+        told
+    }
+
+    fn tell(&mut self, update: &Update<'_>, clock: WallClock) {
+        self.each(|format, out| format.update(update, clock, out));
+    }
+
+    fn finish(mut self) {
+        self.each(|format, out| format.summary(&Summary::default(), CLOCK, out));
+    }
+
+    /// Nothing but the ends of lines steers a terminal.
+    fn each(&mut self, mut work: impl FnMut(&mut dyn Format, &mut Vec<u8>)) {
+        for format in &mut self.formats {
+            self.out.clear();
+            work(&mut **format, &mut self.out);
+            let text = str::from_utf8(&self.out).expect("formats write UTF-8");
+            let stray = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(stray, None, "{text}");
+        }
+    }
+}
+
+impl Observer for Told {
+    fn observe(&mut self, update: Update<'_>) {
+        self.tell(&update, CLOCK);
+    }
+}
+
+/// What is said of a mistake is a short line that steers no terminal.
+fn assert_said(error: &impl Display) {
+    let text = error.to_string();
+    assert!(!text.is_empty() && text.len() < 2_000, "{} bytes: {text:.200}", text.len());
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}
+
+/// The kernel's BTF.
+pub fn btf(bytes: &[u8]) {
+    match Btf::parse(bytes, offsets::is_wanted) {
+        Ok(btf) => {
+            // Which of several names is wanted makes no difference.
+            let _ = btf.tracepoint_arguments("tcp_retransmit_synack");
+            if let Err(error) = offsets::resolve(&btf) {
+                assert_said(&error);
+            }
+        }
+        Err(error) => assert_said(&error),
+    }
+}
+
+/// The `format` file of a tracepoint.
+pub fn format_file(bytes: &[u8]) {
+    match tracefs::parse(&String::from_utf8_lossy(bytes)) {
+        // The programs read a record no further.
+        Ok(layout) => assert!(layout.protocol < 4096 && layout.daddr_v6 < 4096),
+        Err(error) => assert_said(&error),
+    }
+}
+
+/// The files of `/proc`; each reader gets them all.
+pub fn proc(bytes: &[u8]) {
+    let _ = host::parse::status(bytes);
+    let _ = surroundings::parse_start(bytes);
+    for mount in mounts::parse(bytes) {
+        assert!(mount.path().as_os_str().len() <= bytes.len());
+    }
+    if let Some(group) = surroundings::of_process(bytes) {
+        let shown = group.container.as_deref().map(container::short);
+        assert!(!group.path.chars().chain(shown.unwrap_or("").chars()).any(char::is_control));
+    }
+    let maps = Maps::parse(bytes);
+    for address in [0, 1, 0x7f00_0000_0000, u64::MAX / 2, u64::MAX] {
+        let _ = maps.find(address);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let _ = (host::parse::descriptor_limit(&text), host::parse::cgroups(&text));
+    let _ = host::parse::counters(&text);
+    let (range, reserved) = text.split_once('\n').unwrap_or((&text, ""));
+    if let Some(ports) = host::parse::port_range(range, reserved) {
+        assert!(ports.size() <= 65536);
+        let _ = ports.contains(1024);
+    }
+}
+
+/// Items of the ring buffer, one behind the other, each with its kind of damage; every fourth is
+/// what a look at the sockets found instead.
+pub fn records(bytes: &[u8]) {
+    let around: Arc<dyn Surroundings> = Arc::new(Unknown);
+    let mut told = Told::new(&around);
+    let mut table = Table::new(Options { max_sockets: 8, ..Options::default() });
+    let mut now = 0;
+    let mut chunks = bytes.chunks(size_of::<Record>() + size_of::<Holder>());
+    for (index, chunk) in chunks.by_ref().enumerate() {
+        let (Some(record), holder) = (Record::copied_from(chunk), chunk.get(size_of::<Record>()..))
+        else {
+            // Too short for one: the reader counts it as damaged.
+            assert!(ring::decode(chunk).is_none());
+            continue;
+        };
+        let record = Record {
+            // No kernel has run for a century.
+            time_ns: record.time_ns % (1 << 62),
+            jiffies: record.jiffies % (1 << 40),
+            ..record
+        };
+        let holders = holder.and_then(Holder::copied_from).into_iter().collect();
+        now = record.time_ns.max(now);
+        if index % 4 == 3 {
+            let records = vec![record];
+            let held_at = Some(record.time_ns);
+            let namespaces = if index % 8 == 3 { vec![record.netns] } else { Vec::new() };
+            let look = Snapshot { begun: now, records, namespaces, holders, held_at };
+            table.merge(&look, &mut told);
+        } else if let Some(record) = ring::decode(record.as_bytes()) {
+            table.ingest(record, &mut told);
+        }
+        table.expire(now, &mut told);
+    }
+    table.expire(1 << 63, &mut told);
+    told.finish();
+}
+
+/// A recording, plain or compressed.
+pub fn recording(bytes: &[u8]) {
+    let surroundings = Arc::<Recorded>::default();
+    let mut told = Told::new(&(Arc::clone(&surroundings) as _));
+    let mut decoder = Decoder::new(surroundings);
+    let mut source = match Source::of_bytes("a.json", bytes) {
+        Ok(source) => source,
+        Err(error) => return assert_said(&error),
+    };
+    loop {
+        match source.next(&mut decoder) {
+            Ok(Some(Item::Told(item))) => told.tell(&item.update(), decoder.clock()),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(error) => {
+                assert_said(&error);
+                assert!(error.to_string().contains("a.json"), "{error}");
+                break;
+            }
+        }
+    }
+    source.take_cut().iter().for_each(assert_said);
+    told.finish();
+}
+
+/// A daemon's configuration file.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Some(error) = cli::config::mistake(text) {
+        assert_said(&error);
+        assert!(error.to_string().starts_with("t.toml:"), "{error}");
+    }
+}
