@@ -30,7 +30,7 @@ const TRACE: &[Example] = &[
 
 const DIAGNOSE: &[Example] = &[
     example("tracer diagnose", "what is wrong now"),
-    example("tracer diagnose --for 1m --stacks", "what grows in a minute, and whose code"),
+    example("tracer diagnose --for 1m --stacks", "what grows, and whose code"),
     example("tracer diagnose --port 443 --fail-on critical", "for scripts: see the status"),
 ];
 
@@ -52,8 +52,8 @@ const REPORT: &[Example] = &[
 
 const REPLAY: &[Example] = &[
     example("tracer replay trace.json", "as text, at once"),
-    example("tracer replay trace.json --speed 10x --format ladder", "drawn, faster than it was"),
-    example("tracer replay trace.json --port 443 --summary-only", "one port, a line a connection"),
+    example("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
+    example("tracer replay trace.json --port 443 --summary-only", "of one port, in short"),
 ];
 
 const DAEMON: &[Example] = &[
@@ -129,7 +129,9 @@ mod tests {
         let names = whole.get_subcommands().filter(hidden).map(Command::get_name);
         for name in names.chain(["tracer"]) {
             assert!(!of(name).is_empty(), "{name}");
-            for Example { line, .. } in of(name) {
+            let width = of(name).iter().map(|example| example.line.len()).max().unwrap();
+            for Example { line, meaning } in of(name) {
+                assert!(width + meaning.len() <= 76, "{line}: does not fit a line");
                 assert_eq!(words(line).next(), Some("tracer"), "{line}");
                 if let Err(error) = Cli::try_parse_from(words(line)) {
                     panic!("{line}: {error}");

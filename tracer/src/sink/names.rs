@@ -60,7 +60,9 @@ impl Names {
         })
     }
 
-    fn with(look_up: impl Fn(&IpAddr) -> Option<String> + Send + 'static) -> io::Result<Self> {
+    pub(super) fn with(
+        look_up: impl Fn(&IpAddr) -> Option<String> + Send + 'static,
+    ) -> io::Result<Self> {
         let answers = Answers::default();
         let theirs = Arc::clone(&answers);
         let (questions, receiver) = mpsc::sync_channel::<IpAddr>(QUEUE);

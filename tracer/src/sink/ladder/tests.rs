@@ -55,6 +55,25 @@ fn a_whole_connection_explained_at_120_columns() {
     assert_snapshot!(whole(120, EXPLAIN));
 }
 
+/// They are asked for at the first event, and known when the header is written.
+#[test]
+fn names_stand_in_the_header() {
+    let mut scene = Scene::new(120, PLAIN);
+    let names = Names::with(|_| Some("web.example".to_owned())).unwrap();
+    scene.ladder = scene.ladder.with_names(Some(names));
+    let mut wire = Wire::loopback();
+    scene.open(&mut wire);
+    let server = wire.ends[SERVER].tuple.local;
+    let named = || scene.ladder.pen.names.as_ref().unwrap().named(server);
+    while named() != "web.example:8080" {
+        std::thread::yield_now();
+    }
+    scene.shut(&mut wire);
+    let text = scene.text();
+    let header = text.lines().find(|line| line.contains("curl")).unwrap();
+    assert!(header.contains("web.example:42906") && header.contains("web.example:8080"), "{text}");
+}
+
 #[test]
 fn nothing_is_wider_than_the_terminal() {
     for width in [40, 80, 100, 120, 200] {
