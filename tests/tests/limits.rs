@@ -133,13 +133,16 @@ const REPLAY: u64 = 200 << 20;
 /// ... however long the recording is, ...
 const RECORDING: usize = 250 << 20;
 
+/// What a recording consists of, its lines by number, and how it is replayed.
+type Replayed<'a> = (&'a str, &'a dyn Fn(usize) -> String, &'a [&'a str]);
+
 /// ... and whatever is in it.
 #[test]
 fn a_recording_is_replayed_in_bounded_memory() {
     let usual = |number| step(number, "/system.slice/a.service");
     let long = |number: usize| step(number, &format!("/{number}{}", "x".repeat(1 << 20)));
     let summary = |_: usize| SUMMARY.to_owned();
-    let recordings: [(&str, &dyn Fn(usize) -> String, &[&str]); 5] = [
+    let recordings: [Replayed<'_>; 5] = [
         ("steps", &usual, &["--format", "text"]),
         // All have the same time: nothing is over.
         ("steps", &usual, &["--format", "ladder"]),
