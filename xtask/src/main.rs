@@ -11,6 +11,7 @@ mod process;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -50,6 +51,8 @@ enum Task {
     },
     /// Measure what tracing costs, beside other tracers, and write docs/benchmarks.md.
     Bench(bench::Options),
+    /// Run the live tests on other kernels, in emulated machines, and write docs/kernels.md.
+    Vm(vm::Options),
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -75,6 +78,7 @@ fn perform(task: Task) -> Result<()> {
             setup::programs::ensure_peers();
             bench::run(&setup::prepare()?, &options)
         }
+        Task::Vm(options) => vm::vm(&setup::prepare()?, &options),
         Task::Check => check::check(&setup::prepare()?),
     }
 }

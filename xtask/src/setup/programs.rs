@@ -60,6 +60,20 @@ pub(crate) fn ensure_peers() {
     }
 }
 
+/// Installs what machines are made with and is not there.
+pub(crate) fn ensure_emulator((name, package): (&'static str, &'static str)) -> Result<()> {
+    let wanted = [program(name, package), program("depmod", "kmod")];
+    let missing = missing_packages(&wanted, is_installed);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !debian::is_available() {
+        bail!("machines need programs that are not installed; the Debian packages are: {packages}");
+    }
+    debian::install(&missing).with_context(|| format!("machines need the packages {packages}"))
+}
+
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
     let missing = missing_packages(&PROGRAMS, is_installed);

@@ -1,0 +1,229 @@
+//! `cargo xtask vm`: the live tests on other kernels than this one.
+//!
+//! Debian's kernels are fetched, each is booted in an emulated machine with the program and the
+//! tests in its initial file system, and all that the tests said becomes one table. What a kernel
+//! cannot do is what `tracer features` found out there by trying; no version number decides.
+
+mod architecture;
+mod build;
+mod document;
+mod initramfs;
+mod kernels;
+mod machine;
+mod suites;
+mod table;
+
+use std::{
+    fs,
+    path::Path,
+    sync::Mutex,
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use self::{
+    architecture::Architecture,
+    initramfs::FileSystem,
+    kernels::{Kernel, Kernels},
+    machine::{Machine, Outcome},
+    table::Ran,
+};
+use crate::cargo::Cargo;
+use crate::process::say;
+use crate::setup::programs;
+use crate::workspace;
+
+/// The lines of kernels that are in service, as Debian has them.
+const LINES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+/// The line that is also booted under lockdown and on another architecture.
+const FURTHER: &str = "6.12";
+/// Kernels that `cargo xtask test` boots: an old one and a new one.
+const SHORT: [&str; 2] = ["6.1", "7.2"];
+/// Machines that run at the same time.
+const AT_ONCE: usize = 2;
+
+/// What `cargo xtask vm` takes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Boot only this line of kernels (6.1); may be given several times. Without it, all of them,
+    /// and the results become docs/kernels.md.
+    #[arg(long, value_name = "LINE", num_args = 1..)]
+    kernel: Vec<String>,
+    /// Run only this live test (handshake); may be given several times.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    suite: Vec<String>,
+    /// Restrict what the kernel lets root do.
+    #[arg(long, value_name = "MODE", value_parser = ["integrity", "confidentiality"])]
+    lockdown: Option<String>,
+    /// Emulate this architecture.
+    #[arg(long, value_enum, default_value = "x86_64")]
+    architecture: Architecture,
+}
+
+/// Boots what was asked for.
+pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
+    let Options { kernel, suite, lockdown, architecture } = options;
+    let unknown = suite.iter().find(|name| !suites::RUN.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
+    }
+    let whole = kernel.is_empty();
+    let lockdown = lockdown.as_deref().map(|mode| match mode {
+        "integrity" => "integrity",
+        _ => "confidentiality",
+    });
+    let wanted = if whole {
+        matrix()
+    } else {
+        kernel.iter().map(|line| Wanted { line, lockdown, architecture: *architecture }).collect()
+    };
+    let chosen: Vec<&str> = suites::RUN
+        .into_iter()
+        .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
+        .collect();
+    let ran = boot(cargo, &wanted, &chosen, std::env::var_os("DYN").is_none())?;
+    if whole && suite.is_empty() {
+        document::write(&ran)?;
+    }
+    conclude(&ran, &chosen)
+}
+
+/// What `cargo xtask test` does: little, on two kernels, with the program that the tests had.
+///
+/// Where machines cannot be had, this is said, and nothing is tested.
+///
+/// # Errors
+///
+/// Where a test fails.
+pub(crate) fn short(cargo: &Cargo) -> Result<()> {
+    let wanted = SHORT.map(|line| Wanted { line, lockdown: None, architecture: Architecture::X86 });
+    if let Err(error) = obtain(&wanted) {
+        say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
+        return Ok(());
+    }
+    let ran = boot(cargo, &wanted, &suites::SHORT, false)?;
+    conclude(&ran, &suites::SHORT)
+}
+
+/// A machine, before its kernel is known.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    line: &'a str,
+    lockdown: Option<&'static str>,
+    architecture: Architecture,
+}
+
+fn matrix() -> Vec<Wanted<'static>> {
+    let plain = |line| Wanted { line, lockdown: None, architecture: Architecture::X86 };
+    let mut wanted: Vec<_> = LINES.map(plain).into();
+    for lockdown in ["integrity", "confidentiality"] {
+        wanted.push(Wanted { lockdown: Some(lockdown), ..plain(FURTHER) });
+    }
+    wanted.push(Wanted { architecture: Architecture::Arm, ..plain(FURTHER) });
+    wanted
+}
+
+/// The kernels and the emulators that it takes.
+fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Machine>> {
+    let mut machines = Vec::new();
+    for architecture in [Architecture::X86, Architecture::Arm] {
+        let wanted: Vec<_> =
+            wanted.iter().filter(|wanted| wanted.architecture == architecture).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        programs::ensure_emulator(architecture.emulator())?;
+        let kernels = Kernels::known(architecture)?;
+        for Wanted { line, lockdown, .. } in wanted {
+            let kernel = kernels.newest(line)?;
+            machines.push(Machine { architecture, kernel, lockdown: *lockdown });
+        }
+    }
+    Ok(machines)
+}
+
+fn boot(
+    cargo: &Cargo,
+    wanted: &[Wanted<'_>],
+    chosen: &[&str],
+    is_static: bool,
+) -> Result<Vec<Ran>> {
+    let machines = obtain(wanted)?;
+    let mut ran = Vec::new();
+    let directory = workspace::target()?.join("vm");
+    for architecture in [Architecture::X86, Architecture::Arm] {
+        let machines: Vec<_> = machines
+            .iter()
+            .filter(|machine| machine.architecture == architecture)
+            .collect();
+        if machines.is_empty() {
+            continue;
+        }
+        let built = build::build(cargo, architecture, chosen, is_static)?;
+        let root = directory.join(architecture.debian());
+        fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+        let common = built.file_system(&root)?;
+        ran.extend(run_all(&machines, &common, &root)?);
+    }
+    Ok(ran)
+}
+
+/// Runs machines side by side; the order is kept.
+fn run_all(machines: &[&Machine], common: &FileSystem, root: &Path) -> Result<Vec<Ran>> {
+    let next = Mutex::new(machines.iter().enumerate());
+    let take = || next.lock().ok().and_then(|mut machines| machines.next());
+    let work = || {
+        std::iter::from_fn(take)
+            .map(|(index, machine)| (index, run(machine, common, root)))
+            .collect::<Vec<_>>()
+    };
+    let mut ran: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    ran.sort_by_key(|(index, _)| *index);
+    let ran: Result<Vec<_>> = ran.into_iter().map(|(_, ran)| ran).collect();
+    let ran = ran?;
+    if ran.len() < machines.len() {
+        return Err(anyhow!("a machine was not run"));
+    }
+    Ok(ran)
+}
+
+fn run(machine: &Machine, common: &FileSystem, root: &Path) -> Result<Ran> {
+    let name = machine.name();
+    let file = name.replace(' ', "-");
+    let mut files = common.clone();
+    let Kernel { release, modules, .. } = &machine.kernel;
+    files.tree(&format!("/lib/modules/{release}"), modules)?;
+    let initial = root.join(format!("{file}.cpio"));
+    files.write(&initial)?;
+    say(format_args!("booting Linux {release} ({name})"));
+    let begun = Instant::now();
+    let each = |outcome: &Outcome| {
+        let Outcome { suite, test, passed, milliseconds, .. } = outcome;
+        let how = if *passed { "ok" } else { "NOT PASSED" };
+        eprintln!("  {name}: {suite}: {test}: {how} ({milliseconds} ms)");
+    };
+    let report = machine.run(&initial, &root.join(format!("{file}.log")), &each);
+    // Large, and made anew each time.
+    let _ = fs::remove_file(&initial);
+    let report = report?;
+    say(format_args!(
+        "{name}: booted in {:.1} s, done in {:.0} s",
+        report.booted.as_secs_f64(),
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok((machine.clone(), report))
+}
+
+fn conclude(ran: &[Ran], chosen: &[&str]) -> Result<()> {
+    println!("\n{}", table::matrix(ran, chosen));
+    let failures = table::failures(ran);
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{} failed in a machine:\n\n{}", failures.len(), failures.join("\n\n"))
+}

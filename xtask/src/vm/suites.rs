@@ -1,0 +1,99 @@
+//! Which live tests are run in a machine, what they need there, and which are left out and why.
+
+/// Test programs (`tests/tests/`) that are run, in this order.
+pub(super) const RUN: [&str; 26] = [
+    "handshake",
+    "half_close",
+    "aborts",
+    "time_wait",
+    "wire",
+    "before",
+    "namespaces",
+    "healing",
+    "owners",
+    "processes",
+    "lifecycles",
+    "lingering",
+    "findings",
+    "ports",
+    "causes",
+    "diagnose",
+    "halted",
+    "filters",
+    "classic",
+    "features",
+    "security",
+    "command",
+    "files",
+    "ladder",
+    "report",
+    "daemon",
+];
+
+/// Those that are not, and why.
+pub(super) const LEFT_OUT: [(&str, &str); 10] = [
+    ("agreement", "wants bpftrace, which is larger than all the rest"),
+    ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
+    ("latency", "measures time, which an emulated processor has another of"),
+    ("load", "wants a load that an emulated processor cannot make"),
+    ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
+    ("prometheus", "wants Prometheus; the kernel has no part in it"),
+    ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
+    ("replay", "wants tmux; the kernel has no part in it"),
+    ("stacks", "wants a C compiler and debug information"),
+    ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
+];
+
+/// What `cargo xtask test` runs on older and newer kernels: the path of a connection, what
+/// was there before, and what this kernel allows.
+pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "time_wait", "before"];
+
+/// What is run on another architecture: its programs have to be built there and are few.
+pub(super) const OTHER_ARCHITECTURE: [&str; 4] = ["handshake", "half_close", "aborts", "before"];
+
+/// Programs of the host that the tests start.
+pub(super) const PROGRAMS: [&str; 37] = [
+    "sh", "cat", "chmod", "cp", "curl", "dd", "env", "false", "grep", "gzip", "head", "id", "ip",
+    "kmod", "logrotate", "ls", "mkdir", "mount", "mountpoint", "nft", "nsenter", "rm", "sed",
+    "seq", "setcap", "setpriv", "sleep", "ss", "stat", "tail", "tc", "timeout", "touch", "true",
+    "umount", "unshare", "chown",
+];
+
+/// A test that cannot pass where a kernel lacks something.
+pub(super) struct Need {
+    pub(super) suite: &'static str,
+    /// Part of its name.
+    pub(super) test: &'static str,
+    /// As `tracer features` calls it.
+    pub(super) feature: &'static str,
+}
+
+/// What fails for want of what, tried at run time: where the feature is there, they have to pass.
+pub(super) const NEEDS: [Need; 0] = [];
+
+/// The feature that a test needs and that is missing.
+pub(super) fn missing<'a>(suite: &str, test: &str, lacking: &[&'a str]) -> Option<&'a str> {
+    let mut needs =
+        NEEDS.iter().filter(|need| need.suite == suite && test.contains(need.test));
+    needs.find_map(|need| lacking.iter().copied().find(|one| *one == need.feature))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn every_live_test_is_run_or_left_out_with_a_reason() {
+        let files = fs::read_dir(workspace::root().join("tests/tests")).unwrap().flatten();
+        let there: BTreeSet<String> = files
+            .map(|file| file.file_name().to_string_lossy().trim_end_matches(".rs").to_owned())
+            .collect();
+        let known = RUN.into_iter().chain(LEFT_OUT.map(|(name, _)| name)).map(str::to_owned);
+        assert_eq!(known.collect::<BTreeSet<_>>(), there);
+        assert_eq!(RUN.len() + LEFT_OUT.len(), there.len(), "a test is named twice");
+        assert!(SHORT.iter().chain(&OTHER_ARCHITECTURE).all(|name| RUN.contains(name)));
+    }
+}

@@ -1,0 +1,165 @@
+//! The results as one table, kernel by scenario, and what there is to say of them.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{
+    machine::{Machine, Outcome, Report},
+    suites,
+};
+
+/// A machine and what it did.
+pub(super) type Ran = (Machine, Report);
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict<'a> {
+    Passed,
+    /// The kernel lacks this feature, which the test needs.
+    Cannot(&'a str),
+    Failed,
+}
+
+/// Names of what a kernel lacks, as `tracer features` says there.
+fn lacking(report: &Report) -> Vec<&str> {
+    features(report, false).filter_map(|feature| feature["feature"].as_str()).collect()
+}
+
+fn features(report: &Report, available: bool) -> impl Iterator<Item = &serde_json::Value> {
+    let lines = report.facts["features"].as_array().map(Vec::as_slice).unwrap_or_default();
+    lines.iter().filter(move |line| line["available"] == available)
+}
+
+fn verdict<'a>(outcome: &Outcome, lacking: &[&'a str]) -> Verdict<'a> {
+    if outcome.passed {
+        return Verdict::Passed;
+    }
+    match suites::missing(&outcome.suite, &outcome.test, lacking) {
+        Some(feature) => Verdict::Cannot(feature),
+        None => Verdict::Failed,
+    }
+}
+
+/// What has to be mended, a line each.
+pub(super) fn failures(ran: &[Ran]) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (machine, report) in ran {
+        let name = machine.name();
+        failures.extend(report.broken.iter().map(|broken| format!("{name}: {broken}")));
+        let lacking = lacking(report);
+        for outcome in &report.outcomes {
+            if verdict(outcome, &lacking) == Verdict::Failed {
+                let Outcome { suite, test, said, .. } = outcome;
+                failures.push(format!("{name}: {suite}: {test}:\n{said}"));
+            }
+        }
+        if report.outcomes.is_empty() {
+            failures.push(format!("{name}: no test was run"));
+        }
+    }
+    failures
+}
+
+/// The table: a scenario a row, a kernel a column.
+pub(super) fn matrix(ran: &[Ran], scenarios: &[&str]) -> String {
+    let names: Vec<String> = ran.iter().map(|(machine, _)| machine.name()).collect();
+    let mut text = format!("| scenario | {} |\n|---|", names.join(" | "));
+    text += &"---|".repeat(ran.len());
+    text.push('\n');
+    for scenario in scenarios {
+        let cells: Vec<String> = ran.iter().map(|(_, report)| cell(report, scenario)).collect();
+        let _ = writeln!(text, "| {scenario} | {} |", cells.join(" | "));
+    }
+    text
+}
+
+fn cell(report: &Report, scenario: &str) -> String {
+    let lacking = lacking(report);
+    let outcomes: Vec<_> =
+        report.outcomes.iter().filter(|outcome| outcome.suite == scenario).collect();
+    if outcomes.is_empty() {
+        return "–".into();
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut passed, mut failed) = (0, 0);
+    for outcome in &outcomes {
+        match verdict(outcome, &lacking) {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed => failed += 1,
+            Verdict::Cannot(feature) => *counts.entry(feature).or_default() += 1,
+        }
+    }
+    let mut parts = vec![format!("{passed} of {}", outcomes.len())];
+    if passed == outcomes.len() {
+        parts = vec![format!("all {passed}")];
+    }
+    parts.extend(counts.iter().map(|(feature, count)| format!("{count} without {feature}")));
+    if failed > 0 {
+        parts.push(format!("**{failed} failed**"));
+    }
+    parts.join(", ")
+}
+
+/// What each kernel lacks, in the words of `tracer features`.
+pub(super) fn lacks(ran: &[Ran]) -> String {
+    let mut text = String::new();
+    for (machine, report) in ran {
+        let mut any = false;
+        for line in features(report, false) {
+            if !any {
+                let _ = writeln!(text, "\n### {}\n", machine.name());
+                any = true;
+            }
+            let [feature, lost, reason] =
+                ["feature", "lost", "reason"].map(|field| line[field].as_str().unwrap_or("?"));
+            let _ = writeln!(text, "* **{feature}**: {lost}. Why: {}", one_line(reason));
+        }
+    }
+    text
+}
+
+/// Each test that has not passed.
+pub(super) fn not_passed(ran: &[Ran]) -> String {
+    let mut text = String::new();
+    for (machine, report) in ran {
+        let lacking = lacking(report);
+        for outcome in report.outcomes.iter().filter(|outcome| !outcome.passed) {
+            let why = match verdict(outcome, &lacking) {
+                Verdict::Cannot(feature) => format!("needs {feature}"),
+                _ => format!("**failed**: {}", last_words(&outcome.said)),
+            };
+            let Outcome { suite, test, .. } = outcome;
+            let _ = writeln!(text, "| {} | {suite} | {} | {why} |", machine.name(), test.replace('_', " "));
+        }
+    }
+    if text.is_empty() {
+        return "Nothing.\n".into();
+    }
+    format!("| kernel | scenario | test | why |\n|---|---|---|---|\n{text}")
+}
+
+/// What a test panicked with.
+fn last_words(said: &str) -> String {
+    let after = said.split_once("panicked at").map_or(said, |(_, words)| words);
+    let line = after.lines().skip(1).find(|line| !line.trim().is_empty()).unwrap_or(after);
+    one_line(line).chars().take(200).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// What was booted, and how long it took.
+pub(super) fn machines(ran: &[Ran]) -> String {
+    let mut text = String::from("| | kernel | boot | whole run |\n|---|---|---|---|\n");
+    for (machine, report) in ran {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.0} s | {:.0} min |",
+            machine.name(),
+            machine.kernel.release,
+            report.booted.as_secs_f64(),
+            report.took.as_secs_f64() / 60.0,
+        );
+    }
+    text
+}
