@@ -6,6 +6,7 @@
 
 mod architecture;
 mod build;
+mod cross;
 mod document;
 mod initramfs;
 mod kernels;
@@ -125,9 +126,12 @@ fn matrix() -> Vec<Wanted<'static>> {
     wanted
 }
 
+/// Machines of one architecture, and where their kernels came from.
+type Fleet = (Architecture, Kernels, Vec<Machine>);
+
 /// The kernels and the emulators that it takes.
-fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Machine>> {
-    let mut machines = Vec::new();
+fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
+    let mut fleets = Vec::new();
     for architecture in [Architecture::X86, Architecture::Arm] {
         let wanted: Vec<_> =
             wanted.iter().filter(|wanted| wanted.architecture == architecture).collect();
@@ -136,12 +140,14 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Machine>> {
         }
         programs::ensure_emulator(architecture.emulator())?;
         let kernels = Kernels::known(architecture)?;
-        for Wanted { line, lockdown, .. } in wanted {
-            let kernel = kernels.newest(line)?;
-            machines.push(Machine { architecture, kernel, lockdown: *lockdown });
-        }
+        let machine = |wanted: &Wanted<'_>| {
+            let kernel = kernels.newest(wanted.line)?;
+            Ok(Machine { architecture, kernel, lockdown: wanted.lockdown })
+        };
+        let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
+        fleets.push((architecture, kernels, machines));
     }
-    Ok(machines)
+    Ok(fleets)
 }
 
 fn boot(
@@ -150,28 +156,26 @@ fn boot(
     chosen: &[&str],
     is_static: bool,
 ) -> Result<Vec<Ran>> {
-    let machines = obtain(wanted)?;
     let mut ran = Vec::new();
-    let directory = workspace::target()?.join("vm");
-    for architecture in [Architecture::X86, Architecture::Arm] {
-        let machines: Vec<_> = machines
-            .iter()
-            .filter(|machine| machine.architecture == architecture)
-            .collect();
-        if machines.is_empty() {
-            continue;
-        }
+    for (architecture, kernels, machines) in obtain(wanted)? {
+        let few: Vec<_>;
+        let chosen = if architecture == Architecture::native() {
+            chosen
+        } else {
+            few = chosen.iter().copied().filter(|name| suites::FOREIGN.contains(name)).collect();
+            &few
+        };
         let built = build::build(cargo, architecture, chosen, is_static)?;
-        let root = directory.join(architecture.debian());
+        let root = workspace::target()?.join("vm").join(architecture.debian());
         fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
-        let common = built.file_system(&root)?;
+        let common = built.file_system(&root, &kernels)?;
         ran.extend(run_all(&machines, &common, &root)?);
     }
     Ok(ran)
 }
 
 /// Runs machines side by side; the order is kept.
-fn run_all(machines: &[&Machine], common: &FileSystem, root: &Path) -> Result<Vec<Ran>> {
+fn run_all(machines: &[Machine], common: &FileSystem, root: &Path) -> Result<Vec<Ran>> {
     let next = Mutex::new(machines.iter().enumerate());
     let take = || next.lock().ok().and_then(|mut machines| machines.next());
     let work = || {

@@ -17,7 +17,10 @@ use std::{
 
 use rustix::{
     mount::{MountFlags, mount},
-    process::{Pid, Signal, WaitOptions, kill_process_group, wait as wait_for_any},
+    process::{
+        Pid, Resource, Rlimit, Signal, WaitOptions, kill_process_group, setrlimit,
+        wait as wait_for_any,
+    },
     system::{RebootCommand, reboot},
 };
 use serde_json::{Value, json};
@@ -26,12 +29,15 @@ use serde_json::{Value, json};
 const MARK: &str = "@guest ";
 const PLAN: &str = "/plan";
 /// What the tests find in their environment.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("HOME", "/root"),
     ("PATH", "/usr/bin:/usr/sbin:/bin:/sbin"),
     ("TERM", "dumb"),
     ("TRACER_BIN", "/usr/bin/tracer"),
+    ("TRACER_TEST_SLOWNESS", "10"),
 ];
+/// Open files of a process, as service managers set it; the kernel itself starts with 4096.
+const OPEN_FILES: u64 = 1 << 19;
 /// How long one test may take: emulated processors are slow.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What is kept of a test's words: the last.
@@ -98,6 +104,8 @@ fn prepare() -> io::Result<()> {
         // devtmpfs may have it already.
         let _ = std::os::unix::fs::symlink(target, link);
     }
+    let files = Rlimit { current: Some(20_000), maximum: Some(OPEN_FILES) };
+    setrlimit(Resource::Nofile, files)?;
     let up = Command::new("/usr/bin/ip").args(["link", "set", "lo", "up"]).status()?;
     up.success().then_some(()).ok_or_else(|| io::Error::other("lo does not come up"))
 }

@@ -1,5 +1,7 @@
 //! Programs that the tests and the benchmarks start, and the Debian packages that have them.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::debian;
@@ -63,28 +65,34 @@ pub(crate) fn ensure_peers() {
 /// Installs what machines are made with and is not there.
 pub(crate) fn ensure_emulator((name, package): (&'static str, &'static str)) -> Result<()> {
     let wanted = [program(name, package), program("depmod", "kmod")];
-    let missing = missing_packages(&wanted, is_installed);
-    if missing.is_empty() {
+    let packages = missing_packages(&wanted, is_installed);
+    ensure_packages(&packages, "machines need")
+}
+
+/// Installs a compiler for another architecture, with the C library, of which a file is named.
+pub(crate) fn ensure_compiler(
+    (name, package): (&'static str, &'static str),
+    (file, library): (&'static str, &'static str),
+) -> Result<()> {
+    let mut packages = missing_packages(&[program(name, package)], is_installed);
+    packages.extend((!Path::new(file).exists()).then_some(library));
+    ensure_packages(&packages, "another architecture takes")
+}
+
+fn ensure_packages(packages: &[&str], purpose: &str) -> Result<()> {
+    if packages.is_empty() {
         return Ok(());
     }
-    let packages = missing.join(" ");
+    let names = packages.join(" ");
     if !debian::is_available() {
-        bail!("machines need programs that are not installed; the Debian packages are: {packages}");
+        bail!("{purpose} what is not installed; the Debian packages are: {names}");
     }
-    debian::install(&missing).with_context(|| format!("machines need the packages {packages}"))
+    debian::install(packages).with_context(|| format!("{purpose} the packages {names}"))
 }
 
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
-    let missing = missing_packages(&PROGRAMS, is_installed);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let wanted = missing.join(" ");
-    if !debian::is_available() {
-        bail!("the tests need programs that are not installed; the Debian packages are: {wanted}");
-    }
-    debian::install(&missing).with_context(|| format!("the tests need the packages {wanted}"))?;
+    ensure_packages(&missing_packages(&PROGRAMS, is_installed), "the tests need")?;
     match missing_packages(&PROGRAMS, is_installed).join(" ") {
         still if still.is_empty() => Ok(()),
         still => bail!("installed, but their programs are not on PATH: {still}"),

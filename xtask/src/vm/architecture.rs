@@ -14,6 +14,11 @@ pub(super) enum Architecture {
 }
 
 impl Architecture {
+    /// That of the host.
+    pub(super) fn native() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm } else { Self::X86 }
+    }
+
     /// As Debian's packages name it.
     pub(super) fn debian(self) -> &'static str {
         match self {
@@ -35,6 +40,31 @@ impl Architecture {
         match self {
             Self::X86 => ("qemu-system-x86_64", "qemu-system-x86"),
             Self::Arm => ("qemu-system-aarch64", "qemu-system-arm"),
+        }
+    }
+
+    /// The compiler that links for it elsewhere, and its Debian package.
+    pub(super) fn cross_compiler(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
+            Self::Arm => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        }
+    }
+
+    /// A file of the C library for it, elsewhere, and its Debian package.
+    pub(super) fn cross_library(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("/usr/x86_64-linux-gnu/lib/libc.a", "libc6-dev-amd64-cross"),
+            Self::Arm => ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross"),
+        }
+    }
+
+    /// What removes symbols from its programs.
+    pub(super) fn strip(self) -> &'static str {
+        match self {
+            native if native == Self::native() => "strip",
+            Self::X86 => "x86_64-linux-gnu-strip",
+            Self::Arm => "aarch64-linux-gnu-strip",
         }
     }
 

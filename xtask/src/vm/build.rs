@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::{
     architecture::Architecture,
+    cross,
     initramfs::{FileSystem, stripped},
+    kernels::Kernels,
     suites,
 };
 use crate::cargo::Cargo;
@@ -27,9 +29,18 @@ const PROGRAM: &str = "/usr/bin/tracer";
 const LINKS: [(&str, &str); 3] =
     [("/bin/sh", "/usr/bin/sh"), ("/sbin/modprobe", "/usr/bin/kmod"), ("/usr/bin/modprobe", "kmod")];
 
+/// Its Debian package; linked statically.
+const BUSYBOX: &str = "busybox-static";
+/// Applets of busybox that stand for the host's programs on another architecture.
+const APPLETS: [&str; 8] =
+    ["sh", "ip", "mount", "mountpoint", "nsenter", "sleep", "umount", "unshare"];
+
 /// Programs that are ready.
 pub(super) struct Built {
+    architecture: Architecture,
     tracer: PathBuf,
+    /// Where cargo has put the companions.
+    directory: PathBuf,
     /// By name, in the order in which they are to be run.
     tests: Vec<(String, PathBuf)>,
 }
@@ -41,15 +52,27 @@ pub(super) fn build(
     chosen: &[&str],
     is_static: bool,
 ) -> Result<Built> {
-    ensure!(architecture == Architecture::X86, "{architecture} is not built yet");
-    let built = test_programs(cargo, chosen)?;
+    let foreign = architecture != Architecture::native();
+    let built = if foreign {
+        cross::test_programs(cargo, architecture, chosen)?
+    } else {
+        test_programs(cargo, chosen)?
+    };
     let program = |name: &&str| {
         let found = built.iter().find(|(built, _)| built == name);
         found.cloned().with_context(|| format!("cargo has built no test {name}"))
     };
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
-    let tracer = if is_static { static_program(cargo, architecture)? } else { workspace::tracer()? };
-    Ok(Built { tracer, tests })
+    let tracer = if foreign {
+        cross::program(cargo, architecture)?
+    } else if is_static {
+        static_program(cargo, architecture)?
+    } else {
+        workspace::tracer()?
+    };
+    let directory =
+        if foreign { cross::directory(architecture)? } else { workspace::target()?.join("release") };
+    Ok(Built { architecture, tracer, directory, tests })
 }
 
 /// Builds test programs, with the features that all the others have: their names and paths.
@@ -60,10 +83,14 @@ fn test_programs(cargo: &Cargo, chosen: &[&str]) -> Result<Vec<(String, PathBuf)
     command.args(test::FEATURES).args(["--message-format", "json-render-diagnostics"]);
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the tests cannot be built");
-    let said = String::from_utf8_lossy(&output.stdout);
-    Ok(said.lines().filter_map(test_program).collect())
+    Ok(test_programs_in(&output.stdout))
 }
 
+pub(super) fn test_programs_in(messages: &[u8]) -> Vec<(String, PathBuf)> {
+    String::from_utf8_lossy(messages).lines().filter_map(test_program).collect()
+}
+
+/// What a line of cargo's messages says of a test program.
 fn test_program(line: &str) -> Option<(String, PathBuf)> {
     let said: Value = serde_json::from_str(line).ok()?;
     let target = &said["target"];
@@ -84,36 +111,51 @@ fn static_program(cargo: &Cargo, architecture: Architecture) -> Result<PathBuf> 
 }
 
 impl Built {
-    /// All but the modules; copies go to `directory`.
-    pub(super) fn file_system(&self, directory: &Path) -> Result<FileSystem> {
-        let release = workspace::target()?.join("release");
+    /// All but the modules; copies go to `directory`. `kernels` has programs for an architecture
+    /// that is not the host's.
+    pub(super) fn file_system(&self, directory: &Path, kernels: &Kernels) -> Result<FileSystem> {
+        let Self { architecture, tracer, directory: companions, tests } = self;
         let mut files = FileSystem::new();
         let mut add = |path: &str, program: &Path| {
-            files.program(path, &stripped(program, "strip", directory)?)
+            files.program(path, &stripped(program, architecture.strip(), directory)?)
         };
-        add("/init", &release.join(GUEST))?;
-        add(PROGRAM, &self.tracer)?;
+        add("/init", &companions.join(GUEST))?;
+        add(PROGRAM, tracer)?;
         for companion in COMPANIONS {
-            let program = release.join(companion);
+            let program = companions.join(companion);
             add(&program.to_string_lossy(), &program)?;
         }
         let mut plan = String::new();
-        for (name, program) in &self.tests {
+        for (name, program) in tests {
             add(&format!("/tests/{name}"), program)?;
             plan += &format!("{name} /tests/{name}\n");
-        }
-        for program in suites::PROGRAMS {
-            files.host_program(program)?;
-        }
-        for (path, target) in LINKS {
-            files.link(path, target);
         }
         files.text("/plan", &plan);
         // With which tests compare.
         let docs = workspace::root().join("docs");
         files.tree(&docs.to_string_lossy(), &docs)?;
+        if *architecture == Architecture::native() {
+            add_programs(&mut files)?;
+        } else {
+            let busybox = kernels.unpacked(BUSYBOX)?.join("bin/busybox");
+            files.file("/bin/busybox", &busybox)?;
+            for applet in APPLETS {
+                files.link(&format!("/usr/bin/{applet}"), "/bin/busybox");
+            }
+            files.link("/bin/sh", "/bin/busybox");
+        }
         Ok(files)
     }
+}
+
+fn add_programs(files: &mut FileSystem) -> Result<()> {
+    for program in suites::PROGRAMS {
+        files.host_program(program)?;
+    }
+    for (path, target) in LINKS {
+        files.link(path, target);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,11 +17,13 @@ use super::architecture::Architecture;
 use crate::{process, process::say, workspace};
 
 /// Where the lines are: 5.10; 6.1 and 6.12; what is newer.
-const SUITES: [(&str, &str); 4] = [
+const SUITES: [(&str, &str); 5] = [
     ("debian-security", "bullseye-security"),
     ("debian-security", "bookworm-security"),
     ("debian", "bookworm-backports"),
     ("debian", "trixie-backports"),
+    // Programs for other architectures, and the first kernels of 6.1.
+    ("debian", "bookworm"),
 ];
 const MIRROR: &str = "http://deb.debian.org";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -112,6 +114,16 @@ impl Kernels {
         Ok(kernel)
     }
 
+    /// A directory with the files of a package, which is not installed.
+    pub(super) fn unpacked(&self, package: &str) -> Result<PathBuf> {
+        let directory = self.root.join(package);
+        if !directory.exists() {
+            let unpacked = self.unpack(&[package], package)?;
+            fs::rename(&unpacked, &directory)?;
+        }
+        Ok(directory)
+    }
+
     fn configure(&self) -> Result<()> {
         for directory in ["lists/partial", "cache/archives/partial", "state"] {
             let path = self.root.join("apt").join(directory);
@@ -177,16 +189,24 @@ impl Kernels {
     }
 
     fn fetch(&self, image: &Package, kernel: &Kernel, directory: &Path) -> Result<()> {
-        let unpacked = self.root.join(format!("{}.new", image.name));
+        // Newer kernels are split: linux-binary and linux-modules beside an empty linux-image.
+        let parts = image.depends.iter().filter(|name| release(name) == Some(&kernel.release));
+        let names: Vec<_> = std::iter::once(&image.name).chain(parts).map(String::as_str).collect();
+        let unpacked = self.unpack(&names, &image.name)?;
+        keep(&unpacked, &kernel.release)?;
+        fs::rename(&unpacked, directory)?;
+        Ok(())
+    }
+
+    /// Fetches packages and unpacks them beside where they are going to be.
+    fn unpack(&self, packages: &[&str], name: &str) -> Result<PathBuf> {
+        let unpacked = self.root.join(format!("{name}.new"));
         // Of a call that was broken off.
         let _ = fs::remove_dir_all(&unpacked);
         fs::create_dir_all(&unpacked)?;
-        // Newer kernels are split: linux-binary and linux-modules beside an empty linux-image.
-        let parts = image.depends.iter().filter(|name| release(name) == Some(&kernel.release));
-        let names: Vec<_> = std::iter::once(&image.name).chain(parts).collect();
-        say(format_args!("fetching Linux {} for {}", kernel.release, self.architecture));
+        say(format_args!("fetching {name} for {}", self.architecture));
         let mut download = self.command("apt-get");
-        download.arg("download").args(&names).current_dir(&unpacked);
+        download.arg("download").args(packages).current_dir(&unpacked);
         process::silently(&mut download, None)?;
         for package in packages_in(&unpacked)? {
             let mut extract = Command::new("dpkg-deb");
@@ -194,9 +214,7 @@ impl Kernels {
             process::silently(&mut extract, Some(PATIENCE))?;
             fs::remove_file(&package)?;
         }
-        keep(&unpacked, &kernel.release)?;
-        fs::rename(&unpacked, directory)?;
-        Ok(())
+        Ok(unpacked)
     }
 }
 

@@ -35,8 +35,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
         }
         Err(Missing::Program(error)) => (
             error.to_string(),
-            "use Linux 5.11 or later, with CONFIG_FTRACE_SYSCALLS and without \
-             lockdown=confidentiality",
+            "use a kernel with CONFIG_FTRACE_SYSCALLS and without lockdown=confidentiality",
         ),
     };
     let mut degraded = feature::ACCEPT.missing(reason, remedy);
