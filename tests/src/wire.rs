@@ -20,6 +20,7 @@ use rustix::{
 use crate::{
     netns::{Namespace, run},
     segment::{Segment, icmp_unreachable},
+    slowness::allowed,
 };
 
 /// The kernel's address.
@@ -68,7 +69,7 @@ impl Wire {
     #[track_caller]
     pub fn receive(&self, what: &str, wanted: impl Fn(&Segment) -> bool) -> Segment {
         let mut others = Vec::new();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + allowed(PATIENCE);
         while let Some(segment) = self.next(deadline) {
             if wanted(&segment) {
                 return segment;

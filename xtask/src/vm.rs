@@ -14,13 +14,7 @@ mod machine;
 mod suites;
 mod table;
 
-use std::{
-    fs,
-    path::Path,
-    sync::Mutex,
-    thread,
-    time::Instant,
-};
+use std::{fs, path::Path, sync::Mutex, thread, time::Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 

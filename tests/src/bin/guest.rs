@@ -34,7 +34,7 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("PATH", "/usr/bin:/usr/sbin:/bin:/sbin"),
     ("TERM", "dumb"),
     ("TRACER_BIN", "/usr/bin/tracer"),
-    ("TRACER_TEST_SLOWNESS", "10"),
+    ("TRACER_TEST_SLOWNESS", "5"),
 ];
 /// Open files of a process, as service managers set it; the kernel itself starts with 4096.
 const OPEN_FILES: u64 = 1 << 19;

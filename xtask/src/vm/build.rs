@@ -26,8 +26,11 @@ const COMPANIONS: [&str; 3] = ["peer", "load", "fault"];
 const GUEST: &str = "guest";
 const PROGRAM: &str = "/usr/bin/tracer";
 /// Names under which one program is several.
-const LINKS: [(&str, &str); 3] =
-    [("/bin/sh", "/usr/bin/sh"), ("/sbin/modprobe", "/usr/bin/kmod"), ("/usr/bin/modprobe", "kmod")];
+const LINKS: [(&str, &str); 3] = [
+    ("/bin/sh", "/usr/bin/sh"),
+    ("/sbin/modprobe", "/usr/bin/kmod"),
+    ("/usr/bin/modprobe", "kmod"),
+];
 
 /// Its Debian package; linked statically.
 const BUSYBOX: &str = "busybox-static";
@@ -70,8 +73,11 @@ pub(super) fn build(
     } else {
         workspace::tracer()?
     };
-    let directory =
-        if foreign { cross::directory(architecture)? } else { workspace::target()?.join("release") };
+    let directory = if foreign {
+        cross::directory(architecture)?
+    } else {
+        workspace::target()?.join("release")
+    };
     Ok(Built { architecture, tracer, directory, tests })
 }
 

@@ -73,7 +73,8 @@ impl FileSystem {
     /// A file of the host.
     pub(super) fn file(&mut self, path: &str, from: &Path) -> Result<()> {
         let metadata = fs::metadata(from).with_context(|| format!("no file {}", from.display()))?;
-        let node = Node::File { from: from.to_owned(), mode: metadata.permissions().mode() & 0o755 };
+        let node =
+            Node::File { from: from.to_owned(), mode: metadata.permissions().mode() & 0o755 };
         self.add(path, node);
         Ok(())
     }
@@ -121,8 +122,8 @@ impl FileSystem {
 
     /// Writes the archive (`Documentation/driver-api/early-userspace/buffer-format.rst`).
     pub(super) fn write(&self, archive: &Path) -> Result<()> {
-        let file = File::create(archive)
-            .with_context(|| format!("cannot write {}", archive.display()))?;
+        let file =
+            File::create(archive).with_context(|| format!("cannot write {}", archive.display()))?;
         let mut out = BufWriter::new(file);
         for (number, (path, node)) in self.nodes.iter().enumerate() {
             let path = path.trim_start_matches('/');

@@ -90,7 +90,8 @@ impl Kernels {
         };
         let names: Vec<&str> = names.lines().filter(is_kernel).collect();
         ensure!(!names.is_empty(), "Debian's lists have no kernel");
-        let shown = kernels.apt("apt-cache", &[&["show", "--no-all-versions"], &names[..]].concat())?;
+        let shown =
+            kernels.apt("apt-cache", &[&["show", "--no-all-versions"], &names[..]].concat())?;
         let packages = shown.split("\n\n").filter_map(parse).collect();
         Ok(Self { packages, ..kernels })
     }
@@ -130,7 +131,8 @@ impl Kernels {
             fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         }
         ensure!(Path::new(KEYS).exists(), "{KEYS} is missing; install debian-archive-keyring");
-        let source = |(archive, suite)| format!("deb [signed-by={KEYS}] {MIRROR}/{archive} {suite} main\n");
+        let source =
+            |(archive, suite)| format!("deb [signed-by={KEYS}] {MIRROR}/{archive} {suite} main\n");
         fs::write(self.root.join("apt/sources.list"), SUITES.map(source).concat())?;
         fs::write(self.root.join("apt/status"), "")?;
         fs::write(self.root.join("apt/apt.conf"), self.configuration())?;
@@ -241,7 +243,11 @@ fn keep(unpacked: &Path, release: &str) -> Result<()> {
     }
     for driver in DRIVERS {
         for suffix in ["ko", "ko.xz"] {
-            move_into(&tree, all, &Path::new("kernel/drivers/net").join(format!("{driver}.{suffix}")))?;
+            move_into(
+                &tree,
+                all,
+                &Path::new("kernel/drivers/net").join(format!("{driver}.{suffix}")),
+            )?;
         }
     }
     let depmod = process::find("depmod").context("depmod is missing; install kmod")?;
@@ -339,10 +345,7 @@ mod tests {
         let text = "Package: linux-image-7.2.12+deb13-cloud-amd64\nVersion: 7.2.12-1~bpo13+1\n\
                     Depends: linux-binary-7.2.12+deb13-cloud-amd64 (= 7.2.12-1), kmod | busybox";
         let parsed = parse(text).unwrap();
-        assert_eq!(
-            parsed.depends,
-            ["linux-binary-7.2.12+deb13-cloud-amd64", "kmod", "busybox"]
-        );
+        assert_eq!(parsed.depends, ["linux-binary-7.2.12+deb13-cloud-amd64", "kmod", "busybox"]);
         assert_eq!(parse("Version: 1"), None);
     }
 }

@@ -220,7 +220,10 @@ mod tests {
         assert!(ended);
         assert_eq!(report.facts["kernel"], "6.1.0");
         let outcome = &report.outcomes[0];
-        assert_eq!((outcome.test.as_str(), outcome.passed, outcome.said.as_str()), ("t", false, "why"));
+        assert_eq!(
+            (outcome.test.as_str(), outcome.passed, outcome.said.as_str()),
+            ("t", false, "why")
+        );
         assert_eq!(report.broken, [""; 0]);
     }
 

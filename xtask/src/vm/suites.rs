@@ -53,10 +53,44 @@ pub(super) const FOREIGN: [&str; 3] = ["handshake", "half_close", "aborts"];
 
 /// Programs of the host that the tests start.
 pub(super) const PROGRAMS: [&str; 38] = [
-    "sh", "cat", "chmod", "cp", "curl", "dd", "env", "false", "grep", "gzip", "head", "id", "ip",
-    "kmod", "logrotate", "ls", "mkdir", "mount", "mountpoint", "nft", "nsenter", "rm", "sed",
-    "seq", "setcap", "setpriv", "sleep", "ss", "stat", "tail", "tc", "tcpdump", "timeout", "touch", "true",
-    "umount", "unshare", "chown",
+    "sh",
+    "cat",
+    "chmod",
+    "cp",
+    "curl",
+    "dd",
+    "env",
+    "false",
+    "grep",
+    "gzip",
+    "head",
+    "id",
+    "ip",
+    "kmod",
+    "logrotate",
+    "ls",
+    "mkdir",
+    "mount",
+    "mountpoint",
+    "nft",
+    "nsenter",
+    "rm",
+    "sed",
+    "seq",
+    "setcap",
+    "setpriv",
+    "sleep",
+    "ss",
+    "stat",
+    "tail",
+    "tc",
+    "tcpdump",
+    "timeout",
+    "touch",
+    "true",
+    "umount",
+    "unshare",
+    "chown",
 ];
 
 /// A test that cannot pass where a kernel lacks something.
@@ -73,8 +107,7 @@ pub(super) const NEEDS: [Need; 0] = [];
 
 /// The feature that a test needs and that is missing.
 pub(super) fn missing<'a>(suite: &str, test: &str, lacking: &[&'a str]) -> Option<&'a str> {
-    let mut needs =
-        NEEDS.iter().filter(|need| need.suite == suite && test.contains(need.test));
+    let mut needs = NEEDS.iter().filter(|need| need.suite == suite && test.contains(need.test));
     needs.find_map(|need| lacking.iter().copied().find(|one| *one == need.feature))
 }
 

@@ -128,7 +128,12 @@ pub(super) fn not_passed(ran: &[Ran]) -> String {
                 _ => format!("**failed**: {}", last_words(&outcome.said)),
             };
             let Outcome { suite, test, .. } = outcome;
-            let _ = writeln!(text, "| {} | {suite} | {} | {why} |", machine.name(), test.replace('_', " "));
+            let _ = writeln!(
+                text,
+                "| {} | {suite} | {} | {why} |",
+                machine.name(),
+                test.replace('_', " ")
+            );
         }
     }
     if text.is_empty() {
