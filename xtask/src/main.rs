@@ -78,7 +78,10 @@ fn perform(task: Task) -> Result<()> {
             setup::programs::ensure_peers();
             bench::run(&setup::prepare()?, &options)
         }
-        Task::Vm(options) => vm::vm(&setup::prepare()?, &options),
+        Task::Vm(options) => {
+            setup::programs::ensure()?;
+            vm::vm(&setup::prepare()?, &options)
+        }
         Task::Check => check::check(&setup::prepare()?),
     }
 }

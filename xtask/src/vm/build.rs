@@ -44,7 +44,7 @@ pub(super) struct Built {
     tracer: PathBuf,
     /// Where cargo has put the companions.
     directory: PathBuf,
-    /// By name, in the order in which they are to be run.
+    /// By name.
     tests: Vec<(String, PathBuf)>,
 }
 
@@ -116,6 +116,11 @@ fn static_program(cargo: &Cargo, architecture: Architecture) -> Result<PathBuf> 
     Ok(workspace::target()?.join(target).join("release/tracer"))
 }
 
+/// Where a test program is in the machine.
+pub(super) fn place_of(suite: &str) -> String {
+    format!("/tests/{suite}")
+}
+
 impl Built {
     /// All but the modules; copies go to `directory`. `kernels` has programs for an architecture
     /// that is not the host's.
@@ -131,12 +136,9 @@ impl Built {
             let program = companions.join(companion);
             add(&program.to_string_lossy(), &program)?;
         }
-        let mut plan = String::new();
         for (name, program) in tests {
-            add(&format!("/tests/{name}"), program)?;
-            plan += &format!("{name} /tests/{name}\n");
+            add(&place_of(name), program)?;
         }
-        files.text("/plan", &plan);
         // With which tests compare.
         let docs = workspace::root().join("docs");
         files.tree(&docs.to_string_lossy(), &docs)?;

@@ -1,5 +1,7 @@
 //! Which live tests are run in a machine, what they need there, and which are left out and why.
 
+use super::{architecture::Architecture, machine::Machine};
+
 /// Test programs (`tests/tests/`) that are run, in this order.
 pub(super) const RUN: [&str; 26] = [
     "handshake",
@@ -46,13 +48,35 @@ pub(super) const LEFT_OUT: [(&str, &str); 10] = [
 
 /// What `cargo xtask test` runs on older and newer kernels: the path of a connection, what
 /// was there before, and what this kernel allows.
-pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "time_wait", "before"];
+pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "aborts", "processes"];
+
+/// What is run under lockdown: whatever the kernel may refuse then.
+pub(super) const LOCKED: [&str; 8] = [
+    "handshake",
+    "half_close",
+    "aborts",
+    "lifecycles",
+    "before",
+    "processes",
+    "classic",
+    "features",
+];
 
 /// What is run on another architecture: its programs have to be built there and are few.
 pub(super) const FOREIGN: [&str; 3] = ["handshake", "half_close", "aborts"];
 
+/// What is run in a machine of what was chosen.
+pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {
+    let is_locked = machine.lockdown.is_some();
+    let is_foreign = machine.architecture != Architecture::native();
+    let fits = |name: &&&str| {
+        (!is_locked || LOCKED.contains(name)) && (!is_foreign || FOREIGN.contains(name))
+    };
+    chosen.iter().filter(fits).copied().collect()
+}
+
 /// Programs of the host that the tests start.
-pub(super) const PROGRAMS: [&str; 38] = [
+pub(super) const PROGRAMS: [&str; 39] = [
     "sh",
     "cat",
     "chmod",
@@ -73,6 +97,7 @@ pub(super) const PROGRAMS: [&str; 38] = [
     "mount",
     "mountpoint",
     "nft",
+    "nginx",
     "nsenter",
     "rm",
     "sed",
@@ -127,6 +152,6 @@ mod tests {
         let known = RUN.into_iter().chain(LEFT_OUT.map(|(name, _)| name)).map(str::to_owned);
         assert_eq!(known.collect::<BTreeSet<_>>(), there);
         assert_eq!(RUN.len() + LEFT_OUT.len(), there.len(), "a test is named twice");
-        assert!(SHORT.iter().chain(&FOREIGN).all(|name| RUN.contains(name)));
+        assert!(SHORT.iter().chain(&LOCKED).chain(&FOREIGN).all(|name| RUN.contains(name)));
     }
 }

@@ -122,18 +122,16 @@ pub(super) fn not_passed(ran: &[Ran]) -> String {
     let mut text = String::new();
     for (machine, report) in ran {
         let lacking = lacking(report);
-        for outcome in report.outcomes.iter().filter(|outcome| !outcome.passed) {
+        for outcome in &report.outcomes {
+            let Outcome { suite, test, said, attempts, .. } = outcome;
             let why = match verdict(outcome, &lacking) {
+                Verdict::Passed if *attempts == 1 => continue,
+                Verdict::Passed => format!("passed when tried again; before: {}", last_words(said)),
                 Verdict::Cannot(feature) => format!("needs {feature}"),
-                _ => format!("**failed**: {}", last_words(&outcome.said)),
+                Verdict::Failed => format!("**failed**: {}", last_words(said)),
             };
-            let Outcome { suite, test, .. } = outcome;
-            let _ = writeln!(
-                text,
-                "| {} | {suite} | {} | {why} |",
-                machine.name(),
-                test.replace('_', " ")
-            );
+            let (name, test) = (machine.name(), test.replace('_', " "));
+            let _ = writeln!(text, "| {name} | {suite} | {test} | {why} |");
         }
     }
     if text.is_empty() {
