@@ -15,6 +15,11 @@ pub fn fewer(usual: usize) -> usize {
     usual / factor() as usize
 }
 
+/// Whether the machine is as fast as machines are.
+pub fn is_usual() -> bool {
+    factor() == 1
+}
+
 fn factor() -> u32 {
     static FACTOR: OnceLock<u32> = OnceLock::new();
     *FACTOR.get_or_init(|| {

@@ -128,7 +128,7 @@ fn attach(tun: &File) -> io::Result<()> {
     // SAFETY: zero is a value of every field of this C structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     let flags = libc::IFF_TUN | libc::IFF_NO_PI;
     request.ifr_ifru.ifru_flags = i16::try_from(flags).expect("flags of 16 bits");

@@ -19,16 +19,16 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use self::{
     architecture::Architecture,
     initramfs::FileSystem,
     kernels::{Kernel, Kernels},
-    machine::{Machine, Outcome},
+    machine::{Machine, Outcome, Report},
     table::Ran,
 };
 use crate::cargo::Cargo;
@@ -42,6 +42,8 @@ const LINES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
 const FURTHER: &str = "6.12";
 /// Kernels that `cargo xtask test` boots: an old one and a new one.
 const SHORT: [&str; 2] = ["6.1", "7.2"];
+/// How long that may take, many times what it takes.
+const SHORT_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// What `cargo xtask vm` takes.
 #[derive(clap::Args)]
@@ -56,6 +58,9 @@ pub(crate) struct Options {
     /// Restrict what the kernel lets root do.
     #[arg(long, value_name = "MODE", value_parser = ["integrity", "confidentiality"])]
     lockdown: Option<String>,
+    /// End each machine after so many minutes.
+    #[arg(long, default_value = "90")]
+    minutes: u64,
     /// Emulate this architecture.
     #[arg(long, value_enum, default_value = "x86_64")]
     architecture: Architecture,
@@ -63,7 +68,8 @@ pub(crate) struct Options {
 
 /// Boots what was asked for.
 pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
-    let Options { kernel, suite, lockdown, architecture } = options;
+    let Options { kernel, suite, lockdown, architecture, minutes } = options;
+    let limit = Duration::from_secs(60 * minutes);
     let unknown = suite.iter().find(|name| !suites::RUN.contains(&name.as_str()));
     if let Some(name) = unknown {
         bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
@@ -82,7 +88,7 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
         .into_iter()
         .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
         .collect();
-    let ran = boot(cargo, &wanted, &chosen, std::env::var_os("DYN").is_none())?;
+    let ran = boot(cargo, &wanted, &chosen, How { is_static: true, limit })?;
     if whole && suite.is_empty() {
         document::write(&ran)?;
     }
@@ -102,8 +108,17 @@ pub(crate) fn short(cargo: &Cargo) -> Result<()> {
         say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
         return Ok(());
     }
-    let ran = boot(cargo, &wanted, &suites::SHORT, false)?;
+    let ran = boot(cargo, &wanted, &suites::SHORT, How { is_static: false, limit: SHORT_LIMIT })?;
     conclude(&ran, &suites::SHORT)
+}
+
+/// How machines are run.
+#[derive(Clone, Copy)]
+struct How {
+    /// With a program that is linked statically.
+    is_static: bool,
+    /// For how long at most.
+    limit: Duration,
 }
 
 /// A machine, before its kernel is known.
@@ -148,27 +163,51 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
     Ok(fleets)
 }
 
-fn boot(
-    cargo: &Cargo,
-    wanted: &[Wanted<'_>],
-    chosen: &[&str],
-    is_static: bool,
-) -> Result<Vec<Ran>> {
-    let mut berths = Vec::new();
-    for (architecture, kernels, machines) in obtain(wanted)? {
-        let scope = |machine: &Machine| suites::scope(machine, chosen);
-        let all: Vec<&str> = machines.iter().flat_map(scope).collect();
-        let to_build: Vec<_> = chosen.iter().copied().filter(|name| all.contains(name)).collect();
-        let built = build::build(cargo, architecture, &to_build, is_static)?;
-        let root = workspace::target()?.join("vm").join(architecture.debian());
-        fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
-        let files = Arc::new(built.file_system(&root, &kernels)?);
-        for machine in machines {
-            let suites = suites::scope(&machine, chosen);
-            berths.push(Berth { machine, suites, files: Arc::clone(&files), root: root.clone() });
+fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How) -> Result<Vec<Ran>> {
+    let fleets = obtain(wanted)?;
+    thread::scope(|scope| {
+        let mut running = Vec::new();
+        for fleet in &fleets {
+            // Those of one architecture run while those of the next are built.
+            let berths = equip(cargo, fleet, chosen, how.is_static);
+            running.push(scope.spawn(move || match berths {
+                Ok(berths) => run_all(&berths, how.limit),
+                Err(error) => Ok(without(fleet, &error)),
+            }));
         }
-    }
-    run_all(&berths)
+        let joined = running.into_iter().map(|fleet| fleet.join());
+        let ran = joined.map(|ran| ran.unwrap_or_else(|_| Err(anyhow!("a machine was lost"))));
+        Ok(ran.collect::<Result<Vec<_>>>()?.concat())
+    })
+}
+
+/// What machines say that nothing could be built for.
+fn without((_, _, machines): &Fleet, error: &anyhow::Error) -> Vec<Ran> {
+    let broken = Report { broken: vec![format!("{error:#}")], ..Report::default() };
+    machines.iter().map(|machine| (machine.clone(), broken.clone())).collect()
+}
+
+/// Builds what machines run.
+fn equip<'a>(
+    cargo: &Cargo,
+    (architecture, kernels, machines): &Fleet,
+    chosen: &[&'a str],
+    is_static: bool,
+) -> Result<Vec<Berth<'a>>> {
+    let all: Vec<&str> =
+        machines.iter().flat_map(|machine| suites::scope(machine, chosen)).collect();
+    let to_build: Vec<_> = chosen.iter().copied().filter(|name| all.contains(name)).collect();
+    let built = build::build(cargo, *architecture, &to_build, is_static)?;
+    let root = workspace::target()?.join("vm").join(architecture.debian());
+    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+    let files = Arc::new(built.file_system(&root, kernels)?);
+    let berth = |machine: &Machine| Berth {
+        machine: machine.clone(),
+        suites: suites::scope(machine, chosen),
+        files: Arc::clone(&files),
+        root: root.clone(),
+    };
+    Ok(machines.iter().map(berth).collect())
 }
 
 /// A machine and what it takes to run it.
@@ -182,12 +221,15 @@ struct Berth<'a> {
 }
 
 /// Runs machines side by side; the order is kept. They wait for timers as often as for a processor.
-fn run_all(berths: &[Berth<'_>]) -> Result<Vec<Ran>> {
+fn run_all(berths: &[Berth<'_>], limit: Duration) -> Result<Vec<Ran>> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let next = Mutex::new(berths.iter().enumerate());
     let take = || next.lock().ok().and_then(|mut berths| berths.next());
-    let work =
-        || std::iter::from_fn(take).map(|(index, berth)| (index, run(berth))).collect::<Vec<_>>();
+    let work = || {
+        std::iter::from_fn(take)
+            .map(|(index, berth)| (index, run(berth, limit)))
+            .collect::<Vec<_>>()
+    };
     let mut ran: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..2 * processors).map(|_| scope.spawn(work)).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
@@ -197,7 +239,7 @@ fn run_all(berths: &[Berth<'_>]) -> Result<Vec<Ran>> {
     ran.into_iter().map(|(_, ran)| ran).collect()
 }
 
-fn run(Berth { machine, suites, files, root }: &Berth<'_>) -> Result<Ran> {
+fn run(Berth { machine, suites, files, root }: &Berth<'_>, limit: Duration) -> Result<Ran> {
     let name = machine.name();
     let file = name.replace(' ', "-");
     let mut files = FileSystem::clone(files);
@@ -218,7 +260,7 @@ fn run(Berth { machine, suites, files, root }: &Berth<'_>) -> Result<Ran> {
         };
         eprintln!("  {name}: {suite}: {test}: {how} ({milliseconds} ms)");
     };
-    let report = machine.run(&initial, &root.join(format!("{file}.log")), &each);
+    let report = machine.run(&initial, &root.join(format!("{file}.log")), limit, &each);
     // Large, and made anew each time.
     let _ = fs::remove_file(&initial);
     let report = report?;

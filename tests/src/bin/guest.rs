@@ -39,9 +39,10 @@ const ENVIRONMENT: [(&str, &str); 5] = [
 /// Open files of a process, as service managers set it; the kernel itself starts with 4096.
 const OPEN_FILES: u64 = 1 << 19;
 /// How long one test may take: emulated processors are slow.
-const LIMIT: Duration = Duration::from_secs(300);
-/// How often a test may be tried.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How often a test may be tried, unless it takes long.
 const ATTEMPTS: u32 = 2;
+const LONG: Duration = Duration::from_secs(240);
 /// What is kept of a test's words: the last.
 const WORDS: usize = 6000;
 
@@ -169,7 +170,7 @@ fn attempted(suite: &str, program: &str, test: &str) -> Value {
     let mut complaint = String::new();
     let mut attempts = 0;
     let mut passed = false;
-    while !passed && attempts < ATTEMPTS {
+    while !passed && attempts < ATTEMPTS && begun.elapsed() < LONG {
         attempts += 1;
         let (success, said) =
             perform(program, test).unwrap_or_else(|error| (false, error.to_string()));

@@ -21,7 +21,7 @@ use crate::process;
 /// What a line of the guest begins with (`tests/src/bin/guest.rs`).
 const MARK: &str = "@guest ";
 /// Longer than both attempts of one test may take in the guest.
-const SILENCE: Duration = Duration::from_secs(660);
+const SILENCE: Duration = Duration::from_secs(900);
 /// Megabytes of memory: the initial file system is in it as well.
 const MEMORY: &str = "2048";
 const PROCESSORS: &str = "2";
@@ -75,7 +75,7 @@ impl Machine {
         name
     }
 
-    /// Boots it and listens until it is done; `each` is told what has been run.
+    /// Boots it and listens until it is done, or for so long; `each` is told what has been run.
     ///
     /// # Errors
     ///
@@ -84,6 +84,7 @@ impl Machine {
         &self,
         initial: &Path,
         log: &Path,
+        limit: Duration,
         each: &(impl Fn(&Outcome) + Sync),
     ) -> Result<Report> {
         let (program, package) = self.architecture.emulator();
@@ -94,7 +95,8 @@ impl Machine {
         let lines = lines_of(child.0.stdout.take().context("no console")?, log)?;
         let mut report = Report::default();
         loop {
-            match lines.recv_timeout(SILENCE) {
+            let rest = limit.saturating_sub(begun.elapsed());
+            match lines.recv_timeout(SILENCE.min(rest)) {
                 Ok(line) => {
                     if take(&line, &mut report, begun, each) {
                         break;
@@ -105,7 +107,11 @@ impl Machine {
                     break;
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    report.broken.push(format!("silent for {} s", SILENCE.as_secs()));
+                    report.broken.push(if rest < SILENCE {
+                        format!("not done within {} min", limit.as_secs() / 60)
+                    } else {
+                        format!("silent for {} s", SILENCE.as_secs())
+                    });
                     break;
                 }
             }
