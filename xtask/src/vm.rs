@@ -18,7 +18,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -175,7 +175,7 @@ fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How) -> Resu
                 Err(error) => Ok(without(fleet, &error)),
             }));
         }
-        let joined = running.into_iter().map(|fleet| fleet.join());
+        let joined = running.into_iter().map(ScopedJoinHandle::join);
         let ran = joined.map(|ran| ran.unwrap_or_else(|_| Err(anyhow!("a machine was lost"))));
         Ok(ran.collect::<Result<Vec<_>>>()?.concat())
     })

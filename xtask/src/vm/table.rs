@@ -166,3 +166,81 @@ pub(super) fn machines(ran: &[Ran]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::vm::{architecture::Architecture, kernels::Kernel};
+
+    fn outcome(suite: &str, test: &str, passed: bool) -> Outcome {
+        Outcome {
+            suite: suite.into(),
+            test: test.into(),
+            passed,
+            attempts: 1,
+            milliseconds: 1,
+            said: "thread 't' panicked at tests/x.rs:1:2:\nleft | right\nnote: more".into(),
+        }
+    }
+
+    fn ran(line: &str, outcomes: Vec<Outcome>) -> Ran {
+        let kernel = Kernel {
+            line: line.into(),
+            release: format!("{line}.0"),
+            image: PathBuf::new(),
+            modules: PathBuf::new(),
+        };
+        let machine = Machine { architecture: Architecture::X86, kernel, lockdown: None };
+        let facts = json!({"features": [
+            {"kind": "host"},
+            {"feature": "accept", "available": true},
+            {"feature": "landlock", "available": false, "lost": "all", "reason": "too\nold"},
+        ]});
+        (machine, Report { facts, outcomes, ..Report::default() })
+    }
+
+    #[test]
+    fn the_table_has_a_column_for_each_kernel() {
+        let old = ran("5.10", vec![outcome("ends", "one", true), outcome("ends", "two", false)]);
+        let new = ran("7.2", vec![outcome("ends", "one", true), outcome("ends", "two", true)]);
+        assert_eq!(
+            matrix(&[old, new], &["ends", "other"]),
+            "| scenario | 5.10 | 7.2 |\n|---|---|---|\n\
+             | ends | 1 of 2, **1 failed** | all 2 |\n| other | – | – |\n"
+        );
+    }
+
+    #[test]
+    fn what_failed_is_told_with_what_it_said() {
+        let ran = [ran("5.10", vec![outcome("ends", "by_reset", false)])];
+        assert!(
+            not_passed(&ran).ends_with("| 5.10 | ends | by reset | **failed**: left \\| right |\n")
+        );
+        let failures = failures(&ran);
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].starts_with("5.10: ends: by_reset:\n"), "{failures:?}");
+    }
+
+    #[test]
+    fn what_passed_only_when_tried_again_is_no_secret() {
+        let again = Outcome { attempts: 2, ..outcome("ends", "one", true) };
+        let ran = [ran("5.10", vec![again])];
+        assert!(not_passed(&ran).contains("passed when tried again"));
+        assert_eq!(failures(&ran), [""; 0]);
+    }
+
+    #[test]
+    fn a_machine_that_ran_nothing_has_failed() {
+        assert_eq!(failures(&[ran("5.10", Vec::new())]), ["5.10: no test was run"]);
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_is_told_in_its_own_words() {
+        let text = lacks(&[ran("5.10", Vec::new())]);
+        assert_eq!(text, "\n### 5.10\n\n* **landlock**: all. Why: too old\n");
+    }
+}
