@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use self::{
     architecture::Architecture,
+    build::Source,
     initramfs::FileSystem,
     kernels::{Kernel, Kernels},
     machine::{Machine, Outcome, Report},
@@ -58,6 +59,9 @@ pub(crate) struct Options {
     /// Restrict what the kernel lets root do.
     #[arg(long, value_name = "MODE", value_parser = ["integrity", "confidentiality"])]
     lockdown: Option<String>,
+    /// Test this program, linked statically, instead of building one for x86-64.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// End each machine after so many minutes.
     #[arg(long, default_value = "90")]
     minutes: u64,
@@ -68,7 +72,7 @@ pub(crate) struct Options {
 
 /// Boots what was asked for.
 pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
-    let Options { kernel, suite, lockdown, architecture, minutes } = options;
+    let Options { kernel, suite, lockdown, architecture, minutes, program } = options;
     let limit = Duration::from_secs(60 * minutes);
     let unknown = suite.iter().find(|name| !suites::RUN.contains(&name.as_str()));
     if let Some(name) = unknown {
@@ -88,7 +92,8 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
         .into_iter()
         .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
         .collect();
-    let ran = boot(cargo, &wanted, &chosen, How { is_static: true, limit })?;
+    let source = program.as_deref().map_or(Source::Static, Source::Given);
+    let ran = boot(cargo, &wanted, &chosen, How { source, limit })?;
     if whole && suite.is_empty() {
         document::write(&ran)?;
     }
@@ -108,15 +113,16 @@ pub(crate) fn short(cargo: &Cargo) -> Result<()> {
         say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
         return Ok(());
     }
-    let ran = boot(cargo, &wanted, &suites::SHORT, How { is_static: false, limit: SHORT_LIMIT })?;
+    let ran =
+        boot(cargo, &wanted, &suites::SHORT, How { source: Source::Tested, limit: SHORT_LIMIT })?;
     conclude(&ran, &suites::SHORT)
 }
 
 /// How machines are run.
 #[derive(Clone, Copy)]
-struct How {
-    /// With a program that is linked statically.
-    is_static: bool,
+struct How<'a> {
+    /// With which program.
+    source: Source<'a>,
     /// For how long at most.
     limit: Duration,
 }
@@ -163,13 +169,13 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
     Ok(fleets)
 }
 
-fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How) -> Result<Vec<Ran>> {
+fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How<'_>) -> Result<Vec<Ran>> {
     let fleets = obtain(wanted)?;
     thread::scope(|scope| {
         let mut running = Vec::new();
         for fleet in &fleets {
             // Those of one architecture run while those of the next are built.
-            let berths = equip(cargo, fleet, chosen, how.is_static);
+            let berths = equip(cargo, fleet, chosen, how.source);
             running.push(scope.spawn(move || match berths {
                 Ok(berths) => run_all(&berths, how.limit),
                 Err(error) => Ok(without(fleet, &error)),
@@ -192,12 +198,12 @@ fn equip<'a>(
     cargo: &Cargo,
     (architecture, kernels, machines): &Fleet,
     chosen: &[&'a str],
-    is_static: bool,
+    source: Source<'_>,
 ) -> Result<Vec<Berth<'a>>> {
     let all: Vec<&str> =
         machines.iter().flat_map(|machine| suites::scope(machine, chosen)).collect();
     let to_build: Vec<_> = chosen.iter().copied().filter(|name| all.contains(name)).collect();
-    let built = build::build(cargo, *architecture, &to_build, is_static)?;
+    let built = build::build(cargo, *architecture, &to_build, source)?;
     let root = workspace::target()?.join("vm").join(architecture.debian());
     fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
     let files = Arc::new(built.file_system(&root, kernels)?);

@@ -48,12 +48,23 @@ pub(super) struct Built {
     tests: Vec<(String, PathBuf)>,
 }
 
-/// Builds the tests, and the program: linked statically, or that of the live tests as it is.
+/// Where the program under test comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Built for this, with its libraries in it.
+    Static,
+    /// That of the live tests, as it is.
+    Tested,
+    /// There is one.
+    Given(&'a Path),
+}
+
+/// Builds the tests, and the program if need be.
 pub(super) fn build(
     cargo: &Cargo,
     architecture: Architecture,
     chosen: &[&str],
-    is_static: bool,
+    source: Source<'_>,
 ) -> Result<Built> {
     let foreign = architecture != Architecture::native();
     let built = if foreign {
@@ -66,12 +77,11 @@ pub(super) fn build(
         found.cloned().with_context(|| format!("cargo has built no test {name}"))
     };
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
-    let tracer = if foreign {
-        cross::program(cargo, architecture)?
-    } else if is_static {
-        static_program(cargo, architecture)?
-    } else {
-        workspace::tracer()?
+    let tracer = match source {
+        _ if foreign => cross::program(cargo, architecture)?,
+        Source::Static => static_program(cargo, architecture)?,
+        Source::Tested => workspace::tracer()?,
+        Source::Given(program) => program.to_owned(),
     };
     let directory = if foreign {
         cross::directory(architecture)?
