@@ -2,28 +2,28 @@
 
 use super::{architecture::Architecture, machine::Machine};
 
-/// Test programs (`tests/tests/`) that are run, in this order.
+/// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
 pub(super) const RUN: [&str; 21] = [
     "handshake",
     "half_close",
     "aborts",
-    "time_wait",
-    "wire",
-    "before",
-    "namespaces",
-    "healing",
-    "owners",
+    "features",
+    "classic",
     "processes",
+    "filters",
+    "security",
     "lingering",
     "findings",
-    "ports",
-    "causes",
-    "diagnose",
     "halted",
-    "filters",
-    "classic",
-    "features",
-    "security",
+    "causes",
+    "ports",
+    "owners",
+    "diagnose",
+    "namespaces",
+    "wire",
+    "before",
+    "time_wait",
+    "healing",
     "lifecycles",
 ];
 
