@@ -42,13 +42,8 @@ fn on_full_socket(
 /// Emits a record about a minisocket that passes the filter.
 #[inline(always)]
 fn on_minisocket(context: &BtfTracePointContext, kind: u8, socket: Common) {
-    if !filter::is_empty() {
-        let mut identity = MaybeUninit::uninit();
-        let identity = zeroed(&mut identity);
-        socket.describe(identity);
-        if !filter::passes(identity) {
-            return;
-        }
+    if !filter::is_empty() && !passes_as_it_is(socket) {
+        return;
     }
     emit(context, kind, |record| {
         socket.describe(record);
@@ -70,4 +65,13 @@ fn wanted(full: Full) -> bool {
 #[inline(never)]
 fn passes(full: Full) -> bool {
     filter::wants(full.local_port(), full.peer_port(), |identity| full.describe_identity(identity))
+}
+
+/// The same of what is no full socket, by what `sock_common` holds.
+#[inline(never)]
+fn passes_as_it_is(socket: Common) -> bool {
+    let mut identity = MaybeUninit::uninit();
+    let identity = zeroed(&mut identity);
+    socket.describe(identity);
+    filter::passes(identity)
 }
