@@ -90,7 +90,6 @@ fn prepare() -> io::Result<()> {
         ("devtmpfs", "/dev", true),
         ("tmpfs", "/dev/shm", true),
         ("devpts", "/dev/pts", false),
-        ("tmpfs", "/tmp", true),
         ("tmpfs", "/run", true),
         ("cgroup2", "/sys/fs/cgroup", true),
         ("securityfs", "/sys/kernel/security", false),
