@@ -13,6 +13,7 @@ use crate::{
     clock::Moment,
     kernel, load,
     netns::{Namespace, Resident, run},
+    slowness::allowed,
     sockets::{self, End, Pair, Path, wait_for_end},
     tracer::PATIENCE,
 };
@@ -96,7 +97,7 @@ impl Crowd {
 
 /// Waits for the connections whose FIN got lost among so many.
 fn settle() {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + allowed(PATIENCE);
     loop {
         let sockets = kernel::sockets();
         let Some(other) = sockets.iter().find(|socket| socket.state != "TIME_WAIT") else {

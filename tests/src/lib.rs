@@ -31,6 +31,7 @@ pub mod receiver;
 pub mod record;
 pub mod recording;
 pub mod segment;
+pub mod slowness;
 pub mod sockets;
 pub mod stranger;
 pub mod terminal;

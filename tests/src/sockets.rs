@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::{
     netns::Namespace,
     record::Record,
+    slowness::allowed,
     tracer::{PATIENCE, Tracer},
 };
 
@@ -143,7 +144,7 @@ pub fn connect(listener: &TcpListener, path: Path) -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(loopback(path, port)).expect("a connection");
     let server = accept(listener);
     for stream in [&client, &server] {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(allowed(PATIENCE))).expect("a timeout");
     }
     (client, server)
 }
@@ -205,7 +206,7 @@ pub fn close_client_first(tracer: &Tracer, pair: Pair) -> TcpListener {
 
 /// Tries something until it holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + allowed(PATIENCE);
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
         thread::sleep(Duration::from_millis(5));

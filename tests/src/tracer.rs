@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{
     netns::Namespace,
     record::{Record, listing},
+    slowness::allowed,
     sockets::End,
 };
 
@@ -154,7 +155,8 @@ impl Tracer {
     /// Waits for a condition on the records so far.
     fn wait_until(&self, holds: impl Fn(&[Record]) -> bool) -> Option<()> {
         let waiting = |lines: &mut Lines| !lines.ended && !holds(&lines.records);
-        let (lines, _) = self.lines.1.wait_timeout_while(self.lock(), PATIENCE, waiting).ok()?;
+        let (lines, _) =
+            self.lines.1.wait_timeout_while(self.lock(), allowed(PATIENCE), waiting).ok()?;
         holds(&lines.records).then_some(())
     }
 }
@@ -169,7 +171,7 @@ impl Drop for Tracer {
 
 /// Waits for a process to end; kills it and fails where it does not.
 pub fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + allowed(PATIENCE);
     loop {
         if let Some(status) = child.try_wait().expect("a child that can be waited for") {
             return status;

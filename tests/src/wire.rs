@@ -20,6 +20,7 @@ use rustix::{
 use crate::{
     netns::{Namespace, run},
     segment::{Segment, icmp_unreachable},
+    slowness::allowed,
 };
 
 /// The kernel's address.
@@ -68,7 +69,7 @@ impl Wire {
     #[track_caller]
     pub fn receive(&self, what: &str, wanted: impl Fn(&Segment) -> bool) -> Segment {
         let mut others = Vec::new();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + allowed(PATIENCE);
         while let Some(segment) = self.next(deadline) {
             if wanted(&segment) {
                 return segment;
@@ -127,7 +128,7 @@ fn attach(tun: &File) -> io::Result<()> {
     // SAFETY: zero is a value of every field of this C structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     let flags = libc::IFF_TUN | libc::IFF_NO_PI;
     request.ifr_ifru.ifru_flags = i16::try_from(flags).expect("flags of 16 bits");

@@ -15,6 +15,7 @@ use tracer_tests::{
     netns::{Namespace, isolated, run},
     record::{Record, listing},
     recording::Recorder,
+    slowness::{allowed, fewer},
     sockets::{self, End},
     tracer::{Tracer, command},
 };
@@ -115,7 +116,7 @@ fn have_exact_ages<'a>(crowd: &Crowd, records: impl IntoIterator<Item = &'a Reco
 #[test]
 fn each_socket_is_listed_once_as_it_is() {
     isolated(|namespace| {
-        let crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let crowd = Crowd::gather(namespace, fewer(CLOSE_WAIT), fewer(TIME_WAIT));
         let before = kernel::states();
         let records = listed(namespace);
         let after = kernel::states();
@@ -146,7 +147,7 @@ fn each_socket_is_listed_once_as_it_is() {
 fn a_crowd_lingers_each_once_with_its_age() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|namespace| {
-        let crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let crowd = Crowd::gather(namespace, fewer(CLOSE_WAIT), fewer(TIME_WAIT));
         let lingering = ["--linger", "close-wait=2s,time-wait=100ms"];
         let recorder = Recorder::start(namespace, directory.path(), &lingering);
         thread::sleep(Duration::from_secs(4));
@@ -187,7 +188,7 @@ fn later(tracer: &Tracer, cookie: u64) -> Vec<String> {
 }
 
 fn eventually_told(tracer: &Tracer, cookie: u64, steps: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + allowed(Duration::from_secs(30));
     while later(tracer, cookie) != steps {
         let told = later(tracer, cookie);
         assert!(Instant::now() < deadline, "socket {cookie}: told {told:#?}, not {steps:#?}");
@@ -212,7 +213,7 @@ fn a_killed_time_wait_is_found_out(tracer: &Tracer, (end, began): &(End, [Moment
 #[test]
 fn nothing_is_told_as_new_and_what_happens_later_is_told() {
     isolated(|namespace| {
-        let mut crowd = Crowd::gather(namespace, CLOSE_WAIT, TIME_WAIT);
+        let mut crowd = Crowd::gather(namespace, fewer(CLOSE_WAIT), fewer(TIME_WAIT));
         let kernel = kernel::states();
         let tracer = Tracer::start(namespace, &QUIET);
         thread::sleep(Duration::from_secs(3));

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tracer_tests::{
     netns::isolated,
+    slowness::allowed,
     sockets::{self, Path as Over},
     tracer::{PATIENCE, command, read_all, wait},
 };
@@ -27,7 +28,7 @@ impl Service {
     fn new(configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let manager = UnixDatagram::bind(directory.path().join("notify")).unwrap();
-        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        manager.set_read_timeout(Some(allowed(PATIENCE))).unwrap();
         let service = Self { directory, manager };
         service.configure(configuration);
         service

@@ -9,8 +9,14 @@ use tracer_tests::{
     tracer::{Trace, Tracer},
 };
 
+/// How an end begins that connects, and one that is connected to.
+const ACTIVE: &str = "CLOSED SYN_SENT ";
+const PASSIVE: &str = "LISTEN SYN_RECV ";
 const CLIENT: &str = "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
                       TIME_WAIT(inferred)";
+/// The same where the last acknowledgement arrives while close() still has the socket: then the
+/// kernel keeps all of it (`tcp_rcv_state_process`, `sock_owned_by_user`).
+const KEPT: &str = "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)";
 const SERVER: &str = "LISTEN SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED";
 
 struct Traced {
@@ -39,11 +45,13 @@ fn connection_over(path: Path) -> Traced {
 fn is_complete(traced: &Traced) {
     let Traced { trace, listener, client, server } = traced;
     let [client, server, listener] = [client, server, listener].map(|end| trace.life(end));
-    client.is("client", CLIENT);
+    client.is_one_of("client", &[CLIENT, KEPT]);
     server.is("server", SERVER).closed("graceful", "peer");
     listener.is("listener", "CLOSED LISTEN CLOSED");
     trace.tells_only(&[&client, &server, &listener]);
-    assert_eq!(client.step("FIN_WAIT2", "FIN_WAIT2").at("/tcp/orphaned"), true);
+    if client.story() == CLIENT {
+        assert_eq!(client.step("FIN_WAIT2", "FIN_WAIT2").at("/tcp/orphaned"), true);
+    }
     handshakes_agree(client.handshake(), server.handshake());
 }
 
@@ -106,10 +114,8 @@ fn the_server_can_close_first() {
         client
             .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
             .closed("graceful", "peer");
-        server.is(
-            "server",
-            "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)",
-        );
+        let [whole, kept] = [CLIENT, KEPT].map(|story| story.replace(ACTIVE, PASSIVE));
+        server.is_one_of("server", &[&whole, &kept]);
         let listener = trace.life(&End::of(&listener));
         listener.is("listener", "CLOSED LISTEN");
         trace.tells_only(&[&client, &server, &listener]);

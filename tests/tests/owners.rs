@@ -16,6 +16,7 @@ use tracer_tests::{
     nginx::Nginx,
     peer::Peer,
     record::{Record, listing},
+    slowness::fewer,
     sockets::{self, End, Path},
     tracer::{Trace, Tracer, WITH_TRACEFS, command},
 };
@@ -226,10 +227,10 @@ fn listed(arguments: &[&str]) -> String {
 #[test]
 fn fifty_thousand_sockets_have_their_owners_in_no_time() {
     const PROCESSES: usize = 10;
-    const CONNECTIONS: usize = 2_500;
+    let connections = fewer(2_500);
     isolated(|namespace| {
         let crowds: Vec<Peer> =
-            (0..PROCESSES).map(|_| Peer::crowd(PEER, "crowd", CONNECTIONS)).collect();
+            (0..PROCESSES).map(|_| Peer::crowd(PEER, "crowd", connections)).collect();
         let begun = Instant::now();
         let inode = namespace.inode.to_string();
         let text = listed(&["--netns", &inode, "--format", "json", "--state", "established"]);
@@ -240,7 +241,7 @@ fn fifty_thousand_sockets_have_their_owners_in_no_time() {
             let of = |at: &str| record.number(at).unwrap_or_else(|| panic!("no {at}: {line}"));
             assert!(held.entry(of("/processes/0/pid")).or_default().insert(of("/processes/0/fd")));
         }
-        let expected = crowds.iter().map(|crowd| (crowd.pid(), 2 * CONNECTIONS));
+        let expected = crowds.iter().map(|crowd| (crowd.pid(), 2 * connections));
         let found = held.iter().map(|(pid, descriptors)| (*pid, descriptors.len()));
         assert_eq!(found.collect::<BTreeMap<_, _>>(), expected.collect());
         let begun = Instant::now();

@@ -189,7 +189,8 @@ pub fn records(bytes: &[u8]) {
             let records = vec![record];
             let held_at = Some(record.time_ns);
             let namespaces = if index % 8 == 3 { vec![record.netns] } else { Vec::new() };
-            let look = Snapshot { begun: now, records, namespaces, holders, held_at };
+            let ended = now + 1000 * (index as u64 % 5);
+            let look = Snapshot { begun: now, ended, records, namespaces, holders, held_at };
             table.merge(&look, &mut told);
         } else if let Some(record) = ring::decode(record.as_bytes()) {
             table.ingest(record, &mut told);

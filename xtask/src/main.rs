@@ -14,6 +14,7 @@ mod run;
 mod setup;
 mod soak;
 mod test;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -59,6 +60,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Trace real software under changing load for a while, and check that nothing grows or leaks.
     Soak(soak::Options),
+    /// Run the live tests on other kernels, in emulated machines, and write docs/kernels.md.
+    Vm(vm::Options),
     /// Check formatting, lints of both halves, and documentation.
     Check,
 }
@@ -94,6 +97,10 @@ fn perform(task: Task) -> Result<()> {
         Task::Soak(options) => {
             setup::programs::ensure_soak()?;
             soak::run(&setup::prepare()?, &options)
+        }
+        Task::Vm(options) => {
+            setup::programs::ensure()?;
+            vm::vm(&setup::prepare()?, &options)
         }
         Task::Check => check::check(&setup::prepare()?),
     }

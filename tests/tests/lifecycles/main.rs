@@ -17,6 +17,8 @@ mod timeouts;
 
 use std::{env, iter, sync::Mutex, thread, time::Instant};
 
+use tracer_tests::slowness;
+
 use self::table::{Outcome, Row, is_right, play};
 
 /// Rows played at a time: most of their time they wait for timers.
@@ -90,11 +92,14 @@ fn play_again_alone(results: &mut [(&'static Row, Outcome)]) {
 #[test]
 fn every_life_is_told_as_the_kernel_lived_it() {
     let word = env::var("LIFECYCLES").unwrap_or_default();
-    let rows: Vec<_> = rows().into_iter().filter(|row| row.name.contains(&word)).collect();
+    let rows = rows().into_iter().filter(|row| row.name.contains(&word));
+    // Where each takes long, some of each kind.
+    let step = if slowness::is_usual() { 1 } else { 3 };
+    let rows: Vec<_> = rows.step_by(step).collect();
     let mut results = play_all(&rows);
     play_again_alone(&mut results);
     let mut wrong: Vec<String> = results.iter().filter_map(complaint).collect();
-    if word.is_empty() {
+    if word.is_empty() && step == 1 {
         wrong.extend(document::check(&results));
     }
     assert!(wrong.is_empty(), "{} wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));

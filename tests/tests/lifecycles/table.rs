@@ -11,6 +11,7 @@ use tracer_tests::{
     netns::isolated,
     record::{Record, listing},
     segment::{Segment, flag},
+    slowness::allowed,
     sockets::End,
     tracer::Trace,
 };
@@ -109,7 +110,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 /// Waits until as much is told as must be.
 fn wait(stage: &Stage<'_>, row: &Row, subjects: &[Subject]) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + allowed(PATIENCE);
     let is_complete = |records: &[Record]| {
         subjects.iter().zip(row.lives).all(|(subject, life)| {
             let about: Vec<_> = records.iter().filter(|r| subject.is_told_by(r)).collect();

@@ -140,6 +140,10 @@ fn passes_version(record: &Record) -> bool {
     }
     let [high, low] = halves(&record.local_address);
     let [peer_high, peer_low] = halves(&record.peer_address);
+    if high | low | peer_high | peer_low == 0 {
+        // A listener for both, or its raw copy (until 6.12), which may become a socket of either.
+        return true;
+    }
     let version = if is_v4(high, low) || is_v4(peer_high, peer_low) { 4 } else { 6 };
     version == wanted
 }

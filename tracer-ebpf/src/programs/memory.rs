@@ -7,18 +7,22 @@ use tracer_ebpf::{Offsets, Record};
 
 use super::constants::constant;
 
-/// Loads a `T` at `base + offset`; the zero pattern where the kernel lacks the member.
+/// Loads a `T` at `base + offset`; the zero pattern where the kernel lacks the member, and where
+/// `base` is NULL.
 ///
 /// The verifier checks the access against the BTF type behind `base`, and a fault reads as zero
-/// (`PROBE_MEM` loads), so a NULL on the way needs no test. The load is volatile because LLVM
-/// must neither widen nor merge it: the verifier demands exactly the member's width.
+/// (`PROBE_MEM` loads). Faults must not be relied on, though: until 6.4 ("bpf: ensure main program
+/// has an extable", in 6.1.35 too, never in 5.10) one in a program that calls functions can stop
+/// the kernel ("Kernel panic - not syncing: Fatal exception in interrupt", of a socket without
+/// file on 5.10). So NULL is tested. The load is volatile because LLVM must neither widen nor merge
+/// it: the verifier demands exactly the member's width.
 ///
 /// # Safety
 ///
 /// `base` is a BTF-typed kernel pointer, and `T` an integer or pointer of the member's width.
 #[inline(always)]
 pub(super) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
-    if offset == Offsets::ABSENT {
+    if offset == Offsets::ABSENT || base.is_null() {
         // SAFETY: integers and raw pointers, for which zero is a value (contract above).
         return unsafe { core::mem::zeroed() };
     }

@@ -264,7 +264,7 @@ impl Full {
     /// Cgroup and file: far from the socket itself, and therefore dear.
     #[inline(always)]
     pub(super) fn describe_owner(self, record: &mut Record) {
-        // SAFETY: BTF-typed pointers; NULL on the way reads as zero.
+        // SAFETY: BTF-typed pointers; what is behind NULL reads as zero.
         unsafe {
             let node = follow(follow(self.0, offset!(sk_cgroup)), offset!(cgroup_kn));
             record.cgroup_id = load(node, offset!(kernfs_id));

@@ -21,7 +21,7 @@ use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings,
 
 pub use self::error::LoadError;
 use self::{
-    error::chain,
+    error::unmade,
     offsets::OffsetsError,
     verify::{Hook, Refused},
 };
@@ -298,7 +298,7 @@ fn object<'a>(
         .map_max_entries(name::EVENTS, request.buffer_size)
         .map_max_entries(name::STACKS, if settings.stacks == 1 { STACKS } else { 1 })
         .load(OBJECT)
-        .map_err(|error| LoadError::Object(chain(&error)))
+        .map_err(|error| LoadError::Object(unmade(&error)))
 }
 
 fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn log::Log>> {

@@ -107,6 +107,7 @@ impl Snapshotter {
             seen.sort_unstable();
             seen.dedup();
             self.sockets(&mut taken, &seen);
+            taken.look.snapshot.ended = time::monotonic();
         }
         if wanted.processes {
             taken.look.host.processes = host::processes_of(&taken.look.snapshot);

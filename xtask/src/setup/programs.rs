@@ -1,5 +1,7 @@
 //! Programs that the tests and the benchmarks start, and the Debian packages that have them.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::debian;
@@ -86,6 +88,21 @@ pub(crate) fn ensure_peers() {
     }
 }
 
+/// Installs what machines are made with and is not there.
+pub(crate) fn ensure_emulator((name, package): (&'static str, &'static str)) -> Result<()> {
+    install(&[program(name, package), program("depmod", "kmod")], "machines")
+}
+
+/// Installs a compiler for another architecture, with the C library, of which a file is named.
+pub(crate) fn ensure_compiler(
+    (name, package): (&'static str, &'static str),
+    (file, library): (&'static str, &'static str),
+) -> Result<()> {
+    let who = "programs for another architecture";
+    install(&[program(name, package)], who)?;
+    if Path::new(file).exists() { Ok(()) } else { install_packages(&[library], who) }
+}
+
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
     install(&PROGRAMS, "the tests")
@@ -101,15 +118,19 @@ fn install(programs: &[Program], who: &str) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let wanted = missing.join(" ");
-    if !debian::is_available() {
-        bail!("{who} need programs that are not installed; the Debian packages are: {wanted}");
-    }
-    debian::install(&missing).with_context(|| format!("{who} need the packages {wanted}"))?;
+    install_packages(&missing, who)?;
     match missing_packages(programs, is_installed).join(" ") {
         still if still.is_empty() => Ok(()),
         still => bail!("installed, but their programs are not on PATH: {still}"),
     }
+}
+
+fn install_packages(packages: &[&str], who: &str) -> Result<()> {
+    let wanted = packages.join(" ");
+    if !debian::is_available() {
+        bail!("{who} need what is not installed; the Debian packages are: {wanted}");
+    }
+    debian::install(packages).with_context(|| format!("{who} need the packages {wanted}"))
 }
 
 fn is_installed(program: &str) -> bool {

@@ -1,7 +1,8 @@
 //! `iter/task_file`: who holds which TCP socket, in all network namespaces.
 //!
 //! It visits each descriptor table once (threads share it) and needs no ptrace permission. It
-//! also gives every open socket its cookie, so that later events match.
+//! also gives every open socket its cookie, so that later events match. Before 5.11 the kernel
+//! leads from a file to its socket by no helper: then the addresses are followed, without cookies.
 
 use core::ffi::c_void;
 
@@ -12,7 +13,7 @@ use super::write;
 use crate::programs::{
     constants::constant,
     memory::{comm, follow, load},
-    sock::Common,
+    sock::{Common, Probed},
 };
 
 /// `struct bpf_iter__task_file { meta; task; fd; file }`
@@ -32,35 +33,58 @@ fn holders(context: *mut c_void) -> i32 {
     if task.is_null() || file.is_null() {
         return 0;
     }
-    // SAFETY: the helper takes a BTF-typed file and returns its socket or NULL.
-    let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
-    if socket.is_null() {
-        return 0;
-    }
-    // SAFETY: BTF-typed pointer.
-    let sk = unsafe { follow(socket.cast_const().cast(), constant!(OFFSETS.socket_sk)) };
-    if let Some(sk) = Common::new(sk.cast()) {
-        describe(meta, task, fd, file, sk);
+    if constant!(SETTINGS.has_cookie_helper) == 1 {
+        of_known(meta, task, fd, file);
+    } else if let Some((socket, inode)) = Probed::of_file(file as u64) {
+        let place = Place { cookie: socket.cookie(), sk: socket.address(), netns: socket.netns() };
+        describe(meta, task, fd, inode, &place);
     }
     0
 }
 
+/// What names a socket.
+struct Place {
+    cookie: u64,
+    sk: u64,
+    netns: u32,
+}
+
 #[inline(always)]
-fn describe(meta: *const u8, task: *const u8, fd: u32, file: *const u8, sk: Common) {
-    if sk.full().is_none() {
+fn of_known(meta: *const u8, task: *const u8, fd: u32, file: *const u8) {
+    // SAFETY: the helper takes a BTF-typed file and returns its socket or NULL.
+    let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
+    if socket.is_null() {
         return;
     }
+    // SAFETY: BTF-typed pointers and the members' own widths.
+    let (sk, inode) = unsafe {
+        (
+            follow(socket.cast_const().cast(), constant!(OFFSETS.socket_sk)),
+            load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
+        )
+    };
+    if let Some(sk) = Common::new(sk.cast())
+        && sk.full().is_some()
+    {
+        let place = Place { cookie: sk.cookie(), sk: sk.address(), netns: sk.netns() };
+        describe(meta, task, fd, inode, &place);
+    }
+}
+
+#[inline(always)]
+fn describe(meta: *const u8, task: *const u8, fd: u32, inode: u64, place: &Place) {
+    let &Place { cookie, sk, netns } = place;
     // SAFETY: BTF-typed pointers and the members' own widths.
     let holder = unsafe {
         let leader = follow(task, constant!(OFFSETS.task_group_leader));
         Holder {
-            cookie: sk.cookie(),
-            sk: sk.address(),
-            inode: load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
+            cookie,
+            sk,
+            inode,
             start_ns: load(leader, constant!(OFFSETS.task_start_boottime)),
             pid: load(task, constant!(OFFSETS.task_tgid)),
             fd,
-            netns: sk.netns(),
+            netns,
             reserved: 0,
             comm: comm(leader),
         }

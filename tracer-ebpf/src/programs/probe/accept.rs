@@ -8,7 +8,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{
-    helpers::generated::bpf_get_current_task_btf, macros::tracepoint, programs::TracePointContext,
+    helpers::generated::bpf_get_current_task, macros::tracepoint, programs::TracePointContext,
 };
 use tracer_ebpf::{Record, kind};
 
@@ -17,7 +17,7 @@ use crate::programs::{
     constants::constant,
     emit::emit,
     filter,
-    memory::{follow, load, probe, zeroed},
+    memory::{probe, zeroed},
     sock::Probed,
     stack,
 };
@@ -39,18 +39,18 @@ fn exit_accept(context: TracePointContext) -> u32 {
     0
 }
 
-/// The `struct file` of a descriptor of this process.
+/// The `struct file` of a descriptor of this process. By addresses: the array of files is one in
+/// any case, and the helper for a typed task came with 5.11 only.
 #[inline(always)]
 fn file(fd: u32) -> Option<u64> {
-    // SAFETY: a helper without arguments that returns the BTF-typed task.
-    let task = unsafe { bpf_get_current_task_btf() } as *const u8;
-    // SAFETY: BTF-typed pointers and the members' own widths. `fd` is an array of pointers, of
-    // which the verifier knows nothing: a number to it.
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    // SAFETY: pointers as integers, and the members' own widths.
     unsafe {
-        let files = follow(task, constant!(OFFSETS.task_files));
-        let table = follow(files, constant!(OFFSETS.files_fdt));
-        let files: u64 = load(table, constant!(OFFSETS.fdt_fd));
-        if fd >= load::<u32>(table, constant!(OFFSETS.fdt_max_fds)) {
+        let files: u64 = probe(task, constant!(OFFSETS.task_files))?;
+        let table: u64 = probe(files, constant!(OFFSETS.files_fdt))?;
+        let files: u64 = probe(table, constant!(OFFSETS.fdt_fd))?;
+        if fd >= probe::<u32>(table, constant!(OFFSETS.fdt_max_fds))? {
             return None;
         }
         probe(files.wrapping_add(8 * u64::from(fd)), 0)

@@ -1,7 +1,7 @@
 //! `tcp:tcp_retransmit_skb` and `tcp:tcp_retransmit_synack`: handshakes and teardowns that had to
 //! try again. Retransmitted data is only counted, by the kernel (`total_retrans`).
 
-use core::{ffi::c_void, mem::MaybeUninit};
+use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_ebpf::{Offsets, Record, kind, segment};
@@ -10,8 +10,8 @@ use crate::programs::{
     constants::constant,
     emit::emit,
     filter,
-    memory::{load, zeroed},
-    probe::on_full_socket,
+    memory::load,
+    probe::{on_full_socket, passes_as_it_is},
     sock::Common,
 };
 
@@ -43,13 +43,8 @@ fn retransmit_synack(context: BtfTracePointContext) -> i32 {
     let Some(request) = Common::new(context.arg::<*const c_void>(1)) else {
         return 0;
     };
-    if !filter::is_empty() {
-        let mut identity = MaybeUninit::uninit();
-        let identity = zeroed(&mut identity);
-        request.describe(identity);
-        if !filter::passes(identity) {
-            return 0;
-        }
+    if !filter::is_empty() && !passes_as_it_is(request) {
+        return 0;
     }
     emit(&context, kind::RETRANSMIT_SYNACK, |record: &mut Record| {
         request.describe_request_argument(record);

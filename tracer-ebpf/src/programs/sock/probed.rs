@@ -55,8 +55,7 @@ impl Probed {
         record.family = family;
         record.peer_port = u16::from_be(read!(sk, skc_dport).unwrap_or(0));
         record.local_port = u16::from_be(read!(sk, inet_sport).unwrap_or(0));
-        let net: u64 = read!(sk, skc_net).unwrap_or(0);
-        record.netns = read!(net, net_inum).unwrap_or(0);
+        record.netns = self.netns();
         if family == AF_INET6 {
             record.local_address = read!(sk, skc_v6_rcv_saddr).unwrap_or([0; 16]);
             record.peer_address = read!(sk, skc_v6_daddr).unwrap_or([0; 16]);
@@ -64,6 +63,19 @@ impl Probed {
             record.local_address = v4_mapped(read!(sk, skc_rcv_saddr).unwrap_or(0));
             record.peer_address = v4_mapped(read!(sk, skc_daddr).unwrap_or(0));
         }
+    }
+
+    /// Address of the `struct sock`.
+    #[inline(always)]
+    pub(in crate::programs) fn address(self) -> u64 {
+        self.sk
+    }
+
+    /// Inode number of the network namespace.
+    #[inline(always)]
+    pub(in crate::programs) fn netns(self) -> u32 {
+        let net: u64 = read!(self.sk, skc_net).unwrap_or(0);
+        read!(net, net_inum).unwrap_or(0)
     }
 
     /// The cookie, if the socket has got one: its first event has given it one.

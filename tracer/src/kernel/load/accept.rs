@@ -1,14 +1,17 @@
 //! The hooks on accept(): optional, and by the classic way, which takes tracefs.
 
+use std::fs;
+
 use aya::{
     Ebpf,
     programs::{ProgramError, TracePoint},
 };
+use rustix::thread::CapabilitySet;
 
 use super::{LoadError, verify::Refused};
 use crate::{
     kernel::{
-        feature,
+        feature, privileges,
         tracefs::{self, TracefsError},
     },
     sink::Degraded,
@@ -33,10 +36,14 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
             };
             (error.to_string(), remedy)
         }
+        // Debian's and Ubuntu's kernels know a third level, at which CAP_PERFMON does not suffice.
+        Err(Missing::Program(error)) if is_paranoid() => (
+            error.to_string(),
+            "run as root, add CAP_SYS_ADMIN, or sysctl kernel.perf_event_paranoid=2",
+        ),
         Err(Missing::Program(error)) => (
             error.to_string(),
-            "use Linux 5.11 or later, with CONFIG_FTRACE_SYSCALLS and without \
-             lockdown=confidentiality",
+            "use a kernel with CONFIG_FTRACE_SYSCALLS and without lockdown=confidentiality",
         ),
     };
     let mut degraded = feature::ACCEPT.missing(reason, remedy);
@@ -47,6 +54,13 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
             .into();
     }
     Some(degraded)
+}
+
+/// Whether perf_event_open() is for CAP_SYS_ADMIN only, which we do not have.
+fn is_paranoid() -> bool {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    level.trim().parse::<i32>().is_ok_and(|level| level > 2)
+        && !privileges::effective().contains(CapabilitySet::SYS_ADMIN)
 }
 
 enum Missing {

@@ -1,6 +1,8 @@
 //! Why programs could not be loaded, in one line each.
 
-use aya::{maps::MapError, programs::ProgramError};
+use std::io;
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
 
 use super::offsets::OffsetsError;
 use crate::kernel::{limits::Scarce, tracefs::TracefsError};
@@ -66,6 +68,22 @@ impl LoadError {
             other => chain(other),
         };
         Self::Program { program, reason }
+    }
+}
+
+/// Why an object could not be made, with what helps.
+pub(super) fn unmade(error: &EbpfError) -> String {
+    let text = chain(error);
+    match error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. })
+            if io_error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            format!(
+                "{text} (before Linux 5.11 maps are locked memory: `ulimit -l unlimited`, or add \
+                 CAP_SYS_RESOURCE)"
+            )
+        }
+        _ => text,
     }
 }
 

@@ -65,6 +65,7 @@ fn essence(look: &Look, table: &Table) -> Option<Look> {
     let holders = holders.filter(|holder| ids.contains(&SocketId::held(holder))).copied();
     let snapshot = Snapshot {
         begun: look.snapshot.begun,
+        ended: look.snapshot.ended,
         records,
         namespaces: Vec::new(),
         holders: holders.collect(),

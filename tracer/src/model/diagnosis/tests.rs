@@ -87,6 +87,7 @@ fn look(time: u64, records: Vec<Record>) -> Look {
     Look {
         snapshot: Snapshot {
             begun: time,
+            ended: time,
             records,
             namespaces: vec![NETNS],
             holders,

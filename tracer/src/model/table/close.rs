@@ -159,6 +159,7 @@ impl Table {
             | Reason::ResetSentUnaccepted
             | Reason::Disconnected
             | Reason::Killed => self.reset_arrived(&connection.tuple, record, out),
+            Reason::ResetReceived => self.reset_came(&connection.tuple, record, out),
             _ => {}
         }
     }
@@ -239,6 +240,15 @@ impl Table {
     fn reset_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
         if let Some(slot) = self.other_end(tuple) {
             self.end(slot, Reason::ResetReceived, Source::Inferred, record.time_ns, out);
+        }
+    }
+
+    /// The peer on this host has received an RST: of an orphaned FIN_WAIT2, which data has ended
+    /// (tcp_timewait_state_process). Kernels before 6.12 do not say that a minisocket sends one.
+    fn reset_came(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
+        if let Some(slot) = self.other_end(tuple) {
+            let reason = Reason::ResetSentDataAfterClose;
+            self.end(slot, reason, Source::Inferred, record.time_ns, out);
         }
     }
 

@@ -22,6 +22,8 @@ use crate::model::{
 pub struct Snapshot {
     /// When it was begun, nanoseconds of `CLOCK_MONOTONIC`.
     pub begun: u64,
+    /// When it was finished; zero for at once.
+    pub ended: u64,
     /// The sockets.
     pub records: Vec<Record>,
     /// Namespaces that it covers completely, by inode number.
@@ -331,6 +333,7 @@ impl Table {
 
     /// Ends what the snapshot does not show any more.
     fn sweep(&mut self, snapshot: &Snapshot, merged: &mut Merged, out: &mut impl Observer) {
+        let seen = snapshot.begun.max(snapshot.ended);
         let gone: Vec<Slot> = self
             .store
             .iter()
@@ -354,9 +357,10 @@ impl Table {
                 continue;
             }
             merged.gone += 1;
-            // What is gone after its timer was due has been ended by it.
+            // What is gone after its timer was due has been ended by it, perhaps in the middle of
+            // the snapshot.
             let (time, source) = match connection.removal() {
-                removal if minisocket && removal != 0 && removal <= snapshot.begun => {
+                removal if minisocket && removal != 0 && removal <= seen => {
                     (removal, Source::Timer)
                 }
                 _ => (snapshot.begun, Source::Snapshot),

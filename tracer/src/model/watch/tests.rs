@@ -104,6 +104,7 @@ fn look(time: u64, used: u16, queue: u32) -> Look {
     Look {
         snapshot: Snapshot {
             begun: time,
+            ended: time,
             records: clients.chain([listener]).collect(),
             namespaces: vec![NETNS],
             holders: Vec::new(),

@@ -14,7 +14,7 @@ use crate::{
     },
     replay::surroundings::stack,
     sink::{
-        escape::unescape,
+        escape::{harmless, unescape},
         json::{
             evidence::{
                 DescriptorsBody, Evidence, LeakBody, ListenerBody, MadeBody, PortsBody,
@@ -150,7 +150,7 @@ fn program(body: &ProgramBody) -> Result<Program, Wrong> {
     Ok(Program {
         process: subject::process(*pid, name)?,
         executable: executable.as_deref().map(unescape),
-        container: container.as_deref().map(Into::into),
+        container: container.as_deref().map(|id| harmless(id).into()),
     })
 }
 

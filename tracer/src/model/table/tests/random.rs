@@ -16,6 +16,8 @@ use crate::model::{
 };
 use crate::sink::surroundings::Unknown;
 
+/// All ends that had to wait for a reset have been decided, nanoseconds.
+const DECIDED: u64 = 25_000_000;
 const LIVES: usize = 6;
 
 /// Which life goes on, and how.
@@ -175,7 +177,7 @@ proptest! {
             let minisockets = host.truth(&[Shape::Minisocket, Shape::Unhashed]);
             sockets.filter(|(id, _)| minisockets.iter().all(|(mini, _)| mini != id)).collect()
         };
-        stage.until(host.now + 2_000_000);
+        stage.until(host.now + DECIDED);
         let mut expected = host.truth(&[Shape::Full]);
         // A raw copy of a listener is nobody before its next event, or a look.
         expected.retain(|(id, _)| !host.lives[*id as usize - 1].is_raw_child());
@@ -204,7 +206,7 @@ proptest! {
             stage.ingest(event);
             prop_assert!(stage.table.len() <= LIVES);
         }
-        stage.until(host.now + 2_000_000);
+        stage.until(host.now + DECIDED);
         stage.look(&host.all());
         stage.look(&host.all());
         prop_assert_eq!(stage.sockets(), host.truth(HASHED), "{:?}", host.script);
@@ -249,7 +251,7 @@ proptest! {
         if let Some(picture) = picture {
             stage.merge(&picture);
         }
-        stage.until(host.now + 2_000_000);
+        stage.until(host.now + DECIDED);
         prop_assert_eq!(stage.told.lost, 0, "{:?}", host.script);
         prop_assert_eq!(breaks(&stage.told.transitions), 0);
         stage.look(&host.all());

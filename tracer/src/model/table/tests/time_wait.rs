@@ -7,7 +7,7 @@ use super::{
     lives::{Kernel, Life, MILLISECOND, NETNS, SECOND, Step},
     stage::{Stage, options},
 };
-use crate::model::{state::State, time_wait::Ticks};
+use crate::model::{state::State, table::Snapshot, time_wait::Ticks};
 use Step::*;
 
 const INTO_TIME_WAIT: &[Step] = &[Connect, Established, ShutdownWrite, FinAcked, PeerFin];
@@ -165,6 +165,17 @@ fn a_reset_of_the_far_end_on_this_host_ends_an_orphan(#[case] steps: &[Step]) {
     assert!(stage.table.is_empty());
 }
 
+/// Before 6.12 no event tells that a minisocket sends an RST; that it has arrived is one.
+#[test]
+fn a_reset_that_arrives_from_an_orphan_on_this_host_was_its_end() {
+    let (mut stage, here) = staged(250, INTO_ORPHAN);
+    stage.play(&mut far_end(&here), &[Syn, Ack, Accept, PeerFin, PeerReset]);
+    let lines = stage.told.take();
+    let end = "FIN_WAIT2>CLOSED [Inferred] ResetSentDataAfterClose by Local".to_owned();
+    assert!(lines.contains(&end), "{lines:?}");
+    assert!(stage.table.is_empty());
+}
+
 /// The server's end of the connection of `client`, which was accepted on this host.
 fn far_end(client: &Life) -> Life {
     let Record { local_port, local_address, peer_port, peer_address, .. } = client.socket;
@@ -234,6 +245,20 @@ fn a_minisocket_that_is_gone_when_its_timer_was_due_was_ended_by_it(
     assert_eq!(stage.look(&[&life]).gone, 1);
     assert_eq!(stage.told.take()[0], line);
     assert_eq!(stage.told.transitions.last().unwrap().time, expected);
+}
+
+/// A look at many sockets, or on a slow machine, takes a while.
+#[test]
+fn a_minisocket_whose_timer_fires_during_a_look_was_ended_by_it() {
+    let (mut stage, mut life) = staged(250, INTO_ORPHAN);
+    let expected = removal(&life, 250, life.now, 60);
+    stage.until(expected - 5 * MILLISECOND);
+    stage.table.expect_snapshot();
+    stage.play_unseen(&mut life, &[Gone]);
+    let ended = expected + MILLISECOND;
+    let snapshot = Snapshot { ended, ..stage.picture(&[&life]) };
+    assert_eq!(stage.merge(&snapshot).gone, 1);
+    assert_eq!(stage.told.take()[0], "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local");
 }
 
 #[test]

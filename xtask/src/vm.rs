@@ -1,0 +1,288 @@
+//! `cargo xtask vm`: the live tests on other kernels than this one.
+//!
+//! Debian's kernels are fetched, each is booted in an emulated machine with the program and the
+//! tests in its initial file system, and all that the tests said becomes one table. What a kernel
+//! cannot do is what `tracer features` found out there by trying; no version number decides.
+
+mod architecture;
+mod build;
+mod cross;
+mod document;
+mod initramfs;
+mod kernels;
+mod machine;
+mod suites;
+mod table;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread::{self, ScopedJoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+
+use self::{
+    architecture::Architecture,
+    build::Source,
+    initramfs::FileSystem,
+    kernels::{Kernel, Kernels},
+    machine::{Machine, Outcome, Report},
+    table::Ran,
+};
+use crate::cargo::Cargo;
+use crate::process::say;
+use crate::setup::programs;
+use crate::workspace;
+
+/// The lines of kernels that are in service, as Debian has them.
+const LINES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
+/// The line that is also booted under lockdown and on another architecture.
+const FURTHER: &str = "6.12";
+/// Kernels that `cargo xtask test` boots: an old one and a new one.
+const SHORT: [&str; 2] = ["6.1", "7.2"];
+/// How long that may take, many times what it takes.
+const SHORT_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// What `cargo xtask vm` takes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Boot only this line of kernels (6.1); may be given several times. Without it, all of them,
+    /// and the results become docs/kernels.md.
+    #[arg(long, value_name = "LINE", num_args = 1..)]
+    kernel: Vec<String>,
+    /// Run only this live test (handshake); may be given several times.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    suite: Vec<String>,
+    /// Restrict what the kernel lets root do.
+    #[arg(long, value_name = "MODE", value_parser = ["integrity", "confidentiality"])]
+    lockdown: Option<String>,
+    /// Test this program, linked statically, instead of building one for x86-64.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// End each machine after so many minutes.
+    #[arg(long, default_value = "90")]
+    minutes: u64,
+    /// Emulate this architecture.
+    #[arg(long, value_enum, default_value = "x86_64")]
+    architecture: Architecture,
+}
+
+/// Boots what was asked for.
+pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
+    let Options { kernel, suite, lockdown, architecture, minutes, program } = options;
+    let limit = Duration::from_secs(60 * minutes);
+    let unknown = suite.iter().find(|name| !suites::RUN.contains(&name.as_str()));
+    if let Some(name) = unknown {
+        bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
+    }
+    let whole = kernel.is_empty();
+    let lockdown = lockdown.as_deref().map(|mode| match mode {
+        "integrity" => "integrity",
+        _ => "confidentiality",
+    });
+    let wanted = if whole {
+        matrix()
+    } else {
+        kernel.iter().map(|line| Wanted { line, lockdown, architecture: *architecture }).collect()
+    };
+    let chosen: Vec<&str> = suites::RUN
+        .into_iter()
+        .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
+        .collect();
+    let source = program.as_deref().map_or(Source::Static, Source::Given);
+    let ran = boot(cargo, &wanted, &chosen, How { source, limit })?;
+    if whole && suite.is_empty() {
+        document::write(&ran)?;
+    }
+    conclude(&ran, &chosen)
+}
+
+/// What `cargo xtask test` does: little, on two kernels, with the program that the tests had.
+///
+/// Where machines cannot be had, this is said, and nothing is tested.
+///
+/// # Errors
+///
+/// Where a test fails.
+pub(crate) fn short(cargo: &Cargo) -> Result<()> {
+    let wanted = SHORT.map(|line| Wanted { line, lockdown: None, architecture: Architecture::X86 });
+    if let Err(error) = obtain(&wanted) {
+        say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
+        return Ok(());
+    }
+    let ran =
+        boot(cargo, &wanted, &suites::SHORT, How { source: Source::Tested, limit: SHORT_LIMIT })?;
+    conclude(&ran, &suites::SHORT)
+}
+
+/// How machines are run.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    /// With which program.
+    source: Source<'a>,
+    /// For how long at most.
+    limit: Duration,
+}
+
+/// A machine, before its kernel is known.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    line: &'a str,
+    lockdown: Option<&'static str>,
+    architecture: Architecture,
+}
+
+fn matrix() -> Vec<Wanted<'static>> {
+    let plain = |line| Wanted { line, lockdown: None, architecture: Architecture::X86 };
+    let mut wanted: Vec<_> = LINES.map(plain).into();
+    for lockdown in ["integrity", "confidentiality"] {
+        wanted.push(Wanted { lockdown: Some(lockdown), ..plain(FURTHER) });
+    }
+    wanted.push(Wanted { architecture: Architecture::Arm, ..plain(FURTHER) });
+    wanted
+}
+
+/// Machines of one architecture, and where their kernels came from.
+type Fleet = (Architecture, Kernels, Vec<Machine>);
+
+/// The kernels and the emulators that it takes.
+fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
+    let mut fleets = Vec::new();
+    for architecture in [Architecture::X86, Architecture::Arm] {
+        let wanted: Vec<_> =
+            wanted.iter().filter(|wanted| wanted.architecture == architecture).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        programs::ensure_emulator(architecture.emulator())?;
+        let kernels = Kernels::known(architecture)?;
+        let machine = |wanted: &Wanted<'_>| {
+            let kernel = kernels.newest(wanted.line)?;
+            Ok(Machine { architecture, kernel, lockdown: wanted.lockdown })
+        };
+        let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
+        fleets.push((architecture, kernels, machines));
+    }
+    Ok(fleets)
+}
+
+fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How<'_>) -> Result<Vec<Ran>> {
+    let fleets = obtain(wanted)?;
+    thread::scope(|scope| {
+        let mut running = Vec::new();
+        for fleet in &fleets {
+            // Those of one architecture run while those of the next are built.
+            let berths = equip(cargo, fleet, chosen, how.source);
+            running.push(scope.spawn(move || match berths {
+                Ok(berths) => run_all(&berths, how.limit),
+                Err(error) => Ok(without(fleet, &error)),
+            }));
+        }
+        let joined = running.into_iter().map(ScopedJoinHandle::join);
+        let ran = joined.map(|ran| ran.unwrap_or_else(|_| Err(anyhow!("a machine was lost"))));
+        Ok(ran.collect::<Result<Vec<_>>>()?.concat())
+    })
+}
+
+/// What machines say that nothing could be built for.
+fn without((_, _, machines): &Fleet, error: &anyhow::Error) -> Vec<Ran> {
+    let broken = Report { broken: vec![format!("{error:#}")], ..Report::default() };
+    machines.iter().map(|machine| (machine.clone(), broken.clone())).collect()
+}
+
+/// Builds what machines run.
+fn equip<'a>(
+    cargo: &Cargo,
+    (architecture, kernels, machines): &Fleet,
+    chosen: &[&'a str],
+    source: Source<'_>,
+) -> Result<Vec<Berth<'a>>> {
+    let all: Vec<&str> =
+        machines.iter().flat_map(|machine| suites::scope(machine, chosen)).collect();
+    let to_build: Vec<_> = chosen.iter().copied().filter(|name| all.contains(name)).collect();
+    let built = build::build(cargo, *architecture, &to_build, source)?;
+    let root = workspace::target()?.join("vm").join(architecture.debian());
+    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+    let files = Arc::new(built.file_system(&root, kernels)?);
+    let berth = |machine: &Machine| Berth {
+        machine: machine.clone(),
+        suites: suites::scope(machine, chosen),
+        files: Arc::clone(&files),
+        root: root.clone(),
+    };
+    Ok(machines.iter().map(berth).collect())
+}
+
+/// A machine and what it takes to run it.
+struct Berth<'a> {
+    machine: Machine,
+    suites: Vec<&'a str>,
+    /// All but the modules.
+    files: Arc<FileSystem>,
+    /// Where its files go.
+    root: PathBuf,
+}
+
+/// Runs machines side by side; the order is kept. They wait for timers as often as for a processor.
+fn run_all(berths: &[Berth<'_>], limit: Duration) -> Result<Vec<Ran>> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let next = Mutex::new(berths.iter().enumerate());
+    let take = || next.lock().ok().and_then(|mut berths| berths.next());
+    let work = || {
+        std::iter::from_fn(take)
+            .map(|(index, berth)| (index, run(berth, limit)))
+            .collect::<Vec<_>>()
+    };
+    let mut ran: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..2 * processors).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    });
+    ran.sort_by_key(|(index, _)| *index);
+    ensure!(ran.len() == berths.len(), "a machine was not run");
+    ran.into_iter().map(|(_, ran)| ran).collect()
+}
+
+fn run(Berth { machine, suites, files, root }: &Berth<'_>, limit: Duration) -> Result<Ran> {
+    let name = machine.name();
+    let file = name.replace(' ', "-");
+    let mut files = FileSystem::clone(files);
+    let plan = |suite: &&str| format!("{suite} {}\n", build::place_of(suite));
+    files.text("/plan", &suites.iter().map(plan).collect::<String>());
+    let Kernel { release, modules, .. } = &machine.kernel;
+    files.tree(&format!("/lib/modules/{release}"), modules)?;
+    let initial = root.join(format!("{file}.cpio"));
+    files.write(&initial)?;
+    say(format_args!("booting Linux {release} ({name})"));
+    let begun = Instant::now();
+    let each = |outcome: &Outcome| {
+        let Outcome { suite, test, passed, attempts, milliseconds, .. } = outcome;
+        let how = match (passed, attempts) {
+            (true, 1) => "ok",
+            (true, _) => "ok when tried again",
+            (false, _) => "NOT PASSED",
+        };
+        eprintln!("  {name}: {suite}: {test}: {how} ({milliseconds} ms)");
+    };
+    let report = machine.run(&initial, &root.join(format!("{file}.log")), limit, &each);
+    // Large, and made anew each time.
+    let _ = fs::remove_file(&initial);
+    let report = report?;
+    say(format_args!(
+        "{name}: booted in {:.1} s, done in {:.0} s",
+        report.booted.as_secs_f64(),
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok((machine.clone(), report))
+}
+
+fn conclude(ran: &[Ran], chosen: &[&str]) -> Result<()> {
+    println!("\n{}", table::matrix(ran, chosen));
+    let failures = table::failures(ran);
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{} failed in a machine:\n\n{}", failures.len(), failures.join("\n\n"))
+}

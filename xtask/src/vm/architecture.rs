@@ -1,0 +1,95 @@
+//! What differs between the machines that can be emulated.
+
+use std::fmt;
+
+/// A processor architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Architecture {
+    /// x86-64
+    #[value(name = "x86_64")]
+    X86,
+    /// 64-bit ARM
+    #[value(name = "aarch64")]
+    Arm,
+}
+
+impl Architecture {
+    /// That of the host.
+    pub(super) fn native() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Arm } else { Self::X86 }
+    }
+
+    /// As Debian's packages name it.
+    pub(super) fn debian(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Arm => "arm64",
+        }
+    }
+
+    /// The target of rustc.
+    pub(super) fn target(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64-unknown-linux-gnu",
+            Self::Arm => "aarch64-unknown-linux-gnu",
+        }
+    }
+
+    /// The emulator, and its Debian package.
+    pub(super) fn emulator(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("qemu-system-x86_64", "qemu-system-x86"),
+            Self::Arm => ("qemu-system-aarch64", "qemu-system-arm"),
+        }
+    }
+
+    /// The compiler that links for it elsewhere, and its Debian package.
+    pub(super) fn cross_compiler(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
+            Self::Arm => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        }
+    }
+
+    /// A file of the C library for it, elsewhere, and its Debian package.
+    pub(super) fn cross_library(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X86 => ("/usr/x86_64-linux-gnu/lib/libc.a", "libc6-dev-amd64-cross"),
+            Self::Arm => ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross"),
+        }
+    }
+
+    /// What removes symbols from its programs.
+    pub(super) fn strip(self) -> &'static str {
+        match self {
+            native if native == Self::native() => "strip",
+            Self::X86 => "x86_64-linux-gnu-strip",
+            Self::Arm => "aarch64-linux-gnu-strip",
+        }
+    }
+
+    /// Arguments of the emulator that choose the machine.
+    pub(super) fn machine(self) -> &'static [&'static str] {
+        match self {
+            Self::X86 => &["-machine", "q35"],
+            Self::Arm => &["-machine", "virt"],
+        }
+    }
+
+    /// The serial line, as the kernel names it.
+    pub(super) fn console(self) -> &'static str {
+        match self {
+            Self::X86 => "ttyS0",
+            Self::Arm => "ttyAMA0",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::X86 => "x86-64",
+            Self::Arm => "aarch64",
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! What is put into the machines: the program under test, the live tests, what they start.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::{
+    architecture::Architecture,
+    cross,
+    initramfs::{FileSystem, stripped},
+    kernels::Kernels,
+    suites,
+};
+use crate::cargo::Cargo;
+use crate::test;
+use crate::workspace;
+
+/// Programs of the package of the tests: their paths are compiled into the tests.
+const COMPANIONS: [&str; 3] = ["peer", "load", "fault"];
+/// The first process (`tests/src/bin/guest.rs`), and where it finds the program under test.
+const GUEST: &str = "guest";
+const PROGRAM: &str = "/usr/bin/tracer";
+/// Names under which one program is several.
+const LINKS: [(&str, &str); 3] = [
+    ("/bin/sh", "/usr/bin/sh"),
+    ("/sbin/modprobe", "/usr/bin/kmod"),
+    ("/usr/bin/modprobe", "kmod"),
+];
+
+/// Its Debian package; linked statically.
+const BUSYBOX: &str = "busybox-static";
+/// Applets of busybox that stand for the host's programs on another architecture.
+const APPLETS: [&str; 8] =
+    ["sh", "ip", "mount", "mountpoint", "nsenter", "sleep", "umount", "unshare"];
+
+/// Programs that are ready.
+pub(super) struct Built {
+    architecture: Architecture,
+    tracer: PathBuf,
+    /// Where cargo has put the companions.
+    directory: PathBuf,
+    /// By name.
+    tests: Vec<(String, PathBuf)>,
+}
+
+/// Where the program under test comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Built for this, with its libraries in it.
+    Static,
+    /// That of the live tests, as it is.
+    Tested,
+    /// There is one.
+    Given(&'a Path),
+}
+
+/// Builds the tests, and the program if need be.
+pub(super) fn build(
+    cargo: &Cargo,
+    architecture: Architecture,
+    chosen: &[&str],
+    source: Source<'_>,
+) -> Result<Built> {
+    let foreign = architecture != Architecture::native();
+    let built = if foreign {
+        cross::test_programs(cargo, architecture, chosen)?
+    } else {
+        test_programs(cargo, chosen)?
+    };
+    let program = |name: &&str| {
+        let found = built.iter().find(|(built, _)| built == name);
+        found.cloned().with_context(|| format!("cargo has built no test {name}"))
+    };
+    let tests = chosen.iter().map(program).collect::<Result<_>>()?;
+    let tracer = match source {
+        _ if foreign => cross::program(cargo, architecture)?,
+        Source::Static => cargo.build_static(&test::FEATURES)?,
+        Source::Tested => workspace::tracer()?,
+        Source::Given(program) => program.to_owned(),
+    };
+    let directory = if foreign {
+        cross::directory(architecture)?
+    } else {
+        workspace::target()?.join("release")
+    };
+    Ok(Built { architecture, tracer, directory, tests })
+}
+
+/// Builds test programs, with the features that all the others have: their names and paths.
+fn test_programs(cargo: &Cargo, chosen: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    let options = ["test", "--workspace", "--release", "--locked", "--no-run"];
+    let mut command = cargo.command(&options);
+    command.args(chosen.iter().flat_map(|name| ["--test", name]));
+    command.args(test::FEATURES).args(["--message-format", "json-render-diagnostics"]);
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the tests cannot be built");
+    Ok(test_programs_in(&output.stdout))
+}
+
+pub(super) fn test_programs_in(messages: &[u8]) -> Vec<(String, PathBuf)> {
+    String::from_utf8_lossy(messages).lines().filter_map(test_program).collect()
+}
+
+/// What a line of cargo's messages says of a test program.
+fn test_program(line: &str) -> Option<(String, PathBuf)> {
+    let said: Value = serde_json::from_str(line).ok()?;
+    let target = &said["target"];
+    let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
+    let program = said["executable"].as_str()?;
+    is_test.then(|| Some((target["name"].as_str()?.to_owned(), program.into()))).flatten()
+}
+
+/// Where a test program is in the machine.
+pub(super) fn place_of(suite: &str) -> String {
+    format!("/tests/{suite}")
+}
+
+impl Built {
+    /// All but the modules; copies go to `directory`. `kernels` has programs for an architecture
+    /// that is not the host's.
+    pub(super) fn file_system(&self, directory: &Path, kernels: &Kernels) -> Result<FileSystem> {
+        let Self { architecture, tracer, directory: companions, tests } = self;
+        let mut files = FileSystem::new();
+        let mut add = |path: &str, program: &Path| {
+            files.program(path, &stripped(program, architecture.strip(), directory)?)
+        };
+        add("/init", &companions.join(GUEST))?;
+        add(PROGRAM, tracer)?;
+        for companion in COMPANIONS {
+            let program = companions.join(companion);
+            add(&program.to_string_lossy(), &program)?;
+        }
+        for (name, program) in tests {
+            add(&place_of(name), program)?;
+        }
+        // With which tests compare.
+        let docs = workspace::root().join("docs");
+        files.tree(&docs.to_string_lossy(), &docs)?;
+        if *architecture == Architecture::native() {
+            add_programs(&mut files)?;
+        } else {
+            let busybox = kernels.unpacked(BUSYBOX)?.join("bin/busybox");
+            files.file("/bin/busybox", &busybox)?;
+            for applet in APPLETS {
+                files.link(&format!("/usr/bin/{applet}"), "/bin/busybox");
+            }
+            files.link("/bin/sh", "/bin/busybox");
+        }
+        Ok(files)
+    }
+}
+
+fn add_programs(files: &mut FileSystem) -> Result<()> {
+    for program in suites::PROGRAMS {
+        files.host_program(program)?;
+    }
+    for (path, target) in LINKS {
+        files.link(path, target);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_programs_are_told_from_what_else_cargo_builds() {
+        let line = |kind: &str, executable: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"n"}},
+                   "executable":{executable}}}"#
+            )
+            .replace('\n', "")
+        };
+        let program = test_program(&line("test", r#""/t/n-1""#)).unwrap();
+        assert_eq!(program, ("n".to_owned(), PathBuf::from("/t/n-1")));
+        assert_eq!(test_program(&line("test", "null")), None);
+        assert_eq!(test_program(&line("bin", r#""/t/n""#)), None);
+        assert_eq!(test_program("no JSON"), None);
+    }
+}

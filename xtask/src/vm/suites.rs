@@ -1,0 +1,150 @@
+//! Which live tests are run in a machine, what they need there, and which are left out and why.
+
+use super::{architecture::Architecture, machine::Machine};
+
+/// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
+pub(super) const RUN: [&str; 21] = [
+    "handshake",
+    "half_close",
+    "aborts",
+    "features",
+    "classic",
+    "processes",
+    "filters",
+    "security",
+    "lingering",
+    "findings",
+    "halted",
+    "causes",
+    "ports",
+    "owners",
+    "diagnose",
+    "namespaces",
+    "wire",
+    "before",
+    "time_wait",
+    "healing",
+    "lifecycles",
+];
+
+/// Those that are not, and why.
+pub(super) const LEFT_OUT: [(&str, &str); 15] = [
+    ("agreement", "wants bpftrace, which is larger than all the rest"),
+    ("command", "options and exit statuses; the kernel has no part in it"),
+    ("daemon", "configuration and service manager; the kernel has no part in it"),
+    ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
+    ("files", "outputs and their rotation; the kernel has no part in it"),
+    ("ladder", "a format; the kernel has no part in it"),
+    ("latency", "measures time, which an emulated processor has another of"),
+    ("load", "wants a load that an emulated processor cannot make"),
+    ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
+    ("prometheus", "wants Prometheus; the kernel has no part in it"),
+    ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
+    ("replay", "wants tmux; the kernel has no part in it"),
+    ("report", "a format; the kernel has no part in it"),
+    ("stacks", "wants a C compiler and debug information"),
+    ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
+];
+
+/// What `cargo xtask test` runs on older and newer kernels: the path of a connection, what
+/// was there before, and what this kernel allows.
+pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "aborts", "processes"];
+
+/// What is run under lockdown: whatever the kernel may refuse then.
+pub(super) const LOCKED: [&str; 7] =
+    ["handshake", "half_close", "aborts", "before", "processes", "classic", "features"];
+
+/// What is run on another architecture: its programs have to be built there and are few.
+pub(super) const FOREIGN: [&str; 3] = ["handshake", "half_close", "aborts"];
+
+/// What is run in a machine of what was chosen.
+pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {
+    let is_locked = machine.lockdown.is_some();
+    let is_foreign = machine.architecture != Architecture::native();
+    let fits = |name: &&&str| {
+        (!is_locked || LOCKED.contains(name)) && (!is_foreign || FOREIGN.contains(name))
+    };
+    chosen.iter().filter(fits).copied().collect()
+}
+
+/// Programs of the host that the tests start.
+pub(super) const PROGRAMS: [&str; 39] = [
+    "sh",
+    "cat",
+    "chmod",
+    "cp",
+    "curl",
+    "dd",
+    "env",
+    "false",
+    "grep",
+    "gzip",
+    "head",
+    "id",
+    "ip",
+    "kmod",
+    "logrotate",
+    "ls",
+    "mkdir",
+    "mount",
+    "mountpoint",
+    "nft",
+    "nginx",
+    "nsenter",
+    "rm",
+    "sed",
+    "seq",
+    "setcap",
+    "setpriv",
+    "sleep",
+    "ss",
+    "stat",
+    "tail",
+    "tc",
+    "tcpdump",
+    "timeout",
+    "touch",
+    "true",
+    "umount",
+    "unshare",
+    "chown",
+];
+
+/// A test that cannot pass where a kernel lacks something.
+pub(super) struct Need {
+    pub(super) suite: &'static str,
+    /// Part of its name.
+    pub(super) test: &'static str,
+    /// As `tracer features` calls it.
+    pub(super) feature: &'static str,
+}
+
+/// What fails for want of what, tried at run time: where the feature is there, they have to pass.
+pub(super) const NEEDS: [Need; 1] =
+    [Need { suite: "features", test: "root_has_all", feature: "socket cookies" }];
+
+/// The feature that a test needs and that is missing.
+pub(super) fn missing<'a>(suite: &str, test: &str, lacking: &[&'a str]) -> Option<&'a str> {
+    let mut needs = NEEDS.iter().filter(|need| need.suite == suite && test.contains(need.test));
+    needs.find_map(|need| lacking.iter().copied().find(|one| *one == need.feature))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn every_live_test_is_run_or_left_out_with_a_reason() {
+        let files = fs::read_dir(workspace::root().join("tests/tests")).unwrap().flatten();
+        let there: BTreeSet<String> = files
+            .map(|file| file.file_name().to_string_lossy().trim_end_matches(".rs").to_owned())
+            .collect();
+        let known = RUN.into_iter().chain(LEFT_OUT.map(|(name, _)| name)).map(str::to_owned);
+        assert_eq!(known.collect::<BTreeSet<_>>(), there);
+        assert_eq!(RUN.len() + LEFT_OUT.len(), there.len(), "a test is named twice");
+        assert!(SHORT.iter().chain(&LOCKED).chain(&FOREIGN).all(|name| RUN.contains(name)));
+    }
+}

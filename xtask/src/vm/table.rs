@@ -1,0 +1,246 @@
+//! The results as one table, kernel by scenario, and what there is to say of them.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{
+    machine::{Machine, Outcome, Report},
+    suites,
+};
+
+/// A machine and what it did.
+pub(super) type Ran = (Machine, Report);
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict<'a> {
+    Passed,
+    /// The kernel lacks this feature, which the test needs.
+    Cannot(&'a str),
+    Failed,
+}
+
+/// Names of what a kernel lacks, as `tracer features` says there.
+fn lacking(report: &Report) -> Vec<&str> {
+    features(report, false).filter_map(|feature| feature["feature"].as_str()).collect()
+}
+
+fn features(report: &Report, available: bool) -> impl Iterator<Item = &serde_json::Value> {
+    let lines = report.facts["features"].as_array().map(Vec::as_slice).unwrap_or_default();
+    lines.iter().filter(move |line| line["available"] == available)
+}
+
+fn verdict<'a>(outcome: &Outcome, lacking: &[&'a str]) -> Verdict<'a> {
+    if outcome.passed {
+        return Verdict::Passed;
+    }
+    match suites::missing(&outcome.suite, &outcome.test, lacking) {
+        Some(feature) => Verdict::Cannot(feature),
+        None => Verdict::Failed,
+    }
+}
+
+/// What has to be mended, a line each.
+pub(super) fn failures(ran: &[Ran]) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (machine, report) in ran {
+        let name = machine.name();
+        failures.extend(report.broken.iter().map(|broken| format!("{name}: {broken}")));
+        let lacking = lacking(report);
+        for outcome in &report.outcomes {
+            if verdict(outcome, &lacking) == Verdict::Failed {
+                let Outcome { suite, test, said, .. } = outcome;
+                failures.push(format!("{name}: {suite}: {test}:\n{said}"));
+            }
+        }
+        if report.outcomes.is_empty() {
+            failures.push(format!("{name}: no test was run"));
+        }
+    }
+    failures
+}
+
+/// The table: a scenario a row, a kernel a column.
+pub(super) fn matrix(ran: &[Ran], scenarios: &[&str]) -> String {
+    let names: Vec<String> = ran.iter().map(|(machine, _)| machine.name()).collect();
+    let mut text = format!("| scenario | {} |\n|---|", names.join(" | "));
+    text += &"---|".repeat(ran.len());
+    text.push('\n');
+    for scenario in scenarios {
+        let cells: Vec<String> = ran.iter().map(|(_, report)| cell(report, scenario)).collect();
+        let _ = writeln!(text, "| {scenario} | {} |", cells.join(" | "));
+    }
+    text
+}
+
+fn cell(report: &Report, scenario: &str) -> String {
+    let lacking = lacking(report);
+    let outcomes: Vec<_> =
+        report.outcomes.iter().filter(|outcome| outcome.suite == scenario).collect();
+    if outcomes.is_empty() {
+        return "–".into();
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut passed, mut failed) = (0, 0);
+    for outcome in &outcomes {
+        match verdict(outcome, &lacking) {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed => failed += 1,
+            Verdict::Cannot(feature) => *counts.entry(feature).or_default() += 1,
+        }
+    }
+    let mut parts = vec![format!("{passed} of {}", outcomes.len())];
+    if passed == outcomes.len() {
+        parts = vec![format!("all {passed}")];
+    }
+    parts.extend(counts.iter().map(|(feature, count)| format!("{count} without {feature}")));
+    if failed > 0 {
+        parts.push(format!("**{failed} failed**"));
+    }
+    parts.join(", ")
+}
+
+/// What each kernel lacks, in the words of `tracer features`.
+pub(super) fn lacks(ran: &[Ran]) -> String {
+    let mut text = String::new();
+    for (machine, report) in ran {
+        let mut any = false;
+        for line in features(report, false) {
+            if !any {
+                let _ = writeln!(text, "\n### {}\n", machine.name());
+                any = true;
+            }
+            let [feature, lost, reason] =
+                ["feature", "lost", "reason"].map(|field| line[field].as_str().unwrap_or("?"));
+            let _ = writeln!(text, "* **{feature}**: {lost}. Why: {}", one_line(reason));
+        }
+    }
+    text
+}
+
+/// Each test that has not passed.
+pub(super) fn not_passed(ran: &[Ran]) -> String {
+    let mut text = String::new();
+    for (machine, report) in ran {
+        let lacking = lacking(report);
+        for outcome in &report.outcomes {
+            let Outcome { suite, test, said, attempts, .. } = outcome;
+            let why = match verdict(outcome, &lacking) {
+                Verdict::Passed if *attempts == 1 => continue,
+                Verdict::Passed => format!("passed when tried again; before: {}", last_words(said)),
+                Verdict::Cannot(feature) => format!("needs {feature}"),
+                Verdict::Failed => format!("**failed**: {}", last_words(said)),
+            };
+            let (name, test) = (machine.name(), test.replace('_', " "));
+            let _ = writeln!(text, "| {name} | {suite} | {test} | {why} |");
+        }
+    }
+    if text.is_empty() {
+        return "Nothing.\n".into();
+    }
+    format!("| kernel | scenario | test | why |\n|---|---|---|---|\n{text}")
+}
+
+/// What a test panicked with.
+fn last_words(said: &str) -> String {
+    let after = said.split_once("panicked at").map_or(said, |(_, words)| words);
+    let line = after.lines().skip(1).find(|line| !line.trim().is_empty()).unwrap_or(after);
+    one_line(line).chars().take(200).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+/// What was booted, and how long it took.
+pub(super) fn machines(ran: &[Ran]) -> String {
+    let mut text = String::from("| | kernel | boot | whole run |\n|---|---|---|---|\n");
+    for (machine, report) in ran {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.0} s | {:.0} min |",
+            machine.name(),
+            machine.kernel.release,
+            report.booted.as_secs_f64(),
+            report.took.as_secs_f64() / 60.0,
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::vm::{architecture::Architecture, kernels::Kernel};
+
+    fn outcome(suite: &str, test: &str, passed: bool) -> Outcome {
+        Outcome {
+            suite: suite.into(),
+            test: test.into(),
+            passed,
+            attempts: 1,
+            milliseconds: 1,
+            said: "thread 't' panicked at tests/x.rs:1:2:\nleft | right\nnote: more".into(),
+        }
+    }
+
+    fn ran(line: &str, outcomes: Vec<Outcome>) -> Ran {
+        let kernel = Kernel {
+            line: line.into(),
+            release: format!("{line}.0"),
+            image: PathBuf::new(),
+            modules: PathBuf::new(),
+        };
+        let machine = Machine { architecture: Architecture::X86, kernel, lockdown: None };
+        let facts = json!({"features": [
+            {"kind": "host"},
+            {"feature": "accept", "available": true},
+            {"feature": "landlock", "available": false, "lost": "all", "reason": "too\nold"},
+        ]});
+        (machine, Report { facts, outcomes, ..Report::default() })
+    }
+
+    #[test]
+    fn the_table_has_a_column_for_each_kernel() {
+        let old = ran("5.10", vec![outcome("ends", "one", true), outcome("ends", "two", false)]);
+        let new = ran("7.2", vec![outcome("ends", "one", true), outcome("ends", "two", true)]);
+        assert_eq!(
+            matrix(&[old, new], &["ends", "other"]),
+            "| scenario | 5.10 | 7.2 |\n|---|---|---|\n\
+             | ends | 1 of 2, **1 failed** | all 2 |\n| other | – | – |\n"
+        );
+    }
+
+    #[test]
+    fn what_failed_is_told_with_what_it_said() {
+        let ran = [ran("5.10", vec![outcome("ends", "by_reset", false)])];
+        assert!(
+            not_passed(&ran).ends_with("| 5.10 | ends | by reset | **failed**: left \\| right |\n")
+        );
+        let failures = failures(&ran);
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].starts_with("5.10: ends: by_reset:\n"), "{failures:?}");
+    }
+
+    #[test]
+    fn what_passed_only_when_tried_again_is_no_secret() {
+        let again = Outcome { attempts: 2, ..outcome("ends", "one", true) };
+        let ran = [ran("5.10", vec![again])];
+        assert!(not_passed(&ran).contains("passed when tried again"));
+        assert_eq!(failures(&ran), [""; 0]);
+    }
+
+    #[test]
+    fn a_machine_that_ran_nothing_has_failed() {
+        assert_eq!(failures(&[ran("5.10", Vec::new())]), ["5.10: no test was run"]);
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_is_told_in_its_own_words() {
+        let text = lacks(&[ran("5.10", Vec::new())]);
+        assert_eq!(text, "\n### 5.10\n\n* **landlock**: all. Why: too old\n");
+    }
+}
