@@ -129,7 +129,9 @@ fn each_socket_is_listed_once_as_it_is() {
         );
         let counts = kernel::count(&after);
         println!("{counts:?}");
-        assert!(counts["CLOSE_WAIT"] >= CLOSE_WAIT && counts["TIME_WAIT"] >= TIME_WAIT);
+        assert!(
+            counts["CLOSE_WAIT"] >= fewer(CLOSE_WAIT) && counts["TIME_WAIT"] >= fewer(TIME_WAIT)
+        );
         assert_eq!(counts.len(), 6, "all states that last: {counts:?}");
         let listed = by_cookie(&records);
         are_as_the_kernel_says(&listed, &after);
@@ -138,7 +140,7 @@ fn each_socket_is_listed_once_as_it_is() {
         let time_waits = time_waits.filter(|record| record.at("/tcp/state") == "TIME_WAIT");
         have_exact_ages(&crowd, time_waits);
         // Not exact: the kernel counts apart from its table.
-        let minisockets = counts["TIME_WAIT"] + CLOSE_WAIT + UNACCEPTED;
+        let minisockets = counts["TIME_WAIT"] + fewer(CLOSE_WAIT) + UNACCEPTED;
         assert!(kernel::minisockets().abs_diff(minisockets) <= 5, "{}", kernel::minisockets());
     });
 }
@@ -207,7 +209,9 @@ fn a_killed_time_wait_is_found_out(tracer: &Tracer, (end, began): &(End, [Moment
     let elapsed = i64::try_from(record.number("/tcp/elapsed_ns").unwrap()).unwrap();
     assert!(is_exact(elapsed, time, *began), "began at {began:?}: {record}");
     println!("found out {} ms after it was killed", time.since(killed) / 1_000_000);
-    assert!(time.is_within(killed - Duration::from_secs(1), killed + Duration::from_secs(10)));
+    assert!(
+        time.is_within(killed - Duration::from_secs(1), killed + allowed(Duration::from_secs(10)))
+    );
 }
 
 #[test]

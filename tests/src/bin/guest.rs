@@ -134,7 +134,10 @@ fn run() {
 
 /// What the program under test says of this kernel.
 fn features() -> Value {
-    let script = "mount -t tracefs tracefs /sys/kernel/tracing; \
+    // Under confidentiality tracefs is empty, and unmounting it stops Linux 6.12 (list corruption
+    // in tracefs_destroy_inode).
+    let script = "grep -qF '[confidentiality]' /sys/kernel/security/lockdown || \
+                  mount -t tracefs tracefs /sys/kernel/tracing; \
                   exec \"$TRACER_BIN\" features --format json";
     let output = Command::new("unshare").args(["--mount", "sh", "-c", script]).output();
     let Ok(output) = output else { return Value::Null };

@@ -122,6 +122,9 @@ pub(super) fn not_passed(ran: &[Ran]) -> String {
     let mut text = String::new();
     for (machine, report) in ran {
         let lacking = lacking(report);
+        for broken in &report.broken {
+            let _ = writeln!(text, "| {} | | | **{}** |", machine.name(), one_line(broken));
+        }
         for outcome in &report.outcomes {
             let Outcome { suite, test, said, attempts, .. } = outcome;
             let why = match verdict(outcome, &lacking) {
