@@ -17,12 +17,12 @@ use serde_json::Value;
 const LIFE: &str = r#"
 root="$1" package="$2" out="$3"
 ip link set lo up
-mkdir "$out/work"
-mount -t tmpfs tmpfs "$out/work"
-mkdir "$out/work/upper" "$out/work/scratch" "$out/work/root"
+mkdir "$out/disk"
+mount -t tmpfs tmpfs "$out/disk"
+mkdir "$out/disk/upper" "$out/disk/scratch" "$out/disk/root"
 mount -t overlay overlay \
-    -o "lowerdir=$root,upperdir=$out/work/upper,workdir=$out/work/scratch" "$out/work/root"
-root="$out/work/root"
+    -o "lowerdir=$root,upperdir=$out/disk/upper,workdir=$out/disk/scratch" "$out/disk/root"
+root="$out/disk/root"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 cp "$package" "$root/tmp/tracer.deb"

@@ -54,6 +54,19 @@ fn states() -> BTreeMap<String, usize> {
     states
 }
 
+/// Three connections closed in order, the client first: TIME_WAIT; and two that nobody takes.
+fn three_closed_two_refused() {
+    for _ in 0..3 {
+        let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
+        drop(client);
+        sockets::wait_for_end(&mut server);
+    }
+    for _ in 0..2 {
+        let nobody = sockets::loopback(Way::V4, sockets::free_port());
+        TcpStream::connect(nobody).unwrap_err();
+    }
+}
+
 #[test]
 fn the_page_counts_what_happened_and_a_browser_shows_it() {
     isolated(|namespace| {
@@ -61,16 +74,7 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         let file = directory.path().join("report.html");
         let before = Pair::over(Way::V4);
         let report = start(namespace, &file);
-        // Closed in order, the client first: TIME_WAIT.
-        for _ in 0..3 {
-            let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
-            drop(client);
-            sockets::wait_for_end(&mut server);
-        }
-        for _ in 0..2 {
-            let nobody = sockets::loopback(Way::V4, sockets::free_port());
-            TcpStream::connect(nobody).unwrap_err();
-        }
+        three_closed_two_refused();
         let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
         sockets::linger_zero(&client);
         drop(client);
@@ -118,15 +122,7 @@ fn a_recording_makes_a_page_of_what_was_recorded() {
         let directory = tempfile::tempdir().unwrap();
         let recorder = Recorder::start(namespace, directory.path(), &[]);
         let recording = recorder.path().to_owned();
-        for _ in 0..3 {
-            let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
-            drop(client);
-            sockets::wait_for_end(&mut server);
-        }
-        for _ in 0..2 {
-            let nobody = sockets::loopback(Way::V4, sockets::free_port());
-            TcpStream::connect(nobody).unwrap_err();
-        }
+        three_closed_two_refused();
         eventually("all in TIME_WAIT", || states().get("TIME_WAIT") == Some(&3));
         recorder.finish();
 

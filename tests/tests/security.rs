@@ -13,6 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
+    background::Background,
     fanotify::Watch,
     kernel_objects::held_by,
     netns::isolated,
@@ -121,11 +122,10 @@ fn the_survivor_keeps_nothing_and_does_not_stay() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("trace");
     isolated(|namespace| {
-        let inode = namespace.inode.to_string();
         for signal in [Signal::INT, Signal::KILL] {
-            let options = ["--netns", &inode, "--output", output.to_str().unwrap()];
-            let mut child = command("", &options).spawn().unwrap();
-            let survivor = || survivor(child.id());
+            let options = ["--output", output.to_str().unwrap()];
+            let tracer = Background::tracer("", namespace, &options);
+            let survivor = || survivor(tracer.id());
             eventually("a second process, confined", || {
                 survivor().is_some_and(|(_, status)| {
                     status["NoNewPrivs"] == "1" && status["Seccomp"] == "2"
@@ -138,8 +138,7 @@ fn the_survivor_keeps_nothing_and_does_not_stay() {
             let is_file = |link: &PathBuf| !link.to_string_lossy().starts_with("socket:[");
             let open: Vec<_> = open.filter(is_file).collect();
             assert!(open.iter().all(|link| *link == output), "{open:?}");
-            kill_process(Pid::from_child(&child), signal).unwrap();
-            wait(&mut child);
+            tracer.end(signal);
             eventually("its end", || !Path::new(&format!("/proc/{survivor}")).exists());
         }
     });
