@@ -26,8 +26,11 @@ pub mod kind {
     pub const END: u8 = 10;
     /// accept() or accept4() has returned the socket: its process and descriptor. No transition.
     pub const ACCEPTED: u8 = 11;
+    /// `tcp:tcp_destroy_sock`, where there are no cookies: what the address named is gone. Nothing
+    /// but that, the namespace and the clocks are set.
+    pub const DESTROYED: u8 = 12;
     /// One more than the largest.
-    pub const LIMIT: u8 = 12;
+    pub const LIMIT: u8 = 13;
 }
 
 /// Bits of [`Record::flags`].

@@ -1,6 +1,7 @@
 //! The hooks, one file each.
 
 mod accept;
+mod destroy;
 mod reset;
 mod retransmit;
 mod set_state;

@@ -98,6 +98,8 @@ const STACKS: u32 = 1 << 14;
 const MAIN_BTF: &str = "set_state";
 const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
+/// Taken where there are no cookies.
+const DESTROY: &str = "destroy_sock";
 /// The iterators.
 pub(super) const SOCKETS: &str = "sockets";
 pub(super) const HOLDERS: &str = "holders";
@@ -147,12 +149,18 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         let mut ebpf = object(loader, request, &offsets, &settings, &layout, Some(&kernel_btf))?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
-        let mut refused = verify::load(&mut ebpf, &programs(request), &kernel_btf);
+        let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &kernel_btf);
         attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
         Ok(((ebpf, refused), logger))
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
+    if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
+        && let Err(error) = attach_btf(&mut ebpf, DESTROY, &mut refused)
+    {
+        let further = "and what ended unseen can be taken for the next one there";
+        cookies.lost = format!("{}, {further} ({error})", cookies.lost).into();
+    }
     for (program, feature) in OPTIONAL {
         if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
             let remedy = "use a kernel that has this tracepoint";
@@ -171,7 +179,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
 }
 
 /// All that is loaded, the largest first. The iterators are attached anew for each snapshot.
-fn programs(request: &Request) -> Vec<(&'static str, Hook)> {
+fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)> {
     let mut programs = vec![
         (GUARD, Hook::Typed("inet_sock_set_state")),
         (MAIN_BTF, Hook::Typed("inet_sock_set_state")),
@@ -180,6 +188,9 @@ fn programs(request: &Request) -> Vec<(&'static str, Hook)> {
     ];
     for (program, feature) in &OPTIONAL[1..] {
         programs.push((program, Hook::Typed(feature.name)));
+    }
+    if settings.has_cookie_helper == 0 {
+        programs.push((DESTROY, Hook::Typed("tcp_destroy_sock")));
     }
     if request.accept {
         programs.push((accept::PROGRAM, Hook::Classic));

@@ -232,6 +232,7 @@ impl Table {
             kind::RETRANSMIT => self.retransmit(record, out),
             kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
             kind::ACCEPTED => self.accepted(record),
+            kind::DESTROYED => self.destroyed(record, out),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
     }

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, kind};
 
-use super::{Observer, Slot, Source, State, Table};
+use super::{Observer, Slot, Source, State, Table, lost_healed};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -68,6 +68,19 @@ impl Table {
                     to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
                 }
             }
+    }
+
+    /// Where sockets are told apart by their address: what it named is gone, and who comes there
+    /// next is another. A socket that the table still has there has ended unseen.
+    pub(super) fn destroyed(&mut self, record: &Record, out: &mut impl Observer) {
+        let id = SocketId::of(record);
+        self.raw_children.remove(&record.sk);
+        self.reusable.remove(&id);
+        // An RST that decides may come after this (tcp_rcv_state_process).
+        if let Some(slot) = self.store.find(id).filter(|slot| !self.undecided.contains(*slot)) {
+            lost_healed(record.time_ns, 1, out);
+            self.vanish(slot, record.time_ns, Source::Inferred, out);
+        }
     }
 
     /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.

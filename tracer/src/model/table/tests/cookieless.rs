@@ -2,6 +2,7 @@
 //! a minisocket has another address.
 
 use rstest::rstest;
+use tracer_ebpf::{Record, kind};
 
 use super::{
     lives::{Kernel, Life, SECOND, Step},
@@ -80,4 +81,49 @@ fn an_address_that_is_used_again_is_a_new_socket() {
     let [.., last] = &stage.told.transitions[..] else { panic!() };
     assert_eq!((last.subject.cookie, last.subject.tuple.peer.port), (None, 40_002));
     assert_eq!((last.subject.ordinal, last.subject.inode), (1, None));
+}
+
+/// `tcp:tcp_destroy_sock`.
+fn destroyed(stage: &Stage, life: &Life) -> Record {
+    let Record { sk, netns, .. } = life.socket;
+    Record { kind: kind::DESTROYED, time_ns: stage.now + 1, sk, netns, ..Record::EMPTY }
+}
+
+#[test]
+fn a_socket_at_the_address_of_a_refused_one_has_its_first_connection() {
+    let mut stage = Stage::new();
+    let mut first = life(1);
+    stage.play(&mut first, &[Connect, PeerReset]);
+    stage.ingest(&destroyed(&stage, &first));
+    let mut second = life(2);
+    second.socket.sk = first.socket.sk;
+    stage.play(&mut second, &[Connect, Established]);
+    let [.., last] = &stage.told.transitions[..] else { panic!() };
+    assert_eq!(last.subject.ordinal, 1);
+    assert_eq!(stage.told.lost, 0);
+}
+
+#[test]
+fn a_socket_whose_end_was_not_seen_ends_with_its_address() {
+    let mut stage = Stage::new();
+    let mut lost = life(1);
+    stage.play(&mut lost, &[Connect, Established]);
+    stage.told.take();
+    stage.play_unseen(&mut lost, &[PeerReset]);
+    stage.ingest(&destroyed(&stage, &lost));
+    assert!(stage.table.is_empty());
+    let lines = stage.told.take();
+    assert_eq!(lines[..2], ["lost 1 Unseen", "ESTABLISHED>CLOSED [Inferred] Unknown by nobody"]);
+}
+
+#[rstest]
+fn the_end_of_its_full_socket_is_not_that_of_a_minisocket(
+    #[values(INTO_TIME_WAIT, INTO_ORPHAN)] steps: &[Step],
+) {
+    let mut stage = Stage::new();
+    let mut life = life(1);
+    let full = life.clone();
+    stage.play(&mut life, steps);
+    stage.ingest(&destroyed(&stage, &full));
+    assert_eq!((stage.table.len(), stage.told.lost), (1, 0));
 }
