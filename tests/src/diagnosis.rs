@@ -1,14 +1,24 @@
 //! What `tracer diagnose` says of a host.
 
-use std::time::Instant;
+use std::{
+    process::{Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
     netns::Namespace,
     record::{Record, listing},
+    slowness::allowed,
     tracer::command,
 };
+
+/// How long is observed before something happens, on a usual machine, and after it.
+const BEFORE: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(2);
 
 /// One diagnosis, by `--format json`.
 #[derive(Debug)]
@@ -39,9 +49,27 @@ impl Diagnosis {
     pub fn prepared(prelude: &str, options: &[&str]) -> Self {
         let time: &[&str] = if options.contains(&"--for") { &[] } else { &["--for", "1s"] };
         let arguments = [&["diagnose", "--format", "json"], time, options].concat();
-        let output = command(prelude, &arguments).output().expect("live tests need nsenter");
+        Self::read(&command(prelude, &arguments).output().expect("live tests need nsenter"))
+    }
+
+    /// Of a namespace in which something happens while it is observed.
+    pub fn during(namespace: &Namespace, happens: impl FnOnce()) -> Self {
+        let inode = namespace.inode.to_string();
+        let arguments = ["diagnose", "--format", "json", "--for", "1h", "--netns", &inode];
+        let child = command("", &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("live tests need nsenter");
+        // The first look has been taken by then; nothing outside tells of it.
+        thread::sleep(allowed(BEFORE));
+        happens();
+        thread::sleep(AFTER);
+        // nsenter has become the tracer.
+        kill_process(Pid::from_child(&child), Signal::INT).expect("it is running");
+        Self::read(&child.wait_with_output().expect("a child to wait for"))
+    }
+
+    fn read(output: &Output) -> Self {
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the tracer complains");
-        let text = String::from_utf8(output.stdout).expect("text");
+        let text = String::from_utf8_lossy(&output.stdout);
         let now = Instant::now();
         let mut records: Vec<Record> = text.lines().map(|line| Record::parse(line, now)).collect();
         assert!(records.len() >= 2, "hello and summary expected:{}", listing(&records));

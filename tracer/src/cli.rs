@@ -105,7 +105,8 @@ fn one_line(error: &clap::Error) -> String {
 /// Our own diagnostics; silent about details unless asked.
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        // What aya has to say of limits and BTF, our own lines say better.
+        0 => "warn,aya=error",
         1 => "info,tracer=debug",
         2 => "debug",
         _ => "trace",

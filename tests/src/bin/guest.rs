@@ -110,6 +110,8 @@ fn prepare() -> io::Result<()> {
     fs::write("/proc/sys/kernel/perf_event_paranoid", "2")?;
     let files = Rlimit { current: Some(20_000), maximum: Some(OPEN_FILES) };
     setrlimit(Resource::Nofile, files)?;
+    // Before 5.11 maps are locked memory, of which the kernel starts with 64 KiB for each user.
+    setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None })?;
     let up = Command::new("/usr/bin/ip").args(["link", "set", "lo", "up"]).status()?;
     up.success().then_some(()).ok_or_else(|| io::Error::other("lo does not come up"))
 }

@@ -18,7 +18,7 @@ use crate::{
         container::Cgroup,
         owner::Process,
         stack::{Maker, Stack, Stacks as _},
-        update::Subject,
+        update::{Role, Subject},
     },
     sink::{Degraded, escape::escape, surroundings::Surroundings},
 };
@@ -88,7 +88,12 @@ impl Surroundings for Host {
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
         let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let own = self.by_id(subject.cgroup, &mut known);
-        let is_known = own.as_ref().is_some_and(|own| !self.has_v1 || &*own.path != "/");
+        // What a listener has accepted is in the group in which that was made (sk_clone_lock): with
+        // socket activation, in systemd's.
+        let made_by_owner = subject.role == Some(Role::Client);
+        let is_known = own.as_ref().is_some_and(|own| {
+            own.container.is_some() || made_by_owner && (!self.has_v1 || &*own.path != "/")
+        });
         let Some(owner) = subject.owner.filter(|_| !is_known) else { return own };
         let Process { pid, start_ns, .. } = owner.process;
         remember(&mut known.by_process, (pid, start_ns), || {

@@ -16,6 +16,7 @@ mod lingering;
 mod merge;
 mod removals;
 mod segments;
+mod step;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,10 +29,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{
-    Record, kind,
-    state::{LISTEN, NEW_SYN_RECV, SYN_RECV},
-};
+use tracer_ebpf::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{
@@ -42,11 +40,10 @@ use self::{
     undecided::Undecided,
 };
 use super::{
-    connection::{self, Connection, Processes, SocketId},
+    connection::{Connection, Processes, SocketId},
     filter::Filter,
     linger::Thresholds,
-    owner::{self, Owner},
-    stack::Maker,
+    owner::Owner,
     state::State,
     time_wait::Ticks,
     update::{
@@ -235,227 +232,6 @@ impl Table {
             kind::DESTROYED => self.destroyed(record, out),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
-    }
-
-    fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
-        let states = (State::from_kernel(record.old_state), State::from_kernel(record.new_state));
-        let ((Some(from), Some(to)), false) = (states, record.old_state == NEW_SYN_RECV) else {
-            return lost(record.time_ns, LossPlace::Decode, 1, out);
-        };
-        if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
-            // A raw copy of the listener: what it is comes with the next event of this socket.
-            return self.note_raw_child(record, out);
-        }
-        if let Some(time) = self.raw_children.remove(&record.sk)
-            && from == State::SynRecv
-        {
-            self.bear(record, time, out);
-        }
-        self.step(record, from, to, out);
-    }
-
-    /// Its next event comes within the same call of the kernel, unless it is lost.
-    fn note_raw_child(&mut self, record: &Record, out: &mut impl Observer) {
-        if self.raw_children.len() >= RAW_CHILDREN {
-            lost(record.time_ns, LossPlace::Unseen, self.raw_children.len() as u64, out);
-            self.raw_children.clear();
-        }
-        self.raw_children.insert(record.sk, record.time_ns);
-    }
-
-    /// The birth of a raw child at `time`, told with what `record` knows of it now.
-    fn bear(&mut self, record: &Record, time: u64, out: &mut impl Observer) {
-        let birth = Record { time_ns: time, old_state: LISTEN, new_state: SYN_RECV, ..*record };
-        self.step(&birth, State::Listen, State::SynRecv, out);
-    }
-
-    /// One observed transition.
-    fn step(&mut self, record: &Record, from: State, to: State, out: &mut impl Observer) {
-        let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
-        let slot = if begins {
-            if self.is_told_twice(record, to) {
-                self.duplicates += 1;
-                return;
-            }
-            self.begin(record, from, out)
-        } else {
-            match self.lookup(record) {
-                Some(slot) => {
-                    if !self.agree(slot, record, from, out) {
-                        return;
-                    }
-                    slot
-                }
-                None if self.is_told_twice(record, to) => {
-                    self.duplicates += 1;
-                    return;
-                }
-                // There before the tracer: nothing is known of its past.
-                None => {
-                    self.make_room(record.time_ns);
-                    self.store.insert(Connection::new(record, from, None))
-                }
-            }
-        };
-        if let Some(connection) = self.store.get_mut(slot) {
-            connection.last_edge = (record.old_state, record.new_state);
-        }
-        self.refine(slot, record, from, to);
-        self.announce(slot, to, Some(record), out);
-        if to == State::Closed && from != State::Listen {
-            self.close(slot, record, from, out);
-        } else {
-            self.advance(slot, record, to, begins, out);
-        }
-    }
-
-    /// Takes over what the record says of the socket and of the acting process.
-    fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        connection.absorb(record);
-        connection.role = connection.role.or(match (from, to) {
-            (State::Closed, State::SynSent) => Some(Role::Client),
-            (State::Listen, State::SynRecv) => Some(Role::Server),
-            (State::Closed, State::Listen) | (State::Listen, State::Closed) => Some(Role::Listener),
-            _ => None,
-        });
-        let acting = owner::acting(record, from, to);
-        if let Some(maker) = Maker::of(acting, record) {
-            connection.set_maker(maker);
-        }
-        if let Some(owner) = acting {
-            let owner = owner::refine(connection.owner(), Some(owner));
-            connection.set_owner(owner, &mut self.processes);
-        }
-        let key = (connection.tuple.netns, connection.tuple.local.port);
-        if connection.role == Some(Role::Server) && !connection.is_owned() {
-            let guess = self.listeners.get(&key).map(Owner::guess);
-            connection.set_owner(guess, &mut self.processes);
-        }
-        if let (State::Closed, State::Listen, Some(owner)) = (from, to, connection.owner()) {
-            self.listeners.insert(key, owner);
-            self.listener_is_new = true;
-        }
-    }
-
-    /// Tells of the SYN_SENT that was held back for its local port, before what follows it.
-    fn announce(
-        &mut self,
-        slot: Slot,
-        next: State,
-        record: Option<&Record>,
-        out: &mut impl Observer,
-    ) {
-        if next != State::SynSent {
-            self.tell_held(slot, record, out);
-        }
-    }
-
-    /// The same as soon as the port is known.
-    fn announce_held(&mut self, slot: Slot, record: Option<&Record>, out: &mut impl Observer) {
-        if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
-            self.tell_held(slot, record, out);
-        }
-    }
-
-    fn tell_held(&mut self, slot: Slot, record: Option<&Record>, out: &mut impl Observer) {
-        let Some(connection) = self.store.get_mut(slot).filter(|held| held.unannounced) else {
-            return;
-        };
-        connection.unannounced = false;
-        let connection = &*connection;
-        let born = Transition {
-            elapsed: None,
-            sequence: record.and_then(Sequence::of),
-            ..transition(connection, State::Closed, State::SynSent, connection.since)
-        };
-        self.replace_minisocket(slot, born.time, out);
-        out.observe(Update::Transition(&born));
-    }
-
-    /// A transition into a state other than CLOSED (or of a listener into CLOSED).
-    fn advance(
-        &mut self,
-        slot: Slot,
-        record: &Record,
-        to: State,
-        begins: bool,
-        out: &mut impl Observer,
-    ) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        if to == State::SynSent {
-            // The port is stale where the socket was connected before (kernel: inet_sport is
-            // chosen after the event).
-            let stale = connection.ordinal > 1 || record.error != 0;
-            connection.unannounced = connection.tuple.local.port == 0 || stale;
-        }
-        if connection.unannounced {
-            self.store.enter(slot, to, record.time_ns);
-            let Some(connection) = self.store.get(slot) else { return };
-            let waiting = Deadline::of(slot, connection, record.time_ns);
-            let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
-            queue.push_back(waiting);
-            return;
-        }
-        if to == State::SynSent {
-            self.replace_minisocket(slot, record.time_ns, out);
-        }
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
-        let handshake = (to == State::Established)
-            .then(|| connection::handshake(record, connection.role, elapsed));
-        let transition = Transition {
-            elapsed,
-            handshake,
-            sequence: Sequence::of(record),
-            ..transition(connection, connection.state, to, record.time_ns)
-        };
-        self.tell(slot, &transition, out);
-        if let (Some(handshake), Some(connection)) = (handshake, self.store.get_mut(slot)) {
-            connection.complete(&handshake);
-        }
-        if to == State::Closed {
-            self.forget(slot, record.time_ns);
-        }
-    }
-
-    /// Applies a transition and tells of it. Who goes to CLOSED is dropped by the caller.
-    fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
-        let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
-        let cleared = if stays { None } else { self.cleared(slot, transition.time) };
-        if transition.to != State::Closed {
-            self.store.enter(slot, transition.to, transition.time);
-        }
-        if !stays {
-            self.plan_if_left_out(slot);
-        }
-        out.observe(Update::Transition(transition));
-        if let Some(linger) = cleared {
-            out.observe(Update::Linger(&[linger]));
-        }
-    }
-
-    /// Drops a connection that has come to its end at `time`.
-    fn forget(&mut self, slot: Slot, time: u64) -> Option<Connection> {
-        let connection = self.store.remove(slot)?;
-        if let Some(closed) = &mut self.closed_meanwhile {
-            closed.note(connection.id, time);
-        }
-        if connection.role == Some(Role::Listener) {
-            self.listeners.remove(&(connection.tuple.netns, connection.tuple.local.port));
-        }
-        self.undecided.take(slot);
-        if self.closed_last.len() == CLOSED_LAST {
-            self.closed_last.pop_front();
-        }
-        self.closed_last.push_back((connection.id, connection.subject()));
-        Some(connection)
     }
 }
 
