@@ -11,6 +11,7 @@ use crate::{
     kernel::{self, States},
     netns::Namespace,
     recording::{Recorder, Recording},
+    slowness::allowed,
 };
 
 /// For the minisockets' silent steps to be found: a look takes time in proportion to the number of
@@ -53,7 +54,7 @@ impl Loaded {
         let begun = Instant::now();
         let result = load(&recorder);
         let took = begun.elapsed();
-        thread::sleep(SETTLING + took / 2);
+        thread::sleep(allowed(SETTLING) + took / 2);
         let before = (Moment::now(), kernel::minisockets());
         let kernel = kernel::states();
         let after = (Moment::now(), kernel::minisockets());

@@ -12,7 +12,7 @@ use tracer_tests::{
     clock::Moment,
     crowd::{Crowd, UNACCEPTED},
     kernel::{self, States},
-    netns::{Namespace, isolated, run},
+    netns::{Namespace, isolated},
     record::{Record, listing},
     recording::Recorder,
     slowness::{allowed, fewer},
@@ -141,7 +141,8 @@ fn each_socket_is_listed_once_as_it_is() {
         have_exact_ages(&crowd, time_waits);
         // Not exact: the kernel counts apart from its table.
         let minisockets = counts["TIME_WAIT"] + fewer(CLOSE_WAIT) + UNACCEPTED;
-        assert!(kernel::minisockets().abs_diff(minisockets) <= 5, "{}", kernel::minisockets());
+        let counted = kernel::minisockets();
+        assert!(counted.abs_diff(minisockets) <= 5, "{counted}, listed are {minisockets}");
     });
 }
 
@@ -200,9 +201,8 @@ fn eventually_told(tracer: &Tracer, cookie: u64, steps: &[&str]) {
 
 /// The kernel kills a TIME_WAIT without a word; its age is known all the same.
 fn a_killed_time_wait_is_found_out(tracer: &Tracer, (end, began): &(End, [Moment; 2])) {
-    let [local, peer] = [end.local, end.peer].map(|address| address.to_string());
     let killed = Moment::now();
-    run("ss", &["-tKH", "state", "time-wait", "src", "=", &local, "dst", "=", &peer]);
+    kernel::kill_time_wait(end);
     eventually_told(tracer, end.cookie, &["TIME_WAIT CLOSED snapshot"]);
     let record = tracer.wait_for_step(end, "TIME_WAIT", "CLOSED");
     let time = Moment::parse(record.text("/time").unwrap());

@@ -133,8 +133,13 @@ pub(super) struct Need {
 }
 
 /// What fails for want of what, tried at run time: where the feature is there, they have to pass.
-pub(super) const NEEDS: [Need; 1] =
-    [Need { suite: "features", test: "root_has_all", feature: "socket cookies" }];
+pub(super) const NEEDS: [Need; 3] = [
+    Need { suite: "features", test: "root_has_all", feature: COOKIES },
+    // They know sockets again by them.
+    Need { suite: "before", test: "a_crowd_lingers", feature: COOKIES },
+    Need { suite: "time_wait", test: "a_client_that_connects_again", feature: COOKIES },
+];
+const COOKIES: &str = "socket cookies";
 
 /// The feature that a test needs and that is missing.
 pub(super) fn missing<'a>(suite: &str, test: &str, lacking: &[&'a str]) -> Option<&'a str> {

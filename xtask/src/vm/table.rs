@@ -14,7 +14,7 @@ pub(super) type Ran = (Machine, Report);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict<'a> {
     Passed,
-    /// The kernel lacks this feature, which the test needs.
+    /// The kernel lacks this, which the test needs.
     Cannot(&'a str),
     Failed,
 }
@@ -29,11 +29,15 @@ fn features(report: &Report, available: bool) -> impl Iterator<Item = &serde_jso
     lines.iter().filter(move |line| line["available"] == available)
 }
 
-fn verdict<'a>(outcome: &Outcome, lacking: &[&'a str]) -> Verdict<'a> {
+/// What a test says that has found by trying that it cannot be run (`tests/src/kernel.rs`).
+const LACKS: &str = "this kernel lacks ";
+
+fn verdict<'a>(outcome: &'a Outcome, lacking: &[&'a str]) -> Verdict<'a> {
     if outcome.passed {
         return Verdict::Passed;
     }
-    match suites::missing(&outcome.suite, &outcome.test, lacking) {
+    let found = || outcome.said.split_once(LACKS)?.1.lines().next();
+    match suites::missing(&outcome.suite, &outcome.test, lacking).or_else(found) {
         Some(feature) => Verdict::Cannot(feature),
         None => Verdict::Failed,
     }
@@ -233,6 +237,16 @@ mod tests {
         let again = Outcome { attempts: 2, ..outcome("ends", "one", true) };
         let ran = [ran("5.10", vec![again])];
         assert!(not_passed(&ran).contains("passed when tried again"));
+        assert_eq!(failures(&ran), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_test_finds_missing_is_not_its_failure() {
+        let mut one = outcome("ends", "one", false);
+        one.said = "panicked at x.rs:1:\nthis kernel lacks SOCK_DESTROY\nnote: more".into();
+        let ran = [ran("5.10", vec![one])];
+        assert!(matrix(&ran, &["ends"]).contains("| 0 of 1, 1 without SOCK_DESTROY |"));
+        assert!(not_passed(&ran).ends_with("| needs SOCK_DESTROY |\n"));
         assert_eq!(failures(&ran), [""; 0]);
     }
 

@@ -29,7 +29,12 @@ impl Table {
             return self.minisocket(record);
         }
         // Somebody has asked for its cookie meanwhile.
-        let slot = self.store.find(SocketId::without_cookie(record))?;
+        let address = SocketId::without_cookie(record);
+        let slot = self.store.find(address)?;
+        if let Some(closed) = &mut self.closed_meanwhile {
+            // A look that goes on may have seen it by its address.
+            closed.note(address, record.time_ns);
+        }
         self.store.identify(slot, id);
         Some(slot)
     }

@@ -69,6 +69,27 @@ fn a_socket_that_gets_a_cookie_late_is_the_same_socket() {
     assert!(stage.told.stories[0].began.is_some());
 }
 
+#[rstest]
+#[case::that_lives(&[PeerFin], 1)]
+#[case::that_ends(&[PeerFin, Close, FinAcked], 0)]
+fn a_socket_that_gets_a_cookie_during_a_look_is_the_same_socket(
+    #[case] steps: &[Step],
+    #[case] sockets: usize,
+) {
+    let mut stage = Stage::new();
+    let mut before = life(1);
+    stage.play(&mut before, &[Connect, Established]);
+    stage.table.expect_snapshot();
+    let picture = stage.picture(&[&before]);
+    let mut life = before.on(Kernel::OLD);
+    stage.play(&mut life, steps);
+    assert_eq!(stage.merge(&picture), Merged::default());
+    assert_eq!(stage.table.len(), sockets);
+    stage.look(&[&life]);
+    stage.look(&[&life]);
+    assert_eq!((stage.table.len(), stage.told.lost), (sockets, 0));
+}
+
 #[test]
 fn an_address_that_is_used_again_is_a_new_socket() {
     let mut stage = Stage::new();
