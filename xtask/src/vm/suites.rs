@@ -133,11 +133,12 @@ pub(super) struct Need {
 }
 
 /// What fails for want of what, tried at run time: where the feature is there, they have to pass.
-pub(super) const NEEDS: [Need; 3] = [
+pub(super) const NEEDS: [Need; 4] = [
     Need { suite: "features", test: "root_has_all", feature: COOKIES },
     // They know sockets again by them.
     Need { suite: "before", test: "a_crowd_lingers", feature: COOKIES },
     Need { suite: "time_wait", test: "a_client_that_connects_again", feature: COOKIES },
+    Need { suite: "healing", test: "too_small_a_buffer", feature: COOKIES },
 ];
 const COOKIES: &str = "socket cookies";
 
