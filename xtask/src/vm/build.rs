@@ -1,6 +1,7 @@
 //! What is put into the machines: the program under test, the live tests, what they start.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -31,11 +32,27 @@ const LINKS: [(&str, &str); 3] = [
     ("/usr/bin/modprobe", "kmod"),
 ];
 
-/// Its Debian package; linked statically.
-const BUSYBOX: &str = "busybox-static";
-/// Applets of busybox that stand for the host's programs on another architecture.
-const APPLETS: [&str; 8] =
-    ["sh", "ip", "mount", "mountpoint", "nsenter", "sleep", "umount", "unshare"];
+/// Debian's packages that stand for the host's programs on another architecture: busybox, which is
+/// linked statically, and what it has no applets for, with its libraries.
+const FOREIGN: [&str; 15] = [
+    "busybox-static",
+    "iproute2",
+    "kmod",
+    "libbpf1",
+    "libbsd0",
+    "libc6",
+    "libcap2",
+    "libelf1",
+    "liblzma5",
+    "libmd0",
+    "libmnl0",
+    "libssl3",
+    "libxtables12",
+    "libzstd1",
+    "zlib1g",
+];
+const APPLETS: [&str; 7] = ["sh", "mount", "mountpoint", "nsenter", "sleep", "umount", "unshare"];
+const FOREIGN_PROGRAMS: [&str; 4] = ["bin/busybox", "bin/ip", "bin/kmod", "sbin/tc"];
 
 /// Programs that are ready.
 pub(super) struct Built {
@@ -143,12 +160,7 @@ impl Built {
         if *architecture == Architecture::native() {
             add_programs(&mut files)?;
         } else {
-            let busybox = kernels.unpacked(BUSYBOX)?.join("bin/busybox");
-            files.file("/bin/busybox", &busybox)?;
-            for applet in APPLETS {
-                files.link(&format!("/usr/bin/{applet}"), "/bin/busybox");
-            }
-            files.link("/bin/sh", "/bin/busybox");
+            add_foreign_programs(&mut files, &kernels.unpacked("programs", &FOREIGN)?)?;
         }
         Ok(files)
     }
@@ -162,6 +174,40 @@ fn add_programs(files: &mut FileSystem) -> Result<()> {
         files.link(path, target);
     }
     Ok(())
+}
+
+fn add_foreign_programs(files: &mut FileSystem, unpacked: &Path) -> Result<()> {
+    for program in FOREIGN_PROGRAMS {
+        let from = unpacked.join(program);
+        let name = from.file_name().unwrap_or_default().to_string_lossy();
+        files.file(&format!("/usr/bin/{name}"), &from)?;
+    }
+    for applet in APPLETS {
+        files.link(&format!("/usr/bin/{applet}"), "busybox");
+    }
+    for (path, target) in LINKS {
+        files.link(path, target);
+    }
+    // Libraries where the loader looks for them, and the loader itself.
+    for directory in ["lib", "usr/lib"].map(|directory| unpacked.join(directory)) {
+        for path in entries(&directory)? {
+            let libraries = if path.is_dir() { entries(&path)? } else { vec![path] };
+            for library in libraries.iter().filter(|path| is_library(path)) {
+                let path = Path::new("/").join(library.strip_prefix(unpacked)?);
+                files.file(&path.to_string_lossy(), library)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| format!("no {}", directory.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
+fn is_library(path: &Path) -> bool {
+    path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"))
 }
 
 #[cfg(test)]

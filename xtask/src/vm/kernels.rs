@@ -115,11 +115,11 @@ impl Kernels {
         Ok(kernel)
     }
 
-    /// A directory with the files of a package, which is not installed.
-    pub(super) fn unpacked(&self, package: &str) -> Result<PathBuf> {
-        let directory = self.root.join(package);
+    /// A directory of this name with the files of packages, which are not installed.
+    pub(super) fn unpacked(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
+        let directory = self.root.join(name);
         if !directory.exists() {
-            let unpacked = self.unpack(&[package], package)?;
+            let unpacked = self.unpack(packages, name)?;
             fs::rename(&unpacked, &directory)?;
         }
         Ok(directory)
