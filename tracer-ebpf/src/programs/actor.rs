@@ -4,13 +4,14 @@
 //! (`tracer::model::owner`). For the others its name is not worth fetching.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, generated::bpf_get_current_task_btf,
+    bpf_get_current_comm, bpf_get_current_pid_tgid,
+    generated::{bpf_get_current_task, bpf_get_current_task_btf},
 };
 use tracer_ebpf::{Record, state};
 
 use super::{
     constants::constant,
-    memory::{comm, follow, load},
+    memory::{comm, follow, load, probe},
 };
 
 /// Whether the task on the CPU may be the acting one in `old → new`.
@@ -35,7 +36,7 @@ pub(super) fn may_have_changed(old: u8, new: u8) -> bool {
 pub(super) fn describe_process(record: &mut Record) {
     if constant!(SETTINGS.has_cookie_helper) == 0 {
         // Before 5.12; `bpf_get_current_task_btf` came with 5.11.
-        return describe_thread(record);
+        return describe_by_address(record);
     }
     describe_ids(record);
     // SAFETY: a helper without arguments that returns the BTF-typed task.
@@ -45,6 +46,20 @@ pub(super) fn describe_process(record: &mut Record) {
         let leader = follow(task, constant!(OFFSETS.task_group_leader));
         record.comm = comm(leader);
         record.start_ns = load(leader, constant!(OFFSETS.task_start_boottime));
+    }
+}
+
+/// The same where the kernel does not tell of which type the task is.
+#[inline(always)]
+fn describe_by_address(record: &mut Record) {
+    describe_ids(record);
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    // SAFETY: a pointer as an integer, bytes, and an integer.
+    unsafe {
+        let leader: u64 = probe(task, constant!(OFFSETS.task_group_leader)).unwrap_or(0);
+        record.comm = probe(leader, constant!(OFFSETS.task_comm)).unwrap_or([0; 16]);
+        record.start_ns = probe(leader, constant!(OFFSETS.task_start_boottime)).unwrap_or(0);
     }
 }
 

@@ -5,7 +5,8 @@ use hashbrown::{HashMap, HashSet};
 
 use super::scene::{Scene, Seen};
 use crate::model::{
-    connection::{Connection, SocketId},
+    connection::Connection,
+    endpoint::Tuple,
     finding::{
         Descriptors, Finding, OutOfDescriptors, Problem, Service, Severity, TimeWaitOverflow,
     },
@@ -25,7 +26,9 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
         before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
     let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
     let wanted = wanted_ports(scene);
-    let waiting = scene.lives(State::TimeWait);
+    // Without cookies a minisocket has another identity than the socket had that it is of.
+    let waiting = case.table.connections().filter(|life| life.state == State::TimeWait);
+    let waiting = waiting.map(|life| (life.tuple, life)).collect();
     ports::scarce(now)
         .into_iter()
         .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
@@ -45,7 +48,7 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
 fn processes(
     scene: &Scene<'_>,
     ports: &PortUse,
-    waiting: &HashMap<SocketId, &Connection, RandomState>,
+    waiting: &HashMap<Tuple, &Connection, RandomState>,
 ) -> Vec<(Process, u64)> {
     let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
     let is_counted = |seen: &&Seen<'_>| {
@@ -54,7 +57,7 @@ fn processes(
     };
     for seen in scene.seen.iter().filter(is_counted) {
         let holder = seen.socket.holders.first().copied();
-        let was = || waiting.get(&SocketId::of(seen.record)).and_then(|life| life.owner());
+        let was = || waiting.get(&seen.socket.subject.tuple).and_then(|life| life.owner());
         if let Some(owner) = holder.or_else(was) {
             *counts.entry(owner.process).or_default() += 1;
         }
