@@ -82,9 +82,13 @@ pub fn kill_time_wait(end: &End) {
     }
 }
 
-/// Fails a test for want of something of the kernel's, in words that `cargo xtask vm` knows.
+/// How a test begins to say that it fails for want of something of the kernel's, in words that
+/// `cargo xtask vm` knows.
+pub const LACKS: &str = "this kernel lacks ";
+
+/// Fails a test for want of something of the kernel's.
 pub fn lacks(what: &str) -> ! {
-    panic!("this kernel lacks {what}");
+    panic!("{LACKS}{what}");
 }
 
 fn known(line: &str) -> Known {

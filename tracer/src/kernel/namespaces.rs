@@ -126,11 +126,24 @@ impl Namespaces {
     }
 
     fn add(&mut self, path: PathBuf) {
-        let metadata = fs::metadata(&path).ok();
-        let is_wanted = |inode| self.only.is_none_or(|only| only == inode);
-        if let Some(metadata) = metadata.filter(|metadata| is_wanted(metadata.ino() as u32)) {
-            self.found.entry(metadata.ino() as u32).or_insert(path);
+        let is_wanted = |inode: &u32| self.only.is_none_or(|only| only == *inode);
+        if let Some(inode) = namespace(&path).ok().filter(is_wanted) {
+            self.found.entry(inode).or_insert(path);
         }
+    }
+}
+
+/// The inode number of the namespace to which a link or bind mount leads.
+///
+/// # Errors
+///
+/// Where the kernel refuses to follow it. Linux 5.10 leads whom it refuses to the link's directory.
+pub(super) fn namespace(path: &Path) -> io::Result<u32> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() {
+        Ok(metadata.ino() as u32)
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
     }
 }
 

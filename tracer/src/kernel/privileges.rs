@@ -16,7 +16,7 @@ use rustix::{
 
 use super::{
     feature::{self, Feature},
-    namespaces::numbered,
+    namespaces::{namespace, numbered},
 };
 use crate::sink::{Degraded, escape::without_numbers};
 
@@ -110,11 +110,10 @@ fn precede() -> io::Result<()> {
 }
 
 /// The links of the first processes: as those may be followed, so may most others. A host may
-/// protect a few of its own from everybody. They are not read: Linux 5.10 lets everybody read them,
-/// and has nothing in them then.
+/// protect a few of its own from everybody.
 fn look_at_others() -> io::Result<()> {
     let processes = numbered(Path::new("/proc")).take(FIRST);
-    let links: Vec<_> = processes.map(|process| fs::metadata(process.join("ns/net"))).collect();
+    let links: Vec<_> = processes.map(|process| namespace(&process.join("ns/net"))).collect();
     let read = links.iter().filter(|link| link.is_ok()).count();
     let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     let mut denied: Vec<_> = links.into_iter().filter_map(Result::err).filter(is_denied).collect();

@@ -9,8 +9,8 @@ use tracer_ebpf::Record;
 use super::Slot;
 
 /// An RST follows its transition within the same call of the kernel; but a virtual machine may not
-/// run for a while in between.
-const RESET_FOLLOWS_WITHIN: u64 = 20_000_000;
+/// run for a while in between: 20 ms have been too few for machines that shared a processor.
+const RESET_FOLLOWS_WITHIN: u64 = 100_000_000;
 
 /// The transitions that wait, by socket and oldest first.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use crate::model::{
 use crate::sink::surroundings::Unknown;
 
 /// All ends that had to wait for a reset have been decided, nanoseconds.
-const DECIDED: u64 = 25_000_000;
+const DECIDED: u64 = 105_000_000;
 const LIVES: usize = 6;
 
 /// Which life goes on, and how.
