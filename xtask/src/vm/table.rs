@@ -147,11 +147,22 @@ pub(super) fn not_passed(ran: &[Ran]) -> String {
     format!("| kernel | scenario | test | why |\n|---|---|---|---|\n{text}")
 }
 
-/// What a test panicked with.
+/// Where a test panicked, and with what; without the records that it shows, which say little
+/// outside of their trace.
 fn last_words(said: &str) -> String {
-    let after = said.split_once("panicked at").map_or(said, |(_, words)| words);
-    let line = after.lines().skip(1).find(|line| !line.trim().is_empty()).unwrap_or(after);
-    one_line(line).chars().take(200).collect()
+    let after = said.split_once("panicked at ").map_or(said, |(_, words)| words);
+    let mut lines = after.lines().map(str::trim).filter(|line| !line.is_empty());
+    let place = lines.next().unwrap_or_default();
+    let place = place.rsplit('/').next().unwrap_or(place).trim_end_matches(':');
+    let message = lines.next().unwrap_or_default().split(['{', '[']).next().unwrap_or_default();
+    let sides =
+        lines.filter(|line| ["left: ", "right: "].iter().any(|side| line.starts_with(side)));
+    let words: Vec<&str> = [place, message.trim_end_matches([':', ' '])]
+        .into_iter()
+        .chain(sides)
+        .filter(|words| !words.is_empty())
+        .collect();
+    one_line(&words.join(", ")).chars().take(200).collect()
 }
 
 fn one_line(text: &str) -> String {
@@ -225,11 +236,21 @@ mod tests {
     fn what_failed_is_told_with_what_it_said() {
         let ran = [ran("5.10", vec![outcome("ends", "by_reset", false)])];
         assert!(
-            not_passed(&ran).ends_with("| 5.10 | ends | by reset | **failed**: left \\| right |\n")
+            not_passed(&ran)
+                .ends_with("| 5.10 | ends | by reset | **failed**: x.rs:1:2, left \\| right |\n")
         );
         let failures = failures(&ran);
         assert_eq!(failures.len(), 1);
         assert!(failures[0].starts_with("5.10: ends: by_reset:\n"), "{failures:?}");
+    }
+
+    #[test]
+    fn of_what_a_test_said_records_are_left_out() {
+        let said = "thread 't' panicked at tests/tests/x.rs:1:2:\nassertion failed: {\"kind\": 1}\n  \
+                    left: 1\n right: 2\nnote: more";
+        assert_eq!(last_words(said), "x.rs:1:2, assertion failed, left: 1, right: 2");
+        assert_eq!(last_words("panicked at x.rs:3:\n{}"), "x.rs:3");
+        assert_eq!(last_words("not done"), "not done");
     }
 
     #[test]
