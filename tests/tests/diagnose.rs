@@ -54,10 +54,10 @@ fn a_server_that_never_closes_is_named_with_every_descriptor() {
             }])
         );
         assert_eq!(leak["service"]["local"]["port"], address.port());
-        // Five in four seconds or more, in which tracer starts as well.
+        // Five in the time between the looks, which is some of the time that all of it took.
         let growth = leak["growth_per_minute"].as_f64().unwrap();
         let least = 5.0 * 60.0 / observed.as_secs_f64();
-        assert!((least..=75.0).contains(&growth), "{growth}, at least {least}");
+        assert!((least..=2.0 * least).contains(&growth), "{growth}, at least {least}");
         assert_eq!(leak["at_least"], true);
         // They were there before: the age is known from the last acknowledgement.
         let age = Duration::from_nanos(leak["oldest_ns"].as_u64().unwrap());
