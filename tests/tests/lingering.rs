@@ -47,7 +47,10 @@ fn close_wait_is_raised_continues_and_is_cleared() {
         let end = End::of(&server);
         drop(client);
         tracer.wait_for("the second doubling", |record| {
-            record.kind() == "linger" && record.number("/tcp/age_ns") >= Some(400 * MILLISECOND)
+            record.kind() == "linger"
+                // A machine that is slow may raise it as late as that.
+                && record.at("/status") != "raised"
+                && record.number("/tcp/age_ns") >= Some(400 * MILLISECOND)
         });
         drop(server);
         let trace = tracer.finish();
