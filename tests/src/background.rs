@@ -1,6 +1,7 @@
 //! A tracer, or another program, that runs until a test has seen enough.
 
 use std::{
+    fs,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::JoinHandle,
@@ -38,6 +39,12 @@ impl Background {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether a tracer is attached: from then on its main thread has no capability.
+    pub fn is_attached(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
+        status.is_ok_and(|status| status.contains("CapEff:\t0000000000000000\n"))
     }
 
     /// A path as the process sees it, in its own mount namespace.

@@ -144,6 +144,21 @@ fn the_survivor_keeps_nothing_and_does_not_stay() {
     });
 }
 
+/// It would cut what is whole: Parquet has no lines.
+#[test]
+fn a_file_without_lines_has_no_survivor() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("trace.parquet");
+    isolated(|namespace| {
+        let options = ["--format", "parquet", "--output", output.to_str().unwrap()];
+        let tracer = Background::tracer("", namespace, &options);
+        eventually("it is attached", || tracer.is_attached());
+        assert!(survivor(tracer.id()).is_none());
+        tracer.finish();
+        assert!(fs::read(&output).unwrap().ends_with(b"PAR1"));
+    });
+}
+
 /// The id and the status of the child of a process.
 fn survivor(of: u32) -> Option<(u32, BTreeMap<String, String>)> {
     let processes = fs::read_dir("/proc").unwrap().flatten();

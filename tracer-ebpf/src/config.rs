@@ -151,6 +151,9 @@ impl Offsets {
 pub struct Settings {
     /// 1 where `bpf_get_socket_cookie` may be called in tracing programs (5.12).
     pub has_cookie_helper: u32,
+    /// 1 where `bpf_probe_read_kernel` may be called: not under lockdown=confidentiality. What
+    /// says nothing of it may be refused there.
+    pub reads_addresses: u32,
     /// 1 where `tcp:tcp_send_reset` has the reason as third argument.
     pub has_reset_reason: u32,
     /// 1 where the user stack of each connect() and accept() is asked for.
@@ -214,6 +217,6 @@ pub struct RecordLayout {
 crate::plain!(Offsets, Settings, Filter, RecordLayout);
 
 const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
-const _: () = assert!(size_of::<Settings>() == 12);
+const _: () = assert!(size_of::<Settings>() == 16);
 const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 2 * MAX_PORTS + 8);
 const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

@@ -31,13 +31,21 @@ pub(super) fn may_have_changed(old: u8, new: u8) -> bool {
 }
 
 /// Fills in the process: its id, its start and the name of its first thread, which people know it
-/// by.
+/// by; the name of the thread alone where the kernel lets nothing else be read.
 #[inline(always)]
 pub(super) fn describe_process(record: &mut Record) {
-    if constant!(SETTINGS.has_cookie_helper) == 0 {
-        // Before 5.12; `bpf_get_current_task_btf` came with 5.11.
-        return describe_by_address(record);
+    if constant!(SETTINGS.has_cookie_helper) == 1 {
+        // Came with 5.11, the cookies with 5.12.
+        describe_by_type(record);
+    } else if constant!(SETTINGS.reads_addresses) == 1 {
+        describe_by_address(record);
+    } else {
+        describe_thread(record);
     }
+}
+
+#[inline(always)]
+fn describe_by_type(record: &mut Record) {
     describe_ids(record);
     // SAFETY: a helper without arguments that returns the BTF-typed task.
     let task = unsafe { bpf_get_current_task_btf() } as *const u8;
@@ -49,7 +57,7 @@ pub(super) fn describe_process(record: &mut Record) {
     }
 }
 
-/// The same where the kernel does not tell of which type the task is.
+/// Where the kernel does not tell of which type the task is.
 #[inline(always)]
 fn describe_by_address(record: &mut Record) {
     describe_ids(record);

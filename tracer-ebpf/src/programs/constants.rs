@@ -7,7 +7,7 @@ pub(super) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
 pub(super) static SETTINGS: Settings =
-    Settings { has_cookie_helper: 0, has_reset_reason: 0, stacks: 0 };
+    Settings { has_cookie_helper: 0, reads_addresses: 0, has_reset_reason: 0, stacks: 0 };
 
 #[unsafe(no_mangle)]
 pub(super) static FILTER: Filter = Filter {

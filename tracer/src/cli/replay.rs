@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let filter = Filter { problems: arguments.problems, ..arguments.filter.filter()? };
     let files = files(arguments)?;
     let size = size(&files, arguments.destinations.output.as_deref())?;
-    let destinations = arguments.destinations.open()?;
+    let destinations = arguments.destinations.open(arguments.shown.format)?;
     let telemetry = arguments.telemetry.open()?;
     let surroundings = Arc::<Recorded>::default();
     let setting = Setting::new(Arc::clone(&surroundings) as _);

@@ -79,12 +79,12 @@ pub(super) struct Destinations {
 pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
 
 impl SinkArguments {
-    /// Opens them all.
+    /// Opens them all, for a trace in this format.
     ///
     /// # Errors
     ///
     /// For each that cannot be opened, and what is contradictory.
-    pub(super) fn open(&self) -> anyhow::Result<Destinations> {
+    pub(super) fn open(&self, format: TraceFormat) -> anyhow::Result<Destinations> {
         let rotation = self.rotation()?;
         let path = self.output.as_deref();
         let opened = (!self.quiet).then(|| Destination::open(path, rotation)).transpose();
@@ -92,7 +92,10 @@ impl SinkArguments {
             let path = path.unwrap_or(Path::new("standard output"));
             format!("cannot open the output file {} (--output)", path.display())
         })?;
-        if let Some(Destination::File(file)) = &mut main {
+        // Parquet has no lines: what is whole of it ends anywhere.
+        if let Some(Destination::File(file)) = &mut main
+            && format != TraceFormat::Parquet
+        {
             file.outlive(|| Survivor::start(confine::withdraw));
         }
         let journal = self.journald.then(Journal::open).transpose();

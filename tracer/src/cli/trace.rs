@@ -40,7 +40,7 @@ pub(super) fn run_with(
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     let facts = preflight::preflight()?;
-    let destinations = arguments.destinations.open()?;
+    let destinations = arguments.destinations.open(arguments.shown.format)?;
     let telemetry = arguments.telemetry.open()?;
     let request = Request {
         mode: arguments.mode(),

@@ -70,6 +70,12 @@ pub const SOCKETS: Feature =
 /// The list of all descriptors.
 pub const HOLDERS: Feature =
     Feature::new("iter/task_file", "descriptors of lingering sockets are not named");
+/// The task that acts, whose members are read.
+pub const TASK: Feature = Feature::new(
+    "bpf_get_current_task",
+    "who opens and closes is named as its thread is, and an id that another process has taken \
+     over meanwhile is not told from it",
+);
 /// Who accepts connections.
 pub const ACCEPT: Feature = Feature::new(
     "accept",
@@ -109,7 +115,7 @@ pub const SECCOMP: Feature =
     Feature::new("seccomp", "the kernel does not keep the tracer from executing and writing");
 
 /// All, those that the others need first.
-pub const ALL: [Feature; 18] = [
+pub const ALL: [Feature; 19] = [
     TRACING,
     BTF,
     GUARD,
@@ -120,6 +126,7 @@ pub const ALL: [Feature; 18] = [
     COOKIES,
     SOCKETS,
     HOLDERS,
+    TASK,
     ACCEPT,
     STACKS,
     NAMESPACES,

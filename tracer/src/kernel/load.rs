@@ -140,6 +140,7 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
         .map_err(|error| LoadError::Object(error.to_string()))?;
     let best = Settings {
         has_cookie_helper: 1,
+        reads_addresses: 1,
         has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
         stacks: u32::from(request.stacks),
     };

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -113,6 +113,7 @@ pub struct Delivery {
     batch: Batch,
     sender: Sender<Parcel>,
     done: Receiver<()>,
+    thread: JoinHandle<()>,
     shared: Arc<Shared>,
     /// Records that were lost and have not been told of.
     lost: u64,
@@ -156,7 +157,7 @@ impl Delivery {
         let (finished, done) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let mut round = Round { courier, shared: Arc::clone(&shared) };
-        thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
+        let thread = thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
             round.run(&receiver);
             // The other end may have given up waiting.
             let _ = finished.send(());
@@ -168,6 +169,7 @@ impl Delivery {
             batch: Batch::default(),
             sender,
             done,
+            thread,
             shared,
             lost: 0,
         })
@@ -267,7 +269,10 @@ impl Sink for Delivery {
                 _ => "the output",
             };
             tracing::warn!("{place} takes too long: the end of the trace is not in it");
+            return;
         }
+        // What the courier leaves open ends with it; a panic there has been printed already.
+        let _ = this.thread.join();
     }
 }
 

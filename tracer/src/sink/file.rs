@@ -223,11 +223,6 @@ impl LogFile {
         self.show_survivor();
         Ok(())
     }
-
-    /// Waits for what is still being compressed.
-    pub fn finish(mut self) {
-        self.archive.finish();
-    }
 }
 
 /// For appending (`O_APPEND`), so that whoever cuts the file (logrotate's copytruncate) leaves no

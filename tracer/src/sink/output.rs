@@ -251,9 +251,6 @@ impl<F: FnOnce()> Writer<F> {
         }
         // The other end may have given up waiting.
         let _ = done.send(());
-        if let Destination::File(file) = self.destination {
-            file.finish();
-        }
     }
 
     fn begin(&mut self, beginning: Beginning) {

@@ -13,7 +13,7 @@ use super::table::Row;
 use super::tool::{Running, Tool};
 use super::{Bench, TRANSITIONS, throughput};
 
-const BUDGET: Duration = Duration::from_secs(45);
+const BUDGET: Duration = Duration::from_secs(25);
 const MOST_ROUNDS: usize = 3;
 /// The programs of tracer that every event runs.
 const MAIN: [&str; 2] = ["set_state", "set_state_guard"];

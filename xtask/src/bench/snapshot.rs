@@ -14,7 +14,7 @@ use super::table::Row;
 use super::tool::{Running, Tool};
 use super::{Bench, accounts, command, idle, throughput};
 
-const BUDGET: Duration = Duration::from_secs(40);
+const BUDGET: Duration = Duration::from_secs(25);
 /// Kernel memory of a socket that a process holds, with its file: generously, bytes.
 const SOCKET: u64 = 8 << 10;
 /// Descriptors that a holding process needs besides those of its connections.

@@ -14,7 +14,7 @@ use super::table::Row;
 use super::tool::Tool;
 use super::watch::{Watched, listen};
 
-const BUDGET: Duration = Duration::from_secs(40);
+const BUDGET: Duration = Duration::from_secs(15);
 /// Sockets of this address listen, one a millisecond, until one is told of.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 const BETWEEN_EVENTS: Duration = Duration::from_millis(1);

@@ -16,8 +16,8 @@ use super::table::Row;
 use super::tool::{Running, Tool};
 use super::{Bench, TRANSITIONS, accounts, command};
 
-const BUDGET: Duration = Duration::from_secs(150);
-const BUSY_BUDGET: Duration = Duration::from_secs(25);
+const BUDGET: Duration = Duration::from_secs(80);
+const BUSY_BUDGET: Duration = Duration::from_secs(15);
 /// The kernel clears up after a namespace in the background.
 const CLEARING_UP: Duration = Duration::from_millis(500);
 

@@ -16,7 +16,7 @@ use super::tool::{Running, Tool};
 use super::{Bench, command};
 use crate::process;
 
-const BUDGET: Duration = Duration::from_secs(45);
+const BUDGET: Duration = Duration::from_secs(25);
 const MOST_ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const ADDRESS: &str = "127.0.0.1:8080";

@@ -15,12 +15,11 @@ pub(super) fn first_that_works<A, B>(
     attempt: &mut impl FnMut(Settings) -> Result<(A, B), LoadError>,
 ) -> Result<(A, B, Vec<Degraded>), LoadError> {
     let mut first = None;
-    for settings in [
-        best,
-        Settings { has_cookie_helper: 0, ..best },
-        Settings { stacks: 0, ..best },
-        Settings { has_cookie_helper: 0, stacks: 0, ..best },
-    ] {
+    let without_cookies = Settings { has_cookie_helper: 0, ..best };
+    let typed_alone = Settings { reads_addresses: 0, ..without_cookies };
+    let with = [best, without_cookies, typed_alone];
+    let without = with.map(|settings| Settings { stacks: 0, ..settings });
+    for settings in with.into_iter().chain(without) {
         if first.is_some() && settings == best {
             continue;
         }
@@ -37,6 +36,10 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
     let mut degraded = Vec::new();
     if settings.has_cookie_helper < best.has_cookie_helper {
         degraded.push(feature::COOKIES.missing(reason(), "use Linux 5.12 or later"));
+    }
+    if settings.reads_addresses < best.reads_addresses {
+        let remedy = "use Linux 5.12 or later, or lockdown=integrity";
+        degraded.push(feature::TASK.missing(reason(), remedy));
     }
     if settings.stacks < best.stacks {
         degraded.push(no_stacks(reason()));

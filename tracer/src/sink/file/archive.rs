@@ -88,6 +88,12 @@ impl Archive {
     }
 }
 
+impl Drop for Archive {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 fn compress(from: &Path, to: &Path) -> io::Result<()> {
     let mut partial = OsString::from(to);
     partial.push(".partial");
