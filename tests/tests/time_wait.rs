@@ -246,6 +246,18 @@ fn the_end_of_a_killed_time_wait_is_found_within_a_second() {
     });
 }
 
+#[test]
+fn what_happened_since_the_last_look_is_found_when_the_trace_ends() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let Minisocket { end, .. } = seen(&tracer, "to be killed", Path::V4);
+        kernel::kill_time_wait(&end);
+        let trace = tracer.finish();
+        let told = trace.life(&end).step("TIME_WAIT", "CLOSED");
+        assert_eq!(told.at("/tcp/source"), "snapshot", "{told}");
+    });
+}
+
 /// A client of a listener from a port of its own choice. A TIME_WAIT does not keep the port from
 /// it if that had SO_REUSEADDR too.
 fn connect_from(local: SocketAddr, listener: &TcpListener) -> TcpStream {

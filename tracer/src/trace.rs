@@ -46,6 +46,8 @@ const BATCHES: usize = 8;
 const REST_PATIENCE: u64 = 20_000_000;
 /// The last look, of those that ask what is wrong, may take so long.
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
+/// The last look of any other trace, for which nobody is waiting.
+const CHECK_PATIENCE: u64 = 3_000_000_000;
 /// Losses are looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -238,18 +240,18 @@ impl Running {
             }
         }
         self.losses.log();
-        self.diagnose();
+        if self.teller.diagnosing.is_some() {
+            self.diagnose();
+        } else {
+            self.check();
+        }
         self.table.say_evicted(time::monotonic(), &mut self.teller);
         self.teller.summary();
     }
 
     /// Tells what is wrong to those that ask for it at the end.
     fn diagnose(&mut self) {
-        if self.teller.diagnosing.is_none() {
-            return;
-        }
-        let patience = time::monotonic() + LAST_LOOK_PATIENCE;
-        match self.last_look(patience) {
+        match self.last_look(Healing::ask_for_all, LAST_LOOK_PATIENCE) {
             Some(last) => {
                 let look = last.look.clone();
                 self.read_rest();
@@ -261,8 +263,31 @@ impl Running {
         }
     }
 
-    /// A look at everything, taken now.
-    fn last_look(&mut self, until: u64) -> Option<Taken> {
+    /// Notices what no program was shown since the last look, so that the summary says it.
+    fn check(&mut self) {
+        let is_behind = self.healing.as_ref().is_some_and(|healing| healing.is_behind(&self.table));
+        if !is_behind || self.teller.is_closed() {
+            return;
+        }
+        match self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) {
+            Some(last) => {
+                self.read_rest();
+                self.merge(last);
+            }
+            None => tracing::warn!(
+                "no last look at the sockets within three seconds: events that no program was \
+                 shown since the one before are not known, nor counted"
+            ),
+        }
+    }
+
+    /// A look taken now.
+    fn last_look(
+        &mut self,
+        ask: fn(&mut Healing, u64, &mut Table) -> bool,
+        patience: u64,
+    ) -> Option<Taken> {
+        let until = time::monotonic() + patience;
         let mut asked = false;
         while time::monotonic() < until {
             let healing = self.healing.as_mut()?;
@@ -274,7 +299,7 @@ impl Running {
                 self.merge(taken);
                 continue;
             }
-            asked = asked || healing.ask_for_all(time::monotonic(), &mut self.table);
+            asked = asked || ask(healing, time::monotonic(), &mut self.table);
             let (busy, more) = self.read();
             if !more {
                 self.reader.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));

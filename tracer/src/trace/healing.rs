@@ -53,6 +53,8 @@ pub(super) struct Healing {
     asked: Option<u64>,
     /// When the last look at the sockets themselves was.
     looked: u64,
+    /// How many events there had been then.
+    looked_events: u64,
     /// When the last look at their holders was.
     held: u64,
     cost: u64,
@@ -74,6 +76,7 @@ impl Healing {
             diagnoses,
             asked: None,
             looked: 0,
+            looked_events: 0,
             held: 0,
             cost: 0,
             judged: 0,
@@ -117,6 +120,19 @@ impl Healing {
         self.judged == now
     }
 
+    /// Asks for a look at the sockets alone now, unless one is being taken; whether it was asked
+    /// for.
+    pub(super) fn ask_for_sockets(&mut self, now: u64, table: &mut Table) -> bool {
+        self.judged = now;
+        self.request(now, table, false);
+        self.looked == now
+    }
+
+    /// Whether something has happened since a look was asked for, or may have.
+    pub(super) fn is_behind(&self, table: &Table) -> bool {
+        table.events() != self.looked_events || is_passing(table)
+    }
+
     fn request(&mut self, now: u64, table: &mut Table, holders: bool) -> u64 {
         table.expect_snapshot();
         let mut seen: Vec<u32> =
@@ -133,6 +149,7 @@ impl Healing {
         if self.snapshots.request(wanted, seen, makers) {
             self.asked = Some(now);
             self.looked = now;
+            self.looked_events = table.events();
             if settings {
                 self.judged = now;
                 self.judged_events = table.events();
