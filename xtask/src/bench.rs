@@ -79,7 +79,7 @@ impl Scale {
             };
         }
         let [asking, idle] = [3, 10].map(Duration::from_secs);
-        Self { rounds, connections: 100_000, crowd: 100_000, asking, idle }
+        Self { rounds, connections: 60_000, crowd: 100_000, asking, idle }
     }
 }
 
