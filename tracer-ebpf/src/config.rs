@@ -151,8 +151,7 @@ impl Offsets {
 pub struct Settings {
     /// 1 where `bpf_get_socket_cookie` may be called in tracing programs (5.12).
     pub has_cookie_helper: u32,
-    /// 1 where `bpf_probe_read_kernel` may be called: not under lockdown=confidentiality. What
-    /// says nothing of it may be refused there.
+    /// 1 where `bpf_probe_read_kernel` may be called: not under lockdown=confidentiality.
     pub reads_addresses: u32,
     /// 1 where `tcp:tcp_send_reset` has the reason as third argument.
     pub has_reset_reason: u32,

@@ -123,6 +123,7 @@ impl Healing {
     /// Asks for a look at the sockets alone now, unless one is being taken; whether it was asked
     /// for.
     pub(super) fn ask_for_sockets(&mut self, now: u64, table: &mut Table) -> bool {
+        // Settings are for judging, and nothing is judged any more.
         self.judged = now;
         self.request(now, table, false);
         self.looked == now

@@ -51,3 +51,44 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
 pub(super) fn no_stacks(reason: String) -> Degraded {
     feature::STACKS.missing(reason, "use a kernel with BTF and CONFIG_PERF_EVENTS")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEST: Settings =
+        Settings { has_cookie_helper: 1, reads_addresses: 1, has_reset_reason: 1, stacks: 1 };
+
+    /// What is said to be lost, and with which settings, on a kernel that takes what `takes` does.
+    fn tried(takes: fn(&Settings) -> bool) -> (Settings, Vec<String>) {
+        let mut attempt = |settings| {
+            let refused = || LoadError::Object("refused".into());
+            if takes(&settings) { Ok((settings, ())) } else { Err(refused()) }
+        };
+        let (settings, (), degraded) = first_that_works(BEST, &mut attempt).unwrap();
+        (settings, degraded.iter().map(|missing| missing.feature.to_string()).collect())
+    }
+
+    #[test]
+    fn nothing_is_given_up_that_works() {
+        let (settings, lost) = tried(|_| true);
+        assert_eq!((settings, lost), (BEST, vec![]));
+        let (settings, lost) = tried(|settings| settings.has_cookie_helper == 0);
+        assert_eq!(settings, Settings { has_cookie_helper: 0, ..BEST });
+        assert_eq!(lost, ["socket cookies"]);
+        let (settings, lost) = tried(|settings| settings.stacks == 0);
+        assert_eq!(settings, Settings { stacks: 0, ..BEST });
+        assert_eq!(lost, ["stacks"]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_said() {
+        let (_, lost) = tried(|settings| settings.reads_addresses == 0);
+        assert_eq!(lost, ["socket cookies", "bpf_get_current_task"]);
+        let typed_alone = |settings: &Settings| settings.reads_addresses + settings.stacks == 0;
+        let (_, lost) = tried(typed_alone);
+        assert_eq!(lost, ["socket cookies", "bpf_get_current_task", "stacks"]);
+        let mut never = |_| Err::<((), ()), _>(LoadError::Object("refused".into()));
+        assert!(first_that_works(BEST, &mut never).is_err());
+    }
+}
