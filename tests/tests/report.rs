@@ -9,6 +9,8 @@ use std::{
     net::{Shutdown, TcpStream},
     path::Path,
     process::{Child, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -120,9 +122,15 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
 fn a_recording_makes_a_page_of_what_was_recorded() {
     isolated(|namespace| {
         let directory = tempfile::tempdir().unwrap();
+        let before = Pair::over(Way::V4);
         let recorder = Recorder::start(namespace, directory.path(), &[]);
         let recording = recorder.path().to_owned();
         three_closed_two_refused();
+        // Long enough for a sink to be asked what it has held back.
+        thread::sleep(Duration::from_millis(400));
+        let kept = Pair::over(Way::V4);
+        kept.client.shutdown(Shutdown::Write).unwrap();
+        eventually("one in CLOSE_WAIT", || states().get("CLOSE_WAIT") == Some(&1));
         eventually("all in TIME_WAIT", || states().get("TIME_WAIT") == Some(&3));
         recorder.finish();
 
@@ -131,12 +139,17 @@ fn a_recording_makes_a_page_of_what_was_recorded() {
         let output = command("", &["report", from, "-o", to]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let page = Page::load(&file, directory.path());
-        assert_eq!(page.row("states", "TIME_WAIT").unwrap()[3], "3");
+        for (state, count) in [("TIME_WAIT", "3"), ("CLOSE_WAIT", "1"), ("FIN_WAIT2", "1")] {
+            assert_eq!(page.row("states", state).unwrap()[3], count, "{state}");
+        }
+        // Nothing happened to those that were there before.
+        assert_eq!(page.row("states", "ESTABLISHED").unwrap()[3], "0");
         for (reason, count) in [("in order", "3"), ("refused", "2")] {
             assert_eq!(page.row("closes", reason).unwrap()[0], count, "{reason}");
         }
-        assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "3");
-        assert_eq!(page.row("handshakes", "Servers").unwrap()[0], "3");
+        assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "4");
+        assert_eq!(page.row("handshakes", "Servers").unwrap()[0], "4");
+        drop((before, kept));
     });
 }
 

@@ -27,11 +27,7 @@ use self::{
     surroundings::Recorded,
 };
 use crate::{
-    model::{
-        filter::Filter,
-        table::{Options, Table},
-        update::Linger,
-    },
+    model::{filter::Filter, update::Linger},
     sink::{
         Moment, Sink, summary::Summary, surroundings::Surroundings as _, wall_clock::WallClock,
     },
@@ -101,7 +97,6 @@ impl Summaries {
 /// A replay at work.
 struct Player {
     replay: Replay,
-    table: Table,
     pace: Pace,
     counted: Summary,
     recorded: Summaries,
@@ -152,7 +147,6 @@ impl Player {
         Self {
             pace: Pace::new(replay.speed),
             replay,
-            table: Table::new(Options::default()),
             counted: Summary::default(),
             recorded: Summaries::default(),
             traces: 0,
@@ -257,7 +251,7 @@ impl Player {
     /// Lets sinks tell what they have held back.
     fn pause(&mut self, now: u64, clock: WallClock) {
         self.last_pause = now;
-        let moment = Moment { now, table: &self.table, ports: &Arc::default() };
+        let moment = Moment { now, table: None, ports: &Arc::default() };
         for sink in &mut self.replay.sinks {
             sink.pause(&moment, clock);
         }

@@ -93,9 +93,11 @@ pub struct Degraded {
 pub struct Moment<'a> {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now: u64,
-    /// The sockets that are known of.
-    pub table: &'a Table,
-    /// Destinations and addresses whose ephemeral ports are in use, as of the last look.
+    /// The sockets that are known of; `None` in a replay, since what is recorded is what happened,
+    /// not what is there.
+    pub table: Option<&'a Table>,
+    /// Destinations and addresses whose ephemeral ports are in use, as of the last look; none in a
+    /// replay.
     pub ports: &'a Arc<[PortUse]>,
 }
 

@@ -19,7 +19,7 @@ use super::{
     finding::sentence,
     names::Names,
     stamps::Times,
-    status::StatusLine,
+    status::{StatusLine, nothing},
     summary::Summary,
     text::{Palette, closing, not_available, whole_seconds},
     wall_clock::WallClock,
@@ -199,13 +199,7 @@ fn countdown(pairs: &Pairs, moment: &Moment<'_>, quiet: u64) -> Option<String> {
         })
         .collect();
     match waiting.len().saturating_sub(COUNTDOWNS) {
-        _ if told.is_empty() => (quiet >= 5 * QUIET).then(|| {
-            format!(
-                "… {} sockets tracked, nothing for {}",
-                moment.table.len(),
-                whole_seconds(quiet)
-            )
-        }),
+        _ if told.is_empty() => (quiet >= 5 * QUIET).then(|| nothing(moment, quiet)),
         0 => Some(format!("… {}", told.join(" · "))),
         more => Some(format!("… {} · and {more} more", told.join(" · "))),
     }

@@ -51,7 +51,8 @@ const SEGMENTS: [Segment; 3] = [Segment::Syn, Segment::SynAck, Segment::Fin];
 #[derive(Clone, Debug)]
 pub struct Metrics {
     kernel: String,
-    sockets: [u64; State::COUNT],
+    /// By state, where they are known.
+    sockets: Option<[u64; State::COUNT]>,
     ports: std::sync::Arc<[PortUse]>,
     transitions: HashMap<(State, State, Source), u64, RandomState>,
     handshakes: [Histogram; ROLES.len()],
@@ -68,7 +69,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             kernel: String::new(),
-            sockets: [0; State::COUNT],
+            sockets: None,
             ports: std::sync::Arc::default(),
             transitions: HashMap::default(),
             handshakes: std::array::from_fn(|_| Histogram::new(HANDSHAKE)),
@@ -91,7 +92,7 @@ impl Metrics {
 
     /// How things stand now.
     pub fn stand(&mut self, moment: &Moment<'_>) {
-        self.sockets = State::ALL.map(|state| moment.table.count(state));
+        self.sockets = moment.table.map(|table| State::ALL.map(|state| table.count(state)));
         if !std::sync::Arc::ptr_eq(&self.ports, moment.ports) {
             self.ports = std::sync::Arc::clone(moment.ports);
         }
@@ -181,18 +182,19 @@ impl Metrics {
     }
 
     fn sockets(&self) -> Family {
-        let point = |state: State| {
+        let point = |(state, sockets): (State, u64)| {
             let labels = vec![
                 label("network.connection.state", connection_state(state)),
                 label("network.transport", "tcp"),
             ];
-            (labels, self.sockets[state.index()] as f64)
+            (labels, sockets as f64)
         };
+        let known = self.sockets.map(|sockets| State::ALL.into_iter().zip(sockets));
         Family {
             name: "system.network.connection.count",
             unit: Unit::Of("{connection}"),
             help: "TCP sockets by state",
-            points: Points::UpDown(State::ALL.into_iter().map(point).collect()),
+            points: Points::UpDown(known.into_iter().flatten().map(point).collect()),
         }
     }
 

@@ -73,6 +73,8 @@ struct Gathered {
     hello: Hello,
     /// When it began, nanoseconds of `CLOCK_MONOTONIC`.
     begun: u64,
+    /// The sockets have been looked at: also those to which nothing happened are counted.
+    looked: bool,
     timeline: Timeline,
     guests: Guests,
     headroom: Headroom,
@@ -100,6 +102,7 @@ impl Gathered {
         Self {
             hello,
             begun,
+            looked: false,
             timeline: Timeline::new(begun),
             guests: Guests::default(),
             headroom: Headroom::default(),
@@ -126,6 +129,7 @@ impl Gathered {
             wanted
         });
         self.timeline.agree(&sockets);
+        self.looked = true;
     }
 }
 
@@ -154,8 +158,9 @@ impl Sink for Page {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
+        let table = moment.table?;
         if moment.now >= self.look {
-            self.look = moment.now + LOOK + LOOK_FOR_EACH * moment.table.len() as u64;
+            self.look = moment.now + LOOK + LOOK_FOR_EACH * table.len() as u64;
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
             let wanted = |subject: &Subject| {
@@ -163,7 +168,7 @@ impl Sink for Page {
             };
             if let Some(gathered) = &mut self.gathered {
                 gathered.timeline.advance(moment.now);
-                gathered.look(moment.table, wanted);
+                gathered.look(table, wanted);
             }
         }
         Some(self.look)

@@ -65,9 +65,11 @@ impl Sink for Service {
             self.next_watchdog = now + interval;
             notify(&[NotifyState::Watchdog]);
         }
-        if now >= self.next_status {
+        if now >= self.next_status
+            && let Some(table) = moment.table
+        {
             self.next_status = now + STATUS;
-            notify(&[NotifyState::Status(&self.status(moment.table.len()))]);
+            notify(&[NotifyState::Status(&self.status(table.len()))]);
         }
         self.watchdog.map(|_| self.next_watchdog)
     }

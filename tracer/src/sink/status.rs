@@ -3,6 +3,11 @@
 //! It is rewritten in place and taken away before anything else is written; pipes and files never
 //! get it.
 
+use super::{
+    Moment,
+    text::{grouped, whole_seconds},
+};
+
 /// Time between two writings, nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 /// Back to the first column, and everything behind it away.
@@ -58,6 +63,15 @@ impl StatusLine {
         // Not up to the last column, where some terminals would wrap.
         out.extend(words.chars().take(width.saturating_sub(1)).collect::<String>().bytes());
         Some(self.next)
+    }
+}
+
+/// That nothing has happened for so many nanoseconds, and to how many sockets, where that is known.
+pub(super) fn nothing(moment: &Moment<'_>, quiet: u64) -> String {
+    let quiet = whole_seconds(quiet);
+    match moment.table.map(|table| grouped(table.len() as u64)) {
+        Some(sockets) => format!("… {sockets} sockets tracked, nothing for {quiet}"),
+        None => format!("… nothing for {quiet}"),
     }
 }
 

@@ -31,8 +31,15 @@ pub(super) use self::{
 };
 use self::{columns::Widths, tag::tag};
 use super::{
-    Degraded, Format, Hello, Moment, escape::escape, names::Names, stamps::Times,
-    status::StatusLine, step, summary::Summary, surroundings::Surroundings, wall_clock::WallClock,
+    Degraded, Format, Hello, Moment,
+    escape::escape,
+    names::Names,
+    stamps::Times,
+    status::{StatusLine, nothing},
+    step,
+    summary::Summary,
+    surroundings::Surroundings,
+    wall_clock::WallClock,
 };
 
 use crate::model::{
@@ -358,13 +365,7 @@ impl Format for Text {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let Moment { now, table, .. } = *moment;
-        let sockets = table.len();
-        let words = |quiet| {
-            let sockets = grouped(sockets as u64);
-            Some(format!("… {sockets} sockets tracked, nothing for {}", whole_seconds(quiet)))
-        };
-        self.status.pause(now, words, out)
+        self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out)
     }
 
     fn summary(&mut self, summary: &Summary, _: WallClock, out: &mut Vec<u8>) {

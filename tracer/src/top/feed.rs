@@ -154,13 +154,12 @@ impl Feed {
     }
 
     /// Copies the list if it is wanted and time; else only what takes no list.
-    fn copy(&mut self, moment: &Moment<'_>, wish: Wish) {
+    fn copy(&mut self, now: u64, table: &Table, wish: Wish) {
         let (made, cost) = self.rows;
-        let now = moment.now;
         let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
         if due && (wish.rows || !self.all) {
             let rows: Vec<Row> =
-                moment.table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
+                table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
             if !self.all {
                 self.picture.counts = [0; State::COUNT];
                 for row in &rows {
@@ -172,7 +171,7 @@ impl Feed {
         }
         if self.all {
             for state in State::ALL {
-                self.picture.counts[state.index()] = moment.table.count(state);
+                self.picture.counts[state.index()] = table.count(state);
             }
         }
     }
@@ -258,12 +257,14 @@ impl Sink for Feed {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, clock: WallClock) -> Option<u64> {
-        if moment.now >= self.next {
+        if moment.now >= self.next
+            && let Some(table) = moment.table
+        {
             self.next = moment.now + PERIOD;
             let wish = self.screen.shared.wish();
             self.picture.clock = WallClock { now: moment.now, ..clock };
-            self.copy(moment, wish);
-            self.picture.chosen = self.choose(moment.table, wish);
+            self.copy(moment.now, table, wish);
+            self.picture.chosen = self.choose(table, wish);
             self.counting.show(moment.now, &mut self.picture);
             self.screen.shared.show(self.picture.clone());
         }

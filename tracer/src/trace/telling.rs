@@ -111,7 +111,7 @@ impl Teller {
     /// Lets the sinks tell what they have held back; when to call again at the latest.
     pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
         let clock = self.clock;
-        let moment = Moment { now, table, ports: self.watch.ports() };
+        let moment = Moment { now, table: Some(table), ports: self.watch.ports() };
         self.sinks.iter_mut().filter_map(|sink| sink.pause(&moment, clock)).min()
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::{
     endpoint::{Endpoint, Tuple},
     finding::{Finding, NoLocalPort, Problem},
+    table::{self, Table},
     update::{Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Subject},
 };
 
@@ -102,7 +103,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         entry: None,
         problem: Problem::NoLocalPort(problem),
     }));
-    metrics.ports = std::sync::Arc::new([PortUse {
+    let ports = std::sync::Arc::new([PortUse {
         netns: 7,
         scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },
         size: 10,
@@ -114,6 +115,8 @@ pub(crate) fn all(metrics: &mut Metrics) {
         growth: 0.0,
         rate: 0.0,
     }]);
+    let table = Table::new(table::Options::default());
+    metrics.stand(&Moment { now: 1, table: Some(&table), ports: &(ports as _) });
 }
 
 fn text() -> String {
@@ -151,6 +154,14 @@ fn all_states_are_told_zero_or_not() {
     let text = text();
     let counts = text.lines().filter(|line| line.starts_with("system_network_connection_count{"));
     assert_eq!(counts.count(), State::COUNT);
+}
+
+#[test]
+fn a_replay_does_not_tell_of_sockets_that_it_does_not_know() {
+    let mut metrics = Metrics::default();
+    metrics.stand(&Moment { now: 1, table: None, ports: &std::sync::Arc::default() });
+    let text = crate::sink::prometheus::tests::written(metrics.families());
+    assert!(!text.contains("system_network_connection_count{"), "{text}");
 }
 
 /// Words of `text` that are names of metrics.

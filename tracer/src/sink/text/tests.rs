@@ -107,11 +107,10 @@ fn lines_fit_the_terminal(#[case] width: usize) {
 #[test]
 fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
     let times = || Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let quiet = |width| {
+    let quiet = |width, table| {
         let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps, Arc::new(Nothing));
         let mut out = Vec::new();
         let clock = WallClock { lead: 0, now: 0 };
-        let table = &Table::new(table::Options::default());
         for second in 0..32 {
             let moment = Moment { now: second * 1_000_000_000, table, ports: &Arc::default() };
             text.pause(&moment, clock, &mut out);
@@ -121,11 +120,15 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         text.summary(&Summary::default(), clock, &mut out);
         (shown, String::from_utf8(out).unwrap())
     };
-    let (shown, end) = quiet(Some(80));
+    let table = Table::new(table::Options::default());
+    let (shown, end) = quiet(Some(80), Some(&table));
     assert!(shown.ends_with("\r\x1b[K… 0 sockets tracked, nothing for 31 s"), "{shown:?}");
     assert!(!shown.contains('\n') && end.starts_with("\r\x1b[K="), "{shown:?} {end:?}");
-    let (shown, end) = quiet(None);
+    let (shown, end) = quiet(None, Some(&table));
     assert_eq!((&*shown, end.contains('\x1b')), ("", false), "{end:?}");
+    // A replay has no sockets.
+    let (shown, _) = quiet(Some(80), None);
+    assert!(shown.ends_with("\r\x1b[K… nothing for 31 s"), "{shown:?}");
 }
 
 #[rstest]

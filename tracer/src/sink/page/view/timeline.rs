@@ -28,10 +28,16 @@ pub(super) fn states(gathered: &Gathered, frame: &Frame) -> Markup {
         .map(|state| (state, timeline.most(state)))
         .filter(|(_, most)| most.iter().any(|count| *count > 0))
         .collect();
+    let before = if gathered.looked {
+        "Sockets that were there before are counted."
+    } else {
+        "A recording holds what happened: of the sockets that were there before it, those to which \
+         nothing happened are not counted."
+    };
     let reading = format!(
         "The most sockets that were in each state at one time, in slices of {slice} s; times count \
-         from {}. Each chart has its own scale; red are states in which sockets lingered. Sockets \
-         that were there before are counted.",
+         from {}. Each chart has its own scale; red are states in which sockets lingered. \
+         {before}",
         frame.time(gathered.begun)
     );
     section(
