@@ -188,10 +188,7 @@ fn a_reader_that_stops_for_a_while_slows_nothing_else() {
         let hello = lines.next().unwrap().unwrap();
         println!("the load took {:?}", bursts(CONNECTIONS));
         let (mut read, mut last) = (1, hello);
-        // A lost ACK is sent again after a while: until then its LAST_ACK is not over.
-        eventually("all have closed", || {
-            kernel::count(&kernel::states()).keys().all(|state| *state == "TIME_WAIT")
-        });
+        let unfinished = unfinished();
         kill_process(Pid::from_child(&tracer), Signal::INT).unwrap();
         for line in lines {
             last = line.unwrap();
@@ -207,9 +204,28 @@ fn a_reader_that_stops_for_a_while_slows_nothing_else() {
         let lost = ["ring_buffer", "recursion", "unseen"]
             .map(|place| summary.number(&format!("/lost/{place}")).unwrap() as usize);
         let seen = summary.number("/transitions/tracepoint").unwrap() as usize;
-        let expected = 10 * CONNECTIONS + 2 * (CONNECTIONS / BURST);
+        // None has more changes than these before it.
+        let to_come = 5 * unfinished;
+        let expected = 10 * CONNECTIONS + 2 * (CONNECTIONS / BURST) - to_come;
         assert!(lost[0] == 0 && seen + 2 * (lost[1] + lost[2]) >= expected, "{summary}");
     });
+}
+
+/// How many sockets are still closing after some patience: a lost ACK is sent again after a while,
+/// and the more often it is lost, the later.
+fn unfinished() -> usize {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let mut left = kernel::count(&kernel::states());
+        left.remove("TIME_WAIT");
+        if left.is_empty() || Instant::now() > deadline {
+            println!("still closing: {left:?}");
+            let count = left.values().sum();
+            assert!(count < 20, "{left:?}");
+            return count;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

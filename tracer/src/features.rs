@@ -13,8 +13,7 @@ use crate::{
         confine,
         feature::{self, Feature},
         load::{self, Request, Tracer},
-        preflight::{self, Facts},
-        privileges,
+        preflight, privileges,
         surroundings::Host,
         tracefs::{self, TracefsError},
     },
@@ -72,9 +71,8 @@ const CLASSIC: [Feature; 1] = [feature::TRACING];
 
 /// Finds out what works; `program` is the file to give capabilities to.
 pub fn survey(program: &Path) -> Survey {
-    let facts = preflight::look();
-    let Trial { mode, mut degraded } = try_tracing(&facts);
-    if let Err(error) = &facts.btf
+    let Trial { mode, mut degraded } = try_tracing();
+    if let Err(error) = load::types::check()
         && !degraded.iter().any(|(one, _)| feature::BTF.is_in(one))
     {
         let remedy = "use a kernel with CONFIG_DEBUG_INFO_BTF";
@@ -87,7 +85,7 @@ pub fn survey(program: &Path) -> Survey {
     let lacking = degraded.iter().fold(CapabilitySet::empty(), |all, (_, takes)| all | *takes)
         - privileges::effective();
     Survey {
-        kernel: facts.release,
+        kernel: preflight::release(),
         lockdown: lockdown(Path::new("/sys/kernel/security")),
         capabilities: privileges::names(privileges::effective()),
         mode,
@@ -108,7 +106,7 @@ struct Trial {
     degraded: Vec<Lack>,
 }
 
-fn try_tracing(facts: &Facts) -> Trial {
+fn try_tracing() -> Trial {
     let refused = |reason: String, remedy, takes| {
         let degraded = feature::TRACING.missing(without_numbers(&reason), remedy);
         Trial { mode: None, degraded: vec![(degraded, takes)] }
@@ -126,7 +124,7 @@ fn try_tracing(facts: &Facts) -> Trial {
         stacks: true,
         diagnostics: false,
     };
-    match load::load(&request, facts) {
+    match load::load(&request) {
         Ok(Tracer { mode, degraded, .. }) => {
             let lacks = degraded.into_iter().map(|one| {
                 let takes = capability_of_accept(&one);

@@ -118,6 +118,7 @@ fn assert_said(error: &impl Display) {
 pub fn btf(bytes: &[u8]) {
     match Btf::parse(bytes, offsets::is_wanted) {
         Ok(btf) => {
+            assert!(Btf::parse(&btf.targets(), |_| true).is_ok(), "{bytes:?}");
             // Which of several names is wanted makes no difference.
             let _ = btf.tracepoint_arguments("tcp_retransmit_synack");
             if let Err(error) = offsets::resolve(&btf) {

@@ -84,7 +84,7 @@ const BUFFER_SIZE: u32 = 8 << 20;
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
     let filter = arguments.filter.filter()?;
-    let facts = preflight::preflight()?;
+    preflight::privileges()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (hello, outcome) = runtime.block_on(async {
         let signals = Signals::catch()?;
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
             accept: true,
             stacks: arguments.stacks.stacks,
         };
-        let tracer = load::load(&request, &facts)?;
+        let tracer = load::load(&request)?;
         if !tracer.has_iterators {
             bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
         }
@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
         degraded.extend(confine::seal());
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").into(),
-            kernel: facts.release.clone(),
+            kernel: preflight::release(),
             mode: tracer.mode,
             degraded,
             options: options(),

@@ -26,7 +26,7 @@ use crate::{
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
-    let facts = preflight::preflight()?;
+    preflight::privileges()?;
     let (host, unknown) = Host::look();
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let surroundings: Arc<dyn Surroundings> = Arc::new(host);
     // For people, what is in the other namespaces is counted too.
     let only = filter.netns.filter(|_| arguments.format == FormatName::Json);
-    let mut snapshotter = Snapshotter::new(load::load_iterators_only(&facts)?, only);
+    let mut snapshotter = Snapshotter::new(load::load_iterators_only()?, only);
     privileges::keep_only(privileges::READ | privileges::NAMESPACES);
     confine::seal();
     let found = sockets::list(&mut snapshotter, &filter, &*surroundings, arguments.sort);

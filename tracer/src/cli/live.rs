@@ -14,8 +14,7 @@ use crate::{
         confine::{self, Confinement},
         feature, limits,
         load::{self, Request, Tracer},
-        preflight::Facts,
-        privileges,
+        preflight, privileges,
         surroundings::Host,
     },
     model::{filter::Filter, linger::Thresholds},
@@ -86,7 +85,6 @@ impl Live {
     /// Where the kernel refuses the programs, where a thread cannot be had, and those of `sinks`.
     pub(super) fn run(
         self,
-        facts: Facts,
         sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
     ) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,21 +94,17 @@ impl Live {
         runtime.block_on(async {
             // Before the first line is written: whoever has read it may send a signal.
             let signals = Signals::catch()?;
-            let tracer = load::load(&self.request, &facts)?;
-            self.trace(tracer, facts, sinks, signals).await
+            let tracer = load::load(&self.request)?;
+            self.trace(tracer, sinks, signals).await
         })
     }
 
     async fn trace(
         self,
         mut tracer: Tracer,
-        facts: Facts,
         sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
         signals: Signals,
     ) -> anyhow::Result<()> {
-        let Facts { release, btf } = facts;
-        // Megabytes that are needed no more.
-        drop(btf);
         if let Some(logger) = tracer.logger.take() {
             tokio::spawn(relay(logger));
         }
@@ -125,7 +119,7 @@ impl Live {
         tracer.degraded.extend(unconfined);
         let hello = Hello {
             version: env!("CARGO_PKG_VERSION").into(),
-            kernel: release,
+            kernel: preflight::release(),
             mode: tracer.mode,
             degraded: tracer.degraded.clone(),
             options: self.options,

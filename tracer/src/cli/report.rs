@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     if !arguments.files.is_empty() {
         return of_recordings(arguments, filter);
     }
-    let facts = preflight::preflight()?;
+    preflight::privileges()?;
     let output = PageFile::create(&arguments.output)?;
     let live = Live {
         request: Request {
@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
     let host = rustix::system::uname().nodename().to_bytes().to_vec();
     announce(arguments);
     let (sinks, written) = output.sinks(escape(&host).into_owned(), filter);
-    live.run(facts, |setting| Ok(vec![Box::new(sinks(Arc::clone(&setting.surroundings)))]))?;
+    live.run(|setting| Ok(vec![Box::new(sinks(Arc::clone(&setting.surroundings)))]))?;
     tell(arguments, &written)
 }
 

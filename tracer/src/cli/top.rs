@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     let colour = palette != crate::sink::text::Palette::PLAIN;
     let theme = Theme::of(|name| std::env::var(name).ok(), colour)?;
     let filter = arguments.filter.filter()?;
-    let facts = preflight::preflight()?;
+    preflight::privileges()?;
     // Ports and queues are shared with sockets that are not asked about.
     let seen = Filter { netns: filter.netns, ..Filter::default() };
     let request = Request {
@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         duration: arguments.duration,
     };
     let failure = Failure::default();
-    let result = live.run(facts, |setting| {
+    let result = live.run(|setting| {
         let shared = Arc::new(Shared::default());
         let end = Arc::clone(&setting.end);
         let thread = screen::start(

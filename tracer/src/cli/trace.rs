@@ -39,7 +39,7 @@ pub(super) fn run_with(
     );
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
-    let facts = preflight::preflight()?;
+    preflight::privileges()?;
     let destinations = arguments.destinations.open(arguments.shown.format)?;
     let telemetry = arguments.telemetry.open()?;
     let request = Request {
@@ -65,7 +65,7 @@ pub(super) fn run_with(
         },
     };
     let mut endings = Endings::new();
-    live.run(facts, |setting| {
+    live.run(|setting| {
         let shown = &arguments.shown;
         let mut sinks = sinks::sinks(shown, destinations, telemetry, true, setting, &mut endings)?;
         sinks.extend(others(setting)?);

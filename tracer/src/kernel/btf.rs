@@ -1,10 +1,10 @@
-//! Reads what is needed out of the kernel's BTF: offsets of struct members and the number of
-//! arguments of tracepoints.
+//! Reads what is needed out of the kernel's BTF: offsets of struct members, the number of arguments
+//! of tracepoints, and what programs can be attached to.
 //!
 //! The kernel's BTF is some 6 MB with a hundred thousand types, of which a few dozen are wanted.
 //! This reader notes where each type lies in one pass and looks nothing else at; a general parser
-//! takes longer than everything else at start-up together. It writes no BTF, follows no split BTF
-//! of modules and trusts no length in the file. Format: `Documentation/bpf/btf.rst`.
+//! takes longer than everything else at start-up together. It follows no split BTF of modules and
+//! trusts no length in the file. Format: `Documentation/bpf/btf.rst`.
 
 use std::collections::HashMap;
 
@@ -103,7 +103,7 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Byte offset of each type, by id; id 0 is `void`.
     types: Vec<u32>,
-    /// Ids of the named structs and typedefs that were asked for.
+    /// Ids of the named structs, typedefs and functions that were asked for.
     wanted: HashMap<&'a [u8], u32>,
 }
 
@@ -129,8 +129,8 @@ pub struct Position {
 }
 
 impl<'a> Btf<'a> {
-    /// Indexes `bytes`; only the structs and typedefs whose names `wanted` accepts can be looked
-    /// up afterwards.
+    /// Indexes `bytes`; only the structs, typedefs and functions whose names `wanted` accepts can be
+    /// looked up afterwards.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<'a> Btf<'a> {
             let id = self.types.len() as u32;
             let found = read_type(self.bytes, at)?;
             self.types.push(at as u32);
-            if matches!(found.kind(), kind::STRUCT | kind::TYPEDEF) {
+            if matches!(found.kind(), kind::STRUCT | kind::TYPEDEF | kind::FUNC) {
                 let name = self.string(found.name);
                 if wanted(name) {
                     self.wanted.entry(name).or_insert(id);
@@ -258,6 +258,41 @@ impl<'a> Btf<'a> {
         let (_, prototype) = self.resolve(pointer.size_or_type)?;
         (prototype.kind() == kind::FUNC_PROTO).then(|| prototype.len().saturating_sub(1))
     }
+
+    /// A blob in which the typedefs and functions that were asked for have the ids that they have
+    /// here, for a parser that looks up what to attach programs to by name; all that is between
+    /// them are nameless forward declarations. It is a third as long, and parsed in a fraction of
+    /// the time and memory.
+    pub fn targets(&self) -> Vec<u8> {
+        let target = |(&name, &id)| {
+            let found = self.get(id)?;
+            matches!(found.kind(), kind::TYPEDEF | kind::FUNC).then_some((id, found, name))
+        };
+        let targets: Vec<(u32, Type, &[u8])> = self.wanted.iter().filter_map(target).collect();
+        let last = targets.iter().map(|(id, ..)| *id).max().unwrap_or(0);
+        let mut types = vec![[0, kind::FWD << 24, 0]; last as usize];
+        let mut strings = vec![0];
+        for (id, found, name) in targets {
+            types[id as usize - 1] = [strings.len() as u32, found.info, found.size_or_type];
+            strings.extend(name);
+            strings.push(0);
+        }
+        blob(types.as_flattened(), &strings)
+    }
+}
+
+/// A blob of types, as words, and strings.
+fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let len = 4 * types.len() as u32;
+    let mut bytes = Vec::with_capacity(24 + len as usize + strings.len());
+    bytes.extend(MAGIC.to_ne_bytes());
+    bytes.extend([1, 0]);
+    for word in [24, 0, len, len, strings.len() as u32] {
+        bytes.extend(u32::to_ne_bytes(word));
+    }
+    types.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+    bytes.extend(strings);
+    bytes
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
@@ -279,19 +314,6 @@ fn read_type(bytes: &[u8], at: usize) -> Result<Type, BtfError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A blob of `types` words with string section `strings`.
-    fn blob(types: &[u32], strings: &[u8]) -> Vec<u8> {
-        let mut bytes = MAGIC.to_ne_bytes().to_vec();
-        bytes.extend([1, 0]);
-        let len = 4 * types.len() as u32;
-        for word in [24, 0, len, len, strings.len() as u32] {
-            bytes.extend(u32::to_ne_bytes(word));
-        }
-        types.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
-        bytes.extend(strings);
-        bytes
-    }
 
     /// `struct a { int b; struct { int c:3 at bit 35 }; }` with an int as type 1.
     fn sample() -> Vec<u8> {
@@ -342,6 +364,22 @@ mod tests {
     fn an_unknown_kind_names_itself() {
         let bytes = blob(&[0, 30 << 24, 0], b"\0");
         assert_eq!(Btf::parse(&bytes, |_| true).err(), Some(BtfError::Kind { id: 1, kind: 30 }));
+    }
+
+    #[test]
+    fn targets_keep_their_ids_and_nothing_else_is_named() {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").expect("a kernel with BTF");
+        let names = ["btf_trace_inet_sock_set_state", "btf_trace_tcp_probe", "bpf_iter_tcp"];
+        let wanted = |name: &[u8]| names.iter().any(|wanted| wanted.as_bytes() == name);
+        let all = Btf::parse(&bytes, wanted).unwrap();
+        let targets = all.targets();
+        assert!(targets.len() < bytes.len() / 2, "{} of {}", targets.len(), bytes.len());
+        let few = Btf::parse(&targets, |name| !name.is_empty()).unwrap();
+        assert_eq!((few.wanted.len(), &few.wanted), (names.len(), &all.wanted));
+        let nothing = Btf::parse(&bytes, |_| false).unwrap().targets();
+        for bytes in [targets, nothing] {
+            assert!(aya::Btf::parse(&bytes, aya::Endianness::default()).is_ok());
+        }
     }
 
     #[test]

@@ -2,17 +2,16 @@
 
 mod accept;
 mod error;
+mod loader;
 pub(crate) mod offsets;
 mod settings;
+pub(crate) mod types;
 mod verify;
 
-use std::{
-    os::fd::{AsFd as _, AsRawFd as _},
-    thread::{self, JoinHandle},
-};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Ebpf,
     maps::{Array, MapData, PerCpuArray, RingBuf, StackTraceMap},
     programs::{BtfTracePoint, ProgramError, ProgramFd, TracePoint},
 };
@@ -22,15 +21,12 @@ use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings,
 pub use self::error::LoadError;
 use self::{
     error::unmade,
-    offsets::OffsetsError,
+    types::Types,
     verify::{Hook, Refused},
 };
 use super::{
-    btf,
     feature::{self, Feature},
-    limits,
-    preflight::Facts,
-    tracefs,
+    limits, tracefs,
 };
 use crate::sink::{Degraded, Mode, escape::without_numbers};
 
@@ -106,10 +102,10 @@ pub(super) const HOLDERS: &str = "holders";
 /// Name of the program, and what it is for, which is called as its tracepoint.
 const OPTIONAL: [(&str, Feature); 5] = [
     (GUARD, feature::GUARD),
-    ("receive_reset", feature::RECEIVE_RESET),
     ("send_reset", feature::SEND_RESET),
-    ("retransmit_skb", feature::RETRANSMIT),
     ("retransmit_synack", feature::RETRANSMIT_SYNACK),
+    ("receive_reset", feature::RECEIVE_RESET),
+    ("retransmit_skb", feature::RETRANSMIT),
 ];
 
 /// Loads and attaches.
@@ -117,12 +113,12 @@ const OPTIONAL: [(&str, Feature); 5] = [
 /// # Errors
 ///
 /// Where no way to trace works; the message names each.
-pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
+pub fn load(request: &Request) -> Result<Tracer, LoadError> {
     limits::memory(request.buffer_size)?;
     match request.mode {
-        Some(Mode::Btf) => load_btf(request, facts),
+        Some(Mode::Btf) => load_btf(request),
         Some(Mode::Tracepoint) => load_classic(request, "asked for by --mode".into()),
-        None => load_btf(request, facts).or_else(|btf| {
+        None => load_btf(request).or_else(|btf| {
             load_classic(request, btf.to_string()).map_err(|tracepoint| LoadError::NoWay {
                 btf: Box::new(btf),
                 tracepoint: Box::new(tracepoint),
@@ -131,31 +127,27 @@ pub fn load(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     }
 }
 
-fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
-    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
-    let mut loaders = Loaders::prepare();
-    let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
-    let offsets = offsets::resolve(&index)?;
-    let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
-        .map_err(|error| LoadError::Object(error.to_string()))?;
+fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
+    let types = Types::read()?;
     let best = Settings {
         has_cookie_helper: 1,
         reads_addresses: 1,
-        has_reset_reason: u32::from(index.tracepoint_arguments("tcp_send_reset") >= Some(3)),
+        has_reset_reason: u32::from(types.has_reset_reason),
         stacks: u32::from(request.stacks),
     };
     let mut attempt = |settings| {
-        let loader = loaders.next();
         let layout = RecordLayout::default();
-        let mut ebpf = object(loader, request, &offsets, &settings, &layout, Some(&kernel_btf))?;
+        let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
-        let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &kernel_btf);
+        let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &types.targets);
         attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
         Ok(((ebpf, refused), logger))
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
+    // Before the ring buffer is mapped: not both at once.
+    drop(types);
     if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
         && let Err(error) = attach_btf(&mut ebpf, DESTROY, &mut refused)
     {
@@ -179,22 +171,23 @@ fn load_btf(request: &Request, facts: &Facts) -> Result<Tracer, LoadError> {
     finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
 }
 
-/// All that is loaded, the largest first. The iterators are attached anew for each snapshot.
+/// All that is loaded, what takes the verifier longest first. The iterators are attached anew for
+/// each snapshot.
 fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)> {
-    let mut programs = vec![
+    let mut programs = Vec::new();
+    if request.accept {
+        programs.push((accept::PROGRAM, Hook::Classic));
+    }
+    programs.extend([
         (GUARD, Hook::Typed("inet_sock_set_state")),
         (MAIN_BTF, Hook::Typed("inet_sock_set_state")),
-        (HOLDERS, Hook::Iterator("task_file")),
-        (SOCKETS, Hook::Iterator("tcp")),
-    ];
+    ]);
     for (program, feature) in &OPTIONAL[1..] {
         programs.push((program, Hook::Typed(feature.name)));
     }
+    programs.extend([(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))]);
     if settings.has_cookie_helper == 0 {
         programs.push((DESTROY, Hook::Typed("tcp_destroy_sock")));
-    }
-    if request.accept {
-        programs.push((accept::PROGRAM, Hook::Classic));
     }
     programs
 }
@@ -216,7 +209,7 @@ fn without_iterators(refused: &mut Refused) -> Vec<Degraded> {
 /// # Errors
 ///
 /// Where the kernel has no BTF or refuses the iterators.
-pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
+pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     let request = Request {
         mode: Some(Mode::Btf),
         filter: Filter::default(),
@@ -225,22 +218,16 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
         stacks: false,
         diagnostics: false,
     };
-    let bytes = facts.btf.as_ref().map_err(|error| LoadError::NoBtf(error.to_string()))?;
-    let mut loaders = Loaders::prepare();
-    let index = btf::Btf::parse(bytes, offsets::is_wanted).map_err(OffsetsError::from)?;
-    let offsets = offsets::resolve(&index)?;
-    let kernel_btf = Btf::parse(bytes, aya::Endianness::default())
-        .map_err(|error| LoadError::Object(error.to_string()))?;
+    let types = Types::read()?;
     let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
     for has_cookie_helper in [1, 0] {
         let settings = Settings { has_cookie_helper, ..Settings::default() };
-        let loader = loaders.next();
-        ebpf = object(loader, &request, &offsets, &settings, &layout, Some(&kernel_btf));
+        ebpf = object(&request, &types.offsets, &settings, &layout);
         let Ok(object) = &mut ebpf else { continue };
         let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];
         // Without holders the list is still worth having.
-        match verify::load(object, &iterators, &kernel_btf).check(SOCKETS) {
+        match verify::load(object, &iterators, &types.targets).check(SOCKETS) {
             Ok(()) => return ebpf,
             Err(error) => ebpf = Err(LoadError::program(SOCKETS, &error)),
         }
@@ -251,7 +238,7 @@ pub fn load_iterators_only(facts: &Facts) -> Result<Ebpf, LoadError> {
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
     let layout = tracefs::record_layout()?;
     let settings = Settings::default();
-    let mut ebpf = object(EbpfLoader::new(), request, &Offsets::NONE, &settings, &layout, None)?;
+    let mut ebpf = object(request, &Offsets::NONE, &settings, &layout)?;
     let logger = logger(request, &mut ebpf);
     let attached = ebpf
         .program_mut(MAIN_CLASSIC)
@@ -270,38 +257,19 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     finish(ebpf, Mode::Tracepoint, degraded, logger, false, false)
 }
 
-/// Loaders, of which the first is made while something else is done: `EbpfLoader::new` parses the
-/// kernel's BTF, needed or not.
-struct Loaders {
-    first: Option<JoinHandle<EbpfLoader<'static>>>,
-}
-
-impl Loaders {
-    fn prepare() -> Self {
-        let thread = thread::Builder::new().name("tracer-loader".into());
-        Self { first: thread.spawn(EbpfLoader::new).ok() }
-    }
-
-    fn next(&mut self) -> EbpfLoader<'static> {
-        let first = self.first.take().and_then(|first| first.join().ok());
-        first.unwrap_or_default()
-    }
-}
-
 /// The object with its constants filled in and its maps created.
-fn object<'a>(
-    mut loader: EbpfLoader<'a>,
-    request: &'a Request,
-    offsets: &'a Offsets,
-    settings: &'a Settings,
-    layout: &'a RecordLayout,
-    kernel_btf: Option<&'a Btf>,
+fn object(
+    request: &Request,
+    offsets: &Offsets,
+    settings: &Settings,
+    layout: &RecordLayout,
 ) -> Result<Ebpf, LoadError> {
     // Three levels up from silence: what the programs have to say is for developers.
     const DEBUG: u8 = aya_log::Level::Debug as u8;
     let level: &'static u8 = if request.diagnostics { &DEBUG } else { &0 };
-    loader
-        .btf(kernel_btf)
+    // The programs have no relocations by BTF: where members lie they are told.
+    loader::new()
+        .btf(None)
         .override_global(name::OFFSETS, offsets.as_bytes(), true)
         .override_global(name::SETTINGS, settings.as_bytes(), true)
         .override_global(name::FILTER, request.filter.as_bytes(), true)

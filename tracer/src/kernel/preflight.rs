@@ -1,12 +1,8 @@
 //! What this kernel and these privileges allow, found out before anything is loaded.
 
-use std::{fs, io};
-
 use rustix::thread::CapabilitySet;
 
 use super::privileges;
-
-const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why nothing can be traced.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -22,29 +18,9 @@ pub enum PreflightError {
     },
 }
 
-/// What was found.
-#[derive(Debug)]
-pub struct Facts {
-    /// Release of the running kernel, as `uname -r` prints it.
-    pub release: String,
-    /// The kernel's BTF, or why there is none.
-    pub btf: Result<Vec<u8>, io::Error>,
-}
-
-/// Looks at kernel and privileges.
-///
-/// # Errors
-///
-/// Where tracing cannot work for lack of privileges.
-pub fn preflight() -> Result<Facts, PreflightError> {
-    privileges()?;
-    Ok(look())
-}
-
-/// Looks at the kernel.
-pub fn look() -> Facts {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    Facts { release, btf: fs::read(BTF) }
+/// Release of the running kernel, as `uname -r` prints it.
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// Whether the privileges suffice to trace.

@@ -36,6 +36,11 @@ impl Hook {
     }
 }
 
+/// Whether the kernel names something so that a [`Hook`] can be for.
+pub(super) fn is_target(name: &[u8]) -> bool {
+    name.starts_with(b"btf_trace_") || name.starts_with(b"bpf_iter_")
+}
+
 /// The programs that the kernel refused, and why.
 #[derive(Debug, Default)]
 pub(super) struct Refused(Vec<(&'static str, ProgramError)>);
