@@ -12,6 +12,7 @@ use std::{
 };
 
 use tracer_tests::{
+    clock::Moment,
     kernel,
     netns::{Namespace, Resident, inside, isolated, run},
     record::Record,
@@ -102,13 +103,16 @@ fn what_was_in_such_a_namespace_before_is_found_then() {
     let port = own_port();
     isolated(|namespace| {
         let early = time_wait(port);
+        let began = Moment::now();
         let tracer = trace_all(port);
         thread::sleep(Duration::from_secs(1));
         let later = time_wait(port);
         is_found_to_linger(&tracer, &later);
         let found = is_found_to_linger(&tracer, &early);
         // Its age is known, for the kernel's timer tells it.
-        assert!(found.number("/tcp/age_ns") > Some(900_000_000), "{found}");
+        let told = Duration::from_nanos(found.number("/tcp/age_ns").unwrap());
+        let wrong = (found.moment() - told).since(began).abs();
+        assert!(wrong < 250_000_000, "{wrong} ns: {found}");
         is_looked_into(&tracer, namespace, &early);
     });
 }

@@ -235,9 +235,16 @@ fn serve(address: IpAddr, clients: &Sender<SocketAddr>) -> TcpStream {
     sockets::accept(&listener)
 }
 
+/// What was told at both ends of a cable, and what passed.
+struct Cable {
+    ends: Vec<[End; 2]>,
+    of_clients: Trace,
+    of_servers: Trace,
+    captured: Vec<Captured>,
+}
+
 /// Two namespaces and a cable; each has a tracer of its own.
-#[test]
-fn both_ends_of_a_cable_are_told_as_on_the_wire() {
+fn over_a_cable() -> Cable {
     let (is_there, there) = mpsc::channel();
     let (to_clients, addresses) = mpsc::channel();
     isolated(move |namespace| {
@@ -253,12 +260,33 @@ fn both_ends_of_a_cable_are_told_as_on_the_wire() {
         let (clients, of_clients) = far_away.join().unwrap();
         let captured = capture.finish(THERE);
         let of_servers = tracer.finish();
-        for (client, server) in clients.iter().zip(&servers) {
-            let ends = [End::of(client), End::of(server)];
-            let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
-            let told = told.map(|life| life.handshake());
-            assert_eq!(handshakes_are(&captured, told, &ends), [1, 1]);
-            rtt_is(&captured, told[1], &ends);
-        }
-    });
+        let ends = clients.iter().zip(&servers);
+        let ends = ends.map(|(client, server)| [End::of(client), End::of(server)]).collect();
+        Cable { ends, of_clients, of_servers, captured }
+    })
+}
+
+impl Cable {
+    /// Whether the kernel showed all to the tracers. All that passes here does so in softirqs, by a
+    /// timer, and a hardened kernel may run no BPF program where these interrupt its protected
+    /// init: that is told as not seen.
+    fn was_shown(&self) -> bool {
+        let unseen = [&self.of_clients, &self.of_servers]
+            .map(|trace| trace.summary.number("/lost/unseen").unwrap());
+        println!("not seen at the ends: {unseen:?}");
+        unseen == [0, 0]
+    }
+}
+
+#[test]
+fn both_ends_of_a_cable_are_told_as_on_the_wire() {
+    let cables = std::iter::repeat_with(over_a_cable).take(3);
+    let cable = cables.into_iter().find(Cable::was_shown).expect("all shown at least once");
+    let Cable { ends, of_clients, of_servers, captured } = &cable;
+    for ends in ends {
+        let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
+        let told = told.map(|life| life.handshake());
+        assert_eq!(handshakes_are(captured, told, ends), [1, 1]);
+        rtt_is(captured, told[1], ends);
+    }
 }
