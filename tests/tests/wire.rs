@@ -280,13 +280,13 @@ impl Cable {
 
 #[test]
 fn both_ends_of_a_cable_are_told_as_on_the_wire() {
-    let cables = std::iter::repeat_with(over_a_cable).take(3);
-    let cable = cables.into_iter().find(Cable::was_shown).expect("all shown at least once");
-    let Cable { ends, of_clients, of_servers, captured } = &cable;
-    for ends in ends {
+    let mut cables = std::iter::repeat_with(over_a_cable).take(3);
+    let cable = cables.find(Cable::was_shown).expect("all shown at least once");
+    let Cable { ends, of_clients, of_servers, captured } = cable;
+    for ends in &ends {
         let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
         let told = told.map(|life| life.handshake());
-        assert_eq!(handshakes_are(captured, told, ends), [1, 1]);
-        rtt_is(captured, told[1], ends);
+        assert_eq!(handshakes_are(&captured, told, ends), [1, 1]);
+        rtt_is(&captured, told[1], ends);
     }
 }
