@@ -21,7 +21,8 @@ Generated from the shapes of the program (`UPDATE_DOCS=1 cargo test -p tracer --
 `tracer schema` prints the same as a JSON Schema (draft 2020-12).
 
 `tracer --format json` writes one object a line; `kind` says which. The first line is `hello`, the
-last one `summary`. Bytes in names that are not UTF-8, control characters and what reorders text
+last one `summary`. Bytes in names that are not UTF-8 and characters that are not printable (control and format
+characters, what is invisible, reorders text or passes for a space)
 are written `\\x1b`, a backslash `\\\\`; `tracer replay` reads them back.
 
 **Versions.** `hello.schema` is major and minor, now VERSION. The minor number grows with fields,
