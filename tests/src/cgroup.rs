@@ -57,11 +57,25 @@ impl Container {
         Self { group: Group::make(&mount, &format!("docker-{id}.scope")), id }
     }
 
+    /// One that a user has made in a group that is delegated to him, named as another one is.
+    pub fn forged(other: &Self, uid: u32) -> (Delegated, Self) {
+        let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroup2");
+        let delegated = Group::make(&mount, &format!("delegated-{}.service", std::process::id()));
+        std::os::unix::fs::chown(&delegated.0, Some(uid), None).expect("live tests need root");
+        let id = other.id.clone();
+        let group = Group::make(&delegated.0, &format!("docker-{id}.scope"));
+        (Delegated(delegated), Self { group, id })
+    }
+
     /// Takes a process in.
     pub fn adopt(&self, pid: u64) {
         self.group.adopt(pid);
     }
 }
+
+/// A group that belongs to a user; to be dropped after what is in it.
+#[derive(Debug)]
+pub struct Delegated(#[expect(dead_code, reason = "removed when dropped")] Group);
 
 /// A group that is frozen; thawed when dropped.
 #[derive(Debug)]

@@ -300,3 +300,35 @@ fn a_container_is_named_and_asked_for() {
         assert!(trace.records.iter().all(|record| !outside.is_told_by(record)));
     });
 }
+
+/// Whoever has a part of the hierarchy names groups in it as he likes.
+#[test]
+fn nobody_can_pass_for_another_s_container() {
+    const UID: u32 = 64_999;
+    isolated(|_| {
+        let container = Container::make(2);
+        let (_delegated, forged) = Container::forged(&container, UID);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let theirs = format!("user-{UID}/{}", container.id);
+        // Without, with the name that it takes for itself, with the one that it has.
+        let tracers = [&[][..], &["--container", &container.id], &["--container", &theirs[..30]]]
+            .map(|options| trace(address, options));
+        let mut inside = Peer::start(PEER, "forger", &["await", &address.to_string()]);
+        forged.adopt(inside.pid());
+        inside.go();
+        let end = inside.end();
+        let server = sockets::accept(&listener);
+        drop(server);
+        inside.close();
+        for tracer in [&tracers[0], &tracers[2]] {
+            tracer.wait_for_step(&end, "LAST_ACK", "CLOSED");
+        }
+        let [all, other, own] = tracers.map(|tracer| tracer.finish().records);
+        for record in all.iter().chain(&own).filter(|record| end.is_told_by(record)) {
+            assert_eq!(record.text("/container/id"), Some(&*theirs), "{record}");
+        }
+        assert!(own.iter().all(|record| end.is_told_by(record)) && !own.is_empty(), "{own:?}");
+        assert!(other.is_empty(), "{other:?}");
+    });
+}

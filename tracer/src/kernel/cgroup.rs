@@ -1,21 +1,26 @@
 //! From the number of a control group to its path in cgroup2.
 //!
 //! The number is that of the directory's inode. The kernel opens it by that (`open_by_handle_at`,
-//! which takes CAP_DAC_READ_SEARCH); without, the hierarchy is searched, but not often.
+//! which takes CAP_DAC_READ_SEARCH); without, the hierarchy is searched, but not often. Whoever owns
+//! a directory of it names the groups in it.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::fs::{DirEntryExt as _, MetadataExt as _},
+        unix::{
+            ffi::OsStrExt as _,
+            fs::{DirEntryExt as _, MetadataExt as _},
+        },
     },
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    path::{Component, Path, PathBuf},
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::mounts;
+use super::mounts::{self, Mount};
 
 /// A search looks at every directory of the hierarchy.
 const SEARCH_REST: Duration = Duration::from_secs(5);
@@ -69,6 +74,11 @@ impl Hierarchy {
         Some(Path::new("/").join(path.strip_prefix(&self.root).ok()?))
     }
 
+    /// Whose the directory is that the first so many components of a group's path lead to.
+    pub fn owner(&self, path: &Path, depth: usize) -> Option<u32> {
+        owner(&self.root, path, depth)
+    }
+
     fn search(&self, id: u64) -> Option<PathBuf> {
         if fs::metadata(&self.root).is_ok_and(|root| root.ino() == id) {
             return Some(self.root.clone());
@@ -81,6 +91,32 @@ impl Hierarchy {
         *searched = Some(Instant::now());
         found
     }
+}
+
+fn owner(root: &Path, path: &Path, depth: usize) -> Option<u32> {
+    let components = path.components().filter(|part| *part != Component::RootDir);
+    let directory = root.join(components.take(depth).collect::<PathBuf>());
+    fs::metadata(directory).ok().map(|directory| directory.uid())
+}
+
+/// What is mounted when it is first asked for: of each process another group is asked for.
+static MOUNTS: LazyLock<Vec<u8>> = LazyLock::new(mounts::read);
+
+/// The same of a line of `/proc/PID/cgroup`: a path in the hierarchy of some controllers, or of none
+/// (cgroup2).
+pub(super) fn owner_in(controllers: &[u8], path: &Path, depth: usize) -> Option<u32> {
+    let controller = controllers.split(|&byte| byte == b',').next()?;
+    let is_it = |mount: &Mount<'_>| match mount.kind {
+        b"cgroup2" => controller.is_empty(),
+        b"cgroup" => !controller.is_empty() && mount.has_option(controller),
+        _ => false,
+    };
+    let mount = mounts::parse(&MOUNTS).find(is_it)?;
+    let root = Path::new(OsStr::from_bytes(mount.root));
+    let above = root.components().count().saturating_sub(1);
+    // What lies above is not shown here.
+    let inner = path.strip_prefix(root).ok()?;
+    (depth >= above).then(|| owner(&mount.path(), inner, depth - above))?
 }
 
 /// The directory below `root` that has an inode number.

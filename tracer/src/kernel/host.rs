@@ -13,7 +13,7 @@ use std::{
 };
 
 use self::parse::Status;
-use super::{surroundings::of_process, time};
+use super::{cgroup::owner_in, surroundings::of_process, time};
 use crate::model::{
     connection::SocketId,
     host::{Halt, NetFacts, ProcessFacts, TimeWaitReuse},
@@ -85,7 +85,10 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
         executable: fs::read_link(format!("{directory}/exe"))
             .ok()
             .map(|path| path.as_os_str().as_bytes().to_vec()),
-        container: groups.as_deref().and_then(of_process).and_then(|group| group.container),
+        container: groups
+            .as_deref()
+            .and_then(|lines| of_process(lines, owner_in))
+            .and_then(|group| group.container),
         descriptors: count_descriptors(Path::new(&format!("{directory}/fd"))),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),

@@ -4,7 +4,9 @@
 //! Where that hierarchy is not in use (cgroup v1), the owner's `/proc/PID/cgroup` tells.
 
 use std::{
+    ffi::OsStr,
     fs, io,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,7 +14,12 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{cgroup::Hierarchy, feature, mounts, stacks::Resolved, time};
+use super::{
+    cgroup::{Hierarchy, owner_in},
+    feature, mounts,
+    stacks::Resolved,
+    time,
+};
 use crate::{
     model::{
         container::Cgroup,
@@ -75,7 +82,8 @@ impl Host {
             return Some(Arc::clone(group));
         }
         let path = hierarchy.path(id)?;
-        let group = Arc::new(group(path.as_os_str().as_encoded_bytes()));
+        let owner = |depth| hierarchy.owner(&path, depth);
+        let group = Arc::new(group(path.as_os_str().as_encoded_bytes(), owner));
         if known.by_id.len() >= REMEMBERED {
             known.by_id.clear();
         }
@@ -99,7 +107,7 @@ impl Surroundings for Host {
         remember(&mut known.by_process, (pid, start_ns), || {
             is_same(&owner.process).then_some(())?;
             let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
-            Some(Arc::new(of_process(&lines)?))
+            Some(Arc::new(of_process(&lines, owner_in)?))
         })
         .or(own)
     }
@@ -133,22 +141,29 @@ fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
 }
 
 /// The container is told from the path as it is, where systemd has escapes of its own.
-fn group(path: &[u8]) -> Cgroup {
-    let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path));
+fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
+    let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
     let container = container.map(|name| escape(name.as_bytes()).into());
     Cgroup { path: escape(path).into(), container }
 }
 
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
-/// else that of cgroup2.
-pub(crate) fn of_process(lines: &[u8]) -> Option<Cgroup> {
-    let lines = lines.split(|&byte| byte == b'\n');
-    let mut paths: Vec<&[u8]> =
-        lines.filter_map(|line| line.splitn(3, |&byte| byte == b':').nth(2)).collect();
+/// else that of cgroup2. `owner` is asked whose a group's directory is ([`owner_in`]).
+pub(crate) fn of_process(
+    lines: &[u8],
+    owner: impl Fn(&[u8], &Path, usize) -> Option<u32>,
+) -> Option<Cgroup> {
+    let line = |line| {
+        let mut fields = <[u8]>::splitn(line, 3, |&byte| byte == b':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let of = |depth| owner(controllers, Path::new(OsStr::from_bytes(path)), depth);
+        Some(group(path, of))
+    };
+    let mut groups: Vec<Cgroup> = lines.split(|&byte| byte == b'\n').filter_map(line).collect();
     // cgroup2 comes last.
-    paths.reverse();
-    let groups = || paths.iter().map(|path| group(path));
-    groups().find(|group| group.container.is_some()).or_else(|| groups().next())
+    groups.reverse();
+    let contained = groups.iter().position(|group| group.container.is_some()).unwrap_or(0);
+    (contained < groups.len()).then(|| groups.swap_remove(contained))
 }
 
 /// Whether the process that has the pid now is still the same; false where that is not known.
@@ -202,23 +217,42 @@ mod tests {
 
     #[test]
     fn names_of_groups_are_harmless_and_systemd_s_escapes_are_read() {
-        let group = group(br"/machine.slice/machine-build\x2dhost.scope");
+        let hostile = group(b"/lxc/a\x1b[2J\xff\n", |_| None);
+        let group = group(br"/machine.slice/machine-build\x2dhost.scope", |_| None);
         assert_eq!(group.container.as_deref(), Some("build-host"));
         assert_eq!(&*group.path, r"/machine.slice/machine-build\\x2dhost.scope");
-        let hostile = super::group(b"/lxc/a\x1b[2J\xff\n");
         assert_eq!(&*hostile.path, r"/lxc/a\x1b[2J\xff\x0a");
         assert!(hostile.container.unwrap().bytes().all(|byte| byte != 0x1b && byte != b'\n'));
     }
 
     #[test]
+    fn whose_a_group_is_is_asked_of_its_hierarchy() {
+        let id = "0123456789abcdef".repeat(4);
+        let lines = format!("3:name=systemd:/system.slice/a.service/docker-{id}.scope\n0::/\n");
+        let group = of_process(lines.as_bytes(), |controllers, path, depth| {
+            assert_eq!(controllers, b"name=systemd");
+            assert!(path.starts_with("/system.slice/a.service"));
+            Some(if depth == 2 { 998 } else { 0 })
+        });
+        assert_eq!(group.unwrap().container.as_deref(), Some(&*format!("user-998/{id}")));
+        // Of this host: whatever it has mounted belongs to root.
+        for line in fs::read("/proc/self/cgroup").unwrap().split(|&byte| byte == b'\n') {
+            let Some(controllers) = line.splitn(3, |&byte| byte == b':').nth(1) else { continue };
+            let owner = owner_in(controllers, Path::new("/"), 0);
+            assert!(owner.is_none_or(|uid| uid == 0), "{owner:?}");
+        }
+    }
+
+    #[test]
     fn of_several_hierarchies_the_one_that_names_a_container_counts() {
+        let of = |lines| of_process(lines, |_, _, _| None);
         let id = "0123456789abcdef".repeat(4);
         let lines = format!("9:pids:/docker/{id}\n1:cpu:/\n0::/\n");
-        assert_eq!(of_process(lines.as_bytes()).unwrap().container.as_deref(), Some(&*id));
+        assert_eq!(of(lines.as_bytes()).unwrap().container.as_deref(), Some(&*id));
         let lines = b"9:pids:/x\n0::/system.slice/a:b.service\n";
-        assert_eq!(&*of_process(lines).unwrap().path, "/system.slice/a:b.service");
-        assert_eq!(of_process(b""), None);
-        let foreign = of_process(b"9:pids:/x\n0::/a\xff\n").unwrap();
+        assert_eq!(&*of(lines).unwrap().path, "/system.slice/a:b.service");
+        assert_eq!(of(b""), None);
+        let foreign = of(b"9:pids:/x\n0::/a\xff\n").unwrap();
         assert_eq!(&*foreign.path, r"/a\xff");
     }
 }

@@ -44,7 +44,8 @@ fn is_zero(count: &u32) -> bool {
 /// A container.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Container {
-    /// Its id, or its name where it has none.
+    /// Its id, or its name where it has none; after `user-UID/` where a user has made it, and not
+    /// root.
     pub(crate) id: String,
 }
 

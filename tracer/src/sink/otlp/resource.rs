@@ -63,7 +63,7 @@ impl Resource {
         add("host.id", identity.machine_id.trim());
         add("os.type", "linux");
         let groups = identity.cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        if let Some(id) = groups.filter_map(container).next() {
+        if let Some(id) = groups.filter_map(|path| container(path, |_| None)).next() {
             add("container.id", &id);
         }
         for (name, key) in KUBERNETES {
