@@ -4,21 +4,24 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::Path as FilePath,
     process::{Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     netns::{Namespace, isolated},
     peer::Peer,
     recording::Recorder,
+    slowness::allowed,
     sockets::{self, Pair, Path, eventually},
-    tracer::program,
+    tracer::{program, wait},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -196,4 +199,47 @@ fn a_replay_of_a_recording_produces_byte_for_byte_what_was_recorded() {
             fs::write(EXAMPLES, format!("{}{told}\n", examples(&lines))).unwrap();
         }
     });
+}
+
+/// Ctrl-C, while what comes in has no end or does not come.
+#[test]
+fn an_interrupted_replay_ends_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let page = directory.path().join("page.html");
+    let lines = "\n".repeat(1 << 16);
+    for endless in [&lines[..], ""] {
+        for arguments in
+            [&["replay", "-"][..], &["report", "-", "--output", page.to_str().unwrap()]]
+        {
+            let mut child = Command::new(program())
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut pipe = child.stdin.take().unwrap();
+            thread::scope(|scope| {
+                let pipe = &mut pipe;
+                scope.spawn(|| {
+                    while !endless.is_empty() && pipe.write_all(endless.as_bytes()).is_ok() {}
+                });
+                // The handler is set up.
+                eventually("signals are caught", || catches(child.id(), Signal::INT));
+                let begun = Instant::now();
+                kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+                let status = wait(&mut child);
+                assert!(begun.elapsed() < allowed(Duration::from_secs(3)), "{:?}", begun.elapsed());
+                assert!(status.success(), "{arguments:?}: {status}");
+            });
+        }
+    }
+}
+
+/// Whether a signal waits for a process to read it, or has a handler.
+fn catches(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let of = |line: &str| line.strip_prefix("SigCgt:\t").or_else(|| line.strip_prefix("SigBlk:\t"));
+    let masks = status.lines().filter_map(of).map(|mask| u64::from_str_radix(mask, 16).unwrap());
+    masks.fold(0, |all, mask| all | mask) >> (signal.as_raw() - 1) & 1 == 1
 }

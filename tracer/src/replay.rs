@@ -118,6 +118,7 @@ impl Replay {
     /// Where a file cannot be read or holds something else than a recording. What came before has
     /// been told.
     pub fn run(self, source: &mut Source) -> Result<Outcome, Error> {
+        source.stops_with(&self.stop);
         let mut decoder = Decoder::new(Arc::clone(&self.surroundings));
         let mut player = Player::new(self);
         let mut result = Ok(());

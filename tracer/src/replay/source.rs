@@ -1,14 +1,21 @@
 //! Recorded lines from files, one after another: plain, gzip or zstd, told apart by their first
-//! bytes, and standard input. Never more than a line is held.
+//! bytes, and standard input. Never more than a line is held. Whatever is in them, and where nothing
+//! comes, the request to stop is looked at.
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
+    os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    time::Timespec,
 };
 
 use super::decode::{Decoder, Item, Wrong};
@@ -18,6 +25,8 @@ use crate::sink::escape::{escape, harmless, without_numbers};
 const LONGEST: usize = 16 << 20;
 /// Read from a file at once.
 const CHUNK: usize = 256 << 10;
+/// Between two looks whether to stop while nothing comes from a pipe.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// Characters of a reason that are shown: it may quote the line.
 const SHOWN: usize = 300;
 
@@ -51,6 +60,7 @@ pub struct Source {
     line: Vec<u8>,
     /// Bytes read so far, as they lie on the disk.
     progress: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
     cut: Vec<String>,
 }
 
@@ -70,8 +80,19 @@ enum Next {
 impl Source {
     /// Of these files in this order; `-` is standard input.
     pub fn new(files: Vec<PathBuf>) -> Self {
-        let progress = Arc::default();
-        Self { files: files.into_iter(), open: None, line: Vec::new(), progress, cut: Vec::new() }
+        Self {
+            files: files.into_iter(),
+            open: None,
+            line: Vec::new(),
+            progress: Arc::default(),
+            stop: Arc::default(),
+            cut: Vec::new(),
+        }
+    }
+
+    /// Ends when this is set, wherever it is.
+    pub(super) fn stops_with(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = Arc::clone(stop);
     }
 
     /// Of bytes, as if they were this file.
@@ -93,7 +114,7 @@ impl Source {
         std::mem::take(&mut self.cut)
     }
 
-    /// What the next line tells; `None` at the end of the last file.
+    /// What the next line tells; `None` at the end of the last file, or where it is to stop.
     ///
     /// # Errors
     ///
@@ -102,11 +123,16 @@ impl Source {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(path) = self.files.next() else { return Ok(None) };
-                self.open = Some(Open::new(&path, &self.progress)?);
+                self.open = Some(Open::new(&path, &self.progress, &self.stop)?);
                 continue;
             };
             self.line.clear();
-            let ends = match open.read(&mut self.line)? {
+            let read = open.read(&mut self.line);
+            // Also where that is why there is no more.
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let ends = match read? {
                 Next::End => {
                     self.open = None;
                     continue;
@@ -151,15 +177,18 @@ fn reason(wrong: &Wrong) -> String {
 }
 
 impl Open {
-    fn new(path: &Path, progress: &Arc<AtomicU64>) -> Result<Self, Error> {
-        if path == Path::new("-") {
-            let name = "standard input".to_owned();
-            return Self::of(name, io::stdin(), progress);
-        }
-        let name = escape(path.as_os_str().as_encoded_bytes()).into_owned();
-        // A pipe that nobody writes to is waited for, as cat does; a directory is none.
-        match File::open(path) {
-            Ok(file) => Self::of(name, file, progress),
+    fn new(path: &Path, progress: &Arc<AtomicU64>, stop: &Arc<AtomicBool>) -> Result<Self, Error> {
+        let (name, file) = if path == Path::new("-") {
+            ("standard input".into(), io::stdin().as_fd().try_clone_to_owned().map(File::from))
+        } else {
+            // A pipe that nobody writes to is waited for, but not here.
+            let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+            (escape(path.as_os_str().as_encoded_bytes()), file)
+        };
+        match file {
+            Ok(file) => {
+                Self::of(name.into_owned(), Waiting { file, stop: Arc::clone(stop) }, progress)
+            }
             Err(error) => Err(unreadable(&name, &error)),
         }
     }
@@ -212,6 +241,31 @@ impl Open {
 fn unreadable(name: &str, error: &io::Error) -> Error {
     let reason = without_numbers(&harmless(&error.to_string()));
     Error::Read { name: name.to_owned(), reason }
+}
+
+/// Waits for what comes, and ends where it is to stop.
+struct Waiting {
+    file: File,
+    stop: Arc<AtomicBool>,
+}
+
+impl Read for Waiting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.stop.load(Ordering::Relaxed) {
+            let mut readable = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut readable, Some(&LOOK)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match self.file.read(buffer) {
+                // Another reader of the pipe was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Counts what is read.

@@ -2,8 +2,15 @@
 
 use std::{
     io::Write as _,
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use rstest::rstest;
@@ -206,4 +213,54 @@ fn several_recordings_have_one_beginning_and_one_end() {
     let kinds = |kind: &str| again.matches(&format!("{{\"kind\":\"{kind}\"")).count();
     assert_eq!((kinds("hello"), kinds("loss"), kinds("summary")), (1, 4, 1));
     assert!(again.contains(r#""loss":4,"#) && again.contains(r#""reader_lag_ns":77"#), "{again}");
+}
+
+/// What comes without an end, again and again; nothing comes where it is empty.
+#[rstest]
+#[case::nothing(b"")]
+#[case::empty_lines(b"\n\n\n\n\n\n\n\n")]
+#[case::empty_lines_packed(&packed(&[b'\n'; 1 << 20]))]
+#[case::empty_files_packed(&packed(b""))]
+#[case::other_kinds(b"{\"kind\":\"x\"}\n")]
+#[case::a_line(b"xxxxxxxx")]
+fn a_replay_stops_when_it_is_asked_to(#[case] content: &[u8]) {
+    let (read, mut write) = std::io::pipe().unwrap();
+    let path = PathBuf::from(format!("/proc/self/fd/{}", read.as_raw_fd()));
+    let endless = content.repeat(1 + (1 << 16) / content.len().max(1));
+    let silent = if endless.is_empty() {
+        Some(write)
+    } else {
+        // Until nobody reads any more.
+        thread::spawn(move || while write.write_all(&endless).is_ok() {});
+        None
+    };
+    let stop = Arc::<AtomicBool>::default();
+    let replay = Replay {
+        sinks: vec![Box::new(Kept {
+            json: Json::new(Arc::<Recorded>::default()),
+            out: Arc::default(),
+        })],
+        surroundings: Arc::default(),
+        filter: Filter::default(),
+        speed: Speed::Max,
+        stop: Arc::clone(&stop),
+    };
+    let (sender, done) = mpsc::channel();
+    thread::spawn(move || {
+        let outcome = replay.run(&mut Source::new(vec![path]));
+        drop(read);
+        sender.send(outcome.map(|outcome| outcome.cut))
+    });
+    thread::sleep(Duration::from_millis(50));
+    stop.store(true, Ordering::Relaxed);
+    let outcome = done.recv_timeout(Duration::from_secs(20)).expect("it stops");
+    drop(silent);
+    // Sixteen megabytes of one line are a mistake, if they have come by then.
+    assert!(outcome.as_ref().map_or_else(|_| content == b"xxxxxxxx", Vec::is_empty), "{outcome:?}");
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
 }
