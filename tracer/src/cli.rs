@@ -20,6 +20,7 @@ mod sinks;
 mod telemetry;
 mod top;
 mod trace;
+mod trusted;
 
 use std::{
     io::{self, IsTerminal as _, Stdout, Write as _},

@@ -21,7 +21,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::one_line;
+use super::{one_line, trusted};
 use crate::sink::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
@@ -100,7 +100,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     let name = escape(path.as_os_str().as_encoded_bytes());
     let cannot = || format!("cannot read the configuration file {name} (--config)");
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).with_context(cannot)?;
+    let file = trusted::open(path).with_context(cannot)?;
     file.take(LONGEST + 1).read_to_end(&mut bytes).with_context(cannot)?;
     ensure!(bytes.len() as u64 <= LONGEST, "{}: longer than {} KiB", cannot(), LONGEST >> 10);
     String::from_utf8(bytes).map_err(|error| {
@@ -195,6 +195,8 @@ fn words(value: &DeValue<'_>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use clap::{Args as _, Parser as _};
     use rstest::rstest;
 
@@ -205,6 +207,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t.toml");
         std::fs::write(&path, text).unwrap();
+        // Whatever the umask is.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let command = DaemonArguments::augment_args(Command::new("daemon"));
         let given = command.clone().no_binary_name(true).get_matches_from(given);
         arguments(&path, &command, &given)
@@ -238,9 +242,15 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_has_no_end_is_refused() {
-        let error = super::read(Path::new("/dev/zero")).unwrap_err().to_string();
-        assert!(error.ends_with("/dev/zero (--config): longer than 1024 KiB"), "{error}");
+        let error = format!("{:#}", super::read(Path::new("/dev/zero")).unwrap_err());
+        assert!(
+            error.ends_with("/dev/zero (--config): it is a device, and must be a file"),
+            "{error}"
+        );
         let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LONGEST + 1).unwrap();
+        let error = super::read(file.path()).unwrap_err().to_string();
+        assert!(error.ends_with(" (--config): longer than 1024 KiB"), "{error}");
         std::fs::write(file.path(), b"port = 1\noutput = '\xff'\n").unwrap();
         let error = super::read(file.path()).unwrap_err().to_string();
         assert!(error.ends_with(":2: not UTF-8"), "{error}");
@@ -253,7 +263,7 @@ mod tests {
         {
             let error = read(text, &[]).unwrap_err();
             assert!(error.starts_with("t.toml:1: "), "{error}");
-            assert!(!error.chars().any(|c| c.is_control() || c == '\u{202e}'), "{error}");
+            assert!(!error.chars().any(crate::sink::escape::is_unprintable), "{error}");
         }
         let error = read(&format!("port = '{}'", "x".repeat(10_000)), &[]).unwrap_err();
         assert!(error.chars().count() < 400, "{error}");

@@ -40,7 +40,9 @@ pub(super) struct DaemonArguments {
 impl DaemonArguments {
     fn config(&self) -> Option<&Path> {
         let default = Path::new(DEFAULT_CONFIG);
-        self.config.as_deref().or_else(|| default.exists().then_some(default))
+        // A link to nowhere is a mistake, not a choice.
+        let is_there = || default.symlink_metadata().is_ok();
+        self.config.as_deref().or_else(|| is_there().then_some(default))
     }
 }
 
