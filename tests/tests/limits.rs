@@ -46,6 +46,49 @@ fn too_few_descriptors_are_said_in_one_line() {
     });
 }
 
+/// Where the program starts at all, it works or says what it lacks.
+#[test]
+fn too_little_address_space_or_stack_is_said_in_one_line() {
+    const MIB: u64 = 1 << 20;
+    let limits = (20..72).step_by(3).map(|size| ("as", size * MIB));
+    let limits = limits.chain((2..32).step_by(3).map(|size| ("data", size * MIB)));
+    let limits = limits.chain([32, 64, 128, 256].map(|size| ("stack", size << 10)));
+    let mut refused = 0;
+    isolated(|namespace| {
+        let inode = namespace.inode.to_string();
+        let trace = ["--netns", &inode, "--duration", "10ms", "--prometheus", "127.0.0.1:0"];
+        let diagnose = ["diagnose", "--netns", &inode, "--duration", "10ms"];
+        for (what, limit) in limits {
+            let run = |arguments: &[&str]| {
+                let limit = format!("--{what}={limit}:{limit}");
+                let mut command = Command::new("prlimit");
+                command.arg(limit).arg(program()).args(arguments).stdin(Stdio::null());
+                command.output().unwrap()
+            };
+            // Before it has begun, the kernel and the loader end it.
+            if run(&["--version"]).status.code().is_none_or(|code| code == 127) {
+                continue;
+            }
+            for arguments in [&trace[..], &diagnose, &["features"], &["sockets", "--netns", &inode]]
+            {
+                let output = run(arguments);
+                let said = String::from_utf8_lossy(&output.stderr);
+                // `features` says on standard output what is missing.
+                let is_said = said.lines().count() == 1 && said.starts_with("tracer: ")
+                    || arguments == ["features"] && said.is_empty();
+                let is_fine = match output.status.code() {
+                    Some(0 | 1) => true,
+                    Some(2) => is_said,
+                    _ => false,
+                };
+                assert!(is_fine, "{what} {limit}, {arguments:?}: {}: {said}", output.status);
+                refused += u32::from(output.status.code() == Some(2));
+            }
+        }
+    });
+    assert!(refused > 0, "nothing was too little");
+}
+
 #[test]
 fn the_limit_is_raised_where_that_is_allowed() {
     isolated(|namespace| {

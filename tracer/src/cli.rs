@@ -18,6 +18,7 @@ mod schema;
 mod signals;
 mod sinks;
 mod telemetry;
+mod threads;
 mod top;
 mod trace;
 mod trusted;
@@ -44,6 +45,10 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    // What follows takes more of it than this.
+    if let Err(error) = limits::stack() {
+        return fail(&error.to_string());
+    }
     let parsed = command::command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,

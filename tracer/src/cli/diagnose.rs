@@ -15,6 +15,7 @@ use super::{
     arguments::{ColorArgument, FilterArguments, FormatName, StacksArgument, duration},
     options,
     signals::Signals,
+    threads,
 };
 use crate::{
     diagnose::{Observation, Outcome},
@@ -135,7 +136,7 @@ async fn observe(
 ) -> anyhow::Result<Outcome> {
     let stop = observation.stop();
     let waiting = Waiting::begin(duration);
-    let mut thread = tokio::task::spawn_blocking(move || observation.run(duration));
+    let mut thread = threads::start("tracer-reader", move || observation.run(duration))?;
     // The other threads have what they need.
     privileges::keep_only(CapabilitySet::empty());
     let outcome = tokio::select! {

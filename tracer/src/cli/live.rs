@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 use rustix::thread::CapabilitySet;
 
-use super::signals::{Hangup, Signals};
+use super::{
+    signals::{Hangup, Signals},
+    threads,
+};
 use crate::{
     kernel::{
         confine::{self, Confinement},
@@ -179,7 +182,7 @@ async fn wait_for_end(
     signals: Signals,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
-    let mut thread = tokio::task::spawn_blocking(move || running.run());
+    let mut thread = threads::start("tracer-reader", move || running.run())?;
     // The other threads have what they need.
     privileges::keep_only(CapabilitySet::empty());
     let time_is_up = async {

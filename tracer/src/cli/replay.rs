@@ -8,7 +8,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -23,6 +22,7 @@ use super::{
     signals::Signals,
     sinks::{self, Endings, SinkArguments},
     telemetry::TelemetryArguments,
+    threads,
 };
 use crate::{
     model::filter::Filter,
@@ -164,12 +164,7 @@ pub(super) async fn wait(
 ) -> anyhow::Result<Result<Outcome, Error>> {
     let signals = Signals::catch()?;
     let progress: Arc<AtomicU64> = source.progress();
-    let (sender, mut done) = tokio::sync::oneshot::channel();
-    let work = move || {
-        // Nobody waits any more where a signal has come.
-        let _ = sender.send(replay.run(&mut source));
-    };
-    thread::Builder::new().name("tracer-replay".into()).spawn(work)?;
+    let mut done = threads::start("tracer-replay", move || replay.run(&mut source))?;
     let mut ticks = tokio::time::interval(LOOK);
     let asked = signals.any();
     let hangups = setting.hangups();

@@ -99,9 +99,9 @@ pub fn withdraw() {
 pub fn missing() -> Vec<Degraded> {
     let confined = thread::scope(|scope| {
         let confine = || (paths::confine(&[], &[]).ok().flatten(), seal());
-        scope.spawn(confine).join()
+        thread::Builder::new().spawn_scoped(scope, confine).ok()?.join().ok()
     });
-    confined.map_or_else(|_| Vec::new(), |(paths, calls)| paths.into_iter().chain(calls).collect())
+    confined.map_or_else(Vec::new, |(paths, calls)| paths.into_iter().chain(calls).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Limits under which the program was started: descriptors and memory.
+//! Limits under which the program was started: descriptors, memory and the stack.
 //!
-//! Both are looked at before anything is loaded. What runs out later fails somewhere in the middle,
-//! or ends the process without a word.
+//! They are looked at before anything is loaded. What runs out later fails somewhere in the middle,
+//! or ends the process.
 
 use std::{
     borrow::Cow,
@@ -20,6 +20,8 @@ use crate::sink::Degraded;
 /// Descriptors that a trace opens: some 50 for programs, maps and links, the rest for outputs and
 /// the files of `/proc`.
 const DESCRIPTORS: u64 = 64;
+/// Stack of the first thread; others have their own, of a size that nobody limits.
+const STACK: u64 = 512 << 10;
 /// Memory that a trace takes besides its ring buffer, most of it while programs are loaded.
 const BASE: u64 = 24 << 20;
 /// The same with outputs at work.
@@ -42,6 +44,17 @@ pub enum Scarce {
         open: u64,
         /// `RLIMIT_NOFILE`.
         limit: u64,
+    },
+    /// Of stack.
+    #[error(
+        "too little stack: {needed} are needed, and {limit} are allowed; raise the limit (ulimit -s \
+         8192, or LimitSTACK= of the service)"
+    )]
+    Stack {
+        /// What is needed.
+        needed: ByteSize,
+        /// `RLIMIT_STACK`.
+        limit: ByteSize,
     },
     /// Of memory.
     #[error(
@@ -75,6 +88,20 @@ pub fn descriptors() -> Result<(), Scarce> {
         Err(_) => limit,
     };
     enough(open, limit)
+}
+
+/// Allows the first thread the stack that it takes: the kernel looks at the limit when it grows.
+///
+/// # Errors
+///
+/// Where that is more than it may have.
+pub fn stack() -> Result<(), Scarce> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Stack);
+    let Some(limit) = current.filter(|limit| *limit < STACK) else { return Ok(()) };
+    // Root may have more than it may have.
+    let raised = Rlimit { current: Some(STACK), maximum: maximum.map(|most| most.max(STACK)) };
+    let too_little = |_| Scarce::Stack { needed: ByteSize(STACK), limit: ByteSize(limit) };
+    setrlimit(Resource::Stack, raised).map_err(too_little)
 }
 
 fn enough(open: u64, limit: u64) -> Result<(), Scarce> {

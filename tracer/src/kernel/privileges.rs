@@ -93,8 +93,11 @@ pub fn missing() -> Vec<(Degraded, CapabilitySet)> {
     ];
     let tried = looks.into_iter().filter_map(|(feature, takes, attempt, remedy)| {
         // In a thread of its own, which takes with it what the attempt changes.
-        let tried = thread::scope(|scope| scope.spawn(attempt).join());
-        let error = tried.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).err()?;
+        let tried = thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, attempt)?;
+            thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+        });
+        let error = tried.err()?;
         Some((feature.missing(without_numbers(&error.to_string()), remedy), takes))
     });
     tried.collect()
