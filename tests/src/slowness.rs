@@ -1,13 +1,25 @@
 //! How much slower than usual the machine is.
 
-use std::{env, sync::OnceLock, time::Duration};
+use std::{env, fs, num::NonZero, sync::OnceLock, thread, time::Duration};
 
 /// Names the factor: `5` in a machine whose processors are emulated.
 const VARIABLE: &str = "TRACER_TEST_SLOWNESS";
 
-/// How long something may take here that usually takes no longer than `usual`.
+/// Slower than this nothing is for others' sake.
+const BUSIEST: u32 = 4;
+
+/// How long something may take here, now, that usually takes no longer than `usual`.
 pub fn allowed(usual: Duration) -> Duration {
-    usual * factor()
+    usual * factor().max(busy())
+}
+
+/// How many want each processor.
+fn busy() -> u32 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|load| load.parse::<f64>().ok());
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let each = load.unwrap_or(0.0) / processors as f64;
+    (each.ceil() as u32).clamp(1, BUSIEST)
 }
 
 /// How many there can be here where there are usually so many.

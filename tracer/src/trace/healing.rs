@@ -49,7 +49,7 @@ pub(super) struct Healing {
     stacks: bool,
     /// Looks are to show all that a diagnosis rests on, also while nothing happens.
     diagnoses: bool,
-    /// When the last look was asked for.
+    /// When the last look was asked for; `None` where one is due.
     asked: Option<u64>,
     /// When the last look at the sockets themselves was.
     looked: u64,
@@ -142,7 +142,8 @@ impl Healing {
         seen.dedup();
         seen.retain(|netns| *netns != 0 && !self.refused.contains(netns));
         // Now and then with what it takes to judge them.
-        let settings = now >= self.judged + JUDGE;
+        // The host may have been started less than that ago.
+        let settings = self.judged == 0 || now >= self.judged + JUDGE;
         let holders = holders || settings && self.diagnoses;
         // Whether they can run is part of why they do not close.
         let wanted = Wanted { sockets: true, holders, settings, processes: holders };
@@ -175,10 +176,7 @@ impl Healing {
 
     /// Events have been lost: the next look is taken at once, whatever it costs.
     pub(super) fn hurry(&mut self) {
-        self.looked = 0;
-        if let Some(asked) = &mut self.asked {
-            *asked = 0;
-        }
+        self.asked = None;
     }
 
     /// The look that has been finished, if one has. What happened before its end must be read

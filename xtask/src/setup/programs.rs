@@ -159,6 +159,47 @@ mod tests {
         assert!(missing_packages(&PROGRAMS, |_| true).is_empty());
     }
 
+    /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`); `daemon` is a
+    /// command of tracer itself, for clap.
+    const EVERYWHERE: [&str; 16] = [
+        "bash", "cc", "cp", "daemon", "gzip", "mount", "nsenter", "prlimit", "script", "setpriv",
+        "sh", "sleep", "stty", "timeout", "true", "unshare",
+    ];
+
+    /// Of packages that are named with another program of theirs.
+    const BESIDE: [(&str, &str); 2] = [("ss", "ip"), ("tc", "ip")];
+
+    #[test]
+    fn whatever_the_tests_start_is_installed_for_them() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let mut directories = vec![format!("{root}/tests"), format!("{root}/tracer/src")];
+        let mut found = Vec::new();
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    directories.push(path.display().to_string());
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    found.extend(started(&std::fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+        assert!(found.iter().any(|name| name == "nft"), "{found:?}");
+        found.retain(|name| {
+            let name = BESIDE.iter().find(|(one, _)| one == name).map_or(&**name, |(_, with)| with);
+            !EVERYWHERE.contains(&name) && !PROGRAMS.iter().any(|program| program.name == name)
+        });
+        assert_eq!(found, [""; 0], "started by a test, but in none of the packages");
+    }
+
+    /// Names of programs in a source: what is fetched or built has a path or a variable.
+    fn started(source: &str) -> impl Iterator<Item = String> {
+        let calls = ["Command::new(\"", "in_host(\"", " run(\""];
+        let names = calls.into_iter().flat_map(|call| source.split(call).skip(1));
+        let names = names.filter_map(|rest| rest.split('"').next());
+        names.filter(|name| !name.is_empty() && !name.contains(['/', ' '])).map(str::to_owned)
+    }
+
     #[test]
     fn a_package_with_two_missing_programs_is_named_once() {
         let programs = [program("ip", "iproute2"), program("ss", "iproute2")];
