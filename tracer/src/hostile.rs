@@ -76,6 +76,8 @@ impl Told {
             mode: Mode::Btf,
             degraded: Vec::new(),
             options: Vec::new(),
+            host: None,
+            file: None,
         };
         told.each(|format, out| format.hello(&hello, CLOCK, out));
         told
