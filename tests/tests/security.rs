@@ -116,61 +116,6 @@ fn keeps_all_of(documented: &BTreeMap<String, u64>, options: &[&str]) {
     });
 }
 
-/// The process that takes half a line back after `kill -9`.
-#[test]
-fn the_survivor_keeps_nothing_and_does_not_stay() {
-    let directory = tempfile::tempdir().unwrap();
-    let output = directory.path().join("trace");
-    isolated(|namespace| {
-        for signal in [Signal::INT, Signal::KILL] {
-            let options = ["--output", output.to_str().unwrap()];
-            let tracer = Background::tracer("", namespace, &options);
-            let survivor = || survivor(tracer.id());
-            eventually("a second process, confined", || {
-                survivor().is_some_and(|(_, status)| {
-                    status["NoNewPrivs"] == "1" && status["Seccomp"] == "2"
-                })
-            });
-            let (survivor, status) = survivor().unwrap();
-            assert!(status["CapPrm"].chars().all(|digit| digit == '0'), "{status:?}");
-            let open = fs::read_dir(format!("/proc/{survivor}/fd")).unwrap();
-            let open = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-            let is_file = |link: &PathBuf| !link.to_string_lossy().starts_with("socket:[");
-            let open: Vec<_> = open.filter(is_file).collect();
-            assert!(open.iter().all(|link| *link == output), "{open:?}");
-            tracer.end(signal);
-            eventually("its end", || !Path::new(&format!("/proc/{survivor}")).exists());
-        }
-    });
-}
-
-/// It would cut what is whole: Parquet has no lines.
-#[test]
-fn a_file_without_lines_has_no_survivor() {
-    let directory = tempfile::tempdir().unwrap();
-    let output = directory.path().join("trace.parquet");
-    isolated(|namespace| {
-        let options = ["--format", "parquet", "--output", output.to_str().unwrap()];
-        let tracer = Background::tracer("", namespace, &options);
-        eventually("it is attached", || tracer.is_attached());
-        assert!(survivor(tracer.id()).is_none());
-        tracer.finish();
-        assert!(fs::read(&output).unwrap().ends_with(b"PAR1"));
-    });
-}
-
-/// The id and the status of the child of a process.
-fn survivor(of: u32) -> Option<(u32, BTreeMap<String, String>)> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    ids.find_map(|id| {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let status = fields(&status);
-        let is_it = status["Name"] == "tracer-survivor" && status["PPid"] == of.to_string();
-        is_it.then_some((id, status))
-    })
-}
-
 #[test]
 fn only_the_file_asked_for_is_written() {
     let directory = tempfile::tempdir().unwrap();

@@ -28,6 +28,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use clap::FromArgMatches as _;
 
 use self::{
@@ -35,8 +36,9 @@ use self::{
     command::{Cli, Command},
 };
 use crate::{
-    kernel::limits,
+    kernel::{limits, preflight},
     sink::{
+        Degraded, Hello, Host, Mode,
         escape::{escape, harmless, without_numbers},
         text::Palette,
     },
@@ -45,6 +47,7 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    signals::hold();
     // What follows takes more of it than this.
     if let Err(error) = limits::stack() {
         return fail(&error.to_string());
@@ -54,6 +57,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if !cli.command.as_ref().is_none_or(Command::reads_signals) {
+        signals::release();
+    }
     log_to_stderr(cli.verbose);
     if let Err(error) = limits::descriptors() {
         return fail(&error.to_string());
@@ -88,9 +94,13 @@ fn fail(message: &str) -> ExitCode {
 
 /// clap's own errors take several lines; help and version go to standard output.
 fn usage(error: &clap::Error) -> ExitCode {
+    signals::release();
     if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        let printed = error.print().or_else(unless_closed).context(STDOUT_FAILED);
+        return printed.map_or_else(
+            |error| fail(&without_numbers(&format!("{error:#}"))),
+            |()| ExitCode::SUCCESS,
+        );
     }
     fail(&format!("{}; see tracer --help", one_line(error)))
 }
@@ -125,6 +135,35 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(Messages::default)
         .with_ansi(io::stderr().is_terminal())
         .init();
+}
+
+const STDOUT_FAILED: &str = "cannot write to standard output";
+
+/// Writes to standard output, to its end.
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).or_else(unless_closed).context(STDOUT_FAILED)
+}
+
+/// A reader that has closed it has seen enough.
+fn unless_closed(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// What a trace of this host begins with.
+fn hello(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) -> Hello {
+    let name = rustix::system::uname().nodename().to_bytes().to_vec();
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let boot_id = boot_id.map(|id| id.trim_end().to_owned());
+    Hello {
+        version: env!("CARGO_PKG_VERSION").into(),
+        kernel: preflight::release(),
+        mode,
+        degraded,
+        options,
+        host: Some(Host { name: escape(&name).into_owned(), boot_id }),
+        file: None,
+    }
 }
 
 /// The command line in force, made harmless for output.

@@ -77,6 +77,8 @@ impl Told {
             mode: Mode::Btf,
             degraded: Vec::new(),
             options: Vec::new(),
+            host: None,
+            file: None,
         };
         told.each(|format, out| format.hello(&hello, CLOCK, out));
         told

@@ -101,6 +101,8 @@ struct Player {
     counted: Summary,
     recorded: Summaries,
     traces: u64,
+    /// By which clock the last one began: its further files say the same.
+    began: Option<WallClock>,
     told: u64,
     last_pause: u64,
     /// Flags of one moment, and the clock by which their times are to be read.
@@ -151,6 +153,7 @@ impl Player {
             counted: Summary::default(),
             recorded: Summaries::default(),
             traces: 0,
+            began: None,
             told: 0,
             last_pause: 0,
             held: (Vec::new(), WallClock { lead: 0, now: 0 }),
@@ -171,7 +174,12 @@ impl Player {
         };
         self.release();
         match item {
+            // Of the same trace, in its next file.
+            Item::Hello(hello)
+                if self.began == Some(clock)
+                    && hello.file.is_some_and(|file| file.sequence > 1) => {}
             Item::Hello(hello) => {
+                self.began = Some(clock);
                 self.traces += 1;
                 self.pace.begin(clock.now);
                 self.last_pause = clock.now;

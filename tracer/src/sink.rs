@@ -34,11 +34,16 @@ pub mod summary;
 pub mod surroundings;
 pub mod syslog;
 pub mod text;
+pub mod trouble;
 pub mod wall_clock;
 
 use std::{borrow::Cow, sync::Arc};
 
-use self::{summary::Summary, wall_clock::WallClock};
+use self::{
+    output::{Beginning, Opening},
+    summary::Summary,
+    wall_clock::WallClock,
+};
 use crate::model::{
     diagnosis::Look,
     ports::PortUse,
@@ -59,6 +64,50 @@ pub struct Hello {
     pub degraded: Vec<Degraded>,
     /// The command line in force.
     pub options: Vec<String>,
+    /// Where it was traced.
+    pub host: Option<Host>,
+    /// The file that it begins, where it is one.
+    pub file: Option<OfFile>,
+}
+
+impl Hello {
+    /// As the beginning of that file.
+    #[must_use]
+    pub fn of(&self, file: Option<OfFile>) -> Self {
+        Self { file, ..self.clone() }
+    }
+}
+
+/// A host, so that lines of many can be told apart.
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+pub struct Host {
+    /// Its name (`uname -n`).
+    pub name: String,
+    /// Another one after each boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: Option<String>,
+}
+
+/// One file of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfFile {
+    /// Which one, from 1.
+    pub sequence: u64,
+    /// When it was begun.
+    pub opened: jiff::Timestamp,
+}
+
+impl OfFile {
+    /// The first line of a file for people.
+    fn line(&self, host: Option<&Host>) -> String {
+        let Self { sequence, opened } = self;
+        let place = host.map_or_else(String::new, |Host { name, boot_id }| {
+            let boot = boot_id.as_ref().map_or_else(String::new, |id| format!(", boot {id}"));
+            format!(" on {name}{boot}")
+        });
+        format!("= file {sequence} of this trace, begun {opened:.9}{place}\n")
+    }
 }
 
 /// How events are got.
@@ -157,9 +206,18 @@ pub trait Sink: Send {
 
 /// A format: turns what is to be told into bytes.
 pub trait Format {
-    /// What only the first line of a file may be: the names of columns.
-    fn header(&self, _: &mut Vec<u8>) {}
-    /// The beginning; written again at the beginning of each further file.
+    /// The beginning, without the file that it begins; makes what each file begins with.
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let mut words = Vec::new();
+        self.hello(hello, clock, &mut words);
+        let host = hello.host.clone();
+        Box::new(move |file| {
+            let line = file.map_or_else(String::new, |file| file.line(host.as_ref()));
+            let hello = [line.as_bytes(), &words].concat();
+            Beginning { header: Vec::new(), hello }
+        })
+    }
+    /// The beginning.
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);

@@ -55,6 +55,25 @@ pub(super) enum Command {
     Manual(ManualArguments),
 }
 
+impl Command {
+    /// Whether it reads the signals that ask for the end.
+    pub(super) fn reads_signals(&self) -> bool {
+        match self {
+            Self::Trace(_)
+            | Self::Diagnose(_)
+            | Self::Top(_)
+            | Self::Report(_)
+            | Self::Replay(_)
+            | Self::Daemon(_) => true,
+            Self::Sockets(_)
+            | Self::Features(_)
+            | Self::Schema
+            | Self::Completions(_)
+            | Self::Manual(_) => false,
+        }
+    }
+}
+
 /// Behind the options of a command's own, before --help.
 const LAST: usize = 900;
 

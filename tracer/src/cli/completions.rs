@@ -1,12 +1,9 @@
 //! The command `tracer completions`.
 
-use std::io::{self, Write as _};
-
-use anyhow::Context as _;
 use clap::Args;
 use clap_complete::Shell;
 
-use super::command::Cli;
+use super::{command::Cli, print};
 
 /// For which shell.
 #[derive(Args, Debug)]
@@ -25,9 +22,5 @@ pub(super) fn run(arguments: &CompletionsArguments) -> anyhow::Result<()> {
     let mut script = Vec::new();
     let mut command = <Cli as clap::CommandFactory>::command();
     clap_complete::generate(arguments.shell, &mut command, "tracer", &mut script);
-    match io::stdout().write_all(&script) {
-        // The reader has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
+    print(&script)
 }

@@ -68,7 +68,7 @@ pub(super) fn run() -> anyhow::Result<()> {
                 let service = Service::new(move || {
                     following.lock().unwrap_or_else(PoisonError::into_inner).is_some()
                 });
-                reread_on_hangup(setting, argv.clone(), configured.argv.clone(), next.clone())?;
+                reread_on_hangup(setting, argv.clone(), configured.argv.clone(), next.clone());
                 Ok(vec![Box::new(service)])
             })
         };
@@ -93,12 +93,7 @@ fn take(next: &Next) -> Option<Configured> {
 
 /// Ends the trace for another one where the configuration has changed; says what is wrong with it
 /// and goes on as before where it is not valid.
-fn reread_on_hangup(
-    setting: &Setting,
-    argv: Vec<OsString>,
-    in_force: Vec<OsString>,
-    next: Next,
-) -> anyhow::Result<()> {
+fn reread_on_hangup(setting: &Setting, argv: Vec<OsString>, in_force: Vec<OsString>, next: Next) {
     let end = Arc::clone(&setting.end);
     setting.on_hangup(move || match Configured::read(&argv) {
         Ok(read) if read.argv != in_force => {
@@ -107,7 +102,7 @@ fn reread_on_hangup(
         }
         Ok(_) => {}
         Err(error) => tracing::error!("the configuration is not changed: {error:#}"),
-    })
+    });
 }
 
 /// What a service is to do.

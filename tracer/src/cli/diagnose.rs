@@ -13,8 +13,8 @@ use rustix::thread::CapabilitySet;
 use super::{
     appearance,
     arguments::{ColorArgument, FilterArguments, FormatName, StacksArgument, duration},
-    options,
-    signals::Signals,
+    options, print,
+    signals::{self, Hangup, Signals},
     threads,
 };
 use crate::{
@@ -109,13 +109,7 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
             tracer.degraded.iter().cloned().chain(unknown).chain(missing).collect();
         privileges::keep_only(privileges::RUN);
         degraded.extend(confine::seal());
-        let hello = Hello {
-            version: env!("CARGO_PKG_VERSION").into(),
-            kernel: preflight::release(),
-            mode: tracer.mode,
-            degraded,
-            options: options(),
-        };
+        let hello = super::hello(tracer.mode, degraded, options());
         let observation =
             Observation::new(tracer, filter, host).context("cannot set up the reader")?;
         let outcome = observe(observation, arguments.time, signals).await?;
@@ -132,15 +126,15 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
 async fn observe(
     observation: Observation,
     duration: Duration,
-    signals: Signals,
+    mut signals: Signals,
 ) -> anyhow::Result<Outcome> {
-    let stop = observation.stop();
+    let (stop, hangup) = (observation.stop(), Hangup::default());
     let waiting = Waiting::begin(duration);
     let mut thread = threads::start("tracer-reader", move || observation.run(duration))?;
     // The other threads have what they need.
     privileges::keep_only(CapabilitySet::empty());
     let outcome = tokio::select! {
-        () = signals.any() => {
+        () = signals.end(&hangup) => {
             stop.ask();
             thread.await
         }
@@ -192,9 +186,7 @@ fn write(arguments: &DiagnoseArguments, hello: &Hello, outcome: &Outcome) -> any
             report::text(diagnosis, palette, width, &mut out);
         }
     }
-    match io::stdout().write_all(&out) {
-        // The reader has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
+    // A reader that does not read can be left alone.
+    signals::release();
+    print(&out)
 }

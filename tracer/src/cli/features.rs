@@ -1,17 +1,13 @@
 //! The command `tracer features`: says what works here.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
-use anyhow::Context as _;
 use clap::Args;
 
 use super::{
     appearance,
     arguments::{ColorArgument, FormatName},
+    print,
 };
 use crate::{features, kernel::time, sink::features as pages};
 
@@ -48,10 +44,6 @@ pub(super) fn run(arguments: &FeaturesArguments) -> anyhow::Result<ExitCode> {
             pages::text(&survey, palette, &mut out)?;
         }
     }
-    match io::stdout().write_all(&out) {
-        // The reader has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result.context("cannot write to standard output")?,
-    }
+    print(&out)?;
     Ok(if survey.mode.is_some() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -1,15 +1,11 @@
 //! The command `tracer sockets`.
 
-use std::{
-    io::{self, Write as _},
-    sync::Arc,
-};
-
-use anyhow::Context as _;
+use std::{io, sync::Arc};
 
 use super::{
     appearance,
     arguments::{FormatName, SocketsArguments, host_netns},
+    print,
 };
 use crate::{
     kernel::{
@@ -55,13 +51,9 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
             listing::counts(&found, home, palette, &mut out);
         }
     }
-    let written = io::stdout().write_all(&out);
+    let written = print(&out);
     // The process ends here: giving back a hundred thousand sockets one by one takes as long as
     // sorting them.
     std::mem::forget(found);
-    match written {
-        // The reader has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
+    written
 }

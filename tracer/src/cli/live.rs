@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::thread::CapabilitySet;
 
 use super::{
-    signals::{Hangup, Signals},
+    signals::{GRACE, Hangup, Signals},
     threads,
 };
 use crate::{
@@ -17,11 +17,11 @@ use crate::{
         confine::{self, Confinement},
         feature, limits,
         load::{self, Request, Tracer},
-        preflight, privileges,
+        privileges,
         surroundings::Host,
     },
     model::{filter::Filter, linger::Thresholds},
-    sink::{Degraded, Hello, Sink, surroundings::Surroundings},
+    sink::{Degraded, Sink, surroundings::Surroundings},
     trace::{Running, Trace},
 };
 
@@ -63,18 +63,14 @@ impl Setting {
         Self { surroundings, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
     }
 
-    /// Does on each SIGHUP what there is to do; never ends.
-    pub(super) async fn hangups(self) {
-        hangup(self.hangup).each().await;
+    /// What to do on SIGHUP.
+    pub(super) fn into_hangup(self) -> Hangup {
+        self.hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to do, besides what else is to be done, on SIGHUP, which else ends the process.
-    ///
-    /// # Errors
-    ///
-    /// Where the signal cannot be caught.
-    pub(super) fn on_hangup(&self, act: impl Fn() + Send + 'static) -> anyhow::Result<()> {
-        self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add(act)
+    /// What to do, besides what else is to be done, on SIGHUP, which else ends the trace.
+    pub(super) fn on_hangup(&self, act: impl Fn() + Send + 'static) {
+        self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add(act);
     }
 }
 
@@ -94,12 +90,15 @@ impl Live {
             .enable_all()
             .thread_name("tracer-reader")
             .build()?;
-        runtime.block_on(async {
+        let result = runtime.block_on(async {
             // Before the first line is written: whoever has read it may send a signal.
             let signals = Signals::catch()?;
             let tracer = load::load(&self.request)?;
             self.trace(tracer, sinks, signals).await
-        })
+        });
+        // A thread that still writes is waited for no more.
+        runtime.shutdown_background();
+        result
     }
 
     async fn trace(
@@ -120,13 +119,7 @@ impl Live {
         let setting = Setting::new(Arc::new(host));
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
-        let hello = Hello {
-            version: env!("CARGO_PKG_VERSION").into(),
-            kernel: preflight::release(),
-            mode: tracer.mode,
-            degraded: tracer.degraded.clone(),
-            options: self.options,
-        };
+        let hello = super::hello(tracer.mode, tracer.degraded.clone(), self.options);
         let running = Trace {
             tracer,
             filter: self.filter,
@@ -170,16 +163,12 @@ impl Live {
     }
 }
 
-fn hangup(hangup: Mutex<Hangup>) -> Hangup {
-    hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs the trace until a signal comes, the time is up or nobody reads the output.
 async fn wait_for_end(
     running: Running,
     duration: Option<Duration>,
     setting: Setting,
-    signals: Signals,
+    mut signals: Signals,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
     let mut thread = threads::start("tracer-reader", move || running.run())?;
@@ -191,7 +180,8 @@ async fn wait_for_end(
             None => std::future::pending().await,
         }
     };
-    let Setting { end, closed, hangup, .. } = setting;
+    let (end, closed) = (Arc::clone(&setting.end), Arc::clone(&setting.closed));
+    let hangup = setting.into_hangup();
     let hear = async {
         loop {
             closed.notified().await;
@@ -199,15 +189,22 @@ async fn wait_for_end(
         }
     };
     tokio::select! {
-        () = signals.any() => {}
-        () = self::hangup(hangup).each() => {}
+        () = signals.end(&hangup) => {}
         () = time_is_up => {}
         () = end.notified() => {}
         () = hear => {}
         result = &mut thread => return result.context("the reading thread failed"),
     }
     stop.ask();
-    thread.await.context("the reading thread failed")
+    let again = async {
+        tokio::time::sleep(GRACE).await;
+        signals.end(&hangup).await;
+    };
+    tokio::select! {
+        result = &mut thread => result.context("the reading thread failed"),
+        // Whoever asks twice does not want to wait for a reader that does not read.
+        () = again => bail!("ended by a second signal before all was written"),
+    }
 }
 
 /// Passes on what the programs in the kernel log.

@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut endings = Endings::new();
     let sinks = {
-        // Signals are caught for it.
+        // Sinks may start tasks.
         let _entered = runtime.enter();
         sinks::sinks(&arguments.shown, destinations, telemetry, false, &setting, &mut endings)?
     };
@@ -162,13 +162,13 @@ pub(super) async fn wait(
     stop: &Arc<AtomicBool>,
     bar: &ProgressBar,
 ) -> anyhow::Result<Result<Outcome, Error>> {
-    let signals = Signals::catch()?;
+    let mut signals = Signals::catch()?;
     let progress: Arc<AtomicU64> = source.progress();
     let mut done = threads::start("tracer-replay", move || replay.run(&mut source))?;
     let mut ticks = tokio::time::interval(LOOK);
-    let asked = signals.any();
-    let hangups = setting.hangups();
-    tokio::pin!(asked, hangups);
+    let hangup = setting.into_hangup();
+    let asked = signals.end(&hangup);
+    tokio::pin!(asked);
     loop {
         tokio::select! {
             result = &mut done => {
@@ -182,7 +182,6 @@ pub(super) async fn wait(
                 let rest = tokio::time::timeout(Duration::from_secs(5), done).await;
                 return Ok(Ok(rest.ok().and_then(Result::ok).transpose()?.unwrap_or_default()));
             }
-            () = &mut hangups => {}
             _ = ticks.tick() => bar.set_position(progress.load(Ordering::Relaxed)),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, IsTerminal as _, Write as _},
     os::unix::ffi::OsStrExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -23,6 +23,7 @@ use super::{
     arguments::{FilterArguments, duration},
     live::{Live, Setting},
     replay,
+    signals::interruptible,
 };
 use crate::{
     kernel::{confine::Confinement, load::Request, preflight, time},
@@ -156,8 +157,9 @@ fn announce(arguments: &ReportArguments) {
 struct PageFile(File);
 
 impl PageFile {
-    fn create(path: &std::path::Path) -> anyhow::Result<Self> {
-        let file = File::create(path)
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let name = path.to_owned();
+        let file = interruptible(move || File::create(name))?
             .with_context(|| format!("cannot create the report {} (--output)", path.display()))?;
         Ok(Self(file))
     }
@@ -193,6 +195,8 @@ fn tell(
     let result = written.recv().context("the report was not written: the trace failed")?;
     let Written { bytes, findings } =
         result.with_context(|| format!("cannot write the report {path} (--output)"))?;
+    // Only of a file: a device or a pipe has no such end.
+    ensure!(arguments.output.exists(), "the report {path} has been deleted while it was gathered");
     let s = if findings == 1 { "" } else { "s" };
     let size = bytes.div_ceil(1024);
     // The report is written, whether anybody reads this or not.

@@ -15,15 +15,15 @@ use super::{
     arguments::{FormatArguments, TraceFormat, duration},
     format,
     live::Setting,
+    signals::interruptible,
     telemetry::Telemetry,
 };
 use crate::{
-    kernel::confine,
     model::update::LossPlace,
     sink::{
         Format, Sink,
         delivery::Delivery,
-        file::{Keep, Rotation, Survivor},
+        file::{Keep, Rotation, Sharing},
         journald::Journal,
         lines::Lines,
         output::{Destination, Output},
@@ -35,7 +35,7 @@ use crate::{
 const SMALLEST: u64 = 64 << 10;
 
 /// Where to write.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Destinations")]
 pub(super) struct SinkArguments {
     /// Append to FILE instead of standard output; SIGHUP opens it anew
@@ -85,19 +85,21 @@ impl SinkArguments {
     ///
     /// For each that cannot be opened, and what is contradictory.
     pub(super) fn open(&self, format: TraceFormat) -> anyhow::Result<Destinations> {
+        let this = self.clone();
+        // A pipe waits for its reader, a receiver may not answer.
+        interruptible(move || this.open_all(format))?
+    }
+
+    fn open_all(&self, format: TraceFormat) -> anyhow::Result<Destinations> {
         let rotation = self.rotation()?;
         let path = self.output.as_deref();
-        let opened = (!self.quiet).then(|| Destination::open(path, rotation)).transpose();
-        let mut main = opened.with_context(|| {
+        // Nothing can be appended to Parquet.
+        let sharing = if format == TraceFormat::Parquet { Sharing::Alone } else { Sharing::Shared };
+        let opened = (!self.quiet).then(|| Destination::open(path, rotation, sharing)).transpose();
+        let main = opened.with_context(|| {
             let path = path.unwrap_or(Path::new("standard output"));
             format!("cannot open the output file {} (--output)", path.display())
         })?;
-        // Parquet has no lines: what is whole of it ends anywhere.
-        if let Some(Destination::File(file)) = &mut main
-            && format != TraceFormat::Parquet
-        {
-            file.outlive(|| Survivor::start(confine::withdraw));
-        }
         let journal = self.journald.then(Journal::open).transpose();
         let journal = journal.context(
             "--journald: journald does not listen at /run/systemd/journal/socket; \
@@ -178,7 +180,7 @@ pub(super) fn sinks(
             let terminal = destinations.path.is_none().then(io::stdout);
             let surroundings = Arc::clone(&setting.surroundings);
             let format = || format::format(shown, terminal, live, surroundings);
-            destinations.lines(setting, format, endings)?
+            destinations.lines(setting, format, live, endings)?
         }
     };
     sinks.extend(telemetry.sinks(&setting.surroundings)?);
@@ -200,6 +202,7 @@ impl Destinations {
         self,
         setting: &Setting,
         format: impl FnOnce() -> anyhow::Result<Box<dyn Format + Send>>,
+        live: bool,
         endings: &mut Endings,
     ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let Self { main, path, journal, syslog } = self;
@@ -210,12 +213,13 @@ impl Destinations {
                 .context("cannot start the writing thread")?;
             if path.is_some() {
                 let reopen = output.reopen();
-                setting.on_hangup(move || reopen.ask())?;
+                setting.on_hangup(move || reopen.ask());
             }
             let ending = output.ending();
             let path = path.unwrap_or_else(|| "standard output".into());
-            endings.push(Box::new(move || whole(ending.is_missing(), &path)));
-            sinks.insert(0, Box::new(Lines::new(format()?, output)));
+            endings.push(Box::new(move || whole(ending.missing(), &path)));
+            let lines = Lines::new(format()?, output);
+            sinks.insert(0, Box::new(if live { lines } else { lines.of_recording() }));
         }
         Ok(sinks)
     }
@@ -243,9 +247,9 @@ impl Destinations {
         let delivery = Delivery::start(parquet, LossPlace::Output, surroundings)
             .context("cannot start the writing thread")?;
         let reopen = delivery.reopen();
-        setting.on_hangup(move || reopen.ask())?;
+        setting.on_hangup(move || reopen.ask());
         let ending = delivery.ending();
-        endings.push(Box::new(move || whole(ending.is_missing(), &path)));
+        endings.push(Box::new(move || whole(ending.missing(), &path)));
         sinks.insert(0, Box::new(delivery));
         Ok(sinks)
     }
@@ -271,7 +275,9 @@ fn logs(
     Ok(sinks)
 }
 
-fn whole(is_missing: bool, path: &Path) -> anyhow::Result<()> {
-    ensure!(!is_missing, "the end of the trace could not be written to {}", path.display());
-    Ok(())
+fn whole(missing: Option<&str>, path: &Path) -> anyhow::Result<()> {
+    missing.map_or(Ok(()), |reason| {
+        let path = path.display();
+        anyhow::bail!("the end of the trace could not be written to {path}: {reason}")
+    })
 }

@@ -8,7 +8,6 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     appearance,
@@ -103,7 +102,6 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
             move || end.notify_one(),
         )
         .context("cannot set the terminal up")?;
-        end_on_hangup(&setting.end)?;
         let surroundings = Arc::clone(&setting.surroundings);
         let feed = Feed::new(filter, time::ticks(), surroundings, shared, Some(thread));
         Ok(vec![Box::new(feed)])
@@ -111,15 +109,4 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     result?;
     let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     failed.map_or(Ok(()), |error| Err(error).context("the terminal does not answer"))
-}
-
-/// The terminal's end is ours, but in order: it must be as before if somebody else has it.
-fn end_on_hangup(end: &Arc<tokio::sync::Notify>) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
-    let end = Arc::clone(end);
-    tokio::spawn(async move {
-        hangup.recv().await;
-        end.notify_one();
-    });
-    Ok(())
 }

@@ -185,7 +185,7 @@ impl Decoder {
         let lead = i64::try_from(now).ok().and_then(|now| wall.checked_sub(now));
         let lead = lead.ok_or_else(|| Wrong::Value("monotonic_ns is out of range".into()))?;
         self.clock = WallClock { lead, now };
-        Ok(body.into())
+        body.hello().ok_or_else(no_time)
     }
 
     fn summary(&mut self, line: &str) -> Result<Item, Wrong> {
@@ -387,5 +387,9 @@ fn is_newer(version: &Option<String>) -> Result<bool, Wrong> {
 fn nanoseconds(text: &str) -> Result<i64, Wrong> {
     let time = text.parse::<Timestamp>().ok();
     let wall = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    wall.ok_or_else(|| Wrong::Value("a time is none as 2026-01-31T12:34:56.789012345Z is".into()))
+    wall.ok_or_else(no_time)
+}
+
+fn no_time() -> Wrong {
+    Wrong::Value("a time is none as 2026-01-31T12:34:56.789012345Z is".into())
 }

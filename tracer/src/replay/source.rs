@@ -303,6 +303,8 @@ pub fn rotated(file: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     older.sort_unstable();
+    // Killed while it compressed one, a tracer leaves it in both forms: the plain one is whole.
+    older.dedup_by_key(|(number, _)| *number);
     let older = older.into_iter().rev().map(|(_, path)| path);
     // The newest may have just been moved away.
     Ok(older.chain(file.exists().then(|| file.to_owned())).collect())
@@ -323,12 +325,20 @@ mod tests {
     #[test]
     fn the_oldest_of_a_rotated_set_comes_first() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["a.json", "a.json.1", "a.json.2.gz", "a.json.10.zst", "a.json.x", "a.jsonl"] {
+        for name in [
+            "a.json",
+            "a.json.1",
+            "a.json.2.gz",
+            "a.json.2",
+            "a.json.10.zst",
+            "a.json.x",
+            "a.jsonl",
+        ] {
             std::fs::write(directory.path().join(name), "").unwrap();
         }
         let found = rotated(&directory.path().join("a.json")).unwrap();
         let names: Vec<_> =
             found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["a.json.10.zst", "a.json.2.gz", "a.json.1", "a.json"]);
+        assert_eq!(names, ["a.json.10.zst", "a.json.2", "a.json.1", "a.json"]);
     }
 }

@@ -20,6 +20,7 @@ use super::{
     message::{Message, Messages, Severity},
     summary::Summary,
     surroundings::Surroundings,
+    trouble::{Seldom, again},
     wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
@@ -103,6 +104,8 @@ struct Shared {
     waiting: AtomicUsize,
     failing: AtomicBool,
     failed: AtomicU64,
+    /// The courier has delivered all that it had.
+    ended: AtomicBool,
 }
 
 /// Records on their way to a courier.
@@ -136,9 +139,13 @@ impl Reopen {
 pub struct Ending(Arc<Shared>);
 
 impl Ending {
-    /// Whether the last records could not be delivered.
-    pub fn is_missing(&self) -> bool {
-        self.0.failing.load(Ordering::Relaxed)
+    /// Why the last records are not where they should be.
+    pub fn missing(&self) -> Option<&'static str> {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        if is(&self.0.ended) {
+            return None;
+        }
+        Some(if is(&self.0.failing) { "see above" } else { "it takes too long" })
     }
 }
 
@@ -156,7 +163,8 @@ impl Delivery {
         let (sender, receiver) = mpsc::channel();
         let (finished, done) = mpsc::channel();
         let shared = Arc::new(Shared::default());
-        let mut round = Round { courier, shared: Arc::clone(&shared) };
+        let failures = Seldom::default();
+        let mut round = Round { courier, shared: Arc::clone(&shared), failures };
         let thread = thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
             round.run(&receiver);
             // The other end may have given up waiting.
@@ -280,6 +288,7 @@ impl Sink for Delivery {
 struct Round<C> {
     courier: C,
     shared: Arc<Shared>,
+    failures: Seldom,
 }
 
 impl<C: Courier> Round<C> {
@@ -299,8 +308,9 @@ impl<C: Courier> Round<C> {
                 self.report(&error);
             }
         }
-        if let Err(error) = self.courier.finish() {
-            self.report(&error);
+        match self.courier.finish() {
+            Ok(()) => self.shared.ended.store(true, Ordering::Release),
+            Err(error) => self.report(&error),
         }
     }
 
@@ -321,11 +331,13 @@ impl<C: Courier> Round<C> {
         }
     }
 
-    /// Says it once, until it works again.
-    fn report(&self, error: &io::Error) {
-        if !self.shared.failing.swap(true, Ordering::Relaxed) {
+    /// Says it once, until it works again; seldom where it works and fails in turns.
+    fn report(&mut self, error: &io::Error) {
+        if !self.shared.failing.swap(true, Ordering::Relaxed)
+            && let Some(held) = self.failures.say()
+        {
             let error = without_numbers(&error.to_string());
-            tracing::error!("cannot write to {}: {error}", self.courier.name());
+            tracing::error!("cannot write to {}: {error}{}", self.courier.name(), again(held));
         }
     }
 }

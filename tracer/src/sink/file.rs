@@ -1,22 +1,24 @@
-//! A file of whole lines: appended to, never torn, rotated by size and age, opened anew on demand.
+//! A file of whole lines: appended to, rotated by size and age, opened anew on demand. Whatever
+//! fails leaves all files as they are.
 //!
 //! Own code: the kept libraries for rotation can neither open a file anew (logrotate) nor tell how
 //! much of a write has succeeded (a full disk), and print what fails in the background.
 
 mod archive;
-mod survivor;
+mod lock;
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use self::archive::Archive;
-pub use self::{archive::Keep, survivor::Survivor};
-use crate::sink::escape::without_numbers;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use self::archive::{Archive, Successor};
+pub use self::{archive::Keep, lock::Sharing};
 
 /// When a file is full or old enough to be set aside.
 #[derive(Clone, Copy, Debug)]
@@ -51,60 +53,38 @@ pub struct LogFile {
     begun: SystemTime,
     /// The last line has no end: written by somebody who was killed in the middle of it.
     torn: bool,
-    survivor: Option<Survivor>,
+    sharing: Sharing,
 }
 
 impl LogFile {
-    /// Opens or creates it.
+    /// Opens or creates it. Who sets it aside is alone with it in any case.
     ///
     /// # Errors
     ///
-    /// Where the kernel refuses it.
-    pub fn open(path: &Path, rotation: Option<Rotation>) -> io::Result<Self> {
-        let file = open(path)?;
-        let status = file.metadata()?;
-        let regular = status.is_file();
-        Ok(Self {
-            torn: regular && is_torn(&file, status.len()),
-            begun: status.created().unwrap_or_else(|_| SystemTime::now()),
-            archive: Archive::new(path, rotation.map(|rotation| rotation.keep)),
-            path: path.to_owned(),
-            file,
-            rotation,
-            regular,
-            survivor: None,
-        })
-    }
-
-    /// Has the half of a line taken back that `kill -9` would leave, by a process that `start`
-    /// makes. Of what is no regular file nothing can be taken back.
-    pub fn outlive(&mut self, start: impl FnOnce() -> io::Result<Survivor>) {
-        if !self.regular {
-            return;
-        }
-        match start() {
-            Ok(survivor) => self.survivor = Some(survivor),
-            Err(error) => {
-                let error = without_numbers(&error.to_string());
-                tracing::warn!("kill -9 may leave half a line: cannot start a process: {error}");
-            }
-        }
-        self.show_survivor();
-    }
-
-    /// What cannot be locked, on a file system that has no locks, is not cut either.
-    fn show_survivor(&self) {
-        if let Some(survivor) = &self.survivor
-            && let Err(error) = survivor.watch(&self.file)
-        {
-            let error = without_numbers(&error.to_string());
-            tracing::info!("kill -9 may leave half a line of {}: {error}", self.path.display());
-        }
+    /// Where the kernel refuses it, or another process writes to it that must not.
+    pub fn open(path: &Path, rotation: Option<Rotation>, sharing: Sharing) -> io::Result<Self> {
+        let sharing = if rotation.is_some() { Sharing::Alone } else { sharing };
+        let archive = Archive::new(path, rotation.map(|rotation| rotation.keep));
+        let Opened { file, regular, begun, torn } = open_locked(path, sharing, true)?;
+        let path = path.to_owned();
+        Ok(Self { path, file, rotation, archive, regular, begun, torn, sharing })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file of lines, not a pipe or a device.
+    pub fn is_regular(&self) -> bool {
+        self.regular
+    }
+
+    /// Somebody has deleted it: what is written goes nowhere.
+    pub fn is_deleted(&self) -> bool {
+        self.regular
+            && self.file.metadata().is_ok_and(|status| status.nlink() == 0)
+            && !self.is_in_place()
     }
 
     /// Nothing has been written to it, or somebody has cut it.
@@ -123,9 +103,10 @@ impl LogFile {
     ///
     /// Says how much has not been written.
     pub fn append(&mut self, lines: &[u8]) -> Result<(), Unwritten> {
-        self.end_torn_line().map_err(|error| Unwritten { error, rest: lines.len() })?;
+        let ready = self.unless_deleted().and_then(|()| self.end_torn_line());
+        ready.map_err(|error| Unwritten { error, rest: lines.len() })?;
         let begun = if self.regular { self.len() } else { 0 };
-        let Err((error, written)) = self.write(lines) else { return Ok(()) };
+        let Err((error, written)) = write(&mut self.file, lines) else { return Ok(()) };
         let whole = lines[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         if self.regular && whole < written {
             self.torn = self.file.set_len(begun + whole as u64).is_err();
@@ -141,19 +122,17 @@ impl LogFile {
     /// Says how much has not been written.
     #[cfg(feature = "parquet")]
     pub fn continue_with(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
-        let result = self.write(bytes);
+        self.unless_deleted().map_err(|error| Unwritten { error, rest: bytes.len() })?;
+        let result = write(&mut self.file, bytes);
         result.map_err(|(error, written)| Unwritten { error, rest: bytes.len() - written })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.file.write(&bytes[written..]) {
-                Ok(0) => return Err((io::ErrorKind::WriteZero.into(), written)),
-                Ok(some) => written += some,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err((error, written)),
-            }
+    /// # Errors
+    ///
+    /// Where it has been deleted.
+    pub fn unless_deleted(&self) -> io::Result<()> {
+        if self.is_deleted() {
+            return Err(io::Error::other("it has been deleted; SIGHUP makes it anew"));
         }
         Ok(())
     }
@@ -185,55 +164,132 @@ impl LogFile {
         len > 0 && (too_large || too_old)
     }
 
-    /// Sets the file aside and begins a new one.
+    /// Sets the file aside and begins a new one; the old one, into which nothing more goes by
+    /// itself. Where that fails all is as it was.
     ///
     /// # Errors
     ///
-    /// Where files cannot be renamed or created; what follows then goes to the file as it is.
-    pub fn rotate(&mut self) -> io::Result<()> {
-        self.archive.make_room()?;
-        let permissions = self.file.metadata()?.permissions();
-        self.replace()?;
-        // Somebody may have restricted who reads it.
-        self.file.set_permissions(permissions)?;
-        self.archive.compress();
-        Ok(())
+    /// Where files cannot be created or renamed; what follows then goes to the file as it is.
+    pub fn rotate(&mut self) -> io::Result<File> {
+        if !self.is_in_place() {
+            // Somebody else has set it aside.
+            return self.replace();
+        }
+        let Successor { file, name } = self.archive.successor(&self.file)?;
+        lock::lock(&file, self.sharing)?;
+        self.archive.shift(&name)?;
+        name.placed();
+        (self.begun, self.torn) = (SystemTime::now(), false);
+        Ok(std::mem::replace(&mut self.file, file))
     }
 
-    /// Opens whatever has the path now: somebody else may have set the file aside.
+    /// The file set aside last is complete and may be compressed.
+    pub fn compress(&mut self) {
+        self.archive.compress();
+    }
+
+    /// Tries again to compress what could not be.
+    pub fn tend(&mut self) {
+        self.archive.tend();
+    }
+
+    /// Opens whatever has the path now: somebody else may have set the file aside. The old file,
+    /// where it is another one.
     ///
     /// # Errors
     ///
     /// Where that cannot be opened; what follows then goes to the file as it is.
-    pub fn reopen(&mut self) -> io::Result<()> {
-        if self.is_in_place() { Ok(()) } else { self.replace() }
+    pub fn reopen(&mut self) -> io::Result<Option<File>> {
+        if self.is_in_place() { Ok(None) } else { self.replace().map(Some) }
     }
 
     /// The path leads to this file still.
     pub fn is_in_place(&self) -> bool {
-        let identity = |status: std::fs::Metadata| (status.dev(), status.ino());
-        let named = std::fs::metadata(&self.path).map(identity);
-        let ours = self.file.metadata().map(identity);
-        matches!((named, ours), (Ok(named), Ok(ours)) if named == ours)
+        is_at(&self.file, &self.path)
     }
 
-    fn replace(&mut self) -> io::Result<()> {
-        let Self { file, regular, begun, torn, .. } = Self::open(&self.path, None)?;
-        (self.file, self.regular, self.begun, self.torn) = (file, regular, begun, torn);
-        self.show_survivor();
-        Ok(())
+    /// The same for what cannot be appended to.
+    ///
+    /// # Errors
+    ///
+    /// Also where there is something in the new one.
+    #[cfg(feature = "parquet")]
+    pub fn reopen_empty(&mut self) -> io::Result<Option<File>> {
+        if !self.is_in_place() && std::fs::metadata(&self.path).is_ok_and(|there| there.len() > 0) {
+            return Err(io::Error::other("there is another file with something in it"));
+        }
+        self.reopen()
     }
+
+    fn replace(&mut self) -> io::Result<File> {
+        let Opened { file, regular, begun, torn } = open_locked(&self.path, self.sharing, false)?;
+        (self.regular, self.begun, self.torn) = (regular, begun, torn);
+        Ok(std::mem::replace(&mut self.file, file))
+    }
+}
+
+struct Opened {
+    file: File,
+    regular: bool,
+    begun: SystemTime,
+    torn: bool,
+}
+
+/// Opens it and takes its lock. Where it is a pipe without a reader, waits for one if asked to.
+fn open_locked(path: &Path, sharing: Sharing, wait: bool) -> io::Result<Opened> {
+    loop {
+        let file = open(path, wait)?;
+        let status = file.metadata()?;
+        let regular = status.is_file();
+        if regular {
+            lock::lock(&file, sharing)?;
+            // Whoever had the lock may have set it aside in the meantime.
+            if !is_at(&file, path) {
+                continue;
+            }
+        }
+        let torn = regular && is_torn(&file, status.len());
+        let begun = status.created().unwrap_or_else(|_| SystemTime::now());
+        return Ok(Opened { file, regular, begun, torn });
+    }
+}
+
+/// Whether the path leads to this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |status: std::fs::Metadata| (status.dev(), status.ino());
+    let named = std::fs::metadata(path).map(identity);
+    let ours = file.metadata().map(identity);
+    matches!((named, ours), (Ok(named), Ok(ours)) if named == ours)
+}
+
+/// Writes all of it, or says what is wrong and how much has been written.
+pub(super) fn write(file: &mut File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return Err((io::ErrorKind::WriteZero.into(), written)),
+            Ok(some) => written += some,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((error, written)),
+        }
+    }
+    Ok(())
 }
 
 /// For appending (`O_APPEND`), so that whoever cuts the file (logrotate's copytruncate) leaves no
 /// hole; where it may be read, also for that, to find where its last line ends.
-fn open(path: &Path) -> io::Result<File> {
-    let options = |read| OpenOptions::new().read(read).append(true).create(true).open(path);
+fn open(path: &Path, wait: bool) -> io::Result<File> {
+    let flags = if wait { 0 } else { libc::O_NONBLOCK };
+    let options = |read| {
+        OpenOptions::new().read(read).append(true).create(true).custom_flags(flags).open(path)
+    };
     // A pipe opened for both would wait for no reader and miss that there is none.
-    if std::fs::metadata(path).is_ok_and(|status| !status.is_file()) {
-        return options(false);
+    let special = std::fs::metadata(path).is_ok_and(|status| !status.is_file());
+    let file = if special { options(false) } else { options(true).or_else(|_| options(false)) }?;
+    if !wait {
+        fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
     }
-    options(true).or_else(|_| options(false))
+    Ok(file)
 }
 
 /// Whether a file's last line has no end. Of one that we may not read we think the best.

@@ -47,7 +47,7 @@ const fn of_loss(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 55] = [
+pub static COLUMNS: [Column; 59] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -103,6 +103,10 @@ pub static COLUMNS: [Column; 55] = [
     of_loss(Text, "loss_where", "where"),
     of_loss(Number, "loss_count", "count"),
     column(Flag, "complete"),
+    column(Number, "file_sequence"),
+    column(Time, "file_opened"),
+    column(Text, "host_name"),
+    column(Text, "host_boot_id"),
 ];
 
 /// A value of a column.

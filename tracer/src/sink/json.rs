@@ -29,6 +29,7 @@ use self::{
 };
 use super::{
     Format, Hello,
+    output::{Beginning, Opening},
     stack::{frames, gap},
     stamps::Stamps,
     summary::Summary,
@@ -217,6 +218,16 @@ impl<T: Ecs> Bare<'_, T> {
 }
 
 impl Format for Json {
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let (hello, mut json) =
+            (hello.clone(), Self::named(self.names, Arc::clone(&self.surroundings)));
+        Box::new(move |file| {
+            let mut beginning = Beginning::default();
+            json.hello(&hello.of(file), clock, &mut beginning.hello);
+            beginning
+        })
+    }
+
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
         self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Format, Hello, Moment, Sink, Undelivered,
-    output::{Beginning, Output, lines_in},
+    output::{Beginnings, Output, lines_in},
     summary::Summary,
     wall_clock::WallClock,
 };
@@ -18,12 +18,21 @@ pub struct Lines {
     bytes: Vec<u8>,
     /// Lines that the output could not take and that have not been told of.
     unshown: u64,
+    /// What is told was recorded, and comes out as it was.
+    recorded: bool,
 }
 
 impl Lines {
     /// In this format to this output.
     pub fn new(format: Box<dyn Format + Send>, output: Output) -> Self {
-        Self { format, output, bytes: Vec::with_capacity(2 * CHUNK), unshown: 0 }
+        let bytes = Vec::with_capacity(2 * CHUNK);
+        Self { format, output, bytes, unshown: 0, recorded: false }
+    }
+
+    /// Of a recording, whose first line comes out as it was.
+    #[must_use]
+    pub fn of_recording(self) -> Self {
+        Self { recorded: true, ..self }
     }
 
     /// Hands over what has been formatted; whether there was room for it.
@@ -48,10 +57,9 @@ impl Lines {
 
 impl Sink for Lines {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        let mut beginning = Beginning::default();
-        self.format.header(&mut beginning.header);
-        self.format.hello(hello, clock, &mut beginning.hello);
-        self.output.begin(beginning);
+        let opening = self.format.opening(hello, clock);
+        let first = self.recorded.then_some(hello.file);
+        self.output.begin(Beginnings { opening, first });
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -90,11 +98,6 @@ impl Sink for Lines {
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
         let mut this = *self;
         this.format.summary(summary, clock, &mut this.bytes);
-        this.push();
-        if !this.output.finish() {
-            tracing::warn!(
-                "the output's reader does not read: the end of the trace is not written"
-            );
-        }
+        this.output.finish(this.bytes);
     }
 }

@@ -1,22 +1,25 @@
 //! The way out: a thread that writes, so that a slow reader of our output slows nothing else.
 
+mod writer;
+
 use std::{
     fs::File,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     os::fd::AsFd as _,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender, SyncSender},
+        mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use self::writer::Writer;
 use super::{
-    escape::without_numbers,
-    file::{LogFile, Rotation, Unwritten},
+    OfFile,
+    file::{LogFile, Rotation, Sharing},
 };
 
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
@@ -43,9 +46,13 @@ impl Destination {
     /// # Errors
     ///
     /// Where the file cannot be opened.
-    pub fn open(path: Option<&Path>, rotation: Option<Rotation>) -> io::Result<Self> {
+    pub fn open(
+        path: Option<&Path>,
+        rotation: Option<Rotation>,
+        sharing: Sharing,
+    ) -> io::Result<Self> {
         Ok(match path {
-            Some(path) => Self::File(Box::new(LogFile::open(path, rotation)?)),
+            Some(path) => Self::File(Box::new(LogFile::open(path, rotation, sharing)?)),
             // Not through `io::stdout`, whose line buffer would copy everything once more.
             None => Self::Stream(io::stdout().as_fd().try_clone_to_owned()?.into()),
         })
@@ -61,6 +68,10 @@ struct Shared {
     failing: AtomicBool,
     /// Lines that could not be written.
     failed: AtomicU64,
+    /// There was no room for the last lines.
+    cut: AtomicBool,
+    /// All has been written, to where it can be found.
+    ended: AtomicBool,
 }
 
 /// How many lines end in these bytes: what is lost when they are.
@@ -80,7 +91,7 @@ pub struct Output {
     limit: usize,
 }
 
-/// What each file begins with.
+/// What a file begins with.
 #[derive(Clone, Debug, Default)]
 pub struct Beginning {
     /// Only the first line of a file may be so: the names of columns.
@@ -89,9 +100,20 @@ pub struct Beginning {
     pub hello: Vec<u8>,
 }
 
-#[derive(Debug)]
+/// Makes what each file begins with: each another one, since many who read files know them by
+/// their first bytes.
+pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
+
+/// What the files of a trace begin with.
+pub struct Beginnings {
+    /// Makes them.
+    pub opening: Opening,
+    /// What the first of them is, where that was recorded: it is told again as it was.
+    pub first: Option<Option<OfFile>>,
+}
+
 enum Message {
-    Begin(Beginning),
+    Begin(Beginnings),
     /// Whole lines.
     Lines(Vec<u8>),
     Reopen,
@@ -115,9 +137,14 @@ impl Reopen {
 pub struct Ending(Arc<Shared>);
 
 impl Ending {
-    /// Whether the last lines could not be written.
-    pub fn is_missing(&self) -> bool {
-        self.0.failing.load(Ordering::Relaxed)
+    /// Why the last lines are not where they should be; a reader that has closed the output does
+    /// not want them.
+    pub fn missing(&self) -> Option<&'static str> {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        if is(&self.0.closed) || is(&self.0.ended) && !is(&self.0.cut) {
+            return None;
+        }
+        Some(if is(&self.0.failing) { "see above" } else { "its reader does not read" })
     }
 }
 
@@ -139,12 +166,7 @@ impl Output {
         let (finished, done) = mpsc::channel();
         let (empty, written) = mpsc::sync_channel(SPARE);
         let shared = Arc::new(Shared::default());
-        let writer = Writer {
-            destination,
-            beginning: Beginning::default(),
-            shared: Arc::clone(&shared),
-            closed: Some(closed),
-        };
+        let writer = Writer::new(destination, Arc::clone(&shared), closed);
         let writer = thread::Builder::new()
             .name("tracer-output".into())
             .spawn(move || writer.run(&receiver, &empty, &finished))?;
@@ -162,9 +184,9 @@ impl Output {
     }
 
     /// What the trace, and each of its files, begins with.
-    pub fn begin(&self, beginning: Beginning) {
+    pub fn begin(&self, beginnings: Beginnings) {
         // Without the thread, nothing is written.
-        let _ = self.sender.send(Message::Begin(beginning));
+        let _ = self.sender.send(Message::Begin(beginnings));
     }
 
     /// Queues whole lines, and empties the buffer; false, and nothing of it, where too much waits
@@ -211,124 +233,16 @@ impl Output {
         }
     }
 
-    /// Writes what waits; false where the reader took too long.
-    pub fn finish(self) -> bool {
+    /// Writes what waits, and these last lines; gives up where the reader takes too long, of which
+    /// [`Ending`] tells.
+    pub fn finish(self, mut last: Vec<u8>) {
+        if !last.is_empty() && !self.push(&mut last) {
+            self.shared.cut.store(true, Ordering::Release);
+        }
         let _ = self.sender.send(Message::End);
-        match self.done.recv_timeout(PATIENCE) {
-            Err(mpsc::RecvTimeoutError::Timeout) => false,
-            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                // A panic there has been printed already.
-                let _ = self.writer.join();
-                true
-            }
-        }
-    }
-}
-
-/// The writing thread.
-struct Writer<F> {
-    destination: Destination,
-    beginning: Beginning,
-    shared: Arc<Shared>,
-    closed: Option<F>,
-}
-
-impl<F: FnOnce()> Writer<F> {
-    fn run(mut self, receiver: &Receiver<Message>, empty: &SyncSender<Vec<u8>>, done: &Sender<()>) {
-        for message in receiver {
-            match message {
-                Message::Begin(beginning) => self.begin(beginning),
-                Message::Lines(mut bytes) => {
-                    self.lines(&bytes);
-                    self.shared.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
-                    bytes.clear();
-                    // Where there are enough, it goes.
-                    let _ = empty.try_send(bytes);
-                }
-                Message::Reopen => self.reopen(),
-                Message::End => break,
-            }
-        }
-        // The other end may have given up waiting.
-        let _ = done.send(());
-    }
-
-    fn begin(&mut self, beginning: Beginning) {
-        self.beginning = beginning;
-        match &self.destination {
-            Destination::File(file) if file.is_empty() => self.begin_file(),
-            Destination::File(_) => {
-                let hello = self.beginning.hello.clone();
-                self.write(&hello);
-            }
-            Destination::Stream(_) => self.begin_file(),
-        }
-    }
-
-    fn begin_file(&mut self) {
-        let Beginning { header, hello } = &self.beginning;
-        let both = [&header[..], hello].concat();
-        self.write(&both);
-    }
-
-    fn lines(&mut self, lines: &[u8]) {
-        if let Destination::File(file) = &mut self.destination {
-            if file.is_due(lines.len() as u64)
-                && let Err(error) = file.rotate()
-            {
-                self.report("rotate", &error);
-            }
-            // It is new, or somebody has cut it.
-            if let Destination::File(file) = &self.destination
-                && file.is_empty()
-            {
-                self.begin_file();
-            }
-        }
-        self.write(lines);
-    }
-
-    fn reopen(&mut self) {
-        let Destination::File(file) = &mut self.destination else { return };
-        match file.reopen() {
-            Ok(()) if file.is_empty() => self.begin_file(),
-            Ok(()) => {}
-            Err(error) => self.report("open anew", &error),
-        }
-    }
-
-    fn write(&mut self, lines: &[u8]) {
-        let written = match &mut self.destination {
-            Destination::File(file) => file.append(lines),
-            Destination::Stream(stream) => {
-                stream.write_all(lines).map_err(|error| Unwritten { error, rest: lines.len() })
-            }
-        };
-        match written {
-            Ok(()) => self.shared.failing.store(false, Ordering::Relaxed),
-            Err(Unwritten { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.shared.closed.store(true, Ordering::Relaxed);
-                if let Some(closed) = self.closed.take() {
-                    closed();
-                }
-            }
-            Err(Unwritten { error, rest }) => {
-                if !self.shared.failing.swap(true, Ordering::Relaxed) {
-                    self.report("write to", &error);
-                }
-                let lost = lines_in(&lines[lines.len() - rest..]);
-                self.shared.failed.fetch_add(lost, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn report(&self, what: &str, error: &io::Error) {
-        let error = without_numbers(&error.to_string());
-        match &self.destination {
-            Destination::File(file) => {
-                tracing::error!("cannot {what} {}: {error}", file.path().display());
-            }
-            Destination::Stream(_) => tracing::error!("cannot {what} standard output: {error}"),
+        if self.done.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
+            // A panic there has been printed already.
+            let _ = self.writer.join();
         }
     }
 }

@@ -7,6 +7,7 @@
 mod columns;
 
 use std::{
+    fs::File,
     io,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -17,7 +18,9 @@ use parquet::file::writer::SerializedFileWriter;
 use self::columns::Columns;
 use super::{
     delivery::{Courier, Record},
-    file::{LogFile, Unwritten},
+    escape::without_numbers,
+    file::{LogFile, Unwritten, write},
+    trouble::Retry,
 };
 
 /// Records of a row group.
@@ -35,6 +38,9 @@ pub struct Parquet {
     encoded: Encoded,
     columns: Columns,
     begun: Instant,
+    /// A file that has been set aside, and what it lacks to be complete.
+    rest: Option<(File, Encoded)>,
+    rotating: Retry,
 }
 
 /// What has been encoded and is not in the file yet.
@@ -76,10 +82,19 @@ impl Parquet {
             ));
         }
         if !file.is_empty() {
+            // Complete, or of no use.
             file.rotate()?;
+            file.compress();
         }
-        let (encoded, columns) = (Encoded::default(), Columns::default());
-        Ok(Self { file, writer: None, encoded, columns, begun: Instant::now() })
+        Ok(Self {
+            file,
+            writer: None,
+            encoded: Encoded::default(),
+            columns: Columns::default(),
+            begun: Instant::now(),
+            rest: None,
+            rotating: Retry::default(),
+        })
     }
 
     /// Encodes a row group of what has been gathered.
@@ -109,24 +124,65 @@ impl Parquet {
         })
     }
 
-    /// Completes the file.
-    fn complete(&mut self) -> io::Result<()> {
+    /// Encodes the end of the file.
+    fn close(&mut self) -> io::Result<()> {
         self.group()?;
         if let Some(writer) = self.writer.take() {
             writer.close()?;
         }
-        self.drain()
+        Ok(())
+    }
+
+    /// Completes a file that has been set aside; another one has its place.
+    fn leave(&mut self, old: File) -> io::Result<()> {
+        let closed = self.close();
+        self.rest = Some((old, std::mem::take(&mut self.encoded)));
+        closed.and(self.finish_rest())
+    }
+
+    fn finish_rest(&mut self) -> io::Result<()> {
+        let Some((file, encoded)) = &mut self.rest else { return Ok(()) };
+        encoded.with(|bytes| {
+            let written = write(file, bytes);
+            let written = written.map_err(|(error, written)| {
+                bytes.drain(..written);
+                error
+            });
+            written.inspect(|()| bytes.clear())
+        })?;
+        self.rest = None;
+        self.file.compress();
+        Ok(())
     }
 
     /// Writes what there is; begins another file where it is time for that.
     fn settle(&mut self) -> io::Result<()> {
+        self.finish_rest()?;
         self.group()?;
         self.drain()?;
-        if self.file.is_due(0) {
-            self.complete()?;
-            self.file.rotate()?;
+        self.file.tend();
+        if !self.file.is_due(0) || !self.rotating.is_due() {
+            return Ok(());
         }
-        Ok(())
+        match self.file.rotate() {
+            Ok(old) => {
+                let failures = self.rotating.over();
+                if failures > 0 {
+                    tracing::warn!("{} is set aside, after {failures} failures", self.name());
+                }
+                self.leave(old)
+            }
+            Err(error) => {
+                if self.rotating.failed() {
+                    let error = without_numbers(&error.to_string());
+                    tracing::error!(
+                        "cannot set aside {} (it goes on; tried again): {error}",
+                        self.name()
+                    );
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -152,15 +208,21 @@ impl Courier for Parquet {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        if self.file.is_in_place() {
-            return Ok(());
+        self.rotating.hurry();
+        // At its end, and before another file.
+        self.finish_rest()?;
+        match self.file.reopen_empty()? {
+            Some(old) => self.leave(old),
+            None => Ok(()),
         }
-        self.complete()?;
-        self.file.reopen()
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.complete()
+        let rest = self.finish_rest();
+        self.close()?;
+        self.drain()?;
+        rest?;
+        self.file.unless_deleted()
     }
 }
 

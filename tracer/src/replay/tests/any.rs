@@ -26,7 +26,7 @@ use crate::{
             Role, Segment, Sequence, Source, Story, Subject, Transition,
         },
     },
-    sink::{Degraded, Hello, Mode, escape::escape, surroundings::Surroundings},
+    sink::{Degraded, Hello, Host, Mode, OfFile, escape::escape, surroundings::Surroundings},
 };
 
 pub(super) fn hello() -> Hello {
@@ -41,6 +41,8 @@ pub(super) fn hello() -> Hello {
             remedy: "mount it".into(),
         }],
         options: vec!["--comm".into(), r"a\x1b\\b".into()],
+        host: Some(Host { name: r"web\x1b-1".into(), boot_id: Some("0d3c".into()) }),
+        file: Some(OfFile { sequence: 3, opened: super::CLOCK.at(7) }),
     }
 }
 

@@ -22,7 +22,10 @@ use super::{
 use crate::{
     model::filter::Filter,
     sink::{
-        Format as _, Hello, Sink, Undelivered, json::Json, summary::Summary, wall_clock::WallClock,
+        Format as _, Hello, Sink, Undelivered,
+        json::{Json, schema::VERSION},
+        summary::Summary,
+        wall_clock::WallClock,
     },
 };
 
@@ -149,7 +152,7 @@ fn a_recording_that_was_killed_is_told_up_to_the_cut() {
 )]
 #[case::newer(
     "{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\",\"schema\":\"2.0\"}\n",
-    "line 1: the recording has schema 2.0, and this tracer reads 1.0"
+    "line 1: the recording has schema 2.0, and this tracer reads 1.1"
 )]
 #[case::older("{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\"}\n", "schema older than 1.0")]
 #[case::elastic("{\"@timestamp\":\"2026-01-31T12:34:56Z\",\"event\":{}}\n", "--json-names ecs")]
@@ -189,7 +192,7 @@ fn what_a_later_version_adds_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
     let whole = recording();
     let newer = whole
-        .replace(r#""schema":"1.0""#, r#""schema":"1.7""#)
+        .replace(&format!(r#""schema":"{VERSION}""#), r#""schema":"1.70""#)
         .replace(r#""count":3"#, r#""count":3,"since":"boot""#)
         + "{\"kind\":\"weather\",\"sun\":true}\n"
         + &loss(5).replace("unseen", "thunder")
@@ -263,4 +266,32 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
+}
+
+/// With a filter the summary is made anew, and has to know that it has seen all of it.
+#[test]
+fn the_files_of_one_trace_are_one_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let lines: Vec<&str> = whole.lines().collect();
+    let again = lines[0].replace(r#""sequence":3"#, r#""sequence":4"#);
+    let first = write(directory.path(), "a.1", format!("{}\n{}\n", lines[0], lines[1]).as_bytes());
+    let rest = format!("{again}\n{}\n{}\n", lines[2], lines[3]);
+    let second = write(directory.path(), "a", rest.as_bytes());
+    let filter = Filter { problems: true, ..Filter::default() };
+    let (told, _) = told(vec![first, second], filter);
+    assert!(told.contains(r#""loss":2,"#) && told.contains(r#""complete":true"#), "{told}");
+    assert_eq!(told.matches(r#"{"kind":"hello""#).count(), 1);
+}
+
+/// As they were before `hello` said which file of which host it begins.
+#[test]
+fn a_recording_without_host_and_file_is_told_without() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let (begin, rest) = whole.split_once(r#""file":{"#).unwrap();
+    let (_, rest) = rest.split_once(r#""schema""#).unwrap();
+    let old = format!("{begin}\"schema\"{rest}");
+    let file = write(directory.path(), "old", old.as_bytes());
+    assert_eq!(told(vec![file], Filter::default()), (old, Ok(Outcome::default())));
 }

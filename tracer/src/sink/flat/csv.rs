@@ -3,14 +3,23 @@
 //! Spreadsheets run what looks like a formula. What could begin one is escaped in texts, the same
 //! way as all else that names must not hold; numbers stay numbers.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
-use super::{COLUMNS, Row, Value};
+use super::{COLUMNS, Column, Row, Value};
 use crate::{
     model::update::Update,
     sink::{
-        Format, Hello, escape::push_escaped, json::Json, summary::Summary,
-        surroundings::Surroundings, wall_clock::WallClock,
+        Format, Hello, OfFile,
+        escape::push_escaped,
+        json::Json,
+        output::{Beginning, Opening},
+        summary::Summary,
+        surroundings::Surroundings,
+        wall_clock::WallClock,
     },
 };
 
@@ -25,8 +34,15 @@ impl Csv {
 }
 
 impl Format for Csv {
-    fn header(&self, out: &mut Vec<u8>) {
-        write(COLUMNS.iter().map(|column| column.name.to_owned()), out);
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let (hello, mut rows) = (hello.clone(), self.0.anew());
+        Box::new(move |file| {
+            let mut beginning = Beginning { header: header(file), hello: Vec::new() };
+            let json =
+                |json: &mut Json, line: &mut Vec<u8>| json.hello(&hello.of(file), clock, line);
+            rows.each(json, |row| cells(row, &mut beginning.hello));
+            beginning
+        })
     }
 
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
@@ -40,6 +56,25 @@ impl Format for Csv {
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
         self.0.each(|json, line| json.summary(summary, clock, line), |row| cells(row, out));
     }
+}
+
+/// The names of the columns.
+///
+/// Many who read files know them by their first line or kilobyte, and nothing may stand before the
+/// names. So it is how they are quoted that is another one in each file: whatever reads CSV finds
+/// the same names.
+pub(super) fn header(file: Option<OfFile>) -> Vec<u8> {
+    let mut hasher = DefaultHasher::new();
+    let quoted = file.map_or(0, |OfFile { sequence, opened }| {
+        (sequence, opened.as_nanosecond()).hash(&mut hasher);
+        hasher.finish()
+    });
+    let name = |(at, column): (usize, &Column)| match quoted >> (at % 64) & 1 {
+        1 => format!("\"{}\"", column.name),
+        _ => column.name.to_owned(),
+    };
+    let names: Vec<String> = COLUMNS.iter().enumerate().map(name).collect();
+    (names.join(",") + "\n").into_bytes()
 }
 
 pub(super) fn cells(row: &Row, out: &mut Vec<u8>) {
@@ -84,11 +119,17 @@ fn write(cells: impl Iterator<Item = String>, out: &mut Vec<u8>) {
 pub(super) struct Rows {
     json: Json,
     lines: Vec<u8>,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 impl Rows {
     pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { json: Json::new(surroundings), lines: Vec::new() }
+        Self { json: Json::new(Arc::clone(&surroundings)), lines: Vec::new(), surroundings }
+    }
+
+    /// Others by the same names.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(Arc::clone(&self.surroundings))
     }
 
     pub(super) fn each(

@@ -5,7 +5,14 @@ use std::{io::Write as _, sync::Arc};
 use super::{Row, Value, csv::Rows};
 use crate::{
     model::update::Update,
-    sink::{Format, Hello, summary::Summary, surroundings::Surroundings, wall_clock::WallClock},
+    sink::{
+        Format, Hello,
+        json::Json,
+        output::{Beginning, Opening},
+        summary::Summary,
+        surroundings::Surroundings,
+        wall_clock::WallClock,
+    },
 };
 
 /// logfmt.
@@ -19,6 +26,17 @@ impl Logfmt {
 }
 
 impl Format for Logfmt {
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let (hello, mut rows) = (hello.clone(), self.0.anew());
+        Box::new(move |file| {
+            let mut beginning = Beginning::default();
+            let json =
+                |json: &mut Json, line: &mut Vec<u8>| json.hello(&hello.of(file), clock, line);
+            rows.each(json, |row| pairs(row, &mut beginning.hello));
+            beginning
+        })
+    }
+
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
         self.0.each(|json, line| json.hello(hello, clock, line), |row| pairs(row, out));
     }

@@ -1,7 +1,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::sink::{Format as _, Hello, Mode, surroundings::Unknown, wall_clock::WallClock};
+use crate::sink::{Format as _, Hello, Mode, OfFile, surroundings::Unknown, wall_clock::WallClock};
 
 const LINE: &str = r#"{"kind":"linger","time":"2026-01-31T12:34:56.789012345Z",
     "socket":{"cookie":7,"uid":null},"process":{"pid":1,"name":"a \"b\", c=d"},
@@ -54,13 +54,15 @@ fn names_are_unique_and_fit_into_syslog_and_the_journal() {
 fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
     let mut csv = csv::Csv::new(std::sync::Arc::new(Unknown));
     let mut out = Vec::new();
-    csv.header(&mut out);
+    out.extend(csv::header(None));
     let hello = Hello {
         version: "1,\"2\"".into(),
         kernel: "6.18".into(),
         mode: Mode::Btf,
         degraded: Vec::new(),
         options: Vec::new(),
+        host: None,
+        file: None,
     };
     csv.hello(&hello, WallClock { lead: 0, now: 0 }, &mut out);
     csv::cells(&Row::read(LINE.as_bytes()).unwrap(), &mut out);
@@ -70,6 +72,23 @@ fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
     assert_eq!(&rows[0][at("kind")], "hello");
     assert_eq!(&rows[1][at("process_name")], r#"a "b", c=d"#);
     assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 3);
+}
+
+#[test]
+fn the_names_of_columns_are_written_in_another_way_in_each_file_and_read_as_the_same() {
+    let file = |sequence| OfFile { sequence, opened: WallClock { lead: 0, now: 0 }.at(sequence) };
+    let headers: Vec<Vec<u8>> =
+        [None].into_iter().chain((1..500).map(|at| Some(file(at)))).map(csv::header).collect();
+    // As much as those look at who know files by their first bytes.
+    let mut begins: Vec<&[u8]> = headers.iter().map(|header| &header[..512]).collect();
+    begins.sort_unstable();
+    begins.dedup();
+    assert_eq!(begins.len(), headers.len());
+    for header in &headers {
+        let mut reader = ::csv::Reader::from_reader(&header[..]);
+        let names = reader.headers().unwrap();
+        assert!(names.iter().eq(COLUMNS.iter().map(|column| column.name)), "{names:?}");
+    }
 }
 
 #[test]

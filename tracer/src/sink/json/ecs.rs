@@ -22,7 +22,7 @@ use crate::{
         state::State,
         update::{Close, Direction, LingerStatus, Role},
     },
-    sink::{stack::FrameBody, summary::Summary},
+    sink::{Host, stack::FrameBody, summary::Summary},
 };
 
 /// Version of the Elastic Common Schema.
@@ -52,6 +52,8 @@ pub const MAPPING: &[(&str, &str)] = &[
     ("tcp.age_ns", "event.duration"),
     ("tcp.began", "event.start"),
     ("tcp.close.reason", "event.reason"),
+    ("host.name", "host.name"),
+    ("host.boot_id", "host.boot.id"),
     ("finding.code", "event.action"),
     ("finding.text", "message"),
 ];
@@ -68,6 +70,7 @@ pub(crate) struct Told<'a> {
     close: Option<Close>,
     bytes: (Option<u64>, Option<u64>),
     message: Option<&'a str>,
+    host: Option<&'a Host>,
 }
 
 /// A body that can be told by the names of ECS.
@@ -151,7 +154,14 @@ impl<T: Ecs> Ecs for &T {
     }
 }
 
-named!(HelloBody<'_>: "hello", LossBody: "loss", Summary: "summary", DiagnosisBody: "summary");
+impl Ecs for HelloBody<'_> {
+    fn told(&self) -> Told<'_> {
+        let host = self.host.as_ref();
+        Told { action: "hello", types: &["info"], host, ..Told::default() }
+    }
+}
+
+named!(LossBody: "loss", Summary: "summary", DiagnosisBody: "summary");
 
 /// A line by the names of ECS; `R` is all else.
 #[derive(Serialize)]
@@ -162,6 +172,8 @@ pub(super) struct Document<'a, R> {
     event: Event<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<OnHost<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<Network>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +192,18 @@ pub(super) struct Document<'a, R> {
 #[derive(Serialize)]
 struct EcsVersion {
     version: &'static str,
+}
+
+#[derive(Serialize)]
+struct OnHost<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<Boot<'a>>,
+}
+
+#[derive(Serialize)]
+struct Boot<'a> {
+    id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -295,6 +319,7 @@ pub(super) fn of_socket<'a, T: Ecs>(line: &'a Line<'a, T>) -> Document<'a, OfSoc
         ecs: EcsVersion { version: ECS },
         event: event(line.kind, &told),
         message: told.message,
+        host: None,
         network: Some(Network {
             transport: line.network.transport,
             r#type: line.network.r#type,
@@ -330,6 +355,10 @@ pub(super) fn of_none<'a, T: Ecs>(line: &'a Bare<'_, T>) -> Document<'a, &'a T> 
         ecs: EcsVersion { version: ECS },
         event: event(line.kind, &told),
         message: told.message,
+        host: told.host.map(|Host { name, boot_id }| OnHost {
+            name,
+            boot: boot_id.as_deref().map(|id| Boot { id }),
+        }),
         network: None,
         source: None,
         destination: None,

@@ -2,15 +2,25 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::VERSION;
-use crate::sink::{Degraded, Hello, Mode, escape::harmless, wall_clock::WallClock};
+use crate::sink::{
+    Degraded, Hello, Host, Mode, OfFile, escape::harmless, stamps::Stamps, wall_clock::WallClock,
+};
 
 /// Of a `hello`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HelloBody<'a> {
+    /// The file that begins with this line, so that no two files begin in the same way; not on
+    /// standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<FileBody>,
+    /// Where it was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<Host>,
     /// Version of this schema, major and minor.
     #[serde(borrow)]
     pub(crate) schema: Cow<'a, str>,
@@ -30,20 +40,55 @@ pub(crate) struct HelloBody<'a> {
     pub(crate) options: Vec<String>,
 }
 
+/// A file of a trace.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct FileBody {
+    /// Which file of the trace it is, from 1.
+    sequence: u64,
+    /// When it was begun.
+    #[schemars(extend("format" = "date-time"))]
+    opened: String,
+}
+
 impl HelloBody<'static> {
     pub(super) fn new(hello: &Hello, clock: WallClock) -> Self {
-        let Hello { version, kernel, mode, degraded, options } = harmlessly(hello);
+        let Hello { version, kernel, mode, degraded, options, host, file } = harmlessly(hello);
         let monotonic_ns = Some(clock.now);
         let version = version.into_owned();
-        Self { schema: VERSION.into(), version, kernel, mode, monotonic_ns, degraded, options }
+        let file = file.map(|OfFile { sequence, opened }| FileBody {
+            sequence,
+            opened: Stamps::utc().write(opened).to_owned(),
+        });
+        let schema = VERSION.into();
+        Self { file, host, schema, version, kernel, mode, monotonic_ns, degraded, options }
     }
 }
 
-impl From<HelloBody<'_>> for Hello {
-    fn from(body: HelloBody<'_>) -> Self {
-        let HelloBody { schema: _, version, kernel, mode, monotonic_ns: _, degraded, options } =
-            body;
-        harmlessly(&Self { version: version.into(), kernel, mode, degraded, options })
+impl HelloBody<'_> {
+    /// What it tells; none where the file's time is none.
+    pub(crate) fn hello(self) -> Option<Hello> {
+        let HelloBody {
+            file,
+            host,
+            schema: _,
+            version,
+            kernel,
+            mode,
+            monotonic_ns: _,
+            degraded,
+            options,
+        } = self;
+        let file = match file {
+            Some(FileBody { sequence, opened }) => {
+                let opened: Timestamp = opened.parse().ok()?;
+                // As all times of a recording.
+                i64::try_from(opened.as_nanosecond()).ok()?;
+                Some(OfFile { sequence, opened })
+            }
+            None => None,
+        };
+        let version = version.into();
+        Some(harmlessly(&Hello { version, kernel, mode, degraded, options, host, file }))
     }
 }
 
@@ -62,5 +107,10 @@ fn harmlessly(hello: &Hello) -> Hello {
         mode: hello.mode,
         degraded: hello.degraded.iter().map(missing).collect(),
         options: hello.options.iter().map(|option| text(option)).collect(),
+        host: hello.host.as_ref().map(|Host { name, boot_id }| Host {
+            name: text(name),
+            boot_id: boot_id.as_deref().map(text),
+        }),
+        file: hello.file,
     }
 }

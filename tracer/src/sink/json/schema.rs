@@ -17,7 +17,7 @@ use crate::sink::summary::Summary;
 /// The second number grows with fields, kinds and values that are added: readers that pass over
 /// what they do not know go on to work. The first one grows with anything that is taken away or
 /// gets another meaning.
-pub const VERSION: &str = "1.0";
+pub const VERSION: &str = "1.1";
 
 /// One kind of line.
 #[derive(Debug)]

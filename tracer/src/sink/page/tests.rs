@@ -89,6 +89,8 @@ fn gathered() -> Gathered {
             remedy: "a newer kernel".into(),
         }],
         options: vec!["report".into()],
+        host: None,
+        file: None,
     };
     Gathered::new(hello, BEGUN)
 }

@@ -7,6 +7,7 @@ use parquet::{
 
 use super::*;
 use crate::sink::{
+    file::Sharing,
     flat::{COLUMNS, Row},
     message::Severity,
 };
@@ -21,7 +22,7 @@ const LINE: &str = r#"{"kind":"transition","time":"2026-01-31T12:34:56.789012345
 #[test]
 fn a_complete_file_has_all_rows_with_their_types() {
     let path = path("complete");
-    let mut parquet = Parquet::begin(LogFile::open(&path, None).unwrap()).unwrap();
+    let mut parquet = Parquet::begin(LogFile::open(&path, None, Sharing::Alone).unwrap()).unwrap();
     let row = Row::read(LINE.as_bytes()).unwrap();
     for _ in 0..3 {
         let record = Record { row: &row, message: "", severity: Severity::Info };
@@ -30,7 +31,7 @@ fn a_complete_file_has_all_rows_with_their_types() {
     parquet.settle().unwrap();
     parquet.deliver(&Record { row: &row, message: "", severity: Severity::Info }).unwrap();
     parquet.finish().unwrap();
-    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
     assert_eq!(reader.metadata().num_row_groups(), 2);
     let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 4);
@@ -47,7 +48,7 @@ fn a_complete_file_has_all_rows_with_their_types() {
 fn nothing_is_appended_to_a_file_that_is_there() {
     let path = path("there");
     fs::write(&path, "PAR1").unwrap();
-    let refused = Parquet::begin(LogFile::open(&path, None).unwrap());
+    let refused = Parquet::begin(LogFile::open(&path, None, Sharing::Alone).unwrap());
     assert!(refused.is_err_and(|error| error.to_string().contains("--rotate-size")));
     assert_eq!(fs::read_to_string(&path).unwrap(), "PAR1");
     fs::remove_file(&path).unwrap();

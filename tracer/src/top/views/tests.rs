@@ -106,6 +106,8 @@ fn hello() -> Hello {
             remedy: "mount it".into(),
         }],
         options: vec!["top".into()],
+        host: None,
+        file: None,
     }
 }
 
