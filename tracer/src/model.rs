@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod filter;
 pub mod finding;
 pub mod host;
+pub mod initial;
 pub mod linger;
 pub mod owner;
 pub mod ports;
