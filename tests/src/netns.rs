@@ -117,20 +117,26 @@ pub struct Cable {
 impl Cable {
     /// Lays one.
     pub fn lay() -> Self {
-        let ends = [(); 2].map(|()| isolated(|_| Resident::settle()));
-        let [near, far] = &ends;
+        let cable = Self { ends: [(); 2].map(|()| isolated(|_| Resident::settle())) };
+        cable.add("cable", ["10.0.0.1/24", "10.0.0.2/24"]);
+        cable
+    }
+
+    /// Lays another one between the same namespaces, of that name at both ends.
+    pub fn add(&self, name: &str, addresses: [&str; 2]) {
+        let [near, far] = &self.ends;
         let other = far.pid().to_string();
         inside(&near.namespace(), |_| {
-            let cable = ["link", "add", "cable", "type", "veth", "peer", "name", "cable"];
+            let cable = ["link", "add", name, "type", "veth", "peer", "name", name];
             run("ip", &[&cable[..], &["netns", &other]].concat());
         });
-        for (end, address) in ends.iter().zip(["10.0.0.1/24", "10.0.0.2/24"]) {
+        for (end, address) in self.ends.iter().zip(addresses) {
             inside(&end.namespace(), |_| {
-                run("ip", &["addr", "add", address, "dev", "cable"]);
-                run("ip", &["link", "set", "cable", "up"]);
+                run("ip", &["link", "set", name, "up"]);
+                let once: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+                run("ip", &[&["addr", "add", address, "dev", name], once].concat());
             });
         }
-        Self { ends }
     }
 }
 

@@ -6,8 +6,8 @@
 use std::{
     collections::BTreeSet,
     io::Read as _,
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Stdio},
+    net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
     thread,
 };
 
@@ -138,6 +138,67 @@ fn connections_of_overlapping_networks_are_told_apart() {
         marks[0] != marks[1]
     };
     assert!(texts.iter().any(apart), "{}", texts[0][0]);
+}
+
+/// Two links with the same addresses, and the same ports: the interfaces tell them apart.
+#[test]
+fn link_local_addresses_carry_their_interface() {
+    const PORT: u16 = 18_474;
+    let cable = Cable::lay();
+    for name in ["left", "right"] {
+        cable.add(name, ["fe80::1/64", "fe80::2/64"]);
+    }
+    let end = |last: u16, port, index| {
+        SocketAddr::from(SocketAddrV6::new([0xfe80, 0, 0, 0, 0, 0, 0, last].into(), port, 0, index))
+    };
+    let listener = inside(&cable.ends[1].namespace(), |_| {
+        TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))).unwrap()
+    });
+    let tracers = Tracers::of(PORT);
+    let (clients, shown) = inside(&cable.ends[0].namespace(), |_| {
+        let clients = [c"left", c"right"].map(|name| {
+            // SAFETY: a string with its end.
+            let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+            let socket = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
+            socket.bind(&end(1, 41_000, index).into()).unwrap();
+            socket.connect(&end(2, PORT, index).into()).unwrap();
+            TcpStream::from(socket)
+        });
+        let shown = Command::new("ss").args(["-tnH", "state", "established"]).output().unwrap();
+        (clients, String::from_utf8(shown.stdout).unwrap())
+    });
+    let servers = [(); 2].map(|()| sockets::accept(&listener));
+    let ([client, other_client], [server, other_server]) = (clients, servers);
+    let list = |zone: &str| {
+        let address = format!("fe80::1%{zone}");
+        let arguments = ["sockets", "--address", &address, "--port", &PORT.to_string()];
+        let output = command("", &arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (zone, other) in [("left", "right"), ("right", "left")] {
+        let local = format!("[fe80::1]%{zone}:41000");
+        assert!(shown.contains(&local), "ss writes it in another way: {shown}");
+        let listed = list(zone);
+        assert!(listed.contains(&local) && !listed.contains(&format!("%{other}")), "{listed}");
+    }
+    close(&tracers, client, server);
+    let told = tracers.json.so_far();
+    let addresses: BTreeSet<&str> =
+        told.iter().filter_map(|record| record.text("/network/local/address")).collect();
+    let expected =
+        ["fe80::1%left", "fe80::1%right", "fe80::2%left", "fe80::2%right"].into_iter().collect();
+    assert_eq!(addresses, expected);
+    let [lines, diagrams] = tracers.finish();
+    let drawn: BTreeSet<&str> = diagrams
+        .split("━━ #")
+        .filter(|block| block.contains(" FIN "))
+        .filter_map(|block| block.split(' ').next())
+        .collect();
+    assert_eq!(drawn.len(), 1, "{diagrams}");
+    assert!(!diagrams.contains("network"), "an end was not found: {diagrams}");
+    assert!(lines.contains("[fe80::1]%left:41000"), "{lines}");
+    assert_eq!(marks(&lines, "SYN_SENT"), marks(&lines, "SYN_RECV"), "{lines}");
+    drop((other_client, other_server));
 }
 
 /// As kube-proxy does: the client knows an address that no host has.

@@ -25,3 +25,4 @@ pub mod table;
 pub mod time_wait;
 pub mod update;
 pub mod watch;
+pub mod zone;

@@ -44,6 +44,11 @@ pub(super) fn net_facts() -> NetFacts {
     }
 }
 
+/// Numbers and names of the interfaces with IPv6 addresses, of the same namespace.
+pub(super) fn interfaces() -> Vec<(u32, Vec<u8>)> {
+    parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
+}
+
 /// The processes that hold sockets in CLOSE_WAIT, or listeners with connections that wait.
 pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let stuck: HashSet<SocketId> = snapshot

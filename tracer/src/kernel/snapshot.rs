@@ -33,6 +33,7 @@ use crate::model::{
     owner::Process,
     stack::Maker,
     table::Snapshot,
+    zone,
 };
 
 /// What a snapshot is to show.
@@ -131,6 +132,7 @@ impl Snapshotter {
                 if !self.namespaces.is_home(inode) {
                     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 }
+                zone::learn(inode, host::interfaces());
                 if taken.wanted.settings {
                     let process = self.namespaces.process(inode);
                     let facts = NetFacts { process, ..host::net_facts() };

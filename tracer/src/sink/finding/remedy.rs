@@ -91,8 +91,13 @@ fn kill(leak: &Leak, enter: &str) -> Remedy {
 fn filter(service: Service) -> String {
     match service {
         Service::Here(local) => format!("'( sport = :{} )'", local.port),
-        Service::There(peer) => format!("dst '{peer}'"),
+        Service::There(peer) => destination(peer),
     }
+}
+
+/// A filter of `ss`, which takes no interface with an address.
+fn destination(peer: Endpoint) -> String {
+    format!("dst '{}'", Endpoint::new(peer.address(), peer.port))
 }
 
 fn never_accepted(leak: &Leak) -> Vec<Remedy> {
@@ -164,7 +169,7 @@ fn ephemeral_ports(ports: &PortUse, enter: &str) -> Vec<Remedy> {
 
 fn no_local_port(peer: Endpoint, enter: &str) -> Vec<Remedy> {
     vec![
-        command("who holds the ports", format!("{enter}ss -tanp dst '{peer}'")),
+        command("who holds the ports", format!("{enter}ss -tanp {}", destination(peer))),
         advice(REUSE),
         reuse(enter),
         wider(enter),
@@ -274,12 +279,21 @@ fn descriptors(out: &OutOfDescriptors) -> Vec<Remedy> {
     ]
 }
 
+/// The address with its interface, for a shell: anybody may have named that.
+fn host(peer: Endpoint) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match peer.zone().name().filter(|name| name.chars().all(is_plain)) {
+        Some(name) => format!("{}%{name}", peer.address()),
+        None => peer.address().to_string(),
+    }
+}
+
 fn handshake(stuck: &StuckHandshake, enter: &str) -> Vec<Remedy> {
     match stuck.service {
         Service::There(peer) => vec![command(
             "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
              status 124: no answer to that one either)",
-            format!("{enter}timeout 3 bash -c '</dev/tcp/{}/{}'", peer.address(), peer.port),
+            format!("{enter}timeout 3 bash -c '</dev/tcp/{}/{}'", host(peer), peer.port),
         )],
         Service::Here(_) => vec![command(
             "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",

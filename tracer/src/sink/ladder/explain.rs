@@ -89,6 +89,8 @@ fn entered(diagram: &Diagram, state: State, row: &Row) -> Option<&'static str> {
     match state {
         State::CloseWait => Some(CLOSE_WAIT),
         State::FinWait2 if row.note == Some(Note::Orphaned) => Some(ORPHAN),
+        // The other FIN may have come along.
+        State::FinWait2 if row.arrow().is_some_and(|arrow| arrow.kind == Kind::Fin) => None,
         State::FinWait2 => Some(FIN_WAIT2),
         State::Closing if is_itself(diagram) => Some(OWN_FIN),
         State::Closing => Some(CLOSING),
