@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     panic,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
 };
@@ -94,6 +94,49 @@ impl Resident {
         let mut idle = Command::new("sleep");
         idle.arg("600").stdin(Stdio::null());
         Self(idle.spawn().expect("live tests need the command sleep"))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The file that leads to its namespace, for [`inside`].
+    pub fn namespace(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.pid()).into()
+    }
+}
+
+/// Two namespaces with a cable between them, 10.0.0.1 and 10.0.0.2 in all of them.
+#[derive(Debug)]
+pub struct Cable {
+    /// Who keeps each of the namespaces.
+    pub ends: [Resident; 2],
+}
+
+impl Cable {
+    /// Lays one.
+    pub fn lay() -> Self {
+        let cable = Self { ends: [(); 2].map(|()| isolated(|_| Resident::settle())) };
+        cable.add("cable", ["10.0.0.1/24", "10.0.0.2/24"]);
+        cable
+    }
+
+    /// Lays another one between the same namespaces, of that name at both ends.
+    pub fn add(&self, name: &str, addresses: [&str; 2]) {
+        let [near, far] = &self.ends;
+        let other = far.pid().to_string();
+        inside(&near.namespace(), |_| {
+            let cable = ["link", "add", name, "type", "veth", "peer", "name", name];
+            run("ip", &[&cable[..], &["netns", &other]].concat());
+        });
+        for (end, address) in self.ends.iter().zip(addresses) {
+            inside(&end.namespace(), |_| {
+                run("ip", &["link", "set", name, "up"]);
+                let once: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+                run("ip", &[&["addr", "add", address, "dev", name], once].concat());
+            });
+        }
     }
 }
 

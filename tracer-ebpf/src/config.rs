@@ -66,6 +66,7 @@ offsets! {
     skc_state = "sock_common" "skc_state";
     skc_net = "sock_common" "skc_net";
     skc_v6_daddr = "sock_common" "skc_v6_daddr" optional;
+    skc_bound_dev_if = "sock_common" "skc_bound_dev_if" optional;
     skc_v6_rcv_saddr = "sock_common" "skc_v6_rcv_saddr" optional;
     skc_cookie = "sock_common" "skc_cookie";
     skc_listener = "sock_common" "skc_listener" optional;

@@ -156,8 +156,9 @@ pub struct Record {
     /// User stack of the connect() or accept() that made the socket: its number in the map of
     /// stacks plus one, 0 where none was asked for, or what `bpf_get_stackid` failed with.
     pub stack: i32,
-    /// Zero.
-    pub reserved: u32,
+    /// `sk_bound_dev_if`: number of the interface that the socket is bound to, 0 for none. To that
+    /// of a link-local address it always is.
+    pub interface: u32,
 }
 
 impl Record {

@@ -158,6 +158,7 @@ pub fn proc(bytes: &[u8]) {
     }
     let text = String::from_utf8_lossy(bytes);
     let _ = (host::parse::descriptor_limit(&text), host::parse::cgroups(&text));
+    let _ = host::parse::interfaces(text.as_bytes());
     let _ = host::parse::counters(&text);
     let (range, reserved) = text.split_once('\n').unwrap_or((&text, ""));
     if let Some(ports) = host::parse::port_range(range, reserved) {

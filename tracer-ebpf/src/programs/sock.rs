@@ -107,6 +107,9 @@ impl Common {
             if record.family == AF_INET6 {
                 record.local_address = address_v6(self.0, offset!(skc_v6_rcv_saddr));
                 record.peer_address = address_v6(self.0, offset!(skc_v6_daddr));
+                if offset!(skc_bound_dev_if) != Offsets::ABSENT {
+                    record.interface = load(self.0, offset!(skc_bound_dev_if));
+                }
             } else {
                 record.local_address = v4_mapped(load(self.0, offset!(skc_rcv_saddr)));
                 record.peer_address = v4_mapped(load(self.0, offset!(skc_daddr)));

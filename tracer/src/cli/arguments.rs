@@ -1,6 +1,9 @@
 //! What can be asked for, as clap understands it.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
@@ -155,9 +158,9 @@ pub(super) struct FilterArguments {
     /// Port of the far end
     #[arg(long, value_delimiter = ',', value_name = "PORT")]
     remote_port: Vec<Port>,
-    /// Address of either end, or network, as 10.0.0.0/8
-    #[arg(short, long, value_delimiter = ',', value_parser = network, value_name = "CIDR")]
-    address: Vec<IpNet>,
+    /// Address of either end, or network, as 10.0.0.0/8; link-local: fe80::1%eth0
+    #[arg(short, long, value_delimiter = ',', value_parser = place, value_name = "CIDR")]
+    address: Vec<Place>,
     /// IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -274,11 +277,28 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
         .map_err(|_| "no time as 500ms, 10s or 5m are")
 }
 
+/// A network, and of a link-local address the interface.
+#[derive(Clone, Debug)]
+struct Place {
+    network: IpNet,
+    zone: Option<String>,
+}
+
 /// An address alone is a network of one.
-fn network(text: &str) -> Result<IpNet, &'static str> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
-        .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
+fn place(text: &str) -> Result<Place, &'static str> {
+    let network = |text: &str| {
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
+            .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
+    };
+    let Some((address, zone)) = text.split_once('%') else {
+        return Ok(Place { network: network(text)?, zone: None });
+    };
+    let link_local = |address: Ipv6Addr| address.segments()[0] & 0xffc0 == 0xfe80;
+    if zone.is_empty() || !address.parse().is_ok_and(link_local) {
+        return Err("an interface belongs to a link-local address, as in fe80::1%eth0");
+    }
+    Ok(Place { network: network(address)?, zone: Some(zone.to_owned()) })
 }
 
 impl FilterArguments {
@@ -302,7 +322,11 @@ impl FilterArguments {
             ports: ports(port),
             local_ports: ports(local_port),
             remote_ports: ports(remote_port),
-            networks: address.clone(),
+            networks: address.iter().map(|one| one.network).collect(),
+            zones: address
+                .iter()
+                .filter_map(|one| Some((one.network, one.zone.clone()?)))
+                .collect(),
             ip_version: match (ipv4, ipv6) {
                 (true, _) => Some(IpVersion::V4),
                 (_, true) => Some(IpVersion::V6),

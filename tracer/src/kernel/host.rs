@@ -8,7 +8,7 @@ pub(crate) mod parse;
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::Path,
 };
 
@@ -40,7 +40,13 @@ pub(super) fn net_facts() -> NetFacts {
         counters: read("/proc/thread-self/net/netstat")
             .map(|text| parse::counters(&text))
             .unwrap_or_default(),
+        process: None,
     }
+}
+
+/// Numbers and names of the interfaces with IPv6 addresses, of the same namespace.
+pub(super) fn interfaces() -> Vec<(u32, Vec<u8>)> {
+    parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
 }
 
 /// The processes that hold sockets in CLOSE_WAIT, or listeners with connections that wait.
@@ -85,6 +91,9 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
         executable: fs::read_link(format!("{directory}/exe"))
             .ok()
             .map(|path| path.as_os_str().as_bytes().to_vec()),
+        netns: fs::metadata(format!("{directory}/ns/net"))
+            .ok()
+            .and_then(|file| u32::try_from(file.ino()).ok()),
         container: groups
             .as_deref()
             .and_then(|lines| of_process(lines, owner_in))
@@ -138,7 +147,7 @@ mod tests {
         let own = process_facts(pid, ticks * tick).unwrap();
         assert_eq!(own.parent, std::os::unix::process::parent_id());
         assert_eq!(own.halted, None);
-        assert!(own.descriptors.unwrap() >= 3);
+        assert!(own.descriptors.unwrap() >= 3 && own.netns.is_some());
         assert!(process_facts(pid, (ticks + 100) * tick).is_none(), "another bearer of the number");
     }
 }

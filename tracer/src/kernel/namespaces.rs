@@ -94,6 +94,13 @@ impl Namespaces {
         home.map_or(0, |home| home.ino() as u32)
     }
 
+    /// The process or thread through which one of them was found.
+    pub fn process(&self, inode: u32) -> Option<u32> {
+        // /proc/PID/ns/net, /proc/PID/task/TID/ns/net
+        let of = self.found.get(&inode)?.parent()?.parent()?;
+        of.starts_with("/proc").then(|| of.file_name()?.to_str()?.parse().ok())?
+    }
+
     /// Moves the thread back to where it started.
     pub fn go_home(&self) {
         if let Some(home) = &self.home {

@@ -27,7 +27,14 @@ use super::{
     stacks::{Recorded, Resolver},
     time,
 };
-use crate::model::{diagnosis::Look, host::Host, owner::Process, stack::Maker, table::Snapshot};
+use crate::model::{
+    diagnosis::Look,
+    host::{Host, NetFacts},
+    owner::Process,
+    stack::Maker,
+    table::Snapshot,
+    zone,
+};
 
 /// What a snapshot is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,8 +132,11 @@ impl Snapshotter {
                 if !self.namespaces.is_home(inode) {
                     move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
                 }
+                zone::learn(inode, host::interfaces());
                 if taken.wanted.settings {
-                    taken.look.host.namespaces.insert(inode, host::net_facts());
+                    let process = self.namespaces.process(inode);
+                    let facts = NetFacts { process, ..host::net_facts() };
+                    taken.look.host.namespaces.insert(inode, facts);
                 }
                 let records = &mut taken.look.snapshot.records;
                 self.read(SOCKETS, |record: Record| {

@@ -8,10 +8,16 @@ use std::{
 use arrayvec::ArrayString;
 use tracer_ebpf::Record;
 
+use super::zone::{self, Zone};
+
+/// Marks a link-local address whose interface is known.
+const IN_ZONE: [u8; 2] = [0xff; 2];
+
 /// One end of a connection.
 ///
 /// IPv4 is kept v4-mapped, as in the wire record, and written as IPv4: a dual-stack server's end
-/// and its IPv4 client's end of one connection read the same.
+/// and its IPv4 client's end of one connection read the same. The interface of a link-local
+/// address is in those of its bits that are always zero (RFC 4291, 2.5.6), as BSD's kernels have it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     mapped: [u8; 16],
@@ -41,7 +47,37 @@ impl Endpoint {
 
     /// The address, IPv4 where it is v4-mapped.
     pub fn address(&self) -> IpAddr {
-        Ipv6Addr::from(self.mapped).to_canonical()
+        let mut mapped = self.mapped;
+        if self.zone().is_some() {
+            mapped[2..8].fill(0);
+        }
+        Ipv6Addr::from(mapped).to_canonical()
+    }
+
+    /// The same address on an interface, where it is a link-local one.
+    #[must_use]
+    pub fn in_zone(mut self, zone: Zone) -> Self {
+        if zone.is_some() && self.is_link_local() && self.mapped[2..8] == [0; 6] {
+            self.mapped[2..4].copy_from_slice(&IN_ZONE);
+            self.mapped[4..8].copy_from_slice(&zone.0.to_be_bytes());
+        }
+        self
+    }
+
+    /// The interface of a link-local address, where it is known.
+    pub fn zone(&self) -> Zone {
+        match self.mapped {
+            [_, _, b, c, zone @ .., _, _, _, _, _, _, _, _]
+                if self.is_link_local() && [b, c] == IN_ZONE =>
+            {
+                Zone(u32::from_be_bytes(zone))
+            }
+            _ => Zone::default(),
+        }
+    }
+
+    fn is_link_local(&self) -> bool {
+        self.mapped[0] == 0xfe && self.mapped[1] & 0xc0 == 0x80
     }
 
     /// `::` or `0.0.0.0`.
@@ -71,6 +107,11 @@ impl fmt::Display for Endpoint {
             }
             IpAddr::V6(v6) => write!(text, "[{v6}]")?,
         }
+        if let Some(interface) = self.zone().name() {
+            // As ss writes it.
+            write!(f, "{text}%{interface}")?;
+            text.clear();
+        }
         text.push(':');
         text.push_str(if port == 0 { "*" } else { numbers.format(port) });
         f.write_str(&text)
@@ -97,11 +138,14 @@ pub struct Tuple {
 impl Tuple {
     /// The ends in a wire record.
     pub fn of(record: &Record) -> Self {
-        Self {
-            local: Endpoint::from_wire(record.local_address, record.local_port),
-            peer: Endpoint::from_wire(record.peer_address, record.peer_port),
-            netns: record.netns,
+        let local = Endpoint::from_wire(record.local_address, record.local_port);
+        let peer = Endpoint::from_wire(record.peer_address, record.peer_port);
+        let Record { netns, interface, .. } = *record;
+        if interface == 0 || !(local.is_link_local() || peer.is_link_local()) {
+            return Self { local, peer, netns };
         }
+        let zone = zone::of(netns, interface);
+        Self { local: local.in_zone(zone), peer: peer.in_zone(zone), netns }
     }
 
     /// IPv4 on both ends (a listener's far end says nothing).
@@ -128,6 +172,27 @@ mod tests {
         #[case] text: &str,
     ) {
         assert_eq!(Endpoint::new(address, port).to_string(), text);
+    }
+
+    #[test]
+    fn a_link_local_address_has_its_interface() {
+        let wire = |address: &str| address.parse::<Ipv6Addr>().unwrap().octets();
+        let record = Record {
+            netns: 4_000_000_003,
+            interface: 2,
+            local_address: wire("fe80::1"),
+            local_port: 80,
+            peer_address: wire("2001:db8::2"),
+            peer_port: 4_000,
+            ..Record::EMPTY
+        };
+        let tuple = Tuple::of(&record);
+        assert_eq!(tuple.local.to_string(), "[fe80::1]%2:80");
+        zone::learn(record.netns, [(2, b"eth0".to_vec())]);
+        assert_eq!(tuple.local.to_string(), "[fe80::1]%eth0:80");
+        assert_eq!(tuple.peer.to_string(), "[2001:db8::2]:4000");
+        assert_eq!(tuple.local.address(), "fe80::1".parse::<IpAddr>().unwrap());
+        assert_ne!(tuple, Tuple::of(&Record { interface: 3, ..record }), "another link");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Filter {
     pub remote_ports: Vec<u16>,
     /// Networks in which one of the ends lies.
     pub networks: Vec<IpNet>,
+    /// Of link-local addresses among these the interface: its name or number.
+    pub zones: Vec<(IpNet, String)>,
     /// IPv4 only or IPv6 only.
     pub ip_version: Option<IpVersion>,
     /// Owner's process.
@@ -124,6 +126,13 @@ impl Filter {
         any(&self.containers, |wanted| container.is_some_and(|name| is_in(name, wanted)))
     }
 
+    /// Whether an end is in a network, and on the interface asked for.
+    fn has(&self, network: &IpNet, end: Endpoint) -> bool {
+        let mut zones = self.zones.iter().filter(|(of, _)| of == network).peekable();
+        contains(network, end)
+            && (zones.peek().is_none() || zones.any(|(_, name)| end.zone().is_called(name)))
+    }
+
     fn wants_transition(&self, transition: &Transition) -> bool {
         self.wants_subject(&transition.subject)
             && (self.states.is_empty()
@@ -153,7 +162,7 @@ impl Filter {
         any(&self.ports, |port| [local.port, peer.port].contains(port))
             && any(&self.local_ports, |port| *port == local.port)
             && any(&self.remote_ports, |port| *port == peer.port)
-            && any(&self.networks, |net| contains(net, local) || contains(net, peer))
+            && any(&self.networks, |net| self.has(net, local) || self.has(net, peer))
             && self.ip_version.is_none_or(|version| (version == IpVersion::V4) == tuple.is_ipv4())
             && self.netns.is_none_or(|netns| netns == tuple.netns)
             && any(&self.pids, |pid| owner.is_some_and(|owner| owner.process.pid == *pid))

@@ -63,7 +63,8 @@ pub struct Finding {
     pub status: Status,
     /// Where: a network namespace, by its inode number.
     pub netns: u32,
-    /// A process in that namespace, where it is not the tracer's own: a way in.
+    /// A process in that namespace, where it is not the tracer's own: a way in. One that it is
+    /// about, if there is one.
     pub entry: Option<u32>,
     /// What it is.
     pub problem: Problem,
@@ -102,6 +103,27 @@ impl Problem {
             Self::TimeWaitOverflow(_) => "time_wait_overflow",
             Self::Descriptors(_) => "descriptors",
             Self::StuckHandshake(_) => "stuck_handshake",
+        }
+    }
+
+    /// The processes that it is about.
+    pub fn processes(&self) -> Vec<u32> {
+        let programs = |programs: &[Program]| {
+            programs.iter().map(|program| program.process.pid).collect::<Vec<_>>()
+        };
+        let one = |process: &Option<Process>| process.iter().map(|one| one.pid).collect();
+        match self {
+            Self::CloseWaitLeak(leak) => {
+                let listening = leak.listener.iter().flat_map(|from| &from.processes);
+                let holding = leak.holders.iter();
+                holding.chain(listening).map(|program| program.process.pid).collect()
+            }
+            Self::EphemeralPorts(ports) => ports.processes.iter().map(|(one, _)| one.pid).collect(),
+            Self::NoLocalPort(failures) => one(&failures.process),
+            Self::AcceptQueueFull(full) => programs(&full.listener.processes),
+            Self::SynBacklog(_) | Self::TimeWaitOverflow(_) => Vec::new(),
+            Self::Descriptors(out) => vec![out.program.process.pid],
+            Self::StuckHandshake(stuck) => one(&stuck.process),
         }
     }
 

@@ -19,6 +19,17 @@ pub struct Host {
     pub home: u32,
 }
 
+impl Host {
+    /// A process that is in a namespace: one of these, or else any. Who holds a socket of a
+    /// namespace may be in another one.
+    pub fn entry(&self, netns: u32, blamed: Vec<u32>) -> Option<u32> {
+        let is_inside =
+            |pid: &u32| self.processes.get(pid).is_some_and(|facts| facts.netns == Some(netns));
+        let any = || self.namespaces.get(&netns)?.process;
+        blamed.into_iter().find(is_inside).or_else(any)
+    }
+}
+
 /// Settings and counters of a network namespace. What the kernel does not have is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetFacts {
@@ -36,6 +47,8 @@ pub struct NetFacts {
     pub fin_timeout: Option<u64>,
     /// What has been counted since the namespace was made.
     pub counters: Counters,
+    /// A process or thread that is in it.
+    pub process: Option<u32>,
 }
 
 /// When connect() takes over the port of a TIME_WAIT that is older than a second
@@ -136,6 +149,8 @@ pub struct ProcessFacts {
     pub halted: Option<Halt>,
     /// Path of the program, where it may be looked at: bytes that anybody may choose.
     pub executable: Option<Vec<u8>>,
+    /// Inode number of the network namespace that it is in now; its sockets may be of others.
+    pub netns: Option<u32>,
     /// Its container, escaped as [`crate::model::container::Cgroup`] has it.
     pub container: Option<Box<str>>,
     /// Open descriptors.

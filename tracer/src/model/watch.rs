@@ -16,7 +16,7 @@ use super::{
     endpoint::Tuple,
     filter::Filter,
     finding::{AcceptQueue, Finding, Listener, NoLocalPort, Problem, Program, Severity, Status},
-    host::Counters,
+    host::{Counters, Host},
     owner::{Evidence, Owner, Process},
     ports::{self, PortUse, Scope},
     time_wait::Ticks,
@@ -43,6 +43,8 @@ pub struct Watch {
     counters: BTreeMap<u32, Counters>,
     sizes: BTreeMap<u32, u32>,
     looked: u64,
+    /// Of the last look: who leads into which namespace.
+    host: Host,
     used: Arc<[PortUse]>,
 }
 
@@ -67,6 +69,7 @@ impl Watch {
             counters: BTreeMap::new(),
             sizes: BTreeMap::new(),
             looked: 0,
+            host: Host::default(),
             used: Arc::default(),
         }
     }
@@ -97,22 +100,24 @@ impl Watch {
         failures.next *= WORSE;
         let status = if failures.problem.count == 1 { Status::Raised } else { Status::Continues };
         let problem = Problem::NoLocalPort(failures.problem);
-        Some(finding(time, Severity::Critical, status, netns, problem))
+        Some(finding(&self.host, time, Severity::Critical, status, netns, problem))
     }
 
     /// Failures that have stopped.
     pub fn expire(&mut self, now: u64) -> Vec<Finding> {
+        let host = &self.host;
         let over =
             self.failures.extract_if(.., |_, failures| failures.last.saturating_add(QUIET) <= now);
         over.map(|((netns, ..), Failures { problem, .. })| {
             let problem = Problem::NoLocalPort(problem);
-            finding(now, Severity::Critical, Status::Cleared, netns, problem)
+            finding(host, now, Severity::Critical, Status::Cleared, netns, problem)
         })
         .collect()
     }
 
     /// What a look shows of ports and accept queues.
     pub fn look(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+        self.host.clone_from(&look.host);
         let namespaces = look.host.namespaces.iter();
         self.sizes = namespaces
             .filter_map(|(&netns, facts)| Some((netns, facts.ports.as_ref()?.size())))
@@ -150,7 +155,7 @@ impl Watch {
                 Some(_) => continue,
             };
             let problem = Problem::EphemeralPorts(one.clone());
-            findings.push(finding(now, *severity, status, key.0, problem));
+            findings.push(finding(&self.host, now, *severity, status, key.0, problem));
         }
         for (key, (severity, mut one)) in std::mem::replace(&mut self.ports, bad) {
             match self.ports.get_mut(&key) {
@@ -159,7 +164,14 @@ impl Watch {
                 None => {
                     one.used = one.reusable + self.busy.get(&key).copied().unwrap_or(0);
                     let problem = Problem::EphemeralPorts(one);
-                    findings.push(finding(now, severity, Status::Cleared, key.0, problem));
+                    findings.push(finding(
+                        &self.host,
+                        now,
+                        severity,
+                        Status::Cleared,
+                        key.0,
+                        problem,
+                    ));
                 }
             }
         }
@@ -178,7 +190,14 @@ impl Watch {
             let status = if known.is_some() { None } else { Some(Status::Raised) };
             if let Some(status) = status.filter(|_| wants_queue(filter, record, &queue)) {
                 let problem = Problem::AcceptQueueFull(queue.clone());
-                findings.push(finding(now, Severity::Critical, status, record.netns, problem));
+                findings.push(finding(
+                    &self.host,
+                    now,
+                    Severity::Critical,
+                    status,
+                    record.netns,
+                    problem,
+                ));
             }
             queues.insert(id, (record.netns, queue));
         }
@@ -189,7 +208,7 @@ impl Watch {
             if record.is_none_or(|record| wants_queue(filter, record, &queue)) {
                 let problem = Problem::AcceptQueueFull(queue);
                 let severity = Severity::Critical;
-                findings.push(finding(now, severity, Status::Cleared, netns, problem));
+                findings.push(finding(&self.host, now, severity, Status::Cleared, netns, problem));
             }
         }
         findings
@@ -232,8 +251,18 @@ impl Watch {
     }
 }
 
-fn finding(time: u64, severity: Severity, status: Status, netns: u32, problem: Problem) -> Finding {
-    Finding { time, severity, status, netns, entry: None, problem }
+/// The finding, with a way into its namespace if that is not the tracer's.
+fn finding(
+    host: &Host,
+    time: u64,
+    severity: Severity,
+    status: Status,
+    netns: u32,
+    problem: Problem,
+) -> Finding {
+    let away = netns != host.home;
+    let entry = away.then(|| host.entry(netns, problem.processes())).flatten();
+    Finding { time, severity, status, netns, entry, problem }
 }
 
 /// Whether the ports of connections between these are wanted.

@@ -5,6 +5,7 @@
 //! comes together; the steps of several connections are drawn in blocks with a header each.
 //! Segments that carry data only are not drawn one by one: no event tells of them.
 
+mod acts;
 mod diagram;
 mod draw;
 mod explain;
@@ -12,6 +13,9 @@ mod pairs;
 mod row;
 #[cfg(test)]
 mod tests;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use self::{draw::Pen, pairs::Pairs};
 use super::{
@@ -25,6 +29,8 @@ use super::{
     wall_clock::WallClock,
 };
 use crate::model::{
+    endpoint::Tuple,
+    initial::InitialNumbers,
     state::State,
     update::{Subject, Transition, Update},
 };
@@ -84,6 +90,8 @@ pub struct Ladder {
     status: StatusLine,
     /// Told since all was drawn last.
     held: usize,
+    /// Births of which the far end is not known until the next event of the socket.
+    births: HashMap<Tuple, Transition, RandomState>,
 }
 
 impl Ladder {
@@ -91,7 +99,15 @@ impl Ladder {
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
         let status = StatusLine::new(width, QUIET);
         let pen = Pen { style, palette, width, times, names: None };
-        Self { pen, pairs: Pairs::default(), pending: Vec::new(), last: None, status, held: 0 }
+        Self {
+            pen,
+            pairs: Pairs::default(),
+            pending: Vec::new(),
+            last: None,
+            status,
+            held: 0,
+            births: HashMap::default(),
+        }
     }
 
     /// Without the line that says that all is quiet: of what is not live it would not be true.
@@ -113,12 +129,26 @@ impl Ladder {
         from: State,
         begins: bool,
     ) -> Option<(&mut diagram::Diagram, Side)> {
+        self.diagram_of(subject, &[], from, begins)
+    }
+
+    /// The same where the initial numbers are known.
+    fn diagram_of(
+        &mut self,
+        subject: &Subject,
+        numbers: &[InitialNumbers],
+        from: State,
+        begins: bool,
+    ) -> Option<(&mut diagram::Diagram, Side)> {
         // A listener has no far end, and no segments of its own.
         if subject.tuple.peer.port == 0 {
             return None;
         }
         self.pen.expect(subject);
-        let (slot, side) = self.pairs.of(subject, from, begins);
+        if let Some(birth) = self.births.remove(&subject.tuple) {
+            self.begin(&birth, numbers);
+        }
+        let (slot, side) = self.pairs.of(subject, numbers, from, begins);
         let diagram = self.pairs.get_mut(slot)?;
         if !std::mem::replace(&mut diagram.queued, true) {
             self.pending.push(slot);
@@ -127,11 +157,35 @@ impl Ladder {
     }
 
     fn transition(&mut self, transition: &Transition) {
+        let numbers = transition.initial_numbers();
+        let is_birth = (transition.from, transition.to) == (State::Listen, State::SynRecv);
+        if is_birth && numbers.is_empty() {
+            if let Some(before) = self.births.insert(transition.subject.tuple, *transition) {
+                self.begin(&before, &[]);
+            }
+        } else {
+            self.begin(transition, &numbers);
+        }
+    }
+
+    /// A transition, with the numbers that are known of its connection.
+    fn begin(&mut self, transition: &Transition, numbers: &[InitialNumbers]) {
         let Transition { ref subject, from, to, .. } = *transition;
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
-        if let Some((diagram, side)) = self.diagram(subject, from, begins) {
+        if let Some((diagram, side)) = self.diagram_of(subject, numbers, from, begins) {
             diagram.transition(side, transition);
         }
+    }
+
+    /// Births after which nothing has come; when the next one is due.
+    fn begin_until(&mut self, until: u64) -> Option<u64> {
+        let alone = self.births.extract_if(|_, birth| birth.time <= until);
+        let mut alone: Vec<Transition> = alone.map(|(_, birth)| birth).collect();
+        alone.sort_unstable_by_key(|birth| birth.time);
+        for birth in alone {
+            self.begin(&birth, &[]);
+        }
+        self.births.values().map(|birth| birth.time.saturating_add(HOLD)).min()
     }
 
     /// Draws all steps of which it has been told, for a diagram that is not live.
@@ -141,7 +195,7 @@ impl Ladder {
 
     /// Draws what happened until `until`; when the next step is due.
     fn draw(&mut self, until: u64, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let mut next = None;
+        let mut next = self.begin_until(until);
         let pending = std::mem::take(&mut self.pending);
         if until == u64::MAX {
             self.held = 0;
@@ -155,6 +209,7 @@ impl Ladder {
                 continue;
             }
             diagram.queued = false;
+            diagram.sort();
             diagram.deduce();
             if !diagram.rows.is_empty() {
                 self.status.erase(out);
@@ -222,6 +277,7 @@ impl Format for Ladder {
         }
         if self.pairs.len() >= REMEMBERED {
             self.pairs.clear();
+            self.births.clear();
         }
         match update {
             Update::Transition(transition) => self.transition(transition),

@@ -29,7 +29,7 @@ pub(super) use self::{
     stories::{bytes, life},
     summary::{closing, word as reason},
 };
-use self::{columns::Widths, tag::tag};
+use self::{columns::Widths, tag::Tags};
 use super::{
     Degraded, Format, Hello, Moment,
     escape::escape,
@@ -63,6 +63,7 @@ pub struct Text {
     surroundings: Arc<dyn Surroundings>,
     /// The stack told last.
     last_stack: Option<Arc<Stack>>,
+    tags: Tags,
 }
 
 /// Nothing has been told for so long when the status line comes, nanoseconds.
@@ -96,6 +97,7 @@ impl Text {
             status: StatusLine::new(width, QUIET),
             surroundings,
             last_stack: None,
+            tags: Tags::default(),
         }
     }
 
@@ -144,7 +146,7 @@ impl Text {
         let time = self.times.write(clock, time);
         line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
-        line.push(self.palette.plain, tag(subject).as_str());
+        line.push(self.palette.plain, self.tags.of(subject).as_str());
         line.space();
         self.widths.endpoints(&mut line, subject, self.names.as_ref());
         line.space();
@@ -352,7 +354,11 @@ impl Format for Text {
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        if self.tags.holds(update, clock) {
+            return;
+        }
         self.status.erase(out);
+        self.birth_before(update, out);
         match update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
@@ -365,10 +371,13 @@ impl Format for Text {
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out)
+        let birth = self.births(moment.now, out);
+        let quiet = self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out);
+        birth.into_iter().chain(quiet).min()
     }
 
     fn summary(&mut self, summary: &Summary, _: WallClock, out: &mut Vec<u8>) {
+        self.births(u64::MAX, out);
         self.status.erase(out);
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, |words| {

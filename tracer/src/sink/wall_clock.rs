@@ -15,11 +15,37 @@ pub struct WallClock {
     pub now: u64,
 }
 
+/// A newer lead within this of the one before is the same: the two clocks are read one after the
+/// other.
+const READING: u64 = 1_000_000;
+
 impl WallClock {
+    /// The newer clock, by which times are written as by this one unless the clock was set: what is
+    /// drawn again must not move.
+    #[must_use]
+    pub fn renewed(self, newer: Self) -> Self {
+        let same = self.lead.abs_diff(newer.lead) < READING;
+        Self { lead: if same { self.lead } else { newer.lead }, ..newer }
+    }
+
     /// The wall-clock time of a monotonic one.
     pub fn at(self, time: u64) -> Timestamp {
         let since_1970 = self.lead.saturating_add_unsigned(time);
         let (second, rest) = (since_1970.div_euclid(SECOND), since_1970.rem_euclid(SECOND) as i32);
         Timestamp::new(second, rest).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_stay_as_they_were_written_until_the_clock_is_set() {
+        let first = WallClock { lead: 1_700_000_000_000_000_000, now: 5 };
+        let later = WallClock { lead: first.lead - 1_234, now: 9 };
+        assert_eq!(first.renewed(later), WallClock { lead: first.lead, now: 9 });
+        let set = WallClock { lead: first.lead + 2_000_000, now: 9 };
+        assert_eq!(first.renewed(set), set);
     }
 }

@@ -21,8 +21,10 @@ use crate::{
     model::{
         connection::Connection,
         diagnosis::{Case, Look, Watched, diagnose},
+        endpoint::Tuple,
         filter::Filter,
         finding::{Finding, Status},
+        initial::InitialNumbers,
         state::State,
         table::Table,
         time_wait::Ticks,
@@ -184,7 +186,8 @@ impl Feed {
         }
         let before = self.picture.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
         let mut gone = Chosen::clone(before);
-        gone.told = self.recent.of(&gone.row.tuple);
+        let numbers = gone.handshake.as_ref().and_then(InitialNumbers::of);
+        gone.told = self.recent.of(&gone.row.tuple, numbers, None);
         let end = gone.told.iter().rev().find(|told| told.subject().tuple == gone.row.tuple);
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
@@ -196,12 +199,18 @@ impl Feed {
 
     fn chosen(&self, table: &Table, life: &Connection) -> Chosen {
         let subject = life.subject();
-        let mirrored = |other: &&Connection| {
-            let (one, other) = (life.tuple, other.tuple);
-            (one.local, one.peer) == (other.peer, other.local)
+        let numbers = |life: &Connection| life.handshake().as_ref().and_then(InitialNumbers::of);
+        let own = numbers(life);
+        let by_numbers = |other: &&Connection| {
+            own.is_some() && numbers(other).map(InitialNumbers::mirrored) == own
         };
-        let mut told = self.recent.of(&life.tuple);
-        let far = table.connections().find(mirrored);
+        let Tuple { local, peer, netns } = life.tuple;
+        let mirrored = Tuple { local: peer, peer: local, netns };
+        let far = table
+            .connections()
+            .find(by_numbers)
+            .or_else(|| table.connections().find(|other| other.tuple == mirrored));
+        let mut told = self.recent.of(&life.tuple, own, far.map(|far| far.tuple));
         for life in std::iter::once(life).chain(far) {
             told.extend(past::before(life, &told));
         }
@@ -262,7 +271,7 @@ impl Sink for Feed {
         {
             self.next = moment.now + PERIOD;
             let wish = self.screen.shared.wish();
-            self.picture.clock = WallClock { now: moment.now, ..clock };
+            self.picture.clock = self.picture.clock.renewed(WallClock { now: moment.now, ..clock });
             self.copy(moment.now, table, wish);
             self.picture.chosen = self.choose(table, wish);
             self.counting.show(moment.now, &mut self.picture);
@@ -280,6 +289,11 @@ impl Sink for Feed {
     }
 
     fn diagnose(&mut self, look: &Arc<Look>, table: &Table) {
+        if self.looks.is_empty() {
+            self.counting.begin();
+            // The list that is copied next is the first that has all.
+            self.rows = (0, 0);
+        }
         if let Some((first, watched)) = self.looks.first() {
             let diagnosis = diagnose(&Case {
                 filter: &self.filter,

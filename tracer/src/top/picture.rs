@@ -93,11 +93,12 @@ impl Picture {
         self.rates.iter().flatten().sum()
     }
 
-    /// By how many sockets a state has changed within a minute, or since the start.
-    pub fn change(&self, state: State) -> i64 {
-        let before = self.history.len().saturating_sub(60);
-        let before = self.history.get(before).map_or(0, |sample| sample[state.index()]);
-        self.counts[state.index()] as i64 - i64::from(before)
+    /// By how many sockets a state has changed within a minute; `None` as long as nothing is known
+    /// of a minute ago.
+    pub fn change(&self, state: State) -> Option<i64> {
+        // The last sample is of now.
+        let before = self.history.get(self.history.len().checked_sub(61)?)?;
+        Some(self.counts[state.index()] as i64 - i64::from(before[state.index()]))
     }
 }
 

@@ -145,6 +145,9 @@ impl Theme {
         }
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
+                if let Some(pair) = buffer.cell((x, y)).and_then(|cell| pair(cell.symbol())) {
+                    widen(area, buffer, (x, y), pair);
+                }
                 let Some(cell) = buffer.cell_mut((x, y)) else { continue };
                 if let Some(character) = cell.symbol().chars().next().filter(|c| !c.is_ascii()) {
                     cell.set_char(plain(character));
@@ -165,13 +168,48 @@ fn named(colour: anstyle::AnsiColor) -> Color {
     }
 }
 
+/// Two characters of ASCII for one whose meaning a single one would change.
+fn pair(symbol: &str) -> Option<[char; 2]> {
+    match symbol {
+        "≥" => Some(['>', '=']),
+        "≤" => Some(['<', '=']),
+        "±" => Some(['+', '-']),
+        _ => None,
+    }
+}
+
+/// Writes a pair where one character is: into the blank beside it, or else what follows up to the
+/// next blank goes on a column later.
+fn widen(area: Rect, buffer: &mut Buffer, (x, y): (u16, u16), pair: [char; 2]) {
+    let is_blank =
+        |buffer: &Buffer, x: u16| buffer.cell((x, y)).is_some_and(|cell| cell.symbol() == " ");
+    let aligned = x > area.left() + 1 && is_blank(buffer, x - 1) && is_blank(buffer, x - 2);
+    let start = if aligned && !is_blank(buffer, x + 1) { x - 1 } else { x };
+    if start == x {
+        let rest = x + 1..area.right();
+        let end = rest.clone().find(|&x| is_blank(buffer, x)).unwrap_or(area.right() - 1);
+        for x in (x + 1..=end).rev().filter(|&at| at > x + 1) {
+            if let Some(before) = buffer.cell((x - 1, y)).cloned()
+                && let Some(cell) = buffer.cell_mut((x, y))
+            {
+                *cell = before;
+            }
+        }
+    }
+    for (x, character) in (start..area.right()).zip(pair) {
+        if let Some(cell) = buffer.cell_mut((x, y)) {
+            cell.set_char(character);
+        }
+    }
+}
+
 /// The ASCII character that says most nearly the same.
 fn plain(character: char) -> char {
     match character {
         '─' | '╌' | '━' | '–' | '—' | '▄' => '-',
         '│' | '┃' => '|',
-        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '▆' | '±' => '+',
-        '▶' | '▷' | '→' | '≥' => '>',
+        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '▆' => '+',
+        '▶' | '▷' | '→' => '>',
         '◀' | '◁' | '←' => '<',
         '▼' | '↓' => 'v',
         '▲' | '↑' => '^',
@@ -215,6 +253,20 @@ mod tests {
         let theme = Theme::of(variable, true).unwrap();
         assert_eq!((theme.has_colour(), theme.unicode), (colour, unicode));
         assert!(!Theme::of(variable, false).unwrap().has_colour());
+    }
+
+    /// More than is not at least.
+    #[rstest]
+    #[case("    ≥4.2s  x", "   >=4.2s  x")]
+    #[case("oldest ≥ 1m05s", "oldest >=1m05s")]
+    #[case("for ≥4.2s  x ", "for >=4.2s x ")]
+    #[case("  ±/MIN  IN/S", " +-/MIN  IN/S")]
+    #[case("≥9", ">=")]
+    fn what_one_character_of_ascii_cannot_say_takes_two(#[case] drawn: &str, #[case] plain: &str) {
+        let mut buffer = Buffer::with_lines([drawn]);
+        let area = *buffer.area();
+        Theme { unicode: false, ..Theme::FULL }.make_plain(area, &mut buffer);
+        assert_eq!(buffer, Buffer::with_lines([plain]));
     }
 
     #[rstest]

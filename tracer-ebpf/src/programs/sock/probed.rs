@@ -59,6 +59,7 @@ impl Probed {
         if family == AF_INET6 {
             record.local_address = read!(sk, skc_v6_rcv_saddr).unwrap_or([0; 16]);
             record.peer_address = read!(sk, skc_v6_daddr).unwrap_or([0; 16]);
+            record.interface = read!(sk, skc_bound_dev_if).unwrap_or(0);
         } else {
             record.local_address = v4_mapped(read!(sk, skc_rcv_saddr).unwrap_or(0));
             record.peer_address = v4_mapped(read!(sk, skc_daddr).unwrap_or(0));

@@ -30,6 +30,16 @@ pub(crate) fn descriptor_limit(limits: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// Numbers and names of the interfaces in `/proc/net/if_inet6`; names are any bytes but space.
+pub(crate) fn interfaces(text: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let interface = |line: &[u8]| {
+        let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+        let number = u32::from_str_radix(str::from_utf8(fields.nth(1)?).ok()?, 16).ok()?;
+        Some((number, fields.nth(3)?.to_vec()))
+    };
+    text.split(|byte| *byte == b'\n').filter_map(interface).collect()
+}
+
 /// Paths of the unified hierarchy and of the version 1 freezer in `/proc/PID/cgroup`.
 pub(crate) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
     let path = |wanted: fn(&str, &str) -> bool| {
@@ -80,6 +90,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn interfaces_have_numbers_and_names() {
+        let text = b"fe80000000000000bc10a7fffe29dfaf 1a 40 20 80     eth\xff0\n\
+            00000000000000000000000000000001 01 80 10 80       lo\nbad line\n";
+        let found = [(26, b"eth\xff0".to_vec()), (1, b"lo".to_vec())];
+        assert_eq!(interfaces(text), found);
+    }
 
     #[rstest]
     #[case(b"7 (a b) S 1 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 4711 1", b'S', 1, 4711)]

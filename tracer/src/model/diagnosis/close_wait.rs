@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
+use tracer_ebpf::Record;
 
 use super::scene::{Scene, Seen};
 use crate::model::{
     cause::{self, Context},
     connection::{Connection, SocketId},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
     owner::{Owner, Process},
     socket::Socket,
@@ -86,7 +87,7 @@ pub(super) fn look(scene: &Scene<'_>) -> CloseWait {
         }
     }
     let closed = closed(scene);
-    let ends = far_ends(scene);
+    let ends = Ends::of(scene);
     found.findings = groups
         .into_iter()
         .filter(|(_, group)| !group.members.is_empty())
@@ -171,23 +172,44 @@ fn closed(scene: &Scene<'_>) -> HashMap<(u32, Option<u32>, Service), i64, Random
     let mut closed: HashMap<_, i64, _> = HashMap::default();
     for (record, holder) in scene.earlier_in(State::CloseWait) {
         if !still.contains(&SocketId::of(record)) {
-            let tuple = crate::model::endpoint::Tuple::of(record);
+            let tuple = Tuple::of(record);
             *closed.entry((tuple.netns, holder, scene.service(&tuple))).or_default() += 1;
         }
     }
     closed
 }
 
-/// States of the sockets that a connection's far end may be, and whether they are orphans: by that
-/// end's addresses.
-type Ends = HashMap<(Endpoint, Endpoint), (State, bool), RandomState>;
+/// The sockets that a connection's far end may be, with their states and whether they are orphans.
+struct Ends {
+    /// By the numbers of what each will send and receive next: of a connection on which nothing
+    /// moves they are the other end's, whatever the addresses are in between.
+    by_numbers: HashMap<(u32, u32), (State, bool), RandomState>,
+    by_addresses: HashMap<Tuple, (State, bool), RandomState>,
+}
 
-fn far_ends(scene: &Scene<'_>) -> Ends {
-    let ends = |seen: &Seen<'_>| {
-        let tuple = seen.socket.subject.tuple;
-        ((tuple.local, tuple.peer), (seen.socket.state, seen.socket.orphaned))
-    };
-    scene.seen.iter().map(ends).collect()
+impl Ends {
+    fn of(scene: &Scene<'_>) -> Self {
+        let seen =
+            || scene.seen.iter().map(|seen| (seen, (seen.socket.state, seen.socket.orphaned)));
+        Self {
+            by_numbers: seen().map(|(one, end)| (numbers(one.record), end)).collect(),
+            by_addresses: seen().map(|(one, end)| (one.socket.subject.tuple, end)).collect(),
+        }
+    }
+
+    /// The far end of a socket, if it is on this host.
+    fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
+        let Tuple { local, peer, netns } = seen.socket.subject.tuple;
+        let (sends, receives) = numbers(seen.record);
+        let known = (sends, receives) != (0, 0) && sends != receives;
+        let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
+        let other = Tuple { local: peer, peer: local, netns };
+        by_numbers.or_else(|| self.by_addresses.get(&other))
+    }
+}
+
+fn numbers(record: &Record) -> (u32, u32) {
+    (record.snd_nxt, record.rcv_nxt)
 }
 
 fn finding(
@@ -315,8 +337,7 @@ fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64)
     let mut states = BTreeMap::new();
     let mut orphans = 0;
     for member in members {
-        let tuple = member.seen.socket.subject.tuple;
-        if let Some(&(state, orphaned)) = ends.get(&(tuple.peer, tuple.local)) {
+        if let Some(&(state, orphaned)) = ends.far(member.seen) {
             *states.entry(state).or_default() += 1;
             orphans += u64::from(orphaned);
         }

@@ -85,7 +85,8 @@ fn full(scene: &Scene<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Findin
     Some(scene.finding(severity, netns, problem))
 }
 
-/// Namespaces in which SYNs found no room.
+/// Namespaces in which SYNs found no room; not where a full accept queue says why: half-open
+/// connections stay because nobody accepts, and both queues have one limit.
 pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
     let namespaces = scene.case.last.host.namespaces.iter();
     namespaces
@@ -106,6 +107,11 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
+            let is_unaccepted =
+                |to| scene.listeners_of(netns, to).iter().any(|seen| is_full(seen.record));
+            if most.is_some_and(|(local, _)| is_unaccepted(local)) {
+                return None;
+            }
             let backlog = SynBacklog {
                 half_open: half_open().count() as u64,
                 local: most.map(|(local, _)| local),

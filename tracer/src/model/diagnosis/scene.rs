@@ -91,15 +91,14 @@ impl<'a> Scene<'a> {
 
     /// A finding of now.
     pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
-        let entry = self.entry(netns);
+        let entry = self.entry(netns, &problem);
         Finding { time: self.now(), severity, status: Status::Raised, netns, entry, problem }
     }
 
     /// A process that leads into a namespace other than the tracer's.
-    fn entry(&self, netns: u32) -> Option<u32> {
-        let look = self.case.last;
-        let holder = look.snapshot.holders.iter().find(|holder| holder.netns == netns);
-        holder.filter(|_| netns != look.host.home).map(|holder| holder.pid)
+    fn entry(&self, netns: u32, problem: &Problem) -> Option<u32> {
+        let host = &self.case.last.host;
+        (netns != host.home).then(|| host.entry(netns, problem.processes()))?
     }
 
     /// What was counted in a namespace between the looks.

@@ -7,7 +7,7 @@ use crate::model::{
     endpoint::Endpoint,
     finding::{
         AcceptQueue, Cause, Finding, Leak, OutOfDescriptors, Problem, Service, StuckHandshake,
-        TimeWaitOverflow,
+        SynBacklog, TimeWaitOverflow,
     },
     host::Halt,
     ports::{PortUse, Scope},
@@ -23,7 +23,7 @@ pub fn remedies(finding: &Finding) -> Vec<Remedy> {
         Problem::EphemeralPorts(ports) => ephemeral_ports(ports, &enter),
         Problem::NoLocalPort(failures) => no_local_port(failures.peer, &enter),
         Problem::AcceptQueueFull(queue) => accept_queue(queue, &enter),
-        Problem::SynBacklog(_) => syn_backlog(&enter),
+        Problem::SynBacklog(backlog) => syn_backlog(backlog, &enter),
         Problem::TimeWaitOverflow(overflow) => time_wait(overflow, &enter),
         Problem::Descriptors(out) => descriptors(out),
         Problem::StuckHandshake(stuck) => handshake(stuck, &enter),
@@ -80,8 +80,9 @@ fn folklore(leak: &Leak) -> Option<Remedy> {
 
 fn kill(leak: &Leak, enter: &str) -> Remedy {
     command(
-        "stopgap: ends these connections in the kernel (CONFIG_INET_DIAG_DESTROY); their \
-         descriptors stay open, and new ones leak on",
+        "stopgap: ends all connections of this service in CLOSE_WAIT in the kernel \
+         (CONFIG_INET_DIAG_DESTROY), half-closes at work among them (the peer has sent all and \
+         waits for the answer); the descriptors stay open, and new ones leak on",
         format!("{enter}ss -K -t state close-wait {}", filter(leak.service)),
     )
 }
@@ -90,8 +91,13 @@ fn kill(leak: &Leak, enter: &str) -> Remedy {
 fn filter(service: Service) -> String {
     match service {
         Service::Here(local) => format!("'( sport = :{} )'", local.port),
-        Service::There(peer) => format!("dst '{peer}'"),
+        Service::There(peer) => destination(peer),
     }
+}
+
+/// A filter of `ss`, which takes no interface with an address.
+fn destination(peer: Endpoint) -> String {
+    format!("dst '{}'", Endpoint::new(peer.address(), peer.port))
 }
 
 fn never_accepted(leak: &Leak) -> Vec<Remedy> {
@@ -163,7 +169,7 @@ fn ephemeral_ports(ports: &PortUse, enter: &str) -> Vec<Remedy> {
 
 fn no_local_port(peer: Endpoint, enter: &str) -> Vec<Remedy> {
     vec![
-        command("who holds the ports", format!("{enter}ss -tanp dst '{peer}'")),
+        command("who holds the ports", format!("{enter}ss -tanp {}", destination(peer))),
         advice(REUSE),
         reuse(enter),
         wider(enter),
@@ -220,18 +226,25 @@ fn accept_queue(queue: &AcceptQueue, enter: &str) -> Vec<Remedy> {
     remedies
 }
 
-fn syn_backlog(enter: &str) -> Vec<Remedy> {
-    vec![
+fn syn_backlog(backlog: &SynBacklog, enter: &str) -> Vec<Remedy> {
+    let mut remedies = vec![
         command("who sends them", format!("{enter}ss -tn state syn-recv")),
-        command(
-            "more room; the program's listen() backlog limits it as well",
-            format!("{enter}sysctl -w net.ipv4.tcp_max_syn_backlog=8192"),
-        ),
-        command(
+        advice("more room: a larger backlog (the program's listen(), limited by somaxconn)"),
+    ];
+    // Linux drops for want of room only without cookies, and only then has a limit beside the
+    // backlog (tcp_conn_request).
+    if backlog.counted.syn_drops > 0 {
+        let most = backlog.limit.unwrap_or(0).saturating_mul(2).max(8192);
+        remedies.push(command(
             "keeps serving in a SYN flood",
             format!("{enter}sysctl -w net.ipv4.tcp_syncookies=1"),
-        ),
-    ]
+        ));
+        remedies.push(command(
+            "without SYN cookies this limits half-open connections as well",
+            format!("{enter}sysctl -w net.ipv4.tcp_max_syn_backlog={most}"),
+        ));
+    }
+    remedies
 }
 
 fn time_wait(overflow: &TimeWaitOverflow, enter: &str) -> Vec<Remedy> {
@@ -257,17 +270,30 @@ fn descriptors(out: &OutOfDescriptors) -> Vec<Remedy> {
     vec![
         advice(format!("stop the leak: {who} then gets its descriptors back")),
         command(
-            "more time, until the next restart",
-            format!("prlimit --pid {pid} --nofile={limit}:"),
+            "more time, until the next restart; raises the hard limit only if it is lower",
+            format!(
+                "prlimit --pid {pid} --nofile={limit}: 2>/dev/null \
+                 || prlimit --pid {pid} --nofile={limit}:{limit}"
+            ),
         ),
     ]
+}
+
+/// The address with its interface, for a shell: anybody may have named that.
+fn host(peer: Endpoint) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match peer.zone().name().filter(|name| name.chars().all(is_plain)) {
+        Some(name) => format!("{}%{name}", peer.address()),
+        None => peer.address().to_string(),
+    }
 }
 
 fn handshake(stuck: &StuckHandshake, enter: &str) -> Vec<Remedy> {
     match stuck.service {
         Service::There(peer) => vec![command(
-            "the peer is down, or a firewall drops the SYNs: compare with a plain connection",
-            format!("{enter}nc -vz -w 3 {} {}", peer.address(), peer.port),
+            "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
+             status 124: no answer to that one either)",
+            format!("{enter}timeout 3 bash -c '</dev/tcp/{}/{}'", host(peer), peer.port),
         )],
         Service::Here(_) => vec![command(
             "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",

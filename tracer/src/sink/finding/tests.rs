@@ -198,12 +198,35 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
         assert!(!remedies(&finding).is_empty(), "{code}");
         let inside = Finding { entry: Some(77), ..finding };
         for command in remedies(&inside).iter().filter_map(|remedy| remedy.command.as_ref()) {
-            let of_namespace = ["ss ", "sysctl ", "nc "].iter().any(|tool| command.contains(tool));
+            let of_namespace =
+                ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
             assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
         }
         assert!(evidence(&inside).iter().any(|line| line.text.contains("net:[7]")), "{code}");
         assert!(evidence(&inside).iter().all(|line| line.label.len() < 12), "{code}");
     }
+}
+
+/// No command that changes nothing, and none that goes too far without a word.
+#[test]
+fn remedies_are_of_the_situation() {
+    let commands = |counted| {
+        let local = Some(at("10.0.0.1", 80));
+        let backlog = SynBacklog { half_open: 9, local, counted, limit: Some(8_192) };
+        let remedies = remedies(&of(Problem::SynBacklog(backlog)));
+        remedies.into_iter().filter_map(|remedy| remedy.command).collect::<Vec<_>>()
+    };
+    // Cookies were sent: the setting is on, and tcp_max_syn_backlog is not looked at.
+    let sent = commands(Counters { syn_cookies: 5, ..Counters::default() });
+    assert!(!sent.iter().any(|command| command.contains("sysctl")), "{sent:?}");
+    let dropped = commands(Counters { syn_drops: 5, ..Counters::default() });
+    assert!(dropped.iter().any(|command| command.ends_with("tcp_syncookies=1")), "{dropped:?}");
+    assert!(dropped.iter().any(|command| command.ends_with("=16384")), "{dropped:?}");
+    let ends = remedies(&leaking(Cause::Held));
+    let ends = ends
+        .iter()
+        .find(|remedy| remedy.command.as_ref().is_some_and(|command| command.contains("ss -K")));
+    assert!(ends.unwrap().text.contains("half-closes at work"));
 }
 
 #[test]

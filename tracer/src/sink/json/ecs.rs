@@ -304,7 +304,7 @@ fn event<'a>(kind: &str, told: &Told<'a>) -> Event<'a> {
 /// A line that is about a socket.
 pub(super) fn of_socket<'a, T: Ecs>(line: &'a Line<'a, T>) -> Document<'a, OfSocket<'a, T>> {
     let told = line.tcp.told();
-    let end = |Address { address, port }: Address, bytes| Some(End { ip: address, port, bytes });
+    let end = |Address { address, port }: Address, bytes| Some(End { ip: address.0, port, bytes });
     let local = end(line.network.local, told.bytes.0);
     let peer = end(line.network.peer, told.bytes.1);
     let (source, destination, direction) = match told.role {

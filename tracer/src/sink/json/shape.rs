@@ -1,10 +1,10 @@
 //! The shapes of the JSON objects: what is nested where, and under which name. They are written,
 //! read back by a replay, and described by the schema.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     lingering::Cause,
@@ -14,6 +14,7 @@ use crate::{
     model::{
         endpoint::{Endpoint, Tuple},
         update::{LingerStatus, Loss, LossPlace, Subject},
+        zone::{self, Zone},
     },
     sink::stack::FrameBody,
 };
@@ -114,10 +115,35 @@ pub(crate) enum Version {
 /// An address and a port.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Address {
-    /// IPv4 or IPv6.
-    pub(crate) address: std::net::IpAddr,
+    /// IPv4 or IPv6; link-local ones with their interface, as `fe80::1%eth0`, or with its number
+    /// as long as the name is not known.
+    #[schemars(with = "IpAddr")]
+    pub(crate) address: Zoned,
     /// Null where not known (yet).
     pub(crate) port: Option<u16>,
+}
+
+/// An address, and of a link-local one the interface.
+#[derive(Clone, Copy)]
+pub(crate) struct Zoned(pub(crate) IpAddr, Zone);
+
+impl Serialize for Zoned {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(address, zone) = self;
+        match zone.name() {
+            None => address.serialize(serializer),
+            Some(name) => serializer.serialize_str(&format!("{address}%{name}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Zoned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let (address, name) = text.split_once('%').unwrap_or((&text, ""));
+        let address = address.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self(address, if name.is_empty() { Zone::default() } else { zone::named(name) }))
+    }
 }
 
 /// A line about a loss.
@@ -133,13 +159,17 @@ pub(crate) struct LossBody {
 
 impl From<Endpoint> for Address {
     fn from(end: Endpoint) -> Self {
-        Self { address: end.address(), port: (end.port != 0).then_some(end.port) }
+        Self {
+            address: Zoned(end.address(), end.zone()),
+            port: (end.port != 0).then_some(end.port),
+        }
     }
 }
 
 impl From<Address> for Endpoint {
     fn from(Address { address, port }: Address) -> Self {
-        Self::new(address, port.unwrap_or(0))
+        let Zoned(address, zone) = address;
+        Self::new(address, port.unwrap_or(0)).in_zone(zone)
     }
 }
 

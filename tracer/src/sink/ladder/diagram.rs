@@ -5,7 +5,8 @@
 
 use super::{
     Side,
-    row::{Arrow, Kind, Middle, Note, Row},
+    acts::{Act, acts},
+    row::{Arrow, Kind, Middle, Note, Row, Wait},
 };
 use crate::{
     model::{
@@ -59,13 +60,8 @@ pub(super) struct Diagram {
     known: [u8; 2],
     /// Payload bytes that have a row.
     carried: [u64; 2],
-}
-
-/// What a change of state says of a segment.
-#[derive(Clone, Copy)]
-enum Act {
-    Sent(Kind),
-    Received(Kind),
+    /// The segment that was sent last, when, and how long it was waited for.
+    sent: [Option<(Kind, u64, Option<u64>)>; 2],
 }
 
 impl Diagram {
@@ -86,7 +82,23 @@ impl Diagram {
             explained: Vec::new(),
             known: [0; 2],
             carried: [0; 2],
+            sent: [None; 2],
         }
+    }
+
+    /// Puts what has not been drawn yet into the order in which it happened. What no event tells
+    /// stays behind the row before it.
+    pub(super) fn sort(&mut self) {
+        let mut last = 0;
+        let mut rows: Vec<(u64, Row)> = std::mem::take(&mut self.rows)
+            .into_iter()
+            .map(|row| {
+                last = row.time.unwrap_or(last);
+                (last, row)
+            })
+            .collect();
+        rows.sort_by_key(|(time, _)| *time);
+        self.rows = rows.into_iter().map(|(_, row)| row).collect();
     }
 
     /// Whether nothing more can come of it.
@@ -116,21 +128,16 @@ impl Diagram {
     }
 
     pub(super) fn transition(&mut self, side: Side, transition: &Transition) {
-        let Transition { time, ref subject, from, to, source, sequence, close, .. } = *transition;
+        let Transition { time, ref subject, from, to, source, sequence, close, orphaned, .. } =
+            *transition;
         self.join(side, subject, from, to);
         if let Some(sequence) = sequence {
             self.learn(side, transition, sequence);
         }
         let acts = acts(transition, self.knows(side, Kind::Syn));
-        if let Some(sequence) = sequence
-            && acts.iter().any(|act| {
-                matches!(
-                    act,
-                    Act::Sent(Kind::Fin | Kind::Rst) | Act::Received(Kind::Fin | Kind::Rst)
-                )
-            })
-        {
-            self.data(side, transition, sequence);
+        let ends = acts.iter().find_map(|act| Some(act.of(side)).filter(|(kind, _)| kind.is_end()));
+        if let Some((sequence, end)) = sequence.zip(ends) {
+            self.data(side, transition, sequence, end);
         }
         let mut placed = None;
         for act in acts {
@@ -153,6 +160,9 @@ impl Diagram {
             self.enter(row, side, to);
             row
         });
+        if orphaned && from == to {
+            self.rows[row].note = Some(Note::Orphaned);
+        }
         if to == State::TimeWait {
             let expected = time + TIME_WAIT_SECONDS * SECOND;
             self.rows[row].note = Some(Note::ExpectedEnd(expected));
@@ -195,7 +205,8 @@ impl Diagram {
         if kind == Kind::Syn {
             self.initial[side.index()] = self.initial[side.index()].or(sequence);
         }
-        let arrow = Arrow { ordinal, sequence, ..Arrow::new(kind, side, true) };
+        let wait = self.waited(side, kind, time);
+        let arrow = Arrow { ordinal, sequence, wait, ..Arrow::new(kind, side, true) };
         self.arrow(Some(time), arrow);
     }
 
@@ -215,6 +226,15 @@ impl Diagram {
         } else if !self.knows(from, Kind::Rst) {
             self.arrow(Some(time), Arrow::new(Kind::Rst, from, true));
         }
+    }
+
+    /// Notes that a segment is sent, perhaps again, and compares the waits in between.
+    fn waited(&mut self, side: Side, kind: Kind, time: u64) -> Option<Wait> {
+        let last = &mut self.sent[side.index()];
+        let before = last.filter(|(same, ..)| *same == kind);
+        let wait = before.map(|(_, before, _)| time.saturating_sub(before));
+        *last = Some((kind, time, wait));
+        Wait::compare(before?.2?, wait?)
     }
 
     pub(super) fn linger(&mut self, side: Side, linger: &Linger) {
@@ -266,17 +286,22 @@ impl Diagram {
     /// The row of what a change of state says of a segment, unless that has been drawn.
     fn act(&mut self, side: Side, act: Act, transition: &Transition) -> Option<usize> {
         let Transition { time, from: left, source, sequence, .. } = *transition;
-        let (kind, from, sent) = match act {
-            Act::Sent(kind) => (kind, side, true),
-            Act::Received(kind) => (kind, side.other(), false),
-        };
+        let (kind, from) = act.of(side);
+        let sent = from == side;
+        if sent {
+            self.waited(side, kind, time);
+        }
         // The event of a child comes with the last ACK of its handshake.
         let late = left == State::Listen;
         let by_event = !sent || matches!(kind, Kind::Syn | Kind::Fin);
         let told = source == Source::Tracepoint && by_event && !late;
         if let Some(row) = self.row_of(kind, from) {
-            let arrow = self.rows[row].arrow_mut()?;
-            arrow.told |= told;
+            let known = &mut self.rows[row];
+            // Which end's event comes first is chance; the segment was sent by the earlier one.
+            if let (Some(known), false) = (&mut known.time, late) {
+                *known = time.min(*known);
+            }
+            known.arrow_mut()?.told |= told;
             return Some(row);
         }
         if self.knows(from, kind) {
@@ -308,8 +333,15 @@ impl Diagram {
         }
     }
 
-    /// A row for what has been carried since the last time.
-    fn data(&mut self, side: Side, transition: &Transition, sequence: Sequence) {
+    /// A row for what has been carried since the last time: before the FIN or RST with which that
+    /// is known, which the other end may have told of already.
+    fn data(
+        &mut self,
+        side: Side,
+        transition: &Transition,
+        sequence: Sequence,
+        (kind, sender): (Kind, Side),
+    ) {
         use State::{CloseWait, Closing, FinWait1, FinWait2, LastAck, TimeWait};
         let Transition { time, from, to, ref subject, .. } = *transition;
         let Some(role) = subject.role else { return };
@@ -322,44 +354,11 @@ impl Diagram {
         let new = [0, 1].map(|index| now[index].saturating_sub(self.carried[index]));
         if new != [0, 0] {
             self.carried = [0, 1].map(|index| now[index].max(self.carried[index]));
-            self.push(Row::new(Some(time), Middle::Data(new)));
+            let end = self.row_of(kind, sender);
+            let time = end.map_or(Some(time), |end| self.rows[end].time);
+            let row = Row::new(time, Middle::Data(new));
+            self.rows.insert(end.unwrap_or(self.rows.len()), row);
         }
-    }
-}
-
-/// What was sent and what has arrived when the state changed so; `opened` where this end has sent
-/// a SYN.
-fn acts(transition: &Transition, opened: bool) -> &'static [Act] {
-    use Act::{Received, Sent};
-    use State::{
-        CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
-        SynSent, TimeWait,
-    };
-    match (transition.from, transition.to) {
-        (Closed, SynSent) => &[Sent(Kind::Syn)],
-        (Listen | SynSent, SynRecv) => &[Received(Kind::Syn), Sent(Kind::SynAck)],
-        (SynSent, Established) => &[Received(Kind::SynAck), Sent(Kind::Ack)],
-        (SynRecv, Established) if opened => &[Received(Kind::SynAck)],
-        (SynRecv, Established) => &[Received(Kind::Ack)],
-        (Established | SynRecv, FinWait1) | (CloseWait, LastAck) => &[Sent(Kind::Fin)],
-        (Established | SynRecv, CloseWait) => &[Received(Kind::Fin)],
-        (FinWait1, FinWait2) | (Closing, TimeWait) => &[Received(Kind::AckOfFin)],
-        (FinWait1, Closing) | (FinWait2, TimeWait) => &[Received(Kind::Fin), Sent(Kind::AckOfFin)],
-        (FinWait1, TimeWait) => {
-            &[Received(Kind::AckOfFin), Received(Kind::Fin), Sent(Kind::AckOfFin)]
-        }
-        (from, Closed) => match transition.close.map(|close| close.reason) {
-            Some(Reason::Graceful) if from == LastAck => &[Received(Kind::AckOfFin)],
-            Some(Reason::ResetReceived | Reason::Refused) => &[Received(Kind::Rst)],
-            Some(
-                Reason::ResetSentUnreadData
-                | Reason::ResetSentLingerZero
-                | Reason::ResetSentDataAfterClose
-                | Reason::ResetSentUnaccepted,
-            ) => &[Sent(Kind::Rst)],
-            _ => &[],
-        },
-        _ => &[],
     }
 }
 

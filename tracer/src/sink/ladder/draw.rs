@@ -131,7 +131,7 @@ impl Pen {
 
     fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
         let note = match row.note {
-            None | Some(Note::Forgotten) => None,
+            None | Some(Note::Forgotten | Note::Orphaned) => None,
             Some(Note::Ending(words)) => Some(words.to_owned()),
             Some(Note::ExpectedEnd(time)) => {
                 let time = self.times.write(clock, time).trim_start();

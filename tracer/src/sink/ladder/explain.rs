@@ -4,7 +4,7 @@
 use super::{
     Side,
     diagram::Diagram,
-    row::{Arrow, Kind, Middle, Note, Row},
+    row::{Arrow, Kind, Middle, Note, Row, Wait},
 };
 use crate::{
     model::{close::Reason, state::State},
@@ -15,21 +15,37 @@ use crate::{
 pub(super) fn explain(diagram: &Diagram, row: &Row) -> Vec<&'static str> {
     let mut sentences = Vec::new();
     match &row.middle {
-        Middle::Data(_) => sentences.push(DATA),
-        Middle::Arrow(arrow) if arrow.ordinal > 0 => sentences.push(AGAIN),
+        Middle::Data(_) => {
+            sentences.push(DATA);
+            sentences.extend(diagram.fin.iter().flatten().next().map(|_| DATA_AND_FIN));
+        }
+        Middle::Arrow(arrow) if arrow.ordinal > 0 => {
+            sentences.push(AGAIN);
+            sentences.extend(match arrow.wait {
+                Some(Wait::Same) if arrow.kind == Kind::Syn => Some(SAME_WAIT),
+                Some(Wait::Doubled) => Some(DOUBLE_WAIT),
+                Some(Wait::Same) | None => None,
+            });
+        }
         Middle::Arrow(arrow) => sentences.extend(segment(diagram, row, arrow)),
         Middle::Words(_) => {}
     }
-    sentences.extend(row.states.iter().flatten().filter_map(|state| entered(*state, row)));
+    if row.arrow().is_some_and(|arrow| releases(row, arrow)) {
+        sentences.push(RELEASED);
+    }
+    let entered = |state: &State| entered(diagram, *state, row);
+    sentences.extend(row.states.iter().flatten().filter_map(entered));
     sentences.dedup();
     sentences
 }
 
 fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> {
     Some(match arrow.kind {
+        Kind::Syn if arrow.from == Side::Right && is_itself(diagram) => OWN_SYN,
         Kind::Syn if arrow.from == Side::Right => SECOND_SYN,
         Kind::Syn => SYN,
-        Kind::SynAck => SYN_ACK,
+        Kind::SynAck if diagram.initial[arrow.from.other().index()].is_none() => SYN_ACK,
+        Kind::SynAck => SYN_ACK_NUMBERS,
         Kind::Ack => ACK,
         Kind::Fin if row.enters(State::Closing) => return None,
         Kind::Fin if arrow.rides => FIN_WITH_ACK,
@@ -50,15 +66,33 @@ fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> 
     })
 }
 
+/// Whether the socket has connected to itself.
+fn is_itself(diagram: &Diagram) -> bool {
+    diagram.tuple.local == diagram.tuple.peer
+}
+
+/// Whether with this segment all is known to have arrived, in both directions.
+fn releases(row: &Row, arrow: &Arrow) -> bool {
+    match arrow.kind {
+        Kind::Fin => row.enters(State::TimeWait),
+        Kind::AckOfFin => row.enters(State::Closed),
+        Kind::Syn | Kind::SynAck | Kind::Ack | Kind::Rst => false,
+    }
+}
+
 /// Whether the far end had closed before.
 fn is_second(row: &Row) -> bool {
     row.enters(State::LastAck) || row.enters(State::TimeWait)
 }
 
-fn entered(state: State, row: &Row) -> Option<&'static str> {
+fn entered(diagram: &Diagram, state: State, row: &Row) -> Option<&'static str> {
     match state {
         State::CloseWait => Some(CLOSE_WAIT),
-        State::FinWait2 if row.arrow().is_none() => Some(ORPHAN),
+        State::FinWait2 if row.note == Some(Note::Orphaned) => Some(ORPHAN),
+        // The other FIN may have come along.
+        State::FinWait2 if row.arrow().is_some_and(|arrow| arrow.kind == Kind::Fin) => None,
+        State::FinWait2 => Some(FIN_WAIT2),
+        State::Closing if is_itself(diagram) => Some(OWN_FIN),
         State::Closing => Some(CLOSING),
         State::TimeWait => Some(TIME_WAIT),
         State::Closed if row.note == Some(Note::Forgotten) => Some(GONE),
@@ -71,34 +105,42 @@ const SYN: &str = "SYN asks for a connection and names the client's initial sequ
     not mistaken for this one's.";
 const SECOND_SYN: &str = "A SYN from this side too: both open at once (simultaneous open). Each \
     answers the other's, and one connection comes of it.";
-const SYN_ACK: &str = "SYN+ACK agrees: a random number of this side's own, and ack names the next \
-    byte that it expects. A SYN counts as one byte, hence the +1.";
+const OWN_SYN: &str = "The same SYN: connect() was given the port that it connects to, and the \
+    socket is the peer of itself. TCP takes that for a simultaneous open.";
+const SYN_ACK: &str = "SYN+ACK accepts, with a random initial sequence number of this side's own.";
+const SYN_ACK_NUMBERS: &str = "SYN+ACK accepts: a random number of this side's own, and ack names \
+    the next byte that it expects. A SYN counts as one byte, hence the +1.";
 const ACK: &str = "Now each end knows that the other has its number: the three-way handshake is \
     complete, data can flow.";
-const DATA: &str = "Every byte has a number: the numbers of the FINs are higher than those of \
-    the SYNs by what was sent.";
+const DATA: &str = "Every byte of the data has a number of its own, counted on from the SYN's.";
+const DATA_AND_FIN: &str = "The number of a FIN is higher than that of its side's SYN by what was \
+    sent.";
 const FIN: &str = "FIN: \"I have no more to send.\" It closes one direction only, the other may go \
     on (half-close). Like a SYN it counts as one byte and must be acknowledged.";
-const SECOND_FIN: &str = "The other direction is closed too: a graceful release, everything sent \
-    has arrived.";
+const SECOND_FIN: &str = "The other direction is closed too.";
+const RELEASED: &str = "A graceful release: all data has arrived, in both directions.";
 const FIN_WITH_ACK: &str = "The application has closed this end too. Linux had held back its ACK \
-    of the first FIN for up to 40 ms: it rides on this FIN. A graceful release: all has arrived.";
-const ACK_OF_FIN: &str = "The FIN has arrived. FIN_WAIT2: this direction is closed, the other one \
-    is still open.";
+    of the first FIN for up to 40 ms: it rides on this FIN.";
+const ACK_OF_FIN: &str = "The FIN has arrived.";
+const FIN_WAIT2: &str = "FIN_WAIT2: this direction is closed, the other one is still open.";
 const LAST_ACK: &str = "The last ACK: with it the other end is done.";
 const CLOSE_WAIT: &str = "CLOSE_WAIT asks the application to close() its end as well: nothing else \
     ends this state, and sockets that pile up in it are a leak in the program.";
 const CLOSING: &str = "Both have sent their FIN before the other's came (simultaneous close); \
     CLOSING waits for the ACK of one's own.";
+const OWN_FIN: &str = "The socket's own FIN has come back to it: a FIN that came before the ACK of \
+    one's own (simultaneous close). CLOSING waits for that ACK.";
 const TIME_WAIT: &str = "TIME_WAIT stays with the end that closed first (with both, if they \
-    closed at once), for 2 MSL, 60 s on Linux: were the last ACK lost, the FIN would come again and must find an answer; and late \
-    segments must die out before the same ports are used again.";
-const ORPHAN: &str = "No process holds the socket any more: the kernel waits for the other FIN, \
-    for a minute (tcp_fin_timeout).";
-const RST: &str = "RST breaks off at once (abortive release): nothing is acknowledged, what is \
+    closed at once), for 2 MSL, 60 s on Linux: were the last ACK lost, the FIN would come \
+    again and must find an answer; and late segments must die out before the same ports are used again.";
+const ORPHAN: &str = "No process holds the socket any more: the kernel waits for the other FIN, for \
+    a minute unless tcp_fin_timeout or TCP_LINGER2 says otherwise.";
+const RST: &str = "RST aborts immediately (abortive release): nothing is acknowledged, what is \
     under way is lost, and no TIME_WAIT follows.";
-const REFUSED: &str = "Nobody listens on this port: the kernel there refuses with RST, and connect() \
-    fails with ECONNREFUSED.";
-const AGAIN: &str = "No answer came in time: the same segment with the same number is sent again; \
-    the wait doubles each time.";
+const REFUSED: &str = "Nobody listens on this port, or a firewall says so: the answer is RST, and \
+    connect() fails with ECONNREFUSED.";
+const AGAIN: &str = "No answer came in time: the same segment with the same number is sent again.";
+const SAME_WAIT: &str = "The wait was as long as before: Linux sends the first SYNs at equal \
+    intervals (net.ipv4.tcp_syn_linear_timeouts), then doubles the wait each time.";
+const DOUBLE_WAIT: &str = "The wait has doubled: it does so each time.";
 const GONE: &str = "The kernel has forgotten the connection: its addresses and ports are free.";

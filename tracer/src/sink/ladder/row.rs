@@ -26,6 +26,11 @@ impl Kind {
         }
     }
 
+    /// Whether it ends a direction, or both.
+    pub(super) fn is_end(self) -> bool {
+        matches!(self, Self::Fin | Self::Rst)
+    }
+
     pub(super) fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -46,11 +51,34 @@ pub(super) struct Arrow {
     pub(super) sequence: Option<u32>,
     /// What a FIN acknowledges.
     pub(super) ack: Option<u32>,
+    /// Of a retransmission: how long it was waited for, compared with the time before.
+    pub(super) wait: Option<Wait>,
+}
+
+/// How the wait for an answer has changed from one retransmission to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It was as long as before.
+    Same,
+    /// It was twice as long.
+    Doubled,
+}
+
+impl Wait {
+    /// `None` for what is neither: timers and the machine take their time.
+    pub(super) fn compare(before: u64, now: u64) -> Option<Self> {
+        let percent = u128::from(now) * 100 / u128::from(before.max(1));
+        match percent {
+            80..=130 => Some(Self::Same),
+            170..=250 => Some(Self::Doubled),
+            _ => None,
+        }
+    }
 }
 
 impl Arrow {
     pub(super) fn new(kind: Kind, from: Side, told: bool) -> Self {
-        Self { kind, from, told, ordinal: 0, rides: false, sequence: None, ack: None }
+        Self { kind, from, told, ordinal: 0, rides: false, sequence: None, ack: None, wait: None }
     }
 
     /// Whether it is, or carries, such a segment.
@@ -90,6 +118,8 @@ pub(super) enum Note {
     ExpectedEnd(u64),
     /// TIME_WAIT is over.
     Forgotten,
+    /// The last descriptor was closed.
+    Orphaned,
 }
 
 impl Row {

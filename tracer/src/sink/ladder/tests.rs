@@ -1,5 +1,6 @@
 //! Diagrams of whole connections, compared as text.
 
+mod explained;
 mod scene;
 
 use insta::assert_snapshot;
@@ -234,7 +235,8 @@ fn a_socket_found_by_snapshot() {
 #[test]
 fn two_connections_at_once_in_blocks() {
     let mut scene = Scene::new(80, PLAIN);
-    let mut wires = [Wire::loopback(), Wire::between("127.0.0.1:42907", "127.0.0.1:8080")];
+    let other = Wire::between("127.0.0.1:42907", "127.0.0.1:8080");
+    let mut wires = [Wire::loopback(), Wire { shift: 500, ..other }];
     for wire in &mut wires {
         scene.go(wire, CLIENT, SynSent);
     }
@@ -293,23 +295,68 @@ fn a_reused_pair_of_ends_begins_a_new_diagram() {
     assert!(text.contains("━━ #2 ━━"), "{text}");
 }
 
-/// Two namespaces: the only candidate is the far end; one of several may be another's.
+/// A connection between two namespaces, and another one between two that have the same addresses;
+/// the FIN of one is not drawn in the other's diagram.
 #[test]
-fn ends_in_two_namespaces_are_paired_where_only_one_can_be_meant() {
-    let blocks = |servers: u32| {
+fn ends_in_namespaces_with_the_same_addresses_are_paired_by_their_initial_numbers() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wires = [10, 20].map(|netns| {
+        let mut wire = Wire::between("10.0.0.1:42906", "10.0.0.2:80");
+        wire.shift = netns;
+        wire.ends[CLIENT].tuple.netns = netns;
+        wire.ends[SERVER].tuple.netns = netns + 1;
+        wire
+    });
+    for wire in &mut wires {
+        scene.go(wire, CLIENT, SynSent);
+        scene.go(wire, CLIENT, Established);
+    }
+    for wire in wires.iter_mut().rev() {
+        scene.go(wire, SERVER, SynRecv);
+    }
+    for wire in &mut wires {
+        scene.go(wire, SERVER, Established);
+    }
+    scene.wait(60);
+    let [first, _] = &mut wires;
+    scene.shut(first);
+    let text = scene.text();
+    let blocks: Vec<&str> = text.split("━━ #").skip(1).collect();
+    // Two that are opened, and the first again.
+    assert_eq!(blocks.len(), 3, "{text}");
+    assert!(blocks[2].starts_with("1 ") && blocks[2].contains("CLOSE_WAIT"), "{text}");
+    assert!(!blocks[1].contains("FIN"), "{text}");
+    let drawn = blocks[1].matches("ESTABLISHED").count();
+    assert_eq!(drawn, 2, "both ends in one diagram: {text}");
+}
+
+/// Addresses translated in between: each end has the other by another name.
+#[test]
+fn ends_on_both_sides_of_nat_share_a_diagram() {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::between("10.0.0.1:42906", "10.96.0.1:80");
+    let server = Wire::between("10.0.0.1:42906", "172.17.0.9:8080").ends[SERVER];
+    wire.ends[SERVER] = Subject { tuple: Tuple { netns: 9, ..server.tuple }, ..server };
+    scene.open(&mut wire);
+    scene.shut(&mut wire);
+    let text = scene.text();
+    assert_eq!(text.matches("━━ #").count(), 1, "{text}");
+    assert!(text.contains("LAST_ACK") && text.contains("TIME_WAIT"), "{text}");
+}
+
+/// Before the numbers are known addresses count, but within one namespace only.
+#[test]
+fn addresses_pair_ends_of_one_namespace_only() {
+    let blocks = |netns: u32| {
         let mut scene = Scene::new(80, PLAIN);
-        let mut client = Wire::between("10.0.0.1:42906", "10.0.0.2:80");
-        for netns in 0..servers {
-            let mut server = client.clone();
-            server.ends[SERVER].tuple.netns = 10 + netns;
-            scene.go(&mut server, SERVER, SynRecv);
-            scene.go(&mut server, SERVER, Established);
-        }
-        scene.go(&mut client, CLIENT, SynSent);
+        let mut wire = Wire::between("10.0.0.1:42906", "10.0.0.2:80");
+        scene.again(&wire, SERVER, Segment::SynAck, 1);
+        wire.ends[CLIENT].tuple.netns = netns;
+        wire.untold = true;
+        scene.go(&mut wire, CLIENT, SynSent);
         scene.text().matches("━━ #").count()
     };
-    assert_eq!(blocks(1), 1);
-    assert_eq!(blocks(2), 3);
+    assert_eq!((blocks(1), blocks(2)), (1, 2));
 }
 
 /// Lives of which the end is never told, as with a filter, do not fill the memory.

@@ -8,6 +8,7 @@ use crate::{
         endpoint::{Endpoint, Tuple},
         owner::Process,
         table::{self, Table},
+        update::Handshake,
     },
     sink::stamps::Timestamps,
 };
@@ -35,12 +36,117 @@ fn subject(role: Role, local: &str, peer: &str, name: &[u8]) -> Subject {
 
 #[test]
 fn both_ends_of_a_connection_have_the_same_tag_and_others_have_not() {
-    let of = |local: &str, peer: &str| tag(&subject(Role::Client, local, peer, b"a"));
+    let of =
+        |local: &str, peer: &str| Tags::default().of(&subject(Role::Client, local, peer, b"a"));
     assert_eq!(of("10.0.0.1:1", "10.0.0.2:2"), of("10.0.0.2:2", "10.0.0.1:1"));
     assert_eq!(of("[::1]:1", "[::1]:2"), of("[::1]:2", "[::1]:1"));
     let tags: std::collections::HashSet<_> =
         (1..100).map(|port| of(&format!("10.0.0.1:{port}"), "10.0.0.2:80")).collect();
     assert!(tags.len() > 80, "{tags:?}");
+}
+
+/// One step of an end, with its initial number and the far end's; the birth has none.
+fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Transition {
+    let (from, to) = edge;
+    let handshake = numbers.map(|(local, peer)| Handshake {
+        duration_ns: None,
+        rtt_ns: None,
+        syn_retransmits: None,
+        local_isn: Some(local),
+        peer_isn: Some(peer),
+    });
+    Transition {
+        time: 1,
+        subject: end,
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake,
+        sequence: None,
+        close: None,
+        orphaned: false,
+    }
+}
+
+/// The marks of a client's and a server's lines, in their order, of connections of which the ends
+/// are in the namespaces given.
+fn marks(connections: &[([&str; 2], [&str; 2], [u32; 2])]) -> Vec<(String, String)> {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let mut out = Vec::new();
+    let mut tell = |told: &Transition| {
+        text.update(&Update::Transition(told), WallClock { lead: 0, now: 0 }, &mut out);
+    };
+    let end = |role, [local, peer]: [&str; 2], netns, number: usize| {
+        let mut end = subject(role, local, peer, if role == Role::Client { b"c" } else { b"s" });
+        end.tuple.netns = netns;
+        end.cookie = Some(number as u64 + if role == Role::Client { 100 } else { 200 });
+        end
+    };
+    use State::*;
+    for steps in [&[(SynSent, Established)][..], &[(Listen, SynRecv), (SynRecv, Established)]] {
+        for step_of in steps {
+            for (number, (client, server, netns)) in connections.iter().enumerate() {
+                let numbers = (1_000 + number as u32, 9_000 + number as u32);
+                let (end, numbers) = match steps.len() {
+                    1 => (end(Role::Client, *client, netns[0], number), numbers),
+                    _ => (end(Role::Server, *server, netns[1], number), (numbers.1, numbers.0)),
+                };
+                let numbers = (step_of.1 == Established).then_some(numbers);
+                tell(&step(end, *step_of, numbers));
+            }
+        }
+    }
+    let text = String::from_utf8(out).unwrap();
+    let of = |name: &str| {
+        let lines = text.lines().filter(|line| line.contains(&format!(" {name}[")));
+        lines.map(|line| line[17..19].to_owned()).collect::<Vec<_>>()
+    };
+    let servers = of("s");
+    assert_eq!(servers.len(), 2 * connections.len(), "{text}");
+    let pairs: Vec<_> = servers
+        .chunks(2)
+        .map(|two| {
+            assert_eq!(two[0], two[1], "a birth and what follows it: {text}");
+            two[1].clone()
+        })
+        .collect();
+    of("c").into_iter().zip(pairs).collect()
+}
+
+/// Namespaces with the same addresses, and NAT: the numbers say who belongs together.
+#[test]
+fn ends_are_paired_by_their_initial_numbers() {
+    let (client, server) = (["10.0.0.1:4000", "10.0.0.2:80"], ["10.0.0.2:80", "10.0.0.1:4000"]);
+    let marks = marks(&[
+        (client, server, [1, 2]),
+        (client, server, [3, 4]),
+        (["10.0.0.1:5000", "10.96.0.1:80"], ["172.17.0.9:8080", "10.0.0.1:5000"], [1, 5]),
+    ]);
+    for (client, server) in &marks {
+        assert_eq!(client, server, "{marks:?}");
+    }
+    let clients: std::collections::HashSet<_> = marks.iter().map(|(client, _)| client).collect();
+    assert_eq!(clients.len(), 3, "{marks:?}");
+}
+
+/// Nothing follows a birth whose handshake does not come to an end: it is told all the same.
+#[test]
+fn a_birth_that_nothing_follows_is_told() {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let clock = WallClock { lead: 0, now: 0 };
+    let mut out = Vec::new();
+    let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
+    let birth = step(end, (State::Listen, State::SynRecv), None);
+    text.update(&Update::Transition(&birth), clock, &mut out);
+    let moment = |now| Moment { now, table: None, ports: Box::leak(Box::default()) };
+    let due = text.pause(&moment(2), clock, &mut out).unwrap();
+    assert_eq!((out.len(), due < 1_000_000_000), (0, true));
+    text.pause(&moment(due), clock, &mut out);
+    assert!(String::from_utf8(out).unwrap().contains("LISTEN      → SYN_RECV"));
 }
 
 #[test]

@@ -59,6 +59,11 @@ impl Times {
 }
 
 impl Counting {
+    /// The history begins: what was counted before the first look at all sockets was not all.
+    pub(super) fn begin(&mut self) {
+        self.history = Arc::default();
+    }
+
     pub(super) fn update(&mut self, update: &Update<'_>) {
         if let Update::Transition(transition) = update {
             self.transition(transition);
@@ -144,10 +149,30 @@ mod tests {
         }
         assert_eq!(picture.rate(State::Established, State::CloseWait), 2.0);
         assert_eq!(picture.entering(State::CloseWait), 2.0);
-        assert_eq!(picture.change(State::CloseWait), 118);
+        assert_eq!(picture.change(State::CloseWait), Some(120));
         assert_eq!(picture.history.len(), 100);
         counting.show(200 * SECOND, &mut picture);
         assert!(picture.events() < 0.1, "{}", picture.events());
+    }
+
+    /// What was there before is no change, and neither is what happens in the first minute.
+    #[test]
+    fn nothing_is_said_of_a_minute_ago_before_a_minute_has_passed() {
+        let mut counting = Counting::default();
+        let mut picture = Picture::empty(WallClock { lead: 0, now: 0 });
+        let listen = State::Listen;
+        counting.show(0, &mut picture);
+        counting.begin();
+        for second in 1..=70 {
+            picture.counts[listen.index()] = if second > 65 { 2 } else { 1 };
+            counting.show(second * SECOND, &mut picture);
+            let expected = match second {
+                ..=60 => None,
+                61..=65 => Some(0),
+                _ => Some(1),
+            };
+            assert_eq!(picture.change(listen), expected, "second {second}");
+        }
     }
 
     #[test]

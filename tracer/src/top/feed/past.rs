@@ -6,6 +6,7 @@ use crate::{
     model::{
         connection::Connection,
         endpoint::Tuple,
+        initial::InitialNumbers,
         state::State,
         update::{Role, Source, Transition},
     },
@@ -31,12 +32,28 @@ impl Recent {
         told.into_iter().for_each(|told| self.add(told));
     }
 
-    /// Those of a connection: of both its ends, where both are on this host.
-    pub(super) fn of(&self, tuple: &Tuple) -> Vec<Told> {
-        let is_of = |told: &&Told| {
-            let other = told.subject().tuple;
-            other == *tuple || (other.local, other.peer) == (tuple.peer, tuple.local)
+    /// Those of a connection: of both its ends, where both are on this host. The far end is the
+    /// one known, or the one with the same initial numbers, or with the same addresses in the same
+    /// namespace.
+    pub(super) fn of(
+        &self,
+        tuple: &Tuple,
+        numbers: Option<InitialNumbers>,
+        far: Option<Tuple>,
+    ) -> Vec<Told> {
+        let Tuple { local, peer, netns } = *tuple;
+        let wanted = numbers.map(InitialNumbers::mirrored);
+        let by_numbers = || {
+            self.0.iter().rev().find_map(|told| match told {
+                Told::Transition(told) => {
+                    let known = told.initial_numbers();
+                    known.iter().any(|one| Some(*one) == wanted).then_some(told.subject.tuple)
+                }
+                _ => None,
+            })
         };
+        let far = far.or_else(by_numbers).unwrap_or(Tuple { local: peer, peer: local, netns });
+        let is_of = |told: &&Told| [*tuple, far].contains(&told.subject().tuple);
         self.0.iter().filter(is_of).cloned().collect()
     }
 }

@@ -23,7 +23,7 @@ const KEYS: [(&str, &str); 17] = [
     ("Esc", "one step back: details, group, filter"),
     ("↑ ↓, j k", "one line; PgUp PgDn, Home End, wheel: more"),
     ("", ""),
-    ("±/MIN", "sockets more or less in this state than a minute ago"),
+    ("±/MIN", "sockets more or less than a minute ago; blank until that is known"),
     ("IN/S", "sockets that entered this state, a second, lately"),
     ("LINGER, ⚑", "sockets that stay in a state for longer than --linger says"),
 ];

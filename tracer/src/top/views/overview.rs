@@ -135,8 +135,8 @@ fn table(app: &App, width: usize) -> Vec<Line<'static>> {
         let course: Vec<u32> = picture.history.iter().map(|sample| sample[index]).collect();
         let count = picture.counts[index];
         let change = match picture.change(state) {
-            0 => String::new(),
-            change => {
+            None | Some(0) => String::new(),
+            Some(change) => {
                 format!("{}{}", if change > 0 { "+" } else { "-" }, grouped(change.unsigned_abs()))
             }
         };

@@ -35,6 +35,10 @@ pub(super) struct Wire {
     /// FINs sent, and those acknowledged.
     pub(super) fins: [u64; 2],
     pub(super) acked: [u64; 2],
+    /// What its initial numbers have more than [`INITIAL`].
+    pub(super) shift: u32,
+    /// No record has its numbers.
+    pub(super) untold: bool,
 }
 
 /// Index of an end.
@@ -73,6 +77,8 @@ impl Wire {
             sent: [0; 2],
             fins: [0; 2],
             acked: [0; 2],
+            shift: 0,
+            untold: false,
         }
     }
 
@@ -81,14 +87,15 @@ impl Wire {
     }
 
     pub(super) fn sequence(&self, end: usize) -> Option<Sequence> {
-        if matches!(self.states[end], Closed | Listen) {
+        if self.untold || matches!(self.states[end], Closed | Listen) {
             return None;
         }
         let other = 1 - end;
         let syn = u64::from(end == CLIENT);
         let acked = self.sent[end] + self.acked[end] + syn;
         let received = self.sent[other] + self.fins[other];
-        let number = |end: usize, bytes: u64| INITIAL[end].wrapping_add(1 + bytes as u32);
+        let number =
+            |end: usize, bytes: u64| INITIAL[end].wrapping_add(self.shift + 1 + bytes as u32);
         Some(Sequence {
             snd_una: number(end, acked - syn),
             write_seq: number(end, self.sent[end] + self.fins[end]),
@@ -147,9 +154,10 @@ impl Scene {
             elapsed: None,
             handshake: None,
             // Told late, together with what follows it.
-            sequence: if to == SynSent { handshaken(end) } else { sequence },
+            sequence: if to == SynSent { handshaken(wire, end) } else { sequence },
             close,
-            orphaned: false,
+            // Nothing else leads from a state to itself.
+            orphaned: wire.states[end] == to,
         };
         self.tell(&Update::Transition(&transition));
         wire.states[end] = to;
@@ -219,10 +227,9 @@ impl Scene {
     }
 }
 
-pub(super) fn handshaken(end: usize) -> Option<Sequence> {
-    let mut wire = Wire::loopback();
-    wire.states = [Established; 2];
-    wire.sequence(end)
+pub(super) fn handshaken(wire: &Wire, end: usize) -> Option<Sequence> {
+    let Wire { shift, untold, .. } = *wire;
+    Wire { states: [Established; 2], shift, untold, ..Wire::loopback() }.sequence(end)
 }
 
 pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {

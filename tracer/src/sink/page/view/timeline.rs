@@ -108,7 +108,8 @@ pub(super) fn events(gathered: &Gathered, frame: &Frame) -> Markup {
         .filter(|(_, counts)| counts.iter().any(|count| *count > 0))
         .collect();
     let reading = "How many sockets opened and ended, and how many segments of handshakes and \
-                   teardowns had to be sent again, each second.";
+                   teardowns had to be sent again, each second. What is shorter than a second is \
+                   counted together.";
     section(
         "events",
         "What happened",
@@ -119,9 +120,9 @@ pub(super) fn events(gathered: &Gathered, frame: &Frame) -> Markup {
                 div.panels {
                     @for (event, counts) in &seen {
                         @let (name, meaning, tone) = words(*event);
-                        @let rates: Vec<f64> = counts.iter().map(|count| *count as f64 / slice).collect();
+                        @let (rates, length) = per_second(counts, slice);
                         @let label = format!("{name} over time");
-                        (figure(name, meaning, &area(&label, &rates, slice, seconds, tone)))
+                        (figure(name, meaning, &area(&label, &rates, length, seconds, tone)))
                     }
                 }
                 (totals(&seen, slice, seconds))
@@ -130,11 +131,19 @@ pub(super) fn events(gathered: &Gathered, frame: &Frame) -> Markup {
     )
 }
 
+/// Rates, and the seconds that each is of: at least one, or a single event would be ten a second.
+fn per_second(counts: &[u64], slice: f64) -> (Vec<f64>, f64) {
+    let together = (1.0 / slice).ceil().max(1.0);
+    let length = slice * together;
+    let rate = |counts: &[u64]| counts.iter().sum::<u64>() as f64 / length;
+    (counts.chunks(together as usize).map(rate).collect(), length)
+}
+
 fn totals(seen: &[(Event, Vec<u64>)], slice: f64, seconds: f64) -> Markup {
     let row = |(event, counts): &(Event, Vec<u64>)| {
         let total: u64 = counts.iter().sum();
-        let most = counts.iter().copied().max().unwrap_or(0) as f64 / slice;
-        let mean = total as f64 / seconds.max(slice);
+        let most = per_second(counts, slice).0.into_iter().fold(0.0, f64::max);
+        let mean = total as f64 / seconds.max(1.0);
         let rate = |rate: f64| format!("{rate:.1}");
         vec![words(*event).0.to_owned(), grouped(total), rate(mean), rate(most)]
     };
@@ -162,5 +171,31 @@ fn words(event: Event) -> (&'static str, &'static str, Tone) {
         Event::SentAgain => {
             ("Sent again, a second", "SYN, SYN+ACK or FIN without an answer in time.", Tone::Bad)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// One event is one a second, in however short a slice it happened.
+    #[rstest]
+    #[case(&[0, 1, 0], 0.1, &[1.0], 1.0)]
+    #[case(&[1, 0, 0, 0, 0, 2], 0.2, &[1.0, 2.0], 1.0)]
+    #[case(&[6, 0, 0, 0], 0.4, &[5.0, 0.0], 1.2)]
+    #[case(&[8, 4], 1.6, &[5.0, 2.5], 1.6)]
+    fn rates_are_those_of_a_second_or_more(
+        #[case] counts: &[u64],
+        #[case] slice: f64,
+        #[case] rates: &[f64],
+        #[case] length: f64,
+    ) {
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        let (found, of) = per_second(counts, slice);
+        assert!(near(of, length), "{of}");
+        assert_eq!(found.len(), rates.len());
+        assert!(found.iter().zip(rates).all(|(one, other)| near(*one, *other)), "{found:?}");
     }
 }
