@@ -7,6 +7,7 @@
 mod diagnosing;
 mod healing;
 pub(crate) mod losses;
+mod reports;
 mod telling;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use self::{healing::Healing, losses::Losses, telling::Teller};
+use self::{healing::Healing, losses::Losses, reports::Reports, telling::Teller};
 use crate::{
     kernel::{
         feature,
@@ -30,6 +31,7 @@ use crate::{
         time,
     },
     model::{
+        diagnosis::Look,
         filter::Filter,
         table::{self, Table},
     },
@@ -69,6 +71,8 @@ pub struct Trace {
     pub hello: Hello,
     /// Look at the sockets that are there, now and later.
     pub snapshots: bool,
+    /// Tell of open connections this often, nanoseconds.
+    pub interval: Option<u64>,
     /// Where to put the stacks that are looked up.
     pub resolved: Arc<Resolved>,
 }
@@ -109,6 +113,7 @@ pub struct Running {
     teller: Teller,
     losses: Losses,
     healing: Option<Healing>,
+    reports: Reports,
     /// Keeps the programs attached where no snapshots are taken.
     _ebpf: Option<aya::Ebpf>,
     stop: Arc<Stop>,
@@ -134,6 +139,7 @@ impl Trace {
             sinks,
             hello,
             snapshots,
+            interval,
             resolved,
         } = self;
         let Tracer {
@@ -180,6 +186,7 @@ impl Trace {
             teller,
             losses,
             healing,
+            reports: Reports::new(interval, time::monotonic()),
             _ebpf: ebpf,
             stop,
             lost: false,
@@ -231,8 +238,12 @@ impl Running {
             if stopping && self.read_rest() || self.teller.is_closed() {
                 break;
             }
-            let ask = self.healing.as_mut().map(|healing| healing.ask(now, &mut self.table));
-            let deadline = self.table.next_deadline().into_iter().chain(ask).chain(due).min();
+            let report = self.reports.next();
+            let ask = match &mut self.healing {
+                Some(healing) => healing.ask(now, report, &mut self.table),
+                None => self.reports.without_look(now, &self.table, &mut self.teller),
+            };
+            let deadline = self.table.next_deadline().into_iter().chain([ask]).chain(due).min();
             let timeout = deadline
                 .map(|deadline| Duration::from_nanos(deadline.saturating_sub(time::monotonic())));
             if !more {
@@ -240,45 +251,49 @@ impl Running {
             }
         }
         self.losses.log();
-        if self.teller.diagnosing.is_some() {
-            self.diagnose();
-        } else {
-            self.check();
-        }
+        self.table.decide_rest(&mut self.teller);
+        let look = if self.teller.diagnosing.is_some() { self.diagnose() } else { self.check() };
+        self.table.report(
+            look.as_ref().map(|look| &look.snapshot),
+            0,
+            time::monotonic(),
+            &mut self.teller,
+        );
         self.table.say_evicted(time::monotonic(), &mut self.teller);
         self.teller.summary();
     }
 
-    /// Tells what is wrong to those that ask for it at the end.
-    fn diagnose(&mut self) {
-        match self.last_look(Healing::ask_for_all, LAST_LOOK_PATIENCE) {
-            Some(last) => {
-                let look = last.look.clone();
-                self.read_rest();
-                self.merge(last);
-                self.teller.diagnose(&look, &self.table);
-                self.teller.pause(time::monotonic(), &self.table);
-            }
-            None => tracing::warn!("no last look at the sockets: what is wrong is not known"),
-        }
+    /// Tells what is wrong to those that ask for it at the end; the look that it rests on.
+    fn diagnose(&mut self) -> Option<Arc<Look>> {
+        let Some(last) = self.last_look(Healing::ask_for_all, LAST_LOOK_PATIENCE) else {
+            tracing::warn!("no last look at the sockets: what is wrong is not known");
+            return None;
+        };
+        self.read_rest();
+        let look = self.merge(last)?;
+        self.teller.diagnose(&look, &self.table);
+        self.teller.pause(time::monotonic(), &self.table);
+        Some(look)
     }
 
-    /// Notices what no program was shown since the last look, so that the summary says it.
-    fn check(&mut self) {
-        let is_behind = self.healing.as_ref().is_some_and(|healing| healing.is_behind(&self.table));
-        if !is_behind || self.teller.is_closed() {
-            return;
+    /// Notices what no program was shown since the last look, so that the summary says it; the
+    /// look also has the counters of the connections that are open.
+    fn check(&mut self) -> Option<Arc<Look>> {
+        let healing = self.healing.as_ref()?;
+        let wanted = healing.is_behind(&self.table) || self.table.has_open();
+        if !wanted || self.teller.is_closed() {
+            return None;
         }
-        match self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) {
-            Some(last) => {
-                self.read_rest();
-                self.merge(last);
-            }
-            None => tracing::warn!(
+        let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
+            tracing::warn!(
                 "no last look at the sockets within three seconds: events that no program was \
-                 shown since the one before are not known, nor counted"
-            ),
-        }
+                 shown since the one before are not known, nor counted; open connections are told \
+                 without their bytes"
+            );
+            return None;
+        };
+        self.read_rest();
+        self.merge(last)
     }
 
     /// A look taken now.
@@ -308,20 +323,22 @@ impl Running {
         None
     }
 
-    fn merge(&mut self, look: Taken) {
+    /// Merges a look and gives it back.
+    fn merge(&mut self, look: Taken) -> Option<Arc<Look>> {
         if let Some(diagnosing) = &mut self.teller.diagnosing {
             diagnosing.note(&look);
         }
         if look.wanted.settings {
             self.teller.look(&look.look);
         }
-        if let Some(healing) = &mut self.healing {
-            let wanted = look.wanted;
-            let look = healing.merge(look, &mut self.table, &mut self.teller);
-            if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
-                self.teller.show(&Arc::new(look), &self.table);
-            }
+        let healing = self.healing.as_mut()?;
+        let wanted = look.wanted;
+        let look = Arc::new(healing.merge(look, &mut self.table, &mut self.teller));
+        if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
+            self.teller.show(&look, &self.table);
         }
+        self.reports.with_look(&look.snapshot, &self.table, &mut self.teller);
+        Some(look)
     }
 
     /// Reads on until everything is read that happened before this was called; false where that

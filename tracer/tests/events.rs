@@ -4,7 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, env, fmt::Write as _, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write as _,
+    fs,
+};
 
 use serde_json::Value;
 use tracer::sink::json::{
@@ -229,6 +234,44 @@ fn the_examples_are_as_the_schema_says() {
         kinds.insert(value["kind"].as_str().unwrap().to_owned());
     }
     assert!(KINDS.iter().all(|kind| kinds.contains(kind.name)), "{kinds:?}");
+}
+
+/// Column stores have one type for a path, whichever the kind.
+#[test]
+fn a_path_has_one_type_in_all_kinds() {
+    let schema = schema();
+    let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for of in schema["oneOf"].as_array().unwrap() {
+        paths(&schema, of, "", &mut types);
+    }
+    assert!(types.len() > 100, "{}", types.len());
+    types.retain(|_, types| types.len() > 1);
+    assert!(types.is_empty(), "{types:#?}");
+}
+
+/// JSON's type of each path in an object, one of either where there are several shapes.
+fn paths(schema: &Value, of: &Value, path: &str, out: &mut BTreeMap<String, BTreeSet<String>>) {
+    if let Some(name) = of["$ref"].as_str() {
+        let name = name.strip_prefix("#/$defs/").unwrap();
+        paths(schema, &schema["$defs"][name], path, out);
+    }
+    for either in ["anyOf", "oneOf"] {
+        for one in of[either].as_array().into_iter().flatten() {
+            paths(schema, one, path, out);
+        }
+    }
+    let constant = of["const"].is_string() || of["enum"].is_array();
+    let named = of["type"].as_array().map_or_else(|| vec![&of["type"]], |all| all.iter().collect());
+    let named = named.into_iter().filter_map(Value::as_str).filter(|name| *name != "null");
+    let named = named.chain(constant.then_some("string"));
+    out.entry(path.to_owned()).or_default().extend(named.map(str::to_owned));
+    for (name, field) in of["properties"].as_object().into_iter().flatten() {
+        let full = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        paths(schema, field, &full, out);
+    }
+    if of["items"].is_object() {
+        paths(schema, &of["items"], &format!("{path}[]"), out);
+    }
 }
 
 #[test]

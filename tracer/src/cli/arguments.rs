@@ -33,6 +33,9 @@ pub(super) struct TraceArguments {
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
+    /// Tell of connections that are open this often, with their counters so far, as 60s
+    #[arg(long, value_parser = interval, value_name = "TIME")]
+    pub(super) interval: Option<Duration>,
     /// Do not look at the sockets that are there already, nor check against the kernel later
     #[arg(long)]
     pub(super) no_snapshot: bool,
@@ -79,7 +82,7 @@ pub(super) struct FormatArguments {
     /// How to write it: text, ladder, json, csv, logfmt or parquet
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub(super) format: TraceFormat,
-    /// One line a connection, when it is over, instead of one a state change (text)
+    /// One line a connection, when it is over or the trace ends, instead of one a state change (text)
     #[arg(long)]
     pub(super) summary_only: bool,
     /// A sentence on each step (ladder)
@@ -275,6 +278,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     seconds
         .or_else(|_| humantime::parse_duration(text))
         .map_err(|_| "no time as 500ms, 10s or 5m are")
+}
+
+/// Shorter ones would tell of little but themselves.
+fn interval(text: &str) -> Result<Duration, &'static str> {
+    let interval = duration(text)?;
+    if interval >= Duration::from_secs(1) { Ok(interval) } else { Err("shorter than a second") }
 }
 
 /// A network, and of a link-local address the interface.

@@ -37,6 +37,8 @@ pub(super) struct Live {
     pub(super) max_sockets: usize,
     /// Look at the sockets that are there, now and later.
     pub(super) snapshots: bool,
+    /// Tell of open connections this often.
+    pub(super) interval: Option<Duration>,
     /// The options in force, as on a command line.
     pub(super) options: Vec<String>,
     /// Ends by itself.
@@ -129,6 +131,7 @@ impl Live {
             surroundings: Arc::clone(&setting.surroundings),
             hello,
             snapshots: self.snapshots,
+            interval: self.interval.map(nanoseconds),
             resolved,
         }
         .start()
@@ -161,6 +164,10 @@ impl Live {
         degraded.extend(confine::seal());
         Ok((made, degraded))
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Runs the trace until a signal comes, the time is up or nobody reads the output.

@@ -109,6 +109,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         max_sockets: MAX_SOCKETS,
         confinement: Confinement::default(),
         snapshots: true,
+        interval: None,
         options: super::options(),
         duration: Some(arguments.duration),
     };

@@ -86,6 +86,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         max_sockets: MAX_SOCKETS,
         // The terminal is opened anew: for its size, and where standard input is another one.
         confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },
+        interval: None,
         options: super::options(),
         snapshots: true,
         duration: arguments.duration,

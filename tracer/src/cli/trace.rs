@@ -56,6 +56,7 @@ pub(super) fn run_with(
         thresholds: arguments.linger,
         max_sockets: arguments.max_sockets as usize,
         snapshots: !arguments.no_snapshot,
+        interval: arguments.interval,
         options,
         duration: arguments.duration,
         // The file is open.

@@ -114,7 +114,8 @@ impl Filter {
             | Update::Reset(Reset { subject, state, .. }) => self.wants_in_state(subject, *state),
             Update::Story(story) => {
                 self.wants_subject(&story.subject)
-                    && (!self.problems || story.close.reason != Reason::Graceful)
+                    && (!self.problems
+                        || story.close.is_some_and(|close| close.reason != Reason::Graceful))
             }
             Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => true,
         }

@@ -21,6 +21,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undecided;
+mod whole;
 
 use std::{
     cmp::Reverse,

@@ -234,13 +234,16 @@ pub struct Reset {
     pub direction: Direction,
 }
 
-/// A connection's whole story, told when it is over.
+/// A connection as a whole: told when it is over for its application, that is when its socket gets
+/// to TIME_WAIT or CLOSED; while it is open at intervals (`--interval`) and when the trace ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Story {
-    /// When it was over.
+    /// When it was over; of one that is open: when its counters were read.
     pub time: u64,
     /// Which socket.
     pub subject: Subject,
+    /// Its state at that time: TIME_WAIT or CLOSED where it is over.
+    pub state: State,
     /// When it began; `None` where it was there before the tracer.
     pub began: Option<u64>,
     /// Nanoseconds in each state, by [`State::index`].
@@ -255,10 +258,17 @@ pub struct Story {
     pub bytes_received: Option<u64>,
     /// Retransmitted segments.
     pub retransmits: Option<u32>,
-    /// How it ended.
-    pub close: Close,
-    /// How the end is known.
+    /// How it ended; `None` where it is open.
+    pub close: Option<Close>,
+    /// How the end is known, or that it is open.
     pub source: Source,
+}
+
+impl Story {
+    /// From its beginning, or from when it was first seen, until its end or now, nanoseconds.
+    pub fn duration(&self) -> u64 {
+        self.spent.iter().fold(0, |sum, time| sum.saturating_add(*time))
+    }
 }
 
 /// How a lingering socket stands.

@@ -264,9 +264,12 @@ impl Decoder {
         let time = self.time(&line.time)?;
         let subject = self.subject(line, line.tcp.role)?;
         let StoryTcp {
+            state,
             role: _,
             source,
             began: _,
+            ended: _,
+            duration_ns: _,
             states,
             at_least,
             handshake,
@@ -278,6 +281,7 @@ impl Decoder {
         Ok(Story {
             time,
             subject,
+            state,
             began: began.map(|began| began.abs_diff(self.clock.lead)),
             spent: states,
             at_least,

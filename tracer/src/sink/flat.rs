@@ -39,15 +39,15 @@ const fn column(kind: Kind, name: &'static str) -> Column {
     Column { name, path: None, kind }
 }
 
-/// At the top level of the JSON object; alone the names would mean little, or much to SQL.
-const fn of_loss(kind: Kind, name: &'static str, path: &'static str) -> Column {
+/// Where the path alone would mean little, or much to SQL.
+const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
     Column { name, path: Some(path), kind }
 }
 
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 59] = [
+pub static COLUMNS: [Column; 69] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -87,6 +87,16 @@ pub static COLUMNS: [Column; 59] = [
     column(Text, "tcp_segment_direction"),
     column(Number, "tcp_segment_retransmit"),
     column(Time, "tcp_began"),
+    column(Time, "tcp_ended"),
+    column(Number, "tcp_duration_ns"),
+    under(Number, "tcp_states_syn_sent_ns", "tcp_states_SYN_SENT"),
+    under(Number, "tcp_states_syn_recv_ns", "tcp_states_SYN_RECV"),
+    under(Number, "tcp_states_established_ns", "tcp_states_ESTABLISHED"),
+    under(Number, "tcp_states_fin_wait1_ns", "tcp_states_FIN_WAIT1"),
+    under(Number, "tcp_states_fin_wait2_ns", "tcp_states_FIN_WAIT2"),
+    under(Number, "tcp_states_close_wait_ns", "tcp_states_CLOSE_WAIT"),
+    under(Number, "tcp_states_closing_ns", "tcp_states_CLOSING"),
+    under(Number, "tcp_states_last_ack_ns", "tcp_states_LAST_ACK"),
     column(Number, "tcp_bytes_sent"),
     column(Number, "tcp_bytes_received"),
     column(Number, "tcp_retransmits"),
@@ -100,8 +110,8 @@ pub static COLUMNS: [Column; 59] = [
     column(Text, "finding_code"),
     column(Text, "finding_severity"),
     column(Text, "finding_text"),
-    of_loss(Text, "loss_where", "where"),
-    of_loss(Number, "loss_count", "count"),
+    under(Text, "loss_where", "where"),
+    under(Number, "loss_count", "count"),
     column(Flag, "complete"),
     column(Number, "file_sequence"),
     column(Time, "file_opened"),

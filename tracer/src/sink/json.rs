@@ -109,7 +109,7 @@ impl Json {
             Update::Story(told) => {
                 let time = self.stamps.write(clock.at(told.time));
                 let began = told.began.map(|began| self.began.write(clock.at(began)));
-                let tcp = StoryTcp::new(told, began);
+                let tcp = StoryTcp::new(told, time, began);
                 let mut line = Line::new("connection", time, &told.subject, tcp);
                 line.tell_origin(&told.subject, &*self.surroundings);
                 line.give(self.names, out);

@@ -174,6 +174,9 @@ impl Ladder {
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
         if let Some((diagram, side)) = self.diagram_of(subject, numbers, from, begins) {
             diagram.transition(side, transition);
+            if to == State::Closed {
+                diagram.end(side);
+            }
         }
     }
 
@@ -300,11 +303,8 @@ impl Format for Ladder {
                     }
                 }
             }
-            Update::Story(story) => {
-                if let Some((diagram, side)) = self.diagram(&story.subject, State::Closed, false) {
-                    diagram.end(side);
-                }
-            }
+            // Its transitions have told it.
+            Update::Story(_) => {}
             Update::Loss(loss) => {
                 self.note(self.pen.palette.bad, &super::text::loss(loss), clock, out);
             }

@@ -98,7 +98,7 @@ impl Messages {
                 (self.about(&told.subject, &words), Severity::Notice)
             }
             Update::Story(told) => {
-                let orderly = told.close.reason == Reason::Graceful;
+                let orderly = told.close.is_none_or(|close| close.reason == Reason::Graceful);
                 let severity = if orderly { Severity::Info } else { Severity::Notice };
                 (self.about(&told.subject, &life(told)), severity)
             }

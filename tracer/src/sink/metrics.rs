@@ -102,9 +102,10 @@ impl Metrics {
     pub fn count(&mut self, update: &Update<'_>) {
         match *update {
             Update::Transition(told) => self.transition(told),
-            Update::Story(&Story { close, .. }) => {
+            Update::Story(&Story { close: Some(close), .. }) => {
                 *self.closes.entry((close.reason, close.initiator)).or_default() += 1;
             }
+            Update::Story(_) => {}
             Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
             Update::Reset(told) => add(&mut self.resets, &DIRECTIONS, &told.direction, 1),
             Update::Linger(lingers) => {

@@ -86,8 +86,9 @@ impl Healing {
         }
     }
 
-    /// Asks for a look where it is time; when to call again at the latest.
-    pub(super) fn ask(&mut self, now: u64, table: &mut Table) -> u64 {
+    /// Asks for a look where it is time, or where none was taken since `report`, which has come;
+    /// when to call again at the latest.
+    pub(super) fn ask(&mut self, now: u64, report: u64, table: &mut Table) -> u64 {
         let Some(asked) = self.asked else {
             return self.request(now, table, true);
         };
@@ -100,7 +101,8 @@ impl Healing {
             _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
         };
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
-        let due = due.min(judge);
+        let report = if report > self.looked { report } else { u64::MAX };
+        let due = due.min(judge).min(report);
         let port_rest = asked + self.cost * PORT_SHARE;
         let raise_rest = asked + self.cost * RAISE_SHARE;
         if now >= due || raises && now >= raise_rest || ports && now >= port_rest {

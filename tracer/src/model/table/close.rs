@@ -3,25 +3,17 @@
 use tracer_ebpf::{Record, flag};
 
 use super::{
-    Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, Update, transition,
+    Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition, whole::End,
 };
 use crate::model::{
     close::{Context, Outcome, Reason, initiator, outcome},
-    connection::{Connection, SocketId, Traffic},
+    connection::{SocketId, Traffic},
     endpoint::Tuple,
     time_wait::TIME_WAIT_SECONDS,
-    update::{Direction, Role, Sequence, Story},
+    update::{Direction, Sequence},
 };
 
 const ECONNRESET: u16 = 104;
-
-/// The end of a connection.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    time: u64,
-    reason: Reason,
-    source: Source,
-}
 
 impl Table {
     /// `tcp_receive_reset`: comes before the transition that it causes, and is told with it.
@@ -125,7 +117,13 @@ impl Table {
         self.tell_received_reset(slot, record, reason, out);
         self.tell(slot, &transition, out);
         match reason {
-            None => self.become_minisocket(slot, record, traffic),
+            None => {
+                if to == State::TimeWait {
+                    let end = End::time_wait(record.time_ns, Source::Tracepoint);
+                    self.conclude_story(slot, end, traffic, out);
+                }
+                self.become_minisocket(slot, record, traffic);
+            }
             Some(reason) => self.finish(slot, record, reason, traffic, out),
         }
     }
@@ -139,8 +137,9 @@ impl Table {
         traffic: Option<Traffic>,
         out: &mut impl Observer,
     ) {
-        let end = End { time: record.time_ns, reason, source: Source::Tracepoint };
-        let Some(connection) = self.conclude_story(slot, end, traffic, out) else {
+        let (time, state, source) = (record.time_ns, State::Closed, Source::Tracepoint);
+        self.conclude_story(slot, End { time, state, reason, source }, traffic, out);
+        let Some(connection) = self.forget(slot, time) else {
             return;
         };
         let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
@@ -202,33 +201,6 @@ impl Table {
         self.removals.plan(removal, slot);
     }
 
-    /// Tells the story of a connection that is over, and drops it.
-    fn conclude_story(
-        &mut self,
-        slot: Slot,
-        End { time, reason, source }: End,
-        traffic: Option<Traffic>,
-        out: &mut impl Observer,
-    ) -> Option<Connection> {
-        let connection = self.forget(slot, time)?;
-        if connection.role != Some(Role::Listener) {
-            out.observe(Update::Story(&Story {
-                time,
-                subject: connection.subject(),
-                began: connection.began(),
-                spent: connection.spent(time),
-                at_least: connection.spent_at_least(),
-                handshake: connection.handshake(),
-                bytes_sent: traffic.map(|traffic| traffic.sent),
-                bytes_received: traffic.map(|traffic| traffic.received),
-                retransmits: traffic.map(|traffic| traffic.retransmits),
-                close: Close { reason, initiator: initiator(reason, connection.first_fin) },
-                source,
-            }));
-        }
-        Some(connection)
-    }
-
     /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
     fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
         let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
@@ -265,7 +237,10 @@ impl Table {
             source: Source::Inferred,
             ..transition(connection, State::FinWait2, State::TimeWait, record.time_ns)
         };
+        let traffic = connection.traffic();
         self.tell(slot, &transition, out);
+        let end = End::time_wait(record.time_ns, Source::Inferred);
+        self.conclude_story(slot, end, traffic, out);
         self.plan_removal(slot, record.time_ns, record.jiffies, TIME_WAIT_SECONDS);
     }
 
@@ -324,6 +299,8 @@ impl Table {
         };
         let traffic = connection.traffic();
         self.tell(slot, &transition, out);
-        self.conclude_story(slot, End { time, reason, source }, traffic, out);
+        let state = State::Closed;
+        self.conclude_story(slot, End { time, state, reason, source }, traffic, out);
+        self.forget(slot, time);
     }
 }

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_ebpf::{Holder, Record, kind};
 
-use super::{Observer, Slot, Source, State, Table, Transition, Update, transition};
+use super::{Observer, Slot, Source, State, Table, Transition, Update, transition, whole::End};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -248,6 +248,11 @@ impl Table {
             out.observe(Update::Transition(&step));
             from = to;
         }
+        if state == State::TimeWait {
+            // It has ended in the time of this trace.
+            let end = End::time_wait(connection.since, Source::Inferred);
+            self.conclude_story(slot, end, None, out);
+        }
     }
 
     /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
@@ -301,7 +306,11 @@ impl Table {
             source: Source::Snapshot,
             ..transition(connection, connection.state, state, time)
         };
+        let traffic = connection.traffic();
         self.tell(slot, &transition, out);
+        if state == State::TimeWait {
+            self.conclude_story(slot, End::time_wait(time, Source::Snapshot), traffic, out);
+        }
         if record.kind == kind::TIME_WAIT_SOCKET
             && let Some(connection) = self.store.get_mut(slot)
         {

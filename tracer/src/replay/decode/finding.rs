@@ -133,7 +133,7 @@ fn ports(body: PortsBody, netns: u32) -> Result<PortUse, Wrong> {
         size: body.range_ports,
         used: body.used,
         reusable: body.reusable,
-        states: body.sockets,
+        states: body.states,
         destinations: body.destinations,
         processes: users.collect::<Result<_, Wrong>>()?,
         growth: body.growth_per_minute,

@@ -203,11 +203,14 @@ fn transition() -> BoxedStrategy<Transition> {
 fn story() -> BoxedStrategy<Story> {
     let facts = (option::of(time()), any::<[u16; State::COUNT]>(), any::<bool>());
     let counts = any::<(Option<u64>, Option<u64>, Option<u32>)>();
-    (time(), subject(), facts, option::of(handshake()), counts, close(), source())
-        .prop_map(|(time, subject, (began, spent, at_least), handshake, counts, close, source)| {
+    let end = (state(), option::of(close()));
+    (time(), subject(), facts, option::of(handshake()), counts, end, source())
+        .prop_map(|(time, subject, (began, spent, at_least), handshake, counts, end, source)| {
+            let (state, close) = end;
             Story {
                 time,
                 subject,
+                state,
                 began,
                 spent: spent.map(u64::from),
                 at_least,

@@ -106,11 +106,15 @@ impl Ecs for StoryTcp<'_> {
     fn told(&self) -> Told<'_> {
         Told {
             action: "connection",
-            types: &["connection", "end"],
+            types: if self.close.is_some() {
+                &["connection", "end"]
+            } else {
+                &["connection", "info"]
+            },
             role: self.role,
-            duration: Some(self.states.iter().fold(0, |sum, time| sum.saturating_add(*time))),
+            duration: Some(self.duration_ns),
             start: self.began.as_deref(),
-            close: Some(self.close),
+            close: self.close,
             bytes: (self.bytes_sent, self.bytes_received),
             ..Told::default()
         }

@@ -154,7 +154,9 @@ pub(crate) struct PortsBody {
     pub(crate) used: u32,
     /// Of these, what connect() may take over from TIME_WAIT.
     pub(crate) reusable: u32,
-    pub(crate) sockets: BTreeMap<State, u64>,
+    /// How many sockets in each state (`sockets` in schema 1.0).
+    #[serde(alias = "sockets")]
+    pub(crate) states: BTreeMap<State, u64>,
     pub(crate) growth_per_minute: f64,
     pub(crate) connections_per_second: f64,
     pub(crate) minutes_left: Option<f64>,
@@ -375,7 +377,7 @@ impl From<&PortUse> for PortsBody {
             range_ports: ports.size,
             used: ports.used,
             reusable: ports.reusable,
-            sockets: ports.states.clone(),
+            states: ports.states.clone(),
             growth_per_minute: ports.growth,
             connections_per_second: ports.rate,
             minutes_left: ports.minutes_left(),

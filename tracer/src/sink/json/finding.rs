@@ -82,7 +82,7 @@ pub(crate) struct DiagnosisBody {
     /// Sockets in CLOSE_WAIT that still send.
     sending: u64,
     /// Events lost meanwhile.
-    lost: u64,
+    lost_events: u64,
     /// Nothing was lost.
     complete: bool,
 }
@@ -101,7 +101,7 @@ impl From<&Diagnosis> for DiagnosisBody {
             namespaces: diagnosis.namespaces,
             observed_ns: diagnosis.observed,
             sending: diagnosis.sending,
-            lost: diagnosis.lost,
+            lost_events: diagnosis.lost,
             complete: diagnosis.lost == 0,
         }
     }

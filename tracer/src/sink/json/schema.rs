@@ -64,7 +64,9 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "connection",
         of: "",
-        when: "The life of a socket is over: its whole story.",
+        when: "A connection is over for its application: in TIME_WAIT or CLOSED. One that is open \
+               when the trace ends, or after each `--interval`, has `close` null and its counters \
+               so far.",
         shape: shape::<Line<'static, StoryTcp<'static>>>,
     },
     Kind {

@@ -147,15 +147,25 @@ pub(crate) struct SegmentOf {
 /// Of a `connection`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct StoryTcp<'a> {
+    /// Its state: TIME_WAIT or CLOSED where it is over.
+    #[serde(default = "closed")]
+    pub(crate) state: State,
     /// Which part the socket played.
     pub(crate) role: Option<Role>,
-    /// How the end is known.
+    /// How the end, or that it is open, is known.
     pub(crate) source: Source,
     /// When it began: RFC 3339; null where it was there before the tracer.
     #[serde(borrow)]
     #[schemars(extend("format" = "date-time"))]
     pub(crate) began: Option<Cow<'a, str>>,
-    /// Time in each state that it was in, nanoseconds.
+    /// When it was over for its application; null where it is open.
+    #[serde(borrow, skip_deserializing)]
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) ended: Option<Cow<'a, str>>,
+    /// From `began`, or from when it was first seen, until `ended` or `time`: the sum of `states`.
+    #[serde(skip_deserializing)]
+    pub(crate) duration_ns: u64,
+    /// Time in each state that it was in, nanoseconds. TIME_WAIT is not part of it.
     #[serde(serialize_with = "by_name", deserialize_with = "by_index")]
     #[schemars(with = "BTreeMap<String, u64>")]
     pub(crate) states: [u64; State::COUNT],
@@ -169,8 +179,13 @@ pub(crate) struct StoryTcp<'a> {
     pub(crate) bytes_received: Option<u64>,
     /// Retransmitted segments.
     pub(crate) retransmits: Option<u32>,
-    /// How it ended.
-    pub(crate) close: Close,
+    /// How it ended; null where it is open.
+    pub(crate) close: Option<Close>,
+}
+
+/// What recordings of schema 1.0 mean, which tell of no others.
+fn closed() -> State {
+    State::Closed
 }
 
 fn by_name<S: serde::Serializer>(
@@ -293,10 +308,12 @@ impl From<&Reset> for SegmentTcp {
 }
 
 impl<'a> StoryTcp<'a> {
-    pub(super) fn new(story: &Story, began: Option<&'a str>) -> Self {
+    /// With `time` and `began` as they are written.
+    pub(super) fn new(story: &Story, time: &'a str, began: Option<&'a str>) -> Self {
         let Story {
             time: _,
             ref subject,
+            state,
             began: _,
             spent,
             at_least,
@@ -308,9 +325,12 @@ impl<'a> StoryTcp<'a> {
             source,
         } = *story;
         Self {
+            state,
             role: subject.role,
             source,
             began: began.map(Cow::Borrowed),
+            ended: close.map(|_| Cow::Borrowed(time)),
+            duration_ns: story.duration(),
             states: spent,
             at_least,
             handshake,

@@ -74,6 +74,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
     metrics.count(&Update::Story(&Story {
         time: 9,
         subject: subject(1),
+        state: State::Closed,
         began: None,
         spent: [0; State::COUNT],
         at_least: false,
@@ -81,7 +82,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,
-        close,
+        close: Some(close),
         source: Source::Timer,
     }));
     metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]));

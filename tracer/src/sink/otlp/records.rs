@@ -161,8 +161,12 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ("tcp.reset", Severity::Info, told.time)
         }
         Update::Story(told) => {
-            body.push_str("connection over: ");
-            body.push_str(text::word(told.close.reason));
+            match told.close {
+                Some(close) => {
+                    let _ = write!(body, "connection over: {}", text::word(close.reason));
+                }
+                None => body.push_str("connection open"),
+            }
             ends(&told.subject, body);
             ("tcp.connection", Severity::Info, told.time)
         }

@@ -54,7 +54,8 @@ impl Headroom {
             Update::Transition(told) if told.to == State::SynSent => {
                 self.begin(&told.subject, told.time);
             }
-            Update::Story(told) => self.end(&told.subject),
+            // TIME_WAIT keeps the port.
+            Update::Transition(told) if told.to == State::Closed => self.end(&told.subject),
             Update::Finding(finding) => match &finding.problem {
                 Problem::EphemeralPorts(used) => self.used(used, finding.time),
                 Problem::NoLocalPort(failures) => {

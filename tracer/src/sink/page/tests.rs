@@ -65,6 +65,7 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
     Story {
         time: BEGUN + time,
         subject,
+        state: State::Closed,
         began: None,
         spent: [0; State::COUNT],
         at_least: false,
@@ -72,7 +73,7 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,
-        close: Close { reason, initiator: None },
+        close: Some(Close { reason, initiator: None }),
         source: Source::Tracepoint,
     }
 }
@@ -387,7 +388,8 @@ fn ports_are_counted_until_they_are_free_again() {
         headroom.update(&Update::Transition(&begins));
     }
     for port in 1..=2 {
-        headroom.update(&Update::Story(&story(client(port, b"a"), 2 * SECOND, Reason::Graceful)));
+        let ends = step(client(port, b"a"), 2 * SECOND, State::TimeWait, State::Closed);
+        headroom.update(&Update::Transition(&ends));
     }
     let begins = step(client(4, b"a"), 3 * SECOND, State::Closed, State::SynSent);
     headroom.update(&Update::Transition(&begins));

@@ -5,7 +5,7 @@ use crate::model::{
     close::Reason,
     state::State,
     table::Table,
-    update::{Transition, Update},
+    update::{Story, Transition, Update},
 };
 
 /// Slices that there are at most.
@@ -118,16 +118,20 @@ impl Timeline {
                 self.advance(told.time);
                 self.transition(told);
             }
-            Update::Story(told) => {
-                self.advance(told.time);
-                let in_order = told.close.reason == Reason::Graceful;
+            Update::Story(Story { time, close: Some(close), .. }) => {
+                self.advance(*time);
+                let in_order = close.reason == Reason::Graceful;
                 self.count(if in_order { Event::Ended } else { Event::Failed });
             }
             Update::Retransmit(told) => {
                 self.advance(told.time);
                 self.count(Event::SentAgain);
             }
-            Update::Reset(_) | Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => {}
+            Update::Story(_)
+            | Update::Reset(_)
+            | Update::Linger(_)
+            | Update::Loss(_)
+            | Update::Finding(_) => {}
         }
     }
 

@@ -50,7 +50,7 @@ impl Lives {
                 }
             }
             Update::Story(story) => {
-                let reason = story.close.reason;
+                let Some(reason) = story.close.map(|close| close.reason) else { return };
                 match self.ends.iter_mut().find(|(other, _)| *other == reason) {
                     Some((_, count)) => *count += 1,
                     None => self.ends.push((reason, 1)),

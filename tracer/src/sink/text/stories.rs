@@ -19,9 +19,9 @@ impl Text {
         let mut line = self.begin(story.time, &story.subject, clock, out);
         self.widths.process(&mut line, &process);
         line.space();
-        let style = match story.close.reason {
-            Reason::Graceful => self.palette.plain,
-            _ => self.palette.bad,
+        let style = match story.close.map(|close| close.reason) {
+            Some(Reason::Graceful) | None => self.palette.plain,
+            Some(_) => self.palette.bad,
         };
         line.push(style, &ending(story));
         line.push(self.palette.plain, &format!(" · {}", facts(story).join(" · ")));
@@ -36,14 +36,15 @@ pub(in crate::sink) fn life(story: &Story) -> String {
 }
 
 fn ending(story: &Story) -> String {
-    let by = match story.close.initiator {
+    let Some(close) = story.close else { return format!("open ({})", story.state) };
+    let by = match close.initiator {
         Some(Initiator::Local) => " by this end",
         Some(Initiator::Peer) => " by the peer",
         Some(Initiator::Kernel) => " by a timer",
         Some(Initiator::Network) => " by the network",
         None => "",
     };
-    match story.close.reason {
+    match close.reason {
         Reason::Graceful => format!("closed{by}"),
         reason => step::ending(State::Closed, reason).to_owned(),
     }

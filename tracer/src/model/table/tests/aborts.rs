@@ -156,7 +156,7 @@ fn an_orphan_that_may_not_wait_is_reset(#[case] before: &[Step], #[case] steps: 
     let open = [&[Connect, Established], before].concat();
     let told = broken_off(&open, steps);
     let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
-    assert_eq!(story.close.reason, Reason::ResetSentLingerZero);
+    assert_eq!(story.close.unwrap().reason, Reason::ResetSentLingerZero);
     let [reset] = &told.resets[..] else { panic!("{:?}", told.resets) };
     assert_eq!((reset.direction, reset.state), (Direction::Sent, State::Closed));
     assert_eq!(reset.subject.tuple.local.port, 30_101);

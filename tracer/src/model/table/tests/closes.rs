@@ -3,9 +3,10 @@
 use rstest::rstest;
 
 use super::{
-    lives::{Kernel, Life, SECOND, Step},
+    lives::{Kernel, Life, MILLISECOND, SECOND, Step},
     stage::{Stage, Told, tell},
 };
+use crate::model::{state::State, update::Story};
 use Step::*;
 
 /// What is told after ESTABLISHED.
@@ -32,6 +33,7 @@ const SERVER: &[Step] = &[Syn, Ack, Accept];
     "ESTABLISHED>FIN_WAIT1",
     "FIN_WAIT1>FIN_WAIT2",
     "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+    "story: Graceful by Local",
 ])]
 #[case::half_close_then_close(&[ShutdownWrite, FinAcked, Close], &[
     "ESTABLISHED>FIN_WAIT1",
@@ -47,6 +49,7 @@ const SERVER: &[Step] = &[Syn, Ack, Accept];
     "ESTABLISHED>FIN_WAIT1",
     "FIN_WAIT1>FIN_WAIT2",
     "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+    "story: Graceful by Local",
 ])]
 #[case::passive_close(&[PeerFin, Close, FinAcked], &[
     "ESTABLISHED>CLOSE_WAIT",
@@ -64,6 +67,7 @@ const SERVER: &[Step] = &[Syn, Ack, Accept];
     "ESTABLISHED>FIN_WAIT1",
     "FIN_WAIT1>CLOSING",
     "CLOSING>TIME_WAIT, kernel CLOSING>CLOSED",
+    "story: Graceful by Local",
 ])]
 #[case::fin_is_sent_again(&[Close, FinAgain, FinAgain], &[
     "ESTABLISHED>FIN_WAIT1",
@@ -95,7 +99,10 @@ fn the_far_fin_reaches_a_minisocket_without_a_word() {
     stage.play(&mut life, &[PeerFin]);
     assert_eq!(stage.told.take(), [""; 0]);
     stage.look(&[&life]);
-    assert_eq!(stage.told.take(), ["FIN_WAIT2>TIME_WAIT [Snapshot]"]);
+    assert_eq!(
+        stage.told.take(),
+        ["FIN_WAIT2>TIME_WAIT [Snapshot]", "story: Graceful by Local [Snapshot]"]
+    );
 }
 
 #[rstest]
@@ -142,16 +149,68 @@ fn the_story_of_a_passive_close_has_all_of_it() {
 }
 
 #[test]
-fn the_story_of_an_active_close_ends_with_time_wait() {
+fn an_active_close_is_over_before_time_wait() {
     let steps =
         [Connect, Established, Receive(500), Read, ShutdownWrite, FinAcked, PeerFin, Wait(64_000)];
     let told = tell(&steps);
     let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
     assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
-    assert_eq!(story.spent.iter().sum::<u64>(), story.time - story.began.unwrap());
-    let last = told.transitions.last().unwrap();
-    assert_eq!(story.time, last.time);
-    assert_eq!(last.elapsed, Some(story.spent[last.from.index()]));
+    assert_eq!(story.duration(), story.time - story.began.unwrap());
+    let [.., into, out_of] = &told.transitions[..] else { panic!("{:?}", told.transitions) };
+    assert_eq!((into.to, out_of.from), (State::TimeWait, State::TimeWait));
+    assert_eq!((story.time, story.state), (into.time, State::TimeWait));
+    assert_eq!(into.elapsed, Some(story.spent[into.from.index()]));
+    assert_eq!(story.spent[State::TimeWait.index()], 0);
+}
+
+/// An orphan's peer closes later: that is the end, however it becomes known.
+#[test]
+fn an_orphan_is_over_when_its_peer_has_closed() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established, Receive(7), Read, Close, FinAcked]);
+    assert!(stage.told.stories.is_empty());
+    stage.play(&mut life, &[Wait(5_000), PeerFin]);
+    stage.look(&[&life]);
+    let [story] = &stage.told.stories[..] else { panic!("{:?}", stage.told.stories) };
+    assert_eq!(story.bytes_received, Some(7));
+    assert!(story.spent[State::FinWait2.index()] >= 5_000 * MILLISECOND);
+}
+
+#[test]
+fn what_is_open_is_told_with_its_counters() {
+    let mut stage = Stage::new();
+    let mut lives =
+        [1, 2, 3, 4].map(|cookie| Life::new(cookie).with_ports(30_000 + cookie as u16, 80));
+    let [busy, young, over, orphan] = &mut lives;
+    stage.play(busy, &[Bind, Connect, Established, Wait(60_000), Receive(9)]);
+    stage.play(over, &[Bind, Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    stage.play(orphan, &[Bind, Connect, Established, Receive(3), Read, Close, FinAcked]);
+    stage.play(young, &[Bind, Connect, Established]);
+    stage.told.stories.clear();
+    let seen = [&lives[0], &lives[1], &lives[2], &lives[3]];
+    stage.look(&seen);
+    let snapshot = stage.picture(&seen);
+    stage.table.report(Some(&snapshot), 0, stage.now, &mut stage.told);
+    let told = |stories: &[Story]| {
+        let mut told: Vec<_> = stories
+            .iter()
+            .map(|story| (story.subject.cookie.unwrap(), story.state, story.bytes_received))
+            .collect();
+        told.sort_unstable_by_key(|(cookie, ..)| *cookie);
+        told
+    };
+    let all = [
+        (1, State::Established, Some(9)),
+        (2, State::Established, Some(0)),
+        (4, State::FinWait2, Some(3)),
+    ];
+    assert_eq!(told(&stage.told.stories), all);
+    assert!(stage.told.stories.iter().all(|story| story.close.is_none()));
+    stage.told.stories.clear();
+    stage.table.report(None, 60 * SECOND, stage.now, &mut stage.told);
+    // Nothing has read its counters.
+    assert_eq!(told(&stage.told.stories), [(1, State::Established, None)]);
 }
 
 #[test]
@@ -168,6 +227,7 @@ fn a_listener_has_no_story() {
     "ESTABLISHED>FIN_WAIT1",
     "FIN_WAIT1>FIN_WAIT2",
     "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+    "story: Graceful by Local",
 ])]
 #[case::passive_close(&[Syn, Ack, PeerFin, Close, FinAcked], &[
     "LISTEN>SYN_RECV",

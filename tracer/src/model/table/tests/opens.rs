@@ -103,7 +103,8 @@ fn an_open_is_told_as_it_happens(#[case] steps: &[Step], #[case] lines: &[&str])
     let mut told = tell(steps);
     assert_eq!(told.take(), lines);
     let portless = told.transitions.iter().any(|step| step.subject.tuple.local.port == 0);
-    let no_port = told.stories.iter().any(|story| story.close.reason == Reason::NoLocalPort);
+    let no_port =
+        told.stories.iter().any(|story| story.close.unwrap().reason == Reason::NoLocalPort);
     assert_eq!(portless, no_port, "{:?}", told.transitions);
 }
 
@@ -238,8 +239,8 @@ fn a_self_connect_is_told_to_its_end() {
             "ESTABLISHED>FIN_WAIT1",
             "FIN_WAIT1>CLOSING",
             "CLOSING>TIME_WAIT, kernel CLOSING>CLOSED",
+            "story: Graceful by Local",
             "TIME_WAIT>CLOSED [Timer] Graceful by Local",
-            "story: Graceful by Local [Timer]",
         ]
     );
 }

@@ -147,7 +147,7 @@ fn an_end_that_is_undecided_does_not_touch_the_next_socket_at_the_same_address()
     stage.play(&mut next, &[Wait(10), Established]);
     assert_eq!(stage.table.len(), 1);
     let [story] = &stage.told.stories[..] else { panic!("{:?}", stage.told.stories) };
-    assert_eq!(story.close.reason, Reason::ResetReceived);
+    assert_eq!(story.close.unwrap().reason, Reason::ResetReceived);
     let [.., last] = &stage.told.transitions[..] else { panic!() };
     assert_eq!((last.to, last.source), (State::Established, Source::Tracepoint));
 }

@@ -110,6 +110,7 @@ fn a_request_socket_is_no_socket_of_the_table() {
 ])]
 #[case(&[Connect, Established, ShutdownWrite, FinAcked], &[PeerFin], &[
     "FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED",
+    "story: Graceful by nobody",
 ])]
 #[case(&[Listen], &[Close], &["LISTEN>CLOSED"])]
 fn a_socket_of_before_goes_on_by_events(
@@ -239,6 +240,7 @@ fn other_namespaces_are_left_alone() {
 ])]
 #[case::fin_of_an_orphan(&[Connect, Established, Close, FinAcked], &[PeerFin], &[
     "FIN_WAIT2>TIME_WAIT [Snapshot]",
+    "story: Graceful by Local [Snapshot]",
 ])]
 fn a_look_heals_what_was_lost(
     #[case] seen: &[Step],

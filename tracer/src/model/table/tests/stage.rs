@@ -32,7 +32,8 @@ impl Observer for Told {
                 self.transitions.push(*transition);
             }
             Update::Story(story) => {
-                let (close, source) = (close_words(story.close), source_words(story.source));
+                let close = story.close.map_or_else(|| "open".to_owned(), close_words);
+                let source = source_words(story.source);
                 self.lines.push(format!("story: {close}{source}"));
                 self.stories.push(story.clone());
             }

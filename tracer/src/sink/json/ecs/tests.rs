@@ -48,6 +48,7 @@ fn story(role: Role) -> Story {
     Story {
         time: 9,
         subject: subject(role),
+        state: State::Closed,
         began: Some(4),
         spent: [5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         at_least: false,
@@ -55,7 +56,7 @@ fn story(role: Role) -> Story {
         bytes_sent: Some(11),
         bytes_received: Some(22),
         retransmits: None,
-        close: Close { reason: Reason::Refused, initiator: None },
+        close: Some(Close { reason: Reason::Refused, initiator: None }),
         source: Source::Tracepoint,
     }
 }

@@ -236,6 +236,7 @@ pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {
     Story {
         time,
         subject,
+        state: Closed,
         began: None,
         spent: [0; State::COUNT],
         at_least: false,
@@ -243,7 +244,7 @@ pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,
-        close,
+        close: Some(close),
         source: Source::Tracepoint,
     }
 }
