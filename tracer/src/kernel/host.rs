@@ -45,7 +45,7 @@ pub(super) fn net_facts() -> NetFacts {
 }
 
 /// Numbers and names of the interfaces with IPv6 addresses, of the same namespace.
-pub(super) fn interfaces() -> Vec<(u32, Vec<u8>)> {
+pub(super) fn interfaces() -> Vec<(u32, String)> {
     parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
 }
 

@@ -188,7 +188,7 @@ mod tests {
         };
         let tuple = Tuple::of(&record);
         assert_eq!(tuple.local.to_string(), "[fe80::1]%2:80");
-        zone::learn(record.netns, [(2, b"eth0".to_vec())]);
+        zone::learn(record.netns, [(2, "eth0".to_owned())]);
         assert_eq!(tuple.local.to_string(), "[fe80::1]%eth0:80");
         assert_eq!(tuple.peer.to_string(), "[2001:db8::2]:4000");
         assert_eq!(tuple.local.address(), "fe80::1".parse::<IpAddr>().unwrap());
