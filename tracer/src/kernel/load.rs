@@ -226,8 +226,7 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
     for (has_cookie_helper, reads_addresses) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
-        let settings =
-            Settings { has_cookie_helper, reads_addresses, ..Settings::default() };
+        let settings = Settings { has_cookie_helper, reads_addresses, ..Settings::default() };
         ebpf = object(&request, &types.offsets, &settings, &layout);
         let Ok(object) = &mut ebpf else { continue };
         let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];
