@@ -104,8 +104,7 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            let is_unaccepted =
-                |to| scene.listeners_of(netns, to).iter().any(|seen| is_full(seen.record));
+            let is_unaccepted = |to| scene.listeners_of(netns, to).into_iter().any(is_full);
             if most.is_some_and(|(local, _)| is_unaccepted(local)) {
                 return None;
             }
