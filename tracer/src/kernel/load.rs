@@ -142,6 +142,10 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         let logger = logger(request, &mut ebpf);
         let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &types.targets);
         attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
+        if settings.reads_addresses == 1 {
+            // Without it is another attempt.
+            refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
+        }
         Ok(((ebpf, refused), logger))
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
@@ -221,8 +225,8 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     let types = Types::read()?;
     let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
-    for has_cookie_helper in [1, 0] {
-        let settings = Settings { has_cookie_helper, ..Settings::default() };
+    for (has_cookie_helper, reads_addresses) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+        let settings = Settings { has_cookie_helper, reads_addresses, ..Settings::default() };
         ebpf = object(&request, &types.offsets, &settings, &layout);
         let Ok(object) = &mut ebpf else { continue };
         let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];

@@ -10,9 +10,11 @@ mod causes;
 mod close;
 mod eviction;
 mod expire;
+mod half_open;
 mod holders;
 mod identity;
 mod lingering;
+mod listeners;
 mod merge;
 mod removals;
 mod segments;
@@ -35,6 +37,8 @@ use tracer_ebpf::{Record, kind};
 pub use self::merge::{Merged, Snapshot};
 use self::{
     eviction::Evicted,
+    half_open::HalfOpen,
+    listeners::Listeners,
     merge::Closed,
     removals::Removals,
     store::{Slot, Store},
@@ -44,7 +48,6 @@ use super::{
     connection::{Connection, Processes, SocketId},
     filter::Filter,
     linger::Thresholds,
-    owner::Owner,
     state::State,
     time_wait::Ticks,
     update::{
@@ -117,8 +120,8 @@ pub struct Table {
     store: Store,
     /// The processes that own them.
     processes: Processes,
-    /// Owners of listeners by namespace and port.
-    listeners: HashMap<(u32, u16), Owner, RandomState>,
+    listeners: Listeners,
+    half_open: HalfOpen,
     /// When it was looked last who holds what.
     held_at: Option<u64>,
     /// A listener has been made since the last look at who holds what.
@@ -135,8 +138,9 @@ pub struct Table {
     /// The same of those that the kernel has let through only because their port was not known:
     /// if they are not wanted, no further event will come.
     open: VecDeque<Deadline>,
-    /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12).
-    raw_children: HashMap<u64, u64, RandomState>,
+    /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12): when, and
+    /// the listener's address.
+    raw_children: HashMap<u64, (u64, u64), RandomState>,
     undecided: Undecided,
     /// How many connections a socket has had that may have another one.
     reusable: HashMap<SocketId, u32, RandomState>,
@@ -169,7 +173,8 @@ impl Table {
             store: Store::new(options.thresholds.states()),
             options,
             processes: Processes::default(),
-            listeners: HashMap::default(),
+            listeners: Listeners::default(),
+            half_open: HalfOpen::default(),
             held_at: None,
             listener_is_new: false,
             removals: Removals::default(),

@@ -3,7 +3,7 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 22] = [
+pub(super) const RUN: [&str; 23] = [
     "handshake",
     "half_close",
     "aborts",
@@ -13,6 +13,7 @@ pub(super) const RUN: [&str; 22] = [
     "filters",
     "security",
     "lingering",
+    "mptcp",
     "findings",
     "halted",
     "causes",

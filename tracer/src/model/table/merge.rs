@@ -121,6 +121,8 @@ impl Table {
         let Merge { closed, mut merged, left_out } = merge;
         self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
+        self.guess_owners(&snapshot.records);
+        self.look_at_half_open(snapshot, out);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.leave_out(merged.left_out as u64);
@@ -140,9 +142,9 @@ impl Table {
             return;
         };
         if record.kind == kind::SOCKET
-            && let Some(time) = self.raw_children.remove(&record.sk)
+            && let Some(birth) = self.raw_children.remove(&record.sk)
         {
-            self.bear(record, time, out);
+            self.bear(record, birth, out);
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
@@ -172,6 +174,9 @@ impl Table {
         }
         if record.kind == kind::SOCKET {
             connection.absorb(record);
+            if state == State::Listen {
+                self.listeners.note(connection, record);
+            }
             self.announce_held(slot, Some(record), out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
@@ -232,7 +237,7 @@ impl Table {
             return;
         };
         let ends = connection.tuple;
-        let served = self.listeners.contains_key(&(ends.netns, ends.local.port));
+        let served = self.listeners.serve(&ends);
         let steps = steps_since_birth(state, served);
         super::lost_healed(connection.since, steps.len() as u64, out);
         let mut from = match steps.first() {
@@ -258,7 +263,8 @@ impl Table {
     /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
     /// minisocket depends on settings that may have changed.
     fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
-        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait {
+        let is_armed = record.timer_expires != 0;
+        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait || !is_armed {
             return None;
         }
         let ticks = self.options.ticks;

@@ -9,6 +9,7 @@ mod closes;
 mod cookieless;
 mod crowded;
 mod filtered;
+mod half_open;
 mod linger;
 mod lives;
 mod opens;

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::{
-    lives::{Life, MICROSECOND, NETNS, SECOND, Step},
+    lives::{Life, MICROSECOND, NETNS, SECOND, Step, opens::LISTENER},
     stage::{Stage, holder},
 };
 use crate::model::{
@@ -278,7 +278,7 @@ fn a_time_wait_found_late_began_when_its_timer_was_armed() {
 #[test]
 fn holders_name_the_owners() {
     let mut stage = Stage::new();
-    let (mut listener, mut child) = (Life::new(1), Life::new(2));
+    let (mut listener, mut child) = (Life::new(LISTENER), Life::new(2));
     stage.play_unseen(&mut listener, &[Listen]);
     stage.play_unseen(&mut child, &[Syn, Ack, Accept]);
     let mut snapshot = stage.picture(&[&listener, &child]);

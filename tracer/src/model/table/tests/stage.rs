@@ -195,7 +195,7 @@ pub(super) fn holder(life: &Life, pid: u32, fd: u32) -> Holder {
     let mut comm = [0; 16];
     comm[..4].copy_from_slice(b"prog");
     let Record { cookie, sk, inode, netns, .. } = life.socket;
-    Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, reserved: 0, comm }
+    Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, tid: pid, comm }
 }
 
 /// What is told of one life from its beginning until a second after its last step.
