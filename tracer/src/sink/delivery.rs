@@ -130,7 +130,9 @@ enum Parcel {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Bytes, and records.
     waiting: AtomicUsize,
+    records: AtomicU64,
     failing: AtomicBool,
     failed: AtomicU64,
     /// The courier has delivered all that it had.
@@ -251,6 +253,7 @@ impl Delivery {
             return;
         }
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.records.fetch_add(count as u64, Ordering::Relaxed);
         if self.sender.send(Parcel::Records(batch)).is_err() {
             self.lost += count as u64;
         }
@@ -314,9 +317,12 @@ impl Sink for Delivery {
         }
         self.shared.end_by(Instant::now() + PATIENCE);
         let (settled, done) = mpsc::channel();
-        if self.sender.send(Parcel::Settle(settled)).is_ok() {
-            // Without an answer nothing more is known.
-            let _ = done.recv_timeout(PATIENCE + BLOCKED);
+        // The thread ends before only where it has panicked.
+        let _ = self.sender.send(Parcel::Settle(settled));
+        if done.recv_timeout(PATIENCE + BLOCKED).is_err() {
+            // It hangs: the receiver has stopped, and takes no part of what waits.
+            self.lost += self.shared.records.load(Ordering::Relaxed);
+            self.shared.failing.store(true, Ordering::Relaxed);
         }
         let mut lost = self.lost();
         if let Some(lost) = &mut lost
@@ -402,6 +408,7 @@ impl<C: Courier> Round<C> {
                 self.shared.failed.fetch_add(1, Ordering::Relaxed);
                 self.report(error);
             }
+            self.shared.records.fetch_sub(1, Ordering::Relaxed);
             if !self.note_lost() && delivered.is_ok() {
                 self.shared.failing.store(false, Ordering::Relaxed);
             }
@@ -435,5 +442,43 @@ impl<C: Courier> Round<C> {
             let error = without_numbers(&error.to_string());
             tracing::error!("cannot write to {}: {error}{}", self.courier.name(), again(held));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown,
+    };
+
+    /// Takes a few records, then hangs until the other end is dropped.
+    struct Hanging(u64, Receiver<()>);
+
+    impl Courier for Hanging {
+        fn name(&self) -> String {
+            "a receiver that hangs".to_owned()
+        }
+
+        fn deliver(&mut self, _: &Record<'_>) -> io::Result<()> {
+            if self.0 == 0 {
+                let _ = self.1.recv();
+            }
+            self.0 = self.0.saturating_sub(1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_receiver_that_hangs_is_counted_at_the_end() {
+        let (release, hang) = mpsc::channel();
+        let place = LossPlace::Journal;
+        let mut sink = Delivery::start(Hanging(3, hang), place, Arc::new(Unknown)).unwrap();
+        let step = transition(State::SynSent, State::Established);
+        let clock = WallClock { lead: 0, now: 90 };
+        (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock));
+        // Those that wait, and the one that will tell of them.
+        assert_eq!(sink.last(), Some(Undelivered { place, count: 7 + 1 }));
+        drop(release);
     }
 }

@@ -308,6 +308,26 @@ mod tests {
     }
 
     #[test]
+    fn a_new_owner_of_a_unix_socket_is_found_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let owner = UnixDatagram::bind(&path).unwrap();
+        let (mut socket, mut pause) = (Some(connect_unix(&path).unwrap()), Pause::none());
+        let mut send = |message: &[u8]| send_unix(&mut socket, &mut pause, &path, message);
+        send(b"one").unwrap();
+        drop(owner);
+        std::fs::remove_file(&path).unwrap();
+        let error = send(b"two").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "it is to be given again: {error}");
+        let owner = UnixDatagram::bind(&path).unwrap();
+        let sent = std::iter::repeat_with(|| send(b"two")).take(10).find(Result::is_ok);
+        assert!(sent.is_some(), "it does not find the new one");
+        let mut message = [0; 9];
+        let length = owner.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"two");
+    }
+
+    #[test]
     fn times_have_six_digits() {
         assert_eq!(micros("2026-01-31T12:34:56.789012345Z"), "2026-01-31T12:34:56.789012Z");
     }

@@ -146,6 +146,10 @@ async fn serve(listener: TcpListener, shared: Shared) {
 
 /// Answers on one connection until it ends or takes too long.
 async fn attend(stream: TcpStream, answers: Answers, seen: Seen) {
+    // Who has sent nothing yet has no buffer.
+    if !matches!(timeout(PATIENCE, stream.readable()).await, Ok(Ok(()))) {
+        return;
+    }
     let asked = seen.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         asked.now();

@@ -253,9 +253,9 @@ impl Connection {
             return Err(end);
         }
         if let Err(error) = self.write(messages, batch) {
-            let end = self.end();
+            let end = Self::ended_by(error);
             self.look(messages).map_err(End::Reset)?;
-            return Err(end.unwrap_or(End::Reset(error)));
+            return Err(end);
         }
         if batch.is_some_and(|most| self.sent >= most) {
             self.shut();
@@ -277,6 +277,13 @@ impl Connection {
             }
         }
         None
+    }
+
+    /// The same after an error of write(), which takes the socket's error: reading would then show
+    /// the end of the data, whatever it was. EPIPE is of a FIN, also of one before an RST
+    /// (tcp_reset() in net/ipv4/tcp_input.c).
+    fn ended_by(error: io::Error) -> End {
+        if error.kind() == ErrorKind::BrokenPipe { End::InOrder } else { End::Reset(error) }
     }
 
     fn write(&mut self, messages: &VecDeque<Box<[u8]>>, batch: Option<usize>) -> io::Result<()> {
@@ -338,3 +345,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
