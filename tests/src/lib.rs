@@ -36,6 +36,7 @@ pub mod shipper;
 pub mod slowness;
 pub mod sockets;
 pub mod stranger;
+pub mod syslog;
 pub mod terminal;
 pub mod tracer;
 pub mod wire;

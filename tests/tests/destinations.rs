@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -16,6 +16,7 @@ use tracer_tests::{
     load,
     netns::{Namespace, isolated, run},
     sockets::{self, Pair, eventually},
+    syslog::{Manner, Receiver},
     tracer::program,
 };
 
@@ -204,6 +205,62 @@ fn rsyslog_understands_the_messages() {
     }
     assert_eq!(inputs.len(), 3, "by all three ways: {inputs:?}");
     assert!(inputs.values().all(|steps| steps.contains(&"CLOSED → SYN_SENT".to_owned())));
+}
+
+/// Traces 100 connections with this destination; the lines but for the summary, and how many of
+/// them the summary says syslog has not got.
+fn lines_and_lost(address: &str) -> (usize, usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    isolated(|namespace| {
+        let output = ["--format", "json", "--output", path.to_str().unwrap()];
+        let options = [&["--syslog", address], &output[..]].concat();
+        let tracer = Background::tracer("", namespace, &options);
+        eventually("the tracer is attached", || tracer.is_attached());
+        (0..100).for_each(|_| drop(Pair::over(sockets::Path::V4)));
+        let (status, errors) = tracer.end(Signal::INT);
+        assert_eq!(status.code(), Some(0), "{errors}");
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["kind"], "summary");
+    let lost = summary["lost"]["syslog"].as_u64().unwrap_or(0);
+    assert_eq!(summary["complete"], lost == 0, "{summary}");
+    let lines = text.lines().count() - 1;
+    assert!(lines > 1000, "{lines} lines of 100 connections");
+    (lines, usize::try_from(lost).unwrap())
+}
+
+/// By what its program has read, not by what its kernel has acknowledged.
+fn receives_or_is_known_to_miss(manner: Manner) -> (usize, usize) {
+    let receiver = Receiver::start(manner);
+    let (lines, lost) = lines_and_lost(&format!("tcp://{}", receiver.address()));
+    let received: BTreeSet<String> = receiver.finish().into_iter().collect();
+    let delivered = received.iter().filter(|message| !message.contains(" summary [")).count();
+    println!("{manner:?}: {delivered} of {lines} delivered, {lost} counted as lost");
+    assert_eq!(delivered + lost, lines, "{manner:?}");
+    (delivered, lost)
+}
+
+#[test]
+fn each_message_over_tcp_is_delivered_when_the_receiver_closes_connections() {
+    for manner in [Manner::CloseAfter(100), Manner::CloseAfter(7), Manner::ResetAfter(100)] {
+        let (_, lost) = receives_or_is_known_to_miss(manner);
+        assert_eq!(lost, 0, "{manner:?}: it is there all the time");
+    }
+}
+
+#[test]
+fn what_a_receiver_never_reads_is_lost() {
+    let (delivered, lost) = receives_or_is_known_to_miss(Manner::NeverRead);
+    assert!(delivered == 0 && lost > 1000, "{delivered} delivered, {lost} lost");
+}
+
+#[test]
+fn datagrams_that_nobody_listens_for_are_lost() {
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (lines, lost) = lines_and_lost(&format!("udp://127.0.0.1:{port}"));
+    assert_eq!(lost, lines);
 }
 
 /// DuckDB for Python, installed once beside what cargo builds.

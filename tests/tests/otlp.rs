@@ -189,12 +189,47 @@ fn what_happens_while_the_receiver_is_down_arrives_when_it_is_back() {
     });
 }
 
+/// Half of it is sent while the other half fills.
+#[test]
+fn a_queue_of_less_than_a_batch_loses_nothing_to_a_receiver_that_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let ports = ports();
+    isolated(|namespace| {
+        let rotel = Rotel::start(ports, directory.path());
+        let endpoint = format!("http://127.0.0.1:{}", ports.http);
+        let options = ["--otlp", &endpoint, "--otlp-queue", "2500"];
+        let sending = Sending::start(namespace, directory.path(), &options, &[]);
+        // More than fits into it within the second that a batch may wait for more.
+        for _ in 0..45 {
+            lives(10);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let (told, lost) = sending.finish().told();
+        let got = rotel.finish().logs;
+        println!("{got} of {told} records");
+        assert!(told > 4_000, "{told} records of 450 connections");
+        assert_eq!((got, lost), (told, 0));
+    });
+}
+
+#[test]
+fn a_queue_that_is_too_small_is_refused_in_one_line() {
+    for (queue, named) in [("999", "999 records"), ("100KiB", "100.0 KiB")] {
+        let options = ["--otlp", "http://127.0.0.1:9", "--otlp-queue", queue];
+        let output = command("", &options).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        assert!(errors.contains(&format!("--otlp-queue {named}: too little")), "{errors}");
+    }
+}
+
 /// What does not fit is lost, counted exactly, and told when the receiver is back.
 #[test]
 fn what_exceeds_the_queue_is_counted_exactly_and_told() {
     let directory = tempfile::tempdir().unwrap();
     let ports = ports();
-    for (protocol, limit) in [("http/protobuf", "300"), ("grpc", "200KiB")] {
+    for (protocol, limit) in [("http/protobuf", "1000"), ("grpc", "512KiB")] {
         isolated(|namespace| {
             let port = if protocol == "grpc" { ports.grpc } else { ports.http };
             let endpoint = format!("http://127.0.0.1:{port}");

@@ -102,7 +102,7 @@ impl<S: Sink> Observer for Sunk<S> {
 #[divan::bench]
 fn metrics(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out = Sunk(Measuring::new(Shared::default(), None));
+        let mut out = Sunk(Measuring::new(Shared::default(), None, Arc::new(Unknown)));
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }

@@ -59,6 +59,9 @@ impl TelemetryArguments {
         #[cfg(feature = "otlp")]
         let otlp = match &self.otlp {
             Some(endpoint) => {
+                if let Some(problem) = self.otlp_queue.problem() {
+                    bail!("--otlp-queue {}: {problem}", self.otlp_queue);
+                }
                 let endpoint = Some(endpoint.as_str()).filter(|endpoint| !endpoint.is_empty());
                 Some((Settings::new(endpoint, variable)?, self.otlp_queue))
             }
@@ -91,7 +94,6 @@ impl Telemetry {
     /// # Errors
     ///
     /// Where no thread can be had.
-    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "OTLP asks them"))]
     pub(super) fn sinks(
         self,
         surroundings: &Arc<dyn Surroundings>,
@@ -105,7 +107,8 @@ impl Telemetry {
             let start = |listener| Endpoint::start(listener, self.shared.clone());
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
-            sinks.push(Box::new(Measuring::new(self.shared.clone(), endpoint)));
+            let surroundings = Arc::clone(surroundings);
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), endpoint, surroundings)));
         }
         #[cfg(feature = "otlp")]
         if let Some((settings, limit)) = self.otlp {
@@ -126,10 +129,15 @@ fn variable(name: &str) -> Option<String> {
 
 #[cfg(feature = "otlp")]
 fn identity() -> Identity {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let first_of = |paths: &[&str]| {
+        let texts = paths.iter().map(|path| read(path));
+        texts.map(|text| text.trim().to_owned()).find(|text| !text.is_empty()).unwrap_or_default()
+    };
     Identity {
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        machine_id: read("/etc/machine-id"),
+        machine_id: first_of(&["/etc/machine-id", "/var/lib/dbus/machine-id"]),
+        boot_id: first_of(&["/proc/sys/kernel/random/boot_id"]),
         cgroups: read("/proc/self/cgroup"),
     }
 }

@@ -92,6 +92,18 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// All codes.
+    pub const CODES: [&str; 8] = [
+        "close_wait_leak",
+        "ephemeral_ports",
+        "no_local_port",
+        "accept_queue_full",
+        "syn_backlog",
+        "time_wait_overflow",
+        "descriptors",
+        "stuck_handshake",
+    ];
+
     /// Its code in JSON.
     pub fn code(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
@@ -31,8 +31,12 @@ const LIMIT: usize = 16 << 20;
 const BATCH: usize = 256;
 /// How long the end of the trace waits for a receiver that does not receive.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// What is said at the end is delivered within this time.
+const LAST: Duration = Duration::from_millis(1500);
+/// A courier that waits for a receiver comes back within this time.
+const BLOCKED: Duration = Duration::from_secs(3);
 /// A courier gets its turn this often at least, so that it can hand over what it has gathered.
-const TURN: Duration = Duration::from_secs(10);
+pub const TURN: Duration = Duration::from_secs(10);
 
 /// One record, as it is delivered.
 #[derive(Debug)]
@@ -45,17 +49,40 @@ pub struct Record<'a> {
     pub severity: Severity,
 }
 
+/// Records that are lost although they had been taken.
+#[derive(Debug)]
+pub struct Lost {
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub error: io::Error,
+}
+
 /// Delivers records, on a thread of its own.
 pub trait Courier: Send {
     /// Where it delivers to, for people.
     fn name(&self) -> String;
 
-    /// Delivers one record.
+    /// Delivers one record, or takes it.
     ///
     /// # Errors
     ///
-    /// What is wrong; the record then counts as lost.
+    /// What is wrong; the record then counts as lost. With `WouldBlock` it is given again, until
+    /// the trace ends: to be returned after some time only.
     fn deliver(&mut self, record: &Record<'_>) -> io::Result<()>;
+
+    /// How soon it wants its turn where no record comes.
+    fn turn(&self) -> Duration {
+        TURN
+    }
+
+    /// What is known to be lost of what had been taken, since this was asked last.
+    fn lost(&mut self) -> Option<Lost> {
+        None
+    }
+
+    /// Finds out, until then, whether all that has been taken is delivered.
+    fn settle(&mut self, _deadline: Instant) {}
 
     /// Some time has passed.
     ///
@@ -96,16 +123,36 @@ struct Batch {
 enum Parcel {
     Records(Batch),
     Reopen,
+    /// All before is to be delivered, or counted; then this is told.
+    Settle(Sender<()>),
     End,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Bytes, and records.
     waiting: AtomicUsize,
+    records: AtomicU64,
     failing: AtomicBool,
     failed: AtomicU64,
     /// The courier has delivered all that it had.
     ended: AtomicBool,
+    /// When the end gives up what is not delivered.
+    deadline: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn end_by(&self, deadline: Instant) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// Records on their way to a courier.
@@ -206,8 +253,20 @@ impl Delivery {
             return;
         }
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.shared.records.fetch_add(count as u64, Ordering::Relaxed);
         if self.sender.send(Parcel::Records(batch)).is_err() {
             self.lost += count as u64;
+        }
+    }
+
+    /// What waits will fail as well, soon: it belongs into the summary.
+    fn wait_while_failing(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.shared.failing.load(Ordering::Relaxed)
+            && self.shared.waiting.load(Ordering::Relaxed) > 0
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -252,15 +311,28 @@ impl Sink for Delivery {
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
-        // What waits will fail as well, soon: it belongs into the summary.
-        let deadline = Instant::now() + PATIENCE;
-        while self.shared.failing.load(Ordering::Relaxed)
-            && self.shared.waiting.load(Ordering::Relaxed) > 0
-            && Instant::now() < deadline
-        {
-            thread::sleep(Duration::from_millis(1));
+        if self.place == LossPlace::Output {
+            self.wait_while_failing();
+            return self.lost();
         }
-        self.lost()
+        self.shared.end_by(Instant::now() + PATIENCE);
+        let (settled, done) = mpsc::channel();
+        // The thread ends before only where it has panicked.
+        let _ = self.sender.send(Parcel::Settle(settled));
+        if done.recv_timeout(PATIENCE + BLOCKED).is_err() {
+            // It hangs: the receiver has stopped, and takes no part of what waits.
+            self.lost += self.shared.records.load(Ordering::Relaxed);
+            self.shared.failing.store(true, Ordering::Relaxed);
+        }
+        let mut lost = self.lost();
+        if let Some(lost) = &mut lost
+            && self.shared.failing.load(Ordering::Relaxed)
+        {
+            // The record that tells of it will not be delivered either.
+            lost.count += 1;
+            self.shared.end_by(Instant::now());
+        }
+        lost
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
@@ -268,9 +340,12 @@ impl Sink for Delivery {
         this.json.summary(summary, clock, &mut this.batch.lines);
         this.batch.messages.push(this.messages.summary(summary));
         this.push();
+        if this.place != LossPlace::Output && !this.shared.failing.load(Ordering::Relaxed) {
+            this.shared.end_by(Instant::now() + LAST);
+        }
         // Without the thread there is nothing to wait for.
         let _ = this.sender.send(Parcel::End);
-        if this.done.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if this.done.recv_timeout(PATIENCE + LAST) == Err(mpsc::RecvTimeoutError::Timeout) {
             let place = match this.place {
                 LossPlace::Journal => "the journal",
                 LossPlace::Syslog => "the receiver of syslog messages",
@@ -294,10 +369,18 @@ struct Round<C> {
 impl<C: Courier> Round<C> {
     fn run(&mut self, receiver: &Receiver<Parcel>) {
         loop {
-            let result = match receiver.recv_timeout(TURN) {
+            let result = match receiver.recv_timeout(self.courier.turn()) {
                 Ok(Parcel::Records(batch)) => {
                     self.deliver(&batch);
                     self.shared.waiting.fetch_sub(batch.size(), Ordering::Relaxed);
+                    continue;
+                }
+                Ok(Parcel::Settle(settled)) => {
+                    let deadline = self.shared.deadline().unwrap_or_else(Instant::now);
+                    self.courier.settle(deadline);
+                    self.note_lost();
+                    // Nobody may wait for it any more.
+                    let _ = settled.send(());
                     continue;
                 }
                 Ok(Parcel::Reopen) => self.courier.reopen(),
@@ -319,16 +402,36 @@ impl<C: Courier> Round<C> {
         for (line, message) in lines.zip(&batch.messages) {
             let delivered = Row::read(line).map_err(Into::into).and_then(|row| {
                 let Message { text, severity } = message;
-                self.courier.deliver(&Record { row: &row, message: text, severity: *severity })
+                self.insist(&Record { row: &row, message: text, severity: *severity })
             });
-            match delivered {
-                Ok(()) => self.shared.failing.store(false, Ordering::Relaxed),
-                Err(error) => {
-                    self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                    self.report(&error);
-                }
+            if let Err(error) = &delivered {
+                self.shared.failed.fetch_add(1, Ordering::Relaxed);
+                self.report(error);
+            }
+            self.shared.records.fetch_sub(1, Ordering::Relaxed);
+            if !self.note_lost() && delivered.is_ok() {
+                self.shared.failing.store(false, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Until it is taken, or fails for good, or the trace ends: meanwhile the queue fills.
+    fn insist(&mut self, record: &Record<'_>) -> io::Result<()> {
+        while !self.shared.is_over() {
+            match self.courier.deliver(record) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.report(&error),
+                result => return result,
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "not taken by the end of the trace"))
+    }
+
+    /// Counts what has turned out to be lost.
+    fn note_lost(&mut self) -> bool {
+        let Some(Lost { count, error }) = self.courier.lost() else { return false };
+        self.shared.failed.fetch_add(count, Ordering::Relaxed);
+        self.report(&error);
+        true
     }
 
     /// Says it once, until it works again; seldom where it works and fails in turns.
@@ -339,5 +442,43 @@ impl<C: Courier> Round<C> {
             let error = without_numbers(&error.to_string());
             tracing::error!("cannot write to {}: {error}{}", self.courier.name(), again(held));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown,
+    };
+
+    /// Takes a few records, then hangs until the other end is dropped.
+    struct Hanging(u64, Receiver<()>);
+
+    impl Courier for Hanging {
+        fn name(&self) -> String {
+            "a receiver that hangs".to_owned()
+        }
+
+        fn deliver(&mut self, _: &Record<'_>) -> io::Result<()> {
+            if self.0 == 0 {
+                let _ = self.1.recv();
+            }
+            self.0 = self.0.saturating_sub(1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_receiver_that_hangs_is_counted_at_the_end() {
+        let (release, hang) = mpsc::channel();
+        let place = LossPlace::Journal;
+        let mut sink = Delivery::start(Hanging(3, hang), place, Arc::new(Unknown)).unwrap();
+        let step = transition(State::SynSent, State::Established);
+        let clock = WallClock { lead: 0, now: 90 };
+        (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock));
+        // Those that wait, and the one that will tell of them.
+        assert_eq!(sink.last(), Some(Undelivered { place, count: 7 + 1 }));
+        drop(release);
     }
 }

@@ -5,6 +5,7 @@
 //! underscores and the unit (`docs/metrics.md` lists them). No label has a value that anybody can
 //! make up without a bound: no ports, pids or peers, and few names of processes.
 
+mod counts;
 mod family;
 mod histogram;
 mod lingering;
@@ -12,37 +13,26 @@ mod measuring;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
+use self::{
+    counts::{Counts, every},
+    family::{label, word},
+    histogram::{HANDSHAKE, STATE},
+    lingering::Lingering,
+};
 pub use self::{
     family::{Families, Family, Labels, Points, Unit},
     histogram::Histogram,
     measuring::{Measuring, Shared},
 };
-use self::{
-    family::{label, word},
-    histogram::{HANDSHAKE, STATE},
-    lingering::Lingering,
-};
-use super::{Moment, escape::escape};
+use super::{Moment, escape::escape, surroundings::Surroundings};
 use crate::model::{
     close::{Initiator, Reason},
-    finding::{Severity, Status},
+    finding::{Problem, Severity, Status},
     ports::{PortUse, Scope},
     state::State,
     update::{Direction, LossPlace, Role, Segment, Source, Story, Transition, Update},
 };
 
-/// Where something can be lost: each is told, zero or not.
-const PLACES: [LossPlace; 6] = [
-    LossPlace::RingBuffer,
-    LossPlace::Recursion,
-    LossPlace::Decode,
-    LossPlace::Unseen,
-    LossPlace::Output,
-    LossPlace::Otlp,
-];
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 const DIRECTIONS: [Direction; 2] = [Direction::Sent, Direction::Received];
 const SEGMENTS: [Segment; 3] = [Segment::Syn, Segment::SynAck, Segment::Fin];
@@ -54,15 +44,15 @@ pub struct Metrics {
     /// By state, where they are known.
     sockets: Option<[u64; State::COUNT]>,
     ports: std::sync::Arc<[PortUse]>,
-    transitions: HashMap<(State, State, Source), u64, RandomState>,
+    transitions: Counts<(State, State, Source)>,
     handshakes: [Histogram; ROLES.len()],
     durations: [Histogram; State::COUNT],
-    closes: HashMap<(Reason, Option<Initiator>), u64, RandomState>,
+    closes: Counts<(Reason, Option<Initiator>)>,
     retransmits: [u64; SEGMENTS.len()],
     resets: [u64; DIRECTIONS.len()],
     lingering: Lingering,
-    findings: HashMap<(&'static str, Severity), u64, RandomState>,
-    lost: [u64; PLACES.len()],
+    findings: Counts<(&'static str, Severity)>,
+    lost: Counts<LossPlace>,
 }
 
 impl Default for Metrics {
@@ -71,15 +61,15 @@ impl Default for Metrics {
             kernel: String::new(),
             sockets: None,
             ports: std::sync::Arc::default(),
-            transitions: HashMap::default(),
+            transitions: Counts::from_zero(legal_transitions()),
             handshakes: std::array::from_fn(|_| Histogram::new(HANDSHAKE)),
             durations: std::array::from_fn(|_| Histogram::new(STATE)),
-            closes: HashMap::default(),
+            closes: Counts::from_zero(ends()),
             retransmits: [0; SEGMENTS.len()],
             resets: [0; DIRECTIONS.len()],
             lingering: Lingering::default(),
-            findings: HashMap::default(),
-            lost: [0; PLACES.len()],
+            findings: Counts::from_zero(known_findings()),
+            lost: Counts::from_zero(every()),
         }
     }
 }
@@ -99,22 +89,24 @@ impl Metrics {
     }
 
     /// Counts one update.
-    pub fn count(&mut self, update: &Update<'_>) {
+    pub fn count(&mut self, update: &Update<'_>, surroundings: &dyn Surroundings) {
         match *update {
             Update::Transition(told) => self.transition(told),
             Update::Story(&Story { close: Some(close), .. }) => {
-                *self.closes.entry((close.reason, close.initiator)).or_default() += 1;
+                self.closes.add((close.reason, close.initiator), 1);
             }
             Update::Story(_) => {}
             Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
             Update::Reset(told) => add(&mut self.resets, &DIRECTIONS, &told.direction, 1),
             Update::Linger(lingers) => {
-                lingers.iter().for_each(|linger| self.lingering.count(linger));
+                for linger in lingers {
+                    self.lingering.count(linger, || surroundings.cgroup(&linger.subject));
+                }
             }
-            Update::Loss(loss) => add(&mut self.lost, &PLACES, &loss.place, loss.count),
+            Update::Loss(loss) => self.lost.add(loss.place, loss.count),
             Update::Finding(finding) if finding.status == Status::Raised => {
                 let key = (finding.problem.code(), finding.severity);
-                *self.findings.entry(key).or_default() += 1;
+                self.findings.add(key, 1);
             }
             Update::Finding(_) => {}
         }
@@ -122,7 +114,7 @@ impl Metrics {
 
     fn transition(&mut self, told: &Transition) {
         let Transition { from, to, source, elapsed, handshake, ref subject, .. } = *told;
-        *self.transitions.entry((from, to, source)).or_default() += 1;
+        self.transitions.add((from, to, source), 1);
         if let (Some(elapsed), true) = (elapsed, from != State::Closed) {
             self.durations[from.index()].observe(elapsed);
         }
@@ -159,13 +151,7 @@ impl Metrics {
                 DIRECTIONS.iter().map(word).zip(self.resets),
             ),
             self.findings(),
-            counters(
-                "tracer.lost",
-                "{event}",
-                "Events and records lost by the tracer itself, by place",
-                "tracer.loss.where",
-                PLACES.iter().map(word).zip(self.lost),
-            ),
+            self.lost(),
         ]
     }
 
@@ -200,21 +186,18 @@ impl Metrics {
     }
 
     fn changes(&self) -> Family {
-        let mut points: Vec<_> = self.transitions.iter().collect();
-        points.sort_unstable_by_key(|((from, to, source), _)| (*from, *to, *source as u8));
-        let point = |(&(from, to, source), &count): (&(State, State, Source), &u64)| {
-            let labels = vec![
+        let labels = |(from, to, source)| {
+            vec![
                 label("tcp.from", connection_state(from)),
                 label("tcp.to", connection_state(to)),
                 label("tcp.source", word(&source)),
-            ];
-            (labels, count)
+            ]
         };
         Family {
             name: "tracer.transitions",
             unit: Unit::Of("{transition}"),
             help: "Changes of TCP state, by how they are known",
-            points: Points::Counter(points.into_iter().map(point).collect()),
+            points: Points::Counter(self.transitions.points(labels)),
         }
     }
 
@@ -245,21 +228,15 @@ impl Metrics {
     }
 
     fn closes(&self) -> Family {
-        let point = |(&(reason, initiator), &count): (&(Reason, Option<Initiator>), &u64)| {
+        let labels = |(reason, initiator): (Reason, Option<Initiator>)| {
             let initiator = initiator.map_or_else(|| "unknown".to_owned(), |who| word(&who));
-            let labels = vec![
-                label("tcp.close.reason", word(&reason)),
-                label("tcp.close.initiator", initiator),
-            ];
-            (labels, count)
+            vec![label("tcp.close.reason", word(&reason)), label("tcp.close.initiator", initiator)]
         };
-        let mut points: Vec<_> = self.closes.iter().map(point).collect();
-        points.sort_unstable();
         Family {
             name: "tracer.closes",
             unit: Unit::Of("{connection}"),
             help: "Ends of connections, by reason and by who took the first step",
-            points: Points::Counter(points),
+            points: Points::Counter(self.closes.points(labels)),
         }
     }
 
@@ -289,20 +266,42 @@ impl Metrics {
     }
 
     fn findings(&self) -> Family {
-        let point = |(&(code, severity), &count): (&(&'static str, Severity), &u64)| {
-            let labels =
-                vec![label("finding.code", code), label("finding.severity", severity.name())];
-            (labels, count)
+        let labels = |(code, severity): (&'static str, Severity)| {
+            vec![label("finding.code", code), label("finding.severity", severity.name())]
         };
-        let mut points: Vec<_> = self.findings.iter().map(point).collect();
-        points.sort_unstable();
         Family {
             name: "tracer.findings",
             unit: Unit::Of("{finding}"),
             help: "Findings raised, by code and severity",
-            points: Points::Counter(points),
+            points: Points::Counter(self.findings.points(labels)),
         }
     }
+
+    fn lost(&self) -> Family {
+        let labels = |place| vec![label("tracer.loss.where", word(&place))];
+        Family {
+            name: "tracer.lost",
+            unit: Unit::Of("{event}"),
+            help: "Events and records lost by the tracer itself, by place",
+            points: Points::Counter(self.lost.points(labels)),
+        }
+    }
+}
+
+/// The steps that there are, whatever shows them.
+fn legal_transitions() -> impl Iterator<Item = (State, State, Source)> {
+    let steps =
+        State::ALL.into_iter().flat_map(|from| from.successors().iter().map(move |&to| (from, to)));
+    steps.flat_map(|(from, to)| every().map(move |source| (from, to, source)))
+}
+
+fn ends() -> impl Iterator<Item = (Reason, Option<Initiator>)> {
+    let initiators = || every().map(Some).chain([None]);
+    every().flat_map(move |reason| initiators().map(move |initiator| (reason, initiator)))
+}
+
+fn known_findings() -> impl Iterator<Item = (&'static str, Severity)> {
+    Problem::CODES.into_iter().flat_map(|code| every().map(move |severity| (code, severity)))
 }
 
 fn port_use(one: &PortUse) -> (Labels, f64) {

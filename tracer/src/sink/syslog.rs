@@ -1,11 +1,18 @@
 //! Syslog messages (RFC 5424) with the columns as structured data: by UDP (RFC 5426), TCP (RFC
 //! 6587, octet counting) or a Unix datagram socket.
+//!
+//! By TCP each message is delivered or counted ([`stream`]). A datagram is lost where the kernel
+//! says so: by an ICMP message that nobody listens, after the fact. What the network drops, nobody
+//! knows.
+
+mod pause;
+mod stream;
 
 use std::{
-    io::{self, Write as _},
+    io::{self, ErrorKind},
     net::{SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket},
     os::unix::net::UnixDatagram,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -15,8 +22,12 @@ use syslog_fmt::{
     v5424::{Config, Formatter},
 };
 
+use self::{
+    pause::{Pause, SHORTEST},
+    stream::Stream,
+};
 use super::{
-    delivery::{Courier, Record},
+    delivery::{Courier, Lost, Record, TURN},
     message::Severity,
 };
 
@@ -24,8 +35,8 @@ use super::{
 const DATA: &str = "tracer@32473";
 /// A receiver that does not answer holds the queue up no longer than this.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A connection that was lost is tried again this often.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The last messages are delivered within this time.
+const LAST: Duration = Duration::from_millis(1500);
 const PORT: u16 = 514;
 
 /// Where syslog messages go.
@@ -69,21 +80,25 @@ impl std::fmt::Display for Address {
     }
 }
 
-#[derive(Debug)]
 enum Socket {
     Udp(UdpSocket),
-    Tcp(TcpStream),
-    Unix(UnixDatagram),
+    Tcp(Box<Stream>),
+    Unix {
+        path: PathBuf,
+        /// None where its receiver has gone.
+        socket: Option<UnixDatagram>,
+        pause: Pause,
+    },
 }
 
 /// Sends syslog messages.
-#[derive(Debug)]
 pub struct Syslog {
     address: Address,
     formatter: Formatter,
-    socket: Option<Socket>,
-    tried: Instant,
+    socket: Socket,
     message: Vec<u8>,
+    /// Messages that turned out to be lost after they had been sent.
+    lost: u64,
 }
 
 impl Syslog {
@@ -102,19 +117,8 @@ impl Syslog {
             proc_id: Some(&process),
         }
         .into_formatter();
-        let socket = Some(connect(&address)?);
-        Ok(Self { address, formatter, socket, tried: Instant::now(), message: Vec::new() })
-    }
-
-    fn socket(&mut self) -> io::Result<&mut Socket> {
-        if self.socket.is_none() {
-            if self.tried.elapsed() < AGAIN {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-            self.tried = Instant::now();
-            self.socket = Some(connect(&self.address)?);
-        }
-        self.socket.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        let socket = Socket::open(&address)?;
+        Ok(Self { address, formatter, socket, message: Vec::new(), lost: 0 })
     }
 
     fn format(&mut self, record: &Record<'_>) -> io::Result<()> {
@@ -134,17 +138,84 @@ impl Syslog {
     }
 
     fn send(&mut self) -> io::Result<()> {
-        let message = std::mem::take(&mut self.message);
-        let sent = match self.socket()? {
-            Socket::Udp(socket) => socket.send(&message).map(drop),
-            Socket::Unix(socket) => socket.send(&message).map(drop),
-            Socket::Tcp(stream) => {
-                let framed = [format!("{} ", message.len()).as_bytes(), &message].concat();
-                stream.write_all(&framed)
+        let Self { socket, message, lost, .. } = self;
+        match socket {
+            Socket::Tcp(stream) => stream.push(message),
+            Socket::Udp(socket) => match socket.send(message) {
+                // It is of a datagram before; this one has not been sent.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    *lost += 1;
+                    socket.send(message).map(drop)
+                }
+                sent => sent.map(drop),
+            },
+            Socket::Unix { path, socket, pause } => send_unix(socket, pause, path, message),
+        }
+    }
+}
+
+impl Socket {
+    fn open(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Udp(host) => {
+                let peer = resolve(host)?;
+                let any: SocketAddr =
+                    if peer.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+                let socket = UdpSocket::bind(any)?;
+                socket.connect(peer)?;
+                Ok(Self::Udp(socket))
+            }
+            Address::Tcp(host) => {
+                let host = host.clone();
+                let connect = move || TcpStream::connect_timeout(&resolve(&host)?, PATIENCE);
+                Ok(Self::Tcp(Box::new(Stream::open(connect)?)))
+            }
+            Address::Unix(path) => {
+                let socket = Some(connect_unix(path)?);
+                Ok(Self::Unix { path: path.clone(), socket, pause: Pause::none() })
+            }
+        }
+    }
+}
+
+fn connect_unix(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
+
+/// Sends a datagram; where the receiver has gone, to the one that has a new socket at its path.
+fn send_unix(
+    socket: &mut Option<UnixDatagram>,
+    pause: &mut Pause,
+    path: &Path,
+    message: &[u8],
+) -> io::Result<()> {
+    use ErrorKind::{ConnectionRefused, ConnectionReset, NotConnected, NotFound};
+    loop {
+        let open = match socket {
+            Some(socket) => socket,
+            None => {
+                pause.is_over()?;
+                let connected = connect_unix(path).map_err(|error| pause.failed(&error))?;
+                socket.insert(connected)
             }
         };
-        self.message = message;
-        sent
+        match open.send(message) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ConnectionRefused | ConnectionReset | NotConnected | NotFound
+                ) =>
+            {
+                *socket = None;
+            }
+            sent => {
+                *pause = Pause::none();
+                return sent.map(drop);
+            }
+        }
     }
 }
 
@@ -155,42 +226,48 @@ impl Courier for Syslog {
 
     fn deliver(&mut self, record: &Record<'_>) -> io::Result<()> {
         self.format(record)?;
-        let sent = self.send();
-        // Part of a message may have been sent, or the receiver has a new socket at the same path;
-        // only a new connection helps.
-        if sent.is_err() && self.socket.take().is_some() {
-            self.tried = Instant::now();
-        }
-        sent
+        self.send()
     }
-}
 
-fn connect(address: &Address) -> io::Result<Socket> {
-    match address {
-        Address::Udp(host) => {
-            let peer = resolve(host)?;
-            let any: SocketAddr =
-                if peer.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
-            let socket = UdpSocket::bind(any)?;
-            socket.connect(peer)?;
-            Ok(Socket::Udp(socket))
+    fn pause(&mut self) -> io::Result<()> {
+        if let Socket::Tcp(stream) = &mut self.socket { stream.rest() } else { Ok(()) }
+    }
+
+    fn turn(&self) -> Duration {
+        match &self.socket {
+            Socket::Tcp(stream) if !stream.is_idle() => SHORTEST,
+            _ => TURN,
         }
-        Address::Tcp(host) => {
-            let stream = TcpStream::connect_timeout(&resolve(host)?, PATIENCE)?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            Ok(Socket::Tcp(stream))
+    }
+
+    fn lost(&mut self) -> Option<Lost> {
+        let count = std::mem::take(&mut self.lost);
+        let reason = match &self.socket {
+            Socket::Tcp(_) => "not acknowledged by the end of the trace",
+            Socket::Udp(_) | Socket::Unix { .. } => "nobody listens there",
+        };
+        (count > 0).then(|| Lost { count, error: io::Error::other(reason) })
+    }
+
+    fn settle(&mut self, deadline: Instant) {
+        match &mut self.socket {
+            Socket::Tcp(stream) => self.lost += stream.settle(deadline),
+            Socket::Udp(socket) => {
+                let refused = matches!(socket.take_error(), Ok(Some(_)));
+                self.lost += u64::from(refused);
+            }
+            Socket::Unix { .. } => {}
         }
-        Address::Unix(path) => {
-            let socket = UnixDatagram::unbound()?;
-            socket.connect(path)?;
-            socket.set_write_timeout(Some(PATIENCE))?;
-            Ok(Socket::Unix(socket))
-        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.settle(Instant::now() + LAST);
+        self.lost().map_or(Ok(()), |lost| Err(lost.error))
     }
 }
 
 fn resolve(host: &str) -> io::Result<SocketAddr> {
-    host.to_socket_addrs()?.next().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    host.to_socket_addrs()?.next().ok_or_else(|| ErrorKind::AddrNotAvailable.into())
 }
 
 /// RFC 5424 allows six digits of a second; the structured data has all nine.
@@ -228,6 +305,26 @@ mod tests {
     fn addresses_have_three_forms(#[case] text: &str, #[case] address: Option<&str>) {
         let parsed = text.parse::<Address>().ok().map(|address| address.to_string());
         assert_eq!(parsed.as_deref(), address);
+    }
+
+    #[test]
+    fn a_new_owner_of_a_unix_socket_is_found_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let owner = UnixDatagram::bind(&path).unwrap();
+        let (mut socket, mut pause) = (Some(connect_unix(&path).unwrap()), Pause::none());
+        let mut send = |message: &[u8]| send_unix(&mut socket, &mut pause, &path, message);
+        send(b"one").unwrap();
+        drop(owner);
+        std::fs::remove_file(&path).unwrap();
+        let error = send(b"two").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "it is to be given again: {error}");
+        let owner = UnixDatagram::bind(&path).unwrap();
+        let sent = std::iter::repeat_with(|| send(b"two")).take(10).find(Result::is_ok);
+        assert!(sent.is_some(), "it does not find the new one");
+        let mut message = [0; 9];
+        let length = owner.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"two");
     }
 
     #[test]

@@ -1,10 +1,22 @@
 //! How many sockets linger now, by state and name of the process.
+//!
+//! Names are what processes call themselves, so that whoever may start processes can have as many
+//! as he likes. All are counted, there being no more of them than sockets; only some are told. A
+//! name has its place by who uses it, not by when it came: services first, then each party's own
+//! first name, by how much lingers, then each one's second name. Nobody fills the places of others.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::{
     model::{
+        container::Cgroup,
         endpoint::Tuple,
         state::State,
         update::{Linger, LingerStatus, Subject},
@@ -12,18 +24,41 @@ use crate::{
     sink::escape::escape,
 };
 
-/// Names at one time; the processes of the rest are called [`OTHER`].
+/// Names that are told; the processes of the rest are called [`OTHER`].
 const NAMES: usize = 100;
 const OTHER: &str = "other";
 const UNKNOWN: &str = "unknown";
 
-/// `comm`, or one of the two above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Name {
-    Of([u8; 16]),
-    Unknown,
-    Other,
+/// Who has started a process: a service, or somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Party {
+    /// False comes first: it is one that the administrator has set up.
+    stranger: bool,
+    /// The container, the unit, or whose session it is.
+    name: Arc<str>,
 }
+
+impl Party {
+    fn of(group: Option<&Cgroup>) -> Self {
+        let Some(Cgroup { path, container }) = group else {
+            return Self { stranger: true, name: "".into() };
+        };
+        let mut components = path.split('/').filter(|component| !component.is_empty());
+        // What users start is in user.slice, whatever they call it there.
+        if components.clone().next() == Some("user.slice") {
+            return Self { stranger: true, name: components.nth(1).unwrap_or_default().into() };
+        }
+        let unit = components.find(|component| component.ends_with(".service"));
+        match container.as_deref().or(unit) {
+            // A container that a user has made names him.
+            Some(name) => Self { stranger: name.contains('/'), name: name.into() },
+            None => Self { stranger: true, name: "".into() },
+        }
+    }
+}
+
+/// `comm`, and who has started the process; `None` where it is not known whose the socket is.
+type Name = Option<([u8; 16], Party)>;
 
 /// Which socket: the cookie, or the ends where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,14 +76,15 @@ pub(super) struct Lingering {
 }
 
 impl Lingering {
-    pub(super) fn count(&mut self, linger: &Linger) {
+    /// Counts a socket; `group` is its control group.
+    pub(super) fn count(&mut self, linger: &Linger, group: impl FnOnce() -> Option<Arc<Cgroup>>) {
         let Subject { cookie, ordinal, tuple, .. } = linger.subject;
         let which = cookie.map_or(Which::Ends(tuple), |cookie| Which::Cookie(cookie, ordinal));
         match linger.status {
             LingerStatus::Raised | LingerStatus::Continues => {
                 if !self.names.contains_key(&which) {
-                    let key = (linger.state, self.name(linger));
-                    *self.counts.entry(key).or_default() += 1;
+                    let key = (linger.state, name(linger, group));
+                    *self.counts.entry(key.clone()).or_default() += 1;
                     self.names.insert(which, key);
                 }
             }
@@ -64,48 +100,70 @@ impl Lingering {
         }
     }
 
-    fn name(&self, linger: &Linger) -> Name {
-        let holder = linger.holders.first().or(linger.subject.owner.as_ref());
-        let Some(holder) = holder.filter(|_| !linger.orphaned) else { return Name::Unknown };
-        let name = Name::Of(holder.process.comm);
-        let is_known = self.counts.keys().any(|(_, known)| *known == name);
-        if is_known || self.distinct() < NAMES { name } else { Name::Other }
-    }
-
-    fn distinct(&self) -> usize {
-        let mut names: Vec<[u8; 16]> = self
-            .counts
-            .keys()
-            .filter_map(|(_, name)| if let Name::Of(comm) = name { Some(*comm) } else { None })
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
+    /// The names that are told.
+    fn told(&self) -> BTreeSet<[u8; 16]> {
+        let mut sums: BTreeMap<(&Party, [u8; 16]), u64> = BTreeMap::new();
+        for ((_, name), count) in &self.counts {
+            if let Some((comm, party)) = name {
+                *sums.entry((party, *comm)).or_default() += count;
+            }
+        }
+        let mut by_party: BTreeMap<&Party, Vec<(Reverse<u64>, [u8; 16])>> = BTreeMap::new();
+        for ((party, comm), count) in sums {
+            by_party.entry(party).or_default().push((Reverse(count), comm));
+        }
+        let mut places = Vec::new();
+        for (party, mut names) in by_party {
+            names.sort_unstable();
+            let place = |(rank, (count, comm))| (party.stranger, rank, count, comm);
+            places.extend(names.into_iter().enumerate().map(place));
+        }
+        places.sort_unstable();
+        let mut told = BTreeSet::new();
+        for (.., comm) in places {
+            if told.len() < NAMES {
+                told.insert(comm);
+            }
+        }
+        told
     }
 
     /// State, name of the process, sockets; sorted.
     pub(super) fn counts(&self) -> Vec<(State, String, u64)> {
+        let known = self.told();
         // What is written differently may have been the same after escaping; so it is added up.
-        let mut told = std::collections::BTreeMap::new();
-        for (&(state, name), &count) in &self.counts {
+        let mut told = BTreeMap::new();
+        for ((state, name), &count) in &self.counts {
             let name = match name {
-                Name::Of(comm) => {
+                Some((comm, _)) if known.contains(comm) => {
                     let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
                     escape(&comm[..end]).into_owned()
                 }
-                Name::Unknown => UNKNOWN.to_owned(),
-                Name::Other => OTHER.to_owned(),
+                Some(_) => OTHER.to_owned(),
+                None => UNKNOWN.to_owned(),
             };
-            *told.entry((state, name)).or_default() += count;
+            *told.entry((*state, name)).or_default() += count;
         }
         told.into_iter().map(|((state, name), count)| (state, name, count)).collect()
     }
 }
 
+fn name(linger: &Linger, group: impl FnOnce() -> Option<Arc<Cgroup>>) -> Name {
+    let holder = linger.holders.first().or(linger.subject.owner.as_ref());
+    let holder = holder.filter(|_| !linger.orphaned)?;
+    Some((holder.process.comm, Party::of(group().as_deref())))
+}
+
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
     use crate::model::owner::{Evidence, Owner, Process};
+
+    fn count(lingering: &mut Lingering, linger: &Linger) {
+        lingering.count(linger, || None);
+    }
 
     fn linger(cookie: u64, name: &str, status: LingerStatus) -> Linger {
         let mut comm = [0; 16];
@@ -127,14 +185,14 @@ mod tests {
     fn a_socket_counts_once_and_under_one_name_until_it_is_cleared() {
         let mut lingering = Lingering::default();
         for status in [LingerStatus::Raised, LingerStatus::Continues] {
-            lingering.count(&linger(1, "nginx", status));
+            count(&mut lingering, &linger(1, "nginx", status));
         }
-        lingering.count(&linger(2, "nginx", LingerStatus::Raised));
+        count(&mut lingering, &linger(2, "nginx", LingerStatus::Raised));
         assert_eq!(told(&lingering), [("nginx".to_owned(), 2)]);
-        lingering.count(&linger(1, "renamed", LingerStatus::Cleared));
+        count(&mut lingering, &linger(1, "renamed", LingerStatus::Cleared));
         assert_eq!(told(&lingering), [("nginx".to_owned(), 1)]);
-        lingering.count(&linger(3, "nginx", LingerStatus::Cleared));
-        lingering.count(&linger(2, "nginx", LingerStatus::Cleared));
+        count(&mut lingering, &linger(3, "nginx", LingerStatus::Cleared));
+        count(&mut lingering, &linger(2, "nginx", LingerStatus::Cleared));
         assert_eq!(told(&lingering), []);
         assert!(lingering.names.is_empty());
     }
@@ -143,11 +201,55 @@ mod tests {
     fn names_have_a_bound_and_cannot_speak() {
         let mut lingering = Lingering::default();
         for cookie in 0..3 * NAMES as u64 {
-            lingering.count(&linger(cookie, &format!("\x1b{cookie}\"\n"), LingerStatus::Raised));
+            let name = format!("\x1b{cookie:03}\"\n");
+            count(&mut lingering, &linger(cookie, &name, LingerStatus::Raised));
         }
         let told = told(&lingering);
         assert_eq!(told.len(), NAMES + 1);
         assert!(told.contains(&(OTHER.to_owned(), 2 * NAMES as u64)), "{told:?}");
-        assert!(told.contains(&("\\x1b7\"\\x0a".to_owned(), 1)), "{told:?}");
+        assert!(told.contains(&("\\x1b007\"\\x0a".to_owned(), 1)), "{told:?}");
+    }
+
+    const SERVICE: &str = "/system.slice/nginx.service";
+    const USER: &str = "/user.slice/user-1000.slice/user@1000.service/app.slice/nginx.service";
+
+    /// Somebody's processes come first and have more of everything, but for what is told here.
+    #[rstest]
+    #[case::more_lingers_in_one_session(USER, USER, 1, 2)]
+    #[case::a_service_comes_before_users(USER, SERVICE, 9, 1)]
+    #[case::and_before_what_is_in_no_unit("/", SERVICE, 9, 1)]
+    #[case::no_service_fills_the_places_of_another("/system.slice/a.service", SERVICE, 9, 1)]
+    #[case::nor_a_user("/user.slice/user-1001.slice/session-1.scope", USER, 9, 1)]
+    fn chosen_names_do_not_hide_a_leak(
+        #[case] theirs: &str,
+        #[case] own: &str,
+        #[case] each: u64,
+        #[case] sockets: u64,
+    ) {
+        let mut lingering = Lingering::default();
+        let group = |path: &str| Some(Arc::new(Cgroup { path: path.into(), container: None }));
+        let mut cookies = 0..;
+        let mut add = |name: &str, path: &str, sockets| {
+            for cookie in cookies.by_ref().take(sockets as usize) {
+                lingering.count(&linger(cookie, name, LingerStatus::Raised), || group(path));
+            }
+        };
+        (0..110).for_each(|number| add(&format!("x{number}"), theirs, each));
+        add("nginx", own, sockets);
+        let told = told(&lingering);
+        assert!(told.contains(&("nginx".to_owned(), sockets)), "{told:?}");
+        assert_eq!(told.len(), NAMES + 1);
+    }
+
+    #[test]
+    fn a_container_is_a_service_unless_a_user_has_made_it() {
+        let party = |path: &str, container: Option<&str>| {
+            Party::of(Some(&Cgroup { path: path.into(), container: container.map(Into::into) }))
+        };
+        let path = "/kubepods.slice/cri-containerd-1.scope";
+        assert!(!party(path, Some("1")).stranger);
+        assert!(party("/user.slice/user-7.slice/docker-1.scope", Some("1")).stranger);
+        assert!(party("/sub/docker-1.scope", Some("user-7/1")).stranger);
+        assert!(Party::of(None).stranger);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     model::update::Update,
     sink::{
         Hello, Moment, Sink, Undelivered, prometheus::Endpoint, summary::Summary,
-        wall_clock::WallClock,
+        surroundings::Surroundings, wall_clock::WallClock,
     },
 };
 
@@ -31,16 +31,20 @@ impl Shared {
 /// How things stand is noted in each pause, that is after each batch of events and each deadline
 /// of the table: whatever changes a count wakes the reader anyway, so that a scrape shows the
 /// counts of now and an idle host is not woken.
-#[derive(Debug)]
 pub struct Measuring {
     shared: Shared,
     endpoint: Option<Endpoint>,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 impl Measuring {
     /// Into these metrics; the endpoint that shows them ends with this sink.
-    pub fn new(shared: Shared, endpoint: Option<Endpoint>) -> Self {
-        Self { shared, endpoint }
+    pub fn new(
+        shared: Shared,
+        endpoint: Option<Endpoint>,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
+        Self { shared, endpoint, surroundings }
     }
 }
 
@@ -50,7 +54,7 @@ impl Sink for Measuring {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.shared.lock().count(update);
+        self.shared.lock().count(update, &*self.surroundings);
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {

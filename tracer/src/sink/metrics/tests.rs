@@ -1,6 +1,11 @@
 //! From updates to numbers, and the documents that name them.
 
-use std::{collections::BTreeSet, fs, net::IpAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::IpAddr,
+    path::Path,
+};
 
 use super::*;
 use crate::model::{
@@ -9,6 +14,7 @@ use crate::model::{
     table::{self, Table},
     update::{Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Subject},
 };
+use crate::sink::surroundings::Unknown;
 
 pub(crate) fn subject(cookie: u64) -> Subject {
     let end = |port| Endpoint::new("10.0.0.1".parse::<IpAddr>().unwrap(), port);
@@ -69,48 +75,54 @@ pub(crate) fn all(metrics: &mut Metrics) {
     let established =
         Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
     metrics.set_kernel("6.1.0");
-    metrics.count(&Update::Transition(&established));
+    metrics.count(&Update::Transition(&established), &Unknown);
     let close = Close { reason: Reason::Graceful, initiator: Some(Initiator::Local) };
-    metrics.count(&Update::Story(&Story {
-        time: 9,
-        subject: subject(1),
-        state: State::Closed,
-        began: None,
-        spent: [0; State::COUNT],
-        at_least: false,
-        handshake: None,
-        bytes_sent: None,
-        bytes_received: None,
-        retransmits: None,
-        close: Some(close),
-        source: Source::Timer,
-    }));
-    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]));
+    metrics.count(
+        &Update::Story(&Story {
+            time: 9,
+            subject: subject(1),
+            state: State::Closed,
+            began: None,
+            spent: [0; State::COUNT],
+            at_least: false,
+            handshake: None,
+            bytes_sent: None,
+            bytes_received: None,
+            retransmits: None,
+            close: Some(close),
+            source: Source::Timer,
+        }),
+        &Unknown,
+    );
+    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), &Unknown);
     let (subject, state) = (subject(1), State::SynSent);
     let syn = Segment::Syn;
     let again = Retransmit { time: 1, subject, state, segment: syn, ordinal: 1, sequence: None };
-    metrics.count(&Update::Retransmit(&again));
+    metrics.count(&Update::Retransmit(&again), &Unknown);
     let direction = Direction::Received;
-    metrics.count(&Update::Reset(&Reset { time: 1, subject, state, direction }));
+    metrics.count(&Update::Reset(&Reset { time: 1, subject, state, direction }), &Unknown);
     let loss = Loss { time: 1, place: LossPlace::Otlp, count: 4, healed: false };
-    metrics.count(&Update::Loss(&loss));
+    metrics.count(&Update::Loss(&loss), &Unknown);
     let peer = subject.tuple.peer;
     let problem = NoLocalPort { process: None, peer, count: 1, size: None };
-    metrics.count(&Update::Finding(&Finding {
-        time: 1,
-        severity: Severity::Critical,
-        status: Status::Raised,
-        netns: 7,
-        entry: None,
-        problem: Problem::NoLocalPort(problem),
-    }));
+    metrics.count(
+        &Update::Finding(&Finding {
+            time: 1,
+            severity: Severity::Critical,
+            status: Status::Raised,
+            netns: 7,
+            entry: None,
+            problem: Problem::NoLocalPort(problem),
+        }),
+        &Unknown,
+    );
     let ports = std::sync::Arc::new([PortUse {
         netns: 7,
         scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },
         size: 10,
         used: 6,
         reusable: 1,
-        states: std::collections::BTreeMap::new(),
+        states: BTreeMap::new(),
         destinations: 1,
         processes: Vec::new(),
         growth: 0.0,
@@ -200,4 +212,56 @@ fn the_documents_name_what_the_endpoint_tells() {
         assert!(!named.is_empty(), "{path} names no metric");
         assert!(named.is_subset(&told), "{path}: {:?}", named.difference(&told));
     }
+}
+
+/// A series that begins at 1 has not increased: an alert would not see the first of anything.
+#[test]
+fn whatever_can_be_counted_is_told_from_zero() {
+    let fresh = crate::sink::prometheus::tests::written(Metrics::default().families());
+    let series = |text: &str| -> BTreeMap<String, String> {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let split = |line: &str| line.rsplit_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        samples.filter_map(split).filter(|(name, _)| name.contains("_total{")).collect()
+    };
+    let (before, after) = (series(&fresh), series(&text()));
+    for name in after.keys() {
+        assert_eq!(before.get(name).map(String::as_str), Some("0"), "{name}");
+    }
+    let of = |name: &str| before.keys().filter(|key| key.starts_with(name)).count();
+    assert_eq!(of("tracer_findings_total"), Problem::CODES.len() * 3, "codes, severities");
+    assert_eq!(of("tracer_lost_total"), every::<LossPlace>().count());
+    assert_eq!(of("tracer_closes_total"), every::<Reason>().count() * 5, "initiators, unknown");
+    let places = every::<LossPlace>().collect::<Vec<_>>();
+    assert!(places.contains(&LossPlace::Syslog) && places.contains(&LossPlace::Table));
+}
+
+#[test]
+fn the_codes_of_findings_are_those_of_the_schema() {
+    let schema = schemars::schema_for!(crate::sink::json::evidence::Evidence).to_value();
+    let kinds = schema["oneOf"].as_array().unwrap();
+    let codes = kinds.iter().map(|kind| kind["properties"]["code"]["const"].as_str().unwrap());
+    assert_eq!(codes.collect::<BTreeSet<_>>(), BTreeSet::from(Problem::CODES));
+}
+
+/// What promtool runs the alert rules on has to begin as the tracer does.
+#[test]
+fn the_alert_rules_are_tested_with_series_that_begin_as_the_tracers_do() {
+    let fresh = crate::sink::prometheus::tests::written(Metrics::default().families());
+    let tests = repository("deploy/prometheus/alerts_test.yml");
+    let mut counters = 0;
+    let mut lines = tests.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(series) = line.strip_prefix("- series: ") else { continue };
+        // An instance is what Prometheus adds; the second one was scraped too late.
+        let Some((series, _)) = series.trim_matches('\'').split_once(",instance=\"a\"") else {
+            continue;
+        };
+        if series.contains("_total{") {
+            let values = lines.next().and_then(|values| values.strip_prefix("values: '"));
+            assert!(values.is_some_and(|values| values.starts_with('0')), "{series}: {values:?}");
+            assert!(fresh.lines().any(|known| known == format!("{series}}} 0")), "{series}");
+            counters += 1;
+        }
+    }
+    assert!(counters >= 6, "{counters} counters");
 }

@@ -12,6 +12,8 @@ use std::{
 use bytesize::ByteSize;
 use tokio::{sync::Notify, time::Instant};
 
+use super::CHUNK;
+
 /// What a chunk costs beyond its bytes.
 const OVERHEAD: usize = 64;
 /// A request holds no more than these records, or bytes (receivers take 4 MiB).
@@ -19,6 +21,10 @@ const BATCH_RECORDS: u64 = 4096;
 const BATCH_BYTES: usize = 1 << 20;
 /// A request is sent this long after its first record at the latest.
 const DELAY: Duration = Duration::from_secs(1);
+
+/// A smaller queue would be full between two looks at it: half of it is sent while the other half
+/// fills, and must hold what is handed over together.
+const LEAST: [Limit; 2] = [Limit::Bytes(8 * CHUNK), Limit::Records(1000)];
 
 /// How much may wait, what is being sent included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,21 @@ impl FromStr for Limit {
             Self::Records(0) | Self::Bytes(0) => Err(WRONG),
             limit => Ok(limit),
         }
+    }
+}
+
+impl Limit {
+    /// What is wrong with it, where it is too small to be of use.
+    pub fn problem(self) -> Option<String> {
+        let [bytes, records] = LEAST;
+        let too_small = match (self, bytes, records) {
+            (Self::Bytes(given), Self::Bytes(least), _) => given < least,
+            (Self::Records(given), _, Self::Records(least)) => given < least,
+            _ => false,
+        };
+        too_small.then(|| {
+            format!("too little to keep up with a receiver: at least {bytes} or {records}")
+        })
     }
 }
 
@@ -138,6 +159,13 @@ impl Held {
     fn is_batch(self) -> bool {
         self.records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
+
+    fn is_half(self, limit: Limit) -> bool {
+        match limit {
+            Limit::Bytes(bytes) => self.bytes >= bytes / 2,
+            Limit::Records(records) => self.records >= records / 2,
+        }
+    }
 }
 
 impl Queue {
@@ -180,7 +208,8 @@ impl Queue {
         state.held = sum;
         state.waiting_held.add(held);
         state.waiting.push_back(chunk);
-        let wake = was.records == 0 || !was.is_batch() && state.waiting_held.is_batch();
+        let is_due = |held: Held| held.is_batch() || held.is_half(self.limit);
+        let wake = was.records == 0 || !is_due(was) && is_due(state.waiting_held);
         drop(state);
         // The sending thread is not woken for each.
         if wake {
@@ -265,8 +294,8 @@ impl Queue {
         self.lock().phase
     }
 
-    /// The next batch, once it is large enough or has waited long enough; `None` when nothing more
-    /// comes.
+    /// The next batch, once it is large enough, has waited long enough or takes half of the queue;
+    /// `None` when nothing more comes.
     pub(super) async fn next(&self) -> Option<Batch> {
         let mut ripe = None;
         loop {
@@ -275,7 +304,7 @@ impl Queue {
                 (state.waiting_held, state.phase)
             };
             match (held.records > 0, phase) {
-                (true, Phase::Running) if !held.is_batch() => {
+                (true, Phase::Running) if !held.is_batch() && !held.is_half(self.limit) => {
                     let ripe = *ripe.get_or_insert_with(|| Instant::now() + DELAY);
                     if tokio::time::timeout_at(ripe, self.news.notified()).await.is_err() {
                         return Some(self.take());
@@ -291,7 +320,9 @@ impl Queue {
     fn take(&self) -> Batch {
         let mut state = self.lock();
         let mut batch = Batch::default();
+        // The other half is for what comes while this one is sent.
         while !batch.held.is_batch()
+            && !batch.held.is_half(self.limit)
             && let Some(chunk) = state.waiting.pop_front()
         {
             let held = Held::of(&chunk);
@@ -354,7 +385,7 @@ mod tests {
         (0..15).for_each(|_| queue.push(chunk(1, 100)));
         assert_eq!(queue.take_lost(), 0, "no room yet");
         let batch = queue.take();
-        assert_eq!(batch.held.records, 10);
+        assert_eq!(batch.held.records, 5, "half of it");
         queue.push(chunk(1, 100));
         assert_eq!(queue.take_lost(), 0, "what is being sent counts");
         queue.settle(batch.held, 2);
@@ -373,6 +404,37 @@ mod tests {
         assert_eq!(queue.drain(Duration::ZERO), 7);
         queue.push(chunk(1, 100));
         assert_eq!(queue.lock().held, Held::default());
+    }
+
+    #[rstest]
+    #[case("999", false)]
+    #[case("1000", true)]
+    #[case("511KiB", false)]
+    #[case("512KiB", true)]
+    fn a_queue_that_cannot_keep_up_is_refused(#[case] text: &str, #[case] is_enough: bool) {
+        let problem = text.parse::<Limit>().unwrap().problem();
+        assert_eq!(problem.is_none(), is_enough, "{problem:?}");
+    }
+
+    /// Waiting until it is old would leave no room for what comes meanwhile.
+    #[rstest]
+    #[case(Limit::Records(2500), 1250, 100)]
+    #[case(Limit::Bytes(1 << 20), 10, 1 << 19)]
+    fn half_a_queue_is_sent_at_once(
+        #[case] limit: Limit,
+        #[case] records: u64,
+        #[case] bytes: usize,
+    ) {
+        let queue = Queue::new(limit);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let soon = |queue| tokio::time::timeout(DELAY / 2, Queue::next(queue));
+            queue.push(chunk(1, 1));
+            assert!(soon(&queue).await.is_err(), "a single record waits for others");
+            queue.push(chunk(records - 1, bytes));
+            let batch = soon(&queue).await.expect("in time").expect("a batch");
+            assert_eq!(batch.held.records, records);
+        });
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
     resource::v1,
 };
+use uuid::{Uuid, uuid};
 
 use super::settings::pairs;
 use crate::model::container::container;
@@ -24,10 +25,24 @@ const KUBERNETES: [(&str, &str); 6] = [
 pub struct Identity {
     /// Its name.
     pub host_name: String,
-    /// Content of `/etc/machine-id`.
+    /// Content of `/etc/machine-id`; empty where there is none, as in most containers.
     pub machine_id: String,
+    /// Content of `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
     /// Content of `/proc/self/cgroup`.
     pub cgroups: String,
+}
+
+/// The namespace for UUIDs that stand for an instance of a service
+/// (<https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/>).
+const INSTANCE: Uuid = uuid!("4d63009a-8d0f-11ee-aad7-4c796ed8e320");
+
+impl Identity {
+    /// What tells this host from all others: until its next boot, where it has no lasting name.
+    fn host(&self) -> String {
+        let ids = [&self.machine_id, &self.boot_id].map(|id| id.trim());
+        ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default().to_owned()
+    }
 }
 
 /// Attributes of all that is sent.
@@ -60,7 +75,12 @@ impl Resource {
         add("service.name", "tracer");
         add("service.version", env!("CARGO_PKG_VERSION"));
         add("host.name", &identity.host_name);
-        add("host.id", identity.machine_id.trim());
+        let host = identity.host();
+        add("host.id", &host);
+        if !host.is_empty() {
+            // The id of the host does not follow from it.
+            add("service.instance.id", &Uuid::new_v5(&INSTANCE, host.as_bytes()).to_string());
+        }
         add("os.type", "linux");
         let groups = identity.cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
         if let Some(id) = groups.filter_map(|path| container(path, |_| None)).next() {
@@ -102,6 +122,7 @@ mod tests {
         let identity = Identity {
             host_name: "node1".to_owned(),
             machine_id: "abc\n".to_owned(),
+            boot_id: "not asked".to_owned(),
             cgroups: format!("0::/system.slice/docker-{id}.scope\n"),
         };
         let resource = Resource::new(&identity, |name| {
@@ -120,10 +141,25 @@ mod tests {
             ("team", "net"),
             ("service.version", env!("CARGO_PKG_VERSION")),
             ("host.id", "abc"),
+            ("service.instance.id", "924f37d1-244c-556d-bfc1-23550f6e6c1c"),
             ("os.type", "linux"),
             ("container.id", id.as_str()),
             ("k8s.node.name", "worker"),
         ];
         assert_eq!(resource.0, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    /// Behind a gateway nothing else tells one host from the other.
+    #[test]
+    fn hosts_are_told_apart_also_without_a_machine_id() {
+        let of = |boot_id: &str| {
+            let identity = Identity { boot_id: boot_id.to_owned(), ..Identity::default() };
+            let Resource(attributes) = Resource::new(&identity, |_| None);
+            let wanted = |(key, _): &(String, String)| key.ends_with(".id");
+            attributes.into_iter().filter(wanted).collect::<Vec<_>>()
+        };
+        let (one, other) = (of("11-22\n"), of("11-23\n"));
+        assert_eq!(one.len(), 2, "{one:?}");
+        assert!(one.iter().zip(&other).all(|(one, other)| one != other), "{one:?}, {other:?}");
     }
 }

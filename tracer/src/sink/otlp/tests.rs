@@ -1,5 +1,7 @@
 //! What is written by hand is what the protocol's own library reads.
 
+mod collector;
+
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
@@ -230,7 +232,7 @@ fn send(address: SocketAddr, updates: usize) -> Option<u64> {
         (name == "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT").then(|| endpoint.clone())
     });
     let resource = Resource::new(&Identity::default(), |_| None);
-    let (limit, metrics) = (Limit::Records(100), Shared::default());
+    let (limit, metrics) = (Limit::Records(1000), Shared::default());
     let mut sink =
         Otlp::start(settings.unwrap(), limit, &resource, metrics, Arc::new(Unknown)).unwrap();
     let step = transition(State::SynSent, State::Established);

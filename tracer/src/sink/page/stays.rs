@@ -14,7 +14,7 @@ use crate::model::{
 const SECOND: u64 = 1_000_000_000;
 /// Sockets whose entry is remembered at most; time beyond is not known.
 const PRESENT: usize = 1 << 17;
-/// Processes or far ends told apart at most, for each state.
+/// Processes or far ends told apart, for each state; twice as many before the least are let go.
 const GROUPS: usize = 1024;
 
 /// The states it is about.
@@ -57,6 +57,18 @@ impl Stay {
         self.times[class] = self.times[class].saturating_add(time);
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.pid = None;
+        self.sockets += other.sockets;
+        self.still += other.still;
+        self.longest = self.longest.max(other.longest);
+        self.total = self.total.saturating_add(other.total);
+        let pairs = self.classes.iter_mut().zip(other.classes);
+        pairs.for_each(|(sum, sockets)| *sum += sockets);
+        let pairs = self.times.iter_mut().zip(other.times);
+        pairs.for_each(|(sum, time)| *sum = sum.saturating_add(time));
+    }
+
     /// Mean time, nanoseconds.
     pub(super) fn mean(&self) -> u64 {
         self.total / self.sockets.max(1)
@@ -85,7 +97,7 @@ impl FarEnd {
 #[derive(Clone, Debug)]
 pub(super) struct Groups<K> {
     groups: HashMap<K, Stay, RandomState>,
-    /// Of keys that found no room.
+    /// Of keys that have made room for others.
     pub(super) others: Stay,
 }
 
@@ -95,14 +107,26 @@ impl<K> Default for Groups<K> {
     }
 }
 
-impl<K: Eq + Hash> Groups<K> {
+impl<K: Copy + Eq + Hash> Groups<K> {
+    /// Each that comes gets a place: whoever comes first must not fill all of them with names or
+    /// addresses that he makes up.
     fn entry(&mut self, key: K) -> &mut Stay {
-        if self.groups.len() >= GROUPS && !self.groups.contains_key(&key) {
-            return &mut self.others;
+        if self.groups.len() >= 2 * GROUPS && !self.groups.contains_key(&key) {
+            self.make_room();
         }
         self.groups.entry(key).or_default()
     }
 
+    /// Those with least time are told together.
+    fn make_room(&mut self) {
+        let least: Vec<K> = self.sorted().into_iter().skip(GROUPS).map(|(key, _)| *key).collect();
+        for stay in least.iter().filter_map(|key| self.groups.remove(key)) {
+            self.others.merge(&stay);
+        }
+    }
+}
+
+impl<K> Groups<K> {
     /// Those with most time first.
     pub(super) fn sorted(&self) -> Vec<(&K, &Stay)> {
         let mut groups: Vec<_> = self.groups.iter().collect();
@@ -222,4 +246,28 @@ impl Guests {
 
 fn index(state: State) -> Option<usize> {
     STATES.iter().position(|one| *one == state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_names_do_not_fill_the_places_of_what_stays_long() {
+        let mut groups = Groups::default();
+        let mut all = 0;
+        let mut add = |groups: &mut Groups<u32>, key, time| {
+            groups.entry(key).add(time, Some(key), false);
+            all += 1;
+        };
+        (0..3 * GROUPS as u32).for_each(|key| add(&mut groups, key, SECOND));
+        (0..5).for_each(|_| add(&mut groups, u32::MAX, SECOND));
+        (0..3 * GROUPS as u32).for_each(|key| add(&mut groups, 1 << 20 | key, SECOND));
+        let sorted = groups.sorted();
+        assert_eq!((*sorted[0].0, sorted[0].1.sockets), (u32::MAX, 5));
+        assert!(sorted.len() <= 2 * GROUPS, "{}", sorted.len());
+        let told: u64 = sorted.iter().map(|(_, stay)| stay.sockets).sum();
+        assert_eq!(told + groups.others.sockets, all);
+        assert_eq!(groups.others.total, groups.others.sockets * SECOND);
+    }
 }

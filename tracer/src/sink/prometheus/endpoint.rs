@@ -1,7 +1,12 @@
 //! The endpoint: a small HTTP server on a thread of its own, which sleeps between scrapes.
 //!
-//! `GET /metrics` and nothing else. Whoever connects can hold little: few connections, small
-//! headers, and not for long.
+//! `GET /metrics` and nothing else. Whoever connects can hold little, and not for long; he cannot
+//! keep a scraper out by connecting more often, more slowly, or from more addresses ([`guests`]).
+
+mod answer;
+mod guests;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -13,30 +18,27 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
-    header::{ACCEPT, ALLOW, CONTENT_TYPE},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{body::Incoming, header::ACCEPT, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Notify, Semaphore};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
-use super::Exposition;
+use self::{
+    answer::Answers,
+    guests::{Guests, Seen},
+};
 use crate::sink::metrics::Shared;
 
-/// Connections at a time; more wait in the accept queue.
-const CONNECTIONS: usize = 16;
-/// Bytes of a request's head.
-const HEAD: usize = 16 << 10;
+/// Connections that wait to be accepted. std's 128 are full within milliseconds of a flood, and a
+/// SYN that is dropped then comes again after a second.
+const BACKLOG: i32 = 1024;
+/// Bytes of a request's head; hyper takes no less.
+const HEAD: usize = 8 << 10;
 /// A request's head takes no longer; also how long a connection may wait for the next request.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A whole request takes no longer, from the end of the last one until its answer has been taken.
+const WHOLE: Duration = Duration::from_secs(6);
 /// A connection is ended after this time, after the request that it is at.
 const LIFE: Duration = Duration::from_secs(300);
-/// A request that is being answered then takes no longer.
-const LAST: Duration = Duration::from_secs(5);
 /// Where descriptors have run out, accept() fails at once, again and again.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -81,6 +83,8 @@ impl Endpoint {
     /// Where the address cannot be listened on (`AddrInUse`: another program does).
     pub fn listen(listen: Listen) -> io::Result<TcpListener> {
         let listener = TcpListener::bind(listen.0)?;
+        // A second listen() sets the length of the queue.
+        rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     }
@@ -118,34 +122,39 @@ async fn serve(listener: TcpListener, shared: Shared) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("the metrics endpoint cannot start: {error}"),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let answers = Answers::new(shared);
+    let mut guests = Guests::new();
     let mut failing = false;
     loop {
-        // Never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failing = false;
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    answer(stream, shared).await;
-                    drop(place);
-                });
+                let answers = answers.clone();
+                guests.welcome(peer.ip(), |seen| tokio::spawn(attend(stream, answers, seen)));
             }
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!("the metrics endpoint cannot accept: {error}");
                 }
+                guests.dismiss_oldest();
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }
     }
 }
 
-async fn answer(stream: tokio::net::TcpStream, shared: Shared) {
-    let service = service_fn(move |request| {
-        let response = respond(&request, &shared);
+/// Answers on one connection until it ends or takes too long.
+async fn attend(stream: TcpStream, answers: Answers, seen: Seen) {
+    // Who has sent nothing yet has no buffer.
+    if !matches!(timeout(PATIENCE, stream.readable()).await, Ok(Ok(()))) {
+        return;
+    }
+    let asked = seen.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        asked.now();
+        let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        let response = answers.to(request.method(), request.uri().path(), accept);
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
     let connection = http1::Builder::new()
@@ -154,127 +163,17 @@ async fn answer(stream: tokio::net::TcpStream, shared: Shared) {
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    // What goes wrong on a connection is the scraper's affair.
-    if tokio::time::timeout(LIFE, &mut connection).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(LAST, connection).await;
-    }
-}
-
-fn respond(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
-    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    answer_to(request.method(), request.uri().path(), accept, shared)
-}
-
-fn answer_to(
-    method: &Method,
-    path: &str,
-    accept: Option<&str>,
-    shared: &Shared,
-) -> Response<Full<Bytes>> {
-    let (status, kind, body) = if path != "/metrics" {
-        let words = "there is only /metrics here\n".to_owned();
-        (StatusCode::NOT_FOUND, "text/plain", words)
-    } else if method != Method::GET && method != Method::HEAD {
-        (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned())
-    } else {
-        let exposition = Exposition::accepted(accept);
-        (StatusCode::OK, exposition.content_type(), exposition.write(shared.families()))
-    };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, hyper::header::HeaderValue::from_static("GET"));
-    }
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        io::{Read as _, Write as _},
-        net::TcpStream,
-    };
-
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("9498", "127.0.0.1:9498")]
-    #[case(":9498", "127.0.0.1:9498")]
-    #[case("localhost:9498", "127.0.0.1:9498")]
-    #[case("0.0.0.0:9498", "0.0.0.0:9498")]
-    #[case("[::1]:9498", "[::1]:9498")]
-    fn a_port_alone_is_one_of_loopback(#[case] text: &str, #[case] address: &str) {
-        assert_eq!(text.parse::<Listen>().unwrap().to_string(), address);
-    }
-
-    #[rstest]
-    #[case("")]
-    #[case("0")]
-    #[case("localhost")]
-    #[case("65536")]
-    #[case("example.org:9498")]
-    #[case("127.0.0.1")]
-    fn anything_else_is_an_error(#[case] text: &str) {
-        assert!(text.parse::<Listen>().is_err());
-    }
-
-    fn started() -> (Endpoint, SocketAddr) {
-        let probe = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = probe.local_addr().unwrap();
-        drop(probe);
-        (
-            Endpoint::start(Endpoint::listen(Listen(address)).unwrap(), Shared::default()).unwrap(),
-            address,
-        )
-    }
-
-    /// What is answered to `request`; what follows the answer is the end.
-    fn ask(address: SocketAddr, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        // The far end may have had enough before it has read everything.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).unwrap()
-    }
-
-    #[test]
-    fn only_get_metrics_is_answered() {
-        let (endpoint, address) = started();
-        for (request, status) in [
-            ("GET /metrics", "200 OK"),
-            ("GET /", "404 Not Found"),
-            ("GET /metrics/", "404 Not Found"),
-            ("POST /metrics", "405 Method Not Allowed"),
-        ] {
-            let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            let answer = ask(address, request.as_bytes());
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+    let begun = tokio::time::Instant::now();
+    let mut leaving = false;
+    // After each answer the next request is due: where neither it nor the end comes, the answer is
+    // not being taken. What goes wrong on a connection is the scraper's affair.
+    while let Some(left) = WHOLE.checked_sub(seen.ago()) {
+        if timeout(left, &mut connection).await.is_ok() {
+            return;
         }
-        assert!(Endpoint::listen(Listen(address)).is_err(), "a taken port");
-        endpoint.finish();
-    }
-
-    #[test]
-    fn whoever_sends_too_much_or_too_slowly_is_turned_away_and_holds_nobody_up() {
-        let (endpoint, address) = started();
-        let slow: Vec<TcpStream> =
-            (0..CONNECTIONS + 4).map(|_| TcpStream::connect(address).unwrap()).collect();
-        for mut stream in &slow {
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
+        if !leaving && begun.elapsed() > LIFE {
+            leaving = true;
+            connection.as_mut().graceful_shutdown();
         }
-        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        // After the patience with the slow ones.
-        assert!(ask(address, request).starts_with("HTTP/1.1 200 OK"));
-        let large = [b"GET /metrics HTTP/1.1\r\nA: ".as_slice(), &vec![b'a'; 4 * HEAD]].concat();
-        let answer = ask(address, &large);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
-        endpoint.finish();
     }
 }
