@@ -31,7 +31,7 @@ use crate::{
     },
     model::{
         filter::Filter,
-        table::{self, Table},
+        table::{self, Merged, Table},
     },
     sink::{Hello, Sink, surroundings::Surroundings},
 };
@@ -48,6 +48,8 @@ const REST_PATIENCE: u64 = 20_000_000;
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
 /// The last look of any other trace, for which nobody is waiting.
 const CHECK_PATIENCE: u64 = 3_000_000_000;
+/// A socket that is being closed is shown no more a moment before the event says so.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(20);
 /// Losses are looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -145,6 +147,7 @@ impl Trace {
             reader,
             counters,
             resets_traced,
+            snapshots_skip,
             stacks,
             ..
         } = tracer;
@@ -159,6 +162,7 @@ impl Trace {
             resets_traced,
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
             look_patience: if looks { LOOK_PATIENCE } else { 0 },
+            snapshots_skip,
             max_sockets,
         });
         let mut teller = Teller::new(filter, surroundings, sinks, time::wall_clock());
@@ -213,11 +217,14 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.expire(now);
-                let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
+                let lost = self.count_losses();
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
                     self.healing.iter_mut().for_each(Healing::hurry);
                 }
+            }
+            if self.table.has_unseen() {
+                self.lost |= self.count_losses();
             }
             if look.is_some()
                 && self.read_rest()
@@ -245,8 +252,17 @@ impl Running {
         } else {
             self.check();
         }
-        self.table.say_evicted(time::monotonic(), &mut self.teller);
+        self.count_losses();
+        let now = time::monotonic();
+        self.table.tell_unseen(now, &mut self.teller);
+        self.table.say_evicted(now, &mut self.teller);
         self.teller.summary();
+    }
+
+    /// Tells what the kernel half could not tell; whether there was anything. To be called before the
+    /// table tells what was not seen: what is counted here is not counted there again.
+    fn count_losses(&mut self) -> bool {
+        self.losses.look(time::monotonic(), &mut self.table, &mut self.teller)
     }
 
     /// Tells what is wrong to those that ask for it at the end.
@@ -269,15 +285,19 @@ impl Running {
         if !is_behind || self.teller.is_closed() {
             return;
         }
-        match self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) {
-            Some(last) => {
-                self.read_rest();
-                self.merge(last);
+        // What one does not show the next one shows to be gone.
+        for _ in 0..2 {
+            let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
+                return tracing::warn!(
+                    "no last look at the sockets within three seconds: events that no program was \
+                     shown since the one before are not known, nor counted"
+                );
+            };
+            self.read_rest();
+            if self.merge(last).missing == 0 {
+                return;
             }
-            None => tracing::warn!(
-                "no last look at the sockets within three seconds: events that no program was \
-                 shown since the one before are not known, nor counted"
-            ),
+            std::thread::sleep(BETWEEN_CHECKS);
         }
     }
 
@@ -308,20 +328,21 @@ impl Running {
         None
     }
 
-    fn merge(&mut self, look: Taken) {
+    fn merge(&mut self, look: Taken) -> Merged {
+        self.lost |= self.count_losses();
         if let Some(diagnosing) = &mut self.teller.diagnosing {
             diagnosing.note(&look);
         }
         if look.wanted.settings {
             self.teller.look(&look.look);
         }
-        if let Some(healing) = &mut self.healing {
-            let wanted = look.wanted;
-            let look = healing.merge(look, &mut self.table, &mut self.teller);
-            if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
-                self.teller.show(&Arc::new(look), &self.table);
-            }
+        let Some(healing) = &mut self.healing else { return Merged::default() };
+        let wanted = look.wanted;
+        let (look, merged) = healing.merge(look, &mut self.table, &mut self.teller);
+        if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
+            self.teller.show(&Arc::new(look), &self.table);
         }
+        merged
     }
 
     /// Reads on until everything is read that happened before this was called; false where that

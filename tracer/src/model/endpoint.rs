@@ -104,6 +104,17 @@ impl Tuple {
         }
     }
 
+    /// The same connection, seen from its other end on this host.
+    pub fn reversed(&self) -> Self {
+        Self { local: self.peer, peer: self.local, netns: self.netns }
+    }
+
+    /// Whether the other end is in the same network namespace for sure.
+    pub fn is_within_host(&self) -> bool {
+        let (local, peer) = (self.local.address(), self.peer.address());
+        local == peer || local.is_loopback() && peer.is_loopback()
+    }
+
     /// IPv4 on both ends (a listener's far end says nothing).
     pub fn is_ipv4(&self) -> bool {
         self.local.is_ipv4() || self.peer.is_ipv4()

@@ -19,7 +19,7 @@ impl Table {
         };
         if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
             // A raw copy of the listener: what it is comes with the next event of this socket.
-            return self.note_raw_child(record, out);
+            return self.note_raw_child(record);
         }
         if let Some(time) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
@@ -30,9 +30,9 @@ impl Table {
     }
 
     /// Its next event comes within the same call of the kernel, unless it is lost.
-    fn note_raw_child(&mut self, record: &Record, out: &mut impl Observer) {
+    fn note_raw_child(&mut self, record: &Record) {
         if self.raw_children.len() >= RAW_CHILDREN {
-            lost(record.time_ns, LossPlace::Unseen, self.raw_children.len() as u64, out);
+            self.unseen.miss(self.raw_children.len(), false);
             self.raw_children.clear();
         }
         self.raw_children.insert(record.sk, record.time_ns);
@@ -55,21 +55,15 @@ impl Table {
             self.begin(record, from, out)
         } else {
             match self.lookup(record) {
-                Some(slot) => {
-                    if !self.agree(slot, record, from, out) {
-                        return;
-                    }
-                    slot
-                }
+                Some(slot) => match self.agree(slot, record, from, out) {
+                    Some(slot) => slot,
+                    None => return,
+                },
                 None if self.is_told_twice(record, to) => {
                     self.duplicates += 1;
                     return;
                 }
-                // There before the tracer: nothing is known of its past.
-                None => {
-                    self.make_room(record.time_ns);
-                    self.store.insert(Connection::new(record, from, None))
-                }
+                None => self.meet(record, from, self.covered.contains(&record.netns), out),
             }
         };
         if let Some(connection) = self.store.get_mut(slot) {
