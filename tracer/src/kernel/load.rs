@@ -75,6 +75,8 @@ pub struct Tracer {
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// The hooks on resets are attached.
     pub resets_traced: bool,
+    /// A snapshot may miss a socket that is there, if others come and go around it.
+    pub snapshots_skip: bool,
     /// The user stacks, if asked for.
     pub stacks: Option<StackTraceMap<MapData>>,
 }
@@ -150,6 +152,7 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
+    let snapshots_skip = types.iterators_skip;
     // Before the ring buffer is mapped: not both at once.
     drop(types);
     if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
@@ -172,7 +175,8 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let resets_traced =
         !degraded.iter().any(|missing| resets.iter().any(|reset| reset.is_in(missing)));
     let stacks = request.stacks && !degraded.iter().any(|one| feature::STACKS.is_in(one));
-    finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
+    let tracer = finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)?;
+    Ok(Tracer { snapshots_skip, ..tracer })
 }
 
 /// All that is loaded, what takes the verifier longest first. The iterators are attached anew for
@@ -347,6 +351,7 @@ fn finish(
         degraded,
         logger,
         resets_traced,
+        snapshots_skip: true,
         stacks: stacks_taken.then_some(stacks),
     })
 }

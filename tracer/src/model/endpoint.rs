@@ -148,6 +148,17 @@ impl Tuple {
         Self { local: local.in_zone(zone), peer: peer.in_zone(zone), netns }
     }
 
+    /// The same connection, seen from its other end on this host.
+    pub fn reversed(&self) -> Self {
+        Self { local: self.peer, peer: self.local, netns: self.netns }
+    }
+
+    /// Whether the other end is in the same network namespace for sure.
+    pub fn is_within_host(&self) -> bool {
+        let (local, peer) = (self.local.address(), self.peer.address());
+        local == peer || local.is_loopback() && peer.is_loopback()
+    }
+
     /// IPv4 on both ends (a listener's far end says nothing).
     pub fn is_ipv4(&self) -> bool {
         self.local.is_ipv4() || self.peer.is_ipv4()

@@ -23,6 +23,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undecided;
+mod unseen;
 mod whole;
 
 use std::{
@@ -43,6 +44,7 @@ use self::{
     removals::Removals,
     store::{Slot, Store},
     undecided::Undecided,
+    unseen::{Unseen, Way},
 };
 use super::{
     connection::{Connection, Processes, SocketId},
@@ -74,6 +76,8 @@ pub struct Options {
     /// How long a flag on a socket on which data may still move waits for a look at it,
     /// nanoseconds; 0 where none are taken.
     pub look_patience: u64,
+    /// A snapshot may miss a socket that is there, if others come and go around it: two count.
+    pub snapshots_skip: bool,
     /// Sockets to keep at most, some 450 bytes each.
     pub max_sockets: usize,
 }
@@ -88,6 +92,7 @@ impl Default for Options {
             resets_traced: true,
             port_patience: 2_000_000_000,
             look_patience: 0,
+            snapshots_skip: false,
             max_sockets: MAX_SOCKETS,
         }
     }
@@ -148,6 +153,8 @@ pub struct Table {
     closed_meanwhile: Option<Closed>,
     /// Namespaces that a snapshot has shown completely: what begins there later has events.
     covered: HashSet<u32, RandomState>,
+    /// Those that the last one has shown, where that may have missed some.
+    once_covered: HashSet<u32, RandomState>,
     /// Number of the last snapshot, modulo 256.
     snapshots: u8,
     /// Events taken so far.
@@ -157,6 +164,7 @@ pub struct Table {
     /// The sockets closed last: an event told twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
     evicted: Evicted,
+    unseen: Unseen,
 }
 
 /// Closed sockets to remember; events told twice are at most two events apart on each CPU.
@@ -187,11 +195,13 @@ impl Table {
             reusable: HashMap::default(),
             closed_meanwhile: None,
             covered: HashSet::default(),
+            once_covered: HashSet::default(),
             snapshots: 0,
             events: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
             evicted: Evicted::default(),
+            unseen: Unseen::default(),
         }
     }
 
@@ -260,9 +270,5 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
 }
 
 fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
-}
-
-fn lost_healed(time: u64, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place: LossPlace::Unseen, count, healed: true }));
+    out.observe(Update::Loss(&Loss::final_loss(time, place, count)));
 }

@@ -7,7 +7,7 @@ use tracer_ebpf::{
 
 use super::{
     CLOSED_LAST, Connection, Deadline, LossPlace, Observer, RAW_CHILDREN, Role, Sequence, Slot,
-    State, Table, Transition, Update, lost, transition,
+    Source, State, Table, Transition, Update, lost, transition, whole::End,
 };
 use crate::model::{connection, endpoint::Tuple, owner, stack::Maker};
 
@@ -19,7 +19,7 @@ impl Table {
         };
         if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
             // A raw copy of the listener: what it is comes with the next event of this socket.
-            return self.note_raw_child(record, out);
+            return self.note_raw_child(record);
         }
         if let Some(birth) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
@@ -30,9 +30,9 @@ impl Table {
     }
 
     /// Its next event comes within the same call of the kernel, unless it is lost.
-    fn note_raw_child(&mut self, record: &Record, out: &mut impl Observer) {
+    fn note_raw_child(&mut self, record: &Record) {
         if self.raw_children.len() >= RAW_CHILDREN {
-            lost(record.time_ns, LossPlace::Unseen, self.raw_children.len() as u64, out);
+            self.unseen.miss(self.raw_children.len(), false);
             self.raw_children.clear();
         }
         self.raw_children.insert(record.sk, (record.time_ns, record.listener));
@@ -61,21 +61,15 @@ impl Table {
             self.begin(record, from, out)
         } else {
             match self.lookup(record) {
-                Some(slot) => {
-                    if !self.agree(slot, record, from, out) {
-                        return;
-                    }
-                    slot
-                }
+                Some(slot) => match self.agree(slot, record, from, out) {
+                    Some(slot) => slot,
+                    None => return,
+                },
                 None if self.is_told_twice(record, to) => {
                     self.duplicates += 1;
                     return;
                 }
-                // There before the tracer: nothing is known of its past.
-                None => {
-                    self.make_room(record.time_ns);
-                    self.store.insert(Connection::new(record, from, None))
-                }
+                None => self.meet(record, from, self.covered.contains(&record.netns), out),
             }
         };
         if let Some(connection) = self.store.get_mut(slot) {
@@ -225,6 +219,7 @@ impl Table {
     pub(super) fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
         let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
         let cleared = if stays { None } else { self.cleared(slot, transition.time) };
+        let traffic = self.store.get(slot).and_then(Connection::traffic);
         if transition.to != State::Closed {
             self.store.enter(slot, transition.to, transition.time);
         }
@@ -232,6 +227,11 @@ impl Table {
             self.plan_if_left_out(slot);
         }
         out.observe(Update::Transition(transition));
+        // Of the tracepoint's own the caller knows the counters.
+        if transition.to == State::TimeWait && transition.source != Source::Tracepoint {
+            let end = End::time_wait(transition.time, transition.source);
+            self.conclude_story(slot, end, traffic, out);
+        }
         if let Some(linger) = cleared {
             out.observe(Update::Linger(&[linger]));
         }

@@ -19,6 +19,7 @@ mod resync;
 mod snapshot;
 mod stage;
 mod time_wait;
+mod unseen;
 
 use tracer_ebpf::{Record, kind};
 

@@ -481,8 +481,8 @@ pub(super) fn told() -> BoxedStrategy<Told> {
         ),
         2 => story().prop_map(Told::Story),
         2 => prop::collection::vec(linger(), 1..3).prop_map(Told::Linger),
-        1 => (time(), place, any::<(u64, bool)>()).prop_map(|(time, place, (count, healed))| {
-            Told::Loss(Loss { time, place, count, healed })
+        1 => (time(), place, any::<(u64, bool, bool)>()).prop_map(|(time, place, (count, healed, at_least))| {
+            Told::Loss(Loss { time, place, count, healed, at_least })
         }),
         2 => finding().prop_map(|finding| Told::Finding(Box::new(finding))),
     ]

@@ -157,6 +157,10 @@ pub(crate) struct LossBody {
     pub(crate) count: u64,
     /// The states told are right all the same.
     pub(crate) healed: bool,
+    /// There may have been more: of `unseen` the fewest transitions that lead to what is there. Left
+    /// out where it is false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) at_least: bool,
 }
 
 impl From<Endpoint> for Address {
@@ -203,7 +207,7 @@ impl<'a, T> Line<'a, T> {
 }
 
 impl From<&Loss> for LossBody {
-    fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
-        Self { r#where: place, count, healed }
+    fn from(&Loss { time: _, place, count, healed, at_least }: &Loss) -> Self {
+        Self { r#where: place, count, healed, at_least }
     }
 }
