@@ -347,13 +347,14 @@ impl Table {
             return slot;
         };
         let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
-        if connection.state == state && was == minisocket {
+        // A full socket was seen before the minisocket took over: no event tells when that was.
+        if connection.state == state && was == minisocket || was && !minisocket {
             return slot;
         }
         merged.corrected += 1;
         // The peer's FIN to a FIN_WAIT2 minisocket has no event; all else has been missed.
-        if !(was && minisocket) {
-            let way = Way::of(connection.state, state, minisocket).filter(|_| !was);
+        if !was {
+            let way = Way::of(connection.state, state, minisocket);
             let Some(Way { between, events, at_least }) = way else {
                 return self.correct_connection(slot, record, state, out);
             };
