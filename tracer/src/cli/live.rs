@@ -204,7 +204,13 @@ async fn wait_for_end(
     }
     stop.ask();
     let again = async {
-        tokio::time::sleep(GRACE).await;
+        // `timeout` sends two at once, a hurried person some more.
+        let rest = async {
+            loop {
+                signals.end(&hangup).await;
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(GRACE, rest).await;
         signals.end(&hangup).await;
     };
     tokio::select! {

@@ -59,7 +59,6 @@ pub enum Wrong {
 
 /// A recorded line.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and told at once")]
 pub enum Item {
     /// The first line of a trace.
     Hello(Hello),
