@@ -1,7 +1,11 @@
 //! What the kernel says of the sockets of the calling thread's namespace, by other ways than the
 //! tracer's.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use crate::{netns::run, sockets::End};
 
@@ -28,6 +32,23 @@ pub fn sockets() -> Vec<Known> {
     assert!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
     text.lines().map(known).collect()
+}
+
+/// The same with who holds each: process and descriptor.
+pub fn held() -> Vec<(Known, BTreeSet<(u64, u64)>)> {
+    let output = Command::new("ss").args(["-tanopeH"]).output();
+    let output = output.expect("live tests need the command ss (iproute2)");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(|line| (known(line), holders(line))).collect()
+}
+
+/// `users:(("name",pid=1,fd=2),("name",pid=3,fd=4))`
+fn holders(line: &str) -> BTreeSet<(u64, u64)> {
+    let number = |text: &str| text.split([',', ')']).next()?.parse().ok();
+    let holders = line.split("pid=").skip(1);
+    holders
+        .filter_map(|holder| Some((number(holder)?, number(holder.split("fd=").nth(1)?)?)))
+        .collect()
 }
 
 /// States of all sockets; fails where `ss` shows one twice.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Shutdown,
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use tracer_tests::{
     record::{Record, listing},
     recording::Recorder,
     slowness::{allowed, fewer},
-    sockets::{self, End},
+    sockets::{self, End, Pair, Path},
     tracer::{Tracer, command},
 };
 
@@ -25,6 +26,40 @@ const TIME_WAIT: usize = 20_000;
 const QUIET: [&str; 2] = ["--linger", "close-wait=off,time-wait=off"];
 /// How exact ages are, nanoseconds.
 const EXACT: i64 = 50_000_000;
+
+/// Of states that begin with an acknowledgement the time since the last one is the least age.
+#[test]
+fn what_was_there_before_has_an_age() {
+    isolated(|namespace| {
+        let begun = Instant::now();
+        let [open, half] = [Path::V4, Path::V6].map(Pair::over);
+        half.client.shutdown(Shutdown::Write).unwrap();
+        let states = || kernel::count(&kernel::states());
+        sockets::eventually("a half-close", || {
+            states().contains_key("FIN_WAIT2") && states().contains_key("CLOSE_WAIT")
+        });
+        let settled = Instant::now();
+        thread::sleep(Duration::from_secs(2));
+        let least = settled.elapsed();
+        let records = listed(namespace);
+        let most = begun.elapsed();
+        let found = by_cookie(&records);
+        let sockets = [
+            (&open.client, "ESTABLISHED"),
+            (&open.server, "ESTABLISHED"),
+            (&half.client, "FIN_WAIT2"),
+            (&half.server, "CLOSE_WAIT"),
+        ];
+        for (socket, state) in sockets {
+            let record = found[&sockets::cookie(socket)];
+            assert_eq!(record.at("/tcp/state"), state, "{record}");
+            assert_eq!(record.at("/tcp/at_least"), true, "{record}");
+            let age = Duration::from_nanos(record.number("/tcp/age_ns").unwrap());
+            let tick = Duration::from_millis(20);
+            assert!(age + tick >= least && age <= most + tick, "{least:?} to {most:?}: {record}");
+        }
+    });
+}
 
 /// What `tracer sockets` says of a namespace.
 fn listed(namespace: &Namespace) -> Vec<Record> {

@@ -16,7 +16,7 @@ use tracer_tests::{
     cgroup::Container,
     diagnosis::Diagnosis,
     fault::{self, close_waits, come_and_go, descriptors},
-    netns::isolated,
+    netns::{Namespace, isolated},
     peer::Peer,
     slowness::allowed,
     sockets::{self, Pair, Path, eventually},
@@ -97,6 +97,64 @@ fn a_server_that_does_not_accept_is_named_by_its_listener() {
         assert_eq!(asked.evidence("close_wait_leak")["sockets"], 200);
         let other = Diagnosis::of(namespace, &["--comm", "somebody"]);
         assert_eq!((other.status, other.findings.len()), (0, 0));
+    });
+}
+
+/// Two listeners share an address; what waits for one has nothing to do with the other.
+#[test]
+fn of_listeners_that_share_an_address_the_one_that_does_not_accept_is_named() {
+    isolated(|namespace| {
+        let (deaf, address) = server("sleeper", &["shared-deaf", "0"]);
+        let port = address.port().to_string();
+        let (keen, _) = server("worker", &["shared-keen", &port]);
+        let clients: Vec<TcpStream> =
+            (0..30).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let waiting = waiting_for(namespace, &deaf);
+        assert!((1..30).contains(&waiting), "{waiting} of 30 wait: the kernel shares them out");
+        assert_eq!(waiting_for(namespace, &keen), 0, "an innocent");
+        drop(clients);
+        eventually("CLOSE_WAIT", || close_waits() == waiting);
+        thread::sleep(Duration::from_secs(1));
+        let diagnosis = Diagnosis::of(namespace, &[]);
+        let leak = diagnosis.evidence("close_wait_leak");
+        assert_eq!(leak["cause"], "never_accepted", "{leak}");
+        assert_eq!(leak["sockets"], waiting, "{leak}");
+        assert_eq!(leak["listener"]["processes"].as_array().unwrap().len(), 1, "{leak}");
+        assert_eq!(leak["listener"]["processes"][0]["pid"], deaf.pid(), "{leak}");
+        assert_eq!(leak["listener"]["queue"], waiting, "{leak}");
+        assert_eq!(diagnosis.findings.len(), 1, "{:?}", diagnosis.findings);
+        let text = diagnosis.text("close_wait_leak");
+        assert!(!text.contains("worker"), "{text}");
+        let other = Diagnosis::of(namespace, &["--pid", &keen.pid().to_string()]);
+        assert_eq!(other.findings.len(), 0, "{:?}", other.findings);
+        keen.close();
+        deaf.close();
+    });
+}
+
+/// Connections that `sockets` says wait for a process.
+fn waiting_for(namespace: &Namespace, server: &Peer) -> usize {
+    let inode = namespace.inode.to_string();
+    let output = command("", &["sockets", "--netns", &inode]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let name = format!("[{}]? (not accepted)", server.pid());
+    text.lines().filter(|line| line.contains(&name)).count()
+}
+
+/// Each descriptor table has the limit for itself.
+#[test]
+fn a_thread_with_descriptors_of_its_own_has_them_counted() {
+    isolated(|namespace| {
+        let (server, address) = server("hermit", &["apart"]);
+        come_and_go(address, 20);
+        thread::sleep(Duration::from_secs(1));
+        let diagnosis = Diagnosis::of(namespace, &[]);
+        let leak = diagnosis.evidence("close_wait_leak");
+        assert_eq!(leak["processes"][0]["pid"], server.pid(), "{leak}");
+        assert_eq!(leak["fds"].as_array().unwrap().len(), 20, "{leak}");
+        let open = leak["descriptors"]["open"].as_u64();
+        assert!(open >= Some(20) && open < Some(40), "not those of its first thread: {leak}");
+        server.close();
     });
 }
 

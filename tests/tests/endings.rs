@@ -19,27 +19,44 @@ use tracer_tests::{
     load,
     netns::{isolated, run},
     output::record,
-    sockets::eventually,
+    sockets::{eventually, free_port},
     tracer::{command, program, read_all, wait},
 };
 
-/// Sends a signal; how it ends, and what it says.
-fn end(mut child: Child, signal: Signal) -> (Option<i32>, String) {
-    let errors = child.stderr.take().map(read_all).unwrap();
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    let status = wait(&mut child);
-    (status.code(), errors.join().unwrap())
+/// A process that is killed when its test fails.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Sends a signal; how it ends, and what it says.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        let errors = self.0.stderr.take().map(read_all).unwrap();
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        let status = wait(&mut self.0);
+        (status.code(), errors.join().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Of a trace whose reader stops reading after the first line.
-fn stopped(mut child: Child, reader: impl std::io::Read) {
+fn stopped(mut child: Running, reader: impl std::io::Read) {
     let mut reader = BufReader::with_capacity(1, reader);
     reader.read_until(b'\n', &mut Vec::new()).unwrap();
     // More than fits into a pipe.
     load::connections(300);
     thread::sleep(Duration::from_millis(200));
-    assert!(child.try_wait().unwrap().is_none());
-    let (status, errors) = end(child, Signal::INT);
+    assert!(child.0.try_wait().unwrap().is_none());
+    let (status, errors) = child.end(Signal::INT);
     assert_eq!(status, Some(2), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(errors.contains("the end of the trace could not be written to "), "{errors}");
@@ -52,11 +69,10 @@ fn a_reader_that_stops_reading_misses_the_end() {
         load::prepare(namespace);
         let inode = namespace.inode.to_string();
         let options = ["--format", "json", "--netns", &inode];
-        let start = |options: &[&str], stdout: Stdio| {
-            command("", options).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap()
-        };
+        let start =
+            |options: &[&str], stdout: Stdio| Running::start(command("", options).stdout(stdout));
         let mut child = start(&options, Stdio::piped());
-        let pipe = child.stdout.take().unwrap();
+        let pipe = child.0.stdout.take().unwrap();
         stopped(child, pipe);
         let directory = tempfile::tempdir().unwrap();
         let fifo = directory.path().join("fifo");
@@ -73,16 +89,13 @@ fn a_reader_that_closes_the_output_ends_the_trace_in_order() {
     isolated(|namespace| {
         load::prepare(namespace);
         let inode = namespace.inode.to_string();
-        let mut child = command("", &["--format", "json", "--netns", &inode])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let options = ["--format", "json", "--netns", &inode];
+        let mut child = Running::start(command("", &options).stdout(Stdio::piped()));
+        let mut reader = BufReader::new(child.0.stdout.take().unwrap());
         reader.read_until(b'\n', &mut Vec::new()).unwrap();
         drop(reader);
         load::connections(5);
-        assert!(wait(&mut child).success());
+        assert!(wait(&mut child.0).success());
     });
 }
 
@@ -162,12 +175,10 @@ fn a_full_device_fails_every_command() {
 }
 
 /// Starts a tracer, and returns as soon as it runs code of its own.
-fn just_started(path: &Path) -> Child {
+fn just_started(path: &Path) -> Running {
     let options = ["--format", "json", "--output", path.to_str().unwrap()];
-    let child =
-        Command::new(program()).args(options).stderr(Stdio::piped()).stdin(Stdio::null()).spawn();
-    let child = child.unwrap();
-    let status = format!("/proc/{}/status", child.id());
+    let child = Running::start(Command::new(program()).args(options));
+    let status = format!("/proc/{}/status", child.0.id());
     // SIGHUP is 1, SIGINT 2, SIGTERM 15.
     let holds =
         |line: &str| line.strip_prefix("SigBlk:\t").is_some_and(|set| set.ends_with("4003"));
@@ -181,13 +192,13 @@ fn no_signal_is_too_early() {
     for (at, signal) in [Signal::INT, Signal::TERM, Signal::TERM].into_iter().enumerate() {
         let path = directory.path().join(at.to_string());
         let child = just_started(&path);
-        let pid = Pid::from_child(&child);
+        let pid = Pid::from_child(&child.0);
         for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
             kill_process(pid, signal).unwrap();
         }
         // The first at once, the others somewhere in the middle of the start.
         thread::sleep(Duration::from_millis(25 * at as u64));
-        let (status, errors) = end(child, signal);
+        let (status, errors) = child.end(signal);
         assert_eq!((status, errors.as_str()), (Some(0), ""), "{signal:?}");
         let text = fs::read_to_string(&path).unwrap();
         let kinds: Vec<Value> =
@@ -202,7 +213,7 @@ fn a_pipe_that_nobody_reads_can_be_given_up() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     run("mkfifo", &[fifo.to_str().unwrap()]);
-    let (status, errors) = end(just_started(&fifo), Signal::INT);
+    let (status, errors) = just_started(&fifo).end(Signal::INT);
     assert_eq!(status, Some(2), "{errors}");
     assert!(errors.contains("ended by a signal before the outputs were open"), "{errors}");
 }
@@ -226,5 +237,22 @@ fn a_file_that_may_not_get_larger_is_as_a_full_disk() {
         let (status, errors) = tracer.end(Signal::INT);
         assert_eq!(status.code(), Some(0), "{errors}");
         assert_eq!(errors.matches("cannot write to").count(), 1, "{errors}");
+    });
+}
+
+/// Each second datagram to a port on which nobody listens is refused.
+#[test]
+fn what_works_and_fails_in_turns_is_not_said_each_time() {
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let syslog = format!("udp://127.0.0.1:{}", free_port());
+        let options = ["--syslog", &syslog, "--quiet"];
+        let tracer = Background::tracer("", namespace, &options);
+        eventually("it is attached", || tracer.is_attached());
+        load::connections(200);
+        let (status, errors) = tracer.end(Signal::INT);
+        assert!(status.success(), "{errors}");
+        let said = errors.matches("cannot write to").count();
+        assert!((1..=3).contains(&said), "{said} times: {errors}");
     });
 }

@@ -2,17 +2,25 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::Shutdown,
+    net::{Shutdown, SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
 use tracer_tests::{
+    fault,
     netns::isolated,
+    peer::Peer,
     record::{Record, listing},
     sockets::{End, Pair, Path, close_client_first},
-    tracer::Tracer,
+    tracer::{Tracer, command},
 };
+
+const FAULT: &str = env!("CARGO_BIN_EXE_fault");
+
+fn server(name: &str, arguments: &[&str]) -> (Peer, SocketAddr) {
+    fault::server(FAULT, name, arguments)
+}
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -95,6 +103,79 @@ fn a_socket_that_leaves_its_state_in_time_is_not_flagged() {
         thread::sleep(Duration::from_millis(50));
         let trace = tracer.finish();
         assert!(trace.records.iter().all(|record| record.kind() != "linger"));
+    });
+}
+
+/// The kernel waits for the first data of clients that say nothing: no socket, but it lingers.
+#[test]
+fn half_open_connections_are_raised_with_their_listener_and_cleared() {
+    isolated(|namespace| {
+        let mut server = Peer::start(FAULT, "waiter", &["defer"]);
+        let address: SocketAddr = server.answer().parse().unwrap();
+        server.answer();
+        let options = ["--linger", "syn-recv=2s,time-wait=off,fin-wait2=off"];
+        let tracer = Tracer::start(namespace, &options);
+        let mut client = TcpStream::connect(address).unwrap();
+        let begun = Instant::now();
+        let peer = client.local_addr().ok();
+        let of_client = |record: &Record| record.kind() == "linger" && record.peer() == peer;
+        let raised = tracer.wait_for("a flag", of_client);
+        let most = begun.elapsed();
+        assert_eq!(raised.at("/status"), "raised", "{raised}");
+        assert_eq!(raised.at("/tcp/state"), "SYN_RECV", "{raised}");
+        assert_eq!(raised.at("/cause/code"), "no_data", "{raised}");
+        assert_eq!(raised.at("/tcp/at_least"), false, "{raised}");
+        assert_eq!(raised.at("/process/evidence"), "listener", "{raised}");
+        assert_eq!(raised.number("/process/pid"), Some(server.pid()), "{raised}");
+        let age = Duration::from_nanos(raised.number("/tcp/age_ns").unwrap());
+        assert!((Duration::from_secs(2)..=most).contains(&age), "{age:?} of {most:?}");
+        let listed = command("", &["sockets", "--netns", &namespace.inode.to_string()]).output();
+        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        let half_open = listed.lines().find(|line| line.starts_with("SYN_RECV")).unwrap();
+        assert!(half_open.contains(&format!("waiter[{}]?", server.pid())), "{half_open}");
+        assert!(!half_open.contains(" -  127."), "no age: {half_open}");
+        client.write_all(b"at last").unwrap();
+        let over = tracer.wait_for("the end of the flag", |record| {
+            of_client(record) && record.at("/status") == "cleared"
+        });
+        assert!(over.number("/tcp/age_ns") >= raised.number("/tcp/age_ns"), "{over}");
+        tracer.finish();
+        server.close();
+    });
+}
+
+/// Of two listeners that share an address one never accepts.
+#[test]
+fn flags_name_the_listener_that_does_not_accept_and_no_other() {
+    isolated(|namespace| {
+        let (deaf, address) = server("sleeper", &["shared-deaf", "0"]);
+        let (keen, _) = server("worker", &["shared-keen", &address.port().to_string()]);
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=2s,time-wait=off"]);
+        let clients: Vec<TcpStream> =
+            (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+        drop(clients);
+        tracer.wait_for("a flag", |record| record.kind() == "linger");
+        let trace = tracer.finish();
+        let flags = || trace.records.iter().filter(|record| record.kind() == "linger");
+        for flag in flags() {
+            assert_eq!(flag.number("/process/pid"), Some(deaf.pid()), "{flag}");
+            assert_eq!(flag.at("/cause/code"), "never_accepted", "{flag}");
+            let processes = flag.at("/cause/listener/processes");
+            assert_eq!(processes.as_array().unwrap().len(), 1, "{flag}");
+            assert_eq!(processes[0]["pid"], deaf.pid(), "{flag}");
+        }
+        // What is guessed of a connection when it begins is what becomes of it.
+        let mut guessed = 0;
+        for record in trace.transitions().filter(|record| record.is_step("LISTEN", "SYN_RECV")) {
+            let pid = record.number("/process/pid").unwrap();
+            let of_same = |flag: &&Record| flag.cookie() == record.cookie();
+            let expected = if flags().any(|flag| of_same(&flag)) { deaf.pid() } else { keen.pid() };
+            assert_eq!(pid, expected, "{record}");
+            guessed += 1;
+        }
+        assert_eq!(guessed, 20);
+        keen.close();
+        deaf.close();
     });
 }
 

@@ -188,13 +188,14 @@ fn a_server_in_another_namespace_is_named_with_it() {
         tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
         let inode = namespace.inode.to_string();
         let elsewhere = listed(&["--netns", "host", "--port", &address.port().to_string()]);
-        assert!(elsewhere.contains("= no sockets"), "{elsewhere}");
+        assert!(elsewhere.contains("= no sockets\n"), "{elsewhere}");
         let told = "+ 3 sockets in 1 other network namespace, not shown (--netns all)";
         assert!(elsewhere.ends_with(&format!("{told}\n")), "{elsewhere}");
         let here = listed(&["--netns", &inode, "--port", &address.port().to_string()]);
         assert!(here.contains(&format!("depot[{}] fd ", server.pid())), "{here}");
         assert!(here.contains("= 3 sockets: "), "{here}");
         let all = listed(&["--port", &address.port().to_string()]);
+        assert!(all.contains("= no sockets in this network namespace\n"), "{all}");
         assert!(all.contains("+ 3 sockets in 1 other network namespace: "), "{all}");
 
         let pid = server.pid();

@@ -9,12 +9,14 @@ use std::{
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     netns::{Cable, inside, run},
+    slowness::allowed,
     sockets::{self, End},
     tracer::{Tracer, command, read_all, wait},
 };
@@ -61,11 +63,10 @@ fn listen(cable: &Cable, port: u16) -> TcpListener {
     inside(&cable.ends[1].namespace(), |_| TcpListener::bind(address).unwrap())
 }
 
-/// From the same port always.
-fn connect(cable: &Cable, to: SocketAddr) -> TcpStream {
+fn connect(cable: &Cable, from: u16, to: SocketAddr) -> TcpStream {
     inside(&cable.ends[0].namespace(), |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([10, 0, 0, 1], 41_000)).into()).unwrap();
+        socket.bind(&SocketAddr::from(([10, 0, 0, 1], from)).into()).unwrap();
         socket.connect(&to.into()).unwrap();
         socket.into()
     })
@@ -96,8 +97,9 @@ fn two_at_once(port: u16) -> [String; 2] {
     let cables = [Cable::lay(), Cable::lay()];
     let tracers = Tracers::of(port);
     let listeners = cables.each_ref().map(|cable| listen(cable, port));
-    let clients =
-        cables.each_ref().map(|cable| connect(cable, SocketAddr::from(([10, 0, 0, 2], port))));
+    let clients = cables
+        .each_ref()
+        .map(|cable| connect(cable, 41_000, SocketAddr::from(([10, 0, 0, 2], port))));
     let servers = listeners.each_ref().map(sockets::accept);
     let ([client, other_client], [server, other_server]) = (clients, servers);
     close(&tracers, client, server);
@@ -155,6 +157,8 @@ fn link_local_addresses_carry_their_interface() {
         TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))).unwrap()
     });
     let tracers = Tracers::of(PORT);
+    // Names are those of the first look; before it an interface has its number.
+    thread::sleep(allowed(Duration::from_secs(3)));
     let (clients, shown) = inside(&cable.ends[0].namespace(), |_| {
         let clients = [c"left", c"right"].map(|name| {
             // SAFETY: a string with its end.
@@ -216,8 +220,8 @@ fn both_ends_of_a_connection_through_nat_belong_together() {
     });
     let listener = listen(&cable, PORT);
     // The client's connection is to port 80; its own port is in both.
-    let tracers = Tracers::of(41_000);
-    let client = connect(&cable, SocketAddr::from(([10, 96, 0, 1], 80)));
+    let tracers = Tracers::of(41_001);
+    let client = connect(&cable, 41_001, SocketAddr::from(([10, 96, 0, 1], 80)));
     let server = sockets::accept(&listener);
     close(&tracers, client, server);
     let [lines, diagrams] = tracers.finish();

@@ -7,13 +7,12 @@ use std::{
     fs,
     io::Read as _,
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
-    background::Background,
     fanotify::Watch,
     kernel_objects::held_by,
     netns::isolated,

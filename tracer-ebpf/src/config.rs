@@ -89,6 +89,7 @@ offsets! {
     sk_timer_expires = "sock" "sk_timer.expires" optional;
     sk_timer_pprev = "sock" "sk_timer.entry.pprev" optional;
     sk_protocol = "sock" "sk_protocol" optional;
+    socket_inode_ino = "socket_alloc" "vfs_inode.i_ino" optional;
     socket_file = "socket" "file" optional;
     socket_sk = "socket" "sk" optional;
     file_inode = "file" "f_inode" optional;
@@ -98,6 +99,11 @@ offsets! {
     cgroup_kn = "cgroup" "kn" optional;
     kernfs_id = "kernfs_node" "id" optional;
     inet_sport = "inet_sock" "inet_sport";
+    /// Present where `iter/tcp` locks each socket while it is shown (5.15).
+    iterator_batch = "bpf_tcp_iter_state" "batch" optional;
+    accept_queue_head =
+        "inet_connection_sock" "icsk_accept_queue.rskq_accept_head" optional;
+    defer_accept = "inet_connection_sock" "icsk_accept_queue.rskq_defer_accept" optional;
     icsk_retransmits = "inet_connection_sock" "icsk_retransmits";
     icsk_probes_out = "inet_connection_sock" "icsk_probes_out";
     icsk_pending = "inet_connection_sock" "icsk_pending" optional;
@@ -118,6 +124,8 @@ offsets! {
     rcv_tstamp = "tcp_sock" "rcv_tstamp" optional;
     linger2 = "tcp_sock" "linger2" optional;
     is_mptcp = "tcp_sock" "is_mptcp" optional;
+    sent_queue = "tcp_sock" "tsorted_sent_queue" optional;
+    mptcp_first = "mptcp_sock" "first" optional;
     repair = "tcp_sock" "repair" optional bits;
     tw_substate = "inet_timewait_sock" "tw_substate" optional;
     tw_timer_expires = "inet_timewait_sock" "tw_timer.expires" optional;
@@ -125,11 +133,17 @@ offsets! {
     tw_snd_nxt = "tcp_timewait_sock" "tw_snd_nxt" optional;
     request_num_retrans = "request_sock" "num_retrans" optional;
     request_snt_isn = "tcp_request_sock" "snt_isn" optional;
+    request_snt_synack = "tcp_request_sock" "snt_synack" optional;
+    request_acked = "inet_request_sock" "acked" optional bits;
+    request_next = "request_sock" "dl_next" optional;
+    request_sk = "request_sock" "sk" optional;
     request_timer_expires = "request_sock" "rsk_timer.expires" optional;
     skb_cb = "sk_buff" "cb" optional;
     skb_cb_seq = "tcp_skb_cb" "seq" optional;
     skb_cb_tcp_flags = "tcp_skb_cb" "tcp_flags" optional;
     task_tgid = "task_struct" "tgid" optional;
+    task_pid = "task_struct" "pid" optional;
+    task_flags = "task_struct" "flags" optional;
     task_group_leader = "task_struct" "group_leader" optional;
     task_start_boottime = "task_struct" "start_boottime" optional;
     task_comm = "task_struct" "comm" optional;

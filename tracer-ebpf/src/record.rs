@@ -67,7 +67,9 @@ pub struct Record {
     pub sk: u64,
     /// Socket cookie, 0 where none could be had.
     pub cookie: u64,
-    /// Cookie (or, without cookies, address) of the listener, where this record knows it.
+    /// Address of the `struct sock` of the listener that a half-open connection is with, a new
+    /// one came from, or one that nobody has accepted waits in the queue of; 0 where this kernel
+    /// does not tell.
     pub listener: u64,
     /// Id of the socket's cgroup in the default hierarchy.
     pub cgroup_id: u64,
@@ -141,17 +143,20 @@ pub struct Record {
     pub shutdown: u8,
     /// Retransmissions of the oldest segment without an answer; SYN+ACKs of a request socket.
     pub retransmits: u8,
-    /// Unanswered zero-window or keepalive probes.
+    /// Unanswered zero-window or keepalive probes; of a listener in a snapshot
+    /// `rskq_defer_accept`, which is not 0 where `TCP_DEFER_ACCEPT` is set.
     pub probes: u8,
     /// `icsk_pending`: which timer `timer_expires` is of (`include/net/inet_connection_sock.h`).
     pub timer: u8,
-    /// Flags of the segment of a retransmission, see [`segment`](crate::segment).
+    /// Flags of the segment of a retransmission, see [`segment`](crate::segment); of a request
+    /// socket in a snapshot ACK where the client has acknowledged the SYN+ACK.
     pub segment_flags: u8,
     /// CPU on which the event happened, modulo 256.
     pub cpu: u8,
     /// Descriptor that accept() returned; of other kinds zero.
     pub fd: u32,
-    /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`).
+    /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a
+    /// request socket in a snapshot milliseconds since its SYN+ACK was first sent.
     pub last_ack: u32,
     /// User stack of the connect() or accept() that made the socket: its number in the map of
     /// stacks plus one, 0 where none was asked for, or what `bpf_get_stackid` failed with.
@@ -186,7 +191,9 @@ impl Record {
     }
 }
 
-/// A descriptor of a TCP socket, one for each (process, descriptor).
+/// A descriptor of a TCP socket, one for each (descriptor table, descriptor).
+///
+/// One of an MPTCP socket is told as of its first subflow; the others have the same inode number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -204,8 +211,9 @@ pub struct Holder {
     pub fd: u32,
     /// Inode number of the socket's network namespace.
     pub netns: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Thread in whose descriptor table it is: of the table that the threads of a process share its
+    /// first one.
+    pub tid: u32,
     /// Command name of the process, NUL-padded.
     pub comm: [u8; 16],
 }

@@ -63,8 +63,18 @@ impl Observation {
     ///
     /// Where descriptors or threads have run out.
     pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
-        let Tracer { ebpf, main, others, ring, reader, counters, resets_traced, stacks, .. } =
-            tracer;
+        let Tracer {
+            ebpf,
+            main,
+            others,
+            ring,
+            reader,
+            counters,
+            resets_traced,
+            snapshots_skip,
+            stacks,
+            ..
+        } = tracer;
         let reader = Reader::new(ring, reader)?;
         let snapshotter = Snapshotter::new(ebpf, filter.netns);
         let resolved = stacks.is_some().then(|| host.stacks());
@@ -79,6 +89,7 @@ impl Observation {
             resets_traced,
             port_patience: PORT_PATIENCE,
             look_patience: 0,
+            snapshots_skip,
             max_sockets: table::MAX_SOCKETS,
         });
         let losses = Losses::new(main, others, counters);
@@ -113,8 +124,8 @@ impl Observation {
                 break;
             }
             let (busy, more) = self.read();
+            self.losses.look(now, &mut self.table, &mut self.watched);
             self.table.expire(now, &mut self.watched);
-            self.losses.look(now, self.table.duplicates(), &mut self.watched);
             if !more {
                 let rest = Duration::from_nanos(end.saturating_sub(time::monotonic()));
                 self.reader.wait(busy, Some(rest.min(HOUSEKEEPING)));
@@ -122,7 +133,7 @@ impl Observation {
         }
         let last = self.look();
         let now = time::monotonic();
-        self.losses.look(now, self.table.duplicates(), &mut self.watched);
+        self.losses.look(now, &mut self.table, &mut self.watched);
         let diagnosis = diagnose(&Case {
             filter: &self.filter,
             is_within: &|subject| self.host.passes(&self.filter, subject),

@@ -15,6 +15,7 @@ pub mod finding;
 pub mod host;
 pub mod initial;
 pub mod linger;
+pub mod listeners;
 pub mod owner;
 pub mod ports;
 pub mod progress;

@@ -4,6 +4,7 @@ use std::{cmp::Reverse, net::IpAddr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use tracer_ebpf::Record;
 
 use crate::{
     kernel::{
@@ -15,6 +16,7 @@ use crate::{
         diagnosis::Look,
         endpoint::{Endpoint, Tuple},
         filter::Filter,
+        listeners::Listeners,
         owner::Owner,
         socket::Socket,
     },
@@ -73,9 +75,12 @@ pub fn list(
         |socket: &Socket| filter.netns.is_none_or(|netns| netns == socket.subject.tuple.netns);
     let mut sockets = Vec::with_capacity(snapshot.records.len());
     let mut elsewhere = Vec::new();
+    let listeners = Listeners::among(&snapshot.records);
+    let of = |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
     for record in &snapshot.records {
-        let holders = holders.remove(&SocketId::of(record)).unwrap_or_default();
-        let Some(socket) = Socket::of(record, ticks, holders) else { continue };
+        let Some(mut socket) = Socket::of(record, ticks, of(record).to_vec()) else { continue };
+        let owner = &mut socket.subject.owner;
+        *owner = owner.or_else(|| listeners.guess(record, of));
         if !everywhere.wants_socket(&socket) || !surroundings.passes(filter, &socket.subject) {
             continue;
         }

@@ -33,7 +33,7 @@ use crate::{
     model::{
         diagnosis::Look,
         filter::Filter,
-        table::{self, Table},
+        table::{self, Merged, Table},
     },
     sink::{Hello, Sink, surroundings::Surroundings},
 };
@@ -50,6 +50,8 @@ const REST_PATIENCE: u64 = 20_000_000;
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
 /// The last look of any other trace, for which nobody is waiting.
 const CHECK_PATIENCE: u64 = 3_000_000_000;
+/// A socket that is being closed is shown no more a moment before the event says so.
+const BETWEEN_CHECKS: Duration = Duration::from_millis(20);
 /// Losses are looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
 
@@ -151,6 +153,7 @@ impl Trace {
             reader,
             counters,
             resets_traced,
+            snapshots_skip,
             stacks,
             ..
         } = tracer;
@@ -165,6 +168,7 @@ impl Trace {
             resets_traced,
             port_patience: if looks { LOOK_PATIENCE } else { PORT_PATIENCE },
             look_patience: if looks { LOOK_PATIENCE } else { 0 },
+            snapshots_skip,
             max_sockets,
         });
         let mut teller = Teller::new(filter, surroundings, sinks, time::wall_clock());
@@ -220,11 +224,14 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.expire(now);
-                let lost = self.losses.look(now, self.table.duplicates(), &mut self.teller);
+                let lost = self.count_losses();
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
                     self.healing.iter_mut().for_each(Healing::hurry);
                 }
+            }
+            if self.table.has_unseen() {
+                self.lost |= self.count_losses();
             }
             if look.is_some()
                 && self.read_rest()
@@ -253,14 +260,19 @@ impl Running {
         self.losses.log();
         self.table.decide_rest(&mut self.teller);
         let look = if self.teller.diagnosing.is_some() { self.diagnose() } else { self.check() };
-        self.table.report(
-            look.as_ref().map(|look| &look.snapshot),
-            0,
-            time::monotonic(),
-            &mut self.teller,
-        );
-        self.table.say_evicted(time::monotonic(), &mut self.teller);
+        self.count_losses();
+        let now = time::monotonic();
+        self.table.tell_unseen(now, &mut self.teller);
+        let counters = look.as_ref().map(|look| &look.snapshot);
+        self.table.report(counters, 0, now, &mut self.teller);
+        self.table.say_evicted(now, &mut self.teller);
         self.teller.summary();
+    }
+
+    /// Tells what the kernel half could not tell; whether there was anything. To be called before the
+    /// table tells what was not seen: what is counted here is not counted there again.
+    fn count_losses(&mut self) -> bool {
+        self.losses.look(time::monotonic(), &mut self.table, &mut self.teller)
     }
 
     /// Tells what is wrong to those that ask for it at the end; the look that it rests on.
@@ -270,7 +282,7 @@ impl Running {
             return None;
         };
         self.read_rest();
-        let look = self.merge(last)?;
+        let (look, _) = self.merge(last)?;
         self.teller.diagnose(&look, &self.table);
         self.teller.pause(time::monotonic(), &self.table);
         Some(look)
@@ -284,16 +296,26 @@ impl Running {
         if !wanted || self.teller.is_closed() {
             return None;
         }
-        let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
-            tracing::warn!(
-                "no last look at the sockets within three seconds: events that no program was \
-                 shown since the one before are not known, nor counted; open connections are told \
-                 without their bytes"
-            );
-            return None;
-        };
-        self.read_rest();
-        self.merge(last)
+        // What one does not show the next one shows to be gone.
+        let mut seen = None;
+        for _ in 0..2 {
+            let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
+                tracing::warn!(
+                    "no last look at the sockets within three seconds: events that no program was \
+                     shown since the one before are not known, nor counted; open connections are \
+                     told without their bytes"
+                );
+                break;
+            };
+            self.read_rest();
+            let (look, merged) = self.merge(last)?;
+            seen = Some(look);
+            if merged.missing == 0 {
+                break;
+            }
+            std::thread::sleep(BETWEEN_CHECKS);
+        }
+        seen
     }
 
     /// A look taken now.
@@ -324,7 +346,8 @@ impl Running {
     }
 
     /// Merges a look and gives it back.
-    fn merge(&mut self, look: Taken) -> Option<Arc<Look>> {
+    fn merge(&mut self, look: Taken) -> Option<(Arc<Look>, Merged)> {
+        self.lost |= self.count_losses();
         if let Some(diagnosing) = &mut self.teller.diagnosing {
             diagnosing.note(&look);
         }
@@ -333,12 +356,13 @@ impl Running {
         }
         let healing = self.healing.as_mut()?;
         let wanted = look.wanted;
-        let look = Arc::new(healing.merge(look, &mut self.table, &mut self.teller));
+        let (look, merged) = healing.merge(look, &mut self.table, &mut self.teller);
+        let look = Arc::new(look);
         if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
             self.teller.show(&look, &self.table);
         }
         self.reports.with_look(&look.snapshot, &self.table, &mut self.teller);
-        Some(look)
+        Some((look, merged))
     }
 
     /// Reads on until everything is read that happened before this was called; false where that

@@ -76,6 +76,7 @@ const OPENTELEMETRY: &[(&str, &str)] = &[
     ("process.executable", "process.executable.path"),
     ("container.id", "container.id"),
     ("kernel", "os.version"),
+    ("host.name", "host.name"),
 ];
 
 /// A definition behind references, and the alternatives that are not null.

@@ -7,10 +7,12 @@ use std::{
     ffi::CString,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     thread,
     time::Duration,
 };
 
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use socket2::{Domain, Socket, Type};
 
 fn main() -> io::Result<()> {
@@ -21,6 +23,10 @@ fn main() -> io::Result<()> {
     match command {
         ["keep"] => keep(),
         ["deaf", backlog] => deaf(backlog.parse().expect("a number")),
+        ["shared-deaf", port] => shared(port.parse().expect("a port"), false),
+        ["shared-keen", port] => shared(port.parse().expect("a port"), true),
+        ["defer"] => defer(),
+        ["apart"] => apart(),
         ["fork"] => fork(),
         ["download"] => download(),
         ["exhaust", address] => exhaust(address.parse().expect("an address")),
@@ -59,6 +65,66 @@ fn keep() -> io::Result<()> {
 /// Never accepts.
 fn deaf(backlog: i32) -> io::Result<()> {
     let _listener = listener(backlog)?;
+    wait_for_end()
+}
+
+/// Listens on a port that others may share. One that is keen accepts, and closes what its peer has
+/// closed.
+fn shared(port: u16, keen: bool) -> io::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.listen(128)?;
+    let listener = TcpListener::from(socket);
+    println!("{}", listener.local_addr()?);
+    if keen {
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                thread::spawn(move || stream?.read_to_end(&mut Vec::new()));
+            }
+        });
+        return wait_for_end();
+    }
+    wait_for_end()?;
+    drop(listener);
+    Ok(())
+}
+
+/// Lets the kernel wait for the first data of its clients.
+fn defer() -> io::Result<()> {
+    let listener = listener(128)?;
+    let seconds: libc::c_int = 60;
+    set_option(&listener, libc::TCP_DEFER_ACCEPT, seconds)?;
+    println!("deferring");
+    wait_for_end()
+}
+
+/// Sets an option of TCP that no library knows.
+fn set_option(socket: &TcpListener, option: i32, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: a descriptor that is open, and an integer of the length that is said.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            option,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Accepts, and never closes, in a thread with a descriptor table of its own.
+fn apart() -> io::Result<()> {
+    let work = || {
+        // SAFETY: no descriptor that another thread has is used by this one but standard output.
+        unsafe { unshare_unsafe(UnshareFlags::FILES) }?;
+        let listener = listener(128)?;
+        let kept: Vec<_> = listener.incoming().collect();
+        drop(kept);
+        Ok::<_, io::Error>(())
+    };
+    thread::spawn(work);
     wait_for_end()
 }
 

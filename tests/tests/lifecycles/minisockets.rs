@@ -1,5 +1,13 @@
 //! What becomes of minisockets: no tracepoint tells of their ends.
 
+use std::{
+    net::{Shutdown, TcpListener, TcpStream},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
 use tracer_tests::{
     options::set_tcp,
     segment::flag::{ACK, FIN, RST, SYN},
@@ -7,7 +15,7 @@ use tracer_tests::{
 };
 
 use crate::{
-    stage::{Accepted, Called, Driven, Stage, known},
+    stage::{Accepted, Called, Driven, Stage, known, localhost, port},
     table::{Row, told},
 };
 
@@ -70,6 +78,25 @@ pub(crate) const ROWS: &[Row] = &[
                 "",
             ),
             told("server", "LISTEN SYN_RECV ESTABLISHED", "", ""),
+        ],
+    },
+    Row {
+        name: "TIME_WAIT of a connection to an MPTCP listener",
+        done: "a client of plain TCP; the server shuts down first, then the client closes",
+        drive: mptcp,
+        lives: &[
+            told(
+                "server",
+                "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1 FIN_WAIT2 TIME_WAIT(CLOSED)",
+                "",
+                "",
+            ),
+            told(
+                "client",
+                "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED",
+                "graceful, peer",
+                "",
+            ),
         ],
     },
     Row {
@@ -168,4 +195,31 @@ fn reused(stage: &Stage<'_>) -> Driven {
 fn no_bucket(stage: &Stage<'_>) -> Driven {
     stage.set("tcp_max_tw_buckets", "0");
     in_time_wait(stage)?.told()
+}
+
+/// What came of an MPTCP listener has another `sk_prot`, by which no helper of the kernel takes it
+/// for TCP's: looks must show it all the same.
+fn mptcp(stage: &Stage<'_>) -> Driven {
+    /// `include/uapi/linux/in.h`
+    const IPPROTO_MPTCP: i32 = 262;
+    if !Path::new("/proc/sys/net/mptcp/enabled").exists() {
+        return Err("this kernel lacks MPTCP".to_owned());
+    }
+    stage.namespace.set("net/mptcp/enabled", "1");
+    let protocol = Some(Protocol::from(IPPROTO_MPTCP));
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, protocol).expect("a socket");
+    listener.bind(&localhost(0).into()).expect("a bound socket");
+    listener.listen(8).expect("a listener");
+    let listener = TcpListener::from(listener);
+    let client = TcpStream::connect(localhost(port(&listener))).expect("a connection");
+    let server = sockets::accept(&listener);
+    let ends = [&server, &client].map(End::of);
+    server.shutdown(Shutdown::Write).expect("a half-close");
+    stage.until(&ends[0], "FIN_WAIT1", "FIN_WAIT2");
+    drop(client);
+    stage.until(&ends[0], "FIN_WAIT2", "TIME_WAIT");
+    // For as long as it takes to look again.
+    thread::sleep(Duration::from_millis(1_500));
+    stage.keep((listener, server));
+    known(&ends)
 }

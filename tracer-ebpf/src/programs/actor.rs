@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid,
     generated::{bpf_get_current_task, bpf_get_current_task_btf},
 };
-use tracer_ebpf::{Record, state};
+use tracer_ebpf::{Record, flag, state};
 
 use super::{
     constants::constant,
@@ -46,9 +46,13 @@ pub(super) fn describe_process(record: &mut Record) {
 
 #[inline(always)]
 fn describe_by_type(record: &mut Record) {
-    describe_ids(record);
     // SAFETY: a helper without arguments that returns the BTF-typed task.
     let task = unsafe { bpf_get_current_task_btf() } as *const u8;
+    // SAFETY: BTF-typed pointer and the member's own width.
+    if drives_subflow(record, unsafe { load(task, constant!(OFFSETS.task_flags)) }) {
+        return;
+    }
+    describe_ids(record);
     // SAFETY: BTF-typed pointers.
     unsafe {
         let leader = follow(task, constant!(OFFSETS.task_group_leader));
@@ -60,15 +64,27 @@ fn describe_by_type(record: &mut Record) {
 /// Where the kernel does not tell of which type the task is.
 #[inline(always)]
 fn describe_by_address(record: &mut Record) {
-    describe_ids(record);
     // SAFETY: a helper without arguments.
     let task = unsafe { bpf_get_current_task() };
+    // SAFETY: an integer.
+    if drives_subflow(record, unsafe { probe(task, constant!(OFFSETS.task_flags)) }.unwrap_or(0)) {
+        return;
+    }
+    describe_ids(record);
     // SAFETY: a pointer as an integer, bytes, and an integer.
     unsafe {
         let leader: u64 = probe(task, constant!(OFFSETS.task_group_leader)).unwrap_or(0);
         record.comm = probe(leader, constant!(OFFSETS.task_comm)).unwrap_or([0; 16]);
         record.start_ns = probe(leader, constant!(OFFSETS.task_start_boottime)).unwrap_or(0);
     }
+}
+
+/// Whether a worker of the kernel acts for MPTCP: then no process does.
+#[inline(always)]
+fn drives_subflow(record: &Record, task_flags: u32) -> bool {
+    /// `include/linux/sched.h`
+    const PF_KTHREAD: u32 = 0x0020_0000;
+    record.has(flag::MPTCP) && task_flags & PF_KTHREAD != 0
 }
 
 /// Fills in the process with the name of the thread.

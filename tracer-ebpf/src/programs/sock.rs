@@ -1,23 +1,23 @@
 //! The only place that reads `struct sock` and its relatives.
 
 mod probed;
+mod request;
 
 use core::ffi::c_void;
 
 use aya_ebpf::{
-    bindings::{tcp_request_sock, tcp_sock, tcp_timewait_sock},
+    bindings::{tcp_sock, tcp_timewait_sock},
     helpers::generated::{
-        bpf_get_socket_cookie, bpf_skc_to_tcp_request_sock, bpf_skc_to_tcp_sock,
-        bpf_skc_to_tcp_timewait_sock,
+        bpf_get_socket_cookie, bpf_skc_to_tcp_sock, bpf_skc_to_tcp_timewait_sock,
     },
 };
-use tracer_ebpf::{Offsets, Record, flag};
+use tracer_ebpf::{Offsets, Record, flag, state};
 
-pub(super) use self::probed::Probed;
+pub(super) use self::probed::{IPPROTO_MPTCP, Probed};
 use super::{
     constants::constant,
     filter::Port,
-    memory::{follow, load},
+    memory::{follow, load, probe},
 };
 
 const AF_INET6: u16 = 10;
@@ -117,66 +117,36 @@ impl Common {
         }
     }
 
-    /// Fills in a TIME_WAIT or FIN_WAIT2 minisocket; false if it is none.
+    /// Fills in a TIME_WAIT or FIN_WAIT2 minisocket.
+    ///
+    /// The helper compares `sk_prot` with TCP's own, for which MPTCP has put in another: what came
+    /// from an MPTCP listener is read by address. Where that may not be, the kernel's word for both
+    /// sub-states is TIME_WAIT.
     #[inline(always)]
-    pub(super) fn describe_time_wait(self, record: &mut Record) -> bool {
+    pub(super) fn describe_time_wait(self, record: &mut Record) {
+        self.describe(record);
+        record.cookie = self.cookie();
         // SAFETY: the helper takes any sock_common and tests the type itself.
         let tw: *mut tcp_timewait_sock =
             unsafe { bpf_skc_to_tcp_timewait_sock(self.0.cast_mut().cast()) };
-        if tw.is_null() {
-            return false;
-        }
-        let tw = tw.cast_const().cast::<u8>();
-        self.describe(record);
-        record.cookie = self.cookie();
-        // SAFETY: BTF-typed pointer and the members' own widths; unsigned long is 64 bits on
-        // every architecture that has the BPF JIT features used here.
-        unsafe {
-            record.new_state = load(tw, offset!(tw_substate));
-            record.timer_expires = load(tw, offset!(tw_timer_expires));
-            record.rcv_nxt = load(tw, offset!(tw_rcv_nxt));
-            record.snd_nxt = load(tw, offset!(tw_snd_nxt));
-        }
-        true
-    }
-
-    /// Fills in a request socket; false if it is none.
-    #[inline(always)]
-    pub(super) fn describe_request(self, record: &mut Record) -> bool {
-        // SAFETY: the helper takes any sock_common and tests the type itself.
-        let request: *mut tcp_request_sock =
-            unsafe { bpf_skc_to_tcp_request_sock(self.0.cast_mut().cast()) };
-        if request.is_null() {
-            return false;
-        }
-        Self(request.cast_const().cast()).describe_request_argument(record);
-        true
-    }
-
-    /// Sequence number of the SYN+ACK of a request socket, 0 where it cannot be had.
-    #[inline(always)]
-    pub(super) fn request_sequence(self) -> u32 {
-        // SAFETY: the helper takes any sock_common and tests the type itself.
-        let request: *mut tcp_request_sock =
-            unsafe { bpf_skc_to_tcp_request_sock(self.0.cast_mut().cast()) };
-        if request.is_null() {
-            return 0;
-        }
-        // SAFETY: BTF-typed pointer and the member's own width.
-        unsafe { load(request.cast_const().cast(), offset!(request_snt_isn)) }
-    }
-
-    /// Fills in what is already known to be a `struct request_sock`.
-    #[inline(always)]
-    pub(super) fn describe_request_argument(self, record: &mut Record) {
-        self.describe(record);
-        record.cookie = self.cookie();
-        // SAFETY: BTF-typed pointers and the members' own widths.
-        unsafe {
-            record.retransmits = load(self.0, offset!(request_num_retrans));
-            record.timer_expires = load(self.0, offset!(request_timer_expires));
-            // A member of a union whose first is a number: the verifier follows it not.
-            record.listener = load(self.0, offset!(skc_listener));
+        if !tw.is_null() {
+            let tw = tw.cast_const().cast::<u8>();
+            // SAFETY: BTF-typed pointer and the members' own widths; unsigned long is 64 bits on
+            // every architecture that has the BPF JIT features used here.
+            unsafe {
+                record.new_state = load(tw, offset!(tw_substate));
+                record.timer_expires = load(tw, offset!(tw_timer_expires));
+                record.rcv_nxt = load(tw, offset!(tw_rcv_nxt));
+                record.snd_nxt = load(tw, offset!(tw_snd_nxt));
+            }
+        } else if constant!(SETTINGS.reads_addresses) == 1 {
+            // SAFETY: integers.
+            unsafe {
+                record.new_state =
+                    probe(self.address(), offset!(tw_substate)).unwrap_or(state::TIME_WAIT);
+                record.timer_expires =
+                    probe(self.address(), offset!(tw_timer_expires)).unwrap_or(0);
+            }
         }
     }
 }
@@ -319,6 +289,34 @@ impl Full {
         (byte >> (bit % 8)) & 1 == 1
     }
 
+    /// The listener that this socket, in its first event, has been copied from.
+    ///
+    /// The child is still that raw copy where its list of sent segments is concerned
+    /// (`tcp_create_openreq_child` makes it anew only after `inet_csk_clone_lock`); a listener's is
+    /// empty, that is, leads to itself.
+    #[inline(always)]
+    pub(super) fn copied_from(self) -> u64 {
+        let queue = offset!(sent_queue);
+        if queue == Offsets::ABSENT {
+            return 0;
+        }
+        // SAFETY: BTF-typed pointer; a pointer, which is not followed.
+        let next = unsafe { follow(self.0, queue) };
+        (next as u64).wrapping_sub(u64::from(queue))
+    }
+
+    /// What only a snapshot needs: the inode number of a socket of the kernel, as MPTCP's subflows
+    /// have: it is their MPTCP socket's.
+    #[inline(always)]
+    pub(super) fn describe_inode(self, record: &mut Record) {
+        // SAFETY: BTF-typed pointer.
+        let socket = unsafe { follow(self.0, offset!(sk_socket)) };
+        if record.inode == 0 && !socket.is_null() && constant!(SETTINGS.reads_addresses) == 1 {
+            // SAFETY: an integer; the inode follows the socket (struct socket_alloc).
+            record.inode = unsafe { probe(socket as u64, offset!(socket_inode_ino)) }.unwrap_or(0);
+        }
+    }
+
     /// What only a snapshot needs: accept queue and pending timer.
     #[inline(always)]
     pub(super) fn describe_queue_and_timer(self, record: &mut Record) {
@@ -326,6 +324,9 @@ impl Full {
         unsafe {
             record.accept_queue = load(self.0, offset!(sk_ack_backlog));
             record.accept_backlog = load(self.0, offset!(sk_max_ack_backlog));
+            if record.new_state == state::LISTEN {
+                record.probes = load(self.0, offset!(defer_accept));
+            }
             record.timer = load(self.0, offset!(icsk_pending));
             if record.timer >= ICSK_TIME_RETRANS {
                 record.timer_expires = self.retransmit_expires();

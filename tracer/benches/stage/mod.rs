@@ -75,6 +75,7 @@ pub(crate) fn table() -> Table {
         resets_traced: true,
         port_patience: 2_000_000_000,
         look_patience: 2_000_000_000,
+        snapshots_skip: false,
         max_sockets: usize::MAX,
     })
 }

@@ -18,7 +18,7 @@ use crate::{
         state::State,
         table::MAX_SOCKETS,
     },
-    sink::{Mode, json::JsonNames, stamps::Timestamps},
+    sink::{Mode, escape::escape, json::JsonNames, stamps::Timestamps},
 };
 
 /// What to trace and how to show it.
@@ -307,7 +307,7 @@ fn place(text: &str) -> Result<Place, &'static str> {
     if zone.is_empty() || !address.parse().is_ok_and(link_local) {
         return Err("an interface belongs to a link-local address, as in fe80::1%eth0");
     }
-    Ok(Place { network: network(address)?, zone: Some(zone.to_owned()) })
+    Ok(Place { network: network(address)?, zone: Some(escape(zone.as_bytes()).into_owned()) })
 }
 
 impl FilterArguments {

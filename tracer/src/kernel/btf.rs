@@ -129,7 +129,7 @@ pub struct Position {
 }
 
 impl<'a> Btf<'a> {
-    /// Indexes `bytes`; only the structs, typedefs and functions whose names `wanted` accepts can be
+    /// Indexes `bytes`; only the structs, unions, typedefs and functions whose names `wanted` accepts can be
     /// looked up afterwards.
     ///
     /// # Errors
@@ -164,7 +164,8 @@ impl<'a> Btf<'a> {
             let id = self.types.len() as u32;
             let found = read_type(self.bytes, at)?;
             self.types.push(at as u32);
-            if matches!(found.kind(), kind::STRUCT | kind::TYPEDEF | kind::FUNC) {
+            let kinds = [kind::STRUCT, kind::UNION, kind::TYPEDEF, kind::FUNC];
+            if kinds.contains(&found.kind()) {
                 let name = self.string(found.name);
                 if wanted(name) {
                     self.wanted.entry(name).or_insert(id);

@@ -82,6 +82,12 @@ pub const ACCEPT: Feature = Feature::new(
     "a server's sockets are named by their listener, with a `?`, until they are closed or a look \
      at the descriptors shows who holds them",
 );
+/// Sockets of services that listen with MPTCP, which no helper of the kernel takes for TCP's.
+pub const MPTCP: Feature = Feature::new(
+    "MPTCP",
+    "of what listens with MPTCP, as services in Go do, it is not told who holds its sockets, how \
+     old its half-open connections are, nor which of its orphans still wait for the peer's FIN",
+);
 /// User stacks of connect() and accept().
 pub const STACKS: Feature =
     Feature::new("stacks", "it is not told which code made a socket (--stacks)");
@@ -115,7 +121,7 @@ pub const SECCOMP: Feature =
     Feature::new("seccomp", "the kernel does not keep the tracer from executing and writing");
 
 /// All, those that the others need first.
-pub const ALL: [Feature; 19] = [
+pub const ALL: [Feature; 20] = [
     TRACING,
     BTF,
     GUARD,
@@ -128,6 +134,7 @@ pub const ALL: [Feature; 19] = [
     HOLDERS,
     TASK,
     ACCEPT,
+    MPTCP,
     STACKS,
     NAMESPACES,
     PROCESSES,

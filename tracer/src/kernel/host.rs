@@ -6,7 +6,7 @@
 pub(crate) mod parse;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::Path,
@@ -45,7 +45,7 @@ pub(super) fn net_facts() -> NetFacts {
 }
 
 /// Numbers and names of the interfaces with IPv6 addresses, of the same namespace.
-pub(super) fn interfaces() -> Vec<(u32, Vec<u8>)> {
+pub(super) fn interfaces() -> Vec<(u32, String)> {
     parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
 }
 
@@ -62,14 +62,20 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         .map(SocketId::of)
         .collect();
     let holders = snapshot.holders.iter().filter(|holder| stuck.contains(&SocketId::held(holder)));
-    let pids: BTreeMap<u32, u64> = holders.map(|holder| (holder.pid, holder.start_ns)).collect();
-    let facts = |(pid, start)| Some((pid, process_facts(pid, start)?));
+    let mut pids: BTreeMap<u32, (u64, BTreeSet<u32>)> = BTreeMap::new();
+    for holder in holders {
+        let (start, tids) = pids.entry(holder.pid).or_default();
+        *start = holder.start_ns;
+        tids.insert(holder.tid);
+    }
+    let facts = |(pid, (start, tids))| Some((pid, process_facts(pid, start, &tids)?));
     pids.into_iter().filter_map(facts).collect()
 }
 
 /// What `/proc` tells of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
-/// its number has another bearer by now, or another one in this `/proc`'s pid namespace.
-fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
+/// its number has another bearer by now, or another one in this `/proc`'s pid namespace. `tids` are
+/// the threads whose descriptor tables count: the limit is of each, so the fullest.
+fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<ProcessFacts> {
     let directory = format!("/proc/{pid}");
     let Status { state, parent, start_ticks } =
         parse::status(&fs::read(format!("{directory}/stat")).ok()?)?;
@@ -98,7 +104,10 @@ fn process_facts(pid: u32, start_ns: u64) -> Option<ProcessFacts> {
             .as_deref()
             .and_then(|lines| of_process(lines, owner_in))
             .and_then(|group| group.container),
-        descriptors: count_descriptors(Path::new(&format!("{directory}/fd"))),
+        descriptors: tids
+            .iter()
+            .filter_map(|tid| count_descriptors(Path::new(&format!("{directory}/task/{tid}/fd"))))
+            .max(),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),
     })
@@ -144,10 +153,12 @@ mod tests {
         let stat = fs::read("/proc/self/stat").unwrap();
         let ticks = parse::status(&stat).unwrap().start_ticks;
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        let own = process_facts(pid, ticks * tick).unwrap();
+        let tids = BTreeSet::from([pid]);
+        let own = process_facts(pid, ticks * tick, &tids).unwrap();
         assert_eq!(own.parent, std::os::unix::process::parent_id());
         assert_eq!(own.halted, None);
         assert!(own.descriptors.unwrap() >= 3 && own.netns.is_some());
-        assert!(process_facts(pid, (ticks + 100) * tick).is_none(), "another bearer of the number");
+        let another = process_facts(pid, (ticks + 100) * tick, &tids);
+        assert!(another.is_none(), "another bearer of the number");
     }
 }

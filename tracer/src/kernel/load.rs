@@ -75,6 +75,8 @@ pub struct Tracer {
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// The hooks on resets are attached.
     pub resets_traced: bool,
+    /// A snapshot may miss a socket that is there, if others come and go around it.
+    pub snapshots_skip: bool,
     /// The user stacks, if asked for.
     pub stacks: Option<StackTraceMap<MapData>>,
 }
@@ -142,10 +144,15 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         let logger = logger(request, &mut ebpf);
         let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &types.targets);
         attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
+        if settings.reads_addresses == 1 {
+            // Without it is another attempt.
+            refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
+        }
         Ok(((ebpf, refused), logger))
     };
     let ((mut ebpf, mut refused), logger, mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
+    let snapshots_skip = types.iterators_skip;
     // Before the ring buffer is mapped: not both at once.
     drop(types);
     if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
@@ -168,7 +175,8 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let resets_traced =
         !degraded.iter().any(|missing| resets.iter().any(|reset| reset.is_in(missing)));
     let stacks = request.stacks && !degraded.iter().any(|one| feature::STACKS.is_in(one));
-    finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)
+    let tracer = finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)?;
+    Ok(Tracer { snapshots_skip, ..tracer })
 }
 
 /// All that is loaded, what takes the verifier longest first. The iterators are attached anew for
@@ -221,8 +229,8 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     let types = Types::read()?;
     let layout = RecordLayout::default();
     let mut ebpf = Err(LoadError::NoBtf(String::new()));
-    for has_cookie_helper in [1, 0] {
-        let settings = Settings { has_cookie_helper, ..Settings::default() };
+    for (has_cookie_helper, reads_addresses) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+        let settings = Settings { has_cookie_helper, reads_addresses, ..Settings::default() };
         ebpf = object(&request, &types.offsets, &settings, &layout);
         let Ok(object) = &mut ebpf else { continue };
         let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];
@@ -343,6 +351,7 @@ fn finish(
         degraded,
         logger,
         resets_traced,
+        snapshots_skip: true,
         stacks: stacks_taken.then_some(stacks),
     })
 }

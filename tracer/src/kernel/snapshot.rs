@@ -4,6 +4,8 @@
 //! therefore enters each namespace, reads, and leaves it again; it keeps none alive.
 //! `iter/task_file` shows all.
 
+mod subflows;
+
 use std::{
     fs::File,
     io::{self, Read as _},
@@ -103,7 +105,10 @@ impl Snapshotter {
         if wanted.holders {
             let holders = &mut taken.look.snapshot.holders;
             match self.read(HOLDERS, |holder: Holder| holders.push(holder)) {
-                Ok(()) => taken.look.snapshot.held_at = Some(begun),
+                Ok(()) => {
+                    subflows::deduplicate(holders);
+                    taken.look.snapshot.held_at = Some(begun);
+                }
                 Err(error) => tracing::debug!("iter/task_file: {error}"),
             }
         }
@@ -114,6 +119,8 @@ impl Snapshotter {
             seen.sort_unstable();
             seen.dedup();
             self.sockets(&mut taken, &seen);
+            let Snapshot { holders, records, .. } = &mut taken.look.snapshot;
+            subflows::complete(holders, records);
             taken.look.snapshot.ended = time::monotonic();
         }
         if wanted.processes {

@@ -26,6 +26,11 @@ pub enum Why {
     PeerNotClosed,
     /// The segment that the far end does not acknowledge.
     NoAnswer(Segment),
+    /// SYN_RECV: the far end has answered; the listener waits for its first data
+    /// (`TCP_DEFER_ACCEPT`).
+    NoData,
+    /// SYN_RECV: the far end has answered, and there was no room in the accept queue.
+    NoRoom,
 }
 
 impl Why {
@@ -37,6 +42,8 @@ impl Why {
             Self::ClosedFirst => "closed_first",
             Self::PeerNotClosed => "peer_not_closed",
             Self::NoAnswer(_) => "no_answer",
+            Self::NoData => "no_data",
+            Self::NoRoom => "accept_queue_full",
         }
     }
 }

@@ -290,8 +290,9 @@ impl Connection {
     /// had not either.
     pub fn note_missing(&mut self, missing: bool) -> bool {
         match &mut self.phase {
-            Phase::Full { missing: noted, .. } => std::mem::replace(noted, missing),
-            Phase::Mini { .. } => false,
+            Phase::Full { missing: noted, .. } | Phase::Mini { missing: noted, .. } => {
+                std::mem::replace(noted, missing)
+            }
         }
     }
 
@@ -377,6 +378,23 @@ impl Connection {
             if state == State::Established { stay } else { None }
         });
         self.opening.map(|opening| opening.handshake(stay))
+    }
+
+    /// The states that it has passed since its beginning, which was not seen.
+    pub fn set_beginning(&mut self, steps: &[State]) {
+        let role = match steps.first() {
+            Some(State::SynRecv) => Some(Role::Server),
+            Some(State::SynSent) => Some(Role::Client),
+            _ => None,
+        };
+        self.role = self.role.or(role);
+        self.first_fin = self.first_fin.or_else(|| {
+            steps.iter().find_map(|step| match step {
+                State::FinWait1 => Some(Initiator::Local),
+                State::CloseWait => Some(Initiator::Peer),
+                _ => None,
+            })
+        });
     }
 
     /// Whether these are its ends once its local port is known: it has not connected before.

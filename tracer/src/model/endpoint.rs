@@ -148,6 +148,17 @@ impl Tuple {
         Self { local: local.in_zone(zone), peer: peer.in_zone(zone), netns }
     }
 
+    /// The same connection, seen from its other end on this host.
+    pub fn reversed(&self) -> Self {
+        Self { local: self.peer, peer: self.local, netns: self.netns }
+    }
+
+    /// Whether the other end is in the same network namespace for sure.
+    pub fn is_within_host(&self) -> bool {
+        let (local, peer) = (self.local.address(), self.peer.address());
+        local == peer || local.is_loopback() && peer.is_loopback()
+    }
+
     /// IPv4 on both ends (a listener's far end says nothing).
     pub fn is_ipv4(&self) -> bool {
         self.local.is_ipv4() || self.peer.is_ipv4()
@@ -188,7 +199,7 @@ mod tests {
         };
         let tuple = Tuple::of(&record);
         assert_eq!(tuple.local.to_string(), "[fe80::1]%2:80");
-        zone::learn(record.netns, [(2, b"eth0".to_vec())]);
+        zone::learn(record.netns, [(2, "eth0".to_owned())]);
         assert_eq!(tuple.local.to_string(), "[fe80::1]%eth0:80");
         assert_eq!(tuple.peer.to_string(), "[2001:db8::2]:4000");
         assert_eq!(tuple.local.address(), "fe80::1".parse::<IpAddr>().unwrap());

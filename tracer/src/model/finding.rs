@@ -228,6 +228,8 @@ pub struct Listener {
     pub queue: u32,
     /// The most that may wait.
     pub backlog: u32,
+    /// How many listeners share the address and can be the one: 1 as a rule.
+    pub candidates: u32,
 }
 
 /// Descriptors of a process.

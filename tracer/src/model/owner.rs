@@ -97,7 +97,12 @@ pub fn acting(record: &Record, from: State, to: State) -> Option<Owner> {
     use State::{
         CloseWait, Closed, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent,
     };
-    if record.has(flag::MPTCP) || record.has(flag::CLASSIC) && record.pid == 0 {
+    if record.has(flag::CLASSIC) && record.pid == 0 {
+        return None;
+    }
+    // Of MPTCP's subflows those are opened by a process of which the programs say so.
+    let is_opened = from == Closed && record.pid != 0;
+    if record.has(flag::MPTCP) && !is_opened {
         return None;
     }
     let locally_aborted = record.error == 0 && !record.has(flag::DEAD);
@@ -160,6 +165,8 @@ mod tests {
     #[case(State::Listen, State::SynRecv, 0, 0, None)]
     #[case(State::Established, State::CloseWait, 0, 0, None)]
     #[case(State::Established, State::FinWait1, 0, flag::MPTCP, None)]
+    #[case(State::Closed, State::SynSent, 0, flag::MPTCP, Some(Evidence::Connect))]
+    #[case(State::Closed, State::Listen, 0, flag::MPTCP, Some(Evidence::Listen))]
     fn the_task_on_the_cpu_is_blamed_only_where_it_acts(
         #[case] from: State,
         #[case] to: State,

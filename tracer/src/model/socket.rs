@@ -4,6 +4,7 @@ use tracer_ebpf::{Record, flag, kind};
 
 use super::{
     connection::Connection,
+    listeners::waits,
     owner::{Evidence, Owner, Process},
     state::State,
     time_wait::{TIME_WAIT_SECONDS, Ticks},
@@ -50,8 +51,10 @@ pub struct Socket {
     pub subject: Subject,
     /// Its state. A half-open connection is in SYN_RECV.
     pub state: State,
-    /// Nanoseconds in that state, where the kernel knows: of TIME_WAIT.
+    /// Nanoseconds in that state, where the kernel tells.
     pub age: Option<u64>,
+    /// The true age is at least `age`: it is the time since the last acknowledgement came.
+    pub at_least: bool,
     /// Processes that hold a descriptor of it.
     pub holders: Vec<Owner>,
     /// The timer that is running.
@@ -79,14 +82,16 @@ impl Socket {
         }
         let remaining = record.timer_expires.saturating_sub(record.jiffies);
         let minisocket = record.kind == kind::TIME_WAIT_SOCKET;
-        let age = (minisocket && state == State::TimeWait)
-            .then(|| ticks.nanoseconds((TIME_WAIT_SECONDS * ticks.hz).saturating_sub(remaining)));
+        let (age, at_least) = age(record, state, ticks);
         let (receive_queue, send_queue) = match (full, state) {
             (false, _) => (0, 0),
             (true, State::Listen) => (record.accept_queue, record.accept_backlog),
             (true, _) => (record.unread_bytes(), record.write_seq.wrapping_sub(record.snd_una)),
         };
-        let orphaned = minisocket || connection.orphaned;
+        let unaccepted = waits(record);
+        // What is in no accept queue and has no socket either: MPTCP's, closed by its process.
+        let orphaned =
+            minisocket || connection.orphaned || is_closed_subflow(record) && !unaccepted;
         let role = match state {
             State::Listen => Some(Role::Listener),
             State::SynSent => Some(Role::Client),
@@ -98,6 +103,7 @@ impl Socket {
             subject: Subject { owner, role, ..connection.subject() },
             state,
             age,
+            at_least,
             holders,
             timer: timer(record)
                 .map(|name| Timer { name, expires_in_ns: ticks.nanoseconds(remaining) }),
@@ -105,12 +111,46 @@ impl Socket {
             send_queue,
             rtt: (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000),
             orphaned,
-            unaccepted: full
-                && !orphaned
-                && !record.has(flag::HAS_SOCKET)
-                && !matches!(state, State::Listen | State::SynSent),
+            unaccepted,
         })
     }
+}
+
+fn is_closed_subflow(record: &Record) -> bool {
+    record.kind == kind::SOCKET && record.has(flag::MPTCP) && !record.has(flag::HAS_SOCKET)
+}
+
+/// Time in the present state, and whether it is only known to be at least that.
+///
+/// ESTABLISHED, FIN_WAIT2 and CLOSE_WAIT begin with an acknowledgement; what ends in another state
+/// since then was sent from here.
+fn age(record: &Record, state: State, ticks: Ticks) -> (Option<u64>, bool) {
+    match (record.kind, state) {
+        (kind::TIME_WAIT_SOCKET, State::TimeWait) if record.timer_expires != 0 => {
+            let remaining = record.timer_expires.saturating_sub(record.jiffies);
+            let spent = (TIME_WAIT_SECONDS * ticks.hz).saturating_sub(remaining);
+            (Some(ticks.nanoseconds(spent)), false)
+        }
+        (kind::REQUEST_SOCKET, _) => (half_open(record), false),
+        (kind::SOCKET, State::Established | State::FinWait2 | State::CloseWait) => {
+            let silence = silence(record, ticks);
+            (silence, silence.is_some())
+        }
+        _ => (None, false),
+    }
+}
+
+/// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel tells.
+pub fn half_open(record: &Record) -> Option<u64> {
+    (record.last_ack != 0).then(|| u64::from(record.last_ack) * 1_000_000)
+}
+
+/// Nanoseconds since the last acknowledgement came.
+pub fn silence(record: &Record, ticks: Ticks) -> Option<u64> {
+    let elapsed = (record.jiffies as u32).wrapping_sub(record.last_ack);
+    // Half of the count's range is the future.
+    let is_past = record.last_ack != 0 && elapsed <= u32::MAX / 2;
+    is_past.then(|| ticks.nanoseconds(elapsed.into()))
 }
 
 fn timer(record: &Record) -> Option<TimerKind> {

@@ -94,7 +94,8 @@ impl State {
             Self::SynSent => &[Self::Established, Self::SynRecv, Self::Closed],
             Self::SynRecv => &[Self::Established, Self::FinWait1, Self::CloseWait, Self::Closed],
             Self::Established => &[Self::FinWait1, Self::CloseWait, Self::Closed],
-            Self::FinWait1 => &[Self::FinWait2, Self::Closing, Self::TimeWait, Self::Closed],
+            // FIN and ACK in one segment: the kernel passes FIN_WAIT2 all the same (tcp_rcv_state_process).
+            Self::FinWait1 => &[Self::FinWait2, Self::Closing, Self::Closed],
             Self::FinWait2 | Self::Closing => &[Self::TimeWait, Self::Closed],
             Self::CloseWait => &[Self::LastAck, Self::Closed],
             Self::LastAck | Self::TimeWait => &[Self::Closed],
@@ -253,7 +254,6 @@ mod tests {
     #[case(Established, CloseWait)]
     #[case(FinWait1, FinWait2)]
     #[case(FinWait1, Closing)]
-    #[case(FinWait1, TimeWait)]
     #[case(FinWait2, TimeWait)]
     #[case(Closing, TimeWait)]
     #[case(CloseWait, LastAck)]
@@ -270,6 +270,7 @@ mod tests {
     #[case(CloseWait, FinWait1)]
     #[case(FinWait2, Closing)]
     #[case(LastAck, TimeWait)]
+    #[case(FinWait1, TimeWait)]
     fn other_edges_are_not(#[case] from: State, #[case] to: State) {
         assert!(!from.may_become(to));
     }
@@ -279,6 +280,7 @@ mod tests {
     #[case(Established, LastAck, Some(vec![CloseWait]))]
     #[case(SynSent, Established, Some(vec![]))]
     #[case(Listen, CloseWait, Some(vec![SynRecv]))]
+    #[case(FinWait1, TimeWait, Some(vec![FinWait2]))]
     #[case(TimeWait, Established, None)]
     fn the_missing_steps_are_found(
         #[case] from: State,

@@ -10,9 +10,11 @@ mod causes;
 mod close;
 mod eviction;
 mod expire;
+mod half_open;
 mod holders;
 mod identity;
 mod lingering;
+mod listeners;
 mod merge;
 mod removals;
 mod segments;
@@ -21,6 +23,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod undecided;
+mod unseen;
 mod whole;
 
 use std::{
@@ -35,16 +38,18 @@ use tracer_ebpf::{Record, kind};
 pub use self::merge::{Merged, Snapshot};
 use self::{
     eviction::Evicted,
+    half_open::HalfOpen,
+    listeners::Listeners,
     merge::Closed,
     removals::Removals,
     store::{Slot, Store},
     undecided::Undecided,
+    unseen::{Unseen, Way},
 };
 use super::{
     connection::{Connection, Processes, SocketId},
     filter::Filter,
     linger::Thresholds,
-    owner::Owner,
     state::State,
     time_wait::Ticks,
     update::{
@@ -71,6 +76,8 @@ pub struct Options {
     /// How long a flag on a socket on which data may still move waits for a look at it,
     /// nanoseconds; 0 where none are taken.
     pub look_patience: u64,
+    /// A snapshot may miss a socket that is there, if others come and go around it: two count.
+    pub snapshots_skip: bool,
     /// Sockets to keep at most, some 450 bytes each.
     pub max_sockets: usize,
 }
@@ -85,6 +92,7 @@ impl Default for Options {
             resets_traced: true,
             port_patience: 2_000_000_000,
             look_patience: 0,
+            snapshots_skip: false,
             max_sockets: MAX_SOCKETS,
         }
     }
@@ -117,8 +125,8 @@ pub struct Table {
     store: Store,
     /// The processes that own them.
     processes: Processes,
-    /// Owners of listeners by namespace and port.
-    listeners: HashMap<(u32, u16), Owner, RandomState>,
+    listeners: Listeners,
+    half_open: HalfOpen,
     /// When it was looked last who holds what.
     held_at: Option<u64>,
     /// A listener has been made since the last look at who holds what.
@@ -135,8 +143,9 @@ pub struct Table {
     /// The same of those that the kernel has let through only because their port was not known:
     /// if they are not wanted, no further event will come.
     open: VecDeque<Deadline>,
-    /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12).
-    raw_children: HashMap<u64, u64, RandomState>,
+    /// Children announced as raw copies of their listener, by address (Linux ≤ 6.12): when, and
+    /// the listener's address.
+    raw_children: HashMap<u64, (u64, u64), RandomState>,
     undecided: Undecided,
     /// How many connections a socket has had that may have another one.
     reusable: HashMap<SocketId, u32, RandomState>,
@@ -144,6 +153,8 @@ pub struct Table {
     closed_meanwhile: Option<Closed>,
     /// Namespaces that a snapshot has shown completely: what begins there later has events.
     covered: HashSet<u32, RandomState>,
+    /// Those that the last one has shown, where that may have missed some.
+    once_covered: HashSet<u32, RandomState>,
     /// Number of the last snapshot, modulo 256.
     snapshots: u8,
     /// Events taken so far.
@@ -153,6 +164,7 @@ pub struct Table {
     /// The sockets closed last: an event told twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
     evicted: Evicted,
+    unseen: Unseen,
 }
 
 /// Closed sockets to remember; events told twice are at most two events apart on each CPU.
@@ -169,7 +181,8 @@ impl Table {
             store: Store::new(options.thresholds.states()),
             options,
             processes: Processes::default(),
-            listeners: HashMap::default(),
+            listeners: Listeners::default(),
+            half_open: HalfOpen::default(),
             held_at: None,
             listener_is_new: false,
             removals: Removals::default(),
@@ -182,11 +195,13 @@ impl Table {
             reusable: HashMap::default(),
             closed_meanwhile: None,
             covered: HashSet::default(),
+            once_covered: HashSet::default(),
             snapshots: 0,
             events: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
             evicted: Evicted::default(),
+            unseen: Unseen::default(),
         }
     }
 
@@ -255,9 +270,5 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
 }
 
 fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
-}
-
-fn lost_healed(time: u64, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss { time, place: LossPlace::Unseen, count, healed: true }));
+    out.observe(Update::Loss(&Loss::final_loss(time, place, count)));
 }

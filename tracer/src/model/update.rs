@@ -348,6 +348,15 @@ pub struct Loss {
     pub count: u64,
     /// The states shown are right all the same.
     pub healed: bool,
+    /// There may have been more: of `Unseen` the fewest transitions that lead to what is there.
+    pub at_least: bool,
+}
+
+impl Loss {
+    /// Something that is lost for good, `count` times.
+    pub fn final_loss(time: u64, place: LossPlace, count: u64) -> Self {
+        Self { time, place, count, healed: false, at_least: false }
+    }
 }
 
 /// One thing to tell.

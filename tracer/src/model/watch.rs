@@ -244,6 +244,7 @@ impl Watch {
                 halted: None,
                 queue: record.accept_queue,
                 backlog: record.accept_backlog,
+                candidates: 1,
             },
             counted: before.map_or_else(Counters::default, |before| counted.since(before)),
             somaxconn: facts.and_then(|facts| facts.somaxconn),

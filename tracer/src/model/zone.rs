@@ -2,15 +2,14 @@
 //! on each link, and a number names an interface within one network namespace only.
 //!
 //! They are numbered here, for the whole process, so that an address with its interface is not
-//! longer than one without. Names come later and are only written, never compared: who reads the
-//! kernel tells them ([`learn`]), a recording has nothing else ([`named`]).
+//! longer than one without. Names come later, escaped for output, and are never part of an
+//! identity: who reads the kernel tells them ([`learn`]), a recording has nothing else
+//! ([`named`]).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-
-use crate::sink::escape::{escape, harmless};
 
 /// Interfaces that are told apart; beyond that addresses have none.
 const MOST: usize = 1 << 16;
@@ -62,21 +61,21 @@ pub fn of(netns: u32, index: u32) -> Zone {
     if index == 0 { Zone::default() } else { number(Key::Interface(netns, index)) }
 }
 
-/// The interface of that name, of which nothing else is known.
+/// The interface of that name, escaped, of which nothing else is known.
 pub fn named(name: &str) -> Zone {
-    let name: String = harmless(name).chars().take(LONGEST).collect();
+    let name: String = name.chars().take(LONGEST).collect();
     number(Key::Name(name.into()))
 }
 
-/// The names of a namespace's interfaces, which anybody may have chosen.
-pub fn learn(netns: u32, names: impl IntoIterator<Item = (u32, Vec<u8>)>) {
+/// The names of a namespace's interfaces, which anybody may have chosen: escaped.
+pub fn learn(netns: u32, names: impl IntoIterator<Item = (u32, String)>) {
     let mut zones = ZONES.write().unwrap_or_else(PoisonError::into_inner);
     let zones = zones.get_or_insert_default();
     if zones.names.len() >= MOST {
         zones.names.clear();
     }
     for (index, name) in names {
-        zones.names.insert((netns, index), escape(&name).into());
+        zones.names.insert((netns, index), name.into());
     }
 }
 
@@ -100,14 +99,14 @@ impl Zone {
         })
     }
 
-    /// Whether it goes by this name or number.
+    /// Whether it goes by this name, escaped, or number.
     pub fn is_called(self, name: &str) -> bool {
         let zones = ZONES.read().unwrap_or_else(PoisonError::into_inner);
         let key =
             zones.as_ref().and_then(|zones| zones.keys.get((self.0 as usize).checked_sub(1)?));
         let by_number = matches!(key, Some(Key::Interface(_, index)) if index.to_string() == name);
         drop(zones);
-        by_number || self.name().as_deref() == Some(&*escape(name.as_bytes()))
+        by_number || self.name().as_deref() == Some(name)
     }
 }
 
@@ -121,9 +120,9 @@ mod tests {
         assert_eq!(zone, of(4_000_000_001, 3));
         assert_ne!(zone, of(4_000_000_002, 3), "another namespace");
         assert_eq!(zone.name().as_deref(), Some("3"));
-        learn(4_000_000_001, [(3, b"eth\x1b0".to_vec())]);
-        assert_eq!(zone.name().as_deref(), Some("eth\\x1b0"));
-        assert!(zone.is_called("3") && zone.is_called("eth\x1b0") && !zone.is_called("eth1"));
+        learn(4_000_000_001, [(3, "eth0".to_owned())]);
+        assert_eq!(zone.name().as_deref(), Some("eth0"));
+        assert!(zone.is_called("3") && zone.is_called("eth0") && !zone.is_called("eth1"));
         assert!(!of(4_000_000_001, 0).is_some() && Zone::default().name().is_none());
         assert_eq!(named("eth7").name().as_deref(), Some("eth7"));
     }

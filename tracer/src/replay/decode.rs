@@ -325,8 +325,8 @@ impl Decoder {
     }
 
     fn loss(&mut self, line: &Bare<'_, LossBody>) -> Result<Loss, Wrong> {
-        let LossBody { r#where: place, count, healed } = line.body;
-        Ok(Loss { time: self.time(&line.time)?, place, count, healed })
+        let LossBody { r#where: place, count, healed, at_least } = line.body;
+        Ok(Loss { time: self.time(&line.time)?, place, count, healed, at_least })
     }
 
     fn subject<T>(

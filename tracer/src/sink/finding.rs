@@ -13,7 +13,7 @@ pub use self::{evidence::evidence, remedy::remedies, sentence::sentence, why::wh
 use super::{escape::escape, text::grouped};
 use crate::model::{
     endpoint::Endpoint,
-    finding::{Program, Service},
+    finding::{Listener, Program, Service},
     owner::Process,
 };
 
@@ -48,7 +48,20 @@ fn programs(programs: &[Program]) -> String {
     if programs.len() > SHOWN {
         names.push(format!("{} more", programs.len() - SHOWN));
     }
-    if names.is_empty() { "nobody that can be seen".into() } else { names.join(", ") }
+    if names.is_empty() { "the process that listens".into() } else { names.join(", ") }
+}
+
+/// A listener and who holds it, where that can be seen: `:8080`, what comes between, `python3[812]`.
+fn whose(from: &Listener, between: &str) -> String {
+    let local = listener(from.local);
+    let which = match from.candidates {
+        0 | 1 => local,
+        several => format!("{local} (not known which of {several} that share it)"),
+    };
+    match from.processes.as_slice() {
+        [] => which,
+        processes => format!("{which}{between}{}", programs(processes)),
+    }
 }
 
 /// `:8080` where the address says nothing.

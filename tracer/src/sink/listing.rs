@@ -123,6 +123,9 @@ fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &
     let tuple = socket.subject.tuple;
     let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
     cells.push(socket.state.name());
+    if socket.at_least {
+        cells.text.push('≥');
+    }
     cells.push(&or_dash(socket.age));
     // Writing to a String cannot fail.
     let _ = write!(cells.text, "{}", tuple.local);
@@ -149,11 +152,17 @@ fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &
 fn who(socket: &Socket, container: &str, words: &mut String) {
     match socket.holders.as_slice() {
         [] => {
-            words.push_str(match socket {
-                Socket { unaccepted: true, .. } => "(not accepted)",
-                Socket { orphaned: true, .. } => "(kernel)",
-                _ => "-",
-            });
+            let owner = socket.subject.owner;
+            match socket {
+                Socket { orphaned: true, .. } => words.push_str("(kernel)"),
+                Socket { unaccepted: false, .. } => words.push_str(&process(owner)),
+                // Whose listener it waits for.
+                _ if owner.is_some() => {
+                    words.push_str(&process(owner));
+                    words.push_str(" (not accepted)");
+                }
+                _ => words.push_str("(not accepted)"),
+            }
             words.push_str(container);
         }
         [first, others @ ..] => {
@@ -206,7 +215,8 @@ pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<
     let is_home = |socket: &&Socket| home.is_none_or(|home| netns(socket) == home);
     let (own, others): (Vec<&Socket>, Vec<&Socket>) = found.sockets.iter().partition(is_home);
     let mut lines = vec![match by_state(&own) {
-        states if states.is_empty() => "= no sockets".to_owned(),
+        states if states.is_empty() && others.is_empty() => "= no sockets".to_owned(),
+        states if states.is_empty() => "= no sockets in this network namespace".to_owned(),
         states => format!("= {}: {states}", sockets(own.len())),
     }];
     if !others.is_empty() {

@@ -218,7 +218,8 @@ pub(crate) fn loss(loss: &Loss) -> String {
         LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
         LossPlace::Otlp => "log records not sent: the OTLP receiver did not take them",
     };
-    format!("! {} {what}", grouped(loss.count))
+    let least = if loss.at_least { "at least " } else { "" };
+    format!("! {least}{} {what}", grouped(loss.count))
 }
 
 /// What cannot be had here.

@@ -15,7 +15,7 @@ use crate::{
         linger::LOOK_LEAD,
         owner::Process,
         state::State,
-        table::Table,
+        table::{Merged, Table},
         update::Observer,
     },
 };
@@ -187,13 +187,13 @@ impl Healing {
         self.snapshots.ready()
     }
 
-    /// Merges a look and gives it back. All events up to its end must have been read.
+    /// Merges a look and gives it back, with what it has changed. All events up to its end must have been read.
     pub(super) fn merge(
         &mut self,
         taken: Taken,
         table: &mut Table,
         out: &mut impl Observer,
-    ) -> Look {
+    ) -> (Look, Merged) {
         let Taken { look, cost, refused, wanted } = taken;
         let snapshot = &look.snapshot;
         self.cost = cost;
@@ -219,7 +219,7 @@ impl Healing {
             snapshot.namespaces.len(),
             cost / 1_000,
         );
-        look
+        (look, merged)
     }
 }
 

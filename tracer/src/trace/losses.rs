@@ -8,7 +8,10 @@ use tracer_ebpf::{Counters, kind};
 
 use crate::{
     kernel::load::{PodCounters, counters, recursion_misses},
-    model::update::{Loss, LossPlace, Observer, Update},
+    model::{
+        table::Table,
+        update::{Loss, LossPlace, Observer, Update},
+    },
 };
 
 /// Reads the counters and tells what is new in them.
@@ -25,6 +28,8 @@ struct Told {
     ring_full: u64,
     recursion: u64,
     damaged: u64,
+    /// State changes among them.
+    changes: u64,
 }
 
 impl Losses {
@@ -41,15 +46,19 @@ impl Losses {
         self.damaged += count;
     }
 
-    /// Tells what was lost since the last look; whether anything was.
-    ///
-    /// `duplicates` are the events that the guard has told although the main program had.
-    pub(crate) fn look(&mut self, time: u64, duplicates: u64, out: &mut impl Observer) -> bool {
-        let ring_full = (1..kind::LIMIT).map(|kind| counters(&self.counters, kind).ring_full).sum();
-        let recursion =
-            self.skipped_main(duplicates) + self.others.iter().map(recursion_misses).sum::<u64>();
+    /// Tells what was lost since the last look, `table` too what it will miss; whether anything was.
+    pub(crate) fn look(&mut self, time: u64, table: &mut Table, out: &mut impl Observer) -> bool {
+        let full = |kind| counters(&self.counters, kind).ring_full;
+        let ring_full = (1..kind::LIMIT).map(full).sum();
+        let skipped = self.skipped_main(table.duplicates());
+        let recursion = skipped + self.others.iter().map(recursion_misses).sum::<u64>();
+        let changes = skipped + full(kind::STATE) + full(kind::STATE_CAUGHT);
+        if changes > self.told.changes {
+            table.note_lost(changes - self.told.changes);
+            self.told.changes = changes;
+        }
         let mut lost = false;
-        let Told { ring_full: full, recursion: skipped, damaged } = &mut self.told;
+        let Told { ring_full: full, recursion: skipped, damaged, changes: _ } = &mut self.told;
         for (place, count, told) in [
             (LossPlace::RingBuffer, ring_full, full),
             (LossPlace::Recursion, recursion, skipped),
@@ -57,7 +66,7 @@ impl Losses {
         ] {
             if count > *told {
                 let count = count - std::mem::replace(told, count);
-                out.observe(Update::Loss(&Loss { time, place, count, healed: false }));
+                out.observe(Update::Loss(&Loss::final_loss(time, place, count)));
                 lost = true;
             }
         }

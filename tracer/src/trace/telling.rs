@@ -126,7 +126,7 @@ impl Teller {
 
     fn tell_undelivered(&mut self, undelivered: Option<Undelivered>) {
         if let Some(Undelivered { place, count }) = undelivered {
-            self.observe(Update::Loss(&Loss { time: self.clock.now, place, count, healed: false }));
+            self.observe(Update::Loss(&Loss::final_loss(self.clock.now, place, count)));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 22] = [
+pub(super) const RUN: [&str; 23] = [
     "handshake",
     "half_close",
     "aborts",
@@ -13,6 +13,7 @@ pub(super) const RUN: [&str; 22] = [
     "filters",
     "security",
     "lingering",
+    "mptcp",
     "findings",
     "halted",
     "causes",
@@ -30,11 +31,12 @@ pub(super) const RUN: [&str; 22] = [
 ];
 
 /// Those that are not, and why.
-pub(super) const LEFT_OUT: [(&str, &str); 19] = [
+pub(super) const LEFT_OUT: [(&str, &str); 22] = [
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("command", "options and exit statuses; the kernel has no part in it"),
     ("daemon", "configuration and service manager; the kernel has no part in it"),
     ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
+    ("endings", "outputs and exit statuses; the kernel has no part in it"),
     ("examples", "wants all that the examples name; the kernel has no part in it"),
     ("faults", "wants cgroups and processes by the thousand; what it needs is in other suites"),
     ("files", "outputs and their rotation; the kernel has no part in it"),
@@ -48,6 +50,8 @@ pub(super) const LEFT_OUT: [(&str, &str); 19] = [
     ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
     ("replay", "wants tmux; the kernel has no part in it"),
     ("report", "a format; the kernel has no part in it"),
+    ("rotation", "outputs and their rotation; the kernel has no part in it"),
+    ("shipping", "who reads outputs; the kernel has no part in it"),
     ("stacks", "wants a C compiler and debug information"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
 ];

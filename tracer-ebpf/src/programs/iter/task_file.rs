@@ -1,7 +1,7 @@
 //! `iter/task_file`: who holds which TCP socket, in all network namespaces.
 //!
-//! It visits each descriptor table once (threads share it) and needs no ptrace permission. It
-//! also gives every open socket its cookie, so that later events match. Before 5.11 the kernel
+//! It visits each descriptor table once (threads share it, unless they have left it) and needs no
+//! ptrace permission. It also gives every open socket its cookie, so that later events match. Before 5.11 the kernel
 //! leads from a file to its socket by no helper: then the addresses are followed, without cookies.
 
 use core::ffi::c_void;
@@ -13,7 +13,7 @@ use super::write;
 use crate::programs::{
     constants::constant,
     memory::{comm, follow, load},
-    sock::{Common, Probed},
+    sock::{Common, IPPROTO_MPTCP, Probed},
 };
 
 /// `struct bpf_iter__task_file { meta; task; fd; file }`
@@ -63,12 +63,19 @@ fn of_known(meta: *const u8, task: *const u8, fd: u32, file: *const u8) {
             load(follow(file, constant!(OFFSETS.file_inode)), constant!(OFFSETS.inode_ino)),
         )
     };
-    if let Some(sk) = Common::new(sk.cast())
-        && sk.full().is_some()
-    {
-        let place = Place { cookie: sk.cookie(), sk: sk.address(), netns: sk.netns() };
-        describe(meta, task, fd, inode, &place);
-    }
+    let Some(common) = Common::new(sk.cast()) else { return };
+    let place = if common.full().is_some() {
+        Place { cookie: common.cookie(), sk: common.address(), netns: common.netns() }
+    } else {
+        // SAFETY: BTF-typed pointer and the member's own width.
+        let protocol: u16 = unsafe { load(sk, constant!(OFFSETS.sk_protocol)) };
+        if protocol != IPPROTO_MPTCP || constant!(SETTINGS.reads_addresses) == 0 {
+            return;
+        }
+        let Some(subflow) = Probed::of_socket(sk as u64) else { return };
+        Place { cookie: subflow.cookie(), sk: subflow.address(), netns: common.netns() }
+    };
+    describe(meta, task, fd, inode, &place);
 }
 
 #[inline(always)]
@@ -85,7 +92,7 @@ fn describe(meta: *const u8, task: *const u8, fd: u32, inode: u64, place: &Place
             pid: load(task, constant!(OFFSETS.task_tgid)),
             fd,
             netns,
-            reserved: 0,
+            tid: load(task, constant!(OFFSETS.task_pid)),
             comm: comm(leader),
         }
     };

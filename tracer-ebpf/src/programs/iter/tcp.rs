@@ -3,7 +3,7 @@
 
 use core::{ffi::c_void, mem::MaybeUninit};
 
-use tracer_ebpf::{Record, kind, state};
+use tracer_ebpf::{Record, flag, kind, state};
 
 use super::write;
 use crate::programs::{emit::stamp, memory::zeroed, sock::Common};
@@ -22,7 +22,9 @@ fn sockets(context: *mut c_void) -> i32 {
     match Common::new(socket) {
         None => record.kind = kind::END,
         Some(socket) => {
-            if !describe(socket, record) {
+            // SAFETY: `session_id` of `struct bpf_iter_meta { seq; session_id; seq_num }`.
+            let session = unsafe { core::ptr::read_volatile(meta.cast::<u64>().add(1)) };
+            if !describe(socket, session, record) {
                 return 0;
             }
         }
@@ -32,17 +34,17 @@ fn sockets(context: *mut c_void) -> i32 {
 }
 
 #[inline(always)]
-fn describe(socket: Common, record: &mut Record) -> bool {
+fn describe(socket: Common, session: u64, record: &mut Record) -> bool {
     record.old_state = socket.state();
     record.new_state = record.old_state;
     match record.old_state {
         state::TIME_WAIT => {
             record.kind = kind::TIME_WAIT_SOCKET;
-            socket.describe_time_wait(record)
+            socket.describe_time_wait(record);
         }
         state::NEW_SYN_RECV => {
             record.kind = kind::REQUEST_SOCKET;
-            socket.describe_request(record)
+            socket.describe_request(record);
         }
         _ => {
             record.kind = kind::SOCKET;
@@ -51,8 +53,14 @@ fn describe(socket: Common, record: &mut Record) -> bool {
             };
             full.describe(record);
             full.describe_queue_and_timer(record);
+            full.describe_inode(record);
             record.cookie = socket.cookie();
-            true
+            if record.old_state == state::LISTEN {
+                full.note_waiting(session);
+            } else if record.flags & flag::HAS_SOCKET == 0 {
+                record.listener = socket.waits_for(session);
+            }
         }
     }
+    true
 }

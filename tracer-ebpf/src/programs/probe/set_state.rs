@@ -71,9 +71,11 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         }
         // Until 6.12 a child is announced as a raw copy of its listener, cookie included; its
         // own cookie comes with SYN_RECV → ESTABLISHED (inet_csk_clone_lock).
-        if old == state::LISTEN && new == state::SYN_RECV && record.peer_port == 0 {
-            record.listener = socket.present_cookie();
-        } else {
+        let is_child = old == state::LISTEN && new == state::SYN_RECV;
+        if is_child {
+            record.listener = full.copied_from();
+        }
+        if !is_child || record.peer_port != 0 {
             record.cookie = socket.cookie();
         }
     });

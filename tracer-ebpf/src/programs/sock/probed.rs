@@ -7,6 +7,8 @@ use crate::programs::{constants::constant, memory::probe};
 
 const AF_INET: u16 = 2;
 const IPPROTO_TCP: u16 = 6;
+/// `include/uapi/linux/in.h`
+pub(in crate::programs) const IPPROTO_MPTCP: u16 = 262;
 
 macro_rules! read {
     ($base:expr, $field:ident) => {
@@ -38,13 +40,22 @@ impl Probed {
             return None;
         }
         let socket: u64 = read!(file, file_private_data)?;
-        let sk: u64 = read!(socket, socket_sk)?;
+        Some((Self::of_socket(read!(socket, socket_sk)?)?, read!(inode, inode_ino)?))
+    }
+
+    /// The TCP socket that a `struct sock` is; of an MPTCP socket, its first subflow.
+    #[inline(always)]
+    pub(in crate::programs) fn of_socket(mut sk: u64) -> Option<Self> {
+        let mut protocol: u16 = read!(sk, sk_protocol)?;
+        if protocol == IPPROTO_MPTCP {
+            sk = read!(sk, mptcp_first)?;
+            protocol = read!(sk, sk_protocol)?;
+        }
         let family: u16 = read!(sk, skc_family)?;
-        let protocol: u16 = read!(sk, sk_protocol)?;
         if protocol != IPPROTO_TCP || (family != AF_INET && family != AF_INET6) {
             return None;
         }
-        Some((Self { sk, family }, read!(inode, inode_ino)?))
+        Some(Self { sk, family })
     }
 
     /// Address, ends and namespace: what filters look at.

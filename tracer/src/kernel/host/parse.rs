@@ -1,6 +1,9 @@
 //! Small parsers of `/proc` files (`Documentation/filesystems/proc.rst`).
 
-use crate::model::host::{Counters, PortRange};
+use crate::{
+    model::host::{Counters, PortRange},
+    sink::escape::escape,
+};
 
 /// From `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +33,13 @@ pub(crate) fn descriptor_limit(limits: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Numbers and names of the interfaces in `/proc/net/if_inet6`; names are any bytes but space.
-pub(crate) fn interfaces(text: &[u8]) -> Vec<(u32, Vec<u8>)> {
+/// Numbers and names of the interfaces in `/proc/net/if_inet6`; names are any bytes but space, and
+/// are escaped.
+pub(crate) fn interfaces(text: &[u8]) -> Vec<(u32, String)> {
     let interface = |line: &[u8]| {
         let mut fields = line.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
         let number = u32::from_str_radix(str::from_utf8(fields.nth(1)?).ok()?, 16).ok()?;
-        Some((number, fields.nth(3)?.to_vec()))
+        Some((number, escape(fields.nth(3)?).into_owned()))
     };
     text.split(|byte| *byte == b'\n').filter_map(interface).collect()
 }
@@ -93,9 +97,9 @@ mod tests {
 
     #[test]
     fn interfaces_have_numbers_and_names() {
-        let text = b"fe80000000000000bc10a7fffe29dfaf 1a 40 20 80     eth\xff0\n\
+        let text = b"fe80000000000000bc10a7fffe29dfaf 1a 40 20 80     eth\x1b0\n\
             00000000000000000000000000000001 01 80 10 80       lo\nbad line\n";
-        let found = [(26, b"eth\xff0".to_vec()), (1, b"lo".to_vec())];
+        let found = [(26, "eth\\x1b0".to_owned()), (1, "lo".to_owned())];
         assert_eq!(interfaces(text), found);
     }
 

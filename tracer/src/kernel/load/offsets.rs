@@ -28,9 +28,19 @@ pub enum OffsetsError {
     },
 }
 
+/// What `iter/tcp` remembers of a socket between two reads. It has the socket's cookie since 6.18
+/// (net/ipv4/tcp_ipv4.c); before that only its position was remembered.
+const BATCH_ITEM: &str = "bpf_tcp_iter_batch_item";
+
+/// Whether `iter/tcp` may skip a socket that is there, if others come and go around it.
+pub(crate) fn iterators_skip(btf: &Btf<'_>) -> bool {
+    btf.member(BATCH_ITEM, "cookie").is_none()
+}
+
 /// Whether a type of this name will be looked up.
 pub(crate) fn is_wanted(name: &[u8]) -> bool {
     name.starts_with(b"btf_trace_tcp_")
+        || name == BATCH_ITEM.as_bytes()
         || Offsets::MEMBERS.iter().any(|member| member.container.as_bytes() == name)
 }
 

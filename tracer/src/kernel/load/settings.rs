@@ -15,9 +15,10 @@ pub(super) fn first_that_works<A, B>(
     attempt: &mut impl FnMut(Settings) -> Result<(A, B), LoadError>,
 ) -> Result<(A, B, Vec<Degraded>), LoadError> {
     let mut first = None;
+    let typed = Settings { reads_addresses: 0, ..best };
     let without_cookies = Settings { has_cookie_helper: 0, ..best };
     let typed_alone = Settings { reads_addresses: 0, ..without_cookies };
-    let with = [best, without_cookies, typed_alone];
+    let with = [best, typed, without_cookies, typed_alone];
     let without = with.map(|settings| Settings { stacks: 0, ..settings });
     for settings in with.into_iter().chain(without) {
         if first.is_some() && settings == best {
@@ -38,8 +39,11 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
         degraded.push(feature::COOKIES.missing(reason(), "use Linux 5.12 or later"));
     }
     if settings.reads_addresses < best.reads_addresses {
-        let remedy = "use Linux 5.12 or later, or lockdown=integrity";
-        degraded.push(feature::TASK.missing(reason(), remedy));
+        if settings.has_cookie_helper < best.has_cookie_helper {
+            let remedy = "use Linux 5.12 or later, or lockdown=integrity";
+            degraded.push(feature::TASK.missing(reason(), remedy));
+        }
+        degraded.push(feature::MPTCP.missing(reason(), "use lockdown=integrity"));
     }
     if settings.stacks < best.stacks {
         degraded.push(no_stacks(reason()));
@@ -84,10 +88,13 @@ mod tests {
     #[test]
     fn what_is_given_up_is_said() {
         let (_, lost) = tried(|settings| settings.reads_addresses == 0);
-        assert_eq!(lost, ["socket cookies", "bpf_get_current_task"]);
+        assert_eq!(lost, ["MPTCP"]);
+        let old = |settings: &Settings| settings.reads_addresses + settings.has_cookie_helper == 0;
+        let (_, lost) = tried(old);
+        assert_eq!(lost, ["socket cookies", "bpf_get_current_task", "MPTCP"]);
         let typed_alone = |settings: &Settings| settings.reads_addresses + settings.stacks == 0;
         let (_, lost) = tried(typed_alone);
-        assert_eq!(lost, ["socket cookies", "bpf_get_current_task", "stacks"]);
+        assert_eq!(lost, ["MPTCP", "stacks"]);
         let mut never = |_| Err::<((), ()), _>(LoadError::Object("refused".into()));
         assert!(first_that_works(BEST, &mut never).is_err());
     }

@@ -22,6 +22,8 @@ pub(super) struct Types {
     pub(super) targets: Btf,
     /// `tcp_send_reset` says why (6.10).
     pub(super) has_reset_reason: bool,
+    /// `iter/tcp` may skip sockets.
+    pub(super) iterators_skip: bool,
 }
 
 impl Types {
@@ -34,12 +36,13 @@ impl Types {
         let index = btf::Btf::parse(&bytes, wanted).map_err(OffsetsError::from)?;
         let offsets = offsets::resolve(&index)?;
         let has_reset_reason = index.tracepoint_arguments("tcp_send_reset") >= Some(3);
+        let iterators_skip = offsets::iterators_skip(&index);
         let targets = index.targets();
         drop(index);
         drop(bytes);
         let targets = Btf::parse(&targets, aya::Endianness::default())
             .map_err(|error| LoadError::Object(error.to_string()))?;
-        Ok(Self { offsets, targets, has_reset_reason })
+        Ok(Self { offsets, targets, has_reset_reason, iterators_skip })
     }
 }
 

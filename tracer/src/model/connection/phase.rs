@@ -35,6 +35,8 @@ pub(super) enum Phase {
         received: u64,
         retransmits: u32,
         counted: bool,
+        /// The last snapshot did not show it although it should have.
+        missing: bool,
         /// Who made it, if that is more than the owner tells.
         maker: Option<Box<Maker>>,
     },
@@ -70,7 +72,8 @@ impl Phase {
             Self::Mini { moved, .. } => *moved,
         };
         let maker = self.maker().map(Box::new);
-        Self::Mini { removal: 0, timer: 0, moved, sent, received, retransmits, counted, maker }
+        let (removal, timer, missing) = (0, 0, false);
+        Self::Mini { removal, timer, moved, sent, received, retransmits, counted, missing, maker }
     }
 
     /// Who made it, if that is more than the owner tells.

@@ -44,6 +44,7 @@ pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
         let id = SocketId::of(seen.record);
         explained.push((id, Arc::clone(unclosed), seen.socket.receive_queue));
     }
+    drop(scene);
     for (id, unclosed, unread) in explained {
         table.explain(id, unclosed, unread);
     }

@@ -13,7 +13,7 @@ use crate::model::{
     endpoint::{Endpoint, Tuple},
     finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
     owner::{Owner, Process},
-    socket::Socket,
+    socket::{Socket, silence},
     stack::Stacks,
     state::State,
     update::Subject,
@@ -102,9 +102,9 @@ fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
     if key.cause != Cause::NeverAccepted {
         return scene.wants(socket);
     }
-    let listeners = scene.listeners_of(key.netns, socket.subject.tuple.local);
+    let listeners = scene.listeners_of_waiting(seen.record);
     let holders: Vec<Owner> =
-        listeners.iter().flat_map(|seen| seen.socket.holders.clone()).collect();
+        listeners.iter().flat_map(|record| scene.holders(record)).copied().collect();
     let subject = Subject { owner: holders.first().copied(), ..socket.subject };
     scene.wants(&Socket { holders, subject, ..socket.clone() })
 }
@@ -112,11 +112,12 @@ fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
 pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
     let Seen { record, ref socket, earlier: _ } = *seen;
     let tuple = socket.subject.tuple;
-    let listening: Vec<Process> = scene
-        .listeners_of(tuple.netns, tuple.local)
-        .iter()
-        .flat_map(|seen| seen.socket.holders.iter().map(|holder| holder.process))
-        .collect();
+    let listeners = match socket.unaccepted {
+        true => scene.listeners_of_waiting(record),
+        false => scene.listeners_of(tuple.netns, tuple.local),
+    };
+    let holders = listeners.iter().flat_map(|record| scene.holders(record));
+    let listening: Vec<Process> = holders.map(|holder| holder.process).collect();
     let maker = scene.case.table.maker(SocketId::of(record)).map(|maker| maker.process);
     let host = &scene.case.last.host;
     let context = Context { maker, listening: &listening, host };
@@ -133,9 +134,8 @@ pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
 impl Key {
     /// The listener that has not accepted a socket of this kind.
     pub(super) fn listener(&self, scene: &Scene<'_>, seen: &Seen<'_>) -> Option<Listener> {
-        let to = seen.socket.subject.tuple.local;
         let nobody = self.cause == Cause::NeverAccepted;
-        nobody.then(|| scene.listener(&scene.listeners_of(self.netns, to))).flatten()
+        nobody.then(|| scene.listener(&scene.listeners_of_waiting(seen.record))).flatten()
     }
 }
 
@@ -149,20 +149,10 @@ impl<'a> Member<'a> {
         if life.is_some_and(|life| life.since_known) {
             return Self { seen, age: observed, at_least: false, was_there };
         }
-        Self { seen, age: observed.max(silence(scene, seen)), at_least: true, was_there }
-    }
-}
-
-/// Time since the last acknowledgement came, which the FIN carried as well: it has been in
-/// CLOSE_WAIT for at least as long.
-fn silence(scene: &Scene<'_>, seen: &Seen<'_>) -> u64 {
-    match seen.record.last_ack {
-        0 => 0,
-        stamp => {
-            let ticks = (seen.record.jiffies as u32).wrapping_sub(stamp);
-            // Half of the count's range is the future.
-            if ticks > u32::MAX / 2 { 0 } else { scene.case.ticks.nanoseconds(ticks.into()) }
-        }
+        // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
+        // long.
+        let silence = silence(seen.record, scene.case.ticks).unwrap_or(0);
+        Self { seen, age: observed.max(silence), at_least: true, was_there }
     }
 }
 

@@ -30,11 +30,9 @@ pub(super) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
             continue;
         }
         let process = match service {
-            Service::There(_) => socket.holders.first(),
-            Service::Here(local) => {
-                let listeners = scene.listeners_of(tuple.netns, local);
-                listeners.first().and_then(|seen| scene.holders(seen.record).first())
-            }
+            Service::There(_) => socket.holders.first().copied(),
+            // That of the listener.
+            Service::Here(_) => socket.subject.owner,
         };
         let process = process.map(|holder| holder.process);
         let state = socket.state;

@@ -11,16 +11,13 @@ use crate::model::{
     connection::SocketId,
     endpoint::Endpoint,
     finding::{AcceptQueue, Finding, Problem, Severity, SynBacklog},
+    listeners::is_listener,
     state::State,
 };
 
 /// The kernel drops what comes beyond (`sk_acceptq_is_full`).
 pub(super) fn is_full(record: &Record) -> bool {
     is_listener(record) && record.accept_queue > record.accept_backlog
-}
-
-fn is_listener(record: &Record) -> bool {
-    record.kind == kind::SOCKET && State::from_kernel(record.new_state) == Some(State::Listen)
 }
 
 /// Four fifths of a queue that is worth the name.
@@ -78,7 +75,7 @@ fn full(scene: &Scene<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Findin
     let netns = seen.record.netns;
     let facts = scene.case.last.host.namespaces.get(&netns);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
-        listener: scene.listener(&[seen])?,
+        listener: scene.listener(&[seen.record])?,
         counted: scene.counted(netns),
         somaxconn: facts.and_then(|facts| facts.somaxconn),
     });
@@ -107,8 +104,7 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            let is_unaccepted =
-                |to| scene.listeners_of(netns, to).iter().any(|seen| is_full(seen.record));
+            let is_unaccepted = |to| scene.listeners_of(netns, to).into_iter().any(is_full);
             if most.is_some_and(|(local, _)| is_unaccepted(local)) {
                 return None;
             }

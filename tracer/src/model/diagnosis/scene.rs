@@ -12,7 +12,8 @@ use crate::model::{
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
     finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
-    host::{Counters, listens_for},
+    host::Counters,
+    listeners::Listeners,
     owner::{Owner, Process},
     socket::Socket,
     state::State,
@@ -36,8 +37,7 @@ pub(super) struct Scene<'a> {
     pub(super) case: &'a Case<'a>,
     pub(super) seen: Vec<Seen<'a>>,
     holders: HashMap<SocketId, Vec<Owner>, RandomState>,
-    /// Indices of listeners by namespace and port.
-    listeners: HashMap<(u32, u16), Vec<usize>, RandomState>,
+    listeners: Listeners<'a>,
 }
 
 impl<'a> Scene<'a> {
@@ -46,19 +46,16 @@ impl<'a> Scene<'a> {
         let first = &case.first.snapshot.records;
         let earlier: HashMap<SocketId, &Record, RandomState> =
             first.iter().map(|record| (SocketId::of(record), record)).collect();
+        let listeners = Listeners::among(&case.last.snapshot.records);
+        let of =
+            |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
         let see = |record: &'a Record| {
-            let id = SocketId::of(record);
-            let held = holders.get(&id).cloned().unwrap_or_default();
-            let socket = Socket::of(record, case.ticks, held)?;
-            Some(Seen { record, socket, earlier: earlier.get(&id).copied() })
+            let mut socket = Socket::of(record, case.ticks, of(record).to_vec())?;
+            let guess = || listeners.guess(record, of);
+            socket.subject.owner = socket.subject.owner.or_else(guess);
+            Some(Seen { record, socket, earlier: earlier.get(&SocketId::of(record)).copied() })
         };
         let seen: Vec<Seen<'a>> = case.last.snapshot.records.iter().filter_map(see).collect();
-        let mut listeners: HashMap<_, Vec<usize>, _> = HashMap::default();
-        for (index, Seen { record, socket, .. }) in seen.iter().enumerate() {
-            if socket.state == State::Listen {
-                listeners.entry((record.netns, record.local_port)).or_default().push(index);
-            }
-        }
         Self { case, seen, holders, listeners }
     }
 
@@ -111,11 +108,14 @@ impl<'a> Scene<'a> {
     }
 
     /// The listeners that take connections to an address.
-    pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&Seen<'a>> {
-        let at_port = self.listeners.get(&(netns, to.port));
-        let takes =
-            |seen: &&Seen<'_>| listens_for(seen.socket.subject.tuple.local.address(), to.address());
-        at_port.into_iter().flatten().map(|&index| &self.seen[index]).filter(takes).collect()
+    pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&'a Record> {
+        self.listeners.at(netns, to)
+    }
+
+    /// The listener of a connection that nobody has accepted; where that is not known, those that
+    /// it can be.
+    pub(super) fn listeners_of_waiting(&self, record: &Record) -> Vec<&'a Record> {
+        self.listeners.of_waiting(record)
     }
 
     /// What the sockets of a service have in common: our own port where somebody listens on it, or
@@ -126,28 +126,29 @@ impl<'a> Scene<'a> {
         let range = facts.and_then(|facts| facts.ports.as_ref());
         let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
         match self.listeners_of(netns, local).first() {
-            Some(listener) => Service::Here(listener.socket.subject.tuple.local),
+            Some(listener) => Service::Here(Tuple::of(listener).local),
             None if chosen => Service::There(peer),
             None => Service::Here(local),
         }
     }
 
-    /// Listeners as one: with `SO_REUSEPORT` there are several, the fullest counts.
-    pub(super) fn listener(&self, listeners: &[&Seen<'_>]) -> Option<Listener> {
-        let fullest = listeners.iter().max_by_key(|seen| seen.record.accept_queue)?;
+    /// Listeners as one: of several that it can be the fullest counts.
+    pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
+        let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
         let mut processes: Vec<Process> = Vec::new();
-        for holder in listeners.iter().flat_map(|seen| &seen.socket.holders) {
+        for holder in listeners.iter().flat_map(|record| self.holders(record)) {
             if !processes.contains(&holder.process) {
                 processes.push(holder.process);
             }
         }
         let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
         Some(Listener {
-            local: fullest.socket.subject.tuple.local,
+            local: Tuple::of(fullest).local,
             halted: halt(&pids, &self.case.last.host),
             processes: processes.into_iter().map(|process| self.program(process)).collect(),
-            queue: fullest.record.accept_queue,
-            backlog: fullest.record.accept_backlog,
+            queue: fullest.accept_queue,
+            backlog: fullest.accept_backlog,
+            candidates: listeners.len() as u32,
         })
     }
 

@@ -2,52 +2,83 @@
 
 use tracer_ebpf::{Record, kind};
 
-use super::{Observer, Slot, Source, State, Table, Transition, lost_healed, transition};
+use super::{Connection, Observer, Slot, Source, State, Table, Transition, Way, transition};
 
 impl Table {
-    /// Makes the table agree with the state that the kernel says is being left; false if the
-    /// event has been told before.
+    /// Makes the table agree with the state that the kernel says is being left; where the socket is
+    /// then, `None` if the event has been told before.
     pub(super) fn agree(
         &mut self,
         slot: Slot,
         record: &Record,
         from: State,
         out: &mut impl Observer,
-    ) -> bool {
-        let Some(known) = self.store.get(slot) else {
-            return false;
-        };
+    ) -> Option<Slot> {
+        let known = self.store.get_mut(slot)?;
         let edge = (record.old_state, record.new_state);
         if record.kind == kind::STATE_CAUGHT && known.last_edge == edge {
             self.duplicates += 1;
-            return false;
+            return None;
         }
-        if known.state == from {
-            return true;
+        let is_full = !known.is_minisocket();
+        if known.state == from && is_full {
+            return Some(slot);
         }
-        let known = known.state;
-        if let Some(connection) = self.store.get_mut(slot) {
-            // What is told of the past has the port that is known by now.
-            connection.absorb(record);
-        }
-        match known.path_to(from) {
-            Some(between) => {
-                let missing: Vec<State> = between.into_iter().chain([from]).collect();
-                lost_healed(record.time_ns, missing.len() as u64, out);
-                for state in missing {
+        match Way::of(known.state, from, false).filter(|_| is_full) {
+            Some(Way { between, events, at_least }) => {
+                // What is told of the past has the port that is known by now.
+                known.absorb(record);
+                self.unseen.miss(events, at_least);
+                for state in between.into_iter().chain([from]) {
                     self.infer(slot, state, record.time_ns, out);
                 }
+                Some(slot)
             }
-            // Nothing legal leads there: believe the kernel and forget the past.
+            // The socket has another connection.
             None => {
-                lost_healed(record.time_ns, 1, out);
-                self.store.enter(slot, from, record.time_ns);
-                if let Some(connection) = self.store.get_mut(slot) {
-                    connection.since_known = false;
-                }
+                self.give_way(slot, record.time_ns, Source::Inferred, out);
+                Some(self.meet(record, from, true, out))
             }
         }
-        true
+    }
+
+    /// The socket has another connection, whose beginning was not seen: the one known is over, but
+    /// for its minisocket.
+    pub(super) fn give_way(
+        &mut self,
+        slot: Slot,
+        time: u64,
+        source: Source,
+        out: &mut impl Observer,
+    ) {
+        let Some(Connection { id, ordinal, .. }) = self.store.get(slot) else { return };
+        let (id, ordinal) = (*id, *ordinal);
+        if self.store.is_minisocket(slot) {
+            self.store.release(slot);
+        } else {
+            self.vanish(slot, time, source, out);
+        }
+        self.reusable.insert(id, ordinal);
+    }
+
+    /// A socket that an event shows in state `from` and the table does not know: there before the
+    /// tracer, or born unseen, which `is_new` says.
+    pub(super) fn meet(
+        &mut self,
+        record: &Record,
+        from: State,
+        is_new: bool,
+        out: &mut impl Observer,
+    ) -> Slot {
+        self.make_room(record.time_ns);
+        let mut connection = Connection::new(record, from, None);
+        connection.ordinal = self.reusable.remove(&connection.id).unwrap_or(0) + 1;
+        connection.absorb(record);
+        let slot = self.store.insert(connection);
+        if is_new {
+            self.make_birth_good(slot, true, out);
+        }
+        slot
     }
 
     /// A transition that must have happened unseen.
@@ -56,6 +87,7 @@ impl Table {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
+        let time = time.max(connection.since);
         let transition = Transition {
             source: Source::Inferred,
             ..transition(connection, connection.state, to, time)

@@ -170,6 +170,9 @@ impl Table {
         };
         connection.become_minisocket(traffic);
         let has_cookie = connection.id.cookie().is_some();
+        if connection.state == State::TimeWait {
+            self.unseen.closed_in_order(&connection.tuple, State::TimeWait, record.time_ns);
+        }
         self.store.add_minisocket(slot);
         if !has_cookie {
             // It has another address; that of the full socket is used again at once.
@@ -227,20 +230,15 @@ impl Table {
     /// The peer on this host has sent its FIN and got it acknowledged: an orphaned FIN_WAIT2 on
     /// the other end of `tuple` is in TIME_WAIT now. No tracepoint says so.
     fn fin_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        let Some(slot) = self.other_end(tuple) else {
-            return;
-        };
-        let Some(connection) = self.store.get(slot) else {
-            return;
+        let known = self.other_end(tuple).and_then(|slot| Some((slot, self.store.get(slot)?)));
+        let Some((slot, connection)) = known else {
+            return self.unseen.closed_in_order(tuple, State::LastAck, record.time_ns);
         };
         let transition = Transition {
             source: Source::Inferred,
             ..transition(connection, State::FinWait2, State::TimeWait, record.time_ns)
         };
-        let traffic = connection.traffic();
         self.tell(slot, &transition, out);
-        let end = End::time_wait(record.time_ns, Source::Inferred);
-        self.conclude_story(slot, end, traffic, out);
         self.plan_removal(slot, record.time_ns, record.jiffies, TIME_WAIT_SECONDS);
     }
 
@@ -256,7 +254,7 @@ impl Table {
         }
     }
 
-    /// A socket is gone without an event.
+    /// A socket is gone without an event; a full one has had one that was not seen.
     pub(super) fn vanish(
         &mut self,
         slot: Slot,
@@ -267,7 +265,12 @@ impl Table {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
+        let in_order = !connection.is_minisocket() && self.miss_end(slot, out);
+        let Some(connection) = self.store.get(slot) else {
+            return;
+        };
         let reason = match connection.state {
+            _ if in_order => Reason::Graceful,
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
             State::FinWait2 if connection.orphaned && time >= connection.removal() => {

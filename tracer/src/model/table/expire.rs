@@ -17,6 +17,7 @@ impl Table {
     /// Tells what is due at `now`. To be called after each batch of events and at
     /// [`Self::next_deadline`].
     pub fn expire(&mut self, now: u64, out: &mut impl Observer) {
+        self.tell_unseen(now, out);
         self.decide_overdue(now, out);
         self.announce_overdue(now, out);
         self.remove_minisockets(now, out);

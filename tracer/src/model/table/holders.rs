@@ -57,11 +57,8 @@ impl Table {
         let owner = choose(known, &holders);
         connection.set_owner(owner, &mut self.processes);
         connection.set_holders(&holders, &mut self.processes);
-        if connection.state == State::Listen
-            && let Some(owner) = owner
-        {
-            let key = (connection.tuple.netns, connection.tuple.local.port);
-            self.listeners.insert(key, owner);
+        if connection.state == State::Listen {
+            self.listeners.own(connection);
         }
     }
 }

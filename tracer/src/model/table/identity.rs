@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, kind};
 
-use super::{Observer, Slot, Source, State, Table, lost_healed};
+use super::{Observer, Slot, Source, State, Table};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -83,7 +83,6 @@ impl Table {
         self.reusable.remove(&id);
         // An RST that decides may come after this (tcp_rcv_state_process).
         if let Some(slot) = self.store.find(id).filter(|slot| !self.undecided.contains(*slot)) {
-            lost_healed(record.time_ns, 1, out);
             self.vanish(slot, record.time_ns, Source::Inferred, out);
         }
     }

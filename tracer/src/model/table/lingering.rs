@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 /// Nobody lingers for longer than the clock can tell.
-const MOST_DOUBLINGS: u8 = 63;
+pub(super) const MOST_DOUBLINGS: u8 = 63;
 /// Deadlines that may be out of date, beside one for each socket.
 const SPARE: usize = 1 << 10;
 
@@ -28,7 +28,7 @@ impl Table {
                 self.store.get(next.slot).is_some_and(|c| c.state != State::TimeWait)
             });
         let queued = states.filter_map(|state| self.first_due(state)).map(|next| next.time);
-        queued.chain(first.map(|next| next.time)).min()
+        queued.chain(first.map(|next| next.time)).chain(self.half_open.next()).min()
     }
 
     /// When [`Self::raise`] or [`Self::double`] has something to do next.
@@ -180,7 +180,12 @@ fn age(connection: &Connection, threshold: u64) -> u64 {
     threshold.saturating_mul(1 << connection.doublings)
 }
 
-fn linger(connection: &Connection, threshold: u64, now: u64, status: LingerStatus) -> Linger {
+pub(super) fn linger(
+    connection: &Connection,
+    threshold: u64,
+    now: u64,
+    status: LingerStatus,
+) -> Linger {
     Linger {
         time: now,
         subject: connection.subject(),

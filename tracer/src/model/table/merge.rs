@@ -6,10 +6,12 @@
 //! in the snapshot is gone.
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::{Holder, Record, kind};
 
-use super::{Observer, Slot, Source, State, Table, Transition, Update, transition, whole::End};
+use super::{
+    Observer, Slot, Source, State, Table, Transition, Update, Way, transition, whole::End,
+};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -46,6 +48,8 @@ pub struct Merged {
     pub corrected: usize,
     /// Sockets that were gone.
     pub gone: usize,
+    /// Sockets that the next snapshot will show to be gone, or not.
+    pub missing: usize,
     /// Sockets that there was no room for.
     pub left_out: usize,
 }
@@ -121,18 +125,30 @@ impl Table {
         let Merge { closed, mut merged, left_out } = merge;
         self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
+        self.guess_owners(&snapshot.records);
+        self.look_at_half_open(snapshot, out);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.leave_out(merged.left_out as u64);
         if merged.left_out > 0 {
             // What there was no room for is not new when there is.
             self.covered.clear();
+            self.once_covered.clear();
         } else if !closed.too_many {
-            // Of the others nobody knows whether they still exist.
-            self.covered.clear();
-            self.covered.extend(&snapshot.namespaces);
+            self.cover(&snapshot.namespaces);
         }
+        self.tell_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
+    }
+
+    /// These namespaces have been shown completely: of the others nobody knows whether they still
+    /// exist.
+    fn cover(&mut self, namespaces: &[u32]) {
+        let shown: HashSet<u32, RandomState> = namespaces.iter().copied().collect();
+        let before = std::mem::replace(&mut self.once_covered, shown);
+        self.covered.clear();
+        let sure = |netns: &&u32| !self.options.snapshots_skip || before.contains(*netns);
+        self.covered.extend(namespaces.iter().filter(sure));
     }
 
     fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
@@ -140,9 +156,9 @@ impl Table {
             return;
         };
         if record.kind == kind::SOCKET
-            && let Some(time) = self.raw_children.remove(&record.sk)
+            && let Some(birth) = self.raw_children.remove(&record.sk)
         {
-            self.bear(record, time, out);
+            self.bear(record, birth, out);
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
@@ -154,14 +170,27 @@ impl Table {
             }
             None => {
                 merge.merged.found += 1;
+                let is_counted = !self.has_known(record);
                 let slot = self.find(record, state);
                 merge.left_out.extend(Some(slot).filter(|slot| self.store.is_left_out(*slot)));
                 if self.covered.contains(&record.netns) {
-                    self.make_birth_good(slot, state, out);
+                    self.make_birth_good(slot, is_counted, out);
                 }
                 slot
             }
         };
+        self.bring_up_to_date(slot, record, state, &mut merge.merged, out);
+    }
+
+    /// Takes over what a snapshot shows of a socket.
+    fn bring_up_to_date(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        state: State,
+        merged: &mut Merged,
+        out: &mut impl Observer,
+    ) {
         let Some(connection) = self.store.get_mut(slot) else {
             return;
         };
@@ -172,11 +201,14 @@ impl Table {
         }
         if record.kind == kind::SOCKET {
             connection.absorb(record);
+            if state == State::Listen {
+                self.listeners.note(connection, record);
+            }
             self.announce_held(slot, Some(record), out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
-        self.correct(slot, record, state, &mut merge.merged, out);
+        let slot = self.correct(slot, record, state, merged, out);
         if record.kind == kind::TIME_WAIT_SOCKET {
             self.arm(slot, record);
         }
@@ -226,15 +258,50 @@ impl Table {
         }
     }
 
-    /// A socket that is new in a namespace that was known completely: its events have been lost.
-    fn make_birth_good(&self, slot: Slot, state: State, out: &mut impl Observer) {
+    /// Whether a minisocket that the table does not know is of a connection that it does: one before
+    /// the socket's present one, or one whose cookie was asked for too late for the minisocket.
+    fn has_known(&self, record: &Record) -> bool {
+        let id = SocketId::of(record);
+        let twin = self.store.find_minisocket(&Tuple::of(record));
+        record.kind == kind::TIME_WAIT_SOCKET
+            && (self.store.find(id).is_some()
+                || self.reusable.contains_key(&id)
+                || twin
+                    .and_then(|twin| self.store.get(twin))
+                    .is_some_and(|twin| twin.is_armed_for(record.timer_expires)))
+    }
+
+    /// A socket that is new where all were known: the events of its beginning have been missed, and
+    /// are counted unless they have been told of another entry.
+    pub(super) fn make_birth_good(
+        &mut self,
+        slot: Slot,
+        is_counted: bool,
+        out: &mut impl Observer,
+    ) {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
-        let ends = connection.tuple;
-        let served = self.listeners.contains_key(&(ends.netns, ends.local.port));
+        let (ends, state, time) = (connection.tuple, connection.state, connection.since);
+        let is_minisocket = connection.is_minisocket();
+        if is_minisocket && state == State::TimeWait {
+            self.unseen.closed_in_order(&ends, state, time);
+        }
+        if !is_minisocket {
+            self.replace_minisocket(slot, time, out);
+        }
+        let served = self.listeners.serve(&ends);
         let steps = steps_since_birth(state, served);
-        super::lost_healed(connection.since, steps.len() as u64, out);
+        if is_counted {
+            // The kernel leaves FIN_WAIT2 for CLOSE when a minisocket takes over.
+            let further = is_minisocket && state == State::FinWait2;
+            self.unseen.miss(steps.len() + usize::from(further), false);
+        }
+        let Some(connection) = self.store.get_mut(slot) else {
+            return;
+        };
+        connection.set_beginning(&steps);
+        let connection = &*connection;
         let mut from = match steps.first() {
             Some(State::SynRecv) => State::Listen,
             _ => State::Closed,
@@ -258,7 +325,8 @@ impl Table {
     /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
     /// minisocket depends on settings that may have changed.
     fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
-        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait {
+        let is_armed = record.timer_expires != 0;
+        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait || !is_armed {
             return None;
         }
         let ticks = self.options.ticks;
@@ -266,7 +334,7 @@ impl Table {
         Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
     }
 
-    /// Brings a known socket to the state in which the snapshot shows it.
+    /// Brings a known socket to the state in which the snapshot shows it; where it is then.
     fn correct(
         &mut self,
         slot: Slot,
@@ -274,51 +342,73 @@ impl Table {
         state: State,
         merged: &mut Merged,
         out: &mut impl Observer,
-    ) {
+    ) -> Slot {
         let Some(connection) = self.store.get(slot) else {
-            return;
+            return slot;
         };
-        let orphan = record.kind == kind::TIME_WAIT_SOCKET && !connection.orphaned;
-        if connection.state == state && !(orphan && state == State::FinWait2) {
-            return;
+        let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
+        if connection.state == state && was == minisocket {
+            return slot;
         }
         merged.corrected += 1;
-        let age = self.minisocket_age(record, state).unwrap_or(0);
-        let earliest = connection.since;
-        let time = record.time_ns.saturating_sub(age).max(earliest);
         // The peer's FIN to a FIN_WAIT2 minisocket has no event; all else has been missed.
-        let silent = connection.state == State::FinWait2 && state == State::TimeWait;
-        match connection.state.path_to(state) {
-            Some(between) if !silent => {
-                super::lost_healed(record.time_ns, between.len() as u64 + 1, out);
-                for step in between {
-                    self.infer(slot, step, time, out);
-                }
+        if !(was && minisocket) {
+            let way = Way::of(connection.state, state, minisocket).filter(|_| !was);
+            let Some(Way { between, events, at_least }) = way else {
+                return self.correct_connection(slot, record, state, out);
+            };
+            self.unseen.miss(events, at_least);
+            let time = self.entered(slot, record, state);
+            for step in between {
+                self.infer(slot, step, time, out);
             }
-            _ => {}
         }
+        let time = self.entered(slot, record, state);
         let Some(connection) = self.store.get_mut(slot) else {
-            return;
+            return slot;
         };
-        connection.orphaned |= record.kind == kind::TIME_WAIT_SOCKET;
+        connection.orphaned |= minisocket;
+        if minisocket && state == State::TimeWait {
+            self.unseen.closed_in_order(&connection.tuple, state, record.time_ns);
+        }
         let connection = &*connection;
         let transition = Transition {
             source: Source::Snapshot,
             ..transition(connection, connection.state, state, time)
         };
-        let traffic = connection.traffic();
         self.tell(slot, &transition, out);
-        if state == State::TimeWait {
-            self.conclude_story(slot, End::time_wait(time, Source::Snapshot), traffic, out);
-        }
-        if record.kind == kind::TIME_WAIT_SOCKET
-            && let Some(connection) = self.store.get_mut(slot)
-        {
+        if minisocket && let Some(connection) = self.store.get_mut(slot) {
             if !connection.is_minisocket() {
                 connection.become_minisocket(None);
             }
             self.store.add_minisocket(slot);
         }
+        slot
+    }
+
+    /// The snapshot shows another connection on a known socket.
+    fn correct_connection(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        state: State,
+        out: &mut impl Observer,
+    ) -> Slot {
+        self.give_way(slot, record.time_ns, Source::Snapshot, out);
+        let slot = self.find(record, state);
+        self.make_birth_good(slot, true, out);
+        if let Some(connection) = self.store.get_mut(slot) {
+            connection.shown = self.snapshots;
+        }
+        slot
+    }
+
+    /// When a known socket has entered the state in which the snapshot shows it, as far as that can
+    /// be told.
+    fn entered(&self, slot: Slot, record: &Record, state: State) -> u64 {
+        let age = self.minisocket_age(record, state).unwrap_or(0);
+        let earliest = self.store.get(slot).map_or(0, |connection| connection.since);
+        record.time_ns.saturating_sub(age).max(earliest)
     }
 
     /// Plans the end of a minisocket by the timer that the snapshot shows.
@@ -360,9 +450,12 @@ impl Table {
             let Some(connection) = self.store.get_mut(slot) else {
                 continue;
             };
-            // Before 6.18 iter/tcp may skip a socket while others come and go around it.
+            // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may skip
+            // any socket while others come and go around it.
             let minisocket = connection.is_minisocket();
-            if !minisocket && !connection.note_missing(true) {
+            let doubtful = !minisocket || self.options.snapshots_skip;
+            if doubtful && !connection.note_missing(true) {
+                merged.missing += 1;
                 continue;
             }
             merged.gone += 1;

@@ -6,7 +6,6 @@ use super::{Observer, Slot, State, Table, Update};
 use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
-    owner::Owner,
     update::{Direction, Reset, Retransmit, Role, Segment, Subject},
 };
 
@@ -48,8 +47,7 @@ impl Table {
         let mut subject = Connection::new(record, State::SynRecv, None).subject();
         subject.uid = None;
         subject.role = Some(Role::Server);
-        let listener = self.listeners.get(&(record.netns, record.local_port));
-        subject.owner = listener.map(Owner::guess);
+        subject.owner = self.listeners.guess(&subject.tuple, record.listener);
         out.observe(Update::Retransmit(&Retransmit {
             time: record.time_ns,
             subject,

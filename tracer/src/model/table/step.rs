@@ -6,10 +6,10 @@ use tracer_ebpf::{
 };
 
 use super::{
-    CLOSED_LAST, Connection, Deadline, LossPlace, Observer, Owner, RAW_CHILDREN, Role, Sequence,
-    Slot, State, Table, Transition, Update, lost, transition,
+    CLOSED_LAST, Connection, Deadline, LossPlace, Observer, RAW_CHILDREN, Role, Sequence, Slot,
+    Source, State, Table, Transition, Update, lost, transition, whole::End,
 };
-use crate::model::{connection, owner, stack::Maker};
+use crate::model::{connection, endpoint::Tuple, owner, stack::Maker};
 
 impl Table {
     pub(super) fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
@@ -19,28 +19,34 @@ impl Table {
         };
         if from == State::Listen && to == State::SynRecv && record.peer_port == 0 {
             // A raw copy of the listener: what it is comes with the next event of this socket.
-            return self.note_raw_child(record, out);
+            return self.note_raw_child(record);
         }
-        if let Some(time) = self.raw_children.remove(&record.sk)
+        if let Some(birth) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
         {
-            self.bear(record, time, out);
+            self.bear(record, birth, out);
         }
         self.step(record, from, to, out);
     }
 
     /// Its next event comes within the same call of the kernel, unless it is lost.
-    fn note_raw_child(&mut self, record: &Record, out: &mut impl Observer) {
+    fn note_raw_child(&mut self, record: &Record) {
         if self.raw_children.len() >= RAW_CHILDREN {
-            lost(record.time_ns, LossPlace::Unseen, self.raw_children.len() as u64, out);
+            self.unseen.miss(self.raw_children.len(), false);
             self.raw_children.clear();
         }
-        self.raw_children.insert(record.sk, record.time_ns);
+        self.raw_children.insert(record.sk, (record.time_ns, record.listener));
     }
 
-    /// The birth of a raw child at `time`, told with what `record` knows of it now.
-    pub(super) fn bear(&mut self, record: &Record, time: u64, out: &mut impl Observer) {
-        let birth = Record { time_ns: time, old_state: LISTEN, new_state: SYN_RECV, ..*record };
+    /// The birth of a raw child at a time, of a listener, told with what `record` knows of it now.
+    pub(super) fn bear(
+        &mut self,
+        record: &Record,
+        (time_ns, listener): (u64, u64),
+        out: &mut impl Observer,
+    ) {
+        let (old_state, new_state) = (LISTEN, SYN_RECV);
+        let birth = Record { time_ns, listener, old_state, new_state, ..*record };
         self.step(&birth, State::Listen, State::SynRecv, out);
     }
 
@@ -55,27 +61,24 @@ impl Table {
             self.begin(record, from, out)
         } else {
             match self.lookup(record) {
-                Some(slot) => {
-                    if !self.agree(slot, record, from, out) {
-                        return;
-                    }
-                    slot
-                }
+                Some(slot) => match self.agree(slot, record, from, out) {
+                    Some(slot) => slot,
+                    None => return,
+                },
                 None if self.is_told_twice(record, to) => {
                     self.duplicates += 1;
                     return;
                 }
-                // There before the tracer: nothing is known of its past.
-                None => {
-                    self.make_room(record.time_ns);
-                    self.store.insert(Connection::new(record, from, None))
-                }
+                None => self.meet(record, from, self.covered.contains(&record.netns), out),
             }
         };
         if let Some(connection) = self.store.get_mut(slot) {
             connection.last_edge = (record.old_state, record.new_state);
         }
         self.refine(slot, record, from, to);
+        if from == State::Listen && to == State::SynRecv {
+            self.complete_half_open(&Tuple::of(record), record.time_ns, out);
+        }
         self.announce(slot, to, Some(record), out);
         if to == State::Closed && from != State::Listen {
             self.close(slot, record, from, out);
@@ -104,14 +107,16 @@ impl Table {
             let owner = owner::refine(connection.owner(), Some(owner));
             connection.set_owner(owner, &mut self.processes);
         }
-        let key = (connection.tuple.netns, connection.tuple.local.port);
-        if connection.role == Some(Role::Server) && !connection.is_owned() {
-            let guess = self.listeners.get(&key).map(Owner::guess);
-            connection.set_owner(guess, &mut self.processes);
-        }
-        if let (State::Closed, State::Listen, Some(owner)) = (from, to, connection.owner()) {
-            self.listeners.insert(key, owner);
-            self.listener_is_new = true;
+        match (from, to) {
+            (State::Listen, State::SynRecv) if !connection.is_owned() => {
+                let guess = self.listeners.guess(&connection.tuple, record.listener);
+                connection.set_owner(guess, &mut self.processes);
+            }
+            (State::Closed, State::Listen) => {
+                self.listeners.note(connection, record);
+                self.listener_is_new = true;
+            }
+            _ => {}
         }
     }
 
@@ -214,6 +219,7 @@ impl Table {
     pub(super) fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
         let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
         let cleared = if stays { None } else { self.cleared(slot, transition.time) };
+        let traffic = self.store.get(slot).and_then(Connection::traffic);
         if transition.to != State::Closed {
             self.store.enter(slot, transition.to, transition.time);
         }
@@ -221,6 +227,11 @@ impl Table {
             self.plan_if_left_out(slot);
         }
         out.observe(Update::Transition(transition));
+        // Of the tracepoint's own the caller knows the counters.
+        if transition.to == State::TimeWait && transition.source != Source::Tracepoint {
+            let end = End::time_wait(transition.time, transition.source);
+            self.conclude_story(slot, end, traffic, out);
+        }
         if let Some(linger) = cleared {
             out.observe(Update::Linger(&[linger]));
         }
@@ -233,7 +244,7 @@ impl Table {
             closed.note(connection.id, time);
         }
         if connection.role == Some(Role::Listener) {
-            self.listeners.remove(&(connection.tuple.netns, connection.tuple.local.port));
+            self.listeners.remove(&connection);
         }
         self.undecided.take(slot);
         if self.closed_last.len() == CLOSED_LAST {

@@ -9,6 +9,7 @@ mod closes;
 mod cookieless;
 mod crowded;
 mod filtered;
+mod half_open;
 mod linger;
 mod lives;
 mod opens;
@@ -18,6 +19,7 @@ mod resync;
 mod snapshot;
 mod stage;
 mod time_wait;
+mod unseen;
 
 use tracer_ebpf::{Record, kind};
 

@@ -165,6 +165,7 @@ pub(super) fn listener(body: &ListenerBody) -> Result<Listener, Wrong> {
         halted: body.halted,
         queue: body.queue,
         backlog: body.backlog,
+        candidates: body.candidates.unwrap_or(1),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) fn why(told: lingering::Cause) -> Result<Why, Wrong> {
     let lingering::Cause { code, initiator: _, segment, unread_bytes, parent, listener } = told;
-    let bare = [Why::NotLookedAt, Why::ClosedFirst, Why::PeerNotClosed];
+    let bare = [Why::NotLookedAt, Why::ClosedFirst, Why::PeerNotClosed, Why::NoData, Why::NoRoom];
     if let Some(why) = bare.into_iter().find(|why| why.code() == code) {
         return Ok(why);
     }

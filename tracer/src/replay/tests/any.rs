@@ -241,13 +241,14 @@ fn halt() -> BoxedStrategy<Halt> {
 
 fn listener() -> BoxedStrategy<Listener> {
     let processes = prop::collection::vec(program(), 0..3);
-    (end(), processes, option::of(halt()), 0..70_000_u32, 0..70_000_u32)
-        .prop_map(|(local, processes, halted, queue, backlog)| Listener {
+    (end(), processes, option::of(halt()), 0..70_000_u32, 0..70_000_u32, 1..4_u32)
+        .prop_map(|(local, processes, halted, queue, backlog, candidates)| Listener {
             local,
             processes,
             halted,
             queue,
             backlog,
+            candidates,
         })
         .boxed()
 }
@@ -267,6 +268,8 @@ fn why() -> BoxedStrategy<Why> {
         Just(Why::NotLookedAt),
         Just(Why::ClosedFirst),
         Just(Why::PeerNotClosed),
+        Just(Why::NoData),
+        Just(Why::NoRoom),
         select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]).prop_map(Why::NoAnswer),
     ]
     .boxed()
@@ -478,8 +481,8 @@ pub(super) fn told() -> BoxedStrategy<Told> {
         ),
         2 => story().prop_map(Told::Story),
         2 => prop::collection::vec(linger(), 1..3).prop_map(Told::Linger),
-        1 => (time(), place, any::<(u64, bool)>()).prop_map(|(time, place, (count, healed))| {
-            Told::Loss(Loss { time, place, count, healed })
+        1 => (time(), place, any::<(u64, bool, bool)>()).prop_map(|(time, place, (count, healed, at_least))| {
+            Told::Loss(Loss { time, place, count, healed, at_least })
         }),
         2 => finding().prop_map(|finding| Told::Finding(Box::new(finding))),
     ]

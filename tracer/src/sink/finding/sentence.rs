@@ -1,6 +1,6 @@
 //! The sentence: what is wrong, with whom, for a tired person.
 
-use super::{count, listener, minutes, process, programs, service};
+use super::{count, minutes, process, programs, service, whose};
 use crate::{
     model::{
         finding::{
@@ -69,10 +69,8 @@ fn never_accepted(listener: Option<&Listener>, connections: &str) -> String {
     };
     let full = if from.queue > from.backlog { " (full)" } else { "" };
     format!(
-        "{connections} never accepted, listener {}, {}, backlog {} of {}{full}; the peers have \
-         closed",
-        super::listener(from.local),
-        programs(&from.processes),
+        "{connections} never accepted, listener {}, backlog {} of {}{full}; the peers have closed",
+        whose(from, ", "),
         from.queue,
         from.backlog,
     )
@@ -121,9 +119,9 @@ fn accept_queue(queue: &AcceptQueue) -> String {
         "or another one here was full"
     };
     format!(
-        "accept queue of listener {}, {}, {full}; backlog {} of {}",
-        listener(from.local),
-        programs(&from.processes),
+        "accept queue of listener {}{} {full}; backlog {} of {}",
+        whose(from, ", "),
+        if from.processes.is_empty() { "" } else { "," },
         from.queue,
         from.backlog,
     )

@@ -31,7 +31,14 @@ fn app(pid: u32) -> Program {
 
 fn from(queue: u32) -> Listener {
     let processes = vec![app(900)];
-    Listener { local: at("0.0.0.0", 8080), processes, halted: None, queue, backlog: 256 }
+    Listener {
+        local: at("0.0.0.0", 8080),
+        processes,
+        halted: None,
+        queue,
+        backlog: 256,
+        candidates: 1,
+    }
 }
 
 fn leak(cause: Cause) -> Leak {

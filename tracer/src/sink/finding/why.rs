@@ -1,6 +1,6 @@
 //! Why a socket lingers, in words.
 
-use super::{listener, process, programs, sentence::halted};
+use super::{process, sentence::halted, whose};
 use crate::model::{
     cause::{Unclosed, Why},
     finding::{Cause, Listener},
@@ -21,6 +21,8 @@ pub fn why(linger: &Linger) -> Option<String> {
         Why::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
         Why::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
         Why::NoAnswer(Segment::Fin | Segment::Rst) => "no answer to the FIN".into(),
+        Why::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),
+        Why::NoRoom => "the client has answered, the accept queue has had no room".into(),
     };
     Some(words)
 }
@@ -46,11 +48,10 @@ fn not_closed(linger: &Linger, unclosed: &Unclosed, unread: u32) -> String {
 
 fn never_accepted(from: Option<&Listener>) -> String {
     let Some(from) = from else { return "never accepted, the listener is gone".into() };
-    let who = programs(&from.processes);
     let halt = from.halted.map_or_else(String::new, |halt| format!(", which {}", halted(halt)));
     format!(
-        "never accepted, listener {} {who}{halt}, backlog {} of {}",
-        listener(from.local),
+        "never accepted, listener {}{halt}, backlog {} of {}",
+        whose(from, " "),
         from.queue,
         from.backlog
     )
@@ -116,7 +117,7 @@ mod tests {
     fn listening() -> Listener {
         let processes = vec![Program { process: python(12), executable: None, container: None }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
-        Listener { local, processes, halted: None, queue: 200, backlog: 256 }
+        Listener { local, processes, halted: None, queue: 200, backlog: 256, candidates: 1 }
     }
 
     #[rstest]

@@ -73,6 +73,10 @@ pub(crate) struct ListenerBody {
     pub(crate) queue: u32,
     /// The most that may wait.
     pub(crate) backlog: u32,
+    /// Listeners that share the address by SO_REUSEPORT and have connections waiting, where it is
+    /// not known which of them it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) candidates: Option<u32>,
 }
 
 /// What connections have in common that differ in the port of one end only.
@@ -291,13 +295,15 @@ impl From<&Program> for ProgramBody {
 }
 
 impl From<&Listener> for ListenerBody {
-    fn from(Listener { local, processes, halted, queue, backlog }: &Listener) -> Self {
+    fn from(listener: &Listener) -> Self {
+        let Listener { local, processes, halted, queue, backlog, candidates } = listener;
         Self {
             local: (*local).into(),
             processes: processes.iter().map(ProgramBody::from).collect(),
             halted: *halted,
             queue: *queue,
             backlog: *backlog,
+            candidates: (*candidates != 1).then_some(*candidates),
         }
     }
 }

@@ -48,7 +48,7 @@ impl From<&Why> for Cause {
                 listener: unclosed.listener.as_ref().map(ListenerBody::from),
                 ..bare
             },
-            Why::NotLookedAt => bare,
+            Why::NotLookedAt | Why::NoData | Why::NoRoom => bare,
             Why::ClosedFirst | Why::PeerNotClosed => {
                 Self { initiator: Some(Initiator::Local), ..bare }
             }

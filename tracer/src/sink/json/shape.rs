@@ -16,7 +16,7 @@ use crate::{
         update::{LingerStatus, Loss, LossPlace, Subject},
         zone::{self, Zone},
     },
-    sink::stack::FrameBody,
+    sink::{escape::harmless, stack::FrameBody},
 };
 
 /// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
@@ -115,8 +115,7 @@ pub(crate) enum Version {
 /// An address and a port.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Address {
-    /// IPv4 or IPv6; link-local ones with their interface, as `fe80::1%eth0`, or with its number
-    /// as long as the name is not known.
+    /// IPv4 or IPv6, a link-local one with its interface: `fe80::1%eth0`.
     #[schemars(with = "IpAddr")]
     pub(crate) address: Zoned,
     /// Null where not known (yet).
@@ -142,7 +141,10 @@ impl<'de> Deserialize<'de> for Zoned {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         let (address, name) = text.split_once('%').unwrap_or((&text, ""));
         let address = address.parse().map_err(serde::de::Error::custom)?;
-        Ok(Self(address, if name.is_empty() { Zone::default() } else { zone::named(name) }))
+        Ok(Self(
+            address,
+            if name.is_empty() { Zone::default() } else { zone::named(&harmless(name)) },
+        ))
     }
 }
 
@@ -155,6 +157,10 @@ pub(crate) struct LossBody {
     pub(crate) count: u64,
     /// The states told are right all the same.
     pub(crate) healed: bool,
+    /// There may have been more: of `unseen` the fewest transitions that lead to what is there. Left
+    /// out where it is false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) at_least: bool,
 }
 
 impl From<Endpoint> for Address {
@@ -201,7 +207,7 @@ impl<'a, T> Line<'a, T> {
 }
 
 impl From<&Loss> for LossBody {
-    fn from(&Loss { time: _, place, count, healed }: &Loss) -> Self {
-        Self { r#where: place, count, healed }
+    fn from(&Loss { time: _, place, count, healed, at_least }: &Loss) -> Self {
+        Self { r#where: place, count, healed, at_least }
     }
 }

@@ -213,6 +213,8 @@ pub(crate) struct SocketTcp {
     pub(crate) role: Option<Role>,
     /// Time in the state.
     age_ns: Option<u64>,
+    /// The true age may be larger: `age_ns` is the time since the last acknowledgement came.
+    at_least: bool,
     /// Which timer runs.
     timer: Option<Timer>,
     /// Received bytes that nobody has read; of a listener connections that wait for accept().
@@ -349,6 +351,7 @@ impl From<&Socket> for SocketTcp {
             ref subject,
             state,
             age,
+            at_least,
             holders: _,
             timer,
             receive_queue,
@@ -361,6 +364,7 @@ impl From<&Socket> for SocketTcp {
             state,
             role: subject.role,
             age_ns: age,
+            at_least,
             timer,
             receive_queue,
             send_queue,

@@ -101,7 +101,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
     metrics.count(&Update::Retransmit(&again), &Unknown);
     let direction = Direction::Received;
     metrics.count(&Update::Reset(&Reset { time: 1, subject, state, direction }), &Unknown);
-    let loss = Loss { time: 1, place: LossPlace::Otlp, count: 4, healed: false };
+    let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
     metrics.count(&Update::Loss(&loss), &Unknown);
     let peer = subject.tuple.peer;
     let problem = NoLocalPort { process: None, peer, count: 1, size: None };

@@ -104,7 +104,7 @@ fn sorted(mut attributes: Vec<(String, Value)>) -> Vec<(String, Value)> {
 fn a_record_says_what_the_line_of_json_says() {
     let step = transition(State::SynSent, State::Established);
     let lingers = [linger(1, State::CloseWait), linger(2, State::TimeWait)];
-    let loss = Loss { time: 7, place: LossPlace::Otlp, count: 3, healed: false };
+    let loss = Loss::final_loss(7, LossPlace::Otlp, 3);
     let updates = [Update::Transition(&step), Update::Linger(&lingers), Update::Loss(&loss)];
     let mut lines = Vec::new();
     let mut json = Json::new(Arc::new(Unknown));

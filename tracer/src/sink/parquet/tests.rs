@@ -7,7 +7,7 @@ use parquet::{
 
 use super::*;
 use crate::sink::{
-    file::Sharing,
+    file::{Keep, Rotation, Sharing},
     flat::{COLUMNS, Row},
     message::Severity,
 };
@@ -52,4 +52,62 @@ fn nothing_is_appended_to_a_file_that_is_there() {
     assert!(refused.is_err_and(|error| error.to_string().contains("--rotate-size")));
     assert_eq!(fs::read_to_string(&path).unwrap(), "PAR1");
     fs::remove_file(&path).unwrap();
+}
+
+fn rows(path: &std::path::Path) -> usize {
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    reader.get_row_iter(None).unwrap().map(Result::unwrap).count()
+}
+
+/// One that is set aside as soon as there is something in it, in a directory of its own.
+fn rotating() -> (tempfile::TempDir, PathBuf, Parquet) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    let keep = Keep { count: 5, compress: false };
+    let rotation = Rotation { size: Some(1), age: None, keep };
+    let file = LogFile::open(&path, Some(rotation), Sharing::Alone).unwrap();
+    (directory, path, Parquet::begin(file).unwrap())
+}
+
+fn deliver(parquet: &mut Parquet) {
+    let row = Row::read(LINE.as_bytes()).unwrap();
+    parquet.deliver(&Record { row: &row, message: "", severity: Severity::Info }).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_set_aside_goes_on_and_is_whole() {
+    let (directory, path, mut parquet) = rotating();
+    let obstacle = directory.path().join("trace.new");
+    fs::create_dir(&obstacle).unwrap();
+    for _ in 0..3 {
+        deliver(&mut parquet);
+        parquet.settle().unwrap();
+    }
+    assert!(!directory.path().join("trace.1").exists());
+    fs::remove_dir(&obstacle).unwrap();
+    parquet.rotating.hurry();
+    parquet.settle().unwrap();
+    deliver(&mut parquet);
+    parquet.finish().unwrap();
+    assert_eq!((rows(&directory.path().join("trace.1")), rows(&path)), (3, 1));
+}
+
+/// Two tables in one file would be none: the second one begins elsewhere than it says.
+#[test]
+fn a_file_that_cannot_be_opened_anew_goes_on_and_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("trace");
+    let file = LogFile::open(&path, None, Sharing::Alone).unwrap();
+    let mut parquet = Parquet::begin(file).unwrap();
+    deliver(&mut parquet);
+    let aside = directory.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    fs::write(&path, "somebody else's").unwrap();
+    assert!(parquet.reopen().is_err());
+    deliver(&mut parquet);
+    fs::remove_file(&path).unwrap();
+    parquet.reopen().unwrap();
+    deliver(&mut parquet);
+    parquet.finish().unwrap();
+    assert_eq!((rows(&aside), rows(&path)), (2, 1));
 }

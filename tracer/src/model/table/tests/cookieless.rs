@@ -133,8 +133,15 @@ fn a_socket_whose_end_was_not_seen_ends_with_its_address() {
     stage.play_unseen(&mut lost, &[PeerReset]);
     stage.ingest(&destroyed(&stage, &lost));
     assert!(stage.table.is_empty());
-    let lines = stage.told.take();
-    assert_eq!(lines[..2], ["lost 1 Unseen", "ESTABLISHED>CLOSED [Inferred] Unknown by nobody"]);
+    stage.until(stage.now);
+    assert_eq!(
+        stage.told.take(),
+        [
+            "ESTABLISHED>CLOSED [Inferred] Unknown by nobody",
+            "story: Unknown by nobody [Inferred]",
+            "lost ≥1 Unseen",
+        ]
+    );
 }
 
 #[rstest]

@@ -5,6 +5,7 @@ use super::{
     stage::{Stage, holder},
 };
 use rstest::rstest;
+use tracer_ebpf::Record;
 
 use crate::model::{
     connection::Connection,
@@ -132,6 +133,37 @@ fn the_owner_of_a_shared_listener_is_one_of_several() {
     stage.play(&mut Life::new(1), &[Syn, Ack]);
     let Owner { evidence, others, fd, .. } = known(&stage, 1).owner().unwrap();
     assert_eq!((evidence, others, fd), (Evidence::Listener, 2, None));
+}
+
+/// Two listeners have one address and different processes.
+#[test]
+fn of_listeners_that_share_an_address_the_right_one_is_guessed_or_none() {
+    let mut stage = Stage::new();
+    let mut listeners = [LISTENER, LISTENER + 1].map(Life::new);
+    for listener in &mut listeners {
+        stage.play(listener, &[Listen]);
+    }
+    stage.play(&mut Life::new(1), &[Syn, Ack]);
+    assert_eq!(owner_of(&stage, 1), (listeners[0].socket.pid, Evidence::Listener, None));
+
+    // A kernel that does not tell of which.
+    let mut child = Life::new(2);
+    child.now = stage.now;
+    for record in [Syn, Ack].into_iter().flat_map(|step| child.apply(step)) {
+        stage.ingest(&Record { listener: 0, ..record });
+    }
+    assert!(known(&stage, 2).owner().is_none());
+
+    // A look shows in whose queue it waits.
+    let mut snapshot = stage.picture(&[&child]);
+    snapshot.records[0].listener = listeners[1].socket.sk;
+    stage.merge(&snapshot);
+    assert_eq!(owner_of(&stage, 2), (listeners[1].socket.pid, Evidence::Listener, None));
+
+    // The other one is closed: it has nothing to do with what still comes.
+    stage.play(&mut listeners[0], &[Close]);
+    stage.play(&mut Life::new(3), &[Syn, Ack]);
+    assert!(known(&stage, 3).owner().is_none());
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Told {
     pub(super) retransmits: Vec<Retransmit>,
     pub(super) lingers: Vec<Linger>,
     pub(super) lost: u64,
+    /// More may have been lost.
+    pub(super) at_least: bool,
     lines: Vec<String>,
 }
 
@@ -56,7 +58,9 @@ impl Observer for Told {
             Update::Finding(_) => {}
             Update::Loss(loss) => {
                 self.lost += loss.count;
-                self.lines.push(format!("lost {} {:?}", loss.count, loss.place));
+                self.at_least |= loss.at_least;
+                let least = if loss.at_least { "≥" } else { "" };
+                self.lines.push(format!("lost {least}{} {:?}", loss.count, loss.place));
             }
         }
     }
@@ -103,6 +107,7 @@ pub(super) fn options(hz: u64) -> Options {
         resets_traced: true,
         port_patience: 2 * SECOND,
         look_patience: 0,
+        snapshots_skip: false,
         max_sockets: 1 << 20,
     }
 }
@@ -195,7 +200,7 @@ pub(super) fn holder(life: &Life, pid: u32, fd: u32) -> Holder {
     let mut comm = [0; 16];
     comm[..4].copy_from_slice(b"prog");
     let Record { cookie, sk, inode, netns, .. } = life.socket;
-    Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, reserved: 0, comm }
+    Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, tid: pid, comm }
 }
 
 /// What is told of one life from its beginning until a second after its last step.

@@ -90,7 +90,7 @@ fn conditions(configuration: &Value) -> Vec<String> {
 fn passing(resource: &[(String, Value)]) -> BTreeSet<String> {
     let step = transition(State::SynSent, State::Established);
     let lingers = [linger(1, State::CloseWait)];
-    let loss = Loss { time: 7, place: LossPlace::Otlp, count: 3, healed: false };
+    let loss = Loss::final_loss(7, LossPlace::Otlp, 3);
     let (subject, state) = (subject(1), State::SynSent);
     let again =
         Retransmit { time: 1, subject, state, segment: Segment::Syn, ordinal: 1, sequence: None };

@@ -111,8 +111,9 @@ impl Life {
         let classic = self.kernel.classic;
         self.emit(tracer_ebpf::kind::STATE, |record| {
             record.new_state = State::SynRecv as u8;
+            record.listener = Self::new(LISTENER).socket.sk;
             if raw {
-                (record.cookie, record.listener) = (0, LISTENER);
+                record.cookie = 0;
                 record.peer_port = 0;
                 record.peer_address = address("0.0.0.0");
                 record.local_address = address("0.0.0.0");

@@ -1,0 +1,376 @@
+//! Events that no program was shown: any subset of those of both ends of a connection.
+//!
+//! What was told by the tracepoint and what is counted as unseen is together what the kernel did:
+//! never more, and less only where that is said, or where nothing was ever seen of a connection.
+
+use rstest::rstest;
+use tracer_ebpf::{Record, flag, kind};
+
+use super::{
+    lives::{Life, MILLISECOND, Shape, Step, address},
+    stage::{Stage, Told, options},
+};
+use crate::model::{state::State, table::Options, update::Source};
+use Step::*;
+
+/// Which end does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// The client.
+    C,
+    /// The server's end.
+    S,
+}
+use Who::{C, S};
+
+type Script = [(Who, Step)];
+
+const OPEN: &Script = &[(C, Connect), (S, Syn), (C, Established), (S, Ack), (S, Accept)];
+/// close(), close(): the client's end is an orphaned minisocket before the server's FIN.
+const CLOSE: &Script =
+    &[(C, Close), (S, PeerFin), (C, FinAcked), (S, Close), (C, PeerFin), (S, FinAcked)];
+const HALF_CLOSE: &Script =
+    &[(C, ShutdownWrite), (S, PeerFin), (C, FinAcked), (S, Close), (C, PeerFin), (S, FinAcked)];
+/// On loopback the ACK of the last FIN arrives before its sender has changed its state.
+const ACK_FIRST: &Script =
+    &[(C, ShutdownWrite), (S, PeerFin), (C, FinAcked), (S, Close), (S, FinAcked), (C, PeerFin)];
+const SERVER_FIRST: &Script =
+    &[(S, ShutdownWrite), (C, PeerFin), (S, FinAcked), (C, Close), (S, PeerFin), (C, FinAcked)];
+const BOTH_AT_ONCE: &Script = &[
+    (C, ShutdownWrite),
+    (S, ShutdownWrite),
+    (C, PeerFin),
+    (S, PeerFin),
+    (C, FinAcked),
+    (S, FinAcked),
+];
+const RESET: &Script = &[(S, LingerZero), (S, Close), (C, PeerReset)];
+const RESET_OF_HALF_CLOSED: &Script =
+    &[(C, Close), (S, PeerFin), (S, LingerZero), (S, Close), (C, PeerReset)];
+const HELD: &Script = &[(C, ShutdownWrite), (S, PeerFin), (C, FinAcked)];
+
+/// What has become of the client's TIME_WAIT when the next snapshot is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    IsThere,
+    IsGone,
+    /// Its addresses are used by another connection.
+    IsReplaced,
+}
+
+/// What is known of one end of a story.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    events: usize,
+    /// Its state after the last event that was shown.
+    last_shown: Option<State>,
+    /// Two events in a row are hidden that SYN_RECV might have left out.
+    shortcut: bool,
+    /// The last event is hidden.
+    is_end_hidden: bool,
+    /// It is in the next snapshot.
+    is_there: bool,
+    /// It has closed in order, as an event or the snapshot shows.
+    shows_order: bool,
+}
+
+impl End {
+    /// Nothing of it was ever seen.
+    fn is_unseen(&self) -> bool {
+        self.last_shown.is_none() && !self.is_there
+    }
+
+    /// More may have happened than is counted.
+    fn is_doubtful(&self, far: &Self) -> bool {
+        let is_gone = self.last_shown.is_some() && self.is_end_hidden && !self.is_there;
+        let ends_in_several_ways = match self.last_shown {
+            // Its port is not known yet, nor which its far end is.
+            Some(State::SynSent) => true,
+            Some(State::Established | State::CloseWait | State::FinWait1) => !far.shows_order,
+            _ => false,
+        };
+        self.shortcut || is_gone && ends_in_several_ways
+    }
+}
+
+/// What came of a story.
+#[derive(Debug)]
+struct Outcome {
+    /// State changes of the kernel.
+    events: usize,
+    shown: usize,
+    told: usize,
+    unseen: usize,
+    at_least: bool,
+    ends: [End; 2],
+    lines: Vec<String>,
+}
+
+impl Outcome {
+    fn counted(&self) -> usize {
+        self.told + self.unseen
+    }
+
+    fn is_doubtful(&self) -> bool {
+        let [client, server] = &self.ends;
+        client.is_doubtful(server) || server.is_doubtful(client)
+    }
+}
+
+struct Host {
+    stage: Stage,
+    lives: [Life; 2],
+    listener: Life,
+}
+
+impl Host {
+    fn new() -> Self {
+        let here = address("127.0.0.1");
+        let client = Life::new(1).between(here, here);
+        let server = Life::new(2).with_ports(80, 30_101).between(here, here);
+        let (lives, listener) = ([client, server], Life::new(9));
+        let mut host = Self { stage: Stage::new(), lives, listener };
+        host.stage.play(&mut host.listener, &[Listen]);
+        host.look();
+        host.stage.told = Told::default();
+        host
+    }
+
+    /// Plays a story of which the events are hidden whose bits are set in `hidden`.
+    fn play(&mut self, story: &Script, hidden: u32) -> Outcome {
+        let (mut events, mut shown, mut ends) = (0, 0, [End::default(); 2]);
+        for &(who, step) in story {
+            let (life, end) = (&mut self.lives[who as usize], &mut ends[who as usize]);
+            life.now = life.now.max(self.stage.now);
+            for record in life.apply(step) {
+                let is_change = record.kind == kind::STATE;
+                let is_hidden = is_change && hidden & 1 << events != 0;
+                events += usize::from(is_change);
+                shown += usize::from(is_change && !is_hidden);
+                if is_change {
+                    end.note(&record, is_hidden);
+                }
+                if !is_hidden {
+                    self.stage.ingest(&record);
+                }
+            }
+            self.stage.until(life.now);
+        }
+        let (told, unseen, at_least) = (0, 0, false);
+        Outcome { events, shown, told, unseen, at_least, ends, lines: Vec::new() }
+    }
+
+    fn look(&mut self) {
+        let [client, server] = &self.lives;
+        self.stage.look(&[&self.listener, client, server]);
+    }
+
+    /// The whole of it: events, then as many snapshots as it takes.
+    fn tell(mut self, story: &Script, hidden: u32, rest: Rest) -> Outcome {
+        let mut outcome = self.play(story, hidden);
+        self.stage.until(self.stage.now + 105_000_000);
+        if rest != Rest::IsThere {
+            self.stage.play_unseen(&mut self.lives[0], &[Gone]);
+        }
+        for (end, life) in outcome.ends.iter_mut().zip(&self.lives) {
+            end.is_there = life.shape != Shape::Unhashed;
+            end.shows_order |= life.shape == Shape::Minisocket && life.state() == State::TimeWait;
+        }
+        if rest == Rest::IsReplaced {
+            let here = address("127.0.0.1");
+            self.lives[0] = Life::new(3).with_ports(30_101, 80).between(here, here);
+            let next = self.play(&[(C, Connect), (C, Established)], 0);
+            outcome.events += next.events;
+            outcome.shown += next.shown;
+        }
+        for _ in 0..3 {
+            self.look();
+        }
+        let told = &mut self.stage.told;
+        let by_event = told.transitions.iter().filter(|told| told.source == Source::Tracepoint);
+        outcome.told = by_event.count();
+        (outcome.unseen, outcome.at_least) = (told.lost as usize, told.at_least);
+        outcome.lines = told.take();
+        outcome
+    }
+}
+
+impl End {
+    fn note(&mut self, record: &Record, is_hidden: bool) {
+        let (from, to) = (record.old_state, record.new_state);
+        self.events += 1;
+        self.shortcut |=
+            self.last_shown == Some(State::SynRecv) && is_hidden && from != State::SynRecv as u8;
+        self.is_end_hidden = is_hidden;
+        if !is_hidden {
+            self.last_shown = State::from_kernel(to);
+            self.shows_order = to == State::Closed as u8
+                && (from == State::LastAck as u8 || record.has(flag::DONE))
+                && record.error == 0
+                && from != State::CloseWait as u8;
+        }
+    }
+}
+
+fn events(story: &Script) -> u32 {
+    Host::new().play(story, 0).events as u32
+}
+
+/// Each hidden subset of each story: the sum is right, or it is one of the patterns for which
+/// nothing can be proven (docs/losses.md).
+#[rstest]
+fn what_is_told_and_what_is_counted_is_what_the_kernel_did(
+    #[values(
+        CLOSE,
+        HALF_CLOSE,
+        ACK_FIRST,
+        SERVER_FIRST,
+        BOTH_AT_ONCE,
+        RESET,
+        RESET_OF_HALF_CLOSED,
+        HELD
+    )]
+    end: &Script,
+    #[values(Rest::IsThere, Rest::IsGone, Rest::IsReplaced)] rest: Rest,
+) {
+    let story = [OPEN, end].concat();
+    if rest != Rest::IsThere && end == HELD {
+        return;
+    }
+    for hidden in 0..1 << events(&story) {
+        let outcome = Host::new().tell(&story, hidden, rest);
+        assert_eq!(outcome.told, outcome.shown, "{hidden:b}: {outcome:#?}");
+        let unseen = outcome.ends.iter().filter(|end| end.is_unseen());
+        let most = outcome.events - unseen.map(|end| end.events).sum::<usize>();
+        assert!(outcome.counted() <= most, "{hidden:b}: {outcome:#?}");
+        assert_eq!(outcome.at_least, outcome.is_doubtful(), "{hidden:b}: {outcome:#?}");
+        if !outcome.at_least {
+            assert_eq!(outcome.counted(), most, "{hidden:b}: {outcome:#?}");
+        }
+    }
+}
+
+/// Two hidden events and a TIME_WAIT that was used again before the next snapshot.
+#[test]
+fn the_far_end_proves_that_a_connection_was_closed_in_order() {
+    let story = [OPEN, CLOSE].concat();
+    // FIN_WAIT1 → FIN_WAIT2 → CLOSED of the client.
+    let outcome = Host::new().tell(&story, 0b00_1100_0000, Rest::IsReplaced);
+    let expected = [
+        "ESTABLISHED>FIN_WAIT1",
+        "ESTABLISHED>CLOSE_WAIT",
+        "CLOSE_WAIT>LAST_ACK",
+        "LAST_ACK>CLOSED Graceful by Peer",
+        "story: Graceful by Peer",
+        "CLOSED>SYN_SENT",
+        "SYN_SENT>ESTABLISHED",
+        "FIN_WAIT1>FIN_WAIT2 [Inferred]",
+        "FIN_WAIT2>TIME_WAIT [Inferred]",
+        "TIME_WAIT>CLOSED [Snapshot] Graceful by Local",
+        "story: Graceful by Local [Snapshot]",
+        "lost 2 Unseen",
+    ];
+    assert_eq!(outcome.lines[4..], expected);
+}
+
+#[test]
+fn losses_of_one_moment_are_one() {
+    let mut stage = Stage::new();
+    let mut lives: Vec<Life> = (1..=100).map(Life::new).collect();
+    for life in &mut lives {
+        stage.play(life, &[Connect, Established]);
+        stage.play_unseen(life, &[PeerFin]);
+    }
+    stage.told.take();
+    stage.look(&lives.iter().collect::<Vec<_>>());
+    let lines = stage.told.take();
+    assert_eq!((lines.len(), &*lines[100]), (101, "lost 100 Unseen"));
+    for life in &mut lives {
+        stage.play_unseen(life, &[Close]);
+        stage.now -= 2 * MILLISECOND;
+    }
+    let events: Vec<Record> =
+        lines.iter().zip(&mut lives).flat_map(|(_, l)| l.apply(FinAcked)).collect();
+    events.iter().for_each(|event| stage.ingest(event));
+    stage.until(stage.now);
+    let lines = stage.told.take();
+    assert_eq!(lines.last().map(|line| &**line), Some("lost 100 Unseen"));
+    assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 1);
+}
+
+/// The ring buffer was full: that is counted once, whoever finds it out.
+#[test]
+fn what_is_counted_as_lost_is_not_counted_as_unseen() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established]);
+    stage.told.take();
+    stage.table.note_lost(3);
+    stage.play_unseen(&mut life, &[PeerFin]);
+    stage.look(&[&life]);
+    assert_eq!(stage.told.take(), ["ESTABLISHED>CLOSE_WAIT [Snapshot]"]);
+    stage.play_unseen(&mut life, &[Close, FinAcked]);
+    for _ in 0..2 {
+        stage.look(&[]);
+    }
+    assert_eq!(stage.told.lost, 0);
+    // What leaves no trace in several snapshots never will: the next one is another.
+    let mut lives: Vec<Life> = (2..5).map(Life::new).collect();
+    for next in 0..lives.len() {
+        stage.play(&mut lives[next], &[Connect, Established]);
+        stage.play_unseen(&mut lives[next], &[PeerFin]);
+        stage.look(&lives.iter().collect::<Vec<_>>());
+    }
+    assert_eq!(stage.told.lost, 2);
+}
+
+/// A minisocket that such a snapshot leaves out is neither gone nor, when it is there again, new.
+#[test]
+fn where_snapshots_may_skip_sockets_one_of_them_proves_nothing() {
+    let mut stage = Stage::with(Options { snapshots_skip: true, ..options(250) });
+    let (mut before, mut mini, mut born) = (Life::new(1), Life::new(2), Life::new(3));
+    stage.play_unseen(&mut before, &[Connect, Established]);
+    stage.look(&[]);
+    stage.play(&mut mini, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    stage.told.take();
+    stage.look(&[&before]);
+    stage.look(&[&before, &mini]);
+    assert_eq!(stage.told.take(), [""; 0]);
+    stage.play_unseen(&mut born, &[Connect, Established]);
+    stage.look(&[&before, &mini, &born]);
+    let lines = ["CLOSED>SYN_SENT [Inferred]", "SYN_SENT>ESTABLISHED [Inferred]", "lost 2 Unseen"];
+    assert_eq!(stage.told.take(), lines);
+}
+
+#[rstest]
+#[case::server(Life::new(1), &[Syn, Ack], &[PeerFin], &[
+    "LISTEN>SYN_RECV [Inferred]",
+    "SYN_RECV>ESTABLISHED [Inferred]",
+    "ESTABLISHED>CLOSE_WAIT",
+    "lost 2 Unseen",
+])]
+#[case::client(Life::new(1), &[Connect, Established, Close], &[PeerReset], &[
+    "RST Received in FIN_WAIT1",
+    "CLOSED>SYN_SENT [Inferred]",
+    "SYN_SENT>ESTABLISHED [Inferred]",
+    "ESTABLISHED>FIN_WAIT1 [Inferred]",
+    "lost 3 Unseen",
+    "FIN_WAIT1>CLOSED ResetReceived by Local",
+    "story: ResetReceived by Local",
+])]
+fn a_socket_whose_birth_was_hidden_is_known_by_its_next_event(
+    #[case] mut life: Life,
+    #[case] hidden: &[Step],
+    #[case] shown: &[Step],
+    #[case] lines: &[&str],
+) {
+    let mut stage = Stage::new();
+    let mut listener = Life::new(9);
+    stage.play(&mut listener, &[Listen]);
+    stage.look(&[&listener]);
+    stage.told.take();
+    stage.play_unseen(&mut life, hidden);
+    stage.play(&mut life, shown);
+    stage.until(stage.now + 105 * MILLISECOND);
+    assert_eq!(stage.told.take(), lines);
+}
