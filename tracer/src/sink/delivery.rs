@@ -1,6 +1,10 @@
 //! The sink that delivers one record after the other: a queue with a bound, and a thread on which
 //! a [`Courier`] takes its time.
 
+mod round;
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     sync::{
@@ -12,15 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::round::Round;
 use super::{
     Format as _, Hello, Sink, Undelivered,
-    escape::without_numbers,
     flat::Row,
     json::Json,
     message::{Message, Messages, Severity},
     summary::Summary,
     surroundings::Surroundings,
-    trouble::{Seldom, again},
     wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
@@ -210,8 +213,7 @@ impl Delivery {
         let (sender, receiver) = mpsc::channel();
         let (finished, done) = mpsc::channel();
         let shared = Arc::new(Shared::default());
-        let failures = Seldom::default();
-        let mut round = Round { courier, shared: Arc::clone(&shared), failures };
+        let mut round = Round::new(courier, Arc::clone(&shared));
         let thread = thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
             round.run(&receiver);
             // The other end may have given up waiting.
@@ -356,129 +358,5 @@ impl Sink for Delivery {
         }
         // What the courier leaves open ends with it; a panic there has been printed already.
         let _ = this.thread.join();
-    }
-}
-
-/// The courier's thread.
-struct Round<C> {
-    courier: C,
-    shared: Arc<Shared>,
-    failures: Seldom,
-}
-
-impl<C: Courier> Round<C> {
-    fn run(&mut self, receiver: &Receiver<Parcel>) {
-        loop {
-            let result = match receiver.recv_timeout(self.courier.turn()) {
-                Ok(Parcel::Records(batch)) => {
-                    self.deliver(&batch);
-                    self.shared.waiting.fetch_sub(batch.size(), Ordering::Relaxed);
-                    continue;
-                }
-                Ok(Parcel::Settle(settled)) => {
-                    let deadline = self.shared.deadline().unwrap_or_else(Instant::now);
-                    self.courier.settle(deadline);
-                    self.note_lost();
-                    // Nobody may wait for it any more.
-                    let _ = settled.send(());
-                    continue;
-                }
-                Ok(Parcel::Reopen) => self.courier.reopen(),
-                Err(mpsc::RecvTimeoutError::Timeout) => self.courier.pause(),
-                Ok(Parcel::End) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            };
-            if let Err(error) = result {
-                self.report(&error);
-            }
-        }
-        match self.courier.finish() {
-            Ok(()) => self.shared.ended.store(true, Ordering::Release),
-            Err(error) => self.report(&error),
-        }
-    }
-
-    fn deliver(&mut self, batch: &Batch) {
-        let lines = batch.lines.split(|&byte| byte == b'\n');
-        for (line, message) in lines.zip(&batch.messages) {
-            let delivered = Row::read(line).map_err(Into::into).and_then(|row| {
-                let Message { text, severity } = message;
-                self.insist(&Record { row: &row, message: text, severity: *severity })
-            });
-            if let Err(error) = &delivered {
-                self.shared.failed.fetch_add(1, Ordering::Relaxed);
-                self.report(error);
-            }
-            self.shared.records.fetch_sub(1, Ordering::Relaxed);
-            if !self.note_lost() && delivered.is_ok() {
-                self.shared.failing.store(false, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Until it is taken, or fails for good, or the trace ends: meanwhile the queue fills.
-    fn insist(&mut self, record: &Record<'_>) -> io::Result<()> {
-        while !self.shared.is_over() {
-            match self.courier.deliver(record) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.report(&error),
-                result => return result,
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::TimedOut, "not taken by the end of the trace"))
-    }
-
-    /// Counts what has turned out to be lost.
-    fn note_lost(&mut self) -> bool {
-        let Some(Lost { count, error }) = self.courier.lost() else { return false };
-        self.shared.failed.fetch_add(count, Ordering::Relaxed);
-        self.report(&error);
-        true
-    }
-
-    /// Says it once, until it works again; seldom where it works and fails in turns.
-    fn report(&mut self, error: &io::Error) {
-        if !self.shared.failing.swap(true, Ordering::Relaxed)
-            && let Some(held) = self.failures.say()
-        {
-            let error = without_numbers(&error.to_string());
-            tracing::error!("cannot write to {}: {error}{}", self.courier.name(), again(held));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown,
-    };
-
-    /// Takes a few records, then hangs until the other end is dropped.
-    struct Hanging(u64, Receiver<()>);
-
-    impl Courier for Hanging {
-        fn name(&self) -> String {
-            "a receiver that hangs".to_owned()
-        }
-
-        fn deliver(&mut self, _: &Record<'_>) -> io::Result<()> {
-            if self.0 == 0 {
-                let _ = self.1.recv();
-            }
-            self.0 = self.0.saturating_sub(1);
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn what_waits_for_a_receiver_that_hangs_is_counted_at_the_end() {
-        let (release, hang) = mpsc::channel();
-        let place = LossPlace::Journal;
-        let mut sink = Delivery::start(Hanging(3, hang), place, Arc::new(Unknown)).unwrap();
-        let step = transition(State::SynSent, State::Established);
-        let clock = WallClock { lead: 0, now: 90 };
-        (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock));
-        // Those that wait, and the one that will tell of them.
-        assert_eq!(sink.last(), Some(Undelivered { place, count: 7 + 1 }));
-        drop(release);
     }
 }

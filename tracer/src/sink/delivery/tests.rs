@@ -1,0 +1,34 @@
+//! A receiver that stops.
+
+use super::*;
+use crate::{model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown};
+
+/// Takes a few records, then hangs until the other end is dropped.
+struct Hanging(u64, Receiver<()>);
+
+impl Courier for Hanging {
+    fn name(&self) -> String {
+        "a receiver that hangs".to_owned()
+    }
+
+    fn deliver(&mut self, _: &Record<'_>) -> io::Result<()> {
+        if self.0 == 0 {
+            let _ = self.1.recv();
+        }
+        self.0 = self.0.saturating_sub(1);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_waits_for_a_receiver_that_hangs_is_counted_at_the_end() {
+    let (release, hang) = mpsc::channel();
+    let place = LossPlace::Journal;
+    let mut sink = Delivery::start(Hanging(3, hang), place, Arc::new(Unknown)).unwrap();
+    let step = transition(State::SynSent, State::Established);
+    let clock = WallClock { lead: 0, now: 90 };
+    (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock));
+    // Those that wait, and the one that will tell of them.
+    assert_eq!(sink.last(), Some(Undelivered { place, count: 7 + 1 }));
+    drop(release);
+}
