@@ -48,10 +48,15 @@ use crate::{
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
     signals::hold();
-    // What follows takes more of it than this.
-    if let Err(error) = limits::stack() {
-        return fail(&error.to_string());
+    match limits::stack() {
+        Ok(()) => run_command(),
+        Err(error) => fail(&error.to_string()),
     }
+}
+
+/// Takes more of the stack than there may have been.
+#[inline(never)]
+fn run_command() -> ExitCode {
     let parsed = command::command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
