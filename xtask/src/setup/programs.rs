@@ -18,9 +18,10 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 23] = [
+const PROGRAMS: [Program; 24] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
+    program("sysctl", "procps"),
     program("curl", "curl"),
     program("nginx", "nginx-light"),
     program("python3", "python3-minimal"),
