@@ -323,7 +323,8 @@ pub enum LossPlace {
     Recursion,
     /// A record was damaged or of another version.
     Decode,
-    /// Transitions that must have happened without being seen, found by what followed.
+    /// State changes that must have happened without being seen, found by what followed and counted
+    /// nowhere else.
     Unseen,
     /// More sockets than may be tracked: some were given up.
     Table,
