@@ -8,7 +8,7 @@ use std::{
     io::Read as _,
     os::unix::fs::MetadataExt as _,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,6 +17,7 @@ use tracer_tests::{
     kernel_objects::held_by,
     netns::isolated,
     sockets::{self, Pair, eventually},
+    stranger::{Stranger, ways_into},
     tracer::{Tracer, WITH_TRACEFS, command, wait},
 };
 
@@ -111,6 +112,39 @@ fn keeps_all_of(documented: &BTreeMap<String, u64>, options: &[&str]) {
         }
         for (name, fields) in &found {
             assert_eq!((&*fields["NoNewPrivs"], &*fields["Seccomp"]), ("1", "2"), "{name}");
+        }
+    });
+}
+
+#[test]
+fn the_same_user_gets_into_no_process_with_privileges() {
+    isolated(|_| {
+        let mut plain = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sleep", "60"])
+            .spawn()
+            .unwrap();
+        // What is tried works where nothing is to be guarded.
+        eventually("ways into a process without privileges", || {
+            ["mem", "fd"].iter().all(|way| ways_into(plain.id()).iter().any(|open| open == way))
+        });
+        assert!(ways_into(plain.id()).iter().any(|way| way.starts_with("ptrace")));
+        plain.kill().unwrap();
+        plain.wait().unwrap();
+        let own = fs::metadata("/proc/thread-self/ns/net").unwrap().ino().to_string();
+        let options = ["--format", "json", "--netns", &own, "--no-snapshot"];
+        let copy = Stranger::with("ways-in", "cap_bpf,cap_perfmon,cap_sys_admin");
+        let plain = Stranger::with("ways-in-service", "");
+        let ways_of_privilege = [
+            copy.command(WITH_TRACEFS, &options),
+            plain.service("bpf,perfmon,sys_admin", &options),
+        ];
+        for mut command in ways_of_privilege {
+            let tracer = Tracer::run(&mut command);
+            eventually("a main thread without capabilities", || {
+                u64::from_str_radix(&threads(tracer.pid())["tracer"]["CapEff"], 16) == Ok(0)
+            });
+            assert_eq!(ways_into(tracer.pid()), [""; 0], "{command:?}");
+            tracer.finish();
         }
     });
 }

@@ -36,7 +36,7 @@ use self::{
     command::{Cli, Command},
 };
 use crate::{
-    kernel::{limits, preflight},
+    kernel::{limits, preflight, privileges},
     sink::{
         Degraded, Hello, Host, Mode,
         escape::{escape, harmless, without_numbers},
@@ -47,6 +47,7 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    privileges::keep_others_out();
     signals::hold();
     // What follows takes more of it than this.
     if let Err(error) = limits::stack() {

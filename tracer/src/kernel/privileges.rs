@@ -7,7 +7,7 @@ use std::{fs, io, os::fd::AsFd as _, path::Path, thread};
 
 use rustix::{
     io::Errno,
-    process::setpriority_process,
+    process::{DumpableBehavior, set_dumpable_behavior, setpriority_process},
     thread::{
         CapabilitySet, CapabilitySets, LinkNameSpaceType, capabilities, move_into_link_name_space,
         set_capabilities, set_no_new_privs,
@@ -63,6 +63,17 @@ pub fn keep_only(kept: CapabilitySet) {
     if let Err(error) = keep(kept) {
         tracing::warn!("cannot give up privileges: {error}");
     }
+}
+
+/// Keeps other processes of the same user out of this one: they may not trace it, nor look into its
+/// memory and descriptors. The kernel compares users and capabilities of the thread that is traced,
+/// and threads without capabilities share their memory with those that have some.
+///
+/// To be called before anything is held that others must not have. Whoever is traced by root
+/// knows it; cores are not dumped any more.
+pub fn keep_others_out() {
+    // Fails on no kernel.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Lets the calling thread run before others: it has little to do, but on a busy host what it does
