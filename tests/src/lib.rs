@@ -18,6 +18,7 @@ pub mod expect;
 pub mod fanotify;
 pub mod far;
 pub mod fault;
+pub mod held;
 pub mod kernel;
 pub mod kernel_objects;
 pub mod load;

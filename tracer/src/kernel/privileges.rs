@@ -29,12 +29,14 @@ pub const READ: CapabilitySet =
     CapabilitySet::BPF.union(CapabilitySet::SYS_PTRACE).union(CapabilitySet::DAC_READ_SEARCH);
 /// To look into other network namespaces.
 pub const NAMESPACES: CapabilitySet = CapabilitySet::SYS_ADMIN;
-/// To open the files that other processes have mapped.
-pub const STACKS: CapabilitySet = CapabilitySet::CHECKPOINT_RESTORE;
+/// To read what other processes have mapped and to open the files, in a process of its own.
+pub const STACKS: CapabilitySet = CapabilitySet::CHECKPOINT_RESTORE
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::DAC_READ_SEARCH);
 /// To run before others.
 pub const PRECEDENCE: CapabilitySet = CapabilitySet::SYS_NICE;
 /// What is needed after the programs are attached, by one thread or another.
-pub const RUN: CapabilitySet = READ.union(NAMESPACES).union(STACKS).union(PRECEDENCE);
+pub const RUN: CapabilitySet = READ.union(NAMESPACES).union(PRECEDENCE);
 
 /// Nice value of the reading thread.
 const NICE: i32 = -10;

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,10 @@ use super::{
     trouble::{Seldom, again},
     wall_clock::WallClock,
 };
-use crate::model::update::{LossPlace, Update};
+use crate::{
+    health,
+    model::update::{LossPlace, Update},
+};
 
 /// Bytes that may wait to be delivered.
 const LIMIT: usize = 16 << 20;
@@ -163,7 +166,7 @@ pub struct Delivery {
     batch: Batch,
     sender: Sender<Parcel>,
     done: Receiver<()>,
-    thread: JoinHandle<()>,
+    thread: health::Thread,
     shared: Arc<Shared>,
     /// Records that were lost and have not been told of.
     lost: u64,
@@ -212,7 +215,7 @@ impl Delivery {
         let shared = Arc::new(Shared::default());
         let failures = Seldom::default();
         let mut round = Round { courier, shared: Arc::clone(&shared), failures };
-        let thread = thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
+        let thread = health::spawn("tracer-delivery", move || {
             round.run(&receiver);
             // The other end may have given up waiting.
             let _ = finished.send(());
@@ -254,6 +257,7 @@ impl Delivery {
         }
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.shared.records.fetch_add(count as u64, Ordering::Relaxed);
+        self.thread.owes();
         if self.sender.send(Parcel::Records(batch)).is_err() {
             self.lost += count as u64;
         }
@@ -354,8 +358,8 @@ impl Sink for Delivery {
             tracing::warn!("{place} takes too long: the end of the trace is not in it");
             return;
         }
-        // What the courier leaves open ends with it; a panic there has been printed already.
-        let _ = this.thread.join();
+        // What the courier leaves open ends with it.
+        this.thread.join();
     }
 }
 
@@ -369,7 +373,8 @@ struct Round<C> {
 impl<C: Courier> Round<C> {
     fn run(&mut self, receiver: &Receiver<Parcel>) {
         loop {
-            let result = match receiver.recv_timeout(self.courier.turn()) {
+            let turn = self.courier.turn();
+            let result = match health::idle(|| receiver.recv_timeout(turn)) {
                 Ok(Parcel::Records(batch)) => {
                     self.deliver(&batch);
                     self.shared.waiting.fetch_sub(batch.size(), Ordering::Relaxed);
@@ -418,6 +423,8 @@ impl<C: Courier> Round<C> {
     /// Until it is taken, or fails for good, or the trace ends: meanwhile the queue fills.
     fn insist(&mut self, record: &Record<'_>) -> io::Result<()> {
         while !self.shared.is_over() {
+            // A receiver that takes nothing is no fault of this thread.
+            health::alive();
             match self.courier.deliver(record) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.report(&error),
                 result => return result,
