@@ -62,6 +62,8 @@ const UNANSWERED: usize = 64;
 
 type ProcessKey = (u32, u64);
 type StackKey = (ProcessKey, StackId);
+/// Stacks of a process.
+type Addresses = Vec<(StackId, Vec<u64>)>;
 
 fn key(process: &Process) -> ProcessKey {
     (process.pid, process.start_ns)
@@ -145,7 +147,7 @@ pub(super) struct Resolver {
 struct Asked {
     process: ProcessKey,
     owner: u64,
-    stacks: Vec<(StackId, Vec<u64>)>,
+    stacks: Addresses,
 }
 
 impl Resolver {
@@ -200,48 +202,37 @@ impl Resolver {
         }
     }
 
-    /// Asks for stacks; those that may have names later on.
+    /// Asks for stacks; those that may have names soon. What has been asked for before has been
+    /// waited for.
     fn ask(&mut self, told: &[Maker]) -> Vec<StackKey> {
-        let mut open = Vec::new();
-        let mut wanted: HashMap<ProcessKey, (Process, Vec<(StackId, Vec<u64>)>), RandomState> =
-            HashMap::default();
+        let mut wanted: HashMap<ProcessKey, (Process, Addresses), RandomState> = HashMap::default();
         for maker in told {
-            let Some(id) = maker.stack else { continue };
-            let process = key(&maker.process);
-            if self.is_settled((process, id)) {
-                continue;
-            }
-            if self.is_asked(process, id) {
-                // It has been waited for already.
+            let (Some(id), process) = (maker.stack, key(&maker.process)) else { continue };
+            if self.is_settled((process, id)) || self.is_asked(process, id) {
                 continue;
             }
             let Some(addresses) = self.addresses(id) else {
-                self.resolved
-                    .insert((process, id), Stack { frames: Vec::new(), gap: Some(Gap::Lost) });
+                self.put(process, id, &[], Names::default(), Some(Gap::Lost));
                 continue;
             };
-            if is_same(&maker.process) {
-                let (_, stacks) =
-                    wanted.entry(process).or_insert_with(|| (maker.process, Vec::new()));
-                if !stacks.iter().any(|(known, _)| *known == id) {
-                    stacks.push((id, addresses));
-                }
-            } else {
+            if !is_same(&maker.process) {
                 self.put(process, id, &addresses, Names::default(), Some(Gap::Ended));
+                continue;
+            }
+            let new = || (maker.process, Vec::new());
+            let (_, stacks) = wanted.entry(process).or_insert_with(new);
+            if !stacks.iter().any(|(known, _)| *known == id) {
+                stacks.push((id, addresses));
             }
         }
+        let mut open = Vec::new();
         for (process, stacks) in wanted.into_values() {
             self.ask_of(&process, stacks, &mut open);
         }
         open
     }
 
-    fn ask_of(
-        &mut self,
-        process: &Process,
-        stacks: Vec<(StackId, Vec<u64>)>,
-        open: &mut Vec<StackKey>,
-    ) {
+    fn ask_of(&mut self, process: &Process, stacks: Addresses, open: &mut Vec<StackKey>) {
         let (key, owner) = (key(process), owner(process.pid));
         match self.quota.chance(key, owner, Instant::now()) {
             Chance::Now => {
@@ -259,7 +250,7 @@ impl Resolver {
         }
     }
 
-    fn send(&mut self, process: &Process, owner: u64, stacks: Vec<(StackId, Vec<u64>)>) {
+    fn send(&mut self, process: &Process, owner: u64, stacks: Addresses) {
         // Where there are so many, the next snapshot asks again.
         if self.asked.len() >= UNANSWERED || self.source.link.is_cut() {
             return;
