@@ -289,8 +289,11 @@ fn each_promise_names_a_test_that_there_is() {
         include_str!("security.rs"),
         include_str!("daemon.rs"),
         include_str!("features.rs"),
+        include_str!("owners.rs"),
         include_str!("stacks.rs"),
         include_str!("../../tracer/src/kernel/confine.rs"),
+        include_str!("../../tracer/src/sink/escape.rs"),
+        include_str!("../../tracer/src/sink/flat/csv.rs"),
     ]
     .concat();
     let named: Vec<&str> = document
@@ -298,7 +301,7 @@ fn each_promise_names_a_test_that_there_is() {
         .flat_map(|part| part.split(", "))
         .filter_map(|part| part.strip_prefix('`')?.strip_suffix('`'))
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
-        .filter(|name| name.contains('_') && !name.starts_with("CAP_"))
+        .filter(|name| name.contains('_') && name.chars().any(char::is_lowercase))
         .collect();
     assert!(named.len() >= 9, "{named:?}");
     for name in named {
