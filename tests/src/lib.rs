@@ -19,6 +19,7 @@ pub mod fanotify;
 pub mod far;
 pub mod fault;
 pub mod ftrace;
+pub mod held;
 pub mod kernel;
 pub mod kernel_objects;
 pub mod load;

@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     feature::{self, Feature},
-    limits, tracefs,
+    limits, stacks, tracefs,
 };
 use crate::sink::{Degraded, Mode, escape::without_numbers};
 
@@ -78,7 +78,7 @@ pub struct Tracer {
     /// A snapshot may miss a socket that is there, if others come and go around it.
     pub snapshots_skip: bool,
     /// The user stacks, if asked for.
-    pub stacks: Option<StackTraceMap<MapData>>,
+    pub stacks: Option<stacks::Source>,
 }
 
 /// [`Counters`] for aya, whose trait cannot be implemented on a foreign type.
@@ -336,7 +336,14 @@ fn finish(
     let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
     let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
     let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
-    let stacks = take(name::STACKS)?.try_into().map_err(error(name::STACKS))?;
+    let stacks: StackTraceMap<MapData> =
+        take(name::STACKS)?.try_into().map_err(error(name::STACKS))?;
+    let stacks = stacks_taken.then(|| stacks::Source::start(stacks)).transpose();
+    let stacks = stacks.unwrap_or_else(|error| {
+        let reason = format!("the process that reads symbols cannot be started: {error}");
+        degraded.push(settings::no_stacks(without_numbers(&reason)));
+        None
+    });
     let has_iterators =
         mode == Mode::Btf && !degraded.iter().any(|missing| feature::SOCKETS.is_in(missing));
     Ok(Tracer {
@@ -352,7 +359,7 @@ fn finish(
         logger,
         resets_traced,
         snapshots_skip: true,
-        stacks: stacks_taken.then_some(stacks),
+        stacks,
     })
 }
 

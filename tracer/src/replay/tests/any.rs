@@ -307,7 +307,7 @@ fn stack() -> BoxedStrategy<Stack> {
     let frame = (name(), name(), any::<u64>(), name(), any::<Option<u32>>()).prop_map(
         |(function, module, offset, file, line)| Frame { function, module, offset, file, line },
     );
-    let gap = option::of(select(vec![Gap::Ended, Gap::Caller, Gap::Cut, Gap::Lost]));
+    let gap = option::of(select(Gap::ALL.to_vec()));
     (prop::collection::vec(frame, 0..4), gap)
         .prop_map(|(frames, gap)| Stack { frames, gap })
         .boxed()

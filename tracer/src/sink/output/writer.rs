@@ -12,11 +12,14 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Beginnings, Destination, Message, Shared, lines_in};
-use crate::sink::{
-    OfFile,
-    escape::without_numbers,
-    file::Unwritten,
-    trouble::{Retry, Seldom, again},
+use crate::{
+    health,
+    sink::{
+        OfFile,
+        escape::without_numbers,
+        file::Unwritten,
+        trouble::{Retry, Seldom, again},
+    },
 };
 
 pub(super) struct Writer<F> {
@@ -52,7 +55,7 @@ impl<F: FnOnce()> Writer<F> {
         empty: &SyncSender<Vec<u8>>,
         done: &Sender<()>,
     ) {
-        for message in receiver {
+        while let Ok(message) = health::idle(|| receiver.recv()) {
             match message {
                 Message::Begin(beginnings) => self.begin(beginnings),
                 Message::Lines(mut bytes) => {
