@@ -18,6 +18,8 @@ pub mod expect;
 pub mod fanotify;
 pub mod far;
 pub mod fault;
+pub mod ftrace;
+pub mod held;
 pub mod kernel;
 pub mod kernel_objects;
 pub mod load;

@@ -17,6 +17,8 @@ use crate::netns::Namespace;
 const ADDRESSES: usize = 32;
 /// Connections that may wait to be accepted.
 const WAITING: usize = 256;
+/// `TCP_DELACK_MIN`, include/net/tcp.h.
+const DELAYED_ACK: Duration = Duration::from_millis(40);
 /// After this a load is given up.
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -48,6 +50,29 @@ pub fn connections(count: usize) -> Duration {
         }
         server.join().expect("the server");
     });
+    begun.elapsed()
+}
+
+/// Makes `rounds` times `count` connections at once to an address. Those of a round are closed by
+/// the client first and half as long again as an ACK may be delayed later by the server: so the
+/// timers of all fire together, whatever runs then.
+pub fn delayed(address: Ipv4Addr, rounds: usize, count: usize) -> Duration {
+    let begun = Instant::now();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address");
+    socket.listen(count as i32).expect("a listener");
+    let listener = TcpListener::from(socket);
+    let to = listener.local_addr().expect("an address");
+    for _ in 0..rounds {
+        let connect = |_| {
+            let client = TcpStream::connect(to).expect("a connection");
+            (client, listener.accept().expect("a connection to accept").0)
+        };
+        let (clients, servers): (Vec<_>, Vec<_>) = (0..count).map(connect).unzip();
+        drop(clients);
+        thread::sleep(DELAYED_ACK * 3 / 2);
+        drop(servers);
+    }
     begun.elapsed()
 }
 

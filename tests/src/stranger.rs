@@ -5,12 +5,16 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
+    thread,
 };
 
 use crate::{netns::run, tracer::program};
 
 /// `nobody`.
 const USER: &str = "65534";
+
+/// The same as a number.
+pub const USER_ID: u32 = 65534;
 
 /// A copy of the program, to which capabilities can be given; removed when dropped.
 #[derive(Debug)]
@@ -55,6 +59,49 @@ impl Stranger {
         command.arg(self.program()).args(arguments).stdin(Stdio::null());
         command
     }
+
+    /// The command that runs the copy as a service manager does for `User=` and
+    /// `AmbientCapabilities=` (as `bpf,perfmon`).
+    pub fn service(&self, capabilities: &str, arguments: &[&str]) -> Command {
+        let capabilities: Vec<String> =
+            capabilities.split(',').map(|one| format!("+{one}")).collect();
+        let capabilities = capabilities.join(",");
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
+        command.args(["--inh-caps", &capabilities, "--ambient-caps", &capabilities]);
+        command.arg(self.program()).args(arguments).stdin(Stdio::null());
+        command
+    }
+}
+
+/// What a process of the same user, without capabilities, gets of another one: the names of the
+/// ways that are open.
+pub fn ways_into(pid: u32) -> Vec<String> {
+    // Users and capabilities are those of a thread.
+    thread::scope(|scope| scope.spawn(|| as_stranger(pid)).join()).expect("it does not panic")
+}
+
+fn as_stranger(pid: u32) -> Vec<String> {
+    // SAFETY: the calls change what the calling thread alone may do; it ends with them.
+    unsafe {
+        assert_eq!(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()), 0);
+        assert_eq!(libc::syscall(libc::SYS_setresgid, USER_ID, USER_ID, USER_ID), 0);
+        assert_eq!(libc::syscall(libc::SYS_setresuid, USER_ID, USER_ID, USER_ID), 0);
+    }
+    let directory = format!("/proc/{pid}");
+    let mut ways = Vec::new();
+    let mut note = |way: String, is_open: bool| ways.extend(is_open.then_some(way));
+    note("mem".into(), fs::File::open(format!("{directory}/mem")).is_ok());
+    note("fd".into(), fs::read_dir(format!("{directory}/fd")).is_ok());
+    note("environ".into(), fs::read(format!("{directory}/environ")).is_ok());
+    for thread in fs::read_dir(format!("{directory}/task")).expect("it runs").flatten() {
+        let name = thread.file_name().into_string().expect("a number");
+        let id: i32 = name.parse().expect("a number");
+        // SAFETY: follows a thread, until this one ends; it is not stopped.
+        let followed = unsafe { libc::ptrace(libc::PTRACE_SEIZE, id, 0, 0) };
+        note(format!("ptrace {name}"), followed == 0);
+    }
+    ways
 }
 
 impl Drop for Stranger {

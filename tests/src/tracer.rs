@@ -1,7 +1,7 @@
 //! The program under test, run as a process of its own.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Read},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -167,6 +167,17 @@ impl Drop for Tracer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The child of a process that has a name.
+pub fn child_of(parent: u32, name: &str) -> Option<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let mut ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let wanted = [format!("Name:\t{name}"), format!("PPid:\t{parent}")];
+    ids.find(|id| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        wanted.iter().all(|wanted| status.lines().any(|line| line == wanted))
+    })
 }
 
 /// Waits for a process to end; kills it and fails where it does not.

@@ -10,11 +10,13 @@ use std::{
     },
     path::Path,
     process::{Child, Stdio},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tracer_tests::{
+    held::Held,
     netns::isolated,
     slowness::allowed,
     sockets::{self, Path as Over},
@@ -129,6 +131,73 @@ fn the_service_manager_hears_of_begin_life_and_end() {
         assert_eq!(kinds.last().map(String::as_str), Some("summary"), "{errors}");
         assert!(kinds.iter().any(|kind| kind == "transition"), "{kinds:?}");
     });
+}
+
+/// Waits until the manager hears nothing of life for a time in which it otherwise hears it often.
+fn goes_silent(service: &Service) {
+    let silence = Duration::from_secs(3);
+    service.manager.set_read_timeout(Some(silence)).unwrap();
+    let until = Instant::now() + allowed(Duration::from_secs(60));
+    let mut buffer = [0; 512];
+    while service.manager.recv(&mut buffer).is_ok() {
+        assert!(Instant::now() < until, "the watchdog is fed");
+    }
+    service.manager.set_read_timeout(Some(allowed(PATIENCE))).unwrap();
+}
+
+#[test]
+fn a_thread_that_hangs_starves_the_watchdog_until_it_goes_on() {
+    isolated(|namespace| {
+        let service = Service::new("");
+        let (inode, file) = (namespace.inode, service.path("out.json"));
+        service.configure(&format!(
+            "netns = {inode}\nformat = \"json\"\noutput = \"{}\"\n",
+            file.display()
+        ));
+        let daemon = service.start();
+        service.wait_for("READY=1");
+        let held = Held::stop(daemon.id(), "tracer-snapshot");
+        // Something to look for.
+        drop(sockets::Pair::over(Over::V4));
+        goes_silent(&service);
+        drop(held);
+        service.outlast_a_signal();
+        let errors = end(daemon);
+        assert!(errors.contains("tracer-snapshot has not answered for"), "{errors}");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.lines().last().unwrap().contains("\"complete\":true"), "{text}");
+    });
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_thread_that_has_died_is_no_complete_trace_and_status_2() {
+    for name in ["tracer-snapshot", "tracer-output", "tracer-reader"] {
+        isolated(|namespace| {
+            let service = Service::new("");
+            let (inode, file) = (namespace.inode, service.path("out.json"));
+            service.configure(&format!(
+                "netns = {inode}\nformat = \"json\"\noutput = \"{}\"\n",
+                file.display()
+            ));
+            let mut daemon = service.start();
+            service.wait_for("READY=1");
+            service.wait_for("WATCHDOG=1");
+            Held::stop(daemon.id(), name).vanish(daemon.id());
+            goes_silent(&service);
+            kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+            let errors = read_all(daemon.stderr.take().unwrap());
+            let status = wait(&mut daemon);
+            let errors = errors.join().unwrap();
+            assert_eq!(status.code(), Some(2), "{name}: {errors}");
+            assert!(errors.contains(&format!("{name} has died")), "{errors}");
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(!text.contains("\"complete\":true"), "{name}: {text}");
+            if name == "tracer-snapshot" {
+                assert!(text.contains("\"complete\":false"), "{text}");
+            }
+        });
+    }
 }
 
 #[test]

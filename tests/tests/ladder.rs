@@ -4,12 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    net::Ipv4Addr,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr},
     process::{Child, ChildStdout, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     capture::Capture,
     netns::{Namespace, isolated},
@@ -152,5 +153,47 @@ fn relative_numbers_begin_with_zero_and_each_step_is_explained() {
         for word in ["three-way handshake", "half-close", "CLOSE_WAIT asks", "2 MSL", "guess"] {
             assert!(text.contains(word), "{word}: {text}");
         }
+    });
+}
+
+/// The server's data and the client's answer to it are known from events of both ends.
+#[test]
+fn data_after_close_is_drawn_before_the_reset_that_answers_it() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let ladder = Ladder::start(namespace, &["--explain"]);
+        let Pair { listener: _listener, client, mut server } = Pair::over(Path::V4);
+        let ends = [&client, &server].map(End::of);
+        drop(client);
+        tracer.wait_for_step(&ends[0], "FIN_WAIT1", "FIN_WAIT2");
+        server.write_all(b"too late").unwrap();
+        tracer.wait_for_step(&ends[1], "CLOSE_WAIT", "CLOSED");
+        let text = ladder.finish();
+        drop(tracer);
+        let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words}: {text}"));
+        assert!(at("data: ◁ 8B") < at("─ RST ─"), "{text}");
+    });
+}
+
+/// Of a socket that is connected to itself no sentence is said that is about two.
+#[test]
+fn a_socket_connected_to_itself_is_explained_as_one() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let ladder = Ladder::start(namespace, &["--explain"]);
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        let end = End::of(&socket);
+        drop(socket);
+        tracer.wait_for_step(&end, "CLOSING", "TIME_WAIT");
+        let text = ladder.finish();
+        drop(tracer);
+        let middle = text.lines().filter_map(|line| line.split('│').nth(1));
+        let words: Vec<&str> = middle.flat_map(str::split_whitespace).collect();
+        let words = words.join(" ");
+        assert!(words.contains("the socket is the peer of itself"), "{text}");
+        assert!(words.contains("own FIN has come back"), "{text}");
+        assert!(!words.contains("FIN_WAIT2") && !words.contains("Both have sent"), "{text}");
     });
 }

@@ -148,9 +148,14 @@ fn half_open_connections_are_raised_with_their_listener_and_cleared() {
 #[test]
 fn flags_name_the_listener_that_does_not_accept_and_no_other() {
     isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=2s,time-wait=off"]);
         let (deaf, address) = server("sleeper", &["shared-deaf", "0"]);
         let (keen, _) = server("worker", &["shared-keen", &address.port().to_string()]);
-        let tracer = Tracer::start(namespace, &["--linger", "close-wait=2s,time-wait=off"]);
+        for pid in [deaf.pid(), keen.pid()] {
+            tracer.wait_for("a listener", |record| {
+                record.is_step("CLOSED", "LISTEN") && record.number("/process/pid") == Some(pid)
+            });
+        }
         let clients: Vec<TcpStream> =
             (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
         drop(clients);
@@ -165,11 +170,14 @@ fn flags_name_the_listener_that_does_not_accept_and_no_other() {
             assert_eq!(processes[0]["pid"], deaf.pid(), "{flag}");
         }
         // What is guessed of a connection when it begins is what becomes of it.
+        let closed =
+            || trace.transitions().filter(|record| record.is_step("CLOSE_WAIT", "LAST_ACK"));
         let mut guessed = 0;
         for record in trace.transitions().filter(|record| record.is_step("LISTEN", "SYN_RECV")) {
             let pid = record.number("/process/pid").unwrap();
-            let of_same = |flag: &&Record| flag.cookie() == record.cookie();
-            let expected = if flags().any(|flag| of_same(&flag)) { deaf.pid() } else { keen.pid() };
+            let of_same = |other: &&Record| other.cookie() == record.cookie();
+            let is_closed = closed().any(|other| of_same(&other));
+            let expected = if is_closed { keen.pid() } else { deaf.pid() };
             assert_eq!(pid, expected, "{record}");
             guessed += 1;
         }

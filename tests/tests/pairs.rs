@@ -21,18 +21,18 @@ use tracer_tests::{
     tracer::{Tracer, command, read_all, wait},
 };
 
-/// Tracers of one port in all namespaces: as lines, as diagrams, and one that says when all is
-/// over.
+/// Tracers of one port of a network in all namespaces: as lines, as diagrams, and one that says
+/// when all is over.
 struct Tracers {
     formats: Vec<(Child, thread::JoinHandle<String>)>,
     json: Tracer,
 }
 
 impl Tracers {
-    fn of(port: u16) -> Self {
+    fn of(network: &str, port: u16) -> Self {
         let port = port.to_string();
         let start = |format: &str| {
-            let arguments = ["--format", format, "--port", &port];
+            let arguments = ["--format", format, "--port", &port, "--address", network];
             let mut child = command("", &arguments).stdout(Stdio::piped()).spawn().unwrap();
             let mut out = child.stdout.take().unwrap();
             // The first line comes when the programs are attached.
@@ -40,7 +40,7 @@ impl Tracers {
             (child, read_all(out))
         };
         let formats = ["text", "ladder"].into_iter().map(start).collect();
-        Self { formats, json: Tracer::launch("", &["--port", &port]) }
+        Self { formats, json: Tracer::launch("", &["--port", &port, "--address", network]) }
     }
 
     /// The lines and the diagrams.
@@ -95,7 +95,7 @@ fn marks<'a>(lines: &'a str, state: &str) -> Vec<&'a str> {
 /// port, of which only one is closed.
 fn two_at_once(port: u16) -> [String; 2] {
     let cables = [Cable::lay(), Cable::lay()];
-    let tracers = Tracers::of(port);
+    let tracers = Tracers::of("10.0.0.0/24", port);
     let listeners = cables.each_ref().map(|cable| listen(cable, port));
     let clients = cables
         .each_ref()
@@ -156,7 +156,7 @@ fn link_local_addresses_carry_their_interface() {
     let listener = inside(&cable.ends[1].namespace(), |_| {
         TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))).unwrap()
     });
-    let tracers = Tracers::of(PORT);
+    let tracers = Tracers::of("fe80::/64", PORT);
     // Names are those of the first look; before it an interface has its number.
     thread::sleep(allowed(Duration::from_secs(3)));
     let (clients, shown) = inside(&cable.ends[0].namespace(), |_| {
@@ -220,8 +220,8 @@ fn both_ends_of_a_connection_through_nat_belong_together() {
     });
     let listener = listen(&cable, PORT);
     // The client's connection is to port 80; its own port is in both.
-    let tracers = Tracers::of(41_001);
-    let client = connect(&cable, 41_001, SocketAddr::from(([10, 96, 0, 1], 80)));
+    let tracers = Tracers::of("10.0.0.0/24", 18_475);
+    let client = connect(&cable, 18_475, SocketAddr::from(([10, 96, 0, 1], 80)));
     let server = sockets::accept(&listener);
     close(&tracers, client, server);
     let [lines, diagrams] = tracers.finish();

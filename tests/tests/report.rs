@@ -56,7 +56,7 @@ fn states() -> BTreeMap<String, usize> {
     states
 }
 
-/// Three connections closed in order, the client first: TIME_WAIT; and two that nobody takes.
+/// Three connections closed in order at both ends, the client first: TIME_WAIT; and two that nobody takes.
 fn three_closed_two_refused() {
     for _ in 0..3 {
         let Pair { listener: _, client, mut server } = Pair::over(Way::V4);
@@ -98,7 +98,7 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         let of_before = page.row("states", "ESTABLISHED").unwrap();
         assert_eq!(of_before[0], "2", "they were there before: {of_before:?}");
         for (reason, count) in [
-            ("in order", "3"),
+            ("in order", "6"),
             ("refused", "2"),
             ("reset: SO_LINGER 0", "1"),
             ("reset by the peer", "1"),
@@ -144,7 +144,7 @@ fn a_recording_makes_a_page_of_what_was_recorded() {
         }
         // Nothing happened to those that were there before.
         assert_eq!(page.row("states", "ESTABLISHED").unwrap()[3], "0");
-        for (reason, count) in [("in order", "3"), ("refused", "2")] {
+        for (reason, count) in [("in order", "6"), ("refused", "2")] {
             assert_eq!(page.row("closes", reason).unwrap()[0], count, "{reason}");
         }
         assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "4");

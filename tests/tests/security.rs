@@ -5,19 +5,24 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Read as _,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-    process::Stdio,
+    io::{Read as _, Write as _},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt as _, net::UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
+    background::Background,
     fanotify::Watch,
     kernel_objects::held_by,
     netns::isolated,
     sockets::{self, Pair, eventually},
-    tracer::{Tracer, WITH_TRACEFS, command, wait},
+    stranger::{Stranger, ways_into},
+    tracer::{Tracer, WITH_TRACEFS, child_of, command, wait},
 };
 
 /// Bits of those that are kept, include/uapi/linux/capability.h.
@@ -84,9 +89,7 @@ fn each_thread_keeps_what_is_written_here_and_no_more() {
 
 #[test]
 fn what_only_some_traces_need_is_kept_by_those_alone() {
-    let mut kept = documented();
-    *kept.get_mut("tracer-snapshot").unwrap() |= bit("CAP_CHECKPOINT_RESTORE");
-    keeps_all_of(&kept, &["--stacks"]);
+    keeps_all_of(&documented(), &["--stacks"]);
     let mut kept = documented();
     *kept.get_mut("tracer-snapshot").unwrap() &= !bit("CAP_SYS_ADMIN");
     // That of the first thread, where the tracer runs.
@@ -111,6 +114,90 @@ fn keeps_all_of(documented: &BTreeMap<String, u64>, options: &[&str]) {
         }
         for (name, fields) in &found {
             assert_eq!((&*fields["NoNewPrivs"], &*fields["Seccomp"]), ("1", "2"), "{name}");
+        }
+    });
+}
+
+/// The process that reads symbols with `--stacks`.
+#[test]
+fn the_reader_of_symbols_keeps_what_is_written_here_and_ends_with_the_tracer() {
+    isolated(|namespace| {
+        for signal in [Signal::INT, Signal::KILL] {
+            let tracer = Background::tracer(WITH_TRACEFS, namespace, &["--stacks"]);
+            let reader = || child_of(tracer.id(), "tracer-symbols");
+            let kept = documented()["tracer-symbols"];
+            eventually("a second process, confined", || {
+                reader().is_some_and(|reader| {
+                    let status = &threads(reader)["tracer-symbols"];
+                    ["CapEff", "CapPrm"]
+                        .iter()
+                        .all(|set| u64::from_str_radix(&status[*set], 16) == Ok(kept))
+                        && (&*status["NoNewPrivs"], &*status["Seccomp"]) == ("1", "2")
+                })
+            });
+            let reader = reader().unwrap();
+            let open = fs::read_dir(format!("/proc/{reader}/fd")).unwrap();
+            let open = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+            let is_known = |link: &PathBuf| {
+                let link = link.to_string_lossy();
+                link.starts_with("socket:[") || link == "/dev/null"
+            };
+            let open: Vec<_> = open.filter(|link| !is_known(link)).collect();
+            assert_eq!(open, [PathBuf::new(); 0]);
+            eventually("it is attached", || tracer.is_attached());
+            tracer.end(signal);
+            eventually("its end", || !Path::new(&format!("/proc/{reader}")).exists());
+        }
+    });
+}
+
+#[test]
+fn the_reader_of_symbols_works_for_no_stranger() {
+    let copy = Stranger::with("reader", "cap_sys_ptrace,cap_dac_read_search");
+    let (mut socket, theirs) = UnixStream::pair().unwrap();
+    let mut command = copy.command("true", &["symbols"]);
+    let mut child = command.stdin(OwnedFd::from(theirs)).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    let job = br#"{"id":1,"owner":0,"pid":1,"start_ns":0,"stacks":[]}"#;
+    // It may have ended already.
+    let _ = socket.write_all(&[&(job.len() as u32).to_le_bytes()[..], job].concat());
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer);
+    assert_eq!(answer, b"");
+    assert_eq!(wait(&mut child).code(), Some(2));
+}
+
+#[test]
+fn the_same_user_gets_into_no_process_with_privileges() {
+    isolated(|_| {
+        let mut plain = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sleep", "60"])
+            .spawn()
+            .unwrap();
+        // What is tried works where nothing is to be guarded.
+        eventually("ways into a process without privileges", || {
+            ["mem", "fd"].iter().all(|way| ways_into(plain.id()).iter().any(|open| open == way))
+        });
+        assert!(ways_into(plain.id()).iter().any(|way| way.starts_with("ptrace")));
+        plain.kill().unwrap();
+        plain.wait().unwrap();
+        let own = fs::metadata("/proc/thread-self/ns/net").unwrap().ino().to_string();
+        let options = ["--format", "json", "--netns", &own, "--stacks"];
+        let copy = Stranger::with("ways-in", "cap_bpf,cap_perfmon,cap_sys_admin");
+        let plain = Stranger::with("ways-in-service", "");
+        let ways_of_privilege = [
+            copy.command(WITH_TRACEFS, &options),
+            plain.service("bpf,perfmon,sys_admin", &options),
+        ];
+        for mut command in ways_of_privilege {
+            let tracer = Tracer::run(&mut command);
+            eventually("a main thread without capabilities", || {
+                u64::from_str_radix(&threads(tracer.pid())["tracer"]["CapEff"], 16) == Ok(0)
+            });
+            assert_eq!(ways_into(tracer.pid()), [""; 0], "{command:?}");
+            let reader = child_of(tracer.pid(), "tracer-symbols").expect("a second process");
+            assert_eq!(ways_into(reader), [""; 0], "{command:?}");
+            tracer.finish();
         }
     });
 }
@@ -201,9 +288,10 @@ fn each_promise_names_a_test_that_there_is() {
     let document = include_str!("../../SECURITY.md");
     let tests = [
         include_str!("security.rs"),
-        include_str!("features.rs"),
         include_str!("daemon.rs"),
+        include_str!("features.rs"),
         include_str!("owners.rs"),
+        include_str!("stacks.rs"),
         include_str!("../../tracer/src/kernel/confine.rs"),
         include_str!("../../tracer/src/sink/escape.rs"),
         include_str!("../../tracer/src/sink/flat/csv.rs"),
@@ -218,8 +306,7 @@ fn each_promise_names_a_test_that_there_is() {
         .flat_map(|part| part.split(", "))
         .filter_map(|part| part.strip_prefix('`')?.strip_suffix('`'))
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
-        .filter(|name| name.contains('_') && !name.starts_with("CAP_"))
-        .filter(|name| name.bytes().any(|byte| byte.is_ascii_lowercase()))
+        .filter(|name| name.contains('_') && name.chars().any(char::is_lowercase))
         .collect();
     assert!(named.len() >= 9, "{named:?}");
     for name in named {

@@ -5,12 +5,17 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::Duration,
 };
 
+use rustix::{
+    fs::{CWD, Mode, mkfifoat},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{
@@ -19,7 +24,8 @@ use tracer_tests::{
     peer::Peer,
     record::Record,
     sockets,
-    tracer::{Tracer, WITH_TRACEFS},
+    stranger::Stranger,
+    tracer::{Tracer, WITH_TRACEFS, child_of},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -34,6 +40,26 @@ struct Leaky {
 
 impl Leaky {
     fn start(options: &[&str]) -> Self {
+        let (directory, program) = Self::build(options);
+        let server = Peer::start(program.to_str().unwrap(), "leaky", &[]);
+        Self::serving(directory, server)
+    }
+
+    /// Of another user, who has done something to the program.
+    fn hostile(forge: impl FnOnce(&Path)) -> Self {
+        let (directory, program) = Self::build(FRAME_POINTERS);
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        forge(&program);
+        let as_user = ["--regid=65534", "--clear-groups", program.to_str().unwrap()];
+        Self::serving(directory, Peer::start("setpriv", "--reuid=65534", &as_user))
+    }
+
+    fn serving(directory: TempDir, mut server: Peer) -> Self {
+        let address = server.answer().parse().unwrap();
+        Self { directory, server, address }
+    }
+
+    fn build(options: &[&str]) -> (TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let (source, program) = Self::paths(&directory);
         fs::write(&source, include_str!("../src/leaky.c")).unwrap();
@@ -41,9 +67,7 @@ impl Leaky {
         compiler.args(options).args(["-pthread", "-o"]).arg(&program).arg(&source);
         let status = compiler.status().expect("live tests need the command cc");
         assert!(status.success(), "cc: {status}");
-        let mut server = Peer::start(program.to_str().unwrap(), "leaky", &[]);
-        let address = server.answer().parse().unwrap();
-        Self { directory, server, address }
+        (directory, program)
     }
 
     fn paths(directory: &TempDir) -> (PathBuf, PathBuf) {
@@ -72,7 +96,7 @@ fn diagnosed(
 }
 
 fn functions(stack: &Value) -> Vec<&str> {
-    stack.as_array().unwrap().iter().filter_map(|frame| frame["function"].as_str()).collect()
+    stack.as_array().into_iter().flatten().filter_map(|frame| frame["function"].as_str()).collect()
 }
 
 #[test]
@@ -192,5 +216,138 @@ fn a_trace_without_the_option_tells_no_stack() {
         let flag = linger(&tracer, |record| record.local() == Some(leaky.address));
         assert!(!flag.has("/stack"), "{flag}");
         tracer.finish();
+    });
+}
+
+fn objcopy(arguments: &[&str], program: &Path) {
+    let status = Command::new("objcopy").args(arguments).arg(program).status();
+    assert!(status.expect("live tests need the command objcopy").success());
+}
+
+fn fifo(path: &Path) {
+    let _ = fs::remove_file(path);
+    mkfifoat(CWD, path, Mode::from(0o666)).unwrap();
+}
+
+/// Debug information that is a FIFO, to which nobody ever writes.
+fn linked_to_a_fifo(program: &Path) {
+    let debug = program.with_extension("debug");
+    fs::copy(program, &debug).unwrap();
+    objcopy(&["--strip-debug"], program);
+    objcopy(&[&format!("--add-gnu-debuglink={}", debug.display())], program);
+    fifo(&debug);
+}
+
+/// Debug information that is small and becomes large.
+fn with_a_bomb(program: &Path) {
+    let zeros = program.with_extension("zeros");
+    fs::File::create(&zeros).unwrap().set_len(400 << 20).unwrap();
+    let section = format!(".debug_info={}", zeros.display());
+    objcopy(&["--update-section", &section], program);
+    objcopy(&["--compress-debug-sections=zlib"], program);
+    assert!(fs::metadata(program).unwrap().len() < 4 << 20);
+}
+
+/// Compressed sections that are said to hold more than any machine does.
+fn with_forged_sizes(program: &Path) {
+    const COMPRESSED: u64 = 0x800;
+    objcopy(&["--compress-debug-sections=zlib"], program);
+    let bytes = fs::read(program).unwrap();
+    let number = |at: usize, length: usize| {
+        let mut number = [0; 8];
+        number[..length].copy_from_slice(&bytes[at..at + length]);
+        u64::from_le_bytes(number)
+    };
+    let (table, entry, count) = (number(0x28, 8), number(0x3a, 2), number(0x3c, 2));
+    let headers = (0..count).map(|index| (table + index * entry) as usize);
+    let compressed: Vec<u64> = headers
+        .filter(|header| number(header + 8, 8) & COMPRESSED != 0)
+        .map(|header| number(header + 24, 8))
+        .collect();
+    assert!(!compressed.is_empty());
+    let file = fs::File::options().write(true).open(program).unwrap();
+    for section in compressed {
+        // `ch_size` of Elf64_Chdr.
+        file.write_all_at(&(1u64 << 50).to_le_bytes(), section + 8).unwrap();
+    }
+}
+
+/// The flag of a hostile server; that of another user's, beside it, has its names.
+fn flag_beside_others(forge: impl FnOnce(&Path) + Send) -> Record {
+    isolated(|namespace| {
+        let (hostile, other) = (Leaky::hostile(forge), Leaky::start(FRAME_POINTERS));
+        let tracer = trace(namespace, &["--stacks"]);
+        drop(TcpStream::connect(hostile.address).unwrap());
+        let flag = linger(&tracer, |record| record.local() == Some(hostile.address));
+        // On a busy machine names may come later than the first flag.
+        for _ in 0..5 {
+            drop(TcpStream::connect(other.address).unwrap());
+            thread::sleep(Duration::from_secs(1));
+        }
+        linger(&tracer, |record| {
+            record.local() == Some(other.address)
+                && functions(record.at("/stack")).contains(&"keep_all")
+        });
+        tracer.finish();
+        flag
+    })
+}
+
+#[test]
+fn a_hostile_program_costs_its_own_names_and_says_so() {
+    for forge in [linked_to_a_fifo, with_a_bomb, with_forged_sizes] {
+        let flag = flag_beside_others(forge);
+        assert!(!functions(flag.at("/stack")).contains(&"keep_all"), "{flag}");
+        let gap = flag.text("/stack_gap").unwrap_or_else(|| panic!("{flag}"));
+        assert!(gap.contains("no names"), "{gap}");
+    }
+}
+
+#[test]
+fn a_fifo_in_place_of_a_program_is_not_opened() {
+    isolated(|namespace| {
+        // So that the call itself is in the program.
+        let leaky = Leaky::start(&[FRAME_POINTERS, &["-static"]].concat());
+        let (_, program) = Leaky::paths(&leaky.directory);
+        fifo(&program);
+        // As the kernel calls what had this name.
+        fifo(&program.with_file_name("leaky (deleted)"));
+        let tracer = trace(namespace, &["--stacks"]);
+        drop(TcpStream::connect(leaky.address).unwrap());
+        // What is mapped is still there.
+        let flag = linger(&tracer, |record| record.local() == Some(leaky.address));
+        assert!(functions(flag.at("/stack")).contains(&"keep_all"), "{flag}");
+        tracer.finish();
+    });
+}
+
+#[test]
+fn without_the_process_that_reads_symbols_the_trace_goes_on() {
+    isolated(|namespace| {
+        let leaky = Leaky::start(FRAME_POINTERS);
+        let tracer = trace(namespace, &["--stacks"]);
+        let reader = child_of(tracer.pid(), "tracer-symbols").expect("a second process");
+        kill_process(Pid::from_raw(reader.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        drop(TcpStream::connect(leaky.address).unwrap());
+        let flag = linger(&tracer, |record| record.local() == Some(leaky.address));
+        let gap = flag.text("/stack_gap").unwrap_or_else(|| panic!("{flag}"));
+        assert!(gap.contains("has ended"), "{gap}");
+    });
+}
+
+/// Without what takes root: programs are found by their names then.
+#[test]
+fn file_capabilities_suffice_for_the_names_of_others() {
+    isolated(|namespace| {
+        let leaky = Leaky::start(FRAME_POINTERS);
+        let copy =
+            Stranger::with("stacks", "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search");
+        let inode = namespace.inode.to_string();
+        let options = ["--format", "json", "--netns", &inode, "--linger", "close-wait=300ms"];
+        let options = [&options[..], &["--stacks"]].concat();
+        let tracer = Tracer::run(&mut copy.command(WITH_TRACEFS, &options));
+        drop(TcpStream::connect(leaky.address).unwrap());
+        let flag = linger(&tracer, |record| record.local() == Some(leaky.address));
+        assert!(functions(flag.at("/stack")).contains(&"keep_all"), "{flag}");
     });
 }

@@ -28,7 +28,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::FromArgMatches as _;
 
 use self::{
@@ -36,7 +36,8 @@ use self::{
     command::{Cli, Command},
 };
 use crate::{
-    kernel::{limits, preflight},
+    health,
+    kernel::{limits, preflight, privileges, stacks},
     sink::{
         Degraded, Hello, Host, Mode,
         escape::{escape, harmless, without_numbers},
@@ -47,11 +48,17 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    privileges::keep_others_out();
     signals::hold();
-    // What follows takes more of it than this.
-    if let Err(error) = limits::stack() {
-        return fail(&error.to_string());
+    match limits::stack() {
+        Ok(()) => run_command(),
+        Err(error) => fail(&error.to_string()),
     }
+}
+
+/// Takes more of the stack than there may have been.
+#[inline(never)]
+fn run_command() -> ExitCode {
     let parsed = command::command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
@@ -78,12 +85,21 @@ pub fn run() -> ExitCode {
         Some(Command::Completions(arguments)) => {
             completions::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
+        Some(Command::Symbols) => symbols().map(|()| ExitCode::SUCCESS),
         Some(Command::Manual(arguments)) => manual::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
+    // Whatever came out of it, without one of its threads it is not all.
+    let result = result.and_then(|status| health::trouble().map_or(Ok(status), |it| bail!(it)));
     match result {
         Ok(status) => status,
         Err(error) => fail(&without_numbers(&format!("{error:#}"))),
     }
+}
+
+/// The hidden command `tracer symbols`, which only a tracer runs.
+fn symbols() -> anyhow::Result<()> {
+    stacks::reader::run()
+        .context("tracer symbols is run by a tracer, which it talks to on standard input")
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -4,6 +4,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
+    health::{self, Trouble},
     kernel::{
         load::Tracer,
         privileges,
@@ -22,11 +23,13 @@ use crate::{
         table::{self, Table},
     },
     sink::surroundings::Surroundings as _,
-    trace::{Stop, losses::Losses},
+    trace::{READER, Stop, losses::Losses},
 };
 
 /// How long a SYN_SENT waits for its local port, which the last look tells.
 const PORT_PATIENCE: u64 = 15_000_000_000;
+/// How long the names of functions may take (`--stacks`): longer than any program is given.
+const NAMES_PATIENCE: Duration = Duration::from_secs(12);
 /// Losses are looked for this often, and the end at the latest.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
@@ -114,9 +117,14 @@ impl Observation {
     }
 
     /// Looks, watches for a time or until asked to stop, looks again.
-    pub fn run(mut self, duration: Duration) -> Outcome {
+    ///
+    /// # Errors
+    ///
+    /// Where a thread has died or hangs.
+    pub fn run(mut self, duration: Duration) -> Result<Outcome, Trouble> {
+        let _life = health::watch(READER);
         privileges::keep_only(privileges::READ);
-        let first = self.look();
+        let first = self.look()?;
         let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
         while !self.stop.is_asked() {
             let now = time::monotonic();
@@ -131,7 +139,7 @@ impl Observation {
                 self.reader.wait(busy, Some(rest.min(HOUSEKEEPING)));
             }
         }
-        let last = self.look();
+        let last = self.look()?;
         let now = time::monotonic();
         self.losses.look(now, &mut self.table, &mut self.watched);
         let diagnosis = diagnose(&Case {
@@ -144,11 +152,11 @@ impl Observation {
             table: &self.table,
             stacks: self.resolved.as_deref().map(|resolved| resolved as &dyn Stacks),
         });
-        Outcome { diagnosis, refused: last.refused }
+        Ok(Outcome { diagnosis, refused: last.refused })
     }
 
     /// Takes a look, with all events up to its end read before it is merged.
-    fn look(&mut self) -> Taken {
+    fn look(&mut self) -> Result<Taken, Trouble> {
         self.table.expect_snapshot();
         let wanted = Wanted { sockets: true, holders: true, settings: true, processes: true };
         let mut seen: Vec<u32> = self.table.connections().map(|life| life.tuple.netns).collect();
@@ -156,10 +164,14 @@ impl Observation {
         seen.dedup();
         // What is too young to be in it is too young to be told.
         let told = self.table.makers(|life| life.state == State::CloseWait);
-        self.snapshots.request(wanted, seen, Makers { processes: Vec::new(), told });
+        let makers = Makers { processes: Vec::new(), told, patience: NAMES_PATIENCE };
+        self.snapshots.request(wanted, seen, makers);
         let taken = loop {
             if let Some(taken) = self.snapshots.ready() {
                 break taken;
+            }
+            if let Some(trouble) = health::trouble() {
+                return Err(trouble);
             }
             let (busy, more) = self.read();
             if !more {
@@ -169,7 +181,7 @@ impl Observation {
         let until = time::monotonic();
         while self.read().1 && self.read_until < until {}
         self.table.merge(&taken.look.snapshot, &mut self.watched);
-        taken
+        Ok(taken)
     }
 
     /// Reads what there is; whether there was anything, and whether there is more.

@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod diagnose;
 pub mod features;
+pub mod health;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
 pub mod kernel;

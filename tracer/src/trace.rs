@@ -21,6 +21,7 @@ use std::{
 
 use self::{healing::Healing, losses::Losses, reports::Reports, telling::Teller};
 use crate::{
+    health,
     kernel::{
         feature,
         load::Tracer,
@@ -54,6 +55,9 @@ const CHECK_PATIENCE: u64 = 3_000_000_000;
 const BETWEEN_CHECKS: Duration = Duration::from_millis(20);
 /// Losses are looked for this often while events come.
 const HOUSEKEEPING: u64 = 1_000_000_000;
+
+/// The thread that reads events.
+pub(crate) const READER: &str = "tracer-reader";
 
 /// Everything a trace consists of.
 pub struct Trace {
@@ -95,6 +99,7 @@ impl Stop {
     /// Asks the trace to end in order.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+        health::owe(READER);
         self.wake();
     }
 
@@ -207,6 +212,7 @@ impl Running {
 
     /// Reads until asked to stop or until nobody reads the output, then writes the summary.
     pub fn run(mut self) {
+        let _life = health::watch(READER);
         // Where that is refused, `Hello` says so.
         let _ = privileges::take_precedence();
         privileges::keep_only(privileges::READ);
@@ -224,6 +230,8 @@ impl Running {
             if now >= housekeeping || stopping {
                 housekeeping = now + HOUSEKEEPING;
                 self.teller.expire(now);
+                // Said as soon as it is known.
+                let _ = health::trouble();
                 let lost = self.count_losses();
                 // Not while it goes on: a look would make it worse.
                 if std::mem::replace(&mut self.lost, lost) && !lost {
@@ -387,6 +395,7 @@ impl Running {
     /// more.
     fn read(&mut self) -> (bool, bool) {
         let Self { reader, table, teller, losses, read_until, .. } = self;
+        health::alive();
         let mut busy = false;
         for _ in 0..BATCHES {
             let mut oldest = None;

@@ -14,6 +14,7 @@ use super::{
     report::ReportArguments,
     top::TopArguments,
 };
+use crate::kernel::stacks;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
 #[derive(Debug, Parser)]
@@ -53,6 +54,9 @@ pub(super) enum Command {
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArguments),
+    /// Read the symbols of programs, as a tracer asks on standard input
+    #[command(hide = true, name = stacks::COMMAND)]
+    Symbols,
 }
 
 impl Command {
@@ -69,7 +73,8 @@ impl Command {
             | Self::Features(_)
             | Self::Schema
             | Self::Completions(_)
-            | Self::Manual(_) => false,
+            | Self::Manual(_)
+            | Self::Symbols => false,
         }
     }
 }

@@ -141,7 +141,7 @@ async fn observe(
         outcome = &mut thread => outcome,
     };
     drop(waiting);
-    outcome.context("the observing thread failed")
+    Ok(outcome.context("the observing thread failed")??)
 }
 
 /// Says on a terminal that there is something to wait for; wiped away in the end.

@@ -13,6 +13,7 @@ use super::{
     threads,
 };
 use crate::{
+    health,
     kernel::{
         confine::{self, Confinement},
         feature, limits,
@@ -22,7 +23,7 @@ use crate::{
     },
     model::{filter::Filter, linger::Thresholds},
     sink::{Degraded, Sink, surroundings::Surroundings},
-    trace::{Running, Trace},
+    trace::{READER, Running, Trace},
 };
 
 /// What is traced, for how long.
@@ -90,15 +91,17 @@ impl Live {
     ) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .thread_name("tracer-reader")
+            .thread_name(READER)
             .build()?;
         let result = runtime.block_on(async {
+            let _life = health::watch("tracer");
+            tokio::spawn(health::beat());
             // Before the first line is written: whoever has read it may send a signal.
             let signals = Signals::catch()?;
             let tracer = load::load(&self.request)?;
             self.trace(tracer, sinks, signals).await
         });
-        // A thread that still writes is waited for no more.
+        // A thread that still writes, or hangs, is waited for no more.
         runtime.shutdown_background();
         result
     }
@@ -178,7 +181,7 @@ async fn wait_for_end(
     mut signals: Signals,
 ) -> anyhow::Result<()> {
     let stop = running.stop();
-    let mut thread = threads::start("tracer-reader", move || running.run())?;
+    let mut thread = threads::start(READER, move || running.run())?;
     // The other threads have what they need.
     privileges::keep_only(CapabilitySet::empty());
     let time_is_up = async {
@@ -204,13 +207,21 @@ async fn wait_for_end(
     }
     stop.ask();
     let again = async {
-        tokio::time::sleep(GRACE).await;
+        // `timeout` sends two at once, a hurried person some more.
+        let rest = async {
+            loop {
+                signals.end(&hangup).await;
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(GRACE, rest).await;
         signals.end(&hangup).await;
     };
     tokio::select! {
         result = &mut thread => result.context("the reading thread failed"),
         // Whoever asks twice does not want to wait for a reader that does not read.
         () = again => bail!("ended by a second signal before all was written"),
+        // Others that hang it leaves behind by itself.
+        trouble = health::trouble_of(READER) => bail!(trouble),
     }
 }
 

@@ -180,7 +180,8 @@ pub(super) async fn wait(
                 stop.store(true, Ordering::Relaxed);
                 // Where it waits for a pipe to be read from it does not hear.
                 let rest = tokio::time::timeout(Duration::from_secs(5), done).await;
-                return Ok(Ok(rest.ok().and_then(Result::ok).transpose()?.unwrap_or_default()));
+                let rest = rest.context("ended by a signal before the recording came to its end")?;
+                return rest.context("the replaying thread failed");
             }
             _ = ticks.tick() => bar.set_position(progress.load(Ordering::Relaxed)),
         }

@@ -193,7 +193,7 @@ fn tell(
     written: &Receiver<io::Result<Written>>,
 ) -> anyhow::Result<ExitCode> {
     let path = arguments.output.display();
-    let result = written.recv().context("the report was not written: the trace failed")?;
+    let result = written.recv().ok().context("nothing was reported: no trace has begun")?;
     let Written { bytes, findings } =
         result.with_context(|| format!("cannot write the report {path} (--output)"))?;
     // Only of a file: a device or a pipe has no such end.

@@ -78,6 +78,8 @@ enum Scope {
     Sinks,
     /// All others.
     Closed,
+    /// Of a process that reads what strangers wrote.
+    Reading,
 }
 
 /// Forbids the calling thread, and all that it will start, to execute, to load programs, to open
@@ -93,6 +95,14 @@ pub fn seal() -> Option<Degraded> {
 pub fn withdraw() {
     let _ = privileges::keep(CapabilitySet::empty());
     let _ = syscalls::forbid(Scope::Closed);
+}
+
+/// Confines a process that reads files of strangers: it opens none but these and those below these
+/// directories, and sends nothing anywhere. What the kernel does not know of this it does without.
+pub(crate) fn confine_reading(readable: &[PathBuf]) {
+    let _ = privileges::keep(CapabilitySet::DAC_READ_SEARCH);
+    let _ = paths::confine_reading(readable);
+    let _ = syscalls::forbid(Scope::Reading);
 }
 
 /// What of this cannot be had here, found out by trying in a thread that ends with it.

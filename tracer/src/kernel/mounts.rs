@@ -8,6 +8,8 @@ use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, path::PathBuf};
 /// A mount.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mount<'a> {
+    /// Numbers of the device, as `8:1`.
+    pub(crate) device: &'a [u8],
     /// What of the file system is mounted, as the kernel escapes it.
     pub(crate) root: &'a [u8],
     /// Type of the file system.
@@ -43,10 +45,10 @@ impl Mount<'_> {
 /// `36 35 98:0 /root /path rw,noatime master:1 - type source rw`.
 fn mount(line: &[u8]) -> Option<Mount<'_>> {
     let mut fields = line.split(|&byte| byte == b' ');
-    let (root, place) = (fields.nth(3)?, fields.next()?);
+    let (device, root, place) = (fields.nth(2)?, fields.next()?, fields.next()?);
     fields.find(|field| *field == b"-")?;
     let kind = fields.next()?;
-    Some(Mount { root, kind, place, options: fields.nth(1).unwrap_or_default() })
+    Some(Mount { device, root, kind, place, options: fields.nth(1).unwrap_or_default() })
 }
 
 /// Spaces, tabs, ends of lines and backslashes are written as `\` and three octal digits

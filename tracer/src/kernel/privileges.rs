@@ -7,7 +7,7 @@ use std::{fs, io, os::fd::AsFd as _, path::Path, thread};
 
 use rustix::{
     io::Errno,
-    process::setpriority_process,
+    process::{DumpableBehavior, set_dumpable_behavior, setpriority_process},
     thread::{
         CapabilitySet, CapabilitySets, LinkNameSpaceType, capabilities, move_into_link_name_space,
         set_capabilities, set_no_new_privs,
@@ -29,12 +29,14 @@ pub const READ: CapabilitySet =
     CapabilitySet::BPF.union(CapabilitySet::SYS_PTRACE).union(CapabilitySet::DAC_READ_SEARCH);
 /// To look into other network namespaces.
 pub const NAMESPACES: CapabilitySet = CapabilitySet::SYS_ADMIN;
-/// To open the files that other processes have mapped.
-pub const STACKS: CapabilitySet = CapabilitySet::CHECKPOINT_RESTORE;
+/// To read what other processes have mapped and to open the files, in a process of its own.
+pub const STACKS: CapabilitySet = CapabilitySet::CHECKPOINT_RESTORE
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::DAC_READ_SEARCH);
 /// To run before others.
 pub const PRECEDENCE: CapabilitySet = CapabilitySet::SYS_NICE;
 /// What is needed after the programs are attached, by one thread or another.
-pub const RUN: CapabilitySet = READ.union(NAMESPACES).union(STACKS).union(PRECEDENCE);
+pub const RUN: CapabilitySet = READ.union(NAMESPACES).union(PRECEDENCE);
 
 /// Nice value of the reading thread.
 const NICE: i32 = -10;
@@ -63,6 +65,17 @@ pub fn keep_only(kept: CapabilitySet) {
     if let Err(error) = keep(kept) {
         tracing::warn!("cannot give up privileges: {error}");
     }
+}
+
+/// Keeps other processes of the same user out of this one: they may not trace it, nor look into its
+/// memory and descriptors. The kernel compares users and capabilities of the thread that is traced,
+/// and threads without capabilities share their memory with those that have some.
+///
+/// To be called before anything is held that others must not have. Whoever is traced by root
+/// knows it; cores are not dumped any more.
+pub fn keep_others_out() {
+    // Fails on no kernel.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Lets the calling thread run before others: it has little to do, but on a busy host what it does

@@ -13,6 +13,8 @@ use rustix::{
 };
 use tracer_ebpf::{Plain as _, Record};
 
+use crate::health;
+
 /// Records are taken in batches of at most this many, so that time-outs and output get their turn.
 const BATCH: usize = 4096;
 /// Rest between two batches: long enough to be cheap, short enough not to be seen.
@@ -101,7 +103,7 @@ impl Reader {
         let ring = self.ring.as_fd();
         let mut fds = [PollFd::new(&ring, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
         // An interruption is as good as a wake-up.
-        let _ = poll(&mut fds, timeout.as_ref());
+        let _ = health::idle(|| poll(&mut fds, timeout.as_ref()));
         let _ = self.sleeping.set(0, 0, 0);
         self.clear_waker();
     }

@@ -10,8 +10,12 @@ use std::{
     fs::File,
     io::{self, Read as _},
     os::fd::{AsFd as _, OwnedFd},
-    sync::mpsc::{self, Receiver, Sender},
-    thread,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
 };
 
 use aya::{
@@ -29,13 +33,16 @@ use super::{
     stacks::{Recorded, Resolver},
     time,
 };
-use crate::model::{
-    diagnosis::Look,
-    host::{Host, NetFacts},
-    owner::Process,
-    stack::Maker,
-    table::Snapshot,
-    zone,
+use crate::{
+    health,
+    model::{
+        diagnosis::Look,
+        host::{Host, NetFacts},
+        owner::Process,
+        stack::Maker,
+        table::Snapshot,
+        zone,
+    },
 };
 
 /// What a snapshot is to show.
@@ -133,6 +140,7 @@ impl Snapshotter {
     fn sockets(&mut self, taken: &mut Taken, seen: &[u32]) {
         // One after the other: there may be more of them than descriptors.
         for inode in self.namespaces.all(seen) {
+            health::alive();
             let Some(file) = self.namespaces.open(inode) else { continue };
             let read = file.and_then(|file| {
                 // Entering takes CAP_SYS_ADMIN even where one already is.
@@ -166,6 +174,7 @@ impl Snapshotter {
         let mut file = self.open(program)?;
         let mut filled = 0;
         loop {
+            health::alive();
             let count = match file.read(&mut self.buffer[filled..]) {
                 Ok(0) => return Ok(()),
                 Ok(count) => count,
@@ -211,13 +220,18 @@ pub struct Makers {
     pub processes: Vec<Process>,
     /// Those whose stacks are going to be told.
     pub told: Vec<Maker>,
+    /// How long that may wait for the names of their functions.
+    pub patience: Duration,
 }
 
 /// Takes snapshots in a thread of its own.
 #[derive(Debug)]
 pub struct Snapshots {
+    thread: health::Thread,
     requests: Sender<Request>,
     taken: Receiver<Taken>,
+    /// The snapshot that is being taken does not wait for names any more.
+    hurry: Arc<AtomicBool>,
     pending: bool,
 }
 
@@ -235,17 +249,18 @@ impl Snapshots {
     ) -> io::Result<Self> {
         let (requests, asked) = mpsc::channel::<Request>();
         let (ready, taken) = mpsc::channel();
-        let stacks_take = stacks.as_ref().map_or(CapabilitySet::empty(), |_| privileges::STACKS);
-        let kept = snapshotter.capabilities() | stacks_take;
-        thread::Builder::new().name("tracer-snapshot".into()).spawn(move || {
+        let kept = snapshotter.capabilities();
+        let hurry = Arc::new(AtomicBool::new(false));
+        let hurried = Arc::clone(&hurry);
+        let thread = health::spawn("tracer-snapshot", move || {
             privileges::keep_only(kept);
             let mut resolver = stacks.map(Resolver::new);
-            for Request { wanted, seen, makers } in asked {
+            while let Ok(Request { wanted, seen, makers }) = health::idle(|| asked.recv()) {
+                hurried.store(false, Ordering::Relaxed);
                 let taken = snapshotter.take(wanted, &seen);
                 // Before it is handed over: what it raises is told with its stack.
                 if let Some(resolver) = &mut resolver {
-                    makers.processes.iter().for_each(|process| resolver.note(process));
-                    makers.told.iter().for_each(|maker| resolver.resolve(maker));
+                    resolver.look_up(&makers, &hurried);
                 }
                 if ready.send(taken).is_err() {
                     return;
@@ -253,7 +268,7 @@ impl Snapshots {
                 ring::wake(&waker);
             }
         })?;
-        Ok(Self { requests, taken, pending: false })
+        Ok(Self { thread, requests, taken, hurry, pending: false })
     }
 
     /// Asks for a snapshot, and for stacks by the way, unless one is being taken; whether it was
@@ -262,8 +277,14 @@ impl Snapshots {
         if self.pending {
             return false;
         }
+        self.thread.owes();
         self.pending = self.requests.send(Request { wanted, seen, makers }).is_ok();
         self.pending
+    }
+
+    /// Has the snapshot that is being taken wait for no names.
+    pub fn hurry(&self) {
+        self.hurry.store(true, Ordering::Relaxed);
     }
 
     /// The snapshot that was asked for, when it is ready.

@@ -1,33 +1,47 @@
 //! The stacks that the programs have recorded, with the names of their functions.
 //!
-//! Names are looked up where snapshots are taken, away from the reader of events: a large program's
-//! debug information takes time. What is looked up is remembered, and told from memory.
+//! Names come from files of strangers. A process of its own reads them ([`reader`]), whose workers
+//! may be lost ([`worker`]): that costs names, and a stack says so. Snapshots are where names are
+//! asked for, away from the reader of events; what does not come in time is told without. What has
+//! been looked up is remembered, and told from memory.
 
+mod handshake;
+mod link;
 pub(crate) mod maps;
 mod prologue;
+mod protocol;
+mod quota;
+pub mod reader;
+mod worker;
 
 use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, StackTraceMap};
-use blazesym::{
-    Pid,
-    symbolize::{CodeInfo, Input, Sym, Symbolized, Symbolizer, source},
-};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use self::maps::Maps;
-use super::surroundings::is_same;
+pub use self::link::COMMAND;
+use self::{
+    link::Link,
+    maps::{Maps, bounded},
+    protocol::{Answer, Function, Job, Names},
+    quota::{Chance, Quota},
+};
+use super::{snapshot::Makers, surroundings::is_same};
 use crate::{
+    health,
     model::{
         owner::Process,
         stack::{Frame, Gap, Maker, Stack, StackId, Stacks},
     },
-    sink::escape::escape,
 };
 
 /// More than this is not remembered: starting over costs little.
@@ -35,8 +49,21 @@ const REMEMBERED: usize = 1 << 12;
 /// A stack of no more calls than this has been cut: whoever starts a thread, and the function that
 /// the thread runs, come before the code that calls connect() or accept().
 const TOO_SHORT: usize = 2;
+/// Stacks of a process that are asked for at once.
+const AT_ONCE: usize = 16;
+/// Functions that may be told for one address: the compiler has put them into each other.
+const INLINED: usize = 16;
+/// How often it is looked whether there is a hurry, while names are waited for.
+const STEP: Duration = Duration::from_millis(100);
+/// Where so many jobs are unanswered, nothing is asked that nobody needs yet: each takes a process.
+const NOTED: usize = 16;
+/// Jobs that may be unanswered.
+const UNANSWERED: usize = 64;
 
 type ProcessKey = (u32, u64);
+type StackKey = (ProcessKey, StackId);
+/// Stacks of a process.
+type Addresses = Vec<(StackId, Vec<u64>)>;
 
 fn key(process: &Process) -> ProcessKey {
     (process.pid, process.start_ns)
@@ -44,14 +71,23 @@ fn key(process: &Process) -> ProcessKey {
 
 /// What has been looked up.
 #[derive(Debug, Default)]
-pub struct Resolved(Mutex<HashMap<(ProcessKey, StackId), Arc<Stack>, RandomState>>);
+pub struct Resolved(Mutex<HashMap<StackKey, Arc<Stack>, RandomState>>);
 
 impl Resolved {
     fn with<T>(
         &self,
-        work: impl FnOnce(&mut HashMap<(ProcessKey, StackId), Arc<Stack>, RandomState>) -> T,
+        work: impl FnOnce(&mut HashMap<StackKey, Arc<Stack>, RandomState>) -> T,
     ) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn insert(&self, key: StackKey, stack: Stack) {
+        self.with(|known| {
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            known.insert(key, Arc::new(stack));
+        });
     }
 }
 
@@ -62,10 +98,29 @@ impl Stacks for Resolved {
     }
 }
 
-/// The kernel's map of stacks and where to put what is looked up.
-pub struct Recorded {
+/// The kernel's map of stacks, and who finds names for what is in it.
+pub struct Source {
     /// Addresses by number.
-    pub map: StackTraceMap<MapData>,
+    map: StackTraceMap<MapData>,
+    link: Link,
+}
+
+impl Source {
+    /// Starts the process that reads symbols. The calling thread must have the privileges that it
+    /// takes ([`super::privileges::STACKS`]), and not have been forbidden to execute.
+    ///
+    /// # Errors
+    ///
+    /// Where no process can be had.
+    pub fn start(map: StackTraceMap<MapData>) -> io::Result<Self> {
+        Ok(Self { map, link: Link::start()? })
+    }
+}
+
+/// Stacks as the programs record them and where to put what is looked up.
+pub struct Recorded {
+    /// Where they come from.
+    pub map: Source,
     /// What has been looked up.
     pub resolved: Arc<Resolved>,
 }
@@ -78,113 +133,237 @@ impl fmt::Debug for Recorded {
 
 /// Looks names up. It stays in the thread that made it.
 pub(super) struct Resolver {
-    recorded: Recorded,
-    symbolizer: Symbolizer,
+    source: Source,
+    resolved: Arc<Resolved>,
     /// Of processes that have made sockets, while they lived.
     maps: HashMap<ProcessKey, Maps, RandomState>,
+    /// Jobs without an answer, by their numbers.
+    asked: HashMap<u32, Asked, RandomState>,
+    next: u32,
+    quota: Quota,
+}
+
+/// What was asked for with a job.
+struct Asked {
+    process: ProcessKey,
+    owner: u64,
+    stacks: Addresses,
 }
 
 impl Resolver {
-    pub(super) fn new(recorded: Recorded) -> Self {
-        Self { recorded, symbolizer: Symbolizer::new(), maps: HashMap::default() }
+    pub(super) fn new(Recorded { map: source, resolved }: Recorded) -> Self {
+        let (maps, asked) = (HashMap::default(), HashMap::default());
+        Self { source, resolved, maps, asked, next: 0, quota: Quota::default() }
     }
 
-    /// Notes what a process has mapped, which nobody can tell any more when it has ended.
-    pub(super) fn note(&mut self, process: &Process) {
-        if self.maps.contains_key(&key(process)) {
-            return;
-        }
-        if let Some(maps) = maps_of(process) {
-            if self.maps.len() >= REMEMBERED {
-                self.maps.clear();
+    /// Asks for what is not known yet, and waits for what is going to be told.
+    /// Does not wait once `hurry` is set.
+    pub(super) fn look_up(&mut self, makers: &Makers, hurry: &AtomicBool) {
+        self.take_answers(Duration::ZERO);
+        let mut open = self.ask(&makers.told);
+        self.note(&makers.processes);
+        let until = Instant::now() + makers.patience;
+        while !self.source.link.is_cut() {
+            health::alive();
+            open.retain(|key| !self.is_settled(*key));
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero()
+                || hurry.load(Ordering::Relaxed)
+                || !open.iter().any(|(process, id)| self.is_asked(*process, *id))
+            {
+                break;
             }
-            self.maps.insert(key(process), maps);
+            self.take_answers(rest.min(STEP));
+        }
+        if self.source.link.is_cut() {
+            self.asked.clear();
+        }
+        let gap = if self.source.link.is_cut() { Gap::NoReader } else { Gap::Late };
+        for (process, id) in open {
+            let addresses = self.addresses(id).unwrap_or_default();
+            self.put(process, id, &addresses, Names::default(), Some(gap));
         }
     }
 
-    /// Looks a stack up, unless it is known.
-    pub(super) fn resolve(&mut self, maker: &Maker) {
-        let Some(id) = maker.stack else { return };
-        let key = (key(&maker.process), id);
-        if self.recorded.resolved.with(|known| known.contains_key(&key)) {
-            return;
-        }
-        let stack = Arc::new(self.look_up(&maker.process, id));
-        self.recorded.resolved.with(|known| {
-            if known.len() >= REMEMBERED {
-                known.clear();
+    /// Asks what processes have mapped, which nobody can tell any more when they have ended.
+    fn note(&mut self, processes: &[Process]) {
+        for process in processes {
+            if self.asked.len() >= NOTED {
+                return;
             }
-            known.insert(key, stack);
-        });
-    }
-
-    fn look_up(&mut self, process: &Process, id: StackId) -> Stack {
-        let Ok(trace) = self.recorded.map.get(&id.0, 0) else {
-            return Stack { frames: Vec::new(), gap: Some(Gap::Lost) };
-        };
-        let addresses: Vec<u64> = trace.frames().iter().map(|frame| frame.ip).collect();
-        // It may have loaded libraries since it was noted.
-        let fresh = maps_of(process);
-        let lives = fresh.is_some();
-        if let Some(maps) = fresh {
-            self.maps.insert(key(process), maps);
-        }
-        let maps = self.maps.get(&key(process));
-        let names = if lives { self.names(process.pid, &addresses) } else { Vec::new() };
-        let mut names = names.into_iter();
-        let mut frames = Vec::new();
-        let mut skips_caller = false;
-        for (index, &address) in addresses.iter().enumerate() {
-            let place = place(maps, address);
-            match names.next() {
-                Some(Symbolized::Sym(symbol)) => {
-                    skips_caller |=
-                        index == 0 && !prologue::keeps_frame(process.pid, &place, &symbol);
-                    push_all(&mut frames, &place, &symbol);
+            let key = key(process);
+            let is_asked = self.asked.values().any(|asked| asked.process == key);
+            if !self.maps.contains_key(&key) && !is_asked && is_same(process) {
+                let owner = owner(process.pid);
+                if self.quota.chance(key, owner, Instant::now()) == Chance::Now {
+                    self.send(process, owner, Vec::new());
                 }
-                _ => frames.push(place),
             }
         }
-        let gap = match (lives, addresses.len()) {
-            (false, _) => Some(Gap::Ended),
-            (true, ..=TOO_SHORT) => Some(Gap::Cut),
-            (true, _) => skips_caller.then_some(Gap::Caller),
-        };
-        Stack { frames, gap }
     }
 
-    /// By the files that the process has mapped, wherever its root is; without the capability that
-    /// this takes, by their paths.
-    fn names(&self, pid: u32, addresses: &[u64]) -> Vec<Symbolized<'_>> {
-        // But for the first these are addresses of the instruction after a call.
-        let calls: Vec<u64> = addresses
-            .iter()
-            .enumerate()
-            .map(|(index, address)| address.saturating_sub(u64::from(index > 0)))
-            .collect();
-        let by = |map_files| {
-            let mut process = source::Process::new(Pid::from(pid));
-            process.map_files = map_files;
-            // Of a file in /tmp that anybody can have written.
-            process.perf_map = false;
-            let source = source::Source::Process(process);
-            self.symbolizer.symbolize(&source, Input::AbsAddr(&calls))
-        };
-        let named = by(true).or_else(|error| {
-            tracing::debug!("symbols of process {pid}: {error}");
-            by(false)
-        });
-        named
-            .inspect_err(|error| tracing::debug!("symbols of process {pid}: {error}"))
-            .unwrap_or_default()
+    /// Asks for stacks; those that may have names soon. What has been asked for before has been
+    /// waited for.
+    fn ask(&mut self, told: &[Maker]) -> Vec<StackKey> {
+        let mut wanted: HashMap<ProcessKey, (Process, Addresses), RandomState> = HashMap::default();
+        for maker in told {
+            let (Some(id), process) = (maker.stack, key(&maker.process)) else { continue };
+            if self.is_settled((process, id)) || self.is_asked(process, id) {
+                continue;
+            }
+            let Some(addresses) = self.addresses(id) else {
+                self.put(process, id, &[], Names::default(), Some(Gap::Lost));
+                continue;
+            };
+            if !is_same(&maker.process) {
+                self.put(process, id, &addresses, Names::default(), Some(Gap::Ended));
+                continue;
+            }
+            let new = || (maker.process, Vec::new());
+            let (_, stacks) = wanted.entry(process).or_insert_with(new);
+            if !stacks.iter().any(|(known, _)| *known == id) {
+                stacks.push((id, addresses));
+            }
+        }
+        let mut open = Vec::new();
+        for (process, stacks) in wanted.into_values() {
+            self.ask_of(&process, stacks, &mut open);
+        }
+        open
+    }
+
+    fn ask_of(&mut self, process: &Process, stacks: Addresses, open: &mut Vec<StackKey>) {
+        let (key, owner) = (key(process), owner(process.pid));
+        match self.quota.chance(key, owner, Instant::now()) {
+            Chance::Now => {
+                open.extend(stacks.iter().map(|(id, _)| (key, *id)));
+                for some in stacks.chunks(AT_ONCE) {
+                    self.send(process, owner, some.to_vec());
+                }
+            }
+            chance => {
+                let gap = if chance == Chance::Never { Gap::Died } else { Gap::Refused };
+                for (id, addresses) in stacks {
+                    self.put(key, id, &addresses, Names::default(), Some(gap));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, process: &Process, owner: u64, stacks: Addresses) {
+        // Where there are so many, the next snapshot asks again.
+        if self.asked.len() >= UNANSWERED || self.source.link.is_cut() {
+            return;
+        }
+        let Process { pid, start_ns, .. } = *process;
+        self.next = self.next.wrapping_add(1);
+        let id = self.next;
+        let addresses = stacks.iter().map(|(_, addresses)| addresses.clone()).collect();
+        self.source.link.send(&Job { id, owner, pid, start_ns, stacks: addresses });
+        self.asked.insert(id, Asked { process: key(process), owner, stacks });
+    }
+
+    /// Whether there is nothing more to find out about a stack.
+    fn is_settled(&self, key: StackKey) -> bool {
+        let gap = self.resolved.with(|known| known.get(&key).map(|stack| stack.gap));
+        match gap {
+            None => false,
+            Some(Some(Gap::Died | Gap::TooLong)) => !self.quota.has_chance(key.0),
+            Some(gap) => !gap.is_some_and(Gap::is_passing),
+        }
+    }
+
+    fn is_asked(&self, process: ProcessKey, id: StackId) -> bool {
+        let mut asked = self.asked.values().filter(|asked| asked.process == process);
+        asked.any(|asked| asked.stacks.iter().any(|(one, _)| *one == id))
+    }
+
+    fn addresses(&self, id: StackId) -> Option<Vec<u64>> {
+        let trace = self.source.map.get(&id.0, 0).ok()?;
+        Some(trace.frames().iter().map(|frame| frame.ip).collect())
+    }
+
+    /// Takes the answers that there are; waits for the first one.
+    fn take_answers(&mut self, mut patience: Duration) {
+        while !self.asked.is_empty()
+            && let Some(answer) = self.source.link.receive(patience)
+        {
+            self.take(&answer);
+            patience = Duration::ZERO;
+        }
+    }
+
+    fn take(&mut self, answer: &Answer) {
+        let Some(Asked { process, owner, stacks }) = self.asked.remove(&answer.id) else { return };
+        let findings = answer.findings();
+        let mut gap = None;
+        if findings.is_whole {
+            self.quota.worked(owner);
+        } else {
+            self.quota.failed(process, owner, Instant::now());
+            gap = Some(if answer.is_late { Gap::TooLong } else { Gap::Died });
+        }
+        match findings.maps {
+            Some(maps) => {
+                if self.maps.len() >= REMEMBERED {
+                    self.maps.clear();
+                }
+                self.maps.insert(process, maps);
+            }
+            None => gap = gap.or(Some(Gap::Ended)),
+        }
+        let mut names = findings.names.into_iter();
+        for (id, addresses) in stacks {
+            // What was read before the worker died stands.
+            let (names, gap) = match names.next() {
+                Some(names) => (names, None),
+                None => (Names::default(), gap),
+            };
+            self.put(process, id, &addresses, names, gap);
+        }
+    }
+
+    /// Puts a stack where it is told from.
+    fn put(
+        &mut self,
+        process: ProcessKey,
+        id: StackId,
+        addresses: &[u64],
+        names: Names,
+        gap: Option<Gap>,
+    ) {
+        let maps = self.maps.get(&process);
+        let Names { functions, skips_caller, gap: missing } = names;
+        let mut functions = functions.into_iter();
+        let mut frames = Vec::new();
+        for &address in addresses {
+            let place = place(maps, address);
+            let named = functions.next().unwrap_or_default();
+            if named.is_empty() {
+                frames.push(place);
+            } else {
+                let named = named.into_iter().take(INLINED);
+                frames.extend(named.map(|function| frame(&place, function)));
+            }
+        }
+        let cut = (addresses.len() <= TOO_SHORT).then_some(Gap::Cut);
+        let gap = gap.or(missing).or(cut).or(skips_caller.then_some(Gap::Caller));
+        self.resolved.insert((process, id), Stack { frames, gap });
     }
 }
 
-fn maps_of(process: &Process) -> Option<Maps> {
-    let text = is_same(process).then(|| std::fs::read(format!("/proc/{}/maps", process.pid)).ok());
-    let maps = Maps::parse(&text??);
-    // Another process may have got the number meanwhile.
-    is_same(process).then_some(maps)
+/// Whose failures are one's own: the user, and of root's processes those of one container.
+fn owner(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let user = ids.and_then(|ids| ids.split_ascii_whitespace().next()?.parse::<u32>().ok());
+    match user {
+        Some(user @ 1..) => user.into(),
+        _ => {
+            let mounts = fs::metadata(format!("/proc/{pid}/ns/mnt"));
+            mounts.map_or(0, |mounts| mounts.ino() << 32)
+        }
+    }
 }
 
 fn place(maps: Option<&Maps>, address: u64) -> Frame {
@@ -194,23 +373,11 @@ fn place(maps: Option<&Maps>, address: u64) -> Frame {
     Frame { function: None, module, offset, file: None, line: None }
 }
 
-/// A function and those that the compiler has put into it, the innermost first.
-fn push_all(frames: &mut Vec<Frame>, place: &Frame, symbol: &Sym<'_>) {
-    let inlined = symbol.inlined.iter().rev();
-    let inlined = inlined.map(|function| (&function.name, function.code_info.as_ref()));
-    let outermost = (&symbol.name, symbol.code_info.as_deref());
-    for (name, code) in inlined.chain([outermost]) {
-        let file = code.map(path).map(|path| escape(path.as_os_str().as_encoded_bytes()).into());
-        let function = Some(escape(name.as_bytes()).into());
-        frames.push(Frame {
-            function,
-            file,
-            line: code.and_then(|code| code.line),
-            ..place.clone()
-        });
+fn frame(place: &Frame, Function { name, file, line }: Function) -> Frame {
+    Frame {
+        function: Some(bounded(&name).into()),
+        file: file.map(|file| bounded(&file).into()),
+        line,
+        ..place.clone()
     }
-}
-
-fn path(code: &CodeInfo<'_>) -> std::path::PathBuf {
-    code.dir.as_deref().unwrap_or(Path::new("")).join(&code.file)
 }

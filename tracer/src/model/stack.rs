@@ -73,7 +73,7 @@ pub struct Frame {
 }
 
 /// Why a stack does not tell all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Gap {
     /// The process had ended before its symbols were read.
     Ended,
@@ -84,4 +84,40 @@ pub enum Gap {
     Cut,
     /// The kernel does not have it any more.
     Lost,
+    /// A file that the process runs is none that can be read: a FIFO or a device.
+    NotRegular,
+    /// A file that the process runs is on a file system that answers as some process pleases.
+    Fuse,
+    /// Reading the symbols took too long.
+    TooLong,
+    /// Whoever read the symbols died of it.
+    Died,
+    /// There was no answer yet when the stack had to be told.
+    Late,
+    /// Programs of the same owner have failed too often to be tried now.
+    Refused,
+    /// Nobody is left to read symbols.
+    NoReader,
+}
+
+impl Gap {
+    /// All that there are.
+    pub const ALL: [Self; 11] = [
+        Self::Ended,
+        Self::Caller,
+        Self::Cut,
+        Self::Lost,
+        Self::NotRegular,
+        Self::Fuse,
+        Self::TooLong,
+        Self::Died,
+        Self::Late,
+        Self::Refused,
+        Self::NoReader,
+    ];
+
+    /// Whether there may be more to tell when it is asked for again.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Late | Self::Refused)
+    }
 }

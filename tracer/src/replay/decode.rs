@@ -59,7 +59,6 @@ pub enum Wrong {
 
 /// A recorded line.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one at a time, and told at once")]
 pub enum Item {
     /// The first line of a trace.
     Hello(Hello),
@@ -220,6 +219,7 @@ impl Decoder {
             orphaned,
             handshake,
             sequence,
+            sent,
             close,
         } = line.tcp;
         Ok(Transition {
@@ -232,6 +232,7 @@ impl Decoder {
             elapsed: elapsed_ns,
             handshake,
             sequence: sequence.map(Sequence::from),
+            sent,
             close,
             orphaned,
         })
@@ -255,7 +256,8 @@ impl Decoder {
         if segment.r#type != Segment::Rst {
             return Err(Wrong::Value("a reset whose tcp.segment.type is not RST".into()));
         }
-        Ok(Reset { time, subject, state, direction: segment.direction })
+        let (direction, answers) = (segment.direction, segment.answers);
+        Ok(Reset { time, subject, state, direction, answers })
     }
 
     fn story(&mut self, line: &Line<'_, StoryTcp<'_>>) -> Result<Story, Wrong> {

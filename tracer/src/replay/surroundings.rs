@@ -186,7 +186,7 @@ pub(super) fn stack(frames: &[FrameBody<'_>], told: Option<&str>) -> Arc<Stack> 
         line: body.line,
     };
     let mut stack = Stack { frames: frames.iter().map(frame).collect(), gap: None };
-    stack.gap = [Gap::Ended, Gap::Caller, Gap::Cut, Gap::Lost].into_iter().find(|one| {
+    stack.gap = Gap::ALL.into_iter().find(|one| {
         stack.gap = Some(*one);
         gap(&stack).as_deref() == told
     });

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,10 @@ use super::{
     surroundings::Surroundings,
     wall_clock::WallClock,
 };
-use crate::model::update::{LossPlace, Update};
+use crate::{
+    health,
+    model::update::{LossPlace, Update},
+};
 
 /// Bytes that may wait to be delivered.
 const LIMIT: usize = 16 << 20;
@@ -166,7 +169,7 @@ pub struct Delivery {
     batch: Batch,
     sender: Sender<Parcel>,
     done: Receiver<()>,
-    thread: JoinHandle<()>,
+    thread: health::Thread,
     shared: Arc<Shared>,
     /// Records that were lost and have not been told of.
     lost: u64,
@@ -214,7 +217,7 @@ impl Delivery {
         let (finished, done) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let mut round = Round::new(courier, Arc::clone(&shared));
-        let thread = thread::Builder::new().name("tracer-delivery".into()).spawn(move || {
+        let thread = health::spawn("tracer-delivery", move || {
             round.run(&receiver);
             // The other end may have given up waiting.
             let _ = finished.send(());
@@ -256,6 +259,7 @@ impl Delivery {
         }
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         self.shared.records.fetch_add(count as u64, Ordering::Relaxed);
+        self.thread.owes();
         if self.sender.send(Parcel::Records(batch)).is_err() {
             self.lost += count as u64;
         }
@@ -356,7 +360,7 @@ impl Sink for Delivery {
             tracing::warn!("{place} takes too long: the end of the trace is not in it");
             return;
         }
-        // What the courier leaves open ends with it; a panic there has been printed already.
-        let _ = this.thread.join();
+        // What the courier leaves open ends with it.
+        this.thread.join();
     }
 }

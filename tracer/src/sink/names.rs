@@ -12,14 +12,13 @@ use std::{
         Arc, Mutex, PoisonError,
         mpsc::{self, SyncSender},
     },
-    thread,
 };
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::escape::escape;
-use crate::model::endpoint::Endpoint;
+use crate::{health, model::endpoint::Endpoint};
 
 /// Addresses that may wait for an answer.
 const QUEUE: usize = 256;
@@ -66,14 +65,16 @@ impl Names {
         let answers = Answers::default();
         let theirs = Arc::clone(&answers);
         let (questions, receiver) = mpsc::sync_channel::<IpAddr>(QUEUE);
-        thread::Builder::new().name("tracer-names".into()).spawn(move || {
+        let work = move || {
             for address in receiver {
                 // Whoever runs the zone may have chosen any bytes.
                 let name = look_up(&address).map(|name| escape(name.as_bytes()).into());
                 let answer = name.map_or(Answer::None, Answer::Name);
                 lock(&theirs).insert(address, answer);
             }
-        })?;
+        };
+        // A resolver may take its time: nobody waits for it.
+        health::spawn("tracer-names", || health::idle(work))?;
         Ok(Self { answers, questions })
     }
 

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use super::{
     OfFile,
     file::{LogFile, Rotation, Sharing},
 };
+use crate::health;
 
 /// Bytes that may wait to be written: a quarter of a second of the busiest host.
 const LIMIT: usize = 64 << 20;
@@ -85,7 +86,7 @@ pub struct Output {
     sender: Sender<Message>,
     /// Buffers that have been written, to be filled again: fresh ones cost page faults.
     written: Receiver<Vec<u8>>,
-    writer: JoinHandle<()>,
+    writer: health::Thread,
     done: Receiver<()>,
     shared: Arc<Shared>,
     limit: usize,
@@ -167,9 +168,8 @@ impl Output {
         let (empty, written) = mpsc::sync_channel(SPARE);
         let shared = Arc::new(Shared::default());
         let writer = Writer::new(destination, Arc::clone(&shared), closed);
-        let writer = thread::Builder::new()
-            .name("tracer-output".into())
-            .spawn(move || writer.run(&receiver, &empty, &finished))?;
+        let writer =
+            health::spawn("tracer-output", move || writer.run(&receiver, &empty, &finished))?;
         Ok(Self { sender, written, writer, done, shared, limit })
     }
 
@@ -199,6 +199,7 @@ impl Output {
         self.shared.waiting.fetch_add(len, Ordering::Relaxed);
         let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
         let bytes = std::mem::replace(bytes, spare);
+        self.writer.owes();
         self.sender.send(Message::Lines(bytes)).is_ok()
     }
 
@@ -241,8 +242,7 @@ impl Output {
         }
         let _ = self.sender.send(Message::End);
         if self.done.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
-            // A panic there has been printed already.
-            let _ = self.writer.join();
+            self.writer.join();
         }
     }
 }

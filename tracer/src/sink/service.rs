@@ -6,7 +6,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::{Hello, Moment, Sink, Undelivered, summary::Summary, wall_clock::WallClock};
-use crate::model::update::Update;
+use crate::{health, model::update::Update};
 
 /// How often the status is told, nanoseconds. Seldom: an idle host is not to be woken for it.
 const STATUS: u64 = 30_000_000_000;
@@ -61,6 +61,7 @@ impl Sink for Service {
         let now = moment.now;
         if let Some(interval) = self.watchdog
             && now >= self.next_watchdog
+            && health::trouble().is_none()
         {
             self.next_watchdog = now + interval;
             notify(&[NotifyState::Watchdog]);
@@ -71,7 +72,8 @@ impl Sink for Service {
             self.next_status = now + STATUS;
             notify(&[NotifyState::Status(&self.status(table.len()))]);
         }
-        self.watchdog.map(|_| self.next_watchdog)
+        // A thread that hangs may come back.
+        self.watchdog.map(|interval| self.next_watchdog.max(now + interval / 4))
     }
 
     fn flush(&mut self) -> Option<Undelivered> {

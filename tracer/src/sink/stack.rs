@@ -34,6 +34,18 @@ pub fn gap(stack: &Stack) -> Option<String> {
                 .into()
         }
         Gap::Lost => "the kernel has no stack under this number any more".into(),
+        Gap::NotRegular => "no names: what the process runs is not a regular file".into(),
+        Gap::Fuse => {
+            "no names: what the process runs is on FUSE, a file system that a process serves".into()
+        }
+        Gap::TooLong => "no names: reading the program's symbols took too long".into(),
+        Gap::Died => "no names: the program's symbols are damaged or take too much memory".into(),
+        Gap::Late => "no names: they were not read in time".into(),
+        Gap::Refused => {
+            "no names: reading symbols of this owner's programs has failed, and is tried again later"
+                .into()
+        }
+        Gap::NoReader => "no names: the process that reads symbols has ended".into(),
     };
     Some(words)
 }

@@ -92,7 +92,8 @@ pub struct Lost {
     pub recursion: u64,
     /// Damaged records.
     pub decode: u64,
-    /// Transitions made good as `inferred`.
+    /// State changes that no event told of, found by what followed; more where a `loss` says
+    /// `at_least`. What is counted as lost elsewhere is not among them.
     pub unseen: u64,
     /// Sockets that were given up, there being too many.
     pub table: u64,

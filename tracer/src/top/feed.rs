@@ -8,7 +8,6 @@ mod past;
 
 use std::{
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -18,6 +17,7 @@ use super::{
     rows::Row,
 };
 use crate::{
+    health,
     model::{
         connection::Connection,
         diagnosis::{Case, Look, Watched, diagnose},
@@ -71,7 +71,7 @@ pub struct Feed {
 /// The other end of what is shared; waits for the screen's thread in the end.
 struct Screen {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<health::Thread>,
 }
 
 impl Drop for Screen {
@@ -85,7 +85,7 @@ impl Drop for Screen {
         // One that still writes to a terminal which takes nothing is left behind; a panic has been
         // told by the hook.
         if thread.is_finished() {
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
@@ -97,7 +97,7 @@ impl Feed {
         ticks: Ticks,
         surroundings: Arc<dyn Surroundings>,
         shared: Arc<Shared>,
-        thread: Option<JoinHandle<()>>,
+        thread: Option<health::Thread>,
     ) -> Self {
         let all = filter == Filter { netns: filter.netns, ..Filter::default() };
         Self {

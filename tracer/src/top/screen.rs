@@ -3,7 +3,6 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -20,7 +19,7 @@ use super::{
     theme::Theme,
     views,
 };
-use crate::{kernel::time, sink::surroundings::Surroundings};
+use crate::{health, kernel::time, sink::surroundings::Surroundings};
 
 /// Without a key, what is new is looked for this often.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,11 +39,11 @@ pub fn start(
     shared: Arc<Shared>,
     failure: Failure,
     closed: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+) -> io::Result<health::Thread> {
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
     let app = App::new(Picture::empty(time::wall_clock()), surroundings, theme, zone);
-    thread::Builder::new().name("screen".into()).spawn(move || {
+    health::spawn("screen", move || {
         // Also when this thread panics.
         let _closing = Closing(Some(closed));
         if let Err(error) = run(app, &shared, taken) {
@@ -66,6 +65,7 @@ impl<F: FnOnce()> Drop for Closing<F> {
 fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
     let mut stale = true;
     while !shared.has_ended() {
+        health::alive();
         if let Some(picture) = shared.take() {
             app.take(picture);
             stale = true;

@@ -5,6 +5,8 @@
 //! waited for, the holder of a lingering socket). A look costs time in proportion to the number of
 //! sockets, so the more it costs the rarer it becomes.
 
+use std::time::Duration;
+
 use crate::{
     kernel::{
         snapshot::{Makers, Snapshots, Taken, Wanted},
@@ -41,6 +43,9 @@ const PORT_WAIT: u64 = 10 * MILLISECOND;
 
 /// Who holds a socket, and whether data still moves on it, is asked this long before it is flagged.
 const RAISE_LEAD: u64 = LOOK_LEAD / 2;
+
+/// How long a look may wait for the names of functions (`--stacks`): looks show more than these.
+const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Decides when, and merges what was seen.
 pub(super) struct Healing {
@@ -119,16 +124,28 @@ impl Healing {
     pub(super) fn ask_for_all(&mut self, now: u64, table: &mut Table) -> bool {
         self.judged = 0;
         self.request(now, table, true);
-        self.judged == now
+        let is_asked = self.judged == now;
+        self.hurry_unless(is_asked)
     }
 
     /// Asks for a look at the sockets alone now, unless one is being taken; whether it was asked
     /// for.
     pub(super) fn ask_for_sockets(&mut self, now: u64, table: &mut Table) -> bool {
-        // Settings are for judging, and nothing is judged any more.
+        // Settings are for judging, and nothing is judged any more; nothing is flagged, with or without
+        // a stack.
         self.judged = now;
+        self.stacks = false;
         self.request(now, table, false);
-        self.looked == now
+        let is_asked = self.looked == now;
+        self.hurry_unless(is_asked)
+    }
+
+    /// Of the look that is being taken nothing more is needed but that it ends.
+    fn hurry_unless(&self, is_asked: bool) -> bool {
+        if !is_asked {
+            self.snapshots.hurry();
+        }
+        is_asked
     }
 
     /// Whether something has happened since a look was asked for, or may have.
@@ -173,7 +190,8 @@ impl Healing {
         let mut processes: Vec<Process> =
             table.makers(|_| true).into_iter().map(|maker| maker.process).collect();
         processes.dedup();
-        Makers { processes, told: table.makers(|known| table.is_due(known, now)) }
+        let told = table.makers(|known| table.is_due(known, now));
+        Makers { processes, told, patience: NAMES_PATIENCE }
     }
 
     /// Events have been lost: the next look is taken at once, whatever it costs.

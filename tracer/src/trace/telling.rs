@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::diagnosing::Diagnosing;
 use crate::{
+    health,
     kernel::time,
     model::{
         diagnosis::Look,
@@ -136,7 +137,7 @@ impl Teller {
             let undelivered = self.sinks[index].last();
             self.tell_undelivered(undelivered);
         }
-        self.summary.complete = !self.summary.lost.is_final();
+        self.summary.complete = !self.summary.lost.is_final() && health::trouble().is_none();
         self.clock = time::wall_clock();
         for sink in self.sinks {
             sink.finish(&self.summary, self.clock);

@@ -18,9 +18,10 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 23] = [
+const PROGRAMS: [Program; 24] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
+    program("sysctl", "procps"),
     program("curl", "curl"),
     program("nginx", "nginx-light"),
     program("python3", "python3-minimal"),
@@ -161,9 +162,9 @@ mod tests {
 
     /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`); `daemon` is a
     /// command of tracer itself, for clap.
-    const EVERYWHERE: [&str; 16] = [
-        "bash", "cc", "cp", "daemon", "gzip", "mount", "nsenter", "prlimit", "script", "setpriv",
-        "sh", "sleep", "stty", "timeout", "true", "unshare",
+    const EVERYWHERE: [&str; 17] = [
+        "bash", "cc", "cp", "daemon", "gzip", "mkfifo", "mount", "nsenter", "prlimit", "script",
+        "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
     ];
 
     /// Of packages that are named with another program of theirs.

@@ -31,7 +31,7 @@ pub(super) const RUN: [&str; 23] = [
 ];
 
 /// Those that are not, and why.
-pub(super) const LEFT_OUT: [(&str, &str); 22] = [
+pub(super) const LEFT_OUT: [(&str, &str); 24] = [
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("command", "options and exit statuses; the kernel has no part in it"),
     ("daemon", "configuration and service manager; the kernel has no part in it"),
@@ -46,8 +46,10 @@ pub(super) const LEFT_OUT: [(&str, &str); 22] = [
     ("load", "wants a load that an emulated processor cannot make"),
     ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
     ("packages", "wants a whole Debian; the kernel has no part in it"),
+    ("pairs", "wants cables between namespaces and NAT, which kernels have as modules"),
     ("prometheus", "wants Prometheus; the kernel has no part in it"),
     ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
+    ("remedies", "commands of other programs, which it wants"),
     ("replay", "wants tmux; the kernel has no part in it"),
     ("report", "a format; the kernel has no part in it"),
     ("rotation", "outputs and their rotation; the kernel has no part in it"),

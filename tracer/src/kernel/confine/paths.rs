@@ -6,8 +6,8 @@ use std::{
 };
 
 use landlock::{
-    ABI, AccessFs, AccessNet, NetPort, PathBeneath, PathFd, RestrictionStatus, Ruleset,
-    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
+    ABI, Access as _, AccessFs, AccessNet, NetPort, PathBeneath, PathFd, RestrictionStatus,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
 };
 
 use crate::{kernel::feature, sink::Degraded};
@@ -43,6 +43,21 @@ fn open(path: &Path) -> io::Result<PathFd> {
         let kind = std::fs::metadata(path).err().map_or(io::ErrorKind::Other, |error| error.kind());
         io::Error::new(kind, error)
     })
+}
+
+/// Lets the calling thread open these files, and those below these directories, for reading, and no
+/// others. What is not there stays out.
+pub(super) fn confine_reading(readable: &[PathBuf]) -> Result<(), RulesetError> {
+    let all = AccessFs::from_all(RIGHTS);
+    let opened = readable.iter().filter_map(|path| PathFd::new(path).ok());
+    let rules = opened.map(|path| PathBeneath::new(path, AccessFs::ReadFile));
+    Ruleset::default()
+        .handle_access(all)?
+        .handle_access(AccessNet::from_all(RIGHTS))?
+        .create()?
+        .add_rules(rules.map(Ok::<_, RulesetError>))?
+        .restrict_self()
+        .map(drop)
 }
 
 fn restrict(writable: Vec<PathFd>, listen: &[u16]) -> Result<RestrictionStatus, RulesetError> {

@@ -96,6 +96,36 @@ const WRITING_OLD: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const WRITING_OLD: &[c_long] = &[];
 
+/// What a process that only reads what is open and answers does not do besides: other ways to open
+/// files, other processes, and any connection.
+const READING: &[c_long] = &[
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_setns,
+    libc::SYS_prlimit64,
+    libc::SYS_capset,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_memfd_create,
+    libc::SYS_ioctl,
+];
+
+/// The same, of architectures that have had them from before.
+#[cfg(target_arch = "x86_64")]
+const READING_OLD: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const READING_OLD: &[c_long] = &[];
+
 /// Calls that open a file, and which of their arguments says how.
 #[cfg(target_arch = "x86_64")]
 const OPENING: &[(c_long, u8)] = &[(libc::SYS_open, 1), (libc::SYS_openat, 2)];
@@ -135,7 +165,10 @@ pub(super) fn forbid(scope: Scope) -> io::Result<()> {
 fn program(scope: Scope) -> Result<BpfProgram, BackendError> {
     let mut rules: Rules = NEVER.iter().map(|&call| (call, Vec::new())).collect();
     rules.insert(libc::SYS_bpf, any(0, u32::MAX, BPF_COMMANDS)?);
-    if scope == Scope::Closed {
+    if scope == Scope::Reading {
+        rules.extend(READING.iter().chain(READING_OLD).map(|&call| (call, Vec::new())));
+    }
+    if scope != Scope::Sinks {
         rules.extend(WRITING.iter().chain(WRITING_OLD).map(|&call| (call, Vec::new())));
         for &(call, argument) in OPENING {
             let mut writing = any(argument, O_ACCMODE as u32, [O_WRONLY as u64, O_RDWR as u64])?;

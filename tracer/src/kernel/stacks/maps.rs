@@ -2,34 +2,83 @@
 
 use std::sync::Arc;
 
-use crate::sink::escape::escape;
+use crate::sink::escape::{escape, harmless};
+
+/// More mappings with code than this no sane process has.
+const MOST: usize = 4096;
+/// Characters of a path that are kept.
+const LONGEST: usize = 512;
 
 /// Mappings with code, ascending by address.
 #[derive(Debug, Default)]
 pub(crate) struct Maps(Vec<Mapping>);
 
 #[derive(Debug)]
-struct Mapping {
-    start: u64,
-    end: u64,
-    offset: u64,
-    path: Arc<str>,
+pub(super) struct Mapping {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) offset: u64,
+    pub(super) path: Arc<str>,
+    pub(super) file: FileId,
 }
+
+/// Which file is mapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct FileId {
+    pub(super) major: u32,
+    pub(super) minor: u32,
+    pub(super) inode: u64,
+}
+
+/// A mapping as a worker tells it: start, end, offset, path.
+pub(super) type Told = (u64, u64, u64, String);
 
 impl Maps {
     pub(crate) fn parse(text: &[u8]) -> Self {
-        let mut maps: Vec<Mapping> =
-            text.split(|&byte| byte == b'\n').filter_map(mapping).collect();
+        Self::of(text.split(|&byte| byte == b'\n').filter_map(mapping))
+    }
+
+    fn of(maps: impl Iterator<Item = Mapping>) -> Self {
+        let mut maps: Vec<Mapping> = maps.take(MOST).collect();
         maps.sort_by_key(|mapping| mapping.start);
         Self(maps)
     }
 
-    /// The file that is mapped at an address, and where in it.
-    pub(crate) fn find(&self, address: u64) -> Option<(Arc<str>, u64)> {
+    /// As a worker has told them, who may not be himself any more.
+    pub(super) fn from_told(told: Vec<Told>) -> Self {
+        Self::of(told.into_iter().map(|(start, end, offset, path)| Mapping {
+            start,
+            end,
+            offset,
+            path: bounded(&path).into(),
+            file: FileId::default(),
+        }))
+    }
+
+    pub(super) fn to_told(&self) -> Vec<Told> {
+        let told = |one: &Mapping| (one.start, one.end, one.offset, one.path.to_string());
+        self.0.iter().map(told).collect()
+    }
+
+    /// The mapping at an address, and where in its file that is.
+    pub(super) fn at(&self, address: u64) -> Option<(&Mapping, u64)> {
         let after = self.0.partition_point(|mapping| mapping.start <= address);
         let mapping = self.0[..after].last().filter(|mapping| address < mapping.end)?;
-        let offset = mapping.offset.checked_add(address - mapping.start)?;
-        Some((Arc::clone(&mapping.path), offset))
+        Some((mapping, mapping.offset.checked_add(address - mapping.start)?))
+    }
+
+    /// The file that is mapped at an address, and where in it.
+    pub(crate) fn find(&self, address: u64) -> Option<(Arc<str>, u64)> {
+        self.at(address).map(|(mapping, offset)| (Arc::clone(&mapping.path), offset))
+    }
+}
+
+/// Without its end, where it is too long; harmless to look at.
+pub(super) fn bounded(text: &str) -> String {
+    let text = harmless(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
 }
 
@@ -44,17 +93,20 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
         rest = &rest[end..];
     }
     let path = rest.trim_ascii();
-    let [range, rights, offset, ..] = fields;
+    let [range, rights, offset, device, inode] = fields;
     if path.is_empty() || !rights.contains('x') {
         return None;
     }
     let (start, end) = range.split_once('-')?;
+    let (major, minor) = device.split_once(':')?;
     let hex = |text| u64::from_str_radix(text, 16).ok();
+    let number = |text| u32::from_str_radix(text, 16).ok();
     Some(Mapping {
         start: hex(start)?,
         end: hex(end)?,
         offset: hex(offset)?,
         path: escape(path).into(),
+        file: FileId { major: number(major)?, minor: number(minor)?, inode: inode.parse().ok()? },
     })
 }
 

@@ -6,27 +6,19 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _};
 
-use blazesym::symbolize::Sym;
-
-use crate::model::stack::Frame;
-
 /// `endbr64`, which may come first.
 const LANDING: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 /// `push %rbp; mov %rsp, %rbp`, in both encodings of the move.
 const PUSH: u8 = 0x55;
 const MOVES: [[u8; 3]; 2] = [[0x48, 0x89, 0xe5], [0x48, 0x8b, 0xec]];
 
-/// True also where that is not known: of another architecture, or a file that cannot be read.
-pub(super) fn keeps_frame(pid: u32, place: &Frame, symbol: &Sym<'_>) -> bool {
-    if !cfg!(target_arch = "x86_64") {
-        return true;
-    }
-    let Some(start) = place.offset.checked_sub(symbol.offset as u64) else { return true };
-    let Some(path) = &place.module else { return true };
+/// Whether the function that begins at an offset of a file does. True also where that is not known:
+/// of another architecture, or a file that cannot be read.
+pub(super) fn keeps_frame(file: &File, start: u64) -> bool {
     let mut code = [0; 8];
-    let file = File::open(format!("/proc/{pid}/root{path}"));
-    let read = file.and_then(|file| file.read_exact_at(&mut code, start));
-    read.is_err() || begins_with_frame(&code)
+    !cfg!(target_arch = "x86_64")
+        || file.read_exact_at(&mut code, start).is_err()
+        || begins_with_frame(&code)
 }
 
 fn begins_with_frame(code: &[u8; 8]) -> bool {

@@ -209,6 +209,11 @@ impl Table {
             connection.tuple = Tuple::of(record);
         }
         let slot = self.correct(slot, record, state, merged, out);
+        if record.kind == kind::SOCKET
+            && let Some(connection) = self.store.get_mut(slot)
+        {
+            connection.note_left(record);
+        }
         if record.kind == kind::TIME_WAIT_SOCKET {
             self.arm(slot, record);
         }
@@ -347,13 +352,14 @@ impl Table {
             return slot;
         };
         let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
-        if connection.state == state && was == minisocket {
+        // A full socket was seen before the minisocket took over: no event tells when that was.
+        if connection.state == state && was == minisocket || was && !minisocket {
             return slot;
         }
         merged.corrected += 1;
         // The peer's FIN to a FIN_WAIT2 minisocket has no event; all else has been missed.
-        if !(was && minisocket) {
-            let way = Way::of(connection.state, state, minisocket).filter(|_| !was);
+        if !was {
+            let way = Way::of(connection.state, state, minisocket);
             let Some(Way { between, events, at_least }) = way else {
                 return self.correct_connection(slot, record, state, out);
             };

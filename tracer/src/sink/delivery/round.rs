@@ -11,11 +11,14 @@ use std::{
 };
 
 use super::{Batch, Courier, Lost, Parcel, Record, Shared};
-use crate::sink::{
-    escape::without_numbers,
-    flat::Row,
-    message::Message,
-    trouble::{Seldom, again},
+use crate::{
+    health,
+    sink::{
+        escape::without_numbers,
+        flat::Row,
+        message::Message,
+        trouble::{Seldom, again},
+    },
 };
 
 /// What the thread has.
@@ -32,7 +35,8 @@ impl<C: Courier> Round<C> {
 
     pub(super) fn run(&mut self, receiver: &Receiver<Parcel>) {
         loop {
-            let result = match receiver.recv_timeout(self.courier.turn()) {
+            let turn = self.courier.turn();
+            let result = match health::idle(|| receiver.recv_timeout(turn)) {
                 Ok(Parcel::Records(batch)) => {
                     self.deliver(&batch);
                     self.shared.waiting.fetch_sub(batch.size(), Ordering::Relaxed);
@@ -81,6 +85,8 @@ impl<C: Courier> Round<C> {
     /// Until it is taken, or fails for good, or the trace ends: meanwhile the queue fills.
     fn insist(&mut self, record: &Record<'_>) -> io::Result<()> {
         while !self.shared.is_over() {
+            // A receiver that takes nothing is no fault of this thread.
+            health::alive();
             match self.courier.deliver(record) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.report(&error),
                 result => return result,

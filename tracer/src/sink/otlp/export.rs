@@ -4,7 +4,6 @@
 use std::{
     io,
     sync::{Arc, mpsc},
-    thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -24,7 +23,7 @@ use super::{
     response::Answer,
     settings::Settings,
 };
-use crate::sink::metrics::Shared;
+use crate::{health, sink::metrics::Shared};
 
 /// Before the second attempt; twice as long before each further one, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -53,8 +52,9 @@ impl Exporter {
         let (finished, done) = mpsc::channel();
         let envelope = Envelope::new(resource);
         let resource = resource.clone();
-        thread::Builder::new().name("tracer-otlp".into()).spawn(move || {
+        health::spawn("tracer-otlp", move || {
             runtime.block_on(async {
+                tokio::spawn(health::beat());
                 let logs = Logs { client: Client::new(logs), envelope, queue };
                 let measurements = Measurements { client: Client::new(to), resource, metrics };
                 tokio::join!(logs.run(), measurements.run(interval, &asked));

@@ -12,11 +12,14 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Beginnings, Destination, Message, Shared, lines_in};
-use crate::sink::{
-    OfFile,
-    escape::without_numbers,
-    file::Unwritten,
-    trouble::{Retry, Seldom, again},
+use crate::{
+    health,
+    sink::{
+        OfFile,
+        escape::without_numbers,
+        file::Unwritten,
+        trouble::{Retry, Seldom, again},
+    },
 };
 
 pub(super) struct Writer<F> {
@@ -52,7 +55,7 @@ impl<F: FnOnce()> Writer<F> {
         empty: &SyncSender<Vec<u8>>,
         done: &Sender<()>,
     ) {
-        for message in receiver {
+        while let Ok(message) = health::idle(|| receiver.recv()) {
             match message {
                 Message::Begin(beginnings) => self.begin(beginnings),
                 Message::Lines(mut bytes) => {
@@ -76,7 +79,7 @@ impl<F: FnOnce()> Writer<F> {
     }
 
     fn begin(&mut self, beginnings: Beginnings) {
-        let first = beginnings.first.clone();
+        let first = beginnings.first;
         self.sequence = first.iter().flatten().map(|first| first.sequence).max().unwrap_or(0);
         self.beginnings = Some(beginnings);
         let of_file = first.unwrap_or_else(|| self.next_file());
@@ -192,13 +195,11 @@ impl<F: FnOnce()> Writer<F> {
 
     fn end(&mut self) {
         let mut whole = !self.shared.failing.load(Ordering::Relaxed);
-        if let Destination::File(file) = &mut self.destination {
-            if whole && file.is_deleted() {
-                whole = false;
-                self.shared.failing.store(true, Ordering::Relaxed);
-                let deleted = io::Error::other("it has been deleted");
-                self.report("keep what is written in", &deleted, "");
-            }
+        if whole && matches!(&self.destination, Destination::File(file) if file.is_deleted()) {
+            whole = false;
+            self.shared.failing.store(true, Ordering::Relaxed);
+            let deleted = io::Error::other("it has been deleted");
+            self.report("keep what is written in", &deleted, "");
         }
         let tried = self.reopening.take().map_or(0, |mut retry| retry.over());
         for (what, failures) in [("set aside", self.rotating.over()), ("opened anew", tried)] {
@@ -219,7 +220,7 @@ impl<F: FnOnce()> Writer<F> {
                 tracing::error!("cannot {what} {}: {error}{more}", file.path().display());
             }
             Destination::Stream(_) => {
-                tracing::error!("cannot {what} standard output: {error}{more}")
+                tracing::error!("cannot {what} standard output: {error}{more}");
             }
         }
     }

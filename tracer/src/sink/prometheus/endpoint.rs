@@ -14,7 +14,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     str::FromStr,
     sync::Arc,
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -26,7 +25,7 @@ use self::{
     answer::Answers,
     guests::{Guests, Seen},
 };
-use crate::sink::metrics::Shared;
+use crate::{health, sink::metrics::Shared};
 
 /// Connections that wait to be accepted. std's 128 are full within milliseconds of a flood, and a
 /// SYN that is dropped then comes again after a second.
@@ -72,7 +71,7 @@ impl fmt::Display for Listen {
 #[derive(Debug)]
 pub struct Endpoint {
     end: Arc<Notify>,
-    thread: JoinHandle<()>,
+    thread: health::Thread,
 }
 
 impl Endpoint {
@@ -98,8 +97,9 @@ impl Endpoint {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = Arc::new(Notify::new());
         let asked = Arc::clone(&end);
-        let thread = thread::Builder::new().name("tracer-metrics".into()).spawn(move || {
+        let thread = health::spawn("tracer-metrics", move || {
             runtime.block_on(async {
+                tokio::spawn(health::beat());
                 tokio::select! {
                     () = serve(listener, shared) => {}
                     () = asked.notified() => {}
@@ -112,8 +112,7 @@ impl Endpoint {
     /// Ends it, whatever it is at.
     pub fn finish(self) {
         self.end.notify_one();
-        // A panic there has been printed already.
-        let _ = self.thread.join();
+        self.thread.join();
     }
 }
 

@@ -180,13 +180,12 @@ fn an_orphan_is_over_when_its_peer_has_closed() {
 #[test]
 fn what_is_open_is_told_with_its_counters() {
     let mut stage = Stage::new();
-    let mut lives =
-        [1, 2, 3, 4].map(|cookie| Life::new(cookie).with_ports(30_000 + cookie as u16, 80));
+    let mut lives = [1, 2, 3, 4].map(Life::new);
     let [busy, young, over, orphan] = &mut lives;
-    stage.play(busy, &[Bind, Connect, Established, Wait(60_000), Receive(9)]);
-    stage.play(over, &[Bind, Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
-    stage.play(orphan, &[Bind, Connect, Established, Receive(3), Read, Close, FinAcked]);
-    stage.play(young, &[Bind, Connect, Established]);
+    stage.play(busy, &[Connect, Established, Wait(60_000), Receive(9)]);
+    stage.play(over, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    stage.play(orphan, &[Connect, Established, Receive(3), Read, Close, FinAcked]);
+    stage.play(young, &[Connect, Established]);
     stage.told.stories.clear();
     let seen = [&lives[0], &lives[1], &lives[2], &lives[3]];
     stage.look(&seen);

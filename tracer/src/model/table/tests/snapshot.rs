@@ -300,3 +300,18 @@ fn holders_name_the_owners() {
     let owner = stage.told.transitions[0].subject.owner.unwrap();
     assert_eq!((owner.process.pid, owner.evidence, owner.fd), (7, Evidence::Listener, None));
 }
+
+/// A snapshot may have been taken before the minisocket took over, in the same state.
+#[test]
+fn a_full_socket_of_before_is_not_another_connection() {
+    let mut stage = Stage::new();
+    let mut life = Life::new(1);
+    stage.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
+    stage.table.expect_snapshot();
+    let picture = stage.picture(&[&life]);
+    stage.play(&mut life, &[Wait(1), Close]);
+    stage.told.take();
+    stage.merge(&picture);
+    assert_eq!(stage.told.take(), [""; 0]);
+    assert_eq!(stage.sockets(), [(1, State::FinWait2)]);
+}

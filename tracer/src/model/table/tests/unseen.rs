@@ -266,8 +266,8 @@ fn the_far_end_proves_that_a_connection_was_closed_in_order() {
         "SYN_SENT>ESTABLISHED",
         "FIN_WAIT1>FIN_WAIT2 [Inferred]",
         "FIN_WAIT2>TIME_WAIT [Inferred]",
+        "story: Graceful by Local [Inferred]",
         "TIME_WAIT>CLOSED [Snapshot] Graceful by Local",
-        "story: Graceful by Local [Snapshot]",
         "lost 2 Unseen",
     ];
     assert_eq!(outcome.lines[4..], expected);

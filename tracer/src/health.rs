@@ -1,0 +1,349 @@
+//! Whether the threads of this process live.
+//!
+//! A trace is as whole as its threads. One that has died, or has not come back from its work for
+//! long, is found here: the service manager's watchdog is not fed any more
+//! ([`crate::sink::service`]), the summary is not `complete`, and the exit status is 2. Why it died
+//! is not known here; a panic has been printed.
+//!
+//! A thread that waits for work may do so for ever. One that has been given some, or is at it, has
+//! to show that it goes on, however long all of it takes: a look at a million sockets does so with
+//! each part that it reads.
+
+use std::{
+    cell::RefCell,
+    fmt, io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::thread::gettid;
+
+use crate::kernel::time;
+
+/// Without a sign for so long a thread hangs, nanoseconds.
+const PATIENCE: u64 = 20_000_000_000;
+/// How often a thread that waits for many things at a time shows that it does.
+const BEAT: Duration = Duration::from_secs(8);
+
+/// How often whoever waits for a thread looks whether it lives.
+const LOOK: Duration = Duration::from_secs(1);
+
+static PROCESS: Health = Health(Mutex::new(Vec::new()));
+
+thread_local! {
+    static OWN: RefCell<Option<Arc<Pulse>>> = const { RefCell::new(None) };
+}
+
+/// The threads that have not ended in order.
+struct Health(Mutex<Vec<Arc<Pulse>>>);
+
+/// What is known of a thread.
+#[derive(Debug)]
+struct Pulse {
+    name: &'static str,
+    /// Its number in the kernel; 0 before it runs.
+    id: AtomicI32,
+    /// When it last showed that it lives, or was given work while it waited, nanoseconds of
+    /// `CLOCK_MONOTONIC`; 0 while it waits.
+    since: AtomicU64,
+    has_died: AtomicBool,
+    has_ended: AtomicBool,
+    was_told: AtomicBool,
+}
+
+/// What is wrong with a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It has ended before its time.
+    Died(&'static str),
+    /// It does not come back.
+    Hangs(&'static str),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Died(name) => write!(f, "the thread {name} has died: the trace is not complete"),
+            Self::Hangs(name) => write!(
+                f,
+                "the thread {name} has not answered for {} seconds: the trace is not complete",
+                PATIENCE / 1_000_000_000
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl Health {
+    fn add(&self, name: &'static str) -> Arc<Pulse> {
+        let pulse = Arc::new(Pulse {
+            name,
+            id: AtomicI32::new(0),
+            since: AtomicU64::new(time::monotonic()),
+            has_died: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            was_told: AtomicBool::new(false),
+        });
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&pulse));
+        pulse
+    }
+
+    /// The first that is wrong, with a thread that is asked about.
+    fn trouble(&self, now: u64, is_asked: impl Fn(&str) -> bool) -> Option<Trouble> {
+        let mut pulses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pulses.retain(|pulse| !pulse.has_ended.load(Ordering::Relaxed));
+        pulses.iter().filter(|pulse| is_asked(pulse.name)).find_map(|pulse| {
+            let trouble = pulse.trouble(now)?;
+            if !pulse.was_told.swap(true, Ordering::Relaxed) {
+                tracing::error!("{trouble}");
+            }
+            Some(trouble)
+        })
+    }
+
+    fn spawn(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        let pulse = self.add(name);
+        let own = Arc::clone(&pulse);
+        let spawned = thread::Builder::new().name(name.into()).spawn(move || {
+            let _life = Life::begin(own);
+            work();
+        });
+        match spawned {
+            Ok(handle) => Ok(Thread { handle, pulse }),
+            Err(error) => {
+                pulse.has_ended.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Pulse {
+    fn trouble(&self, now: u64) -> Option<Trouble> {
+        let since = self.since.load(Ordering::Relaxed);
+        if self.has_died.load(Ordering::Relaxed) || self.is_gone() {
+            Some(Trouble::Died(self.name))
+        } else {
+            let hangs = since != 0 && now.saturating_sub(since) > PATIENCE;
+            hangs.then_some(Trouble::Hangs(self.name))
+        }
+    }
+
+    fn owe(&self) {
+        let now = time::monotonic();
+        // Where it is at something, that counts from when it last showed that it lives.
+        let _ = self.since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether the kernel has no such thread any more, although nothing of ours has ended it.
+    fn is_gone(&self) -> bool {
+        let id = self.id.load(Ordering::Acquire);
+        // SAFETY: without a signal nothing is sent, only looked for.
+        id != 0
+            && unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), id, 0) } == -1
+            && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+            && !self.has_ended.load(Ordering::Relaxed)
+    }
+}
+
+/// In a thread, from its begin to its end.
+#[derive(Debug)]
+pub struct Life(Arc<Pulse>);
+
+impl Life {
+    fn begin(pulse: Arc<Pulse>) -> Self {
+        pulse.id.store(gettid().as_raw_pid(), Ordering::Release);
+        OWN.with(|own| *own.borrow_mut() = Some(Arc::clone(&pulse)));
+        Self(pulse)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        OWN.with(|own| *own.borrow_mut() = None);
+        let end = if thread::panicking() { &self.0.has_died } else { &self.0.has_ended };
+        end.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A thread that is watched.
+#[derive(Debug)]
+pub struct Thread {
+    handle: JoinHandle<()>,
+    pulse: Arc<Pulse>,
+}
+
+impl Thread {
+    /// It has been given work: from now on it has to do something.
+    pub fn owes(&self) {
+        self.pulse.owe();
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Waits for its end. A panic there has been printed and is known ([`trouble`]).
+    pub fn join(self) {
+        let _ = self.handle.join();
+    }
+}
+
+/// Starts a thread that is watched.
+///
+/// # Errors
+///
+/// Where no thread can be had.
+pub fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    PROCESS.spawn(name, work)
+}
+
+/// Watches the calling thread, until the result is dropped.
+pub fn watch(name: &'static str) -> Life {
+    Life::begin(PROCESS.add(name))
+}
+
+/// The thread with a name has been given work: from now on it has to do something.
+pub fn owe(name: &str) {
+    let pulses = PROCESS.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pulses.iter().filter(|pulse| pulse.name == name).for_each(|pulse| pulse.owe());
+}
+
+/// The calling thread shows that it lives.
+pub fn alive() {
+    OWN.with(|own| {
+        if let Some(pulse) = &*own.borrow() {
+            pulse.since.store(time::monotonic(), Ordering::Relaxed);
+        }
+    });
+}
+
+/// Waits for work in the calling thread, which may take for ever.
+pub fn idle<T>(wait: impl FnOnce() -> T) -> T {
+    OWN.with(|own| {
+        if let Some(pulse) = &*own.borrow() {
+            pulse.since.store(0, Ordering::Relaxed);
+        }
+    });
+    let work = wait();
+    alive();
+    work
+}
+
+/// Shows, in a thread that waits for many things at a time, that it still does; never ends.
+pub async fn beat() {
+    loop {
+        alive();
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// What is wrong with a thread, if anything is; told once.
+pub fn trouble() -> Option<Trouble> {
+    PROCESS.trouble(time::monotonic(), |_| true)
+}
+
+/// Waits until something is wrong with the thread with a name.
+pub async fn trouble_of(name: &str) -> Trouble {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(trouble) = PROCESS.trouble(time::monotonic(), |one| one == name) {
+            return trouble;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn leaked() -> &'static Health {
+        Box::leak(Box::new(Health(Mutex::new(Vec::new()))))
+    }
+
+    fn later() -> u64 {
+        time::monotonic() + 2 * PATIENCE
+    }
+
+    #[test]
+    fn a_thread_that_panics_has_died_and_one_that_ends_has_not() {
+        let health = leaked();
+        health.spawn("good", || ()).unwrap().join();
+        assert_eq!(health.trouble(later(), |_| true), None);
+        health.spawn("bad", || panic!("as the test wants")).unwrap().join();
+        assert_eq!(health.trouble(time::monotonic(), |_| true), Some(Trouble::Died("bad")));
+    }
+
+    #[test]
+    fn a_thread_that_vanishes_without_a_panic_has_died() {
+        let health = leaked();
+        let (gone, wait) = mpsc::channel();
+        let vanish = move || {
+            gone.send(()).unwrap();
+            idle(|| {
+                // SAFETY: ends this thread alone; it owns nothing that anybody waits for.
+                unsafe { libc::syscall(libc::SYS_exit, 0) };
+            });
+        };
+        let thread = health.spawn("vanished", vanish).unwrap();
+        wait.recv().unwrap();
+        while health.trouble(time::monotonic(), |_| true).is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(health.trouble(time::monotonic(), |_| true), Some(Trouble::Died("vanished")));
+        std::mem::forget(thread);
+    }
+
+    #[test]
+    fn who_waits_may_wait_who_works_must_show_it() {
+        let health = leaked();
+        let (work, jobs) = mpsc::channel::<mpsc::Receiver<()>>();
+        let (begun, begin) = mpsc::channel();
+        let thread = health.spawn("worker", move || {
+            while let Ok(job) = idle(|| jobs.recv()) {
+                begun.send(()).unwrap();
+                let _ = job.recv();
+            }
+        });
+        let thread = thread.unwrap();
+        while thread.pulse.since.load(Ordering::Relaxed) != 0 {
+            thread::yield_now();
+        }
+        assert_eq!(health.trouble(later(), |_| true), None, "it waits");
+        thread.owes();
+        assert_eq!(
+            health.trouble(later(), |_| true),
+            Some(Trouble::Hangs("worker")),
+            "it does not begin"
+        );
+        let (done, job) = mpsc::channel();
+        work.send(job).unwrap();
+        begin.recv().unwrap();
+        assert_eq!(health.trouble(time::monotonic(), |_| true), None, "it has just begun");
+        assert_eq!(
+            health.trouble(later(), |_| true),
+            Some(Trouble::Hangs("worker")),
+            "it does not end"
+        );
+        done.send(()).unwrap();
+        while thread.pulse.since.load(Ordering::Relaxed) != 0 {
+            thread::yield_now();
+        }
+        assert_eq!(health.trouble(later(), |_| true), None, "it has gone on");
+        drop(work);
+        thread.join();
+        assert_eq!(health.trouble(later(), |_| true), None);
+    }
+}
