@@ -98,7 +98,6 @@ impl Metrics {
             Update::Story(&Story { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
-            Update::Story(_) => {}
             Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
             Update::Reset(told) => {
                 add(&mut self.resets, &DIRECTIONS, &told.direction, 1);
@@ -116,7 +115,7 @@ impl Metrics {
                 let key = (finding.problem.code(), finding.severity);
                 self.findings.add(key, 1);
             }
-            Update::Finding(_) => {}
+            Update::Story(_) | Update::Finding(_) => {}
         }
     }
 

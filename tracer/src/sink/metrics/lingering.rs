@@ -102,18 +102,16 @@ impl Lingering {
 
     /// The names that are told.
     fn told(&self) -> BTreeSet<[u8; 16]> {
-        let mut sums: BTreeMap<(&Party, [u8; 16]), u64> = BTreeMap::new();
+        let mut by_party: BTreeMap<&Party, BTreeMap<[u8; 16], u64>> = BTreeMap::new();
         for ((_, name), count) in &self.counts {
             if let Some((comm, party)) = name {
-                *sums.entry((party, *comm)).or_default() += count;
+                *by_party.entry(party).or_default().entry(*comm).or_default() += count;
             }
         }
-        let mut by_party: BTreeMap<&Party, Vec<(Reverse<u64>, [u8; 16])>> = BTreeMap::new();
-        for ((party, comm), count) in sums {
-            by_party.entry(party).or_default().push((Reverse(count), comm));
-        }
         let mut places = Vec::new();
-        for (party, mut names) in by_party {
+        for (party, names) in by_party {
+            let mut names: Vec<_> =
+                names.into_iter().map(|(comm, count)| (Reverse(count), comm)).collect();
             names.sort_unstable();
             let place = |(rank, (count, comm))| (party.stranger, rank, count, comm);
             places.extend(names.into_iter().enumerate().map(place));
