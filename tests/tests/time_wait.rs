@@ -89,7 +89,7 @@ fn is_told_in_time(trace: &Trace, minisocket: &Minisocket) {
     assert!(late < allowed(TOLERANCE), "{name}: told {late:?} too late: {told}");
     assert_eq!(told.at("/tcp/source"), "timer", "{name}: {told}");
     let (reason, [least, most]) = match *state {
-        "FIN_WAIT2" => ("aborted_locally", [FIN_TIMEOUT, 3 * FIN_TIMEOUT]),
+        "FIN_WAIT2" => ("fin_wait2_timeout", [FIN_TIMEOUT, 3 * FIN_TIMEOUT]),
         _ => ("graceful", TIME_WAIT),
     };
     assert_eq!(told.at("/tcp/close/reason"), reason, "{name}: {told}");

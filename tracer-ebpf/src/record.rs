@@ -26,11 +26,14 @@ pub mod kind {
     pub const END: u8 = 10;
     /// accept() or accept4() has returned the socket: its process and descriptor. No transition.
     pub const ACCEPTED: u8 = 11;
+    /// `tcp:tcp_send_reset` without a socket: an RST was sent for a segment that is for none here.
+    /// Addresses, ports, the namespace, the flags of that segment and the reason are set.
+    pub const RESET_WITHOUT_SOCKET: u8 = 13;
     /// `tcp:tcp_destroy_sock`, where there are no cookies: what the address named is gone. Nothing
     /// but that, the namespace and the clocks are set.
     pub const DESTROYED: u8 = 12;
     /// One more than the largest.
-    pub const LIMIT: u8 = 13;
+    pub const LIMIT: u8 = 14;
 }
 
 /// Bits of [`Record::flags`].
@@ -148,11 +151,22 @@ pub struct Record {
     pub probes: u8,
     /// `icsk_pending`: which timer `timer_expires` is of (`include/net/inet_connection_sock.h`).
     pub timer: u8,
-    /// Flags of the segment of a retransmission, see [`segment`](crate::segment); of a request
-    /// socket in a snapshot ACK where the client has acknowledged the SYN+ACK.
+    /// Flags of a segment, see [`segment`](crate::segment): of the one that is sent again, of the
+    /// one that an RST without a socket answers, of the SYN or FIN that leaves with a change of
+    /// state (none where it has to wait); of a request socket in a snapshot ACK where the client
+    /// has acknowledged the SYN+ACK.
     pub segment_flags: u8,
     /// CPU on which the event happened, modulo 256.
     pub cpu: u8,
+    /// Of the newest ICMP error that waits in `sk_error_queue` when SYN_SENT ends: `ee_origin`, 0
+    /// where there is none.
+    pub icmp_origin: u8,
+    /// Its `ee_type`.
+    pub icmp_type: u8,
+    /// Its `ee_code`.
+    pub icmp_code: u8,
+    /// Its `ee_errno`, all of which are below 256.
+    pub icmp_errno: u8,
     /// Descriptor that accept() returned; of other kinds zero.
     pub fd: u32,
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a
@@ -164,6 +178,8 @@ pub struct Record {
     /// `sk_bound_dev_if`: number of the interface that the socket is bound to, 0 for none. To that
     /// of a link-local address it always is.
     pub interface: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Record {
@@ -252,7 +268,7 @@ pub struct Handled {
 
 crate::plain!(Record, Holder, Counters, Handled);
 
-const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 19 * 4 + 5 * 2 + 10);
+const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 20 * 4 + 5 * 2 + 14);
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Counters>() == 24);
 const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);

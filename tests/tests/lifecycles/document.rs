@@ -12,7 +12,9 @@ own over a TUN device, and compares every record with this table.
 
 Transitions are those with `source: \"tracepoint\"`; another source stands in brackets in lower
 case. A state in capitals in brackets is what the tracepoint said where that is not what really
-follows (`tcp.kernel`). `(timer, snapshot)`: whichever of the two is first.
+follows (`tcp.kernel`). `(timer, snapshot)`: whichever of the two is first. After `unreachable`
+stand the ICMP error with its type and code, as far as the kernel keeps them, and what the
+application was told, where it has asked (`tcp.close.icmp`, `tcp.close.error`).
 
 | Life | What is done | Socket | Transitions told | Close reason, initiator | Segments told | Result |
 |---|---|---|---|---|---|---|

@@ -10,6 +10,7 @@ mod listeners;
 mod minisockets;
 mod opens;
 mod orders;
+mod rejects;
 mod resets;
 mod stage;
 mod table;
@@ -30,6 +31,7 @@ fn rows() -> Vec<&'static Row> {
         closes::ROWS,
         minisockets::ROWS,
         resets::ROWS,
+        rejects::ROWS,
         aborts::ROWS,
         timeouts::ROWS,
         listeners::ROWS,

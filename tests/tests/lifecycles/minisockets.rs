@@ -50,7 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
             "client",
             "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1 FIN_WAIT2 FIN_WAIT2(CLOSED) \
              CLOSED(timer, snapshot)",
-            "aborted_locally, local",
+            "fin_wait2_timeout, local",
             "",
         )],
     },

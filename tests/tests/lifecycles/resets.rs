@@ -114,19 +114,34 @@ pub(crate) const ROWS: &[Row] = &[
         name: "ICMP host unreachable in SYN_SENT",
         done: "the SYN is answered with ICMP \"host unreachable\"",
         drive: |stage| unreachable(stage, 1),
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "unreachable, network", "")],
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT CLOSED",
+            "unreachable, network (icmp 3/1, EHOSTUNREACH)",
+            "",
+        )],
     },
     Row {
         name: "ICMP network unreachable in SYN_SENT",
         done: "the SYN is answered with ICMP \"network unreachable\"",
         drive: |stage| unreachable(stage, 0),
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "unreachable, network", "")],
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT CLOSED",
+            "unreachable, network (icmp 3/0, ENETUNREACH)",
+            "",
+        )],
     },
     Row {
         name: "ICMP port unreachable in SYN_SENT",
         done: "the SYN is answered with ICMP \"port unreachable\"",
         drive: |stage| unreachable(stage, 3),
-        lives: &[told("client", "CLOSED SYN_SENT CLOSED", "unreachable, network", "")],
+        lives: &[told(
+            "client",
+            "CLOSED SYN_SENT CLOSED",
+            "unreachable, network (icmp 3/3, ECONNREFUSED)",
+            "",
+        )],
     },
 ];
 

@@ -191,7 +191,7 @@ fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
     let close = |record: &Record| {
         let [reason, initiator] = ["/tcp/close/reason", "/tcp/close/initiator"]
             .map(|field| record.text(field).unwrap_or("nobody").to_owned());
-        format!("{reason}, {initiator}")
+        format!("{reason}, {initiator}{}", network_error(record))
     };
     let role = last.text("/tcp/role").unwrap_or("none").to_owned();
     let is_over = last.at("/tcp/to") == "CLOSED" && role != "listener";
@@ -209,6 +209,18 @@ fn tell_one(trace: &Trace, end: &End, expected: &Told<&str>) -> Told<String> {
         end += " but as a whole otherwise";
     }
     Told { role, story, end, segments }
+}
+
+/// What the network has said, and what the application was told: ` (icmp 3/3, ECONNREFUSED)`.
+fn network_error(record: &Record) -> String {
+    let number = |field: &str| record.number(&format!("/tcp/close/icmp/{field}"));
+    let icmp = record.text("/tcp/close/icmp/origin").map(|origin| {
+        let [kind, code] = ["type", "code"].map(|field| number(field).unwrap_or_default());
+        format!("{origin} {kind}/{code}")
+    });
+    let error = record.text("/tcp/close/error").map(str::to_owned);
+    let said: Vec<String> = icmp.into_iter().chain(error).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
 
 /// The trace of one socket: another may have had the same addresses.

@@ -57,6 +57,34 @@ pub(super) unsafe fn probe<T: Copy>(base: u64, offset: u32) -> Option<T> {
     unsafe { bpf_probe_read_kernel(address) }.ok()
 }
 
+/// A byte of `sk_buff.cb`, an array of `char`: the verifier takes no wider loads. 0 where the kernel
+/// lacks the member, and where `skb` is NULL.
+///
+/// `skb` is a BTF-typed `sk_buff`; the verifier refuses the program otherwise.
+#[inline(always)]
+pub(super) fn control_byte(skb: *const u8, offset: u32) -> u8 {
+    let control = constant!(OFFSETS.skb_cb);
+    if control == Offsets::ABSENT || offset == Offsets::ABSENT {
+        return 0;
+    }
+    // SAFETY: BTF-typed pointer, a byte of an array of bytes.
+    unsafe { load(skb, control + offset) }
+}
+
+/// Four bytes of `sk_buff.cb` in this host's order; see [`control_byte`].
+#[inline(always)]
+pub(super) fn control_word(skb: *const u8, offset: u32) -> u32 {
+    if offset == Offsets::ABSENT {
+        return 0;
+    }
+    u32::from_ne_bytes([
+        control_byte(skb, offset),
+        control_byte(skb, offset + 1),
+        control_byte(skb, offset + 2),
+        control_byte(skb, offset + 3),
+    ])
+}
+
 /// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.
 ///
 /// # Safety

@@ -1,5 +1,7 @@
 //! The only place that reads `struct sock` and its relatives.
 
+mod departure;
+mod icmp;
 mod probed;
 mod request;
 
@@ -270,17 +272,16 @@ impl Full {
             if load::<u8>(self.0, offset!(is_mptcp)) != 0 {
                 flags |= flag::MPTCP;
             }
-            if self.repair() {
+            if self.bit(offset!(repair)) {
                 flags |= flag::REPAIR;
             }
             flags
         }
     }
 
-    /// `tcp_sock.repair`, a bit-field: load its byte, pick its bit.
+    /// A bit-field: load its byte, pick its bit. False where the kernel lacks it.
     #[inline(always)]
-    unsafe fn repair(self) -> bool {
-        let bit = offset!(repair);
+    unsafe fn bit(self, bit: u32) -> bool {
         if bit == Offsets::ABSENT {
             return false;
         }
@@ -365,7 +366,7 @@ unsafe fn address_v6(base: *const u8, offset: u32) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn v4_mapped(address: u32) -> [u8; 16] {
+pub(super) fn v4_mapped(address: u32) -> [u8; 16] {
     let words: [u32; 4] = [0, 0, 0xffff_u32.to_be(), address];
     // SAFETY: sixteen bytes either way.
     unsafe { core::mem::transmute(words) }

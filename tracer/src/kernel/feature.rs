@@ -53,6 +53,11 @@ pub const RECEIVE_RESET: Feature =
 /// RST segments that are sent.
 pub const SEND_RESET: Feature =
     Feature::new("tcp_send_reset", "data after close is reported as a received reset");
+/// RST segments that answer what is for no socket.
+pub const RESET_WITHOUT_SOCKET: Feature = Feature::new(
+    "resets without a socket",
+    "that this host refuses connections to ports where nobody listens is not shown",
+);
 /// SYN and FIN segments sent again.
 pub const RETRANSMIT: Feature =
     Feature::new("tcp_retransmit_skb", "retransmitted SYNs and FINs are not shown");
@@ -121,12 +126,13 @@ pub const SECCOMP: Feature =
     Feature::new("seccomp", "the kernel does not keep the tracer from executing and writing");
 
 /// All, those that the others need first.
-pub const ALL: [Feature; 20] = [
+pub const ALL: [Feature; 21] = [
     TRACING,
     BTF,
     GUARD,
     RECEIVE_RESET,
     SEND_RESET,
+    RESET_WITHOUT_SOCKET,
     RETRANSMIT,
     RETRANSMIT_SYNACK,
     COOKIES,

@@ -96,18 +96,20 @@ const STACKS: u32 = 1 << 14;
 const MAIN_BTF: &str = "set_state";
 const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
+const WITHOUT_SOCKET: &str = "send_reset_without_socket";
 /// Taken where there are no cookies.
 const DESTROY: &str = "destroy_sock";
 /// The iterators.
 pub(super) const SOCKETS: &str = "sockets";
 pub(super) const HOLDERS: &str = "holders";
-/// Name of the program, and what it is for, which is called as its tracepoint.
-const OPTIONAL: [(&str, Feature); 5] = [
-    (GUARD, feature::GUARD),
-    ("send_reset", feature::SEND_RESET),
-    ("retransmit_synack", feature::RETRANSMIT_SYNACK),
-    ("receive_reset", feature::RECEIVE_RESET),
-    ("retransmit_skb", feature::RETRANSMIT),
+/// Name of the program, its tracepoint, and what it is for.
+const OPTIONAL: [(&str, &str, Feature); 6] = [
+    (GUARD, "inet_sock_set_state", feature::GUARD),
+    ("send_reset", "tcp_send_reset", feature::SEND_RESET),
+    (WITHOUT_SOCKET, "tcp_send_reset", feature::RESET_WITHOUT_SOCKET),
+    ("retransmit_synack", "tcp_retransmit_synack", feature::RETRANSMIT_SYNACK),
+    ("receive_reset", "tcp_receive_reset", feature::RECEIVE_RESET),
+    ("retransmit_skb", "tcp_retransmit_skb", feature::RETRANSMIT),
 ];
 
 /// Loads and attaches.
@@ -161,8 +163,12 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         let further = "and what ended unseen can be taken for the next one there";
         cookies.lost = format!("{}, {further} ({error})", cookies.lost).into();
     }
-    for (program, feature) in OPTIONAL {
-        if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
+    for (program, _, feature) in OPTIONAL {
+        if program == WITHOUT_SOCKET && best.has_reset_reason == 0 {
+            // It would attach, and never be run: both came with the same version.
+            let reason = "tcp:tcp_send_reset has no reason here";
+            degraded.push(feature.missing(reason, "use Linux 6.12 or later"));
+        } else if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
             let remedy = "use a kernel that has this tracepoint";
             degraded.push(feature.missing(error.to_string(), remedy));
         }
@@ -190,8 +196,8 @@ fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)>
         (GUARD, Hook::Typed("inet_sock_set_state")),
         (MAIN_BTF, Hook::Typed("inet_sock_set_state")),
     ]);
-    for (program, feature) in &OPTIONAL[1..] {
-        programs.push((program, Hook::Typed(feature.name)));
+    for (program, tracepoint, _) in &OPTIONAL[1..] {
+        programs.push((program, Hook::Typed(tracepoint)));
     }
     programs.extend([(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))]);
     if settings.has_cookie_helper == 0 {
@@ -327,8 +333,8 @@ fn finish(
         Ok(program.fd()?.try_clone()?)
     };
     let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
-    let others = OPTIONAL.iter().filter(|(program, _)| *program != GUARD);
-    let others = others.filter_map(|(program, _)| descriptor(program).ok()).collect();
+    let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
+    let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
     let mut take = |map: &'static str| {
         ebpf.take_map(map).ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
     };

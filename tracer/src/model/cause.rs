@@ -31,6 +31,9 @@ pub enum Why {
     NoData,
     /// SYN_RECV: the far end has answered, and there was no room in the accept queue.
     NoRoom,
+    /// The segment that this end has not sent: the far end takes no data, or none has been written
+    /// that a SYN of Fast Open could carry.
+    NotSent(Segment),
 }
 
 impl Why {
@@ -44,6 +47,7 @@ impl Why {
             Self::NoAnswer(_) => "no_answer",
             Self::NoData => "no_data",
             Self::NoRoom => "accept_queue_full",
+            Self::NotSent(_) => "not_sent",
         }
     }
 }

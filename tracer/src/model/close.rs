@@ -37,7 +37,7 @@ pub enum Reason {
     ResetSentUnaccepted,
     /// The peer answered the SYN with RST.
     Refused,
-    /// An ICMP message answered the SYN.
+    /// An ICMP message answered the SYN; the application need not have been told of it yet.
     Unreachable,
     /// No answer to the SYNs.
     ConnectTimeout,
@@ -45,8 +45,12 @@ pub enum Reason {
     RetransmitTimeout,
     /// No answer to keepalive probes.
     KeepaliveTimeout,
-    /// The peer's window stayed at zero without an answer to the probes.
+    /// The peer's window stayed at zero.
     ZeroWindowTimeout,
+    /// The kernel's patience with an orphan in FIN_WAIT2 is over (tcp_fin_timeout, TCP_LINGER2):
+    /// the peer has never closed.
+    #[serde(rename = "fin_wait2_timeout")]
+    FinWait2Timeout,
     /// The application gave up before the connection was made, or TCP_REPAIR.
     AbortedLocally,
     /// SOCK_DESTROY, as by `ss -K`.
@@ -108,10 +112,14 @@ pub fn outcome(record: &Record, from: State, context: Context) -> Outcome {
         return Outcome::Over(by_error(record, from, context));
     }
     match from {
-        State::LastAck => Outcome::Over(Reason::Graceful),
+        State::LastAck if record.fin_acknowledged() => Outcome::Over(Reason::Graceful),
         State::FinWait2 => from_fin_wait2(record),
         State::Closing if record.fin_acknowledged() => Outcome::TimeWait,
         State::SynSent => Outcome::Over(from_syn_sent(record)),
+        // Nothing is sent: the peer has closed and awaits no more (tcp_need_reset).
+        State::LastAck | State::Closing if aborted(record) == Reason::ResetSentLingerZero => {
+            Outcome::Over(Reason::AbortedLocally)
+        }
         _ => Outcome::Over(aborted(record)),
     }
 }
@@ -129,7 +137,8 @@ fn classic(from: State) -> Outcome {
 /// `sk_err` is set: the network, a timer or an administrator ended it.
 fn by_error(record: &Record, from: State, context: Context) -> Reason {
     match record.error {
-        ECONNREFUSED if context.reset_received || !context.resets_traced => Reason::Refused,
+        ECONNREFUSED if context.reset_received => Reason::Refused,
+        ECONNREFUSED if !context.resets_traced && record.icmp_origin == 0 => Reason::Refused,
         ECONNREFUSED => Reason::Unreachable,
         ECONNRESET if record.has(flag::DEAD) && context.reset_sent => {
             Reason::ResetSentDataAfterClose
@@ -176,7 +185,10 @@ fn from_fin_wait2(record: &Record) -> Outcome {
 }
 
 fn from_syn_sent(record: &Record) -> Reason {
+    // Where connect() held the socket, the kernel has only noted that the network refuses.
+    let refused = record.icmp_origin != 0 || record.soft_error != 0;
     match (record.shutdown & SHUTDOWN_MASK, record.local_port) {
+        (SHUTDOWN_MASK, _) if refused => Reason::Unreachable,
         (SHUTDOWN_MASK, _) => Reason::AbortedLocally,
         (_, 0) => Reason::NoLocalPort,
         _ => Reason::Disconnected,
@@ -219,7 +231,8 @@ pub fn initiator(reason: Reason, by_fin: Option<Initiator>) -> Option<Initiator>
         Reason::ConnectTimeout
         | Reason::RetransmitTimeout
         | Reason::KeepaliveTimeout
-        | Reason::ZeroWindowTimeout => Some(by_fin.unwrap_or(Initiator::Kernel)),
+        | Reason::ZeroWindowTimeout
+        | Reason::FinWait2Timeout => Some(by_fin.unwrap_or(Initiator::Kernel)),
     }
 }
 
@@ -241,7 +254,11 @@ mod tests {
     #[case::simultaneous_close(State::Closing, DONE, 0, 0, true, Outcome::TimeWait)]
     #[case::linger_zero_in_closing(
         State::Closing, DONE | flag::LINGER_ZERO, 0, 0, false,
-        Outcome::Over(Reason::ResetSentLingerZero)
+        Outcome::Over(Reason::AbortedLocally)
+    )]
+    #[case::linger_zero_in_last_ack(
+        State::LastAck, DONE | flag::LINGER_ZERO, 0, 0, false,
+        Outcome::Over(Reason::AbortedLocally)
     )]
     #[case::orphan(State::FinWait2, DEAD, 0, 0, true, Outcome::OrphanedFinWait2)]
     #[case::orphan_not_allowed(
@@ -326,6 +343,15 @@ mod tests {
     #[case(State::Established, at(|r| r.error = 103), Reason::Killed)]
     #[case(State::LastAck, at(|r| r.flags = DEAD | DONE), Reason::Graceful)]
     #[case(State::SynSent, at(|_| ()), Reason::AbortedLocally)]
+    // Closed after an ICMP error that came while connect() held the socket: SO_ERROR has taken it,
+    // or (IPv6) it was never told.
+    #[case(State::SynSent, at(|r| r.icmp_origin = 2), Reason::Unreachable)]
+    #[case(State::SynSent, at(|r| r.soft_error = 113), Reason::Unreachable)]
+    #[case(
+        State::SynSent,
+        at(|r| { r.error = 111; r.icmp_origin = 2 }).reset_received(),
+        Reason::Refused
+    )]
     #[case(State::SynSent, at(|r| { r.shutdown = 0; r.local_port = 0 }), Reason::NoLocalPort)]
     #[case(State::SynSent, at(|r| r.shutdown = 0), Reason::Disconnected)]
     #[case(State::Established, at(|r| { r.flags = 0; r.shutdown = 0 }), Reason::ResetSentUnaccepted)]

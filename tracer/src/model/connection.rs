@@ -144,6 +144,7 @@ impl Connection {
         if let Phase::Full { progress, .. } = &mut self.phase {
             progress.note(self.state, record);
             self.absorb_ends(record);
+            self.note_left(record);
         }
         self.absorb_inode(record);
         if record.cgroup_id != 0 {
@@ -153,6 +154,35 @@ impl Connection {
             self.uid = record.uid;
         }
         self.orphaned |= record.has(flag::DEAD);
+    }
+
+    /// Whether the SYN or FIN of the present state has left this host, where that is known.
+    pub fn left(&self) -> Option<bool> {
+        match self.phase {
+            Phase::Full { left, .. } => left,
+            Phase::Mini { .. } => None,
+        }
+    }
+
+    /// It is known now.
+    pub fn set_left(&mut self, known: Option<bool>) {
+        if let (Phase::Full { left, .. }, Some(_)) = (&mut self.phase, known) {
+            *left = known;
+        }
+    }
+
+    /// What waited when the state was entered may have been sent since.
+    pub fn note_left(&mut self, record: &Record) {
+        match self.state {
+            _ if record.has(flag::CLASSIC) => {}
+            State::SynSent if !self.unannounced && record.snd_nxt != record.snd_una => {
+                self.set_left(Some(true));
+            }
+            State::FinWait1 | State::Closing | State::LastAck => {
+                self.set_left(Some(record.snd_nxt == record.write_seq));
+            }
+            _ => {}
+        }
     }
 
     /// A minisocket keeps its ends.
@@ -474,9 +504,11 @@ impl Connection {
             }
             // The kernel says that there is a full socket after all.
             Phase::Mini { .. } => self.phase = Phase::full(),
-            Phase::Full { progress, segments, rare, .. } => {
+            Phase::Full { progress, segments, left, rare, .. } => {
                 progress.start_over();
                 *segments = 0;
+                // CLOSING still waits for the ACK of the same FIN.
+                *left = left.filter(|_| state == State::Closing);
                 if let Some(rare) = rare {
                     rare.unclosed = None;
                 }

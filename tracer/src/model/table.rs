@@ -245,6 +245,7 @@ impl Table {
             kind::RETRANSMIT => self.retransmit(record, out),
             kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
             kind::ACCEPTED => self.accepted(record),
+            kind::RESET_WITHOUT_SOCKET => Self::reset_without_socket(record, out),
             kind::DESTROYED => self.destroyed(record, out),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }
@@ -264,6 +265,7 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
         elapsed: connection.elapsed(time),
         handshake: None,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: connection.orphaned,
     }

@@ -4,17 +4,20 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::{Record, flag};
+use tracer_ebpf::segment;
 
 use super::{
     cause::Why,
     close::{Initiator, Reason},
     endpoint::Tuple,
     finding::Finding,
+    icmp::{Errno, Icmp},
     owner::Owner,
     stack::Maker,
     state::State,
 };
+
+pub use super::sequence::Sequence;
 
 /// Which part a socket plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +50,8 @@ pub enum Source {
 pub struct Subject {
     /// Socket cookie; `None` on kernels that give none to tracing programs.
     pub cookie: Option<u64>,
-    /// Which connection on this socket, from 1: connect() after AF_UNSPEC keeps the cookie.
+    /// Which connection on this socket, from 1: connect() after AF_UNSPEC keeps the cookie. 0
+    /// where there is no socket at all, only addresses.
     pub ordinal: u32,
     /// Both ends.
     pub tuple: Tuple,
@@ -86,54 +90,18 @@ pub struct Close {
     pub reason: Reason,
     /// Who took the first step.
     pub initiator: Option<Initiator>,
+    /// The ICMP error that made it unreachable, where the kernel has kept it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<Icmp>,
+    /// What connect() or SO_ERROR has told the application of it; left out where it has not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Errno>,
 }
 
-/// Sequence numbers and byte counters of a socket at one moment, the kernel's own.
-///
-/// The kernel keeps no initial numbers, but counts bytes from them: measured on 5.10–7.2 against
-/// the segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sequence {
-    /// First unacknowledged number.
-    pub snd_una: u32,
-    /// End of what the application has written; a FIN that is sent with this transition takes it.
-    pub write_seq: u32,
-    /// Next number expected from the far end.
-    pub rcv_nxt: u32,
-    /// Acknowledged by the far end, bytes. Counts a FIN, and the SYN of the active side.
-    pub acked: u64,
-    /// Received in order, bytes. Counts a FIN.
-    pub received: u64,
-}
-
-impl Sequence {
-    /// From a wire record; `None` where it has none, as before the first segment.
-    pub fn of(record: &Record) -> Option<Self> {
-        let Record { snd_una, write_seq, rcv_nxt, .. } = *record;
-        let (acked, received) = (record.bytes_acked, record.bytes_received);
-        let known = !record.has(flag::CLASSIC) && (snd_una, rcv_nxt) != (0, 0);
-        known.then_some(Self { snd_una, write_seq, rcv_nxt, acked, received })
-    }
-
-    /// Initial number of this end.
-    pub fn local_initial(&self, role: Role) -> u32 {
-        let syn = u32::from(role == Role::Server);
-        self.snd_una.wrapping_sub(self.acked as u32).wrapping_sub(syn)
-    }
-
-    /// Initial number of the far end; `None` before its SYN has come.
-    pub fn peer_initial(&self) -> Option<u32> {
-        let begun = self.rcv_nxt != 0 || self.received != 0;
-        begun.then(|| self.rcv_nxt.wrapping_sub(self.received as u32).wrapping_sub(1))
-    }
-
-    /// Payload that the application has written, bytes, its FIN not counted as long as it is not
-    /// part of `write_seq`.
-    pub fn written(&self, role: Role) -> u64 {
-        let unacked = self.write_seq.wrapping_sub(self.snd_una);
-        // A recording may say anything.
-        let sent = self.acked.saturating_add(u64::from(unacked));
-        sent.saturating_sub(u64::from(role == Role::Client))
+impl Close {
+    /// Without an ICMP error.
+    pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
+        Self { reason, initiator, icmp: None, error: None }
     }
 }
 
@@ -157,8 +125,13 @@ pub struct Transition {
     /// At `→ ESTABLISHED`.
     pub handshake: Option<Handshake>,
     /// What the kernel's record says at this moment, where there is one and it has them. Of a
-    /// SYN_SENT that was held back for its local port it is the record that has told the port.
+    /// SYN_SENT that was held back for its local port they are deduced from the record that has
+    /// told the port.
     pub sequence: Option<Sequence>,
+    /// Whether the segment that belongs to the new state, SYN or FIN, leaves this host with it: a
+    /// FIN waits behind data that may not be sent yet. `None` where there is none, or it is not
+    /// known.
+    pub sent: Option<bool>,
     /// At the end.
     pub close: Option<Close>,
     /// No process holds the socket any more; the kernel finishes alone.
@@ -221,6 +194,35 @@ pub enum Direction {
     Received,
 }
 
+/// What an RST answers where there is no socket for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Answered {
+    /// Nobody listens on that port.
+    #[serde(rename = "SYN")]
+    Syn,
+    /// The same from the other side.
+    #[serde(rename = "SYN+ACK")]
+    SynAck,
+    /// The end of a connection that is not known here.
+    #[serde(rename = "FIN")]
+    Fin,
+    /// Anything else of such a connection.
+    #[serde(rename = "ACK")]
+    Ack,
+}
+
+impl Answered {
+    /// By the flags of the segment.
+    pub fn of(flags: u8) -> Self {
+        match (flags & segment::SYN != 0, flags & segment::ACK != 0, flags & segment::FIN != 0) {
+            (true, false, _) => Self::Syn,
+            (true, true, _) => Self::SynAck,
+            (false, _, true) => Self::Fin,
+            (false, _, false) => Self::Ack,
+        }
+    }
+}
+
 /// A connection was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
@@ -232,6 +234,8 @@ pub struct Reset {
     pub state: State,
     /// Who sent it.
     pub direction: Direction,
+    /// Where there is no socket: what it answers.
+    pub answers: Option<Answered>,
 }
 
 /// A connection as a whole: told when it is over for its application, that is when its socket gets

@@ -220,6 +220,7 @@ impl Decoder {
             orphaned,
             handshake,
             sequence,
+            sent,
             close,
         } = line.tcp;
         Ok(Transition {
@@ -232,6 +233,7 @@ impl Decoder {
             elapsed: elapsed_ns,
             handshake,
             sequence: sequence.map(Sequence::from),
+            sent,
             close,
             orphaned,
         })
@@ -255,7 +257,8 @@ impl Decoder {
         if segment.r#type != Segment::Rst {
             return Err(Wrong::Value("a reset whose tcp.segment.type is not RST".into()));
         }
-        Ok(Reset { time, subject, state, direction: segment.direction })
+        let (direction, answers) = (segment.direction, segment.answers);
+        Ok(Reset { time, subject, state, direction, answers })
     }
 
     fn story(&mut self, line: &Line<'_, StoryTcp<'_>>) -> Result<Story, Wrong> {

@@ -47,7 +47,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 69] = [
+pub static COLUMNS: [Column; 78] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -57,6 +57,7 @@ pub static COLUMNS: [Column; 69] = [
     column(Number, "socket_uid"),
     column(Number, "socket_inode"),
     column(Text, "socket_cgroup"),
+    column(Number, "network_netns"),
     column(Text, "network_type"),
     column(Text, "network_local_address"),
     column(Number, "network_local_port"),
@@ -74,8 +75,10 @@ pub static COLUMNS: [Column; 69] = [
     column(Text, "tcp_to"),
     column(Text, "tcp_source"),
     column(Number, "tcp_elapsed_ns"),
+    column(Flag, "tcp_sent"),
     column(Flag, "tcp_orphaned"),
     column(Number, "tcp_sequence_snd_una"),
+    column(Number, "tcp_sequence_snd_nxt"),
     column(Number, "tcp_sequence_write_seq"),
     column(Number, "tcp_sequence_rcv_nxt"),
     column(Number, "tcp_sequence_bytes_acked"),
@@ -86,6 +89,7 @@ pub static COLUMNS: [Column; 69] = [
     column(Text, "tcp_segment_type"),
     column(Text, "tcp_segment_direction"),
     column(Number, "tcp_segment_retransmit"),
+    column(Text, "tcp_segment_answers"),
     column(Time, "tcp_began"),
     column(Time, "tcp_ended"),
     column(Number, "tcp_duration_ns"),
@@ -102,6 +106,11 @@ pub static COLUMNS: [Column; 69] = [
     column(Number, "tcp_retransmits"),
     column(Text, "tcp_close_reason"),
     column(Text, "tcp_close_initiator"),
+    column(Text, "tcp_close_icmp_origin"),
+    column(Number, "tcp_close_icmp_type"),
+    column(Number, "tcp_close_icmp_code"),
+    column(Text, "tcp_close_icmp_text"),
+    column(Text, "tcp_close_error"),
     column(Number, "tcp_age_ns"),
     column(Number, "tcp_idle_ns"),
     column(Flag, "tcp_at_least"),

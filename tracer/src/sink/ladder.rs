@@ -32,7 +32,7 @@ use crate::model::{
     endpoint::Tuple,
     initial::InitialNumbers,
     state::State,
-    update::{Subject, Transition, Update},
+    update::{Answered, Role, Subject, Transition, Update},
 };
 
 /// A step waits this long for what else is said of it, nanoseconds: a person does not notice, and
@@ -290,7 +290,11 @@ impl Format for Ladder {
                 }
             }
             Update::Reset(reset) => {
-                if let Some((diagram, side)) = self.diagram(&reset.subject, reset.state, false) {
+                // Who gets a SYN is the server, though there is no socket.
+                let refuses = reset.answers == Some(Answered::Syn);
+                let role = if refuses { Some(Role::Server) } else { reset.subject.role };
+                let subject = Subject { role, ..reset.subject };
+                if let Some((diagram, side)) = self.diagram(&subject, reset.state, false) {
                     diagram.reset(side, reset);
                 }
             }

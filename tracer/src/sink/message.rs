@@ -94,7 +94,7 @@ impl Messages {
                 (self.about(&told.subject, &words), Severity::Warning)
             }
             Update::Reset(told) => {
-                let words = format!("{}: {}", told.state, broken_off(told.direction));
+                let words = format!("{}: {}", told.state, broken_off(told));
                 (self.about(&told.subject, &words), Severity::Notice)
             }
             Update::Story(told) => {

@@ -30,11 +30,12 @@ use crate::model::{
     finding::{Problem, Severity, Status},
     ports::{PortUse, Scope},
     state::State,
-    update::{Direction, LossPlace, Role, Segment, Source, Story, Transition, Update},
+    update::{Answered, Direction, LossPlace, Role, Segment, Source, Story, Transition, Update},
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
 const DIRECTIONS: [Direction; 2] = [Direction::Sent, Direction::Received];
+const ANSWERED: [Answered; 4] = [Answered::Syn, Answered::SynAck, Answered::Fin, Answered::Ack];
 const SEGMENTS: [Segment; 3] = [Segment::Syn, Segment::SynAck, Segment::Fin];
 
 /// All that is counted since the start, and how things stand.
@@ -50,6 +51,7 @@ pub struct Metrics {
     closes: Counts<(Reason, Option<Initiator>)>,
     retransmits: [u64; SEGMENTS.len()],
     resets: [u64; DIRECTIONS.len()],
+    answered: [u64; ANSWERED.len()],
     lingering: Lingering,
     findings: Counts<(&'static str, Severity)>,
     lost: Counts<LossPlace>,
@@ -67,6 +69,7 @@ impl Default for Metrics {
             closes: Counts::from_zero(ends()),
             retransmits: [0; SEGMENTS.len()],
             resets: [0; DIRECTIONS.len()],
+            answered: [0; ANSWERED.len()],
             lingering: Lingering::default(),
             findings: Counts::from_zero(known_findings()),
             lost: Counts::from_zero(every()),
@@ -97,7 +100,12 @@ impl Metrics {
             }
             Update::Story(_) => {}
             Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
-            Update::Reset(told) => add(&mut self.resets, &DIRECTIONS, &told.direction, 1),
+            Update::Reset(told) => {
+                add(&mut self.resets, &DIRECTIONS, &told.direction, 1);
+                if let Some(answered) = told.answers {
+                    add(&mut self.answered, &ANSWERED, &answered, 1);
+                }
+            }
             Update::Linger(lingers) => {
                 for linger in lingers {
                     self.lingering.count(linger, || surroundings.cgroup(&linger.subject));
@@ -149,6 +157,14 @@ impl Metrics {
                 "RST segments that ended or refused a connection",
                 "tcp.segment.direction",
                 DIRECTIONS.iter().map(word).zip(self.resets),
+            ),
+            counters(
+                "tracer.resets_without_socket",
+                "{segment}",
+                "RST segments sent because there is no socket for a segment, by that segment; a \
+                 SYN is a connection refused here",
+                "tcp.segment.answers",
+                ANSWERED.iter().map(word).zip(self.answered),
             ),
             self.findings(),
             self.lost(),

@@ -7,6 +7,7 @@
 mod columns;
 mod findings;
 mod lingering;
+mod meaning;
 mod palette;
 mod segments;
 mod stories;
@@ -15,9 +16,8 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-pub(crate) use self::lingering::flag;
 pub use self::palette::Palette;
 #[cfg(feature = "otlp")]
 pub(super) use self::summary::word;
@@ -25,18 +25,19 @@ pub(super) use self::{
     columns::Line,
     findings::severity,
     lingering::{holder, sentence},
-    segments::{broken_off, sent_again},
+    meaning::meaning,
+    segments::{REFUSED_HERE, sent_again},
     stories::{bytes, life},
     summary::{closing, word as reason},
 };
 use self::{columns::Widths, tag::Tags};
+pub(crate) use self::{lingering::flag, segments::broken_off};
 use super::{
     Degraded, Format, Hello, Moment,
     escape::escape,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
-    step,
     summary::Summary,
     surroundings::Surroundings,
     wall_clock::WallClock,
@@ -47,7 +48,7 @@ use crate::model::{
     owner::{Evidence, Owner},
     stack::Stack,
     state::State,
-    update::{Loss, LossPlace, Role, Source, Subject, Transition, Update},
+    update::{Loss, LossPlace, Subject, Transition, Update},
 };
 
 /// The text format.
@@ -238,32 +239,6 @@ struct Event<'a> {
     style: anstyle::Style,
     after: &'a str,
     words: &'a str,
-}
-
-/// What it means, with the figures that belong to it.
-pub(super) fn meaning(transition: &Transition) -> Cow<'static, str> {
-    let mut words = Cow::Borrowed(step::meaning(transition));
-    if let Some(handshake) = transition.handshake {
-        let mut figures = Vec::new();
-        if transition.subject.role != Some(Role::Server) {
-            figures.extend(handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns))));
-        }
-        figures.extend(handshake.rtt_ns.map(|ns| format!("RTT {}", duration(ns))));
-        match handshake.syn_retransmits {
-            Some(1) => figures.push("1 retransmission".into()),
-            Some(n) if n > 1 => figures.push(format!("{n} retransmissions")),
-            _ => {}
-        }
-        if !figures.is_empty() {
-            words = format!("{words}: {}", figures.join(", ")).into();
-        }
-    }
-    match transition.source {
-        Source::Tracepoint => words,
-        Source::Snapshot => format!("{words} (found by snapshot)").into(),
-        Source::Timer => format!("{words} (timer)").into(),
-        Source::Inferred => format!("{words} (inferred)").into(),
-    }
 }
 
 /// `curl[1234]`; `nginx[900]?` where it is only the listener's, `nginx[1 of 3]?` where several

@@ -3,11 +3,14 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_ebpf::{kind, state};
+use tracer_ebpf::{Record, kind, state};
 
 use crate::programs::{
     constants::constant,
+    emit::emit,
+    filter,
     probe::{on_full_socket, on_minisocket},
+    segment::Received,
     sock::Common,
 };
 
@@ -22,7 +25,7 @@ fn receive_reset(context: BtfTracePointContext) -> i32 {
 }
 
 /// `(const struct sock *sk, const struct sk_buff *skb[, const enum sk_rst_reason reason])`: since
-/// 6.12 with sk NULL (which has no story here) or a minisocket too.
+/// 6.12 with sk NULL (see [`send_reset_without_socket`]) or a minisocket too.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn send_reset(context: BtfTracePointContext) -> i32 {
     if let Some(socket) = Common::new(context.arg::<*const c_void>(0)) {
@@ -36,5 +39,30 @@ fn send_reset(context: BtfTracePointContext) -> i32 {
             }
         });
     }
+    0
+}
+
+/// The same tracepoint with sk NULL: a segment has come that is for no socket here, such as a SYN to
+/// a port where nobody listens. A program of its own, as not every kernel lets addresses be read.
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn send_reset_without_socket(context: BtfTracePointContext) -> i32 {
+    if !context.arg::<*const c_void>(0).is_null() {
+        return 0;
+    }
+    let Some(received) = Received::of(context.arg::<*const c_void>(1) as u64) else {
+        return 0;
+    };
+    if !filter::is_empty() && !received.passes() {
+        return 0;
+    }
+    emit(&context, kind::RESET_WITHOUT_SOCKET, |record: &mut Record| {
+        received.describe(record);
+        record.old_state = state::CLOSE;
+        record.new_state = state::CLOSE;
+        record.segment_flags = received.flags();
+        if constant!(SETTINGS.has_reset_reason) == 1 {
+            record.reset_reason = context.arg::<u32>(2);
+        }
+    });
     0
 }

@@ -4,13 +4,13 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_ebpf::{Offsets, Record, kind, segment};
+use tracer_ebpf::{Record, kind, segment};
 
 use crate::programs::{
     constants::constant,
     emit::emit,
     filter,
-    memory::load,
+    memory::{control_byte, control_word},
     probe::{on_full_socket, passes_as_it_is},
     sock::Common,
 };
@@ -25,6 +25,7 @@ fn retransmit_skb(context: BtfTracePointContext) -> i32 {
     if skb.is_null() {
         return 0;
     }
+    // Since 6.15 `tcp_flags` is a little-endian u16 whose low byte holds the flags wanted here.
     let flags = control_byte(skb, constant!(OFFSETS.skb_cb_tcp_flags));
     if flags & (segment::SYN | segment::FIN) == 0 {
         return 0;
@@ -55,25 +56,7 @@ fn retransmit_synack(context: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A byte of TCP's part of `sk_buff.cb`, an array of `char`: the verifier takes no wider loads.
-#[inline(always)]
-fn control_byte(skb: *const u8, offset: u32) -> u8 {
-    let control = constant!(OFFSETS.skb_cb);
-    if control == Offsets::ABSENT || offset == Offsets::ABSENT {
-        return 0;
-    }
-    // SAFETY: BTF-typed pointer, a byte of an array of bytes. Since 6.15 `tcp_flags` is a
-    // little-endian u16 whose low byte holds the flags wanted here.
-    unsafe { load(skb, control + offset) }
-}
-
 #[inline(always)]
 fn sequence(skb: *const u8) -> u32 {
-    let start = constant!(OFFSETS.skb_cb_seq);
-    u32::from_ne_bytes([
-        control_byte(skb, start),
-        control_byte(skb, start + 1),
-        control_byte(skb, start + 2),
-        control_byte(skb, start + 3),
-    ])
+    control_word(skb, constant!(OFFSETS.skb_cb_seq))
 }

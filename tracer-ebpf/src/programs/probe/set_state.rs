@@ -61,6 +61,10 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         if actor::may_have_changed(old, new) {
             full.describe_owner(record);
         }
+        full.describe_departure(record, new);
+        if new == state::CLOSE && matches!(old, state::SYN_SENT | state::SYN_RECV) {
+            full.describe_icmp_error(record);
+        }
         record.old_state = old;
         record.new_state = new;
         if actor::may_act(old, new) {

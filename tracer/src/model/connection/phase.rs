@@ -18,6 +18,8 @@ pub(super) enum Phase {
         segments: u16,
         /// The last snapshot did not show it although it should have.
         missing: bool,
+        /// Whether the SYN or FIN of the present state has left this host, where that is known.
+        left: Option<bool>,
         /// What few have.
         rare: Option<Box<Rare>>,
     },
@@ -60,7 +62,8 @@ pub(super) struct Rare {
 impl Phase {
     /// A full socket of which nothing is known.
     pub(super) fn full() -> Self {
-        Self::Full { progress: Progress::default(), segments: 0, missing: false, rare: None }
+        let progress = Progress::default();
+        Self::Full { progress, segments: 0, missing: false, left: None, rare: None }
     }
 
     /// The minisocket after a full socket.

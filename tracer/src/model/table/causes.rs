@@ -70,9 +70,16 @@ pub(super) fn why(connection: &Connection) -> Option<Why> {
         }
         State::TimeWait => Some(Why::ClosedFirst),
         State::FinWait2 => Some(Why::PeerNotClosed),
-        State::SynSent => Some(Why::NoAnswer(Segment::Syn)),
+        State::SynSent => Some(unanswered(connection, Segment::Syn)),
         State::SynRecv => Some(Why::NoAnswer(Segment::SynAck)),
-        State::FinWait1 | State::Closing | State::LastAck => Some(Why::NoAnswer(Segment::Fin)),
+        State::FinWait1 | State::Closing | State::LastAck => {
+            Some(unanswered(connection, Segment::Fin))
+        }
         State::Closed | State::Listen | State::Established => None,
     }
+}
+
+/// What has not been sent has no answer to come.
+fn unanswered(connection: &Connection, segment: Segment) -> Why {
+    if connection.left() == Some(false) { Why::NotSent(segment) } else { Why::NoAnswer(segment) }
 }

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::model::{
     close::{Context, Outcome, Reason, initiator, outcome},
-    connection::{SocketId, Traffic},
+    connection::{Connection, SocketId, Traffic},
     endpoint::Tuple,
+    icmp::{self, Icmp},
     time_wait::TIME_WAIT_SECONDS,
     update::{Direction, Sequence},
 };
@@ -102,21 +103,20 @@ impl Table {
         let fin_sent =
             matches!(from, State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck);
         let traffic = Traffic::of(record, connection.role, fin_sent);
-        let (to, reason) = match outcome(record, from, context) {
+        let (to, close) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
             Outcome::OrphanedFinWait2 => (State::FinWait2, None),
-            Outcome::Over(reason) => (State::Closed, Some(reason)),
+            Outcome::Over(reason) => (State::Closed, Some(closed(record, reason, connection))),
         };
         let transition = Transition {
             kernel: (to != State::Closed).then_some((from, State::Closed)),
             sequence: Sequence::of(record),
-            close: reason
-                .map(|reason| Close { reason, initiator: initiator(reason, connection.first_fin) }),
+            close,
             ..transition(connection, from, to, record.time_ns)
         };
-        self.tell_received_reset(slot, record, reason, out);
+        self.tell_received_reset(slot, record, close.map(|close| close.reason), out);
         self.tell(slot, &transition, out);
-        match reason {
+        match close {
             None => {
                 if to == State::TimeWait {
                     let end = End::time_wait(record.time_ns, Source::Tracepoint);
@@ -124,7 +124,7 @@ impl Table {
                 }
                 self.become_minisocket(slot, record, traffic);
             }
-            Some(reason) => self.finish(slot, record, reason, traffic, out),
+            Some(close) => self.finish(slot, record, close, traffic, out),
         }
     }
 
@@ -133,12 +133,12 @@ impl Table {
         &mut self,
         slot: Slot,
         record: &Record,
-        reason: Reason,
+        close: Close,
         traffic: Option<Traffic>,
         out: &mut impl Observer,
     ) {
         let (time, state, source) = (record.time_ns, State::Closed, Source::Tracepoint);
-        self.conclude_story(slot, End { time, state, reason, source }, traffic, out);
+        self.conclude_story(slot, End { time, state, close, source }, traffic, out);
         let Some(connection) = self.forget(slot, time) else {
             return;
         };
@@ -151,7 +151,7 @@ impl Table {
             self.reusable.insert(connection.id, connection.ordinal);
         }
         // The far end, if it is on this host, may be a minisocket that changes without an event.
-        match reason {
+        match close.reason {
             Reason::Graceful => self.fin_arrived(&connection.tuple, record, out),
             Reason::ResetSentUnreadData
             | Reason::ResetSentLingerZero
@@ -273,8 +273,10 @@ impl Table {
             _ if in_order => Reason::Graceful,
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
-            State::FinWait2 if connection.orphaned && time >= connection.removal() => {
-                Reason::AbortedLocally
+            State::FinWait2
+                if connection.orphaned && (1..=time).contains(&connection.removal()) =>
+            {
+                Reason::FinWait2Timeout
             }
             _ => Reason::Unknown,
         };
@@ -294,16 +296,25 @@ impl Table {
         let Some(connection) = self.store.get(slot) else {
             return;
         };
-        let by = initiator(reason, connection.first_fin);
+        let close = Close::new(reason, initiator(reason, connection.first_fin));
         let transition = Transition {
             source,
-            close: Some(Close { reason, initiator: by }),
+            close: Some(close),
             ..transition(connection, connection.state, State::Closed, time)
         };
         let traffic = connection.traffic();
         self.tell(slot, &transition, out);
         let state = State::Closed;
-        self.conclude_story(slot, End { time, state, reason, source }, traffic, out);
+        self.conclude_story(slot, End { time, state, close, source }, traffic, out);
         self.forget(slot, time);
+    }
+}
+
+/// How the full socket of a record has ended.
+fn closed(record: &Record, reason: Reason, connection: &Connection) -> Close {
+    let close = Close::new(reason, initiator(reason, connection.first_fin));
+    match reason {
+        Reason::Unreachable => Close { icmp: Icmp::of(record), error: icmp::told(record), ..close },
+        _ => close,
     }
 }

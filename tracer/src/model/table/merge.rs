@@ -209,6 +209,11 @@ impl Table {
             connection.tuple = Tuple::of(record);
         }
         let slot = self.correct(slot, record, state, merged, out);
+        if record.kind == kind::SOCKET
+            && let Some(connection) = self.store.get_mut(slot)
+        {
+            connection.note_left(record);
+        }
         if record.kind == kind::TIME_WAIT_SOCKET {
             self.arm(slot, record);
         }

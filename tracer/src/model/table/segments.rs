@@ -6,7 +6,8 @@ use super::{Observer, Slot, State, Table, Update};
 use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
-    update::{Direction, Reset, Retransmit, Role, Segment, Subject},
+    endpoint::Tuple,
+    update::{Answered, Direction, Reset, Retransmit, Role, Segment, Subject},
 };
 
 impl Table {
@@ -75,7 +76,34 @@ impl Table {
         let known = slot.and_then(|slot| self.store.get(slot)).map(|known| known.state);
         let state = known.filter(|_| seen == State::TimeWait).unwrap_or(seen);
         let subject = self.subject_of(record, slot);
-        out.observe(Update::Reset(&Reset { time: record.time_ns, subject, state, direction }));
+        out.observe(Update::Reset(&Reset {
+            time: record.time_ns,
+            subject,
+            state,
+            direction,
+            answers: None,
+        }));
+    }
+
+    /// An RST that answers a segment for no socket of this host.
+    pub(super) fn reset_without_socket(record: &Record, out: &mut impl Observer) {
+        let subject = Subject {
+            cookie: None,
+            ordinal: 0,
+            tuple: Tuple::of(record),
+            uid: None,
+            inode: None,
+            cgroup: 0,
+            owner: None,
+            role: None,
+        };
+        out.observe(Update::Reset(&Reset {
+            time: record.time_ns,
+            subject,
+            state: State::Closed,
+            direction: Direction::Sent,
+            answers: Some(Answered::of(record.segment_flags)),
+        }));
     }
 
     /// Tells of the reset that has led to the end of a connection, if one really came: the
@@ -102,6 +130,7 @@ impl Table {
             subject: connection.subject(),
             state: connection.state,
             direction: Direction::Received,
+            answers: None,
         }));
     }
 

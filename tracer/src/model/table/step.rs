@@ -1,8 +1,8 @@
 //! One event of the tracepoint: what it does to the socket, and what is told of it.
 
 use tracer_ebpf::{
-    Record,
-    state::{LISTEN, NEW_SYN_RECV, SYN_RECV},
+    Record, flag, segment,
+    state::{CLOSE, LISTEN, NEW_SYN_RECV, SYN_RECV},
 };
 
 use super::{
@@ -46,7 +46,9 @@ impl Table {
         out: &mut impl Observer,
     ) {
         let (old_state, new_state) = (LISTEN, SYN_RECV);
-        let birth = Record { time_ns, listener, old_state, new_state, ..*record };
+        // Its numbers are those of now, not of then.
+        let (snd_una, rcv_nxt) = (0, 0);
+        let birth = Record { time_ns, listener, old_state, new_state, snd_una, rcv_nxt, ..*record };
         self.step(&birth, State::Listen, State::SynRecv, out);
     }
 
@@ -156,9 +158,14 @@ impl Table {
         };
         connection.unannounced = false;
         let connection = &*connection;
+        // Without a port nothing was sent.
+        let portless = connection.tuple.local.port == 0;
+        let failed = portless && record.is_some_and(|record| record.new_state == CLOSE);
         let born = Transition {
             elapsed: None,
-            sequence: record.and_then(Sequence::of),
+            sent: connection.left().map(|left| left && !failed),
+            // What is told late is told with the numbers of its own moment.
+            sequence: record.and_then(Sequence::of).map(|later| later.of_syn()),
             ..transition(connection, State::Closed, State::SynSent, connection.since)
         };
         self.replace_minisocket(slot, born.time, out);
@@ -183,9 +190,11 @@ impl Table {
             let stale = connection.ordinal > 1 || record.error != 0;
             connection.unannounced = connection.tuple.local.port == 0 || stale;
         }
+        let sent = has_left(record, to);
         if connection.unannounced {
             self.store.enter(slot, to, record.time_ns);
-            let Some(connection) = self.store.get(slot) else { return };
+            let Some(connection) = self.store.get_mut(slot) else { return };
+            connection.set_left(sent);
             let waiting = Deadline::of(slot, connection, record.time_ns);
             let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
             queue.push_back(waiting);
@@ -204,11 +213,15 @@ impl Table {
             elapsed,
             handshake,
             sequence: Sequence::of(record),
+            sent,
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.tell(slot, &transition, out);
-        if let (Some(handshake), Some(connection)) = (handshake, self.store.get_mut(slot)) {
-            connection.complete(&handshake);
+        if let Some(connection) = self.store.get_mut(slot) {
+            connection.set_left(sent);
+            if let Some(handshake) = handshake {
+                connection.complete(&handshake);
+            }
         }
         if to == State::Closed {
             self.forget(slot, record.time_ns);
@@ -253,4 +266,14 @@ impl Table {
         self.closed_last.push_back((connection.id, connection.subject()));
         Some(connection)
     }
+}
+
+/// Whether the SYN or FIN that belongs to a state leaves with the event that leads to it.
+fn has_left(record: &Record, to: State) -> Option<bool> {
+    let flag = match to {
+        State::SynSent => segment::SYN,
+        State::FinWait1 | State::LastAck => segment::FIN,
+        _ => return None,
+    };
+    (!record.has(flag::CLASSIC)).then_some(record.segment_flags & flag != 0)
 }

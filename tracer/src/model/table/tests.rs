@@ -8,6 +8,7 @@ mod caught;
 mod closes;
 mod cookieless;
 mod crowded;
+mod departures;
 mod filtered;
 mod half_open;
 mod linger;

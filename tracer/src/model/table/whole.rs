@@ -21,14 +21,15 @@ pub(super) struct End {
     pub(super) time: u64,
     /// TIME_WAIT or CLOSED.
     pub(super) state: State,
-    pub(super) reason: Reason,
+    pub(super) close: Close,
     pub(super) source: Source,
 }
 
 impl End {
     /// Both ends have closed, and this one keeps the addresses for a while.
     pub(super) fn time_wait(time: u64, source: Source) -> Self {
-        Self { time, state: State::TimeWait, reason: Reason::Graceful, source }
+        let close = Close::new(Reason::Graceful, None);
+        Self { time, state: State::TimeWait, close, source }
     }
 }
 
@@ -38,7 +39,7 @@ impl Table {
     pub(super) fn conclude_story(
         &self,
         slot: Slot,
-        End { time, state, reason, source }: End,
+        End { time, state, close, source }: End,
         traffic: Option<Traffic>,
         out: &mut impl Observer,
     ) {
@@ -49,7 +50,8 @@ impl Table {
         if told || connection.role == Some(Role::Listener) {
             return;
         }
-        let close = Close { reason, initiator: initiator(reason, connection.first_fin) };
+        let initiator = initiator(close.reason, connection.first_fin);
+        let close = Close { initiator, ..close };
         let story = Story { state, close: Some(close), source, ..open(connection, time, traffic) };
         out.observe(Update::Story(&story));
     }

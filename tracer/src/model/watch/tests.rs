@@ -41,9 +41,10 @@ fn failure(time: u64, peer_port: u16) -> Transition {
         source: Source::Tracepoint,
         elapsed: None,
         handshake: None,
-        close: Some(Close { reason: Reason::NoLocalPort, initiator: Some(Initiator::Local) }),
+        close: Some(Close::new(Reason::NoLocalPort, Some(Initiator::Local))),
         orphaned: false,
         sequence: None,
+        sent: None,
     }
 }
 
@@ -73,7 +74,7 @@ fn each_destination_is_a_finding_of_its_own() {
     assert!(watch.transition(&failure(1, 443)).is_some());
     assert!(watch.transition(&failure(2, 444)).is_some());
     assert!(watch.transition(&failure(3, 443)).is_none());
-    let graceful = Close { reason: Reason::Graceful, initiator: None };
+    let graceful = Close::new(Reason::Graceful, None);
     assert!(watch.transition(&Transition { close: Some(graceful), ..failure(4, 445) }).is_none());
 }
 

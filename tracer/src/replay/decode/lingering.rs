@@ -18,10 +18,9 @@ pub(super) fn why(told: lingering::Cause) -> Result<Why, Wrong> {
     if let Some(why) = bare.into_iter().find(|why| why.code() == code) {
         return Ok(why);
     }
-    if let Some(segment) = segment
-        && Why::NoAnswer(segment).code() == code
-    {
-        return Ok(Why::NoAnswer(segment));
+    let of_segment = segment.map(|segment| [Why::NoAnswer(segment), Why::NotSent(segment)]);
+    if let Some(why) = of_segment.into_iter().flatten().find(|why| why.code() == code) {
+        return Ok(why);
     }
     let unclosed = Unclosed {
         cause: cause(&code)?,

@@ -23,13 +23,26 @@ pub(super) fn subject<T>(
     role: Option<Role>,
     surroundings: &Recorded,
 ) -> Result<Subject, Wrong> {
-    let socket = &line.socket;
-    let Network { transport: _, r#type: _, local, peer } = line.network;
+    let Network { transport: _, r#type: _, local, peer, netns } = line.network;
+    let (local, peer) = (local.into(), peer.into());
     let container = line.container.as_ref().map(|container| container.id.as_str());
+    let Some(socket) = &line.socket else {
+        let tuple = Tuple { local, peer, netns: netns.unwrap_or(0) };
+        return Ok(Subject {
+            cookie: None,
+            ordinal: 0,
+            tuple,
+            uid: None,
+            inode: None,
+            cgroup: surroundings.group(None, container),
+            owner: None,
+            role,
+        });
+    };
     Ok(Subject {
         cookie: socket.cookie,
         ordinal: socket.ordinal,
-        tuple: Tuple { local: local.into(), peer: peer.into(), netns: socket.netns },
+        tuple: Tuple { local, peer, netns: socket.netns },
         uid: socket.uid,
         inode: socket.inode,
         cgroup: surroundings.group(socket.cgroup.as_deref(), container),

@@ -17,13 +17,14 @@ use crate::{
             SynBacklog, TimeWaitOverflow,
         },
         host::{Counters, Halt},
+        icmp::{Errno, Icmp, Origin},
         owner::{Evidence, Owner, Process},
         ports::{PortUse, Scope},
         stack::{Frame, Gap, Maker, Stack, StackId},
         state::State,
         update::{
-            Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset, Retransmit,
-            Role, Segment, Sequence, Source, Story, Subject, Transition,
+            Answered, Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset,
+            Retransmit, Role, Segment, Sequence, Source, Story, Subject, Transition,
         },
     },
     sink::{Degraded, Hello, Host, Mode, OfFile, escape::escape, surroundings::Surroundings},
@@ -147,8 +148,16 @@ fn close() -> BoxedStrategy<Close> {
         Reason::ZeroWindowTimeout,
         Reason::Unknown,
     ];
-    (select(reasons), option::of(select(vec![Local, Peer, Kernel, Network])))
-        .prop_map(|(reason, initiator)| Close { reason, initiator })
+    let icmp = (select(vec![Origin::Icmp, Origin::Icmp6]), any::<u8>(), any::<u8>())
+        .prop_map(|(origin, r#type, code)| Icmp { origin, r#type, code });
+    let error = option::of(select(vec![Errno::ECONNREFUSED, Errno::EACCES]));
+    (
+        select(reasons),
+        option::of(select(vec![Local, Peer, Kernel, Network])),
+        option::of(icmp),
+        error,
+    )
+        .prop_map(|(reason, initiator, icmp, error)| Close { reason, initiator, icmp, error })
         .boxed()
 }
 
@@ -166,9 +175,10 @@ fn handshake() -> BoxedStrategy<Handshake> {
 
 fn sequence() -> BoxedStrategy<Sequence> {
     let count = || prop_oneof![Just(0), any::<u64>()];
-    (any::<u32>(), 0..2_u32, any::<u32>(), count(), count())
-        .prop_map(|(snd_una, more, rcv_nxt, acked, received)| Sequence {
+    (any::<u32>(), (0..2_u32, 0..2_u32), any::<u32>(), count(), count())
+        .prop_map(|(snd_una, (sent, more), rcv_nxt, acked, received)| Sequence {
             snd_una,
+            snd_nxt: snd_una.wrapping_add(sent),
             write_seq: snd_una.wrapping_add(more),
             rcv_nxt,
             acked,
@@ -180,8 +190,9 @@ fn sequence() -> BoxedStrategy<Sequence> {
 fn transition() -> BoxedStrategy<Transition> {
     let edges = (state(), state(), option::of((state(), state())));
     let ends = (option::of(handshake()), option::of(sequence()), option::of(close()));
-    (time(), subject(), edges, source(), any::<(Option<u64>, bool)>(), ends)
-        .prop_map(|(time, subject, (from, to, kernel), source, (elapsed, orphaned), ends)| {
+    let flags = any::<(Option<u64>, bool, Option<bool>)>();
+    (time(), subject(), edges, source(), flags, ends)
+        .prop_map(|(time, subject, (from, to, kernel), source, (elapsed, orphaned, sent), ends)| {
             let (handshake, sequence, close) = ends;
             Transition {
                 time,
@@ -193,6 +204,7 @@ fn transition() -> BoxedStrategy<Transition> {
                 elapsed,
                 handshake,
                 sequence,
+                sent,
                 close,
                 orphaned,
             }
@@ -271,6 +283,7 @@ fn why() -> BoxedStrategy<Why> {
         Just(Why::NoData),
         Just(Why::NoRoom),
         select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]).prop_map(Why::NoAnswer),
+        select(vec![Segment::Syn, Segment::Fin]).prop_map(Why::NotSent),
     ]
     .boxed()
 }
@@ -477,7 +490,27 @@ pub(super) fn told() -> BoxedStrategy<Told> {
             Told::Retransmit(Retransmit { time, subject, state, segment, ordinal, sequence })
         }),
         1 => (time(), subject(), state(), select(vec![Direction::Sent, Direction::Received])).prop_map(
-            |(time, subject, state, direction)| Told::Reset(Reset { time, subject, state, direction })
+            |(time, subject, state, direction)| {
+                Told::Reset(Reset { time, subject, state, direction, answers: None })
+            }
+        ),
+        1 => (time(), end(), end(), any::<u32>(), any::<u8>()).prop_map(
+            |(time, local, peer, netns, flags)| Told::Reset(Reset {
+                time,
+                subject: Subject {
+                    cookie: None,
+                    ordinal: 0,
+                    tuple: Tuple { local, peer, netns },
+                    uid: None,
+                    inode: None,
+                    cgroup: 0,
+                    owner: None,
+                    role: None,
+                },
+                state: State::Closed,
+                direction: Direction::Sent,
+                answers: Some(Answered::of(flags)),
+            })
         ),
         2 => story().prop_map(Told::Story),
         2 => prop::collection::vec(linger(), 1..3).prop_map(Told::Linger),

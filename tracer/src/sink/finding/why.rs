@@ -20,7 +20,9 @@ pub fn why(linger: &Linger) -> Option<String> {
         Why::PeerNotClosed => "the peer has not closed its side".into(),
         Why::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
         Why::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
-        Why::NoAnswer(Segment::Fin | Segment::Rst) => "no answer to the FIN".into(),
+        Why::NoAnswer(Segment::Fin | Segment::Rst) => "the FIN is not acknowledged".into(),
+        Why::NotSent(Segment::Syn) => "no SYN sent: Fast Open waits for the first data".into(),
+        Why::NotSent(_) => "FIN not sent: the peer does not take the data before it".into(),
         Why::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),
         Why::NoRoom => "the client has answered, the accept queue has had no room".into(),
     };

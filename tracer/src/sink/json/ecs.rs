@@ -261,7 +261,7 @@ struct User {
 /// What ECS has no names for.
 #[derive(Serialize)]
 pub(super) struct OfSocket<'a, T> {
-    socket: &'a Identity,
+    socket: Option<&'a Identity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<OwnerBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -336,10 +336,14 @@ pub(super) fn of_socket<'a, T: Ecs>(line: &'a Line<'a, T>) -> Document<'a, OfSoc
             name: &process.name,
             executable: process.executable.as_deref(),
         }),
-        user: line.socket.uid.map(|uid| User { id: uid.to_string() }),
+        user: line
+            .socket
+            .as_ref()
+            .and_then(|socket| socket.uid)
+            .map(|uid| User { id: uid.to_string() }),
         container: line.container.as_ref(),
         tracer: OfSocket {
-            socket: &line.socket,
+            socket: line.socket.as_ref(),
             owner: process.map(|&Process { evidence, fd, .. }| OwnerBody { evidence, fd }),
             status: line.status,
             cause: line.cause.as_ref(),

@@ -16,7 +16,7 @@ pub(crate) struct Cause {
     /// Who has closed first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) initiator: Option<Initiator>,
-    /// What has not been answered.
+    /// What has not been answered, or not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) segment: Option<Segment>,
     /// Received bytes that nobody has read.
@@ -52,7 +52,9 @@ impl From<&Why> for Cause {
             Why::ClosedFirst | Why::PeerNotClosed => {
                 Self { initiator: Some(Initiator::Local), ..bare }
             }
-            Why::NoAnswer(segment) => Self { segment: Some(*segment), ..bare },
+            Why::NoAnswer(segment) | Why::NotSent(segment) => {
+                Self { segment: Some(*segment), ..bare }
+            }
         }
     }
 }

@@ -91,7 +91,9 @@ impl<'a, T> Line<'a, T> {
     /// Adds container, control group and program: for the lines that are few.
     pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
         self.tell_container(subject, surroundings);
-        self.socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
+        if let Some(socket) = &mut self.socket {
+            socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
+        }
         self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
     }
 }

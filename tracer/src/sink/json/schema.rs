@@ -134,6 +134,17 @@ impl Kind {
         });
     }
 
+    /// Only an RST can be about no socket.
+    fn ask_for_socket(&self, properties: &mut Map<String, Value>) {
+        if self.name != "reset"
+            && let Some(socket) = properties.get_mut("socket").and_then(Value::as_object_mut)
+            && let Some(Value::Array(mut either)) = socket.remove("anyOf")
+            && let Some(reference) = either.swap_remove(0).get_mut("$ref")
+        {
+            socket.insert("$ref".into(), reference.take());
+        }
+    }
+
     fn schema(&self, generator: &mut SchemaGenerator) -> Value {
         let mut schema = (self.shape)(generator).to_value();
         schema["title"] = match self.of {
@@ -144,7 +155,10 @@ impl Kind {
         schema["properties"]["kind"] =
             json!({ "const": self.name, "description": "Which kind of line." });
         let properties = schema["properties"].as_object_mut();
-        properties.into_iter().for_each(|properties| self.leave_out(properties));
+        properties.into_iter().for_each(|properties| {
+            self.leave_out(properties);
+            self.ask_for_socket(properties);
+        });
         if self.name == "summary" {
             // What tells one from the other.
             let other = if self.of.is_empty() { "healthy" } else { "records" };

@@ -30,7 +30,7 @@ pub(crate) struct Line<'a, T> {
     #[schemars(extend("format" = "date-time"))]
     pub(crate) time: Cow<'a, str>,
     /// Which socket.
-    pub(crate) socket: Identity,
+    pub(crate) socket: Option<Identity>,
     /// Both ends.
     pub(crate) network: Network,
     /// Whose it is.
@@ -97,6 +97,9 @@ pub(crate) struct Network {
     pub(crate) local: Address,
     /// The far end; unspecified for a listener.
     pub(crate) peer: Address,
+    /// Inode number of the network namespace, where there is no socket that is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) netns: Option<u32>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
@@ -184,15 +187,17 @@ impl<'a, T> Line<'a, T> {
         let Subject { cookie, ordinal, tuple, uid, inode, ref owner, cgroup: _, role: _ } =
             *subject;
         let Tuple { local, peer, netns } = tuple;
+        let exists = ordinal > 0;
         Self {
             kind,
             time: Cow::Borrowed(time),
-            socket: Identity { cookie, ordinal, netns, uid, inode, cgroup: None },
+            socket: exists.then_some(Identity { cookie, ordinal, netns, uid, inode, cgroup: None }),
             network: Network {
                 transport: Transport::Tcp,
                 r#type: if tuple.is_ipv4() { Version::Ipv4 } else { Version::Ipv6 },
                 local: local.into(),
                 peer: peer.into(),
+                netns: (!exists).then_some(netns),
             },
             process: owner.as_ref().map(Process::from),
             container: None,

@@ -9,8 +9,8 @@ use crate::model::{
     socket::{Socket, Timer},
     state::State,
     update::{
-        Close, Direction, Handshake, Linger, Reset, Retransmit, Role, Segment, Sequence, Source,
-        Story, Transition,
+        Answered, Close, Direction, Handshake, Linger, Reset, Retransmit, Role, Segment, Sequence,
+        Source, Story, Transition,
     },
 };
 
@@ -39,6 +39,10 @@ pub(crate) struct TransitionTcp {
     /// Sequence numbers at this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<SequenceBody>,
+    /// At `to: SYN_SENT`, `FIN_WAIT1` and `LAST_ACK`: whether SYN or FIN leaves this host with it.
+    /// A FIN waits behind data that may not be sent yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<bool>,
     /// At the end: how it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) close: Option<Close>,
@@ -58,11 +62,16 @@ pub(crate) struct Edge {
 pub(crate) struct SequenceBody {
     /// First unacknowledged number.
     snd_una: u32,
+    /// Next number to send; left out where all that is written has been sent, that is where it is
+    /// `write_seq`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snd_nxt: Option<u32>,
     /// End of what the application has written; left out where it is `snd_una`.
     #[serde(skip_serializing_if = "Option::is_none")]
     write_seq: Option<u32>,
-    /// Next number expected from the far end.
-    rcv_nxt: u32,
+    /// Next number expected from the far end; left out before its SYN has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rcv_nxt: Option<u32>,
     /// Acknowledged by the far end, a FIN and the SYN of the active side counted; left out where
     /// it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -78,11 +87,13 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl From<Sequence> for SequenceBody {
-    fn from(Sequence { snd_una, write_seq, rcv_nxt, acked, received }: Sequence) -> Self {
+    fn from(sequence: Sequence) -> Self {
+        let Sequence { snd_una, snd_nxt, write_seq, rcv_nxt, acked, received } = sequence;
         Self {
             snd_una,
+            snd_nxt: (snd_nxt != write_seq).then_some(snd_nxt),
             write_seq: (write_seq != snd_una).then_some(write_seq),
-            rcv_nxt,
+            rcv_nxt: (rcv_nxt != 0 || received != 0).then_some(rcv_nxt),
             bytes_acked: acked,
             bytes_received: received,
         }
@@ -91,9 +102,17 @@ impl From<Sequence> for SequenceBody {
 
 impl From<SequenceBody> for Sequence {
     fn from(body: SequenceBody) -> Self {
-        let SequenceBody { snd_una, write_seq, rcv_nxt, bytes_acked, bytes_received } = body;
+        let SequenceBody { snd_una, snd_nxt, write_seq, rcv_nxt, bytes_acked, bytes_received } =
+            body;
         let write_seq = write_seq.unwrap_or(snd_una);
-        Self { snd_una, write_seq, rcv_nxt, acked: bytes_acked, received: bytes_received }
+        Self {
+            snd_una,
+            snd_nxt: snd_nxt.unwrap_or(write_seq),
+            write_seq,
+            rcv_nxt: rcv_nxt.unwrap_or(0),
+            acked: bytes_acked,
+            received: bytes_received,
+        }
     }
 }
 
@@ -142,6 +161,9 @@ pub(crate) struct SegmentOf {
     /// Its sequence number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<u32>,
+    /// Of an RST without a socket: what it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<Answered>,
 }
 
 /// Of a `connection`.
@@ -241,6 +263,7 @@ impl From<&Transition> for TransitionTcp {
             elapsed,
             handshake,
             sequence,
+            sent,
             close,
             orphaned,
         } = *transition;
@@ -254,6 +277,7 @@ impl From<&Transition> for TransitionTcp {
             orphaned,
             handshake,
             sequence: sequence.map(SequenceBody::from),
+            sent,
             close,
         }
     }
@@ -295,6 +319,7 @@ impl From<&Retransmit> for SegmentTcp {
             direction: Direction::Sent,
             retransmit: Some(ordinal),
             sequence,
+            answers: None,
         };
         Self { state, role: subject.role, segment }
     }
@@ -302,9 +327,9 @@ impl From<&Retransmit> for SegmentTcp {
 
 impl From<&Reset> for SegmentTcp {
     fn from(reset: &Reset) -> Self {
-        let Reset { time: _, ref subject, state, direction } = *reset;
-        let segment =
-            SegmentOf { r#type: Segment::Rst, direction, retransmit: None, sequence: None };
+        let Reset { time: _, ref subject, state, direction, answers } = *reset;
+        let r#type = Segment::Rst;
+        let segment = SegmentOf { r#type, direction, retransmit: None, sequence: None, answers };
         Self { state, role: subject.role, segment }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn acts(transition: &Transition, opened: bool) -> &'static [Act] {
         SynSent, TimeWait,
     };
     match (transition.from, transition.to) {
+        _ if transition.sent == Some(false) => &[],
         (Closed, SynSent) => &[Sent(Kind::Syn)],
         (Listen | SynSent, SynRecv) => &[Received(Kind::Syn), Sent(Kind::SynAck)],
         (SynSent, Established) => &[Received(Kind::SynAck), Sent(Kind::Ack)],

@@ -15,10 +15,14 @@ use crate::{
         state::State,
         time_wait::TIME_WAIT_SECONDS,
         update::{
-            Direction, Linger, Reset, Retransmit, Role, Sequence, Source, Subject, Transition,
+            Answered, Direction, Linger, Reset, Retransmit, Role, Sequence, Source, Subject,
+            Transition,
         },
     },
-    sink::{step, text::flag},
+    sink::{
+        step,
+        text::{broken_off, flag},
+    },
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -128,16 +132,24 @@ impl Diagram {
     }
 
     pub(super) fn transition(&mut self, side: Side, transition: &Transition) {
-        let Transition { time, ref subject, from, to, source, sequence, close, orphaned, .. } =
-            *transition;
+        let Transition {
+            time, ref subject, from, to, source, sequence, sent, close, orphaned, ..
+        } = *transition;
         self.join(side, subject, from, to);
         if let Some(sequence) = sequence {
             self.learn(side, transition, sequence);
         }
         let acts = acts(transition, self.knows(side, Kind::Syn));
+        let late = self.is_fin_owed(side)
+            && acts.iter().any(|act| matches!(act, Act::Received(Kind::AckOfFin)));
+        let queued = sent == Some(false) && to != State::SynSent;
         let ends = acts.iter().find_map(|act| Some(act.of(side)).filter(|(kind, _)| kind.is_end()));
+        let ends = ends.or((late || queued).then_some((Kind::Fin, side)));
         if let Some((sequence, end)) = sequence.zip(ends) {
             self.data(side, transition, sequence, end);
+        }
+        if late {
+            self.arrow(None, Arrow::new(Kind::Fin, side, false));
         }
         let mut placed = None;
         for act in acts {
@@ -180,7 +192,7 @@ impl Diagram {
                 *note = Some(Note::Forgotten);
             } else if close.reason != Reason::Graceful && !is_told {
                 // Who has sent an RST knows better why.
-                *note = note.or(Some(Note::Ending(step::ending(from, close.reason))));
+                *note = note.or(Some(Note::Ending(step::ending(&close))));
             }
         }
     }
@@ -205,15 +217,25 @@ impl Diagram {
         if kind == Kind::Syn {
             self.initial[side.index()] = self.initial[side.index()].or(sequence);
         }
+        if kind == Kind::Fin && self.is_fin_owed(side) {
+            self.arrow(None, Arrow::new(Kind::Fin, side, false));
+        }
         let wait = self.waited(side, kind, time);
         let arrow = Arrow { ordinal, sequence, wait, ..Arrow::new(kind, side, true) };
         self.arrow(Some(time), arrow);
     }
 
     pub(super) fn reset(&mut self, side: Side, reset: &Reset) {
-        let Reset { time, ref subject, state, direction } = *reset;
+        let Reset { time, ref subject, state, direction, answers } = *reset;
         if self.ends[side.index()].is_none() {
             self.join(side, subject, state, state);
+        }
+        if answers.is_some() {
+            // No socket, no more to come.
+            self.end(side);
+        }
+        if answers == Some(Answered::Syn) && !self.knows(side.other(), Kind::Syn) {
+            self.arrow(Some(time), Arrow::new(Kind::Syn, side.other(), true));
         }
         let from = match direction {
             Direction::Sent => side,
@@ -224,7 +246,8 @@ impl Diagram {
                 arrow.told = true;
             }
         } else if !self.knows(from, Kind::Rst) {
-            self.arrow(Some(time), Arrow::new(Kind::Rst, from, true));
+            let row = self.arrow(Some(time), Arrow::new(Kind::Rst, from, true));
+            self.rows[row].note = answers.map(|_| Note::Ending(broken_off(reset)));
         }
     }
 
@@ -253,6 +276,11 @@ impl Diagram {
                 self.arrow(None, Arrow::new(Kind::AckOfFin, side, false));
             }
         }
+    }
+
+    /// Whether the FIN of an end was queued, and nothing has told since that it was sent.
+    fn is_fin_owed(&self, side: Side) -> bool {
+        self.fin[side.index()].is_some() && !self.knows(side, Kind::Fin)
     }
 
     fn knows(&self, from: Side, kind: Kind) -> bool {
@@ -285,7 +313,7 @@ impl Diagram {
 
     /// The row of what a change of state says of a segment, unless that has been drawn.
     fn act(&mut self, side: Side, act: Act, transition: &Transition) -> Option<usize> {
-        let Transition { time, from: left, source, sequence, .. } = *transition;
+        let Transition { time, from: left, source, sequence, sent: leaves, .. } = *transition;
         let (kind, from) = act.of(side);
         let sent = from == side;
         if sent {
@@ -293,7 +321,7 @@ impl Diagram {
         }
         // The event of a child comes with the last ACK of its handshake.
         let late = left == State::Listen;
-        let by_event = !sent || matches!(kind, Kind::Syn | Kind::Fin);
+        let by_event = !sent || matches!(kind, Kind::Syn | Kind::Fin) && leaves == Some(true);
         let told = source == Source::Tracepoint && by_event && !late;
         if let Some(row) = self.row_of(kind, from) {
             let known = &mut self.rows[row];
@@ -345,11 +373,12 @@ impl Diagram {
         use State::{CloseWait, Closing, FinWait1, FinWait2, LastAck, TimeWait};
         let Transition { time, from, to, ref subject, .. } = *transition;
         let Some(role) = subject.role else { return };
-        let own_fin = matches!(from, FinWait1 | FinWait2 | Closing | LastAck);
+        let own_fin =
+            matches!(from, FinWait1 | FinWait2 | Closing | LastAck) && sequence.unsent() == 0;
         let peer_fin = matches!(from, CloseWait | Closing | LastAck)
             || matches!(to, CloseWait | Closing | TimeWait);
         let mut now = [0; 2];
-        now[side.index()] = sequence.written(role).saturating_sub(u64::from(own_fin));
+        now[side.index()] = sequence.sent(role).saturating_sub(u64::from(own_fin));
         now[side.other().index()] = sequence.received.saturating_sub(u64::from(peer_fin));
         let new = [0, 1].map(|index| now[index].saturating_sub(self.carried[index]));
         if new != [0, 0] {

@@ -7,8 +7,8 @@ use super::{
     row::{Arrow, Kind, Middle, Note, Row, Wait},
 };
 use crate::{
-    model::{close::Reason, state::State},
-    sink::step,
+    model::{close::Reason, state::State, update::Close},
+    sink::{step, text::REFUSED_HERE},
 };
 
 /// The sentences on a step, in order.
@@ -57,11 +57,7 @@ fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> 
         Kind::AckOfFin if row.enters(State::Closed) => LAST_ACK,
         Kind::AckOfFin if row.enters(State::TimeWait) => return None,
         Kind::AckOfFin => ACK_OF_FIN,
-        Kind::Rst
-            if row.note == Some(Note::Ending(step::ending(State::SynSent, Reason::Refused))) =>
-        {
-            REFUSED
-        }
+        Kind::Rst if row.note.is_some_and(refuses) => REFUSED,
         Kind::Rst => RST,
     })
 }
@@ -78,6 +74,12 @@ fn releases(row: &Row, arrow: &Arrow) -> bool {
         Kind::AckOfFin => row.enters(State::Closed),
         Kind::Syn | Kind::SynAck | Kind::Ack | Kind::Rst => false,
     }
+}
+
+/// Whether nobody listens, as either end tells it.
+fn refuses(note: Note) -> bool {
+    let refused = step::ending(&Close::new(Reason::Refused, None));
+    [refused, REFUSED_HERE].into_iter().any(|words| note == Note::Ending(words))
 }
 
 /// Whether the far end had closed before.

@@ -1,5 +1,6 @@
 //! Diagrams of whole connections, compared as text.
 
+mod departures;
 mod explained;
 mod scene;
 

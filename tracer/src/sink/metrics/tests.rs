@@ -58,6 +58,7 @@ pub(crate) fn transition(from: State, to: State) -> Transition {
         elapsed: Some(3_000_000),
         handshake: None,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     }
@@ -76,7 +77,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
     metrics.set_kernel("6.1.0");
     metrics.count(&Update::Transition(&established), &Unknown);
-    let close = Close { reason: Reason::Graceful, initiator: Some(Initiator::Local) };
+    let close = Close::new(Reason::Graceful, Some(Initiator::Local));
     metrics.count(
         &Update::Story(&Story {
             time: 9,
@@ -100,7 +101,9 @@ pub(crate) fn all(metrics: &mut Metrics) {
     let again = Retransmit { time: 1, subject, state, segment: syn, ordinal: 1, sequence: None };
     metrics.count(&Update::Retransmit(&again), &Unknown);
     let direction = Direction::Received;
-    metrics.count(&Update::Reset(&Reset { time: 1, subject, state, direction }), &Unknown);
+    let answers = None;
+    let reset = Reset { time: 1, subject, state, direction, answers };
+    metrics.count(&Update::Reset(&reset), &Unknown);
     let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
     metrics.count(&Update::Loss(&loss), &Unknown);
     let peer = subject.tuple.peer;

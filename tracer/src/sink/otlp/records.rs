@@ -156,7 +156,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ("tcp.retransmit", Severity::Warn, told.time)
         }
         Update::Reset(told) => {
-            let _ = write!(body, "RST {} in {}", direction(told.direction), told.state);
+            let _ = write!(body, "{} in {}", text::broken_off(told), told.state);
             ends(&told.subject, body);
             ("tcp.reset", Severity::Info, told.time)
         }
@@ -199,14 +199,6 @@ fn lingering(linger: &Linger, body: &mut String) -> Severity {
     let _ = write!(body, "{words} {} after {for_long}", linger.state);
     ends(&linger.subject, body);
     severity
-}
-
-fn direction(direction: crate::model::update::Direction) -> &'static str {
-    use crate::model::update::Direction::{Received, Sent};
-    match direction {
-        Sent => "sent",
-        Received => "received",
-    }
 }
 
 fn ends(subject: &Subject, body: &mut String) {

@@ -129,7 +129,7 @@ fn a_record_says_what_the_line_of_json_says() {
     let body = first.body.clone().unwrap().value.unwrap();
     assert_eq!(
         plain(body),
-        json!("SYN_SENT → ESTABLISHED: SYN+ACK received, ACK sent, 10.0.0.1:40000 → 10.0.0.1:80")
+        json!("SYN_SENT → ESTABLISHED: SYN+ACK received, 10.0.0.1:40000 → 10.0.0.1:80")
     );
     let events: Vec<&str> = records.iter().map(|record| record.event_name.as_str()).collect();
     assert_eq!(events, ["tcp.transition", "tcp.linger", "tcp.linger", "tracer.loss"]);

@@ -56,6 +56,7 @@ fn step(subject: Subject, time: u64, from: State, to: State) -> Transition {
         elapsed: None,
         handshake: None,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     }
@@ -73,7 +74,7 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,
-        close: Some(Close { reason, initiator: None }),
+        close: Some(Close::new(reason, None)),
         source: Source::Tracepoint,
     }
 }

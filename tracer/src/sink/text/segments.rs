@@ -1,7 +1,7 @@
 //! Single segments: resets and retransmissions.
 
 use super::{Event, Text, WallClock};
-use crate::model::update::{Direction, Reset, Retransmit};
+use crate::model::update::{Answered, Direction, Reset, Retransmit};
 
 impl Text {
     pub(super) fn retransmit(
@@ -25,7 +25,7 @@ impl Text {
     }
 
     pub(super) fn reset(&mut self, reset: &Reset, clock: WallClock, out: &mut Vec<u8>) {
-        let Reset { time, ref subject, state, direction } = *reset;
+        let Reset { time, ref subject, state, .. } = *reset;
         let event = Event {
             time,
             subject,
@@ -34,7 +34,7 @@ impl Text {
             to: "✗ RST",
             style: self.palette.bad,
             after: "",
-            words: broken_off(direction),
+            words: broken_off(reset),
         };
         self.event(&event, clock, out);
     }
@@ -47,9 +47,16 @@ pub(in crate::sink) fn sent_again(retransmit: &Retransmit) -> String {
 }
 
 /// What a reset means.
-pub(in crate::sink) fn broken_off(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Sent => "RST sent",
-        Direction::Received => "RST received",
+pub(crate) fn broken_off(reset: &Reset) -> &'static str {
+    match (reset.answers, reset.direction) {
+        (Some(Answered::Syn), _) => REFUSED_HERE,
+        (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {
+            "RST sent: the segment is of no connection here"
+        }
+        (None, Direction::Sent) => "RST sent",
+        (None, Direction::Received) => "RST received",
     }
 }
+
+/// Of a SYN to a port that nobody listens on.
+pub(in crate::sink) const REFUSED_HERE: &str = "RST sent: nobody listens on this port";

@@ -7,7 +7,7 @@ use crate::{
         state::State,
         update::Story,
     },
-    sink::step,
+    sink::{step, text::meaning::with_error},
 };
 
 impl Text {
@@ -46,7 +46,7 @@ fn ending(story: &Story) -> String {
     };
     match close.reason {
         Reason::Graceful => format!("closed{by}"),
-        reason => step::ending(State::Closed, reason).to_owned(),
+        _ => with_error(step::ending(&close), Some(close)).into(),
     }
 }
 

@@ -99,6 +99,7 @@ pub(in crate::sink) fn word(reason: Reason) -> &'static str {
         Reason::RetransmitTimeout => "timed out",
         Reason::KeepaliveTimeout => "timed out by keepalive",
         Reason::ZeroWindowTimeout => "timed out with a closed window",
+        Reason::FinWait2Timeout => "timed out waiting for the peer's FIN",
         Reason::AbortedLocally => "given up here",
         Reason::Killed => "killed",
         Reason::NoLocalPort => "without a free port",

@@ -8,7 +8,7 @@ use crate::{
         endpoint::{Endpoint, Tuple},
         owner::Process,
         table::{self, Table},
-        update::Handshake,
+        update::{Handshake, Role, Source},
     },
     sink::stamps::Timestamps,
 };
@@ -65,6 +65,7 @@ fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Tran
         elapsed: None,
         handshake,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     }
@@ -181,6 +182,7 @@ fn line(width: usize, subject: Subject) -> String {
         elapsed: Some(1_234_567),
         handshake: None,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     };

@@ -85,6 +85,7 @@ pub(super) fn before(life: &Connection, told: &[Told]) -> Vec<Told> {
                 elapsed: None,
                 handshake,
                 sequence: None,
+                sent: None,
                 close: None,
                 orphaned: life.orphaned,
             }));

@@ -7,10 +7,7 @@ use ratatui::{
 
 use super::block;
 use crate::{
-    model::{
-        state::State,
-        update::{Direction, LingerStatus},
-    },
+    model::{state::State, update::LingerStatus},
     sink::{
         Format as _,
         finding::why,
@@ -154,10 +151,7 @@ fn happened(told: &Told) -> (String, Option<State>) {
         Told::Retransmit(told) => {
             (format!("↻ {} sent again, {}", told.segment.name(), told.ordinal), None)
         }
-        Told::Reset(told) => match told.direction {
-            Direction::Sent => ("RST sent".into(), None),
-            Direction::Received => ("RST received".into(), None),
-        },
+        Told::Reset(told) => (crate::sink::text::broken_off(told).into(), None),
         Told::Linger(linger) => (crate::sink::text::flag(linger), None),
     }
 }

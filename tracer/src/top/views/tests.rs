@@ -129,6 +129,7 @@ fn step(from: State, to: State, time: u64) -> Told {
         elapsed: None,
         handshake: (to == State::Established).then_some(handshake),
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     })

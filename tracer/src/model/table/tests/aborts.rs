@@ -65,7 +65,10 @@ fn a_received_reset_is_told_with_the_end_that_it_causes(
 )]
 #[case::linger_zero_in_closing(
     &[LingerZero, ShutdownWrite, PeerFin], Close,
-    "CLOSING", "ResetSentLingerZero by Local", None
+    "CLOSING", "AbortedLocally by Local", None
+)]
+#[case::linger_zero_in_last_ack(
+    &[PeerFin, ShutdownWrite, LingerZero], Close, "LAST_ACK", "AbortedLocally by Peer", None
 )]
 #[case::disconnected(&[], Disconnect, "ESTABLISHED", "Disconnected by Local", Some("CLOSED"))]
 #[case::disconnected_in_fin_wait2(

@@ -277,7 +277,14 @@ impl Life {
     /// The tracepoint: it fires before the state is written.
     fn change(&mut self, to: State) {
         if self.state() != to {
-            self.emit(kind::STATE, |record| record.new_state = to as u8);
+            self.emit(kind::STATE, |record| {
+                record.new_state = to as u8;
+                record.segment_flags = match to {
+                    State::SynSent => segment::SYN,
+                    State::FinWait1 | State::LastAck => segment::FIN,
+                    _ => 0,
+                };
+            });
             self.socket.old_state = to as u8;
         }
     }

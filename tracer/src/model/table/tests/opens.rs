@@ -108,6 +108,19 @@ fn an_open_is_told_as_it_happens(#[case] steps: &[Step], #[case] lines: &[&str])
     assert_eq!(portless, no_port, "{:?}", told.transitions);
 }
 
+/// The port comes with a later event; the numbers of that one would be told as of the SYN.
+#[rstest]
+#[case::answered(&[Connect, Established])]
+#[case::sent_again(&[Connect, SynAgain, Established])]
+#[case::refused(&[Connect, PeerReset])]
+fn a_syn_that_is_told_late_has_its_own_numbers(#[case] steps: &[Step]) {
+    let told = tell(steps);
+    let numbers = told.transitions[0].sequence.unwrap();
+    let syn = LOCAL_ISN.wrapping_add(1);
+    assert_eq!((numbers.snd_una, numbers.write_seq), (LOCAL_ISN, syn), "{numbers:?}");
+    assert_eq!((numbers.rcv_nxt, numbers.acked, numbers.received), (0, 0, 0), "{numbers:?}");
+}
+
 /// Up to Linux 6.12 the child is first seen as a raw copy of its listener.
 #[rstest]
 fn both_forms_of_a_child_are_told_alike(#[values(Kernel::NEW, Kernel::OLD)] kernel: Kernel) {
@@ -119,6 +132,7 @@ fn both_forms_of_a_child_are_told_alike(#[values(Kernel::NEW, Kernel::OLD)] kern
     stage.play(&mut child, &[Syn, Ack, Accept]);
     assert_eq!(stage.told.take(), ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
     let [.., born, established] = &stage.told.transitions[..] else { panic!() };
+    assert_eq!(born.sequence, None, "nothing is numbered before the kernel has filled it in");
     for step in [born, established] {
         assert_eq!(step.subject.cookie, Some(1));
         assert_eq!(step.subject.role, Some(Role::Server));

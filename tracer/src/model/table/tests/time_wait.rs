@@ -61,8 +61,8 @@ fn an_orphan_is_given_up_when_its_time_is_over(#[case] linger2: i32, #[case] sec
     assert_eq!(
         stage.told.take(),
         [
-            "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local",
-            "story: AbortedLocally by Local [Timer]"
+            "FIN_WAIT2>CLOSED [Timer] FinWait2Timeout by Local",
+            "story: FinWait2Timeout by Local [Timer]"
         ]
     );
     assert_eq!(stage.told.transitions.last().unwrap().time, expected);
@@ -220,7 +220,7 @@ fn a_minisocket_that_a_look_does_not_show_is_gone(#[case] steps: &[Step], #[case
 /// The table waits a little longer than the timer: a look may be faster.
 #[rstest]
 #[case::time_wait(INTO_TIME_WAIT, "TIME_WAIT>CLOSED [Timer] Graceful by Local")]
-#[case::orphan(INTO_ORPHAN, "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local")]
+#[case::orphan(INTO_ORPHAN, "FIN_WAIT2>CLOSED [Timer] FinWait2Timeout by Local")]
 fn a_minisocket_that_is_gone_when_its_timer_was_due_was_ended_by_it(
     #[case] steps: &[Step],
     #[case] line: &str,
@@ -245,7 +245,7 @@ fn a_minisocket_whose_timer_fires_during_a_look_was_ended_by_it() {
     let ended = expected + MILLISECOND;
     let snapshot = Snapshot { ended, ..stage.picture(&[&life]) };
     assert_eq!(stage.merge(&snapshot).gone, 1);
-    assert_eq!(stage.told.take()[0], "FIN_WAIT2>CLOSED [Timer] AbortedLocally by Local");
+    assert_eq!(stage.told.take()[0], "FIN_WAIT2>CLOSED [Timer] FinWait2Timeout by Local");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn story(role: Role) -> Story {
         bytes_sent: Some(11),
         bytes_received: Some(22),
         retransmits: None,
-        close: Some(Close { reason: Reason::Refused, initiator: None }),
+        close: Some(Close::new(Reason::Refused, None)),
         source: Source::Tracepoint,
     }
 }
@@ -114,6 +114,7 @@ fn transitions_are_events_of_a_connection(#[case] to: State, #[case] kind: &str)
         elapsed: Some(77),
         handshake: None,
         sequence: None,
+        sent: None,
         close: None,
         orphaned: false,
     };

@@ -32,6 +32,8 @@ pub(super) struct Wire {
     pub(super) states: [State; 2],
     /// Payload sent by client and server.
     pub(super) sent: [u64; 2],
+    /// Payload written, where that is more.
+    pub(super) written: [u64; 2],
     /// FINs sent, and those acknowledged.
     pub(super) fins: [u64; 2],
     pub(super) acked: [u64; 2],
@@ -75,6 +77,7 @@ impl Wire {
             ],
             states: [Closed, Listen],
             sent: [0; 2],
+            written: [0; 2],
             fins: [0; 2],
             acked: [0; 2],
             shift: 0,
@@ -98,7 +101,8 @@ impl Wire {
             |end: usize, bytes: u64| INITIAL[end].wrapping_add(self.shift + 1 + bytes as u32);
         Some(Sequence {
             snd_una: number(end, acked - syn),
-            write_seq: number(end, self.sent[end] + self.fins[end]),
+            snd_nxt: number(end, self.sent[end] + self.fins[end]),
+            write_seq: number(end, self.written[end].max(self.sent[end]) + self.fins[end]),
             rcv_nxt: number(other, received),
             acked,
             received,
@@ -142,7 +146,7 @@ impl Scene {
         reason: Option<Reason>,
     ) {
         self.now += 20 * MICROSECOND;
-        let close = reason.map(|reason| Close { reason, initiator: Some(Initiator::Local) });
+        let close = reason.map(|reason| Close::new(reason, Some(Initiator::Local)));
         let sequence = wire.sequence(end).filter(|_| source == Source::Tracepoint);
         let transition = Transition {
             time: self.now,
@@ -154,7 +158,9 @@ impl Scene {
             elapsed: None,
             handshake: None,
             // Told late, together with what follows it.
-            sequence: if to == SynSent { handshaken(wire, end) } else { sequence },
+            sequence: if to == SynSent { syn(wire, end) } else { sequence },
+            sent: matches!(to, SynSent | FinWait1 | LastAck)
+                .then_some(wire.written[end] <= wire.sent[end]),
             close,
             // Nothing else leads from a state to itself.
             orphaned: wire.states[end] == to,
@@ -206,7 +212,7 @@ impl Scene {
     pub(super) fn reset(&mut self, wire: &Wire, end: usize, direction: Direction) {
         let Wire { ends, states, .. } = wire;
         let (time, subject, state) = (self.now, ends[end], states[end]);
-        self.tell(&Update::Reset(&Reset { time, subject, state, direction }));
+        self.tell(&Update::Reset(&Reset { time, subject, state, direction, answers: None }));
     }
 
     /// Time passes, and nothing more is to be read.
@@ -227,9 +233,11 @@ impl Scene {
     }
 }
 
-pub(super) fn handshaken(wire: &Wire, end: usize) -> Option<Sequence> {
+/// Of a SYN_SENT that was held back for its port; a bound socket's has none.
+fn syn(wire: &Wire, end: usize) -> Option<Sequence> {
     let Wire { shift, untold, .. } = *wire;
-    Wire { states: [Established; 2], shift, untold, ..Wire::loopback() }.sequence(end)
+    let wire = Wire { states: [Established; 2], shift, untold, ..Wire::loopback() };
+    wire.sequence(end).filter(|_| end == CLIENT).map(|handshaken| handshaken.of_syn())
 }
 
 pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {

@@ -94,7 +94,8 @@ fn passing(resource: &[(String, Value)]) -> BTreeSet<String> {
     let (subject, state) = (subject(1), State::SynSent);
     let again =
         Retransmit { time: 1, subject, state, segment: Segment::Syn, ordinal: 1, sequence: None };
-    let reset = Reset { time: 1, subject, state, direction: Direction::Sent };
+    let direction = Direction::Sent;
+    let reset = Reset { time: 1, subject, state, direction, answers: None };
     let records = records(&[
         Update::Transition(&step),
         Update::Linger(&lingers),

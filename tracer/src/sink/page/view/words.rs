@@ -64,7 +64,10 @@ pub(super) fn of_reason(reason: Reason) -> (Kind, &'static str) {
         Reason::ConnectTimeout => (Failed, "No answer to the SYNs."),
         Reason::RetransmitTimeout => (Failed, "No answer to data that was sent again and again."),
         Reason::KeepaliveTimeout => (Failed, "No answer to keepalive probes."),
-        Reason::ZeroWindowTimeout => (Failed, "The far end took no data and answered no probes."),
+        Reason::ZeroWindowTimeout => (Failed, "The far end took no data for too long."),
+        Reason::FinWait2Timeout => {
+            (Broken, "The program had closed, the far end never did: the kernel gave up waiting.")
+        }
         Reason::AbortedLocally => (Broken, "Given up here before the connection was made."),
         Reason::Killed => (Broken, "Ended by an administrator, as by ss -K."),
         Reason::NoLocalPort => (Failed, "connect() found no free local port."),

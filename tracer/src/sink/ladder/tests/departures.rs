@@ -1,0 +1,86 @@
+//! What has not left the host is no arrow; what was answered without a socket is one.
+
+use insta::assert_snapshot;
+
+use super::{
+    super::*,
+    PLAIN,
+    scene::{CLIENT, MILLISECOND, SERVER, Scene, Wire, subject},
+};
+use crate::model::{
+    close::Reason,
+    update::{Answered, Direction, Reset, Role, Segment},
+};
+use State::*;
+
+/// The server closes behind data that its client does not read: only this end is on this host.
+fn queued() -> (Scene, Wire) {
+    let mut scene = Scene::new(80, PLAIN);
+    let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
+    scene.go(&mut wire, SERVER, SynRecv);
+    scene.go(&mut wire, SERVER, Established);
+    (wire.sent, wire.written) = ([82, 200_000], [0, 8_000_000]);
+    scene.go(&mut wire, SERVER, FinWait1);
+    scene.wait(60);
+    (scene, wire)
+}
+
+#[test]
+fn a_queued_fin_is_drawn_once_it_must_have_gone() {
+    let (mut scene, mut wire) = queued();
+    (wire.sent[SERVER], wire.fins[SERVER], wire.acked[SERVER]) = (8_000_000, 1, 1);
+    scene.go(&mut wire, SERVER, FinWait2);
+    scene.wait(60);
+    assert_snapshot!(scene.text());
+}
+
+#[test]
+fn a_fin_that_never_went_is_not_drawn() {
+    let (mut scene, mut wire) = queued();
+    scene.close(&mut wire, SERVER, Reason::ZeroWindowTimeout);
+    let text = scene.text();
+    assert!(!text.contains(" FIN seq") && text.contains("FIN queued, not sent yet"), "{text}");
+}
+
+#[test]
+fn a_queued_fin_that_is_sent_again_was_sent_before() {
+    let (mut scene, wire) = queued();
+    scene.again(&wire, SERVER, Segment::Fin, 1);
+    let text = scene.text();
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains("FIN seq")).collect();
+    assert!(rows.len() == 2 && rows[0].contains('╌') && rows[1].contains("↻1"), "{text}");
+}
+
+/// Nobody listens: this host sends the RST, and has no socket that could tell of it.
+#[test]
+fn a_refusal_without_a_socket() {
+    let mut scene = Scene::new(80, PLAIN);
+    let here = Subject {
+        cookie: None,
+        ordinal: 0,
+        owner: None,
+        role: None,
+        ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", b"", 0)
+    };
+    let refusal = Reset {
+        time: scene.now,
+        subject: here,
+        state: Closed,
+        direction: Direction::Sent,
+        answers: Some(Answered::Syn),
+    };
+    scene.tell(&Update::Reset(&refusal));
+    scene.wait(60);
+    assert_eq!(scene.ladder.pairs.len(), 0, "nothing more is to come");
+    // Both ends on this host: one diagram.
+    let mut wire = Wire::between("10.0.0.2:40000", "10.0.0.1:81");
+    scene.now += MILLISECOND;
+    scene.go(&mut wire, CLIENT, SynSent);
+    let end = wire.ends[SERVER].tuple;
+    let subject = Subject { tuple: end, ..here };
+    scene.tell(&Update::Reset(&Reset { time: scene.now + 1, subject, ..refusal }));
+    scene.reset(&wire, CLIENT, Direction::Received);
+    scene.close(&mut wire, CLIENT, Reason::Refused);
+    scene.wait(60);
+    assert_snapshot!(scene.text());
+}
