@@ -239,7 +239,8 @@ fn an_interrupted_replay_ends_at_once() {
 /// Whether a signal waits for a process to read it, or has a handler.
 fn catches(pid: u32, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let of = |line: &str| line.strip_prefix("SigCgt:\t").or_else(|| line.strip_prefix("SigBlk:\t"));
-    let masks = status.lines().filter_map(of).map(|mask| u64::from_str_radix(mask, 16).unwrap());
+    let of = |name: &'static str| status.lines().filter_map(move |line| line.strip_prefix(name));
+    let masks =
+        of("SigCgt:\t").chain(of("SigBlk:\t")).map(|mask| u64::from_str_radix(mask, 16).unwrap());
     masks.fold(0, |all, mask| all | mask) >> (signal.as_raw() - 1) & 1 == 1
 }
