@@ -347,7 +347,6 @@ fn a_time_wait_that_is_about_to_be_replaced_is_no_new_one(#[case] during: bool) 
     stage.look(&[&next]);
     let lines = [
         "TIME_WAIT>CLOSED [Inferred] Graceful by Local",
-        "story: Graceful by Local [Inferred]",
         "CLOSED>SYN_SENT",
         "SYN_SENT>ESTABLISHED",
     ];
