@@ -272,7 +272,7 @@ fn nothing_is_told_as_new_and_what_happens_later_is_told() {
 
         let (client, server) = crowd.established.pop().unwrap();
         let cookies = [&client, &server].map(sockets::cookie);
-        client.shutdown(std::net::Shutdown::Write).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
         is_told(
             cookies[0],
             &["ESTABLISHED? FIN_WAIT1 tracepoint", "FIN_WAIT1 FIN_WAIT2 tracepoint"],

@@ -346,7 +346,7 @@ fn the_severity_that_fails_can_be_chosen() {
     });
 }
 
-fn start(namespace: &tracer_tests::netns::Namespace, options: &[&str]) -> Child {
+fn start(namespace: &Namespace, options: &[&str]) -> Child {
     let inode = namespace.inode.to_string();
     command("", &[&["diagnose", "--netns", inode.as_str()], options].concat())
         .stdout(Stdio::piped())
