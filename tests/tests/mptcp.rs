@@ -302,14 +302,17 @@ fn later_subflows_belong_to_the_same_process() {
         let (server, _) = listener.accept().expect("a connection to accept");
         let mut server = TcpStream::from(server);
         server.write_all(b"y").expect("sent bytes");
-        let established = || by_ss().values().filter(|(state, _)| state == "ESTABLISHED").count();
-        eventually("a second subflow", || established() == 4);
-        assert_eq!(differences(&by_tracer(namespace), &by_ss()), [""; 0]);
+        // Each end may open some.
+        eventually("a second subflow, the same as by ss", || {
+            let theirs = by_ss();
+            let established = theirs.values().filter(|(state, _)| state == "ESTABLISHED");
+            established.count() >= 4 && differences(&by_tracer(namespace), &theirs).is_empty()
+        });
         drop((client, server));
         let trace = tracer.finish();
         let begun = |record: &&Record| record.is_step("CLOSED", "SYN_SENT");
         let begun: Vec<&Record> = trace.transitions().filter(begun).collect();
-        assert_eq!(begun.len(), 2);
+        assert!(begun.len() >= 2, "{begun:?}");
         let own = Some(u64::from(std::process::id()));
         for record in begun {
             let pid = record.number("/process/pid");

@@ -26,10 +26,11 @@ const ROTATION: [&str; 4] = ["--rotate-size", "64KiB", "--keep", "500"];
 /// The files by their names, each with its inode and size.
 fn archive(path: &Path) -> BTreeMap<PathBuf, (u64, u64)> {
     let status = |file: PathBuf| {
-        let status = fs::metadata(&file).unwrap();
-        (file, (status.ino(), status.size()))
+        // It may have just been set aside.
+        let status = fs::metadata(&file).ok()?;
+        Some((file, (status.ino(), status.size())))
     };
-    files(path).into_iter().filter(|file| file != path).map(status).collect()
+    files(path).into_iter().filter(|file| file != path).filter_map(status).collect()
 }
 
 /// A directory of a file system of its own for a tracer, as the tracer sees it.

@@ -287,10 +287,10 @@ fn no_payload_is_ever_read() {
 fn each_promise_names_a_test_that_there_is() {
     let document = include_str!("../../SECURITY.md");
     let tests = [
-        include_str!("security.rs"),
         include_str!("daemon.rs"),
         include_str!("features.rs"),
         include_str!("owners.rs"),
+        include_str!("security.rs"),
         include_str!("stacks.rs"),
         include_str!("../../tracer/src/kernel/confine.rs"),
         include_str!("../../tracer/src/sink/escape.rs"),

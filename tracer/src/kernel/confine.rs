@@ -90,13 +90,6 @@ pub fn seal() -> Option<Degraded> {
     Some(feature::SECCOMP.missing(reason, "use a kernel with CONFIG_SECCOMP_FILTER"))
 }
 
-/// All of it for a process that only goes on with what is open; what the kernel does not allow stays
-/// as it is, as it is said of the threads.
-pub fn withdraw() {
-    let _ = privileges::keep(CapabilitySet::empty());
-    let _ = syscalls::forbid(Scope::Closed);
-}
-
 /// Confines a process that reads files of strangers: it opens none but these and those below these
 /// directories, and sends nothing anywhere. What the kernel does not know of this it does without.
 pub(crate) fn confine_reading(readable: &[PathBuf]) {

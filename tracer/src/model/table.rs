@@ -10,6 +10,7 @@ mod causes;
 mod close;
 mod eviction;
 mod expire;
+mod found;
 mod half_open;
 mod holders;
 mod identity;
@@ -153,6 +154,8 @@ pub struct Table {
     closed_meanwhile: Option<Closed>,
     /// Namespaces that a snapshot has shown completely: what begins there later has events.
     covered: HashSet<u32, RandomState>,
+    /// When that snapshot was begun.
+    covered_at: u64,
     /// Those that the last one has shown, where that may have missed some.
     once_covered: HashSet<u32, RandomState>,
     /// Number of the last snapshot, modulo 256.
@@ -195,6 +198,7 @@ impl Table {
             reusable: HashMap::default(),
             closed_meanwhile: None,
             covered: HashSet::default(),
+            covered_at: 0,
             once_covered: HashSet::default(),
             snapshots: 0,
             events: 0,

@@ -9,15 +9,8 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::{Holder, Record, kind};
 
-use super::{
-    Observer, Slot, Source, State, Table, Transition, Update, Way, transition, whole::End,
-};
-use crate::model::{
-    connection::{Connection, SocketId},
-    endpoint::Tuple,
-    time_wait::TIME_WAIT_SECONDS,
-    update::Role,
-};
+use super::{Observer, Slot, Source, State, Table, Transition, Way, transition};
+use crate::model::{connection::SocketId, endpoint::Tuple, time_wait::TIME_WAIT_SECONDS};
 
 /// A picture of all sockets of some network namespaces.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +64,11 @@ impl Closed {
         if !self.too_many {
             self.times.insert(id, time);
         }
+    }
+
+    /// Whether a socket was closed.
+    pub(super) fn has(&self, id: SocketId) -> bool {
+        self.times.contains_key(&id)
     }
 
     /// Whether a socket was closed after it was seen at `time`.
@@ -136,6 +134,7 @@ impl Table {
             self.once_covered.clear();
         } else if !closed.too_many {
             self.cover(&snapshot.namespaces);
+            self.covered_at = snapshot.begun;
         }
         self.tell_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
@@ -162,6 +161,7 @@ impl Table {
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
+            None if self.is_replaced(record, state, &merge.closed) => return,
             // Of a closed one nothing is to be known; too many may be closed by now.
             None if state == State::Closed || merge.closed.too_many => return,
             None if !self.has_room() => {
@@ -219,40 +219,6 @@ impl Table {
         }
     }
 
-    /// A socket that the table does not know yet.
-    fn find(&mut self, record: &Record, state: State) -> Slot {
-        let minisocket = record.kind == kind::TIME_WAIT_SOCKET;
-        let age = self.minisocket_age(record, state);
-        let since = age.map(|age| record.time_ns.saturating_sub(age));
-        let mut connection = Connection::new(record, state, since);
-        if minisocket {
-            connection.become_minisocket(None);
-        } else {
-            connection.absorb(record);
-        }
-        if state == State::Listen {
-            connection.role = Some(Role::Listener);
-        }
-        let namesake = self.store.find(connection.id).and_then(|slot| self.store.get(slot));
-        let Some(ordinal) = namesake.filter(|_| minisocket).map(|namesake| namesake.ordinal) else {
-            connection.ordinal = match minisocket {
-                true => self.reusable.get(&connection.id).copied().unwrap_or(1),
-                false => self.reusable.remove(&connection.id).unwrap_or(0) + 1,
-            };
-            let slot = self.store.insert(connection);
-            if minisocket {
-                self.store.add_minisocket(slot);
-            }
-            return slot;
-        };
-        // The socket has connected again since; which connection this was is not known for the
-        // first one.
-        connection.ordinal = if ordinal > 1 { ordinal - 1 } else { ordinal + 1 };
-        let slot = self.store.insert_nameless(connection);
-        self.store.add_minisocket(slot);
-        slot
-    }
-
     /// A look shows sockets in no order: those of a state that were found get into its queue.
     fn line_up(&mut self, left_out: Vec<Slot>) {
         if left_out.len() > FEW {
@@ -263,73 +229,9 @@ impl Table {
         }
     }
 
-    /// Whether a minisocket that the table does not know is of a connection that it does: one before
-    /// the socket's present one, or one whose cookie was asked for too late for the minisocket.
-    fn has_known(&self, record: &Record) -> bool {
-        let id = SocketId::of(record);
-        let twin = self.store.find_minisocket(&Tuple::of(record));
-        record.kind == kind::TIME_WAIT_SOCKET
-            && (self.store.find(id).is_some()
-                || self.reusable.contains_key(&id)
-                || twin
-                    .and_then(|twin| self.store.get(twin))
-                    .is_some_and(|twin| twin.is_armed_for(record.timer_expires)))
-    }
-
-    /// A socket that is new where all were known: the events of its beginning have been missed, and
-    /// are counted unless they have been told of another entry.
-    pub(super) fn make_birth_good(
-        &mut self,
-        slot: Slot,
-        is_counted: bool,
-        out: &mut impl Observer,
-    ) {
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        let (ends, state, time) = (connection.tuple, connection.state, connection.since);
-        let is_minisocket = connection.is_minisocket();
-        if is_minisocket && state == State::TimeWait {
-            self.unseen.closed_in_order(&ends, state, time);
-        }
-        if !is_minisocket {
-            self.replace_minisocket(slot, time, out);
-        }
-        let served = self.listeners.serve(&ends);
-        let steps = steps_since_birth(state, served);
-        if is_counted {
-            // The kernel leaves FIN_WAIT2 for CLOSE when a minisocket takes over.
-            let further = is_minisocket && state == State::FinWait2;
-            self.unseen.miss(steps.len() + usize::from(further), false);
-        }
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        connection.set_beginning(&steps);
-        let connection = &*connection;
-        let mut from = match steps.first() {
-            Some(State::SynRecv) => State::Listen,
-            _ => State::Closed,
-        };
-        for to in steps {
-            let step = Transition {
-                source: Source::Inferred,
-                elapsed: None,
-                ..transition(connection, from, to, connection.since)
-            };
-            out.observe(Update::Transition(&step));
-            from = to;
-        }
-        if state == State::TimeWait {
-            // It has ended in the time of this trace.
-            let end = End::time_wait(connection.since, Source::Inferred);
-            self.conclude_story(slot, end, None, out);
-        }
-    }
-
     /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
     /// minisocket depends on settings that may have changed.
-    fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
+    pub(super) fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
         let is_armed = record.timer_expires != 0;
         if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait || !is_armed {
             return None;
@@ -476,21 +378,4 @@ impl Table {
             self.vanish(slot, time, source, out);
         }
     }
-}
-
-/// The states that a socket has most likely passed until `state`, itself included.
-fn steps_since_birth(state: State, served: bool) -> Vec<State> {
-    let opening = if served || state == State::SynRecv {
-        [State::SynRecv, State::Established]
-    } else {
-        [State::SynSent, State::Established]
-    };
-    if state == State::Listen {
-        return vec![state];
-    }
-    if let Some(last) = opening.iter().position(|step| *step == state) {
-        return opening[..=last].to_vec();
-    }
-    let closing = State::Established.path_to(state).unwrap_or_default();
-    opening.into_iter().chain(closing).chain([state]).collect()
 }

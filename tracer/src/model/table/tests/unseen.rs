@@ -324,6 +324,36 @@ fn what_is_counted_as_lost_is_not_counted_as_unseen() {
     assert_eq!(stage.told.lost, 2);
 }
 
+/// connect() chooses a port after its event; meanwhile a snapshot shows the TIME_WAIT that has it.
+#[rstest]
+#[case::during_the_snapshot(true)]
+#[case::before_the_snapshot(false)]
+fn a_time_wait_that_is_about_to_be_replaced_is_no_new_one(#[case] during: bool) {
+    let mut stage = Stage::new();
+    let mut old = Life::new(1).with_ports(7_000, 80);
+    stage.play(&mut old, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    stage.now += 1_000 * MILLISECOND;
+    stage.look(&[&old]);
+    stage.told.take();
+    let mut next = Life::new(2).with_ports(7_000, 80);
+    if during {
+        stage.table.expect_snapshot();
+    }
+    stage.play(&mut next, &[Connect]);
+    stage.table.expect_snapshot();
+    let snapshot = stage.picture(&[&old]);
+    stage.play(&mut next, &[Established]);
+    stage.merge(&snapshot);
+    stage.look(&[&next]);
+    let lines = [
+        "TIME_WAIT>CLOSED [Inferred] Graceful by Local",
+        "CLOSED>SYN_SENT",
+        "SYN_SENT>ESTABLISHED",
+    ];
+    assert_eq!(stage.told.take(), lines);
+    assert_eq!(stage.sockets(), [(2, State::Established)]);
+}
+
 /// A minisocket that such a snapshot leaves out is neither gone nor, when it is there again, new.
 #[test]
 fn where_snapshots_may_skip_sockets_one_of_them_proves_nothing() {
