@@ -27,7 +27,8 @@ const MOST: usize = 2048;
 const PART: u64 = 8;
 /// So many make room together, for finding the oldest takes a pass through all.
 const TOGETHER: usize = 32;
-/// Whoever has just connected may send its request before it makes room below [`MOST`].
+/// Whoever has just connected may send its request before others of its address, or those that have
+/// sent theirs, come before it.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// When a connection was made, or something was asked for on it last.
@@ -63,8 +64,19 @@ impl Seen {
 #[derive(Debug)]
 struct Guest {
     address: IpAddr,
+    /// When it came, as in [`Seen`].
+    came: u64,
     seen: Seen,
     task: JoinHandle<()>,
+}
+
+impl Guest {
+    /// Who makes room comes first: the oldest. Whoever has just come and not asked yet comes last,
+    /// also where others are always asking.
+    fn rank(&self, now: u64) -> (bool, u64) {
+        let at = self.seen.at();
+        (at == self.came && now.saturating_sub(at) < GRACE.as_nanos() as u64, at)
+    }
 }
 
 /// All that are connected.
@@ -95,14 +107,15 @@ impl Guests {
             self.dismiss_one_of(address);
         }
         let seen = Seen::new(self.begun);
-        self.guests.push(Guest { address, task: attend(seen.clone()), seen });
+        self.guests.push(Guest { address, came: seen.at(), task: attend(seen.clone()), seen });
     }
 
     /// Closes the connections on which nothing has been asked for the longest.
     pub(super) fn dismiss_oldest(&mut self) {
         let count = (self.guests.len() / TOGETHER).max(1);
         if count < self.guests.len() {
-            self.guests.select_nth_unstable_by_key(count, |guest| guest.seen.at());
+            let now = Seen::new(self.begun).at();
+            self.guests.select_nth_unstable_by_key(count, |guest| guest.rank(now));
         }
         let count = count.min(self.guests.len());
         self.guests.drain(..count).for_each(|guest| guest.task.abort());
@@ -125,5 +138,28 @@ fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_have_asked_make_room_before_one_that_is_about_to() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _inside = runtime.enter();
+        let mut guests = Guests { most: FLOOR, ..Guests::new() };
+        let come = |guests: &mut Guests| {
+            let peer = IpAddr::from([127, 0, 0, 1]);
+            guests.welcome(peer, |_| tokio::spawn(std::future::pending()));
+        };
+        come(&mut guests);
+        let scraper = guests.guests[0].came;
+        (1..FLOOR).for_each(|_| come(&mut guests));
+        guests.guests[1..].iter().for_each(|guest| guest.seen.now());
+        guests.dismiss_oldest();
+        assert_eq!(guests.guests.len(), FLOOR - 1);
+        assert!(guests.guests.iter().any(|guest| guest.came == scraper));
     }
 }

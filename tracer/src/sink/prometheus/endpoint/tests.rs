@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     os::fd::OwnedFd,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -79,7 +79,11 @@ fn only_get_metrics_is_answered() {
     endpoint.finish();
 }
 
-static ONE: Mutex<()> = Mutex::new(());
+/// Those that take most of a process's descriptors, or of a processor, run one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const KEEP_ALIVE: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -123,6 +127,7 @@ fn whoever_sends_too_much_is_turned_away() {
 #[case::pipelined(&KEEP_ALIVE.repeat(200))]
 #[case::idle(KEEP_ALIVE)]
 fn connections_that_stay_hold_nobody_up(#[case] request: &[u8]) {
+    let _alone = alone();
     let (endpoint, address) = started();
     let staying: Vec<TcpStream> = (0..200)
         .map(|_| {
@@ -141,8 +146,7 @@ fn connections_that_stay_hold_nobody_up(#[case] request: &[u8]) {
 #[case::from_one_address(1)]
 #[case::from_as_many_addresses(10_000)]
 fn ten_thousand_connections_hold_nobody_up(#[case] addresses: u32) {
-    // Both take most of the descriptors that a process may usually have.
-    let _one_at_a_time = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let limit = getrlimit(Resource::Nofile);
     let maximum = limit.maximum.map(|maximum| maximum.max(20_000));
     // Not every user may raise it.
@@ -163,6 +167,7 @@ fn ten_thousand_connections_hold_nobody_up(#[case] addresses: u32) {
 #[case::of_connections(b"")]
 #[case::of_requests(KEEP_ALIVE)]
 fn a_flood_holds_nobody_up(#[case] request: &[u8]) {
+    let _alone = alone();
     let (endpoint, address) = started();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
