@@ -261,7 +261,7 @@ fn refusal(path: &Path) -> Option<String> {
 /// A way to a configuration, and what the refusal says where others can change what it leads to.
 struct Way {
     name: &'static str,
-    lay: fn(&Path) -> std::path::PathBuf,
+    lay: fn(&Path) -> PathBuf,
     refused: Option<&'static str>,
 }
 
@@ -277,7 +277,7 @@ fn lay(directory: &Path, of_directory: u32, of_file: u32) -> PathBuf {
     file
 }
 
-fn link(target: &Path, link: std::path::PathBuf) -> PathBuf {
+fn link(target: &Path, link: PathBuf) -> PathBuf {
     symlink(target, &link).unwrap();
     link
 }

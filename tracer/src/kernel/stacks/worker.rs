@@ -91,8 +91,9 @@ fn maps_of(process: &Process) -> Option<Maps> {
     let mut text = Vec::new();
     let file = File::open(format!("/proc/{}/maps", process.pid)).ok()?;
     file.take(MAPS).read_to_end(&mut text).ok()?;
-    // Another process may have got the number meanwhile.
-    is_same(process).then(|| Maps::parse(&text))
+    // Another process may have got the number meanwhile; and one that has ended keeps its number, but
+    // no memory, until its parent asks for its status.
+    (is_same(process) && !text.is_empty()).then(|| Maps::parse(&text))
 }
 
 /// What is mapped at the addresses of a job, open for reading.
@@ -244,6 +245,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
+    use crate::kernel::surroundings;
 
     fn mapping_of(path: &Path) -> Mapping {
         let found = fs::metadata(path).unwrap();
@@ -252,6 +254,25 @@ mod tests {
         let path = path.to_str().unwrap().into();
         // Nothing is mapped there: it is found by its name.
         Mapping { start: 1, end: 2, offset: 0, path, file }
+    }
+
+    #[test]
+    fn who_has_ended_has_nothing_mapped_although_the_number_is_there() {
+        let process = |pid| {
+            let stat = fs::read(format!("/proc/{pid}/stat")).unwrap();
+            let ticks = surroundings::parse_start(&stat).unwrap();
+            let start_ns = ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second();
+            Process { pid, comm: [0; 16], start_ns }
+        };
+        assert!(maps_of(&process(std::process::id())).is_some());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let ended = process(child.id());
+        while !fs::read(format!("/proc/{}/maps", ended.pid)).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        assert!(is_same(&ended), "its number is there");
+        assert!(maps_of(&ended).is_none());
+        child.wait().unwrap();
     }
 
     #[test]
