@@ -49,7 +49,9 @@ impl Capture {
     ///
     /// What arrives is captured before `nft` can drop it; on `lo` each segment once.
     pub fn start(interface: &str) -> Self {
-        let options = ["-Z", "root", "-n", "-U", "--immediate-mode"];
+        // In immediate mode each packet takes as much of the buffer as the longest would: the usual
+        // one has room for eight, and a burst is longer.
+        let options = ["-Z", "root", "-n", "-U", "--immediate-mode", "-B", "65536"];
         let mut child = Command::new("tcpdump")
             .args(options)
             .args(["--time-stamp-precision=nano", "-i", interface, "-w", "-"])

@@ -3,7 +3,7 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 23] = [
+pub(super) const RUN: [&str; 25] = [
     "handshake",
     "half_close",
     "aborts",
@@ -22,6 +22,8 @@ pub(super) const RUN: [&str; 23] = [
     "diagnose",
     "namespaces",
     "wire",
+    "sent",
+    "refusals",
     "before",
     "time_wait",
     "healing",
