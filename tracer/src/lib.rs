@@ -11,6 +11,7 @@ pub mod health;
 #[cfg(any(test, fuzzing))]
 pub mod hostile;
 pub mod kernel;
+pub mod memory;
 pub mod model;
 pub mod replay;
 pub mod sink;

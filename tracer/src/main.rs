@@ -1,11 +1,9 @@
 //! The `tracer` command; all it does is in the library.
 
-mod memory;
-
 use std::process::ExitCode;
 
 #[global_allocator]
-static MEMORY: memory::OrEnd = memory::OrEnd;
+static MEMORY: tracer::memory::OrEnd = tracer::memory::OrEnd;
 
 fn main() -> ExitCode {
     #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]

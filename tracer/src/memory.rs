@@ -10,7 +10,8 @@ use std::{
 };
 
 /// Ends the process with status 2 where there is no more memory.
-pub(super) struct OrEnd;
+#[derive(Debug)]
+pub struct OrEnd;
 
 // SAFETY: all is done by the system's allocator; what it returns is handed on, or nobody gets it.
 unsafe impl GlobalAlloc for OrEnd {
