@@ -17,7 +17,7 @@ use tracer_tests::{
     peer::Peer,
     record::{Record, listing},
     slowness::fewer,
-    sockets::{self, End, Path},
+    sockets::{self, End},
     tracer::{Trace, Tracer, WITH_TRACEFS, command},
 };
 
@@ -179,7 +179,9 @@ fn all_that_hold_a_lingering_socket_are_told() {
 #[test]
 fn a_server_in_another_namespace_is_named_with_it() {
     isolated(|namespace| {
-        let address = sockets::loopback(Path::V4, sockets::free_port());
+        // Nobody else on this host has it.
+        let address = SocketAddr::from(([127, 77, 3, 9], sockets::free_port()));
+        let ours = address.ip().to_string();
         let tracer = trace(address, &[]);
         let (mut server, _) = Peer::server_at(PEER, "depot", address);
         let (client, client_end) = Peer::client(PEER, "courier", address);
@@ -187,14 +189,14 @@ fn a_server_in_another_namespace_is_named_with_it() {
         client.close();
         tracer.wait_for_step(&client_end, "FIN_WAIT1", "FIN_WAIT2");
         let inode = namespace.inode.to_string();
-        let elsewhere = listed(&["--netns", "host", "--port", &address.port().to_string()]);
+        let elsewhere = listed(&["--netns", "host", "--address", &ours]);
         assert!(elsewhere.contains("= no sockets\n"), "{elsewhere}");
         let told = "+ 3 sockets in 1 other network namespace, not shown (--netns all)";
         assert!(elsewhere.ends_with(&format!("{told}\n")), "{elsewhere}");
-        let here = listed(&["--netns", &inode, "--port", &address.port().to_string()]);
+        let here = listed(&["--netns", &inode, "--address", &ours]);
         assert!(here.contains(&format!("depot[{}] fd ", server.pid())), "{here}");
         assert!(here.contains("= 3 sockets: "), "{here}");
-        let all = listed(&["--port", &address.port().to_string()]);
+        let all = listed(&["--address", &ours]);
         assert!(all.contains("= no sockets in this network namespace\n"), "{all}");
         assert!(all.contains("+ 3 sockets in 1 other network namespace: "), "{all}");
 

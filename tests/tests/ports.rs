@@ -90,7 +90,7 @@ fn a_destination_without_free_ports_is_found_by_the_looks() {
         assert_eq!(evidence["scope"], "destination");
         assert_eq!(evidence["peer"]["port"], address(&full).port());
         assert_eq!((&evidence["used"], &evidence["range_ports"]), (&10.into(), &10.into()));
-        assert_eq!(evidence["sockets"]["ESTABLISHED"], PORTS);
+        assert_eq!(evidence["states"]["ESTABLISHED"], PORTS);
         assert_eq!(evidence["processes"][0]["process"]["pid"], greedy.pid());
         assert_eq!(evidence["processes"][0]["sockets"], PORTS);
         drop((streams, other));
@@ -176,7 +176,7 @@ fn ports_in_time_wait_are_those_of_who_closed_first() {
             }
         });
         let evidence = diagnosis.evidence("ephemeral_ports");
-        assert_eq!(evidence["sockets"], serde_json::json!({ "TIME_WAIT": PORTS }));
+        assert_eq!(evidence["states"], serde_json::json!({ "TIME_WAIT": PORTS }));
         assert_eq!(evidence["reusable"], 0);
         let own = std::process::id();
         assert_eq!(evidence["processes"][0]["process"]["pid"], own, "{evidence}");

@@ -34,8 +34,14 @@ pub(super) fn hold() {
     }
 }
 
-/// Lets them do what they do by default, for what does not read them.
+/// Lets them do what they do by default, for what does not read them. What has come by then was
+/// meant for what was under way: `timeout` sends its signal twice.
 pub(super) fn release() {
+    let (set, at_once) = (set(), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    // SAFETY: set and time live longer than the calls, which take one of those that wait each.
+    while unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const at_once) }
+        > 0
+    {}
     mask(libc::SIG_UNBLOCK);
 }
 
