@@ -141,7 +141,7 @@ fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
 }
 
 /// The container is told from the path as it is, where systemd has escapes of its own.
-fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
+pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
     let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
     let container = container.map(|name| escape(name.as_bytes()).into());
     Cgroup { path: escape(path).into(), container }

@@ -25,12 +25,9 @@ pub trait Surroundings: Send + Sync {
         None
     }
 
-    /// Whether the filter wants the container of a socket.
+    /// Whether the filter wants the control group of a socket.
     fn passes(&self, filter: &Filter, subject: &Subject) -> bool {
-        filter.containers.is_empty() || {
-            let group = self.cgroup(subject);
-            filter.wants_container(group.as_deref().and_then(|group| group.container.as_deref()))
-        }
+        !filter.asks_for_group() || filter.wants_group(self.cgroup(subject).as_deref())
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::shape::Line;
 use crate::{
     model::{
+        container::Cgroup,
         owner::{Evidence, Owner},
         update::Subject,
     },
@@ -81,19 +82,20 @@ pub(super) fn processes<'a>(
 }
 
 impl<'a, T> Line<'a, T> {
-    /// Adds the container of the socket.
-    pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
-        let group = surroundings.cgroup(subject);
-        let container = group.as_deref().and_then(|group| group.container.as_deref());
-        self.container = container.map(|id| Container { id: id.to_owned() });
+    /// Adds control group and container of the socket.
+    pub(super) fn tell_group(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
+        let Some(group) = surroundings.cgroup(subject) else { return };
+        let Cgroup { path, container } = &*group;
+        self.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+        // Of a recording that has not said it, it is empty.
+        if let Some(socket) = self.socket.as_mut().filter(|_| !path.is_empty()) {
+            socket.cgroup = Some(path.to_string());
+        }
     }
 
-    /// Adds container, control group and program: for the lines that are few.
+    /// Adds control group, container and program: the last for the lines that are few.
     pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
-        self.tell_container(subject, surroundings);
-        if let Some(socket) = &mut self.socket {
-            socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
-        }
+        self.tell_group(subject, surroundings);
         self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
     }
 }
