@@ -31,10 +31,23 @@ pub(crate) struct Process<'a> {
     /// Other processes that hold the socket too; of a guess, the listener.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) others: u32,
-    /// Path of the program it runs.
+    /// Path of the program it runs; of a process that was gone before it could be looked at, in the
+    /// file system of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub(crate) executable: Option<Arc<str>>,
+    /// Process that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<ParentBody>,
+}
+
+/// A process that has started another.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ParentBody {
+    /// Process id in the initial pid namespace.
+    pub(crate) pid: u32,
+    /// Its name, as the kernel keeps it (`comm`).
+    pub(crate) name: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -59,6 +72,7 @@ impl<'a> From<&'a Owner> for Process<'a> {
             fd: *fd,
             others: *others,
             executable: None,
+            parent: None,
         }
     }
 }
@@ -69,7 +83,10 @@ impl<'a> Process<'a> {
         // What is only guessed has no program.
         let known = owner.evidence != Evidence::Listener;
         let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
-        Self { executable, ..Self::from(owner) }
+        let parent = known.then(|| surroundings.parent(&owner.process)).flatten();
+        let parent =
+            parent.map(|parent| ParentBody { pid: parent.pid, name: parent.name.to_string() });
+        Self { executable, parent, ..Self::from(owner) }
     }
 }
 
