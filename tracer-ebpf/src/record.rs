@@ -252,10 +252,11 @@ pub struct Program {
     pub pid: u32,
     /// Its parent, 0 where that is not known.
     pub parent: u32,
-    /// Command name of the parent, NUL-padded.
+    /// Command name of the parent, ended by a NUL, behind which anything may stand.
     pub parent_comm: [u8; 16],
     /// Path of the executable file in its file system, the last component first, each ended by a
-    /// NUL. Behind the root, whose name is `/`, and where nothing could be read, they are empty.
+    /// NUL, behind which anything may stand. Behind the root, whose name is `/`, and where nothing
+    /// could be read, they are empty.
     pub names: [[u8; PATH_NAME]; PATH_DEPTH],
 }
 

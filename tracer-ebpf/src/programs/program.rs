@@ -14,7 +14,7 @@ use aya_ebpf::{
     macros::map,
     maps::LruHashMap,
 };
-use tracer_ebpf::{PATH_DEPTH, PATH_NAME, Program, kind};
+use tracer_ebpf::{Offsets, PATH_DEPTH, PATH_NAME, Program, kind};
 
 use super::{
     constants::constant,
@@ -72,12 +72,12 @@ fn try_tell() -> Option<()> {
 
 #[inline(always)]
 fn describe_parent(program: &mut Program, leader: u64) {
-    // SAFETY: pointers as integers, an integer and bytes.
+    // SAFETY: pointers as integers, an integer, and the sixteen bytes of the name.
     unsafe {
         let parent: u64 = probe(leader, constant!(OFFSETS.task_real_parent)).unwrap_or(0);
         program.parent = probe(parent, constant!(OFFSETS.task_tgid)).unwrap_or(0);
         let leader: u64 = probe(parent, constant!(OFFSETS.task_group_leader)).unwrap_or(0);
-        program.parent_comm = probe(leader, constant!(OFFSETS.task_comm)).unwrap_or([0; 16]);
+        copy_text(program.parent_comm.as_mut_ptr(), 16, leader, constant!(OFFSETS.task_comm));
     }
 }
 
@@ -91,18 +91,29 @@ fn describe_path(program: &mut Program, space: u64) {
         let mut index = 0;
         while index < PATH_DEPTH {
             let name = names.add(index * PATH_NAME);
-            name.write(0);
             let text: u64 = probe(entry, constant!(OFFSETS.dentry_name)).unwrap_or(0);
-            if text != 0 {
-                bpf_probe_read_kernel_str(
-                    name.cast::<c_void>(),
-                    PATH_NAME as u32,
-                    text as *const c_void,
-                );
-            }
+            copy_text(name, PATH_NAME as u32, text, 0);
             let parent: u64 = probe(entry, constant!(OFFSETS.dentry_parent)).unwrap_or(0);
             entry = if parent == entry { 0 } else { parent };
             index += 1;
+        }
+    }
+}
+
+/// Copies what is there up to its NUL, and leaves it empty where nothing is to be had. Straight to
+/// where it belongs: there is little room on the stack.
+///
+/// # Safety
+///
+/// `room` has `size` bytes.
+#[inline(always)]
+unsafe fn copy_text(room: *mut u8, size: u32, base: u64, offset: u32) {
+    // SAFETY: the caller's; the helper checks the address.
+    unsafe {
+        room.write(0);
+        if base != 0 && offset != Offsets::ABSENT {
+            let text = base.wrapping_add(u64::from(offset));
+            bpf_probe_read_kernel_str(room.cast::<c_void>(), size, text as *const c_void);
         }
     }
 }

@@ -77,10 +77,7 @@ fn groups(filter: &Filter) -> impl Iterator<Item = String> {
     }))
 }
 
-fn missing<'a>(
-    wanted: &'a [String],
-    exists: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = &'a String> {
+fn missing(wanted: &[String], exists: impl Fn(&str) -> bool) -> impl Iterator<Item = &String> {
     wanted.iter().filter(move |one| !exists(one))
 }
 
