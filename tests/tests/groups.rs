@@ -20,10 +20,8 @@ fn said(prelude: &str, arguments: &[&str]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     // On a busy machine there may be other remarks.
-    said.lines()
-        .filter(|line| line.contains(" tracer::cli: "))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let remarks: Vec<&str> = said.lines().filter(|line| line.contains(" tracer::cli: ")).collect();
+    remarks.join("\n")
 }
 
 #[test]
@@ -107,4 +105,16 @@ fn in_a_pid_namespace_it_is_said_whose_process_ids_are_told() {
             assert!(said.lines().count() == 1 && said.contains("NSpid"), "{said}");
         }
     });
+}
+
+#[test]
+fn a_recording_is_filtered_by_control_group_too() {
+    const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.jsonl");
+    let told = |group: &str| {
+        let arguments = ["replay", "--format", "json", "--cgroup", group, RECORDING];
+        let output = command("", &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().matches(r#""kind":"connection""#).count()
+    };
+    assert_eq!((told("/") > 0, told("/system.slice"), told("nginx.service")), (true, 0, 0));
 }
