@@ -206,6 +206,8 @@ fn pid_is_of_the_owner_of_a_server() {
 /// A connection between two processes, of which `name` is asked for; what is told, and its ends.
 fn by_name(name: &str) -> (Trace, [End; 2]) {
     isolated(|namespace| {
+        // A name that nobody has when the trace starts would be remarked upon.
+        let _namesake = Peer::start(PEER, name, &["await", "127.0.0.1:9"]);
         let tracer = Tracer::start(namespace, &["--comm", name]);
         let (mut server, address) = Peer::server(PEER, "depot");
         let (client, client_end) = Peer::client(PEER, "courier", address);

@@ -298,6 +298,8 @@ fn a_container_is_named_and_asked_for() {
         let trace = tracer.finish();
         for record in trace.records.iter().filter(|record| end.is_told_by(record)) {
             assert_eq!(record.text("/container/id"), Some(&*container.id), "{record}");
+            assert_eq!(record.text("/socket/cgroup"), Some(&*group), "{record}");
+            assert_eq!(record.number("/socket/uid"), Some(0), "{record}");
         }
         assert!(trace.life(&end).steps().len() >= 4);
         assert!(trace.records.iter().all(|record| !outside.is_told_by(record)));

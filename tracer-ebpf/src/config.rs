@@ -166,6 +166,12 @@ offsets! {
     task_start_boottime = "task_struct" "start_boottime" optional;
     task_comm = "task_struct" "comm" optional;
     task_files = "task_struct" "files" optional;
+    task_real_parent = "task_struct" "real_parent" optional;
+    task_mm = "task_struct" "mm" optional;
+    mm_exe_file = "mm_struct" "exe_file" optional;
+    file_dentry = "file" "f_path.dentry" optional;
+    dentry_parent = "dentry" "d_parent" optional;
+    dentry_name = "dentry" "d_name.name" optional;
     files_fdt = "files_struct" "fdt" optional;
     fdt_fd = "fdtable" "fd" optional;
     fdt_max_fds = "fdtable" "max_fds" optional;

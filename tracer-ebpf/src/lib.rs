@@ -13,11 +13,13 @@ mod record;
 
 pub use config::{Filter, MAX_PORTS, Member, Offsets, RecordLayout, Settings};
 pub use plain::Plain;
-pub use record::{Counters, Handled, Holder, NOTES, Record, flag, kind};
+pub use record::{
+    Counters, Handled, Holder, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag, kind,
+};
 
 /// Names of the maps, globals and programs in the object file, as the user half looks them up.
 pub mod name {
-    /// Ring buffer of [`Record`](crate::Record)s.
+    /// Ring buffer of [`Record`](crate::Record)s and [`Program`](crate::Program)s.
     pub const EVENTS: &str = "EVENTS";
     /// One `u32`: 1 while the reader sleeps and wants to be woken.
     pub const READER: &str = "READER";

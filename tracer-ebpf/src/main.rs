@@ -16,6 +16,7 @@ mod programs {
     mod memory;
     #[expect(clippy::needless_pass_by_value, reason = "aya's macros pass the context by value")]
     mod probe;
+    mod program;
     mod segment;
     mod sock;
     mod stack;

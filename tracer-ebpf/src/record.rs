@@ -32,8 +32,10 @@ pub mod kind {
     /// `tcp:tcp_destroy_sock`, where there are no cookies: what the address named is gone. Nothing
     /// but that, the namespace and the clocks are set.
     pub const DESTROYED: u8 = 12;
+    /// A [`Program`](crate::Program), which is no `Record` and has this kind in the counters only.
+    pub const PROGRAM: u8 = 14;
     /// One more than the largest.
-    pub const LIMIT: u8 = 14;
+    pub const LIMIT: u8 = 15;
 }
 
 /// Bits of [`Record::flags`].
@@ -234,6 +236,30 @@ pub struct Holder {
     pub comm: [u8; 16],
 }
 
+/// Components of a program's path that are told.
+pub const PATH_DEPTH: usize = 16;
+/// Bytes of each, the NUL behind it included; longer ones are cut.
+pub const PATH_NAME: usize = 64;
+
+/// Program and parent of a process, told before the first event that it acts in: it may be gone
+/// before anybody can look at it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Start of the process, nanoseconds of `CLOCK_BOOTTIME`.
+    pub start_ns: u64,
+    /// Process (thread group).
+    pub pid: u32,
+    /// Its parent, 0 where that is not known.
+    pub parent: u32,
+    /// Command name of the parent, ended by a NUL, behind which anything may stand.
+    pub parent_comm: [u8; 16],
+    /// Path of the executable file in its file system, the last component first, each ended by a
+    /// NUL, behind which anything may stand. Behind the root, whose name is `/`, and where nothing
+    /// could be read, they are empty.
+    pub names: [[u8; PATH_NAME]; PATH_DEPTH],
+}
+
 /// Counted on each CPU, apart for each [`kind`] of record and thereby for each program: the kernel
 /// never interrupts a program with itself, so that no increment is lost.
 #[repr(C)]
@@ -266,9 +292,10 @@ pub struct Handled {
     pub reserved: u32,
 }
 
-crate::plain!(Record, Holder, Counters, Handled);
+crate::plain!(Record, Holder, Program, Counters, Handled);
 
 const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 20 * 4 + 5 * 2 + 14);
 const _: () = assert!(size_of::<Holder>() == 64);
+const _: () = assert!(size_of::<Program>() == 32 + PATH_NAME * PATH_DEPTH);
 const _: () = assert!(size_of::<Counters>() == 24);
 const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);

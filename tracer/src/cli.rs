@@ -37,7 +37,8 @@ use self::{
 };
 use crate::{
     health,
-    kernel::{limits, preflight, privileges, stacks},
+    kernel::{absent, limits, preflight, privileges, stacks},
+    model::filter::Filter,
     sink::{
         Degraded, Hello, Host, Mode,
         escape::{escape, harmless, without_numbers},
@@ -164,6 +165,13 @@ fn print(bytes: &[u8]) -> anyhow::Result<()> {
 /// A reader that has closed it has seen enough.
 fn unless_closed(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// Says what a filter names and is not there, before a trace or list of this host.
+fn remark_on(filter: &Filter) {
+    for line in absent::absent(filter) {
+        tracing::warn!("{line}");
+    }
 }
 
 /// What a trace of this host begins with.

@@ -8,7 +8,7 @@ use crate::{
     kernel::{
         load::Tracer,
         privileges,
-        ring::Reader,
+        ring::{Item, Reader},
         snapshot::{Makers, Snapshots, Snapshotter, Taken, Wanted},
         stacks::{Recorded, Resolved},
         surroundings::Host,
@@ -187,7 +187,9 @@ impl Observation {
     /// Reads what there is; whether there was anything, and whether there is more.
     fn read(&mut self) -> (bool, bool) {
         let Self { reader, table, watched, losses, read_until, .. } = self;
-        let batch = reader.read(|record| {
+        let batch = reader.read(|item| {
+            // Findings name the programs of what is there.
+            let Item::Record(record) = item else { return };
             *read_until = record.time_ns;
             table.ingest(record, watched);
         });

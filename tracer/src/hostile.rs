@@ -197,7 +197,7 @@ pub fn records(bytes: &[u8]) {
             let ended = now + 1000 * (index as u64 % 5);
             let look = Snapshot { begun: now, ended, records, namespaces, holders, held_at };
             table.merge(&look, &mut told);
-        } else if let Some(record) = ring::decode(record.as_bytes()) {
+        } else if let Some(ring::Item::Record(record)) = ring::decode(record.as_bytes()) {
             table.ingest(record, &mut told);
         }
         table.expire(now, &mut told);

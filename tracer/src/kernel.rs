@@ -1,5 +1,6 @@
 //! All that touches the kernel: what it offers, loading the programs, reading their records.
 
+pub mod absent;
 pub mod btf;
 pub mod cgroup;
 pub mod confine;

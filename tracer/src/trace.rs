@@ -26,7 +26,7 @@ use crate::{
         feature,
         load::Tracer,
         privileges,
-        ring::{self, Reader},
+        ring::{self, Item, Reader},
         snapshot::{Snapshots, Snapshotter, Taken},
         stacks::{Recorded, Resolved},
         time,
@@ -399,10 +399,13 @@ impl Running {
         let mut busy = false;
         for _ in 0..BATCHES {
             let mut oldest = None;
-            let batch = reader.read(|record| {
+            let batch = reader.read(|item| {
+                let record = match item {
+                    Item::Record(record) => record,
+                    Item::Program(program) => return teller.surroundings.learn(program),
+                };
                 oldest.get_or_insert(record.time_ns);
                 *read_until = record.time_ns;
-
                 table.ingest(record, teller);
             });
             busy |= batch.records > 0;

@@ -74,6 +74,7 @@ const OPENTELEMETRY: &[(&str, &str)] = &[
     ("process.pid", "process.pid"),
     ("process.name", "process.executable.name"),
     ("process.executable", "process.executable.path"),
+    ("process.parent.pid", "process.parent_pid"),
     ("container.id", "container.id"),
     ("kernel", "os.version"),
     ("host.name", "host.name"),

@@ -6,7 +6,8 @@
 //! PEER`, and close it and end when standard input ends. `peer NAME crowd COUNT` makes so many
 //! connections with itself, prints the count and holds them as long. `peer NAME storm ADDRESS
 //! COUNT` makes so many processes, one after the other, each of which connects, prints its number
-//! and its port, closes and ends; `peer NAME spin` keeps a CPU busy.
+//! and its port, closes and ends; `peer NAME spin` keeps a CPU busy; `peer NAME take` takes one
+//! connection from the listener that is its standard input, closes it and ends.
 
 use std::{
     env,
@@ -14,6 +15,7 @@ use std::{
     hint,
     io::{self, Read as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd as _,
     process::{Command, Stdio},
 };
 
@@ -62,6 +64,10 @@ fn main() -> io::Result<()> {
         ["storm", address, count] => {
             let address: SocketAddr = address.parse().expect("an address");
             (0..count.parse().expect("a number")).try_for_each(|_| flash(address))
+        }
+        ["take"] => {
+            let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+            listener.accept().map(drop)
         }
         ["spin"] => loop {
             hint::spin_loop();

@@ -11,7 +11,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, RingBuf},
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{Counters, Record, kind};
+use tracer_ebpf::{Counters, Program, Record, kind};
 
 use super::memory::zeroed;
 
@@ -39,6 +39,17 @@ pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut 
     fill(record);
     entry.submit(wake_up());
     count(kind, |counters| counters.submitted += 1);
+}
+
+/// Puts what `fill` describes into the ring buffer; false where that is full. Not counted in `seen`.
+/// An event follows at once, which wakes the reader.
+#[inline(always)]
+pub(super) fn emit_program(fill: impl FnOnce(*mut Program)) -> bool {
+    let Some(mut entry) = EVENTS.reserve::<Program>(0) else { return false };
+    fill(entry.as_mut_ptr());
+    entry.submit(u64::from(BPF_RB_NO_WAKEUP));
+    count(kind::PROGRAM, |counters| counters.submitted += 1);
+    true
 }
 
 /// Sets the clocks.

@@ -170,7 +170,7 @@ pub(super) struct FilterArguments {
     /// IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Process that owns the socket
+    /// Process that owns the socket; its children are not in it
     #[arg(long, value_delimiter = ',', value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Vec<u32>,
     /// Name of the process that owns the socket
@@ -185,6 +185,9 @@ pub(super) struct FilterArguments {
     /// Container: its id, the beginning of it, or its name where it has no id (LXC, nspawn)
     #[arg(long, value_delimiter = ',', value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     container: Vec<String>,
+    /// Control group and those below: its path as in /proc/PID/cgroup, or a unit, as nginx.service
+    #[arg(long, value_delimiter = ',', value_name = "PATH|UNIT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    cgroup: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -325,6 +328,7 @@ impl FilterArguments {
             state,
             netns,
             container,
+            cgroup,
         } = self;
         let ports = |list: &[Port]| list.iter().map(|port| port.0).collect();
         Ok(Filter {
@@ -350,6 +354,7 @@ impl FilterArguments {
                 Netns::Inode(inode) => Some(inode),
             },
             containers: container.clone(),
+            cgroups: cgroup.iter().map(|name| escape(name.as_bytes()).into_owned()).collect(),
             problems: false,
         })
     }

@@ -86,6 +86,7 @@ const BUFFER_SIZE: u32 = 8 << 20;
 pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
     let filter = arguments.filter.filter()?;
     preflight::privileges()?;
+    super::remark_on(&filter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (hello, outcome) = runtime.block_on(async {
         let signals = Signals::catch()?;

@@ -23,6 +23,7 @@ use crate::{
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
     preflight::privileges()?;
+    super::remark_on(&filter);
     let (host, unknown) = Host::look();
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);

@@ -94,6 +94,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         return of_recordings(arguments, filter);
     }
     preflight::privileges()?;
+    super::remark_on(&filter);
     let output = PageFile::create(&arguments.output)?;
     let live = Live {
         request: Request {

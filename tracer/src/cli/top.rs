@@ -69,6 +69,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     let theme = Theme::of(|name| std::env::var(name).ok(), colour)?;
     let filter = arguments.filter.filter()?;
     preflight::privileges()?;
+    super::remark_on(&filter);
     // Ports and queues are shared with sockets that are not asked about.
     let seen = Filter { netns: filter.netns, ..Filter::default() };
     let request = Request {

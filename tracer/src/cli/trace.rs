@@ -42,6 +42,7 @@ pub(super) fn run_with(
     preflight::privileges()?;
     let destinations = arguments.destinations.open(arguments.shown.format)?;
     let telemetry = arguments.telemetry.open()?;
+    super::remark_on(&filter);
     let request = Request {
         mode: arguments.mode(),
         filter: filter.in_kernel(),

@@ -20,7 +20,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::mounts::{self, Mount};
+use super::{
+    mounts::{self, Mount},
+    surroundings::group,
+};
+use crate::model::container::Cgroup;
 
 /// A search looks at every directory of the hierarchy.
 const SEARCH_REST: Duration = Duration::from_secs(5);
@@ -93,6 +97,26 @@ impl Hierarchy {
     }
 }
 
+/// The groups of all hierarchies that are mounted, with the containers that they are of. Each is a
+/// directory; whoever asks for one goes no further when it is found.
+pub(super) fn all(mounts: &[u8]) -> impl Iterator<Item = Cgroup> {
+    let hierarchies = mounts::parse(mounts).filter_map(|mount| match mount.kind {
+        b"cgroup2" => Some((mount.path(), PathBuf::from("/"))),
+        b"cgroup" => Some((mount.path(), PathBuf::from(OsStr::from_bytes(mount.root)))),
+        _ => None,
+    });
+    hierarchies.flat_map(|(place, root)| {
+        below(place.clone()).filter_map(move |(directory, _)| {
+            let inner = directory.strip_prefix(&place).ok()?;
+            let path = root.join(inner);
+            let above = root.components().count() - 1;
+            let owner =
+                |depth: usize| (depth >= above).then(|| owner(&place, inner, depth - above))?;
+            Some(group(path.as_os_str().as_encoded_bytes(), owner))
+        })
+    })
+}
+
 fn owner(root: &Path, path: &Path, depth: usize) -> Option<u32> {
     let components = path.components().filter(|part| *part != Component::RootDir);
     let directory = root.join(components.take(depth).collect::<PathBuf>());
@@ -121,18 +145,24 @@ pub(super) fn owner_in(controllers: &[u8], path: &Path, depth: usize) -> Option<
 
 /// The directory below `root` that has an inode number.
 fn find(root: &Path, id: u64) -> Option<PathBuf> {
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if entry.ino() == id {
-                    return Some(entry.path());
+    below(root.to_owned()).find(|(_, inode)| *inode == id).map(|(path, _)| path)
+}
+
+/// The directories below `root` and their inode numbers.
+fn below(root: PathBuf) -> impl Iterator<Item = (PathBuf, u64)> {
+    let mut directories = vec![root];
+    let mut found = Vec::new();
+    std::iter::from_fn(move || {
+        while found.is_empty() {
+            for entry in fs::read_dir(directories.pop()?).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    directories.push(entry.path());
+                    found.push((entry.path(), entry.ino()));
                 }
-                directories.push(entry.path());
             }
         }
-    }
-    None
+        found.pop()
+    })
 }
 
 /// Mount point of cgroup2.

@@ -93,6 +93,11 @@ pub const MPTCP: Feature = Feature::new(
     "of what listens with MPTCP, as services in Go do, it is not told who holds its sockets, how \
      old its half-open connections are, nor which of its orphans still wait for the peer's FIN",
 );
+/// What a process is, told when it acts: names lie at addresses that are to be read.
+pub const PROGRAMS: Feature = Feature::new(
+    "programs",
+    "of processes that end before anybody can look, program and parent are not known",
+);
 /// User stacks of connect() and accept().
 pub const STACKS: Feature =
     Feature::new("stacks", "it is not told which code made a socket (--stacks)");
@@ -126,7 +131,7 @@ pub const SECCOMP: Feature =
     Feature::new("seccomp", "the kernel does not keep the tracer from executing and writing");
 
 /// All, those that the others need first.
-pub const ALL: [Feature; 21] = [
+pub const ALL: [Feature; 22] = [
     TRACING,
     BTF,
     GUARD,
@@ -141,6 +146,7 @@ pub const ALL: [Feature; 21] = [
     TASK,
     ACCEPT,
     MPTCP,
+    PROGRAMS,
     STACKS,
     NAMESPACES,
     PROCESSES,

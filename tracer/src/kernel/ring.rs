@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
     time::Timespec,
 };
-use tracer_ebpf::{Plain as _, Record};
+use tracer_ebpf::{Plain as _, Program, Record};
 
 use crate::health;
 
@@ -25,6 +25,15 @@ pub struct Reader {
     ring: RingBuf<MapData>,
     sleeping: Array<MapData, u32>,
     wake: OwnedFd,
+}
+
+/// What the ring buffer holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// An event.
+    Record(&'a Record),
+    /// What a process is that acts in the next one.
+    Program(&'a Program),
 }
 
 /// One batch.
@@ -59,7 +68,7 @@ impl Reader {
     }
 
     /// Hands over what there is, up to a batch.
-    pub fn read(&mut self, mut each: impl FnMut(&Record)) -> Batch {
+    pub fn read(&mut self, mut each: impl FnMut(Item<'_>)) -> Batch {
         let mut batch = Batch::default();
         while batch.records < BATCH {
             let Some(item) = self.ring.next() else {
@@ -67,7 +76,7 @@ impl Reader {
             };
             batch.records += 1;
             match decode(&item) {
-                Some(record) => each(record),
+                Some(item) => each(item),
                 None => batch.damaged += 1,
             }
         }
@@ -119,9 +128,13 @@ impl Reader {
     }
 }
 
-/// A record of this version.
-pub(crate) fn decode(item: &[u8]) -> Option<&Record> {
-    Record::from_bytes(item).filter(|_| item.len() == size_of::<Record>())
+/// An item of this version, told by its length.
+pub(crate) fn decode(item: &[u8]) -> Option<Item<'_>> {
+    if item.len() == size_of::<Program>() {
+        return Program::from_bytes(item).map(Item::Program);
+    }
+    let record = Record::from_bytes(item).filter(|_| item.len() == size_of::<Record>());
+    record.map(Item::Record)
 }
 
 /// Ends the present [`Reader::wait`] of the reader that `waker` is of.

@@ -3,6 +3,8 @@
 //! The kernel names a socket's control group by a number, which cgroup2 itself leads to a path.
 //! Where that hierarchy is not in use (cgroup v1), the owner's `/proc/PID/cgroup` tells.
 
+mod programs;
+
 use std::{
     ffi::OsStr,
     fs, io,
@@ -13,7 +15,9 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use tracer_ebpf::Program;
 
+use self::programs::{Programs, parent_of};
 use super::{
     cgroup::{Hierarchy, owner_in},
     feature, mounts,
@@ -23,7 +27,7 @@ use super::{
 use crate::{
     model::{
         container::Cgroup,
-        owner::Process,
+        owner::{Parent, Process},
         stack::{Maker, Stack, Stacks as _},
         update::{Role, Subject},
     },
@@ -51,6 +55,8 @@ struct Known {
     by_id: HashMap<u64, Arc<Cgroup>, RandomState>,
     by_process: Answers<ProcessKey, Cgroup>,
     executables: Answers<ProcessKey, str>,
+    parents: Answers<ProcessKey, Parent>,
+    told: Programs,
 }
 
 impl Host {
@@ -114,11 +120,29 @@ impl Surroundings for Host {
 
     fn executable(&self, process: &Process) -> Option<Arc<str>> {
         let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        remember(&mut known.executables, (process.pid, process.start_ns), || {
+        let key = (process.pid, process.start_ns);
+        let found = remember(&mut known.executables, key, || {
             is_same(process).then_some(())?;
             let path = fs::read_link(format!("/proc/{}/exe", process.pid)).ok()?;
             Some(escape(path.as_os_str().as_encoded_bytes()).into())
+        });
+        found.or_else(|| known.told.executable(key))
+    }
+
+    fn parent(&self, process: &Process) -> Option<Arc<Parent>> {
+        let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (process.pid, process.start_ns);
+        // When it acted it had the parent that started it, unless that was gone before.
+        known.told.parent(key).or_else(|| {
+            remember(&mut known.parents, key, || {
+                is_same(process).then_some(())?;
+                parent_of(process.pid).map(Arc::new)
+            })
         })
+    }
+
+    fn learn(&self, program: &Program) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).told.learn(program);
     }
 
     fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
@@ -141,7 +165,7 @@ fn remember<K: std::hash::Hash + Eq, T: ?Sized>(
 }
 
 /// The container is told from the path as it is, where systemd has escapes of its own.
-fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
+pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
     let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
     let container = container.map(|name| escape(name.as_bytes()).into());
     Cgroup { path: escape(path).into(), container }
@@ -181,12 +205,17 @@ fn started(pid: u32) -> io::Result<u64> {
     parse_start(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The name in the second field may hold anything, `)` and spaces included.
+/// When a process started, by its `/proc/PID/stat`.
 pub(crate) fn parse_start(stat: &[u8]) -> Option<u64> {
+    stat_field(stat, 22)?.parse().ok()
+}
+
+/// A field from the third on. The name in the second may hold anything, `)` and spaces included.
+fn stat_field(stat: &[u8], number: usize) -> Option<&str> {
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
     let rest = str::from_utf8(&stat[name_end + 1..]).ok()?;
     // The third field is the first of the rest.
-    rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+    rest.split_ascii_whitespace().nth(number - 3)
 }
 
 #[cfg(test)]
@@ -197,6 +226,7 @@ mod tests {
     fn the_start_is_found_behind_a_name_that_anybody_chose() {
         let stat = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 99 0\n";
         assert_eq!(parse_start(stat), Some(4711));
+        assert_eq!(stat_field(stat, 4), Some("1"));
         assert_eq!(parse_start(b"7 (cut"), None);
         assert_eq!(parse_start(b"7 (cut) S 1"), None);
     }

@@ -22,6 +22,18 @@ impl Cgroup {
     pub fn of(path: &str, owner: impl Fn(usize) -> Option<u32>) -> Self {
         Self { path: path.into(), container: container(path, owner).map(Into::into) }
     }
+
+    /// Whether it is the group that `wanted` names, or one below: by its path (whatever has a slash
+    /// in it), or by a component of that, which is what systemd names after a unit.
+    pub fn is_within(&self, wanted: &str) -> bool {
+        let mut own = self.path.split('/').filter(|component| !component.is_empty());
+        if !wanted.contains('/') {
+            return own.any(|component| component == wanted);
+        }
+        // What was told without its group has no path.
+        let mut wanted = wanted.split('/').filter(|component| !component.is_empty());
+        !self.path.is_empty() && wanted.all(|component| own.next() == Some(component))
+    }
 }
 
 /// The id, or where there is none the name, of the outermost container in a path; `owner` as for
@@ -110,6 +122,29 @@ mod tests {
     const ID: &str = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
 
     const OTHER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    #[rstest]
+    #[case("/system.slice/nginx.service", "nginx.service", true)]
+    #[case("/system.slice/nginx.service/worker", "nginx.service", true)]
+    #[case("/system.slice/nginx.service", "nginx", false)]
+    #[case("/system.slice/my-nginx.service", "nginx.service", false)]
+    #[case("/system.slice/nginx.service", "/system.slice", true)]
+    #[case("/system.slice/nginx.service", "/system.slice/", true)]
+    #[case("/system.slice/nginx.service", "system.slice/nginx.service", true)]
+    #[case("/system.slice/nginx.service", "/system.slice/nginx.service/worker", false)]
+    #[case("/system.slice/nginx.service", "/nginx.service", false)]
+    #[case("/system.slice", "/system", false)]
+    #[case("/system.slice/nginx.service", "/", true)]
+    #[case("/", "/", true)]
+    #[case("/", "nginx.service", false)]
+    #[case("", "/", false)]
+    fn groups_are_asked_for_by_path_or_unit(
+        #[case] path: &str,
+        #[case] wanted: &str,
+        #[case] is_within: bool,
+    ) {
+        assert_eq!(Cgroup::of(path, |_| None).is_within(wanted), is_within);
+    }
 
     #[rstest]
     #[case("/system.slice/docker-ID.scope", Some(ID))]

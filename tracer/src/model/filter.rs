@@ -10,7 +10,7 @@ use tracer_ebpf::MAX_PORTS;
 
 use super::{
     close::Reason,
-    container::is_named as is_in,
+    container::{Cgroup, is_named as is_in},
     endpoint::{Endpoint, Tuple},
     owner::Owner,
     socket::Socket,
@@ -43,6 +43,8 @@ pub struct Filter {
     pub netns: Option<u32>,
     /// Ids (or their beginnings) or names of containers.
     pub containers: Vec<String>,
+    /// Paths of control groups, or units of systemd, escaped as [`Cgroup::path`] is.
+    pub cgroups: Vec<String>,
     /// Only what went wrong or lingers.
     pub problems: bool,
 }
@@ -121,10 +123,17 @@ impl Filter {
         }
     }
 
-    /// Whether a socket of this container is wanted. Not part of the other decisions: no record
-    /// names a container.
-    pub fn wants_container(&self, container: Option<&str>) -> bool {
+    /// Whether a control group has to be known to decide.
+    pub fn asks_for_group(&self) -> bool {
+        !self.containers.is_empty() || !self.cgroups.is_empty()
+    }
+
+    /// Whether a socket of this control group is wanted. Not part of the other decisions: no record
+    /// names a group.
+    pub fn wants_group(&self, group: Option<&Cgroup>) -> bool {
+        let container = group.and_then(|group| group.container.as_deref());
         any(&self.containers, |wanted| container.is_some_and(|name| is_in(name, wanted)))
+            && any(&self.cgroups, |wanted| group.is_some_and(|group| group.is_within(wanted)))
     }
 
     /// Whether an end is in a network, and on the interface asked for.
@@ -188,8 +197,13 @@ fn contains(network: &IpNet, end: Endpoint) -> bool {
 }
 
 fn is_named(owner: &Owner, name: &str) -> bool {
+    owner.process.name() == kept(name)
+}
+
+/// What the kernel keeps of the name of a process.
+pub fn kept(name: &str) -> &[u8] {
     let name = name.as_bytes();
-    owner.process.name() == &name[..name.len().min(COMM_LEN)]
+    &name[..name.len().min(COMM_LEN)]
 }
 
 /// The first ports of a list in the kernel's form; all zero ("any") where they do not fit.

@@ -39,6 +39,15 @@ pub struct Process {
     pub start_ns: u64,
 }
 
+/// Who has started a process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Parent {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// Its name, made harmless for output.
+    pub name: Box<str>,
+}
+
 impl Process {
     /// The task on the CPU when a record was made.
     fn on_cpu(record: &Record) -> Self {

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use crate::{
     model::{
         container::Cgroup,
-        owner::Process,
+        owner::{Parent, Process},
         stack::{Frame, Gap, Maker, Stack, StackId},
         update::Subject,
     },
@@ -41,7 +41,7 @@ struct Known {
     /// The number given last.
     last: u64,
     groups: Numbered<GroupKey, Cgroup>,
-    programs: Numbered<Box<str>, str>,
+    programs: Numbered<ProgramKey, Program>,
     stacks: HashMap<u64, Arc<Stack>, RandomState>,
     /// Of all texts, bytes.
     length: usize,
@@ -49,6 +49,15 @@ struct Known {
 
 /// Path and container of a control group.
 type GroupKey = (Option<Box<str>>, Option<Box<str>>);
+
+/// A program's path, and who has started the process.
+type ProgramKey = (Option<Box<str>>, Option<Parent>);
+
+#[derive(Debug)]
+struct Program {
+    path: Option<Arc<str>>,
+    parent: Option<Arc<Parent>>,
+}
 
 /// Things and their numbers.
 #[derive(Debug)]
@@ -107,13 +116,19 @@ impl Recorded {
         })
     }
 
-    /// The number of a program by its path.
-    pub(super) fn program(&self, path: Option<&str>) -> u64 {
-        let Some(path) = path.map(harmless) else { return UNKNOWN };
+    /// The number of a program by its path and the process that has started it.
+    pub(super) fn program(&self, path: Option<&str>, parent: Option<(u32, &str)>) -> u64 {
+        if path.is_none() && parent.is_none() {
+            return UNKNOWN;
+        }
+        let text = |text| Box::<str>::from(harmless(text));
+        let (path, parent) =
+            (path.map(text), parent.map(|(pid, name)| Parent { pid, name: text(name) }));
         let Known { programs, last, length, .. } = &mut *self.known();
-        programs.number((&*path).into(), last, || {
-            *length += path.len();
-            path.into()
+        programs.number((path.clone(), parent.clone()), last, || {
+            let texts = path.iter().chain(parent.iter().map(|parent| &parent.name));
+            *length += texts.map(|text| text.len()).sum::<usize>();
+            Arc::new(Program { path: path.map(Into::into), parent: parent.map(Arc::new) })
         })
     }
 
@@ -164,7 +179,11 @@ impl Surroundings for Recorded {
     }
 
     fn executable(&self, process: &Process) -> Option<Arc<str>> {
-        self.known().programs.things.get(&process.start_ns).cloned()
+        self.known().programs.things.get(&process.start_ns)?.path.clone()
+    }
+
+    fn parent(&self, process: &Process) -> Option<Arc<Parent>> {
+        self.known().programs.things.get(&process.start_ns)?.parent.clone()
     }
 
     fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {

@@ -47,7 +47,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 78] = [
+pub static COLUMNS: [Column; 80] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -68,6 +68,8 @@ pub static COLUMNS: [Column; 78] = [
     column(Text, "process_evidence"),
     column(Number, "process_fd"),
     column(Text, "process_executable"),
+    column(Number, "process_parent_pid"),
+    column(Text, "process_parent_name"),
     column(Text, "container_id"),
     column(Text, "tcp_role"),
     column(Text, "tcp_state"),

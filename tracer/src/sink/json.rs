@@ -163,7 +163,7 @@ impl Json {
     ) {
         let time = self.stamps.write(clock.at(time));
         let mut line = Line::new(kind, time, subject, tcp);
-        line.tell_container(subject, &*self.surroundings);
+        line.tell_group(subject, &*self.surroundings);
         line.give(self.names, out);
     }
 

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use tracer_ebpf::Program;
+
 use crate::model::{
     container::Cgroup,
     filter::Filter,
-    owner::Process,
+    owner::{Parent, Process},
     stack::{Maker, Stack},
     update::Subject,
 };
@@ -16,21 +18,26 @@ pub trait Surroundings: Send + Sync {
     /// The control group of a socket; `None` where it is not known.
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>>;
 
-    /// Path of the program that a process runs, made harmless for output; `None` where the
-    /// process is gone or may not be looked at.
+    /// Path of the program that a process runs, made harmless for output; of one that is gone, in
+    /// the program's file system. `None` where nobody has seen it.
     fn executable(&self, process: &Process) -> Option<Arc<str>>;
+
+    /// Who has started a process.
+    fn parent(&self, _process: &Process) -> Option<Arc<Parent>> {
+        None
+    }
+
+    /// Takes in what the kernel half tells of a process.
+    fn learn(&self, _program: &Program) {}
 
     /// The stack in which a socket was made; `None` where it has not been looked up.
     fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
         None
     }
 
-    /// Whether the filter wants the container of a socket.
+    /// Whether the filter wants the control group of a socket.
     fn passes(&self, filter: &Filter, subject: &Subject) -> bool {
-        filter.containers.is_empty() || {
-            let group = self.cgroup(subject);
-            filter.wants_container(group.as_deref().and_then(|group| group.container.as_deref()))
-        }
+        !filter.asks_for_group() || filter.wants_group(self.cgroup(subject).as_deref())
     }
 }
 

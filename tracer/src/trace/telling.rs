@@ -22,7 +22,7 @@ use crate::{
 /// The observer of the table.
 pub(super) struct Teller {
     filter: Filter,
-    surroundings: Arc<dyn Surroundings>,
+    pub(super) surroundings: Arc<dyn Surroundings>,
     sinks: Vec<Box<dyn Sink>>,
     clock: WallClock,
     summary: Summary,

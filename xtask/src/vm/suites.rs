@@ -3,7 +3,7 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 25] = [
+pub(super) const RUN: [&str; 27] = [
     "handshake",
     "half_close",
     "aborts",
@@ -19,6 +19,8 @@ pub(super) const RUN: [&str; 25] = [
     "causes",
     "ports",
     "owners",
+    "programs",
+    "groups",
     "diagnose",
     "namespaces",
     "wire",

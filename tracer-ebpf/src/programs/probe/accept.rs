@@ -18,6 +18,7 @@ use crate::programs::{
     emit::emit,
     filter,
     memory::{probe, zeroed},
+    program,
     sock::Probed,
     stack,
 };
@@ -67,6 +68,7 @@ fn tell(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
             return;
         }
     }
+    program::tell();
     emit(context, kind::ACCEPTED, |record: &mut Record| {
         socket.describe(record);
         record.cookie = socket.cookie();

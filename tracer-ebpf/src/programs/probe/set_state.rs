@@ -13,6 +13,7 @@ use crate::programs::{
     emit::{count, emit},
     guard,
     probe::wanted,
+    program,
     sock::Common,
     stack,
 };
@@ -55,6 +56,9 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
     let Some(full) = socket.full() else { return };
     if !wanted(full) {
         return;
+    }
+    if old == state::CLOSE {
+        program::tell();
     }
     emit(context, kind, |record: &mut Record| {
         full.describe_connection(record);

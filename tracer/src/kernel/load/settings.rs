@@ -43,7 +43,9 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
             let remedy = "use Linux 5.12 or later, or lockdown=integrity";
             degraded.push(feature::TASK.missing(reason(), remedy));
         }
-        degraded.push(feature::MPTCP.missing(reason(), "use lockdown=integrity"));
+        for lost in [feature::MPTCP, feature::PROGRAMS] {
+            degraded.push(lost.missing(reason(), "use lockdown=integrity"));
+        }
     }
     if settings.stacks < best.stacks {
         degraded.push(no_stacks(reason()));
@@ -88,13 +90,13 @@ mod tests {
     #[test]
     fn what_is_given_up_is_said() {
         let (_, lost) = tried(|settings| settings.reads_addresses == 0);
-        assert_eq!(lost, ["MPTCP"]);
+        assert_eq!(lost, ["MPTCP", "programs"]);
         let old = |settings: &Settings| settings.reads_addresses + settings.has_cookie_helper == 0;
         let (_, lost) = tried(old);
-        assert_eq!(lost, ["socket cookies", "bpf_get_current_task", "MPTCP"]);
+        assert_eq!(lost, ["socket cookies", "bpf_get_current_task", "MPTCP", "programs"]);
         let typed_alone = |settings: &Settings| settings.reads_addresses + settings.stacks == 0;
         let (_, lost) = tried(typed_alone);
-        assert_eq!(lost, ["MPTCP", "stacks"]);
+        assert_eq!(lost, ["MPTCP", "programs", "stacks"]);
         let mut never = |_| Err::<((), ()), _>(LoadError::Object("refused".into()));
         assert!(first_that_works(BEST, &mut never).is_err());
     }

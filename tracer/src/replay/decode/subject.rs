@@ -59,8 +59,10 @@ pub(super) trait Named {
 
 impl Named for origin::Process<'_> {
     fn named(&self, surroundings: &Recorded) -> Result<Owner, Wrong> {
-        let origin::Process { pid, ref name, evidence, fd, others, ref executable } = *self;
-        let start_ns = surroundings.program(executable.as_deref());
+        let origin::Process { pid, ref name, evidence, fd, others, ref executable, ref parent } =
+            *self;
+        let parent = parent.as_ref().map(|parent| (parent.pid, &*parent.name));
+        let start_ns = surroundings.program(executable.as_deref(), parent);
         let process = Process { start_ns, ..process(pid, name)? };
         Ok(Owner { process, evidence, fd, others })
     }

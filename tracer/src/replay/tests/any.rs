@@ -18,7 +18,7 @@ use crate::{
         },
         host::{Counters, Halt},
         icmp::{Errno, Icmp, Origin},
-        owner::{Evidence, Owner, Process},
+        owner::{Evidence, Owner, Parent, Process},
         ports::{PortUse, Scope},
         stack::{Frame, Gap, Maker, Stack, StackId},
         state::State,
@@ -548,6 +548,11 @@ impl Surroundings for Around {
 
     fn executable(&self, process: &Process) -> Option<Arc<str>> {
         self.programs.get(process.pid as usize % 4).cloned()
+    }
+
+    fn parent(&self, process: &Process) -> Option<Arc<Parent>> {
+        let name = self.programs.get(process.pid as usize % 5)?.as_ref().into();
+        Some(Arc::new(Parent { pid: process.pid / 2, name }))
     }
 
     fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {

@@ -11,7 +11,7 @@ use super::{
     finding::{DiagnosisBody, FindingBody},
     hello::HelloBody,
     lingering::Cause,
-    origin::{Container, Process},
+    origin::{Container, ParentBody, Process},
     shape::{Address, Identity, Line, LossBody, Transport, Version},
     tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
@@ -46,6 +46,8 @@ pub const MAPPING: &[(&str, &str)] = &[
     ("process.pid", "process.pid"),
     ("process.name", "process.name"),
     ("process.executable", "process.executable"),
+    ("process.parent.pid", "process.parent.pid"),
+    ("process.parent.name", "process.parent.name"),
     ("container.id", "container.id"),
     ("socket.uid", "user.id"),
     ("tcp.elapsed_ns", "event.duration"),
@@ -251,6 +253,8 @@ struct Named<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     executable: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a ParentBody>,
 }
 
 #[derive(Serialize)]
@@ -335,6 +339,7 @@ pub(super) fn of_socket<'a, T: Ecs>(line: &'a Line<'a, T>) -> Document<'a, OfSoc
             pid: process.pid,
             name: &process.name,
             executable: process.executable.as_deref(),
+            parent: process.parent.as_ref(),
         }),
         user: line
             .socket

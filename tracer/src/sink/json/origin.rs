@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::shape::Line;
 use crate::{
     model::{
+        container::Cgroup,
         owner::{Evidence, Owner},
         update::Subject,
     },
@@ -30,10 +31,23 @@ pub(crate) struct Process<'a> {
     /// Other processes that hold the socket too; of a guess, the listener.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) others: u32,
-    /// Path of the program it runs.
+    /// Path of the program it runs; of a process that was gone before it could be looked at, in the
+    /// file system of the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub(crate) executable: Option<Arc<str>>,
+    /// Process that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<ParentBody>,
+}
+
+/// A process that has started another.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct ParentBody {
+    /// Process id in the initial pid namespace.
+    pub(crate) pid: u32,
+    /// Its name, as the kernel keeps it (`comm`).
+    pub(crate) name: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -58,6 +72,7 @@ impl<'a> From<&'a Owner> for Process<'a> {
             fd: *fd,
             others: *others,
             executable: None,
+            parent: None,
         }
     }
 }
@@ -68,7 +83,10 @@ impl<'a> Process<'a> {
         // What is only guessed has no program.
         let known = owner.evidence != Evidence::Listener;
         let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
-        Self { executable, ..Self::from(owner) }
+        let parent = known.then(|| surroundings.parent(&owner.process)).flatten();
+        let parent =
+            parent.map(|parent| ParentBody { pid: parent.pid, name: parent.name.to_string() });
+        Self { executable, parent, ..Self::from(owner) }
     }
 }
 
@@ -81,19 +99,20 @@ pub(super) fn processes<'a>(
 }
 
 impl<'a, T> Line<'a, T> {
-    /// Adds the container of the socket.
-    pub(super) fn tell_container(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
-        let group = surroundings.cgroup(subject);
-        let container = group.as_deref().and_then(|group| group.container.as_deref());
-        self.container = container.map(|id| Container { id: id.to_owned() });
+    /// Adds control group and container of the socket.
+    pub(super) fn tell_group(&mut self, subject: &Subject, surroundings: &dyn Surroundings) {
+        let Some(group) = surroundings.cgroup(subject) else { return };
+        let Cgroup { path, container } = &*group;
+        self.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+        // Of a recording that has not said it, it is empty.
+        if let Some(socket) = self.socket.as_mut().filter(|_| !path.is_empty()) {
+            socket.cgroup = Some(path.to_string());
+        }
     }
 
-    /// Adds container, control group and program: for the lines that are few.
+    /// Adds control group, container and program: the last for the lines that are few.
     pub(super) fn tell_origin(&mut self, subject: &'a Subject, surroundings: &dyn Surroundings) {
-        self.tell_container(subject, surroundings);
-        if let Some(socket) = &mut self.socket {
-            socket.cgroup = surroundings.cgroup(subject).map(|group| group.path.to_string());
-        }
+        self.tell_group(subject, surroundings);
         self.process = subject.owner.as_ref().map(|owner| Process::running(owner, surroundings));
     }
 }
