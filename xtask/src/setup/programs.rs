@@ -160,11 +160,11 @@ mod tests {
         assert!(missing_packages(&PROGRAMS, |_| true).is_empty());
     }
 
-    /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`); `daemon` is a
-    /// command of tracer itself, for clap.
-    const EVERYWHERE: [&str; 17] = [
-        "bash", "cc", "cp", "daemon", "gzip", "mkfifo", "mount", "nsenter", "prlimit", "script",
-        "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
+    /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`, binutils);
+    /// `daemon` is a command of tracer itself, for clap.
+    const EVERYWHERE: [&str; 18] = [
+        "bash", "cc", "cp", "daemon", "gzip", "mkfifo", "mount", "nsenter", "objcopy", "prlimit",
+        "script", "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
     ];
 
     /// Of packages that are named with another program of theirs.

@@ -3,10 +3,11 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 27] = [
+pub(super) const RUN: [&str; 28] = [
     "handshake",
     "half_close",
     "aborts",
+    "connections",
     "features",
     "classic",
     "processes",
