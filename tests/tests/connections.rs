@@ -1,7 +1,5 @@
 //! Connections as a whole: when each is told, with which times and counters, and in every format.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, io::Read as _, process::Stdio, thread, time::Duration};
 
 use tracer_tests::{

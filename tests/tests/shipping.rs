@@ -1,7 +1,5 @@
 //! Programs that read log files get every line once, whatever they know a file by.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 
 use tracer_tests::{

@@ -16,8 +16,10 @@ mod programs {
     mod memory;
     #[expect(clippy::needless_pass_by_value, reason = "aya's macros pass the context by value")]
     mod probe;
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a moved key takes up stack")]
     mod program;
     mod segment;
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a moved key takes up stack")]
     mod sock;
     mod stack;
 

@@ -1,7 +1,7 @@
 //! The stacks that the programs have recorded, with the names of their functions.
 //!
 //! Names come from files of strangers. A process of its own reads them ([`reader`]), whose workers
-//! may be lost ([`worker`]): that costs names, and a stack says so. Snapshots are where names are
+//! may be lost (`worker`): that costs names, and a stack says so. Snapshots are where names are
 //! asked for, away from the reader of events; what does not come in time is told without. What has
 //! been looked up is remembered, and told from memory.
 

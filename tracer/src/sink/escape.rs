@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// `bytes` as text of printable characters: all others ([`is_unprintable`]) and what is not UTF-8
+/// `bytes` as text of printable characters: all others (`is_unprintable`) and what is not UTF-8
 /// are written `\x1b`, a backslash `\\`.
 pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\\';

@@ -1,7 +1,7 @@
 //! Syslog messages (RFC 5424) with the columns as structured data: by UDP (RFC 5426), TCP (RFC
 //! 6587, octet counting) or a Unix datagram socket.
 //!
-//! By TCP each message is delivered or counted ([`stream`]). A datagram is lost where the kernel
+//! By TCP each message is delivered or counted (`stream`). A datagram is lost where the kernel
 //! says so: by an ICMP message that nobody listens, after the fact. What the network drops, nobody
 //! knows.
 

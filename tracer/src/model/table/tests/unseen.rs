@@ -52,10 +52,10 @@ const HELD: &Script = &[(C, ShutdownWrite), (S, PeerFin), (C, FinAcked)];
 /// What has become of the client's TIME_WAIT when the next snapshot is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rest {
-    IsThere,
-    IsGone,
+    There,
+    Gone,
     /// Its addresses are used by another connection.
-    IsReplaced,
+    Replaced,
 }
 
 /// What is known of one end of a story.
@@ -169,14 +169,14 @@ impl Host {
     fn tell(mut self, story: &Script, hidden: u32, rest: Rest) -> Outcome {
         let mut outcome = self.play(story, hidden);
         self.stage.until(self.stage.now + 105_000_000);
-        if rest != Rest::IsThere {
+        if rest != Rest::There {
             self.stage.play_unseen(&mut self.lives[0], &[Gone]);
         }
         for (end, life) in outcome.ends.iter_mut().zip(&self.lives) {
             end.is_there = life.shape != Shape::Unhashed;
             end.shows_order |= life.shape == Shape::Minisocket && life.state() == State::TimeWait;
         }
-        if rest == Rest::IsReplaced {
+        if rest == Rest::Replaced {
             let here = address("127.0.0.1");
             self.lives[0] = Life::new(3).with_ports(30_101, 80).between(here, here);
             let next = self.play(&[(C, Connect), (C, Established)], 0);
@@ -231,10 +231,10 @@ fn what_is_told_and_what_is_counted_is_what_the_kernel_did(
         HELD
     )]
     end: &Script,
-    #[values(Rest::IsThere, Rest::IsGone, Rest::IsReplaced)] rest: Rest,
+    #[values(Rest::There, Rest::Gone, Rest::Replaced)] rest: Rest,
 ) {
     let story = [OPEN, end].concat();
-    if rest != Rest::IsThere && end == HELD {
+    if rest != Rest::There && end == HELD {
         return;
     }
     for hidden in 0..1 << events(&story) {
@@ -255,7 +255,7 @@ fn what_is_told_and_what_is_counted_is_what_the_kernel_did(
 fn the_far_end_proves_that_a_connection_was_closed_in_order() {
     let story = [OPEN, CLOSE].concat();
     // FIN_WAIT1 → FIN_WAIT2 → CLOSED of the client.
-    let outcome = Host::new().tell(&story, 0b00_1100_0000, Rest::IsReplaced);
+    let outcome = Host::new().tell(&story, 0b00_1100_0000, Rest::Replaced);
     let expected = [
         "ESTABLISHED>FIN_WAIT1",
         "ESTABLISHED>CLOSE_WAIT",
