@@ -3,13 +3,13 @@
 //! There may be millions: what is known is packed, and what only some sockets have takes no room
 //! in the others.
 
+mod dwell;
 mod held;
 mod opening;
+mod ownership;
 mod past;
 mod phase;
 mod traffic;
-
-use std::sync::Arc;
 
 use tracer_ebpf::{Holder, Record, flag};
 
@@ -212,85 +212,6 @@ impl Connection {
         }
     }
 
-    /// Whose it is.
-    #[inline]
-    pub fn owner(&self) -> Option<Owner> {
-        self.owner.as_ref().map(Held::owner)
-    }
-
-    /// Whether it is known whose it is.
-    pub fn is_owned(&self) -> bool {
-        self.owner.is_some()
-    }
-
-    /// It is known now whose it is.
-    pub fn set_owner(&mut self, owner: Option<Owner>, processes: &mut Processes) {
-        if owner != self.owner() {
-            self.keep_maker(owner.as_ref());
-            self.owner = owner.map(|owner| Held::new(&owner, processes));
-        }
-    }
-
-    /// Who made it, where that was seen: as a rule its owner, of whom nothing more is kept.
-    pub fn maker(&self) -> Option<Maker> {
-        self.phase.maker().or_else(|| Maker::from_owner(&self.owner()?))
-    }
-
-    /// It is known now in which code it was made.
-    pub fn set_maker(&mut self, maker: Maker) {
-        if maker.stack.is_some()
-            && let Some(rare) = self.phase.rare_mut()
-        {
-            rare.get_or_insert_default().maker = Some(maker);
-        }
-    }
-
-    /// Before another process becomes its owner.
-    fn keep_maker(&mut self, next: Option<&Owner>) {
-        let Some(maker) = self.maker() else { return };
-        if next.is_none_or(|next| next.process != maker.process)
-            && let Some(rare) = self.phase.rare_mut()
-        {
-            rare.get_or_insert_default().maker = Some(maker);
-        }
-    }
-
-    /// A look has shown why it is not closed, and how many bytes nobody has read.
-    pub fn set_unclosed(&mut self, unclosed: Arc<Unclosed>, unread: u32) {
-        if let Some(rare) = self.phase.rare_mut() {
-            rare.get_or_insert_default().unclosed = Some((unclosed, unread));
-        }
-    }
-
-    /// Why it is not closed and how many bytes nobody has read, where a look has shown it in
-    /// CLOSE_WAIT.
-    pub fn unclosed(&self) -> Option<&(Arc<Unclosed>, u32)> {
-        self.phase.rare()?.unclosed.as_ref()
-    }
-
-    /// All descriptors of it that a look at them has shown.
-    pub fn set_holders(&mut self, holders: &[Owner], processes: &mut Processes) {
-        let Some(rare) = self.phase.rare_mut() else { return };
-        if let (None, ..=1) = (&rare, holders.len()) {
-            // The owner's one is enough.
-            return;
-        }
-        let holders = if holders.len() > 1 { holders } else { &[] };
-        let packed = holders.iter().map(|holder| Held::new(holder, processes));
-        rare.get_or_insert_default().holders = packed.collect();
-    }
-
-    /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
-    pub fn holding(&self) -> Vec<Owner> {
-        if self.orphaned {
-            return Vec::new();
-        }
-        match self.phase.rare().map_or(&[][..], |rare| &rare.holders) {
-            [] => self.owner().filter(|owner| owner.fd.is_some()).into_iter().collect(),
-            holders => holders.iter().map(Held::owner).collect(),
-        }
-    }
-
     /// `tcp_receive_reset` fired.
     pub fn receive_reset(&mut self, time: u64) {
         if let Some(rare) = self.phase.rare_mut() {
@@ -445,85 +366,6 @@ impl Connection {
             cgroup: self.cgroup,
             owner: self.owner(),
             role: self.role,
-        }
-    }
-
-    /// Time spent in the present state until `time`, where its beginning is known.
-    #[inline]
-    pub fn elapsed(&self, time: u64) -> Option<u64> {
-        self.since_known.then(|| time.saturating_sub(self.since))
-    }
-
-    /// When the life began, where that was seen.
-    pub fn began(&self) -> Option<u64> {
-        let first = self.past.stays().next();
-        self.born.then(|| first.map_or(self.since, |(_, time)| time))
-    }
-
-    /// Nanoseconds spent in each state until `time`, by [`State::index`].
-    pub fn spent(&self, time: u64) -> [u64; State::COUNT] {
-        let mut spent = [0; State::COUNT];
-        let last = (self.state, time.saturating_sub(self.since));
-        for (state, nanoseconds) in self.past.spent(self.since).chain([last]) {
-            spent[state.index()] += nanoseconds;
-        }
-        spent
-    }
-
-    /// Part of the time spent may be before the tracer looked.
-    pub fn spent_at_least(&self) -> bool {
-        self.at_least || !self.since_known
-    }
-
-    /// The states that were left, with the times of entry, oldest first.
-    pub fn stays(&self) -> impl Iterator<Item = (State, u64)> {
-        self.past.stays()
-    }
-
-    /// Enters a state other than the present one. CLOSED is entered by being dropped.
-    pub fn enter(&mut self, state: State, time: u64) {
-        match (self.state, state) {
-            (State::Established | State::SynRecv, State::FinWait1) => {
-                self.first_fin = Some(Initiator::Local);
-            }
-            (State::Established | State::SynRecv, State::CloseWait) => {
-                self.first_fin = Some(Initiator::Peer);
-            }
-            _ => {}
-        }
-        self.leave();
-        self.state = state;
-        self.since = time;
-        self.since_known = true;
-        self.doublings = 0;
-        match &mut self.phase {
-            Phase::Mini { removal, moved, .. }
-                if matches!(state, State::FinWait2 | State::TimeWait) =>
-            {
-                (*removal, *moved) = (0, 0);
-            }
-            // The kernel says that there is a full socket after all.
-            Phase::Mini { .. } => self.phase = Phase::full(),
-            Phase::Full { progress, segments, left, rare, .. } => {
-                progress.start_over();
-                *segments = 0;
-                // CLOSING still waits for the ACK of the same FIN.
-                *left = left.filter(|_| state == State::Closing);
-                if let Some(rare) = rare {
-                    rare.unclosed = None;
-                }
-            }
-        }
-    }
-
-    /// Remembers the stay in the present state.
-    fn leave(&mut self) {
-        self.at_least |= !self.since_known;
-        // Lives begin in these: no time is spent there.
-        if !matches!(self.state, State::Closed | State::Listen)
-            && !self.past.leave(self.state, self.since)
-        {
-            (self.born, self.at_least) = (false, true);
         }
     }
 }

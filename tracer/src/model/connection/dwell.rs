@@ -1,0 +1,84 @@
+//! How long a connection has been in which states.
+
+use super::{Connection, Initiator, Phase, State};
+
+impl Connection {
+    /// Time spent in the present state until `time`, where its beginning is known.
+    #[inline]
+    pub fn elapsed(&self, time: u64) -> Option<u64> {
+        self.since_known.then(|| time.saturating_sub(self.since))
+    }
+
+    /// When the life began, where that was seen.
+    pub fn began(&self) -> Option<u64> {
+        let first = self.past.stays().next();
+        self.born.then(|| first.map_or(self.since, |(_, time)| time))
+    }
+
+    /// Nanoseconds spent in each state until `time`, by [`State::index`].
+    pub fn spent(&self, time: u64) -> [u64; State::COUNT] {
+        let mut spent = [0; State::COUNT];
+        let last = (self.state, time.saturating_sub(self.since));
+        for (state, nanoseconds) in self.past.spent(self.since).chain([last]) {
+            spent[state.index()] += nanoseconds;
+        }
+        spent
+    }
+
+    /// Part of the time spent may be before the tracer looked.
+    pub fn spent_at_least(&self) -> bool {
+        self.at_least || !self.since_known
+    }
+
+    /// The states that were left, with the times of entry, oldest first.
+    pub fn stays(&self) -> impl Iterator<Item = (State, u64)> {
+        self.past.stays()
+    }
+
+    /// Enters a state other than the present one. CLOSED is entered by being dropped.
+    pub fn enter(&mut self, state: State, time: u64) {
+        match (self.state, state) {
+            (State::Established | State::SynRecv, State::FinWait1) => {
+                self.first_fin = Some(Initiator::Local);
+            }
+            (State::Established | State::SynRecv, State::CloseWait) => {
+                self.first_fin = Some(Initiator::Peer);
+            }
+            _ => {}
+        }
+        self.leave();
+        self.state = state;
+        self.since = time;
+        self.since_known = true;
+        self.doublings = 0;
+        match &mut self.phase {
+            Phase::Mini { removal, moved, .. }
+                if matches!(state, State::FinWait2 | State::TimeWait) =>
+            {
+                (*removal, *moved) = (0, 0);
+            }
+            // The kernel says that there is a full socket after all.
+            Phase::Mini { .. } => self.phase = Phase::full(),
+            Phase::Full { progress, segments, left, rare, .. } => {
+                progress.start_over();
+                *segments = 0;
+                // CLOSING still waits for the ACK of the same FIN.
+                *left = left.filter(|_| state == State::Closing);
+                if let Some(rare) = rare {
+                    rare.unclosed = None;
+                }
+            }
+        }
+    }
+
+    /// Remembers the stay in the present state.
+    fn leave(&mut self) {
+        self.at_least |= !self.since_known;
+        // Lives begin in these: no time is spent there.
+        if !matches!(self.state, State::Closed | State::Listen)
+            && !self.past.leave(self.state, self.since)
+        {
+            (self.born, self.at_least) = (false, true);
+        }
+    }
+}

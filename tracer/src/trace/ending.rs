@@ -1,0 +1,83 @@
+//! The last looks of a trace: only they show that nothing was missed, what is wrong, and how far
+//! the connections that are open have come.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{BETWEEN_CHECKS, CHECK_PATIENCE, HOUSEKEEPING, LAST_LOOK_PATIENCE, Running};
+use crate::{
+    kernel::{snapshot::Taken, time},
+    model::{diagnosis::Look, table::Table},
+    trace::healing::Healing,
+};
+
+impl Running {
+    /// Tells what is wrong to those that ask for it at the end; the look that it rests on.
+    pub(super) fn diagnose(&mut self) -> Option<Arc<Look>> {
+        let Some(last) = self.last_look(Healing::ask_for_all, LAST_LOOK_PATIENCE) else {
+            tracing::warn!("no last look at the sockets: what is wrong is not known");
+            return None;
+        };
+        self.read_rest();
+        let (look, _) = self.merge(last)?;
+        self.teller.diagnose(&look, &self.table);
+        self.teller.pause(time::monotonic(), &self.table);
+        Some(look)
+    }
+
+    /// Notices what no program was shown since the last look, so that the summary says it; the
+    /// look also has the counters of the connections that are open.
+    pub(super) fn check(&mut self) -> Option<Arc<Look>> {
+        let healing = self.healing.as_ref()?;
+        let wanted = healing.is_behind(&self.table) || self.table.has_open();
+        if !wanted || self.teller.is_closed() {
+            return None;
+        }
+        // What one does not show the next one shows to be gone.
+        let mut seen = None;
+        for _ in 0..2 {
+            let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
+                tracing::warn!(
+                    "no last look at the sockets within three seconds: events that no program was \
+                     shown since the one before are not known, nor counted; open connections are \
+                     told without their bytes"
+                );
+                break;
+            };
+            self.read_rest();
+            let (look, merged) = self.merge(last)?;
+            seen = Some(look);
+            if merged.missing == 0 {
+                break;
+            }
+            std::thread::sleep(BETWEEN_CHECKS);
+        }
+        seen
+    }
+
+    /// A look taken now.
+    fn last_look(
+        &mut self,
+        ask: fn(&mut Healing, u64, &mut Table) -> bool,
+        patience: u64,
+    ) -> Option<Taken> {
+        let until = time::monotonic() + patience;
+        let mut asked = false;
+        while time::monotonic() < until {
+            let healing = self.healing.as_mut()?;
+            if let Some(taken) = healing.ready() {
+                if asked {
+                    return Some(taken);
+                }
+                self.read_rest();
+                self.merge(taken);
+                continue;
+            }
+            asked = asked || ask(healing, time::monotonic(), &mut self.table);
+            let (busy, more) = self.read();
+            if !more {
+                self.reader.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));
+            }
+        }
+        None
+    }
+}
