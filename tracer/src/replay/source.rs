@@ -62,6 +62,9 @@ pub struct Source {
     progress: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     cut: Vec<String>,
+    /// The last line is half of one. Where the next one begins a trace, the one before was killed,
+    /// and this one has ended its line.
+    torn: Option<Error>,
 }
 
 struct Open {
@@ -87,6 +90,7 @@ impl Source {
             progress: Arc::default(),
             stop: Arc::default(),
             cut: Vec::new(),
+            torn: None,
         }
     }
 
@@ -134,6 +138,9 @@ impl Source {
             }
             let ends = match read? {
                 Next::End => {
+                    if let Some(torn) = self.torn.take() {
+                        return Err(torn);
+                    }
                     self.open = None;
                     continue;
                 }
@@ -147,17 +154,47 @@ impl Source {
             if line.is_empty() {
                 continue;
             }
-            let read = match str::from_utf8(line) {
-                Ok(line) => decoder.decode(line).map_err(|wrong| reason(&wrong)),
-                Err(_) => Err("not UTF-8: no line of tracer --format json".into()),
-            };
-            match read {
-                Ok(item) => return Ok(Some(item)),
-                Err(_) if !ends => {
-                    self.cut.push(format!("{}, line {}", open.name, open.number));
+            let read = decoded(line, decoder);
+            let wrong = |reason| open.wrong(reason);
+            match (read, self.torn.take()) {
+                (Ok(item), None) => return Ok(Some(item)),
+                (Ok(item @ Item::Hello(_)), Some(torn)) => {
+                    self.cut.push(torn.place());
+                    return Ok(Some(item));
                 }
-                Err(reason) => return Err(open.wrong(reason)),
+                (_, Some(torn)) => return Err(torn),
+                (Err(unread), None) if !ends => self.cut.push(wrong(unread.reason).place()),
+                (Err(Unread { reason, is_half: true }), None) => self.torn = Some(wrong(reason)),
+                (Err(unread), None) => return Err(wrong(unread.reason)),
             }
+        }
+    }
+}
+
+/// Why a line tells nothing.
+struct Unread {
+    reason: String,
+    /// It may be the beginning of one that would.
+    is_half: bool,
+}
+
+fn decoded(line: &[u8], decoder: &mut Decoder) -> Result<Item, Unread> {
+    let line = str::from_utf8(line).map_err(|error| Unread {
+        reason: "not UTF-8: no line of tracer --format json".into(),
+        is_half: error.error_len().is_none(),
+    })?;
+    decoder.decode(line).map_err(|wrong| Unread {
+        reason: reason(&wrong),
+        is_half: matches!(&wrong, Wrong::Json(error) if error.is_eof()),
+    })
+}
+
+impl Error {
+    /// Where it is.
+    fn place(self) -> String {
+        match self {
+            Self::Read { name, .. } => name,
+            Self::Line { name, line, .. } => format!("{name}, line {line}"),
         }
     }
 }

@@ -268,6 +268,36 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
+/// The next trace into the same file has ended the half line that `kill -9` had left.
+#[test]
+fn a_trace_that_was_killed_is_followed_by_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let cut = whole.find(r#""where"#).unwrap() + 10;
+    let both = format!("{}\n{whole}", &whole[..cut]);
+    let file = write(directory.path(), "both", both.as_bytes());
+    let place = format!("{}, line 2", file.display());
+    let (told, outcome) = told(vec![file], Filter::default());
+    assert_eq!(outcome.unwrap().cut, [place]);
+    assert!(told.contains(r#""complete":false"#), "{told}");
+    assert!(told.contains(r#""where""#), "{told}");
+}
+
+/// What is half a line in the middle of a trace is damage.
+#[test]
+fn half_a_line_that_no_trace_follows_is_a_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = recording();
+    let lines: Vec<&str> = whole.lines().collect();
+    let half = &lines[1][..lines[1].len() / 2];
+    for rest in [lines[2], ""] {
+        let damaged = format!("{}\n{half}\n{rest}\n", lines[0]);
+        let file = write(directory.path(), "damaged", damaged.as_bytes());
+        let (_, outcome) = told(vec![file], Filter::default());
+        assert!(outcome.unwrap_err().to_string().contains("line 2: "));
+    }
+}
+
 /// With a filter the summary is made anew, and has to know that it has seen all of it.
 #[test]
 fn the_files_of_one_trace_are_one_trace() {
