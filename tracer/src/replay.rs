@@ -299,12 +299,14 @@ impl Player {
     fn summary(&self) -> Summary {
         let counted = self.counted.clone();
         let Summaries { count, incomplete, reader_lag_ns, .. } = self.recorded;
+        let is_cut = !self.outcome.cut.is_empty();
         if let Some(recorded) = self.recorded.only()
             && self.replay.filter == Filter::default()
+            && !is_cut
         {
             return Summary { lives: counted.lives, ..recorded.clone() };
         }
-        let whole = count > 0 && count >= self.traces && !incomplete;
+        let whole = count > 0 && count >= self.traces && !incomplete && !is_cut;
         Summary { reader_lag_ns, complete: whole && !counted.lost.is_final(), ..counted }
     }
 }
