@@ -92,7 +92,7 @@ fn filters_apply_to_what_has_no_socket() {
         assert_ne!(wanted, other);
         let wanted_port = wanted.to_string();
         // No RST without a socket is anybody's.
-        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let own = fs::read_to_string("/proc/self/comm").unwrap();
         let filters: [(&[&str], usize); 6] = [
             (&["--port", &wanted_port], 2),
             (&["--local-port", &wanted_port], 2),
