@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use tracer_tests::{
     cgroup::Container,
@@ -109,9 +109,12 @@ fn in_a_pid_namespace_it_is_said_whose_process_ids_are_told() {
 
 #[test]
 fn a_recording_is_filtered_by_control_group_too() {
-    const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.jsonl");
+    let directory = tempfile::tempdir().unwrap();
+    let recording = directory.path().join("trace.json");
+    fs::write(&recording, include_str!("../../docs/events.jsonl")).unwrap();
     let told = |group: &str| {
-        let arguments = ["replay", "--format", "json", "--cgroup", group, RECORDING];
+        let recording = recording.to_str().unwrap();
+        let arguments = ["replay", "--format", "json", "--cgroup", group, recording];
         let output = command("", &arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().matches(r#""kind":"connection""#).count()
