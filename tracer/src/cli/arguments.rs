@@ -33,7 +33,7 @@ pub(super) struct TraceArguments {
     /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     pub(super) linger: Thresholds,
-    /// Tell of connections that are open this often, with their counters so far, as 60s
+    /// Report connections that are still open this often, with their counters so far, as 60s
     #[arg(long, value_parser = interval, value_name = "TIME")]
     pub(super) interval: Option<Duration>,
     /// Do not look at the sockets that are there already, nor check against the kernel later

@@ -15,7 +15,7 @@ pub(super) struct Reports {
 impl Reports {
     pub(super) fn new(interval: Option<u64>, now: u64) -> Self {
         match interval {
-            Some(interval) => Self { interval, next: now + interval },
+            Some(interval) => Self { interval, next: now.saturating_add(interval) },
             None => Self { interval: u64::MAX, next: u64::MAX },
         }
     }
@@ -49,7 +49,7 @@ impl Reports {
     ) {
         table.report(look, self.interval, now, out);
         // A host that was suspended makes good none of those that it has missed.
-        self.next = now + self.interval - (now - self.next) % self.interval;
+        self.next = (now - (now - self.next) % self.interval).saturating_add(self.interval);
     }
 }
 
@@ -71,5 +71,8 @@ mod tests {
         let next = [109, 110, 111, 125, 129, 171]
             .map(|now| reports.without_look(now, &table, &mut Nobody));
         assert_eq!(next, [110, 120, 120, 130, 130, 180]);
+        // Longer than there is time.
+        let mut never = Reports::new(Some(u64::MAX), 100);
+        assert_eq!(never.without_look(u64::MAX - 1, &table, &mut Nobody), u64::MAX);
     }
 }
