@@ -49,6 +49,7 @@ use self::{
 };
 use super::{
     connection::{Connection, Processes, SocketId},
+    endpoint::Tuple,
     filter::Filter,
     linger::Thresholds,
     state::State,
@@ -166,6 +167,8 @@ pub struct Table {
     duplicates: u64,
     /// The sockets closed last: an event told twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
+    /// The ends for which the last RSTs were sent that no socket sent.
+    socketless: VecDeque<Tuple>,
     evicted: Evicted,
     unseen: Unseen,
 }
@@ -204,6 +207,7 @@ impl Table {
             events: 0,
             duplicates: 0,
             closed_last: VecDeque::with_capacity(CLOSED_LAST),
+            socketless: VecDeque::with_capacity(CLOSED_LAST),
             evicted: Evicted::default(),
             unseen: Unseen::default(),
         }
@@ -249,7 +253,7 @@ impl Table {
             kind::RETRANSMIT => self.retransmit(record, out),
             kind::RETRANSMIT_SYNACK => self.retransmit_synack(record, out),
             kind::ACCEPTED => self.accepted(record),
-            kind::RESET_WITHOUT_SOCKET => Self::reset_without_socket(record, out),
+            kind::RESET_WITHOUT_SOCKET => self.reset_without_socket(record, out),
             kind::DESTROYED => self.destroyed(record, out),
             _ => lost(record.time_ns, LossPlace::Decode, 1, out),
         }

@@ -220,8 +220,12 @@ impl Table {
 
     /// The peer on this host has received an RST: of an orphaned FIN_WAIT2, which data has ended
     /// (tcp_timewait_state_process). Kernels before 6.12 do not say that a minisocket sends one.
+    ///
+    /// The minisocket lives on where no socket sent the RST: a FIN that comes while the minisocket
+    /// takes over from the full socket (tcp_time_wait) finds neither of them.
     fn reset_came(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        if let Some(slot) = self.other_end(tuple) {
+        let is_socketless = self.socketless.contains(&tuple.reversed());
+        if !is_socketless && let Some(slot) = self.other_end(tuple) {
             let reason = Reason::ResetSentDataAfterClose;
             self.end(slot, reason, Source::Inferred, record.time_ns, out);
         }

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, segment};
 
-use super::{Observer, Slot, State, Table, Update};
+use super::{CLOSED_LAST, Observer, Slot, State, Table, Update};
 use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
@@ -86,11 +86,16 @@ impl Table {
     }
 
     /// An RST that answers a segment for no socket of this host.
-    pub(super) fn reset_without_socket(record: &Record, out: &mut impl Observer) {
+    pub(super) fn reset_without_socket(&mut self, record: &Record, out: &mut impl Observer) {
+        let tuple = Tuple::of(record);
+        if self.socketless.len() == CLOSED_LAST {
+            self.socketless.pop_front();
+        }
+        self.socketless.push_back(tuple);
         let subject = Subject {
             cookie: None,
             ordinal: 0,
-            tuple: Tuple::of(record),
+            tuple,
             uid: None,
             inode: None,
             cgroup: 0,

@@ -1,7 +1,7 @@
 //! Minisockets: predicted, replaced, found and lost.
 
 use rstest::rstest;
-use tracer_ebpf::Record;
+use tracer_ebpf::{Record, kind, segment};
 
 use super::{
     lives::{Kernel, Life, MILLISECOND, NETNS, SECOND, Step},
@@ -164,6 +164,29 @@ fn a_reset_that_arrives_from_an_orphan_on_this_host_was_its_end() {
     let end = "FIN_WAIT2>CLOSED [Inferred] ResetSentDataAfterClose by Local".to_owned();
     assert!(lines.contains(&end), "{lines:?}");
     assert!(stage.table.is_empty());
+}
+
+/// The peer's FIN came while the minisocket took over from the full socket: found neither, and
+/// answered by an RST of no socket. The minisocket waits on.
+#[test]
+fn an_rst_of_no_socket_was_not_the_orphan_s() {
+    let (mut stage, here) = staged(250, INTO_ORPHAN);
+    let mut there = far_end(&here);
+    stage.play(&mut there, &[Syn, Ack, Accept, PeerFin, Close]);
+    let rst = Record {
+        kind: kind::RESET_WITHOUT_SOCKET,
+        segment_flags: segment::FIN | segment::ACK,
+        time_ns: stage.now,
+        ..here.socket
+    };
+    stage.ingest(&rst);
+    stage.play(&mut there, &[PeerReset]);
+    stage.until(stage.now + SECOND);
+    let lines = stage.told.take();
+    assert!(lines.contains(&"LAST_ACK>CLOSED ResetReceived by Peer".to_owned()), "{lines:?}");
+    assert_eq!(stage.sockets(), [(1, State::FinWait2)]);
+    stage.until(stage.now + 66 * SECOND);
+    assert_eq!(stage.told.take()[0], "FIN_WAIT2>CLOSED [Timer] FinWait2Timeout by Local");
 }
 
 /// The server's end of the connection of `client`, which was accepted on this host.
