@@ -293,7 +293,7 @@ fn each_promise_names_a_test_that_there_is() {
         include_str!("security.rs"),
         include_str!("stacks.rs"),
         include_str!("../../tracer/src/kernel/confine.rs"),
-        include_str!("../../tracer/src/sink/escape.rs"),
+        include_str!("../../tracer/src/event/escape.rs"),
         include_str!("../../tracer/src/sink/flat/csv.rs"),
         include_str!("../../tracer/src/sink/metrics/lingering.rs"),
         include_str!("../../tracer/src/sink/page/stays.rs"),

@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod diagnose;
+pub mod event;
 pub mod features;
 pub mod health;
 #[cfg(any(test, fuzzing))]

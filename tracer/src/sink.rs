@@ -4,7 +4,6 @@
 //! [`Format`] to a terminal, a pipe or a file.
 
 pub mod delivery;
-pub mod escape;
 pub mod features;
 pub mod file;
 pub mod finding;
@@ -31,18 +30,22 @@ pub mod stamps;
 mod status;
 pub mod step;
 pub mod summary;
-pub mod surroundings;
 pub mod syslog;
 pub mod text;
 pub mod trouble;
-pub mod wall_clock;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use self::{
     output::{Beginning, Opening},
     summary::Summary,
     wall_clock::WallClock,
+};
+// To go with the move into crates; until then other areas use these paths.
+pub use crate::event::{
+    enricher as surroundings, escape,
+    header::{Degraded, Hello, Host, Mode, OfFile},
+    wall_clock,
 };
 use crate::model::{
     diagnosis::Look,
@@ -50,92 +53,6 @@ use crate::model::{
     table::Table,
     update::{LossPlace, Update},
 };
-
-/// What a trace begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hello {
-    /// Version of the tool.
-    pub version: Cow<'static, str>,
-    /// Release of the running kernel.
-    pub kernel: String,
-    /// How events are got.
-    pub mode: Mode,
-    /// What cannot be had here, and why.
-    pub degraded: Vec<Degraded>,
-    /// The command line in force.
-    pub options: Vec<String>,
-    /// Where it was traced.
-    pub host: Option<Host>,
-    /// The file that it begins, where it is one.
-    pub file: Option<OfFile>,
-}
-
-impl Hello {
-    /// As the beginning of that file.
-    #[must_use]
-    pub fn of(&self, file: Option<OfFile>) -> Self {
-        Self { file, ..self.clone() }
-    }
-}
-
-/// A host, so that lines of many can be told apart.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-pub struct Host {
-    /// Its name (`uname -n`).
-    pub name: String,
-    /// Another one after each boot (`/proc/sys/kernel/random/boot_id`).
-    pub boot_id: Option<String>,
-}
-
-/// One file of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OfFile {
-    /// Which one, from 1.
-    pub sequence: u64,
-    /// When it was begun.
-    pub opened: jiff::Timestamp,
-}
-
-impl OfFile {
-    /// The first line of a file for people.
-    fn line(&self, host: Option<&Host>) -> String {
-        let Self { sequence, opened } = self;
-        let place = host.map_or_else(String::new, |Host { name, boot_id }| {
-            let boot = boot_id.as_ref().map_or_else(String::new, |id| format!(", boot {id}"));
-            format!(" on {name}{boot}")
-        });
-        format!("= file {sequence} of this trace, begun {opened:.9}{place}\n")
-    }
-}
-
-/// How events are got.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// BTF-typed programs: all that the kernel knows of a socket.
-    Btf,
-    /// The classic tracepoint's record: addresses, ports and states only.
-    Tracepoint,
-}
-
-/// Something that cannot be had, and how to get it.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-pub struct Degraded {
-    /// What is missing.
-    pub feature: Cow<'static, str>,
-    /// What is lost without it.
-    pub lost: Cow<'static, str>,
-    /// Why it is missing.
-    pub reason: String,
-    /// How to get it.
-    pub remedy: Cow<'static, str>,
-}
 
 /// How things stand while nothing happens.
 #[derive(Clone, Copy)]

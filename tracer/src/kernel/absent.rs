@@ -9,11 +9,11 @@ use super::{
     surroundings::of_process,
 };
 use crate::{
+    event::escape::{escape, harmless},
     model::{
         container::Cgroup,
         filter::{Filter, kept},
     },
-    sink::escape::{escape, harmless},
 };
 
 /// `PROC_PID_INIT_INO`, include/linux/proc_ns.h.

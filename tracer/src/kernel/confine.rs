@@ -22,7 +22,7 @@ use std::{io, panic, path::PathBuf, thread};
 use rustix::thread::CapabilitySet;
 
 use super::{feature, privileges};
-use crate::sink::{Degraded, escape::without_numbers};
+use crate::event::{escape::without_numbers, header::Degraded};
 
 /// What sinks may do beyond writing to what is open already.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! What a kernel or privileges may not allow: one vocabulary for a trace that says what it does
 //! without, and for `tracer features`, which lists all of it.
 
-use crate::sink::Degraded;
+use crate::event::header::Degraded;
 
 /// Something that can be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

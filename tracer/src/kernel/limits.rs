@@ -15,7 +15,7 @@ use bytesize::ByteSize;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::mounts::{self, Mount};
-use crate::sink::Degraded;
+use crate::event::header::Degraded;
 
 /// Descriptors that a trace opens: some 50 for programs, maps and links, the rest for outputs and
 /// the files of `/proc`.

@@ -28,7 +28,10 @@ use super::{
     feature::{self, Feature},
     limits, stacks, tracefs,
 };
-use crate::sink::{Degraded, Mode, escape::without_numbers};
+use crate::event::{
+    escape::without_numbers,
+    header::{Degraded, Mode},
+};
 
 /// The eBPF half, built by `build.rs`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-programs"));

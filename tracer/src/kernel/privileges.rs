@@ -18,7 +18,7 @@ use super::{
     feature::{self, Feature},
     namespaces::{namespace, numbered},
 };
-use crate::sink::{Degraded, escape::without_numbers};
+use crate::event::{escape::without_numbers, header::Degraded};
 
 /// To load and attach the programs.
 pub const TRACE: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::PERFMON);

@@ -25,13 +25,13 @@ use super::{
     time,
 };
 use crate::{
+    event::{enricher::Surroundings, escape::escape, header::Degraded},
     model::{
         container::Cgroup,
         owner::{Parent, Process},
         stack::{Maker, Stack, Stacks as _},
         update::{Role, Subject},
     },
-    sink::{Degraded, escape::escape, surroundings::Surroundings},
 };
 
 /// More answers than this are not remembered: starting over costs little.

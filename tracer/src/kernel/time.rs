@@ -4,7 +4,7 @@ use std::{fs, sync::LazyLock};
 
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
-use crate::{model::time_wait::Ticks, sink::wall_clock::WallClock};
+use crate::{event::wall_clock::WallClock, model::time_wait::Ticks};
 
 /// How far the clocks of this process's time namespace are ahead of the kernel's.
 static AHEAD: LazyLock<Ahead> = LazyLock::new(|| {

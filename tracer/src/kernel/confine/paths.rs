@@ -10,7 +10,7 @@ use landlock::{
     Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
 };
 
-use crate::{kernel::feature, sink::Degraded};
+use crate::{event::header::Degraded, kernel::feature};
 
 /// The rights that are known of; what an older kernel does not know is left out. Later ones would
 /// also decide which sockets of this host may be connected to.

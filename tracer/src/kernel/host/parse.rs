@@ -1,8 +1,8 @@
 //! Small parsers of `/proc` files (`Documentation/filesystems/proc.rst`).
 
 use crate::{
+    event::escape::escape,
     model::host::{Counters, PortRange},
-    sink::escape::escape,
 };
 
 /// From `/proc/PID/stat`.

@@ -10,11 +10,11 @@ use rustix::thread::CapabilitySet;
 
 use super::{LoadError, verify::Refused};
 use crate::{
+    event::header::Degraded,
     kernel::{
         feature, privileges,
         tracefs::{self, TracefsError},
     },
-    sink::Degraded,
 };
 
 /// The program, which is loaded with the others.

@@ -3,7 +3,7 @@
 use tracer_ebpf::Settings;
 
 use super::LoadError;
-use crate::{kernel::feature, sink::Degraded};
+use crate::{event::header::Degraded, kernel::feature};
 
 /// What the best settings that work make, and what is lost without the better ones.
 ///

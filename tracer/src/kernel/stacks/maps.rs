@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::sink::escape::{escape, harmless};
+use crate::event::escape::{escape, harmless};
 
 /// More mappings with code than this no sane process has.
 const MOST: usize = 4096;

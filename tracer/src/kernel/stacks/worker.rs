@@ -27,9 +27,9 @@ use super::{
     protocol::{Function, Job, Line, Names},
 };
 use crate::{
+    event::escape::escape,
     kernel::{confine, mounts, surroundings::is_same},
     model::{owner::Process, stack::Gap},
-    sink::escape::escape,
 };
 
 /// Memory of its own, bytes; files that are mapped take none.

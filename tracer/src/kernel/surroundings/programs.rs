@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use tracer_ebpf::{PATH_DEPTH, PATH_NAME, Program};
 
 use super::{ProcessKey, REMEMBERED, stat_field};
-use crate::{model::owner::Parent, sink::escape::escape};
+use crate::{event::escape::escape, model::owner::Parent};
 
 /// What has been told, of so many processes at most.
 #[derive(Default)]

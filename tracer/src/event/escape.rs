@@ -100,7 +100,7 @@ pub(crate) fn is_unprintable(c: char) -> bool {
 }
 
 /// Writes a character as [`unescape`] reads it.
-pub(super) fn push_escaped(text: &mut String, c: char) {
+pub(crate) fn push_escaped(text: &mut String, c: char) {
     push_hex(text, c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
