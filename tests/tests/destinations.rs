@@ -82,7 +82,7 @@ fn journalctl_finds_an_event_by_its_fields() {
         assert!(message.contains("ESTABLISHED → CLOSE_WAIT after "), "{message}");
         assert!(message.ends_with(": FIN received"), "{message}");
         let flags = journal(&journald, &["KIND=linger", "PRIORITY=4", &peer]);
-        assert!(flags[0]["MESSAGE"].as_str().unwrap().starts_with("⚑ CLOSE_WAIT lingers"));
+        assert!(flags[0]["MESSAGE"].as_str().unwrap().starts_with("⚑ stuck in CLOSE_WAIT for"));
         let [summary] = &journal(&journald, &["KIND=summary"])[..] else { panic!("one summary") };
         assert_eq!(summary["COMPLETE"], "true", "{summary}");
     });

@@ -98,7 +98,7 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         let of_before = page.row("states", "ESTABLISHED").unwrap();
         assert_eq!(of_before[0], "2", "they were there before: {of_before:?}");
         for (reason, count) in [
-            ("in order", "6"),
+            ("closed normally", "6"),
             ("refused", "2"),
             ("reset: SO_LINGER 0", "1"),
             ("reset by the peer", "1"),
@@ -144,7 +144,7 @@ fn a_recording_makes_a_page_of_what_was_recorded() {
         }
         // Nothing happened to those that were there before.
         assert_eq!(page.row("states", "ESTABLISHED").unwrap()[3], "0");
-        for (reason, count) in [("in order", "6"), ("refused", "2")] {
+        for (reason, count) in [("closed normally", "6"), ("refused", "2")] {
             assert_eq!(page.row("closes", reason).unwrap()[0], count, "{reason}");
         }
         assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "4");

@@ -102,7 +102,7 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
 fn what_happens_is_seen_as_it_happens() {
     isolated(|namespace| {
         let terminal = top(namespace, 120, 40);
-        terminal.wait_for_words("nothing is wrong");
+        terminal.wait_for_words("no problems found");
         terminal.press(&["2"]);
         let (server, address) = leaking("late", 3);
         let screen = terminal

@@ -70,8 +70,8 @@ impl StatusLine {
 pub(super) fn nothing(moment: &Moment<'_>, quiet: u64) -> String {
     let quiet = whole_seconds(quiet);
     match moment.table.map(|table| grouped(table.len() as u64)) {
-        Some(sockets) => format!("… {sockets} sockets tracked, nothing for {quiet}"),
-        None => format!("… nothing for {quiet}"),
+        Some(sockets) => format!("… {sockets} sockets tracked, no events for {quiet}"),
+        None => format!("… no events for {quiet}"),
     }
 }
 

@@ -34,13 +34,25 @@ pub fn meaning(transition: &Transition) -> &'static str {
             "ACK of FIN received"
         }
         (State::FinWait1, State::Closing) => "FIN received, ACK sent (simultaneous close)",
-        (State::FinWait2, State::FinWait2) if orphaned => "closed by the application: kernel waits",
+        (State::FinWait2, State::FinWait2) if orphaned => "orphaned: waiting for the peer's FIN",
         (State::TimeWait, State::Closed) => match source {
-            Source::Timer => "waited long enough",
-            _ => "gone before its time",
+            Source::Timer => "TIME_WAIT expired",
+            _ => "TIME_WAIT ended early",
         },
         (_, State::Closed) => close.map_or("gone", |close| ending(&close)),
-        _ => "unusual transition",
+        _ => "unexpected transition",
+    }
+}
+
+/// How a transition is known, where no event of the kernel told of it: follows its meaning.
+pub fn source(transition: &Transition) -> &'static str {
+    match transition.source {
+        Source::Tracepoint => "",
+        Source::Snapshot => " (found by snapshot)",
+        // Nothing but a timer lets it expire.
+        Source::Timer if transition.from == State::TimeWait => "",
+        Source::Timer => " (timer)",
+        Source::Inferred => " (inferred)",
     }
 }
 
@@ -63,11 +75,11 @@ pub fn ending(close: &Close) -> &'static str {
         Reason::KeepaliveTimeout => "no answer: keepalive timed out",
         Reason::ZeroWindowTimeout => "timed out: the peer's window stayed closed",
         Reason::FinWait2Timeout => "timed out: the peer never closed",
-        Reason::AbortedLocally => "given up by the application",
+        Reason::AbortedLocally => "aborted by the application",
         Reason::Killed => "killed by SOCK_DESTROY",
         Reason::NoLocalPort => "no free local port",
         Reason::Disconnected => "disconnected by connect(AF_UNSPEC)",
-        Reason::Unknown => "gone, for an unknown reason",
+        Reason::Unknown => "gone: reason unknown",
     }
 }
 

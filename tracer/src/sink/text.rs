@@ -26,12 +26,15 @@ pub(super) use self::{
     findings::severity,
     lingering::{holder, sentence},
     meaning::meaning,
-    segments::{REFUSED_HERE, sent_again},
+    segments::REFUSED_HERE,
     stories::{bytes, life},
     summary::{closing, word as reason},
 };
 use self::{columns::Widths, tag::Tags};
-pub(crate) use self::{lingering::flag, segments::broken_off};
+pub(crate) use self::{
+    lingering::flag,
+    segments::{broken_off, sent_again},
+};
 use super::{
     Degraded, Format, Hello, Moment,
     escape::escape,
@@ -213,11 +216,11 @@ pub(crate) fn loss(loss: &Loss) -> String {
         LossPlace::Recursion => "events lost: the kernel skipped the program",
         LossPlace::Decode => "records lost: damaged or of another version",
         LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
-        LossPlace::Table => "sockets not tracked any more: there are too many (--max-sockets)",
+        LossPlace::Table => "sockets no longer tracked: there are too many (--max-sockets)",
         LossPlace::Output => "lines not shown: the output is too slow or full",
         LossPlace::Journal => "records not in the journal: journald is too slow or gone",
         LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
-        LossPlace::Otlp => "log records not sent: the OTLP receiver did not take them",
+        LossPlace::Otlp => "log records not sent: the OTLP receiver did not accept them",
     };
     let least = if loss.at_least { "at least " } else { "" };
     format!("! {least}{} {what}", grouped(loss.count))

@@ -26,7 +26,7 @@ pub struct Theme {
 pub enum Unable {
     /// `TERM` says that the terminal can do nothing.
     #[error(
-        "tracer top takes a terminal that can move its cursor, and TERM is {0}: set TERM as your \
+        "tracer top takes a terminal that can move its cursor, but TERM is {0}: set TERM as your \
         terminal's manual says (xterm is understood by nearly all), or use tracer, tracer sockets \
         and tracer diagnose"
     )]

@@ -132,9 +132,8 @@ impl Diagram {
     }
 
     pub(super) fn transition(&mut self, side: Side, transition: &Transition) {
-        let Transition {
-            time, ref subject, from, to, source, sequence, sent, close, orphaned, ..
-        } = *transition;
+        let Transition { time, ref subject, from, to, sequence, sent, close, orphaned, .. } =
+            *transition;
         self.join(side, subject, from, to);
         if let Some(sequence) = sequence {
             self.learn(side, transition, sequence);
@@ -161,13 +160,7 @@ impl Diagram {
             placed = reset().filter(|&row| self.enter(row, side, to));
         }
         let row = placed.unwrap_or_else(|| {
-            let mut words = step::meaning(transition).to_owned();
-            words.push_str(match source {
-                Source::Tracepoint => "",
-                Source::Snapshot => " (found by snapshot)",
-                Source::Timer => " (timer)",
-                Source::Inferred => " (inferred)",
-            });
+            let words = format!("{}{}", step::meaning(transition), step::source(transition));
             let row = self.push(Row::new(Some(time), Middle::Words(words)));
             self.enter(row, side, to);
             row

@@ -107,7 +107,7 @@ impl Widths {
                 line.space();
                 line.push(dim, "WHAT HAPPENED");
             }
-            Stories::Only => line.push(dim, "ITS LIFE"),
+            Stories::Only => line.push(dim, "CONNECTION"),
         }
         line.finish();
     }

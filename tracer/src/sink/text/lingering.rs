@@ -43,11 +43,17 @@ impl Group {
     }
 }
 
+/// `stuck in CLOSE_WAIT for`, or `left CLOSE_WAIT after`: what a duration follows.
+fn stay(linger: &Linger) -> String {
+    let before_age = if linger.status == LingerStatus::Cleared { "after" } else { "for" };
+    format!("{} {} {before_age}", word(linger.status), linger.state)
+}
+
 fn word(status: LingerStatus) -> &'static str {
     match status {
-        LingerStatus::Raised => "lingers",
-        LingerStatus::Continues => "still lingers",
-        LingerStatus::Cleared => "left after",
+        LingerStatus::Raised => "stuck in",
+        LingerStatus::Continues => "still stuck in",
+        LingerStatus::Cleared => "left",
     }
 }
 
@@ -90,10 +96,9 @@ impl Text {
             return;
         };
         let words = format!(
-            "⚑ {} × {} {} {}{}, {}: peer {}{}",
+            "⚑ {} sockets {} {}{}, {}: peer {}{}",
             grouped(members.len() as u64),
-            group.state,
-            word(oldest.status),
+            stay(oldest),
             if oldest.at_least { "≥" } else { "up to " },
             duration(oldest.age),
             group.process,
@@ -123,7 +128,7 @@ impl Text {
                 continue;
             }
             if lingers.len() > 1 {
-                let head = format!("  {} made in:", grouped(sockets));
+                let head = format!("  {} created at:", grouped(sockets));
                 self.note(dim, time, &head, clock, out);
             }
             self.last_stack = Some(Arc::clone(&stack));
@@ -147,9 +152,8 @@ impl Text {
 pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
     let tuple = linger.subject.tuple;
     format!(
-        "⚑ {} {} {}{}{}, {who}{}: {} ↔ {}{}",
-        linger.state,
-        word(linger.status),
+        "⚑ {} {}{}{}, {who}{}: {} ↔ {}{}",
+        stay(linger),
         if linger.at_least { "≥" } else { "" },
         duration(linger.age),
         idle(linger),
@@ -164,7 +168,7 @@ pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
 pub(in crate::sink) fn holder(linger: &Linger, who: String) -> String {
     match (linger.subject.owner, linger.orphaned) {
         (None, true) => "held by the kernel".into(),
-        (None, false) => "owner not known".into(),
+        (None, false) => "owner unknown".into(),
         (Some(_), true) => format!("was {who}"),
         (Some(_), false) => who,
     }
@@ -173,8 +177,7 @@ pub(in crate::sink) fn holder(linger: &Linger, who: String) -> String {
 /// The flag on a socket that is named elsewhere.
 pub(crate) fn flag(linger: &Linger) -> String {
     let sign = if linger.at_least { "≥" } else { "" };
-    let Linger { state, status, age, .. } = *linger;
-    format!("⚑ {state} {} {sign}{}{}", word(status), duration(age), idle(linger))
+    format!("⚑ {} {sign}{}{}", stay(linger), duration(linger.age), idle(linger))
 }
 
 /// How long no data has moved, where some did after one end had closed.

@@ -6,7 +6,7 @@ use super::{bytes, duration};
 use crate::{
     model::{
         state::State,
-        update::{Close, Role, Source, Transition},
+        update::{Close, Role, Transition},
     },
     sink::step,
 };
@@ -39,11 +39,9 @@ pub(in crate::sink) fn meaning(transition: &Transition) -> Cow<'static, str> {
             words = format!("{words}: {}", figures.join(", ")).into();
         }
     }
-    match transition.source {
-        Source::Tracepoint => words,
-        Source::Snapshot => format!("{words} (found by snapshot)").into(),
-        Source::Timer => format!("{words} (timer)").into(),
-        Source::Inferred => format!("{words} (inferred)").into(),
+    match step::source(transition) {
+        "" => words,
+        source => format!("{words}{source}").into(),
     }
 }
 

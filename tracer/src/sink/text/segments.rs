@@ -41,9 +41,9 @@ impl Text {
 }
 
 /// What a retransmission means.
-pub(in crate::sink) fn sent_again(retransmit: &Retransmit) -> String {
+pub(crate) fn sent_again(retransmit: &Retransmit) -> String {
     let Retransmit { segment, ordinal, .. } = *retransmit;
-    format!("{} sent again: retransmission {ordinal}", segment.name())
+    format!("{} retransmitted (#{ordinal})", segment.name())
 }
 
 /// What a reset means.
@@ -51,7 +51,7 @@ pub(crate) fn broken_off(reset: &Reset) -> &'static str {
     match (reset.answers, reset.direction) {
         (Some(Answered::Syn), _) => REFUSED_HERE,
         (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {
-            "RST sent: the segment is of no connection here"
+            "RST sent: no such connection"
         }
         (None, Direction::Sent) => "RST sent",
         (None, Direction::Received) => "RST received",

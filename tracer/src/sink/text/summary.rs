@@ -20,7 +20,7 @@ pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
             .collect();
         line(&format!("= {} ended: {}", sockets(summary.ended), told.join(", ")));
     }
-    let handshakes: Vec<String> = [("connected", connected), ("accepted", accepted)]
+    let handshakes: Vec<String> = [("outgoing", connected), ("incoming", accepted)]
         .into_iter()
         .filter(|(_, times)| !times.is_empty())
         .map(|(name, times)| quantiles(name, times))
@@ -34,7 +34,7 @@ pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
         .map(|(state, count)| format!("{} {state}", grouped(*count)))
         .collect();
     if !lingering.is_empty() {
-        line(&format!("= lingering still: {}", lingering.join(", ")));
+        line(&format!("= still stuck: {}", lingering.join(", ")));
     }
     line(&counts(summary));
 }
@@ -49,7 +49,7 @@ fn counts(summary: &Summary) -> String {
     let Summary { transitions, established, lingered, lost, complete, .. } = summary;
     let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
     let mut words = format!(
-        "= {} transitions, {} established, {} lingered",
+        "= {} transitions, {} established, {} stuck",
         grouped(tracepoint + snapshot + timer + inferred),
         sockets(*established),
         grouped(*lingered),
@@ -57,7 +57,7 @@ fn counts(summary: &Summary) -> String {
     words.push_str(match (complete, lost.unseen) {
         (true, 0) => "; nothing lost",
         (true, _) => "; nothing lost for good:",
-        (false, 0) if !lost.is_final() => "; INCOMPLETE: the recording breaks off",
+        (false, 0) if !lost.is_final() => "; INCOMPLETE: the recording is truncated",
         (false, _) => "; INCOMPLETE:",
     });
     let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog, otlp } =
@@ -67,11 +67,11 @@ fn counts(summary: &Summary) -> String {
         (recursion, "skipped by the kernel"),
         (decode, "damaged"),
         (unseen, "unseen but inferred"),
-        (table, "sockets given up, too many at once"),
+        (table, "sockets no longer tracked, too many at once"),
         (output, "not shown, output too slow or full"),
         (journal, "not in the journal"),
         (syslog, "not sent to syslog"),
-        (otlp, "not taken by the OTLP receiver"),
+        (otlp, "not accepted by the OTLP receiver"),
     ] {
         if count > 0 {
             words.push_str(&format!(" {} {name}", grouped(count)));
@@ -87,7 +87,7 @@ fn sockets(count: u64) -> String {
 /// How it ended, in a list.
 pub(in crate::sink) fn word(reason: Reason) -> &'static str {
     match reason {
-        Reason::Graceful => "in order",
+        Reason::Graceful => "closed normally",
         Reason::ResetReceived => "reset by the peer",
         Reason::ResetSentUnreadData => "reset: unread data",
         Reason::ResetSentLingerZero => "reset: SO_LINGER 0",
@@ -100,11 +100,11 @@ pub(in crate::sink) fn word(reason: Reason) -> &'static str {
         Reason::KeepaliveTimeout => "timed out by keepalive",
         Reason::ZeroWindowTimeout => "timed out with a closed window",
         Reason::FinWait2Timeout => "timed out waiting for the peer's FIN",
-        Reason::AbortedLocally => "given up here",
+        Reason::AbortedLocally => "aborted by the application",
         Reason::Killed => "killed",
-        Reason::NoLocalPort => "without a free port",
+        Reason::NoLocalPort => "no free local port",
         Reason::Disconnected => "disconnected",
-        Reason::Unknown => "for an unknown reason",
+        Reason::Unknown => "unknown reason",
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         let mut summary = Summary { complete: true, ..Summary::default() };
         assert_eq!(
             told(&summary),
-            ["= 0 transitions, 0 sockets established, 0 lingered; nothing lost"]
+            ["= 0 transitions, 0 sockets established, 0 stuck; nothing lost"]
         );
         summary.ended = 1_003;
         summary.established = 1;
@@ -137,10 +137,10 @@ mod tests {
         assert_eq!(
             told(&summary),
             [
-                "= 1,003 sockets ended: 1,000 in order, 3 refused",
-                "= handshakes: 100 connected, p50 50.1ms, p99 99.1ms",
-                "= lingering still: 2 CLOSE_WAIT",
-                "= 0 transitions, 1 socket established, 0 lingered; INCOMPLETE: 7 ring buffer full",
+                "= 1,003 sockets ended: 1,000 closed normally, 3 refused",
+                "= handshakes: 100 outgoing, p50 50.1ms, p99 99.1ms",
+                "= still stuck: 2 CLOSE_WAIT",
+                "= 0 transitions, 1 socket established, 0 stuck; INCOMPLETE: 7 ring buffer full",
             ]
         );
     }

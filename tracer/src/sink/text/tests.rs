@@ -230,13 +230,13 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
     };
     let table = Table::new(table::Options::default());
     let (shown, end) = quiet(Some(80), Some(&table));
-    assert!(shown.ends_with("\r\x1b[K… 0 sockets tracked, nothing for 31 s"), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[K… 0 sockets tracked, no events for 31 s"), "{shown:?}");
     assert!(!shown.contains('\n') && end.starts_with("\r\x1b[K="), "{shown:?} {end:?}");
     let (shown, end) = quiet(None, Some(&table));
     assert_eq!((&*shown, end.contains('\x1b')), ("", false), "{end:?}");
     // A replay has no sockets.
     let (shown, _) = quiet(Some(80), None);
-    assert!(shown.ends_with("\r\x1b[K… nothing for 31 s"), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[K… no events for 31 s"), "{shown:?}");
 }
 
 #[rstest]

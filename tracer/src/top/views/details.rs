@@ -28,7 +28,7 @@ const LABEL: usize = 12;
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let Some(chosen) = &app.picture.chosen else {
-        return vec![Line::styled(" one moment", theme.dim())];
+        return vec![Line::styled(" loading", theme.dim())];
     };
     let mut lines = vec![title(app, chosen)];
     for (label, text) in facts(app, chosen) {
@@ -36,10 +36,10 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         lines.extend(block((&label, theme.dim()), LABEL, &text, Style::new(), width));
     }
     lines.push(Line::default());
-    lines.push(Line::styled(" What happened", theme.title()));
+    lines.push(Line::styled(" Timeline", theme.title()));
     lines.extend(timeline(app, chosen));
     lines.push(Line::default());
-    lines.push(Line::styled(" As a sequence of segments", theme.title()));
+    lines.push(Line::styled(" Segments", theme.title()));
     lines.extend(drawn(app, chosen, width));
     lines
 }
@@ -69,7 +69,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
         owner = format!("{owner} {path}");
     }
     if row.orphaned {
-        owner = format!("nobody: the kernel has it; was {owner}");
+        owner = format!("orphaned: no process holds it; was {owner}");
     }
     facts.push(("process", owner));
     let held: Vec<String> = chosen
@@ -85,7 +85,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
         _ => None,
     });
     if let Some(linger) = last.filter(|linger| linger.status != LingerStatus::Cleared) {
-        facts.extend(why(linger).map(|why| ("why", why)));
+        facts.extend(why(linger).map(|why| ("cause", why)));
     }
     let spent: Vec<String> = State::ALL
         .into_iter()
@@ -94,10 +94,10 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
         .collect();
     if !spent.is_empty() && row.state != State::Closed {
         let sign = if chosen.at_least { " (at least)" } else { "" };
-        facts.push(("spent", format!("{}{sign}", spent.join(", "))));
+        facts.push(("states", format!("{}{sign}", spent.join(", "))));
     }
     if let Some(handshake) = chosen.handshake {
-        let figures = [("took", handshake.duration_ns), ("RTT", handshake.rtt_ns)];
+        let figures = [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)];
         let figures = figures.into_iter().filter_map(|(name, ns)| Some((name, ns?)));
         let words: Vec<String> =
             figures.map(|(name, ns)| format!("{name} {}", duration(ns))).collect();
@@ -130,12 +130,12 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
         let style = state.map_or(app.theme.warning(), |state| app.theme.state(state));
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
-            Span::raw(if here { "here  " } else { "there " }),
+            Span::raw(if here { "local " } else { "peer  " }),
             Span::styled(words, if here { style } else { app.theme.dim() }),
         ]));
     }
     if lines.is_empty() {
-        let words = " nothing has been seen yet: it was there before, and has stayed as it was";
+        let words = " no events yet: it existed before the trace began";
         lines.push(Line::styled(words, app.theme.dim()));
     }
     lines
@@ -148,9 +148,7 @@ fn happened(told: &Told) -> (String, Option<State>) {
             let words = format!("{} → {}: {}", told.from, told.to, step::meaning(told));
             (words, Some(told.to))
         }
-        Told::Retransmit(told) => {
-            (format!("↻ {} sent again, {}", told.segment.name(), told.ordinal), None)
-        }
+        Told::Retransmit(told) => (format!("↻ {}", crate::sink::text::sent_again(told)), None),
         Told::Reset(told) => (crate::sink::text::broken_off(told).into(), None),
         Told::Linger(linger) => (crate::sink::text::flag(linger), None),
     }

@@ -35,11 +35,11 @@ pub(super) fn lines(app: &App, width: usize) -> (Vec<Line<'static>>, Vec<usize>)
         mark.style = app.theme.selected();
     }
     let words = match app.picture.observed {
-        None => "looking: takes two looks, some seconds apart".to_owned(),
+        None => "comparing two snapshots, some seconds apart".to_owned(),
         Some(time) if findings.is_empty() => {
-            format!("nothing is wrong (watched for {})", duration(time))
+            format!("no problems found (observed for {})", duration(time))
         }
-        Some(time) => format!("watched for {}; looked at every few seconds", duration(time)),
+        Some(time) => format!("observed for {}; checked every few seconds", duration(time)),
     };
     let style = if findings.is_empty() { app.theme.good() } else { app.theme.dim() };
     let mark = if findings.is_empty() && app.picture.observed.is_some() { "OK" } else { "" };

@@ -94,7 +94,7 @@ fn status(app: &App, width: usize) -> Line<'static> {
     };
     let counts = format!("  {} sockets  {events}  ", grouped(total));
     let lost = match picture.lost {
-        0 => Span::styled("nothing lost", theme.dim()),
+        0 => Span::styled("no events lost", theme.dim()),
         lost => Span::styled(format!("{} events lost", grouped(lost)), theme.bad()),
     };
     let mut spans = vec![state, Span::raw(counts), lost];
@@ -129,7 +129,7 @@ fn message(app: &App) -> Option<Line<'static>> {
         all => format!(" (1 of {all})"),
     };
     Some(Line::from(vec![
-        Span::styled(format!(" x: put away{more} "), app.theme.selected()),
+        Span::styled(format!(" x: dismiss{more} "), app.theme.selected()),
         Span::styled(format!(" {first}"), app.theme.warning()),
     ]))
 }
@@ -138,16 +138,14 @@ fn message(app: &App) -> Option<Line<'static>> {
 fn keys(app: &App) -> Line<'static> {
     let list = &app.list;
     if list.typing {
-        return hints(app, &[("type", "words"), ("Enter", "done"), ("Esc", "no filter")]);
+        return hints(app, &[("type", "to filter"), ("Enter", "done"), ("Esc", "clear filter")]);
     }
-    let back = if list.selection.within.is_some() { "back" } else { "no filter" };
+    let back = if list.selection.within.is_some() { "back" } else { "clear filter" };
     let here: &[(&str, &str)] = match (app.pane, app.tab) {
         (Some(Pane::Help), _) => &[("Esc", "close"), ("↑↓", "scroll")],
         (Some(Pane::Details), _) => &[("Esc", "back"), ("↑↓", "scroll"), ("f", "freeze")],
-        (None, Tab::Overview) => {
-            &[("Enter", "why, and what to do"), ("/", "find"), ("f", "freeze")]
-        }
-        (None, Tab::Diagnosis) => &[("↑↓", "scroll"), ("Enter", "its sockets"), ("f", "freeze")],
+        (None, Tab::Overview) => &[("Enter", "diagnosis"), ("/", "find"), ("f", "freeze")],
+        (None, Tab::Diagnosis) => &[("↑↓", "scroll"), ("Enter", "show sockets"), ("f", "freeze")],
         (None, Tab::Sockets)
             if list.selection.within.is_some() || !list.selection.filter.is_empty() =>
         {

@@ -9,32 +9,32 @@ use super::block;
 use crate::{sink::text::not_available, top::app::App};
 
 const KEYS: [(&str, &str); 17] = [
-    ("1 … 5, Tab", "the screens; or click on their names"),
-    ("? or h", "this help, and back"),
+    ("1 … 5, Tab", "choose a screen; or click on its name"),
+    ("? or h", "show or close this help"),
     ("q, Ctrl-C", "quit"),
-    ("f or Space", "freeze what is shown, and go on"),
-    ("x", "put the message at the bottom away"),
+    ("f or Space", "freeze the screen; again to resume"),
+    ("x", "dismiss the message at the bottom"),
     ("", ""),
-    ("/", "filter as you type, by words of state, addresses, process[pid],"),
-    ("", "@container, as: close_wait nginx 10.0.0.7:443; Esc ends it"),
-    ("s, S", "sort by state (who waits first), age, process, local, peer; reverse"),
-    ("g", "group by process, peer, container, state; Enter opens a group"),
-    ("Enter", "details: holders, times, what happened, ladder"),
-    ("Esc", "one step back: details, group, filter"),
-    ("↑ ↓, j k", "one line; PgUp PgDn, Home End, wheel: more"),
+    ("/", "filter as you type, by state, address, process[pid] or"),
+    ("", "@container: close_wait nginx 10.0.0.7:443; Esc clears the filter"),
+    ("s, S", "sort by state, age, process, local or peer; S reverses the order"),
+    ("g", "group by process, peer, container or state; Enter opens a group"),
+    ("Enter", "details of a socket: holders, times, timeline, segments"),
+    ("Esc", "go back one step: details, group, filter"),
+    ("↑ ↓, j k", "one line; PgUp PgDn, Home End or the wheel: more"),
     ("", ""),
-    ("±/MIN", "sockets more or less than a minute ago; blank until that is known"),
-    ("IN/S", "sockets that entered this state, a second, lately"),
-    ("LINGER, ⚑", "sockets that stay in a state for longer than --linger says"),
+    ("±/MIN", "sockets gained or lost over the last minute; blank if unknown"),
+    ("IN/S", "sockets that entered this state per second, over the last 5 s"),
+    ("LINGER, ⚑", "sockets in a state for longer than its --linger threshold"),
 ];
 
 const STATES: [(&str, &str); 6] = [
-    ("CLOSE_WAIT", "the peer has closed; this end's program must close() too. Many: a leak"),
-    ("TIME_WAIT", "this end closed first; the kernel waits 60 s. Normal, unless ports run out"),
-    ("FIN_WAIT2", "this end has closed; the peer has not"),
-    ("SYN_SENT", "no answer yet: a firewall, a dead host, a full queue"),
-    ("SYN_RECV", "half-open: the ACK of the handshake has not come"),
-    ("≥", "there before the trace began: the time is the least"),
+    ("CLOSE_WAIT", "the peer has closed, the local program must close() too; many: a leak"),
+    ("TIME_WAIT", "closed first by this end; kept for 60 s. Normal, unless ports run out"),
+    ("FIN_WAIT2", "this end has closed, the peer has not"),
+    ("SYN_SENT", "no answer yet: a firewall, a dead host or a full queue"),
+    ("SYN_RECV", "half-open: the handshake's last ACK has not arrived"),
+    ("≥", "at least: the socket existed before the trace began"),
 ];
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
@@ -42,11 +42,11 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(" Keys", theme.title())];
     lines.extend(list(app, &KEYS));
     lines.push(Line::default());
-    lines.push(Line::styled(" What it means", theme.title()));
+    lines.push(Line::styled(" Terms", theme.title()));
     lines.extend(list(app, &STATES));
     if let Some(hello) = app.picture.hello.as_ref().filter(|hello| !hello.degraded.is_empty()) {
         lines.push(Line::default());
-        lines.push(Line::styled(" What cannot be had here", theme.title()));
+        lines.push(Line::styled(" Not available on this host", theme.title()));
         for degraded in &hello.degraded {
             lines.extend(block(
                 ("", theme.dim()),

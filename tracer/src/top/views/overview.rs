@@ -38,8 +38,8 @@ fn findings(app: &App, width: usize, room: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
     if findings.is_empty() {
         let (mark, words) = match observed {
-            None => ("", "looking for what is wrong: takes two looks, some seconds apart".into()),
-            Some(time) => ("OK", format!("nothing is wrong (watched for {})", duration(*time))),
+            None => ("", "comparing two snapshots, some seconds apart".into()),
+            Some(time) => ("OK", format!("no problems found (observed for {})", duration(*time))),
         };
         return block((mark, theme.good()), MARK, &words, theme.good(), width);
     }

@@ -46,7 +46,7 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
         put(buffer, area, row, &line);
     }
     if app.list.is_empty() {
-        let words = if app.list.rows.is_empty() { " no sockets yet" } else { " none of them" };
+        let words = if app.list.rows.is_empty() { " no sockets yet" } else { " no matches" };
         put(buffer, area, 0, &Line::styled(words, app.theme.dim()));
     }
 }
@@ -70,7 +70,7 @@ fn summary(app: &App) -> Line<'static> {
     words.push_str(&format!(", sorted by {}{reversed}", selection.order.name()));
     let mut spans = vec![Span::raw(words)];
     if let Some(key) = &selection.within {
-        spans.push(Span::styled(format!("  of {}", key.text()), app.theme.title()));
+        spans.push(Span::styled(format!("  group: {}", key.text()), app.theme.title()));
     }
     if list.typing || !selection.filter.is_empty() {
         let style = if list.typing { app.theme.title() } else { app.theme.warning() };
@@ -175,7 +175,7 @@ fn who(row: &Row) -> String {
         (Some(owner), false)
             if owner.evidence == Evidence::Listener && row.state == State::CloseWait =>
         {
-            format!("{} not accepted", process(Some(owner)))
+            format!("{} not accepted yet", process(Some(owner)))
         }
         (owner, false) => process(owner),
     }

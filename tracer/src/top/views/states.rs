@@ -165,7 +165,7 @@ impl Canvas<'_> {
             let words = self.words(room, word, from, to);
             self.put(x - 1 - words.0.chars().count() as u16, top, &words.0, words.1);
         } else {
-            self.label(x + 2, top, self.grid.width / 2 + 6, word, from, to);
+            self.label(x + 2, top, self.grid.width - 1, word, from, to);
         }
     }
 
@@ -176,15 +176,15 @@ impl Canvas<'_> {
         };
         self.beside((1, 0), 0, "listen()", Closed, Listen);
         self.beside((1, 2), 0, "connect()", Closed, SynSent);
-        self.below(0, 0, "SYN in", Listen, SynRecv);
-        self.beside((0, 1), 1, "ACK in", SynRecv, Established);
+        self.below(0, 0, "recv SYN", Listen, SynRecv);
+        self.beside((0, 1), 1, "recv ACK", SynRecv, Established);
         self.client_handshake();
         self.closing();
-        self.beside((0, 1), 2, "FIN in", FinWait1, Closing);
-        self.below(0, 2, "ACK in", FinWait1, FinWait2);
-        self.below(1, 2, "ACK in", Closing, TimeWait);
+        self.beside((0, 1), 2, "recv FIN", FinWait1, Closing);
+        self.below(0, 2, "recv ACK", FinWait1, FinWait2);
+        self.below(1, 2, "recv ACK", Closing, TimeWait);
         self.below(2, 2, "close()", CloseWait, LastAck);
-        self.beside((0, 1), 3, "FIN in", FinWait2, TimeWait);
+        self.beside((0, 1), 3, "recv FIN", FinWait2, TimeWait);
         self.end(1, TimeWait);
         self.end(2, LastAck);
     }
@@ -200,7 +200,7 @@ impl Canvas<'_> {
         let line = "─".repeat(usize::from(x - start) - 1);
         self.put(start, y, &format!("◀{line}┘"), Style::new());
         let room = x - start - 2;
-        self.label(start + 1, y - 1, room, "SYN+ACK in", State::SynSent, State::Established);
+        self.label(start + 1, y - 1, room, "recv SYN+ACK", State::SynSent, State::Established);
     }
 
     /// To both sides: who closes first, and whose peer does.
@@ -222,7 +222,7 @@ impl Canvas<'_> {
         let y = y + 1;
         self.label(first + 2, y, room, "close()", State::Established, State::FinWait1);
         let x = right + 2;
-        self.label(x, y, third - x - 1, "FIN in", State::Established, State::CloseWait);
+        self.label(x, y, third - x - 1, "recv FIN", State::Established, State::CloseWait);
     }
 
     /// The end below a box.
