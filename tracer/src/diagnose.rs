@@ -22,7 +22,6 @@ use crate::{
         state::State,
         table::{self, Table},
     },
-    sink::surroundings::Surroundings as _,
     trace::{READER, Stop, losses::Losses},
 };
 
@@ -144,7 +143,7 @@ impl Observation {
         self.losses.look(now, &mut self.table, &mut self.watched);
         let diagnosis = diagnose(&Case {
             filter: &self.filter,
-            is_within: &|subject| self.host.passes(&self.filter, subject),
+            is_within: &|subject| self.filter.passes(&self.host, subject),
             ticks: time::ticks(),
             first: &first.look,
             last: &last.look,

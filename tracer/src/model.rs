@@ -12,9 +12,7 @@ pub mod diagnosis;
 pub mod endpoint;
 pub mod filter;
 pub mod finding;
-pub mod host;
 pub mod icmp;
-pub mod initial;
 pub mod linger;
 pub mod listeners;
 pub mod owner;
@@ -29,3 +27,5 @@ pub mod time_wait;
 pub mod update;
 pub mod watch;
 pub mod zone;
+
+pub use crate::event::{host, initial};

@@ -28,9 +28,7 @@ use self::{
 };
 use crate::{
     model::{filter::Filter, update::Linger},
-    sink::{
-        Moment, Sink, summary::Summary, surroundings::Surroundings as _, wall_clock::WallClock,
-    },
+    sink::{Moment, Sink, summary::Summary, wall_clock::WallClock},
 };
 
 /// Sinks are asked how full they are after so many updates.
@@ -219,7 +217,7 @@ impl Player {
         self.weight = 0;
         lingers.retain(|linger| {
             self.replay.filter.wants_in_state(&linger.subject, linger.state)
-                && self.replay.surroundings.passes(&self.replay.filter, &linger.subject)
+                && self.replay.filter.passes(&*self.replay.surroundings, &linger.subject)
         });
         if !lingers.is_empty() {
             self.tell(&Told::Linger(lingers), clock);
@@ -229,7 +227,7 @@ impl Player {
     fn tell(&mut self, told: &Told, clock: WallClock) {
         let update = told.update();
         let Replay { filter, surroundings, .. } = &self.replay;
-        let passes = || update.subject().is_none_or(|of| surroundings.passes(filter, of));
+        let passes = || update.subject().is_none_or(|of| filter.passes(&**surroundings, of));
         if !filter.wants(&update) || !passes() {
             return;
         }

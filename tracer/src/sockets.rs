@@ -18,7 +18,7 @@ use crate::{
         filter::Filter,
         listeners::Listeners,
         owner::Owner,
-        socket::Socket,
+        socket::{self, Socket},
     },
     sink::surroundings::Surroundings,
 };
@@ -78,10 +78,10 @@ pub fn list(
     let listeners = Listeners::among(&snapshot.records);
     let of = |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
     for record in &snapshot.records {
-        let Some(mut socket) = Socket::of(record, ticks, of(record).to_vec()) else { continue };
+        let Some(mut socket) = socket::of(record, ticks, of(record).to_vec()) else { continue };
         let owner = &mut socket.subject.owner;
         *owner = owner.or_else(|| listeners.guess(record, of));
-        if !everywhere.wants_socket(&socket) || !surroundings.passes(filter, &socket.subject) {
+        if !everywhere.wants_socket(&socket) || !filter.passes(surroundings, &socket.subject) {
             continue;
         }
         if is_here(&socket) {

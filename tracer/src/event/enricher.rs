@@ -7,7 +7,6 @@ use tracer_ebpf::Program;
 
 use crate::model::{
     container::Cgroup,
-    filter::Filter,
     owner::{Parent, Process},
     stack::{Maker, Stack},
     update::Subject,
@@ -33,11 +32,6 @@ pub trait Surroundings: Send + Sync {
     /// The stack in which a socket was made; `None` where it has not been looked up.
     fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
         None
-    }
-
-    /// Whether the filter wants the control group of a socket.
-    fn passes(&self, filter: &Filter, subject: &Subject) -> bool {
-        !filter.asks_for_group() || filter.wants_group(self.cgroup(subject).as_deref())
     }
 }
 

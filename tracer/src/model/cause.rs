@@ -134,6 +134,7 @@ mod tests {
     use crate::model::{
         host::ProcessFacts,
         owner::{Evidence, Owner},
+        socket,
         state::State,
         time_wait::Ticks,
     };
@@ -180,7 +181,7 @@ mod tests {
         #[case] expected: Cause,
     ) {
         let holders = holders.iter().copied().map(holder).collect();
-        let socket = Socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
+        let socket = socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
         let host = host(halted);
         let context = Context { maker: None, listening: &[], host: &host };
         assert_eq!(cause(&socket, &record, context), (expected, None));
@@ -201,7 +202,7 @@ mod tests {
     ) {
         let record = close_wait(flag::HAS_SOCKET, 0);
         let holders = holders.iter().copied().map(holder).collect();
-        let socket = Socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
+        let socket = socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
         let listening: Vec<Process> = listening.iter().copied().map(process).collect();
         let host = host(None);
         let maker = maker.map(process);

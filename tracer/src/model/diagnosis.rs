@@ -14,20 +14,19 @@ mod scene;
 mod tests;
 mod watched;
 
-use std::collections::BTreeMap;
-
 use self::scene::Scene;
 pub use self::{causes::explain, queues::full_queues, watched::Watched};
 use super::{
     filter::Filter,
-    finding::{Finding, Severity},
+    finding::Finding,
     host::Host,
     stack::Stacks,
-    state::State,
     table::{Snapshot, Table},
     time_wait::Ticks,
     update::Subject,
 };
+
+pub use crate::event::diagnosis::Diagnosis;
 
 /// One look at the host.
 #[derive(Clone, Debug, Default)]
@@ -57,30 +56,6 @@ pub struct Case<'a> {
     pub table: &'a Table,
     /// The stacks in which sockets were made, if they are asked for.
     pub stacks: Option<&'a dyn Stacks>,
-}
-
-/// What is wrong, and what there is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagnosis {
-    /// Worst first.
-    pub findings: Vec<Finding>,
-    /// How many wanted sockets are in each state.
-    pub states: BTreeMap<State, u64>,
-    /// Network namespaces looked into.
-    pub namespaces: usize,
-    /// Time between the looks, nanoseconds.
-    pub observed: u64,
-    /// Sockets in CLOSE_WAIT that still send.
-    pub sending: u64,
-    /// Events that were lost meanwhile: what is said of growth is the least.
-    pub lost: u64,
-}
-
-impl Diagnosis {
-    /// Whether something is at least this bad.
-    pub fn is_at_least(&self, severity: Severity) -> bool {
-        self.findings.iter().any(|finding| finding.severity >= severity)
-    }
 }
 
 /// Finds what is wrong.

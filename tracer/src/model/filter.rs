@@ -17,6 +17,7 @@ use super::{
     state::State,
     update::{Reset, Retransmit, Subject, Transition, Update},
 };
+use crate::event::enricher::Surroundings;
 
 /// Conditions that all have to hold; an empty list is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,9 +124,10 @@ impl Filter {
         }
     }
 
-    /// Whether a control group has to be known to decide.
-    pub fn asks_for_group(&self) -> bool {
-        !self.containers.is_empty() || !self.cgroups.is_empty()
+    /// Whether the control group of a socket is wanted; it is looked up only if that is asked for.
+    pub fn passes<S: Surroundings + ?Sized>(&self, enricher: &S, subject: &Subject) -> bool {
+        let any = self.containers.is_empty() && self.cgroups.is_empty();
+        any || self.wants_group(enricher.cgroup(subject).as_deref())
     }
 
     /// Whether a socket of this control group is wanted. Not part of the other decisions: no record

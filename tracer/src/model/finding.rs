@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::ports::{PortUse, minutes_left};
+
 use super::{
     endpoint::Endpoint,
     host::{Counters, Halt},
     owner::Process,
-    ports::PortUse,
     stack::Stack,
     state::State,
 };
@@ -248,11 +249,6 @@ impl Descriptors {
     pub fn minutes_left(&self) -> Option<f64> {
         minutes_left(self.limit.saturating_sub(self.open), self.growth)
     }
-}
-
-/// Minutes until `left` are used up at `growth` a minute.
-pub fn minutes_left(left: u64, growth: f64) -> Option<f64> {
-    (growth > 0.0).then(|| left as f64 / growth)
 }
 
 /// Sockets in CLOSE_WAIT with one cause, one holder and one service.

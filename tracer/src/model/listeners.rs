@@ -1,12 +1,13 @@
 //! Who listens, as a look shows it: whose queue a connection waits in that nobody has accepted.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_ebpf::{Record, flag, kind};
 
 use super::{
     endpoint::{Endpoint, Tuple},
-    host::listens_for,
     owner::Owner,
     state::State,
 };
@@ -66,6 +67,14 @@ impl<'a> Listeners<'a> {
     }
 }
 
+/// Whether a listener on `address` takes connections to `to`: its own address or any; `::` also
+/// takes IPv4 unless it is told not to.
+pub fn listens_for(address: IpAddr, to: IpAddr) -> bool {
+    address == to
+        || address == Ipv6Addr::UNSPECIFIED
+        || address == Ipv4Addr::UNSPECIFIED && to.is_ipv4()
+}
+
 /// Whether a record is of a listener.
 pub fn is_listener(record: &Record) -> bool {
     record.kind == kind::SOCKET && State::from_kernel(record.new_state) == Some(State::Listen)
@@ -85,6 +94,8 @@ pub fn waits(record: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     const HERE: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1];
@@ -124,5 +135,19 @@ mod tests {
         let mptcp = |listener| Record { flags: flag::MPTCP, ..waiting(listener) };
         assert!(waits(&waiting(0)) && waits(&mptcp(1)) && !waits(&mptcp(0)));
         assert!(!waits(&Record { flags: flag::HAS_SOCKET, ..waiting(0) }));
+    }
+
+    #[rstest]
+    #[case("127.0.0.1", "127.0.0.1", true)]
+    #[case("0.0.0.0", "10.0.0.1", true)]
+    #[case("::", "10.0.0.1", true)]
+    #[case("0.0.0.0", "2001:db8::1", false)]
+    #[case("10.0.0.1", "10.0.0.2", false)]
+    fn a_listener_takes_what_is_for_it(
+        #[case] address: IpAddr,
+        #[case] to: IpAddr,
+        #[case] takes: bool,
+    ) {
+        assert_eq!(listens_for(address, to), takes);
     }
 }

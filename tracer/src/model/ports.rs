@@ -13,13 +13,14 @@ use tracer_ebpf::{Record, kind};
 
 use super::{
     endpoint::{Endpoint, Tuple},
-    finding::{Severity, minutes_left},
+    finding::Severity,
     host::{Host, PortRange},
-    owner::Process,
-    socket::Socket,
+    socket,
     state::State,
     time_wait::Ticks,
 };
+
+pub use crate::event::ports::{PortUse, Scope};
 
 /// A TIME_WAIT's port can be taken over after this time.
 const REUSE_AFTER: u64 = 1_000_000_000;
@@ -28,85 +29,17 @@ const NOTABLE: f64 = 0.1;
 /// As many of them at most: anybody may connect to anywhere.
 const BUSIEST: usize = 20;
 
-/// For whom ports are counted. Addresses have port 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Connections from one address to one destination.
-    Destination {
-        /// From.
-        local: Endpoint,
-        /// To.
-        peer: Endpoint,
-    },
-    /// Connections from one address to anywhere, whose ports were chosen by bind().
-    Address(Endpoint),
-}
-
-/// Ephemeral ports in use.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PortUse {
-    /// Network namespace.
-    pub netns: u32,
-    /// For whom.
-    pub scope: Scope,
-    /// Ports that there are to choose from.
-    pub size: u32,
-    /// Ports in use.
-    pub used: u32,
-    /// Of these, ports that connect() may take over from TIME_WAIT.
-    pub reusable: u32,
-    /// Sockets by state.
-    pub states: BTreeMap<State, u64>,
-    /// Destinations that share them.
-    pub destinations: usize,
-    /// Whose they are (of TIME_WAIT: were) and how many sockets of each, most first, where known.
-    pub processes: Vec<(Process, u64)>,
-    /// Growth, ports a minute.
-    pub growth: f64,
-    /// New connections a second.
-    pub rate: f64,
-}
-
-impl PortUse {
-    /// Whether a connection between these is one of those counted.
-    pub fn covers(&self, tuple: &Tuple) -> bool {
-        let Tuple { local, peer, netns } = *tuple;
-        self.netns == netns
-            && match self.scope {
-                Scope::Destination { local: from, peer: to } => {
-                    local.with_port(0) == from && peer == to
-                }
-                Scope::Address(from) => local.with_port(0) == from,
-            }
-    }
-
-    /// Ports that nobody else can have.
-    pub fn busy(&self) -> u32 {
-        self.used - self.reusable
-    }
-
-    /// The part of the range that is in use and not to be taken over, 0 to 1.
-    pub fn ratio(&self) -> f64 {
-        f64::from(self.busy()) / f64::from(self.size.max(1))
-    }
-
-    /// Bad at half of the range, very bad at 90 %.
-    pub fn severity(&self) -> Option<Severity> {
-        let (busy, size) = (u64::from(self.busy()), u64::from(self.size));
-        if busy == 0 {
-            None
-        } else if busy * 10 >= size * 9 {
-            Some(Severity::Critical)
-        } else if busy * 2 >= size {
-            Some(Severity::Warning)
-        } else {
-            None
-        }
-    }
-
-    /// Minutes until none is left, if they grow.
-    pub fn minutes_left(&self) -> Option<f64> {
-        minutes_left(u64::from(self.size.saturating_sub(self.busy())), self.growth)
+/// Bad at half of the range, very bad at 90 %.
+fn severity(ports: &PortUse) -> Option<Severity> {
+    let (busy, size) = (u64::from(ports.busy()), u64::from(ports.size));
+    if busy == 0 {
+        None
+    } else if busy * 10 >= size * 9 {
+        Some(Severity::Critical)
+    } else if busy * 2 >= size {
+        Some(Severity::Warning)
+    } else {
+        None
     }
 }
 
@@ -188,7 +121,7 @@ pub fn usage(records: &[Record], host: &Host, ticks: Ticks) -> Vec<PortUse> {
 /// Those of which little is left, and how bad that is. Where bind() takes ports from one pool for
 /// all destinations, that is to blame and not the destinations.
 pub fn scarce(usage: Vec<PortUse>) -> Vec<(Severity, PortUse)> {
-    let bad = |one: PortUse| Some((one.severity()?, one));
+    let bad = |one: PortUse| Some((severity(&one)?, one));
     let mut scarce: Vec<(Severity, PortUse)> = usage.into_iter().filter_map(bad).collect();
     let pools: Vec<(u32, Scope)> = scarce.iter().map(|(_, one)| (one.netns, one.scope)).collect();
     scarce.retain(|(severity, one)| match one.scope {
@@ -233,9 +166,7 @@ fn is_reusable(record: &Record, host: &Host, ticks: Ticks) -> bool {
     let Tuple { local, peer, .. } = Tuple::of(record);
     record.kind == kind::TIME_WAIT_SOCKET
         && facts.reuse.applies(local.address(), peer.address())
-        && Socket::of(record, ticks, Vec::new())
-            .and_then(|socket| socket.age)
-            .is_some_and(|age| age >= REUSE_AFTER)
+        && socket::age(record, ticks).is_some_and(|age| age >= REUSE_AFTER)
 }
 
 #[cfg(test)]

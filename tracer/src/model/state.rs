@@ -5,6 +5,9 @@ use std::{fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// How long the kernel keeps a TIME_WAIT: `TCP_TIMEWAIT_LEN`, include/net/tcp.h, not tunable.
+pub const TIME_WAIT_SECONDS: u64 = 60;
+
 /// State of a TCP socket. The numbers are the kernel's (`include/net/tcp_states.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -3,8 +3,7 @@
 //! TIME_WAIT is armed for 60 s (`TCP_TIMEWAIT_LEN`), but the timer wheel fires later than asked:
 //! the further away, the coarser (`calc_wheel_index`, kernel/time/timer.c, 4.8 and later).
 
-/// `TCP_TIMEWAIT_LEN`, include/net/tcp.h: not tunable.
-pub const TIME_WAIT_SECONDS: u64 = 60;
+pub use super::state::TIME_WAIT_SECONDS;
 
 /// `LVL_CLK_SHIFT`: each level of the wheel is eight times coarser than the one below.
 const LEVEL_SHIFT: u32 = 3;

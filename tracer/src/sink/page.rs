@@ -164,7 +164,7 @@ impl Sink for Page {
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
             let wanted = |subject: &Subject| {
-                all || filter.wants_subject(subject) && surroundings.passes(filter, subject)
+                all || filter.wants_subject(subject) && filter.passes(&**surroundings, subject)
             };
             if let Some(gathered) = &mut self.gathered {
                 gathered.timeline.advance(moment.now);

@@ -117,7 +117,7 @@ impl Feed {
     }
 
     fn wants(&self, update: &Update<'_>) -> bool {
-        let passes = |subject| self.surroundings.passes(&self.filter, subject);
+        let passes = |subject| self.filter.passes(&*self.surroundings, subject);
         self.all || self.filter.wants(update) && update.subject().is_none_or(passes)
     }
 
@@ -125,7 +125,7 @@ impl Feed {
         self.all || {
             let subject = row.subject();
             self.filter.wants_in_state(&subject, row.state)
-                && self.surroundings.passes(&self.filter, &subject)
+                && self.filter.passes(&*self.surroundings, &subject)
         }
     }
 
@@ -133,7 +133,7 @@ impl Feed {
         for linger in lingers {
             if self.all
                 || self.filter.wants_in_state(&linger.subject, linger.state)
-                    && self.surroundings.passes(&self.filter, &linger.subject)
+                    && self.filter.passes(&*self.surroundings, &linger.subject)
             {
                 self.counting.linger(linger);
                 self.recent.add(Told::Linger(Box::new(linger.clone())));
@@ -297,7 +297,7 @@ impl Sink for Feed {
         if let Some((first, watched)) = self.looks.first() {
             let diagnosis = diagnose(&Case {
                 filter: &self.filter,
-                is_within: &|subject| self.surroundings.passes(&self.filter, subject),
+                is_within: &|subject| self.filter.passes(&*self.surroundings, subject),
                 ticks: self.ticks,
                 first,
                 last: look,

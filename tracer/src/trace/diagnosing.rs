@@ -38,7 +38,7 @@ impl Diagnosing {
         table: &Table,
     ) -> Vec<Finding> {
         let Some(first) = &self.first else { return Vec::new() };
-        let is_within = |subject: &_| surroundings.passes(filter, subject);
+        let is_within = |subject: &_| filter.passes(surroundings, subject);
         let case = Case {
             filter,
             is_within: &is_within,

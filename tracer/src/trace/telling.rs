@@ -146,7 +146,7 @@ impl Teller {
 
     /// Whether the container of a socket is asked for.
     fn passes(&self, subject: &Subject) -> bool {
-        self.surroundings.passes(&self.filter, subject)
+        self.filter.passes(&*self.surroundings, subject)
     }
 
     fn tell(&mut self, update: &Update<'_>) {

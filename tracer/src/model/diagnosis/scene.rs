@@ -15,7 +15,7 @@ use crate::model::{
     host::Counters,
     listeners::Listeners,
     owner::{Owner, Process},
-    socket::Socket,
+    socket::{self, Socket},
     state::State,
 };
 
@@ -50,7 +50,7 @@ impl<'a> Scene<'a> {
         let of =
             |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
         let see = |record: &'a Record| {
-            let mut socket = Socket::of(record, case.ticks, of(record).to_vec())?;
+            let mut socket = socket::of(record, case.ticks, of(record).to_vec())?;
             let guess = || listeners.guess(record, of);
             socket.subject.owner = socket.subject.owner.or_else(guess);
             Some(Seen { record, socket, earlier: earlier.get(&SocketId::of(record)).copied() })

@@ -9,8 +9,9 @@ use tracer_ebpf::{Holder, Record, flag, kind};
 
 use super::*;
 use crate::model::{
-    finding::{Cause, Leak, Problem, Service},
+    finding::{Cause, Leak, Problem, Service, Severity},
     host::{Counters, Halt, NetFacts, PortRange, ProcessFacts},
+    state::State,
     table,
 };
 

@@ -12,8 +12,7 @@ use super::Table;
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
-    host::listens_for,
-    listeners::waits,
+    listeners::{listens_for, waits},
     owner::{Evidence, Owner},
 };
 

@@ -12,8 +12,7 @@ use crate::{
     model::{
         close::Reason,
         endpoint::Tuple,
-        state::State,
-        time_wait::TIME_WAIT_SECONDS,
+        state::{State, TIME_WAIT_SECONDS},
         update::{
             Answered, Direction, Linger, Reset, Retransmit, Role, Sequence, Source, Subject,
             Transition,

@@ -3,10 +3,7 @@
 //!
 //! Only the facts: `kernel::host` reads them, `model::diagnosis` judges them.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// All facts of one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,7 +148,7 @@ pub struct ProcessFacts {
     pub executable: Option<Vec<u8>>,
     /// Inode number of the network namespace that it is in now; its sockets may be of others.
     pub netns: Option<u32>,
-    /// Its container, escaped as [`crate::model::container::Cgroup`] has it.
+    /// Its container, escaped as `Cgroup::container` has it.
     pub container: Option<Box<str>>,
     /// Open descriptors.
     pub descriptors: Option<u64>,
@@ -181,14 +178,6 @@ pub enum Halt {
     Traced,
     /// Its cgroup is frozen.
     Frozen,
-}
-
-/// Whether a listener on `address` takes connections to `to`: its own address or any; `::` also
-/// takes IPv4 unless it is told not to.
-pub fn listens_for(address: IpAddr, to: IpAddr) -> bool {
-    address == to
-        || address == Ipv6Addr::UNSPECIFIED
-        || address == Ipv4Addr::UNSPECIFIED && to.is_ipv4()
 }
 
 #[cfg(test)]
@@ -223,19 +212,5 @@ mod tests {
             let contained = (0..=u16::MAX).filter(|port| range.contains(*port)).count();
             prop_assert_eq!(range.size() as usize, contained);
         }
-    }
-
-    #[rstest]
-    #[case("127.0.0.1", "127.0.0.1", true)]
-    #[case("0.0.0.0", "10.0.0.1", true)]
-    #[case("::", "10.0.0.1", true)]
-    #[case("0.0.0.0", "2001:db8::1", false)]
-    #[case("10.0.0.1", "10.0.0.2", false)]
-    fn a_listener_takes_what_is_for_it(
-        #[case] address: IpAddr,
-        #[case] to: IpAddr,
-        #[case] takes: bool,
-    ) {
-        assert_eq!(listens_for(address, to), takes);
     }
 }
