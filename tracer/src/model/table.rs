@@ -17,6 +17,7 @@ mod identity;
 mod lingering;
 mod listeners;
 mod merge;
+mod queues;
 mod removals;
 mod segments;
 mod step;
@@ -38,12 +39,13 @@ use tracer_ebpf::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{
+    arena::Slot,
     eviction::Evicted,
     half_open::HalfOpen,
     listeners::Listeners,
     merge::Closed,
     removals::Removals,
-    store::{Slot, Store},
+    store::Store,
     undecided::Undecided,
     unseen::{Unseen, Way},
 };
@@ -225,7 +227,7 @@ impl Table {
 
     /// How many sockets are in a state.
     pub fn count(&self, state: State) -> u64 {
-        self.store.counts()[state.index()]
+        self.store.queues.count(state)
     }
 
     /// Events taken so far: where there are none, ports and queues stay as they are.
@@ -277,6 +279,14 @@ fn transition(connection: &Connection, from: State, to: State, time: u64) -> Tra
         close: None,
         orphaned: connection.orphaned,
     }
+}
+
+/// Adds the last of the few that are remembered.
+fn push_last<T>(few: &mut VecDeque<T>, last: T) {
+    if few.len() == CLOSED_LAST {
+        few.pop_front();
+    }
+    few.push_back(last);
 }
 
 fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {

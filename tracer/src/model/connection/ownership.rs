@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use tracer_ebpf::Record;
+
 use super::{
     Connection, Maker, Owner, Unclosed,
     held::{Held, Processes},
 };
+use crate::model::owner;
 
 impl Connection {
     /// Whose it is.
@@ -27,13 +30,23 @@ impl Connection {
         }
     }
 
+    /// A process has acted on it in a record, if one did.
+    pub fn acted(&mut self, acting: Option<Owner>, record: &Record, processes: &mut Processes) {
+        if let Some(maker) = Maker::of(acting, record) {
+            self.set_maker(maker);
+        }
+        if acting.is_some() {
+            self.set_owner(owner::refine(self.owner(), acting), processes);
+        }
+    }
+
     /// Who made it, where that was seen: as a rule its owner, of whom nothing more is kept.
     pub fn maker(&self) -> Option<Maker> {
         self.phase.maker().or_else(|| Maker::from_owner(&self.owner()?))
     }
 
     /// It is known now in which code it was made.
-    pub fn set_maker(&mut self, maker: Maker) {
+    fn set_maker(&mut self, maker: Maker) {
         if maker.stack.is_some()
             && let Some(rare) = self.phase.rare_mut()
         {

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, flag};
 
-use crate::model::update::Role;
+use crate::model::{state::State, update::Role};
 
 /// What went over a connection, payload only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,13 +16,15 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// From the counters of a full socket: those of bytes include SYN and FIN
+    /// From the counters of a full socket in `state`: those of bytes include SYN and FIN
     /// (`tcp_snd_una_update`, `tcp_rcv_nxt_update`).
-    pub fn of(record: &Record, role: Option<Role>, fin_sent: bool) -> Option<Self> {
+    pub fn of(record: &Record, role: Option<Role>, state: State) -> Option<Self> {
         if record.has(flag::CLASSIC) {
             return None;
         }
         let syn = u64::from(role == Some(Role::Client) && record.bytes_acked > 0);
+        let fin_sent =
+            matches!(state, State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck);
         let fin = u64::from(fin_sent && record.fin_acknowledged());
         Some(Self {
             sent: record.bytes_acked.saturating_sub(syn + fin),

@@ -14,7 +14,7 @@ impl Table {
         from: State,
         out: &mut impl Observer,
     ) -> Option<Slot> {
-        let known = self.store.get_mut(slot)?;
+        let known = &mut self.store[slot];
         let edge = (record.old_state, record.new_state);
         if record.kind == kind::STATE_CAUGHT && known.last_edge == edge {
             self.duplicates += 1;
@@ -24,22 +24,18 @@ impl Table {
         if known.state == from && is_full {
             return Some(slot);
         }
-        match Way::of(known.state, from, false).filter(|_| is_full) {
-            Some(Way { between, events, at_least }) => {
-                // What is told of the past has the port that is known by now.
-                known.absorb(record);
-                self.unseen.miss(events, at_least);
-                for state in between.into_iter().chain([from]) {
-                    self.infer(slot, state, record.time_ns, out);
-                }
-                Some(slot)
-            }
+        let Some(way) = Way::of(known.state, from, false).filter(|_| is_full) else {
             // The socket has another connection.
-            None => {
-                self.give_way(slot, record.time_ns, Source::Inferred, out);
-                Some(self.meet(record, from, true, out))
-            }
+            self.give_way(slot, record.time_ns, Source::Inferred, out);
+            return Some(self.meet(record, from, true, out));
+        };
+        // What is told of the past has the port that is known by now.
+        known.absorb(record);
+        self.unseen.miss(way.events, way.at_least);
+        for state in way.between.into_iter().chain([from]) {
+            self.infer(slot, state, record.time_ns, out);
         }
+        Some(slot)
     }
 
     /// The socket has another connection, whose beginning was not seen: the one known is over, but
@@ -51,13 +47,11 @@ impl Table {
         source: Source,
         out: &mut impl Observer,
     ) {
-        let Some(Connection { id, ordinal, .. }) = self.store.get(slot) else { return };
-        let (id, ordinal) = (*id, *ordinal);
         if self.store.is_minisocket(slot) {
-            self.store.release(slot);
-        } else {
-            self.vanish(slot, time, source, out);
+            return self.release_to_next(slot);
         }
+        let Connection { id, ordinal, .. } = self.store[slot];
+        self.vanish(slot, time, source, out);
         self.reusable.insert(id, ordinal);
     }
 
@@ -83,15 +77,15 @@ impl Table {
 
     /// A transition that must have happened unseen.
     pub(super) fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
-        self.announce(slot, to, None, out);
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
+        if to != State::SynSent {
+            self.tell_held(slot, None, out);
+        }
+        let connection = &self.store[slot];
         let time = time.max(connection.since);
         let transition = Transition {
             source: Source::Inferred,
             ..transition(connection, connection.state, to, time)
         };
-        self.tell(slot, &transition, out);
+        self.tell(slot, &transition, None, out);
     }
 }

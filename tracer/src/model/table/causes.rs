@@ -19,14 +19,13 @@ const AHEAD: u64 = 1_500_000_000;
 impl Table {
     /// Who made a socket, where that was seen.
     pub fn maker(&self, id: SocketId) -> Option<Maker> {
-        self.store.get(self.store.find(id)?)?.maker()
+        self.store.known(id)?.maker()
     }
 
     /// Whether a socket that a look shows in CLOSE_WAIT lingers in it, or will before long: then
     /// its cause is wanted.
     pub fn wants_cause(&self, record: &Record) -> bool {
-        let known = self.store.find(SocketId::of(record)).and_then(|slot| self.store.get(slot));
-        known.is_some_and(|known| {
+        self.store.known(SocketId::of(record)).is_some_and(|known| {
             known.state == State::CloseWait && self.is_due(known, record.time_ns)
         })
     }
@@ -52,9 +51,9 @@ impl Table {
 
     /// Takes over why a socket is not closed, and how many bytes nobody has read.
     pub fn explain(&mut self, id: SocketId, unclosed: Arc<Unclosed>, unread: u32) {
-        let slot = self.store.find(id);
-        let connection = slot.and_then(|slot| self.store.get_mut(slot));
-        if let Some(connection) = connection.filter(|known| known.state == State::CloseWait) {
+        if let Some(connection) = self.store.known_mut(id)
+            && connection.state == State::CloseWait
+        {
             connection.set_unclosed(unclosed, unread);
         }
     }

@@ -2,9 +2,7 @@
 
 use tracer_ebpf::{Record, flag};
 
-use super::{
-    Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition, whole::End,
-};
+use super::{Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
 use crate::model::{
     close::{Context, Outcome, Reason, initiator, outcome},
     connection::{Connection, SocketId, Traffic},
@@ -17,19 +15,16 @@ use crate::model::{
 const ECONNRESET: u16 = 104;
 
 impl Table {
-    /// `tcp_receive_reset`: comes before the transition that it causes, and is told with it.
+    /// `tcp_receive_reset`: fires before the transition that the RST causes, and is emitted with it.
     pub(super) fn receive_reset(&mut self, record: &Record, out: &mut impl Observer) {
-        let slot = self.store.find(SocketId::of(record));
-        match slot.and_then(|slot| self.store.get_mut(slot)) {
-            Some(connection) => {
-                connection.receive_reset(record.time_ns);
-            }
+        match self.store.known_mut(SocketId::of(record)) {
+            Some(connection) => connection.receive_reset(record.time_ns),
             // There before the tracer, and not in a snapshot yet.
             None => self.tell_reset(record, Direction::Received, out),
         }
     }
 
-    /// `tcp_send_reset`: may come right after the transition that it explains.
+    /// `tcp_send_reset`: may fire right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
         self.tell_reset(record, Direction::Sent, out);
         let Some(slot) = self.lookup(record) else {
@@ -38,12 +33,9 @@ impl Table {
         if self.undecided.contains(slot) {
             return self.decide(slot, true, out);
         }
-        let orphan = self
-            .store
-            .get(slot)
-            .is_some_and(|connection| connection.state == State::FinWait2 && connection.orphaned);
+        let Connection { state, orphaned, .. } = self.store[slot];
         let ends = [State::Closed as u8, State::TimeWait as u8].contains(&record.old_state);
-        if orphan && ends {
+        if state == State::FinWait2 && orphaned && ends {
             // What looked like an orphaned FIN_WAIT2 was data after close(), or data has come for
             // the minisocket (tcp_timewait_state_process).
             self.end(slot, Reason::ResetSentDataAfterClose, Source::Inferred, record.time_ns, out);
@@ -68,14 +60,14 @@ impl Table {
         self.conclude(slot, record, from, false, out);
     }
 
-    /// Decides the ends for which no RST has followed.
+    /// Decides the ends that no RST has followed in time.
     pub(super) fn decide_overdue(&mut self, now: u64, out: &mut impl Observer) {
         while let Some(slot) = self.undecided.overdue(now) {
             self.decide(slot, false, out);
         }
     }
 
-    /// Decides an end for which an RST has followed, or none will.
+    /// Decides an end: an RST has followed it, or none will.
     pub(super) fn decide(&mut self, slot: Slot, reset_sent: bool, out: &mut impl Observer) {
         if let Some(record) = self.undecided.take(slot)
             && let Some(from) = State::from_kernel(record.old_state)
@@ -92,17 +84,13 @@ impl Table {
         reset_sent: bool,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
+        let connection = &self.store[slot];
         let context = Context {
             reset_received: connection.reset_received(),
             reset_sent,
             resets_traced: self.options.resets_traced,
         };
-        let fin_sent =
-            matches!(from, State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck);
-        let traffic = Traffic::of(record, connection.role, fin_sent);
+        let traffic = Traffic::of(record, connection.role, from);
         let (to, close) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
             Outcome::OrphanedFinWait2 => (State::FinWait2, None),
@@ -115,31 +103,16 @@ impl Table {
             ..transition(connection, from, to, record.time_ns)
         };
         self.tell_received_reset(slot, record, close.map(|close| close.reason), out);
-        self.tell(slot, &transition, out);
+        self.tell(slot, &transition, traffic, out);
         match close {
-            None => {
-                if to == State::TimeWait {
-                    let end = End::time_wait(record.time_ns, Source::Tracepoint);
-                    self.conclude_story(slot, end, traffic, out);
-                }
-                self.become_minisocket(slot, record, traffic);
-            }
-            Some(close) => self.finish(slot, record, close, traffic, out),
+            None => self.become_minisocket(slot, record, traffic),
+            Some(close) => self.finish(slot, record, close.reason, out),
         }
     }
 
-    /// The connection is over with its last transition told.
-    fn finish(
-        &mut self,
-        slot: Slot,
-        record: &Record,
-        close: Close,
-        traffic: Option<Traffic>,
-        out: &mut impl Observer,
-    ) {
-        let (time, state, source) = (record.time_ns, State::Closed, Source::Tracepoint);
-        self.conclude_story(slot, End { time, state, close, source }, traffic, out);
-        let Some(connection) = self.forget(slot, time) else {
+    /// The connection is over, and its last transition has been emitted.
+    fn finish(&mut self, slot: Slot, record: &Record, reason: Reason, out: &mut impl Observer) {
+        let Some(connection) = self.forget(slot, record.time_ns) else {
             return;
         };
         let open = record.has(flag::HAS_SOCKET) && record.shutdown != 3;
@@ -150,24 +123,54 @@ impl Table {
             }
             self.reusable.insert(connection.id, connection.ordinal);
         }
-        // The far end, if it is on this host, may be a minisocket that changes without an event.
-        match close.reason {
-            Reason::Graceful => self.fin_arrived(&connection.tuple, record, out),
+        // The peer, if it is on this host, may be a minisocket, which changes without an event.
+        let tuple = connection.tuple.reversed();
+        let peer = self.store.find_minisocket(&tuple);
+        let peer = peer.filter(|peer| self.store[*peer].state == State::FinWait2);
+        let ended = match reason {
+            Reason::Graceful => return self.fin_arrived(peer, &connection.tuple, record, out),
+            // Our RST ends it silently.
             Reason::ResetSentUnreadData
             | Reason::ResetSentLingerZero
             | Reason::ResetSentUnaccepted
             | Reason::Disconnected
-            | Reason::Killed => self.reset_arrived(&connection.tuple, record, out),
-            Reason::ResetReceived => self.reset_came(&connection.tuple, record, out),
-            _ => {}
+            | Reason::Killed => Reason::ResetReceived,
+            // Its RST: data has ended it (tcp_timewait_state_process). Kernels before 6.12 do not say
+            // that a minisocket sends one. It lives on where no socket sent the RST: a FIN that comes
+            // while the minisocket takes over from the full socket (tcp_time_wait) finds neither.
+            Reason::ResetReceived if !self.socketless.contains(&tuple) => {
+                Reason::ResetSentDataAfterClose
+            }
+            _ => return,
+        };
+        if let Some(peer) = peer {
+            self.end(peer, ended, Source::Inferred, record.time_ns, out);
         }
+    }
+
+    /// The end `tuple` has sent its FIN and got it acknowledged: its peer on this host, an orphaned
+    /// FIN_WAIT2, is in TIME_WAIT now. No tracepoint says so.
+    fn fin_arrived(
+        &mut self,
+        peer: Option<Slot>,
+        tuple: &Tuple,
+        record: &Record,
+        out: &mut impl Observer,
+    ) {
+        let Some(slot) = peer else {
+            return self.unseen.closed_in_order(tuple, State::LastAck, record.time_ns);
+        };
+        let transition = Transition {
+            source: Source::Inferred,
+            ..transition(&self.store[slot], State::FinWait2, State::TimeWait, record.time_ns)
+        };
+        self.tell(slot, &transition, None, out);
+        self.plan_removal(slot, record, TIME_WAIT_SECONDS);
     }
 
     /// The socket lives on as a minisocket, which the tracepoint never shows.
     fn become_minisocket(&mut self, slot: Slot, record: &Record, traffic: Option<Traffic>) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         connection.become_minisocket(traffic);
         let has_cookie = connection.id.cookie().is_some();
         if connection.state == State::TimeWait {
@@ -178,7 +181,7 @@ impl Table {
             // It has another address; that of the full socket is used again at once.
             self.store.release(slot);
         }
-        self.plan_removal(slot, record.time_ns, record.jiffies, self.fin_timeout(record));
+        self.plan_removal(slot, record, self.fin_timeout(record));
     }
 
     /// Seconds for which the kernel keeps the minisocket that follows `record`.
@@ -195,70 +198,23 @@ impl Table {
         }
     }
 
-    pub(super) fn plan_removal(&mut self, slot: Slot, time: u64, jiffies: u64, seconds: u64) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        let removal = time + self.options.ticks.removal_in(jiffies, seconds);
-        connection.set_removal(removal, jiffies + seconds * self.options.ticks.hz);
+    fn plan_removal(&mut self, slot: Slot, record: &Record, seconds: u64) {
+        let (ticks, armed) = (self.options.ticks, record.jiffies);
+        let removal = record.time_ns + ticks.removal_in(armed, seconds);
+        self.store[slot].set_removal(removal, armed + seconds * ticks.hz);
         self.removals.plan(removal, slot);
-    }
-
-    /// The orphaned FIN_WAIT2 on the other end of `tuple`, if it is on this host.
-    fn other_end(&self, tuple: &Tuple) -> Option<Slot> {
-        let other = Tuple { local: tuple.peer, peer: tuple.local, netns: tuple.netns };
-        let slot = self.store.find_minisocket(&other)?;
-        (self.store.get(slot)?.state == State::FinWait2).then_some(slot)
-    }
-
-    /// The peer on this host has sent an RST: it silently ends the minisocket.
-    fn reset_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        if let Some(slot) = self.other_end(tuple) {
-            self.end(slot, Reason::ResetReceived, Source::Inferred, record.time_ns, out);
-        }
-    }
-
-    /// The peer on this host has received an RST: of an orphaned FIN_WAIT2, which data has ended
-    /// (tcp_timewait_state_process). Kernels before 6.12 do not say that a minisocket sends one.
-    ///
-    /// The minisocket lives on where no socket sent the RST: a FIN that comes while the minisocket
-    /// takes over from the full socket (tcp_time_wait) finds neither of them.
-    fn reset_came(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        let is_socketless = self.socketless.contains(&tuple.reversed());
-        if !is_socketless && let Some(slot) = self.other_end(tuple) {
-            let reason = Reason::ResetSentDataAfterClose;
-            self.end(slot, reason, Source::Inferred, record.time_ns, out);
-        }
-    }
-
-    /// The peer on this host has sent its FIN and got it acknowledged: an orphaned FIN_WAIT2 on
-    /// the other end of `tuple` is in TIME_WAIT now. No tracepoint says so.
-    fn fin_arrived(&mut self, tuple: &Tuple, record: &Record, out: &mut impl Observer) {
-        let known = self.other_end(tuple).and_then(|slot| Some((slot, self.store.get(slot)?)));
-        let Some((slot, connection)) = known else {
-            return self.unseen.closed_in_order(tuple, State::LastAck, record.time_ns);
-        };
-        let transition = Transition {
-            source: Source::Inferred,
-            ..transition(connection, State::FinWait2, State::TimeWait, record.time_ns)
-        };
-        self.tell(slot, &transition, out);
-        self.plan_removal(slot, record.time_ns, record.jiffies, TIME_WAIT_SECONDS);
     }
 
     /// A new connection with the addresses of a minisocket: that one is gone.
     pub(super) fn replace_minisocket(&mut self, slot: Slot, time: u64, out: &mut impl Observer) {
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        if let Some(old) = self.store.find_minisocket(&connection.tuple)
+        if let Some(old) = self.store.find_minisocket(&self.store[slot].tuple)
             && old != slot
         {
             self.vanish(old, time, Source::Inferred, out);
         }
     }
 
-    /// A socket is gone without an event; a full one has had one that was not seen.
+    /// A socket is gone without an event; of a full one there was an event that was not seen.
     pub(super) fn vanish(
         &mut self,
         slot: Slot,
@@ -266,13 +222,12 @@ impl Table {
         source: Source,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else {
+        // The end of another one may have been its end.
+        let Some(known) = self.store.get(slot) else {
             return;
         };
-        let in_order = !connection.is_minisocket() && self.miss_end(slot, out);
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
+        let in_order = !known.is_minisocket() && self.miss_end(slot, out);
+        let connection = &self.store[slot];
         let reason = match connection.state {
             _ if in_order => Reason::Graceful,
             State::TimeWait => Reason::Graceful,
@@ -296,20 +251,14 @@ impl Table {
         time: u64,
         out: &mut impl Observer,
     ) {
-        self.announce(slot, State::Closed, None, out);
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        let close = Close::new(reason, initiator(reason, connection.first_fin));
+        self.tell_held(slot, None, out);
+        let connection = &self.store[slot];
         let transition = Transition {
             source,
-            close: Some(close),
+            close: Some(Close::new(reason, initiator(reason, connection.first_fin))),
             ..transition(connection, connection.state, State::Closed, time)
         };
-        let traffic = connection.traffic();
-        self.tell(slot, &transition, out);
-        let state = State::Closed;
-        self.conclude_story(slot, End { time, state, close, source }, traffic, out);
+        self.tell(slot, &transition, None, out);
         self.forget(slot, time);
     }
 }

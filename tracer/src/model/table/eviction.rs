@@ -83,7 +83,7 @@ impl Table {
     fn dispensable(&mut self) -> Option<Slot> {
         let mut found = None;
         for _ in 0..PATIENCE {
-            found = self.store.next_taken(self.evicted.cursor);
+            found = self.store.queues.next_taken(self.evicted.cursor);
             self.evicted.cursor = found? + 1;
             let known = found.and_then(|slot| self.store.get(slot));
             if known.is_some_and(|known| known.state != State::Listen && known.doublings == 0) {

@@ -1,9 +1,11 @@
 //! What the passing of time brings: minisockets end, and what was held back is told.
 
-use std::cmp::Reverse;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
 use super::{Deadline, Observer, Slot, Source, Table, Update};
-use crate::model::connection::Connection;
 
 /// The kernel may run its timers this much late: a snapshot that still shows the socket would
 /// otherwise bring it back.
@@ -55,8 +57,7 @@ impl Table {
 
     /// Whether the filter cannot say yet whether the socket is wanted.
     pub(super) fn is_open(&self, slot: Slot) -> bool {
-        let covers = |connection: &Connection| self.options.filter.covers(&connection.tuple);
-        self.store.get(slot).is_some_and(|connection| covers(connection).is_none())
+        self.options.filter.covers(&self.store[slot].tuple).is_none()
     }
 
     fn is_unannounced(&self, waiting: Deadline) -> bool {
@@ -66,24 +67,31 @@ impl Table {
 
     /// Gives up waiting for local ports that nothing tells.
     fn announce_overdue(&mut self, now: u64, out: &mut impl Observer) {
-        while let Some(&waiting) = self.unannounced.front() {
-            let is_due = waiting.time + self.options.port_patience <= now;
-            if !is_due && self.is_unannounced(waiting) {
-                break;
-            }
-            self.unannounced.pop_front();
-            if is_due && self.is_unannounced(waiting) {
-                self.tell_held(waiting.slot, None, out);
-            }
+        let (patience, open_patience) = (self.options.port_patience, OPEN_PATIENCE);
+        while let Some(due) = self.overdue(|table| &mut table.unannounced, patience, now) {
+            self.tell_held(due.slot, None, out);
         }
-        while let Some(&waiting) = self.open.front() {
-            let is_due = waiting.time + OPEN_PATIENCE <= now;
-            if !is_due && self.is_unannounced(waiting) {
-                break;
+        while let Some(due) = self.overdue(|table| &mut table.open, open_patience, now) {
+            self.forget(due.slot, due.time);
+        }
+    }
+
+    /// Takes the first of those held back, if it has waited for long enough.
+    fn overdue(
+        &mut self,
+        queue: impl Fn(&mut Self) -> &mut VecDeque<Deadline>,
+        patience: u64,
+        now: u64,
+    ) -> Option<Deadline> {
+        loop {
+            let first = *queue(self).front()?;
+            let (waits, is_due) = (self.is_unannounced(first), first.time + patience <= now);
+            if waits && !is_due {
+                return None;
             }
-            self.open.pop_front();
-            if is_due && self.is_unannounced(waiting) {
-                self.forget(waiting.slot, waiting.time);
+            queue(self).pop_front();
+            if waits {
+                return Some(first);
             }
         }
     }
@@ -105,12 +113,7 @@ impl Table {
     }
 }
 
-pub(super) fn pop_due(
-    heap: &mut std::collections::BinaryHeap<Reverse<Deadline>>,
-    now: u64,
-) -> Option<Deadline> {
-    if heap.peek()?.0.time > now {
-        return None;
-    }
+pub(super) fn pop_due(heap: &mut BinaryHeap<Reverse<Deadline>>, now: u64) -> Option<Deadline> {
+    heap.peek().filter(|next| next.0.time <= now)?;
     heap.pop().map(|next| next.0)
 }

@@ -3,9 +3,7 @@
 
 use tracer_ebpf::{Record, kind};
 
-use super::{
-    Closed, Observer, Slot, Source, State, Table, Transition, Update, transition, whole::End,
-};
+use super::{Closed, Observer, Slot, Source, State, Table, Transition, Update, transition};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
@@ -27,23 +25,23 @@ impl Table {
         if state == State::Listen {
             connection.role = Some(Role::Listener);
         }
-        let namesake = self.store.find(connection.id).and_then(|slot| self.store.get(slot));
-        let Some(ordinal) = namesake.filter(|_| minisocket).map(|namesake| namesake.ordinal) else {
-            connection.ordinal = match minisocket {
-                true => self.reusable.get(&connection.id).copied().unwrap_or(1),
-                false => self.reusable.remove(&connection.id).unwrap_or(0) + 1,
-            };
-            let slot = self.store.insert(connection);
-            if minisocket {
-                self.store.add_minisocket(slot);
-            }
-            return slot;
+        let namesake = self.store.known(connection.id).filter(|_| minisocket);
+        let namesake = namesake.map(|namesake| namesake.ordinal);
+        connection.ordinal = match namesake {
+            // The socket has connected again since; which connection this was is not known of the
+            // first one.
+            Some(ordinal @ 2..) => ordinal - 1,
+            Some(ordinal) => ordinal + 1,
+            None if minisocket => self.reusable.get(&connection.id).copied().unwrap_or(1),
+            None => self.reusable.remove(&connection.id).unwrap_or(0) + 1,
         };
-        // The socket has connected again since; which connection this was is not known for the
-        // first one.
-        connection.ordinal = if ordinal > 1 { ordinal - 1 } else { ordinal + 1 };
-        let slot = self.store.insert_nameless(connection);
-        self.store.add_minisocket(slot);
+        let slot = match namesake {
+            Some(_) => self.store.insert_nameless(connection),
+            None => self.store.insert(connection),
+        };
+        if minisocket {
+            self.store.add_minisocket(slot);
+        }
         slot
     }
 
@@ -67,9 +65,7 @@ impl Table {
         record.kind == kind::TIME_WAIT_SOCKET
             && (self.store.find(id).is_some()
                 || self.reusable.contains_key(&id)
-                || twin
-                    .and_then(|twin| self.store.get(twin))
-                    .is_some_and(|twin| twin.is_armed_for(record.timer_expires)))
+                || twin.is_some_and(|twin| self.store[twin].is_armed_for(record.timer_expires)))
     }
 
     /// A socket that is new where all were known: the events of its beginning have been missed, and
@@ -80,9 +76,7 @@ impl Table {
         is_counted: bool,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
+        let connection = &self.store[slot];
         let (ends, state, time) = (connection.tuple, connection.state, connection.since);
         let is_minisocket = connection.is_minisocket();
         if is_minisocket && state == State::TimeWait {
@@ -98,11 +92,8 @@ impl Table {
             let further = is_minisocket && state == State::FinWait2;
             self.unseen.miss(steps.len() + usize::from(further), false);
         }
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        connection.set_beginning(&steps);
-        let connection = &*connection;
+        self.store[slot].set_beginning(&steps);
+        let connection = &self.store[slot];
         let mut from = match steps.first() {
             Some(State::SynRecv) => State::Listen,
             _ => State::Closed,
@@ -114,12 +105,8 @@ impl Table {
                 ..transition(connection, from, to, connection.since)
             };
             out.observe(Update::Transition(&step));
+            self.conclude_story(slot, &step, None, out);
             from = to;
-        }
-        if state == State::TimeWait {
-            // It has ended in the time of this trace.
-            let end = End::time_wait(connection.since, Source::Inferred);
-            self.conclude_story(slot, end, None, out);
         }
     }
 }

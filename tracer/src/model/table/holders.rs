@@ -6,8 +6,7 @@ use tracer_ebpf::{Holder, Record};
 use super::{Slot, State, Table};
 use crate::model::{
     connection::SocketId,
-    owner::{self, Evidence, Owner, Process},
-    stack::Maker,
+    owner::{Evidence, Owner, Process},
 };
 
 impl Table {
@@ -16,14 +15,9 @@ impl Table {
         // Unknown is one that was there before and is not in a snapshot yet, or that has been
         // closed already.
         let Some(slot) = self.lookup(record) else { return };
-        let Some(connection) = self.store.get_mut(slot) else { return };
+        let connection = &mut self.store[slot];
         connection.accepted(record);
-        let owner = Some(Owner::accepted(record));
-        if let Some(maker) = Maker::of(owner, record) {
-            connection.set_maker(maker);
-        }
-        let owner = owner::refine(connection.owner(), owner);
-        connection.set_owner(owner, &mut self.processes);
+        connection.acted(Some(Owner::accepted(record)), record, &mut self.processes);
     }
 
     /// Whether a look at who holds what would tell something new at once: if the listener that has
@@ -49,9 +43,7 @@ impl Table {
     /// Who made the socket stays its owner as long as it holds a descriptor; else it is whoever
     /// does (fork, passed descriptor).
     fn merge_holders_of(&mut self, slot: Slot, holders: &[(Slot, &Holder)]) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         let holders: Vec<Owner> = holders.iter().map(|(_, holder)| Owner::from(*holder)).collect();
         let known = connection.owner().filter(|known| known.evidence != Evidence::Listener);
         let owner = choose(known, &holders);

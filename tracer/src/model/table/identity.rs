@@ -17,8 +17,8 @@ impl Table {
             // A socket that has connected again has the same cookie, and other ends.
             let tuple = Tuple::of(record);
             let has_ends = |slot: &Slot| {
-                let known = self.store.get(*slot);
-                known.is_some_and(|known| known.tuple == tuple || known.may_get(&tuple))
+                let known = &self.store[*slot];
+                known.tuple == tuple || known.may_get(&tuple)
             };
             return found.filter(has_ends).or_else(|| self.minisocket(record));
         }
@@ -39,25 +39,31 @@ impl Table {
         Some(slot)
     }
 
-    /// Whether what is known is the minisocket of a connection before, and a look shows the socket
-    /// with the next one; it then gives up the identity, which the two have in common.
+    /// Whether what is known is the minisocket of a connection before, and a snapshot shows the socket
+    /// with the next one.
     fn has_connected_again(&mut self, slot: Slot, record: &Record) -> bool {
-        let Some(known) = self.store.get(slot) else { return false };
-        let (id, ordinal) = (known.id, known.ordinal);
+        let known = &self.store[slot];
         let again = record.kind == kind::SOCKET
             && known.tuple != Tuple::of(record)
             && self.store.is_minisocket(slot);
         if again {
-            self.store.release(slot);
-            self.reusable.insert(id, ordinal);
+            self.release_to_next(slot);
         }
         again
+    }
+
+    /// The socket has its next connection while a minisocket has this one: the two have the identity
+    /// in common, and the minisocket gives it up.
+    pub(super) fn release_to_next(&mut self, slot: Slot) {
+        let Connection { id, ordinal, .. } = self.store[slot];
+        self.store.release(slot);
+        self.reusable.insert(id, ordinal);
     }
 
     /// The minisocket that a record is of, by its ends.
     pub(super) fn minisocket(&self, record: &Record) -> Option<Slot> {
         let slot = self.store.find_minisocket(&Tuple::of(record))?;
-        let known = self.store.get(slot)?.id;
+        let known = self.store[slot].id;
         let id = SocketId::of(record);
         let is_named = id.cookie().is_some() && known.cookie().is_some();
         (known == id || record.kind == kind::TIME_WAIT_SOCKET && !is_named).then_some(slot)
@@ -67,7 +73,7 @@ impl Table {
     pub(super) fn is_told_twice(&self, record: &Record, to: State) -> bool {
         let id = SocketId::of(record);
         record.kind == kind::STATE_CAUGHT
-            && match self.store.find(id).and_then(|slot| self.store.get(slot)) {
+            && match self.store.known(id) {
                 Some(known) => known.last_edge == (record.old_state, record.new_state),
                 None => {
                     to == State::Closed && self.closed_last.iter().any(|&(closed, _)| closed == id)
@@ -95,16 +101,11 @@ impl Table {
         {
             self.decide(old, false, out);
         }
-        if let Some(old) = self.store.find(id)
-            && let Some(ordinal) = self.store.get(old).map(|old| old.ordinal)
-            && self.store.is_minisocket(old)
-        {
+        match self.store.find(id) {
             // connect() with AF_UNSPEC while a minisocket has the connection before.
-            self.store.release(old);
-            self.reusable.insert(id, ordinal);
-        }
-        if let Some(old) = self.store.find(id) {
-            self.vanish(old, record.time_ns, Source::Inferred, out);
+            Some(old) if self.store.is_minisocket(old) => self.release_to_next(old),
+            Some(old) => self.vanish(old, record.time_ns, Source::Inferred, out),
+            None => {}
         }
         let ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
         self.make_room(record.time_ns);

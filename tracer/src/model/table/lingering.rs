@@ -43,8 +43,8 @@ impl Table {
 
     /// When the oldest socket in a state will outlast its threshold.
     fn first_due(&self, state: State) -> Option<Deadline> {
-        let slot = self.store.oldest(state)?;
-        let connection = self.store.get(slot)?;
+        let slot = self.store.queues.oldest(state)?;
+        let connection = &self.store[slot];
         let time = connection.since.saturating_add(self.options.thresholds.of(state)?);
         Some(Deadline::of(slot, connection, time))
     }
@@ -78,7 +78,7 @@ impl Table {
                     // What comes after it is younger, and the same look will show it.
                     break;
                 }
-                self.store.dequeue(due.slot);
+                self.store.queues.dequeue(due.slot);
                 self.raise_if_idle(due, now, lingers);
             }
         }
@@ -128,24 +128,17 @@ impl Table {
 
     /// A socket that is in no queue is looked at when its threshold is reached.
     pub(super) fn plan_if_left_out(&mut self, slot: Slot) {
-        if !self.store.is_left_out(slot) {
-            return;
+        if self.store.queues.is_left_out(slot)
+            && let Some(threshold) = self.options.thresholds.of(self.store[slot].state)
+        {
+            let connection = &self.store[slot];
+            let time = connection.since.saturating_add(threshold);
+            push(&mut self.raisings, Deadline::of(slot, connection, time), &self.store);
         }
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
-        let Some(threshold) = self.options.thresholds.of(connection.state) else {
-            return;
-        };
-        let time = connection.since.saturating_add(threshold);
-        let deadline = Deadline::of(slot, connection, time);
-        push(&mut self.raisings, deadline, &self.store);
     }
 
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         let idle_since = connection.idle_since();
         let next = |connection: &Connection| idle_since.saturating_add(age(connection, threshold));
         while next(connection) <= now && connection.doublings < MOST_DOUBLINGS {
@@ -160,7 +153,7 @@ impl Table {
 
     /// What is to be told when a flagged socket leaves its state at `time`.
     pub(super) fn cleared(&self, slot: Slot, time: u64) -> Option<Linger> {
-        let connection = self.store.get(slot).filter(|c| c.doublings > 0)?;
+        let connection = Some(&self.store[slot]).filter(|known| known.doublings > 0)?;
         let threshold = self.options.thresholds.of(connection.state)?;
         Some(linger(connection, threshold, time, LingerStatus::Cleared))
     }

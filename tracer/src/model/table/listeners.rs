@@ -95,8 +95,7 @@ impl Table {
     /// is whose they are.
     pub(super) fn guess_owners(&mut self, records: &[Record]) {
         for record in records.iter().filter(|record| record.listener != 0 && waits(record)) {
-            let slot = self.store.find(SocketId::of(record));
-            let Some(connection) = slot.and_then(|slot| self.store.get_mut(slot)) else { continue };
+            let Some(connection) = self.store.known_mut(SocketId::of(record)) else { continue };
             let known = connection.owner();
             if known.is_none_or(|known| known.evidence == Evidence::Listener) {
                 let guess = self.listeners.guess(&connection.tuple, record.listener);

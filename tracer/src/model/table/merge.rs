@@ -172,7 +172,9 @@ impl Table {
                 merge.merged.found += 1;
                 let is_counted = !self.has_known(record);
                 let slot = self.find(record, state);
-                merge.left_out.extend(Some(slot).filter(|slot| self.store.is_left_out(*slot)));
+                merge
+                    .left_out
+                    .extend(Some(slot).filter(|slot| self.store.queues.is_left_out(*slot)));
                 if self.covered.contains(&record.netns) {
                     self.make_birth_good(slot, is_counted, out);
                 }
@@ -191,9 +193,7 @@ impl Table {
         merged: &mut Merged,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         connection.shown = self.snapshots;
         connection.note_missing(false);
         if connection.since > record.time_ns {
@@ -204,25 +204,22 @@ impl Table {
             if state == State::Listen {
                 self.listeners.note(connection, record);
             }
-            self.announce_held(slot, Some(record), out);
+            self.tell_held_with_port(slot, record, out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
         let slot = self.correct(slot, record, state, merged, out);
-        if record.kind == kind::SOCKET
-            && let Some(connection) = self.store.get_mut(slot)
-        {
-            connection.note_left(record);
-        }
-        if record.kind == kind::TIME_WAIT_SOCKET {
-            self.arm(slot, record);
+        match record.kind {
+            kind::SOCKET => self.store[slot].note_left(record),
+            kind::TIME_WAIT_SOCKET => self.arm(slot, record),
+            _ => {}
         }
     }
 
     /// A look shows sockets in no order: those of a state that were found get into its queue.
     fn line_up(&mut self, left_out: Vec<Slot>) {
         if left_out.len() > FEW {
-            return self.store.enqueue_all(left_out);
+            return self.store.queues.enqueue_all(left_out);
         }
         for slot in left_out {
             self.plan_if_left_out(slot);
@@ -250,9 +247,7 @@ impl Table {
         merged: &mut Merged,
         out: &mut impl Observer,
     ) -> Slot {
-        let Some(connection) = self.store.get(slot) else {
-            return slot;
-        };
+        let connection = &self.store[slot];
         let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
         // A full socket was seen before the minisocket took over: no event tells when that was.
         if connection.state == state && was == minisocket || was && !minisocket {
@@ -261,20 +256,17 @@ impl Table {
         merged.corrected += 1;
         // The peer's FIN to a FIN_WAIT2 minisocket has no event; all else has been missed.
         if !was {
-            let way = Way::of(connection.state, state, minisocket);
-            let Some(Way { between, events, at_least }) = way else {
+            let Some(way) = Way::of(connection.state, state, minisocket) else {
                 return self.correct_connection(slot, record, state, out);
             };
-            self.unseen.miss(events, at_least);
+            self.unseen.miss(way.events, way.at_least);
             let time = self.entered(slot, record, state);
-            for step in between {
+            for step in way.between {
                 self.infer(slot, step, time, out);
             }
         }
         let time = self.entered(slot, record, state);
-        let Some(connection) = self.store.get_mut(slot) else {
-            return slot;
-        };
+        let connection = &mut self.store[slot];
         connection.orphaned |= minisocket;
         if minisocket && state == State::TimeWait {
             self.unseen.closed_in_order(&connection.tuple, state, record.time_ns);
@@ -284,10 +276,10 @@ impl Table {
             source: Source::Snapshot,
             ..transition(connection, connection.state, state, time)
         };
-        self.tell(slot, &transition, out);
-        if minisocket && let Some(connection) = self.store.get_mut(slot) {
-            if !connection.is_minisocket() {
-                connection.become_minisocket(None);
+        self.tell(slot, &transition, None, out);
+        if minisocket {
+            if !self.store[slot].is_minisocket() {
+                self.store[slot].become_minisocket(None);
             }
             self.store.add_minisocket(slot);
         }
@@ -305,9 +297,7 @@ impl Table {
         self.give_way(slot, record.time_ns, Source::Snapshot, out);
         let slot = self.find(record, state);
         self.make_birth_good(slot, true, out);
-        if let Some(connection) = self.store.get_mut(slot) {
-            connection.shown = self.snapshots;
-        }
+        self.store[slot].shown = self.snapshots;
         slot
     }
 
@@ -315,8 +305,7 @@ impl Table {
     /// be told.
     fn entered(&self, slot: Slot, record: &Record, state: State) -> u64 {
         let age = self.minisocket_age(record, state).unwrap_or(0);
-        let earliest = self.store.get(slot).map_or(0, |connection| connection.since);
-        record.time_ns.saturating_sub(age).max(earliest)
+        record.time_ns.saturating_sub(age).max(self.store[slot].since)
     }
 
     /// Plans the end of a minisocket by the timer that the snapshot shows.
@@ -325,9 +314,7 @@ impl Table {
         let lifetime = TIME_WAIT_SECONDS * ticks.hz;
         let expires = record.timer_expires;
         let fires = ticks.fires_at(expires.saturating_sub(lifetime), expires);
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         // No timer of a minisocket runs for longer (`TCP_FIN_TIMEOUT_MAX` is two minutes).
         let rest = fires.saturating_sub(record.jiffies).min(LONGEST_TIMER * ticks.hz);
         let removal = record.time_ns + ticks.nanoseconds(rest);
@@ -352,12 +339,10 @@ impl Table {
             .map(|(slot, _)| slot)
             .collect();
         for slot in gone {
-            if self.undecided.contains(slot) {
+            if self.undecided.contains(slot) || self.store.get(slot).is_none() {
                 continue;
             }
-            let Some(connection) = self.store.get_mut(slot) else {
-                continue;
-            };
+            let connection = &mut self.store[slot];
             // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may skip
             // any socket while others come and go around it.
             let minisocket = connection.is_minisocket();

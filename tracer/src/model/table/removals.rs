@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use super::store::Slot;
+use super::arena::Slot;
 
 /// Removals within so many nanoseconds, as a power of two, are one: the kernel's timer wheel fires
 /// those of seconds at once anyway, and what is told waits for it longer than that.

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, segment};
 
-use super::{CLOSED_LAST, Observer, Slot, State, Table, Update};
+use super::{Observer, Slot, State, Table, Update, push_last};
 use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
@@ -19,13 +19,13 @@ impl Table {
         let slot = self.store.find(SocketId::of(record));
         let mut seen = 0;
         if let Some(slot) = slot {
-            if let Some(connection) = self.store.get_mut(slot) {
-                connection.absorb(record);
-                seen = connection.retransmitted();
-            }
-            self.announce(slot, state, Some(record), out);
+            let connection = &mut self.store[slot];
+            connection.absorb(record);
+            seen = connection.retransmitted();
             // The port is known by now, whatever the state.
-            self.announce_held(slot, Some(record), out);
+            if state != State::SynSent || connection.tuple.local.port != 0 {
+                self.tell_held(slot, Some(record), out);
+            }
         }
         let syn = record.segment_flags & segment::SYN != 0;
         let ack = record.segment_flags & segment::ACK != 0;
@@ -73,25 +73,18 @@ impl Table {
             return;
         };
         // Of a minisocket the kernel tells TIME_WAIT, whatever its sub-state.
-        let known = slot.and_then(|slot| self.store.get(slot)).map(|known| known.state);
-        let state = known.filter(|_| seen == State::TimeWait).unwrap_or(seen);
+        let state = match slot {
+            Some(slot) if seen == State::TimeWait => self.store[slot].state,
+            _ => seen,
+        };
         let subject = self.subject_of(record, slot);
-        out.observe(Update::Reset(&Reset {
-            time: record.time_ns,
-            subject,
-            state,
-            direction,
-            answers: None,
-        }));
+        reset(record.time_ns, subject, state, direction, None, out);
     }
 
     /// An RST that answers a segment for no socket of this host.
     pub(super) fn reset_without_socket(&mut self, record: &Record, out: &mut impl Observer) {
         let tuple = Tuple::of(record);
-        if self.socketless.len() == CLOSED_LAST {
-            self.socketless.pop_front();
-        }
-        self.socketless.push_back(tuple);
+        push_last(&mut self.socketless, tuple);
         let subject = Subject {
             cookie: None,
             ordinal: 0,
@@ -102,13 +95,8 @@ impl Table {
             owner: None,
             role: None,
         };
-        out.observe(Update::Reset(&Reset {
-            time: record.time_ns,
-            subject,
-            state: State::Closed,
-            direction: Direction::Sent,
-            answers: Some(Answered::of(record.segment_flags)),
-        }));
+        let answers = Some(Answered::of(record.segment_flags));
+        reset(record.time_ns, subject, State::Closed, Direction::Sent, answers, out);
     }
 
     /// Tells of the reset that has led to the end of a connection, if one really came: the
@@ -120,34 +108,36 @@ impl Table {
         reason: Option<Reason>,
         out: &mut impl Observer,
     ) {
-        self.announce_held(slot, Some(record), out);
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
-        let Some(time) = connection.take_reset() else {
-            return;
-        };
-        if reason == Some(Reason::ResetSentDataAfterClose) {
-            return;
+        self.tell_held_with_port(slot, record, out);
+        let connection = &mut self.store[slot];
+        if let Some(time) = connection.take_reset()
+            && reason != Some(Reason::ResetSentDataAfterClose)
+        {
+            let Connection { state, .. } = *connection;
+            reset(time, connection.subject(), state, Direction::Received, None, out);
         }
-        out.observe(Update::Reset(&Reset {
-            time,
-            subject: connection.subject(),
-            state: connection.state,
-            direction: Direction::Received,
-            answers: None,
-        }));
     }
 
     /// The socket as the table knows it; else as the record tells it, or as it was if it
     /// has been closed just before.
     fn subject_of(&self, record: &Record, slot: Option<Slot>) -> Subject {
-        if let Some(connection) = slot.and_then(|slot| self.store.get(slot)) {
-            return connection.subject();
+        if let Some(slot) = slot {
+            return self.store[slot].subject();
         }
         let mut connection = Connection::new(record, State::Closed, None);
         connection.absorb(record);
         let closed = self.closed_last.iter().rev().find(|(id, _)| *id == connection.id);
         closed.map_or_else(|| connection.subject(), |(_, subject)| *subject)
     }
+}
+
+fn reset(
+    time: u64,
+    subject: Subject,
+    state: State,
+    direction: Direction,
+    answers: Option<Answered>,
+    out: &mut impl Observer,
+) {
+    out.observe(Update::Reset(&Reset { time, subject, state, direction, answers }));
 }

@@ -6,10 +6,14 @@ use tracer_ebpf::{
 };
 
 use super::{
-    CLOSED_LAST, Connection, Deadline, LossPlace, Observer, RAW_CHILDREN, Role, Sequence, Slot,
-    Source, State, Table, Transition, Update, lost, transition, whole::End,
+    Connection, Deadline, LossPlace, Observer, RAW_CHILDREN, Role, Sequence, Slot, State, Table,
+    Transition, Update, lost, push_last, transition,
 };
-use crate::model::{connection, endpoint::Tuple, owner, stack::Maker};
+use crate::model::{
+    connection::{self, Traffic},
+    endpoint::Tuple,
+    owner,
+};
 
 impl Table {
     pub(super) fn change_state(&mut self, record: &Record, out: &mut impl Observer) {
@@ -55,33 +59,27 @@ impl Table {
     /// One observed transition.
     fn step(&mut self, record: &Record, from: State, to: State, out: &mut impl Observer) {
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
-        let slot = if begins {
-            if self.is_told_twice(record, to) {
-                self.duplicates += 1;
-                return;
-            }
-            self.begin(record, from, out)
-        } else {
-            match self.lookup(record) {
-                Some(slot) => match self.agree(slot, record, from, out) {
-                    Some(slot) => slot,
-                    None => return,
-                },
-                None if self.is_told_twice(record, to) => {
-                    self.duplicates += 1;
-                    return;
-                }
-                None => self.meet(record, from, self.covered.contains(&record.netns), out),
-            }
-        };
-        if let Some(connection) = self.store.get_mut(slot) {
-            connection.last_edge = (record.old_state, record.new_state);
+        let known = if begins { None } else { self.lookup(record) };
+        if known.is_none() && self.is_told_twice(record, to) {
+            self.duplicates += 1;
+            return;
         }
+        let slot = match known {
+            Some(slot) => match self.agree(slot, record, from, out) {
+                Some(slot) => slot,
+                None => return,
+            },
+            None if begins => self.begin(record, from, out),
+            None => self.meet(record, from, self.covered.contains(&record.netns), out),
+        };
+        self.store[slot].last_edge = (record.old_state, record.new_state);
         self.refine(slot, record, from, to);
         if from == State::Listen && to == State::SynRecv {
             self.complete_half_open(&Tuple::of(record), record.time_ns, out);
         }
-        self.announce(slot, to, Some(record), out);
+        if to != State::SynSent {
+            self.tell_held(slot, Some(record), out);
+        }
         if to == State::Closed && from != State::Listen {
             self.close(slot, record, from, out);
         } else {
@@ -91,9 +89,7 @@ impl Table {
 
     /// Takes over what the record says of the socket and of the acting process.
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         connection.absorb(record);
         connection.role = connection.role.or(match (from, to) {
             (State::Closed, State::SynSent) => Some(Role::Client),
@@ -102,13 +98,7 @@ impl Table {
             _ => None,
         });
         let acting = owner::acting(record, from, to);
-        if let Some(maker) = Maker::of(acting, record) {
-            connection.set_maker(maker);
-        }
-        if let Some(owner) = acting {
-            let owner = owner::refine(connection.owner(), Some(owner));
-            connection.set_owner(owner, &mut self.processes);
-        }
+        connection.acted(acting, record, &mut self.processes);
         match (from, to) {
             (State::Listen, State::SynRecv) if !connection.is_owned() => {
                 let guess = self.listeners.guess(&connection.tuple, record.listener);
@@ -122,49 +112,36 @@ impl Table {
         }
     }
 
-    /// Tells of the SYN_SENT that was held back for its local port, before what follows it.
-    pub(super) fn announce(
+    /// Emits the SYN_SENT that was held back for its local port if the port is known now.
+    pub(super) fn tell_held_with_port(
         &mut self,
         slot: Slot,
-        next: State,
-        record: Option<&Record>,
+        record: &Record,
         out: &mut impl Observer,
     ) {
-        if next != State::SynSent {
-            self.tell_held(slot, record, out);
+        if self.store[slot].tuple.local.port != 0 {
+            self.tell_held(slot, Some(record), out);
         }
     }
 
-    /// The same as soon as the port is known.
-    pub(super) fn announce_held(
-        &mut self,
-        slot: Slot,
-        record: Option<&Record>,
-        out: &mut impl Observer,
-    ) {
-        if self.store.get(slot).is_some_and(|connection| connection.tuple.local.port != 0) {
-            self.tell_held(slot, record, out);
-        }
-    }
-
+    /// Emits the SYN_SENT that was held back for its local port, before what follows it.
     pub(super) fn tell_held(
         &mut self,
         slot: Slot,
         record: Option<&Record>,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get_mut(slot).filter(|held| held.unannounced) else {
+        let connection = &mut self.store[slot];
+        if !std::mem::take(&mut connection.unannounced) {
             return;
-        };
-        connection.unannounced = false;
-        let connection = &*connection;
+        }
         // Without a port nothing was sent.
         let portless = connection.tuple.local.port == 0;
         let failed = portless && record.is_some_and(|record| record.new_state == CLOSE);
         let born = Transition {
             elapsed: None,
             sent: connection.left().map(|left| left && !failed),
-            // What is told late is told with the numbers of its own moment.
+            // What is emitted late has the numbers of its own moment.
             sequence: record.and_then(Sequence::of).map(|later| later.of_syn()),
             ..transition(connection, State::Closed, State::SynSent, connection.since)
         };
@@ -181,9 +158,7 @@ impl Table {
         begins: bool,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get_mut(slot) else {
-            return;
-        };
+        let connection = &mut self.store[slot];
         if to == State::SynSent {
             // The port is stale where the socket was connected before (kernel: inet_sport is
             // chosen after the event).
@@ -193,9 +168,8 @@ impl Table {
         let sent = has_left(record, to);
         if connection.unannounced {
             self.store.enter(slot, to, record.time_ns);
-            let Some(connection) = self.store.get_mut(slot) else { return };
-            connection.set_left(sent);
-            let waiting = Deadline::of(slot, connection, record.time_ns);
+            self.store[slot].set_left(sent);
+            let waiting = Deadline::of(slot, &self.store[slot], record.time_ns);
             let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
             queue.push_back(waiting);
             return;
@@ -203,9 +177,7 @@ impl Table {
         if to == State::SynSent {
             self.replace_minisocket(slot, record.time_ns, out);
         }
-        let Some(connection) = self.store.get(slot) else {
-            return;
-        };
+        let connection = &self.store[slot];
         let elapsed = connection.elapsed(record.time_ns).filter(|_| !begins);
         let handshake = (to == State::Established)
             .then(|| connection::handshake(record, connection.role, elapsed));
@@ -216,23 +188,30 @@ impl Table {
             sent,
             ..transition(connection, connection.state, to, record.time_ns)
         };
-        self.tell(slot, &transition, out);
-        if let Some(connection) = self.store.get_mut(slot) {
-            connection.set_left(sent);
-            if let Some(handshake) = handshake {
-                connection.complete(&handshake);
-            }
+        self.tell(slot, &transition, None, out);
+        let connection = &mut self.store[slot];
+        connection.set_left(sent);
+        if let Some(handshake) = handshake {
+            connection.complete(&handshake);
         }
         if to == State::Closed {
             self.forget(slot, record.time_ns);
         }
     }
 
-    /// Applies a transition and tells of it. Who goes to CLOSED is dropped by the caller.
-    pub(super) fn tell(&mut self, slot: Slot, transition: &Transition, out: &mut impl Observer) {
-        let stays = self.store.get(slot).is_some_and(|known| known.state == transition.to);
+    /// Applies a transition and emits what follows from it. Who goes to CLOSED is dropped by the
+    /// caller.
+    pub(super) fn tell(
+        &mut self,
+        slot: Slot,
+        transition: &Transition,
+        traffic: Option<Traffic>,
+        out: &mut impl Observer,
+    ) {
+        let connection = &self.store[slot];
+        let traffic = traffic.or_else(|| connection.traffic());
+        let stays = connection.state == transition.to;
         let cleared = if stays { None } else { self.cleared(slot, transition.time) };
-        let traffic = self.store.get(slot).and_then(Connection::traffic);
         if transition.to != State::Closed {
             self.store.enter(slot, transition.to, transition.time);
         }
@@ -240,14 +219,10 @@ impl Table {
             self.plan_if_left_out(slot);
         }
         out.observe(Update::Transition(transition));
-        // Of the tracepoint's own the caller knows the counters.
-        if transition.to == State::TimeWait && transition.source != Source::Tracepoint {
-            let end = End::time_wait(transition.time, transition.source);
-            self.conclude_story(slot, end, traffic, out);
-        }
         if let Some(linger) = cleared {
             out.observe(Update::Linger(&[linger]));
         }
+        self.conclude_story(slot, transition, traffic, out);
     }
 
     /// Drops a connection that has come to its end at `time`.
@@ -260,10 +235,7 @@ impl Table {
             self.listeners.remove(&connection);
         }
         self.undecided.take(slot);
-        if self.closed_last.len() == CLOSED_LAST {
-            self.closed_last.pop_front();
-        }
-        self.closed_last.push_back((connection.id, connection.subject()));
+        push_last(&mut self.closed_last, (connection.id, connection.subject()));
         Some(connection)
     }
 }

@@ -169,7 +169,7 @@ impl Table {
     /// A full socket is gone, and no event told of its end: counts what must have happened, and
     /// tells what the far end proves. Whether it has closed in order.
     pub(super) fn miss_end(&mut self, slot: Slot, out: &mut impl Observer) -> bool {
-        let Some(connection) = self.store.get(slot) else { return false };
+        let connection = &self.store[slot];
         let (state, since) = (connection.state, connection.since);
         let proven = self.unseen.far_end(&connection.tuple, since).and_then(|(far, time)| {
             let last = last_in_order(state, far);

@@ -6,54 +6,39 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
-use tracer_ebpf::{Record, kind};
+use tracer_ebpf::kind;
 
-use super::{Close, Observer, Slot, Snapshot, Source, State, Table, Update};
+use super::{Close, Observer, Slot, Snapshot, Source, State, Table, Transition, Update};
 use crate::model::{
     close::{Reason, initiator},
     connection::{Connection, SocketId, Traffic},
     update::{Role, Story},
 };
 
-/// The end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    pub(super) time: u64,
-    /// TIME_WAIT or CLOSED.
-    pub(super) state: State,
-    pub(super) close: Close,
-    pub(super) source: Source,
-}
-
-impl End {
-    /// Both ends have closed, and this one keeps the addresses for a while.
-    pub(super) fn time_wait(time: u64, source: Source) -> Self {
-        let close = Close::new(Reason::Graceful, None);
-        Self { time, state: State::TimeWait, close, source }
-    }
-}
-
 impl Table {
-    /// Tells a connection that is over. One in TIME_WAIT has been told, or was over before the
-    /// tracer looked, so when it leaves that state nothing is told.
+    /// Emits the connection as a whole if it is over with this transition. One in TIME_WAIT was over
+    /// before, so nothing is emitted when it leaves that state.
     pub(super) fn conclude_story(
         &self,
         slot: Slot,
-        End { time, state, close, source }: End,
+        transition: &Transition,
         traffic: Option<Traffic>,
         out: &mut impl Observer,
     ) {
-        let Some(connection) = self.store.get(slot) else {
-            return;
+        let connection = &self.store[slot];
+        let Transition { time, to: state, source, close, .. } = *transition;
+        let close = match state {
+            State::TimeWait => {
+                let reason = Reason::Graceful;
+                Some(Close::new(reason, initiator(reason, connection.first_fin)))
+            }
+            State::Closed if connection.state != State::TimeWait => close,
+            _ => None,
         };
-        let told = state == State::Closed && connection.state == State::TimeWait;
-        if told || connection.role == Some(Role::Listener) {
-            return;
+        if close.is_some() && connection.role != Some(Role::Listener) {
+            let story = Story { state, close, source, ..open(connection, time, traffic) };
+            out.observe(Update::Story(&story));
         }
-        let initiator = initiator(close.reason, connection.first_fin);
-        let close = Close { initiator, ..close };
-        let story = Story { state, close: Some(close), source, ..open(connection, time, traffic) };
-        out.observe(Update::Story(&story));
     }
 
     /// Whether there are connections that [`Self::report`] has something to say of.
@@ -62,27 +47,22 @@ impl Table {
         self.len() as u64 > none
     }
 
-    /// Tells the connections that are open at `now` and have been for `age` nanoseconds: with the
+    /// Emits the connections that are open at `now` and have been for `age` nanoseconds: with the
     /// counters of a snapshot, which has been merged, where it shows them.
     pub fn report(&self, snapshot: Option<&Snapshot>, age: u64, now: u64, out: &mut impl Observer) {
         let mut told: HashSet<Slot, RandomState> = HashSet::default();
-        for record in snapshot.iter().flat_map(|snapshot| &snapshot.records) {
-            if record.kind == kind::SOCKET
-                && let Some(slot) = self.store.find(SocketId::of(record))
-                && let Some(connection) = self.store.get(slot)
-                // It may have moved since.
-                && !connection.is_minisocket()
-                && connection.since <= record.time_ns
-                && told.insert(slot)
-            {
-                let counters = counters(connection, record);
-                report_one(connection, record.time_ns, age, counters, out);
+        let records = snapshot.iter().flat_map(|snapshot| &snapshot.records);
+        for record in records.filter(|record| record.kind == kind::SOCKET) {
+            let Some(slot) = self.store.find(SocketId::of(record)) else { continue };
+            let connection = &self.store[slot];
+            let has_moved = connection.is_minisocket() || connection.since > record.time_ns;
+            if !has_moved && told.insert(slot) {
+                let traffic = Traffic::of(record, connection.role, connection.state);
+                report_one(connection, record.time_ns, age, traffic, out);
             }
         }
-        for (slot, connection) in self.store.iter() {
-            if !told.contains(&slot) {
-                report_one(connection, now, age, connection.traffic(), out);
-            }
+        for (_, connection) in self.store.iter().filter(|(slot, _)| !told.contains(slot)) {
+            report_one(connection, now, age, connection.traffic(), out);
         }
     }
 
@@ -90,12 +70,6 @@ impl Table {
     pub fn decide_rest(&mut self, out: &mut impl Observer) {
         self.decide_overdue(u64::MAX, out);
     }
-}
-
-fn counters(connection: &Connection, record: &Record) -> Option<Traffic> {
-    use State::{Closing, FinWait1, FinWait2, LastAck};
-    let fin_sent = matches!(connection.state, FinWait1 | FinWait2 | Closing | LastAck);
-    Traffic::of(record, connection.role, fin_sent)
 }
 
 fn report_one(
