@@ -107,7 +107,6 @@ offsets! {
         "inet_connection_sock" "icsk_accept_queue.rskq_accept_head" optional;
     defer_accept = "inet_connection_sock" "icsk_accept_queue.rskq_defer_accept" optional;
     icsk_retransmits = "inet_connection_sock" "icsk_retransmits";
-    icsk_probes_out = "inet_connection_sock" "icsk_probes_out";
     icsk_pending = "inet_connection_sock" "icsk_pending" optional;
     /// Until 6.18.
     icsk_timeout = "inet_connection_sock" "icsk_timeout" optional;

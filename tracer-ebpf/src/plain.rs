@@ -32,7 +32,7 @@ pub unsafe trait Plain: Copy + 'static {
     }
 }
 
-/// Implements [`Plain`] for structs of this crate, which are `repr(C)`, consist of integers and
+/// Implements [`Plain`], and a value of zeros, for structs of this crate, which are `repr(C)`, consist of integers and
 /// byte arrays, and whose size is asserted to be the sum of their fields.
 #[doc(hidden)]
 #[macro_export]
@@ -40,5 +40,13 @@ macro_rules! plain {
     ($($type:ty),+ $(,)?) => {$(
         // SAFETY: integers and byte arrays only, padding explicit, size asserted beside it.
         unsafe impl $crate::Plain for $type {}
+
+        impl $type {
+            /// Nothing but zeros.
+            pub const EMPTY: Self = {
+                // SAFETY: integers and byte arrays, for which zero is a value.
+                unsafe { core::mem::zeroed() }
+            };
+        }
     )+};
 }

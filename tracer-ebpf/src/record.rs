@@ -124,14 +124,10 @@ pub struct Record {
     pub linger2: i32,
     /// Sequence number of the segment of a retransmission.
     pub segment_seq: u32,
-    /// `enum sk_rst_reason` of a sent reset, where the kernel tells it.
-    pub reset_reason: u32,
     /// Local port, host order.
     pub local_port: u16,
     /// Peer's port, host order.
     pub peer_port: u16,
-    /// `AF_INET` or `AF_INET6`, as the socket was made.
-    pub family: u16,
     /// `sk_err`, an errno.
     pub error: u16,
     /// `sk_err_soft`: an error that did not end the connection yet, such as an ICMP message.
@@ -148,9 +144,9 @@ pub struct Record {
     pub shutdown: u8,
     /// Retransmissions of the oldest segment without an answer; SYN+ACKs of a request socket.
     pub retransmits: u8,
-    /// Unanswered zero-window or keepalive probes; of a listener in a snapshot
-    /// `rskq_defer_accept`, which is not 0 where `TCP_DEFER_ACCEPT` is set.
-    pub probes: u8,
+    /// Of a listener in a snapshot `rskq_defer_accept`, which is not 0 where `TCP_DEFER_ACCEPT` is
+    /// set.
+    pub defer_accept: u8,
     /// `icsk_pending`: which timer `timer_expires` is of (`include/net/inet_connection_sock.h`).
     pub timer: u8,
     /// Flags of a segment, see [`segment`](crate::segment): of the one that is sent again, of the
@@ -158,8 +154,6 @@ pub struct Record {
     /// state (none where it has to wait); of a request socket in a snapshot ACK where the client
     /// has acknowledged the SYN+ACK.
     pub segment_flags: u8,
-    /// CPU on which the event happened, modulo 256.
-    pub cpu: u8,
     /// Of the newest ICMP error that waits in `sk_error_queue` when SYN_SENT ends: `ee_origin`, 0
     /// where there is none.
     pub icmp_origin: u8,
@@ -169,6 +163,10 @@ pub struct Record {
     pub icmp_code: u8,
     /// Its `ee_errno`, all of which are below 256.
     pub icmp_errno: u8,
+    /// `enum sk_rst_reason` of a sent reset, where the kernel tells it.
+    pub reset_reason: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
     /// Descriptor that accept() returned; of other kinds zero.
     pub fd: u32,
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a
@@ -180,17 +178,9 @@ pub struct Record {
     /// `sk_bound_dev_if`: number of the interface that the socket is bound to, 0 for none. To that
     /// of a link-local address it always is.
     pub interface: u32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 impl Record {
-    /// A record with nothing but zeros.
-    pub const EMPTY: Self = {
-        // SAFETY: integers and byte arrays, for which zero is a value.
-        unsafe { core::mem::zeroed() }
-    };
-
     /// Whether a bit of [`flag`] is set.
     pub const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
@@ -294,7 +284,7 @@ pub struct Handled {
 
 crate::plain!(Record, Holder, Program, Counters, Handled);
 
-const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 20 * 4 + 5 * 2 + 14);
+const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 18 * 4 + 4 * 2 + 16);
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Program>() == 32 + PATH_NAME * PATH_DEPTH);
 const _: () = assert!(size_of::<Counters>() == 24);

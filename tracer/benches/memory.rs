@@ -80,7 +80,6 @@ fn record(index: u64, step: u64, from: State, to: State) -> Record {
         peer_address: peer,
         local_port: 10_000 + (index % 50_000) as u16,
         peer_port: 443,
-        family: 10,
         netns: NETNS,
         pid: 4711 + (index % 100) as u32,
         comm: *b"load\0\0\0\0\0\0\0\0\0\0\0\0",

@@ -86,7 +86,6 @@ fn socket(index: u64, state: State) -> Record {
         peer_address: local_address,
         local_port: 1_024 + (index % 60_000) as u16,
         peer_port: 443,
-        family: 2,
         netns: NETNS,
         inode: if minisocket { 0 } else { 1_000 + index },
         old_state: state as u8,

@@ -1,8 +1,7 @@
 //! Whether the threads of this process live.
 //!
 //! A trace is as whole as its threads. One that has died, or has not come back from its work for
-//! long, is found here: the service manager's watchdog is not fed any more
-//! ([`crate::sink::service`]), the summary is not `complete`, and the exit status is 2. Why it died
+//! long, is found here: the service manager's watchdog is not fed any more, the summary is not `complete`, and the exit status is 2. Why it died
 //! is not known here; a panic has been printed.
 //!
 //! A thread that waits for work may do so for ever. One that has been given some, or is at it, has
@@ -20,9 +19,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::thread::gettid;
-
-use crate::kernel::time;
+use rustix::{
+    thread::gettid,
+    time::{ClockId, clock_gettime},
+};
 
 /// Without a sign for so long a thread hangs, nanoseconds.
 const PATIENCE: u64 = 20_000_000_000;
@@ -36,6 +36,12 @@ static PROCESS: Health = Health(Mutex::new(Vec::new()));
 
 thread_local! {
     static OWN: RefCell<Option<Arc<Pulse>>> = const { RefCell::new(None) };
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// The threads that have not ended in order.
@@ -84,7 +90,7 @@ impl Health {
         let pulse = Arc::new(Pulse {
             name,
             id: AtomicI32::new(0),
-            since: AtomicU64::new(time::monotonic()),
+            since: AtomicU64::new(now()),
             has_died: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             was_told: AtomicBool::new(false),
@@ -139,9 +145,8 @@ impl Pulse {
     }
 
     fn owe(&self) {
-        let now = time::monotonic();
         // Where it is at something, that counts from when it last showed that it lives.
-        let _ = self.since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.since.compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Whether the kernel has no such thread any more, although nothing of ours has ended it.
@@ -223,7 +228,7 @@ pub fn owe(name: &str) {
 pub fn alive() {
     OWN.with(|own| {
         if let Some(pulse) = &*own.borrow() {
-            pulse.since.store(time::monotonic(), Ordering::Relaxed);
+            pulse.since.store(now(), Ordering::Relaxed);
         }
     });
 }
@@ -250,14 +255,14 @@ pub async fn beat() {
 
 /// What is wrong with a thread, if anything is; told once.
 pub fn trouble() -> Option<Trouble> {
-    PROCESS.trouble(time::monotonic(), |_| true)
+    PROCESS.trouble(now(), |_| true)
 }
 
 /// Waits until something is wrong with the thread with a name.
 pub async fn trouble_of(name: &str) -> Trouble {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Some(trouble) = PROCESS.trouble(time::monotonic(), |one| one == name) {
+        if let Some(trouble) = PROCESS.trouble(now(), |one| one == name) {
             return trouble;
         }
     }
@@ -274,7 +279,7 @@ mod tests {
     }
 
     fn later() -> u64 {
-        time::monotonic() + 2 * PATIENCE
+        now() + 2 * PATIENCE
     }
 
     #[test]
@@ -283,7 +288,7 @@ mod tests {
         health.spawn("good", || ()).unwrap().join();
         assert_eq!(health.trouble(later(), |_| true), None);
         health.spawn("bad", || panic!("as the test wants")).unwrap().join();
-        assert_eq!(health.trouble(time::monotonic(), |_| true), Some(Trouble::Died("bad")));
+        assert_eq!(health.trouble(now(), |_| true), Some(Trouble::Died("bad")));
     }
 
     #[test]
@@ -299,10 +304,10 @@ mod tests {
         };
         let thread = health.spawn("vanished", vanish).unwrap();
         wait.recv().unwrap();
-        while health.trouble(time::monotonic(), |_| true).is_none() {
+        while health.trouble(now(), |_| true).is_none() {
             thread::sleep(Duration::from_millis(1));
         }
-        assert_eq!(health.trouble(time::monotonic(), |_| true), Some(Trouble::Died("vanished")));
+        assert_eq!(health.trouble(now(), |_| true), Some(Trouble::Died("vanished")));
         std::mem::forget(thread);
     }
 
@@ -331,7 +336,7 @@ mod tests {
         let (done, job) = mpsc::channel();
         work.send(job).unwrap();
         begin.recv().unwrap();
-        assert_eq!(health.trouble(time::monotonic(), |_| true), None, "it has just begun");
+        assert_eq!(health.trouble(now(), |_| true), None, "it has just begun");
         assert_eq!(
             health.trouble(later(), |_| true),
             Some(Trouble::Hangs("worker")),

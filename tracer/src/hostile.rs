@@ -14,7 +14,7 @@ use tracer_ebpf::{Holder, Plain as _, Record};
 use crate::{
     cli,
     kernel::{
-        btf::Btf, host, load::offsets, mounts, ring, stacks::maps::Maps, surroundings, tracefs,
+        btf::Btf, cgroup, host, load::offsets, mounts, process, ring, stacks::maps::Maps, tracefs,
     },
     model::{
         container,
@@ -143,12 +143,11 @@ pub fn format_file(bytes: &[u8]) {
 
 /// The files of `/proc`; each reader gets them all.
 pub fn proc(bytes: &[u8]) {
-    let _ = host::parse::status(bytes);
-    let _ = surroundings::parse_start(bytes);
+    let _ = process::Stat::parse(bytes);
     for mount in mounts::parse(bytes) {
         assert!(mount.path().as_os_str().len() <= bytes.len());
     }
-    if let Some(group) = surroundings::of_process(bytes, |_, _, _| None) {
+    if let Some(group) = cgroup::of_process(bytes, |_, _, _| None) {
         let shown = group.container.as_deref().map(container::short);
         assert!(!group.path.chars().chain(shown.unwrap_or("").chars()).any(is_unprintable));
     }
@@ -157,7 +156,7 @@ pub fn proc(bytes: &[u8]) {
         let _ = maps.find(address);
     }
     let text = String::from_utf8_lossy(bytes);
-    let _ = (host::parse::descriptor_limit(&text), host::parse::cgroups(&text));
+    let _ = (host::parse::descriptor_limit(&text), cgroup::path_in(bytes, b"freezer"));
     let _ = host::parse::interfaces(text.as_bytes());
     let _ = host::parse::counters(&text);
     let (range, reserved) = text.split_once('\n').unwrap_or((&text, ""));

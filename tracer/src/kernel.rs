@@ -1,6 +1,7 @@
 //! All that touches the kernel: what it offers, loading the programs, reading their records.
 
 pub mod absent;
+mod bounded;
 pub mod btf;
 pub mod cgroup;
 pub mod confine;
@@ -12,6 +13,7 @@ pub(crate) mod mounts;
 pub mod namespaces;
 pub mod preflight;
 pub mod privileges;
+pub(crate) mod process;
 pub mod ring;
 pub mod snapshot;
 pub mod stacks;

@@ -6,35 +6,13 @@ use tracer_ebpf::{Filter, Offsets, RecordLayout, Settings};
 pub(super) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(super) static SETTINGS: Settings =
-    Settings { has_cookie_helper: 0, reads_addresses: 0, has_reset_reason: 0, stacks: 0 };
+pub(super) static SETTINGS: Settings = Settings::EMPTY;
 
 #[unsafe(no_mangle)]
-pub(super) static FILTER: Filter = Filter {
-    mask: [0; 2],
-    network: [0; 2],
-    ports: [0; tracer_ebpf::MAX_PORTS],
-    local_ports: [0; tracer_ebpf::MAX_PORTS],
-    peer_ports: [0; tracer_ebpf::MAX_PORTS],
-    netns: 0,
-    ip_version: 0,
-};
+pub(super) static FILTER: Filter = Filter::EMPTY;
 
 #[unsafe(no_mangle)]
-pub(super) static RECORD_LAYOUT: RecordLayout = RecordLayout {
-    skaddr: 0,
-    oldstate: 0,
-    newstate: 0,
-    sport: 0,
-    dport: 0,
-    family: 0,
-    protocol: 0,
-    protocol_size: 0,
-    saddr: 0,
-    daddr: 0,
-    saddr_v6: 0,
-    daddr_v6: 0,
-};
+pub(super) static RECORD_LAYOUT: RecordLayout = RecordLayout::EMPTY;
 
 /// Reads a field of one of the statics above.
 ///
@@ -46,10 +24,24 @@ pub(super) fn read<T: Copy>(field: &'static T) -> T {
     unsafe { core::ptr::read_volatile(field) }
 }
 
-/// `constant!(OFFSETS.sk_err)`: see [`read`].
+/// `constant!(SETTINGS.stacks)`: see [`read`].
 macro_rules! constant {
     ($global:ident . $($field:tt)+) => {
         $crate::programs::constants::read(&$crate::programs::constants::$global.$($field)+)
     };
 }
-pub(super) use constant;
+
+/// `offset!(sk_err)`: where that member lies in this kernel.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::programs::constants::read(&$crate::programs::constants::OFFSETS.$field)
+    };
+}
+
+/// `load!(record, tcp; snd_una, rcv_nxt)`: copies members into the fields of the same names.
+macro_rules! load {
+    ($record:ident, $memory:expr; $($field:ident),+ $(,)?) => {
+        $($record.$field = $memory.load($crate::programs::constants::offset!($field));)+
+    };
+}
+pub(super) use {constant, load, offset};

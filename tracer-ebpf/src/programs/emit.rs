@@ -3,10 +3,7 @@
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{
-        bpf_get_smp_processor_id,
-        generated::{bpf_jiffies64, bpf_ktime_get_ns},
-    },
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
     macros::map,
     maps::{Array, PerCpuArray, RingBuf},
 };
@@ -59,7 +56,6 @@ pub(super) fn stamp(record: &mut Record) {
     unsafe {
         record.time_ns = bpf_ktime_get_ns();
         record.jiffies = bpf_jiffies64();
-        record.cpu = bpf_get_smp_processor_id() as u8;
     }
 }
 

@@ -67,10 +67,16 @@ pub(super) fn wants(local: Port, peer: Port, describe: impl FnOnce(&mut Record))
     passes_rest(identity)
 }
 
-/// False if the socket is surely not wanted.
-///
-/// Called with addresses, ports and namespace filled in; the rest of the record is filled only
-/// for those that pass. A function of its own: inlined twice it takes more than a BPF stack.
+/// False if what `describe` fills in (addresses, ports and namespace) is surely not wanted.
+#[inline(always)]
+pub(super) fn passes_described(describe: impl FnOnce(&mut Record)) -> bool {
+    let mut identity = MaybeUninit::uninit();
+    let identity = zeroed(&mut identity);
+    describe(identity);
+    passes(identity)
+}
+
+/// A function of its own: inlined twice it takes more than a BPF stack.
 #[inline(never)]
 pub(super) fn passes(record: &Record) -> bool {
     passes_ports(Port::new(record.local_port), Port::new(record.peer_port)) && passes_rest(record)

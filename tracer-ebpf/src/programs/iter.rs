@@ -8,6 +8,17 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_seq_write;
 use tracer_ebpf::Plain;
 
+/// A member of an iterator's context, each of which has eight bytes.
+///
+/// # Safety
+///
+/// The context has such a member; the verifier checks the access.
+#[inline(always)]
+unsafe fn argument<T: Copy>(context: *mut c_void, index: usize) -> T {
+    // SAFETY: the caller's.
+    unsafe { core::ptr::read_volatile(context.cast_const().cast::<u64>().add(index).cast::<T>()) }
+}
+
 /// Appends a value to the iterator's output, which the user half reads from a file descriptor.
 #[inline(always)]
 fn write(meta: *const u8, value: &impl Plain) {

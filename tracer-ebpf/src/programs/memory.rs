@@ -1,109 +1,190 @@
-//! Loads from kernel memory, nearly all through BTF-typed pointers.
+//! Reads kernel memory: nearly always through BTF-typed pointers, else by a helper that copies.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
 use core::mem::MaybeUninit;
 
+use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_ebpf::{Offsets, Record};
 
-use super::constants::constant;
+use super::constants::offset;
 
-/// Loads a `T` at `base + offset`; the zero pattern where the kernel lacks the member, and where
-/// `base` is NULL.
-///
-/// The verifier checks the access against the BTF type behind `base`, and a fault reads as zero
-/// (`PROBE_MEM` loads). Faults must not be relied on, though: until 6.4 ("bpf: ensure main program
-/// has an extable", in 6.1.35 too, never in 5.10) one in a program that calls functions can stop
-/// the kernel ("Kernel panic - not syncing: Fatal exception in interrupt", of a socket without
-/// file on 5.10). So NULL is tested. The load is volatile because LLVM must neither widen nor merge
-/// it: the verifier demands exactly the member's width.
+/// What can be read from kernel memory.
 ///
 /// # Safety
 ///
-/// `base` is a BTF-typed kernel pointer, and `T` an integer or pointer of the member's width.
-#[inline(always)]
-pub(super) unsafe fn load<T: Copy>(base: *const u8, offset: u32) -> T {
-    if offset == Offsets::ABSENT || base.is_null() {
-        // SAFETY: integers and raw pointers, for which zero is a value (contract above).
-        return unsafe { core::mem::zeroed() };
+/// Every bit pattern is a value.
+pub(super) unsafe trait Word: Copy {}
+
+macro_rules! words {
+    ($($word:ty),+) => {$(
+        // SAFETY: an integer, bytes, or an address.
+        unsafe impl Word for $word {}
+    )+};
+}
+words!(u8, u16, u32, u64, i32, [u8; 16], Typed, Address);
+
+/// A way to read structs of the kernel. A member that this kernel lacks, and whatever is behind
+/// NULL, reads as zero.
+pub(super) trait Memory: Word {
+    /// A member of the struct here.
+    fn load<T: Word>(self, offset: u32) -> T;
+
+    /// The struct that a member points to.
+    #[inline(always)]
+    fn follow(self, offset: u32) -> Self {
+        self.load(offset)
     }
-    // SAFETY: see above; the verifier refuses the program otherwise.
-    unsafe { core::ptr::read_volatile(base.add(offset as usize).cast::<T>()) }
+
+    /// `struct in6_addr`
+    fn ipv6(self, offset: u32) -> [u8; 16];
+
+    /// `task_struct.comm`
+    fn comm(self) -> [u8; 16];
+
+    /// A bit-field: loads its byte, picks its bit.
+    #[inline(always)]
+    fn bit(self, bit: u32) -> bool {
+        bit != Offsets::ABSENT && (self.load::<u8>(bit / 8) >> (bit % 8)) & 1 == 1
+    }
 }
 
-/// [`load`] of a pointer to follow.
-///
-/// # Safety
-///
-/// As [`load`].
-#[inline(always)]
-pub(super) unsafe fn follow(base: *const u8, offset: u32) -> *const u8 {
-    // SAFETY: passed on.
-    unsafe { load::<*const u8>(base, offset) }
+/// A pointer whose type the verifier knows from BTF: it checks each access against that type, and
+/// refuses a program in which one is wrong. A fault reads as zero (`PROBE_MEM` loads).
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Typed(*const u8);
+
+impl Typed {
+    /// From an argument of the hook or the result of a helper; `None` where that is NULL.
+    #[inline(always)]
+    pub(super) fn new<T>(pointer: *const T) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer.cast())) }
+    }
+
+    /// For helpers.
+    #[inline(always)]
+    pub(super) fn pointer<T>(self) -> *mut T {
+        self.0.cast_mut().cast()
+    }
+
+    #[inline(always)]
+    pub(super) fn address(self) -> u64 {
+        self.0 as u64
+    }
+
+    #[inline(always)]
+    pub(super) fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// A byte of `sk_buff.cb`, an array of `char`: the verifier takes no wider loads.
+    #[inline(always)]
+    pub(super) fn control_byte(self, offset: u32) -> u8 {
+        let control = offset!(skb_cb);
+        if control == Offsets::ABSENT || offset == Offsets::ABSENT {
+            return 0;
+        }
+        self.load(control + offset)
+    }
+
+    /// Four bytes of `sk_buff.cb` in this host's order.
+    #[inline(always)]
+    pub(super) fn control_word(self, offset: u32) -> u32 {
+        if offset == Offsets::ABSENT {
+            return 0;
+        }
+        u32::from_ne_bytes([
+            self.control_byte(offset),
+            self.control_byte(offset + 1),
+            self.control_byte(offset + 2),
+            self.control_byte(offset + 3),
+        ])
+    }
 }
 
-/// Copies a `T` from an address that the verifier knows nothing of; `None` where nothing is mapped
-/// or the kernel lacks the member. The helper is not to be had under lockdown=confidentiality.
-///
-/// # Safety
-///
-/// Every bit pattern is a `T`.
-#[inline(always)]
-pub(super) unsafe fn probe<T: Copy>(base: u64, offset: u32) -> Option<T> {
-    if base == 0 || offset == Offsets::ABSENT {
-        return None;
+impl Memory for Typed {
+    /// Faults must not be relied on: until 6.4 ("bpf: ensure main program has an extable", in 6.1.35
+    /// too, never in 5.10) one in a program that calls functions can stop the kernel ("Kernel panic
+    /// - not syncing: Fatal exception in interrupt", of a socket without file on 5.10). So NULL is
+    /// tested. The load is volatile because LLVM must neither widen nor merge it: the verifier
+    /// demands exactly the member's width.
+    #[inline(always)]
+    fn load<T: Word>(self, offset: u32) -> T {
+        if offset == Offsets::ABSENT || self.is_null() {
+            // SAFETY: every bit pattern is a `T`.
+            return unsafe { core::mem::zeroed() };
+        }
+        // SAFETY: checked by the verifier; every bit pattern is a `T`.
+        unsafe { core::ptr::read_volatile(self.0.add(offset as usize).cast::<T>()) }
     }
-    let address = base.wrapping_add(u64::from(offset)) as *const T;
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel(address) }.ok()
+
+    /// An array of four u32: the verifier takes loads of that width only.
+    #[inline(always)]
+    fn ipv6(self, offset: u32) -> [u8; 16] {
+        bytes([
+            self.load(offset),
+            self.load(offset.saturating_add(4)),
+            self.load(offset.saturating_add(8)),
+            self.load(offset.saturating_add(12)),
+        ])
+    }
+
+    /// An array of `char`: the verifier takes no wider loads.
+    #[inline(always)]
+    fn comm(self) -> [u8; 16] {
+        let start = offset!(task_comm);
+        let mut comm = [0; 16];
+        if start == Offsets::ABSENT {
+            return comm;
+        }
+        let mut index = 0;
+        while index < comm.len() {
+            comm[index] = self.load(start + index as u32);
+            index += 1;
+        }
+        comm
+    }
 }
 
-/// A byte of `sk_buff.cb`, an array of `char`: the verifier takes no wider loads. 0 where the kernel
-/// lacks the member, and where `skb` is NULL.
-///
-/// `skb` is a BTF-typed `sk_buff`; the verifier refuses the program otherwise.
-#[inline(always)]
-pub(super) fn control_byte(skb: *const u8, offset: u32) -> u8 {
-    let control = constant!(OFFSETS.skb_cb);
-    if control == Offsets::ABSENT || offset == Offsets::ABSENT {
-        return 0;
+/// An address that the verifier knows nothing of. The helper that copies from it is not available
+/// under lockdown=confidentiality.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Address(pub(super) u64);
+
+impl Memory for Address {
+    #[inline(always)]
+    fn load<T: Word>(self, offset: u32) -> T {
+        if self.0 == 0 || offset == Offsets::ABSENT {
+            // SAFETY: every bit pattern is a `T`.
+            return unsafe { core::mem::zeroed() };
+        }
+        let address = self.0.wrapping_add(u64::from(offset)) as *const T;
+        // SAFETY: the helper checks the address; every bit pattern is a `T`.
+        unsafe { bpf_probe_read_kernel(address).unwrap_or(core::mem::zeroed()) }
     }
-    // SAFETY: BTF-typed pointer, a byte of an array of bytes.
-    unsafe { load(skb, control + offset) }
+
+    #[inline(always)]
+    fn ipv6(self, offset: u32) -> [u8; 16] {
+        self.load(offset)
+    }
+
+    #[inline(always)]
+    fn comm(self) -> [u8; 16] {
+        self.load(offset!(task_comm))
+    }
 }
 
-/// Four bytes of `sk_buff.cb` in this host's order; see [`control_byte`].
+/// Four words as they lie in memory.
 #[inline(always)]
-pub(super) fn control_word(skb: *const u8, offset: u32) -> u32 {
-    if offset == Offsets::ABSENT {
-        return 0;
-    }
-    u32::from_ne_bytes([
-        control_byte(skb, offset),
-        control_byte(skb, offset + 1),
-        control_byte(skb, offset + 2),
-        control_byte(skb, offset + 3),
-    ])
+pub(super) fn bytes(words: [u32; 4]) -> [u8; 16] {
+    // SAFETY: sixteen bytes either way.
+    unsafe { core::mem::transmute(words) }
 }
 
-/// `task_struct.comm`, an array of `char`: the verifier takes no wider loads.
-///
-/// # Safety
-///
-/// `task` is a BTF-typed `task_struct`.
+/// `::ffff:a.b.c.d`, of an address in network order.
 #[inline(always)]
-pub(super) unsafe fn comm(task: *const u8) -> [u8; 16] {
-    let start = constant!(OFFSETS.task_comm);
-    let mut comm = [0; 16];
-    if start == Offsets::ABSENT {
-        return comm;
-    }
-    let mut index = 0;
-    while index < comm.len() {
-        // SAFETY: a byte of an array of bytes.
-        comm[index] = unsafe { load(task, start + index as u32) };
-        index += 1;
-    }
-    comm
+pub(super) fn v4_mapped(address: u32) -> [u8; 16] {
+    bytes([0, 0, 0xffff_u32.to_be(), address])
 }
 
 /// Makes a record of zeros.

@@ -7,15 +7,12 @@ mod retransmit;
 mod set_state;
 mod set_state_classic;
 
-use core::mem::MaybeUninit;
-
 use aya_ebpf::programs::BtfTracePointContext;
 use tracer_ebpf::Record;
 
 use super::{
     emit::emit,
     filter,
-    memory::zeroed,
     sock::{Common, Full},
 };
 
@@ -28,30 +25,32 @@ fn on_full_socket(
     finish: impl FnOnce(&mut Record),
 ) {
     let Some(full) = socket.full() else { return };
-    if !wanted(full) {
-        return;
+    if wanted(full) {
+        emit(context, kind, |record| {
+            full.describe(record);
+            name(socket, record);
+            finish(record);
+        });
     }
-    emit(context, kind, |record| {
-        full.describe(record);
-        record.cookie = socket.cookie();
-        record.old_state = socket.state();
-        record.new_state = record.old_state;
-        finish(record);
-    });
 }
 
 /// Emits a record about a minisocket that passes the filter.
 #[inline(always)]
 fn on_minisocket(context: &BtfTracePointContext, kind: u8, socket: Common) {
-    if !filter::is_empty() && !passes_as_it_is(socket) {
-        return;
+    if filter::is_empty() || passes_as_it_is(socket) {
+        emit(context, kind, |record| {
+            socket.describe(record);
+            name(socket, record);
+        });
     }
-    emit(context, kind, |record| {
-        socket.describe(record);
-        record.cookie = socket.cookie();
-        record.old_state = socket.state();
-        record.new_state = record.old_state;
-    });
+}
+
+/// Cookie and present state.
+#[inline(always)]
+fn name(socket: Common, record: &mut Record) {
+    record.cookie = socket.cookie();
+    record.old_state = socket.state();
+    record.new_state = record.old_state;
 }
 
 /// Whether the socket passes the filter. Without a filter nothing is read.
@@ -71,8 +70,5 @@ fn passes(full: Full) -> bool {
 /// The same of what is no full socket, by what `sock_common` holds.
 #[inline(never)]
 fn passes_as_it_is(socket: Common) -> bool {
-    let mut identity = MaybeUninit::uninit();
-    let identity = zeroed(&mut identity);
-    socket.describe(identity);
-    filter::passes(identity)
+    filter::passes_described(|record| socket.describe(record))
 }

@@ -37,7 +37,6 @@ pub(crate) fn life(index: u64) -> [Record; 10] {
             peer_address: mapped(2),
             local_port: local,
             peer_port: peer,
-            family: 2,
             netns: NETNS,
             pid: 4711,
             comm: *b"load\0\0\0\0\0\0\0\0\0\0\0\0",

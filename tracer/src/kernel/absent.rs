@@ -3,11 +3,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use super::{
-    cgroup, mounts,
-    namespaces::{Namespaces, numbered},
-    surroundings::of_process,
-};
+use super::{cgroup, mounts, namespaces::Namespaces, process};
 use crate::{
     event::escape::{escape, harmless},
     model::{
@@ -50,7 +46,7 @@ fn processes(filter: &Filter) -> impl Iterator<Item = String> {
     let names = missing(&filter.comms, |wanted| {
         let named = |process: &Path| fs::read(process.join("comm")).ok();
         let is_it = |name: Vec<u8>| name.strip_suffix(b"\n") == Some(kept(wanted));
-        numbered(Path::new("/proc")).filter_map(|process| named(&process)).any(is_it)
+        process::all().filter_map(|process| named(&process)).any(is_it)
     });
     let named = |name: &String| {
         let name = escape(name.as_bytes());
@@ -86,11 +82,11 @@ fn missing(wanted: &[String], exists: impl Fn(&str) -> bool) -> impl Iterator<It
 fn exists(is_it: impl Fn(&Cgroup) -> bool) -> bool {
     let root = Cgroup { path: "/".into(), container: None };
     let of = |process: std::path::PathBuf| {
-        of_process(&fs::read(process.join("cgroup")).ok()?, cgroup::owner_in)
+        cgroup::of_process(&fs::read(process.join("cgroup")).ok()?, cgroup::owner_in)
     };
     is_it(&root)
         || cgroup::all(&mounts::read()).any(|group| is_it(&group))
-        || numbered(Path::new("/proc")).filter_map(of).any(|group| is_it(&group))
+        || process::all().filter_map(of).any(|group| is_it(&group))
 }
 
 #[cfg(test)]

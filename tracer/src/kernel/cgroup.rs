@@ -20,11 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    mounts::{self, Mount},
-    surroundings::group,
-};
-use crate::model::container::Cgroup;
+use super::mounts::{self, Mount};
+use crate::{event::escape::escape, model::container::Cgroup};
 
 /// A search looks at every directory of the hierarchy.
 const SEARCH_REST: Duration = Duration::from_secs(5);
@@ -102,7 +99,7 @@ impl Hierarchy {
 pub(super) fn all(mounts: &[u8]) -> impl Iterator<Item = Cgroup> {
     let hierarchies = mounts::parse(mounts).filter_map(|mount| match mount.kind {
         b"cgroup2" => Some((mount.path(), PathBuf::from("/"))),
-        b"cgroup" => Some((mount.path(), PathBuf::from(OsStr::from_bytes(mount.root)))),
+        b"cgroup" => Some((mount.path(), mount.root_path().to_owned())),
         _ => None,
     });
     hierarchies.flat_map(|(place, root)| {
@@ -130,17 +127,59 @@ static MOUNTS: LazyLock<Vec<u8>> = LazyLock::new(mounts::read);
 /// (cgroup2).
 pub(super) fn owner_in(controllers: &[u8], path: &Path, depth: usize) -> Option<u32> {
     let controller = controllers.split(|&byte| byte == b',').next()?;
-    let is_it = |mount: &Mount<'_>| match mount.kind {
+    let mount = mounts::parse(&MOUNTS).find(|mount| is_of(mount, controller))?;
+    let above = mount.root_path().components().count().saturating_sub(1);
+    // What lies above is not shown here.
+    let inner = path.strip_prefix(mount.root_path()).ok()?;
+    (depth >= above).then(|| owner(&mount.path(), inner, depth - above))?
+}
+
+/// The lines of `/proc/PID/cgroup`: the controllers of a hierarchy (none for cgroup2), and the path
+/// of the group in it.
+fn parse(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    lines.split(|&byte| byte == b'\n').filter_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
+        Some((fields.next()?, fields.next()?))
+    })
+}
+
+/// The path in the hierarchy of a controller (none for cgroup2), from `/proc/PID/cgroup`.
+pub(crate) fn path_in<'a>(lines: &'a [u8], controller: &[u8]) -> Option<&'a [u8]> {
+    let has =
+        |controllers: &[u8]| controllers.split(|&byte| byte == b',').any(|one| one == controller);
+    parse(lines).find(|(controllers, _)| has(controllers)).map(|(_, path)| path)
+}
+
+/// Whether a mount is of the hierarchy of a controller (none for cgroup2).
+pub(super) fn is_of(mount: &Mount<'_>, controller: &[u8]) -> bool {
+    match mount.kind {
         b"cgroup2" => controller.is_empty(),
         b"cgroup" => !controller.is_empty() && mount.has_option(controller),
         _ => false,
+    }
+}
+
+/// The container is told from the path as it is, where systemd has escapes of its own.
+pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
+    let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
+    let container = container.map(|name| escape(name.as_bytes()).into());
+    Cgroup { path: escape(path).into(), container }
+}
+
+/// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
+/// else that of cgroup2. `owner` is asked whose a group's directory is ([`owner_in`]).
+pub(crate) fn of_process(
+    lines: &[u8],
+    owner: impl Fn(&[u8], &Path, usize) -> Option<u32>,
+) -> Option<Cgroup> {
+    let named = |(controllers, path)| {
+        group(path, |depth| owner(controllers, Path::new(OsStr::from_bytes(path)), depth))
     };
-    let mount = mounts::parse(&MOUNTS).find(is_it)?;
-    let root = Path::new(OsStr::from_bytes(mount.root));
-    let above = root.components().count().saturating_sub(1);
-    // What lies above is not shown here.
-    let inner = path.strip_prefix(root).ok()?;
-    (depth >= above).then(|| owner(&mount.path(), inner, depth - above))?
+    let mut groups: Vec<Cgroup> = parse(lines).map(named).collect();
+    // cgroup2 comes last.
+    groups.reverse();
+    let contained = groups.iter().position(|group| group.container.is_some()).unwrap_or(0);
+    (contained < groups.len()).then(|| groups.swap_remove(contained))
 }
 
 /// The directory below `root` that has an inode number.
@@ -197,6 +236,8 @@ fn open_by_id(mount: &File, id: u64) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -215,5 +256,58 @@ mod tests {
         let id = fs::metadata(&inner).unwrap().ino();
         assert_eq!(find(root, id), Some(inner));
         assert_eq!(find(root, 1 << 60), None);
+    }
+    #[rstest]
+    #[case(b"0::/a/b\n", Some("/a/b"), None)]
+    #[case(b"4:cpu,freezer:/x:y\n0::/\n", Some("/"), Some("/x:y"))]
+    #[case(b"1:name=systemd:/s\n", None, None)]
+    fn both_freezers_are_found(
+        #[case] lines: &[u8],
+        #[case] unified: Option<&str>,
+        #[case] freezer: Option<&str>,
+    ) {
+        assert_eq!(path_in(lines, b""), unified.map(str::as_bytes));
+        assert_eq!(path_in(lines, b"freezer"), freezer.map(str::as_bytes));
+    }
+
+    #[test]
+    fn names_of_groups_are_harmless_and_systemd_s_escapes_are_read() {
+        let hostile = group(b"/lxc/a\x1b[2J\xff\n", |_| None);
+        let group = group(br"/machine.slice/machine-build\x2dhost.scope", |_| None);
+        assert_eq!(group.container.as_deref(), Some("build-host"));
+        assert_eq!(&*group.path, r"/machine.slice/machine-build\\x2dhost.scope");
+        assert_eq!(&*hostile.path, r"/lxc/a\x1b[2J\xff\x0a");
+        assert!(hostile.container.unwrap().bytes().all(|byte| byte != 0x1b && byte != b'\n'));
+    }
+
+    #[test]
+    fn whose_a_group_is_is_asked_of_its_hierarchy() {
+        let id = "0123456789abcdef".repeat(4);
+        let lines = format!("3:name=systemd:/system.slice/a.service/docker-{id}.scope\n0::/\n");
+        let group = of_process(lines.as_bytes(), |controllers, path, depth| {
+            assert_eq!(controllers, b"name=systemd");
+            assert!(path.starts_with("/system.slice/a.service"));
+            Some(if depth == 2 { 998 } else { 0 })
+        });
+        assert_eq!(group.unwrap().container.as_deref(), Some(&*format!("user-998/{id}")));
+        // Of this host: whatever it has mounted belongs to root.
+        for line in fs::read("/proc/self/cgroup").unwrap().split(|&byte| byte == b'\n') {
+            let Some(controllers) = line.splitn(3, |&byte| byte == b':').nth(1) else { continue };
+            let owner = owner_in(controllers, Path::new("/"), 0);
+            assert!(owner.is_none_or(|uid| uid == 0), "{owner:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_hierarchies_the_one_that_names_a_container_counts() {
+        let of = |lines| of_process(lines, |_, _, _| None);
+        let id = "0123456789abcdef".repeat(4);
+        let lines = format!("9:pids:/docker/{id}\n1:cpu:/\n0::/\n");
+        assert_eq!(of(lines.as_bytes()).unwrap().container.as_deref(), Some(&*id));
+        let lines = b"9:pids:/x\n0::/system.slice/a:b.service\n";
+        assert_eq!(&*of(lines).unwrap().path, "/system.slice/a:b.service");
+        assert_eq!(of(b""), None);
+        let foreign = of(b"9:pids:/x\n0::/a\xff\n").unwrap();
+        assert_eq!(&*foreign.path, r"/a\xff");
     }
 }

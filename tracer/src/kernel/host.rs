@@ -7,13 +7,16 @@ pub(crate) mod parse;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::Path,
 };
 
-use self::parse::Status;
-use super::{cgroup::owner_in, surroundings::of_process, time};
+use super::{
+    cgroup::{self, of_process, owner_in},
+    process::Stat,
+};
 use crate::model::{
     connection::SocketId,
     host::{Halt, NetFacts, ProcessFacts, TimeWaitReuse},
@@ -73,41 +76,27 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
 }
 
 /// What `/proc` tells of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
-/// its number has another bearer by now, or another one in this `/proc`'s pid namespace. `tids` are
-/// the threads whose descriptor tables count: the limit is of each, so the fullest.
+/// another process has its pid by now, or has it in this `/proc`'s pid namespace. `tids` are the
+/// threads whose descriptor tables count: the limit is of each, so the fullest.
 fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<ProcessFacts> {
     let directory = format!("/proc/{pid}");
-    let Status { state, parent, start_ticks } =
-        parse::status(&fs::read(format!("{directory}/stat")).ok()?)?;
-    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
-    if start_ticks.abs_diff(time::shown_since_boot(start_ns) / tick) > 1 {
-        return None;
-    }
-    let groups = fs::read(format!("{directory}/cgroup")).ok();
-    // What freezes is looked for where the file system shows it: names that are no text stay out.
-    let text = groups.as_deref().and_then(|lines| str::from_utf8(lines).ok());
+    let Stat { state, parent, .. } = Stat::of(pid).filter(|stat| stat.started_at(start_ns))?;
+    let groups = fs::read(format!("{directory}/cgroup")).unwrap_or_default();
     let halted = match state {
         b'T' => Some(Halt::Stopped),
         b't' => Some(Halt::Traced),
-        _ => text.is_some_and(is_frozen).then_some(Halt::Frozen),
+        _ => is_frozen(&groups).then_some(Halt::Frozen),
     };
+    let executable = fs::read_link(format!("{directory}/exe")).ok();
+    let netns = fs::metadata(format!("{directory}/ns/net")).ok();
+    let descriptors = |tid| count_descriptors(Path::new(&format!("{directory}/task/{tid}/fd")));
     Some(ProcessFacts {
         parent,
         halted,
-        executable: fs::read_link(format!("{directory}/exe"))
-            .ok()
-            .map(|path| path.as_os_str().as_bytes().to_vec()),
-        netns: fs::metadata(format!("{directory}/ns/net"))
-            .ok()
-            .and_then(|file| u32::try_from(file.ino()).ok()),
-        container: groups
-            .as_deref()
-            .and_then(|lines| of_process(lines, owner_in))
-            .and_then(|group| group.container),
-        descriptors: tids
-            .iter()
-            .filter_map(|tid| count_descriptors(Path::new(&format!("{directory}/task/{tid}/fd"))))
-            .max(),
+        executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
+        netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
+        container: of_process(&groups, owner_in).and_then(|group| group.container),
+        descriptors: tids.iter().filter_map(descriptors).max(),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),
     })
@@ -122,18 +111,17 @@ fn count_descriptors(directory: &Path) -> Option<u64> {
 }
 
 /// Whether the freezer of cgroup v2 or v1 holds a process, by its `/proc/PID/cgroup`.
-fn is_frozen(groups: &str) -> bool {
-    let (unified, freezer) = parse::cgroups(groups);
-    let holds = |path: String, line: &str| read(&path).is_some_and(|text| has_line(&text, line));
-    unified.is_some_and(|path| {
-        holds(format!("/sys/fs/cgroup{path}/cgroup.events"), "frozen 1")
-            || holds(format!("/sys/fs/cgroup/unified{path}/cgroup.events"), "frozen 1")
-    }) || freezer
-        .is_some_and(|path| holds(format!("/sys/fs/cgroup/freezer{path}/freezer.state"), "FROZEN"))
-}
-
-fn has_line(text: &str, line: &str) -> bool {
-    text.lines().any(|other| other == line)
+fn is_frozen(groups: &[u8]) -> bool {
+    let frozen = |root: &str, controller: &[u8], file: &str, line: &str| {
+        cgroup::path_in(groups, controller).is_some_and(|group| {
+            let path = [root.as_bytes(), group, file.as_bytes()].concat();
+            fs::read_to_string(OsStr::from_bytes(&path))
+                .is_ok_and(|text| text.lines().any(|one| one == line))
+        })
+    };
+    frozen("/sys/fs/cgroup", b"", "/cgroup.events", "frozen 1")
+        || frozen("/sys/fs/cgroup/unified", b"", "/cgroup.events", "frozen 1")
+        || frozen("/sys/fs/cgroup/freezer", b"freezer", "/freezer.state", "FROZEN")
 }
 
 fn read(path: &str) -> Option<String> {
@@ -150,8 +138,7 @@ mod tests {
         assert!(facts.ports.unwrap().size() > 0);
         assert!(facts.somaxconn.unwrap() > 0);
         let pid = std::process::id();
-        let stat = fs::read("/proc/self/stat").unwrap();
-        let ticks = parse::status(&stat).unwrap().start_ticks;
+        let ticks = Stat::of(pid).unwrap().start_ticks;
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
         let tids = BTreeSet::from([pid]);
         let own = process_facts(pid, ticks * tick, &tids).unwrap();
@@ -159,6 +146,6 @@ mod tests {
         assert_eq!(own.halted, None);
         assert!(own.descriptors.unwrap() >= 3 && own.netns.is_some());
         let another = process_facts(pid, (ticks + 100) * tick, &tids);
-        assert!(another.is_none(), "another bearer of the number");
+        assert!(another.is_none(), "another process with the pid");
     }
 }

@@ -3,18 +3,15 @@
 //! They are looked at before anything is loaded. What runs out later fails somewhere in the middle,
 //! or ends the process.
 
-use std::{
-    borrow::Cow,
-    ffi::OsStr,
-    fs,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-};
+use std::{borrow::Cow, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 use bytesize::ByteSize;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::mounts::{self, Mount};
+use super::{
+    cgroup,
+    mounts::{self, Mount},
+};
 use crate::event::header::Degraded;
 
 /// Descriptors that a trace opens: some 50 for programs, maps and links, the rest for outputs and
@@ -162,28 +159,15 @@ fn least(mounts: &[u8], groups: &[u8]) -> Option<u64> {
 }
 
 fn limit_in(mount: &Mount<'_>, groups: &[u8]) -> Option<u64> {
-    let (controller, file) = match mount.kind {
-        b"cgroup2" => (&b""[..], "memory.max"),
-        b"cgroup" if mount.has_option(b"memory") => (&b"memory"[..], "memory.limit_in_bytes"),
-        _ => return None,
-    };
+    const FILES: [(&[u8], &str); 2] = [(b"", "memory.max"), (b"memory", "memory.limit_in_bytes")];
+    let (controller, file) =
+        FILES.into_iter().find(|(controller, _)| cgroup::is_of(mount, controller))?;
     let top = mount.path();
-    let own = group(groups, controller)?;
+    let own = Path::new(OsStr::from_bytes(cgroup::path_in(groups, controller)?));
     // Of a container only its own part may be mounted.
-    let inner = own.strip_prefix(Path::new(OsStr::from_bytes(mount.root))).unwrap_or(Path::new(""));
+    let group = top.join(own.strip_prefix(mount.root_path()).unwrap_or(Path::new("")));
     let number = |group: &Path| fs::read_to_string(group.join(file)).ok()?.trim().parse().ok();
-    let group: PathBuf = top.join(inner);
     group.ancestors().take_while(|group| group.starts_with(&top)).filter_map(number).min()
-}
-
-/// The path of the process's group in the hierarchy of a controller, from `/proc/PID/cgroup`.
-fn group<'a>(groups: &'a [u8], controller: &[u8]) -> Option<&'a Path> {
-    groups.split(|&byte| byte == b'\n').find_map(|line| {
-        let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
-        let mut controllers = fields.next()?.split(|&byte| byte == b',');
-        let path = fields.next()?;
-        controllers.any(|one| one == controller).then(|| Path::new(OsStr::from_bytes(path)))
-    })
 }
 
 #[cfg(test)]

@@ -115,6 +115,10 @@ const OPTIONAL: [(&str, &str, Feature); 6] = [
     ("retransmit_skb", "tcp_retransmit_skb", feature::RETRANSMIT),
 ];
 
+/// Name of the program, its target, and what it is for.
+const ITERATORS: [(&str, &str, Feature); 2] =
+    [(SOCKETS, "tcp", feature::SOCKETS), (HOLDERS, "task_file", feature::HOLDERS)];
+
 /// Loads and attaches.
 ///
 /// # Errors
@@ -153,9 +157,9 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
             // Without it is another attempt.
             refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
         }
-        Ok(((ebpf, refused), logger))
+        Ok((ebpf, refused, logger))
     };
-    let ((mut ebpf, mut refused), logger, mut degraded) =
+    let ((mut ebpf, mut refused, logger), mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
     let snapshots_skip = types.iterators_skip;
     // Before the ring buffer is mapped: not both at once.
@@ -179,7 +183,12 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     if request.accept {
         degraded.extend(accept::attach(&mut ebpf, &mut refused, request.stacks));
     }
-    degraded.extend(without_iterators(&mut refused));
+    for (program, _, feature) in ITERATORS {
+        if let Err(error) = refused.check(program) {
+            let reason = LoadError::program(program, &error).to_string();
+            degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
+        }
+    }
     let resets = [feature::RECEIVE_RESET, feature::SEND_RESET];
     let resets_traced =
         !degraded.iter().any(|missing| resets.iter().any(|reset| reset.is_in(missing)));
@@ -191,34 +200,16 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
 /// All that is loaded, what takes the verifier longest first. The iterators are attached anew for
 /// each snapshot.
 fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)> {
-    let mut programs = Vec::new();
-    if request.accept {
-        programs.push((accept::PROGRAM, Hook::Classic));
-    }
-    programs.extend([
-        (GUARD, Hook::Typed("inet_sock_set_state")),
-        (MAIN_BTF, Hook::Typed("inet_sock_set_state")),
-    ]);
-    for (program, tracepoint, _) in &OPTIONAL[1..] {
-        programs.push((program, Hook::Typed(tracepoint)));
-    }
-    programs.extend([(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))]);
-    if settings.has_cookie_helper == 0 {
-        programs.push((DESTROY, Hook::Typed("tcp_destroy_sock")));
-    }
-    programs
+    let accept = request.accept.then_some((accept::PROGRAM, Hook::Classic));
+    let main = (MAIN_BTF, Hook::Typed("inet_sock_set_state"));
+    let optional = OPTIONAL.map(|(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
+    let destroy = (DESTROY, Hook::Typed("tcp_destroy_sock"));
+    let destroy = (settings.has_cookie_helper == 0).then_some(destroy);
+    accept.into_iter().chain([main]).chain(optional).chain(iterators()).chain(destroy).collect()
 }
 
-/// What cannot be had without the iterators that were refused.
-fn without_iterators(refused: &mut Refused) -> Vec<Degraded> {
-    let mut degraded = Vec::new();
-    for (program, feature) in [(SOCKETS, feature::SOCKETS), (HOLDERS, feature::HOLDERS)] {
-        if let Err(error) = refused.check(program) {
-            let reason = LoadError::program(program, &error).to_string();
-            degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
-        }
-    }
-    degraded
+fn iterators() -> [(&'static str, Hook); 2] {
+    ITERATORS.map(|(program, target, _)| (program, Hook::Iterator(target)))
 }
 
 /// Loads only what snapshots need; nothing is attached.
@@ -236,20 +227,15 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
         diagnostics: false,
     };
     let types = Types::read()?;
-    let layout = RecordLayout::default();
-    let mut ebpf = Err(LoadError::NoBtf(String::new()));
-    for (has_cookie_helper, reads_addresses) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
-        let settings = Settings { has_cookie_helper, reads_addresses, ..Settings::default() };
-        ebpf = object(&request, &types.offsets, &settings, &layout);
-        let Ok(object) = &mut ebpf else { continue };
-        let iterators = [(SOCKETS, Hook::Iterator("tcp")), (HOLDERS, Hook::Iterator("task_file"))];
+    let mut attempt = |settings| {
+        let mut ebpf = object(&request, &types.offsets, &settings, &RecordLayout::default())?;
         // Without holders the list is still worth having.
-        match verify::load(object, &iterators, &types.targets).check(SOCKETS) {
-            Ok(()) => return ebpf,
-            Err(error) => ebpf = Err(LoadError::program(SOCKETS, &error)),
-        }
-    }
-    ebpf
+        let mut refused = verify::load(&mut ebpf, &iterators(), &types.targets);
+        refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
+        Ok(ebpf)
+    };
+    let best = Settings { has_cookie_helper: 1, reads_addresses: 1, ..Settings::default() };
+    settings::first_that_works(best, &mut attempt).map(|(ebpf, _)| ebpf)
 }
 
 fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> {
@@ -257,14 +243,11 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     let settings = Settings::default();
     let mut ebpf = object(request, &Offsets::NONE, &settings, &layout)?;
     let logger = logger(request, &mut ebpf);
-    let attached = ebpf
-        .program_mut(MAIN_CLASSIC)
-        .ok_or(ProgramError::NotLoaded)
-        .and_then(<&mut TracePoint>::try_from)
-        .and_then(|program| {
-            program.load()?;
-            program.attach("sock", "inet_sock_set_state")
-        });
+    let program = verify::loaded::<TracePoint>(&mut ebpf, MAIN_CLASSIC, &mut Refused::default());
+    let attached = program.and_then(|program| {
+        program.load()?;
+        program.attach("sock", "inet_sock_set_state")
+    });
     attached.map_err(|error| LoadError::program(MAIN_CLASSIC, &error))?;
     let mut degraded =
         vec![feature::BTF.missing(reason, "use a kernel with CONFIG_DEBUG_INFO_BTF")];
@@ -307,10 +290,7 @@ fn attach_btf(
     program: &'static str,
     refused: &mut Refused,
 ) -> Result<(), LoadError> {
-    refused
-        .check(program)
-        .and_then(|()| ebpf.program_mut(program).ok_or(ProgramError::NotLoaded))
-        .and_then(<&mut BtfTracePoint>::try_from)
+    verify::loaded(ebpf, program, refused)
         .and_then(BtfTracePoint::attach)
         .map(drop)
         .map_err(|error| LoadError::program(program, &error))

@@ -3,7 +3,12 @@
 //! Names of mount points and of what is mounted are bytes that others choose: a label of a stick
 //! that is no UTF-8 must not hide the other mounts.
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt as _, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
 
 /// A mount.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +39,11 @@ impl Mount<'_> {
     /// The mount point.
     pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(OsString::from_vec(unescape(self.place)))
+    }
+
+    /// What of the file system is mounted.
+    pub(super) fn root_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.root))
     }
 
     /// Whether the file system has an option.

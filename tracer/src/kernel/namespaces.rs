@@ -15,7 +15,10 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::mounts::{self, Mount};
+use super::{
+    mounts::{self, Mount},
+    process::{self, numbered},
+};
 
 const OWN: &str = "/proc/thread-self/ns/net";
 /// Processes come and go; namespaces rarely do.
@@ -113,7 +116,7 @@ impl Namespaces {
         self.looked = Some(Instant::now());
         self.found.clear();
         self.add(PathBuf::from(OWN));
-        for process in numbered(Path::new("/proc")) {
+        for process in process::all() {
             self.add(process.join("ns/net"));
         }
         for mount in mounts::parse(&mounts::read()).filter(is_namespace) {
@@ -125,7 +128,7 @@ impl Namespaces {
     }
 
     fn look_at_threads(&mut self) {
-        for process in numbered(Path::new("/proc")) {
+        for process in process::all() {
             for thread in numbered(&process.join("task")) {
                 self.add(thread.join("ns/net"));
             }
@@ -168,16 +171,6 @@ fn open(inode: u32, path: &Path) -> io::Result<File> {
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
         || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
-}
-
-/// The entries of a directory, such as `/proc`, that are numbers.
-pub(super) fn numbered(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| is_number(&entry.file_name())).map(|entry| entry.path())
-}
-
-fn is_number(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
 }
 
 /// Whether it is the bind mount of a network namespace.

@@ -3,7 +3,7 @@
 //!
 //! On Linux each thread has its own; a new one gets those of the thread that starts it.
 
-use std::{fs, io, os::fd::AsFd as _, path::Path, thread};
+use std::{fs, io, os::fd::AsFd as _, thread};
 
 use rustix::{
     io::Errno,
@@ -16,7 +16,8 @@ use rustix::{
 
 use super::{
     feature::{self, Feature},
-    namespaces::{namespace, numbered},
+    namespaces::namespace,
+    process,
 };
 use crate::event::{escape::without_numbers, header::Degraded};
 
@@ -128,7 +129,7 @@ fn precede() -> io::Result<()> {
 /// The links of the first processes: as those may be followed, so may most others. A host may
 /// protect a few of its own from everybody.
 fn look_at_others() -> io::Result<()> {
-    let processes = numbered(Path::new("/proc")).take(FIRST);
+    let processes = process::all().take(FIRST);
     let links: Vec<_> = processes.map(|process| namespace(&process.join("ns/net"))).collect();
     let read = links.iter().filter(|link| link.is_ok()).count();
     let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;

@@ -15,7 +15,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, Sender},
     },
-    time::Duration,
 };
 
 use aya::{
@@ -25,6 +24,7 @@ use aya::{
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 use tracer_ebpf::{Holder, Plain, Record, kind};
 
+pub use super::stacks::Makers;
 use super::{
     host,
     load::{HOLDERS, SOCKETS},
@@ -38,8 +38,6 @@ use crate::{
     model::{
         diagnosis::Look,
         host::{Host, NetFacts},
-        owner::Process,
-        stack::Maker,
         table::Snapshot,
         zone,
     },
@@ -211,17 +209,6 @@ struct Request {
     wanted: Wanted,
     seen: Vec<u32>,
     makers: Makers,
-}
-
-/// Who has made sockets whose stacks were recorded.
-#[derive(Clone, Debug, Default)]
-pub struct Makers {
-    /// All of them.
-    pub processes: Vec<Process>,
-    /// Those whose stacks are going to be told.
-    pub told: Vec<Maker>,
-    /// How long that may wait for the names of their functions.
-    pub patience: Duration,
 }
 
 /// Takes snapshots in a thread of its own.

@@ -18,7 +18,7 @@ use std::{
     fmt, fs, io,
     os::unix::fs::MetadataExt as _,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -35,7 +35,10 @@ use self::{
     protocol::{Answer, Function, Job, Names},
     quota::{Chance, Quota},
 };
-use super::{snapshot::Makers, surroundings::is_same};
+use super::{
+    bounded::Bounded,
+    process::{ProcessKey, is_same, key},
+};
 use crate::{
     health,
     model::{
@@ -60,41 +63,34 @@ const NOTED: usize = 16;
 /// Jobs that may be unanswered.
 const UNANSWERED: usize = 64;
 
-type ProcessKey = (u32, u64);
 type StackKey = (ProcessKey, StackId);
 /// Stacks of a process.
 type Addresses = Vec<(StackId, Vec<u64>)>;
 
-fn key(process: &Process) -> ProcessKey {
-    (process.pid, process.start_ns)
+/// Who has made sockets whose stacks were recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Makers {
+    /// All of them.
+    pub processes: Vec<Process>,
+    /// Those whose stacks are going to be told.
+    pub told: Vec<Maker>,
+    /// How long that may wait for the names of their functions.
+    pub patience: Duration,
 }
 
 /// What has been looked up.
 #[derive(Debug, Default)]
-pub struct Resolved(Mutex<HashMap<StackKey, Arc<Stack>, RandomState>>);
+pub struct Resolved(Mutex<Bounded<StackKey, Arc<Stack>, REMEMBERED>>);
 
 impl Resolved {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut HashMap<StackKey, Arc<Stack>, RandomState>) -> T,
-    ) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn insert(&self, key: StackKey, stack: Stack) {
-        self.with(|known| {
-            if known.len() >= REMEMBERED {
-                known.clear();
-            }
-            known.insert(key, Arc::new(stack));
-        });
+    fn known(&self) -> MutexGuard<'_, Bounded<StackKey, Arc<Stack>, REMEMBERED>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Stacks for Resolved {
     fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        let key = (key(&maker.process), maker.stack?);
-        self.with(|known| known.get(&key).cloned())
+        self.known().get(&(key(&maker.process), maker.stack?)).cloned()
     }
 }
 
@@ -136,7 +132,7 @@ pub(super) struct Resolver {
     source: Source,
     resolved: Arc<Resolved>,
     /// Of processes that have made sockets, while they lived.
-    maps: HashMap<ProcessKey, Maps, RandomState>,
+    maps: Bounded<ProcessKey, Maps, REMEMBERED>,
     /// Jobs without an answer, by their numbers.
     asked: HashMap<u32, Asked, RandomState>,
     next: u32,
@@ -152,7 +148,7 @@ struct Asked {
 
 impl Resolver {
     pub(super) fn new(Recorded { map: source, resolved }: Recorded) -> Self {
-        let (maps, asked) = (HashMap::default(), HashMap::default());
+        let (maps, asked) = (Bounded::default(), HashMap::default());
         Self { source, resolved, maps, asked, next: 0, quota: Quota::default() }
     }
 
@@ -193,7 +189,7 @@ impl Resolver {
             }
             let key = key(process);
             let is_asked = self.asked.values().any(|asked| asked.process == key);
-            if !self.maps.contains_key(&key) && !is_asked && is_same(process) {
+            if self.maps.get(&key).is_none() && !is_asked && is_same(process) {
                 let owner = owner(process.pid);
                 if self.quota.chance(key, owner, Instant::now()) == Chance::Now {
                     self.send(process, owner, Vec::new());
@@ -265,7 +261,7 @@ impl Resolver {
 
     /// Whether there is nothing more to find out about a stack.
     fn is_settled(&self, key: StackKey) -> bool {
-        let gap = self.resolved.with(|known| known.get(&key).map(|stack| stack.gap));
+        let gap = self.resolved.known().get(&key).map(|stack| stack.gap);
         match gap {
             None => false,
             Some(Some(Gap::Died | Gap::TooLong)) => !self.quota.has_chance(key.0),
@@ -304,12 +300,7 @@ impl Resolver {
             gap = Some(if answer.is_late { Gap::TooLong } else { Gap::Died });
         }
         match findings.maps {
-            Some(maps) => {
-                if self.maps.len() >= REMEMBERED {
-                    self.maps.clear();
-                }
-                self.maps.insert(process, maps);
-            }
+            Some(maps) => self.maps.insert(process, maps),
             None => gap = gap.or(Some(Gap::Ended)),
         }
         let mut names = findings.names.into_iter();
@@ -348,7 +339,7 @@ impl Resolver {
         }
         let cut = (addresses.len() <= TOO_SHORT).then_some(Gap::Cut);
         let gap = gap.or(missing).or(cut).or(skips_caller.then_some(Gap::Caller));
-        self.resolved.insert((process, id), Stack { frames, gap });
+        self.resolved.known().insert((process, id), Arc::new(Stack { frames, gap }));
     }
 }
 

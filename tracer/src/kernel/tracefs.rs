@@ -1,4 +1,4 @@
-//! What tracefs tells: the classic tracepoint's record layout, from its `format` file, and which
+//! What tracefs describes: the classic tracepoint's record layout, from its `format` file, and which
 //! events there are.
 
 use std::{
@@ -10,13 +10,12 @@ use tracer_ebpf::RecordLayout;
 
 /// Where tracefs is mounted, or debugfs with it inside.
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-const EVENTS: &str = "events";
-const EVENT: &str = "events/sock/inet_sock_set_state/format";
+const EVENT: &str = "sock/inet_sock_set_state";
 
-/// One of the events of which accept() is told.
+/// One of the events that report accept().
 pub const ACCEPT: &str = "syscalls/sys_exit_accept4";
 
-/// Why the classic tracepoint cannot be used.
+/// Why an event cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TracefsError {
     /// Nothing at the usual places.
@@ -31,7 +30,7 @@ pub enum TracefsError {
         source: io::Error,
     },
     /// The record is not laid out as expected.
-    #[error("{EVENT} describes no field {0:?}")]
+    #[error("events/{EVENT}/format describes no field {0:?}")]
     Field(&'static str),
     /// This kernel has no such event.
     #[error("this kernel has no event {0}")]
@@ -42,18 +41,9 @@ pub enum TracefsError {
 ///
 /// # Errors
 ///
-/// Where tracefs is not mounted, not readable, or tells of another record.
+/// Where tracefs is not mounted, not readable, or describes another record.
 pub fn record_layout() -> Result<RecordLayout, TracefsError> {
-    let mut denied = None;
-    for mount in MOUNTS {
-        let path = Path::new(mount).join(EVENT);
-        match fs::read_to_string(&path) {
-            Ok(format) => return parse(&format),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => denied = Some(TracefsError::Read { path, source }),
-        }
-    }
-    Err(denied.unwrap_or(TracefsError::NotMounted))
+    parse(&read(EVENT, "format")?)
 }
 
 /// Whether an event can be attached to: its number can be read.
@@ -62,12 +52,17 @@ pub fn record_layout() -> Result<RecordLayout, TracefsError> {
 ///
 /// Where tracefs is not mounted, not readable, or has no such event.
 pub fn has_event(event: &'static str) -> Result<(), TracefsError> {
+    read(event, "id").map(drop)
+}
+
+/// A file of an event, wherever tracefs is mounted.
+fn read(event: &'static str, file: &str) -> Result<String, TracefsError> {
     let mut refused = TracefsError::NotMounted;
     for mount in MOUNTS {
-        let events = Path::new(mount).join(EVENTS);
-        let path = events.join(event).join("id");
-        match fs::read(&path) {
-            Ok(_) => return Ok(()),
+        let events = Path::new(mount).join("events");
+        let path = events.join(event).join(file);
+        match fs::read_to_string(&path) {
+            Ok(text) => return Ok(text),
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 refused = TracefsError::Read { path, source };
             }

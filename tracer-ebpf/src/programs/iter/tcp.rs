@@ -5,17 +5,16 @@ use core::{ffi::c_void, mem::MaybeUninit};
 
 use tracer_ebpf::{Record, flag, kind, state};
 
-use super::write;
+use super::{argument, write};
 use crate::programs::{emit::stamp, memory::zeroed, sock::Common};
 
 /// `struct bpf_iter__tcp { meta; sk_common; uid }`. aya-ebpf has no macro for iterators.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/tcp")]
 fn sockets(context: *mut c_void) -> i32 {
-    let context = context.cast_const().cast::<*const c_void>();
-    // SAFETY: the context has three words; the verifier checks the accesses.
+    // SAFETY: the context's members.
     let (meta, socket) =
-        unsafe { (core::ptr::read_volatile(context), core::ptr::read_volatile(context.add(1))) };
+        unsafe { (argument::<*const u8>(context, 0), argument::<*const c_void>(context, 1)) };
     let mut record = MaybeUninit::uninit();
     let record = zeroed(&mut record);
     stamp(record);
@@ -29,7 +28,7 @@ fn sockets(context: *mut c_void) -> i32 {
             }
         }
     }
-    write(meta.cast(), record);
+    write(meta, record);
     0
 }
 

@@ -5,19 +5,15 @@
 //! one of these is attached, every system call of the host takes the kernel's slow way out, some
 //! 30 ns longer. Not seen: accept by io_uring, and by 32-bit programs.
 
-use core::mem::MaybeUninit;
-
-use aya_ebpf::{
-    helpers::generated::bpf_get_current_task, macros::tracepoint, programs::TracePointContext,
-};
+use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
 use tracer_ebpf::{Record, kind};
 
 use crate::programs::{
     actor,
-    constants::constant,
+    constants::offset,
     emit::emit,
     filter,
-    memory::{probe, zeroed},
+    memory::{Address, Memory},
     program,
     sock::Probed,
     stack,
@@ -35,7 +31,7 @@ fn exit_accept(context: TracePointContext) -> u32 {
     if let Ok(fd) = u32::try_from(fd)
         && let Some((socket, inode)) = file(fd).and_then(Probed::of_file)
     {
-        tell(&context, socket, inode, fd);
+        report(&context, socket, inode, fd);
     }
     0
 }
@@ -43,32 +39,19 @@ fn exit_accept(context: TracePointContext) -> u32 {
 /// The `struct file` of a descriptor of this process. By addresses: the array of files is one in
 /// any case, and the helper for a typed task came with 5.11 only.
 #[inline(always)]
-fn file(fd: u32) -> Option<u64> {
-    // SAFETY: a helper without arguments.
-    let task = unsafe { bpf_get_current_task() };
-    // SAFETY: pointers as integers, and the members' own widths.
-    unsafe {
-        let files: u64 = probe(task, constant!(OFFSETS.task_files))?;
-        let table: u64 = probe(files, constant!(OFFSETS.files_fdt))?;
-        let files: u64 = probe(table, constant!(OFFSETS.fdt_fd))?;
-        if fd >= probe::<u32>(table, constant!(OFFSETS.fdt_max_fds))? {
-            return None;
-        }
-        probe(files.wrapping_add(8 * u64::from(fd)), 0)
-    }
+fn file(fd: u32) -> Option<Address> {
+    let table = actor::task().follow(offset!(task_files)).follow(offset!(files_fdt));
+    let files = table.follow(offset!(fdt_fd));
+    let is_there = files.0 != 0 && fd < table.load(offset!(fdt_max_fds));
+    is_there.then(|| Address(files.0.wrapping_add(8 * u64::from(fd))).follow(0))
 }
 
 #[inline(always)]
-fn tell(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
-    if !filter::is_empty() {
-        let mut identity = MaybeUninit::uninit();
-        let identity = zeroed(&mut identity);
-        socket.describe(identity);
-        if !filter::passes(identity) {
-            return;
-        }
+fn report(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
+    if !filter::is_empty() && !filter::passes_described(|record| socket.describe(record)) {
+        return;
     }
-    program::tell();
+    program::report();
     emit(context, kind::ACCEPTED, |record: &mut Record| {
         socket.describe(record);
         record.cookie = socket.cookie();

@@ -9,6 +9,7 @@ use crate::programs::{
     constants::constant,
     emit::emit,
     filter,
+    memory::Address,
     probe::{on_full_socket, on_minisocket},
     segment::Received,
     sock::Common,
@@ -34,9 +35,7 @@ fn send_reset(context: BtfTracePointContext) -> i32 {
             return 0;
         }
         on_full_socket(&context, kind::RESET_SENT, socket, |record| {
-            if constant!(SETTINGS.has_reset_reason) == 1 {
-                record.reset_reason = context.arg::<u32>(2);
-            }
+            record.reset_reason = reason(&context);
         });
     }
     0
@@ -49,7 +48,7 @@ fn send_reset_without_socket(context: BtfTracePointContext) -> i32 {
     if !context.arg::<*const c_void>(0).is_null() {
         return 0;
     }
-    let Some(received) = Received::of(context.arg::<*const c_void>(1) as u64) else {
+    let Some(received) = Received::of(Address(context.arg::<*const c_void>(1) as u64)) else {
         return 0;
     };
     if !filter::is_empty() && !received.passes() {
@@ -60,9 +59,13 @@ fn send_reset_without_socket(context: BtfTracePointContext) -> i32 {
         record.old_state = state::CLOSE;
         record.new_state = state::CLOSE;
         record.segment_flags = received.flags();
-        if constant!(SETTINGS.has_reset_reason) == 1 {
-            record.reset_reason = context.arg::<u32>(2);
-        }
+        record.reset_reason = reason(&context);
     });
     0
+}
+
+/// `enum sk_rst_reason`, all of whose values are below 256 (include/net/rstreason.h).
+#[inline(always)]
+fn reason(context: &BtfTracePointContext) -> u8 {
+    if constant!(SETTINGS.has_reset_reason) == 1 { context.arg::<u32>(2) as u8 } else { 0 }
 }

@@ -46,7 +46,7 @@ fn arguments(context: &BtfTracePointContext) -> Option<(Common, u8, u8)> {
     Some((socket, context.arg::<i32>(1) as u8, context.arg::<i32>(2) as u8))
 }
 
-/// Tells the event, unless it changes nothing (close() after shutdown(), destruction of a listener
+/// Reports the event, unless it changes nothing (close() after shutdown(), destruction of a listener
 /// by sock_diag, MPTCP) or is not TCP's.
 #[inline(always)]
 fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new: u8) {
@@ -58,7 +58,7 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         return;
     }
     if old == state::CLOSE {
-        program::tell();
+        program::report();
     }
     emit(context, kind, |record: &mut Record| {
         full.describe_connection(record);

@@ -10,6 +10,7 @@ use crate::programs::{
     constants::constant,
     emit::{count, emit},
     filter,
+    memory::{bytes, v4_mapped},
 };
 
 const IPPROTO_TCP: u16 = 6;
@@ -23,9 +24,7 @@ fn set_state_classic(context: TracePointContext) -> u32 {
         return 0;
     }
     count(kind::STATE, |counters| counters.seen += 1);
-    let mut identity = Record::EMPTY;
-    describe(&context, &mut identity);
-    if !filter::passes(&identity) {
+    if !filter::passes_described(|record| describe(&context, record)) {
         return 0;
     }
     emit(&context, kind::STATE, |record: &mut Record| {
@@ -54,13 +53,12 @@ fn describe(context: &TracePointContext, record: &mut Record) {
     record.sk = field(context, constant!(RECORD_LAYOUT.skaddr));
     record.local_port = field(context, constant!(RECORD_LAYOUT.sport));
     record.peer_port = field(context, constant!(RECORD_LAYOUT.dport));
-    record.family = field(context, constant!(RECORD_LAYOUT.family));
-    if record.family == AF_INET6 {
+    if field::<u16>(context, constant!(RECORD_LAYOUT.family)) == AF_INET6 {
         record.local_address = address_v6(context, constant!(RECORD_LAYOUT.saddr_v6));
         record.peer_address = address_v6(context, constant!(RECORD_LAYOUT.daddr_v6));
     } else {
-        record.local_address = address_v4(context, constant!(RECORD_LAYOUT.saddr));
-        record.peer_address = address_v4(context, constant!(RECORD_LAYOUT.daddr));
+        record.local_address = v4_mapped(field(context, constant!(RECORD_LAYOUT.saddr)));
+        record.peer_address = v4_mapped(field(context, constant!(RECORD_LAYOUT.daddr)));
     }
 }
 
@@ -77,19 +75,10 @@ fn field<T: Copy + Default>(context: &TracePointContext, offset: u32) -> T {
 
 #[inline(always)]
 fn address_v6(context: &TracePointContext, offset: u32) -> [u8; 16] {
-    let words: [u32; 4] = [
+    bytes([
         field(context, offset),
         field(context, offset + 4),
         field(context, offset + 8),
         field(context, offset + 12),
-    ];
-    // SAFETY: sixteen bytes either way.
-    unsafe { core::mem::transmute(words) }
-}
-
-#[inline(always)]
-fn address_v4(context: &TracePointContext, offset: u32) -> [u8; 16] {
-    let words: [u32; 4] = [0, 0, 0xffff_u32.to_be(), field(context, offset)];
-    // SAFETY: sixteen bytes either way.
-    unsafe { core::mem::transmute(words) }
+    ])
 }

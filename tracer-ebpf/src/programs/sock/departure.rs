@@ -7,13 +7,7 @@
 use tracer_ebpf::{Record, segment, state};
 
 use super::Full;
-use crate::programs::{constants::constant, memory::load};
-
-macro_rules! offset {
-    ($field:ident) => {
-        constant!(OFFSETS.$field)
-    };
-}
+use crate::programs::{constants::offset, memory::Memory};
 
 impl Full {
     /// Which of SYN and FIN leaves with a change to `new`.
@@ -21,8 +15,7 @@ impl Full {
     pub(in crate::programs) fn describe_departure(self, record: &mut Record, new: u8) {
         match new {
             // TCP_FASTOPEN_CONNECT: the SYN waits for the first data.
-            // SAFETY: a bit of the struct.
-            state::SYN_SENT if unsafe { !self.bit(offset!(fastopen_connect)) } => {
+            state::SYN_SENT if !self.0.bit(offset!(fastopen_connect)) => {
                 record.segment_flags = segment::SYN;
             }
             state::FIN_WAIT1 | state::LAST_ACK if self.fin_leaves(record) => {
@@ -36,15 +29,10 @@ impl Full {
     /// in the congestion window as well, of which the FIN itself is exempt (`tcp_cwnd_test`).
     #[inline(always)]
     fn fin_leaves(self, record: &Record) -> bool {
-        // SAFETY: BTF-typed pointer and the members' own widths.
-        let (window, packets, out, size): (u32, u32, u32, u32) = unsafe {
-            (
-                load(self.0, offset!(snd_wnd)),
-                load(self.0, offset!(snd_cwnd)),
-                load(self.0, offset!(packets_out)),
-                load(self.0, offset!(mss_cache)),
-            )
-        };
+        let window: u32 = self.0.load(offset!(snd_wnd));
+        let packets: u32 = self.0.load(offset!(snd_cwnd));
+        let out: u32 = self.0.load(offset!(packets_out));
+        let size: u32 = self.0.load(offset!(mss_cache));
         let end = record.write_seq.wrapping_add(1);
         let right_edge = record.snd_una.wrapping_add(window);
         let unsent = record.write_seq.wrapping_sub(record.snd_nxt);

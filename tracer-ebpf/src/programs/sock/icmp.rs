@@ -7,10 +7,7 @@
 use tracer_ebpf::Record;
 
 use super::Full;
-use crate::programs::{
-    constants::constant,
-    memory::{control_byte, control_word, follow, load},
-};
+use crate::programs::{constants::offset, memory::Memory};
 
 /// `SO_EE_ORIGIN_ICMP` and `SO_EE_ORIGIN_ICMP6` (include/uapi/linux/errqueue.h).
 const ORIGIN_ICMP: u8 = 2;
@@ -19,35 +16,27 @@ const ORIGIN_ICMP6: u8 = 3;
 /// Queued are also time stamps and the like; each SYN that is answered adds one.
 const LOOKED_AT: u32 = 4;
 
-macro_rules! offset {
-    ($field:ident) => {
-        constant!(OFFSETS.$field)
-    };
-}
-
 impl Full {
     /// The newest ICMP error in the queue, if one of the last few is one.
+    ///
+    /// The list is a ring through its head, which is no `sk_buff`: no more are followed than there
+    /// are. One that a reader of the queue frees meanwhile stays mapped.
     #[inline(always)]
     pub(in crate::programs) fn describe_icmp_error(self, record: &mut Record) {
-        // SAFETY: BTF-typed pointers and the members' own widths. The list is a ring through its
-        // head, which is no `sk_buff`: no more are followed than there are. One that a reader of
-        // the queue frees meanwhile stays mapped.
-        unsafe {
-            let length: u32 = load(self.0, offset!(sk_error_queue_length));
-            let mut skb = follow(self.0, offset!(sk_error_queue_last));
-            let mut index = 0;
-            while index < LOOKED_AT && index < length {
-                let origin = control_byte(skb, offset!(exterr_origin));
-                if origin == ORIGIN_ICMP || origin == ORIGIN_ICMP6 {
-                    record.icmp_origin = origin;
-                    record.icmp_type = control_byte(skb, offset!(exterr_type));
-                    record.icmp_code = control_byte(skb, offset!(exterr_code));
-                    record.icmp_errno = control_word(skb, offset!(exterr_errno)) as u8;
-                    return;
-                }
-                skb = follow(skb, offset!(skb_prev));
-                index += 1;
+        let length: u32 = self.0.load(offset!(sk_error_queue_length));
+        let mut skb = self.0.follow(offset!(sk_error_queue_last));
+        let mut index = 0;
+        while index < LOOKED_AT && index < length {
+            let origin = skb.control_byte(offset!(exterr_origin));
+            if origin == ORIGIN_ICMP || origin == ORIGIN_ICMP6 {
+                record.icmp_origin = origin;
+                record.icmp_type = skb.control_byte(offset!(exterr_type));
+                record.icmp_code = skb.control_byte(offset!(exterr_code));
+                record.icmp_errno = skb.control_word(offset!(exterr_errno)) as u8;
+                return;
             }
+            skb = skb.follow(offset!(skb_prev));
+            index += 1;
         }
     }
 }

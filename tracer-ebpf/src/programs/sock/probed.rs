@@ -2,25 +2,21 @@
 
 use tracer_ebpf::Record;
 
-use super::{AF_INET6, v4_mapped};
-use crate::programs::{constants::constant, memory::probe};
+use super::{AF_INET6, describe_peer_and_addresses, netns};
+use crate::programs::{
+    constants::offset,
+    memory::{Address, Memory},
+};
 
 const AF_INET: u16 = 2;
 const IPPROTO_TCP: u16 = 6;
 /// `include/uapi/linux/in.h`
 pub(in crate::programs) const IPPROTO_MPTCP: u16 = 262;
 
-macro_rules! read {
-    ($base:expr, $field:ident) => {
-        // SAFETY: integers, pointers as integers, and arrays of bytes.
-        unsafe { probe($base, constant!(OFFSETS.$field)) }
-    };
-}
-
 /// Address of the `struct sock` of a TCP socket.
 #[derive(Clone, Copy)]
 pub(in crate::programs) struct Probed {
-    sk: u64,
+    sk: Address,
     family: u16,
 }
 
@@ -31,80 +27,65 @@ impl Probed {
     /// Another thread may have closed the descriptor and opened something else in its place:
     /// only what is a socket by its inode is followed.
     #[inline(always)]
-    pub(in crate::programs) fn of_file(file: u64) -> Option<(Self, u64)> {
+    pub(in crate::programs) fn of_file(file: Address) -> Option<(Self, u64)> {
         const S_IFMT: u16 = 0o170_000;
         const S_IFSOCK: u16 = 0o140_000;
-        let inode: u64 = read!(file, file_inode)?;
-        let mode: u16 = read!(inode, inode_mode)?;
-        if mode & S_IFMT != S_IFSOCK {
+        let inode = file.follow(offset!(file_inode));
+        if inode.load::<u16>(offset!(inode_mode)) & S_IFMT != S_IFSOCK {
             return None;
         }
-        let socket: u64 = read!(file, file_private_data)?;
-        Some((Self::of_socket(read!(socket, socket_sk)?)?, read!(inode, inode_ino)?))
+        let socket = file.follow(offset!(file_private_data));
+        Some((Self::of_socket(socket.follow(offset!(socket_sk)))?, inode.load(offset!(inode_ino))))
     }
 
     /// The TCP socket that a `struct sock` is; of an MPTCP socket, its first subflow.
     #[inline(always)]
-    pub(in crate::programs) fn of_socket(mut sk: u64) -> Option<Self> {
-        let mut protocol: u16 = read!(sk, sk_protocol)?;
+    pub(in crate::programs) fn of_socket(mut sk: Address) -> Option<Self> {
+        let mut protocol: u16 = sk.load(offset!(sk_protocol));
         if protocol == IPPROTO_MPTCP {
-            sk = read!(sk, mptcp_first)?;
-            protocol = read!(sk, sk_protocol)?;
+            sk = sk.follow(offset!(mptcp_first));
+            protocol = sk.load(offset!(sk_protocol));
         }
-        let family: u16 = read!(sk, skc_family)?;
-        if protocol != IPPROTO_TCP || (family != AF_INET && family != AF_INET6) {
-            return None;
-        }
-        Some(Self { sk, family })
+        let family: u16 = sk.load(offset!(skc_family));
+        let is_tcp = protocol == IPPROTO_TCP && (family == AF_INET || family == AF_INET6);
+        is_tcp.then_some(Self { sk, family })
     }
 
     /// Address, ends and namespace: what filters look at.
     #[inline(always)]
     pub(in crate::programs) fn describe(self, record: &mut Record) {
-        let Self { sk, family } = self;
-        record.sk = sk;
-        record.family = family;
-        record.peer_port = u16::from_be(read!(sk, skc_dport).unwrap_or(0));
-        record.local_port = u16::from_be(read!(sk, inet_sport).unwrap_or(0));
-        record.netns = self.netns();
-        if family == AF_INET6 {
-            record.local_address = read!(sk, skc_v6_rcv_saddr).unwrap_or([0; 16]);
-            record.peer_address = read!(sk, skc_v6_daddr).unwrap_or([0; 16]);
-            record.interface = read!(sk, skc_bound_dev_if).unwrap_or(0);
-        } else {
-            record.local_address = v4_mapped(read!(sk, skc_rcv_saddr).unwrap_or(0));
-            record.peer_address = v4_mapped(read!(sk, skc_daddr).unwrap_or(0));
-        }
+        record.sk = self.address();
+        record.local_port = u16::from_be(self.sk.load(offset!(inet_sport)));
+        describe_peer_and_addresses(self.sk, self.family, record);
     }
 
     /// Address of the `struct sock`.
     #[inline(always)]
     pub(in crate::programs) fn address(self) -> u64 {
-        self.sk
+        self.sk.0
     }
 
     /// Inode number of the network namespace.
     #[inline(always)]
     pub(in crate::programs) fn netns(self) -> u32 {
-        let net: u64 = read!(self.sk, skc_net).unwrap_or(0);
-        read!(net, net_inum).unwrap_or(0)
+        netns(self.sk)
     }
 
     /// The cookie, if the socket has got one: its first event has given it one.
     #[inline(always)]
     pub(in crate::programs) fn cookie(self) -> u64 {
-        read!(self.sk, skc_cookie).unwrap_or(0)
+        self.sk.load(offset!(skc_cookie))
     }
 
     /// The user: that of the acceptor, from accept() on.
     #[inline(always)]
     pub(in crate::programs) fn uid(self) -> u32 {
-        read!(self.sk, sk_uid).unwrap_or(0)
+        self.sk.load(offset!(sk_uid))
     }
 
     /// The state, as the kernel numbers it.
     #[inline(always)]
     pub(in crate::programs) fn state(self) -> u8 {
-        read!(self.sk, skc_state).unwrap_or(0)
+        self.sk.load(offset!(skc_state))
     }
 }

@@ -9,15 +9,9 @@ use tracer_ebpf::{Offsets, Record, segment};
 
 use super::{Common, Full};
 use crate::programs::{
-    constants::constant,
-    memory::{follow, load, probe},
+    constants::{constant, offset},
+    memory::{Address, Memory, Typed},
 };
-
-macro_rules! offset {
-    ($field:ident) => {
-        constant!(OFFSETS.$field)
-    };
-}
 
 /// Connections of one accept queue that are looked at; the kernel's limit is 4096 as a rule.
 const QUEUE: u32 = 512;
@@ -42,30 +36,13 @@ impl Common {
     #[inline(always)]
     pub(in crate::programs) fn describe_request(self, record: &mut Record) {
         self.describe_ends(record);
-        let request = self.request();
-        if !request.is_null() {
-            // SAFETY: BTF-typed pointer and the members' own widths.
-            unsafe {
-                record.retransmits = load(request, offset!(request_num_retrans));
-                record.timer_expires = load(request, offset!(request_timer_expires));
-                note_handshake(
-                    load(request, offset!(request_snt_synack)),
-                    load(request, byte_of(offset!(request_acked))),
-                    record,
-                );
-            }
+        if let Some(request) = self.request() {
+            describe_timer(request, record);
+            describe_handshake(request, record);
         } else if constant!(SETTINGS.reads_addresses) == 1 {
-            let request = self.address();
-            // SAFETY: integers.
-            unsafe {
-                record.retransmits = probe(request, offset!(request_num_retrans)).unwrap_or(0);
-                record.timer_expires = probe(request, offset!(request_timer_expires)).unwrap_or(0);
-                note_handshake(
-                    probe(request, offset!(request_snt_synack)).unwrap_or(0),
-                    probe(request, byte_of(offset!(request_acked))).unwrap_or(0),
-                    record,
-                );
-            }
+            let request = Address(self.address());
+            describe_timer(request, record);
+            describe_handshake(request, record);
         }
     }
 
@@ -73,36 +50,30 @@ impl Common {
     #[inline(always)]
     pub(in crate::programs) fn describe_request_argument(self, record: &mut Record) {
         self.describe_ends(record);
-        // SAFETY: BTF-typed pointer and the members' own widths.
-        unsafe {
-            record.retransmits = load(self.0, offset!(request_num_retrans));
-            record.timer_expires = load(self.0, offset!(request_timer_expires));
-        }
+        describe_timer(self.0, record);
     }
 
     #[inline(always)]
     fn describe_ends(self, record: &mut Record) {
         self.describe(record);
         record.cookie = self.cookie();
-        // A member of a union whose first is a number: the verifier follows it not.
-        // SAFETY: BTF-typed pointer and the member's own width.
-        record.listener = unsafe { load(self.0, offset!(skc_listener)) };
+        // A number: the verifier does not follow a member of a union whose first member is one.
+        record.listener = self.0.load(offset!(skc_listener));
     }
 
-    /// The BTF-typed request socket; NULL where the helper does not know it for one.
+    /// The BTF-typed request socket; `None` where the helper does not know it for one.
     #[inline(always)]
-    fn request(self) -> *const u8 {
+    fn request(self) -> Option<Typed> {
         // SAFETY: the helper takes any sock_common and tests the type itself.
         let request: *mut tcp_request_sock =
-            unsafe { bpf_skc_to_tcp_request_sock(self.0.cast_mut().cast()) };
-        request.cast_const().cast()
+            unsafe { bpf_skc_to_tcp_request_sock(self.0.pointer()) };
+        Typed::new(request)
     }
 
-    /// Sequence number of the SYN+ACK of a request socket, 0 where it cannot be had.
+    /// Sequence number of the SYN+ACK of a request socket, 0 where it cannot be read.
     #[inline(always)]
     pub(in crate::programs) fn request_sequence(self) -> u32 {
-        // SAFETY: BTF-typed pointer and the member's own width; NULL reads as zero.
-        unsafe { load(self.request(), offset!(request_snt_isn)) }
+        self.request().map_or(0, |request| request.load(offset!(request_snt_isn)))
     }
 
     /// The listener whose accept queue a connection was in when this pass of the iterator came by.
@@ -116,19 +87,19 @@ impl Common {
     }
 }
 
-/// Where the byte of a bit-field's bit lies.
 #[inline(always)]
-fn byte_of(bit: u32) -> u32 {
-    if bit == Offsets::ABSENT { Offsets::ABSENT } else { bit / 8 }
+fn describe_timer(request: impl Memory, record: &mut Record) {
+    record.retransmits = request.load(offset!(request_num_retrans));
+    record.timer_expires = request.load(offset!(request_timer_expires));
 }
 
 /// `snt_synack` is in microseconds of `CLOCK_MONOTONIC`.
 #[inline(always)]
-fn note_handshake(snt_synack: u64, byte_of_acked: u8, record: &mut Record) {
-    let bit = offset!(request_acked);
-    if bit != Offsets::ABSENT && (byte_of_acked >> (bit % 8)) & 1 == 1 {
+fn describe_handshake(request: impl Memory, record: &mut Record) {
+    if request.bit(offset!(request_acked)) {
         record.segment_flags = segment::ACK;
     }
+    let snt_synack: u64 = request.load(offset!(request_snt_synack));
     if snt_synack != 0 {
         let age = (record.time_ns / 1_000).wrapping_sub(snt_synack);
         record.last_ack = (age / 1_000).max(1) as u32;
@@ -148,16 +119,13 @@ impl Full {
         {
             return;
         }
-        let waiting = Waiting { listener: self.0 as u64, session };
-        // SAFETY: BTF-typed pointer.
-        let mut request = unsafe { follow(self.0, offset!(accept_queue_head)) };
+        let waiting = Waiting { listener: self.0.address(), session };
+        let mut request = self.0.follow(offset!(accept_queue_head));
         let mut count = 0;
         while count < QUEUE && !request.is_null() {
-            // SAFETY: BTF-typed pointers; NULL ends the queue.
-            let child = unsafe { follow(request, offset!(request_sk)) } as u64;
+            let child = request.follow(offset!(request_sk)).address();
             let _ = WAITING.insert(&child, &waiting, 0);
-            // SAFETY: as above.
-            request = unsafe { follow(request, offset!(request_next)) };
+            request = request.follow(offset!(request_next));
             count += 1;
         }
     }

@@ -14,115 +14,48 @@ use seccompiler::{
 
 use super::Scope;
 
+macro_rules! calls {
+    ($($call:ident)*) => { &[$(libc::$call),*] };
+}
+
 /// What no thread does: executing, other processes' memory, the host's mounts, modules, clock and
 /// name; and what would go around the rest of the list.
-const NEVER: &[c_long] = &[
-    libc::SYS_execve,
-    libc::SYS_execveat,
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_io_uring_setup,
-    libc::SYS_userfaultfd,
-    libc::SYS_unshare,
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_fsopen,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_kexec_load,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_settimeofday,
-    libc::SYS_clock_settime,
-    libc::SYS_clock_adjtime,
-    libc::SYS_adjtimex,
-    libc::SYS_sethostname,
-    libc::SYS_setdomainname,
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-];
+const NEVER: &[c_long] = calls! {
+    SYS_execve SYS_execveat SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_pidfd_getfd
+    SYS_io_uring_setup SYS_userfaultfd SYS_unshare SYS_mount SYS_umount2 SYS_mount_setattr
+    SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsmount SYS_fspick SYS_pivot_root SYS_chroot
+    SYS_init_module SYS_finit_module SYS_delete_module SYS_kexec_load SYS_reboot SYS_swapon
+    SYS_swapoff SYS_settimeofday SYS_clock_settime SYS_clock_adjtime SYS_adjtimex SYS_sethostname
+    SYS_setdomainname SYS_add_key SYS_request_key SYS_keyctl
+};
 
 /// What changes files by their names, and listening.
-const WRITING: &[c_long] = &[
-    libc::SYS_listen,
-    libc::SYS_openat2,
-    libc::SYS_truncate,
-    libc::SYS_unlinkat,
-    libc::SYS_renameat,
-    libc::SYS_renameat2,
-    libc::SYS_mkdirat,
-    libc::SYS_linkat,
-    libc::SYS_symlinkat,
-    libc::SYS_mknodat,
-    libc::SYS_fchmodat,
-    libc::SYS_fchownat,
-    libc::SYS_utimensat,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-];
+const WRITING: &[c_long] = calls! {
+    SYS_listen SYS_openat2 SYS_truncate SYS_unlinkat SYS_renameat SYS_renameat2 SYS_mkdirat
+    SYS_linkat SYS_symlinkat SYS_mknodat SYS_fchmodat SYS_fchownat SYS_utimensat SYS_setxattr
+    SYS_lsetxattr SYS_removexattr SYS_lremovexattr
+};
 
 /// The same, of architectures that have had them from before.
 #[cfg(target_arch = "x86_64")]
-const WRITING_OLD: &[c_long] = &[
-    libc::SYS_creat,
-    libc::SYS_unlink,
-    libc::SYS_rename,
-    libc::SYS_mkdir,
-    libc::SYS_rmdir,
-    libc::SYS_link,
-    libc::SYS_symlink,
-    libc::SYS_mknod,
-    libc::SYS_chmod,
-    libc::SYS_chown,
-    libc::SYS_lchown,
-    libc::SYS_utime,
-    libc::SYS_utimes,
-    libc::SYS_futimesat,
-];
+const WRITING_OLD: &[c_long] = calls! {
+    SYS_creat SYS_unlink SYS_rename SYS_mkdir SYS_rmdir SYS_link SYS_symlink SYS_mknod SYS_chmod
+    SYS_chown SYS_lchown SYS_utime SYS_utimes SYS_futimesat
+};
 #[cfg(not(target_arch = "x86_64"))]
 const WRITING_OLD: &[c_long] = &[];
 
 /// What a process that only reads what is open and answers does not do besides: other ways to open
 /// files, other processes, and any connection.
-const READING: &[c_long] = &[
-    libc::SYS_open_by_handle_at,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_socket,
-    libc::SYS_socketpair,
-    libc::SYS_connect,
-    libc::SYS_bind,
-    libc::SYS_clone,
-    libc::SYS_clone3,
-    libc::SYS_kill,
-    libc::SYS_tkill,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
-    libc::SYS_setns,
-    libc::SYS_prlimit64,
-    libc::SYS_capset,
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_memfd_create,
-    libc::SYS_ioctl,
-];
+const READING: &[c_long] = calls! {
+    SYS_open_by_handle_at SYS_name_to_handle_at SYS_socket SYS_socketpair SYS_connect SYS_bind
+    SYS_clone SYS_clone3 SYS_kill SYS_tkill SYS_pidfd_open SYS_pidfd_send_signal SYS_setns
+    SYS_prlimit64 SYS_capset SYS_bpf SYS_perf_event_open SYS_memfd_create SYS_ioctl
+};
 
 /// The same, of architectures that have had them from before.
 #[cfg(target_arch = "x86_64")]
-const READING_OLD: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+const READING_OLD: &[c_long] = calls! { SYS_fork SYS_vfork };
 #[cfg(not(target_arch = "x86_64"))]
 const READING_OLD: &[c_long] = &[];
 

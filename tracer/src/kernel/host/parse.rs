@@ -5,28 +5,6 @@ use crate::{
     model::host::{Counters, PortRange},
 };
 
-/// From `/proc/PID/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
-    /// A letter: `T` is stopped, `t` traced.
-    pub(crate) state: u8,
-    pub(crate) parent: u32,
-    /// Start of the process, ticks of `USER_HZ` since boot.
-    pub(crate) start_ticks: u64,
-}
-
-/// The name in brackets may hold anything, brackets too: what follows the last one counts.
-pub(crate) fn status(stat: &[u8]) -> Option<Status> {
-    let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
-    let text = str::from_utf8(&stat[after_name..]).ok()?;
-    let mut fields = text.split_ascii_whitespace();
-    let state = *fields.next()?.as_bytes().first()?;
-    let parent = fields.next()?.parse().ok()?;
-    // Field 22; state is field 3.
-    let start_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Status { state, parent, start_ticks })
-}
-
 /// The soft limit in `/proc/PID/limits`; `None` for `unlimited`.
 pub(crate) fn descriptor_limit(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
@@ -42,20 +20,6 @@ pub(crate) fn interfaces(text: &[u8]) -> Vec<(u32, String)> {
         Some((number, escape(fields.nth(3)?).into_owned()))
     };
     text.split(|byte| *byte == b'\n').filter_map(interface).collect()
-}
-
-/// Paths of the unified hierarchy and of the version 1 freezer in `/proc/PID/cgroup`.
-pub(crate) fn cgroups(text: &str) -> (Option<&str>, Option<&str>) {
-    let path = |wanted: fn(&str, &str) -> bool| {
-        text.lines().find_map(|line| {
-            let mut fields = line.splitn(3, ':');
-            let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-            wanted(id, controllers).then_some(path)
-        })
-    };
-    let unified = path(|id, controllers| id == "0" && controllers.is_empty());
-    let freezer = path(|_, controllers| controllers.split(',').any(|one| one == "freezer"));
-    (unified, freezer)
 }
 
 /// `ip_local_port_range` and `ip_local_reserved_ports`.
@@ -104,27 +68,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case(b"7 (a b) S 1 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 4711 1", b'S', 1, 4711)]
-    #[case(b"7 (x) T 9) t 12 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b't', 12, 5)]
-    #[case(b"7 (\xff)) T 3 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b'T', 3, 5)]
-    fn a_name_cannot_pass_for_the_state(
-        #[case] stat: &[u8],
-        #[case] state: u8,
-        #[case] parent: u32,
-        #[case] start_ticks: u64,
-    ) {
-        assert_eq!(status(stat), Some(Status { state, parent, start_ticks }));
-    }
-
-    #[rstest]
-    #[case(b"")]
-    #[case(b"7 (a")]
-    #[case(b"7 (a) S 1 2")]
-    fn what_is_cut_off_is_no_status(#[case] stat: &[u8]) {
-        assert_eq!(status(stat), None);
-    }
-
-    #[rstest]
     #[case(
         "Max processes 1 2\nMax open files            1024                 524288  files\n",
         Some(1024)
@@ -133,18 +76,6 @@ mod tests {
     #[case("", None)]
     fn the_soft_limit_counts(#[case] text: &str, #[case] limit: Option<u64>) {
         assert_eq!(descriptor_limit(text), limit);
-    }
-
-    #[rstest]
-    #[case("0::/a/b\n", Some("/a/b"), None)]
-    #[case("4:cpu,freezer:/x:y\n0::/\n", Some("/"), Some("/x:y"))]
-    #[case("1:name=systemd:/s\n", None, None)]
-    fn both_freezers_are_found(
-        #[case] text: &str,
-        #[case] unified: Option<&str>,
-        #[case] freezer: Option<&str>,
-    ) {
-        assert_eq!(cgroups(text), (unified, freezer));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use aya::{
-    Ebpf,
-    programs::{ProgramError, TracePoint},
-};
+use aya::{Ebpf, programs::TracePoint};
 use rustix::thread::CapabilitySet;
 
-use super::{LoadError, verify::Refused};
+use super::{
+    LoadError,
+    verify::{Refused, loaded},
+};
 use crate::{
     event::header::Degraded,
     kernel::{
@@ -70,14 +70,11 @@ enum Missing {
 
 fn try_attach(ebpf: &mut Ebpf, refused: &mut Refused) -> Result<(), Missing> {
     tracefs::has_event(tracefs::ACCEPT).map_err(Missing::Tracefs)?;
-    refused
-        .check(PROGRAM)
-        .and_then(|()| ebpf.program_mut(PROGRAM).ok_or(ProgramError::NotLoaded))
-        .and_then(<&mut TracePoint>::try_from)
-        .and_then(|loaded| {
-            TRACEPOINTS
-                .into_iter()
-                .try_for_each(|tracepoint| loaded.attach("syscalls", tracepoint).map(drop))
-        })
+    let attach = |program: &mut TracePoint| {
+        let mut tracepoints = TRACEPOINTS.into_iter();
+        tracepoints.try_for_each(|tracepoint| program.attach("syscalls", tracepoint).map(drop))
+    };
+    loaded(ebpf, PROGRAM, refused)
+        .and_then(attach)
         .map_err(|error| Missing::Program(LoadError::program(PROGRAM, &error)))
 }

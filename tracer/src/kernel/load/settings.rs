@@ -5,27 +5,24 @@ use tracer_ebpf::Settings;
 use super::LoadError;
 use crate::{event::header::Degraded, kernel::feature};
 
-/// What the best settings that work make, and what is lost without the better ones.
+/// What the best settings that work make, and what is missing without the better ones.
 ///
 /// # Errors
 ///
 /// That of the best settings, where none work.
-pub(super) fn first_that_works<A, B>(
+pub(super) fn first_that_works<T>(
     best: Settings,
-    attempt: &mut impl FnMut(Settings) -> Result<(A, B), LoadError>,
-) -> Result<(A, B, Vec<Degraded>), LoadError> {
-    let mut first = None;
+    attempt: &mut impl FnMut(Settings) -> Result<T, LoadError>,
+) -> Result<(T, Vec<Degraded>), LoadError> {
     let typed = Settings { reads_addresses: 0, ..best };
     let without_cookies = Settings { has_cookie_helper: 0, ..best };
     let typed_alone = Settings { reads_addresses: 0, ..without_cookies };
     let with = [best, typed, without_cookies, typed_alone];
     let without = with.map(|settings| Settings { stacks: 0, ..settings });
-    for settings in with.into_iter().chain(without) {
-        if first.is_some() && settings == best {
-            continue;
-        }
+    let mut first = None;
+    for settings in with.into_iter().chain(without.into_iter().filter(|_| best.stacks == 1)) {
         match attempt(settings) {
-            Ok((ebpf, logger)) => return Ok((ebpf, logger, lost(best, settings, first.as_ref()))),
+            Ok(made) => return Ok((made, lost(best, settings, first.as_ref()))),
             Err(error) => first = first.or(Some(error)),
         }
     }
@@ -69,9 +66,9 @@ mod tests {
     fn tried(takes: fn(&Settings) -> bool) -> (Settings, Vec<String>) {
         let mut attempt = |settings| {
             let refused = || LoadError::Object("refused".into());
-            if takes(&settings) { Ok((settings, ())) } else { Err(refused()) }
+            if takes(&settings) { Ok(settings) } else { Err(refused()) }
         };
-        let (settings, (), degraded) = first_that_works(BEST, &mut attempt).unwrap();
+        let (settings, degraded) = first_that_works(BEST, &mut attempt).unwrap();
         (settings, degraded.iter().map(|missing| missing.feature.to_string()).collect())
     }
 
@@ -97,7 +94,7 @@ mod tests {
         let typed_alone = |settings: &Settings| settings.reads_addresses + settings.stacks == 0;
         let (_, lost) = tried(typed_alone);
         assert_eq!(lost, ["MPTCP", "programs", "stacks"]);
-        let mut never = |_| Err::<((), ()), _>(LoadError::Object("refused".into()));
+        let mut never = |_| Err::<(), _>(LoadError::Object("refused".into()));
         assert!(first_that_works(BEST, &mut never).is_err());
     }
 }

@@ -48,11 +48,22 @@ pub(super) struct Refused(Vec<(&'static str, ProgramError)>);
 impl Refused {
     /// The refusal of a program, if it was refused or is not there.
     pub(super) fn check(&mut self, program: &str) -> Result<(), ProgramError> {
-        match self.0.iter().position(|(refused, _)| *refused == program) {
-            Some(position) => Err(self.0.swap_remove(position).1),
-            None => Ok(()),
-        }
+        let found = self.0.iter().position(|(refused, _)| *refused == program);
+        found.map_or(Ok(()), |position| Err(self.0.swap_remove(position).1))
     }
+}
+
+/// A program of the object that was not refused.
+pub(super) fn loaded<'a, T>(
+    ebpf: &'a mut Ebpf,
+    program: &str,
+    refused: &mut Refused,
+) -> Result<&'a mut T, ProgramError>
+where
+    &'a mut T: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    refused.check(program)?;
+    ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
 /// Loads these programs of the object; those that take longest had better come first.

@@ -3,10 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
-use super::ProcessKey;
+use crate::kernel::{bounded::Bounded, process::ProcessKey};
 
 /// A process is tried this often: the machine may have been busy.
 const ATTEMPTS: u8 = 2;
@@ -19,8 +16,8 @@ const REMEMBERED: usize = 1 << 12;
 /// What has failed.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
-    processes: HashMap<ProcessKey, u8, RandomState>,
-    owners: HashMap<u64, Pause, RandomState>,
+    processes: Bounded<ProcessKey, u8, REMEMBERED>,
+    owners: Bounded<u64, Pause, REMEMBERED>,
 }
 
 #[derive(Debug)]
@@ -54,14 +51,9 @@ impl Quota {
     }
 
     pub(super) fn failed(&mut self, process: ProcessKey, owner: u64, now: Instant) {
-        if self.processes.len() >= REMEMBERED {
-            self.processes.clear();
-        }
-        *self.processes.entry(process).or_default() += 1;
-        if self.owners.len() >= REMEMBERED {
-            self.owners.clear();
-        }
-        let pause = self.owners.entry(owner).or_insert(Pause { failures: 0, until: now });
+        *self.processes.get_or_insert_with(process, u8::default) += 1;
+        let new = || Pause { failures: 0, until: now };
+        let pause = self.owners.get_or_insert_with(owner, new);
         pause.until = now + LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(pause.failures));
         pause.failures += 1;
     }

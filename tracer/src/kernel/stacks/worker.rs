@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     event::escape::escape,
-    kernel::{confine, mounts, surroundings::is_same},
+    kernel::{confine, mounts, process::is_same},
     model::{owner::Process, stack::Gap},
 };
 
@@ -245,7 +245,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
-    use crate::kernel::surroundings;
+    use crate::kernel::process::Stat;
 
     fn mapping_of(path: &Path) -> Mapping {
         let found = fs::metadata(path).unwrap();
@@ -259,8 +259,7 @@ mod tests {
     #[test]
     fn who_has_ended_has_nothing_mapped_although_the_number_is_there() {
         let process = |pid| {
-            let stat = fs::read(format!("/proc/{pid}/stat")).unwrap();
-            let ticks = surroundings::parse_start(&stat).unwrap();
+            let ticks = Stat::of(pid).unwrap().start_ticks;
             let start_ns = ticks * 1_000_000_000 / rustix::param::clock_ticks_per_second();
             Process { pid, comm: [0; 16], start_ns }
         };

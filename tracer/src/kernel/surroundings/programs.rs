@@ -1,38 +1,36 @@
-//! Programs and parents of processes: as the kernel half has told them, for those that are gone
-//! before anybody looks, and of those that are there.
+//! Program and parent of each process as the programs in the kernel report them: a process may be
+//! gone before anybody can look at it.
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use tracer_ebpf::{PATH_DEPTH, PATH_NAME, Program};
 
-use super::{ProcessKey, REMEMBERED, stat_field};
-use crate::{event::escape::escape, model::owner::Parent};
+use super::REMEMBERED;
+use crate::{
+    event::escape::escape,
+    kernel::{bounded::Bounded, process::ProcessKey},
+    model::owner::Parent,
+};
 
-/// What has been told, of so many processes at most.
+/// What has been reported.
 #[derive(Default)]
-pub(super) struct Programs(HashMap<ProcessKey, Told, RandomState>);
+pub(super) struct Programs(Bounded<ProcessKey, Reported, REMEMBERED>);
 
-#[derive(Default)]
-struct Told {
+struct Reported {
     executable: Option<Arc<str>>,
     parent: Option<Arc<Parent>>,
 }
 
 impl Programs {
-    /// Remembers what is told of a process; what it ran before execve() is forgotten.
+    /// Remembers a report; what the process ran before execve() is forgotten.
     pub(super) fn learn(&mut self, program: &Program) {
         let Program { start_ns, pid, parent, ref parent_comm, ref names } = *program;
-        if self.0.len() >= REMEMBERED {
-            self.0.clear();
-        }
         let name = escape(text(parent_comm)).into();
-        let told = Told {
+        let reported = Reported {
             executable: path(names).map(Into::into),
             parent: (parent != 0).then(|| Arc::new(Parent { pid: parent, name })),
         };
-        self.0.insert((pid, start_ns), told);
+        self.0.insert((pid, start_ns), reported);
     }
 
     /// What a process ran.
@@ -40,18 +38,10 @@ impl Programs {
         self.0.get(&key)?.executable.clone()
     }
 
-    /// Who has started it.
+    /// Who started it.
     pub(super) fn parent(&self, key: ProcessKey) -> Option<Arc<Parent>> {
         self.0.get(&key)?.parent.clone()
     }
-}
-
-/// The parent of a process that is there.
-pub(super) fn parent_of(pid: u32) -> Option<Parent> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let pid = stat_field(&stat, 4)?.parse().ok().filter(|&pid| pid != 0)?;
-    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
-    Some(Parent { pid, name: escape(name.strip_suffix(b"\n").unwrap_or(&name)).into() })
 }
 
 /// Up to its NUL.
@@ -59,8 +49,8 @@ fn text(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
 }
 
-/// The components from the root; `…` stands for what was not told. What has no root (a file in
-/// memory) has a name alone.
+/// The components from the root; `…` stands for what was not reported. A file in memory has no root
+/// but a name.
 fn path(names: &[[u8; PATH_NAME]; PATH_DEPTH]) -> Option<String> {
     let names: Vec<&[u8]> =
         names.iter().map(|name| text(name)).take_while(|name| !name.is_empty()).collect();
@@ -119,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_a_process_is_of_that_one_alone() {
+    fn what_is_reported_of_a_process_is_of_that_one_alone() {
         let mut programs = Programs::default();
         programs.learn(&told(&["sh", "/"]));
         programs.learn(&told(&["nc", "/"]));
@@ -129,14 +119,5 @@ mod tests {
         assert_eq!(programs.executable((7, 6)), None);
         programs.learn(&Program { pid: 8, parent: 0, ..told(&[]) });
         assert_eq!((programs.executable((8, 5)), programs.parent((8, 5))), (None, None));
-    }
-
-    #[test]
-    fn no_more_are_remembered_than_there_is_room_for() {
-        let mut programs = Programs::default();
-        for pid in 0..=REMEMBERED as u32 {
-            programs.learn(&Program { pid, ..told(&["nc", "/"]) });
-        }
-        assert_eq!(programs.0.len(), 1);
     }
 }

@@ -102,7 +102,7 @@ impl Table {
         let listener = snapshot.records.iter().find(is_with);
         let why = match listener {
             _ if record.segment_flags & segment::ACK == 0 => Why::NoAnswer(Segment::SynAck),
-            Some(listener) if listener.probes != 0 => Why::NoData,
+            Some(listener) if listener.defer_accept != 0 => Why::NoData,
             _ => Why::NoRoom,
         };
         (connection, why)

@@ -67,7 +67,7 @@ fn a_half_open_connection_says_what_it_waits_for(
     let mut snapshot = request(&stage, 11_000, flags);
     snapshot.records[0].listener = listener.socket.sk;
     let shown = listener.seen(stage.now + MILLISECOND).unwrap();
-    snapshot.records.push(Record { probes: deferred, ..shown });
+    snapshot.records.push(Record { defer_accept: deferred, ..shown });
     stage.merge(&snapshot);
     let [flag] = &stage.told.lingers[..] else { panic!("{:?}", stage.told.lingers) };
     assert_eq!(flag.why, Some(why));

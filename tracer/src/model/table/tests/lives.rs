@@ -153,7 +153,6 @@ impl Life {
             uid: 1_000,
             pid: 100 + cookie as u32,
             start_ns: STARTED,
-            family: 2,
             inode: 50_000 + cookie,
             flags: flag::HAS_SOCKET,
             local_address: address("0.0.0.0"),
@@ -238,9 +237,9 @@ impl Life {
 
     /// What is left of a socket in a minisocket or is there already in a request.
     fn minisocket(&self) -> Record {
-        let Record { sk, cookie, netns, family, timer_expires, .. } = self.socket;
+        let Record { sk, cookie, netns, timer_expires, .. } = self.socket;
         let Record { local_address, local_port, peer_address, peer_port, .. } = self.socket;
-        let known = Record { sk, cookie, netns, family, timer_expires, ..Record::EMPTY };
+        let known = Record { sk, cookie, netns, timer_expires, ..Record::EMPTY };
         Record { local_address, local_port, peer_address, peer_port, ..known }
     }
 
@@ -308,20 +307,11 @@ impl Life {
         }
         if self.kernel.classic && record.kind == kind::STATE {
             let Record { time_ns, jiffies, sk, local_address, peer_address, .. } = *record;
-            let Record { family, kind, old_state, new_state, local_port, peer_port, .. } = *record;
+            let Record { kind, old_state, new_state, local_port, peer_port, .. } = *record;
             let known =
                 Record { time_ns, jiffies, sk, local_address, peer_address, ..Record::EMPTY };
             let flags = flag::CLASSIC;
-            *record = Record {
-                family,
-                kind,
-                old_state,
-                new_state,
-                local_port,
-                peer_port,
-                flags,
-                ..known
-            };
+            *record = Record { kind, old_state, new_state, local_port, peer_port, flags, ..known };
         }
     }
 

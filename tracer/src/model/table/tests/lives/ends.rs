@@ -150,7 +150,7 @@ impl Life {
     fn report_error(&mut self) {
         if !self.is_orphan() {
             self.forget_connection();
-            (self.socket.error, self.socket.soft_error, self.socket.probes) = (0, 0, 0);
+            (self.socket.error, self.socket.soft_error) = (0, 0);
         }
     }
 
@@ -230,13 +230,9 @@ impl Life {
         match failure {
             Failure::Unanswered => self.socket.retransmits = 6,
             Failure::ZeroWindow => {
-                self.socket.probes = 5;
                 self.socket.write_seq = self.socket.write_seq.wrapping_add(100);
             }
-            Failure::Keepalive => {
-                self.socket.probes = 9;
-                self.send_reset();
-            }
+            Failure::Keepalive => self.send_reset(),
             Failure::Icmp(error) => self.socket.error = error,
             Failure::NotedIcmp(error) => {
                 (self.socket.error, self.socket.soft_error) = (error, error);
