@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
+use super::groups::{Groups, Tally};
 use crate::model::{
     diagnosis::Look,
-    endpoint::{Endpoint, Tuple},
+    endpoint::Tuple,
     finding::Problem,
     ports::{self, PortUse, Scope},
     state::State,
@@ -15,17 +13,17 @@ use crate::model::{
     update::{Role, Subject, Update},
 };
 
-/// Destinations told apart at most.
-const DESTINATIONS: usize = 4096;
+/// Destinations listed.
+const DESTINATIONS: usize = 2048;
 
-/// Connections from one address to one destination, or with ports by bind() to anywhere.
+/// Connections from one address to one destination, or to anywhere with ports chosen by bind().
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Whereto {
+pub(super) struct Destination {
     pub(super) netns: u32,
     pub(super) scope: Scope,
 }
 
-/// Ports of one destination.
+/// Ports taken towards one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     now: u32,
@@ -35,27 +33,49 @@ pub(super) struct Taken {
     pub(super) at: u64,
 }
 
+impl Taken {
+    fn reach(&mut self, used: u32, time: u64) {
+        if used > self.most {
+            (self.most, self.at) = (used, time);
+        }
+    }
+}
+
+impl Tally for Taken {
+    fn rank(&self) -> (u64, u64) {
+        (self.most.into(), 0)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.most = self.most.saturating_add(other.most);
+    }
+}
+
 /// Ports of all destinations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headroom {
-    taken: HashMap<Whereto, Taken, RandomState>,
-    /// Ports that there are to choose from, by network namespace, where known.
+    pub(super) taken: Groups<Destination, Taken, DESTINATIONS>,
+    /// Size of the range of ephemeral ports, by network namespace, where known.
     pub(super) sizes: BTreeMap<u32, u32>,
-    /// Connections to destinations that found no room.
-    pub(super) unlisted: u64,
-    /// Room is looked for again after so many have found none: it takes a pass through all.
-    patience: usize,
 }
 
 impl Headroom {
-    /// Takes note of an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) if told.to == State::SynSent => {
-                self.begin(&told.subject, told.time);
+            Update::Transition(step) if step.subject.tuple.local.port != 0 => {
+                let key = destination(&step.subject);
+                if step.to == State::SynSent {
+                    let taken = self.taken.entry(key);
+                    taken.now += 1;
+                    taken.reach(taken.now, step.time);
+                }
+                // TIME_WAIT keeps the port.
+                if (step.to, step.subject.role) == (State::Closed, Some(Role::Client))
+                    && let Some(taken) = self.taken.get_mut(&key)
+                {
+                    taken.now = taken.now.saturating_sub(1);
+                }
             }
-            // TIME_WAIT keeps the port.
-            Update::Transition(told) if told.to == State::Closed => self.end(&told.subject),
             Update::Finding(finding) => match &finding.problem {
                 Problem::EphemeralPorts(used) => self.used(used, finding.time),
                 Problem::NoLocalPort(failures) => {
@@ -67,8 +87,8 @@ impl Headroom {
         }
     }
 
-    /// Takes note of a look at the host: of connections that were there before, and of how many
-    /// ports there are.
+    /// Takes connections that were there before, and the number of ports, from a snapshot of the
+    /// host.
     pub(super) fn look(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
         let namespaces = look.host.namespaces.iter();
         let known = namespaces.filter_map(|(netns, facts)| Some((*netns, facts.ports.as_ref()?)));
@@ -79,72 +99,14 @@ impl Headroom {
         }
     }
 
-    fn used(&mut self, used: &PortUse, time: u64) {
-        self.sizes.insert(used.netns, used.size);
-        let key = Whereto { netns: used.netns, scope: used.scope };
-        if let Some(taken) = self.entry(key)
-            && used.used > taken.most
-        {
-            (taken.most, taken.at) = (used.used, time);
-        }
-    }
-
-    fn begin(&mut self, subject: &Subject, time: u64) {
-        if subject.tuple.local.port == 0 {
-            return;
-        }
-        let Some(taken) = self.entry(key(subject)) else {
-            self.unlisted += 1;
-            return;
-        };
-        taken.now += 1;
-        if taken.now > taken.most {
-            (taken.most, taken.at) = (taken.now, time);
-        }
-    }
-
-    fn end(&mut self, subject: &Subject) {
-        if subject.role == Some(Role::Client)
-            && subject.tuple.local.port != 0
-            && let Some(taken) = self.taken.get_mut(&key(subject))
-        {
-            taken.now = taken.now.saturating_sub(1);
-        }
-    }
-
-    fn entry(&mut self, key: Whereto) -> Option<&mut Taken> {
-        if self.taken.len() >= DESTINATIONS && !self.taken.contains_key(&key) {
-            if self.patience > 0 {
-                self.patience -= 1;
-                return None;
-            }
-            self.make_room();
-            if self.taken.len() >= DESTINATIONS {
-                return None;
-            }
-        }
-        Some(self.taken.entry(key).or_default())
-    }
-
-    /// Forgets destinations to which there is no connection and were few.
-    fn make_room(&mut self) {
-        let mut most: Vec<u32> = self.taken.values().map(|taken| taken.most).collect();
-        let middle = most.len() / 2;
-        let median = *most.select_nth_unstable(middle).1;
-        self.taken.retain(|_, taken| taken.now > 0 || taken.most > median);
-        self.patience = DESTINATIONS;
-    }
-
-    /// Those with most ports first.
-    pub(super) fn sorted(&self) -> Vec<(&Whereto, &Taken)> {
-        let mut taken: Vec<_> = self.taken.iter().filter(|(_, taken)| taken.most > 0).collect();
-        taken.sort_by_key(|(key, taken)| (std::cmp::Reverse(taken.most), format!("{key:?}")));
-        taken
+    fn used(&mut self, ports: &PortUse, time: u64) {
+        let PortUse { netns, scope, size, used, .. } = *ports;
+        self.sizes.insert(netns, size);
+        self.taken.entry(Destination { netns, scope }).reach(used, time);
     }
 }
 
-fn key(subject: &Subject) -> Whereto {
+fn destination(subject: &Subject) -> Destination {
     let Tuple { local, peer, netns } = subject.tuple;
-    let local: Endpoint = local.with_port(0);
-    Whereto { netns, scope: Scope::Destination { local, peer } }
+    Destination { netns, scope: Scope::Destination { local: local.with_port(0), peer } }
 }

@@ -1,10 +1,9 @@
-//! Sockets by state and what happened, over time, in a bounded number of slices: when there would
+//! Sockets by state and rates of events over time, in a bounded number of slices: when there would
 //! be too many, each two become one.
 
 use crate::model::{
     close::Reason,
     state::State,
-    table::Table,
     update::{Story, Transition, Update},
 };
 
@@ -18,20 +17,15 @@ const SHORTEST: u64 = 100_000_000;
 pub(super) enum Event {
     /// A socket became ESTABLISHED.
     Opened,
-    /// It ended in order.
-    Ended,
-    /// It was reset, timed out or never came about.
+    /// Both ends closed it.
+    Closed,
+    /// It was reset, timed out or never connected.
     Failed,
-    /// A SYN, SYN+ACK or FIN was sent again.
-    SentAgain,
+    /// A SYN, SYN+ACK or FIN was retransmitted.
+    Retransmitted,
 }
 
-impl Event {
-    /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 4] = [Self::Opened, Self::Ended, Self::Failed, Self::SentAgain];
-}
-
-/// Sockets in a state, beyond those that were in it before and have not been told of.
+/// Number of sockets in a state, without those that were in it before the trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Level {
     last: i64,
@@ -41,13 +35,13 @@ struct Level {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slice {
     levels: [Level; State::COUNT],
-    events: [u64; Event::ALL.len()],
+    events: [u64; 4],
 }
 
 impl Slice {
     /// The one that follows, in which nothing has happened yet.
     fn next(&self) -> Self {
-        let level = |level: Level| Level { last: level.last, most: level.last };
+        let level = |level: Level| Level { most: level.last, ..level };
         Self { levels: self.levels.map(level), events: Default::default() }
     }
 
@@ -67,13 +61,13 @@ pub(super) struct Timeline {
     begun: u64,
     width: u64,
     slices: Vec<Slice>,
-    /// Sockets of which no update has told how they came into their state: they were there before.
-    /// Transitions show some when they leave; a look at the table shows all.
+    /// Sockets that were in a state before the trace: transitions reveal some when they leave it,
+    /// the table of sockets reveals all.
     before: [i64; State::COUNT],
 }
 
 impl Timeline {
-    /// From a moment on, nanoseconds of `CLOCK_MONOTONIC`.
+    /// From a time on, nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) fn new(begun: u64) -> Self {
         let slices = vec![Slice::default()];
         Self { begun, width: SHORTEST, slices, before: Default::default() }
@@ -84,26 +78,22 @@ impl Timeline {
         self.width
     }
 
-    /// Goes on to `time`. What is told late is counted in the present slice.
+    /// Goes on to `time`. Events that arrive late are counted in the present slice.
     pub(super) fn advance(&mut self, time: u64) {
         let since = time.saturating_sub(self.begun);
         while since / self.width >= SLICES as u64 {
-            self.coarsen();
+            self.width *= 2;
+            let pairs = self.slices.chunks(2).map(|pair| {
+                let mut one = pair[0];
+                pair[1..].iter().for_each(|later| one.join(later));
+                one
+            });
+            self.slices = pairs.collect();
         }
         while (self.slices.len() as u64) <= since / self.width {
             let next = self.present().next();
             self.slices.push(next);
         }
-    }
-
-    fn coarsen(&mut self) {
-        self.width *= 2;
-        let pairs = self.slices.chunks(2).map(|pair| {
-            let mut one = pair[0];
-            pair[1..].iter().for_each(|later| one.join(later));
-            one
-        });
-        self.slices = pairs.collect();
     }
 
     fn present(&mut self) -> &mut Slice {
@@ -114,24 +104,20 @@ impl Timeline {
     /// Counts an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) => {
-                self.advance(told.time);
-                self.transition(told);
+            Update::Transition(step) => {
+                self.advance(step.time);
+                self.transition(step);
             }
             Update::Story(Story { time, close: Some(close), .. }) => {
                 self.advance(*time);
-                let in_order = close.reason == Reason::Graceful;
-                self.count(if in_order { Event::Ended } else { Event::Failed });
+                let graceful = close.reason == Reason::Graceful;
+                self.count(if graceful { Event::Closed } else { Event::Failed });
             }
-            Update::Retransmit(told) => {
-                self.advance(told.time);
-                self.count(Event::SentAgain);
+            Update::Retransmit(retransmit) => {
+                self.advance(retransmit.time);
+                self.count(Event::Retransmitted);
             }
-            Update::Story(_)
-            | Update::Reset(_)
-            | Update::Linger(_)
-            | Update::Loss(_)
-            | Update::Finding(_) => {}
+            _ => {}
         }
     }
 
@@ -140,7 +126,7 @@ impl Timeline {
         if to == State::Established {
             self.count(Event::Opened);
         }
-        // A connection on a listener is a new socket: the listener stays.
+        // A connection to a listener is a new socket: the listener stays.
         if from != State::Closed && (from, to) != (State::Listen, State::SynRecv) {
             self.add(from, -1);
         }
@@ -162,47 +148,38 @@ impl Timeline {
         *before = (*before).max(missing);
     }
 
-    /// How many sockets there really are now: those that no update has told of were there before.
-    pub(super) fn agree(&mut self, sockets: &[u64; State::COUNT]) {
+    /// Takes the true number of sockets in each state: those that no event has reported were there
+    /// before.
+    pub(super) fn reconcile(&mut self, sockets: &[u64; State::COUNT]) {
         let levels = self.present().levels;
         for ((before, level), &really) in self.before.iter_mut().zip(levels).zip(sockets) {
             *before = really as i64 - level.last;
         }
     }
 
-    /// The most sockets in a state at one time in each slice.
+    /// The most sockets in a state at one time, in each slice.
     pub(super) fn most(&self, state: State) -> Vec<u64> {
-        let before = self.before[state.index()];
-        let most = |slice: &Slice| (slice.levels[state.index()].most + before).max(0) as u64;
-        self.slices.iter().map(most).collect()
+        let most = |slice: &Slice| slice.levels[state.index()].most;
+        self.slices.iter().map(|slice| self.real(state, most(slice))).collect()
     }
 
     /// Sockets in a state at the beginning.
     pub(super) fn at_first(&self, state: State) -> u64 {
-        self.before[state.index()].max(0) as u64
+        self.real(state, 0)
     }
 
     /// Sockets in a state at the end of the last slice.
     pub(super) fn at_last(&self, state: State) -> u64 {
-        let level = self.slices.last().map_or(0, |slice| slice.levels[state.index()].last);
+        self.real(state, self.slices.last().map_or(0, |slice| slice.levels[state.index()].last))
+    }
+
+    /// With the sockets that were there before.
+    fn real(&self, state: State, level: i64) -> u64 {
         (level + self.before[state.index()]).max(0) as u64
     }
 
-    /// How often something happened in each slice.
+    /// Number of events in each slice.
     pub(super) fn counts(&self, event: Event) -> Vec<u64> {
         self.slices.iter().map(|slice| slice.events[event as usize]).collect()
     }
-}
-
-/// How many sockets of a table are in each state; those whose beginning has not been told yet are
-/// left out.
-pub(super) fn census(
-    table: &Table,
-    mut wanted: impl FnMut(&crate::model::connection::Connection) -> bool,
-) -> [u64; State::COUNT] {
-    let mut sockets = [0; State::COUNT];
-    for life in table.connections().filter(|life| !life.unannounced) {
-        sockets[life.state.index()] += u64::from(wanted(life));
-    }
-    sockets
 }

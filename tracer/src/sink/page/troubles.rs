@@ -1,7 +1,9 @@
-//! Findings and lingering sockets, each with when it began, how bad it got and when it was over.
+//! Findings and lingering sockets, each with its beginning, its worst and its end.
 
-use std::collections::BTreeMap;
-
+use super::{
+    groups::{Groups, Tally},
+    peer::Peer,
+};
 use crate::{
     model::{
         cause::Why,
@@ -12,28 +14,27 @@ use crate::{
     sink::finding,
 };
 
-/// Findings, and groups of lingering sockets, told apart; of groups twice as many before the least
-/// are let go.
+/// Findings, and groups of lingering sockets, that are listed.
 const MOST: usize = 256;
 
 /// A finding from its beginning to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trouble {
-    /// When it was first told, nanoseconds of `CLOCK_MONOTONIC`.
+    /// When it was first reported, nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) began: u64,
-    /// As it was at the worst, the latest of these.
+    /// Its worst state, the latest of these.
     pub(super) worst: Finding,
     /// When it was over.
     pub(super) ended: Option<u64>,
     key: String,
 }
 
-/// Sockets that linger for one reason in one process, towards one far end.
+/// Sockets that linger for one reason in one process, towards one peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lingering {
-    /// How many were flagged.
+    /// Number of sockets flagged.
     pub(super) flagged: u64,
-    /// How many of them have left the state since.
+    /// Number of those that have left the state since.
     pub(super) left: u64,
     /// Longest time in the state, nanoseconds.
     pub(super) longest: u64,
@@ -43,13 +44,24 @@ pub(super) struct Lingering {
     pub(super) why: Option<String>,
 }
 
-/// What lingering sockets are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+impl Tally for Lingering {
+    fn rank(&self) -> (u64, u64) {
+        (self.flagged, self.longest)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.flagged += other.flagged;
+    }
+}
+
+/// What lingering sockets are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Group {
     pub(super) state: State,
+    /// `comm` and process id.
     pub(super) process: Option<([u8; 16], u32)>,
-    pub(super) peer: String,
-    cause: &'static str,
+    pub(super) peer: Peer,
+    pub(super) cause: &'static str,
 }
 
 /// All of them.
@@ -57,15 +69,12 @@ pub(super) struct Group {
 pub(super) struct Troubles {
     findings: Vec<Trouble>,
     /// Sockets that linger.
-    pub(super) lingering: BTreeMap<Group, Lingering>,
-    /// Findings that found no room.
+    pub(super) lingering: Groups<Group, Lingering, MOST>,
+    /// Findings that are not listed.
     pub(super) unlisted: u64,
-    /// Sockets that linger and found no room.
-    pub(super) others: Lingering,
 }
 
 impl Troubles {
-    /// Takes note of an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
             Update::Finding(finding) => self.finding(finding),
@@ -96,25 +105,18 @@ impl Troubles {
     }
 
     fn linger(&mut self, linger: &Linger) {
-        let peer = linger.subject.tuple.peer;
-        let serves = peer.port >= linger.subject.tuple.local.port;
-        let process = linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid));
         let group = Group {
             state: linger.state,
-            process,
-            peer: if serves { peer.address().to_string() } else { peer.to_string() },
+            process: linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid)),
+            peer: Peer::of(&linger.subject),
             cause: linger.why.as_ref().map_or("", Why::code),
         };
-        let is_known = self.lingering.contains_key(&group);
-        if !is_known && self.lingering.len() >= 2 * MOST {
-            self.make_room();
-        }
-        // What is over and not known has made room.
-        let of = if !is_known && linger.status == LingerStatus::Cleared {
-            &mut self.others
-        } else {
-            self.lingering.entry(group).or_default()
+        // A group that is not known any more has made room for others.
+        let of = match linger.status {
+            LingerStatus::Cleared => self.lingering.get_mut(&group),
+            _ => Some(self.lingering.entry(group)),
         };
+        let Some(of) = of else { return };
         match linger.status {
             LingerStatus::Raised => of.flagged += 1,
             LingerStatus::Continues => {}
@@ -126,30 +128,14 @@ impl Troubles {
         }
     }
 
-    /// Groups of few sockets are told together: whoever comes first must not fill all places.
-    fn make_room(&mut self) {
-        let rank = |one: &Lingering| std::cmp::Reverse((one.flagged, one.longest));
-        let mut groups: Vec<_> = std::mem::take(&mut self.lingering).into_iter().collect();
-        groups.sort_by_key(|(_, one)| rank(one));
-        for (_, one) in groups.drain(MOST..) {
-            self.others.flagged += one.flagged;
-            self.others.left += one.left;
-            if one.longest >= self.others.longest {
-                let flagged = std::mem::take(&mut self.others);
-                self.others = Lingering { flagged: flagged.flagged, left: flagged.left, ..one };
-            }
-        }
-        self.lingering = groups.into_iter().collect();
-    }
-
-    /// Worst first; of those that are equally bad the one that is about most.
+    /// The worst first; of those that are equally bad the one about most sockets.
     pub(super) fn findings(&self) -> Vec<&Trouble> {
         let mut findings: Vec<&Trouble> = self.findings.iter().collect();
         findings.sort_by_key(|known| std::cmp::Reverse(badness(&known.worst)));
         findings
     }
 
-    /// How many findings are that bad.
+    /// Number of findings of that severity.
     pub(super) fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|known| known.worst.severity == severity).count()
     }
@@ -201,11 +187,11 @@ mod tests {
         (0..3 * MOST as u32).for_each(|number| raise(number, u64::from(number)));
         (0..5).for_each(|cookie| raise(1 << 20, 1 << 20 | cookie));
         (0..3 * MOST as u32).for_each(|number| raise(1 << 21 | number, 1 << 21));
-        let most = troubles.lingering.values().map(|group| group.flagged).max();
-        assert_eq!(most, Some(5));
-        assert!(troubles.lingering.len() <= 2 * MOST);
-        let told: u64 = troubles.lingering.values().map(|group| group.flagged).sum();
-        assert_eq!(told + troubles.others.flagged, 6 * MOST as u64 + 5);
+        let listed = troubles.lingering.sorted();
+        assert_eq!(listed[0].1.flagged, 5);
+        assert!(listed.len() <= 2 * MOST);
+        let flagged: u64 = listed.iter().map(|(_, group)| group.flagged).sum();
+        assert_eq!(flagged + troubles.lingering.others.flagged, 6 * MOST as u64 + 5);
     }
 
     #[test]

@@ -10,17 +10,6 @@ pub(super) fn round_up(value: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// A number that fits beside an axis: `950`, `1.5k`, `20M`.
-pub(super) fn short(value: f64) -> String {
-    let (value, unit) = match value {
-        ..1_000.0 => (value, ""),
-        1_000.0..1_000_000.0 => (value / 1_000.0, "k"),
-        _ => (value / 1_000_000.0, "M"),
-    };
-    let text = format!("{value:.1}");
-    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
-}
-
 /// Seconds between the marks on an axis of `seconds`, with at most five marks.
 pub(super) fn step(seconds: f64) -> f64 {
     const STEPS: [f64; 19] = [
@@ -31,16 +20,42 @@ pub(super) fn step(seconds: f64) -> f64 {
     fits.unwrap_or_else(|| 86400.0 * round_up(seconds / 86400.0 / 4.5))
 }
 
-/// A time since the beginning: `0.5 s`, `90 s`, `5 min`, `2 h`.
+/// A unit: the value from which on it is used, its size, and its name.
+type Unit = (f64, f64, &'static str);
+
+/// A number that fits beside an axis: `950`, `1.5k`, `20M`.
+pub(super) fn short(value: f64) -> String {
+    in_units(value, &[(0.0, 1.0, ""), (1e3, 1e3, "k"), (1e6, 1e6, "M")])
+}
+
+/// A time since the beginning, seconds: `0.5 s`, `90 s`, `5 min`, `2 h`.
 pub(super) fn since(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        ..120.0 => (seconds, "s"),
-        120.0..7200.0 => (seconds / 60.0, "min"),
-        7200.0..172_800.0 => (seconds / 3600.0, "h"),
-        _ => (seconds / 86400.0, "d"),
-    };
-    let text = format!("{value:.1}");
-    format!("{}\u{a0}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+    const UNITS: [Unit; 4] = [
+        (0.0, 1.0, "\u{a0}s"),
+        (120.0, 60.0, "\u{a0}min"),
+        (7_200.0, 3_600.0, "\u{a0}h"),
+        (172_800.0, 86_400.0, "\u{a0}d"),
+    ];
+    in_units(seconds, &UNITS)
+}
+
+/// A duration, nanoseconds: `20 µs`.
+pub(super) fn nanoseconds(value: u64) -> String {
+    const UNITS: [Unit; 4] = [
+        (0.0, 1.0, "\u{a0}ns"),
+        (1e3, 1e3, "\u{a0}µs"),
+        (1e6, 1e6, "\u{a0}ms"),
+        (1e9, 1e9, "\u{a0}s"),
+    ];
+    in_units(value as f64, &UNITS)
+}
+
+/// With one decimal where it is not 0.
+fn in_units(value: f64, units: &[Unit]) -> String {
+    let unit = units.iter().rfind(|(from, ..)| value >= *from);
+    let &(_, size, name) = unit.unwrap_or(&(0.0, 1.0, ""));
+    let text = format!("{:.1}", value / size);
+    format!("{}{name}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use hdrhistogram::Histogram;
 use maud::{Markup, html};
 
 use super::{
+    axis::nanoseconds,
     panel::{columns, figure},
+    part,
     table::{folded, table},
 };
 use crate::sink::{
@@ -12,112 +14,86 @@ use crate::sink::{
     text::{duration, grouped},
 };
 
-const CLIENTS: &str = "From the SYN until the SYN+ACK had come, as this host's clients waited.";
-const SERVERS: &str = "From the SYN+ACK until the last ACK had come, as the kernel measured it.";
+const CLIENTS: &str = "From sending the SYN to receiving the SYN+ACK.";
+const SERVERS: &str = "From sending the SYN+ACK to receiving the ACK, as the kernel measured it.";
 
 /// The distribution, for clients and for servers, with the same classes.
-fn distribution(lives: &Lives) -> Markup {
+pub(super) fn section(lives: &Lives) -> Markup {
     let ends = [("Clients", CLIENTS, &lives.connected), ("Servers", SERVERS, &lives.accepted)];
     let seen: Vec<_> = ends.into_iter().filter(|(.., times)| !times.is_empty()).collect();
-    if seen.is_empty() {
-        return html! { p.none { "No handshake was completed." } };
-    }
-    let least = seen.iter().map(|(.., times)| times.min()).min().unwrap_or(1);
-    let most = seen.iter().map(|(.., times)| times.max()).max().unwrap_or(1);
-    let edges = edges(least, most);
-    let rows: Vec<Vec<String>> =
-        seen.iter().map(|(name, _, times)| quantiles(name, times)).collect();
-    html! {
-        div.panels {
-            @for (name, caption, times) in &seen {
-                (figure(name, caption, &chart(name, times, &edges)))
+    let reading = "How many handshakes took how long. Each column is about twice as slow as the \
+                   one to its left. A second peak at 1 s or more is of handshakes whose SYN was \
+                   retransmitted.";
+    let content = part::unless(seen.is_empty(), "No handshake was completed.", || {
+        let least = seen.iter().map(|(.., times)| times.min()).min().unwrap_or(1);
+        let most = seen.iter().map(|(.., times)| times.max()).max().unwrap_or(1);
+        let edges = edges(least, most);
+        let names: Vec<&str> = seen.iter().map(|(name, ..)| *name).collect();
+        let all: Vec<Vec<u64>> = seen.iter().map(|(.., times)| counts(times, &edges)).collect();
+        let rows: Vec<Vec<String>> =
+            seen.iter().map(|(name, _, times)| percentiles(name, times)).collect();
+        html! {
+            div.panels {
+                @for ((name, caption, _), counts) in seen.iter().zip(&all) {
+                    (figure(name, caption, &chart(name, counts, &edges)))
+                }
             }
+            (table(&["", "Handshakes", "Median", "90 %", "99 %", "Longest"], &rows, 0))
+            (classes(&names, &all, &edges))
         }
-        (table(&["", "Handshakes", "Half within", "90 % within", "99 % within", "Longest"], &rows, 0))
-        (classes(&seen, &edges))
-    }
+    });
+    part::section("handshakes", "Handshake times", reading, &content)
 }
 
-/// With its heading.
-pub(super) fn section(lives: &Lives) -> Markup {
-    let reading = "How many handshakes took how long. Columns further to the right are slower; \
-                   each is about twice as slow as the one before. A second heap at 1 s or more is \
-                   of SYNs that had to be sent again.";
-    super::section("handshakes", "How long handshakes took", reading, &distribution(lives))
-}
-
-fn quantiles(name: &str, times: &Histogram<u64>) -> Vec<String> {
+fn percentiles(name: &str, times: &Histogram<u64>) -> Vec<String> {
     let at = |quantile| duration(times.value_at_quantile(quantile));
     vec![name.to_owned(), grouped(times.len()), at(0.5), at(0.9), at(0.99), duration(times.max())]
 }
 
 /// Edges 1, 2, 5, 10, … nanoseconds from one that is not above `least` to one above `most`.
 fn edges(least: u64, most: u64) -> Vec<u64> {
-    let all = (0..12).flat_map(|power| [1, 2, 5].map(|factor| factor * 10_u64.pow(power)));
-    let mut edges: Vec<u64> = Vec::new();
-    for edge in all {
-        if edge <= least {
-            edges.clear();
-        }
-        edges.push(edge);
-        if edge > most {
-            break;
-        }
-    }
-    edges
+    let all: Vec<u64> =
+        (0..12).flat_map(|power| [1, 2, 5].map(|factor| factor * 10_u64.pow(power))).collect();
+    let first = all.partition_point(|edge| *edge <= least).saturating_sub(1);
+    let last = all.partition_point(|edge| *edge <= most).min(all.len() - 1);
+    all[first..=last].to_vec()
 }
 
 fn counts(times: &Histogram<u64>, edges: &[u64]) -> Vec<u64> {
     let mut counts = vec![0; edges.len() - 1];
+    let last = counts.len() - 1;
     for step in times.iter_recorded() {
-        // A value stands for a class of its own, of two digits: its middle decides.
+        // The histogram keeps two digits: the middle of a value's class decides.
         let value = times.median_equivalent(step.value_iterated_to());
         let above = edges.partition_point(|edge| *edge <= value);
-        let last = counts.len() - 1;
         counts[above.saturating_sub(1).min(last)] += step.count_at_value();
     }
     counts
 }
 
 fn class(edges: &[u64]) -> String {
-    format!("{} to {}", duration_of_edge(edges[0]), duration_of_edge(edges[1]))
+    format!("{} to {}", nanoseconds(edges[0]), nanoseconds(edges[1]))
 }
 
-/// `20 µs`, without decimals.
-fn duration_of_edge(edge: u64) -> String {
-    let (unit, name) = match edge {
-        ..1_000 => (1, "ns"),
-        1_000..1_000_000 => (1_000, "µs"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
-        _ => (1_000_000_000, "s"),
-    };
-    format!("{}\u{a0}{name}", edge / unit)
-}
-
-fn chart(name: &str, times: &Histogram<u64>, edges: &[u64]) -> Markup {
+fn chart(name: &str, counts: &[u64], edges: &[u64]) -> Markup {
     let values: Vec<(String, u64)> =
-        edges.windows(2).map(class).zip(counts(times, edges)).collect();
+        edges.windows(2).map(class).zip(counts.iter().copied()).collect();
     // At most six marks, whatever the range.
     let every = edges.len().div_ceil(6).max(1);
-    let marks: Vec<(usize, String)> = edges
-        .iter()
-        .enumerate()
-        .step_by(every)
-        .map(|(index, edge)| (index, duration_of_edge(*edge)))
-        .collect();
-    columns(&format!("{name}: handshakes by how long they took"), &values, &marks)
+    let marks = edges.iter().enumerate().step_by(every);
+    let marks: Vec<(usize, String)> =
+        marks.map(|(index, edge)| (index, nanoseconds(*edge))).collect();
+    columns(&format!("{name}: handshakes by duration"), &values, &marks)
 }
 
-fn classes(seen: &[(&str, &str, &Histogram<u64>)], edges: &[u64]) -> Markup {
-    let mut head = vec!["Took"];
-    head.extend(seen.iter().map(|(name, ..)| *name));
-    let all: Vec<Vec<u64>> = seen.iter().map(|(.., times)| counts(times, edges)).collect();
+fn classes(names: &[&str], all: &[Vec<u64>], edges: &[u64]) -> Markup {
+    let columns = [&["Duration"], names].concat();
     let row = |(index, pair): (usize, &[u64])| {
         let numbers = all.iter().map(|counts| grouped(counts[index]));
         std::iter::once(class(pair)).chain(numbers).collect()
     };
     let rows: Vec<Vec<String>> = edges.windows(2).enumerate().map(row).collect();
-    folded("The numbers", &head, &rows, 0)
+    folded("Numbers", &columns, &rows, 0)
 }
 
 #[cfg(test)]

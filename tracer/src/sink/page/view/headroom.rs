@@ -3,98 +3,80 @@
 use maud::{Markup, html};
 
 use super::{
-    Frame,
-    bars::{Bar, bars, legend},
-    section as section_with,
-    table::folded,
+    part::{Frame, section as section_with, unless},
+    table::{Bar, Ranking, legend},
 };
 use crate::{
     model::ports::Scope,
     sink::{
         page::{
-            Gathered,
-            headroom::{Taken, Whereto},
+            gathered::Gathered,
+            headroom::{Destination, Taken},
         },
         text::grouped,
     },
 };
 
-const BARS: usize = 10;
-const ROWS: usize = 50;
-/// From here on `tracer diagnose` warns, and calls it critical.
+/// The width of a chart: the whole range of ports.
+const FULL: u64 = 10_000;
+/// The shares from which on `tracer diagnose` warns, and calls it critical.
 const MARKS: [f64; 2] = [0.5, 0.9];
 
 /// Destinations with most ports.
 pub(super) fn section(gathered: &Gathered, frame: &Frame) -> Markup {
     let headroom = &gathered.headroom;
-    let sorted = headroom.sorted();
-    let reading = "The most local ports that were taken at one time towards each destination, \
-                   TIME_WAIT included, of those that there are to choose from \
-                   (ip_local_port_range). The lines are at 50 % and 90 %; where none is left, \
-                   connect() fails. Two destinations do not compete: each has the whole range.";
+    let taken = headroom.taken.sorted().into_iter().filter(|(_, taken)| taken.most > 0);
+    let bars: Vec<Bar> = taken
+        .map(|(key, taken)| bar(key, taken, headroom.sizes.get(&key.netns).copied(), frame))
+        .collect();
+    let empty = bars.is_empty();
+    let columns = ["From → to", "Peak", "At", "Left then", "Range", "Network namespace"];
+    let table = ("Numbers", &columns[..], 0);
+    let ranking = Ranking { bars, drawn: 10, full: FULL, marks: &MARKS, table };
+    let reading = "The most local ports in use at one time towards each destination, including \
+                   TIME_WAIT, out of those available (ip_local_port_range). The lines mark 50 % \
+                   and 90 %; when no port is left, connect() fails. Destinations do not compete: \
+                   each has the whole range.";
+    let unlisted = u64::from(headroom.taken.others.most);
     section_with(
         "headroom",
-        "Port headroom",
+        "Ephemeral ports",
         reading,
         &html! {
-            @if sorted.is_empty() { p.none { "No connection was made from here." } }
-            @else {
-                (legend(&[("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
-                (chart(gathered, &sorted))
-                (numbers(gathered, &sorted, frame))
-            }
-            @if headroom.unlisted > 0 {
-                p { (grouped(headroom.unlisted)) " connections went to destinations that were too many to count." }
+            (unless(empty, "There were no outgoing connections.", || html! {
+                (legend([("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
+                (ranking.draw())
+            }))
+            @if unlisted > 0 {
+                p { (grouped(unlisted)) " connections went to destinations that are not listed." }
             }
         },
     )
 }
 
-fn destination(key: &Whereto) -> String {
-    match key.scope {
-        Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
-        Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
-    }
-}
-
-fn chart(gathered: &Gathered, sorted: &[(&Whereto, &Taken)]) -> Markup {
-    const FULL: u64 = 10_000;
-    let bar = |(key, taken): &(&Whereto, &Taken)| {
-        let most = u64::from(taken.most);
-        let size = gathered.headroom.sizes.get(&key.netns).map(|size| u64::from(*size));
-        let share = size.map_or(0, |size| most * FULL / size.max(1)).min(FULL);
-        let class = match share {
-            ..5_000 => "good",
-            5_000..9_000 => "broken",
-            _ => "bad",
-        };
-        let number = match size {
-            Some(size) => format!("{} of {}", grouped(most), grouped(size)),
-            None => format!("{}, range not known", grouped(most)),
-        };
-        // What is there is seen, however little it is.
-        let part = (class, number.clone(), if size.is_some() { share.max(30) } else { 0 });
-        Bar { name: destination(key), number, parts: vec![part] }
+fn bar(key: &Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Bar {
+    let number = |number: u32| grouped(number.into());
+    let most = number(taken.most);
+    let share = size.map(|size| (u64::from(taken.most) * FULL / u64::from(size.max(1))).min(FULL));
+    let class = match share {
+        None | Some(..5_000) => "good",
+        Some(5_000..9_000) => "broken",
+        Some(_) => "bad",
     };
-    let shown: Vec<Bar> = sorted.iter().take(BARS).map(bar).collect();
-    html! {
-        (bars(&shown, FULL, &MARKS))
-        @if sorted.len() > BARS { p.more { "and " (sorted.len() - BARS) " more" } }
-    }
-}
-
-fn numbers(gathered: &Gathered, sorted: &[(&Whereto, &Taken)], frame: &Frame) -> Markup {
-    let row = |(key, taken): &(&Whereto, &Taken)| {
-        let size = gathered.headroom.sizes.get(&key.netns);
-        let left = size.map(|size| size.saturating_sub(taken.most));
-        let number = |number: Option<u32>| {
-            number.map_or_else(|| "not known".into(), |number| grouped(u64::from(number)))
-        };
-        let (name, netns) = (destination(key), key.netns.to_string());
-        let most = grouped(u64::from(taken.most));
-        vec![name, most, frame.time(taken.at), number(left), number(size.copied()), netns]
+    let of = match size {
+        Some(size) => format!("{most} of {}", number(size)),
+        None => format!("{most}, range unknown"),
     };
-    let rows: Vec<Vec<String>> = sorted.iter().take(ROWS).map(row).collect();
-    let head = ["From → to", "Most taken", "At", "Left then", "Range", "Network namespace"];
-    folded("The numbers", &head, &rows, 0)
+    let known = |value: Option<u32>| value.map_or_else(|| "unknown".into(), number);
+    let left = size.map(|size| size.saturating_sub(taken.most));
+    Bar {
+        name: match key.scope {
+            Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
+            Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
+        },
+        // Even a little is visible.
+        parts: vec![(class, of.clone(), share.map_or(0, |share| share.max(30)))],
+        number: of,
+        cells: vec![most, frame.time(taken.at), known(left), known(size), key.netns.to_string()],
+    }
 }

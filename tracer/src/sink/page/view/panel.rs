@@ -1,5 +1,5 @@
-//! Small charts, drawn as SVG: an area over time, columns over classes. Each has one kind of thing
-//! in it, so that nothing has to be told apart by colour.
+//! Small charts, drawn as SVG: an area over time, columns over classes. Each shows one thing only,
+//! so that no colours have to be told apart.
 
 use std::fmt::Write as _;
 
@@ -14,24 +14,6 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 24.0;
 
-/// Which colour, by what it means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    /// Nothing to worry about.
-    Plain,
-    /// Something went wrong.
-    Bad,
-}
-
-impl Tone {
-    fn class(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Bad => "bad",
-        }
-    }
-}
-
 /// A small chart with a heading and a sentence below it.
 pub(super) fn figure(heading: &str, caption: &str, chart: &Markup) -> Markup {
     html! {
@@ -43,8 +25,9 @@ pub(super) fn figure(heading: &str, caption: &str, chart: &Markup) -> Markup {
     }
 }
 
-/// Values over time; all slices are `seconds` long together, the last one may be cut short.
-pub(super) fn area(label: &str, values: &[f64], slice: f64, seconds: f64, tone: Tone) -> Markup {
+/// Values over time, in a tone: `plain`, or `bad` for what went wrong. All slices together are
+/// `seconds` long, the last one may be shorter.
+pub(super) fn area(label: &str, values: &[f64], slice: f64, seconds: f64, tone: &str) -> Markup {
     let top = round_up(values.iter().copied().fold(0.0, f64::max));
     let seconds = seconds.max(slice / 1000.0);
     let x = |time: f64| LEFT + (WIDTH - LEFT - RIGHT) * (time / seconds).min(1.0);
@@ -55,8 +38,8 @@ pub(super) fn area(label: &str, values: &[f64], slice: f64, seconds: f64, tone: 
     let (line, area) = outline(values, top, |index| x(slice * index as f64));
     html! {
         (frame(label, top, &ticks, &html! {
-            path.area.(tone.class()) d=(area) {}
-            path.line.(tone.class()) d=(line) {}
+            path.area.(tone) d=(area) {}
+            path.line.(tone) d=(line) {}
         }))
     }
 }
@@ -64,18 +47,15 @@ pub(super) fn area(label: &str, values: &[f64], slice: f64, seconds: f64, tone: 
 /// A line of steps, and the same closed to an area.
 fn outline(values: &[f64], top: f64, x: impl Fn(usize) -> f64) -> (String, String) {
     let mut line = String::new();
-    let mut last = None;
-    for (index, &value) in values.iter().enumerate() {
-        if last == Some(value) {
-            continue;
-        }
-        let y = y(value, top);
+    let mut index = 0;
+    for run in values.chunk_by(PartialEq::eq) {
+        let y = y(run[0], top);
         // Writing to a String cannot fail.
-        let _ = match last {
-            None => write!(line, "M{:.1} {y:.1}", x(0)),
-            Some(_) => write!(line, "H{:.1}V{y:.1}", x(index)),
+        let _ = match index {
+            0 => write!(line, "M{:.1} {y:.1}", x(0)),
+            _ => write!(line, "H{:.1}V{y:.1}", x(index)),
         };
-        last = Some(value);
+        index += run.len();
     }
     let _ = write!(line, "H{:.1}", x(values.len()));
     let floor = y(0.0, top);
@@ -94,7 +74,7 @@ pub(super) fn columns(label: &str, values: &[(String, u64)], marks: &[(usize, St
     html! {
         (frame(label, top, &ticks, &html! {
             @for (index, (name, count)) in values.iter().enumerate().filter(|(_, v)| v.1 > 0) {
-                // What is there is seen, however little it is.
+                // Even a little is visible.
                 @let height = (y(0.0, top) - y(*count as f64, top)).max(1.5);
                 rect.column x=(coordinate(x(index) + 0.5)) y=(coordinate(y(0.0, top) - height))
                     width=(coordinate(width - 1.0)) height=(coordinate(height)) {

@@ -1,9 +1,9 @@
-//! The numbers behind a chart, folded away.
+//! Tables, and charts with their numbers in a table that is folded away.
 
 use maud::{Markup, html};
 
-/// A table with its columns' names; the first column names the row, the others are numbers or text
-/// as `texts` says (from the right, how many are text).
+/// A table by its columns' names. The first column names the row; of the others the last `texts`
+/// are text, the rest numbers.
 pub(super) fn table(columns: &[&str], rows: &[Vec<String>], texts: usize) -> Markup {
     let numbers = columns.len() - texts;
     html! {
@@ -35,6 +35,74 @@ pub(super) fn folded(name: &str, columns: &[&str], rows: &[Vec<String>], texts: 
         details {
             summary { (name) }
             (table(columns, rows, texts))
+        }
+    }
+}
+
+/// One bar of a [`Ranking`], and its row in the table.
+pub(super) struct Bar {
+    pub(super) name: String,
+    /// Its number, with its unit.
+    pub(super) number: String,
+    /// Parts: class of the colour, what it is, and its size.
+    pub(super) parts: Vec<(&'static str, String, u64)>,
+    /// The cells of the table beside the name.
+    pub(super) cells: Vec<String>,
+}
+
+/// Bars from left to right, the longest first, and their numbers.
+pub(super) struct Ranking<'a> {
+    pub(super) bars: Vec<Bar>,
+    /// Bars drawn at most.
+    pub(super) drawn: usize,
+    /// The size of a bar that has the whole width.
+    pub(super) full: u64,
+    /// Lines across all bars, as shares of the width.
+    pub(super) marks: &'a [f64],
+    /// Name and columns of the table, and how many columns are text.
+    pub(super) table: (&'a str, &'a [&'a str], usize),
+}
+
+impl Ranking<'_> {
+    /// Rows of the table at most.
+    pub(super) const ROWS: usize = 50;
+
+    pub(super) fn draw(&self) -> Markup {
+        let Self { bars, drawn, full, marks, table: (name, columns, texts) } = self;
+        let share =
+            |size: u64| format!("width:{:.2}%", size as f64 * 100.0 / (*full).max(1) as f64);
+        let row = |bar: &Bar| [std::slice::from_ref(&bar.name), &bar.cells].concat();
+        let rows: Vec<Vec<String>> = bars.iter().take(Self::ROWS).map(row).collect();
+        html! {
+            div.bars {
+                @for Bar { name, number, parts, .. } in bars.iter().take(*drawn) {
+                    div.bar {
+                        div.name { (name) }
+                        div.track {
+                            @for (class, what, size) in parts.iter().filter(|part| part.2 > 0) {
+                                div.part.(class) style=(share(*size)) title=(what) {}
+                            }
+                            @for mark in *marks {
+                                div.mark style=(format!("left:{:.0}%", mark * 100.0)) {}
+                            }
+                        }
+                        div.number { (number) }
+                    }
+                }
+            }
+            @if bars.len() > *drawn { p.more { "and " (bars.len() - drawn) " more" } }
+            (folded(name, columns, &rows, *texts))
+        }
+    }
+}
+
+/// What the colours stand for.
+pub(super) fn legend<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Markup {
+    html! {
+        ul.legend {
+            @for (class, name) in entries {
+                li { span.swatch.(class) {} (name) }
+            }
         }
     }
 }

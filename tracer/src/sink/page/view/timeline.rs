@@ -1,133 +1,166 @@
-//! Sockets by state, and what happened, over time.
+//! Sockets by state, and rates of events, over time.
 
 use maud::{Markup, html};
 
 use super::{
-    Frame,
-    panel::{Tone, area, figure},
-    section,
+    panel::{area, figure},
+    part::{Frame, section, unless},
     table::{folded, table},
     words::of_state,
 };
 use crate::{
     model::state::State,
     sink::{
-        page::{Gathered, shown, timeline::Event},
+        page::{gathered::Gathered, timeline::Event},
         text::grouped,
     },
 };
 
 const SECOND: f64 = 1e9;
 
-/// Sockets by state.
+/// Events with their names, what they mean, and the tone of their charts.
+const EVENTS: [(Event, &str, &str, &str); 4] = [
+    (Event::Opened, "Opened", "Completed handshakes.", "plain"),
+    (Event::Closed, "Closed normally", "Closed by both ends.", "plain"),
+    (Event::Failed, "Aborted or failed", "Reset, timed out, or never connected.", "bad"),
+    (Event::Retransmitted, "Retransmitted", "SYN, SYN+ACK or FIN not answered in time.", "bad"),
+];
+
+/// One chart.
+struct Series<'a> {
+    name: &'a str,
+    caption: &'a str,
+    tone: &'a str,
+    /// By slice.
+    values: Vec<u64>,
+}
+
+/// Charts with a table of their totals, and one of all their values.
+struct Charts<'a> {
+    series: Vec<Series<'a>>,
+    /// Length of a slice, seconds.
+    slice: f64,
+    /// Length of all, seconds.
+    seconds: f64,
+}
+
+impl<'a> Charts<'a> {
+    /// Without those in which nothing happened.
+    fn new(gathered: &Gathered, frame: &Frame, series: impl Iterator<Item = Series<'a>>) -> Self {
+        Self {
+            series: series.filter(|one| one.values.iter().any(|value| *value > 0)).collect(),
+            slice: gathered.timeline.width() as f64 / SECOND,
+            seconds: frame.clock.now.saturating_sub(gathered.begun) as f64 / SECOND,
+        }
+    }
+
+    /// All of it; `unit` follows the names, and `values` are what is drawn of a series, in slices
+    /// of some length.
+    fn draw(
+        &self,
+        unit: &str,
+        values: impl Fn(&Series<'a>) -> (Vec<f64>, f64),
+        totals: &Markup,
+    ) -> Markup {
+        let name = |one: &Series<'a>| format!("{}{unit}", one.name);
+        html! {
+            div.panels {
+                @for one in &self.series {
+                    @let (values, length) = values(one);
+                    @let label = format!("{} over time", name(one));
+                    (figure(&name(one), one.caption, &area(&label, &values, length, self.seconds, one.tone)))
+                }
+            }
+            (totals)
+            (self.slices())
+        }
+    }
+
+    fn slices(&self) -> Markup {
+        let names = self.series.iter().map(|one| one.name);
+        let columns: Vec<&str> = std::iter::once("From").chain(names).collect();
+        let length = self.series.first().map_or(0, |one| one.values.len());
+        let row = |index: usize| {
+            let numbers = self.series.iter().map(|one| grouped(one.values[index]));
+            std::iter::once(self.time(index)).chain(numbers).collect()
+        };
+        folded("Numbers by slice", &columns, &(0..length).map(row).collect::<Vec<_>>(), 0)
+    }
+
+    /// When a slice begins.
+    fn time(&self, index: usize) -> String {
+        format!("{:.1} s", index as f64 * self.slice)
+    }
+}
+
+/// Sockets by state. Listeners have no chart: they listen all the time.
 pub(super) fn states(gathered: &Gathered, frame: &Frame) -> Markup {
-    let timeline = &gathered.timeline;
-    let seconds = frame.clock.now.saturating_sub(gathered.begun) as f64 / SECOND;
-    let slice = timeline.width() as f64 / SECOND;
-    let seen: Vec<(State, Vec<u64>)> = shown()
-        .map(|state| (state, timeline.most(state)))
-        .filter(|(_, most)| most.iter().any(|count| *count > 0))
-        .collect();
+    let stuck: Vec<State> =
+        gathered.troubles.lingering.sorted().iter().map(|(group, _)| group.state).collect();
+    let states = State::ALL.into_iter().filter(|one| !matches!(one, State::Closed | State::Listen));
+    let series = states.map(|state| Series {
+        name: state.name(),
+        caption: of_state(state),
+        tone: if stuck.contains(&state) { "bad" } else { "plain" },
+        values: gathered.timeline.most(state),
+    });
+    let charts = Charts::new(gathered, frame, series);
     let before = if gathered.looked {
-        "Sockets that were there before are counted."
+        "Sockets from before the observation are counted."
     } else {
-        "A recording holds what happened: of the sockets that were there before it, those to which \
-         nothing happened are not counted."
+        "A recording holds events: a socket from before it counts only if something happened to it."
     };
     let reading = format!(
-        "The most sockets that were in each state at one time, in slices of {slice} s; times count \
-         from {}. Each chart has its own scale; red are states in which sockets lingered. \
-         {before}",
+        "The most sockets in each state at one time, in slices of {} s; times count from {}. Each \
+         chart has its own scale; states in which sockets were stuck are red. {before}",
+        charts.slice,
         frame.time(gathered.begun)
     );
+    let values =
+        |one: &Series<'_>| (one.values.iter().map(|count| *count as f64).collect(), charts.slice);
     section(
         "states",
         "Sockets by state",
         &reading,
-        &html! {
-            @if seen.is_empty() { p.none { "There were no connections." } }
-            @else {
-                div.panels {
-                    @for (state, most) in &seen {
-                        @let values: Vec<f64> = most.iter().map(|count| *count as f64).collect();
-                        @let label = format!("Sockets in {state} over time");
-                        @let tone = if lingers(gathered, *state) { Tone::Bad } else { Tone::Plain };
-                        (figure(state.name(), of_state(*state), &area(&label, &values, slice, seconds, tone)))
-                    }
-                }
-                (overall(gathered, &seen, slice))
-                (slices(&seen, slice))
-            }
-        },
+        &unless(charts.series.is_empty(), "There were no connections.", || {
+            charts.draw("", values, &peaks(gathered, &charts))
+        }),
     )
 }
 
-fn lingers(gathered: &Gathered, state: State) -> bool {
-    gathered.troubles.lingering.keys().any(|group| group.state == state)
-}
-
-fn overall(gathered: &Gathered, seen: &[(State, Vec<u64>)], slice: f64) -> Markup {
+fn peaks(gathered: &Gathered, charts: &Charts<'_>) -> Markup {
     let timeline = &gathered.timeline;
-    let row = |(state, most): &(State, Vec<u64>)| {
+    let row = |state: State| {
+        let most = timeline.most(state);
         let peak = most.iter().copied().max().unwrap_or(0);
         let index = most.iter().position(|count| *count == peak).unwrap_or(0);
-        let after = format!("{:.1} s", index as f64 * slice);
-        let (first, last) = (timeline.at_first(*state), timeline.at_last(*state));
-        vec![state.name().to_owned(), grouped(first), grouped(peak), after, grouped(last)]
+        let [first, last] = [timeline.at_first(state), timeline.at_last(state)].map(grouped);
+        let after = if state == State::Listen { String::new() } else { charts.time(index) };
+        (peak > 0).then(|| vec![state.name().to_owned(), first, grouped(peak), after, last])
     };
-    let mut rows: Vec<Vec<String>> = seen.iter().map(row).collect();
-    let listening = (timeline.at_first(State::Listen), timeline.at_last(State::Listen));
-    if listening != (0, 0) {
-        let most = timeline.most(State::Listen).into_iter().max().unwrap_or(0);
-        let (first, last) = (grouped(listening.0), grouped(listening.1));
-        rows.push(vec!["LISTEN".into(), first, grouped(most), "".into(), last]);
-    }
-    table(&["State", "At the beginning", "Most", "Reached after", "At the end"], &rows, 0)
+    let (listeners, others): (Vec<State>, Vec<State>) =
+        State::ALL.into_iter().partition(|state| *state == State::Listen);
+    let rows: Vec<Vec<String>> = others.into_iter().chain(listeners).filter_map(row).collect();
+    table(&["State", "At the start", "Peak", "Peak after", "At the end"], &rows, 0)
 }
 
-fn slices(seen: &[(State, Vec<u64>)], slice: f64) -> Markup {
-    let mut head = vec!["From"];
-    head.extend(seen.iter().map(|(state, _)| state.name()));
-    let length = seen.first().map_or(0, |(_, most)| most.len());
-    let row = |index: usize| {
-        let numbers = seen.iter().map(|(_, most)| grouped(most[index]));
-        std::iter::once(format!("{:.1} s", index as f64 * slice)).chain(numbers).collect()
-    };
-    let rows: Vec<Vec<String>> = (0..length).map(row).collect();
-    folded("The numbers, slice by slice", &head, &rows, 0)
-}
-
-/// What happened, a second.
+/// Rates of events.
 pub(super) fn events(gathered: &Gathered, frame: &Frame) -> Markup {
-    let timeline = &gathered.timeline;
-    let seconds = frame.clock.now.saturating_sub(gathered.begun) as f64 / SECOND;
-    let slice = timeline.width() as f64 / SECOND;
-    let seen: Vec<(Event, Vec<u64>)> = Event::ALL
-        .into_iter()
-        .map(|event| (event, timeline.counts(event)))
-        .filter(|(_, counts)| counts.iter().any(|count| *count > 0))
-        .collect();
-    let reading = "How many sockets opened and ended, and how many segments of handshakes and \
-                   teardowns had to be sent again, each second. What is shorter than a second is \
-                   counted together.";
+    let series = EVENTS.map(|(event, name, caption, tone)| {
+        let values = gathered.timeline.counts(event);
+        Series { name, caption, tone, values }
+    });
+    let charts = Charts::new(gathered, frame, series.into_iter());
+    let reading = "Connections opened and closed, and segments of handshakes and teardowns that \
+                   were retransmitted, per second. Slices shorter than a second are combined.";
+    let rates = |one: &Series<'_>| per_second(&one.values, charts.slice);
     section(
         "events",
-        "What happened",
+        "Events",
         reading,
-        &html! {
-            @if seen.is_empty() { p.none { "Nothing opened or ended." } }
-            @else {
-                div.panels {
-                    @for (event, counts) in &seen {
-                        @let (name, meaning, tone) = words(*event);
-                        @let (rates, length) = per_second(counts, slice);
-                        @let label = format!("{name} over time");
-                        (figure(name, meaning, &area(&label, &rates, length, seconds, tone)))
-                    }
-                }
-                (totals(&seen, slice, seconds))
-            }
-        },
+        &unless(charts.series.is_empty(), "No connection was opened or closed.", || {
+            charts.draw(" per second", rates, &totals(&charts))
+        }),
     )
 }
 
@@ -139,39 +172,15 @@ fn per_second(counts: &[u64], slice: f64) -> (Vec<f64>, f64) {
     (counts.chunks(together as usize).map(rate).collect(), length)
 }
 
-fn totals(seen: &[(Event, Vec<u64>)], slice: f64, seconds: f64) -> Markup {
-    let row = |(event, counts): &(Event, Vec<u64>)| {
-        let total: u64 = counts.iter().sum();
-        let most = per_second(counts, slice).0.into_iter().fold(0.0, f64::max);
-        let mean = total as f64 / seconds.max(1.0);
-        let rate = |rate: f64| format!("{rate:.1}");
-        vec![words(*event).0.to_owned(), grouped(total), rate(mean), rate(most)]
+fn totals(charts: &Charts<'_>) -> Markup {
+    let row = |one: &Series<'_>| {
+        let total: u64 = one.values.iter().sum();
+        let mean = total as f64 / charts.seconds.max(1.0);
+        let most = per_second(&one.values, charts.slice).0.into_iter().fold(0.0, f64::max);
+        vec![one.name.to_owned(), grouped(total), format!("{mean:.1}"), format!("{most:.1}")]
     };
-    let rows: Vec<Vec<String>> = seen.iter().map(row).collect();
-    let mut head = vec!["From"];
-    head.extend(seen.iter().map(|(event, _)| words(*event).0));
-    let length = seen.first().map_or(0, |(_, counts)| counts.len());
-    let slices = (0..length).map(|index| {
-        let numbers = seen.iter().map(|(_, counts)| grouped(counts[index]));
-        std::iter::once(format!("{:.1} s", index as f64 * slice)).chain(numbers).collect()
-    });
-    html! {
-        (table(&["", "In all", "A second, on average", "A second, at most"], &rows, 0))
-        (folded("How many in each slice", &head, &slices.collect::<Vec<_>>(), 0))
-    }
-}
-
-fn words(event: Event) -> (&'static str, &'static str, Tone) {
-    match event {
-        Event::Opened => ("Opened, a second", "Handshakes completed.", Tone::Plain),
-        Event::Ended => ("Ended in order, a second", "Closed by both ends.", Tone::Plain),
-        Event::Failed => {
-            ("Ended otherwise, a second", "Reset, timed out, or never came about.", Tone::Bad)
-        }
-        Event::SentAgain => {
-            ("Sent again, a second", "SYN, SYN+ACK or FIN without an answer in time.", Tone::Bad)
-        }
-    }
+    let rows: Vec<Vec<String>> = charts.series.iter().map(row).collect();
+    table(&["", "Total", "Mean per second", "Peak per second"], &rows, 0)
 }
 
 #[cfg(test)]

@@ -1,35 +1,37 @@
-//! Findings with what to do, and sockets that linger.
+//! Findings with what to do, and sockets that are stuck.
 
 use maud::{Markup, html};
 
-use super::{Frame, section, table::table};
+use super::{
+    part::{Frame, process, section, unless},
+    table::table,
+};
 use crate::{
     model::finding::Severity,
     sink::{
-        escape::escape,
         finding::{evidence, remedies, sentence},
         page::{
-            Gathered,
+            gathered::Gathered,
             troubles::{Group, Lingering, Trouble},
         },
         text::{duration, grouped},
     },
 };
 
-/// What is wrong, worst first.
+/// Findings, worst first.
 pub(super) fn findings(gathered: &Gathered, frame: &Frame) -> Markup {
     let found = gathered.troubles.findings();
-    let reading = "The worst first, as it was at the worst, with what shows it and what to do. \
+    let reading = "The worst first, each as it was at its worst, with its evidence and what to do. \
                    Commands are to be copied; nothing has been changed.";
     section(
         "findings",
-        "What is wrong",
+        "Problems",
         reading,
         &html! {
-            @if found.is_empty() { p.none { "Nothing was found to be wrong." } }
+            @if found.is_empty() { p.none { "No problems were found." } }
             @for trouble in found { (finding(trouble, frame)) }
             @if gathered.troubles.unlisted > 0 {
-                p { (grouped(gathered.troubles.unlisted)) " more findings were too many to keep." }
+                p { (grouped(gathered.troubles.unlisted)) " more findings are not listed." }
             }
         },
     )
@@ -42,14 +44,14 @@ fn finding(trouble: &Trouble, frame: &Frame) -> Markup {
         Severity::Warning => "warning",
         Severity::Info => "info",
     };
-    let told = match ended {
+    let when = match ended {
         Some(ended) => format!("{} to {}", frame.time(*began), frame.time(*ended)),
-        None => format!("seen at {}, not over", frame.time(*began)),
+        None => format!("since {}, not over", frame.time(*began)),
     };
     html! {
         article.(class) {
             h3 { span.badge { (worst.severity.name()) } (sentence(worst)) }
-            p.when { (told) }
+            p.when { (when) }
             dl {
                 @for line in evidence(worst) { div { dt { (line.label) } dd { (line.text) } } }
             }
@@ -65,40 +67,39 @@ fn finding(trouble: &Trouble, frame: &Frame) -> Markup {
 
 /// Sockets that outlasted the threshold of their state.
 pub(super) fn lingering(gathered: &Gathered) -> Markup {
-    let troubles = &gathered.troubles;
-    let rows: Vec<Vec<String>> =
-        troubles.lingering.iter().map(|(group, of)| row(group, of)).collect();
-    let reading = "Sockets that stayed in a state for longer than a healthy connection does \
-                   (--linger sets the times), and why.";
+    let lingering = &gathered.troubles.lingering;
+    let mut groups = lingering.sorted();
+    groups.sort_by_cached_key(|(Group { state, process, peer, cause }, _)| {
+        (*state, *process, peer.to_string(), *cause)
+    });
+    let rows: Vec<Vec<String>> = groups.into_iter().map(|(group, of)| row(group, of)).collect();
+    let columns = ["State", "Sockets", "Still there", "Longest", "Process", "Peer", "Why"];
+    let reading = "Sockets that stayed in a state longer than a healthy connection does (--linger \
+                   sets the thresholds), and why.";
     section(
         "lingering",
-        "What lingers",
+        "Stuck sockets",
         reading,
         &html! {
-            @if rows.is_empty() { p.none { "No socket outlasted the time for its state." } }
-            @else {
-                (table(&["State", "Sockets", "There still", "Longest", "Process", "Far end", "Why"], &rows, 3))
-            }
-            @if troubles.others.flagged > 0 {
-                p { (grouped(troubles.others.flagged)) " more, of others." }
+            (unless(rows.is_empty(), "No socket exceeded the threshold of its state.", || {
+                table(&columns, &rows, 3)
+            }))
+            @if lingering.others.flagged > 0 {
+                p { (grouped(lingering.others.flagged)) " more in smaller groups." }
             }
         },
     )
 }
 
 fn row(group: &Group, of: &Lingering) -> Vec<String> {
-    let process = group.process.map(|(comm, pid)| {
-        let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
-        format!("{}[{pid}]", escape(&comm[..end]))
-    });
-    let longest = format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest));
+    let owner = group.process.map(|(comm, pid)| process(&comm, Some(pid)));
     vec![
         group.state.name().to_owned(),
         grouped(of.flagged),
         grouped(of.flagged - of.left),
-        longest,
-        process.unwrap_or_else(|| "not known".into()),
-        group.peer.clone(),
+        format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest)),
+        owner.unwrap_or_else(|| "unknown".into()),
+        group.peer.to_string(),
         of.why.clone().unwrap_or_default(),
     ]
 }

@@ -1,4 +1,4 @@
-//! What states and reasons mean, in a sentence for whoever sees them for the first time.
+//! What states and close reasons mean, in a sentence for those who see them for the first time.
 
 use crate::model::{close::Reason, state::State};
 
@@ -7,71 +7,53 @@ pub(super) fn of_state(state: State) -> &'static str {
     match state {
         State::Closed => "No connection.",
         State::Listen => "Waits for connections.",
-        State::SynSent => "connect() was called, the far end has not answered yet.",
-        State::SynRecv => "A SYN was answered, the last ACK of the handshake has not come yet.",
+        State::SynSent => "connect() was called; the peer has not answered yet.",
+        State::SynRecv => "A SYN was answered; the last ACK of the handshake has not arrived yet.",
         State::Established => "Open: data can flow.",
-        State::FinWait1 => "Closed here, the far end has not acknowledged it yet.",
-        State::FinWait2 => "Closed here, the far end has not closed yet.",
-        State::CloseWait => "The far end has closed, the program here has not: many are a leak.",
-        State::LastAck => "Closed by both, the far end has not acknowledged it yet.",
-        State::Closing => "Closed by both at once, not acknowledged yet.",
-        State::TimeWait => "Over; who closed first keeps the ports for 60 s. This is normal.",
+        State::FinWait1 => "Closed here; the peer has not acknowledged it yet.",
+        State::FinWait2 => "Closed here; the peer has not closed yet.",
+        State::CloseWait => "The peer has closed, the application here has not: many are a leak.",
+        State::LastAck => "Closed by both; the peer has not acknowledged it yet.",
+        State::Closing => "Closed by both at once; not acknowledged yet.",
+        State::TimeWait => "Closed; the end that closed first keeps the ports for 60 s: normal.",
     }
 }
 
-/// How bad a reason is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// As it should be.
-    InOrder,
-    /// Broken off by an RST, or by somebody's wish.
-    Broken,
-    /// It did not come about, or nobody answered.
-    Failed,
-}
+/// The outcomes of a connection: class of the colour, and name.
+pub(super) const OUTCOMES: [(&str, &str); 3] =
+    [("good", "closed normally"), ("broken", "aborted"), ("bad", "failed")];
 
-impl Kind {
-    /// Class of its colour, and its name.
-    pub(super) const LEGEND: [(&'static str, &'static str); 3] =
-        [("good", "in order"), ("broken", "broken off"), ("bad", "failed")];
-
-    /// Class of its colour.
-    pub(super) fn class(self) -> &'static str {
-        Self::LEGEND[self as usize].0
-    }
-}
-
-/// A reason: how bad, and what happened.
-pub(super) fn of_reason(reason: Reason) -> (Kind, &'static str) {
-    use Kind::{Broken, Failed, InOrder};
+/// A close reason: class of its colour, and what happened.
+pub(super) fn of_reason(reason: Reason) -> (&'static str, &'static str) {
+    let [(normal, _), (aborted, _), (failed, _)] = OUTCOMES;
     match reason {
-        Reason::Graceful => (InOrder, "Both ends sent a FIN and acknowledged the other's."),
-        Reason::ResetReceived => (Broken, "The far end sent an RST."),
+        Reason::Graceful => (normal, "Both ends sent a FIN and acknowledged the other's."),
+        Reason::ResetReceived => (aborted, "The peer sent an RST."),
         Reason::ResetSentUnreadData => {
-            (Broken, "The program closed without reading all that had come: an RST was sent.")
+            (aborted, "The application closed without reading all received data: an RST was sent.")
         }
         Reason::ResetSentLingerZero => {
-            (Broken, "The program asked for an RST instead of a FIN (SO_LINGER with 0).")
+            (aborted, "The application asked for an RST instead of a FIN (SO_LINGER with 0).")
         }
         Reason::ResetSentDataAfterClose => {
-            (Broken, "Data came after the program had closed: an RST was sent.")
+            (aborted, "Data arrived after the application had closed: an RST was sent.")
         }
         Reason::ResetSentUnaccepted => {
-            (Broken, "The listener was closed before accept(): an RST was sent.")
+            (aborted, "The listener was closed before accept(): an RST was sent.")
         }
-        Reason::Refused => (Failed, "Nothing listens there: the SYN was answered with an RST."),
-        Reason::Unreachable => (Failed, "The network answered the SYN with an error (ICMP)."),
-        Reason::ConnectTimeout => (Failed, "No answer to the SYNs."),
-        Reason::RetransmitTimeout => (Failed, "No answer to data that was sent again and again."),
-        Reason::KeepaliveTimeout => (Failed, "No answer to keepalive probes."),
-        Reason::ZeroWindowTimeout => (Failed, "The far end took no data for too long."),
+        Reason::Refused => (failed, "Nothing listens there: the SYN was answered with an RST."),
+        Reason::Unreachable => (failed, "The network answered the SYN with an error (ICMP)."),
+        Reason::ConnectTimeout => (failed, "No answer to the SYNs."),
+        Reason::RetransmitTimeout => (failed, "No answer to data that was retransmitted."),
+        Reason::KeepaliveTimeout => (failed, "No answer to keepalive probes."),
+        Reason::ZeroWindowTimeout => (failed, "The peer accepted no data for too long."),
         Reason::FinWait2Timeout => {
-            (Broken, "The program had closed, the far end never did: the kernel gave up waiting.")
+            (aborted, "The application had closed, the peer never did: the kernel stopped waiting.")
         }
-        Reason::AbortedLocally => (Broken, "Given up here before the connection was made."),
-        Reason::Killed => (Broken, "Ended by an administrator, as by ss -K."),
-        Reason::NoLocalPort => (Failed, "connect() found no free local port."),
-        Reason::Disconnected => (Broken, "The program dissolved it (connect() with AF_UNSPEC)."),
-        Reason::Unknown => (Broken, "Not enough was seen to say why."),
+        Reason::AbortedLocally => (aborted, "The application closed before it was connected."),
+        Reason::Killed => (aborted, "Destroyed by an administrator, as by ss -K."),
+        Reason::NoLocalPort => (failed, "connect() found no free local port."),
+        Reason::Disconnected => (aborted, "The application called connect() with AF_UNSPEC."),
+        Reason::Unknown => (aborted, "Not enough was observed to say why."),
     }
 }
