@@ -6,16 +6,21 @@
 //! and the rest together. The file is written at the end, on the thread that reads: no more events
 //! come then.
 
-mod gathered;
+mod chart;
+mod closes;
+mod facts;
 mod groups;
+mod handshakes;
 mod headroom;
+mod html;
 mod peer;
+mod report;
 mod stays;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod troubles;
-mod view;
+mod words;
 
 use std::{
     io::{self, Write},
@@ -24,7 +29,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use self::gathered::Gathered;
+use self::{html::Frame, report::Report};
 use super::{
     Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
     wall_clock::WallClock,
@@ -69,7 +74,7 @@ pub struct Written {
 pub struct Page {
     options: Options,
     /// `None` before the header.
-    gathered: Option<Gathered>,
+    report: Option<Report>,
     /// When to read the table next.
     next: u64,
 }
@@ -77,18 +82,18 @@ pub struct Page {
 impl Page {
     /// Nothing gathered yet.
     pub fn new(options: Options) -> Self {
-        Self { options, gathered: None, next: 0 }
+        Self { options, report: None, next: 0 }
     }
 }
 
 impl Sink for Page {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.gathered = Some(Gathered::new(hello.clone(), clock.now));
+        self.report = Some(Report::new(hello.clone(), clock.now));
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        if let Some(gathered) = &mut self.gathered {
-            gathered.update(update);
+        if let Some(report) = &mut self.report {
+            report.update(update);
         }
     }
 
@@ -99,9 +104,9 @@ impl Sink for Page {
     fn look(&mut self, look: &Look) {
         // It is merged into the table next.
         self.next = 0;
-        let Self { options: Options { filter, ticks, .. }, gathered, .. } = self;
-        if let Some(gathered) = gathered {
-            gathered.headroom.look(look, *ticks, |used| wants_ports(filter, used));
+        let Self { options: Options { filter, ticks, .. }, report, .. } = self;
+        if let Some(report) = report {
+            report.headroom.read(look, *ticks, |used| wants_ports(filter, used));
         }
     }
 
@@ -111,9 +116,9 @@ impl Sink for Page {
             self.next = moment.now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
-            if let Some(gathered) = &mut self.gathered {
-                gathered.timeline.advance(moment.now);
-                gathered.look(table, |subject| {
+            if let Some(report) = &mut self.report {
+                report.timeline.advance(moment.now);
+                report.read(table, |subject| {
                     all || filter.wants_subject(subject) && surroundings.passes(filter, subject)
                 });
             }
@@ -126,12 +131,12 @@ impl Sink for Page {
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let Self { options, gathered, .. } = *self;
+        let Self { options, report, .. } = *self;
         let Options { title, zone, mut file, written, .. } = options;
-        let Some(mut gathered) = gathered else { return };
-        gathered.timeline.advance(clock.now);
-        let html = view::page(&gathered, summary, &view::Frame { title, zone, clock });
-        let findings = gathered.troubles.findings().len();
+        let Some(mut report) = report else { return };
+        report.timeline.advance(clock.now);
+        let html = report.html(summary, &Frame { title, zone, clock });
+        let findings = report.troubles.findings().len();
         let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
         // Nobody may wait for it.
         let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));

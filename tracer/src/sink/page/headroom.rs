@@ -2,25 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use super::groups::{Groups, Tally};
-use crate::model::{
-    diagnosis::Look,
-    endpoint::Tuple,
-    finding::Problem,
-    ports::{self, PortUse, Scope},
-    state::State,
-    time_wait::Ticks,
-    update::{Role, Subject, Update},
+use maud::{Markup, html};
+
+use super::{
+    groups::{Groups, Tally},
+    html::{Bar, Frame, Ranking, legend, section, unless},
+};
+use crate::{
+    model::{
+        diagnosis::Look,
+        endpoint::Tuple,
+        finding::Problem,
+        ports::{self, PortUse, Scope},
+        state::State,
+        time_wait::Ticks,
+        update::{Role, Subject, Update},
+    },
+    sink::text::grouped,
 };
 
-/// Destinations listed.
+/// Destinations counted one by one.
 const DESTINATIONS: usize = 2048;
+/// The width of the chart: the whole range of ports.
+const FULL: u64 = 10_000;
+/// The shares from which on `tracer diagnose` warns, and calls it critical.
+const MARKS: [f64; 2] = [0.5, 0.9];
 
 /// Connections from one address to one destination, or to anywhere with ports chosen by bind().
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Destination {
-    pub(super) netns: u32,
-    pub(super) scope: Scope,
+    netns: u32,
+    scope: Scope,
 }
 
 /// Ports taken towards one destination.
@@ -56,7 +68,7 @@ impl Tally for Taken {
 pub(super) struct Headroom {
     pub(super) taken: Groups<Destination, Taken, DESTINATIONS>,
     /// Size of the range of ephemeral ports, by network namespace, where known.
-    pub(super) sizes: BTreeMap<u32, u32>,
+    sizes: BTreeMap<u32, u32>,
 }
 
 impl Headroom {
@@ -89,7 +101,7 @@ impl Headroom {
 
     /// Takes connections that were there before, and the number of ports, from a snapshot of the
     /// host.
-    pub(super) fn look(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
+    pub(super) fn read(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
         let namespaces = look.host.namespaces.iter();
         let known = namespaces.filter_map(|(netns, facts)| Some((*netns, facts.ports.as_ref()?)));
         self.sizes.extend(known.map(|(netns, range)| (netns, range.size())));
@@ -104,9 +116,67 @@ impl Headroom {
         self.sizes.insert(netns, size);
         self.taken.entry(Destination { netns, scope }).reach(used, time);
     }
+
+    /// Destinations with most ports.
+    pub(super) fn section(&self, frame: &Frame) -> Markup {
+        let taken = self.taken.sorted().into_iter().filter(|(_, taken)| taken.most > 0);
+        let bars: Vec<Bar> = taken
+            .map(|(key, taken)| bar(key, taken, self.sizes.get(&key.netns).copied(), frame))
+            .collect();
+        let empty = bars.is_empty();
+        let columns = ["From → to", "Peak", "At", "Left then", "Range", "Network namespace"];
+        let table = ("Numbers", &columns[..], 0);
+        let ranking = Ranking { bars, drawn: 10, full: FULL, marks: &MARKS, table };
+        let reading = "The most local ports in use at one time towards each destination, including \
+                       TIME_WAIT, out of those available (ip_local_port_range). The lines mark 50 % \
+                       and 90 %; when no port is left, connect() fails. Destinations do not compete: \
+                       each has the whole range.";
+        let unlisted = u64::from(self.taken.others.most);
+        section(
+            "headroom",
+            "Ephemeral ports",
+            reading,
+            &html! {
+                (unless(empty, "There were no outgoing connections.", || html! {
+                    (legend([("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
+                    (ranking.draw())
+                }))
+                @if unlisted > 0 {
+                    p { (grouped(unlisted)) " connections went to destinations that are not listed." }
+                }
+            },
+        )
+    }
 }
 
 fn destination(subject: &Subject) -> Destination {
     let Tuple { local, peer, netns } = subject.tuple;
     Destination { netns, scope: Scope::Destination { local: local.with_port(0), peer } }
+}
+
+fn bar(key: &Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Bar {
+    let number = |number: u32| grouped(number.into());
+    let most = number(taken.most);
+    let share = size.map(|size| (u64::from(taken.most) * FULL / u64::from(size.max(1))).min(FULL));
+    let class = match share {
+        None | Some(..5_000) => "good",
+        Some(5_000..9_000) => "broken",
+        Some(_) => "bad",
+    };
+    let of = match size {
+        Some(size) => format!("{most} of {}", number(size)),
+        None => format!("{most}, range unknown"),
+    };
+    let known = |value: Option<u32>| value.map_or_else(|| "unknown".into(), number);
+    let left = size.map(|size| size.saturating_sub(taken.most));
+    Bar {
+        name: match key.scope {
+            Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
+            Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
+        },
+        // Even a little is visible.
+        parts: vec![(class, of.clone(), share.map_or(0, |share| share.max(30)))],
+        number: of,
+        cells: vec![most, frame.time(taken.at), known(left), known(size), key.netns.to_string()],
+    }
 }

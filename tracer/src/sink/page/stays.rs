@@ -1,16 +1,24 @@
 //! How long sockets stayed in CLOSE_WAIT and TIME_WAIT, by process and by peer.
 
+use std::{fmt::Debug, hash::Hash};
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use maud::{Markup, html};
 
 use super::{
     groups::{Groups, Tally},
+    html::{Bar, Frame, Ranking, legend, process, section, unless},
     peer::Peer,
+    words::of_state,
 };
-use crate::model::{
-    endpoint::Tuple,
-    state::State,
-    update::{LingerStatus, Subject, Transition, Update},
+use crate::{
+    model::{
+        endpoint::Tuple,
+        state::State,
+        update::{LingerStatus, Subject, Transition, Update},
+    },
+    sink::text::{duration, grouped},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -25,8 +33,8 @@ pub(super) const STATES: [State; 2] = [State::CloseWait, State::TimeWait];
 /// Upper bounds of the classes of time, nanoseconds; the last class has none.
 const BOUNDS: [u64; 4] = [SECOND / 10, SECOND, 10 * SECOND, 60 * SECOND];
 /// The classes, as people read them.
-pub(super) const CLASSES: [&str; 5] =
-    ["under 0.1 s", "0.1 to 1 s", "1 to 10 s", "10 to 60 s", "60 s or more"];
+const CLASSES: [&str; 5] = ["under 0.1 s", "0.1 to 1 s", "1 to 10 s", "10 to 60 s", "60 s or more"];
+const COLOURS: [&str; CLASSES.len()] = ["t0", "t1", "t2", "t3", "t4"];
 
 /// The sockets of one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +42,13 @@ pub(super) struct Stay {
     /// How many of them are still in the state.
     pub(super) still: u64,
     /// Longest time, nanoseconds.
-    pub(super) longest: u64,
+    longest: u64,
     /// Number of sockets by class of time.
-    pub(super) classes: [u64; CLASSES.len()],
+    classes: [u64; CLASSES.len()],
     /// Sum of the times by class of time, nanoseconds.
-    pub(super) times: [u64; CLASSES.len()],
+    times: [u64; CLASSES.len()],
     /// Process id, where it is one process.
-    pub(super) pid: Option<u32>,
+    pid: Option<u32>,
 }
 
 impl Stay {
@@ -79,7 +87,7 @@ impl Tally for Stay {
 }
 
 /// Name of a process (`comm`), `None` where the owner is not known.
-pub(super) type Name = Option<[u8; 16]>;
+type Name = Option<[u8; 16]>;
 
 /// The stays in one state.
 #[derive(Clone, Debug, Default)]
@@ -178,8 +186,82 @@ impl Guests {
         }
         stays
     }
+
+    /// Both states.
+    pub(super) fn section(&self, frame: &Frame) -> Markup {
+        let stays = self.at(frame.clock.now);
+        let reading = "Which processes and peers had sockets in these states, and for how long. The \
+                       length of a bar is the total time of its sockets, so that a few that stay count \
+                       for more than many that pass; its colours show how long each stayed, the number \
+                       how many there were. Sockets still in the state count with their time so far.";
+        section(
+            "stays",
+            "Time in CLOSE_WAIT and TIME_WAIT",
+            reading,
+            &html! {
+                (legend(COLOURS.into_iter().zip(CLASSES)))
+                @for (state, stays) in STATES.into_iter().zip(&stays) {
+                    h3 { (state.name()) }
+                    p.reading { (of_state(state)) }
+                    (unless(stays.sockets == 0, "No socket was in this state.", || both(stays)))
+                }
+                @if self.unknown > 0 {
+                    p { (grouped(self.unknown)) " more sockets were not timed." }
+                }
+            },
+        )
+    }
 }
 
 fn index(state: State) -> Option<usize> {
     STATES.iter().position(|one| *one == state)
+}
+
+fn both(stays: &Stays) -> Markup {
+    let process = |name: &Name, stay: &Stay| match name {
+        Some(comm) => process(comm, stay.pid),
+        None => "unknown".into(),
+    };
+    let peer = |peer: &Peer, _: &Stay| match peer {
+        Peer::Service(_) => format!("to {peer}"),
+        Peer::Client(_) => format!("from {peer}"),
+    };
+    html! {
+        div.halves {
+            div { h4 { "By process" } (ranking("Process", &stays.by_process, process)) }
+            div { h4 { "By peer" } (ranking("Peer", &stays.by_peer, peer)) }
+        }
+    }
+}
+
+fn ranking<K: Clone + Debug + Eq + Hash, const KEPT: usize>(
+    what: &str,
+    groups: &Groups<K, Stay, KEPT>,
+    name: impl Fn(&K, &Stay) -> String,
+) -> Markup {
+    let sorted = groups.sorted();
+    let full = sorted.first().map_or(0, |(_, stay)| stay.total()).max(groups.others.total());
+    let mut bars: Vec<Bar> =
+        sorted.into_iter().map(|(key, stay)| bar(name(key, stay), stay)).collect();
+    if groups.others.sockets() > 0 {
+        bars.push(bar("all others".into(), &groups.others));
+    }
+    let columns =
+        [&[what, "Sockets", "Still there", "Mean time", "Longest"][..], &CLASSES].concat();
+    Ranking { bars, drawn: 10, full, marks: &[], table: ("Numbers", &columns, 0) }.draw()
+}
+
+fn bar(name: String, stay: &Stay) -> Bar {
+    let part = |index: usize| {
+        let what = format!("{} {}", grouped(stay.classes[index]), CLASSES[index]);
+        (COLOURS[index], what, stay.times[index])
+    };
+    let counts = [stay.sockets(), stay.still].map(grouped);
+    let times = [stay.total() / stay.sockets().max(1), stay.longest].map(duration);
+    Bar {
+        name,
+        number: grouped(stay.sockets()),
+        parts: (0..CLASSES.len()).map(part).collect(),
+        cells: [&counts[..], &times, &stay.classes.map(grouped)].concat(),
+    }
 }

@@ -1,7 +1,10 @@
 //! Findings and lingering sockets, each with its beginning, its worst and its end.
 
+use maud::{Markup, html};
+
 use super::{
     groups::{Groups, Tally},
+    html::{Frame, process, section, table, unless},
     peer::Peer,
 };
 use crate::{
@@ -11,7 +14,10 @@ use crate::{
         state::State,
         update::{Linger, LingerStatus, Update},
     },
-    sink::finding,
+    sink::{
+        finding::{evidence, remedies, sentence, why},
+        text::{duration, grouped},
+    },
 };
 
 /// Findings, and groups of lingering sockets, that are listed.
@@ -27,6 +33,36 @@ pub(super) struct Trouble {
     /// When it was over.
     pub(super) ended: Option<u64>,
     key: String,
+}
+
+impl Trouble {
+    fn draw(&self, frame: &Frame) -> Markup {
+        let Self { began, worst, ended, .. } = self;
+        let class = match worst.severity {
+            Severity::Critical => "bad",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        let when = match ended {
+            Some(ended) => format!("{} to {}", frame.time(*began), frame.time(*ended)),
+            None => format!("since {}, not over", frame.time(*began)),
+        };
+        html! {
+            article.(class) {
+                h3 { span.badge { (worst.severity.name()) } (sentence(worst)) }
+                p.when { (when) }
+                dl {
+                    @for line in evidence(worst) { div { dt { (line.label) } dd { (line.text) } } }
+                }
+                h4 { "What to do" }
+                ul {
+                    @for remedy in remedies(worst) {
+                        li { (remedy.text) @if let Some(command) = remedy.command { pre { (command) } } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Sockets that linger for one reason in one process, towards one peer.
@@ -124,7 +160,7 @@ impl Troubles {
         }
         if linger.age >= of.longest {
             (of.longest, of.at_least) = (linger.age, linger.at_least);
-            of.why = finding::why(linger).or(of.why.take());
+            of.why = why(linger).or(of.why.take());
         }
     }
 
@@ -135,10 +171,72 @@ impl Troubles {
         findings
     }
 
+    /// Findings, worst first.
+    pub(super) fn findings_section(&self, frame: &Frame) -> Markup {
+        let found = self.findings();
+        let reading = "The worst first, each as it was at its worst, with its evidence and what to do. \
+                       Commands are to be copied; nothing has been changed.";
+        section(
+            "findings",
+            "Problems",
+            reading,
+            &html! {
+                @if found.is_empty() { p.none { "No problems were found." } }
+                @for trouble in found { (trouble.draw(frame)) }
+                @if self.unlisted > 0 {
+                    p { (grouped(self.unlisted)) " more findings are not listed." }
+                }
+            },
+        )
+    }
+
+    /// Sockets that outlasted the threshold of their state.
+    pub(super) fn lingering_section(&self) -> Markup {
+        let mut groups = self.lingering.sorted();
+        groups.sort_by_cached_key(|(Group { state, process, peer, cause }, _)| {
+            (*state, *process, peer.to_string(), *cause)
+        });
+        let rows: Vec<Vec<String>> = groups.into_iter().map(|(group, of)| row(group, of)).collect();
+        let columns = ["State", "Sockets", "Still there", "Longest", "Process", "Peer", "Why"];
+        let reading = "Sockets that stayed in a state longer than a healthy connection does (--linger \
+                       sets the thresholds), and why.";
+        section(
+            "lingering",
+            "Stuck sockets",
+            reading,
+            &html! {
+                (unless(rows.is_empty(), "No socket exceeded the threshold of its state.", || {
+                    table(&columns, &rows, 3)
+                }))
+                @if self.lingering.others.flagged > 0 {
+                    p { (grouped(self.lingering.others.flagged)) " more in smaller groups." }
+                }
+            },
+        )
+    }
+
+    /// States in which sockets linger.
+    pub(super) fn states(&self) -> Vec<State> {
+        self.lingering.sorted().iter().map(|(group, _)| group.state).collect()
+    }
+
     /// Number of findings of that severity.
     pub(super) fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|known| known.worst.severity == severity).count()
     }
+}
+
+fn row(group: &Group, of: &Lingering) -> Vec<String> {
+    let owner = group.process.map(|(comm, pid)| process(&comm, Some(pid)));
+    vec![
+        group.state.name().to_owned(),
+        grouped(of.flagged),
+        grouped(of.flagged - of.left),
+        format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest)),
+        owner.unwrap_or_else(|| "unknown".into()),
+        group.peer.to_string(),
+        of.why.clone().unwrap_or_default(),
+    ]
 }
 
 /// What is worse is greater.

@@ -4,23 +4,22 @@
 use maud::{Markup, html};
 
 use super::{
-    part::{Frame, section},
-    table::table,
+    html::{Frame, section, table},
+    troubles::Troubles,
 };
 use crate::{
     model::finding::Severity,
     sink::{
-        Mode,
+        Degraded, Hello, Mode,
         escape::escape,
-        page::gathered::Gathered,
         summary::{Lost, Summary},
         text::{duration, grouped},
     },
 };
 
 /// The verdict in a sentence.
-pub(super) fn verdict(gathered: &Gathered, summary: &Summary) -> Markup {
-    let count = |severity| gathered.troubles.count(severity);
+pub(super) fn verdict(troubles: &Troubles, summary: &Summary) -> Markup {
+    let count = |severity| troubles.count(severity);
     let (critical, warning) = (count(Severity::Critical), count(Severity::Warning));
     let (class, mark, words) = match (critical, warning) {
         (0, 0) => ("good", "✓", "No problems found in what was observed.".to_owned()),
@@ -44,18 +43,17 @@ fn problems(count: usize) -> String {
 }
 
 /// What was observed, when, how.
-pub(super) fn facts(gathered: &Gathered, summary: &Summary, frame: &Frame) -> Markup {
-    let Gathered { hello, begun, .. } = gathered;
+pub(super) fn facts(hello: &Hello, begun: u64, summary: &Summary, frame: &Frame) -> Markup {
     let options: Vec<_> = hello.options.iter().map(|option| escape(option.as_bytes())).collect();
     let mode = match hello.mode {
         Mode::Btf => "all that the kernel knows of a socket (BTF)",
         Mode::Tracepoint => "addresses, ports and states only (classic tracepoint)",
     };
     // With the offset from UTC.
-    let start = frame.zoned(*begun).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let start = frame.zoned(begun).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
     let entries = [
         ("Start", start),
-        ("Duration", duration(frame.clock.now.saturating_sub(*begun))),
+        ("Duration", duration(frame.clock.now.saturating_sub(begun))),
         ("Kernel", escape(hello.kernel.as_bytes()).into_owned()),
         ("Transitions", grouped(summary.records.transition)),
         ("Opened", sockets(summary.established)),
@@ -75,7 +73,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// What was lost, and what is not available here.
-pub(super) fn completeness(gathered: &Gathered, summary: &Summary) -> Markup {
+pub(super) fn completeness(degraded: &[Degraded], summary: &Summary) -> Markup {
     // Losses of other outputs do not concern the report.
     let Lost { ring_buffer, recursion, decode, unseen, table: evicted, output, .. } = summary.lost;
     let lost: Vec<Vec<String>> = [
@@ -98,7 +96,7 @@ pub(super) fn completeness(gathered: &Gathered, summary: &Summary) -> Markup {
         reading,
         &html! {
             @if !lost.is_empty() { (table(&["What", "Count", "Why"], &lost, 1)) }
-            @for missing in &gathered.hello.degraded {
+            @for missing in degraded {
                 p { strong { (missing.feature) } ": " (missing.lost) ". "
                     (escape(missing.reason.as_bytes())) ". Remedy: " (missing.remedy) }
             }

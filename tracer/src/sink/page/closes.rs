@@ -5,8 +5,7 @@ use std::cmp::Reverse;
 use maud::{Markup, html};
 
 use super::{
-    part::{section, unless},
-    table::{Bar, Ranking, legend},
+    html::{Bar, Ranking, legend, section, unless},
     words::{OUTCOMES, of_reason},
 };
 use crate::sink::{
@@ -15,7 +14,7 @@ use crate::sink::{
 };
 
 /// Close reasons.
-pub(super) fn closes(lives: &Lives) -> Markup {
+pub(super) fn reasons(lives: &Lives) -> Markup {
     let mut ends = lives.ends.clone();
     ends.sort_by_key(|(_, count)| Reverse(*count));
     let total: u64 = ends.iter().map(|(_, count)| count).sum();

@@ -4,10 +4,8 @@ use hdrhistogram::Histogram;
 use maud::{Markup, html};
 
 use super::{
-    axis::nanoseconds,
-    panel::{columns, figure},
-    part,
-    table::{folded, table},
+    chart::{columns, figure, nanoseconds},
+    html::{folded, section, table, unless},
 };
 use crate::sink::{
     summary::Lives,
@@ -18,13 +16,13 @@ const CLIENTS: &str = "From sending the SYN to receiving the SYN+ACK.";
 const SERVERS: &str = "From sending the SYN+ACK to receiving the ACK, as the kernel measured it.";
 
 /// The distribution, for clients and for servers, with the same classes.
-pub(super) fn section(lives: &Lives) -> Markup {
+pub(super) fn distribution(lives: &Lives) -> Markup {
     let ends = [("Clients", CLIENTS, &lives.connected), ("Servers", SERVERS, &lives.accepted)];
     let seen: Vec<_> = ends.into_iter().filter(|(.., times)| !times.is_empty()).collect();
     let reading = "How many handshakes took how long. Each column is about twice as slow as the \
                    one to its left. A second peak at 1 s or more is of handshakes whose SYN was \
                    retransmitted.";
-    let content = part::unless(seen.is_empty(), "No handshake was completed.", || {
+    let content = unless(seen.is_empty(), "No handshake was completed.", || {
         let least = seen.iter().map(|(.., times)| times.min()).min().unwrap_or(1);
         let most = seen.iter().map(|(.., times)| times.max()).max().unwrap_or(1);
         let edges = edges(least, most);
@@ -42,7 +40,7 @@ pub(super) fn section(lives: &Lives) -> Markup {
             (classes(&names, &all, &edges))
         }
     });
-    part::section("handshakes", "Handshake times", reading, &content)
+    section("handshakes", "Handshake times", reading, &content)
 }
 
 fn percentiles(name: &str, times: &Histogram<u64>) -> Vec<String> {
