@@ -1,18 +1,26 @@
-//! `tracer report`: gathers what happened and writes it as one page of HTML that needs nothing
-//! else, to be read, sent and printed.
+//! `tracer report`: gathers what happens and writes it as one HTML file that needs nothing else, to
+//! be read, sent and printed.
 //!
 //! Memory is bounded, however long it takes and however many connections there are: time is cut
-//! into slices that get longer, what is told by process or far end is counted for so many of them
-//! and together for the rest. The page is written at the end, on the thread that reads: nothing is
-//! told any more then.
+//! into slices that get longer, the largest groups of processes and peers are counted one by one
+//! and the rest together. The file is written at the end, on the thread that reads: no more events
+//! come then.
 
+mod chart;
+mod closes;
+mod facts;
+mod groups;
+mod handshakes;
 mod headroom;
+mod html;
+mod peer;
+mod report;
 mod stays;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod troubles;
-mod view;
+mod words;
 
 use std::{
     io::{self, Write},
@@ -21,126 +29,71 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use self::{headroom::Headroom, stays::Guests, timeline::Timeline, troubles::Troubles};
+use self::{html::Frame, report::Report};
 use super::{
     Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{
-    diagnosis::Look,
-    filter::Filter,
-    state::State,
-    table::Table,
-    time_wait::Ticks,
-    update::{Subject, Update},
-    watch::wants_ports,
+    diagnosis::Look, filter::Filter, time_wait::Ticks, update::Update, watch::wants_ports,
 };
 
-/// A look at the table is taken this often at most, nanoseconds.
-const LOOK: u64 = 250_000_000;
-/// The larger the table, the rarer: a hundred times what a socket costs, nanoseconds.
-const LOOK_FOR_EACH: u64 = 10_000;
+/// The shortest time between two readings of the table of sockets, nanoseconds.
+const INTERVAL: u64 = 250_000_000;
+/// What each socket adds to it: a hundred times what reading one costs, nanoseconds.
+const INTERVAL_PER_SOCKET: u64 = 10_000;
 
-/// What the page is about and where it goes.
+/// What the report is about and where it goes.
 pub struct Options {
     /// What was observed: the host's name, or the recording's.
     pub title: String,
-    /// Whose times the page shows.
+    /// The time zone of the times shown.
     pub zone: TimeZone,
     /// The kernel's tick.
     pub ticks: Ticks,
-    /// Which sockets of the table are wanted: updates have passed it already.
+    /// Which sockets of the table are wanted: events have passed it already.
     pub filter: Filter,
     /// What is known of containers.
     pub surroundings: Arc<dyn Surroundings>,
-    /// The page.
+    /// The file.
     pub file: Box<dyn Write + Send>,
-    /// Where to say how writing it went, once.
+    /// Takes the result of writing it, once.
     pub written: Sender<io::Result<Written>>,
 }
 
-/// A page that has been written.
+/// A report that has been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Length, bytes.
     pub bytes: usize,
-    /// Findings on it.
+    /// Number of findings in it.
     pub findings: usize,
-}
-
-/// What has been told, as the page shows it.
-struct Gathered {
-    hello: Hello,
-    /// When it began, nanoseconds of `CLOCK_MONOTONIC`.
-    begun: u64,
-    /// The sockets have been looked at: also those to which nothing happened are counted.
-    looked: bool,
-    timeline: Timeline,
-    guests: Guests,
-    headroom: Headroom,
-    troubles: Troubles,
 }
 
 /// The sink.
 pub struct Page {
     options: Options,
-    /// From the beginning on.
-    gathered: Option<Gathered>,
-    /// When to look at the table next.
-    look: u64,
+    /// `None` before the header.
+    report: Option<Report>,
+    /// When to read the table next.
+    next: u64,
 }
 
 impl Page {
     /// Nothing gathered yet.
     pub fn new(options: Options) -> Self {
-        Self { options, gathered: None, look: 0 }
-    }
-}
-
-impl Gathered {
-    fn new(hello: Hello, begun: u64) -> Self {
-        Self {
-            hello,
-            begun,
-            looked: false,
-            timeline: Timeline::new(begun),
-            guests: Guests::default(),
-            headroom: Headroom::default(),
-            troubles: Troubles::default(),
-        }
-    }
-
-    fn update(&mut self, update: &Update<'_>) {
-        self.timeline.update(update);
-        self.guests.update(update);
-        self.headroom.update(update);
-        self.troubles.update(update);
-    }
-
-    /// Finds sockets that were there before.
-    fn look(&mut self, table: &Table, wanted: impl Fn(&Subject) -> bool) {
-        let guests = &mut self.guests;
-        let sockets = timeline::census(table, |life| {
-            let subject = life.subject();
-            let wanted = wanted(&subject);
-            if wanted {
-                guests.found(&subject, life.state, life.since);
-            }
-            wanted
-        });
-        self.timeline.agree(&sockets);
-        self.looked = true;
+        Self { options, report: None, next: 0 }
     }
 }
 
 impl Sink for Page {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.gathered = Some(Gathered::new(hello.clone(), clock.now));
+        self.report = Some(Report::new(hello.clone(), clock.now));
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        if let Some(gathered) = &mut self.gathered {
-            gathered.update(update);
+        if let Some(report) = &mut self.report {
+            report.update(update);
         }
     }
 
@@ -150,28 +103,27 @@ impl Sink for Page {
 
     fn look(&mut self, look: &Look) {
         // It is merged into the table next.
-        self.look = 0;
-        let Self { options: Options { filter, ticks, .. }, gathered, .. } = self;
-        if let Some(gathered) = gathered {
-            gathered.headroom.look(look, *ticks, |used| wants_ports(filter, used));
+        self.next = 0;
+        let Self { options: Options { filter, ticks, .. }, report, .. } = self;
+        if let Some(report) = report {
+            report.headroom.read(look, *ticks, |used| wants_ports(filter, used));
         }
     }
 
     fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
         let table = moment.table?;
-        if moment.now >= self.look {
-            self.look = moment.now + LOOK + LOOK_FOR_EACH * table.len() as u64;
+        if moment.now >= self.next {
+            self.next = moment.now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
-            let wanted = |subject: &Subject| {
-                all || filter.wants_subject(subject) && filter.passes(&**surroundings, subject)
-            };
-            if let Some(gathered) = &mut self.gathered {
-                gathered.timeline.advance(moment.now);
-                gathered.look(table, wanted);
+            if let Some(report) = &mut self.report {
+                report.timeline.advance(moment.now);
+                report.read(table, |subject| {
+                    all || filter.wants_subject(subject) && filter.passes(&**surroundings, subject)
+                });
             }
         }
-        Some(self.look)
+        Some(self.next)
     }
 
     fn flush(&mut self) -> Option<Undelivered> {
@@ -179,19 +131,14 @@ impl Sink for Page {
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let Self { options, gathered, .. } = *self;
+        let Self { options, report, .. } = *self;
         let Options { title, zone, mut file, written, .. } = options;
-        let Some(mut gathered) = gathered else { return };
-        gathered.timeline.advance(clock.now);
-        let html = view::page(&gathered, summary, &view::Frame { title, zone, clock });
-        let findings = gathered.troubles.findings().len();
+        let Some(mut report) = report else { return };
+        report.timeline.advance(clock.now);
+        let html = report.html(summary, &Frame { title, zone, clock });
+        let findings = report.troubles.findings().len();
         let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
         // Nobody may wait for it.
         let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));
     }
-}
-
-/// States in which sockets are shown over time: who listens does so all the time.
-fn shown() -> impl Iterator<Item = State> {
-    State::ALL.into_iter().filter(|state| !matches!(state, State::Closed | State::Listen))
 }

@@ -2,30 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use maud::{Markup, html};
 
-use crate::model::{
-    diagnosis::Look,
-    endpoint::{Endpoint, Tuple},
-    finding::Problem,
-    ports::{self, PortUse, Scope},
-    state::State,
-    time_wait::Ticks,
-    update::{Role, Subject, Update},
+use super::{
+    groups::{Groups, Tally},
+    html::{Bar, Frame, Ranking, legend, section, unless},
+};
+use crate::{
+    model::{
+        diagnosis::Look,
+        endpoint::Tuple,
+        finding::Problem,
+        ports::{self, PortUse, Scope},
+        state::State,
+        time_wait::Ticks,
+        update::{Role, Subject, Update},
+    },
+    sink::text::grouped,
 };
 
-/// Destinations told apart at most.
-const DESTINATIONS: usize = 4096;
+/// Destinations counted one by one.
+const DESTINATIONS: usize = 2048;
+/// The width of the chart: the whole range of ports.
+const FULL: u64 = 10_000;
+/// The shares from which on `tracer diagnose` warns, and calls it critical.
+const MARKS: [f64; 2] = [0.5, 0.9];
 
-/// Connections from one address to one destination, or with ports by bind() to anywhere.
+/// Connections from one address to one destination, or to anywhere with ports chosen by bind().
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Whereto {
-    pub(super) netns: u32,
-    pub(super) scope: Scope,
+pub(super) struct Destination {
+    netns: u32,
+    scope: Scope,
 }
 
-/// Ports of one destination.
+/// Ports taken towards one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     now: u32,
@@ -35,27 +45,49 @@ pub(super) struct Taken {
     pub(super) at: u64,
 }
 
+impl Taken {
+    fn reach(&mut self, used: u32, time: u64) {
+        if used > self.most {
+            (self.most, self.at) = (used, time);
+        }
+    }
+}
+
+impl Tally for Taken {
+    fn rank(&self) -> (u64, u64) {
+        (self.most.into(), 0)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.most = self.most.saturating_add(other.most);
+    }
+}
+
 /// Ports of all destinations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headroom {
-    taken: HashMap<Whereto, Taken, RandomState>,
-    /// Ports that there are to choose from, by network namespace, where known.
-    pub(super) sizes: BTreeMap<u32, u32>,
-    /// Connections to destinations that found no room.
-    pub(super) unlisted: u64,
-    /// Room is looked for again after so many have found none: it takes a pass through all.
-    patience: usize,
+    pub(super) taken: Groups<Destination, Taken, DESTINATIONS>,
+    /// Size of the range of ephemeral ports, by network namespace, where known.
+    sizes: BTreeMap<u32, u32>,
 }
 
 impl Headroom {
-    /// Takes note of an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) if told.to == State::SynSent => {
-                self.begin(&told.subject, told.time);
+            Update::Transition(step) if step.subject.tuple.local.port != 0 => {
+                let key = destination(&step.subject);
+                if step.to == State::SynSent {
+                    let taken = self.taken.entry(key);
+                    taken.now += 1;
+                    taken.reach(taken.now, step.time);
+                }
+                // TIME_WAIT keeps the port.
+                if (step.to, step.subject.role) == (State::Closed, Some(Role::Client))
+                    && let Some(taken) = self.taken.get_mut(&key)
+                {
+                    taken.now = taken.now.saturating_sub(1);
+                }
             }
-            // TIME_WAIT keeps the port.
-            Update::Transition(told) if told.to == State::Closed => self.end(&told.subject),
             Update::Finding(finding) => match &finding.problem {
                 Problem::EphemeralPorts(used) => self.used(used, finding.time),
                 Problem::NoLocalPort(failures) => {
@@ -67,9 +99,9 @@ impl Headroom {
         }
     }
 
-    /// Takes note of a look at the host: of connections that were there before, and of how many
-    /// ports there are.
-    pub(super) fn look(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
+    /// Takes connections that were there before, and the number of ports, from a snapshot of the
+    /// host.
+    pub(super) fn read(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
         let namespaces = look.host.namespaces.iter();
         let known = namespaces.filter_map(|(netns, facts)| Some((*netns, facts.ports.as_ref()?)));
         self.sizes.extend(known.map(|(netns, range)| (netns, range.size())));
@@ -79,72 +111,72 @@ impl Headroom {
         }
     }
 
-    fn used(&mut self, used: &PortUse, time: u64) {
-        self.sizes.insert(used.netns, used.size);
-        let key = Whereto { netns: used.netns, scope: used.scope };
-        if let Some(taken) = self.entry(key)
-            && used.used > taken.most
-        {
-            (taken.most, taken.at) = (used.used, time);
-        }
+    fn used(&mut self, ports: &PortUse, time: u64) {
+        let PortUse { netns, scope, size, used, .. } = *ports;
+        self.sizes.insert(netns, size);
+        self.taken.entry(Destination { netns, scope }).reach(used, time);
     }
 
-    fn begin(&mut self, subject: &Subject, time: u64) {
-        if subject.tuple.local.port == 0 {
-            return;
-        }
-        let Some(taken) = self.entry(key(subject)) else {
-            self.unlisted += 1;
-            return;
-        };
-        taken.now += 1;
-        if taken.now > taken.most {
-            (taken.most, taken.at) = (taken.now, time);
-        }
-    }
-
-    fn end(&mut self, subject: &Subject) {
-        if subject.role == Some(Role::Client)
-            && subject.tuple.local.port != 0
-            && let Some(taken) = self.taken.get_mut(&key(subject))
-        {
-            taken.now = taken.now.saturating_sub(1);
-        }
-    }
-
-    fn entry(&mut self, key: Whereto) -> Option<&mut Taken> {
-        if self.taken.len() >= DESTINATIONS && !self.taken.contains_key(&key) {
-            if self.patience > 0 {
-                self.patience -= 1;
-                return None;
-            }
-            self.make_room();
-            if self.taken.len() >= DESTINATIONS {
-                return None;
-            }
-        }
-        Some(self.taken.entry(key).or_default())
-    }
-
-    /// Forgets destinations to which there is no connection and were few.
-    fn make_room(&mut self) {
-        let mut most: Vec<u32> = self.taken.values().map(|taken| taken.most).collect();
-        let middle = most.len() / 2;
-        let median = *most.select_nth_unstable(middle).1;
-        self.taken.retain(|_, taken| taken.now > 0 || taken.most > median);
-        self.patience = DESTINATIONS;
-    }
-
-    /// Those with most ports first.
-    pub(super) fn sorted(&self) -> Vec<(&Whereto, &Taken)> {
-        let mut taken: Vec<_> = self.taken.iter().filter(|(_, taken)| taken.most > 0).collect();
-        taken.sort_by_key(|(key, taken)| (std::cmp::Reverse(taken.most), format!("{key:?}")));
-        taken
+    /// Destinations with most ports.
+    pub(super) fn section(&self, frame: &Frame) -> Markup {
+        let taken = self.taken.sorted().into_iter().filter(|(_, taken)| taken.most > 0);
+        let bars: Vec<Bar> = taken
+            .map(|(key, taken)| bar(key, taken, self.sizes.get(&key.netns).copied(), frame))
+            .collect();
+        let empty = bars.is_empty();
+        let columns = ["From → to", "Peak", "At", "Left then", "Range", "Network namespace"];
+        let table = ("Numbers", &columns[..], 0);
+        let ranking = Ranking { bars, drawn: 10, full: FULL, marks: &MARKS, table };
+        let reading = "The most local ports in use at one time towards each destination, including \
+                       TIME_WAIT, out of those available (ip_local_port_range). The lines mark 50 % \
+                       and 90 %; when no port is left, connect() fails. Destinations do not compete: \
+                       each has the whole range.";
+        let unlisted = u64::from(self.taken.others.most);
+        section(
+            "headroom",
+            "Ephemeral ports",
+            reading,
+            &html! {
+                (unless(empty, "There were no outgoing connections.", || html! {
+                    (legend([("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
+                    (ranking.draw())
+                }))
+                @if unlisted > 0 {
+                    p { (grouped(unlisted)) " connections went to destinations that are not listed." }
+                }
+            },
+        )
     }
 }
 
-fn key(subject: &Subject) -> Whereto {
+fn destination(subject: &Subject) -> Destination {
     let Tuple { local, peer, netns } = subject.tuple;
-    let local: Endpoint = local.with_port(0);
-    Whereto { netns, scope: Scope::Destination { local, peer } }
+    Destination { netns, scope: Scope::Destination { local: local.with_port(0), peer } }
+}
+
+fn bar(key: &Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Bar {
+    let number = |number: u32| grouped(number.into());
+    let most = number(taken.most);
+    let share = size.map(|size| (u64::from(taken.most) * FULL / u64::from(size.max(1))).min(FULL));
+    let class = match share {
+        None | Some(..5_000) => "good",
+        Some(5_000..9_000) => "broken",
+        Some(_) => "bad",
+    };
+    let of = match size {
+        Some(size) => format!("{most} of {}", number(size)),
+        None => format!("{most}, range unknown"),
+    };
+    let known = |value: Option<u32>| value.map_or_else(|| "unknown".into(), number);
+    let left = size.map(|size| size.saturating_sub(taken.most));
+    Bar {
+        name: match key.scope {
+            Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
+            Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
+        },
+        // Even a little is visible.
+        parts: vec![(class, of.clone(), share.map_or(0, |share| share.max(30)))],
+        number: of,
+        cells: vec![most, frame.time(taken.at), known(left), known(size), key.netns.to_string()],
+    }
 }

@@ -4,8 +4,10 @@ use rstest::rstest;
 use tracer_ebpf::Record;
 
 use super::{
-    stays::{FarEnd, STATES},
-    timeline::Event,
+    headroom::Headroom,
+    peer::Peer,
+    stays::{Guests, STATES},
+    timeline::{Event, Timeline},
     *,
 };
 use crate::{
@@ -15,8 +17,11 @@ use crate::{
         finding::{Finding, NoLocalPort, Problem, Severity, Status},
         linger::Thresholds,
         owner::{Evidence, Owner, Process},
-        table,
-        update::{Close, Handshake, Linger, LingerStatus, Role, Source, Story, Transition},
+        state::State,
+        table::{self, Table},
+        update::{
+            Close, Handshake, Linger, LingerStatus, Role, Source, Story, Subject, Transition,
+        },
     },
     sink::{Degraded, Mode, surroundings::Unknown},
 };
@@ -79,8 +84,8 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
     }
 }
 
-fn gathered() -> Gathered {
-    let hello = Hello {
+fn hello() -> Hello {
+    Hello {
         version: "1".into(),
         kernel: "6.1".into(),
         mode: Mode::Btf,
@@ -93,8 +98,11 @@ fn gathered() -> Gathered {
         options: vec!["report".into()],
         host: None,
         file: None,
-    };
-    Gathered::new(hello, BEGUN)
+    }
+}
+
+fn gathered() -> Report {
+    Report::new(hello(), BEGUN)
 }
 
 /// Where a page goes.
@@ -125,7 +133,7 @@ fn page(updates: &[Update<'_>], after: u64) -> String {
         written,
     }));
     let clock = |now| WallClock { lead: 1_700_000_000_000_000_000, now };
-    sink.hello(&gathered().hello, clock(BEGUN));
+    sink.hello(&hello(), clock(BEGUN));
     let mut summary = Summary { complete: true, ..Summary::default() };
     for update in updates {
         sink.update(update, clock(BEGUN));
@@ -219,13 +227,13 @@ fn an_empty_page_says_that_there_was_nothing() {
     let html = page(&[], 0);
     let text = text(&html);
     for words in [
-        "Nothing is wrong, as far as was seen.",
+        "No problems found in what was observed.",
         "There were no connections.",
-        "Nothing opened or ended.",
+        "No connection was opened or closed.",
         "No handshake was completed.",
-        "No socket ended.",
+        "No socket was closed.",
         "No socket was in this state.",
-        "No connection was made from here.",
+        "There were no outgoing connections.",
         "Nothing was lost.",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -286,7 +294,7 @@ fn what_the_table_knows_beside_was_there_before() {
     gathered.update(&Update::Transition(&told));
     let mut sockets = [0; State::COUNT];
     sockets[State::Established.index()] = 5;
-    gathered.timeline.agree(&sockets);
+    gathered.timeline.reconcile(sockets);
     assert_eq!(gathered.timeline.at_first(State::Established), 4);
     assert_eq!(gathered.timeline.at_last(State::Established), 5);
     assert_eq!(gathered.timeline.at_first(State::SynSent), 1, "it was told when it left");
@@ -315,13 +323,13 @@ fn a_look_at_the_table_finds_who_waits() {
     }
     table.merge(&snapshot, &mut Deaf);
     let mut gathered = gathered();
-    gathered.look(&table, |_| true);
-    gathered.look(&table, |_| true);
+    gathered.read(&table, |_| true);
+    gathered.read(&table, |_| true);
     assert_eq!(gathered.timeline.at_last(State::CloseWait), 1);
     let [close_wait, time_wait] = gathered.guests.at(BEGUN + 3 * SECOND);
-    assert_eq!((close_wait.sockets(), time_wait.sockets()), (1, 0));
-    assert_eq!(close_wait.by_process.sorted()[0].1.total, 2 * SECOND);
-    gathered.look(&table, |_| false);
+    assert_eq!((close_wait.sockets, time_wait.sockets), (1, 0));
+    assert_eq!(close_wait.by_process.sorted()[0].1.total(), 2 * SECOND);
+    gathered.read(&table, |_| false);
     assert_eq!(gathered.timeline.at_last(State::CloseWait), 0, "not wanted");
 }
 
@@ -337,7 +345,7 @@ fn slices_get_longer_and_lose_nothing() {
     assert!((120..=240).contains(&opened.len()), "{}", opened.len());
     assert_eq!(opened.iter().sum::<u64>(), hours / 60);
     assert_eq!(timeline.at_last(State::Established), hours / 60);
-    assert!(opened.len() as u64 * timeline.width() >= hours * SECOND - timeline.width());
+    assert!(opened.len() as f64 * timeline.slice() >= hours as f64 - timeline.slice());
 }
 
 #[test]
@@ -374,10 +382,9 @@ fn stays_are_timed(
         }
         let stays = &guests.at(BEGUN + 10 * SECOND)[index];
         let (_, stay) = stays.by_process.sorted()[0];
-        assert_eq!((stay.sockets, stay.still, stay.total), (sockets, still, total), "{state}");
-        assert_eq!(stay.times.iter().sum::<u64>(), total);
-        let (far_end, _) = stays.by_far_end.sorted()[0];
-        assert_eq!(*far_end, FarEnd::To(end("10.0.0.2", 443)));
+        assert_eq!((stay.sockets(), stay.still, stay.total()), (sockets, still, total), "{state}");
+        let (peer, _) = stays.by_peer.sorted()[0];
+        assert_eq!(*peer, Peer::Service(end("10.0.0.2", 443)));
     }
 }
 
@@ -394,7 +401,7 @@ fn ports_are_counted_until_they_are_free_again() {
     }
     let begins = step(client(4, b"a"), 3 * SECOND, State::Closed, State::SynSent);
     headroom.update(&Update::Transition(&begins));
-    let (_, taken) = headroom.sorted()[0];
+    let taken = headroom.taken.sorted()[0].1;
     assert_eq!((taken.most, taken.at), (3, BEGUN + SECOND));
 }
 
@@ -424,8 +431,8 @@ fn very_many_connections_take_little_room() {
         }
     }
     let clock = WallClock { lead: 0, now: BEGUN + 101 * SECOND };
-    let frame = view::Frame { title: "big".into(), zone: TimeZone::UTC, clock };
-    let html = view::page(&gathered, &summary, &frame);
+    let frame = Frame { title: "big".into(), zone: TimeZone::UTC, clock };
+    let html = gathered.html(&summary, &frame);
     assert!(html.len() < 1 << 20, "{} bytes", html.len());
     assert!(text(&html).contains("200,000"), "in CLOSE_WAIT at the end");
     assert!(gathered.guests.unknown > 0, "more than are remembered, and said so");

@@ -1,63 +1,65 @@
-//! Sockets by state and what happened, over time, in a bounded number of slices: when there would
-//! be too many, each two become one.
+//! Sockets by state, and rates of events, over time.
+//!
+//! The number of slices is bounded: when there would be too many, each two become one.
 
-use crate::model::{
-    close::Reason,
-    state::State,
-    table::Table,
-    update::{Story, Transition, Update},
+use maud::{Markup, html};
+
+use super::{
+    chart::{area, figure},
+    html::{Frame, folded, section, table, unless},
+    words,
+};
+use crate::{
+    model::{
+        close::Reason,
+        state::State,
+        update::{Story, Transition, Update},
+    },
+    sink::text::grouped,
 };
 
 /// Slices that there are at most.
 const SLICES: usize = 240;
 /// Length of a slice at the beginning, nanoseconds.
 const SHORTEST: u64 = 100_000_000;
+const SECOND: f64 = 1e9;
 
 /// What is counted in each slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A socket became ESTABLISHED.
     Opened,
-    /// It ended in order.
-    Ended,
-    /// It was reset, timed out or never came about.
+    /// Both ends closed it.
+    Closed,
+    /// It was reset, timed out or never connected.
     Failed,
-    /// A SYN, SYN+ACK or FIN was sent again.
-    SentAgain,
+    /// A SYN, SYN+ACK or FIN was retransmitted.
+    Retransmitted,
 }
 
-impl Event {
-    /// All of them, in the order in which they are shown.
-    pub(super) const ALL: [Self; 4] = [Self::Opened, Self::Ended, Self::Failed, Self::SentAgain];
-}
+/// Events with their names, what they mean, and the tone of their charts.
+const EVENTS: [(Event, &str, &str, &str); 4] = [
+    (Event::Opened, "Opened", "Completed handshakes.", "plain"),
+    (Event::Closed, "Closed normally", "Closed by both ends.", "plain"),
+    (Event::Failed, "Aborted or failed", "Reset, timed out, or never connected.", "bad"),
+    (Event::Retransmitted, "Retransmitted", "SYN, SYN+ACK or FIN not answered in time.", "bad"),
+];
 
-/// Sockets in a state, beyond those that were in it before and have not been told of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Level {
-    last: i64,
-    most: i64,
-}
+/// By [`State::index`]; sockets from before the trace are not counted, so that it may be negative.
+type Levels = [i64; State::COUNT];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slice {
-    levels: [Level; State::COUNT],
-    events: [u64; Event::ALL.len()],
+    /// The most sockets at one time.
+    most: Levels,
+    events: [u64; EVENTS.len()],
 }
 
 impl Slice {
-    /// The one that follows, in which nothing has happened yet.
-    fn next(&self) -> Self {
-        let level = |level: Level| Level { last: level.last, most: level.last };
-        Self { levels: self.levels.map(level), events: Default::default() }
-    }
-
-    fn join(&mut self, later: &Self) {
-        for (one, next) in self.levels.iter_mut().zip(later.levels) {
-            *one = Level { last: next.last, most: one.most.max(next.most) };
-        }
-        for (one, next) in self.events.iter_mut().zip(later.events) {
-            *one += next;
-        }
+    fn join(mut self, later: &Self) -> Self {
+        self.most.iter_mut().zip(later.most).for_each(|(one, next)| *one = (*one).max(next));
+        self.events.iter_mut().zip(later.events).for_each(|(one, next)| *one += next);
+        self
     }
 }
 
@@ -65,45 +67,37 @@ impl Slice {
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     begun: u64,
+    /// Length of a slice, nanoseconds.
     width: u64,
     slices: Vec<Slice>,
-    /// Sockets of which no update has told how they came into their state: they were there before.
-    /// Transitions show some when they leave; a look at the table shows all.
-    before: [i64; State::COUNT],
+    now: Levels,
+    /// Sockets that were in a state before the trace: transitions reveal some when they leave it,
+    /// the table of sockets reveals all.
+    before: Levels,
+    /// The table has been read: sockets to which nothing happened are counted too.
+    reconciled: bool,
 }
 
 impl Timeline {
-    /// From a moment on, nanoseconds of `CLOCK_MONOTONIC`.
+    /// From a time on, nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) fn new(begun: u64) -> Self {
+        let (now, before) = Default::default();
         let slices = vec![Slice::default()];
-        Self { begun, width: SHORTEST, slices, before: Default::default() }
+        Self { begun, width: SHORTEST, slices, now, before, reconciled: false }
     }
 
-    /// Length of a slice, nanoseconds.
-    pub(super) fn width(&self) -> u64 {
-        self.width
-    }
-
-    /// Goes on to `time`. What is told late is counted in the present slice.
+    /// Goes on to `time`. Events that arrive late are counted in the present slice.
     pub(super) fn advance(&mut self, time: u64) {
         let since = time.saturating_sub(self.begun);
         while since / self.width >= SLICES as u64 {
-            self.coarsen();
+            self.width *= 2;
+            let pairs = self.slices.chunks(2);
+            self.slices = pairs.map(|pair| pair[1..].iter().fold(pair[0], Slice::join)).collect();
         }
-        while (self.slices.len() as u64) <= since / self.width {
-            let next = self.present().next();
-            self.slices.push(next);
+        let slices = since / self.width + 1;
+        if slices > self.slices.len() as u64 {
+            self.slices.resize(slices as usize, Slice { most: self.now, ..Slice::default() });
         }
-    }
-
-    fn coarsen(&mut self) {
-        self.width *= 2;
-        let pairs = self.slices.chunks(2).map(|pair| {
-            let mut one = pair[0];
-            pair[1..].iter().for_each(|later| one.join(later));
-            one
-        });
-        self.slices = pairs.collect();
     }
 
     fn present(&mut self) -> &mut Slice {
@@ -114,95 +108,247 @@ impl Timeline {
     /// Counts an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) => {
-                self.advance(told.time);
-                self.transition(told);
+            Update::Transition(step) => {
+                self.advance(step.time);
+                self.transition(step);
             }
             Update::Story(Story { time, close: Some(close), .. }) => {
-                self.advance(*time);
-                let in_order = close.reason == Reason::Graceful;
-                self.count(if in_order { Event::Ended } else { Event::Failed });
+                let graceful = close.reason == Reason::Graceful;
+                self.count(*time, if graceful { Event::Closed } else { Event::Failed });
             }
-            Update::Retransmit(told) => {
-                self.advance(told.time);
-                self.count(Event::SentAgain);
-            }
-            Update::Story(_)
-            | Update::Reset(_)
-            | Update::Linger(_)
-            | Update::Loss(_)
-            | Update::Finding(_) => {}
+            Update::Retransmit(retransmit) => self.count(retransmit.time, Event::Retransmitted),
+            _ => {}
         }
     }
 
     fn transition(&mut self, transition: &Transition) {
-        let Transition { from, to, .. } = *transition;
+        let Transition { time, from, to, .. } = *transition;
         if to == State::Established {
-            self.count(Event::Opened);
+            self.count(time, Event::Opened);
         }
-        // A connection on a listener is a new socket: the listener stays.
+        // A connection to a listener is a new socket: the listener stays.
         if from != State::Closed && (from, to) != (State::Listen, State::SynRecv) {
-            self.add(from, -1);
+            self.add(from.index(), -1);
         }
         if to != State::Closed {
-            self.add(to, 1);
+            self.add(to.index(), 1);
         }
     }
 
-    fn count(&mut self, event: Event) {
+    fn count(&mut self, time: u64, event: Event) {
+        self.advance(time);
         self.present().events[event as usize] += 1;
     }
 
-    fn add(&mut self, state: State, sockets: i64) {
-        let level = &mut self.present().levels[state.index()];
-        level.last += sockets;
-        level.most = level.most.max(level.last);
-        let missing = -level.last;
-        let before = &mut self.before[state.index()];
-        *before = (*before).max(missing);
+    fn add(&mut self, state: usize, sockets: i64) {
+        self.now[state] += sockets;
+        let now = self.now[state];
+        self.before[state] = self.before[state].max(-now);
+        let most = &mut self.present().most[state];
+        *most = (*most).max(now);
     }
 
-    /// How many sockets there really are now: those that no update has told of were there before.
-    pub(super) fn agree(&mut self, sockets: &[u64; State::COUNT]) {
-        let levels = self.present().levels;
-        for ((before, level), &really) in self.before.iter_mut().zip(levels).zip(sockets) {
-            *before = really as i64 - level.last;
-        }
+    /// Takes the true number of sockets in each state: those that no event has reported were there
+    /// before.
+    pub(super) fn reconcile(&mut self, sockets: Levels) {
+        self.before = std::array::from_fn(|state| sockets[state] - self.now[state]);
+        self.reconciled = true;
     }
 
-    /// The most sockets in a state at one time in each slice.
+    /// The most sockets in a state at one time, in each slice.
     pub(super) fn most(&self, state: State) -> Vec<u64> {
-        let before = self.before[state.index()];
-        let most = |slice: &Slice| (slice.levels[state.index()].most + before).max(0) as u64;
+        let most = |slice: &Slice| self.real(state, slice.most[state.index()]);
         self.slices.iter().map(most).collect()
     }
 
     /// Sockets in a state at the beginning.
     pub(super) fn at_first(&self, state: State) -> u64 {
-        self.before[state.index()].max(0) as u64
+        self.real(state, 0)
     }
 
-    /// Sockets in a state at the end of the last slice.
+    /// Sockets in a state now.
     pub(super) fn at_last(&self, state: State) -> u64 {
-        let level = self.slices.last().map_or(0, |slice| slice.levels[state.index()].last);
+        self.real(state, self.now[state.index()])
+    }
+
+    /// With the sockets that were there before.
+    fn real(&self, state: State, level: i64) -> u64 {
         (level + self.before[state.index()]).max(0) as u64
     }
 
-    /// How often something happened in each slice.
+    /// Number of events in each slice.
     pub(super) fn counts(&self, event: Event) -> Vec<u64> {
         self.slices.iter().map(|slice| slice.events[event as usize]).collect()
     }
+
+    /// Length of a slice, seconds.
+    pub(super) fn slice(&self) -> f64 {
+        self.width as f64 / SECOND
+    }
+
+    /// When a slice begins.
+    fn start(&self, index: usize) -> String {
+        format!("{:.1} s", index as f64 * self.slice())
+    }
+
+    /// Sockets by state; `stuck` are states in which some lingered.
+    pub(super) fn states(&self, frame: &Frame, stuck: &[State]) -> Markup {
+        let chart = |state: State| {
+            let values = self.most(state);
+            Chart {
+                name: state.name(),
+                caption: words::of_state(state),
+                tone: if stuck.contains(&state) { "bad" } else { "plain" },
+                drawn: (values.iter().map(|count| *count as f64).collect(), self.slice()),
+                totals: self.peak(state, &values),
+                values,
+            }
+        };
+        let before = if self.reconciled {
+            "Sockets from before the observation are counted."
+        } else {
+            "A recording holds events: a socket from before it counts only if something happened \
+             to it."
+        };
+        let reading = format!(
+            "The most sockets in each state at one time, in slices of {} s; times count from {}. \
+             Each chart has its own scale; states in which sockets were stuck are red. {before}",
+            self.slice(),
+            frame.time(self.begun)
+        );
+        let columns = ["State", "At the start", "Peak", "Peak after", "At the end"];
+        let states = State::ALL.into_iter().filter(|state| *state != State::Closed);
+        let none = "There were no connections.";
+        let content = self.draw(states.map(chart), "", &columns, frame, none);
+        section("states", "Sockets by state", &reading, &content)
+    }
+
+    fn peak(&self, state: State, most: &[u64]) -> Vec<String> {
+        let peak = most.iter().copied().max().unwrap_or(0);
+        let index = most.iter().position(|count| *count == peak).unwrap_or(0);
+        let [first, peak, last] = [self.at_first(state), peak, self.at_last(state)].map(grouped);
+        vec![first, peak, self.start(index), last]
+    }
+
+    /// Rates of events.
+    pub(super) fn events(&self, frame: &Frame) -> Markup {
+        let seconds = self.seconds(frame).max(1.0);
+        let chart = |(event, name, caption, tone)| {
+            let values = self.counts(event);
+            let drawn = per_second(&values, self.slice());
+            let total: u64 = values.iter().sum();
+            let rates = [total as f64 / seconds, drawn.0.iter().copied().fold(0.0, f64::max)];
+            let rates = rates.map(|rate| format!("{rate:.1}"));
+            let totals = [&[grouped(total)], &rates[..]].concat();
+            Chart { name, caption, tone, drawn, totals, values }
+        };
+        let reading = "Connections opened and closed, and segments of handshakes and teardowns \
+                       that were retransmitted, per second. Slices shorter than a second are \
+                       combined.";
+        let columns = ["", "Total", "Mean per second", "Peak per second"];
+        let none = "No connection was opened or closed.";
+        let charts = EVENTS.into_iter().map(chart);
+        section(
+            "events",
+            "Events",
+            reading,
+            &self.draw(charts, " per second", &columns, frame, none),
+        )
+    }
+
+    /// Charts, whose names `unit` follows, with a table of their totals and one of all values.
+    fn draw(
+        &self,
+        charts: impl Iterator<Item = Chart>,
+        unit: &str,
+        columns: &[&str],
+        frame: &Frame,
+        none: &str,
+    ) -> Markup {
+        let happened = |chart: &Chart| chart.values.iter().any(|value| *value > 0);
+        // Listeners come last, without a chart: they listen all the time.
+        let (listen, charts): (Vec<_>, Vec<_>) =
+            charts.filter(happened).partition(|chart| chart.name == State::Listen.name());
+        let row = |chart: &Chart| [&[chart.name.to_owned()], &chart.totals[..]].concat();
+        let rows: Vec<Vec<String>> = charts.iter().chain(&listen).map(row).collect();
+        unless(charts.is_empty(), none, || {
+            html! {
+                div.panels { @for chart in &charts { (chart.draw(unit, self.seconds(frame))) } }
+                (table(columns, &rows, 0))
+                (self.slices(&charts))
+            }
+        })
+    }
+
+    fn slices(&self, charts: &[Chart]) -> Markup {
+        let columns: Vec<&str> =
+            std::iter::once("From").chain(charts.iter().map(|chart| chart.name)).collect();
+        let row = |index: usize| {
+            let numbers = charts.iter().map(|chart| grouped(chart.values[index]));
+            std::iter::once(self.start(index)).chain(numbers).collect()
+        };
+        let rows: Vec<Vec<String>> = (0..self.slices.len()).map(row).collect();
+        folded("Numbers by slice", &columns, &rows, 0)
+    }
+
+    /// Length of all, seconds.
+    fn seconds(&self, frame: &Frame) -> f64 {
+        frame.clock.now.saturating_sub(self.begun) as f64 / SECOND
+    }
 }
 
-/// How many sockets of a table are in each state; those whose beginning has not been told yet are
-/// left out.
-pub(super) fn census(
-    table: &Table,
-    mut wanted: impl FnMut(&crate::model::connection::Connection) -> bool,
-) -> [u64; State::COUNT] {
-    let mut sockets = [0; State::COUNT];
-    for life in table.connections().filter(|life| !life.unannounced) {
-        sockets[life.state.index()] += u64::from(wanted(life));
+/// Rates, and the seconds that each is of: at least one, or a single event would be ten a second.
+fn per_second(counts: &[u64], slice: f64) -> (Vec<f64>, f64) {
+    let together = (1.0 / slice).ceil().max(1.0);
+    let length = slice * together;
+    let rate = |counts: &[u64]| counts.iter().sum::<u64>() as f64 / length;
+    (counts.chunks(together as usize).map(rate).collect(), length)
+}
+
+/// One chart over time.
+struct Chart {
+    name: &'static str,
+    caption: &'static str,
+    tone: &'static str,
+    /// What is drawn, and the length of its slices, seconds.
+    drawn: (Vec<f64>, f64),
+    /// Its row in the table of totals.
+    totals: Vec<String>,
+    /// By slice.
+    values: Vec<u64>,
+}
+
+impl Chart {
+    fn draw(&self, unit: &str, seconds: f64) -> Markup {
+        let name = format!("{}{unit}", self.name);
+        let (values, slice) = &self.drawn;
+        let label = format!("{name} over time");
+        figure(&name, self.caption, &area(&label, values, *slice, seconds, self.tone))
     }
-    sockets
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// One event is one a second, in however short a slice it happened.
+    #[rstest]
+    #[case(&[0, 1, 0], 0.1, &[1.0], 1.0)]
+    #[case(&[1, 0, 0, 0, 0, 2], 0.2, &[1.0, 2.0], 1.0)]
+    #[case(&[6, 0, 0, 0], 0.4, &[5.0, 0.0], 1.2)]
+    #[case(&[8, 4], 1.6, &[5.0, 2.5], 1.6)]
+    fn rates_are_those_of_a_second_or_more(
+        #[case] counts: &[u64],
+        #[case] slice: f64,
+        #[case] rates: &[f64],
+        #[case] length: f64,
+    ) {
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+        let (found, of) = per_second(counts, slice);
+        assert!(near(of, length), "{of}");
+        assert_eq!(found.len(), rates.len());
+        assert!(found.iter().zip(rates).all(|(one, other)| near(*one, *other)), "{found:?}");
+    }
 }

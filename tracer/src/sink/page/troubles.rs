@@ -1,7 +1,12 @@
-//! Findings and lingering sockets, each with when it began, how bad it got and when it was over.
+//! Findings and lingering sockets, each with its beginning, its worst and its end.
 
-use std::collections::BTreeMap;
+use maud::{Markup, html};
 
+use super::{
+    groups::{Groups, Tally},
+    html::{Frame, process, section, table, unless},
+    peer::Peer,
+};
 use crate::{
     model::{
         cause::Why,
@@ -9,31 +14,63 @@ use crate::{
         state::State,
         update::{Linger, LingerStatus, Update},
     },
-    sink::finding,
+    sink::{
+        finding::{evidence, remedies, sentence, why},
+        text::{duration, grouped},
+    },
 };
 
-/// Findings, and groups of lingering sockets, told apart; of groups twice as many before the least
-/// are let go.
+/// Findings, and groups of lingering sockets, that are listed.
 const MOST: usize = 256;
 
 /// A finding from its beginning to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trouble {
-    /// When it was first told, nanoseconds of `CLOCK_MONOTONIC`.
+    /// When it was first reported, nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) began: u64,
-    /// As it was at the worst, the latest of these.
+    /// Its worst state, the latest of these.
     pub(super) worst: Finding,
     /// When it was over.
     pub(super) ended: Option<u64>,
     key: String,
 }
 
-/// Sockets that linger for one reason in one process, towards one far end.
+impl Trouble {
+    fn draw(&self, frame: &Frame) -> Markup {
+        let Self { began, worst, ended, .. } = self;
+        let class = match worst.severity {
+            Severity::Critical => "bad",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        let when = match ended {
+            Some(ended) => format!("{} to {}", frame.time(*began), frame.time(*ended)),
+            None => format!("since {}, not over", frame.time(*began)),
+        };
+        html! {
+            article.(class) {
+                h3 { span.badge { (worst.severity.name()) } (sentence(worst)) }
+                p.when { (when) }
+                dl {
+                    @for line in evidence(worst) { div { dt { (line.label) } dd { (line.text) } } }
+                }
+                h4 { "What to do" }
+                ul {
+                    @for remedy in remedies(worst) {
+                        li { (remedy.text) @if let Some(command) = remedy.command { pre { (command) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sockets that linger for one reason in one process, towards one peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lingering {
-    /// How many were flagged.
+    /// Number of sockets flagged.
     pub(super) flagged: u64,
-    /// How many of them have left the state since.
+    /// Number of those that have left the state since.
     pub(super) left: u64,
     /// Longest time in the state, nanoseconds.
     pub(super) longest: u64,
@@ -43,13 +80,24 @@ pub(super) struct Lingering {
     pub(super) why: Option<String>,
 }
 
-/// What lingering sockets are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+impl Tally for Lingering {
+    fn rank(&self) -> (u64, u64) {
+        (self.flagged, self.longest)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.flagged += other.flagged;
+    }
+}
+
+/// What lingering sockets are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Group {
     pub(super) state: State,
+    /// `comm` and process id.
     pub(super) process: Option<([u8; 16], u32)>,
-    pub(super) peer: String,
-    cause: &'static str,
+    pub(super) peer: Peer,
+    pub(super) cause: &'static str,
 }
 
 /// All of them.
@@ -57,15 +105,12 @@ pub(super) struct Group {
 pub(super) struct Troubles {
     findings: Vec<Trouble>,
     /// Sockets that linger.
-    pub(super) lingering: BTreeMap<Group, Lingering>,
-    /// Findings that found no room.
+    pub(super) lingering: Groups<Group, Lingering, MOST>,
+    /// Findings that are not listed.
     pub(super) unlisted: u64,
-    /// Sockets that linger and found no room.
-    pub(super) others: Lingering,
 }
 
 impl Troubles {
-    /// Takes note of an update.
     pub(super) fn update(&mut self, update: &Update<'_>) {
         match update {
             Update::Finding(finding) => self.finding(finding),
@@ -96,25 +141,18 @@ impl Troubles {
     }
 
     fn linger(&mut self, linger: &Linger) {
-        let peer = linger.subject.tuple.peer;
-        let serves = peer.port >= linger.subject.tuple.local.port;
-        let process = linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid));
         let group = Group {
             state: linger.state,
-            process,
-            peer: if serves { peer.address().to_string() } else { peer.to_string() },
+            process: linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid)),
+            peer: Peer::of(&linger.subject),
             cause: linger.why.as_ref().map_or("", Why::code),
         };
-        let is_known = self.lingering.contains_key(&group);
-        if !is_known && self.lingering.len() >= 2 * MOST {
-            self.make_room();
-        }
-        // What is over and not known has made room.
-        let of = if !is_known && linger.status == LingerStatus::Cleared {
-            &mut self.others
-        } else {
-            self.lingering.entry(group).or_default()
+        // A group that is not known any more has made room for others.
+        let of = match linger.status {
+            LingerStatus::Cleared => self.lingering.get_mut(&group),
+            _ => Some(self.lingering.entry(group)),
         };
+        let Some(of) = of else { return };
         match linger.status {
             LingerStatus::Raised => of.flagged += 1,
             LingerStatus::Continues => {}
@@ -122,37 +160,83 @@ impl Troubles {
         }
         if linger.age >= of.longest {
             (of.longest, of.at_least) = (linger.age, linger.at_least);
-            of.why = finding::why(linger).or(of.why.take());
+            of.why = why(linger).or(of.why.take());
         }
     }
 
-    /// Groups of few sockets are told together: whoever comes first must not fill all places.
-    fn make_room(&mut self) {
-        let rank = |one: &Lingering| std::cmp::Reverse((one.flagged, one.longest));
-        let mut groups: Vec<_> = std::mem::take(&mut self.lingering).into_iter().collect();
-        groups.sort_by_key(|(_, one)| rank(one));
-        for (_, one) in groups.drain(MOST..) {
-            self.others.flagged += one.flagged;
-            self.others.left += one.left;
-            if one.longest >= self.others.longest {
-                let flagged = std::mem::take(&mut self.others);
-                self.others = Lingering { flagged: flagged.flagged, left: flagged.left, ..one };
-            }
-        }
-        self.lingering = groups.into_iter().collect();
-    }
-
-    /// Worst first; of those that are equally bad the one that is about most.
+    /// The worst first; of those that are equally bad the one about most sockets.
     pub(super) fn findings(&self) -> Vec<&Trouble> {
         let mut findings: Vec<&Trouble> = self.findings.iter().collect();
         findings.sort_by_key(|known| std::cmp::Reverse(badness(&known.worst)));
         findings
     }
 
-    /// How many findings are that bad.
+    /// Findings, worst first.
+    pub(super) fn findings_section(&self, frame: &Frame) -> Markup {
+        let found = self.findings();
+        let reading = "The worst first, each as it was at its worst, with its evidence and what to do. \
+                       Commands are to be copied; nothing has been changed.";
+        section(
+            "findings",
+            "Problems",
+            reading,
+            &html! {
+                @if found.is_empty() { p.none { "No problems were found." } }
+                @for trouble in found { (trouble.draw(frame)) }
+                @if self.unlisted > 0 {
+                    p { (grouped(self.unlisted)) " more findings are not listed." }
+                }
+            },
+        )
+    }
+
+    /// Sockets that outlasted the threshold of their state.
+    pub(super) fn lingering_section(&self) -> Markup {
+        let mut groups = self.lingering.sorted();
+        groups.sort_by_cached_key(|(Group { state, process, peer, cause }, _)| {
+            (*state, *process, peer.to_string(), *cause)
+        });
+        let rows: Vec<Vec<String>> = groups.into_iter().map(|(group, of)| row(group, of)).collect();
+        let columns = ["State", "Sockets", "Still there", "Longest", "Process", "Peer", "Why"];
+        let reading = "Sockets that stayed in a state longer than a healthy connection does (--linger \
+                       sets the thresholds), and why.";
+        section(
+            "lingering",
+            "Stuck sockets",
+            reading,
+            &html! {
+                (unless(rows.is_empty(), "No socket exceeded the threshold of its state.", || {
+                    table(&columns, &rows, 3)
+                }))
+                @if self.lingering.others.flagged > 0 {
+                    p { (grouped(self.lingering.others.flagged)) " more in smaller groups." }
+                }
+            },
+        )
+    }
+
+    /// States in which sockets linger.
+    pub(super) fn states(&self) -> Vec<State> {
+        self.lingering.sorted().iter().map(|(group, _)| group.state).collect()
+    }
+
+    /// Number of findings of that severity.
     pub(super) fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|known| known.worst.severity == severity).count()
     }
+}
+
+fn row(group: &Group, of: &Lingering) -> Vec<String> {
+    let owner = group.process.map(|(comm, pid)| process(&comm, Some(pid)));
+    vec![
+        group.state.name().to_owned(),
+        grouped(of.flagged),
+        grouped(of.flagged - of.left),
+        format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest)),
+        owner.unwrap_or_else(|| "unknown".into()),
+        group.peer.to_string(),
+        of.why.clone().unwrap_or_default(),
+    ]
 }
 
 /// What is worse is greater.
@@ -201,11 +285,11 @@ mod tests {
         (0..3 * MOST as u32).for_each(|number| raise(number, u64::from(number)));
         (0..5).for_each(|cookie| raise(1 << 20, 1 << 20 | cookie));
         (0..3 * MOST as u32).for_each(|number| raise(1 << 21 | number, 1 << 21));
-        let most = troubles.lingering.values().map(|group| group.flagged).max();
-        assert_eq!(most, Some(5));
-        assert!(troubles.lingering.len() <= 2 * MOST);
-        let told: u64 = troubles.lingering.values().map(|group| group.flagged).sum();
-        assert_eq!(told + troubles.others.flagged, 6 * MOST as u64 + 5);
+        let listed = troubles.lingering.sorted();
+        assert_eq!(listed[0].1.flagged, 5);
+        assert!(listed.len() <= 2 * MOST);
+        let flagged: u64 = listed.iter().map(|(_, group)| group.flagged).sum();
+        assert_eq!(flagged + troubles.lingering.others.flagged, 6 * MOST as u64 + 5);
     }
 
     #[test]
