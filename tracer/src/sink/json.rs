@@ -28,8 +28,7 @@ use self::{
     tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
-    Format, Hello,
-    output::{Beginning, Opening},
+    Beginning, Format, Hello, Opening,
     stack::{frames, gap},
     stamps::Stamps,
     summary::Summary,

@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 
 use self::{headroom::Headroom, stays::Guests, timeline::Timeline, troubles::Troubles};
 use super::{
-    Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
+    Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{
@@ -144,6 +144,24 @@ impl Sink for Page {
         }
     }
 
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        Some(self)
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+        let Self { options, gathered, .. } = *self;
+        let Options { title, zone, mut file, written, .. } = options;
+        let Some(mut gathered) = gathered else { return };
+        gathered.timeline.advance(clock.now);
+        let html = view::page(&gathered, summary, &view::Frame { title, zone, clock });
+        let findings = gathered.troubles.findings().len();
+        let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
+        // Nobody may wait for it.
+        let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));
+    }
+}
+
+impl LiveSink for Page {
     fn wants_diagnosis(&self) -> bool {
         true
     }
@@ -157,37 +175,21 @@ impl Sink for Page {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
-        let table = moment.table?;
-        if moment.now >= self.look {
-            self.look = moment.now + LOOK + LOOK_FOR_EACH * table.len() as u64;
+    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+        let Live { now, table, .. } = *live;
+        if now >= self.look {
+            self.look = now + LOOK + LOOK_FOR_EACH * table.len() as u64;
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
             let wanted = |subject: &Subject| {
                 all || filter.wants_subject(subject) && surroundings.passes(filter, subject)
             };
             if let Some(gathered) = &mut self.gathered {
-                gathered.timeline.advance(moment.now);
+                gathered.timeline.advance(now);
                 gathered.look(table, wanted);
             }
         }
         Some(self.look)
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
-    }
-
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let Self { options, gathered, .. } = *self;
-        let Options { title, zone, mut file, written, .. } = options;
-        let Some(mut gathered) = gathered else { return };
-        gathered.timeline.advance(clock.now);
-        let html = view::page(&gathered, summary, &view::Frame { title, zone, clock });
-        let findings = gathered.troubles.findings().len();
-        let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
-        // Nobody may wait for it.
-        let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));
     }
 }
 

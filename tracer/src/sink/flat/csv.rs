@@ -13,13 +13,8 @@ use super::{COLUMNS, Column, Row, Value};
 use crate::{
     model::update::Update,
     sink::{
-        Format, Hello, OfFile,
-        escape::push_escaped,
-        json::Json,
-        output::{Beginning, Opening},
-        summary::Summary,
-        surroundings::Surroundings,
-        wall_clock::WallClock,
+        Beginning, Format, Hello, OfFile, Opening, escape::push_escaped, json::Json,
+        summary::Summary, surroundings::Surroundings, wall_clock::WallClock,
     },
 };
 

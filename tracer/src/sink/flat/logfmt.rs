@@ -6,12 +6,8 @@ use super::{Row, Value, csv::Rows};
 use crate::{
     model::update::Update,
     sink::{
-        Format, Hello,
-        json::Json,
-        output::{Beginning, Opening},
-        summary::Summary,
-        surroundings::Surroundings,
-        wall_clock::WallClock,
+        Beginning, Format, Hello, Opening, json::Json, summary::Summary,
+        surroundings::Surroundings, wall_clock::WallClock,
     },
 };
 

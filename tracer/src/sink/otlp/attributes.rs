@@ -74,38 +74,15 @@ struct Flat<'a> {
 }
 
 impl Flat<'_> {
-    /// A value as `AnyValue` without its length.
-    fn put(mut self, any: &[u8]) {
-        self.key_and(any.len());
-        self.out.extend_from_slice(any);
-    }
-
-    /// All of a `KeyValue` but its value, of `len` bytes.
+    /// All of a `KeyValue` but its value, an `AnyValue` of `len` bytes.
     fn key_and(&mut self, len: usize) {
         let key = self.key.as_bytes();
-        let both = 1
-            + encoded_len_varint(key.len() as u64)
-            + key.len()
-            + 1
-            + encoded_len_varint(len as u64)
-            + len;
+        let sized = |len: usize| 1 + encoded_len_varint(len as u64) + len;
         self.out.push(self.field << 3 | LEN);
-        encode_varint(both as u64, self.out);
+        encode_varint((sized(key.len()) + sized(len)) as u64, self.out);
         bytes(1, key, self.out);
         self.out.push(2 << 3 | LEN);
         encode_varint(len as u64, self.out);
-    }
-
-    fn text(mut self, text: &str) {
-        let len = text.len();
-        self.key_and(1 + encoded_len_varint(len as u64) + len);
-        bytes(STRING, text.as_bytes(), self.out);
-    }
-
-    fn int(mut self, value: i64) {
-        // Negative numbers take ten bytes.
-        self.key_and(1 + encoded_len_varint(value as u64));
-        varint(INT, value as u64, self.out);
     }
 }
 
@@ -176,26 +153,55 @@ impl<'a> Fields<'a> {
         let Flat { key, field, out } = &mut self.flat;
         value.serialize(Flat { key, field: *field, out })
     }
-
-    fn close(self) {
-        self.flat.key.truncate(self.len);
-    }
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<Value, Unsupported> {
     serde_json::to_value(value).map_err(ser::Error::custom)
 }
 
+/// Methods of [`Serializer`] that pass a number on as another one.
+macro_rules! convert {
+    ($to:ident: $($method:ident $type:ty),+) => {
+        $(fn $method(self, value: $type) -> Result<(), Unsupported> {
+            self.$to(value.into())
+        })+
+    };
+}
+
+/// Methods of [`Serializer`] for what events do not have.
+macro_rules! refuse {
+    ($($method:ident($($argument:ty),*) -> $result:ty: $what:literal),+ $(,)?) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<$result, Unsupported> {
+            Err(Unsupported($what.into()))
+        })+
+    };
+}
+
+type Never = Impossible<(), Unsupported>;
+
 impl<'a> Serializer for Flat<'a> {
     type Ok = ();
     type Error = Unsupported;
     type SerializeSeq = Items<'a>;
     type SerializeTuple = Items<'a>;
-    type SerializeTupleStruct = Impossible<(), Unsupported>;
-    type SerializeTupleVariant = Impossible<(), Unsupported>;
+    type SerializeTupleStruct = Never;
+    type SerializeTupleVariant = Never;
     type SerializeMap = Fields<'a>;
     type SerializeStruct = Fields<'a>;
-    type SerializeStructVariant = Impossible<(), Unsupported>;
+    type SerializeStructVariant = Never;
+
+    convert!(serialize_i64: serialize_i8 i8, serialize_i16 i16, serialize_i32 i32);
+    convert!(serialize_i64: serialize_u8 u8, serialize_u16 u16, serialize_u32 u32);
+    convert!(serialize_f64: serialize_f32 f32);
+
+    refuse! {
+        serialize_bytes(&[u8]) -> (): "bytes",
+        serialize_tuple_struct(&'static str, usize) -> Never: "a tuple with a name",
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Never:
+            "a variant that is a tuple",
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Never:
+            "a variant with fields",
+    }
 
     fn serialize_bool(mut self, value: bool) -> Result<(), Unsupported> {
         self.key_and(2);
@@ -203,46 +209,19 @@ impl<'a> Serializer for Flat<'a> {
         Ok(())
     }
 
-    fn serialize_i8(self, value: i8) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
-    }
-
-    fn serialize_i16(self, value: i16) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
-    }
-
-    fn serialize_i32(self, value: i32) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<(), Unsupported> {
-        self.int(value);
+    fn serialize_i64(mut self, value: i64) -> Result<(), Unsupported> {
+        // Negative numbers take ten bytes.
+        self.key_and(1 + encoded_len_varint(value as u64));
+        varint(INT, value as u64, self.out);
         Ok(())
-    }
-
-    fn serialize_u8(self, value: u8) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
-    }
-
-    fn serialize_u16(self, value: u16) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
-    }
-
-    fn serialize_u32(self, value: u32) -> Result<(), Unsupported> {
-        self.serialize_i64(value.into())
     }
 
     fn serialize_u64(self, value: u64) -> Result<(), Unsupported> {
         match i64::try_from(value) {
-            Ok(value) => self.int(value),
+            Ok(value) => self.serialize_i64(value),
             // OTLP has no larger numbers.
-            Err(_) => self.text(&value.to_string()),
+            Err(_) => self.serialize_str(&value.to_string()),
         }
-        Ok(())
-    }
-
-    fn serialize_f32(self, value: f32) -> Result<(), Unsupported> {
-        self.serialize_f64(value.into())
     }
 
     fn serialize_f64(mut self, value: f64) -> Result<(), Unsupported> {
@@ -255,13 +234,11 @@ impl<'a> Serializer for Flat<'a> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
-    fn serialize_str(self, value: &str) -> Result<(), Unsupported> {
-        self.text(value);
+    fn serialize_str(mut self, text: &str) -> Result<(), Unsupported> {
+        let len = text.len();
+        self.key_and(1 + encoded_len_varint(len as u64) + len);
+        bytes(STRING, text.as_bytes(), self.out);
         Ok(())
-    }
-
-    fn serialize_bytes(self, _: &[u8]) -> Result<(), Unsupported> {
-        Err(Unsupported("bytes".into()))
     }
 
     /// What is not known is left out.
@@ -306,36 +283,16 @@ impl<'a> Serializer for Flat<'a> {
         value: &T,
     ) -> Result<(), Unsupported> {
         let mut fields = Fields::new(self);
-        fields.name(variant);
-        fields.value(value)?;
-        fields.close();
-        Ok(())
+        SerializeStruct::serialize_field(&mut fields, variant, value)?;
+        SerializeStruct::end(fields)
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Items<'a>, Unsupported> {
         Ok(Items { flat: self, values: Vec::new() })
     }
 
-    fn serialize_tuple(self, len: usize) -> Result<Items<'a>, Unsupported> {
-        self.serialize_seq(Some(len))
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, Unsupported> {
-        Err(Unsupported("a tuple with a name".into()))
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Unsupported> {
-        Err(Unsupported("a variant that is a tuple".into()))
+    fn serialize_tuple(self, _: usize) -> Result<Items<'a>, Unsupported> {
+        self.serialize_seq(None)
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Fields<'a>, Unsupported> {
@@ -344,16 +301,6 @@ impl<'a> Serializer for Flat<'a> {
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>, Unsupported> {
         Ok(Fields::new(self))
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, Unsupported> {
-        Err(Unsupported("a variant with fields".into()))
     }
 }
 
@@ -371,7 +318,7 @@ impl SerializeStruct for Fields<'_> {
     }
 
     fn end(self) -> Result<(), Unsupported> {
-        self.close();
+        self.flat.key.truncate(self.len);
         Ok(())
     }
 }
@@ -381,10 +328,8 @@ impl SerializeMap for Fields<'_> {
     type Error = Unsupported;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unsupported> {
-        match json(key)? {
-            Value::String(name) => self.name(&name),
-            other => self.name(&other.to_string()),
-        }
+        let key = json(key)?;
+        self.name(key.as_str().unwrap_or(&key.to_string()));
         Ok(())
     }
 
@@ -393,8 +338,7 @@ impl SerializeMap for Fields<'_> {
     }
 
     fn end(self) -> Result<(), Unsupported> {
-        self.close();
-        Ok(())
+        SerializeStruct::end(self)
     }
 }
 
@@ -407,10 +351,11 @@ impl SerializeSeq for Items<'_> {
         Ok(())
     }
 
-    fn end(self) -> Result<(), Unsupported> {
+    fn end(mut self) -> Result<(), Unsupported> {
         let mut array = Vec::new();
         any(&Value::Array(self.values), &mut array);
-        self.flat.put(&array);
+        self.flat.key_and(array.len());
+        self.flat.out.extend_from_slice(&array);
         Ok(())
     }
 }

@@ -85,7 +85,7 @@ fn a_file_that_cannot_be_set_aside_goes_on_and_is_whole() {
     }
     assert!(!directory.path().join("trace.1").exists());
     fs::remove_dir(&obstacle).unwrap();
-    parquet.rotating.hurry();
+    parquet.file.hurry();
     parquet.settle().unwrap();
     deliver(&mut parquet);
     parquet.finish().unwrap();
