@@ -8,6 +8,7 @@ pub mod features;
 pub mod file;
 pub mod finding;
 pub mod flat;
+pub mod flatten;
 pub mod journald;
 pub mod json;
 pub mod ladder;

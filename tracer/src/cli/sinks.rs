@@ -214,7 +214,7 @@ impl Destinations {
             if path.is_some() {
                 setting.on_hangup(lines.outlet().reopen());
             }
-            let missing = lines.outlet().ending();
+            let missing = lines.outlet().ending("its reader does not read");
             let path = path.unwrap_or_else(|| "standard output".into());
             endings.push(Box::new(move || whole(missing(), &path)));
             sinks.insert(0, Box::new(if live { lines } else { lines.of_recording() }));
@@ -245,7 +245,7 @@ impl Destinations {
         let delivery = Delivery::start(parquet, LossPlace::Output, surroundings)
             .context("cannot start the writing thread")?;
         setting.on_hangup(delivery.outlet().reopen());
-        let missing = delivery.outlet().ending();
+        let missing = delivery.outlet().ending("it takes too long");
         endings.push(Box::new(move || whole(missing(), &path)));
         sinks.insert(0, Box::new(delivery));
         Ok(sinks)

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Format as _, Hello, Sink, Undelivered,
+    Hello, Sink, Undelivered,
     escape::without_numbers,
-    flat::Row,
+    flat::{Row, Rows},
     json::Json,
     message::{Message, Messages, Severity},
     queue::{Limit, Outlet, Phase, Queue, Size, Worker},
@@ -111,26 +111,11 @@ pub trait Courier: Send {
     }
 }
 
-/// JSON lines and a message for each.
-#[derive(Debug, Default)]
-pub struct Batch {
-    lines: Vec<u8>,
-    messages: Vec<Message>,
-}
+/// Records and what to say of each.
+type Batch = Vec<(Row, Message)>;
 
-impl Batch {
-    fn size(&self) -> Size {
-        let texts: usize = self.messages.iter().map(|message| message.text.len()).sum();
-        Size { bytes: self.lines.len() + texts, records: self.messages.len() as u64 }
-    }
-
-    /// Each record with its share of the size.
-    fn records(&self) -> impl Iterator<Item = (&[u8], &Message, Size)> {
-        let lines = self.lines.split(|&byte| byte == b'\n');
-        lines.zip(&self.messages).map(|(line, message)| {
-            (line, message, Size { bytes: line.len() + 1 + message.text.len(), records: 1 })
-        })
-    }
+fn size((row, message): &(Row, Message)) -> Size {
+    Size { bytes: row.size() + message.text.len(), records: 1 }
 }
 
 /// Records on their way to a courier.
@@ -139,6 +124,7 @@ pub struct Delivery {
     json: Json,
     messages: Messages,
     batch: Batch,
+    size: Size,
     outlet: Outlet<Batch>,
 }
 
@@ -158,7 +144,8 @@ impl Delivery {
             place,
             json: Json::new(Arc::clone(&surroundings)),
             messages: Messages::new(surroundings),
-            batch: Batch::default(),
+            batch: Batch::new(),
+            size: Size::default(),
             outlet: Outlet::start("tracer-delivery", Limit::Bytes(LIMIT), worker)?,
         })
     }
@@ -168,9 +155,21 @@ impl Delivery {
         &self.outlet
     }
 
+    /// Adds the objects that `tell` gives, each with the message that stands at its place.
+    fn add(&mut self, messages: Vec<Message>, tell: impl FnOnce(&mut Json, &mut dyn FnMut(Row))) {
+        let Self { json, batch, size: total, .. } = self;
+        let mut messages = messages.into_iter();
+        tell(json, &mut |row| {
+            if let Some(message) = messages.next() {
+                let record = (row, message);
+                *total = total.plus(size(&record));
+                batch.push(record);
+            }
+        });
+    }
+
     fn push(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        let size = batch.size();
+        let (batch, size) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.size));
         if size.records > 0 {
             // Where there is no room it is counted.
             let _ = self.outlet.push(batch, size);
@@ -180,14 +179,14 @@ impl Delivery {
 
 impl Sink for Delivery {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.json.hello(hello, clock, &mut self.batch.lines);
-        self.batch.messages.push(self.messages.hello(hello));
+        let message = self.messages.hello(hello);
+        self.add(vec![message], |json, take| json.tell_hello(hello, clock, &mut Rows(take)));
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        self.json.update(update, clock, &mut self.batch.lines);
-        self.messages.of(update, |message| self.batch.messages.push(message));
-        if self.batch.messages.len() >= BATCH {
+        let messages = self.messages.of(update);
+        self.add(messages, |json, take| json.tell(update, clock, &mut Rows(take)));
+        if self.batch.len() >= BATCH {
             self.push();
         }
     }
@@ -211,15 +210,15 @@ impl Sink for Delivery {
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let Self { place, mut json, messages, mut batch, outlet } = *self;
-        json.summary(summary, clock, &mut batch.lines);
-        batch.messages.push(messages.summary(summary));
+        let mut this = self;
+        let message = this.messages.summary(summary);
+        this.add(vec![message], |json, take| json.tell_summary(summary, clock, &mut Rows(take)));
+        let Self { place, batch, size, outlet, .. } = *this;
         let (name, patience, grace) = match place {
             LossPlace::Journal => ("the journal", LAST, Some(PATIENCE)),
             LossPlace::Syslog => ("the receiver of syslog messages", LAST, Some(PATIENCE)),
             _ => ("the output", PATIENCE + LAST, None),
         };
-        let size = batch.size();
         if !outlet.finish(batch, size, patience, grace) {
             tracing::warn!("{name} takes too long: the end of the trace is not in it");
         }
@@ -234,10 +233,11 @@ struct Round<C> {
 
 impl<C: Courier> Worker<Batch> for Round<C> {
     fn work(&mut self, batch: Batch, _: Size, queue: &Queue<Batch>) {
-        for (line, Message { text, severity }, size) in batch.records() {
-            let delivered = Row::read(line).map_err(Into::into).and_then(|row| {
-                self.insist(&Record { row: &row, message: text, severity: *severity }, queue)
-            });
+        for record in batch {
+            let size = size(&record);
+            let (row, Message { text, severity }) = record;
+            let record = Record { row: &row, message: &text, severity };
+            let delivered = self.insist(&record, queue);
             if let Err(error) = &delivered {
                 self.report(error, queue);
             }

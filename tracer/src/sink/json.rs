@@ -85,6 +85,16 @@ impl Json {
         Self { names, stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
     }
 
+    /// The beginning.
+    pub(super) fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
+        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
+    }
+
+    /// The end.
+    pub(super) fn tell_summary(&mut self, end: &Summary, clock: WallClock, out: &mut impl Take) {
+        self.bare("summary", clock.now, end, clock, out);
+    }
+
     /// One update: one line, or several.
     pub(super) fn tell(&mut self, update: &Update<'_>, clock: WallClock, out: &mut impl Take) {
         match *update {
@@ -228,7 +238,7 @@ impl Format for Json {
     }
 
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
+        self.tell_hello(hello, clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -236,6 +246,6 @@ impl Format for Json {
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("summary", clock.now, summary, clock, out);
+        self.tell_summary(summary, clock, out);
     }
 }

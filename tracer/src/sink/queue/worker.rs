@@ -100,13 +100,13 @@ impl<T: Send + 'static> Outlet<T> {
         move || queue.change(|state| state.reopen = true)
     }
 
-    /// Says afterwards why the end of the trace is not where it should be, if it is not. A reader
-    /// that has closed the output does not want it.
-    pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + 'static {
+    /// Says afterwards why the end of the trace is not where it should be, if it is not: `slow`, or
+    /// what has been reported. A reader that has closed the output does not want it.
+    pub fn ending(&self, slow: &'static str) -> impl Fn() -> Option<&'static str> + Send + use<T> {
         let queue = Arc::clone(&self.queue);
         move || {
             let state = queue.lock();
-            let reason = if state.failing { "see above" } else { "it takes too long" };
+            let reason = if state.failing { "see above" } else { slow };
             (!state.unread && (!state.whole || state.cut)).then_some(reason)
         }
     }
