@@ -1,7 +1,8 @@
 //! Whether the threads of this process live.
 //!
 //! A trace is as whole as its threads. One that has died, or has not come back from its work for
-//! long, is found here: the service manager's watchdog is not fed any more, the summary is not `complete`, and the exit status is 2. Why it died
+//! long, is found here: the service manager's watchdog is not fed any more, the summary is not
+//! `complete`, and the exit status is 2. Why it died
 //! is not known here; a panic has been printed.
 //!
 //! A thread that waits for work may do so for ever. One that has been given some, or is at it, has

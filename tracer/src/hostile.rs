@@ -29,7 +29,7 @@ use crate::{
     sink::{
         Format, Hello, Mode,
         escape::is_unprintable,
-        flat::{csv::Csv, logfmt::Logfmt},
+        flat::FlatLines,
         json::{Json, JsonNames},
         ladder::{Ladder, Style},
         stamps::{Times, Timestamps},
@@ -57,8 +57,8 @@ pub fn formats(surroundings: &Arc<dyn Surroundings>) -> Vec<Box<dyn Format>> {
         Box::new(text(Stories::Only)),
         Box::new(ladder(true)),
         Box::new(ladder(false)),
-        Box::new(Csv::new(around())),
-        Box::new(Logfmt::new(around())),
+        Box::new(FlatLines::csv(around())),
+        Box::new(FlatLines::logfmt(around())),
     ]
 }
 

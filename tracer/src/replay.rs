@@ -258,7 +258,7 @@ impl Player {
     /// Lets sinks tell what they have held back.
     fn pause(&mut self, now: u64, clock: WallClock) {
         self.last_pause = now;
-        let moment = Moment { now, table: None, ports: &Arc::default() };
+        let moment = Moment { now, sockets: None };
         for sink in &mut self.replay.sinks {
             sink.pause(&moment, clock);
         }

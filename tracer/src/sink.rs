@@ -8,6 +8,7 @@ pub mod features;
 pub mod file;
 pub mod finding;
 pub mod flat;
+pub mod flatten;
 pub mod journald;
 pub mod json;
 pub mod ladder;
@@ -23,6 +24,7 @@ pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod prometheus;
+pub mod queue;
 pub mod report;
 pub mod service;
 pub mod stack;
@@ -36,11 +38,7 @@ pub mod trouble;
 
 use std::sync::Arc;
 
-use self::{
-    output::{Beginning, Opening},
-    summary::Summary,
-    wall_clock::WallClock,
-};
+use self::{summary::Summary, wall_clock::WallClock};
 // To go with the move into crates; until then other areas use these paths.
 pub use crate::event::{
     enricher as surroundings, escape,
@@ -54,20 +52,28 @@ use crate::model::{
     update::{LossPlace, Update},
 };
 
-/// How things stand while nothing happens.
-#[derive(Clone, Copy)]
-pub struct Moment<'a> {
+/// The time, while there is nothing to report.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now: u64,
-    /// The sockets that are known of; `None` in a replay, since what is recorded is what happened,
-    /// not what is there.
-    pub table: Option<&'a Table>,
-    /// Destinations and addresses whose ephemeral ports are in use, as of the last look; none in a
-    /// replay.
+    /// How many sockets are tracked; `None` in a replay, which knows what happened, not what is
+    /// there.
+    pub sockets: Option<usize>,
+}
+
+/// What there is on the traced host, beside what happens.
+#[derive(Clone, Copy)]
+pub struct Live<'a> {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// The sockets that are tracked.
+    pub table: &'a Table,
+    /// Destinations and addresses whose ephemeral ports are in use, as of the last snapshot.
     pub ports: &'a Arc<[PortUse]>,
 }
 
-/// What a sink could not deliver, of what it was given.
+/// Records that a sink was given and could not deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undelivered {
     /// Which part could not take it.
@@ -76,34 +82,34 @@ pub struct Undelivered {
     pub count: u64,
 }
 
-/// Takes what is told and delivers it. Called by the thread that reads the kernel's events: what
-/// takes time is handed to a thread of the sink's own, by a queue with a bound.
+impl Undelivered {
+    /// Unless it is nothing.
+    pub fn new(place: LossPlace, count: u64) -> Option<Self> {
+        (count > 0).then_some(Self { place, count })
+    }
+}
+
+/// Delivers what it is told. Called by the thread that reads the kernel's events: what takes time
+/// is handed to a thread of the sink's own, by a bounded [`queue`].
 pub trait Sink: Send {
     /// The beginning.
     fn hello(&mut self, hello: &Hello, clock: WallClock);
     /// One update, by those filters that hold for all sinks.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
-    /// Whether to be told at the end, as findings, what is wrong then.
-    fn wants_diagnosis(&self) -> bool {
-        false
-    }
-    /// What a live trace has seen of the host beside its events, before it is merged.
-    fn look(&mut self, _: &Look) {}
-    /// Nothing more is to be told for now. When to call again at the latest, nanoseconds of
+    /// There is nothing to report for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
-    fn pause(&mut self, _: &Moment<'_>, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, _: &Moment, _: WallClock) -> Option<u64> {
         None
     }
-    /// Whether looks at the host are to show all that a diagnosis rests on, for
-    /// [`Self::diagnose`].
-    fn diagnoses(&self) -> bool {
-        false
+    /// The same sink where it also looks at the live host.
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        None
     }
-    /// Such a look, as soon as the table has taken it in.
-    fn diagnose(&mut self, _: &Arc<Look>, _: &Table) {}
     /// Hands over what has been gathered. What could not be delivered since the last call is
-    /// returned once, as soon as there is room again: it is told by all sinks, and counted.
-    fn flush(&mut self) -> Option<Undelivered>;
+    /// returned once, as soon as there is room again: all sinks report it, and it is counted.
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
     /// Nobody reads any more what this sink delivers; the trace ends when that is so of all.
     fn is_closed(&self) -> bool {
         false
@@ -120,6 +126,38 @@ pub trait Sink: Send {
     /// The end: delivers what there is within seconds.
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock);
 }
+
+/// A sink that also looks at the live host: the full screen, the report, the gauges of the metrics.
+pub trait LiveSink {
+    /// What is there, after each batch of events. When to call again at the latest, nanoseconds of
+    /// `CLOCK_MONOTONIC`; `None` if only after the next update.
+    fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
+    /// A snapshot of the host, before the table takes it in.
+    fn look(&mut self, _: &Look) {}
+    /// Whether to be told at the end, as findings, what is wrong then.
+    fn wants_diagnosis(&self) -> bool {
+        false
+    }
+    /// Whether snapshots are to show all that a diagnosis rests on, for [`Self::diagnose`].
+    fn diagnoses(&self) -> bool {
+        false
+    }
+    /// Such a snapshot, as soon as the table has taken it in.
+    fn diagnose(&mut self, _: &Arc<Look>, _: &Table) {}
+}
+
+/// What a file begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Only the first line of a file may be so: the names of columns.
+    pub header: Vec<u8>,
+    /// What a trace begins with; again in each of its files, so that each can be read alone.
+    pub hello: Vec<u8>,
+}
+
+/// Makes what each file begins with: each another one, since many who read files know them by
+/// their first bytes.
+pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
 
 /// A format: turns what is to be told into bytes.
 pub trait Format {
@@ -138,10 +176,10 @@ pub trait Format {
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);
-    /// Nothing more is to be told for now: what has been held back can be written, or that all is
+    /// There is nothing to report for now: what has been held back can be written, or that all is
     /// quiet. When to call again at the latest, nanoseconds of `CLOCK_MONOTONIC`; `None` if only
     /// after the next update.
-    fn pause(&mut self, _: &Moment<'_>, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, _: &Moment, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
         None
     }
     /// The end.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::sink::{
     Format,
-    flat::{csv::Csv, logfmt::Logfmt},
+    flat::FlatLines,
     json::{Json, JsonNames},
     ladder::{Ladder, Style},
     names::Names,
@@ -34,8 +34,8 @@ pub(super) fn format(
         TraceFormat::Json => {
             return Ok(Box::new(Json::named(arguments.json_names, surroundings)));
         }
-        TraceFormat::Csv => return Ok(Box::new(Csv::new(surroundings))),
-        TraceFormat::Logfmt => return Ok(Box::new(Logfmt::new(surroundings))),
+        TraceFormat::Csv => return Ok(Box::new(FlatLines::csv(surroundings))),
+        TraceFormat::Logfmt => return Ok(Box::new(FlatLines::logfmt(surroundings))),
         TraceFormat::Text | TraceFormat::Ladder | TraceFormat::Parquet => {}
     }
     let (palette, width) = appearance(arguments.color, terminal);

@@ -26,7 +26,7 @@ use crate::{
         file::{Keep, Rotation, Sharing},
         journald::Journal,
         lines::Lines,
-        output::{Destination, Output},
+        output::Destination,
         syslog::{self, Syslog},
     },
 };
@@ -209,16 +209,14 @@ impl Destinations {
         let mut sinks = logs(journal, syslog, setting)?;
         if let Some(destination) = main {
             let closed = Arc::clone(&setting.closed);
-            let output = Output::start(destination, move || closed.notify_one())
+            let lines = Lines::start(format()?, destination, move || closed.notify_one())
                 .context("cannot start the writing thread")?;
             if path.is_some() {
-                let reopen = output.reopen();
-                setting.on_hangup(move || reopen.ask());
+                setting.on_hangup(lines.outlet().reopen());
             }
-            let ending = output.ending();
+            let missing = lines.outlet().ending("its reader does not read");
             let path = path.unwrap_or_else(|| "standard output".into());
-            endings.push(Box::new(move || whole(ending.missing(), &path)));
-            let lines = Lines::new(format()?, output);
+            endings.push(Box::new(move || whole(missing(), &path)));
             sinks.insert(0, Box::new(if live { lines } else { lines.of_recording() }));
         }
         Ok(sinks)
@@ -246,10 +244,9 @@ impl Destinations {
         let surroundings = Arc::clone(&setting.surroundings);
         let delivery = Delivery::start(parquet, LossPlace::Output, surroundings)
             .context("cannot start the writing thread")?;
-        let reopen = delivery.reopen();
-        setting.on_hangup(move || reopen.ask());
-        let ending = delivery.ending();
-        endings.push(Box::new(move || whole(ending.missing(), &path)));
+        setting.on_hangup(delivery.outlet().reopen());
+        let missing = delivery.outlet().ending("it takes too long");
+        endings.push(Box::new(move || whole(missing(), &path)));
         sinks.insert(0, Box::new(delivery));
         Ok(sinks)
     }

@@ -1,29 +1,24 @@
-//! The sink that delivers one record after the other: a queue with a bound, and a thread on which
-//! a [`Courier`] takes its time.
+//! The sink that delivers one record after the other, by a [`Courier`] that may take its time.
 
-mod round;
 #[cfg(test)]
 mod tests;
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::round::Round;
 use super::{
-    Format as _, Hello, Sink, Undelivered,
-    flat::Row,
+    Hello, Sink, Undelivered,
+    escape::without_numbers,
+    flat::{Row, Rows},
     json::Json,
     message::{Message, Messages, Severity},
+    queue::{Limit, Outlet, Phase, Queue, Size, Worker},
     summary::Summary,
     surroundings::Surroundings,
+    trouble::{Seldom, again},
     wall_clock::WallClock,
 };
 use crate::{
@@ -37,11 +32,9 @@ const LIMIT: usize = 16 << 20;
 const BATCH: usize = 256;
 /// How long the end of the trace waits for a receiver that does not receive.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is said at the end is delivered within this time.
+/// The last records are delivered within this time.
 const LAST: Duration = Duration::from_millis(1500);
-/// A courier that waits for a receiver comes back within this time.
-const BLOCKED: Duration = Duration::from_secs(3);
-/// A courier gets its turn this often at least, so that it can hand over what it has gathered.
+/// A courier is called at least this often, so that it can hand over what it has gathered.
 pub const TURN: Duration = Duration::from_secs(10);
 
 /// One record, as it is delivered.
@@ -49,7 +42,7 @@ pub const TURN: Duration = Duration::from_secs(10);
 pub struct Record<'a> {
     /// Its fields.
     pub row: &'a Row,
-    /// What to say.
+    /// The record as a sentence.
     pub message: &'a str,
     /// How bad it is.
     pub severity: Severity,
@@ -73,24 +66,24 @@ pub trait Courier: Send {
     ///
     /// # Errors
     ///
-    /// What is wrong; the record then counts as lost. With `WouldBlock` it is given again, until
-    /// the trace ends: to be returned after some time only.
+    /// What is wrong; the record then counts as lost. With `WouldBlock`, to be returned only after
+    /// some time, it is given again until the trace ends.
     fn deliver(&mut self, record: &Record<'_>) -> io::Result<()>;
 
-    /// How soon it wants its turn where no record comes.
+    /// After how long without a record [`Self::pause`] is called.
     fn turn(&self) -> Duration {
         TURN
     }
 
-    /// What is known to be lost of what had been taken, since this was asked last.
+    /// What turned out to be lost of what had been taken, since the last call.
     fn lost(&mut self) -> Option<Lost> {
         None
     }
 
-    /// Finds out, until then, whether all that has been taken is delivered.
+    /// Finds out, by the deadline, whether all that was taken has arrived.
     fn settle(&mut self, _deadline: Instant) {}
 
-    /// Some time has passed.
+    /// No record has come for a while.
     ///
     /// # Errors
     ///
@@ -99,7 +92,7 @@ pub trait Courier: Send {
         Ok(())
     }
 
-    /// Opens its file anew.
+    /// Opens its file again.
     ///
     /// # Errors
     ///
@@ -108,57 +101,21 @@ pub trait Courier: Send {
         Ok(())
     }
 
-    /// The end.
+    /// Delivers what it has gathered; nothing more comes.
     ///
     /// # Errors
     ///
-    /// Where what it had gathered cannot be delivered.
+    /// What is wrong.
     fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// JSON lines and what to say of each.
-#[derive(Debug, Default)]
-struct Batch {
-    lines: Vec<u8>,
-    messages: Vec<Message>,
-}
+/// Records and what to say of each.
+type Batch = Vec<(Row, Message)>;
 
-#[derive(Debug)]
-enum Parcel {
-    Records(Batch),
-    Reopen,
-    /// All before is to be delivered, or counted; then this is told.
-    Settle(Sender<()>),
-    End,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    /// Bytes, and records.
-    waiting: AtomicUsize,
-    records: AtomicU64,
-    failing: AtomicBool,
-    failed: AtomicU64,
-    /// The courier has delivered all that it had.
-    ended: AtomicBool,
-    /// When the end gives up what is not delivered.
-    deadline: Mutex<Option<Instant>>,
-}
-
-impl Shared {
-    fn end_by(&self, deadline: Instant) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_over(&self) -> bool {
-        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
-    }
+fn size((row, message): &(Row, Message)) -> Size {
+    Size { bytes: row.size() + message.text.len(), records: 1 }
 }
 
 /// Records on their way to a courier.
@@ -167,43 +124,12 @@ pub struct Delivery {
     json: Json,
     messages: Messages,
     batch: Batch,
-    sender: Sender<Parcel>,
-    done: Receiver<()>,
-    thread: health::Thread,
-    shared: Arc<Shared>,
-    /// Records that were lost and have not been told of.
-    lost: u64,
-}
-
-/// Opens the courier's file anew, in order with what is delivered.
-#[derive(Clone, Debug)]
-pub struct Reopen(Sender<Parcel>);
-
-impl Reopen {
-    /// Asks for it.
-    pub fn ask(&self) {
-        // At the end of the trace nobody needs it any more.
-        let _ = self.0.send(Parcel::Reopen);
-    }
-}
-
-/// Tells whether all that was given at the end of the trace has been delivered.
-#[derive(Clone, Debug)]
-pub struct Ending(Arc<Shared>);
-
-impl Ending {
-    /// Why the last records are not where they should be.
-    pub fn missing(&self) -> Option<&'static str> {
-        let is = |flag: &AtomicBool| flag.load(Ordering::Acquire);
-        if is(&self.0.ended) {
-            return None;
-        }
-        Some(if is(&self.0.failing) { "see above" } else { "it takes too long" })
-    }
+    size: Size,
+    outlet: Outlet<Batch>,
 }
 
 impl Delivery {
-    /// Starts the courier's thread; what is lost is told to be so at `place`.
+    /// Starts the courier's thread; what is lost is reported to be so at `place`.
     ///
     /// # Errors
     ///
@@ -213,154 +139,172 @@ impl Delivery {
         place: LossPlace,
         surroundings: Arc<dyn Surroundings>,
     ) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
-        let (finished, done) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
-        let mut round = Round::new(courier, Arc::clone(&shared));
-        let thread = health::spawn("tracer-delivery", move || {
-            round.run(&receiver);
-            // The other end may have given up waiting.
-            let _ = finished.send(());
-        })?;
+        let worker = Round { courier, failures: Seldom::default() };
         Ok(Self {
             place,
             json: Json::new(Arc::clone(&surroundings)),
             messages: Messages::new(surroundings),
-            batch: Batch::default(),
-            sender,
-            done,
-            thread,
-            shared,
-            lost: 0,
+            batch: Batch::new(),
+            size: Size::default(),
+            outlet: Outlet::start("tracer-delivery", Limit::Bytes(LIMIT), worker)?,
         })
     }
 
-    /// For whoever is to open the file anew.
-    pub fn reopen(&self) -> Reopen {
-        Reopen(self.sender.clone())
+    /// The queue and its thread.
+    pub fn outlet(&self) -> &Outlet<Batch> {
+        &self.outlet
     }
 
-    /// For whoever wants to know how it ended.
-    pub fn ending(&self) -> Ending {
-        Ending(Arc::clone(&self.shared))
+    /// Adds the objects that `tell` gives, each with the message that stands at its place.
+    fn add(&mut self, messages: Vec<Message>, tell: impl FnOnce(&mut Json, &mut dyn FnMut(Row))) {
+        let Self { json, batch, size: total, .. } = self;
+        let mut messages = messages.into_iter();
+        tell(json, &mut |row| {
+            if let Some(message) = messages.next() {
+                let record = (row, message);
+                *total = total.plus(size(&record));
+                batch.push(record);
+            }
+        });
     }
 
-    /// Hands over what has been gathered.
     fn push(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        let count = batch.messages.len();
-        if count == 0 {
-            return;
+        let (batch, size) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.size));
+        if size.records > 0 {
+            // Where there is no room it is counted.
+            let _ = self.outlet.push(batch, size);
         }
-        let bytes = batch.size();
-        if self.shared.waiting.load(Ordering::Relaxed) + bytes > LIMIT {
-            self.lost += count as u64;
-            return;
-        }
-        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
-        self.shared.records.fetch_add(count as u64, Ordering::Relaxed);
-        self.thread.owes();
-        if self.sender.send(Parcel::Records(batch)).is_err() {
-            self.lost += count as u64;
-        }
-    }
-
-    /// What waits will fail as well, soon: it belongs into the summary.
-    fn wait_while_failing(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.shared.failing.load(Ordering::Relaxed)
-            && self.shared.waiting.load(Ordering::Relaxed) > 0
-            && Instant::now() < deadline
-        {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn lost(&mut self) -> Option<Undelivered> {
-        self.lost += self.shared.failed.swap(0, Ordering::Relaxed);
-        let count = std::mem::take(&mut self.lost);
-        (count > 0).then_some(Undelivered { place: self.place, count })
-    }
-}
-
-impl Batch {
-    /// Bytes that it takes, about.
-    fn size(&self) -> usize {
-        self.lines.len() + self.messages.iter().map(|message| message.text.len()).sum::<usize>()
     }
 }
 
 impl Sink for Delivery {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.json.hello(hello, clock, &mut self.batch.lines);
-        self.batch.messages.push(self.messages.hello(hello));
+        let message = self.messages.hello(hello);
+        self.add(vec![message], |json, take| json.tell_hello(hello, clock, &mut Rows(take)));
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        self.json.update(update, clock, &mut self.batch.lines);
-        self.messages.of(update, |message| self.batch.messages.push(message));
-        if self.batch.messages.len() >= BATCH {
+        let messages = self.messages.of(update);
+        self.add(messages, |json, take| json.tell(update, clock, &mut Rows(take)));
+        if self.batch.len() >= BATCH {
             self.push();
         }
     }
 
     fn backlog(&self) -> f64 {
-        self.shared.waiting.load(Ordering::Relaxed) as f64 / LIMIT as f64
+        self.outlet.fill()
     }
 
     fn flush(&mut self) -> Option<Undelivered> {
         self.push();
-        let room = self.shared.waiting.load(Ordering::Relaxed) < LIMIT / 2
-            && !self.shared.failing.load(Ordering::Relaxed);
-        if room { self.lost() } else { None }
+        Undelivered::new(self.place, self.outlet.take_lost())
     }
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
-        if self.place == LossPlace::Output {
-            self.wait_while_failing();
-            return self.lost();
-        }
-        self.shared.end_by(Instant::now() + PATIENCE);
-        let (settled, done) = mpsc::channel();
-        // The thread ends before only where it has panicked.
-        let _ = self.sender.send(Parcel::Settle(settled));
-        if done.recv_timeout(PATIENCE + BLOCKED).is_err() {
-            // It hangs: the receiver has stopped, and takes no part of what waits.
-            self.lost += self.shared.records.load(Ordering::Relaxed);
-            self.shared.failing.store(true, Ordering::Relaxed);
-        }
-        let mut lost = self.lost();
-        if let Some(lost) = &mut lost
-            && self.shared.failing.load(Ordering::Relaxed)
-        {
-            // The record that tells of it will not be delivered either.
-            lost.count += 1;
-            self.shared.end_by(Instant::now());
-        }
-        lost
+        let lost = match self.place {
+            LossPlace::Output => self.outlet.take_all_lost(PATIENCE),
+            _ => self.outlet.drain(PATIENCE),
+        };
+        Undelivered::new(self.place, lost)
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let mut this = *self;
-        this.json.summary(summary, clock, &mut this.batch.lines);
-        this.batch.messages.push(this.messages.summary(summary));
-        this.push();
-        if this.place != LossPlace::Output && !this.shared.failing.load(Ordering::Relaxed) {
-            this.shared.end_by(Instant::now() + LAST);
+        let mut this = self;
+        let message = this.messages.summary(summary);
+        this.add(vec![message], |json, take| json.tell_summary(summary, clock, &mut Rows(take)));
+        let Self { place, batch, size, outlet, .. } = *this;
+        let (name, patience, grace) = match place {
+            LossPlace::Journal => ("the journal", LAST, Some(PATIENCE)),
+            LossPlace::Syslog => ("the receiver of syslog messages", LAST, Some(PATIENCE)),
+            _ => ("the output", PATIENCE + LAST, None),
+        };
+        if !outlet.finish(batch, size, patience, grace) {
+            tracing::warn!("{name} takes too long: the end of the trace is not in it");
         }
-        // Without the thread there is nothing to wait for.
-        let _ = this.sender.send(Parcel::End);
-        if this.done.recv_timeout(PATIENCE + LAST) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let place = match this.place {
-                LossPlace::Journal => "the journal",
-                LossPlace::Syslog => "the receiver of syslog messages",
-                _ => "the output",
-            };
-            tracing::warn!("{place} takes too long: the end of the trace is not in it");
-            return;
+    }
+}
+
+/// Gives records to a courier, counts those that it does not deliver, and says so once.
+struct Round<C> {
+    courier: C,
+    failures: Seldom,
+}
+
+impl<C: Courier> Worker<Batch> for Round<C> {
+    fn work(&mut self, batch: Batch, _: Size, queue: &Queue<Batch>) {
+        for record in batch {
+            let size = size(&record);
+            let (row, Message { text, severity }) = record;
+            let record = Record { row: &row, message: &text, severity };
+            let delivered = self.insist(&record, queue);
+            if let Err(error) = &delivered {
+                self.report(error, queue);
+            }
+            queue.settle(size, u64::from(delivered.is_err()) + self.note_lost(queue));
         }
-        // What the courier leaves open ends with it.
-        this.thread.join();
+    }
+
+    fn turn(&self) -> Option<Duration> {
+        Some(self.courier.turn())
+    }
+
+    fn idle(&mut self, queue: &Queue<Batch>) {
+        let result = self.courier.pause();
+        self.note(result, queue);
+    }
+
+    fn reopen(&mut self, queue: &Queue<Batch>) {
+        let result = self.courier.reopen();
+        self.note(result, queue);
+    }
+
+    fn settle(&mut self, deadline: Instant, queue: &Queue<Batch>) {
+        self.courier.settle(deadline);
+        let lost = self.note_lost(queue);
+        queue.lose(lost);
+    }
+
+    fn finish(&mut self, queue: &Queue<Batch>) -> bool {
+        let result = self.courier.finish();
+        self.note(result, queue)
+    }
+}
+
+impl<C: Courier> Round<C> {
+    /// Until it is taken, or fails for good, or is given up: meanwhile the queue fills.
+    fn insist(&mut self, record: &Record<'_>, queue: &Queue<Batch>) -> io::Result<()> {
+        while queue.phase() != Phase::GivenUp {
+            // A receiver that takes nothing is no fault of this thread.
+            health::alive();
+            match self.courier.deliver(record) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.report(&error, queue);
+                }
+                result => return result,
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "not taken by the end of the trace"))
+    }
+
+    /// How many records have turned out to be lost.
+    fn note_lost(&mut self, queue: &Queue<Batch>) -> u64 {
+        let Some(Lost { count, error }) = self.courier.lost() else { return 0 };
+        self.report(&error, queue);
+        count
+    }
+
+    fn note(&mut self, result: io::Result<()>, queue: &Queue<Batch>) -> bool {
+        result.inspect_err(|error| self.report(error, queue)).is_ok()
+    }
+
+    /// Says it once, until it works again; seldom where it works and fails in turns.
+    fn report(&mut self, error: &io::Error, queue: &Queue<Batch>) {
+        if !queue.set_failing(true)
+            && let Some(held) = self.failures.say()
+        {
+            let error = without_numbers(&error.to_string());
+            tracing::error!("cannot write to {}: {error}{}", self.courier.name(), again(held));
+        }
     }
 }

@@ -19,6 +19,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use self::archive::{Archive, Successor};
 pub use self::{archive::Keep, lock::Sharing};
+use super::{escape::without_numbers, trouble::Retry};
 
 /// When a file is full or old enough to be set aside.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,7 @@ pub struct LogFile {
     /// The last line has no end: written by somebody who was killed in the middle of it.
     torn: bool,
     sharing: Sharing,
+    rotating: Retry,
 }
 
 impl LogFile {
@@ -67,7 +69,8 @@ impl LogFile {
         let archive = Archive::new(path, rotation.map(|rotation| rotation.keep));
         let Opened { file, regular, begun, torn } = open_locked(path, sharing, true)?;
         let path = path.to_owned();
-        Ok(Self { path, file, rotation, archive, regular, begun, torn, sharing })
+        let rotating = Retry::default();
+        Ok(Self { path, file, rotation, archive, regular, begun, torn, sharing, rotating })
     }
 
     /// Where it is.
@@ -188,9 +191,41 @@ impl LogFile {
         self.archive.compress();
     }
 
-    /// Tries again to compress what could not be.
-    pub fn tend(&mut self) {
+    /// Sets the file aside where it should be before so many bytes are added: the old one. A
+    /// failure is reported once and tried again later.
+    pub fn rotate_if_due(&mut self, coming: u64) -> Option<File> {
         self.archive.tend();
+        if !self.is_due(coming) || !self.rotating.is_due() {
+            return None;
+        }
+        let rotated = self.rotate();
+        let path = self.path.display();
+        match rotated {
+            Ok(old) => {
+                let failures = self.rotating.over();
+                if failures > 0 {
+                    tracing::warn!("{path} is set aside, after {failures} failures");
+                }
+                Some(old)
+            }
+            Err(error) => {
+                if self.rotating.failed() {
+                    let error = without_numbers(&error.to_string());
+                    tracing::error!("cannot set aside {path}: {error} (it goes on; tried again)");
+                }
+                None
+            }
+        }
+    }
+
+    /// How often it could not be set aside since that last worked.
+    pub fn failures(&mut self) -> u64 {
+        self.rotating.over()
+    }
+
+    /// The next attempt to set it aside does not wait.
+    pub fn hurry(&mut self) {
+        self.rotating.hurry();
     }
 
     /// Opens whatever has the path now: somebody else may have set the file aside. The old file,

@@ -1,15 +1,26 @@
 //! One flat table that holds all kinds of records: what CSV, logfmt, Parquet, the journal and
 //! syslog have.
 //!
-//! It is made of the JSON lines, so that nothing has two shapes. A column is the path in the JSON
-//! object with `_` between the names, as Grafana Loki flattens JSON: `network.peer.port` is
+//! It is made of the objects that the JSON lines show, so that nothing has two shapes. A column is
+//! the path in the object with `_` between the names, as Grafana Loki flattens JSON: `network.peer.port` is
 //! `network_peer_port`. Lists and the evidence of findings are in the JSON lines only.
 
-pub mod csv;
-pub mod logfmt;
-mod read;
+mod csv;
+mod logfmt;
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::Arc, sync::LazyLock};
+
+use serde::Serialize;
+
+use super::{
+    Beginning, Format, Hello, OfFile, Opening,
+    flatten::{Fields, Leaf, Unsupported, flatten},
+    json::{Json, Take},
+    summary::Summary,
+    surroundings::Surroundings,
+    wall_clock::WallClock,
+};
+use crate::model::update::Update;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,19 +162,48 @@ impl fmt::Display for Value {
     }
 }
 
-/// One record.
+/// Columns by their paths.
+static PATHS: LazyLock<HashMap<&'static str, usize, foldhash::fast::FixedState>> =
+    LazyLock::new(|| {
+        let path = |at: usize| COLUMNS[at].path.unwrap_or(COLUMNS[at].name);
+        (0..COLUMNS.len()).map(|at| (path(at), at)).collect()
+    });
+
+/// One record: the columns that have a value, in the order of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row([Option<Value>; COLUMNS.len()]);
+pub struct Row(Vec<(usize, Value)>);
 
 impl Row {
+    /// Of an object of [`Json`].
+    ///
+    /// # Errors
+    ///
+    /// Where there is something in it that events do not have.
+    pub fn of(line: &impl Serialize) -> Result<Self, Unsupported> {
+        let mut row = Self(Vec::with_capacity(40));
+        flatten(line, &mut String::with_capacity(64), &mut row)?;
+        // After a transition a socket is in the state it has entered, whoever asks for it.
+        let (state, to) = (PATHS["tcp_state"], PATHS["tcp_to"]);
+        let value = |wanted| row.0.iter().find(|(at, _)| *at == wanted).map(|(_, value)| value);
+        if let (None, Some(to)) = (value(state), value(to).cloned()) {
+            row.0.push((state, to));
+        }
+        row.0.sort_unstable_by_key(|(at, _)| *at);
+        Ok(row)
+    }
+
     /// All columns with their values.
     pub fn columns(&self) -> impl Iterator<Item = (&'static Column, Option<&Value>)> {
-        COLUMNS.iter().zip(&self.0).map(|(column, value)| (column, value.as_ref()))
+        let mut values = self.0.iter().peekable();
+        COLUMNS.iter().enumerate().map(move |(at, column)| {
+            let value = values.next_if(|(column, _)| *column == at);
+            (column, value.map(|(_, value)| value))
+        })
     }
 
     /// The columns that have a value.
     pub fn values(&self) -> impl Iterator<Item = (&'static Column, &Value)> {
-        self.columns().filter_map(|(column, value)| Some((column, value?)))
+        self.0.iter().map(|(at, value)| (&COLUMNS[*at], value))
     }
 
     /// The text of one column.
@@ -172,6 +212,106 @@ impl Row {
             Value::Text(text) => Some(text.as_str()),
             _ => None,
         })
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn size(&self) -> usize {
+        let text = |(_, value): &(usize, Value)| match value {
+            Value::Text(text) => text.len(),
+            Value::Number(_) | Value::Flag(_) => 0,
+        };
+        self.0.capacity() * size_of::<(usize, Value)>() + self.0.iter().map(text).sum::<usize>()
+    }
+}
+
+impl Fields for Row {
+    const SEPARATOR: char = '_';
+    const LISTS: bool = false;
+
+    fn field(&mut self, path: &str, leaf: Leaf<'_>) {
+        let Some(&column) = PATHS.get(path) else { return };
+        let value = match leaf {
+            Leaf::Text(text) => Value::Text(text.to_owned()),
+            Leaf::Number(number) => Value::Number(number),
+            Leaf::Flag(flag) => Value::Flag(flag),
+            // Growth can be negative, shares are fractions; both are evidence of findings.
+            Leaf::Negative(_) | Leaf::Fraction(_) | Leaf::List(_) => return,
+        };
+        self.0.push((column, value));
+    }
+}
+
+/// Makes a row of each object.
+pub(super) struct Rows<F>(pub(super) F);
+
+impl<F: FnMut(Row)> Take for Rows<F> {
+    fn take(&mut self, line: &impl Serialize) {
+        match Row::of(line) {
+            Ok(row) => (self.0)(row),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// Rows as lines of text.
+pub struct FlatLines {
+    json: Json,
+    surroundings: Arc<dyn Surroundings>,
+    style: Style,
+}
+
+/// How rows become lines.
+#[derive(Clone, Copy)]
+struct Style {
+    header: fn(Option<OfFile>) -> Vec<u8>,
+    line: fn(&Row, &mut Vec<u8>),
+}
+
+impl FlatLines {
+    /// Comma-separated values, with what is known of this host.
+    pub fn csv(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self::new(surroundings, Style { header: csv::header, line: csv::cells })
+    }
+
+    /// logfmt, with what is known of this host.
+    pub fn logfmt(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self::new(surroundings, Style { header: |_| Vec::new(), line: logfmt::pairs })
+    }
+
+    fn new(surroundings: Arc<dyn Surroundings>, style: Style) -> Self {
+        Self { json: Json::new(Arc::clone(&surroundings)), surroundings, style }
+    }
+
+    fn lines<'a>(&self, out: &'a mut Vec<u8>) -> Rows<impl FnMut(Row) + use<'a>> {
+        let line = self.style.line;
+        Rows(move |row: Row| line(&row, out))
+    }
+}
+
+impl Format for FlatLines {
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let (hello, style) = (hello.clone(), self.style);
+        let mut table = Self::new(Arc::clone(&self.surroundings), style);
+        Box::new(move |file| {
+            let mut beginning = Beginning { header: (style.header)(file), hello: Vec::new() };
+            table.hello(&hello.of(file), clock, &mut beginning.hello);
+            beginning
+        })
+    }
+
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        let mut lines = self.lines(out);
+        self.json.tell_hello(hello, clock, &mut lines);
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        let mut lines = self.lines(out);
+        self.json.tell(update, clock, &mut lines);
+    }
+
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+        let mut lines = self.lines(out);
+        self.json.tell_summary(summary, clock, &mut lines);
     }
 }
 

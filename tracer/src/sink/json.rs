@@ -28,8 +28,7 @@ use self::{
     tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
 };
 use super::{
-    Format, Hello,
-    output::{Beginning, Opening},
+    Beginning, Format, Hello, Opening,
     stack::{frames, gap},
     stamps::Stamps,
     summary::Summary,
@@ -84,6 +83,16 @@ impl Json {
     /// With these names of fields.
     pub fn named(names: JsonNames, surroundings: Arc<dyn Surroundings>) -> Self {
         Self { names, stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
+    }
+
+    /// The beginning.
+    pub(super) fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
+        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
+    }
+
+    /// The end.
+    pub(super) fn tell_summary(&mut self, end: &Summary, clock: WallClock, out: &mut impl Take) {
+        self.bare("summary", clock.now, end, clock, out);
     }
 
     /// One update: one line, or several.
@@ -229,7 +238,7 @@ impl Format for Json {
     }
 
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
+        self.tell_hello(hello, clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -237,6 +246,6 @@ impl Format for Json {
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.bare("summary", clock.now, summary, clock, out);
+        self.tell_summary(summary, clock, out);
     }
 }

@@ -242,7 +242,7 @@ impl Ladder {
 }
 
 /// How long those in TIME_WAIT have to wait; else that all is quiet.
-fn countdown(pairs: &Pairs, moment: &Moment<'_>, quiet: u64) -> Option<String> {
+fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
     let mut waiting: Vec<(u64, u32)> =
         pairs.iter().filter_map(|diagram| diagram.wait.zip(Some(diagram.number))).collect();
     waiting.sort_unstable();
@@ -319,7 +319,7 @@ impl Format for Ladder {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Moment, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
         let Self { pairs, status, .. } = self;
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);

@@ -1,65 +1,96 @@
-//! The sink that writes lines: a format, and the output that takes its bytes.
+//! The sink that writes lines: a format, and the thread that writes its bytes.
+
+use std::{
+    io,
+    sync::mpsc::{self, Receiver},
+    time::Duration,
+};
 
 use super::{
     Format, Hello, Moment, Sink, Undelivered,
-    output::{Beginnings, Output, lines_in},
+    output::{Destination, Item, Writer, lines_in},
+    queue::{Limit, Outlet, Size},
     summary::Summary,
     wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
 
-/// Formatted bytes are handed to the output from this size on.
+/// Formatted bytes are handed to the writing thread from this size on.
 const CHUNK: usize = 64 << 10;
+/// Bytes that may wait to be written: a quarter of a second of the busiest host.
+const LIMIT: usize = 64 << 20;
+/// The same for a terminal: its reader wants to see what happens now.
+const TERMINAL_LIMIT: usize = 1 << 20;
+/// Written buffers that are kept for use.
+const SPARE: usize = 16;
+/// How long the end of the trace waits for a reader that does not read.
+const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Lines of one format to one output.
+/// Lines of one format to one destination.
 pub struct Lines {
     format: Box<dyn Format + Send>,
-    output: Output,
+    outlet: Outlet<Item>,
     bytes: Vec<u8>,
-    /// Lines that the output could not take and that have not been told of.
-    unshown: u64,
-    /// What is told was recorded, and comes out as it was.
+    /// Buffers that have been written, to be filled again: fresh ones cost page faults.
+    written: Receiver<Vec<u8>>,
+    /// The first line is of a recording, and is written as it was.
     recorded: bool,
 }
 
 impl Lines {
-    /// In this format to this output.
-    pub fn new(format: Box<dyn Format + Send>, output: Output) -> Self {
+    /// Starts the writing thread; it calls `closed` when nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub fn start(
+        format: Box<dyn Format + Send>,
+        destination: Destination,
+        closed: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let limit = if destination.is_terminal() { TERMINAL_LIMIT } else { LIMIT };
+        let (empty, written) = mpsc::sync_channel(SPARE);
+        let writer = Writer::new(destination, empty, closed);
+        let outlet = Outlet::start("tracer-output", Limit::Bytes(limit), writer)?;
         let bytes = Vec::with_capacity(2 * CHUNK);
-        Self { format, output, bytes, unshown: 0, recorded: false }
+        Ok(Self { format, outlet, bytes, written, recorded: false })
     }
 
-    /// Of a recording, whose first line comes out as it was.
+    /// Of a recording, whose first line is written as it was.
     #[must_use]
     pub fn of_recording(self) -> Self {
         Self { recorded: true, ..self }
     }
 
-    /// Hands over what has been formatted; whether there was room for it.
-    fn push(&mut self) -> bool {
-        self.unshown += self.output.take_failed();
-        if self.bytes.is_empty() {
-            return false;
-        }
-        let room = self.output.push(&mut self.bytes);
-        if !room {
-            self.unshown += lines_in(&self.bytes);
-            self.bytes.clear();
-        }
-        room
+    /// The queue and its thread.
+    pub fn outlet(&self) -> &Outlet<Item> {
+        &self.outlet
     }
 
-    fn unshown(&mut self) -> Option<Undelivered> {
-        let count = std::mem::take(&mut self.unshown);
-        (count > 0).then_some(Undelivered { place: LossPlace::Output, count })
+    /// Hands over what has been formatted.
+    fn push(&mut self) {
+        if !self.bytes.is_empty() {
+            let len = self.bytes.len();
+            let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
+            let lines = Item::Lines(std::mem::replace(&mut self.bytes, spare));
+            if let Err(Item::Lines(lines)) = self.outlet.push(lines, bytes(len)) {
+                self.outlet.lose(lines_in(&lines));
+            }
+        }
     }
+}
+
+/// Lines are counted only when they are lost.
+fn bytes(bytes: usize) -> Size {
+    Size { bytes, records: 0 }
 }
 
 impl Sink for Lines {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
         let opening = self.format.opening(hello, clock);
         let first = self.recorded.then_some(hello.file);
-        self.output.begin(Beginnings { opening, first });
+        // Without the thread, nothing is written.
+        let _ = self.outlet.push(Item::Begin(opening, first), bytes(0));
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -69,35 +100,32 @@ impl Sink for Lines {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Moment, clock: WallClock) -> Option<u64> {
         self.format.pause(moment, clock, &mut self.bytes)
     }
 
     fn flush(&mut self) -> Option<Undelivered> {
-        // To say it while nothing can be written would only be the next thing lost.
-        if self.push() && !self.output.is_failing() { self.unshown() } else { None }
+        self.push();
+        Undelivered::new(LossPlace::Output, self.outlet.take_lost())
     }
 
     fn is_closed(&self) -> bool {
-        self.output.is_closed()
+        self.outlet.is_unread()
     }
 
     fn backlog(&self) -> f64 {
-        self.output.backlog()
+        self.outlet.fill()
     }
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
-        if self.output.is_failing() {
-            self.output.settle();
-        }
-        self.unshown += self.output.take_failed();
-        self.unshown()
+        Undelivered::new(LossPlace::Output, self.outlet.take_all_lost(PATIENCE))
     }
 
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
         let mut this = *self;
         this.format.summary(summary, clock, &mut this.bytes);
-        this.output.finish(this.bytes);
+        let size = bytes(this.bytes.len());
+        this.outlet.finish(Item::Lines(this.bytes), size, PATIENCE, None);
     }
 }

@@ -16,7 +16,7 @@ use crate::model::{
     close::Reason,
     finding::{self, Status},
     state::State,
-    update::{LingerStatus, Role, Subject, Transition, Update},
+    update::{Linger, LingerStatus, Role, Subject, Transition, Update},
 };
 
 /// Severities of syslog (RFC 5424 section 6.2.1), as far as they are used.
@@ -75,18 +75,10 @@ impl Messages {
     }
 
     /// Of an update: one for each of its JSON lines, in the same order.
-    pub(super) fn of(&self, update: &Update<'_>, mut take: impl FnMut(Message)) {
+    pub(super) fn of(&self, update: &Update<'_>) -> Vec<Message> {
         let (text, severity) = match update {
             Update::Linger(lingers) => {
-                for linger in *lingers {
-                    let holder = holder(linger, who(&linger.subject, &*self.surroundings));
-                    let severity = match linger.status {
-                        LingerStatus::Cleared => Severity::Info,
-                        _ => Severity::Warning,
-                    };
-                    take(Message { text: sentence(linger, &holder), severity });
-                }
-                return;
+                return lingers.iter().map(|linger| self.linger(linger)).collect();
             }
             Update::Transition(told) => (self.about(&told.subject, &step(told)), Severity::Info),
             Update::Retransmit(told) => {
@@ -113,7 +105,16 @@ impl Messages {
                 (format!("⚠ {}", finding_sentence(told)), severity)
             }
         };
-        take(Message { text, severity });
+        vec![Message { text, severity }]
+    }
+
+    fn linger(&self, linger: &Linger) -> Message {
+        let holder = holder(linger, who(&linger.subject, &*self.surroundings));
+        let severity = match linger.status {
+            LingerStatus::Cleared => Severity::Info,
+            LingerStatus::Raised | LingerStatus::Continues => Severity::Warning,
+        };
+        Message { text: sentence(linger, &holder), severity }
     }
 
     /// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`

@@ -13,6 +13,8 @@ mod measuring;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::{borrow::Cow, sync::Arc};
+
 use self::{
     counts::{Counts, every},
     family::{label, word},
@@ -24,7 +26,7 @@ pub use self::{
     histogram::Histogram,
     measuring::{Measuring, Shared},
 };
-use super::{Moment, escape::escape, surroundings::Surroundings};
+use super::{Live, escape::escape, surroundings::Surroundings};
 use crate::model::{
     close::{Initiator, Reason},
     finding::{Problem, Severity, Status},
@@ -33,9 +35,9 @@ use crate::model::{
     update::{Answered, Direction, LossPlace, Role, Segment, Source, Story, Transition, Update},
 };
 
+/// Who performs handshakes.
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
-const DIRECTIONS: [Direction; 2] = [Direction::Sent, Direction::Received];
-const ANSWERED: [Answered; 4] = [Answered::Syn, Answered::SynAck, Answered::Fin, Answered::Ack];
+/// What is retransmitted one by one.
 const SEGMENTS: [Segment; 3] = [Segment::Syn, Segment::SynAck, Segment::Fin];
 
 /// All that is counted since the start, and how things stand.
@@ -44,14 +46,14 @@ pub struct Metrics {
     kernel: String,
     /// By state, where they are known.
     sockets: Option<[u64; State::COUNT]>,
-    ports: std::sync::Arc<[PortUse]>,
+    ports: Arc<[PortUse]>,
     transitions: Counts<(State, State, Source)>,
     handshakes: [Histogram; ROLES.len()],
     durations: [Histogram; State::COUNT],
     closes: Counts<(Reason, Option<Initiator>)>,
-    retransmits: [u64; SEGMENTS.len()],
-    resets: [u64; DIRECTIONS.len()],
-    answered: [u64; ANSWERED.len()],
+    retransmits: Counts<Segment>,
+    resets: Counts<Direction>,
+    answered: Counts<Answered>,
     lingering: Lingering,
     findings: Counts<(&'static str, Severity)>,
     lost: Counts<LossPlace>,
@@ -62,14 +64,14 @@ impl Default for Metrics {
         Self {
             kernel: String::new(),
             sockets: None,
-            ports: std::sync::Arc::default(),
+            ports: Arc::default(),
             transitions: Counts::from_zero(legal_transitions()),
             handshakes: std::array::from_fn(|_| Histogram::new(HANDSHAKE)),
             durations: std::array::from_fn(|_| Histogram::new(STATE)),
             closes: Counts::from_zero(ends()),
-            retransmits: [0; SEGMENTS.len()],
-            resets: [0; DIRECTIONS.len()],
-            answered: [0; ANSWERED.len()],
+            retransmits: Counts::from_zero(SEGMENTS),
+            resets: Counts::from_zero(every()),
+            answered: Counts::from_zero(every()),
             lingering: Lingering::default(),
             findings: Counts::from_zero(known_findings()),
             lost: Counts::from_zero(every()),
@@ -84,10 +86,10 @@ impl Metrics {
     }
 
     /// How things stand now.
-    pub fn stand(&mut self, moment: &Moment<'_>) {
-        self.sockets = moment.table.map(|table| State::ALL.map(|state| table.count(state)));
-        if !std::sync::Arc::ptr_eq(&self.ports, moment.ports) {
-            self.ports = std::sync::Arc::clone(moment.ports);
+    pub fn stand(&mut self, live: &Live<'_>) {
+        self.sockets = Some(State::ALL.map(|state| live.table.count(state)));
+        if !Arc::ptr_eq(&self.ports, live.ports) {
+            self.ports = Arc::clone(live.ports);
         }
     }
 
@@ -98,11 +100,11 @@ impl Metrics {
             Update::Story(&Story { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
-            Update::Retransmit(told) => add(&mut self.retransmits, &SEGMENTS, &told.segment, 1),
+            Update::Retransmit(told) => self.retransmits.add(told.segment, 1),
             Update::Reset(told) => {
-                add(&mut self.resets, &DIRECTIONS, &told.direction, 1);
+                self.resets.add(told.direction, 1);
                 if let Some(answered) = told.answers {
-                    add(&mut self.answered, &ANSWERED, &answered, 1);
+                    self.answered.add(answered, 1);
                 }
             }
             Update::Linger(lingers) => {
@@ -112,8 +114,7 @@ impl Metrics {
             }
             Update::Loss(loss) => self.lost.add(loss.place, loss.count),
             Update::Finding(finding) if finding.status == Status::Raised => {
-                let key = (finding.problem.code(), finding.severity);
-                self.findings.add(key, 1);
+                self.findings.add((finding.problem.code(), finding.severity), 1);
             }
             Update::Story(_) | Update::Finding(_) => {}
         }
@@ -132,174 +133,130 @@ impl Metrics {
         }
     }
 
-    /// All of it, in the order in which it is told.
+    /// All of it.
     pub fn families(&self) -> Families {
-        vec![
-            self.build(),
-            self.sockets(),
-            self.changes(),
-            self.handshakes(),
-            self.durations(),
-            self.closes(),
-            self.lingering(),
-            self.ports(),
-            counters(
-                "tracer.retransmits",
-                "{segment}",
-                "Segments of handshakes and teardowns sent again",
-                "tcp.segment.type",
-                SEGMENTS.iter().map(word).zip(self.retransmits),
-            ),
-            counters(
-                "tracer.resets",
-                "{segment}",
-                "RST segments that ended or refused a connection",
-                "tcp.segment.direction",
-                DIRECTIONS.iter().map(word).zip(self.resets),
-            ),
-            counters(
-                "tracer.resets_without_socket",
-                "{segment}",
-                "RST segments sent because there is no socket for a segment, by that segment; a \
-                 SYN is a connection refused here",
-                "tcp.segment.answers",
-                ANSWERED.iter().map(word).zip(self.answered),
-            ),
-            self.findings(),
-            self.lost(),
-        ]
+        self.gauges().into_iter().chain(self.histograms()).chain(self.counters()).collect()
     }
 
-    fn build(&self) -> Family {
-        let labels = vec![
+    fn gauges(&self) -> [Family; 4] {
+        let build = vec![
             label("version", env!("CARGO_PKG_VERSION")),
             label("kernel_release", self.kernel.clone()),
         ];
-        Family {
-            name: "tracer.build_info",
-            unit: Unit::None,
-            help: "Version of the tracer and release of the kernel; always 1",
-            points: Points::Gauge(vec![(labels, 1.0)]),
-        }
-    }
-
-    fn sockets(&self) -> Family {
-        let point = |(state, sockets): (State, u64)| {
-            let labels = vec![
-                label("network.connection.state", connection_state(state)),
-                label("network.transport", "tcp"),
-            ];
-            (labels, sockets as f64)
-        };
         let known = self.sockets.map(|sockets| State::ALL.into_iter().zip(sockets));
-        Family {
-            name: "system.network.connection.count",
-            unit: Unit::Of("{connection}"),
-            help: "TCP sockets by state",
-            points: Points::UpDown(known.into_iter().flatten().map(point).collect()),
-        }
+        let sockets = known.into_iter().flatten().map(|(state, sockets)| {
+            (vec![in_state(state), label("network.transport", "tcp")], sockets as f64)
+        });
+        let lingering = self.lingering.counts().into_iter().map(|(state, name, count)| {
+            (vec![in_state(state), label("process.name", name)], count as f64)
+        });
+        [
+            Family {
+                name: "tracer.build_info",
+                unit: Unit::None,
+                help: "Version of the tracer and release of the kernel; always 1",
+                points: Points::Gauge(vec![(build, 1.0)]),
+            },
+            Family {
+                name: "system.network.connection.count",
+                unit: Unit::Of("{connection}"),
+                help: "TCP sockets by state",
+                points: Points::UpDown(sockets.collect()),
+            },
+            Family {
+                name: "tracer.lingering",
+                unit: Unit::Of("{connection}"),
+                help: "Sockets that outlast the threshold of their state (--linger)",
+                points: Points::UpDown(lingering.collect()),
+            },
+            Family {
+                name: "tracer.ephemeral_ports.use",
+                unit: Unit::Ratio,
+                help: "Part of the ephemeral ports in use towards a destination, from 10 % on",
+                points: Points::Gauge(self.ports.iter().map(port_use).collect()),
+            },
+        ]
     }
 
-    fn changes(&self) -> Family {
-        let labels = |(from, to, source)| {
-            vec![
-                label("tcp.from", connection_state(from)),
-                label("tcp.to", connection_state(to)),
-                label("tcp.source", word(&source)),
-            ]
-        };
-        Family {
-            name: "tracer.transitions",
-            unit: Unit::Of("{transition}"),
-            help: "Changes of TCP state, by how they are known",
-            points: Points::Counter(self.transitions.points(labels)),
-        }
+    fn histograms(&self) -> [Family; 2] {
+        let role = |role: &Role| vec![label("tcp.role", word(role))];
+        let lasting = State::ALL
+            .into_iter()
+            .filter(|state| !matches!(state, State::Closed | State::Listen))
+            .map(|state| (vec![in_state(state)], self.durations[state.index()].clone()));
+        [
+            Family {
+                name: "tracer.handshake.duration",
+                unit: Unit::Seconds,
+                help: "Time that the three-way handshake took",
+                points: Points::Histogram(
+                    ROLES.iter().map(role).zip(self.handshakes.iter().cloned()).collect(),
+                ),
+            },
+            Family {
+                name: "tracer.state.duration",
+                unit: Unit::Seconds,
+                help: "Time spent in a state, of sockets that have left it",
+                points: Points::Histogram(lasting.collect()),
+            },
+        ]
     }
 
-    fn handshakes(&self) -> Family {
-        let labels = |role: &Role| vec![label("tcp.role", word(role))];
-        Family {
-            name: "tracer.handshake.duration",
-            unit: Unit::Seconds,
-            help: "Time that the three-way handshake took",
-            points: Points::Histogram(
-                ROLES.iter().map(labels).zip(self.handshakes.iter().cloned()).collect(),
+    fn counters(&self) -> [Family; 7] {
+        let segment = Unit::Of("{segment}");
+        [
+            self.transitions.family(
+                ("tracer.transitions", Unit::Of("{transition}")),
+                "Changes of TCP state, by how they are known",
+                |(from, to, source)| {
+                    vec![
+                        label("tcp.from", connection_state(from)),
+                        label("tcp.to", connection_state(to)),
+                        label("tcp.source", word(&source)),
+                    ]
+                },
             ),
-        }
-    }
-
-    fn durations(&self) -> Family {
-        let lasting = |state: &State| !matches!(state, State::Closed | State::Listen);
-        let point = |state: State| {
-            let labels = vec![label("network.connection.state", connection_state(state))];
-            (labels, self.durations[state.index()].clone())
-        };
-        Family {
-            name: "tracer.state.duration",
-            unit: Unit::Seconds,
-            help: "Time spent in a state, of sockets that have left it",
-            points: Points::Histogram(State::ALL.into_iter().filter(lasting).map(point).collect()),
-        }
-    }
-
-    fn closes(&self) -> Family {
-        let labels = |(reason, initiator): (Reason, Option<Initiator>)| {
-            let initiator = initiator.map_or_else(|| "unknown".to_owned(), |who| word(&who));
-            vec![label("tcp.close.reason", word(&reason)), label("tcp.close.initiator", initiator)]
-        };
-        Family {
-            name: "tracer.closes",
-            unit: Unit::Of("{connection}"),
-            help: "Ends of connections, by reason and by who took the first step",
-            points: Points::Counter(self.closes.points(labels)),
-        }
-    }
-
-    fn lingering(&self) -> Family {
-        let point = |(state, name, count): (State, String, u64)| {
-            let labels = vec![
-                label("network.connection.state", connection_state(state)),
-                label("process.name", name),
-            ];
-            (labels, count as f64)
-        };
-        Family {
-            name: "tracer.lingering",
-            unit: Unit::Of("{connection}"),
-            help: "Sockets that outlast the threshold of their state (--linger)",
-            points: Points::UpDown(self.lingering.counts().into_iter().map(point).collect()),
-        }
-    }
-
-    fn ports(&self) -> Family {
-        Family {
-            name: "tracer.ephemeral_ports.use",
-            unit: Unit::Ratio,
-            help: "Part of the ephemeral ports in use towards a destination, from 10 % on",
-            points: Points::Gauge(self.ports.iter().map(port_use).collect()),
-        }
-    }
-
-    fn findings(&self) -> Family {
-        let labels = |(code, severity): (&'static str, Severity)| {
-            vec![label("finding.code", code), label("finding.severity", severity.name())]
-        };
-        Family {
-            name: "tracer.findings",
-            unit: Unit::Of("{finding}"),
-            help: "Findings raised, by code and severity",
-            points: Points::Counter(self.findings.points(labels)),
-        }
-    }
-
-    fn lost(&self) -> Family {
-        let labels = |place| vec![label("tracer.loss.where", word(&place))];
-        Family {
-            name: "tracer.lost",
-            unit: Unit::Of("{event}"),
-            help: "Events and records lost by the tracer itself, by place",
-            points: Points::Counter(self.lost.points(labels)),
-        }
+            self.closes.family(
+                ("tracer.closes", Unit::Of("{connection}")),
+                "Ends of connections, by reason and by who took the first step",
+                |(reason, initiator)| {
+                    let initiator =
+                        initiator.map_or_else(|| "unknown".to_owned(), |who| word(&who));
+                    vec![
+                        label("tcp.close.reason", word(&reason)),
+                        label("tcp.close.initiator", initiator),
+                    ]
+                },
+            ),
+            self.retransmits.family(
+                ("tracer.retransmits", segment),
+                "Segments of handshakes and teardowns sent again",
+                |segment| vec![label("tcp.segment.type", word(&segment))],
+            ),
+            self.resets.family(
+                ("tracer.resets", segment),
+                "RST segments that ended or refused a connection",
+                |direction| vec![label("tcp.segment.direction", word(&direction))],
+            ),
+            self.answered.family(
+                ("tracer.resets_without_socket", segment),
+                "RST segments sent because there is no socket for a segment, by that segment; a \
+                 SYN is a connection refused here",
+                |answered| vec![label("tcp.segment.answers", word(&answered))],
+            ),
+            self.findings.family(
+                ("tracer.findings", Unit::Of("{finding}")),
+                "Findings raised, by code and severity",
+                |(code, severity)| {
+                    vec![label("finding.code", code), label("finding.severity", severity.name())]
+                },
+            ),
+            self.lost.family(
+                ("tracer.lost", Unit::Of("{event}")),
+                "Events and records lost by the tracer itself, by place",
+                |place| vec![label("tracer.loss.where", word(&place))],
+            ),
+        ]
     }
 }
 
@@ -335,21 +292,8 @@ fn port_use(one: &PortUse) -> (Labels, f64) {
     (labels, one.ratio())
 }
 
-fn add<T: PartialEq, const N: usize>(counts: &mut [u64; N], keys: &[T; N], key: &T, count: u64) {
-    if let Some(position) = keys.iter().position(|known| known == key) {
-        counts[position] += count;
-    }
-}
-
-fn counters(
-    name: &'static str,
-    unit: &'static str,
-    help: &'static str,
-    key: &'static str,
-    counts: impl Iterator<Item = (String, u64)>,
-) -> Family {
-    let points = counts.map(|(value, count)| (vec![label(key, value)], count)).collect();
-    Family { name, unit: Unit::Of(unit), help, points: Points::Counter(points) }
+fn in_state(state: State) -> (&'static str, Cow<'static, str>) {
+    label("network.connection.state", connection_state(state))
 }
 
 /// As OpenTelemetry's `network.connection.state` has it.

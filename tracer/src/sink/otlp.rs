@@ -7,10 +7,10 @@
 //! is counted; nothing behind the queue drops anything. Left out: traces, TLS, JSON.
 
 mod attributes;
+mod batches;
 mod client;
 mod export;
 mod measurements;
-mod queue;
 mod records;
 mod resource;
 mod response;
@@ -20,15 +20,15 @@ mod tests;
 
 use std::{io, sync::Arc, time::Duration};
 
-use self::{export::Exporter, queue::Queue, records::Records};
+use self::{batches::Batches, export::Exporter, records::Records};
 pub use self::{
-    queue::Limit,
     resource::{Identity, Resource},
     settings::{Settings, SettingsError},
 };
+pub use super::queue::Limit;
 use super::{
-    Hello, Moment, Sink, Undelivered, metrics::Shared, summary::Summary,
-    surroundings::Surroundings, wall_clock::WallClock,
+    Hello, Sink, Undelivered, metrics::Shared, summary::Summary, surroundings::Surroundings,
+    wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
 
@@ -41,7 +41,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// The sink.
 pub struct Otlp {
     records: Records,
-    queue: Arc<Queue>,
+    batches: Batches,
     exporter: Exporter,
 }
 
@@ -58,14 +58,15 @@ impl Otlp {
         metrics: Shared,
         surroundings: Arc<dyn Surroundings>,
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(limit));
-        let exporter = Exporter::start(settings, resource, metrics, Arc::clone(&queue))?;
-        Ok(Self { records: Records::new(surroundings), queue, exporter })
+        let batches = Batches::new(limit);
+        let exporter = Exporter::start(settings, resource, metrics, batches.clone())?;
+        Ok(Self { records: Records::new(surroundings), batches, exporter })
     }
 
     fn push(&mut self) {
-        if let Some(chunk) = self.records.take_chunk() {
-            self.queue.push(chunk);
+        if let Some((chunk, size)) = self.records.take_chunk() {
+            // What does not fit is counted.
+            let _ = self.batches.queue.push(chunk, size);
         }
     }
 }
@@ -80,31 +81,26 @@ impl Sink for Otlp {
         }
     }
 
-    fn pause(&mut self, _: &Moment<'_>, _: WallClock) -> Option<u64> {
-        None
-    }
-
     fn flush(&mut self) -> Option<Undelivered> {
         self.push();
-        undelivered(self.queue.take_lost())
+        Undelivered::new(LossPlace::Otlp, self.batches.queue.take_lost())
     }
 
     fn backlog(&self) -> f64 {
-        self.queue.fill()
+        self.batches.queue.fill()
     }
 
     fn last(&mut self) -> Option<Undelivered> {
         self.push();
-        undelivered(self.queue.drain(PATIENCE))
+        Undelivered::new(LossPlace::Otlp, self.batches.queue.drain(PATIENCE))
     }
 
     fn finish(mut self: Box<Self>, _: &Summary, _: WallClock) {
         self.push();
-        self.queue.close(LAST_PATIENCE);
+        let left = self.batches.queue.close(LAST_PATIENCE);
+        if left > 0 {
+            tracing::warn!("{left} log records at the end were not taken by the OTLP receiver");
+        }
         self.exporter.finish(LAST_PATIENCE);
     }
-}
-
-fn undelivered(count: u64) -> Option<Undelivered> {
-    (count > 0).then_some(Undelivered { place: LossPlace::Otlp, count })
 }

@@ -1,36 +1,23 @@
-//! The way out: a thread that writes, so that a slow reader of our output slows nothing else.
-
-mod writer;
+//! The thread that writes lines, so that a slow reader of the output slows nothing else: to standard
+//! output, or to a file, which it rotates and opens again.
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::mpsc::SyncSender,
 };
 
-use self::writer::Writer;
+use jiff::Timestamp;
+
 use super::{
-    OfFile,
-    file::{LogFile, Rotation, Sharing},
+    OfFile, Opening,
+    escape::without_numbers,
+    file::{LogFile, Rotation, Sharing, Unwritten},
+    queue::{Queue, Size, Worker},
+    trouble::{Retry, Seldom, again},
 };
-use crate::health;
-
-/// Bytes that may wait to be written: a quarter of a second of the busiest host.
-const LIMIT: usize = 64 << 20;
-/// The same for a terminal: who looks at it does not want to see what was long ago.
-const TERMINAL_LIMIT: usize = 1 << 20;
-/// Written buffers that are kept for use.
-const SPARE: usize = 16;
-/// How long the end of the trace waits for a reader that does not read.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where lines go.
 #[derive(Debug)]
@@ -42,7 +29,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// A file, made if it is missing, or standard output.
+    /// A file, created if it is missing, or standard output.
     ///
     /// # Errors
     ///
@@ -58,21 +45,26 @@ impl Destination {
             None => Self::Stream(io::stdout().as_fd().try_clone_to_owned()?.into()),
         })
     }
-}
 
-#[derive(Debug, Default)]
-struct Shared {
-    waiting: AtomicUsize,
-    /// Nobody reads any more.
-    closed: AtomicBool,
-    /// The last write has failed.
-    failing: AtomicBool,
-    /// Lines that could not be written.
-    failed: AtomicU64,
-    /// There was no room for the last lines.
-    cut: AtomicBool,
-    /// All has been written, to where it can be found.
-    ended: AtomicBool,
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.is_terminal())
+    }
+
+    fn file(&mut self) -> Option<&mut LogFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Stream(_) => None,
+        }
+    }
+
+    fn report(&self, what: &str, error: &io::Error, more: &str) {
+        let error = without_numbers(&error.to_string());
+        let name = match self {
+            Self::File(file) => file.path().display().to_string(),
+            Self::Stream(_) => "standard output".to_owned(),
+        };
+        tracing::error!("cannot {what} {name}: {error}{more}");
+    }
 }
 
 /// How many lines end in these bytes: what is lost when they are.
@@ -80,169 +72,174 @@ pub(super) fn lines_in(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// Hands buffers to the writing thread.
-#[derive(Debug)]
-pub struct Output {
-    sender: Sender<Message>,
-    /// Buffers that have been written, to be filled again: fresh ones cost page faults.
-    written: Receiver<Vec<u8>>,
-    writer: health::Thread,
-    done: Receiver<()>,
-    shared: Arc<Shared>,
-    limit: usize,
-}
-
-/// What a file begins with.
-#[derive(Clone, Debug, Default)]
-pub struct Beginning {
-    /// Only the first line of a file may be so: the names of columns.
-    pub header: Vec<u8>,
-    /// What a trace begins with; again in each of its files, so that each can be read alone.
-    pub hello: Vec<u8>,
-}
-
-/// Makes what each file begins with: each another one, since many who read files know them by
-/// their first bytes.
-pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
-
-/// What the files of a trace begin with.
-pub struct Beginnings {
-    /// Makes them.
-    pub opening: Opening,
-    /// What the first of them is, where that was recorded: it is told again as it was.
-    pub first: Option<Option<OfFile>>,
-}
-
-enum Message {
-    Begin(Beginnings),
+/// What the writing thread is given.
+pub enum Item {
+    /// What makes the beginning of each file; what the first file is, where that was recorded: it
+    /// is written as it was.
+    Begin(Opening, Option<Option<OfFile>>),
     /// Whole lines.
     Lines(Vec<u8>),
-    Reopen,
-    End,
 }
 
-/// Opens the output's file anew, in order with what is written.
-#[derive(Clone, Debug)]
-pub struct Reopen(Sender<Message>);
-
-impl Reopen {
-    /// Asks for it.
-    pub fn ask(&self) {
-        // At the end of the trace nobody needs it any more.
-        let _ = self.0.send(Message::Reopen);
-    }
+pub(super) struct Writer<F> {
+    destination: Destination,
+    opening: Option<Opening>,
+    /// The number of the latest file.
+    sequence: u64,
+    /// Takes buffers that have been written.
+    empty: SyncSender<Vec<u8>>,
+    /// To be called when nobody reads any more.
+    closed: Option<F>,
+    /// SIGHUP has come, and the file could not be opened again yet.
+    reopening: Option<Retry>,
+    failures: Seldom,
 }
 
-/// Tells whether all that was given to an output at the end of the trace has been written.
-#[derive(Clone, Debug)]
-pub struct Ending(Arc<Shared>);
-
-impl Ending {
-    /// Why the last lines are not where they should be; a reader that has closed the output does
-    /// not want them.
-    pub fn missing(&self) -> Option<&'static str> {
-        let is = |flag: &AtomicBool| flag.load(Ordering::Acquire);
-        if is(&self.0.closed) || is(&self.0.ended) && !is(&self.0.cut) {
-            return None;
+impl<F: FnOnce() + Send> Worker<Item> for Writer<F> {
+    fn work(&mut self, item: Item, size: Size, queue: &Queue<Item>) {
+        match item {
+            Item::Begin(opening, first) => self.begin(opening, first, queue),
+            Item::Lines(mut bytes) => {
+                self.lines(&bytes, queue);
+                bytes.clear();
+                // Where there are enough, it is freed.
+                let _ = self.empty.try_send(bytes);
+            }
         }
-        Some(if is(&self.0.failing) { "see above" } else { "its reader does not read" })
+        queue.release(size);
+    }
+
+    fn reopen(&mut self, queue: &Queue<Item>) {
+        self.reopening.get_or_insert_default().hurry();
+        if let Some(file) = self.destination.file() {
+            file.hurry();
+        }
+        self.try_to_reopen(queue);
+    }
+
+    fn finish(&mut self, queue: &Queue<Item>) -> bool {
+        let Self { destination, reopening, .. } = self;
+        if let Some(file) = destination.file() {
+            let reopening = reopening.take().map_or(0, |mut retry| retry.over());
+            for (what, failures) in [("set aside", file.failures()), ("opened anew", reopening)] {
+                if failures > 1 {
+                    tracing::warn!("{} was not {what}: {failures} failures", file.path().display());
+                }
+            }
+            if !queue.is_failing() && file.is_deleted() {
+                queue.set_failing(true);
+                let deleted = io::Error::other("it has been deleted");
+                destination.report("keep what is written in", &deleted, "");
+            }
+        }
+        !queue.is_failing()
     }
 }
 
-impl Output {
-    /// Starts the writing thread; it calls `closed` when nobody reads any more.
-    ///
-    /// # Errors
-    ///
-    /// Where no thread can be had.
-    pub fn start(
-        destination: Destination,
-        closed: impl FnOnce() + Send + 'static,
-    ) -> io::Result<Self> {
-        let limit = match &destination {
-            Destination::Stream(stream) if stream.is_terminal() => TERMINAL_LIMIT,
-            _ => LIMIT,
-        };
-        let (sender, receiver) = mpsc::channel();
-        let (finished, done) = mpsc::channel();
-        let (empty, written) = mpsc::sync_channel(SPARE);
-        let shared = Arc::new(Shared::default());
-        let writer = Writer::new(destination, Arc::clone(&shared), closed);
-        let writer =
-            health::spawn("tracer-output", move || writer.run(&receiver, &empty, &finished))?;
-        Ok(Self { sender, written, writer, done, shared, limit })
+impl<F: FnOnce() + Send> Writer<F> {
+    pub(super) fn new(destination: Destination, empty: SyncSender<Vec<u8>>, closed: F) -> Self {
+        let closed = Some(closed);
+        let (opening, reopening, failures) = (None, None, Seldom::default());
+        Self { destination, opening, sequence: 0, empty, closed, reopening, failures }
     }
 
-    /// For whoever is to open the file anew.
-    pub fn reopen(&self) -> Reopen {
-        Reopen(self.sender.clone())
+    fn begin(&mut self, opening: Opening, first: Option<Option<OfFile>>, queue: &Queue<Item>) {
+        self.sequence = first.flatten().map_or(0, |first| first.sequence);
+        self.opening = Some(opening);
+        let of_file = first.unwrap_or_else(|| self.next_file());
+        self.begin_file(of_file, queue);
     }
 
-    /// For whoever wants to know how it ended.
-    pub fn ending(&self) -> Ending {
-        Ending(Arc::clone(&self.shared))
+    /// What the file is that is begun now, if it is one.
+    fn next_file(&mut self) -> Option<OfFile> {
+        let (sequence, opened) = (self.sequence.saturating_add(1), Timestamp::now());
+        self.destination.file()?.is_regular().then_some(OfFile { sequence, opened })
     }
 
-    /// What the trace, and each of its files, begins with.
-    pub fn begin(&self, beginnings: Beginnings) {
-        // Without the thread, nothing is written.
-        let _ = self.sender.send(Message::Begin(beginnings));
-    }
-
-    /// Queues whole lines, and empties the buffer; false, and nothing of it, where too much waits
-    /// already.
-    pub fn push(&self, bytes: &mut Vec<u8>) -> bool {
-        let len = bytes.len();
-        if self.shared.waiting.load(Ordering::Relaxed) + len > self.limit {
-            return false;
+    fn begin_file(&mut self, of_file: Option<OfFile>, queue: &Queue<Item>) {
+        let Some(opening) = &mut self.opening else { return };
+        let mut beginning = opening(of_file);
+        if self.destination.file().is_some_and(|file| !file.is_empty()) {
+            beginning.header.clear();
         }
-        self.shared.waiting.fetch_add(len, Ordering::Relaxed);
-        let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
-        let bytes = std::mem::replace(bytes, spare);
-        self.writer.owes();
-        self.sender.send(Message::Lines(bytes)).is_ok()
+        let both = [beginning.header, beginning.hello].concat();
+        if self.write(&both, queue) {
+            self.sequence = of_file.map_or(self.sequence, |file| file.sequence);
+        }
     }
 
-    /// Whether nobody reads any more.
-    pub fn is_closed(&self) -> bool {
-        self.shared.closed.load(Ordering::Relaxed)
+    /// It is new, or somebody has cut it.
+    fn begin_if_empty(&mut self, queue: &Queue<Item>) {
+        if self.destination.file().is_some_and(|file| file.is_empty()) {
+            let of_file = self.next_file();
+            self.begin_file(of_file, queue);
+        }
     }
 
-    /// Whether what is written now fails.
-    pub fn is_failing(&self) -> bool {
-        self.shared.failing.load(Ordering::Relaxed)
-    }
-
-    /// How full the queue is, from 0.0 to 1.0.
-    pub fn backlog(&self) -> f64 {
-        self.shared.waiting.load(Ordering::Relaxed) as f64 / self.limit as f64
-    }
-
-    /// Takes the count of lines that could not be written.
-    pub fn take_failed(&self) -> u64 {
-        self.shared.failed.swap(0, Ordering::Relaxed)
-    }
-
-    /// Waits until all that was pushed has been written or has failed, but not for ever.
-    pub fn settle(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.shared.waiting.load(Ordering::Relaxed) > 0
-            && Instant::now() < deadline
-            && !self.writer.is_finished()
+    fn lines(&mut self, lines: &[u8], queue: &Queue<Item>) {
+        if lines.is_empty() {
+            return;
+        }
+        self.try_to_reopen(queue);
+        if let Some(file) = self.destination.file()
+            && file.rotate_if_due(lines.len() as u64).is_some()
         {
-            thread::sleep(Duration::from_millis(1));
+            file.compress();
+        }
+        self.begin_if_empty(queue);
+        self.write(lines, queue);
+    }
+
+    fn try_to_reopen(&mut self, queue: &Queue<Item>) {
+        let Some(file) = self.destination.file() else { return };
+        let Some(retry) = self.reopening.as_mut().filter(|retry| retry.is_due()) else { return };
+        match file.reopen() {
+            Ok(_) => {
+                let failures = retry.over();
+                if failures > 0 {
+                    let path = file.path().display();
+                    tracing::warn!("{path} is opened anew, after {failures} failures");
+                }
+                self.reopening = None;
+                self.begin_if_empty(queue);
+            }
+            Err(error) => {
+                if retry.failed() {
+                    let more = " (the old one goes on; tried again)";
+                    self.destination.report("open anew", &error, more);
+                }
+            }
         }
     }
 
-    /// Writes what waits, and these last lines; gives up where the reader takes too long, of which
-    /// [`Ending`] tells.
-    pub fn finish(self, mut last: Vec<u8>) {
-        if !last.is_empty() && !self.push(&mut last) {
-            self.shared.cut.store(true, Ordering::Release);
+    /// Whether it is written.
+    fn write(&mut self, lines: &[u8], queue: &Queue<Item>) -> bool {
+        let written = match &mut self.destination {
+            Destination::File(file) => file.append(lines),
+            Destination::Stream(stream) => {
+                stream.write_all(lines).map_err(|error| Unwritten { error, rest: lines.len() })
+            }
+        };
+        match written {
+            Ok(()) => {
+                queue.set_failing(false);
+                return true;
+            }
+            Err(Unwritten { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
+                queue.set_unread();
+                if let Some(closed) = self.closed.take() {
+                    closed();
+                }
+            }
+            Err(Unwritten { error, rest }) => {
+                if !queue.set_failing(true)
+                    && let Some(held) = self.failures.say()
+                {
+                    self.destination.report("write to", &error, &again(held));
+                }
+                queue.lose(lines_in(&lines[lines.len() - rest..]));
+            }
         }
-        let _ = self.sender.send(Message::End);
-        if self.done.recv_timeout(PATIENCE) != Err(mpsc::RecvTimeoutError::Timeout) {
-            self.writer.join();
-        }
+        false
     }
 }

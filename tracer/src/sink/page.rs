@@ -31,7 +31,7 @@ use jiff::tz::TimeZone;
 
 use self::{html::Frame, report::Report};
 use super::{
-    Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
+    Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
     wall_clock::WallClock,
 };
 use crate::model::{
@@ -97,6 +97,24 @@ impl Sink for Page {
         }
     }
 
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        Some(self)
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+        let Self { options, report, .. } = *self;
+        let Options { title, zone, mut file, written, .. } = options;
+        let Some(mut report) = report else { return };
+        report.timeline.advance(clock.now);
+        let html = report.html(summary, &Frame { title, zone, clock });
+        let findings = report.troubles.findings().len();
+        let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
+        // Nobody may wait for it.
+        let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));
+    }
+}
+
+impl LiveSink for Page {
     fn wants_diagnosis(&self) -> bool {
         true
     }
@@ -110,35 +128,19 @@ impl Sink for Page {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
-        let table = moment.table?;
-        if moment.now >= self.next {
-            self.next = moment.now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
+    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+        let Live { now, table, .. } = *live;
+        if now >= self.next {
+            self.next = now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
             let Options { filter, surroundings, .. } = &self.options;
             let all = *filter == Filter::default();
             if let Some(report) = &mut self.report {
-                report.timeline.advance(moment.now);
+                report.timeline.advance(now);
                 report.read(table, |subject| {
                     all || filter.wants_subject(subject) && filter.passes(&**surroundings, subject)
                 });
             }
         }
         Some(self.next)
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
-    }
-
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        let Self { options, report, .. } = *self;
-        let Options { title, zone, mut file, written, .. } = options;
-        let Some(mut report) = report else { return };
-        report.timeline.advance(clock.now);
-        let html = report.html(summary, &Frame { title, zone, clock });
-        let findings = report.troubles.findings().len();
-        let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
-        // Nobody may wait for it.
-        let _ = written.send(result.map(|()| Written { bytes: html.len(), findings }));
     }
 }

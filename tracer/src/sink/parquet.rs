@@ -18,9 +18,7 @@ use parquet::file::writer::SerializedFileWriter;
 use self::columns::Columns;
 use super::{
     delivery::{Courier, Record},
-    escape::without_numbers,
     file::{LogFile, Unwritten, write},
-    trouble::Retry,
 };
 
 /// Records of a row group.
@@ -40,7 +38,6 @@ pub struct Parquet {
     begun: Instant,
     /// A file that has been set aside, and what it lacks to be complete.
     rest: Option<(File, Encoded)>,
-    rotating: Retry,
 }
 
 /// What has been encoded and is not in the file yet.
@@ -93,7 +90,6 @@ impl Parquet {
             columns: Columns::default(),
             begun: Instant::now(),
             rest: None,
-            rotating: Retry::default(),
         })
     }
 
@@ -160,28 +156,9 @@ impl Parquet {
         self.finish_rest()?;
         self.group()?;
         self.drain()?;
-        self.file.tend();
-        if !self.file.is_due(0) || !self.rotating.is_due() {
-            return Ok(());
-        }
-        match self.file.rotate() {
-            Ok(old) => {
-                let failures = self.rotating.over();
-                if failures > 0 {
-                    tracing::warn!("{} is set aside, after {failures} failures", self.name());
-                }
-                self.leave(old)
-            }
-            Err(error) => {
-                if self.rotating.failed() {
-                    let error = without_numbers(&error.to_string());
-                    tracing::error!(
-                        "cannot set aside {} (it goes on; tried again): {error}",
-                        self.name()
-                    );
-                }
-                Ok(())
-            }
+        match self.file.rotate_if_due(0) {
+            Some(old) => self.leave(old),
+            None => Ok(()),
         }
     }
 }
@@ -208,7 +185,7 @@ impl Courier for Parquet {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        self.rotating.hurry();
+        self.file.hurry();
         // At its end, and before another file.
         self.finish_rest()?;
         match self.file.reopen_empty()? {

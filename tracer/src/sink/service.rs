@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::{Hello, Moment, Sink, Undelivered, summary::Summary, wall_clock::WallClock};
+use super::{Hello, Moment, Sink, summary::Summary, wall_clock::WallClock};
 use crate::{health, model::update::Update};
 
 /// How often the status is told, nanoseconds. Seldom: an idle host is not to be woken for it.
@@ -57,7 +57,7 @@ impl Sink for Service {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Moment, _: WallClock) -> Option<u64> {
         let now = moment.now;
         if let Some(interval) = self.watchdog
             && now >= self.next_watchdog
@@ -67,17 +67,13 @@ impl Sink for Service {
             notify(&[NotifyState::Watchdog]);
         }
         if now >= self.next_status
-            && let Some(table) = moment.table
+            && let Some(sockets) = moment.sockets
         {
             self.next_status = now + STATUS;
-            notify(&[NotifyState::Status(&self.status(table.len()))]);
+            notify(&[NotifyState::Status(&self.status(sockets))]);
         }
         // A thread that hangs may come back.
         self.watchdog.map(|interval| self.next_watchdog.max(now + interval / 4))
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
     }
 
     /// Nobody reads a trace by its service manager.

@@ -67,9 +67,9 @@ impl StatusLine {
 }
 
 /// That nothing has happened for so many nanoseconds, and to how many sockets, where that is known.
-pub(super) fn nothing(moment: &Moment<'_>, quiet: u64) -> String {
+pub(super) fn nothing(moment: &Moment, quiet: u64) -> String {
     let quiet = whole_seconds(quiet);
-    match moment.table.map(|table| grouped(table.len() as u64)) {
+    match moment.sockets.map(|sockets| grouped(sockets as u64)) {
         Some(sockets) => format!("… {sockets} sockets tracked, no events for {quiet}"),
         None => format!("… no events for {quiet}"),
     }

@@ -349,7 +349,7 @@ impl Format for Text {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Moment, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let birth = self.births(moment.now, out);
         let quiet = self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out);
         birth.into_iter().chain(quiet).min()

@@ -31,7 +31,7 @@ use crate::{
         update::{Linger, Observer as _, Update},
     },
     sink::{
-        Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
+        Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
         wall_clock::WallClock,
     },
 };
@@ -265,23 +265,26 @@ impl Sink for Feed {
         }
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, clock: WallClock) -> Option<u64> {
-        if moment.now >= self.next
-            && let Some(table) = moment.table
-        {
-            self.next = moment.now + PERIOD;
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        Some(self)
+    }
+
+    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {}
+}
+
+impl LiveSink for Feed {
+    fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64> {
+        let Live { now, table, .. } = *live;
+        if now >= self.next {
+            self.next = now + PERIOD;
             let wish = self.screen.shared.wish();
-            self.picture.clock = self.picture.clock.renewed(WallClock { now: moment.now, ..clock });
-            self.copy(moment.now, table, wish);
+            self.picture.clock = self.picture.clock.renewed(WallClock { now, ..clock });
+            self.copy(now, table, wish);
             self.picture.chosen = self.choose(table, wish);
-            self.counting.show(moment.now, &mut self.picture);
+            self.counting.show(now, &mut self.picture);
             self.screen.shared.show(self.picture.clone());
         }
         Some(self.next)
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
     }
 
     fn diagnoses(&self) -> bool {
@@ -310,6 +313,4 @@ impl Sink for Feed {
         }
         self.keep(look);
     }
-
-    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {}
 }

@@ -14,8 +14,8 @@ use crate::{
         watch::Watch,
     },
     sink::{
-        Hello, Moment, Sink, Undelivered, summary::Summary, surroundings::Surroundings,
-        wall_clock::WallClock,
+        Hello, Live, LiveSink, Moment, Sink, Undelivered, summary::Summary,
+        surroundings::Surroundings, wall_clock::WallClock,
     },
 };
 
@@ -35,10 +35,10 @@ impl Teller {
     pub(super) fn new(
         filter: Filter,
         surroundings: Arc<dyn Surroundings>,
-        sinks: Vec<Box<dyn Sink>>,
+        mut sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
-        let asked = sinks.iter().any(|sink| sink.wants_diagnosis());
+        let asked = live(&mut sinks).any(|sink| sink.wants_diagnosis());
         Self {
             filter,
             surroundings,
@@ -52,9 +52,7 @@ impl Teller {
 
     /// Tells what a look at the host shows to be wrong.
     pub(super) fn look(&mut self, look: &Look) {
-        for sink in &mut self.sinks {
-            sink.look(look);
-        }
+        live(&mut self.sinks).for_each(|sink| sink.look(look));
         for finding in self.watch.look(look, &self.filter) {
             self.tell(&Update::Finding(&finding));
         }
@@ -70,13 +68,13 @@ impl Teller {
     }
 
     /// Whether a sink wants looks that a diagnosis can rest on.
-    pub(super) fn diagnoses(&self) -> bool {
-        self.sinks.iter().any(|sink| sink.diagnoses())
+    pub(super) fn diagnoses(&mut self) -> bool {
+        live(&mut self.sinks).any(|sink| sink.diagnoses())
     }
 
     /// Shows such a look to the sinks.
     pub(super) fn show(&mut self, look: &Arc<Look>, table: &Table) {
-        for sink in self.sinks.iter_mut().filter(|sink| sink.diagnoses()) {
+        for sink in live(&mut self.sinks).filter(|sink| sink.diagnoses()) {
             sink.diagnose(look, table);
         }
     }
@@ -112,8 +110,13 @@ impl Teller {
     /// Lets the sinks tell what they have held back; when to call again at the latest.
     pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
         let clock = self.clock;
-        let moment = Moment { now, table: Some(table), ports: self.watch.ports() };
-        self.sinks.iter_mut().filter_map(|sink| sink.pause(&moment, clock)).min()
+        let moment = Moment { now, sockets: Some(table.len()) };
+        let seen = Live { now, table, ports: self.watch.ports() };
+        let pause = |sink: &mut Box<dyn Sink>| {
+            let observed = sink.live().and_then(|sink| sink.observe(&seen, clock));
+            [sink.pause(&moment, clock), observed].into_iter().flatten().min()
+        };
+        self.sinks.iter_mut().filter_map(pause).min()
     }
 
     /// Hands over what has been gathered; says in place what could not be delivered, now that
@@ -155,6 +158,11 @@ impl Teller {
         }
         self.summary.count(update);
     }
+}
+
+/// Those that look at the live host.
+fn live(sinks: &mut [Box<dyn Sink>]) -> impl Iterator<Item = &mut dyn LiveSink> {
+    sinks.iter_mut().filter_map(|sink| sink.live())
 }
 
 impl Observer for Teller {

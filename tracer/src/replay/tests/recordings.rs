@@ -22,7 +22,7 @@ use super::{
 use crate::{
     model::filter::Filter,
     sink::{
-        Format as _, Hello, Sink, Undelivered,
+        Format as _, Hello, Sink,
         json::{Json, schema::VERSION},
         summary::Summary,
         wall_clock::WallClock,
@@ -42,10 +42,6 @@ impl Sink for Kept {
 
     fn update(&mut self, update: &crate::model::update::Update<'_>, clock: WallClock) {
         self.json.update(update, clock, &mut self.out.lock().unwrap());
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
     }
 
     fn finish(mut self: Box<Self>, summary: &Summary, clock: WallClock) {

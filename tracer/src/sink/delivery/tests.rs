@@ -1,5 +1,7 @@
 //! A receiver that stops.
 
+use std::sync::mpsc::{self, Receiver};
+
 use super::*;
 use crate::{model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown};
 

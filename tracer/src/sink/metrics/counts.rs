@@ -10,7 +10,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::family::Labels;
+use super::family::{Family, Labels, Points, Unit};
 
 /// Counts by key.
 #[derive(Clone, Debug)]
@@ -26,11 +26,16 @@ impl<K: Copy + Eq + Hash> Counts<K> {
         *self.0.entry(key).or_default() += count;
     }
 
-    /// The points of a metric, sorted by their labels.
-    pub(super) fn points(&self, labels: impl Fn(K) -> Labels) -> Vec<(Labels, u64)> {
+    /// A metric with this name and unit: its points are sorted by their labels.
+    pub(super) fn family(
+        &self,
+        (name, unit): (&'static str, Unit),
+        help: &'static str,
+        labels: impl Fn(K) -> Labels,
+    ) -> Family {
         let mut points: Vec<_> = self.0.iter().map(|(&key, &count)| (labels(key), count)).collect();
         points.sort_unstable();
-        points
+        Family { name, unit, help, points: Points::Counter(points) }
     }
 }
 

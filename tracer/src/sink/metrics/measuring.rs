@@ -6,7 +6,7 @@ use super::{Families, Metrics};
 use crate::{
     model::update::Update,
     sink::{
-        Hello, Moment, Sink, Undelivered, prometheus::Endpoint, summary::Summary,
+        Hello, Live, LiveSink, Sink, prometheus::Endpoint, summary::Summary,
         surroundings::Surroundings, wall_clock::WallClock,
     },
 };
@@ -28,7 +28,7 @@ impl Shared {
 
 /// Counts what is told.
 ///
-/// How things stand is noted in each pause, that is after each batch of events and each deadline
+/// The table is observed after each batch of events and each deadline
 /// of the table: whatever changes a count wakes the reader anyway, so that a scrape shows the
 /// counts of now and an idle host is not woken.
 pub struct Measuring {
@@ -57,18 +57,20 @@ impl Sink for Measuring {
         self.shared.lock().count(update, &*self.surroundings);
     }
 
-    fn pause(&mut self, moment: &Moment<'_>, _: WallClock) -> Option<u64> {
-        self.shared.lock().stand(moment);
-        None
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        Some(self)
     }
 
     fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
         if let Some(endpoint) = self.endpoint {
             endpoint.finish();
         }
+    }
+}
+
+impl LiveSink for Measuring {
+    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+        self.shared.lock().stand(live);
+        None
     }
 }

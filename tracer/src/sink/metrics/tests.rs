@@ -119,7 +119,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         }),
         &Unknown,
     );
-    let ports = std::sync::Arc::new([PortUse {
+    let ports = Arc::new([PortUse {
         netns: 7,
         scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },
         size: 10,
@@ -132,7 +132,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         rate: 0.0,
     }]);
     let table = Table::new(table::Options::default());
-    metrics.stand(&Moment { now: 1, table: Some(&table), ports: &(ports as _) });
+    metrics.stand(&Live { now: 1, table: &table, ports: &(ports as _) });
 }
 
 fn text() -> String {
@@ -174,8 +174,7 @@ fn all_states_are_told_zero_or_not() {
 
 #[test]
 fn a_replay_does_not_tell_of_sockets_that_it_does_not_know() {
-    let mut metrics = Metrics::default();
-    metrics.stand(&Moment { now: 1, table: None, ports: &std::sync::Arc::default() });
+    let metrics = Metrics::default();
     let text = crate::sink::prometheus::tests::written(metrics.families());
     assert!(!text.contains("system_network_connection_count{"), "{text}");
 }

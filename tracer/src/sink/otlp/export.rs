@@ -16,14 +16,20 @@ use tokio::{
 
 use super::{
     attributes::bytes,
+    batches::{Batch, Batches},
     client::Client,
     measurements::{self, Span},
-    queue::{Batch, Held, Queue},
     resource::{Resource, scope},
     response::Answer,
     settings::Settings,
 };
-use crate::{health, sink::metrics::Shared};
+use crate::{
+    health,
+    sink::{
+        metrics::Shared,
+        queue::{Phase, Size},
+    },
+};
 
 /// Before the second attempt; twice as long before each further one, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -43,7 +49,7 @@ impl Exporter {
         settings: Settings,
         resource: &Resource,
         metrics: Shared,
-        queue: Arc<Queue>,
+        batches: Batches,
     ) -> io::Result<Self> {
         let Settings { logs, metrics: to, interval } = settings;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -55,7 +61,7 @@ impl Exporter {
         health::spawn("tracer-otlp", move || {
             runtime.block_on(async {
                 tokio::spawn(health::beat());
-                let logs = Logs { client: Client::new(logs), envelope, queue };
+                let logs = Logs { client: Client::new(logs), envelope, batches };
                 let measurements = Measurements { client: Client::new(to), resource, metrics };
                 tokio::join!(logs.run(), measurements.run(interval, &asked));
             });
@@ -123,58 +129,60 @@ fn chance() -> f64 {
 struct Logs {
     client: Client,
     envelope: Envelope,
-    queue: Arc<Queue>,
+    batches: Batches,
 }
 
 impl Logs {
     async fn run(&self) {
         let mut attempts = Attempts::new();
-        while let Some(batch) = self.queue.next().await {
+        while let Some(batch) = self.batches.next().await {
             self.deliver(batch, &mut attempts).await;
         }
     }
 
     /// Until the batch is taken or refused, or is not to be sent any more.
     async fn deliver(&self, batch: Batch, attempts: &mut Attempts) {
-        let held = batch.held;
+        let size = batch.size;
         let body = self.client.body(self.envelope.around(batch));
         loop {
             let answer = tokio::select! {
                 biased;
-                () = self.queue.given_up() => return self.queue.settle(held, held.records),
+                () = self.batches.reached(Phase::GivenUp) => {
+                    return self.batches.queue.settle(size, size.records);
+                }
                 answer = self.client.send(body.clone()) => answer,
             };
             match answer {
                 Answer::Later { reason, after } => {
-                    let limit = self.queue.limit();
+                    let limit = self.batches.queue.limit();
                     let wait = format!("it is tried again, up to {limit} wait");
                     attempts.failed(&self.client, &reason, &wait);
                     self.wait(attempts.next(after)).await;
                 }
                 Answer::Taken { rejected: 0, .. } => {
                     attempts.worked(&self.client);
-                    return self.queue.settle(held, 0);
+                    return self.batches.queue.settle(size, 0);
                 }
                 Answer::Taken { rejected, reason } => {
-                    return self.reject(held, rejected, &reason, attempts);
+                    return self.reject(size, rejected, &reason, attempts);
                 }
                 Answer::Refused(reason) => {
-                    return self.reject(held, held.records, &reason, attempts);
+                    return self.reject(size, size.records, &reason, attempts);
                 }
             }
         }
     }
 
-    fn reject(&self, held: Held, rejected: u64, reason: &str, attempts: &mut Attempts) {
+    fn reject(&self, size: Size, rejected: u64, reason: &str, attempts: &mut Attempts) {
         attempts.failed(&self.client, reason, "what is refused is counted as lost");
-        self.queue.settle(held, rejected);
+        self.batches.queue.settle(size, rejected.min(size.records));
     }
 
     /// At the end not that long.
     async fn wait(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            () = self.queue.hurried() => tokio::time::sleep(time.min(LAST_WAIT)).await,
+            () = self.batches.reached(Phase::Hurrying) => tokio::time::sleep(time.min(LAST_WAIT)).await,
         }
     }
 }
@@ -258,11 +266,11 @@ impl Envelope {
 
     /// `ExportLogsServiceRequest`.
     pub(super) fn around(&self, batch: Batch) -> Vec<u8> {
-        let records: usize = batch.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        let records: usize = batch.chunks.iter().map(|chunk| chunk.len()).sum();
         let mut of_scope = Vec::with_capacity(self.scope.len() + records);
         of_scope.extend_from_slice(&self.scope);
         for chunk in batch.chunks {
-            of_scope.extend_from_slice(&chunk.bytes);
+            of_scope.extend_from_slice(&chunk);
         }
         let len = of_scope.len() + 1 + encoded_len_varint(of_scope.len() as u64);
         let mut of_resource = Vec::with_capacity(self.resource.len() + len);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     attributes::{self, bytes, fixed64, varint},
-    queue::Chunk,
+    batches::{Chunk, size},
 };
 use crate::{
     model::{
@@ -16,6 +16,7 @@ use crate::{
     sink::{
         finding::sentence,
         json::{Json, Take},
+        queue::Size,
         step::meaning,
         surroundings::Surroundings,
         text,
@@ -106,13 +107,14 @@ impl Records {
     }
 
     /// What has been gathered.
-    pub(super) fn take_chunk(&mut self) -> Option<Chunk> {
+    pub(super) fn take_chunk(&mut self) -> Option<(Chunk, Size)> {
         let Encoder { gathered, count, .. } = &mut self.encoder;
         let records = std::mem::take(count);
         (records > 0).then(|| {
-            let chunk = Chunk { bytes: gathered.as_slice().into(), records };
+            let chunk = Chunk::from(gathered.as_slice());
             gathered.clear();
-            chunk
+            let size = size(&chunk, records);
+            (chunk, size)
         })
     }
 }

@@ -43,10 +43,8 @@ const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 90 };
 fn records(updates: &[Update<'_>]) -> Vec<LogRecord> {
     let mut records = Records::new(Arc::new(Unknown));
     updates.iter().for_each(|update| records.add(update, CLOCK));
-    let batch = super::queue::Batch {
-        chunks: records.take_chunk().into_iter().collect(),
-        ..super::queue::Batch::default()
-    };
+    let chunks = records.take_chunk().map(|(chunk, _)| chunk).into_iter().collect();
+    let batch = super::batches::Batch { chunks, ..super::batches::Batch::default() };
     let resource = Resource::new(&Identity::default(), |_| None);
     let request = super::export::Envelope::new(&resource).around(batch);
     let mut request = ExportLogsServiceRequest::decode(request.as_slice()).unwrap();

@@ -138,9 +138,6 @@ fn page(updates: &[Update<'_>], after: u64) -> String {
     for update in updates {
         sink.update(update, clock(BEGUN));
         summary.count(update);
-        // As in a replay.
-        let moment = Moment { now: BEGUN + after, table: None, ports: &Arc::default() };
-        sink.pause(&moment, clock(BEGUN));
     }
     sink.finish(&summary, clock(BEGUN + after));
     let html = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();

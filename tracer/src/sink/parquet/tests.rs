@@ -23,7 +23,7 @@ const LINE: &str = r#"{"kind":"transition","time":"2026-01-31T12:34:56.789012345
 fn a_complete_file_has_all_rows_with_their_types() {
     let path = path("complete");
     let mut parquet = Parquet::begin(LogFile::open(&path, None, Sharing::Alone).unwrap()).unwrap();
-    let row = Row::read(LINE.as_bytes()).unwrap();
+    let row = Row::of(&serde_json::from_str::<serde_json::Value>(LINE).unwrap()).unwrap();
     for _ in 0..3 {
         let record = Record { row: &row, message: "", severity: Severity::Info };
         parquet.deliver(&record).unwrap();
@@ -70,7 +70,7 @@ fn rotating() -> (tempfile::TempDir, PathBuf, Parquet) {
 }
 
 fn deliver(parquet: &mut Parquet) {
-    let row = Row::read(LINE.as_bytes()).unwrap();
+    let row = Row::of(&serde_json::from_str::<serde_json::Value>(LINE).unwrap()).unwrap();
     parquet.deliver(&Record { row: &row, message: "", severity: Severity::Info }).unwrap();
 }
 
@@ -85,7 +85,7 @@ fn a_file_that_cannot_be_set_aside_goes_on_and_is_whole() {
     }
     assert!(!directory.path().join("trace.1").exists());
     fs::remove_dir(&obstacle).unwrap();
-    parquet.rotating.hurry();
+    parquet.file.hurry();
     parquet.settle().unwrap();
     deliver(&mut parquet);
     parquet.finish().unwrap();

@@ -143,7 +143,7 @@ fn a_birth_that_nothing_follows_is_told() {
     let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
     let birth = step(end, (State::Listen, State::SynRecv), None);
     text.update(&Update::Transition(&birth), clock, &mut out);
-    let moment = |now| Moment { now, table: None, ports: Box::leak(Box::default()) };
+    let moment = |now| Moment { now, sockets: None };
     let due = text.pause(&moment(2), clock, &mut out).unwrap();
     assert_eq!((out.len(), due < 1_000_000_000), (0, true));
     text.pause(&moment(due), clock, &mut out);
@@ -215,12 +215,13 @@ fn lines_fit_the_terminal(#[case] width: usize) {
 #[test]
 fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
     let times = || Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let quiet = |width, table| {
+    let quiet = |width, table: Option<&Table>| {
         let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps, Arc::new(Nothing));
         let mut out = Vec::new();
         let clock = WallClock { lead: 0, now: 0 };
         for second in 0..32 {
-            let moment = Moment { now: second * 1_000_000_000, table, ports: &Arc::default() };
+            let sockets = table.map(Table::len);
+            let moment = Moment { now: second * 1_000_000_000, sockets };
             text.pause(&moment, clock, &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();

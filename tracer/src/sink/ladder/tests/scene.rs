@@ -219,8 +219,7 @@ impl Scene {
     pub(super) fn wait(&mut self, milliseconds: u64) {
         self.now += milliseconds * MILLISECOND;
         let table = &Table::new(table::Options::default());
-        let moment =
-            Moment { now: self.now, table: Some(table), ports: &std::sync::Arc::default() };
+        let moment = Moment { now: self.now, sockets: Some(table.len()) };
         self.ladder.pause(&moment, CLOCK, &mut self.out);
     }
 

@@ -1,0 +1,310 @@
+//! The bounded queue between the thread that reads the kernel's events and one that writes or
+//! sends. The first never waits; whatever leaves the queue without being delivered is counted.
+
+mod limit;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use self::{
+    limit::Limit,
+    worker::{Outlet, Worker},
+};
+
+/// What is being sent is broken off within this time once it is given up.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How much something takes of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes of memory.
+    pub bytes: usize,
+    /// Records or lines.
+    pub records: u64,
+}
+
+impl Size {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { bytes: self.bytes + other.bytes, records: self.records + other.records }
+    }
+
+    /// What is left without the other; what was given up is gone already.
+    #[must_use]
+    fn minus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            records: self.records.saturating_sub(other.records),
+        }
+    }
+}
+
+/// How far the queue is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The trace goes on.
+    Running,
+    /// The end: nothing waits for more to come.
+    Hurrying,
+    /// Nothing more comes.
+    Closed,
+    /// Nothing more is delivered.
+    GivenUp,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<(T, Size)>,
+    /// The size of what waits.
+    waiting_size: Size,
+    /// The same, including what is being delivered.
+    held: Size,
+    /// Records that are lost and have not been reported.
+    lost: u64,
+    /// The last delivery has failed.
+    failing: bool,
+    /// Nobody reads any more.
+    unread: bool,
+    phase: Phase,
+    /// The file is to be opened again.
+    reopen: bool,
+    /// By when the worker has to know whether all that it took has arrived.
+    settle_by: Option<Instant>,
+    /// The worker's thread has ended.
+    over: bool,
+    /// There was no room for the last lines.
+    cut: bool,
+    /// All has been delivered, to where it can be found.
+    whole: bool,
+}
+
+/// A queue of `T`.
+pub struct Queue<T> {
+    limit: Limit,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+    /// Tells a task that something has changed; threads wait for `changed`.
+    notify: Box<dyn Fn() + Send + Sync>,
+}
+
+impl<T> Queue<T> {
+    /// An empty queue; `notify` is called when there is something to do.
+    pub fn new(limit: Limit, notify: impl Fn() + Send + Sync + 'static) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            waiting_size: Size::default(),
+            held: Size::default(),
+            lost: 0,
+            failing: false,
+            unread: false,
+            phase: Phase::Running,
+            reopen: false,
+            settle_by: None,
+            over: false,
+            cut: false,
+            whole: false,
+        };
+        let (state, notify) = (Mutex::new(state), Box::new(notify));
+        Self { limit, state, changed: Condvar::new(), notify }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
+        let result = change(&mut self.lock());
+        self.changed.notify_all();
+        (self.notify)();
+        result
+    }
+
+    /// How much may be held.
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// What waits and what is being delivered.
+    pub fn held(&self) -> Size {
+        self.lock().held
+    }
+
+    /// How full it is, from 0.0 to 1.0.
+    pub fn fill(&self) -> f64 {
+        self.limit.fill(self.lock().held)
+    }
+
+    /// Takes an item.
+    ///
+    /// # Errors
+    ///
+    /// Returns it where there is no room; its records count as lost.
+    pub fn push(&self, item: T, size: Size) -> Result<(), T> {
+        let mut state = self.lock();
+        let sum = state.held.plus(size);
+        if state.phase == Phase::GivenUp || state.over || !self.limit.holds(sum) {
+            state.lost += size.records;
+            return Err(item);
+        }
+        let before = state.waiting_size;
+        let was_empty = state.waiting.is_empty();
+        state.held = sum;
+        state.waiting_size = before.plus(size);
+        state.waiting.push_back((item, size));
+        let wake = was_empty || !self.limit.is_due(before) && self.limit.is_due(state.waiting_size);
+        drop(state);
+        // The other thread is not woken for each.
+        if wake {
+            self.changed.notify_all();
+            (self.notify)();
+        }
+        Ok(())
+    }
+
+    /// The next item, with its size; it counts as held until it is [settled](Self::settle).
+    pub fn pop(&self) -> Option<(T, Size)> {
+        self.lock().pop()
+    }
+
+    /// How much waits, and how far the queue is.
+    pub fn waiting(&self) -> (Size, Phase) {
+        let state = self.lock();
+        (state.waiting_size, state.phase)
+    }
+
+    /// How far it is on its way to its end.
+    pub fn phase(&self) -> Phase {
+        self.lock().phase
+    }
+
+    /// So much has been delivered, but for `lost` records.
+    pub fn settle(&self, size: Size, lost: u64) {
+        self.change(|state| {
+            state.held = state.held.minus(size);
+            state.lost += lost;
+            state.failing = lost > 0;
+        });
+    }
+
+    /// So much is done with; what was lost of it has been counted.
+    pub fn release(&self, size: Size) {
+        self.change(|state| state.held = state.held.minus(size));
+    }
+
+    /// These records are lost although there was room for them.
+    pub fn lose(&self, records: u64) {
+        self.lock().lost += records;
+    }
+
+    /// Whether deliveries fail now; whether they failed before.
+    pub fn set_failing(&self, failing: bool) -> bool {
+        std::mem::replace(&mut self.lock().failing, failing)
+    }
+
+    /// Whether deliveries fail now.
+    pub fn is_failing(&self) -> bool {
+        self.lock().failing
+    }
+
+    /// Nobody reads any more.
+    pub fn set_unread(&self) {
+        self.lock().unread = true;
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_unread(&self) -> bool {
+        self.lock().unread
+    }
+
+    /// Records lost since the last call, once deliveries work again and there is room: reported
+    /// earlier, the report would be the next thing lost.
+    pub fn take_lost(&self) -> u64 {
+        let mut state = self.lock();
+        if state.failing || !self.limit.holds(state.held.plus(state.held)) {
+            return 0;
+        }
+        std::mem::take(&mut state.lost)
+    }
+
+    /// Waits while deliveries fail, for those that will fail as well; all records lost since the
+    /// last call.
+    pub fn take_all_lost(&self, patience: Duration) -> u64 {
+        if self.is_failing() {
+            self.wait(patience, |state| state.held.bytes == 0 || state.over);
+        }
+        std::mem::take(&mut self.lock().lost)
+    }
+
+    /// Waits until all is delivered and gives up the rest. Records lost since the last call,
+    /// including the one that will report them where it cannot be delivered.
+    pub fn drain(&self, patience: Duration) -> u64 {
+        self.advance(Phase::Hurrying);
+        if !self.wait(patience, State::is_settled) {
+            self.give_up();
+        }
+        let mut state = self.lock();
+        let lost = std::mem::take(&mut state.lost);
+        if lost > 0 && state.failing {
+            state.phase = Phase::GivenUp;
+        }
+        lost + u64::from(lost > 0 && state.phase == Phase::GivenUp)
+    }
+
+    /// Waits until all is delivered and gives up the rest: how many records. Nothing comes after
+    /// this.
+    pub fn close(&self, patience: Duration) -> u64 {
+        self.advance(Phase::Closed);
+        if self.wait(patience, State::is_settled) { 0 } else { self.give_up() }
+    }
+
+    fn give_up(&self) -> u64 {
+        let given_up = self.change(|state| {
+            let given_up = state.held.records;
+            state.phase = Phase::GivenUp;
+            state.waiting.clear();
+            let waiting = std::mem::take(&mut state.waiting_size);
+            state.held = state.held.minus(waiting);
+            state.lost += waiting.records;
+            given_up
+        });
+        if !self.wait(GRACE, State::is_settled) {
+            // The receiver hangs, and takes no part of what it was given.
+            let mut state = self.lock();
+            state.lost += std::mem::take(&mut state.held).records;
+            state.failing = true;
+        }
+        given_up
+    }
+
+    fn advance(&self, phase: Phase) {
+        self.change(|state| state.phase = state.phase.max(phase));
+    }
+
+    /// Whether it has come to that in time.
+    fn wait(&self, patience: Duration, is_done: impl Fn(&State<T>) -> bool) -> bool {
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), patience, |state| !is_done(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        is_done(&state)
+    }
+}
+
+impl<T> State<T> {
+    fn pop(&mut self) -> Option<(T, Size)> {
+        let (item, size) = self.waiting.pop_front()?;
+        self.waiting_size = self.waiting_size.minus(size);
+        Some((item, size))
+    }
+
+    fn is_settled(&self) -> bool {
+        self.held.records == 0 && self.settle_by.is_none() || self.over
+    }
+}
