@@ -3,6 +3,7 @@
 //! The kernel side, the model and the sinks all use these types; nothing here knows of them.
 
 pub mod diagnosis;
+pub mod duration;
 pub mod enricher;
 pub mod escape;
 pub mod header;

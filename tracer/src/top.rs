@@ -2,15 +2,17 @@
 //!
 //! [`feed::Feed`] is the sink: on the reading thread it counts, and a few times a second makes the
 //! [`picture::Picture`] that the screens are drawn from. [`screen`] has the other thread, which
-//! takes keys and draws: [`app`] decides what a key does, [`views`] what is where; both know
-//! neither terminal nor clock. What other parts log meanwhile goes through [`messages`].
+//! reads keys and draws: `app` is the state, `views` draws it, `keys` changes it; none of them
+//! knows the terminal or the time. [`messages`] keeps what other parts log meanwhile.
 
-pub mod app;
+mod app;
 pub mod feed;
+mod keys;
+mod list;
 pub mod messages;
 pub mod picture;
-pub mod rows;
+mod rows;
 pub mod screen;
 mod terminal;
 pub mod theme;
-pub mod views;
+mod views;

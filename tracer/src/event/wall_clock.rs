@@ -7,7 +7,7 @@ const SECOND: i64 = 1_000_000_000;
 /// The wall clock's lead over `CLOCK_MONOTONIC` at one moment.
 ///
 /// It is taken anew now and then, so that times stay right when somebody sets the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WallClock {
     /// Nanoseconds to add to a monotonic time; enough until the year 2262.
     pub lead: i64,

@@ -313,7 +313,7 @@ impl Format for Ladder {
                 self.note(self.pen.palette.bad, &super::text::loss(loss), clock, out);
             }
             Update::Finding(finding) => {
-                let style = super::text::severity(self.pen.palette, finding);
+                let style = self.pen.palette.of_finding(finding);
                 self.note(style, &format!("⚠ {}", sentence(finding)), clock, out);
             }
         }

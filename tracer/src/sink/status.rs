@@ -3,10 +3,8 @@
 //! It is rewritten in place and taken away before anything else is written; pipes and files never
 //! get it.
 
-use super::{
-    Moment,
-    text::{grouped, whole_seconds},
-};
+use super::Moment;
+use crate::event::duration::{grouped, whole_seconds};
 
 /// Time between two writings, nanoseconds.
 const SECOND: u64 = 1_000_000_000;

@@ -1,43 +1,39 @@
-//! The live view: one line a transition, for people.
+//! The live view: one line for each event, for people.
 //!
 //! Columns keep their place: a column that meets something longer grows and stays wide. On a
-//! terminal a line is cut at its width rather than wrapped; what a transition means stands last,
-//! so that it is cut first. Pipes get whole lines without colour.
+//! terminal a line is cut at its width rather than wrapped; what an event means stands last, so
+//! that it is cut first. Pipes get whole lines without colour.
 
 mod columns;
-mod findings;
 mod lingering;
-mod meaning;
 mod palette;
-mod segments;
-mod stories;
 mod summary;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod who;
+mod words;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-pub use self::palette::Palette;
-#[cfg(feature = "otlp")]
-pub(super) use self::summary::word;
+use anstyle::Style;
+
 pub(super) use self::{
     columns::Line,
-    findings::severity,
-    lingering::{holder, sentence},
-    meaning::meaning,
-    segments::REFUSED_HERE,
-    stories::{bytes, life},
-    summary::{closing, word as reason},
+    lingering::sentence,
+    summary::{closing, reason},
+    who::{holder, in_container, who},
+    words::{REFUSED_HERE, bytes, life, meaning},
 };
+pub use self::{columns::Stories, palette::Palette};
 use self::{columns::Widths, tag::Tags};
 pub(crate) use self::{
     lingering::flag,
-    segments::{broken_off, sent_again},
+    who::process,
+    words::{broken_off, loss, not_available, sent_again},
 };
 use super::{
-    Degraded, Format, Hello, Moment,
-    escape::escape,
+    Format, Hello, Moment,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -45,13 +41,12 @@ use super::{
     surroundings::Surroundings,
     wall_clock::WallClock,
 };
-
+pub(crate) use crate::event::duration::{duration, grouped, whole_seconds};
 use crate::model::{
-    container,
-    owner::{Evidence, Owner},
+    close::Reason,
     stack::Stack,
     state::State,
-    update::{Loss, LossPlace, Subject, Transition, Update},
+    update::{Linger, Story, Subject, Transition, Update},
 };
 
 /// The text format.
@@ -65,21 +60,25 @@ pub struct Text {
     names: Option<Names>,
     status: StatusLine,
     surroundings: Arc<dyn Surroundings>,
-    /// The stack told last.
+    /// The stack shown last.
     last_stack: Option<Arc<Stack>>,
     tags: Tags,
 }
 
-/// Nothing has been told for so long when the status line comes, nanoseconds.
+/// The status line appears after this time without events, nanoseconds.
 const QUIET: u64 = 5_000_000_000;
 
-/// Whether the lives of connections are told step by step or as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stories {
-    /// A line each transition.
-    Steps,
-    /// A line each connection, when it is over.
-    Only,
+/// What the columns of a line about a socket hold.
+struct Event<'a> {
+    time: u64,
+    subject: &'a Subject,
+    from: State,
+    /// The state entered, or a segment.
+    to: Cow<'static, str>,
+    style: Style,
+    /// The time in the state that was left.
+    after: Option<String>,
+    words: Cow<'static, str>,
 }
 
 impl Text {
@@ -105,7 +104,7 @@ impl Text {
         }
     }
 
-    /// Without the line that says that all is quiet: of what is not live it would not be true.
+    /// Without the status line, which is true of a live trace only.
     #[must_use]
     pub fn without_status(self) -> Self {
         Self { status: StatusLine::new(None, QUIET), ..self }
@@ -117,23 +116,18 @@ impl Text {
         Self { names, ..self }
     }
 
-    fn who(&self, subject: &Subject) -> String {
-        who(subject, &*self.surroundings)
-    }
-
-    /// A line that is no transition: a mark, then words.
-    fn note(
-        &mut self,
-        style: anstyle::Style,
-        time: u64,
-        words: &str,
-        clock: WallClock,
-        out: &mut Vec<u8>,
-    ) {
+    /// A line that begins with its time.
+    fn line<'a>(&mut self, time: u64, clock: WallClock, out: &'a mut Vec<u8>) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
         let time = self.times.write(clock, time);
         line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
         line.space();
+        line
+    }
+
+    /// A line of nothing but words.
+    fn note(&mut self, style: Style, time: u64, words: &str, clock: WallClock, out: &mut Vec<u8>) {
+        let mut line = self.line(time, clock, out);
         line.push(style, words);
         line.finish();
     }
@@ -146,10 +140,7 @@ impl Text {
         clock: WallClock,
         out: &'a mut Vec<u8>,
     ) -> Line<'a> {
-        let mut line = Line::new(self.width, self.palette, out);
-        let time = self.times.write(clock, time);
-        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
-        line.space();
+        let mut line = self.line(time, clock, out);
         line.push(self.palette.plain, self.tags.of(subject).as_str());
         line.space();
         self.widths.endpoints(&mut line, subject, self.names.as_ref());
@@ -160,25 +151,22 @@ impl Text {
     /// A line about something that happened to a socket. A narrow terminal gets when, where, what
     /// and who; the rest as far as there is room.
     fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        if self.stories == Stories::Only {
-            return;
-        }
-        let Event { time, subject, from, arrow, to, style, after, words } = *event;
-        let plain = self.palette.plain;
-        let process = self.who(subject);
-        let mut line = self.begin(time, subject, clock, out);
+        let Event { time, subject, from, to, style, after, words } = event;
+        let (plain, dim) = (self.palette.plain, self.palette.dim);
+        let process = who(subject, &*self.surroundings);
+        let mut line = self.begin(*time, subject, clock, out);
         if self.widths.is_narrow() {
-            line.left(style, to, 11);
+            line.left(*style, to, 11);
             line.space();
             self.widths.process(&mut line, &process);
         } else {
             self.widths.process(&mut line, &process);
             line.space();
-            line.left(self.palette.dim, from.name(), 11);
-            line.push(self.palette.dim, arrow);
-            line.left(style, to, 11);
+            line.left(dim, from.name(), 11);
+            line.push(dim, if after.is_some() { " → " } else { "   " });
+            line.left(*style, to, 11);
             line.space();
-            line.right(plain, after, 8);
+            line.right(plain, after.as_deref().unwrap_or_default(), 8);
         }
         line.space();
         line.push(plain, words);
@@ -190,134 +178,49 @@ impl Text {
             return;
         }
         let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
-        let event = Event {
-            time,
-            subject,
-            from,
-            arrow: " → ",
-            to: to.name(),
-            style: self.palette.of(transition),
-            after: &elapsed.map_or_else(|| "-".to_owned(), duration),
-            words: &meaning(transition),
+        let style = self.palette.of(transition);
+        let after = Some(elapsed.map_or_else(|| "-".to_owned(), duration));
+        let (to, words) = (to.name().into(), meaning(transition));
+        self.event(&Event { time, subject, from, to, style, after, words }, clock, out);
+    }
+
+    /// A line for a whole connection.
+    fn story(&mut self, story: &Story, clock: WallClock, out: &mut Vec<u8>) {
+        let process = who(&story.subject, &*self.surroundings);
+        let mut line = self.begin(story.time, &story.subject, clock, out);
+        self.widths.process(&mut line, &process);
+        line.space();
+        let style = match story.close.map(|close| close.reason) {
+            Some(Reason::Graceful) | None => self.palette.plain,
+            Some(_) => self.palette.bad,
         };
-        self.event(&event, clock, out);
+        let ending = words::ending(story);
+        line.push(style, &ending);
+        line.push(self.palette.plain, &life(story)[ending.len()..]);
+        line.finish();
     }
 
-    fn loss(&mut self, told: &Loss, clock: WallClock, out: &mut Vec<u8>) {
-        let style = if told.healed { self.palette.dim } else { self.palette.bad };
-        self.note(style, told.time, &loss(told), clock, out);
-    }
-}
-
-/// What was lost, where.
-pub(crate) fn loss(loss: &Loss) -> String {
-    let what = match loss.place {
-        LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
-        LossPlace::Recursion => "events lost: the kernel skipped the program",
-        LossPlace::Decode => "records lost: damaged or of another version",
-        LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
-        LossPlace::Table => "sockets no longer tracked: there are too many (--max-sockets)",
-        LossPlace::Output => "lines not shown: the output is too slow or full",
-        LossPlace::Journal => "records not in the journal: journald is too slow or gone",
-        LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
-        LossPlace::Otlp => "log records not sent: the OTLP receiver did not accept them",
-    };
-    let least = if loss.at_least { "at least " } else { "" };
-    format!("! {least}{} {what}", grouped(loss.count))
-}
-
-/// What cannot be had here.
-pub(crate) fn not_available(degraded: &Degraded) -> String {
-    let Degraded { feature, lost, reason, remedy } = degraded;
-    format!("! {feature} not available ({reason}): {lost}; {remedy}")
-}
-
-/// What the columns of a line are to hold.
-struct Event<'a> {
-    time: u64,
-    subject: &'a Subject,
-    from: State,
-    arrow: &'a str,
-    to: &'a str,
-    style: anstyle::Style,
-    after: &'a str,
-    words: &'a str,
-}
-
-/// `curl[1234]`; `nginx[900]?` where it is only the listener's, `nginx[1 of 3]?` where several
-/// processes hold that; `-` where it is not known.
-pub(crate) fn process(owner: Option<Owner>) -> String {
-    let Some(Owner { process, evidence, others, fd: _ }) = owner else { return "-".to_owned() };
-    let name = escape(process.name());
-    match (evidence, others) {
-        (Evidence::Listener, 0) => format!("{name}[{}]?", process.pid),
-        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others.saturating_add(1)),
-        _ => format!("{name}[{}]", process.pid),
-    }
-}
-
-/// The owner and the container of a socket.
-pub(super) fn who(subject: &Subject, surroundings: &dyn Surroundings) -> String {
-    let mut who = process(subject.owner);
-    who.push_str(&in_container(subject, surroundings));
-    who
-}
-
-/// `@3f2a9c1b04de`, or nothing outside of containers.
-pub(super) fn in_container(subject: &Subject, surroundings: &dyn Surroundings) -> String {
-    let group = surroundings.cgroup(subject);
-    let container = group.as_deref().and_then(|group| group.container.as_deref());
-    container.map_or_else(String::new, |id| format!("@{}", container::short(id)))
-}
-
-/// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.
-pub(crate) fn duration(ns: u64) -> String {
-    // In whole numbers: floats take ten times as long to write.
-    let scaled = |unit: u64, name: &str| {
-        let decimals = match ns / unit {
-            0..10 => 2,
-            10..100 => 1,
-            _ => 0,
-        };
-        let scale = 10_u64.pow(decimals);
-        let value = (u128::from(ns) * u128::from(scale) + u128::from(unit / 2)) as u64 / unit;
-        let mut text = String::with_capacity(12);
-        let mut numbers = itoa::Buffer::new();
-        text.push_str(numbers.format(value / scale));
-        if decimals > 0 {
-            // With the leading zeros.
-            text.push('.');
-            text.push_str(&numbers.format(scale + value % scale)[1..]);
-        }
-        text.push_str(name);
-        text
-    };
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..999_500 => scaled(1_000, "µs"),
-        999_500..999_500_000 => scaled(1_000_000, "ms"),
-        999_500_000..60_000_000_000 => scaled(1_000_000_000, "s"),
-        _ => {
-            let seconds = ns / 1_000_000_000;
-            match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-                (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
-                (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+    fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
+        let surroundings = Arc::clone(&self.surroundings);
+        for group in lingering::groups(lingers, |linger| who(&linger.subject, &*surroundings)) {
+            for (linger, words) in group.lines() {
+                self.note(self.palette.of_linger(linger), linger.time, &words, clock, out);
+            }
+            for words in group.stacks(&*surroundings, &mut self.last_stack) {
+                self.note(self.palette.dim, group.time(), &words, clock, out);
             }
         }
     }
-}
 
-/// `1,234,567`
-pub(crate) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+    /// Writes the births that have waited long enough; returns when the next one will have.
+    fn births(&mut self, now: u64, out: &mut Vec<u8>) -> Option<u64> {
+        let (due, next) = self.tags.due(now);
+        for (birth, clock) in due {
+            self.status.erase(out);
+            self.transition(&birth, clock, out);
         }
-        text.push(digit);
+        next
     }
-    text
 }
 
 impl Format for Text {
@@ -328,8 +231,8 @@ impl Format for Text {
             line.push(self.palette.warning, &not_available(degraded));
             line.finish();
         }
-        let title = self.times.title();
-        self.widths.header(title, self.width, self.palette, self.stories, out);
+        let line = Line::new(self.width, self.palette, out);
+        self.widths.header(line, self.times.title(), self.stories);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -337,15 +240,40 @@ impl Format for Text {
             return;
         }
         self.status.erase(out);
-        self.birth_before(update, out);
-        match update {
+        self.tags.learn(update);
+        if let Some((birth, clock)) = self.tags.born(update) {
+            self.transition(&birth, clock, out);
+        }
+        let palette = self.palette;
+        let steps = self.stories == Stories::Steps;
+        match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
+            Update::Retransmit(told) if steps => {
+                let to = format!("↻ {}", told.segment.name()).into();
+                let (style, words) = (palette.warning, sent_again(told).into());
+                let (time, from) = (told.time, told.state);
+                let event =
+                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                self.event(&event, clock, out);
+            }
+            Update::Reset(told) if steps => {
+                let (style, words) = (palette.bad, broken_off(told).into());
+                let (time, from, to) = (told.time, told.state, "✗ RST".into());
+                let event =
+                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                self.event(&event, clock, out);
+            }
+            Update::Story(story) if !steps => self.story(story, clock, out),
+            Update::Retransmit(_) | Update::Reset(_) | Update::Story(_) => {}
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
-            Update::Retransmit(retransmit) => self.retransmit(retransmit, clock, out),
-            Update::Reset(reset) => self.reset(reset, clock, out),
-            Update::Story(story) => self.story(story, clock, out),
-            Update::Loss(loss) => self.loss(loss, clock, out),
-            Update::Finding(finding) => self.finding(finding, clock, out),
+            Update::Loss(told) => {
+                let style = if told.healed { palette.dim } else { palette.bad };
+                self.note(style, told.time, &loss(told), clock, out);
+            }
+            Update::Finding(told) => {
+                let words = format!("⚠ {}", super::finding::sentence(told));
+                self.note(palette.of_finding(told), told.time, &words, clock, out);
+            }
         }
     }
 
@@ -360,18 +288,10 @@ impl Format for Text {
         self.status.erase(out);
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, |words| {
-            // Whole: the last words are the ones that count.
+            // Not cut: the last words are the ones that count.
             let mut line = Line::new(None, self.palette, out);
             line.push(style, words);
             line.finish();
         });
-    }
-}
-
-/// `42 s`, `2m05s`
-pub(crate) fn whole_seconds(ns: u64) -> String {
-    match ns / 1_000_000_000 {
-        seconds @ 0..60 => format!("{seconds} s"),
-        _ => duration(ns),
     }
 }

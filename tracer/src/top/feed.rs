@@ -1,7 +1,7 @@
-//! The sink behind the screens: counts on the reading thread, copies what is wanted.
+//! The sink behind the screens: counts on the reading thread, and copies what the screen needs.
 //!
-//! What costs little is always up to date; what costs something in proportion to the number of
-//! sockets (their list, a diagnosis) is made seldom, the rarer the dearer it is.
+//! Counts are always up to date. What costs time in proportion to the number of sockets (their
+//! list, a diagnosis) is made less often, the more it costs.
 
 mod counting;
 mod past;
@@ -28,7 +28,7 @@ use crate::{
         state::State,
         table::Table,
         time_wait::Ticks,
-        update::{Linger, Observer as _, Update},
+        update::{Linger, Observer as _, Subject, Update},
     },
     sink::{
         Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
@@ -37,38 +37,40 @@ use crate::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Pictures are this far apart.
+/// Time between two pictures.
 const PERIOD: u64 = SECOND / 2;
-/// The list is made anew this often at most.
+/// Shortest time between two copies of the list.
 const ROWS: u64 = SECOND;
-/// Making the list takes at most one part in this many of a processor's time.
+/// Copying the list takes at most one part in this many of a CPU's time.
 const SHARE: u64 = 40;
-/// A diagnosis compares with a look that is at least this old, as soon as there is one.
+/// A diagnosis compares with a snapshot that is at least this old, as soon as there is one.
 const BASELINE: u64 = 15 * SECOND;
 
-/// The screen's thread ends within this time, unless the terminal takes nothing.
+/// The screen's thread ends within this time, unless the terminal accepts no output.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// Feeds the screen.
 pub struct Feed {
     filter: Filter,
-    /// The filter lets all of the table's sockets pass.
+    /// The filter passes all of the table's sockets.
     all: bool,
     ticks: Ticks,
     surroundings: Arc<dyn Surroundings>,
     screen: Screen,
     counting: Counting,
     recent: Recent,
-    /// Earlier looks, oldest first, with what has happened since.
+    /// Earlier snapshots, oldest first, with what has happened since.
     looks: Vec<(Arc<Look>, Watched)>,
     picture: Picture,
-    /// Findings told one by one, for where no looks are taken.
+    /// Findings of the live trace, shown as long as there has been no snapshot.
     told: Vec<Finding>,
+    /// When the next picture is due.
     next: u64,
-    rows: (u64, u64),
+    /// When the list was copied, and how long that took.
+    copied: (u64, u64),
 }
 
-/// The other end of what is shared; waits for the screen's thread in the end.
+/// The screen's side of what is shared; dropping it ends the screen and waits for its thread.
 struct Screen {
     shared: Arc<Shared>,
     thread: Option<health::Thread>,
@@ -76,14 +78,14 @@ struct Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.shared.end();
+        self.shared.lock().ended = true;
         let deadline = Instant::now() + PATIENCE;
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // One that still writes to a terminal which takes nothing is left behind; a panic has been
-        // told by the hook.
+        // A thread that still writes to a terminal which accepts nothing is left behind; the hook
+        // has reported a panic.
         if thread.is_finished() {
             thread.join();
         }
@@ -109,10 +111,10 @@ impl Feed {
             counting: Counting::default(),
             recent: Recent::default(),
             looks: Vec::new(),
-            picture: Picture::empty(WallClock { lead: 0, now: 0 }),
+            picture: Picture::default(),
             told: Vec::new(),
             next: 0,
-            rows: (0, 0),
+            copied: (0, 0),
         }
     }
 
@@ -121,27 +123,22 @@ impl Feed {
         self.all || self.filter.wants(update) && update.subject().is_none_or(passes)
     }
 
-    fn wants_row(&self, row: &Row) -> bool {
-        self.all || {
-            let subject = row.subject();
-            self.filter.wants_in_state(&subject, row.state)
-                && self.filter.passes(&*self.surroundings, &subject)
-        }
+    fn wants_socket(&self, subject: &Subject, state: State) -> bool {
+        self.all
+            || self.filter.wants_in_state(subject, state)
+                && self.filter.passes(&*self.surroundings, subject)
     }
 
     fn lingers(&mut self, lingers: &[Linger]) {
         for linger in lingers {
-            if self.all
-                || self.filter.wants_in_state(&linger.subject, linger.state)
-                    && self.filter.passes(&*self.surroundings, &linger.subject)
-            {
-                self.counting.linger(linger);
+            if self.wants_socket(&linger.subject, linger.state) {
+                counting::linger(linger, &mut self.picture);
                 self.recent.add(Told::Linger(Box::new(linger.clone())));
             }
         }
     }
 
-    /// Keeps those findings that hold.
+    /// Keeps the findings that still hold.
     fn finding(&mut self, finding: &Finding) {
         let same = |known: &Finding| {
             known.netns == finding.netns && known.problem.code() == finding.problem.code()
@@ -155,13 +152,13 @@ impl Feed {
         }
     }
 
-    /// Copies the list if it is wanted and time; else only what takes no list.
+    /// Copies the list if it is needed and due, and the counts.
     fn copy(&mut self, now: u64, table: &Table, wish: Wish) {
-        let (made, cost) = self.rows;
+        let (made, cost) = self.copied;
         let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
         if due && (wish.rows || !self.all) {
-            let rows: Vec<Row> =
-                table.connections().map(Row::of).filter(|row| self.wants_row(row)).collect();
+            let wants = |row: &Row| self.wants_socket(&row.subject, row.state);
+            let rows: Vec<Row> = table.connections().map(Row::of).filter(wants).collect();
             if !self.all {
                 self.picture.counts = [0; State::COUNT];
                 for row in &rows {
@@ -169,12 +166,10 @@ impl Feed {
                 }
             }
             self.picture.rows = Arc::new(rows);
-            self.rows = (now, crate::kernel::time::monotonic().saturating_sub(now));
+            self.copied = (now, crate::kernel::time::monotonic().saturating_sub(now));
         }
         if self.all {
-            for state in State::ALL {
-                self.picture.counts[state.index()] = table.count(state);
-            }
+            self.picture.counts = State::ALL.map(|state| table.count(state));
         }
     }
 
@@ -187,8 +182,9 @@ impl Feed {
         let before = self.picture.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
         let mut gone = Chosen::clone(before);
         let numbers = gone.handshake.as_ref().and_then(InitialNumbers::of);
-        gone.told = self.recent.of(&gone.row.tuple, numbers, None);
-        let end = gone.told.iter().rev().find(|told| told.subject().tuple == gone.row.tuple);
+        let tuple = gone.row.subject.tuple;
+        gone.told = self.recent.of(&tuple, numbers, None);
+        let end = gone.told.iter().rev().find(|told| told.subject().tuple == tuple);
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
             gone.row.since = end.map_or(self.picture.clock.now, Told::time);
@@ -198,7 +194,6 @@ impl Feed {
     }
 
     fn chosen(&self, table: &Table, life: &Connection) -> Chosen {
-        let subject = life.subject();
         let numbers = |life: &Connection| life.handshake().as_ref().and_then(InitialNumbers::of);
         let own = numbers(life);
         let by_numbers = |other: &&Connection| {
@@ -217,8 +212,6 @@ impl Feed {
         told.sort_by_key(Told::time);
         Chosen {
             row: Row::of(life),
-            uid: subject.uid,
-            inode: subject.inode,
             spent: life.spent(self.picture.clock.now),
             at_least: life.spent_at_least(),
             handshake: life.handshake(),
@@ -227,11 +220,11 @@ impl Feed {
         }
     }
 
-    /// The look to compare with, and all earlier ones that may be needed again.
+    /// Keeps a snapshot to compare later ones with, and drops those that are not needed again.
     fn keep(&mut self, look: &Arc<Look>) {
         let now = look.snapshot.begun;
         let old = |(look, _): &&(Arc<Look>, Watched)| look.snapshot.begun + BASELINE <= now;
-        // Of those that are old enough the newest; the ones before it have had their time.
+        // Of those that are old enough only the newest is compared with.
         let spent = self.looks.iter().filter(old).count().saturating_sub(1);
         self.looks.drain(..spent);
         let newest = self.looks.last().map_or(0, |(look, _)| look.snapshot.begun);
@@ -245,7 +238,7 @@ impl Sink for Feed {
     fn hello(&mut self, hello: &Hello, clock: WallClock) {
         self.picture.hello = Some(Arc::new(hello.clone()));
         self.picture.clock = clock;
-        self.screen.shared.show(self.picture.clone());
+        self.screen.shared.lock().picture = Some(self.picture.clone());
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
@@ -258,8 +251,12 @@ impl Sink for Feed {
             Update::Loss(loss) if !loss.healed => self.picture.lost += loss.count,
             Update::Loss(_) => {}
             _ if self.wants(update) => {
-                self.counting.update(update);
-                self.recent.add_all(Told::of(update));
+                if let Update::Transition(transition) = update {
+                    self.counting.transition(transition, &mut self.picture);
+                }
+                if let Some(told) = Told::of(update) {
+                    self.recent.add(told);
+                }
             }
             _ => {}
         }
@@ -277,12 +274,12 @@ impl LiveSink for Feed {
         let Live { now, table, .. } = *live;
         if now >= self.next {
             self.next = now + PERIOD;
-            let wish = self.screen.shared.wish();
+            let wish = self.screen.shared.lock().wish;
             self.picture.clock = self.picture.clock.renewed(WallClock { now, ..clock });
             self.copy(now, table, wish);
             self.picture.chosen = self.choose(table, wish);
             self.counting.show(now, &mut self.picture);
-            self.screen.shared.show(self.picture.clone());
+            self.screen.shared.lock().picture = Some(self.picture.clone());
         }
         Some(self.next)
     }
@@ -294,8 +291,8 @@ impl LiveSink for Feed {
     fn diagnose(&mut self, look: &Arc<Look>, table: &Table) {
         if self.looks.is_empty() {
             self.counting.begin();
-            // The list that is copied next is the first that has all.
-            self.rows = (0, 0);
+            // The list that is copied next is the first complete one.
+            self.copied = (0, 0);
         }
         if let Some((first, watched)) = self.looks.first() {
             let diagnosis = diagnose(&Case {

@@ -1,4 +1,4 @@
-//! Where diagnostics go: to standard error, but while a screen is up to a line of it.
+//! Diagnostics go to standard error, or to a line of the screen while there is one.
 
 use std::{
     collections::VecDeque,
@@ -6,11 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// More than this many are not kept; the oldest go.
+/// Messages kept for the screen; the oldest are dropped.
 const KEPT: usize = 100;
 
 struct Diverted {
-    /// A screen is up.
+    /// There is a screen.
     up: bool,
     lines: VecDeque<String>,
 }
@@ -21,7 +21,7 @@ fn lock() -> MutexGuard<'static, Diverted> {
     DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What diagnostics are written to.
+/// The writer of diagnostics.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Messages;
 
@@ -46,22 +46,22 @@ impl io::Write for Messages {
     }
 }
 
-/// A screen is up: what is written from now on is kept for it.
+/// Keeps what is written from now on for the screen.
 pub(super) fn divert() {
     lock().up = true;
 }
 
-/// What has been written since the last call.
+/// The messages written since the last call.
 pub(super) fn take() -> Vec<String> {
     lock().lines.drain(..).collect()
 }
 
-/// The screen is gone; what it has not shown is written now.
+/// Writes to standard error again, first of all what the screen has not shown.
 pub(super) fn release() {
     let mut diverted = lock();
     diverted.up = false;
     for line in diverted.lines.drain(..) {
-        // Nobody may be left to read it.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr(), "{line}");
     }
 }

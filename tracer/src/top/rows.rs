@@ -1,100 +1,76 @@
-//! The sockets of the list: one row each, filtered, in an order, or in groups.
+//! The sockets of the list: one row each, filtered, sorted or grouped.
 
 use std::{cmp::Reverse, fmt::Write as _, net::IpAddr, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::picture::ByState;
 use crate::{
     model::{
         connection::{Connection, SocketId},
         endpoint::{Endpoint, Tuple},
-        owner::{Owner, Process},
+        owner::Process,
         state::State,
         update::{Role, Subject},
     },
     sink::{escape::escape, surroundings::Surroundings},
 };
 
+/// One value for each [`State::index`].
+pub(super) type ByState<T> = [T; State::COUNT];
+
 /// A socket, as the list shows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// Which socket.
-    pub id: SocketId,
-    /// Which connection on it.
-    pub ordinal: u32,
-    /// Its state.
-    pub state: State,
-    /// When that was entered, nanoseconds of `CLOCK_MONOTONIC`.
-    pub since: u64,
-    /// It may have been entered earlier.
-    pub at_least: bool,
-    /// Both ends.
-    pub tuple: Tuple,
-    /// Whose it is.
-    pub owner: Option<Owner>,
-    /// Number of its control group, 0 where not known.
-    pub cgroup: u64,
-    /// Which part it plays.
-    pub role: Option<Role>,
+pub(super) struct Row {
+    pub(super) id: SocketId,
+    pub(super) subject: Subject,
+    pub(super) state: State,
+    /// When the state was entered, nanoseconds of `CLOCK_MONOTONIC`; or earlier, if `at_least`.
+    pub(super) since: u64,
+    pub(super) at_least: bool,
     /// No process holds it any more.
-    pub orphaned: bool,
+    pub(super) orphaned: bool,
     /// It has outlasted the threshold of its state.
-    pub lingers: bool,
+    pub(super) lingers: bool,
 }
 
 impl Row {
-    /// Of a socket in the table.
-    pub fn of(life: &Connection) -> Self {
+    pub(super) fn of(life: &Connection) -> Self {
         Self {
             id: life.id,
-            ordinal: life.ordinal,
+            subject: life.subject(),
             state: life.state,
             since: life.since,
             at_least: !life.since_known,
-            tuple: life.tuple,
-            owner: life.owner(),
-            cgroup: life.cgroup,
-            role: life.role,
             orphaned: life.orphaned,
             lingers: life.doublings > 0,
         }
     }
 
-    /// As others know it.
-    pub fn subject(&self) -> Subject {
-        Subject {
-            cookie: self.id.cookie(),
-            ordinal: self.ordinal,
-            tuple: self.tuple,
-            uid: None,
-            inode: None,
-            cgroup: self.cgroup,
-            owner: self.owner,
-            role: self.role,
-        }
+    /// Which connection on which socket.
+    pub(super) fn key(&self) -> (SocketId, u32) {
+        (self.id, self.subject.ordinal)
     }
 
-    /// Its container.
-    pub fn container(&self, surroundings: &dyn Surroundings) -> Option<Box<str>> {
-        surroundings.cgroup(&self.subject())?.container.clone()
+    pub(super) fn container(&self, surroundings: &dyn Surroundings) -> Option<Box<str>> {
+        surroundings.cgroup(&self.subject)?.container.clone()
     }
 
-    /// The far end; of a server's socket its address alone, since clients differ in their ports.
-    fn far(&self) -> Option<Endpoint> {
-        let Tuple { local, peer, .. } = self.tuple;
-        let ephemeral = self.role == Some(Role::Server) || peer.port >= local.port;
-        let far = if ephemeral { peer.with_port(0) } else { peer };
-        (self.state != State::Listen).then_some(far)
+    /// The peer's end; of a server's socket its address alone, since clients differ in their ports.
+    fn peer(&self) -> Option<(IpAddr, u16)> {
+        let Tuple { local, peer, .. } = self.subject.tuple;
+        let ephemeral = self.subject.role == Some(Role::Server) || peer.port >= local.port;
+        let port = if ephemeral { 0 } else { peer.port };
+        (self.state != State::Listen).then_some((peer.address(), port))
     }
 
     /// What a filter is matched against.
     fn write(&self, surroundings: &dyn Surroundings, text: &mut String) {
+        let Tuple { local, peer, .. } = self.subject.tuple;
         text.clear();
         // Writing to a String cannot fail.
-        let _ = write!(text, "{} {} {}", self.state.name(), self.tuple.local, self.tuple.peer);
-        if let Some(owner) = self.owner {
+        let _ = write!(text, "{} {local} {peer}", self.state.name());
+        if let Some(owner) = self.subject.owner {
             let _ = write!(text, " {}[{}]", escape(owner.process.name()), owner.process.pid);
         }
         if let Some(container) = self.container(surroundings) {
@@ -106,91 +82,58 @@ impl Row {
 
 /// By what the list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
-    /// What waits for somebody first, oldest first.
+pub(super) enum Order {
+    /// Stuck sockets first, then by who has to act; the oldest first.
     #[default]
     State,
-    /// Longest in its state first.
     Age,
-    /// Process.
     Process,
-    /// This host's end.
     Local,
-    /// The far end.
     Peer,
 }
 
 impl Order {
-    /// The next one.
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::State => Self::Age,
-            Self::Age => Self::Process,
-            Self::Process => Self::Local,
-            Self::Local => Self::Peer,
-            Self::Peer => Self::State,
-        }
+    const ALL: [Self; 5] = [Self::State, Self::Age, Self::Process, Self::Local, Self::Peer];
+
+    pub(super) fn next(self) -> Self {
+        Self::ALL[(self as usize + 1) % Self::ALL.len()]
     }
 
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::State => "state",
-            Self::Age => "age",
-            Self::Process => "process",
-            Self::Local => "local",
-            Self::Peer => "peer",
-        }
+    pub(super) fn name(self) -> &'static str {
+        ["state", "age", "process", "local", "peer"][self as usize]
     }
 }
 
 /// By what the list is grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grouping {
-    /// Process.
+pub(super) enum Grouping {
     Process,
-    /// Far end.
     Peer,
-    /// Container.
     Container,
-    /// State.
     State,
 }
 
 impl Grouping {
-    /// The next one, after the last none.
-    pub fn next(grouping: Option<Self>) -> Option<Self> {
-        match grouping {
-            None => Some(Self::Process),
-            Some(Self::Process) => Some(Self::Peer),
-            Some(Self::Peer) => Some(Self::Container),
-            Some(Self::Container) => Some(Self::State),
-            Some(Self::State) => None,
-        }
+    const ALL: [Self; 4] = [Self::Process, Self::Peer, Self::Container, Self::State];
+
+    /// The one after `grouping`; after the last one none.
+    pub(super) fn next(grouping: Option<Self>) -> Option<Self> {
+        Self::ALL.get(grouping.map_or(0, |grouping| grouping as usize + 1)).copied()
     }
 
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Peer => "peer",
-            Self::Container => "container",
-            Self::State => "state",
-        }
+    pub(super) fn name(self) -> &'static str {
+        ["process", "peer", "container", "state"][self as usize]
     }
 }
 
-/// What the sockets of a group have in common.
+/// What the sockets of a group have in common; `None` where they lack it. Groups are sorted by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
-    /// Name, number and start; `None` where no owner is known.
+pub(super) enum Key {
+    /// Name, number and start.
     Process(Option<([u8; 16], u32, u64)>),
     /// Address and, of a service, port.
     Peer(Option<(IpAddr, u16)>),
-    /// Id or name.
     Container(Option<Box<str>>),
-    /// State.
     State(State),
 }
 
@@ -198,16 +141,16 @@ impl Key {
     fn of(row: &Row, grouping: Grouping, surroundings: &dyn Surroundings) -> Self {
         match grouping {
             Grouping::Process => {
-                Self::Process(row.owner.map(|Owner { process: p, .. }| (p.comm, p.pid, p.start_ns)))
+                let process = row.subject.owner.map(|owner| owner.process);
+                Self::Process(process.map(|process| (process.comm, process.pid, process.start_ns)))
             }
-            Grouping::Peer => Self::Peer(row.far().map(|far| (far.address(), far.port))),
+            Grouping::Peer => Self::Peer(row.peer()),
             Grouping::Container => Self::Container(row.container(surroundings)),
             Grouping::State => Self::State(row.state),
         }
     }
 
-    /// What it is a key of.
-    pub fn grouping(&self) -> Grouping {
+    pub(super) fn grouping(&self) -> Grouping {
         match self {
             Self::Process(_) => Grouping::Process,
             Self::Peer(_) => Grouping::Peer,
@@ -216,8 +159,7 @@ impl Key {
         }
     }
 
-    /// For people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Process(None) => "(no process)".into(),
             Self::Process(Some((comm, pid, start_ns))) => {
@@ -235,41 +177,36 @@ impl Key {
 }
 
 /// Sockets with something in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// What they have in common.
-    pub key: Key,
-    /// How many are in each state.
-    pub counts: ByState<u32>,
-    /// Since when the oldest that lingers, or else the oldest, has been in its state.
-    pub since: u64,
-    /// How many linger.
-    pub lingering: u32,
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) key: Key,
+    pub(super) counts: ByState<u32>,
+    /// When the oldest socket that does not listen entered its state; `u64::MAX` without one.
+    pub(super) since: u64,
+    /// How many have outlasted the threshold of their state.
+    pub(super) lingering: u32,
 }
 
 impl Group {
-    /// How many sockets.
-    pub fn total(&self) -> u32 {
+    pub(super) fn total(&self) -> u32 {
         self.counts.iter().sum()
     }
 }
 
-/// What of the sockets is listed, and how.
+/// Which sockets are listed, and in which order.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
+pub(super) struct Selection {
     /// Words that must all be in a row's text.
-    pub filter: String,
+    pub(super) filter: String,
     /// Only sockets of this group.
-    pub within: Option<Key>,
-    /// By what to sort.
-    pub order: Order,
-    /// The other way round.
-    pub reversed: bool,
+    pub(super) within: Option<Key>,
+    pub(super) order: Order,
+    pub(super) reversed: bool,
 }
 
 impl Selection {
     /// Indices of the rows to be listed, in order.
-    pub fn list(&self, rows: &[Row], surroundings: &dyn Surroundings) -> Vec<u32> {
+    pub(super) fn list(&self, rows: &[Row], surroundings: &dyn Surroundings) -> Vec<u32> {
         let filter = self.filter.to_ascii_lowercase();
         let words: Vec<&str> = filter.split_whitespace().collect();
         let mut text = String::new();
@@ -281,35 +218,29 @@ impl Selection {
                     words.iter().all(|word| text.contains(word))
                 })
         };
-        let mut listed: Vec<u32> = (0..rows.len())
-            .filter(|&index| wants(&rows[index]))
-            .map(|index| index as u32)
-            .collect();
-        self.sort(rows, &mut listed);
-        listed
-    }
-
-    fn sort(&self, rows: &[Row], listed: &mut [u32]) {
+        let mut listed: Vec<u32> =
+            (0..).zip(rows).filter(|(_, row)| wants(row)).map(|(index, _)| index).collect();
         let row = |index: &u32| &rows[*index as usize];
         let end = |end: Endpoint| (end.address(), end.port);
         match self.order {
-            Order::State => listed.sort_by_key(|i| (rank(row(i)), row(i).since)),
+            Order::State => listed.sort_by_key(|i| (urgency(row(i)), row(i).since)),
             Order::Age => listed.sort_by_key(|i| row(i).since),
             Order::Process => listed.sort_by_cached_key(|i| {
-                let process = row(i).owner.map(|owner| owner.process);
-                let process = process.map(|process| (process.comm, process.pid));
+                let owner = row(i).subject.owner;
+                let process = owner.map(|owner| (owner.process.comm, owner.process.pid));
                 (process.is_none(), process, row(i).since)
             }),
-            Order::Local => listed.sort_by_cached_key(|i| end(row(i).tuple.local)),
-            Order::Peer => listed.sort_by_cached_key(|i| end(row(i).tuple.peer)),
+            Order::Local => listed.sort_by_cached_key(|i| end(row(i).subject.tuple.local)),
+            Order::Peer => listed.sort_by_cached_key(|i| end(row(i).subject.tuple.peer)),
         }
         if self.reversed {
             listed.reverse();
         }
+        listed
     }
 
     /// The listed sockets in groups.
-    pub fn groups(
+    pub(super) fn groups(
         &self,
         rows: &[Row],
         listed: &[u32],
@@ -333,11 +264,10 @@ impl Selection {
         }
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.sort_by(|one, other| one.key.cmp(&other.key));
-        let waiting = |group: &Group| group.counts[State::CloseWait.index()];
         match self.order {
-            Order::State => {
-                groups.sort_by_key(|group| Reverse((waiting(group), group.total())));
-            }
+            Order::State => groups.sort_by_key(|group| {
+                Reverse((group.counts[State::CloseWait.index()], group.total()))
+            }),
             Order::Age => groups.sort_by_key(|group| group.since),
             Order::Process | Order::Local | Order::Peer => {}
         }
@@ -348,23 +278,25 @@ impl Selection {
     }
 }
 
-/// What needs somebody first: lingering, then by who is to act.
-fn rank(row: &Row) -> (bool, u8) {
-    let rank = match row.state {
-        State::CloseWait => 0,
-        State::SynSent => 1,
-        State::SynRecv => 2,
-        State::FinWait1 => 3,
-        State::LastAck => 4,
-        State::Closing => 5,
-        State::FinWait2 => 6,
-        State::Established => 7,
-        State::TimeWait => 8,
-        State::Listen => 9,
-        State::Closed => 10,
-    };
-    (!row.lingers, rank)
+/// The states by who has to act: first those that wait for this host's programs.
+const BY_URGENCY: ByState<State> = [
+    State::CloseWait,
+    State::SynSent,
+    State::SynRecv,
+    State::FinWait1,
+    State::LastAck,
+    State::Closing,
+    State::FinWait2,
+    State::Established,
+    State::TimeWait,
+    State::Listen,
+    State::Closed,
+];
+
+/// Where a row stands in the order by state.
+fn urgency(row: &Row) -> (bool, Option<usize>) {
+    (!row.lingers, BY_URGENCY.iter().position(|state| *state == row.state))
 }
 
-/// Rows that may be shared.
-pub type Rows = Arc<Vec<Row>>;
+/// Rows that both threads have.
+pub(super) type Rows = Arc<Vec<Row>>;

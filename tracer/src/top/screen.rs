@@ -1,4 +1,4 @@
-//! The thread that takes keys and draws.
+//! The thread that reads keys and draws.
 
 use std::{
     io,
@@ -12,7 +12,8 @@ use ratatui::{
 };
 
 use super::{
-    app::{App, Effect},
+    app::App,
+    keys::Effect,
     messages,
     picture::{Picture, Shared},
     terminal::Taken,
@@ -21,18 +22,18 @@ use super::{
 };
 use crate::{health, kernel::time, sink::surroundings::Surroundings};
 
-/// Without a key, what is new is looked for this often.
+/// Without a key, the screen looks for a new picture this often.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Why a screen has ended before the trace.
+/// The error that ended a screen before the trace.
 pub type Failure = Arc<Mutex<Option<io::Error>>>;
 
-/// Takes the terminal over and shows what `shared` has until the trace ends, or somebody has had
-/// enough: then `closed` is called, and also where the terminal fails.
+/// Takes the terminal over and shows the pictures in `shared` until the trace ends, the user quits
+/// or the terminal fails. Then it calls `closed`.
 ///
 /// # Errors
 ///
-/// Where the terminal cannot be set, or no thread can be had.
+/// If the terminal cannot be set up, or no thread can be started.
 pub fn start(
     theme: Theme,
     surroundings: Arc<dyn Surroundings>,
@@ -42,7 +43,8 @@ pub fn start(
 ) -> io::Result<health::Thread> {
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
-    let app = App::new(Picture::empty(time::wall_clock()), surroundings, theme, zone);
+    let picture = Picture { clock: time::wall_clock(), ..Picture::default() };
+    let app = App::new(picture, surroundings, theme, zone);
     health::spawn("screen", move || {
         // Also when this thread panics.
         let _closing = Closing(Some(closed));
@@ -64,15 +66,13 @@ impl<F: FnOnce()> Drop for Closing<F> {
 
 fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
     let mut stale = true;
-    while !shared.has_ended() {
+    while !shared.lock().ended {
         health::alive();
-        if let Some(picture) = shared.take() {
-            app.take(picture);
-            stale = true;
-        }
-        let told = messages::take();
-        stale |= !told.is_empty();
-        app.messages.extend(told);
+        let picture = shared.lock().picture.take();
+        let messages = messages::take();
+        stale |= picture.is_some() || !messages.is_empty();
+        picture.into_iter().for_each(|picture| app.take(picture));
+        app.messages.extend(messages);
         if stale {
             taken.terminal.draw(|frame| {
                 let area = frame.area();
@@ -81,11 +81,11 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
             })?;
             stale = false;
         }
-        shared.set_wish(app.wish());
+        shared.lock().wish = app.wish();
         let mut wait = TICK;
-        // All that has been typed meanwhile before the next drawing. Where the terminal goes away
-        // crossterm waits for ever: the signal that comes with it ends the trace, and this thread
-        // is left behind.
+        // Handles everything that has been typed meanwhile before drawing again. If the terminal
+        // goes away, crossterm waits for ever: the signal that comes with it ends the trace, and
+        // this thread is left behind.
         while event::poll(wait)? {
             stale = true;
             wait = Duration::ZERO;

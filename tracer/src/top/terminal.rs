@@ -1,4 +1,4 @@
-//! The terminal: taken over for a while, and given back as it was, whatever happens.
+//! Takes the terminal over for a while, and restores it whatever happens.
 
 use std::{
     io::{self, Stdout},
@@ -22,20 +22,20 @@ use ratatui::{
 
 use super::messages;
 
-/// The terminal is ours.
+/// The terminal has been taken over.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// A terminal that is ours until this is dropped.
+/// The terminal, taken over until this is dropped.
 pub(super) struct Taken {
     pub(super) terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Taken {
-    /// Raw mode, alternate screen, mouse.
+    /// Sets raw mode, the alternate screen and mouse reports.
     ///
     /// # Errors
     ///
-    /// Where standard output is no terminal that can be set.
+    /// If standard output is no terminal that can be set up.
     pub(super) fn new() -> io::Result<Self> {
         give_back_on_panic();
         TAKEN.store(true, Ordering::SeqCst);
@@ -53,7 +53,7 @@ impl Drop for Taken {
     }
 }
 
-/// As it was; does nothing where it is already.
+/// Restores the terminal if it has been taken over.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // The terminal may be gone.
@@ -63,7 +63,7 @@ fn give_back() {
     }
 }
 
-/// So that what a panic says can be read.
+/// Restores the terminal before the message of a panic is written.
 fn give_back_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,9 +1,9 @@
-//! How things are drawn on the terminal at hand: colours by meaning, and characters that it has.
+//! Colours by meaning, and characters, as far as the terminal has them.
 
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    style::{Color, Modifier, Style},
+    style::{Color, Style},
 };
 
 use crate::{
@@ -11,42 +11,43 @@ use crate::{
     sink::text::Palette,
 };
 
-/// What a terminal can do.
+/// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    pub(in crate::top) palette: Palette,
-    /// There are 256 colours.
-    pub(in crate::top) shades: bool,
-    /// Characters beyond ASCII.
-    pub unicode: bool,
+    palette: Palette,
+    /// It has 256 colours.
+    shades: bool,
+    /// It has characters beyond ASCII.
+    unicode: bool,
 }
 
-/// Why there can be no screen.
+/// `TERM` says that the terminal cannot show a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unable {
-    /// `TERM` says that the terminal can do nothing.
-    #[error(
-        "tracer top takes a terminal that can move its cursor, but TERM is {0}: set TERM as your \
-        terminal's manual says (xterm is understood by nearly all), or use tracer, tracer sockets \
-        and tracer diagnose"
-    )]
-    Dumb(&'static str),
-}
+#[error(
+    "tracer top needs a terminal that can move its cursor, but TERM is {0}: set TERM as your \
+    terminal's manual says (xterm is understood by nearly all), or use tracer, tracer sockets and \
+    tracer diagnose"
+)]
+pub struct Unable(&'static str);
 
 impl Theme {
-    /// All that there is, for tests and good terminals.
-    pub const FULL: Self = Self { palette: Palette::COLOUR, shades: true, unicode: true };
+    /// A terminal that has everything.
+    #[cfg(test)]
+    pub(super) const FULL: Self = Self { palette: Palette::COLOUR, shades: true, unicode: true };
+    /// A terminal that has colours, but only ASCII.
+    #[cfg(test)]
+    pub(super) const ASCII: Self = Self { unicode: false, ..Self::FULL };
 
-    /// By the environment, which `variable` looks up.
+    /// From the environment, which `variable` looks up.
     ///
     /// # Errors
     ///
-    /// Where the terminal can do nothing.
+    /// If the terminal cannot show a screen.
     pub fn of(variable: impl Fn(&str) -> Option<String>, colour: bool) -> Result<Self, Unable> {
         let get = |name| variable(name).filter(|value| !value.is_empty());
-        let term = get("TERM").ok_or(Unable::Dumb("not set"))?;
+        let term = get("TERM").ok_or(Unable("not set"))?;
         if term == "dumb" {
-            return Err(Unable::Dumb("dumb"));
+            return Err(Unable("dumb"));
         }
         let old =
             ["vt", "ansi-m", "xterm-mono", "hp", "wy"].iter().any(|old| term.starts_with(old))
@@ -57,173 +58,140 @@ impl Theme {
         Ok(Self {
             palette: if colour && !old { Palette::COLOUR } else { Palette::PLAIN },
             shades: term.contains("256color") || get("COLORTERM").is_some(),
-            // The console of Linux has the lines, but not the bars.
+            // The Linux console has the lines, but not the bars.
             unicode: utf8 && !old && term != "linux",
         })
     }
 
-    fn has_colour(&self) -> bool {
-        self.palette != Palette::PLAIN
-    }
-
     fn style(&self, style: anstyle::Style) -> Style {
-        let mut drawn = Style::new();
-        if let Some(colour) = style.get_fg_color() {
-            drawn = match colour {
-                anstyle::Color::Ansi(colour) => drawn.fg(named(colour)),
-                anstyle::Color::Ansi256(colour) if self.shades => {
-                    drawn.fg(Color::Indexed(colour.index()))
-                }
-                _ => drawn.add_modifier(Modifier::DIM),
-            };
-        }
-        let effects = style.get_effects();
-        for (effect, modifier) in [
-            (anstyle::Effects::BOLD, Modifier::BOLD),
-            (anstyle::Effects::UNDERLINE, Modifier::UNDERLINED),
-        ] {
-            if effects.contains(effect) {
-                drawn = drawn.add_modifier(modifier);
+        use anstyle::{AnsiColor, Color as Ansi, Effects};
+        let mut drawn = match style.get_fg_color() {
+            None => Style::new(),
+            Some(Ansi::Ansi(AnsiColor::Cyan)) => Style::new().fg(Color::Cyan),
+            Some(Ansi::Ansi(AnsiColor::Blue)) => Style::new().fg(Color::Blue),
+            Some(Ansi::Ansi(AnsiColor::Magenta)) => Style::new().fg(Color::Magenta),
+            Some(Ansi::Ansi(AnsiColor::Red)) => Style::new().fg(Color::Red),
+            Some(Ansi::Ansi256(colour)) if self.shades => {
+                Style::new().fg(Color::Indexed(colour.index()))
             }
+            Some(_) => Style::new().dim(),
+        };
+        if style.get_effects().contains(Effects::BOLD) {
+            drawn = drawn.bold();
+        }
+        if style.get_effects().contains(Effects::UNDERLINE) {
+            drawn = drawn.underlined();
         }
         drawn
     }
 
-    /// Of lesser interest.
-    pub fn dim(&self) -> Style {
+    /// Less important.
+    pub(super) fn dim(&self) -> Style {
         self.style(self.palette.dim)
     }
 
-    /// Waits for somebody.
-    pub fn warning(&self) -> Style {
+    /// Needs attention.
+    pub(super) fn warning(&self) -> Style {
         self.style(self.palette.warning)
     }
 
     /// Failed or lost.
-    pub fn bad(&self) -> Style {
-        if self.has_colour() { self.style(self.palette.bad) } else { Style::new().bold() }
+    pub(super) fn bad(&self) -> Style {
+        let plain = self.palette == Palette::PLAIN;
+        if plain { self.title() } else { self.style(self.palette.bad) }
     }
 
-    /// All is well.
-    pub fn good(&self) -> Style {
+    pub(super) fn good(&self) -> Style {
         self.style(self.palette.open)
     }
 
     /// Bars and curves.
-    pub fn bar(&self) -> Style {
+    pub(super) fn bar(&self) -> Style {
         self.style(self.palette.closing)
     }
 
-    /// Headings.
-    pub fn title(&self) -> Style {
+    pub(super) fn title(&self) -> Style {
         Style::new().bold()
     }
 
-    /// Where one is.
-    pub fn selected(&self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+    pub(super) fn selected(&self) -> Style {
+        Style::new().reversed()
     }
 
-    /// A state.
-    pub fn state(&self, state: State) -> Style {
+    pub(super) fn state(&self, state: State) -> Style {
         self.style(self.palette.of_state(state))
     }
 
-    /// How bad it is.
-    pub fn severity(&self, severity: Severity) -> Style {
+    pub(super) fn severity(&self, severity: Severity) -> Style {
         match severity {
             Severity::Critical => self.bad(),
-            Severity::Warning => self.warning().add_modifier(Modifier::BOLD),
+            Severity::Warning => self.warning().bold(),
             Severity::Info => self.dim(),
         }
     }
 
-    /// Replaces what the terminal does not have.
-    pub fn make_plain(&self, area: Rect, buffer: &mut Buffer) {
+    /// Replaces characters that the terminal does not have.
+    pub(super) fn make_plain(&self, area: Rect, buffer: &mut Buffer) {
         if self.unicode {
             return;
         }
-        for y in area.top()..area.bottom() {
-            for x in area.left()..area.right() {
-                if let Some(pair) = buffer.cell((x, y)).and_then(|cell| pair(cell.symbol())) {
-                    widen(area, buffer, (x, y), pair);
+        for position in area.positions() {
+            let character = buffer[position].symbol().chars().next();
+            let Some(character) = character.filter(|character| !character.is_ascii()) else {
+                continue;
+            };
+            match *plain(character).as_bytes() {
+                [first, second] => {
+                    widen(area, buffer, (position.x, position.y), [first, second].map(char::from));
                 }
-                let Some(cell) = buffer.cell_mut((x, y)) else { continue };
-                if let Some(character) = cell.symbol().chars().next().filter(|c| !c.is_ascii()) {
-                    cell.set_char(plain(character));
-                }
+                [one] => _ = buffer[position].set_char(char::from(one)),
+                _ => {}
             }
         }
     }
 }
 
-fn named(colour: anstyle::AnsiColor) -> Color {
-    use anstyle::AnsiColor as Ansi;
-    match colour {
-        Ansi::Cyan => Color::Cyan,
-        Ansi::Blue => Color::Blue,
-        Ansi::Magenta => Color::Magenta,
-        Ansi::Red => Color::Red,
-        other => Color::Indexed(anstyle::Ansi256Color::from_ansi(other).index()),
-    }
-}
-
-/// Two characters of ASCII for one whose meaning a single one would change.
-fn pair(symbol: &str) -> Option<[char; 2]> {
-    match symbol {
-        "≥" => Some(['>', '=']),
-        "≤" => Some(['<', '=']),
-        "±" => Some(['+', '-']),
-        _ => None,
-    }
-}
-
-/// Writes a pair where one character is: into the blank beside it, or else what follows up to the
-/// next blank goes on a column later.
+/// Writes two characters in place of one: into the blank beside it, or else by moving what follows
+/// up to the next blank a column on.
 fn widen(area: Rect, buffer: &mut Buffer, (x, y): (u16, u16), pair: [char; 2]) {
-    let is_blank =
-        |buffer: &Buffer, x: u16| buffer.cell((x, y)).is_some_and(|cell| cell.symbol() == " ");
-    let aligned = x > area.left() + 1 && is_blank(buffer, x - 1) && is_blank(buffer, x - 2);
-    let start = if aligned && !is_blank(buffer, x + 1) { x - 1 } else { x };
+    let is_blank = |x: u16| buffer.cell((x, y)).is_some_and(|cell| cell.symbol() == " ");
+    let aligned = x > area.left() + 1 && is_blank(x - 1) && is_blank(x - 2);
+    let start = if aligned && !is_blank(x + 1) { x - 1 } else { x };
     if start == x {
-        let rest = x + 1..area.right();
-        let end = rest.clone().find(|&x| is_blank(buffer, x)).unwrap_or(area.right() - 1);
-        for x in (x + 1..=end).rev().filter(|&at| at > x + 1) {
-            if let Some(before) = buffer.cell((x - 1, y)).cloned()
-                && let Some(cell) = buffer.cell_mut((x, y))
-            {
-                *cell = before;
-            }
+        let end = (x + 1..area.right()).find(|&x| is_blank(x)).unwrap_or(area.right() - 1);
+        for x in (x + 2..=end).rev() {
+            buffer[(x, y)] = buffer[(x - 1, y)].clone();
         }
     }
     for (x, character) in (start..area.right()).zip(pair) {
-        if let Some(cell) = buffer.cell_mut((x, y)) {
-            cell.set_char(character);
-        }
+        buffer[(x, y)].set_char(character);
     }
 }
 
-/// The ASCII character that says most nearly the same.
-fn plain(character: char) -> char {
+/// The ASCII that looks most like a character; two where a single one would say something else.
+fn plain(character: char) -> &'static str {
     match character {
-        '─' | '╌' | '━' | '–' | '—' | '▄' => '-',
-        '│' | '┃' => '|',
-        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '▆' => '+',
-        '▶' | '▷' | '→' => '>',
-        '◀' | '◁' | '←' => '<',
-        '▼' | '↓' => 'v',
-        '▲' | '↑' => '^',
-        '↔' | '↻' => '~',
-        '×' => 'x',
-        '•' | '▇' => '*',
-        '…' | '·' | '▂' => '.',
-        'µ' => 'u',
-        '⚑' | '⚠' => '!',
-        '▁' => '_',
-        '▃' => ':',
-        '▅' => '=',
-        '█' | '▌' => '#',
-        _ => '?',
+        '≥' => ">=",
+        '≤' => "<=",
+        '±' => "+-",
+        '─' | '╌' | '━' | '–' | '—' | '▄' => "-",
+        '│' | '┃' => "|",
+        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '▆' => "+",
+        '▶' | '▷' | '→' => ">",
+        '◀' | '◁' | '←' => "<",
+        '▼' | '↓' => "v",
+        '▲' | '↑' => "^",
+        '↔' | '↻' => "~",
+        '×' => "x",
+        '•' | '▇' => "*",
+        '…' | '·' | '▂' => ".",
+        'µ' => "u",
+        '⚑' | '⚠' => "!",
+        '▁' => "_",
+        '▃' => ":",
+        '▅' => "=",
+        '█' | '▌' => "#",
+        _ => "?",
     }
 }
 
@@ -251,11 +219,11 @@ mod tests {
             _ => None,
         };
         let theme = Theme::of(variable, true).unwrap();
-        assert_eq!((theme.has_colour(), theme.unicode), (colour, unicode));
-        assert!(!Theme::of(variable, false).unwrap().has_colour());
+        assert_eq!((theme.palette != Palette::PLAIN, theme.unicode), (colour, unicode));
+        assert!(Theme::of(variable, false).unwrap().palette == Palette::PLAIN);
     }
 
-    /// More than is not at least.
+    /// `>` alone would say something else than `≥`.
     #[rstest]
     #[case("    ≥4.2s  x", "   >=4.2s  x")]
     #[case("oldest ≥ 1m05s", "oldest >=1m05s")]

@@ -165,7 +165,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
         Update::Story(told) => {
             match told.close {
                 Some(close) => {
-                    let _ = write!(body, "connection over: {}", text::word(close.reason));
+                    let _ = write!(body, "connection over: {}", text::reason(close.reason));
                 }
                 None => body.push_str("connection open"),
             }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anstyle::Style;
 
-use super::{Palette, Stories};
+use super::palette::Palette;
 use crate::{
     model::{
         endpoint::Endpoint,
@@ -13,10 +13,19 @@ use crate::{
     sink::names::Names,
 };
 
-/// Below this many columns a line shows the essentials only.
+/// On a narrower terminal a line shows the essentials only.
 const NARROW: usize = 120;
 
-/// Present widths of the columns that grow.
+/// Whether connections are shown step by step or as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stories {
+    /// A line for each transition.
+    Steps,
+    /// A line for each connection, when it is over.
+    Only,
+}
+
+/// Widths of the columns that grow.
 #[derive(Debug)]
 pub(super) struct Widths {
     local: usize,
@@ -26,7 +35,7 @@ pub(super) struct Widths {
 }
 
 impl Widths {
-    pub(in crate::sink) fn new(width: Option<usize>) -> Self {
+    pub(super) fn new(width: Option<usize>) -> Self {
         let narrow = width.is_some_and(|width| width < NARROW);
         Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
     }
@@ -35,7 +44,7 @@ impl Widths {
         self.narrow
     }
 
-    /// Local end, direction, far end: the arrow points from the client to the server.
+    /// Local end, direction, peer: the arrow points from the client to the server.
     pub(super) fn endpoints(
         &mut self,
         line: &mut Line<'_>,
@@ -73,16 +82,8 @@ impl Widths {
     }
 
     /// Names of the columns.
-    pub(super) fn header(
-        &self,
-        time: &str,
-        width: Option<usize>,
-        palette: Palette,
-        stories: Stories,
-        out: &mut Vec<u8>,
-    ) {
-        let mut line = Line::new(width, palette, out);
-        let dim = palette.dim;
+    pub(super) fn header(&self, mut line: Line<'_>, time: &str, stories: Stories) {
+        let dim = line.palette.dim;
         line.left(dim, time, if self.narrow { 12 } else { 15 });
         line.space();
         line.left(dim, "#", 2);

@@ -1,194 +1,144 @@
-//! Flags on lingering sockets: a line a socket while they are few, a line a group when they are
-//! many.
+//! Flags on lingering sockets: a line for each socket while they are few, or for each group.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Text, WallClock, duration, grouped};
+use super::who::holder;
 use crate::{
+    event::duration::{duration, grouped},
     model::{
         cause::Why,
         stack::Stack,
         state::State,
         update::{Linger, LingerStatus},
     },
-    sink::{finding::why, stack},
+    sink::{finding::why, stack, surroundings::Surroundings},
 };
 
-/// More than this many sockets of one group are told in one line.
+/// More sockets of one group than this share a line.
 const FEW: usize = 3;
 
-/// Those that a person would name in one breath: process, far end, state, cause. Clients of one server
-/// differ in their ports, so a server's sockets are grouped by the client's address.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    status: &'static str,
-    state: State,
-    process: String,
+/// What the sockets of a group have in common: status, state, process, peer and cause. The clients
+/// of a server differ in their ports, so that the peers of a server's sockets are addresses.
+type Key = (u8, State, String, String, &'static str);
+
+/// Sockets that are reported together.
+pub(super) struct Group<'a> {
+    holder: String,
     peer: String,
-    cause: &'static str,
+    members: Vec<&'a Linger>,
 }
 
-impl Group {
-    fn of(linger: &Linger, process: String) -> Self {
+/// The sockets in groups; `who` names an owner. Those that have left their state come first.
+pub(super) fn groups<'a>(
+    lingers: &'a [Linger],
+    who: impl Fn(&Linger) -> String,
+) -> impl Iterator<Item = Group<'a>> {
+    let mut groups: BTreeMap<Key, Group<'a>> = BTreeMap::new();
+    for linger in lingers {
+        let holder = holder(linger, who(linger));
         let peer = linger.subject.tuple.peer;
         let ephemeral = peer.port >= linger.subject.tuple.local.port;
-        let peer = if ephemeral { peer.with_port(0) } else { peer };
-        Self {
-            status: word(linger.status),
-            state: linger.state,
-            process,
-            peer: peer.to_string(),
-            cause: linger.why.as_ref().map_or("", Why::code),
+        let peer = if ephemeral { peer.with_port(0) } else { peer }.to_string();
+        let rank = (linger.status as u8 + 1) % 3;
+        let cause = linger.why.as_ref().map_or("", Why::code);
+        let key = (rank, linger.state, holder.clone(), peer.clone(), cause);
+        let group = groups.entry(key).or_insert(Group { holder, peer, members: Vec::new() });
+        group.members.push(linger);
+    }
+    groups.into_values()
+}
+
+impl<'a> Group<'a> {
+    /// The lines of the group, each with the socket that it is about, or the oldest.
+    pub(super) fn lines(&self) -> Vec<(&'a Linger, String)> {
+        let Self { holder, peer, members } = self;
+        if members.len() <= FEW {
+            return members.iter().map(|linger| (*linger, sentence(linger, holder))).collect();
         }
-    }
-}
-
-/// `stuck in CLOSE_WAIT for`, or `left CLOSE_WAIT after`: what a duration follows.
-fn stay(linger: &Linger) -> String {
-    let before_age = if linger.status == LingerStatus::Cleared { "after" } else { "for" };
-    format!("{} {} {before_age}", word(linger.status), linger.state)
-}
-
-fn word(status: LingerStatus) -> &'static str {
-    match status {
-        LingerStatus::Raised => "stuck in",
-        LingerStatus::Continues => "still stuck in",
-        LingerStatus::Cleared => "left",
-    }
-}
-
-/// The descriptor, and how many others hold the socket too.
-fn descriptor(linger: &Linger) -> String {
-    let fd = linger.subject.owner.and_then(|owner| owner.fd).filter(|_| !linger.orphaned);
-    match (fd, linger.holders.len()) {
-        (None, _) => String::new(),
-        (Some(fd), 0..=1) => format!(" fd {fd}"),
-        (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
-    }
-}
-
-impl Text {
-    pub(super) fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
-        let mut groups: BTreeMap<Group, Vec<&Linger>> = BTreeMap::new();
-        for linger in lingers {
-            let group = Group::of(linger, holder(linger, self.who(&linger.subject)));
-            groups.entry(group).or_default().push(linger);
-        }
-        for (group, members) in groups {
-            if members.len() <= FEW {
-                for linger in &members {
-                    self.linger(linger, &group.process, clock, out);
-                }
-            } else {
-                self.group(&group, &members, clock, out);
-            }
-            self.stacks(&members, clock, out);
-        }
+        let oldest = members.iter().max_by_key(|linger| linger.age);
+        let line = oldest.map(|oldest| {
+            let words = format!(
+                "⚑ {} sockets {} {}{}, {holder}: peer {peer}{}",
+                grouped(members.len() as u64),
+                stay(oldest),
+                if oldest.at_least { "≥" } else { "up to " },
+                duration(oldest.age),
+                advice(oldest),
+            );
+            (*oldest, words)
+        });
+        line.into_iter().collect()
     }
 
-    fn linger(&mut self, linger: &Linger, who: &str, clock: WallClock, out: &mut Vec<u8>) {
-        let words = sentence(linger, who);
-        self.flag(linger, &words, clock, out);
+    /// When the group was noticed.
+    pub(super) fn time(&self) -> u64 {
+        self.members.first().map_or(0, |linger| linger.time)
     }
 
-    fn group(&mut self, group: &Group, members: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
-        let Some(oldest) = members.iter().max_by_key(|linger| linger.age) else {
-            return;
-        };
-        let words = format!(
-            "⚑ {} sockets {} {}{}, {}: peer {}{}",
-            grouped(members.len() as u64),
-            stay(oldest),
-            if oldest.at_least { "≥" } else { "up to " },
-            duration(oldest.age),
-            group.process,
-            group.peer,
-            advice(oldest),
-        );
-        self.flag(oldest, &words, clock, out);
-    }
-
-    /// The code that made those that have just been flagged.
-    fn stacks(&mut self, lingers: &[&Linger], clock: WallClock, out: &mut Vec<u8>) {
+    /// The stacks that created those sockets of the group that have just been flagged; `last` is the
+    /// last one that was shown.
+    pub(super) fn stacks(
+        &self,
+        surroundings: &dyn Surroundings,
+        last: &mut Option<Arc<Stack>>,
+    ) -> Vec<String> {
+        let raised = self.members.iter().filter(|linger| linger.status == LingerStatus::Raised);
         let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
-        for linger in lingers.iter().filter(|linger| linger.status == LingerStatus::Raised) {
-            let Some(stack) = linger.maker.and_then(|maker| self.surroundings.stack(&maker)) else {
-                continue;
-            };
+        for stack in raised.filter_map(|linger| surroundings.stack(&linger.maker?)) {
             match stacks.iter_mut().find(|(known, _)| *known == stack) {
                 Some((_, sockets)) => *sockets += 1,
                 None => stacks.push((stack, 1)),
             }
         }
-        let Some(time) = lingers.first().map(|linger| linger.time) else { return };
-        let dim = self.palette.dim;
+        let mut lines = Vec::new();
         for (stack, sockets) in stacks {
-            if self.last_stack.as_ref() == Some(&stack) {
-                self.note(dim, time, "    (the same stack)", clock, out);
+            if last.as_ref() == Some(&stack) {
+                lines.push("    (the same stack)".into());
                 continue;
             }
-            if lingers.len() > 1 {
-                let head = format!("  {} created at:", grouped(sockets));
-                self.note(dim, time, &head, clock, out);
+            if self.members.len() > 1 {
+                lines.push(format!("  {} created at:", grouped(sockets)));
             }
-            self.last_stack = Some(Arc::clone(&stack));
-            for call in stack::lines(&stack) {
-                self.note(dim, time, &format!("    {call}"), clock, out);
-            }
+            lines.extend(stack::lines(&stack).into_iter().map(|call| format!("    {call}")));
+            *last = Some(stack);
         }
-    }
-
-    fn flag(&mut self, linger: &Linger, words: &str, clock: WallClock, out: &mut Vec<u8>) {
-        let style = match linger.status {
-            LingerStatus::Cleared => self.palette.dim,
-            _ if linger.state == State::TimeWait => self.palette.warning,
-            _ => self.palette.bad,
-        };
-        self.note(style, linger.time, words, clock, out);
+        lines
     }
 }
 
-/// What is to be said of one lingering socket, with the name of who holds it.
-pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
-    let tuple = linger.subject.tuple;
-    format!(
-        "⚑ {} {}{}{}, {who}{}: {} ↔ {}{}",
-        stay(linger),
-        if linger.at_least { "≥" } else { "" },
-        duration(linger.age),
-        idle(linger),
-        descriptor(linger),
-        tuple.local,
-        tuple.peer,
-        advice(linger),
-    )
-}
-
-/// The holder, `who`; for an orphan the former one.
-pub(in crate::sink) fn holder(linger: &Linger, who: String) -> String {
-    match (linger.subject.owner, linger.orphaned) {
-        (None, true) => "held by the kernel".into(),
-        (None, false) => "owner unknown".into(),
-        (Some(_), true) => format!("was {who}"),
-        (Some(_), false) => who,
+/// `stuck in CLOSE_WAIT for`, or `left CLOSE_WAIT after`: a duration follows.
+fn stay(linger: &Linger) -> String {
+    match linger.status {
+        LingerStatus::Raised => format!("stuck in {} for", linger.state),
+        LingerStatus::Continues => format!("still stuck in {} for", linger.state),
+        LingerStatus::Cleared => format!("left {} after", linger.state),
     }
 }
 
 /// The flag on a socket that is named elsewhere.
 pub(crate) fn flag(linger: &Linger) -> String {
     let sign = if linger.at_least { "≥" } else { "" };
-    format!("⚑ {} {sign}{}{}", stay(linger), duration(linger.age), idle(linger))
+    let idle = match linger.idle == linger.age {
+        true => String::new(),
+        false => format!(" ({} without data)", duration(linger.idle)),
+    };
+    format!("⚑ {} {sign}{}{idle}", stay(linger), duration(linger.age))
 }
 
-/// How long no data has moved, where some did after one end had closed.
-fn idle(linger: &Linger) -> String {
-    if linger.idle == linger.age {
-        return String::new();
-    }
-    format!(" ({} without data)", duration(linger.idle))
+/// The flag on a socket, with the name of who holds it.
+pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
+    let tuple = linger.subject.tuple;
+    let fd = linger.subject.owner.and_then(|owner| owner.fd).filter(|_| !linger.orphaned);
+    let fd = match (fd, linger.holders.len()) {
+        (None, _) => String::new(),
+        (Some(fd), 0..=1) => format!(" fd {fd}"),
+        (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
+    };
+    let (flag, advice) = (flag(linger), advice(linger));
+    format!("{flag}, {who}{fd}: {} ↔ {}{advice}", tuple.local, tuple.peer)
 }
 
-/// What the state waits for.
+/// What has to happen before the state ends.
 fn advice(linger: &Linger) -> String {
     let words = why(linger).filter(|_| linger.status != LingerStatus::Cleared);
     words.map_or_else(String::new, |words| format!(": {words}"))

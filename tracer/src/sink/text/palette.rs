@@ -1,28 +1,32 @@
-//! Colours with a meaning.
+//! Colours by meaning.
 
 use anstyle::{Ansi256Color, AnsiColor, Style};
 
-use crate::model::{close::Reason, state::State, update::Transition};
+use crate::model::{
+    close::Reason,
+    finding::{Finding, Severity, Status},
+    state::State,
+    update::{Linger, LingerStatus, Transition},
+};
 
-/// Styles by meaning; all plain where there is no colour.
+/// Styles by meaning; all plain without colour.
 ///
-/// Blue and magenta against the plain text carry the distinctions: people with red-green blindness
-/// can tell them apart, and both can be read on light and on dark backgrounds, as yellow cannot.
-/// What waits for somebody is underlined and what is bad is bold besides, and each state has its
-/// name: no colour says anything alone.
+/// Blue and magenta carry the distinctions: people with red-green blindness can tell them apart,
+/// and unlike yellow both can be read on light and on dark backgrounds. Warnings are underlined as
+/// well and errors bold, and each state has its name: no colour says anything alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// Nothing special.
     pub plain: Style,
-    /// Of lesser interest.
+    /// Less important.
     pub dim: Style,
     /// Being set up.
     pub opening: Style,
     /// In use.
     pub open: Style,
-    /// Being torn down in order.
+    /// Being closed.
     pub closing: Style,
-    /// Waits for somebody.
+    /// Needs attention.
     pub warning: Style,
     /// Failed or lost.
     pub bad: Style,
@@ -40,9 +44,9 @@ impl Palette {
         bad: Style::new(),
     };
 
-    /// The terminal's own colours, which its user has made readable; only what is of lesser
-    /// interest has a fixed one, half-way between black and white: bright black is the background
-    /// in some themes, and dimmed text fades on white.
+    /// The terminal's own colours, which its user can read. Only what is less important has a fixed
+    /// one, halfway between black and white: bright black is the background in some themes, and
+    /// dimmed text fades on white.
     pub const COLOUR: Self = Self {
         plain: Style::new(),
         dim: Ansi256Color(244).on_default(),
@@ -60,6 +64,24 @@ impl Palette {
                 self.bad
             }
             _ => self.of_state(transition.to),
+        }
+    }
+
+    /// The style of a finding.
+    pub(in crate::sink) fn of_finding(&self, finding: &Finding) -> Style {
+        match (finding.status, finding.severity) {
+            (Status::Cleared, _) | (_, Severity::Info) => self.dim,
+            (_, Severity::Warning) => self.warning,
+            (_, Severity::Critical) => self.bad,
+        }
+    }
+
+    /// The style of a flag on a lingering socket.
+    pub(super) fn of_linger(&self, linger: &Linger) -> Style {
+        match (linger.status, linger.state) {
+            (LingerStatus::Cleared, _) => self.dim,
+            (_, State::TimeWait) => self.warning,
+            _ => self.bad,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::{duration, grouped};
 use crate::{
+    event::duration::{duration, grouped},
     model::close::Reason,
     sink::summary::{Lives, Lost, Summary, Transitions},
 };
@@ -16,7 +16,7 @@ pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
         ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let told: Vec<String> = ends
             .iter()
-            .map(|(reason, count)| format!("{} {}", grouped(*count), word(*reason)))
+            .map(|(reason, count)| format!("{} {}", grouped(*count), self::reason(*reason)))
             .collect();
         line(&format!("= {} ended: {}", sockets(summary.ended), told.join(", ")));
     }
@@ -85,7 +85,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// How it ended, in a list.
-pub(in crate::sink) fn word(reason: Reason) -> &'static str {
+pub(in crate::sink) fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "closed normally",
         Reason::ResetReceived => "reset by the peer",

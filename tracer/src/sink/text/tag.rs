@@ -44,27 +44,6 @@ fn key(subject: &Subject) -> Key {
     (subject.tuple, subject.cookie, subject.ordinal)
 }
 
-impl super::Text {
-    /// The birth that has waited for an update of its socket, and for what that shows of the other
-    /// end.
-    pub(super) fn birth_before(&mut self, update: &Update<'_>, out: &mut Vec<u8>) {
-        self.tags.learn(update);
-        if let Some((birth, clock)) = self.tags.born(update) {
-            self.transition(&birth, clock, out);
-        }
-    }
-
-    /// Births that have waited long enough; when the next one will have.
-    pub(super) fn births(&mut self, now: u64, out: &mut Vec<u8>) -> Option<u64> {
-        let (due, next) = self.tags.due(now);
-        for (birth, clock) in due {
-            self.status.erase(out);
-            self.transition(&birth, clock, out);
-        }
-        next
-    }
-}
-
 /// The marks of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Tags {

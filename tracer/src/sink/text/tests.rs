@@ -5,8 +5,9 @@ use rstest::rstest;
 use super::*;
 use crate::{
     model::{
+        container,
         endpoint::{Endpoint, Tuple},
-        owner::Process,
+        owner::{Evidence, Owner, Process},
         table::{self, Table},
         update::{Handshake, Role, Source},
     },

@@ -1,4 +1,4 @@
-//! Transitions, handshakes and lingering sockets, counted as they are told.
+//! Transitions, handshakes and stuck sockets, counted as they happen.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -8,25 +8,24 @@ use crate::{
     model::{
         close::Reason,
         state::State,
-        update::{Linger, LingerStatus, Role, Transition, Update},
+        update::{Linger, LingerStatus, Role, Transition},
     },
-    top::picture::{ByEdge, ByState, CLASSES, Durations, HISTORY, Picture, RECENT, Sample},
+    top::{
+        picture::{ByEdge, CLASSES, Durations, HISTORY, Picture, RECENT},
+        rows::ByState,
+    },
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Durations are counted up to this.
+/// Longer durations are counted as this one.
 const LONGEST: u64 = 1_000 * SECOND;
 
-/// Counts since the start, and samples of them.
+/// What it takes to keep the counts of a picture up to date.
 #[derive(Default)]
 pub(super) struct Counting {
-    totals: ByEdge<u64>,
-    lingering: ByState<u64>,
     connected: Times,
     accepted: Times,
-    retried: u64,
-    failed: u64,
-    history: Arc<VecDeque<Sample>>,
+    history: Arc<VecDeque<ByState<u32>>>,
     /// The totals of the last seconds, with their times, oldest first.
     recent: VecDeque<(u64, ByEdge<u64>)>,
 }
@@ -59,92 +58,83 @@ impl Times {
 }
 
 impl Counting {
-    /// The history begins: what was counted before the first look at all sockets was not all.
+    /// Begins the history: before the first snapshot of all sockets the counts are not complete.
     pub(super) fn begin(&mut self) {
         self.history = Arc::default();
     }
 
-    pub(super) fn update(&mut self, update: &Update<'_>) {
-        if let Update::Transition(transition) = update {
-            self.transition(transition);
-        }
-    }
-
-    fn transition(&mut self, transition: &Transition) {
+    pub(super) fn transition(&mut self, transition: &Transition, picture: &mut Picture) {
         let Transition { from, to, handshake, close, ref subject, .. } = *transition;
         if from != to {
-            self.totals[from.index()][to.index()] += 1;
+            picture.totals[from.index()][to.index()] += 1;
         }
         if let Some(handshake) = handshake {
             let server = subject.role == Some(Role::Server);
             let times = if server { &mut self.accepted } else { &mut self.connected };
             handshake.duration_ns.into_iter().for_each(|duration| times.add(duration));
-            self.retried += u64::from(handshake.syn_retransmits.is_some_and(|count| count > 0));
+            let retried = handshake.syn_retransmits.is_some_and(|count| count > 0);
+            picture.handshakes.retried += u64::from(retried);
         }
         let opening = matches!(from, State::SynSent | State::SynRecv) && to == State::Closed;
         let failed = close.is_some_and(|close| close.reason != Reason::Graceful);
-        self.failed += u64::from(opening && failed);
+        picture.handshakes.failed += u64::from(opening && failed);
     }
 
-    pub(super) fn linger(&mut self, linger: &Linger) {
-        let count = &mut self.lingering[linger.state.index()];
-        match linger.status {
-            LingerStatus::Raised => *count += 1,
-            LingerStatus::Continues => {}
-            LingerStatus::Cleared => *count = count.saturating_sub(1),
-        }
-    }
-
-    /// Puts the counts into the picture, whose numbers of sockets are up to date.
+    /// Completes a picture whose numbers of sockets are up to date.
     pub(super) fn show(&mut self, now: u64, picture: &mut Picture) {
-        self.sample(now, &picture.counts);
+        self.sample(now, picture);
         picture.history = Arc::clone(&self.history);
-        picture.totals = self.totals;
-        picture.lingering = self.lingering;
         picture.handshakes.connected = self.connected.show();
         picture.handshakes.accepted = self.accepted.show();
-        picture.handshakes.retried = self.retried;
-        picture.handshakes.failed = self.failed;
         let Some((time, before)) = self.recent.front() else { return };
         let seconds = now.saturating_sub(*time).max(SECOND) as f64 / SECOND as f64;
-        for (from, row) in self.totals.iter().enumerate() {
+        for (from, row) in picture.totals.iter().enumerate() {
             for (to, total) in row.iter().enumerate() {
                 picture.rates[from][to] = (total - before[from][to]) as f64 / seconds;
             }
         }
     }
 
-    /// A sample a second.
-    fn sample(&mut self, now: u64, counts: &ByState<u64>) {
+    /// Takes a sample per second.
+    fn sample(&mut self, now: u64, picture: &Picture) {
         if self.recent.back().is_some_and(|(time, _)| now < time + SECOND) {
             return;
         }
-        self.recent.push_back((now, self.totals));
+        self.recent.push_back((now, picture.totals));
         while self.recent.len() > RECENT + 1 {
             self.recent.pop_front();
         }
-        // The picture that is shown may still have the last one.
+        // The picture on the screen may still share the last one.
         let history = Arc::make_mut(&mut self.history);
-        history.push_back(counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
+        history.push_back(picture.counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
         while history.len() > HISTORY {
             history.pop_front();
         }
     }
 }
 
+/// Counts the sockets that have outlasted the threshold of their state.
+pub(super) fn linger(linger: &Linger, picture: &mut Picture) {
+    let count = &mut picture.lingering[linger.state.index()];
+    match linger.status {
+        LingerStatus::Raised => *count += 1,
+        LingerStatus::Continues => {}
+        LingerStatus::Cleared => *count = count.saturating_sub(1),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::wall_clock::WallClock;
 
     #[test]
     fn rates_are_those_of_the_last_seconds_and_changes_those_of_a_minute() {
         let mut counting = Counting::default();
-        let mut picture = Picture::empty(WallClock { lead: 0, now: 0 });
+        let mut picture = Picture::default();
         let edge = (State::Established.index(), State::CloseWait.index());
         for second in 0..100 {
             picture.counts[State::CloseWait.index()] = 2 * second;
-            counting.totals[edge.0][edge.1] = 2 * second;
+            picture.totals[edge.0][edge.1] = 2 * second;
             counting.show(second * SECOND, &mut picture);
         }
         assert_eq!(picture.rate(State::Established, State::CloseWait), 2.0);
@@ -159,7 +149,7 @@ mod tests {
     #[test]
     fn nothing_is_said_of_a_minute_ago_before_a_minute_has_passed() {
         let mut counting = Counting::default();
-        let mut picture = Picture::empty(WallClock { lead: 0, now: 0 });
+        let mut picture = Picture::default();
         let listen = State::Listen;
         counting.show(0, &mut picture);
         counting.begin();

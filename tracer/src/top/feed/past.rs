@@ -1,4 +1,4 @@
-//! What happened lately, and what is still known of earlier times.
+//! Recent updates, and what the table still knows of earlier ones.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use crate::{
     top::picture::Told,
 };
 
-/// Updates that are remembered.
+/// Updates that are kept.
 const REMEMBERED: usize = 1 << 14;
 
 /// The last updates of all sockets, oldest first.
@@ -28,13 +28,9 @@ impl Recent {
         self.0.push_back(told);
     }
 
-    pub(super) fn add_all(&mut self, told: Option<Told>) {
-        told.into_iter().for_each(|told| self.add(told));
-    }
-
-    /// Those of a connection: of both its ends, where both are on this host. The far end is the
-    /// one known, or the one with the same initial numbers, or with the same addresses in the same
-    /// namespace.
+    /// Those of a connection: of both its sockets, if both are on this host. The peer socket is the
+    /// one given, or the one with the same initial sequence numbers, or with the same addresses in
+    /// the same namespace.
     pub(super) fn of(
         &self,
         tuple: &Tuple,
@@ -58,8 +54,8 @@ impl Recent {
     }
 }
 
-/// The transitions of a life that were told too long ago to be remembered, or were not seen at
-/// all but are known from the states that it has left.
+/// The transitions of a connection that happened too long ago to be kept, or were not seen but are
+/// known from the states that it has left.
 pub(super) fn before(life: &Connection, told: &[Told]) -> Vec<Told> {
     let subject = life.subject();
     let seen =

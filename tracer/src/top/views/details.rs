@@ -1,11 +1,11 @@
-//! All of one socket: who holds it, where its time went, what happened to it, and its ladder.
+//! Details of one socket: who holds it, where its time went, its timeline and its ladder.
 
 use ratatui::{
     style::Style,
     text::{Line, Span},
 };
 
-use super::block;
+use super::paint::block;
 use crate::{
     model::{state::State, update::LingerStatus},
     sink::{
@@ -14,7 +14,7 @@ use crate::{
         ladder::{self, Ladder},
         stamps::Times,
         step,
-        text::{Palette, duration, process},
+        text::{Palette, broken_off, duration, flag, process, sent_again},
     },
     top::{
         app::App,
@@ -35,12 +35,10 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         let label = format!("  {label}");
         lines.extend(block((&label, theme.dim()), LABEL, &text, Style::new(), width));
     }
-    lines.push(Line::default());
-    lines.push(Line::styled(" Timeline", theme.title()));
+    lines.extend([Line::default(), Line::styled(" Timeline", theme.title())]);
     lines.extend(timeline(app, chosen));
-    lines.push(Line::default());
-    lines.push(Line::styled(" Segments", theme.title()));
-    lines.extend(drawn(app, chosen, width));
+    lines.extend([Line::default(), Line::styled(" Segments", theme.title())]);
+    lines.extend(segments(app, chosen, width));
     lines
 }
 
@@ -49,70 +47,74 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
     let age = duration(app.picture.clock.now.saturating_sub(row.since));
     let sign = if row.at_least { "≥" } else { "" };
     let ends = match row.state {
-        State::Listen => format!("  {}", row.tuple.local),
-        _ => format!("  {} ↔ {}", row.tuple.local, row.tuple.peer),
+        State::Listen => format!("  {}", row.subject.tuple.local),
+        _ => format!("  {} ↔ {}", row.subject.tuple.local, row.subject.tuple.peer),
     };
     Line::from(vec![
         Span::raw(" "),
         Span::styled(row.state.name(), app.theme.state(row.state)),
         Span::raw(format!(" for {sign}{age}")),
-        Span::styled(ends, Style::new().bold()),
+        Span::styled(ends, app.theme.title()),
     ])
 }
 
+/// Labels and texts; what is not known is left out.
 fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
-    let row = &chosen.row;
+    let Chosen { row, spent, at_least, handshake, holders, told } = chosen;
+    let subject = &row.subject;
     let surroundings = &*app.list.surroundings;
-    let mut facts = Vec::new();
-    let mut owner = process(row.owner);
-    if let Some(path) = row.owner.and_then(|owner| surroundings.executable(&owner.process)) {
+    let mut owner = process(subject.owner);
+    if let Some(path) = subject.owner.and_then(|owner| surroundings.executable(&owner.process)) {
         owner = format!("{owner} {path}");
     }
     if row.orphaned {
         owner = format!("orphaned: no process holds it; was {owner}");
     }
-    facts.push(("process", owner));
-    let held: Vec<String> = chosen
-        .holders
+    let held = holders
         .iter()
-        .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)))
-        .collect();
-    if !held.is_empty() {
-        facts.push(("held by", held.join(", ")));
-    }
-    let last = chosen.told.iter().rev().find_map(|told| match told {
-        Told::Linger(linger) if linger.subject.tuple == row.tuple => Some(linger),
+        .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)));
+    let flagged = told.iter().rev().find_map(|told| match told {
+        Told::Linger(linger) if linger.subject.tuple == subject.tuple => Some(linger),
         _ => None,
     });
-    if let Some(linger) = last.filter(|linger| linger.status != LingerStatus::Cleared) {
-        facts.extend(why(linger).map(|why| ("cause", why)));
+    let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
+    let mut states = joined(
+        State::ALL
+            .into_iter()
+            .map(|state| (state, spent[state.index()]))
+            .filter(|(_, spent)| *spent > 0 && row.state != State::Closed)
+            .map(|(state, spent)| format!("{} {}", state.name(), duration(spent))),
+    );
+    if *at_least && !states.is_empty() {
+        states.push_str(" (at least)");
     }
-    let spent: Vec<String> = State::ALL
-        .into_iter()
-        .filter(|state| chosen.spent[state.index()] > 0)
-        .map(|state| format!("{} {}", state.name(), duration(chosen.spent[state.index()])))
-        .collect();
-    if !spent.is_empty() && row.state != State::Closed {
-        let sign = if chosen.at_least { " (at least)" } else { "" };
-        facts.push(("states", format!("{}{sign}", spent.join(", "))));
-    }
-    if let Some(handshake) = chosen.handshake {
-        let figures = [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)];
-        let figures = figures.into_iter().filter_map(|(name, ns)| Some((name, ns?)));
-        let words: Vec<String> =
-            figures.map(|(name, ns)| format!("{name} {}", duration(ns))).collect();
-        if !words.is_empty() {
-            facts.push(("handshake", words.join(", ")));
-        }
-    }
-    let mut ids: Vec<String> = Vec::new();
-    ids.extend(row.container(surroundings).map(|id| format!("container {id}")));
-    ids.push(format!("netns {}", row.tuple.netns));
-    ids.extend(row.id.cookie().map(|cookie| format!("cookie {cookie}")));
-    ids.extend(chosen.uid.map(|uid| format!("uid {uid}")));
-    ids.extend(chosen.inode.map(|inode| format!("inode {inode}")));
-    facts.push(("ids", ids.join(", ")));
-    facts
+    let times = handshake.map(|handshake| {
+        [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)].into_iter()
+    });
+    let times = times.into_iter().flatten();
+    let ids = [
+        row.container(surroundings).map(|id| format!("container {id}")),
+        Some(format!("netns {}", subject.tuple.netns)),
+        subject.cookie.map(|cookie| format!("cookie {cookie}")),
+        subject.uid.map(|uid| format!("uid {uid}")),
+        subject.inode.map(|inode| format!("inode {inode}")),
+    ];
+    let facts = [
+        ("process", owner),
+        ("held by", joined(held)),
+        ("cause", flagged.and_then(|linger| why(linger)).unwrap_or_default()),
+        ("states", states),
+        (
+            "handshake",
+            joined(times.filter_map(|(name, ns)| Some(format!("{name} {}", duration(ns?))))),
+        ),
+        ("ids", joined(ids.into_iter().flatten())),
+    ];
+    facts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+fn joined(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
@@ -124,14 +126,22 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
         let after = before.replace(time).map_or_else(String::new, |before| {
             format!("+{}", duration(time.saturating_sub(before)))
         });
-        let here = told.subject().tuple == chosen.row.tuple;
         let stamp = times.write(app.picture.clock, time).to_owned();
-        let (words, state) = happened(told);
-        let style = state.map_or(app.theme.warning(), |state| app.theme.state(state));
+        let (words, style) = match told {
+            Told::Transition(told) => {
+                let words = format!("{} → {}: {}", told.from, told.to, step::meaning(told));
+                (words, app.theme.state(told.to))
+            }
+            Told::Retransmit(told) => (format!("↻ {}", sent_again(told)), app.theme.warning()),
+            Told::Reset(told) => (broken_off(told).into(), app.theme.warning()),
+            Told::Linger(linger) => (flag(linger), app.theme.warning()),
+        };
+        let local = told.subject().tuple == chosen.row.subject.tuple;
+        let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
-            Span::raw(if here { "local " } else { "peer  " }),
-            Span::styled(words, if here { style } else { app.theme.dim() }),
+            Span::raw(end),
+            Span::styled(words, style),
         ]));
     }
     if lines.is_empty() {
@@ -141,20 +151,7 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
     lines
 }
 
-/// In words, with the state entered if one was.
-fn happened(told: &Told) -> (String, Option<State>) {
-    match told {
-        Told::Transition(told) => {
-            let words = format!("{} → {}: {}", told.from, told.to, step::meaning(told));
-            (words, Some(told.to))
-        }
-        Told::Retransmit(told) => (format!("↻ {}", crate::sink::text::sent_again(told)), None),
-        Told::Reset(told) => (crate::sink::text::broken_off(told).into(), None),
-        Told::Linger(linger) => (crate::sink::text::flag(linger), None),
-    }
-}
-
-fn drawn(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
+fn segments(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
     if chosen.row.state == State::Listen {
         return vec![Line::styled(" a listener sends no segments of its own", app.theme.dim())];
     }

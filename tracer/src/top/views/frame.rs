@@ -1,4 +1,4 @@
-//! What is around each screen: the tabs, the state of the trace, a message, the keys.
+//! The frame of each screen: the tabs, the state of the trace, a message, the keys.
 
 use std::ops::Range;
 
@@ -9,17 +9,17 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{left, put, rate};
+use super::paint::{cut, put, rate};
 use crate::{
-    sink::text::grouped,
+    sink::{escape::escape, text::grouped},
     top::app::{App, Pane, Tab},
 };
 
 const NAME: &str = " tracer top ";
-/// Columns of the time.
+/// Width of the time.
 const CLOCK: usize = 10;
 
-/// Draws it; what is left for the screen itself.
+/// Draws the frame; returns the area of the screen inside.
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
     put(buffer, area, 0, &tabs(app, area.width));
     put(buffer, area, 1, &status(app, usize::from(area.width)));
@@ -32,14 +32,13 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
     body(app, area)
 }
 
-/// Where the screen itself is.
+/// The area inside the frame.
 pub(super) fn body(app: &App, area: Rect) -> Rect {
     let below = if app.messages.is_empty() { 1 } else { 2 };
-    let height = area.height.saturating_sub(2 + below);
-    Rect { y: area.y + 2, height, ..area }
+    Rect { y: area.y + 2, height: area.height.saturating_sub(2 + below), ..area }
 }
 
-/// The tabs with the columns that they take.
+/// The tabs with their titles and columns.
 fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
     let mut column = NAME.len() as u16;
     let mut titles = Vec::new();
@@ -50,9 +49,10 @@ fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
             _ => tab.name().to_owned(),
         };
         // All five fit into 80 columns.
-        let space = if width >= 100 { " " } else { "" };
-        let title = format!(" {}{space} {name}{space} ", index + 1);
-        let title = if width < 100 { title.replacen("  ", " ", 1) } else { title };
+        let title = match width {
+            ..100 => format!(" {} {name} ", index + 1),
+            _ => format!(" {}  {name}  ", index + 1),
+        };
         let end = column + title.chars().count() as u16;
         titles.push((tab, title, column..end));
         column = end;
@@ -62,8 +62,8 @@ fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
 
 pub(super) fn tab_at(app: &App, area: Rect, at: Position) -> Option<Tab> {
     let titles = titles(app, area.width);
-    let here = |(_, _, columns): &(Tab, String, Range<u16>)| columns.contains(&(at.x - area.x));
-    titles.into_iter().filter(|_| at.y == area.y).find(here).map(|(tab, ..)| tab)
+    let mut titles = titles.into_iter().filter(|_| at.y == area.y);
+    titles.find(|(_, _, columns)| columns.contains(&(at.x - area.x))).map(|(tab, ..)| tab)
 }
 
 fn tabs(app: &App, width: u16) -> Line<'static> {
@@ -80,13 +80,11 @@ fn tabs(app: &App, width: u16) -> Line<'static> {
 }
 
 fn status(app: &App, width: usize) -> Line<'static> {
-    let picture = &app.picture;
-    let theme = &app.theme;
+    let (picture, theme) = (&app.picture, &app.theme);
     let total: u64 = picture.counts.iter().sum();
-    let state = if app.frozen {
-        Span::styled(" FROZEN ", theme.selected())
-    } else {
-        Span::styled(" live ", theme.good())
+    let state = match app.frozen {
+        true => Span::styled(" FROZEN ", theme.selected()),
+        false => Span::styled(" live ", theme.good()),
     };
     let events = match rate(picture.events()) {
         none if none.is_empty() => "no transitions".into(),
@@ -101,12 +99,11 @@ fn status(app: &App, width: usize) -> Line<'static> {
     if let Some(hello) = &picture.hello
         && hello.options.len() > 1
     {
-        let options = hello.options[1..].join(" ");
-        let escaped = crate::sink::escape::escape(options.as_bytes()).into_owned();
+        let options = escape(hello.options[1..].join(" ").as_bytes()).into_owned();
         let taken: usize = spans.iter().map(Span::width).sum();
         let room = width.saturating_sub(taken + 2 + CLOCK);
         if room > 3 {
-            spans.push(Span::styled(format!("  {}", left(&escaped, room)), theme.dim()));
+            spans.push(Span::styled(format!("  {}", cut(options, room)), theme.dim()));
         }
     }
     Line::from(spans)
@@ -121,7 +118,7 @@ fn clock(app: &App, area: Rect, buffer: &mut Buffer) {
     put(buffer, place, 0, &Line::styled(text, app.theme.dim()));
 }
 
-/// The oldest message that has not been put away.
+/// The oldest message that has not been dismissed.
 fn message(app: &App) -> Option<Line<'static>> {
     let first = app.messages.first()?;
     let more = match app.messages.len() {
@@ -134,45 +131,43 @@ fn message(app: &App) -> Option<Line<'static>> {
     ]))
 }
 
+/// A key and what it does.
+type Hint = (&'static str, &'static str);
+
+const CLOSE: Hint = ("Esc", "close");
+const BACK: Hint = ("Esc", "back");
+const CLEAR: Hint = ("Esc", "clear filter");
+const SCROLL: Hint = ("↑↓", "scroll");
+const FREEZE: Hint = ("f", "freeze");
+
 /// The keys that are needed most.
 fn keys(app: &App) -> Line<'static> {
     let list = &app.list;
-    if list.typing {
-        return hints(app, &[("type", "to filter"), ("Enter", "done"), ("Esc", "clear filter")]);
-    }
-    let back = if list.selection.within.is_some() { "back" } else { "clear filter" };
-    let here: &[(&str, &str)] = match (app.pane, app.tab) {
-        (Some(Pane::Help), _) => &[("Esc", "close"), ("↑↓", "scroll")],
-        (Some(Pane::Details), _) => &[("Esc", "back"), ("↑↓", "scroll"), ("f", "freeze")],
-        (None, Tab::Overview) => &[("Enter", "diagnosis"), ("/", "find"), ("f", "freeze")],
-        (None, Tab::Diagnosis) => &[("↑↓", "scroll"), ("Enter", "show sockets"), ("f", "freeze")],
-        (None, Tab::Sockets)
-            if list.selection.within.is_some() || !list.selection.filter.is_empty() =>
-        {
-            &[
-                ("Esc", back),
-                ("/", "filter"),
-                ("s", "sort"),
-                ("g", "group"),
-                ("f", "freeze"),
-                ("Enter", "details"),
-            ]
-        }
+    let here: &[Hint] = match (app.pane, app.tab) {
+        _ if list.typing => &[("type", "to filter"), ("Enter", "done"), CLEAR],
+        (Some(Pane::Help), _) => &[CLOSE, SCROLL],
+        (Some(Pane::Details), _) => &[BACK, SCROLL, FREEZE],
+        (None, Tab::Overview) => &[("Enter", "diagnosis"), ("/", "find"), FREEZE],
+        (None, Tab::Diagnosis) => &[SCROLL, ("Enter", "show sockets"), FREEZE],
         (None, Tab::Sockets) => {
-            &[("/", "filter"), ("s", "sort"), ("g", "group"), ("f", "freeze"), ("Enter", "details")]
+            &[("/", "filter"), ("s", "sort"), ("g", "group"), FREEZE, ("Enter", "details")]
         }
-        (None, Tab::States) => &[("f", "freeze")],
-        (None, Tab::Handshakes) => &[("↑↓", "scroll"), ("f", "freeze")],
+        (None, Tab::States) => &[FREEZE],
+        (None, Tab::Handshakes) => &[SCROLL, FREEZE],
     };
-    let always = [("q", "quit"), ("?", "help"), ("Tab", "next")];
-    let quit = if app.pane.is_some() { &always[1..1] } else { &always[..] };
-    hints(app, &[quit, here].concat())
-}
-
-fn hints(app: &App, hints: &[(&'static str, &'static str)]) -> Line<'static> {
+    let before: &[Hint] = match (list.typing, app.pane, app.tab) {
+        (true, ..) | (_, Some(_), _) => &[],
+        (_, None, Tab::Sockets) if list.selection.within.is_some() => &[BACK],
+        (_, None, Tab::Sockets) if !list.selection.filter.is_empty() => &[CLEAR],
+        _ => &[],
+    };
+    let always: &[Hint] = match (list.typing, app.pane) {
+        (false, None) => &[("q", "quit"), ("?", "help"), ("Tab", "next")],
+        _ => &[],
+    };
     let mut spans = vec![Span::raw(" ")];
-    for (key, what) in hints {
-        spans.push(Span::styled(*key, app.theme.title()));
+    for (key, what) in [always, before, here].concat() {
+        spans.push(Span::styled(key, app.theme.title()));
         spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
     }
     Line::from(spans)

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use super::spark::bar;
+use super::{paint::some, spark::bar};
 use crate::{
     sink::text::{duration, grouped},
     top::{
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// From this width on both sides stand beside each other.
+/// From this width on there is a gap between the two sides.
 const BESIDE: usize = 110;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
@@ -57,8 +57,7 @@ fn quantiles(app: &App, durations: &Durations) -> Vec<Span<'static>> {
     vec![Span::styled(words, app.theme.dim())]
 }
 
-/// The classes from the first to the last in which there is something; some in the middle if
-/// there is nothing.
+/// The first and the last class that is shown: all that have handshakes, and those in the middle.
 fn used(one: &Durations, other: &Durations) -> (usize, usize) {
     let filled = |class: &usize| one.classes[*class] + other.classes[*class] > 0;
     let first = (0..CLASSES.len()).find(filled).unwrap_or(0);
@@ -73,7 +72,7 @@ fn row(app: &App, durations: &Durations, class: usize, half: usize) -> Vec<Span<
         u64::MAX => ">= 10s".to_owned(),
         end => format!("< {}", short(end)),
     };
-    let number = if count > 0 { grouped(count) } else { String::new() };
+    let number = some(count);
     let room = half.saturating_sub(9 + 9 + 3);
     vec![
         Span::styled(format!("{label:>9}"), app.theme.dim()),
@@ -82,7 +81,7 @@ fn row(app: &App, durations: &Durations, class: usize, half: usize) -> Vec<Span<
     ]
 }
 
-/// Without the digits behind the point: the ends of classes have none.
+/// A duration in whole units, as the ends of classes are.
 fn short(ns: u64) -> String {
     match ns {
         0..1_000_000 => format!("{}µs", ns / 1_000),

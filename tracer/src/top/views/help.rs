@@ -1,11 +1,11 @@
-//! The keys, and what the columns mean.
+//! The keys, and what the columns and states mean.
 
 use ratatui::{
     style::Style,
     text::{Line, Span},
 };
 
-use super::block;
+use super::paint::block;
 use crate::{sink::text::not_available, top::app::App};
 
 const KEYS: [(&str, &str); 17] = [
@@ -41,27 +41,17 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let mut lines = vec![Line::styled(" Keys", theme.title())];
     lines.extend(list(app, &KEYS));
-    lines.push(Line::default());
-    lines.push(Line::styled(" Terms", theme.title()));
+    lines.extend([Line::default(), Line::styled(" Terms", theme.title())]);
     lines.extend(list(app, &STATES));
-    if let Some(hello) = app.picture.hello.as_ref().filter(|hello| !hello.degraded.is_empty()) {
-        lines.push(Line::default());
-        lines.push(Line::styled(" Not available on this host", theme.title()));
-        for degraded in &hello.degraded {
-            lines.extend(block(
-                ("", theme.dim()),
-                2,
-                &not_available(degraded),
-                Style::new(),
-                width,
-            ));
+    let degraded = app.picture.hello.iter().flat_map(|hello| &hello.degraded);
+    let missing: Vec<String> = degraded.map(not_available).collect();
+    for (title, texts) in [(" Not available on this host", &missing), (" Messages", &app.messages)]
+    {
+        if !texts.is_empty() {
+            lines.extend([Line::default(), Line::styled(title, theme.title())]);
         }
-    }
-    if !app.messages.is_empty() {
-        lines.push(Line::default());
-        lines.push(Line::styled(" Messages", theme.title()));
-        for message in &app.messages {
-            lines.extend(block(("", theme.dim()), 2, message, Style::new(), width));
+        for text in texts {
+            lines.extend(block(("", theme.dim()), 2, text, Style::new(), width));
         }
     }
     lines

@@ -7,17 +7,20 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{left, left_by_end, put, right};
+use super::paint::{Align, Column, header, put, row, some};
 use crate::{
-    model::{owner::Evidence, state::State, update::Role},
-    sink::text::{duration, grouped, process},
+    model::{container, owner::Evidence, state::State, update::Role},
+    sink::{
+        escape::escape,
+        text::{duration, grouped, process},
+    },
     top::{
         app::App,
         rows::{Group, Row},
     },
 };
 
-/// What is shown, and the names of the columns.
+/// The summary and the names of the columns.
 const HEAD: u16 = 2;
 
 /// Where the rows are.
@@ -26,41 +29,39 @@ pub(super) fn list_area(body: Rect) -> Rect {
 }
 
 pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
+    let list = &app.list;
+    let width = usize::from(body.width);
     put(buffer, body, 0, &summary(app));
-    let columns = Columns::of(usize::from(body.width));
-    let grouped = app.list.grouping.is_some();
-    let header = if grouped { group_header(&columns) } else { columns.header() };
-    put(buffer, body, 1, &Line::styled(header, app.theme.dim()));
+    let columns = columns(width);
+    let group_columns = group_columns(&columns);
+    let shown = if list.grouping.is_some() { &group_columns[..] } else { &columns[..] };
+    put(buffer, body, 1, &header(shown, app.theme.dim()));
     let area = list_area(body);
-    for row in 0..usize::from(area.height) {
-        let index = app.list.offset + row;
-        let line = if grouped {
-            app.list.groups.get(index).map(|group| group_line(app, group, &columns))
+    for line in 0..usize::from(area.height) {
+        let index = list.offset + line;
+        let drawn = if list.grouping.is_some() {
+            list.groups.get(index).map(|group| group_line(app, group, shown))
         } else {
-            app.list.row(index).map(|row| columns.line(app, row))
+            list.row(index).map(|row| socket(app, row, shown))
         };
-        let Some(mut line) = line else { break };
-        if index == app.list.selected {
-            line = line.style(app.theme.selected());
-        }
-        put(buffer, area, row, &line);
+        let Some(drawn) = drawn else { break };
+        let selected = index == list.selected;
+        let style = if selected { app.theme.selected() } else { Style::new() };
+        put(buffer, area, line, &drawn.style(style));
     }
-    if app.list.is_empty() {
-        let words = if app.list.rows.is_empty() { " no sockets yet" } else { " no matches" };
+    if list.len() == 0 {
+        let words = if list.rows.is_empty() { " no sockets yet" } else { " no matches" };
         put(buffer, area, 0, &Line::styled(words, app.theme.dim()));
     }
 }
 
-/// `412 of 823 sockets by age  filter: hoarder close_wait`
+/// `412 of 823 sockets, sorted by age  filter: hoarder close_wait`
 fn summary(app: &App) -> Line<'static> {
     let list = &app.list;
     let selection = &list.selection;
-    let all = list.rows.len();
-    let listed = list.listed.len();
-    let mut words = match listed == all {
-        true => format!(" {} sockets", grouped(all as u64)),
-        false => format!(" {} of {} sockets", grouped(listed as u64), grouped(all as u64)),
-    };
+    let [all, listed] = [list.rows.len(), list.listed.len()].map(|len| grouped(len as u64));
+    let of_all = if listed == all { String::new() } else { format!(" of {all}") };
+    let mut words = format!(" {listed}{of_all} sockets");
     if let Some(grouping) = list.grouping {
         let groups = list.groups.len();
         let s = if groups == 1 { "" } else { "s" };
@@ -75,141 +76,103 @@ fn summary(app: &App) -> Line<'static> {
     if list.typing || !selection.filter.is_empty() {
         let style = if list.typing { app.theme.title() } else { app.theme.warning() };
         let cursor = if list.typing { "█" } else { "" };
-        let filter = crate::sink::escape::escape(selection.filter.as_bytes()).into_owned();
+        let filter = escape(selection.filter.as_bytes());
         spans.push(Span::raw("  filter: "));
         spans.push(Span::styled(format!("{filter}{cursor}"), style));
     }
     Line::from(spans)
 }
 
-/// Widths of the columns; 0 where there is no room for one.
-struct Columns {
-    end: usize,
-    process: usize,
-    fd: usize,
-    container: usize,
-    netns: usize,
+/// The columns; those for which there is no room have no width.
+fn columns(width: usize) -> [Column; 8] {
+    let (end, fd, container, netns) = match width {
+        ..100 => (21, 0, 0, 0),
+        100..130 => (22, 5, 13, 0),
+        130..170 => (28, 6, 13, 11),
+        _ => (42, 6, 13, 11),
+    };
+    let mut columns = [
+        Column("STATE", 11, Align::Left),
+        Column("AGE", 8, Align::Right),
+        Column("LOCAL", end, Align::LeftByEnd),
+        Column("PEER", end, Align::LeftByEnd),
+        Column("PROCESS", 0, Align::Left),
+        Column("FD", fd, Align::Left),
+        Column("CONTAINER", container, Align::Left),
+        Column("NETNS", netns, Align::Left),
+    ];
+    columns[4].1 = width.saturating_sub(1 + used(&columns)).min(40);
+    columns
 }
 
-const STATE: usize = 11;
-const AGE: usize = 8;
+/// Width of some columns, each with the blank beside it.
+fn used(columns: &[Column]) -> usize {
+    columns.iter().map(|column| column.1).filter(|width| *width > 0).map(|width| width + 1).sum()
+}
 
-impl Columns {
-    fn of(width: usize) -> Self {
-        let rest = width.saturating_sub(1 + STATE + 1 + AGE + 1);
-        let (end, fd, container, netns) = match width {
-            ..100 => (21, 0, 0, 0),
-            100..130 => (22, 5, 13, 0),
-            130..170 => (28, 6, 13, 11),
-            _ => (42, 6, 13, 11),
-        };
-        let shown = |width: usize| if width > 0 { width + 1 } else { 0 };
-        let others: usize = [fd, container, netns].map(shown).iter().sum();
-        let process = rest.saturating_sub(2 * (end + 1) + others);
-        Self { end, process: process.min(40), fd, container, netns }
+/// The columns of groups, from the start to the end of the processes; some numbers are left out
+/// where there is no room.
+fn group_columns(columns: &[Column; 8]) -> Vec<Column> {
+    let room = used(&columns[..5]);
+    let mut all = vec![
+        Column("GROUP", 0, Align::Left),
+        Column("SOCKETS", 8, Align::Right),
+        Column("CLOSE_WAIT", 10, Align::Right),
+        Column("ESTABLISHED", 11, Align::Right),
+        Column("TIME_WAIT", 9, Align::Right),
+        Column("OTHER", 7, Align::Right),
+        Column("LINGER", 7, Align::Right),
+        Column("OLDEST", 8, Align::Right),
+    ];
+    if room < 90 {
+        all.pop();
     }
+    all[0].1 = room.saturating_sub(1 + used(&all)).clamp(12, 50);
+    all
+}
 
-    fn header(&self) -> String {
-        let mut text = format!(
-            " {} {} {} {} {}",
-            left("STATE", STATE),
-            right("AGE", AGE),
-            left("LOCAL", self.end),
-            left("PEER", self.end),
-            left("PROCESS", self.process)
-        );
-        for (name, width) in [("FD", self.fd), ("CONTAINER", self.container), ("NETNS", self.netns)]
-        {
-            if width > 0 {
-                text.push(' ');
-                text.push_str(&left(name, width));
-            }
-        }
-        text
-    }
-
-    fn line(&self, app: &App, row: &Row) -> Line<'static> {
-        let theme = &app.theme;
-        let age = app.picture.clock.now.saturating_sub(row.since);
-        let sign = if row.at_least { "≥" } else { "" };
-        let age = right(&format!("{sign}{}", duration(age)), AGE);
-        let flag = if row.lingers { "⚑" } else { " " };
-        let peer = match (row.state, row.role) {
-            (State::Listen, _) | (_, Some(Role::Listener)) => "*".to_owned(),
-            _ => row.tuple.peer.to_string(),
-        };
-        let mut spans = vec![
-            Span::styled(flag, theme.bad()),
-            Span::styled(row.state.name(), theme.state(row.state)),
-            Span::raw(" ".repeat(STATE + 1 - row.state.name().len())),
-            Span::styled(age, if row.lingers { theme.warning() } else { Style::new() }),
-            Span::raw(format!(
-                " {} {} ",
-                left_by_end(&row.tuple.local.to_string(), self.end),
-                left_by_end(&peer, self.end),
-            )),
-            Span::raw(left(&who(row), self.process)),
-        ];
-        if self.fd > 0 {
-            let fd = row.owner.filter(|_| !row.orphaned).and_then(|owner| owner.fd);
-            let fd = fd.map_or_else(String::new, |fd| fd.to_string());
-            spans.push(Span::raw(format!(" {}", left(&fd, self.fd))));
-        }
-        if self.container > 0 {
-            let container = row.container(&*app.list.surroundings).unwrap_or_default();
-            let short = crate::model::container::short(&container);
-            spans.push(Span::raw(format!(" {}", left(short, self.container))));
-        }
-        if self.netns > 0 {
-            spans.push(Span::raw(format!(" {}", left(&row.tuple.netns.to_string(), self.netns))));
-        }
-        Line::from(spans)
-    }
+fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
+    let theme = &app.theme;
+    let subject = &socket.subject;
+    let age = duration(app.picture.clock.now.saturating_sub(socket.since));
+    let sign = if socket.at_least { "≥" } else { "" };
+    let (flag, warning) =
+        if socket.lingers { ("⚑", theme.warning()) } else { (" ", Style::new()) };
+    let peer = match (socket.state, subject.role) {
+        (State::Listen, _) | (_, Some(Role::Listener)) => "*".to_owned(),
+        _ => subject.tuple.peer.to_string(),
+    };
+    let fd = subject.owner.filter(|_| !socket.orphaned).and_then(|owner| owner.fd);
+    let container = socket.container(&*app.list.surroundings).unwrap_or_default();
+    let plain = |text: String| (text, Style::new());
+    let cells = [
+        (socket.state.name().to_owned(), theme.state(socket.state)),
+        (format!("{sign}{age}"), warning),
+        plain(subject.tuple.local.to_string()),
+        plain(peer),
+        plain(owner(socket)),
+        plain(fd.map_or_else(String::new, |fd| fd.to_string())),
+        plain(container::short(&container).to_owned()),
+        plain(subject.tuple.netns.to_string()),
+    ];
+    row(Span::styled(flag, theme.bad()), columns, cells)
 }
 
 /// The owner; of an orphan the former one.
-fn who(row: &Row) -> String {
-    match (row.owner, row.orphaned) {
+fn owner(row: &Row) -> String {
+    let owner = row.subject.owner;
+    let listener = owner.is_some_and(|owner| owner.evidence == Evidence::Listener);
+    match (owner, row.orphaned) {
         (None, true) => "(kernel)".into(),
-        (owner @ Some(_), true) => format!("was {}", process(owner)),
-        (Some(owner), false)
-            if owner.evidence == Evidence::Listener && row.state == State::CloseWait =>
-        {
-            format!("{} not accepted yet", process(Some(owner)))
+        (Some(_), true) => format!("was {}", process(owner)),
+        (_, false) if listener && row.state == State::CloseWait => {
+            format!("{} not accepted yet", process(owner))
         }
-        (owner, false) => process(owner),
+        (_, false) => process(owner),
     }
 }
 
-const NUMBERS: [(&str, usize); 7] = [
-    ("SOCKETS", 9),
-    ("CLOSE_WAIT", 11),
-    ("ESTABLISHED", 12),
-    ("TIME_WAIT", 10),
-    ("OTHER", 8),
-    ("LINGER", 8),
-    ("OLDEST", 9),
-];
-
-/// What is left for the names of groups; some numbers are left out where there is no room.
-fn name_width(columns: &Columns) -> (usize, usize) {
-    let width = 1 + STATE + 1 + AGE + 1 + 2 * (columns.end + 1) + columns.process;
-    let shown = if width < 90 { 6 } else { 7 };
-    let numbers: usize = NUMBERS.iter().take(shown).map(|(_, width)| width).sum();
-    (width.saturating_sub(numbers + 1).clamp(12, 50), shown)
-}
-
-fn group_header(columns: &Columns) -> String {
-    let (width, shown) = name_width(columns);
-    let mut text = format!(" {}", left("GROUP", width));
-    for (name, width) in &NUMBERS[..shown] {
-        text.push_str(&right(name, *width));
-    }
-    text
-}
-
-fn group_line(app: &App, group: &Group, columns: &Columns) -> Line<'static> {
-    let (width, shown) = name_width(columns);
+fn group_line(app: &App, group: &Group, columns: &[Column]) -> Line<'static> {
     let count = |state: State| group.counts[state.index()];
     let known = [State::CloseWait, State::Established, State::TimeWait].map(count);
     let other = group.total() - known.iter().sum::<u32>();
@@ -217,22 +180,18 @@ fn group_line(app: &App, group: &Group, columns: &Columns) -> Line<'static> {
         u64::MAX => String::new(),
         since => duration(app.picture.clock.now.saturating_sub(since)),
     };
-    let numbers = [group.total(), known[0], known[1], known[2], other, group.lingering];
-    let mut spans = vec![Span::raw(format!(" {}", left(&group.key.text(), width)))];
-    for (index, (_, width)) in NUMBERS[..shown].iter().enumerate() {
-        let text = match numbers.get(index) {
-            None => age.clone(),
-            Some(0) => String::new(),
-            Some(number) => grouped(u64::from(*number)),
-        };
-        let style = match index {
-            1 => app.theme.state(State::CloseWait),
-            5 => app.theme.bad(),
-            _ => Style::new(),
-        };
-        let padding = " ".repeat(width.saturating_sub(text.chars().count()));
-        spans.push(Span::raw(padding));
-        spans.push(Span::styled(text, style));
-    }
-    Line::from(spans)
+    let plain = |text: String| (text, Style::new());
+    let number = |count: u32| plain(some(count.into()));
+    let styled = |count: u32, style: Style| (some(count.into()), style);
+    let cells = [
+        plain(group.key.text()),
+        number(group.total()),
+        styled(known[0], app.theme.state(State::CloseWait)),
+        number(known[1]),
+        number(known[2]),
+        number(other),
+        styled(group.lingering, app.theme.bad()),
+        plain(age),
+    ];
+    row(Span::raw(" "), columns, cells)
 }

@@ -1,15 +1,15 @@
-//! Curves of one line.
+//! Curves and bars of one line.
 
-/// Eighths of a line, none first.
+/// Eighths of a line.
 const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The course of `values`, the newest at the right end; `all` values would fill the width.
+/// A curve of `values`, the newest at the right end; `all` values would fill the width.
 pub(super) fn curve(values: &[u32], all: usize, width: usize) -> String {
     if width == 0 {
         return String::new();
     }
     let step = all.div_ceil(width).max(1);
-    // From the newest on, so that the steps keep their place while time goes on.
+    // From the newest value on, so that it is always in a step of its own.
     let mut peaks: Vec<u32> = values
         .rchunks(step)
         .take(width)
@@ -22,7 +22,7 @@ pub(super) fn curve(values: &[u32], all: usize, width: usize) -> String {
     format!("{padding}{curve}")
 }
 
-/// What is not none can be seen.
+/// Every value but 0 can be seen.
 fn level(value: u64, most: u64) -> char {
     if value == 0 { LEVELS[0] } else { LEVELS[((value * 8).div_ceil(most) as usize).clamp(1, 8)] }
 }
@@ -32,7 +32,7 @@ pub(super) fn bar(value: u64, most: u64, width: usize) -> String {
     let eighths = (value.min(most) * 8 * width as u64).div_ceil(most.max(1)) as usize;
     let mut bar = "█".repeat(eighths / 8);
     if !eighths.is_multiple_of(8) {
-        // The lines of eighths that grow to the right are missing in many fonts.
+        // Many fonts lack the other eighths that grow to the right.
         bar.push(if eighths % 8 >= 4 || bar.is_empty() { '▌' } else { ' ' });
     }
     bar

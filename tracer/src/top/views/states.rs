@@ -4,6 +4,8 @@
 //! Where a state's socket goes straight to CLOSED (a reset, a timeout, a refusal) no edge is drawn:
 //! the last line counts these.
 
+use std::cmp::Ordering;
+
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
@@ -11,21 +13,10 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{put, put_at, rate};
+use super::paint::{put, rate, some};
 use crate::{model::state::State, sink::text::grouped, top::app::App};
 
-/// Columns and rows of the boxes, which lie on a grid of three by four.
-struct Grid {
-    area: Rect,
-    /// Width of a box.
-    width: u16,
-    /// From a column to the next.
-    across: u16,
-    /// From a row to the next; boxes are three lines high.
-    down: u16,
-}
-
-/// Where each state is.
+/// The column and the row of each state's box.
 const PLACES: [(State, u16, u16); 11] = [
     (State::Listen, 0, 0),
     (State::Closed, 1, 0),
@@ -40,211 +31,201 @@ const PLACES: [(State, u16, u16); 11] = [
     (State::LastAck, 2, 3),
 ];
 
-/// Edges that are drawn.
-const DRAWN: [(State, State); 12] = [
-    (State::Closed, State::Listen),
-    (State::Closed, State::SynSent),
-    (State::Listen, State::SynRecv),
-    (State::SynSent, State::Established),
-    (State::SynRecv, State::Established),
-    (State::Established, State::FinWait1),
-    (State::Established, State::CloseWait),
-    (State::FinWait1, State::Closing),
-    (State::FinWait1, State::FinWait2),
-    (State::FinWait2, State::TimeWait),
-    (State::Closing, State::TimeWait),
-    (State::CloseWait, State::LastAck),
+/// The edges that are drawn, and what leads along them.
+const EDGES: [(State, State, &str); 12] = [
+    (State::Closed, State::Listen, "listen()"),
+    (State::Closed, State::SynSent, "connect()"),
+    (State::Listen, State::SynRecv, "recv SYN"),
+    (State::SynRecv, State::Established, "recv ACK"),
+    (State::SynSent, State::Established, "recv SYN+ACK"),
+    (State::Established, State::FinWait1, "close()"),
+    (State::Established, State::CloseWait, "recv FIN"),
+    (State::FinWait1, State::Closing, "recv FIN"),
+    (State::FinWait1, State::FinWait2, "recv ACK"),
+    (State::Closing, State::TimeWait, "recv ACK"),
+    (State::CloseWait, State::LastAck, "close()"),
+    (State::FinWait2, State::TimeWait, "recv FIN"),
 ];
 
-impl Grid {
-    /// The large one where there is room, else the one for 80 columns and 20 lines.
-    fn of(area: Rect) -> Self {
-        let wide = area.width >= 100;
-        let tall = area.height >= 24;
-        let (width, across) = if wide { (17, 41) } else { (15, 30) };
-        let drawn = 2 * across + width;
-        let x = area.x + area.width.saturating_sub(drawn).min(60) / 2;
-        let area = Rect { x, width: area.right() - x, ..area };
-        Self { area, width, across, down: if tall { 6 } else { 5 } }
-    }
+/// States that are left for CLOSED in order: an arrow below the box says so.
+const LAST: [State; 2] = [State::TimeWait, State::LastAck];
 
-    /// Corner of the box in a column and a row of the grid.
-    fn corner(&self, column: u16, row: u16) -> (u16, u16) {
-        (column * self.across, row * self.down)
-    }
+type Point = (u16, u16);
 
-    /// Middle of the box.
-    fn middle(&self, column: u16) -> u16 {
-        column * self.across + self.width / 2
-    }
-}
-
-/// Something to draw on.
+/// What is drawn on: a grid of three by four boxes, each three lines high.
 struct Canvas<'a> {
     app: &'a App,
-    grid: Grid,
     buffer: &'a mut Buffer,
+    area: Rect,
+    /// Width of a box.
+    width: u16,
+    /// From a column to the next.
+    across: u16,
+    /// From a row to the next.
+    down: u16,
 }
 
 pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
-    let grid = Grid::of(body);
-    let below = 3 * grid.down + 4;
-    let mut canvas = Canvas { app, grid, buffer };
-    for (state, column, row) in PLACES {
-        canvas.state(state, column, row);
+    let (width, across) = if body.width >= 100 { (17, 41) } else { (15, 30) };
+    let down = if body.height >= 24 { 6 } else { 5 };
+    let x = body.x + body.width.saturating_sub(2 * across + width).min(60) / 2;
+    let area = Rect { x, width: body.right() - x, ..body };
+    let mut canvas = Canvas { app, buffer, area, width, across, down };
+    for (state, ..) in PLACES {
+        canvas.state(state);
     }
-    canvas.edges();
-    let row = usize::from(below.min(body.height.saturating_sub(1)));
-    put(buffer, body, row, &aborts(app));
+    for (from, to, word) in EDGES {
+        canvas.edge(from, to, word);
+    }
+    for state in LAST {
+        canvas.end(state);
+    }
+    let below = (3 * down + 4).min(body.height.saturating_sub(1));
+    put(buffer, body, usize::from(below), &aborts(app));
+}
+
+/// Column and row of a state in the grid.
+fn place(state: State) -> Point {
+    let place = PLACES.iter().find(|(one, ..)| *one == state);
+    place.map_or((0, 0), |(_, column, row)| (*column, *row))
 }
 
 impl Canvas<'_> {
     fn put(&mut self, x: u16, y: u16, text: &str, style: Style) {
-        put_at(self.buffer, self.grid.area, x, y, &Span::styled(text, style));
+        if x < self.area.width && y < self.area.height {
+            let span = Span::styled(text, style);
+            let at = (self.area.x + x, self.area.y + y);
+            self.buffer.set_span(at.0, at.1, &span, self.area.width - x);
+        }
     }
 
-    fn state(&mut self, state: State, column: u16, row: u16) {
-        let (x, y) = self.grid.corner(column, row);
+    /// Left upper corner of a state's box.
+    fn corner(&self, state: State) -> Point {
+        let (column, row) = place(state);
+        (column * self.across, row * self.down)
+    }
+
+    fn state(&mut self, state: State) {
+        let (x, y) = self.corner(state);
         let theme = self.app.theme;
-        let inside = usize::from(self.grid.width) - 2;
+        let inside = usize::from(self.width) - 2;
         let count = self.app.picture.counts[state.index()];
-        let lingering = self.app.picture.lingering[state.index()];
         let style = if count > 0 { theme.state(state) } else { theme.dim() };
-        let name = format!("┌{:─^inside$}┐", state.name());
         let number = if state == State::Closed { String::new() } else { grouped(count) };
-        let flags =
-            if lingering > 0 { format!("⚑{}", grouped(lingering)) } else { String::new() };
-        self.put(x, y, &name, style);
+        let flags = match some(self.app.picture.lingering[state.index()]) {
+            none if none.is_empty() => none,
+            some => format!("⚑{some}"),
+        };
+        self.put(x, y, &format!("┌{:─^inside$}┐", state.name()), style);
         self.put(x, y + 1, &format!("│{number:^inside$}│"), style);
         self.put(x, y + 2, &format!("└{flags:─^inside$}┘"), style);
     }
 
-    /// What goes along an edge: a word, and how often a second.
+    fn edge(&mut self, from: State, to: State, word: &str) {
+        let (width, half) = (self.width, self.width / 2);
+        let ((x, y), (to_x, to_y)) = (self.corner(from), self.corner(to));
+        let to_right = to_x > x;
+        if y == to_y {
+            let (start, end) = if to_right { (x + width - 1, to_x - 1) } else { (x, to_x + width) };
+            self.path(&[(start, y + 1), (end, y + 1)]);
+            let room = self.across - width - 2;
+            self.label((x.min(to_x) + width + 1, y), room, word, from, to);
+        } else if x == to_x {
+            self.path(&[(x + half, y + 2), (x + half, to_y - 1)]);
+            if place(from).0 < 2 {
+                self.label((x + half + 2, y + 3), width - 1, word, from, to);
+            } else {
+                // To the right there is no room for a number that grows.
+                let (words, style) = self.words(half + 6, word, from, to);
+                self.put(x + half - 1 - words.chars().count() as u16, y + 3, &words, style);
+            }
+        } else if from == State::SynSent {
+            // Down and back to ESTABLISHED.
+            let (middle, end) = (x + half, to_x + width);
+            self.path(&[(middle, y + 2), (middle, to_y + 1), (end, to_y + 1)]);
+            self.label((end + 1, to_y), middle - end - 2, word, from, to);
+        } else {
+            // From ESTABLISHED to both sides: who closes first, and whose peer does.
+            let (start, end) = (x + if to_right { width - 4 } else { 3 }, to_x + half);
+            self.path(&[(start, y + 2), (start, y + 3), (end, y + 3), (end, to_y - 1)]);
+            let left = start.min(end) + 2;
+            self.label((left, y + 4), start.max(end) - left - u16::from(to_right), word, from, to);
+        }
+    }
+
+    /// A line from the border of a box, which is not drawn on, with corners and an arrow at its end.
+    fn path(&mut self, points: &[Point]) {
+        let mut cells = vec![points[0]];
+        for &(end_x, end_y) in &points[1..] {
+            while let Some(&(x, y)) = cells.last().filter(|cell| **cell != (end_x, end_y)) {
+                let step = |at: u16, end: u16| at + u16::from(at < end) - u16::from(at > end);
+                cells.push((step(x, end_x), step(y, end_y)));
+            }
+        }
+        for (index, &(x, y)) in cells.iter().enumerate().skip(1) {
+            let direction = |from: Point, to: Point| (from.0.cmp(&to.0), from.1.cmp(&to.1));
+            let enters = direction(cells[index - 1], (x, y));
+            let leaves = cells.get(index + 1).map(|next| direction((x, y), *next));
+            self.put(x, y, glyph(enters, leaves), Style::new());
+        }
+    }
+
+    /// What stands beside an edge: a word, and how often a second.
     fn words(&self, room: u16, word: &str, from: State, to: State) -> (String, Style) {
         let rate = rate(self.app.picture.rate(from, to));
-        let words = match (self.grid.width > 15, rate.as_ref()) {
-            (_, "") => word.to_owned(),
-            (true, rate) => format!("{word} {rate}/s"),
-            (false, rate) => format!("{word} {rate}"),
+        let a_second = if self.width > 15 { "/s" } else { "" };
+        let (words, style) = match rate.as_str() {
+            "" => (word.to_owned(), self.app.theme.dim()),
+            rate => (format!("{word} {rate}{a_second}"), self.app.theme.good()),
         };
         // The number is what must be seen.
         let fits = words.chars().count() <= usize::from(room);
-        let words = if fits { words } else { rate.to_string() };
-        let style = if rate.is_empty() { self.app.theme.dim() } else { self.app.theme.good() };
-        (words, style)
+        (if fits { words } else { rate }, style)
     }
 
-    fn label(&mut self, x: u16, y: u16, room: u16, word: &str, from: State, to: State) {
+    fn label(&mut self, (x, y): Point, room: u16, word: &str, from: State, to: State) {
         let (words, style) = self.words(room, word, from, to);
         self.put(x, y, &words, style);
     }
 
-    /// An arrow from a box to the one beside it.
-    fn beside(&mut self, columns: (u16, u16), row: u16, word: &str, from: State, to: State) {
-        let y = self.grid.corner(0, row).1 + 1;
-        let left = columns.0.min(columns.1);
-        let x = self.grid.corner(left, row).0 + self.grid.width;
-        let room = self.grid.across - self.grid.width;
-        let line = "─".repeat(usize::from(room) - 1);
-        let arrow = if columns.0 < columns.1 { format!("{line}▶") } else { format!("◀{line}") };
-        self.put(x, y, &arrow, Style::new());
-        self.label(x + 1, y - 1, room - 2, word, from, to);
-    }
-
-    /// An arrow from a box to the one below.
-    fn below(&mut self, column: u16, row: u16, word: &str, from: State, to: State) {
-        let x = self.grid.middle(column);
-        let top = self.grid.corner(column, row).1 + 3;
-        let last = self.grid.down - 4;
-        for line in 0..=last {
-            self.put(x, top + line, if line == last { "▼" } else { "│" }, Style::new());
-        }
-        if column == 2 {
-            // To the right there is no room for a number that grows.
-            let room = self.grid.width / 2 + 6;
-            let words = self.words(room, word, from, to);
-            self.put(x - 1 - words.0.chars().count() as u16, top, &words.0, words.1);
-        } else {
-            self.label(x + 2, top, self.grid.width - 1, word, from, to);
-        }
-    }
-
-    fn edges(&mut self) {
-        use State::{
-            CloseWait, Closed, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
-            SynSent, TimeWait,
-        };
-        self.beside((1, 0), 0, "listen()", Closed, Listen);
-        self.beside((1, 2), 0, "connect()", Closed, SynSent);
-        self.below(0, 0, "recv SYN", Listen, SynRecv);
-        self.beside((0, 1), 1, "recv ACK", SynRecv, Established);
-        self.client_handshake();
-        self.closing();
-        self.beside((0, 1), 2, "recv FIN", FinWait1, Closing);
-        self.below(0, 2, "recv ACK", FinWait1, FinWait2);
-        self.below(1, 2, "recv ACK", Closing, TimeWait);
-        self.below(2, 2, "close()", CloseWait, LastAck);
-        self.beside((0, 1), 3, "recv FIN", FinWait2, TimeWait);
-        self.end(1, TimeWait);
-        self.end(2, LastAck);
-    }
-
-    /// Down and back to ESTABLISHED.
-    fn client_handshake(&mut self) {
-        let (x, bottom) = (self.grid.middle(2), 3);
-        let y = self.grid.corner(1, 1).1 + 1;
-        for line in bottom..y {
-            self.put(x, line, "│", Style::new());
-        }
-        let start = self.grid.corner(1, 1).0 + self.grid.width;
-        let line = "─".repeat(usize::from(x - start) - 1);
-        self.put(start, y, &format!("◀{line}┘"), Style::new());
-        let room = x - start - 2;
-        self.label(start + 1, y - 1, room, "recv SYN+ACK", State::SynSent, State::Established);
-    }
-
-    /// To both sides: who closes first, and whose peer does.
-    fn closing(&mut self) {
-        let y = self.grid.corner(1, 1).1 + 3;
-        let last = self.grid.corner(0, 2).1 - 1;
-        let corner = self.grid.corner(1, 1).0;
-        let (left, right) = (corner + 3, corner + self.grid.width - 4);
-        let (first, third) = (self.grid.middle(0), self.grid.middle(2));
-        let line = |from: u16, to: u16| "─".repeat(usize::from(to - from) - 1);
-        self.put(first, y, &format!("┌{}┘", line(first, left)), Style::new());
-        self.put(right, y, &format!("└{}┐", line(right, third)), Style::new());
-        for row in y + 1..=last {
-            let mark = if row == last { "▼" } else { "│" };
-            self.put(first, row, mark, Style::new());
-            self.put(third, row, mark, Style::new());
-        }
-        let room = left - first - 2;
-        let y = y + 1;
-        self.label(first + 2, y, room, "close()", State::Established, State::FinWait1);
-        let x = right + 2;
-        self.label(x, y, third - x - 1, "recv FIN", State::Established, State::CloseWait);
-    }
-
     /// The end below a box.
-    fn end(&mut self, column: u16, from: State) {
-        let x = self.grid.middle(column);
-        let y = self.grid.corner(column, 3).1 + 3;
-        let rate = rate(self.app.picture.rate(from, State::Closed));
-        let words = if rate.is_empty() { String::new() } else { format!("{rate}/s ") };
-        let words = format!("{words}CLOSED ▼");
-        self.put(x + 1 - words.chars().count() as u16, y, &words, self.app.theme.dim());
+    fn end(&mut self, from: State) {
+        let (x, y) = self.corner(from);
+        let words = match rate(self.app.picture.rate(from, State::Closed)) {
+            none if none.is_empty() => "CLOSED ▼".to_owned(),
+            rate => format!("{rate}/s CLOSED ▼"),
+        };
+        let start = x + self.width / 2 + 1 - words.chars().count() as u16;
+        self.put(start, y + 3, &words, self.app.theme.dim());
     }
 }
 
-/// Transitions that no edge stands for, a second.
+/// The character where a line enters and leaves; at its end it does not leave.
+fn glyph(enters: (Ordering, Ordering), leaves: Option<(Ordering, Ordering)>) -> &'static str {
+    const RIGHT: (Ordering, Ordering) = (Ordering::Less, Ordering::Equal);
+    const LEFT: (Ordering, Ordering) = (Ordering::Greater, Ordering::Equal);
+    match (enters, leaves) {
+        (RIGHT, None) => "▶",
+        (LEFT, None) => "◀",
+        (_, None) => "▼",
+        (RIGHT | LEFT, Some(RIGHT | LEFT)) => "─",
+        (RIGHT, Some(_)) => "┐",
+        (LEFT, Some(_)) => "┌",
+        (_, Some(RIGHT)) => "└",
+        (_, Some(LEFT)) => "┘",
+        (_, Some(_)) => "│",
+    }
+}
+
+/// Transitions per second that no edge stands for.
 fn aborts(app: &App) -> Line<'static> {
-    let picture = &app.picture;
     let mut others = Vec::new();
     for from in State::ALL {
         for to in State::ALL {
-            let orderly = to == State::Closed && matches!(from, State::TimeWait | State::LastAck);
-            let some = rate(picture.rate(from, to));
-            if !some.is_empty() && !orderly && !DRAWN.contains(&(from, to)) {
+            let some = rate(app.picture.rate(from, to));
+            let is_drawn = EDGES.iter().any(|edge| (edge.0, edge.1) == (from, to))
+                || to == State::Closed && LAST.contains(&from);
+            if !some.is_empty() && !is_drawn {
                 others.push(format!("{} → {} {some}/s", from.name(), to.name()));
             }
         }

@@ -8,6 +8,7 @@ use tracer_ebpf::Record;
 
 use super::*;
 use crate::{
+    model::update::Subject,
     model::{
         connection::SocketId,
         endpoint::{Endpoint, Tuple},
@@ -47,14 +48,19 @@ pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
     };
     Row {
         id: SocketId::of(&Record { cookie: u64::from(port), ..Record::EMPTY }),
-        ordinal: 1,
+        subject: Subject {
+            cookie: Some(u64::from(port)),
+            ordinal: 1,
+            tuple: tuple(port),
+            uid: Some(1_000),
+            inode: Some(4_711),
+            cgroup: 0,
+            owner: Some(owner),
+            role: Some(if state == State::Listen { Role::Listener } else { Role::Server }),
+        },
         state,
         since: NOW - age * SECOND,
         at_least: false,
-        tuple: tuple(port),
-        owner: Some(owner),
-        cgroup: 0,
-        role: Some(if state == State::Listen { Role::Listener } else { Role::Server }),
         orphaned: state == State::TimeWait,
         lingers: state == State::CloseWait && age >= 30,
     }
@@ -121,7 +127,7 @@ fn step(from: State, to: State, time: u64) -> Told {
     };
     Told::Transition(Transition {
         time,
-        subject: row(to, 40_001, 0).subject(),
+        subject: row(to, 40_001, 0).subject,
         from,
         to,
         kernel: None,
@@ -143,12 +149,10 @@ fn chosen() -> Chosen {
     let begun = row.since - 4 * SECOND;
     Chosen {
         row,
-        uid: Some(1_000),
-        inode: Some(4_711),
         spent,
         at_least: false,
         handshake: None,
-        holders: row.owner.into_iter().collect(),
+        holders: row.subject.owner.into_iter().collect(),
         told: vec![
             step(State::Listen, State::SynRecv, begun - 86_000),
             step(State::SynRecv, State::Established, begun),
@@ -158,7 +162,8 @@ fn chosen() -> Chosen {
 }
 
 pub(in crate::top) fn picture() -> Picture {
-    let mut picture = Picture::empty(WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW });
+    let clock = WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW };
+    let mut picture = Picture { clock, ..Picture::default() };
     let mut rows = vec![row(State::Listen, 0, 900)];
     rows.extend((0..30).map(|n| row(State::CloseWait, 40_001 + n, 300 - 9 * u64::from(n))));
     rows.extend((0..6).map(|n| row(State::Established, 50_001 + n, 2 + u64::from(n))));
@@ -202,8 +207,7 @@ pub(in crate::top) fn picture() -> Picture {
 
 pub(in crate::top) fn app(theme: Theme) -> App {
     let zone = jiff::tz::TimeZone::UTC;
-    let mut app =
-        App::new(Picture::empty(WallClock { lead: 0, now: 0 }), Arc::new(Unknown), theme, zone);
+    let mut app = App::new(Picture::default(), Arc::new(Unknown), theme, zone);
     app.take(picture());
     app
 }
@@ -252,7 +256,7 @@ fn every_screen_is_as_it_was_looked_at(
         "help" => "?",
         _ => "",
     };
-    crate::top::app::tests::press(&mut app, keys);
+    crate::top::keys::tests::press(&mut app, keys);
     insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), show(&mut app, columns, rows));
 }
 
@@ -266,9 +270,8 @@ fn the_first_screen_says_who_leaks_since_when_and_what_to_do() {
 
 #[rstest]
 fn without_unicode_all_is_ascii(#[values("", "2", "2\n", "3", "4", "5", "?")] keys: &str) {
-    let theme = Theme { unicode: false, ..Theme::FULL };
-    let mut app = app(theme);
-    crate::top::app::tests::press(&mut app, keys);
+    let mut app = app(Theme::ASCII);
+    crate::top::keys::tests::press(&mut app, keys);
     let screen = show(&mut app, 100, 60);
     assert!(screen.is_ascii(), "{screen}");
     let meant =
@@ -283,7 +286,7 @@ fn any_size_is_survived(
     (columns, rows): (u16, u16),
 ) {
     let mut app = app(Theme::FULL);
-    crate::top::app::tests::press(&mut app, keys);
+    crate::top::keys::tests::press(&mut app, keys);
     let screen = show(&mut app, columns, rows);
     assert_eq!(screen.lines().count(), usize::from(rows));
 }
@@ -295,7 +298,7 @@ fn numbers_are_never_cut_to_smaller_ones() {
         row.fill(12_345.0);
     }
     app.picture.counts = [1_234_567; State::COUNT];
-    crate::top::app::tests::press(&mut app, "4");
+    crate::top::keys::tests::press(&mut app, "4");
     let screen = show(&mut app, 80, 24);
     let numbers = screen.lines().skip(2).take(18).flat_map(|line| {
         line.split(|c: char| !c.is_ascii_digit() && c != ',').filter(|word| word.contains(','))

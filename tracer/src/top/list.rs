@@ -1,42 +1,31 @@
-//! The list of sockets: what of it is shown, and where one is in it.
+//! The list of sockets: which of them it shows, and which line is selected.
 
 use std::sync::Arc;
 
 use ratatui::crossterm::event::KeyCode;
 
-use crate::{
-    model::connection::SocketId,
-    sink::surroundings::Surroundings,
-    top::rows::{Group, Grouping, Row, Rows, Selection},
-};
+use super::rows::{Group, Grouping, Row, Rows, Selection};
+use crate::{model::connection::SocketId, sink::surroundings::Surroundings};
 
-/// See the module.
-pub struct List {
-    /// All rows.
-    pub rows: Rows,
-    /// What of them is shown.
-    pub selection: Selection,
-    /// By what they are grouped.
-    pub grouping: Option<Grouping>,
+pub(super) struct List {
+    pub(super) rows: Rows,
+    pub(super) selection: Selection,
+    pub(super) grouping: Option<Grouping>,
     /// A filter is being typed.
-    pub typing: bool,
+    pub(super) typing: bool,
     /// Index of the selected line.
-    pub selected: usize,
+    pub(super) selected: usize,
     /// Index of the first line shown.
-    pub offset: usize,
-    /// What ordering took last, nanoseconds.
-    pub cost: u64,
+    pub(super) offset: usize,
+    /// What sorting took last, nanoseconds.
+    pub(super) cost: u64,
     /// Indices of the rows shown.
-    pub listed: Vec<u32>,
-    /// The groups shown.
-    pub groups: Vec<Group>,
-    /// What is known of containers.
-    pub surroundings: Arc<dyn Surroundings>,
+    pub(super) listed: Vec<u32>,
+    pub(super) groups: Vec<Group>,
+    pub(super) surroundings: Arc<dyn Surroundings>,
     height: usize,
-    /// The selected socket, once one has moved.
-    moved_to: Option<(SocketId, u32)>,
-    /// Measures; no clock in tests.
-    clock: fn() -> u64,
+    /// The selected socket, once the selection has been moved.
+    pinned: Option<(SocketId, u32)>,
 }
 
 impl List {
@@ -53,35 +42,26 @@ impl List {
             groups: Vec::new(),
             surroundings,
             height: 1,
-            moved_to: None,
-            clock: crate::kernel::time::thread_cpu,
+            pinned: None,
         }
     }
 
     /// How many lines there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         if self.grouping.is_some() { self.groups.len() } else { self.listed.len() }
     }
 
-    /// Whether there is no line.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The row on a line.
-    pub fn row(&self, line: usize) -> Option<&Row> {
+    pub(super) fn row(&self, line: usize) -> Option<&Row> {
         self.rows.get(*self.listed.get(line)? as usize)
     }
 
     /// The selected socket.
-    pub fn chosen(&self) -> Option<(SocketId, u32)> {
-        if self.grouping.is_some() {
-            return None;
-        }
-        self.moved_to.or_else(|| self.row(self.selected).map(|row| (row.id, row.ordinal)))
+    pub(super) fn chosen(&self) -> Option<(SocketId, u32)> {
+        let selected = || self.pinned.or_else(|| self.row(self.selected).map(Row::key));
+        self.grouping.is_none().then(selected).flatten()
     }
 
-    /// New rows.
     pub(super) fn take(&mut self, rows: &Rows) {
         if !Arc::ptr_eq(rows, &self.rows) {
             self.rows = Arc::clone(rows);
@@ -89,31 +69,29 @@ impl List {
         }
     }
 
-    /// Filters, sorts and groups anew; the selected socket stays selected.
+    /// Filters, sorts and groups; the selected socket or group stays selected.
     fn arrange(&mut self) {
-        let begun = (self.clock)();
-        self.listed = self.selection.list(&self.rows, &*self.surroundings);
-        let groups = |grouping| {
-            self.selection.groups(&self.rows, &self.listed, grouping, &*self.surroundings)
-        };
+        let begun = crate::kernel::time::thread_cpu();
         let before = self.groups.get(self.selected).map(|group| group.key.clone());
+        let Self { rows, selection, surroundings, .. } = self;
+        self.listed = selection.list(rows, &**surroundings);
+        let groups = |by| selection.groups(rows, &self.listed, by, &**surroundings);
         self.groups = self.grouping.map(groups).unwrap_or_default();
-        let here = match self.moved_to {
+        let line = match self.pinned {
             _ if self.grouping.is_some() => {
                 self.groups.iter().position(|group| Some(&group.key) == before.as_ref())
             }
-            Some(id) => self.listed.iter().position(|&index| {
-                let row = &self.rows[index as usize];
-                (row.id, row.ordinal) == id
-            }),
+            Some(key) => {
+                self.listed.iter().position(|&index| self.rows[index as usize].key() == key)
+            }
             None => Some(0),
         };
-        self.selected = here.unwrap_or(self.selected);
-        self.cost = (self.clock)().saturating_sub(begun);
+        self.selected = line.unwrap_or(self.selected);
+        self.cost = crate::kernel::time::thread_cpu().saturating_sub(begun);
         self.keep_in_sight();
     }
 
-    /// So many lines are shown.
+    /// Sets how many lines are shown.
     pub(super) fn fit(&mut self, height: usize) {
         self.height = height.max(1);
         self.keep_in_sight();
@@ -129,14 +107,19 @@ impl List {
 
     fn go(&mut self, line: usize) {
         self.selected = line.min(self.len().saturating_sub(1));
-        self.moved_to = None;
-        if self.grouping.is_none() && line > 0 {
-            self.moved_to = self.row(self.selected).map(|row| (row.id, row.ordinal));
+        self.pinned = None;
+        if line > 0 {
+            self.pin();
         }
         self.keep_in_sight();
     }
 
-    /// A line was clicked; whether it was the selected one already.
+    /// Keeps the selected socket selected, wherever it moves.
+    pub(super) fn pin(&mut self) {
+        self.pinned = self.chosen();
+    }
+
+    /// Selects the line that was clicked; true if it was the selected one already.
     pub(super) fn click(&mut self, line: usize) -> bool {
         let again = self.offset + line == self.selected;
         self.go(self.offset + line);
@@ -145,24 +128,22 @@ impl List {
 
     pub(super) fn key(&mut self, code: KeyCode) {
         match code {
-            KeyCode::Up | KeyCode::Char('k') => self.go(self.selected.saturating_sub(1)),
-            KeyCode::Down | KeyCode::Char('j') => self.go(self.selected + 1),
-            KeyCode::PageUp => self.go(self.selected.saturating_sub(self.height)),
-            KeyCode::PageDown => self.go(self.selected + self.height),
-            KeyCode::Home => self.go(0),
-            KeyCode::End | KeyCode::Char('G') => self.go(usize::MAX),
+            KeyCode::Up | KeyCode::Char('k') => return self.go(self.selected.saturating_sub(1)),
+            KeyCode::Down | KeyCode::Char('j') => return self.go(self.selected + 1),
+            KeyCode::PageUp => return self.go(self.selected.saturating_sub(self.height)),
+            KeyCode::PageDown => return self.go(self.selected + self.height),
+            KeyCode::Home => return self.go(0),
+            KeyCode::End | KeyCode::Char('G') => return self.go(usize::MAX),
             KeyCode::Char('s') => self.selection.order = self.selection.order.next(),
             KeyCode::Char('S' | 'r') => self.selection.reversed ^= true,
             KeyCode::Char('g') => self.grouping = Grouping::next(self.grouping),
             KeyCode::Esc => self.back(),
             _ => return,
         }
-        if matches!(code, KeyCode::Char('s' | 'S' | 'r' | 'g') | KeyCode::Esc) {
-            self.restart();
-        }
+        self.restart();
     }
 
-    /// One step back: out of the group, then the filter away, then the groups.
+    /// One step back: leaves the group, then clears the filter, then ungroups.
     fn back(&mut self) {
         if let Some(key) = self.selection.within.take() {
             self.grouping = Some(key.grouping());
@@ -173,7 +154,7 @@ impl List {
         }
     }
 
-    /// From the selected group to its sockets; whether there is one.
+    /// Opens the selected group; false if the list is not grouped.
     pub(super) fn enter(&mut self) -> bool {
         if self.grouping.is_none() {
             return false;
@@ -186,17 +167,20 @@ impl List {
         true
     }
 
-    /// Everything as at first, but with this filter.
-    pub(super) fn reset(&mut self, filter: &str) {
-        self.selection = Selection { filter: filter.to_owned(), ..Selection::default() };
+    /// Shows all sockets that match a filter.
+    pub(super) fn reset(&mut self, filter: String) {
+        self.selection = Selection { filter, ..Selection::default() };
         self.grouping = None;
         self.restart();
     }
 
-    /// A key while the filter is typed: it is in force at once.
+    /// A key while the filter is typed, which takes effect at once.
     pub(super) fn edit(&mut self, code: KeyCode, control: bool) {
         let filter = &mut self.selection.filter;
         match code {
+            KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown => {
+                return self.key(code);
+            }
             KeyCode::Enter => {
                 self.typing = false;
                 return;
@@ -206,13 +190,9 @@ impl List {
                 filter.clear();
             }
             KeyCode::Char('u') if control => filter.clear(),
+            KeyCode::Char(character) if !control => filter.push(character),
             KeyCode::Backspace => {
                 filter.pop();
-            }
-            KeyCode::Char(_) if control => return,
-            KeyCode::Char(character) => filter.push(character),
-            KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown => {
-                return self.key(code);
             }
             _ => return,
         }
@@ -220,14 +200,9 @@ impl List {
     }
 
     fn restart(&mut self) {
-        self.moved_to = None;
+        self.pinned = None;
         self.selected = 0;
         self.offset = 0;
         self.arrange();
-    }
-
-    /// The selected socket stays selected, wherever it moves.
-    pub(super) fn pin(&mut self) {
-        self.moved_to = self.chosen();
     }
 }

@@ -1,5 +1,7 @@
 //! What keys and the mouse do.
 
+use std::sync::Arc;
+
 use ratatui::crossterm::event::KeyEvent;
 use rstest::rstest;
 
@@ -7,7 +9,9 @@ use super::*;
 use crate::{
     model::state::State,
     top::{
+        list::List,
         rows::{Grouping, Order},
+        theme::Theme,
         views::tests::{app, picture, row},
     },
 };
@@ -79,7 +83,7 @@ fn what_waits_for_somebody_comes_first_and_the_oldest_of_it() {
     let mut app = fresh();
     press(&mut app, "2");
     let first = app.list.row(0).unwrap();
-    assert_eq!((first.state, first.tuple.peer.port), (State::CloseWait, 40_001));
+    assert_eq!((first.state, first.subject.tuple.peer.port), (State::CloseWait, 40_001));
     press(&mut app, "s");
     assert_eq!(app.list.selection.order, Order::Age);
     assert_eq!(app.list.row(0).unwrap().state, State::Listen);

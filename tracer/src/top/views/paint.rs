@@ -1,0 +1,115 @@
+//! Lines, columns and indented blocks: what all screens are drawn with.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::sink::{report::broken, text::grouped};
+
+/// Writes a line into a row of an area, cut at its width.
+pub(super) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) {
+    if let Some(row) = area.rows().nth(row) {
+        buffer.set_style(row, line.style);
+        buffer.set_line(row.x, row.y, line, row.width);
+    }
+}
+
+/// How a text stands in its column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    /// Its end is what must be seen: of an endpoint, the port.
+    LeftByEnd,
+    /// It is never cut.
+    Right,
+}
+
+/// A column of a table; one of width 0 is left out.
+#[derive(Clone, Copy)]
+pub(super) struct Column(pub(super) &'static str, pub(super) usize, pub(super) Align);
+
+/// A row of a table: a mark of one column, then the cells, with a blank between them.
+pub(super) fn row(
+    mark: Span<'static>,
+    columns: &[Column],
+    cells: impl IntoIterator<Item = (String, Style)>,
+) -> Line<'static> {
+    let mut spans = vec![mark];
+    for (&Column(_, width, align), (text, style)) in columns.iter().zip(cells) {
+        if width == 0 {
+            continue;
+        }
+        if spans.len() > 1 {
+            spans.push(Span::raw(" "));
+        }
+        let text = match align {
+            Align::Left => cut(text, width),
+            Align::LeftByEnd => cut_front(text, width),
+            Align::Right => text,
+        };
+        // The padding has no style: it would be underlined.
+        let padding = Span::raw(" ".repeat(width.saturating_sub(text.chars().count())));
+        let text = Span::styled(text, style);
+        let right = align == Align::Right;
+        spans.extend(if right { [padding, text] } else { [text, padding] });
+    }
+    Line::from(spans)
+}
+
+/// The names of the columns.
+pub(super) fn header(columns: &[Column], style: Style) -> Line<'static> {
+    let names = columns.iter().map(|Column(name, ..)| ((*name).to_owned(), Style::new()));
+    row(Span::raw(" "), columns, names).style(style)
+}
+
+/// Cut to a width, with a mark where cut.
+pub(super) fn cut(text: String, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn cut_front(text: String, width: usize) -> String {
+    let len = text.chars().count();
+    if len <= width {
+        return text;
+    }
+    ['…'].into_iter().chain(text.chars().skip(len - width.saturating_sub(1))).collect()
+}
+
+/// A number; nothing for 0.
+pub(super) fn some(number: u64) -> String {
+    if number == 0 { String::new() } else { grouped(number) }
+}
+
+/// A rate per second with as many digits as it deserves; nothing for 0.
+pub(super) fn rate(rate: f64) -> String {
+    match rate {
+        ..0.05 => String::new(),
+        0.05..9.95 => format!("{rate:.1}"),
+        _ => grouped(rate.round() as u64),
+    }
+}
+
+/// A label, and a text beside it that continues below itself.
+pub(super) fn block(
+    (label, style_of_label): (&str, Style),
+    indent: usize,
+    text: &str,
+    style: Style,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let room = width.saturating_sub(indent).max(20);
+    let mut label = label.to_owned();
+    let parts = broken(text, Some(room)).into_iter();
+    let line = |part: String| {
+        let padding = " ".repeat(indent.saturating_sub(label.chars().count()));
+        let label = Span::styled(std::mem::take(&mut label), style_of_label);
+        Line::from(vec![label, Span::raw(padding), Span::styled(part, style)])
+    };
+    parts.map(line).collect()
+}
