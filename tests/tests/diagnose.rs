@@ -45,7 +45,7 @@ fn a_server_that_never_closes_is_named_with_every_descriptor() {
         assert_eq!(leak["sockets"], 17);
         assert_eq!(leak["processes"][0]["pid"], server.pid());
         assert_eq!(leak["processes"][0]["name"], "hoarder");
-        assert_eq!(leak["processes"][0]["executable"], FAULT);
+        assert_eq!(leak["processes"][0]["executable"]["path"], FAULT);
         assert_eq!(leak["fds"], json!(descriptors("hoarder")));
         assert_eq!(
             leak["peers"],

@@ -258,7 +258,7 @@ fn in_a_time_namespace_times_and_processes_are_right() {
         let story = tracer.wait_for("the whole connection", |one| {
             one.kind() == "connection" && server.is_told_by(one)
         });
-        assert_eq!(story.text("/process/executable"), own.to_str(), "{story}");
+        assert_eq!(story.text("/process/executable/path"), own.to_str(), "{story}");
         let trace = tracer.finish_by(None);
         let flagged = trace.records.iter().find(|one| one.kind() == "linger");
         assert!(flagged.is_none(), "nothing is old: {flagged:?}");

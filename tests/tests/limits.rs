@@ -200,7 +200,7 @@ fn a_recording_is_replayed_in_bounded_memory() {
     }
 }
 
-const HELLO: &str = r#"{"kind":"hello","time":"2026-01-31T12:00:00Z","schema":"1.0","version":"1","kernel":"6","mode":"btf","monotonic_ns":1,"degraded":[],"options":[]}"#;
+const HELLO: &str = r#"{"kind":"hello","time":"2026-01-31T12:00:00Z","schema":"2.0","version":"1","kernel":"6","mode":"btf","monotonic_ns":1,"degraded":[],"options":[]}"#;
 const SUMMARY: &str = r#"{"kind":"summary","time":"2026-01-31T12:00:01Z","transitions":{"tracepoint":0,"snapshot":0,"timer":0,"inferred":0},"established":0,"ended":0,"lingered":0,"records":{"transition":0,"retransmit":0,"reset":0,"connection":0,"linger":0,"loss":0,"finding":0},"lost":{"ring_buffer":0,"recursion":0,"decode":0,"unseen":0,"table":0,"output":0},"reader_lag_ns":0,"complete":true}"#;
 
 /// A transition of a socket in a control group.

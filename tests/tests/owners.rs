@@ -115,7 +115,9 @@ fn preforked_workers_own_what_they_accept_whatever_else_runs() {
         assert!(accepted >= 30 * 2, "{}", listing(theirs.iter().map(|(record, _)| *record)));
         let program = |record: &&Record| {
             record.kind() == "connection"
-                && record.text("/process/executable").is_some_and(|path| path.ends_with("/nginx"))
+                && record
+                    .text("/process/executable/path")
+                    .is_some_and(|path| path.ends_with("/nginx"))
         };
         assert!(trace.records.iter().any(|record| program(&record)), "no program named");
     });
@@ -164,7 +166,7 @@ fn all_that_hold_a_lingering_socket_are_told() {
         assert!(fd.is_some() && fd == same, "{linger}");
         assert_eq!(first, Some(sharer.pid()));
         assert!(other.is_some() && other != first);
-        let program = holders[1]["executable"].as_str().unwrap();
+        let program = holders[1]["executable"]["path"].as_str().unwrap();
         let is_sleep =
             ["/sleep", "/coreutils", "/busybox"].iter().any(|end| program.ends_with(end));
         assert!(is_sleep, "{program}");

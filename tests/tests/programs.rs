@@ -36,7 +36,7 @@ fn stopped(inode: u64) -> (Tracer, Pid) {
 
 /// It runs the peer; its path may lack the mount point.
 fn runs_peer(record: &Record, parent: u64, name: &str) {
-    let path = record.text("/process/executable").unwrap_or_else(|| panic!("{record}"));
+    let path = record.text("/process/executable/path").unwrap_or_else(|| panic!("{record}"));
     let program = fs::canonicalize(PEER).unwrap();
     assert!(path.ends_with("/peer") && program.to_str().unwrap().ends_with(path), "{record}");
     assert_eq!(record.number("/process/parent/pid"), Some(parent), "{record}");

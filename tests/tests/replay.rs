@@ -201,7 +201,7 @@ fn a_replay_of_a_recording_produces_byte_for_byte_what_was_recorded() {
     });
 }
 
-const HELLO: &str = r#"{"kind":"hello","time":"2026-01-31T12:00:00Z","schema":"1.0","version":"1","kernel":"6","mode":"btf","monotonic_ns":1,"degraded":[],"options":[]}"#;
+const HELLO: &str = r#"{"kind":"hello","time":"2026-01-31T12:00:00Z","schema":"2.0","version":"1","kernel":"6","mode":"btf","monotonic_ns":1,"degraded":[],"options":[]}"#;
 
 /// Ctrl-C, while what comes in has no end or does not come.
 #[test]

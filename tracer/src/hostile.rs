@@ -30,7 +30,7 @@ use crate::{
         Format, Hello, Mode,
         escape::is_unprintable,
         flat::FlatLines,
-        json::{Json, JsonNames},
+        json::Json,
         ladder::{Ladder, Style},
         stamps::{Times, Timestamps},
         summary::Summary,
@@ -52,7 +52,6 @@ pub fn formats(surroundings: &Arc<dyn Surroundings>) -> Vec<Box<dyn Format>> {
         |explain| Ladder::new(Style { explain, relative: !explain }, Palette::PLAIN, None, times());
     vec![
         Box::new(Json::new(around())),
-        Box::new(Json::named(JsonNames::Ecs, around())),
         Box::new(text(Stories::Steps)),
         Box::new(text(Stories::Only)),
         Box::new(ladder(true)),

@@ -1,6 +1,6 @@
 //! Follows every TCP connection of a host from handshake to the end of TIME_WAIT.
 //!
-//! `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
+//! `event` says what is reported. `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
 //! `trace` puts them together, `top` shows it on a full screen; `replay` does so with what was
 //! recorded.
 

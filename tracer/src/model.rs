@@ -7,25 +7,18 @@
 pub mod cause;
 pub mod close;
 pub mod connection;
-pub mod container;
 pub mod diagnosis;
-pub mod endpoint;
 pub mod filter;
-pub mod finding;
-pub mod icmp;
 pub mod linger;
 pub mod listeners;
 pub mod owner;
 pub mod ports;
 pub mod progress;
-pub mod sequence;
 pub mod socket;
-pub mod stack;
-pub mod state;
 pub mod table;
 pub mod time_wait;
-pub mod update;
 pub mod watch;
-pub mod zone;
 
-pub use crate::event::{host, initial};
+pub use crate::event::{
+    container, endpoint, finding, host, icmp, initial, sequence, stack, state, update, zone,
+};

@@ -6,7 +6,6 @@
 pub mod delivery;
 pub mod features;
 pub mod file;
-pub mod finding;
 pub mod flat;
 pub mod flatten;
 pub mod journald;
@@ -27,11 +26,9 @@ pub mod prometheus;
 pub mod queue;
 pub mod report;
 pub mod service;
-pub mod stack;
 pub mod stamps;
 mod status;
 pub mod step;
-pub mod summary;
 pub mod syslog;
 pub mod text;
 pub mod trouble;
@@ -43,7 +40,7 @@ use self::{summary::Summary, wall_clock::WallClock};
 pub use crate::event::{
     enricher as surroundings, escape,
     header::{Degraded, Hello, Host, Mode, OfFile},
-    wall_clock,
+    summary, wall_clock,
 };
 use crate::model::{
     diagnosis::Look,

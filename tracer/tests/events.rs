@@ -12,10 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tracer::sink::json::{
-    ecs::MAPPING,
-    schema::{KINDS, VERSION, schema},
-};
+use tracer::sink::json::schema::{KINDS, VERSION, schema};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.jsonl");
@@ -39,8 +36,7 @@ version of the tool may word them differently; all else comes out byte for byte.
 `tracer sockets` and `tracer diagnose` are not replayed.
 
 **Names.** A field that OpenTelemetry's semantic conventions know has that name, as nested objects
-(`.network.peer.port`); the column OpenTelemetry says which. With `--json-names ecs` the names are
-those of the [Elastic Common Schema](#elastic-common-schema).
+(`.network.peer.port`); the column OpenTelemetry says which.
 
 **Times.** `time` is what the host's clock says when the line is told: where that clock is set, or
 the host was suspended, times go on from its new time, and may go back. Durations (`elapsed_ns`,
@@ -48,19 +44,6 @@ the host was suspended, times go on from its new time, and may go back. Duration
 
 **Presence.** *always*: in every line; *or null*: always, null where not known; *where known*: left
 out where there is nothing to say.
-";
-
-const ELASTIC: &str = "
-## Elastic Common Schema
-
-`--json-names ecs` writes these names. For a server (`tcp.role`) `source` is the peer and
-`destination` this end. `event.kind` is `alert` for lingering sockets and findings, `event.module`
-is `tracer`, `event.category` is `network`, `event.type` is `start`, `end` or `info`;
-`event.action` is the state entered, or the kind; `event.outcome` is `success` for a graceful end.
-All else stands under `tracer`, by the names above. Such lines cannot be replayed.
-
-| Name | Elastic Common Schema |
-|---|---|
 ";
 
 /// Fields that OpenTelemetry has a name for.
@@ -72,8 +55,8 @@ const OPENTELEMETRY: &[(&str, &str)] = &[
     ("network.peer.address", "network.peer.address"),
     ("network.peer.port", "network.peer.port"),
     ("process.pid", "process.pid"),
-    ("process.name", "process.executable.name"),
-    ("process.executable", "process.executable.path"),
+    ("process.executable.name", "process.executable.name"),
+    ("process.executable.path", "process.executable.path"),
     ("process.parent.pid", "process.parent_pid"),
     ("container.id", "container.id"),
     ("kernel", "os.version"),
@@ -206,10 +189,6 @@ fn document() -> String {
         if let Some(example) = example {
             write!(text, "\n```json\n{example}\n```\n").unwrap();
         }
-    }
-    text.push_str(ELASTIC);
-    for (ours, theirs) in MAPPING {
-        writeln!(text, "| `{ours}` | `{theirs}` |").unwrap();
     }
     text
 }

@@ -18,7 +18,7 @@ use crate::{
         state::State,
         table::MAX_SOCKETS,
     },
-    sink::{Mode, escape::escape, json::JsonNames, stamps::Timestamps},
+    sink::{Mode, escape::escape, stamps::Timestamps},
 };
 
 /// What to trace and how to show it.
@@ -97,9 +97,6 @@ pub(super) struct FormatArguments {
     /// Write the names of addresses as soon as they are known (text, ladder)
     #[arg(long)]
     pub(super) resolve: bool,
-    /// Names of the fields: otel (OpenTelemetry) or ecs (Elastic Common Schema; json)
-    #[arg(long, value_enum, default_value_t, value_name = "WHOSE", hide_possible_values = true)]
-    pub(super) json_names: JsonNames,
     #[command(flatten)]
     pub(super) color: ColorArgument,
 }

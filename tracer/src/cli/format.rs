@@ -11,7 +11,7 @@ use super::{
 use crate::sink::{
     Format,
     flat::FlatLines,
-    json::{Json, JsonNames},
+    json::Json,
     ladder::{Ladder, Style},
     names::Names,
     stamps::Times,
@@ -31,9 +31,7 @@ pub(super) fn format(
     surroundings: Arc<dyn Surroundings>,
 ) -> anyhow::Result<Box<dyn Format + Send>> {
     match arguments.format {
-        TraceFormat::Json => {
-            return Ok(Box::new(Json::named(arguments.json_names, surroundings)));
-        }
+        TraceFormat::Json => return Ok(Box::new(Json::new(surroundings))),
         TraceFormat::Csv => return Ok(Box::new(FlatLines::csv(surroundings))),
         TraceFormat::Logfmt => return Ok(Box::new(FlatLines::logfmt(surroundings))),
         TraceFormat::Text | TraceFormat::Ladder | TraceFormat::Parquet => {}
@@ -56,10 +54,8 @@ pub(super) fn format(
 ///
 /// Options that say nothing in the format asked for are a mistake.
 pub(super) fn check(arguments: &FormatArguments) -> anyhow::Result<()> {
-    use TraceFormat::{Json, Ladder, Text};
-    let FormatArguments {
-        format, explain, relative_seq, resolve, summary_only, json_names, ..
-    } = *arguments;
+    use TraceFormat::{Ladder, Text};
+    let FormatArguments { format, explain, relative_seq, resolve, summary_only, .. } = *arguments;
     ensure!(
         !resolve || matches!(format, Text | Ladder),
         "--resolve works with --format text and ladder only"
@@ -68,7 +64,6 @@ pub(super) fn check(arguments: &FormatArguments) -> anyhow::Result<()> {
         (explain, "--explain", Ladder, "ladder"),
         (relative_seq, "--relative-seq", Ladder, "ladder"),
         (summary_only, "--summary-only", Text, "text"),
-        (json_names == JsonNames::Ecs, "--json-names", Json, "json"),
     ] {
         ensure!(!given || format == needed, "{option} works with --format {name} only");
     }

@@ -39,7 +39,7 @@ use crate::{
 #[command(
     after_help = "Recordings are what `tracer --format json` writes, plain or compressed by \
                         gzip or zstd. Those of `tracer sockets` and `tracer diagnose` are not \
-                        replayed, nor those with --json-names ecs."
+                        replayed."
 )]
 pub(super) struct ReplayArguments {
     /// Recordings, in this order; - is standard input

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{
+use super::{
     finding::{Finding, Severity},
     state::State,
 };

@@ -82,7 +82,7 @@ pub fn without_numbers(message: &str) -> String {
 /// them all of `Bidi_Control`), separators (`Z`) but the space, `Default_Ignorable_Code_Point`
 /// (variation selectors, fillers, tags), private use (`Co`), and noncharacters. To that come three
 /// symbols that are blank.
-pub(crate) fn is_unprintable(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
     }
@@ -100,7 +100,7 @@ pub(crate) fn is_unprintable(c: char) -> bool {
 }
 
 /// Writes a character as [`unescape`] reads it.
-pub(crate) fn push_escaped(text: &mut String, c: char) {
+pub fn push_escaped(text: &mut String, c: char) {
     push_hex(text, c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 

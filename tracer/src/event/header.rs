@@ -1,24 +1,39 @@
-//! What a trace begins with, and what is missing from it on this host.
+//! `hello`: what is traced by what, and what cannot be had here.
 
 use std::borrow::Cow;
 
-/// What a trace begins with: who traced, where and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{line::wall, name};
+
+/// What a trace begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
+    /// The file that begins with this line, so that no two files begin in the same way; not on
+    /// standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<OfFile>,
+    /// Where it was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
     /// Version of the tool.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub version: Cow<'static, str>,
     /// Release of the running kernel.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub kernel: String,
     /// How events are obtained.
     pub mode: Mode,
     /// What cannot be had here, and why.
+    #[serde(default)]
     pub degraded: Vec<Degraded>,
     /// The command line in force.
+    #[serde(default, with = "name::list")]
+    #[schemars(with = "Vec<String>")]
     pub options: Vec<String>,
-    /// Where it was traced.
-    pub host: Option<Host>,
-    /// The file that it begins, if it begins one.
-    pub file: Option<OfFile>,
 }
 
 impl Hello {
@@ -30,22 +45,26 @@ impl Hello {
 }
 
 /// The host, so that lines from several hosts can be told apart.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Its name (`uname -n`).
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub name: String,
     /// Changes with each boot (`/proc/sys/kernel/random/boot_id`).
+    #[serde(default, with = "name::optional")]
+    #[schemars(with = "Option<String>")]
     pub boot_id: Option<String>,
 }
 
 /// One file of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OfFile {
-    /// Its number, from 1.
+    /// Which file of the trace it is, from 1.
     pub sequence: u64,
-    /// When it was opened.
+    /// When it was begun.
+    #[serde(with = "wall::timestamp")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub opened: jiff::Timestamp,
 }
 
@@ -62,9 +81,7 @@ impl OfFile {
 }
 
 /// How events are obtained.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// BTF-typed programs: everything the kernel knows about a socket.
@@ -74,16 +91,22 @@ pub enum Mode {
 }
 
 /// A feature that is missing here, and how to get it.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Degraded {
     /// What is missing.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub feature: Cow<'static, str>,
     /// What is lost without it.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub lost: Cow<'static, str>,
     /// Why it is missing.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub reason: String,
     /// How to get it.
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
     pub remedy: Cow<'static, str>,
 }

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+pub use crate::event::process::Halt;
+
 /// All facts of one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
@@ -154,30 +156,6 @@ pub struct ProcessFacts {
     pub descriptors: Option<u64>,
     /// The most that it may have (`RLIMIT_NOFILE`); `None` also for no limit.
     pub descriptor_limit: Option<u64>,
-}
-
-/// Why a process does not run.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Halt {
-    /// By SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU.
-    Stopped,
-    /// A debugger holds it.
-    Traced,
-    /// Its cgroup is frozen.
-    Frozen,
 }
 
 #[cfg(test)]

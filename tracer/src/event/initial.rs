@@ -2,7 +2,10 @@
 
 use arrayvec::ArrayVec;
 
-use crate::model::update::{Handshake, Role, Transition};
+use super::{
+    subject::Role,
+    transition::{Handshake, Transition},
+};
 
 /// The initial sequence numbers of a connection as one end sees them. Both ends have the same two,
 /// whatever their addresses are to each other: they name it in all namespaces and through NAT.

@@ -1,9 +1,13 @@
-//! A socket as a snapshot shows it.
+//! `socket`: a socket of a list, as a snapshot shows it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{owner::Owner, state::State, update::Subject};
+use super::{
+    process::Owner,
+    state::State,
+    subject::{Role, Subject, role},
+};
 
 /// Which timer is running (`include/net/inet_connection_sock.h`, `include/net/tcp.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,30 +37,37 @@ pub struct Timer {
 }
 
 /// A socket at the moment of a snapshot.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Socket {
     /// When it was seen.
+    #[serde(skip)]
     pub time: u64,
-    /// Who it is; its owner is the first of `holders`.
-    pub subject: Subject,
     /// Its state. A half-open connection is in SYN_RECV.
     pub state: State,
-    /// Nanoseconds in that state, where the kernel tells.
+    /// Which part it plays.
+    // Its owner is the first of `holders`.
+    #[serde(rename = "role", serialize_with = "role::serialize")]
+    #[schemars(with = "Option<Role>")]
+    pub subject: Subject,
+    /// Time in the state, where the kernel tells.
+    #[serde(rename = "age_ns")]
     pub age: Option<u64>,
-    /// The true age is at least `age`: it is the time since the last acknowledgement came.
+    /// The true age may be larger: `age_ns` is the time since the last acknowledgement came.
     pub at_least: bool,
     /// Processes that hold a descriptor of it.
+    #[serde(skip)]
     pub holders: Vec<Owner>,
-    /// The timer that is running.
+    /// Which timer runs.
     pub timer: Option<Timer>,
-    /// Received bytes that the application has not read; of a listener connections not accepted.
+    /// Received bytes that nobody has read; of a listener connections that wait for accept().
     pub receive_queue: u32,
-    /// Bytes not acknowledged by the peer; of a listener the limit of its accept queue.
+    /// Bytes written and not acknowledged; of a listener the backlog.
     pub send_queue: u32,
-    /// Smoothed round-trip time, nanoseconds.
+    /// Round-trip time, smoothed.
+    #[serde(rename = "rtt_ns")]
     pub rtt: Option<u64>,
-    /// Closed by its process; the kernel finishes alone.
+    /// No process holds it any more.
     pub orphaned: bool,
-    /// Complete, but not accepted by any process yet.
+    /// No process has accepted it yet.
     pub unaccepted: bool,
 }

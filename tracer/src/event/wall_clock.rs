@@ -28,9 +28,14 @@ impl WallClock {
         Self { lead: if same { self.lead } else { newer.lead }, ..newer }
     }
 
+    /// The wall-clock time of a monotonic one, nanoseconds since 1970.
+    pub fn wall(self, time: u64) -> i64 {
+        self.lead.saturating_add_unsigned(time)
+    }
+
     /// The wall-clock time of a monotonic one.
     pub fn at(self, time: u64) -> Timestamp {
-        let since_1970 = self.lead.saturating_add_unsigned(time);
+        let since_1970 = self.wall(time);
         let (second, rest) = (since_1970.div_euclid(SECOND), since_1970.rem_euclid(SECOND) as i32);
         Timestamp::new(second, rest).unwrap_or(Timestamp::UNIX_EPOCH)
     }

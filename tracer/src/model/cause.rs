@@ -1,67 +1,16 @@
 //! Why a socket stays in its state. Of CLOSE_WAIT that is decided from the socket itself, who holds
 //! it, who made it and whether these can run.
 
-use std::sync::Arc;
-
 use tracer_ebpf::{Record, flag};
 
 use super::{
-    finding::{Cause, Listener},
+    finding::Cause,
     host::{Halt, Host},
     owner::Process,
     socket::Socket,
-    update::Segment,
 };
 
-/// Why a socket stays in its state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// CLOSE_WAIT: what a look has shown, and received bytes that nobody has read.
-    NotClosed(Arc<Unclosed>, u32),
-    /// CLOSE_WAIT, of which no look has shown who holds it.
-    NotLookedAt,
-    /// TIME_WAIT: this end has closed first, or both at once.
-    ClosedFirst,
-    /// FIN_WAIT2: the far end has not closed.
-    PeerNotClosed,
-    /// The segment that the far end does not acknowledge.
-    NoAnswer(Segment),
-    /// SYN_RECV: the far end has answered; the listener waits for its first data
-    /// (`TCP_DEFER_ACCEPT`).
-    NoData,
-    /// SYN_RECV: the far end has answered, and there was no room in the accept queue.
-    NoRoom,
-    /// The segment that this end has not sent: the far end takes no data, or none has been written
-    /// that a SYN of Fast Open could carry.
-    NotSent(Segment),
-}
-
-impl Why {
-    /// Its name in JSON; of CLOSE_WAIT as in findings.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotClosed(unclosed, _) => unclosed.cause.name(),
-            Self::NotLookedAt => "unknown",
-            Self::ClosedFirst => "closed_first",
-            Self::PeerNotClosed => "peer_not_closed",
-            Self::NoAnswer(_) => "no_answer",
-            Self::NoData => "no_data",
-            Self::NoRoom => "accept_queue_full",
-            Self::NotSent(_) => "not_sent",
-        }
-    }
-}
-
-/// Why a socket in CLOSE_WAIT is not closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unclosed {
-    /// In a word.
-    pub cause: Cause,
-    /// The parent that closed its copy, of [`Cause::Inherited`].
-    pub parent: Option<Process>,
-    /// The listener it came from, of [`Cause::NeverAccepted`].
-    pub listener: Option<Listener>,
-}
+pub use crate::event::linger::{Unclosed, Why};
 
 /// What is known beside the socket.
 #[derive(Clone, Copy, Debug)]

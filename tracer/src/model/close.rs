@@ -4,11 +4,11 @@
 //! error and sequence numbers at that moment (they are still the old ones: the tracepoint fires
 //! before `tcp_done`), and by the resets seen on the same socket.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tracer_ebpf::{Record, flag};
 
 use super::state::State;
+
+pub use crate::event::close::{Initiator, Reason};
 
 const EPIPE: u16 = 32;
 const ECONNABORTED: u16 = 103;
@@ -17,65 +17,6 @@ const ETIMEDOUT: u16 = 110;
 const ECONNREFUSED: u16 = 111;
 
 const SHUTDOWN_MASK: u8 = 3;
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Both sides sent FIN and had it acknowledged.
-    Graceful,
-    /// The peer sent RST.
-    ResetReceived,
-    /// close() while received data had not been read: RST sent (RFC 2525, section 2.17).
-    ResetSentUnreadData,
-    /// close() with SO_LINGER and a time of zero: RST sent.
-    #[serde(rename = "reset_sent_linger0")]
-    ResetSentLingerZero,
-    /// Data arrived after close(): RST sent.
-    ResetSentDataAfterClose,
-    /// The listener was closed before the connection was accepted: RST sent.
-    ResetSentUnaccepted,
-    /// The peer answered the SYN with RST.
-    Refused,
-    /// An ICMP message answered the SYN; the application need not have been told of it yet.
-    Unreachable,
-    /// No answer to the SYNs.
-    ConnectTimeout,
-    /// No answer to retransmitted segments, or TCP_USER_TIMEOUT.
-    RetransmitTimeout,
-    /// No answer to keepalive probes.
-    KeepaliveTimeout,
-    /// The peer's window stayed at zero.
-    ZeroWindowTimeout,
-    /// The kernel's patience with an orphan in FIN_WAIT2 is over (tcp_fin_timeout, TCP_LINGER2):
-    /// the peer has never closed.
-    #[serde(rename = "fin_wait2_timeout")]
-    FinWait2Timeout,
-    /// The application gave up before the connection was made, or TCP_REPAIR.
-    AbortedLocally,
-    /// SOCK_DESTROY, as by `ss -K`.
-    Killed,
-    /// connect() found no free local port.
-    NoLocalPort,
-    /// connect() with AF_UNSPEC.
-    Disconnected,
-    /// Not enough is known.
-    Unknown,
-}
-
-/// Who took the first step to the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Initiator {
-    /// This end.
-    Local,
-    /// The far end.
-    Peer,
-    /// A timer of this host's kernel.
-    Kernel,
-    /// The network, by an ICMP message.
-    Network,
-}
 
 /// What follows a transition to CLOSE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

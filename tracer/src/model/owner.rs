@@ -3,100 +3,11 @@
 //! The task on the CPU is the acting one in a few transitions only; on loopback it is usually the
 //! other end's process. What is said of an owner therefore carries its evidence.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tracer_ebpf::{Record, flag};
 
 use super::state::State;
 
-/// How an owner is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// It called connect().
-    Connect,
-    /// It called listen().
-    Listen,
-    /// It accepted the connection.
-    Accept,
-    /// It closed the socket or shut it down.
-    Close,
-    /// It holds a descriptor of the socket now.
-    TaskFile,
-    /// It owns the listener from which the socket came: a guess, since a listener can be shared.
-    Listener,
-}
-
-/// A process, as far as the kernel names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Process {
-    /// Process id in the initial pid namespace.
-    pub pid: u32,
-    /// `comm`, NUL-padded: bytes that anybody may choose.
-    pub comm: [u8; 16],
-    /// Start, nanoseconds of `CLOCK_BOOTTIME`; 0 where the kernel does not tell. A pid is given to
-    /// another process once its bearer is gone.
-    pub start_ns: u64,
-}
-
-/// Who has started a process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Parent {
-    /// Process id in the initial pid namespace.
-    pub pid: u32,
-    /// Its name, made harmless for output.
-    pub name: Box<str>,
-}
-
-impl Process {
-    /// The task on the CPU when a record was made.
-    fn on_cpu(record: &Record) -> Self {
-        Self { pid: record.pid, comm: record.comm, start_ns: record.start_ns }
-    }
-
-    /// Whether both are the same process, not two that have had the same pid.
-    pub fn is(&self, other: &Self) -> bool {
-        let unknown = self.start_ns == 0 || other.start_ns == 0;
-        self.pid == other.pid && (unknown || self.start_ns == other.start_ns)
-    }
-
-    /// The name up to its padding.
-    pub fn name(&self) -> &[u8] {
-        let end = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
-        &self.comm[..end]
-    }
-}
-
-/// Owner of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// Who.
-    pub process: Process,
-    /// How that is known.
-    pub evidence: Evidence,
-    /// Its lowest descriptor of the socket, where known.
-    pub fd: Option<u32>,
-    /// How many other processes hold the socket too, as far as known; of a guess the listener:
-    /// any of them may be the one.
-    pub others: u32,
-}
-
-impl Owner {
-    /// The guess that a listener's owner will accept, or has accepted, what comes from it.
-    pub fn guess(listener: &Self) -> Self {
-        Self { evidence: Evidence::Listener, fd: None, ..*listener }
-    }
-
-    /// Whom the hook on accept() names.
-    pub fn accepted(record: &Record) -> Self {
-        Self {
-            process: Process::on_cpu(record),
-            evidence: Evidence::Accept,
-            fd: Some(record.fd),
-            others: 0,
-        }
-    }
-}
+pub use crate::event::process::{Evidence, Executable, Owner, Parent, Process};
 
 /// The process that itself made this state change, if it is certain that it ran on the CPU.
 ///

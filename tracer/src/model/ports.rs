@@ -20,7 +20,7 @@ use super::{
     time_wait::Ticks,
 };
 
-pub use crate::event::ports::{PortUse, Scope};
+pub use crate::event::finding::{PortUse, Scope};
 
 /// A TIME_WAIT's port can be taken over after this time.
 const REUSE_AFTER: u64 = 1_000_000_000;
@@ -158,6 +158,7 @@ fn empty(netns: u32, scope: Scope, size: u32) -> PortUse {
         processes: Vec::new(),
         growth: 0.0,
         rate: 0.0,
+        minutes_left: None,
     }
 }
 

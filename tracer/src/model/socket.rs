@@ -5,7 +5,7 @@ use tracer_ebpf::{Record, flag, kind};
 use super::{
     connection::Connection,
     listeners::waits,
-    owner::{Evidence, Owner, Process},
+    owner::Owner,
     state::State,
     time_wait::{TIME_WAIT_SECONDS, Ticks},
     update::{Role, Subject},
@@ -101,17 +101,6 @@ fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
         _ => return None,
     };
     Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining(record)) })
-}
-
-impl From<&tracer_ebpf::Holder> for Owner {
-    fn from(holder: &tracer_ebpf::Holder) -> Self {
-        Self {
-            process: Process { pid: holder.pid, comm: holder.comm, start_ns: holder.start_ns },
-            evidence: Evidence::TaskFile,
-            fd: Some(holder.fd),
-            others: 0,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ use super::{
     state::State,
     time_wait::Ticks,
     update::{
-        Close, Loss, LossPlace, Observer, Role, Sequence, Source, Subject, Transition, Update,
+        Close, Edge, Loss, LossPlace, Observer, Role, Sequence, Source, Subject, Transition, Update,
     },
 };
 

@@ -141,7 +141,8 @@ impl Watch {
             let key = (one.netns, one.scope);
             if wants_ports(filter, &one) {
                 if let Some(&before) = self.busy.get(&key).filter(|_| self.looked > 0) {
-                    one.growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
+                    let growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
+                    one = one.growing(growth);
                 }
                 bad.insert(key, (severity, one));
             }
@@ -235,6 +236,7 @@ impl Watch {
         let facts = look.host.namespaces.get(&record.netns);
         let counted = facts.map(|facts| facts.counters).unwrap_or_default();
         let before = self.counters.get(&record.netns).copied();
+        let counted = before.map_or_else(Counters::default, |before| counted.since(before));
         let processes = self.listening.get(&id).into_iter().flatten();
         let program = |&process: &Process| Program { process, executable: None, container: None };
         AcceptQueue {
@@ -246,7 +248,8 @@ impl Watch {
                 backlog: record.accept_backlog,
                 candidates: 1,
             },
-            counted: before.map_or_else(Counters::default, |before| counted.since(before)),
+            listen_overflows: counted.listen_overflows,
+            listen_drops: counted.listen_drops,
             somaxconn: facts.and_then(|facts| facts.somaxconn),
         }
     }

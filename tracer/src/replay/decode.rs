@@ -1,38 +1,31 @@
 //! From a recorded line back to what was told. No I/O and no clock; a line is a file's content,
 //! which somebody else may have chosen.
 
-mod finding;
-mod lingering;
-mod subject;
-
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use self::subject::Named as _;
 use super::surroundings::Recorded;
 use crate::{
-    model::{
+    event::{
+        connection::Story,
+        endpoint::Tuple,
         finding::Finding,
-        update::{
-            Linger, Loss, Reset, Retransmit, Segment, Sequence, Story, Subject, Transition, Update,
-        },
+        line::{About, Line, Network, wall},
+        linger::Linger,
+        loss::Loss,
+        process::{Holder, Owner, Process},
+        subject::Subject,
     },
     sink::{
         Hello,
-        json::{
-            Bare,
-            finding::FindingBody,
-            hello::HelloBody,
-            schema,
-            shape::{Line, LossBody},
-            tcp::{LingerTcp, SegmentTcp, StoryTcp, TransitionTcp},
-        },
+        json::{Bare, HelloBody, schema},
         summary::Summary,
         wall_clock::WallClock,
     },
 };
+
+pub use crate::event::update::Told;
 
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +42,6 @@ pub enum Wrong {
         ours = schema::VERSION
     )]
     Schema(String),
-    /// It has other names.
-    #[error(
-        "recorded with --json-names ecs, which is for Elasticsearch and cannot be replayed: record \
-         with --json-names otel"
-    )]
-    Ecs,
 }
 
 /// A recorded line.
@@ -70,48 +57,6 @@ pub enum Item {
     Passed,
 }
 
-/// An update that owns what it tells.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "as in `Update`")]
-pub enum Told {
-    Transition(Transition),
-    Retransmit(Retransmit),
-    Reset(Reset),
-    Story(Story),
-    /// One or several of one moment.
-    Linger(Vec<Linger>),
-    Loss(Loss),
-    Finding(Box<Finding>),
-}
-
-impl Told {
-    /// As sinks take it.
-    pub fn update(&self) -> Update<'_> {
-        match self {
-            Self::Transition(told) => Update::Transition(told),
-            Self::Retransmit(told) => Update::Retransmit(told),
-            Self::Reset(told) => Update::Reset(told),
-            Self::Story(told) => Update::Story(told),
-            Self::Linger(told) => Update::Linger(told),
-            Self::Loss(told) => Update::Loss(told),
-            Self::Finding(told) => Update::Finding(told),
-        }
-    }
-
-    /// When, nanoseconds of the recorded `CLOCK_MONOTONIC`.
-    pub fn time(&self) -> u64 {
-        match self {
-            Self::Transition(told) => told.time,
-            Self::Retransmit(told) => told.time,
-            Self::Reset(told) => told.time,
-            Self::Story(told) => told.time,
-            Self::Linger(told) => told.first().map_or(0, |linger| linger.time),
-            Self::Loss(told) => told.time,
-            Self::Finding(told) => told.time,
-        }
-    }
-}
-
 /// Reads lines, one after another.
 #[derive(Debug)]
 pub struct Decoder {
@@ -124,8 +69,6 @@ pub struct Decoder {
 #[derive(Deserialize)]
 struct Head {
     kind: Option<String>,
-    #[serde(rename = "@timestamp")]
-    ecs_time: Option<String>,
 }
 
 impl Decoder {
@@ -159,16 +102,18 @@ impl Decoder {
         Ok(Item::Told(match kind {
             "hello" => return self.hello(line).map(Item::Hello),
             "summary" => return self.summary(line),
-            "transition" => Told::Transition(self.transition(serde_json::from_str(line)?)?),
-            "retransmit" => Told::Retransmit(self.retransmit(serde_json::from_str(line)?)?),
-            "reset" => Told::Reset(self.reset(serde_json::from_str(line)?)?),
-            "connection" => Told::Story(self.story(&serde_json::from_str(line)?)?),
-            "linger" => Told::Linger(vec![self.linger(serde_json::from_str(line)?)?]),
-            "loss" => Told::Loss(self.loss(&serde_json::from_str(line)?)?),
+            "transition" => Told::Transition(self.about(line)?),
+            "retransmit" => Told::Retransmit(self.about(line)?),
+            "reset" => Told::Reset(self.about(line)?),
+            "connection" => Told::Story(self.story(line)?),
+            "linger" => Told::Linger(vec![self.linger(line)?]),
+            "loss" => {
+                let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, Loss>>(line)?;
+                Told::Loss(Loss { time: self.time(&time)?, ..body })
+            }
             "finding" => {
-                let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, FindingBody>>(line)?;
-                let time = self.time(&time)?;
-                Told::Finding(Box::new(finding::finding(time, body)?))
+                let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, Finding>>(line)?;
+                Told::Finding(Box::new(Finding { time: self.time(&time)?, ..body }))
             }
             _ => return Ok(Item::Passed),
         }))
@@ -177,14 +122,14 @@ impl Decoder {
     fn hello(&mut self, line: &str) -> Result<Hello, Wrong> {
         let version = serde_json::from_str::<Version>(line)?.schema;
         self.newer = is_newer(&version)?;
-        let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, HelloBody<'_>>>(line)?;
+        let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, HelloBody>>(line)?;
         let wall = nanoseconds(&time)?;
         let now = body.monotonic_ns.unwrap_or(wall.max(0).unsigned_abs());
         // A clock that shows less than it has run can only be made up.
         let lead = i64::try_from(now).ok().and_then(|now| wall.checked_sub(now));
         let lead = lead.ok_or_else(|| Wrong::Value("monotonic_ns is out of range".into()))?;
         self.clock = WallClock { lead, now };
-        body.hello().ok_or_else(no_time)
+        Ok(body.hello)
     }
 
     fn summary(&mut self, line: &str) -> Result<Item, Wrong> {
@@ -206,137 +151,70 @@ impl Decoder {
         Ok(self.clock.now)
     }
 
-    fn transition(&mut self, line: Line<'_, TransitionTcp>) -> Result<Transition, Wrong> {
-        let time = self.time(&line.time)?;
-        let subject = self.subject(&line, line.tcp.role)?;
-        let TransitionTcp {
-            from,
-            to,
-            role: _,
-            source,
-            elapsed_ns,
-            kernel,
-            orphaned,
-            handshake,
-            sequence,
-            sent,
-            close,
-        } = line.tcp;
-        Ok(Transition {
-            time,
-            subject,
-            from,
-            to,
-            kernel: kernel.map(|kernel| (kernel.from, kernel.to)),
-            source,
-            elapsed: elapsed_ns,
-            handshake,
-            sequence: sequence.map(Sequence::from),
-            sent,
-            close,
-            orphaned,
-        })
+    /// An event about a socket.
+    fn about<T: About + DeserializeOwned>(&mut self, line: &str) -> Result<T, Wrong> {
+        let mut line: Line<'_, T> = serde_json::from_str(line)?;
+        self.place(&mut line)?;
+        Ok(line.tcp)
     }
 
-    fn retransmit(&mut self, line: Line<'_, SegmentTcp>) -> Result<Retransmit, Wrong> {
-        let time = self.time(&line.time)?;
-        let subject = self.subject(&line, line.tcp.role)?;
-        let SegmentTcp { state, segment, .. } = line.tcp;
-        let Some(ordinal) = segment.retransmit else {
-            return Err(Wrong::Value("a retransmission has no tcp.segment.retransmit".into()));
-        };
-        let (segment, sequence) = (segment.r#type, segment.sequence);
-        Ok(Retransmit { time, subject, state, segment, ordinal, sequence })
+    fn story(&mut self, line: &str) -> Result<Story, Wrong> {
+        let mut line: Line<'_, Story> = serde_json::from_str(line)?;
+        let began = line.tcp.began.map_or(i64::MAX, u64::cast_signed);
+        self.clock.lead = self.clock.lead.min(began);
+        self.place(&mut line)?;
+        let monotonic =
+            |time: Option<u64>| time.map(|time| time.cast_signed().abs_diff(self.clock.lead));
+        let Story { began, ended, .. } = line.tcp;
+        Ok(Story { began: monotonic(began), ended: monotonic(ended), ..line.tcp })
     }
 
-    fn reset(&mut self, line: Line<'_, SegmentTcp>) -> Result<Reset, Wrong> {
-        let time = self.time(&line.time)?;
-        let subject = self.subject(&line, line.tcp.role)?;
-        let SegmentTcp { state, segment, .. } = line.tcp;
-        if segment.r#type != Segment::Rst {
-            return Err(Wrong::Value("a reset whose tcp.segment.type is not RST".into()));
-        }
-        let (direction, answers) = (segment.direction, segment.answers);
-        Ok(Reset { time, subject, state, direction, answers })
-    }
-
-    fn story(&mut self, line: &Line<'_, StoryTcp<'_>>) -> Result<Story, Wrong> {
-        let began = line.tcp.began.as_deref().map(nanoseconds).transpose()?;
-        self.clock.lead = began.map_or(self.clock.lead, |began| self.clock.lead.min(began));
-        let time = self.time(&line.time)?;
-        let subject = self.subject(line, line.tcp.role)?;
-        let StoryTcp {
-            state,
-            role: _,
-            source,
-            began: _,
-            ended: _,
-            duration_ns: _,
-            states,
-            at_least,
-            handshake,
-            bytes_sent,
-            bytes_received,
-            retransmits,
-            close,
-        } = line.tcp;
-        Ok(Story {
-            time,
-            subject,
-            state,
-            began: began.map(|began| began.abs_diff(self.clock.lead)),
-            spent: states,
-            at_least,
-            handshake,
-            bytes_sent,
-            bytes_received,
-            retransmits,
-            close,
-            source,
-        })
-    }
-
-    fn linger(&mut self, line: Line<'_, LingerTcp>) -> Result<Linger, Wrong> {
-        let time = self.time(&line.time)?;
-        let subject = self.subject(&line, line.tcp.role)?;
-        let maker = line.stack.as_ref().map(|frames| {
-            let gap = line.stack_gap.as_deref();
-            self.surroundings.maker(&subject, frames.as_deref(), gap)
-        });
-        let holders = line.processes.as_deref().unwrap_or_default();
-        let holders = holders.iter().map(|holder| holder.named(&self.surroundings));
-        let LingerTcp { state, role: _, age_ns, idle_ns, at_least, threshold_ns, orphaned } =
-            line.tcp;
-        let Some(status) = line.status else {
+    fn linger(&mut self, line: &str) -> Result<Linger, Wrong> {
+        let mut line: Line<'_, Linger> = serde_json::from_str(line)?;
+        self.place(&mut line)?;
+        let Line { status, cause: why, stack, stack_gap, processes, tcp: linger, .. } = line;
+        let Some(status) = status else {
             return Err(Wrong::Value("a linger has no status".into()));
         };
-        Ok(Linger {
-            time,
-            subject,
-            state,
-            age: age_ns,
-            idle: idle_ns.unwrap_or(age_ns),
-            at_least,
-            threshold: threshold_ns,
-            status,
-            orphaned,
-            holders: holders.collect::<Result<_, _>>()?,
-            why: line.cause.map(lingering::why).transpose()?,
-            maker,
-        })
+        let maker = stack
+            .map(|frames| self.surroundings.maker(&linger.subject, frames, stack_gap.as_deref()));
+        let holders = processes.into_iter().flatten().map(|one| self.owner(one)).collect();
+        Ok(Linger { status, why, maker, holders, ..linger })
     }
 
-    fn loss(&mut self, line: &Bare<'_, LossBody>) -> Result<Loss, Wrong> {
-        let LossBody { r#where: place, count, healed, at_least } = line.body;
-        Ok(Loss { time: self.time(&line.time)?, place, count, healed, at_least })
+    /// Gives the event its time and socket.
+    fn place<T: About>(&mut self, line: &mut Line<'_, T>) -> Result<(), Wrong> {
+        let time = self.time(&line.time)?;
+        let subject = self.subject(line);
+        line.tcp.set_origin(time, subject);
+        Ok(())
     }
 
-    fn subject<T>(
-        &self,
-        line: &Line<'_, T>,
-        role: Option<crate::model::update::Role>,
-    ) -> Result<Subject, Wrong> {
-        subject::subject(line, role, &self.surroundings)
+    /// The socket of a line.
+    fn subject<T>(&self, line: &mut Line<'_, T>) -> Subject {
+        let Network { transport: _, r#type: _, local, peer, netns } = line.network;
+        let container = line.container.take().map(|container| container.id);
+        let Some(socket) = line.socket.take() else {
+            let tuple = Tuple { local, peer, netns: netns.unwrap_or(0) };
+            let cgroup = self.surroundings.group(None, container.as_deref());
+            return Subject { cgroup, ..Subject::of_addresses(tuple) };
+        };
+        Subject {
+            cookie: socket.cookie,
+            ordinal: socket.ordinal,
+            tuple: Tuple { local, peer, netns: socket.netns },
+            uid: socket.uid,
+            inode: socket.inode,
+            cgroup: self.surroundings.group(socket.cgroup.as_deref(), container.as_deref()),
+            owner: line.process.take().map(|process| self.owner(process)),
+            role: None,
+        }
+    }
+
+    fn owner(&self, holder: Holder) -> Owner {
+        let Holder { pid, name: comm, evidence, fd, others, executable, parent } = holder;
+        let start_ns = self.surroundings.program(executable, parent);
+        Owner { process: Process { pid, comm, start_ns }, evidence, fd, others }
     }
 }
 
@@ -359,9 +237,8 @@ fn kind(line: &str) -> Result<std::borrow::Cow<'_, str>, Wrong> {
         return Ok(kind.into());
     }
     match serde_json::from_str(line)? {
-        Head { kind: Some(kind), .. } => Ok(kind.into()),
-        Head { ecs_time: Some(_), .. } => Err(Wrong::Ecs),
-        Head { .. } => Err(Wrong::Value("the field `kind` is missing".into())),
+        Head { kind: Some(kind) } => Ok(kind.into()),
+        Head { kind: None } => Err(Wrong::Value("the field `kind` is missing".into())),
     }
 }
 
@@ -391,11 +268,9 @@ fn is_newer(version: &Option<String>) -> Result<bool, Wrong> {
 
 /// Nanoseconds since 1970.
 fn nanoseconds(text: &str) -> Result<i64, Wrong> {
-    let time = text.parse::<Timestamp>().ok();
-    let wall = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-    wall.ok_or_else(no_time)
+    wall::nanoseconds(text).ok_or_else(no_time)
 }
 
 fn no_time() -> Wrong {
-    Wrong::Value("a time is none as 2026-01-31T12:34:56.789012345Z is".into())
+    Wrong::Value(wall::NO_TIME.into())
 }

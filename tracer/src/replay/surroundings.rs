@@ -10,17 +10,14 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::{
-    model::{
+    event::{
         container::Cgroup,
-        owner::{Parent, Process},
-        stack::{Frame, Gap, Maker, Stack, StackId},
-        update::Subject,
-    },
-    sink::{
         escape::harmless,
-        stack::{FrameBody, gap},
-        surroundings::Surroundings,
+        process::{Executable, Parent, Process},
+        stack::{Frame, Maker, Stack, StackId},
+        subject::Subject,
     },
+    sink::surroundings::Surroundings,
 };
 
 /// More than these are forgotten between two updates.
@@ -51,7 +48,7 @@ struct Known {
 type GroupKey = (Option<Box<str>>, Option<Box<str>>);
 
 /// A program's path, and who has started the process.
-type ProgramKey = (Option<Box<str>>, Option<Parent>);
+type ProgramKey = (Option<Executable>, Option<Arc<Parent>>);
 
 #[derive(Debug)]
 struct Program {
@@ -117,18 +114,15 @@ impl Recorded {
     }
 
     /// The number of a program by its path and the process that has started it.
-    pub(super) fn program(&self, path: Option<&str>, parent: Option<(u32, &str)>) -> u64 {
+    pub(super) fn program(&self, path: Option<Executable>, parent: Option<Arc<Parent>>) -> u64 {
         if path.is_none() && parent.is_none() {
             return UNKNOWN;
         }
-        let text = |text| Box::<str>::from(harmless(text));
-        let (path, parent) =
-            (path.map(text), parent.map(|(pid, name)| Parent { pid, name: text(name) }));
         let Known { programs, last, length, .. } = &mut *self.known();
         programs.number((path.clone(), parent.clone()), last, || {
-            let texts = path.iter().chain(parent.iter().map(|parent| &parent.name));
-            *length += texts.map(|text| text.len()).sum::<usize>();
-            Arc::new(Program { path: path.map(Into::into), parent: parent.map(Arc::new) })
+            *length += path.as_ref().map_or(0, |Executable(path)| path.len());
+            *length += parent.as_ref().map_or(0, |parent| parent.name.len());
+            Arc::new(Program { path: path.map(|Executable(path)| path), parent })
         })
     }
 
@@ -136,7 +130,7 @@ impl Recorded {
     pub(super) fn maker(
         &self,
         subject: &Subject,
-        frames: Option<&[FrameBody<'_>]>,
+        frames: Option<Vec<Frame>>,
         gap: Option<&str>,
     ) -> Maker {
         let mut known = self.known();
@@ -144,7 +138,7 @@ impl Recorded {
             known.last += 1;
             let number = known.last;
             known.length += frames.iter().map(weight).sum::<usize>();
-            known.stacks.insert(number, stack(frames, gap));
+            known.stacks.insert(number, Arc::new(Stack::read(frames, gap)));
             number
         });
         let nobody = Process { pid: 0, comm: [0; 16], start_ns: 0 };
@@ -167,7 +161,7 @@ impl Known {
 }
 
 /// What a frame takes, bytes.
-fn weight(frame: &FrameBody<'_>) -> usize {
+fn weight(frame: &Frame) -> usize {
     let texts = [&frame.function, &frame.module, &frame.file];
     let texts = texts.into_iter().flatten().map(|text| text.len());
     size_of::<Frame>() + texts.sum::<usize>()
@@ -190,24 +184,4 @@ impl Surroundings for Recorded {
         let StackId(number) = maker.stack?;
         self.known().stacks.get(&u64::from(number)).cloned()
     }
-}
-
-/// A stack as it was told.
-pub(super) fn stack(frames: &[FrameBody<'_>], told: Option<&str>) -> Arc<Stack> {
-    let text = |text: &Option<std::borrow::Cow<'_, str>>| {
-        text.as_deref().map(|text| Arc::<str>::from(harmless(text)))
-    };
-    let frame = |body: &FrameBody<'_>| Frame {
-        function: text(&body.function),
-        module: text(&body.module),
-        offset: body.offset,
-        file: text(&body.file),
-        line: body.line,
-    };
-    let mut stack = Stack { frames: frames.iter().map(frame).collect(), gap: None };
-    stack.gap = Gap::ALL.into_iter().find(|one| {
-        stack.gap = Some(*one);
-        gap(&stack).as_deref() == told
-    });
-    Arc::new(stack)
 }

@@ -58,7 +58,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 80] = [
+pub static COLUMNS: [Column; 81] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -78,7 +78,8 @@ pub static COLUMNS: [Column; 80] = [
     column(Text, "process_name"),
     column(Text, "process_evidence"),
     column(Number, "process_fd"),
-    column(Text, "process_executable"),
+    column(Text, "process_executable_name"),
+    column(Text, "process_executable_path"),
     column(Number, "process_parent_pid"),
     column(Text, "process_parent_name"),
     column(Text, "container_id"),

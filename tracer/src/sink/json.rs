@@ -3,68 +3,44 @@
 //! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
 
 mod compact;
-pub mod ecs;
-pub(crate) mod evidence;
-pub(crate) mod finding;
-pub(crate) mod hello;
-pub(crate) mod lingering;
-pub(crate) mod origin;
 pub mod schema;
-pub(crate) mod shape;
-pub(crate) mod tcp;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{
-    ecs::Ecs,
-    finding::{DiagnosisBody, FindingBody},
-    hello::HelloBody,
-    lingering::Cause,
-    origin::processes,
-    shape::{Line, LossBody},
-    tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
-};
 use super::{
-    Beginning, Format, Hello, Opening,
-    stack::{frames, gap},
-    stamps::Stamps,
-    summary::Summary,
-    surroundings::Surroundings,
-    wall_clock::WallClock,
+    Beginning, Format, Hello, Opening, stamps::Stamps, summary::Summary,
+    surroundings::Surroundings, wall_clock::WallClock,
 };
-use crate::model::{
-    diagnosis::Diagnosis,
-    finding::Finding,
-    socket::Socket,
-    update::{Linger, Subject, Update},
+use crate::{
+    event::{
+        connection::Story,
+        container::Cgroup,
+        finding::{Finding, Severity},
+        line::{About, Container, Line},
+        linger::Linger,
+        process::{Evidence, Executable, Holder, Owner},
+        socket::Socket,
+        stack::gap,
+        state::State,
+        subject::Subject,
+        update::Update,
+    },
+    model::diagnosis::Diagnosis,
 };
-
-/// Whose names the fields have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum JsonNames {
-    /// OpenTelemetry's semantic conventions
-    #[default]
-    Otel,
-    /// Elastic Common Schema
-    Ecs,
-}
 
 /// JSON lines.
 pub struct Json {
-    names: JsonNames,
     stamps: Stamps,
-    /// For the second time of a line.
-    began: Stamps,
     surroundings: Arc<dyn Surroundings>,
 }
 
 /// A line that is about no socket.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Bare<'a, T> {
-    /// What it tells of.
+    /// Which kind of line.
     #[serde(skip_deserializing)]
     kind: &'static str,
     /// When: RFC 3339, UTC, nanoseconds.
@@ -74,86 +50,73 @@ pub(crate) struct Bare<'a, T> {
     pub(crate) body: T,
 }
 
+/// Of a `hello`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(crate) struct HelloBody {
+    /// Version of this schema, major and minor.
+    schema: String,
+    /// `time` by CLOCK_MONOTONIC, nanoseconds.
+    pub(crate) monotonic_ns: Option<u64>,
+    #[serde(flatten)]
+    pub(crate) hello: Hello,
+}
+
 impl Json {
     /// With what is known of this host.
     pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self::named(JsonNames::Otel, surroundings)
-    }
-
-    /// With these names of fields.
-    pub fn named(names: JsonNames, surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { names, stamps: Stamps::utc(), began: Stamps::utc(), surroundings }
-    }
-
-    /// The beginning.
-    pub(super) fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
-        self.bare("hello", clock.now, HelloBody::new(hello, clock), clock, out);
-    }
-
-    /// The end.
-    pub(super) fn tell_summary(&mut self, end: &Summary, clock: WallClock, out: &mut impl Take) {
-        self.bare("summary", clock.now, end, clock, out);
+        Self { stamps: Stamps::utc(), surroundings }
     }
 
     /// One update: one line, or several.
     pub(super) fn tell(&mut self, update: &Update<'_>, clock: WallClock, out: &mut impl Take) {
         match *update {
-            Update::Transition(told) => {
-                let tcp = TransitionTcp::from(told);
-                self.about("transition", told.time, &told.subject, tcp, clock, out);
+            Update::Transition(told) => self.about(told, clock, out),
+            Update::Retransmit(told) => self.about(told, clock, out),
+            Update::Reset(told) => self.about(told, clock, out),
+            Update::Story(told) => {
+                let on_wall = |time: Option<u64>| time.map(|time| clock.wall(time).cast_unsigned());
+                let (began, ended) = (on_wall(told.began), on_wall(told.ended));
+                let story = Story { began, ended, ..*told };
+                let process = holder(told.subject.owner.as_ref(), &*self.surroundings);
+                let line = self.line(Story::KIND, told.time, &told.subject, &story, clock);
+                out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {
                 for linger in lingers {
                     self.linger(linger, clock, out);
                 }
             }
-            Update::Retransmit(told) => {
-                let tcp = SegmentTcp::from(told);
-                self.about("retransmit", told.time, &told.subject, tcp, clock, out);
-            }
-            Update::Reset(told) => {
-                let tcp = SegmentTcp::from(told);
-                self.about("reset", told.time, &told.subject, tcp, clock, out);
-            }
-            Update::Story(told) => {
-                let time = self.stamps.write(clock.at(told.time));
-                let began = told.began.map(|began| self.began.write(clock.at(began)));
-                let tcp = StoryTcp::new(told, time, began);
-                let mut line = Line::new("connection", time, &told.subject, tcp);
-                line.tell_origin(&told.subject, &*self.surroundings);
-                line.give(self.names, out);
-            }
             Update::Finding(told) => self.finding(told, clock, out),
-            Update::Loss(told) => self.bare("loss", told.time, LossBody::from(told), clock, out),
+            Update::Loss(told) => self.bare("loss", told.time, told, clock, out),
         }
     }
 
     fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut impl Take) {
-        let time = self.stamps.write(clock.at(linger.time));
-        let mut line = Line::new("linger", time, &linger.subject, LingerTcp::from(linger));
+        let surroundings = Arc::clone(&self.surroundings);
+        let mut line = self.line(Linger::KIND, linger.time, &linger.subject, linger, clock);
         line.status = Some(linger.status);
-        line.cause = linger.why.as_ref().map(Cause::from);
+        line.cause.clone_from(&linger.why);
         let made = linger.maker.filter(|maker| maker.stack.is_some());
-        let stack = made.and_then(|maker| self.surroundings.stack(&maker));
-        line.stack = made.map(|_| stack.as_deref().map(frames));
+        let stack = made.and_then(|maker| surroundings.stack(&maker));
+        line.stack = made.map(|_| stack.as_ref().map(|stack| stack.frames.clone()));
         line.stack_gap = stack.as_deref().and_then(gap);
-        line.processes = Some(processes(&linger.holders, &*self.surroundings));
-        line.tell_origin(&linger.subject, &*self.surroundings);
-        line.give(self.names, out);
+        line.process = holder(linger.subject.owner.as_ref(), &*surroundings);
+        line.processes = Some(holders(&linger.holders, &*surroundings));
+        out.take(&line);
     }
 
     /// One socket of a list.
     pub(super) fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
-        let time = self.stamps.write(clock.at(socket.time));
-        let mut line = Line::new("socket", time, &socket.subject, SocketTcp::from(socket));
-        line.processes = Some(processes(&socket.holders, &*self.surroundings));
-        line.tell_origin(&socket.subject, &*self.surroundings);
-        line.give(self.names, out);
+        let surroundings = Arc::clone(&self.surroundings);
+        let mut line = self.line("socket", socket.time, &socket.subject, socket, clock);
+        line.process = holder(socket.subject.owner.as_ref(), &*surroundings);
+        line.processes = Some(holders(&socket.holders, &*surroundings));
+        out.take(&line);
     }
 
     /// One finding, of a trace or of a diagnosis.
     pub(super) fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut impl Take) {
-        self.bare("finding", told.time, FindingBody::from(told), clock, out);
+        self.bare("finding", told.time, told, clock, out);
     }
 
     /// The last line of a diagnosis.
@@ -161,32 +124,68 @@ impl Json {
         self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
     }
 
-    fn about(
-        &mut self,
+    fn about<T: About + Serialize>(&mut self, told: &T, clock: WallClock, out: &mut impl Take) {
+        let (time, subject) = told.origin();
+        out.take(&self.line(T::KIND, time, subject, told, clock));
+    }
+
+    /// A line with control group and container of the socket.
+    fn line<'a, T>(
+        &'a mut self,
         kind: &'static str,
         time: u64,
         subject: &Subject,
-        tcp: impl Ecs,
+        tcp: T,
         clock: WallClock,
-        out: &mut impl Take,
-    ) {
-        let time = self.stamps.write(clock.at(time));
-        let mut line = Line::new(kind, time, subject, tcp);
-        line.tell_group(subject, &*self.surroundings);
-        line.give(self.names, out);
+    ) -> Line<'a, T> {
+        let mut line = Line::new(kind, self.stamps.write(clock.at(time)), subject, tcp);
+        let Some(group) = self.surroundings.cgroup(subject) else { return line };
+        let Cgroup { path, container } = &*group;
+        line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+        // Of a recording that has not said it, it is empty.
+        if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
+            socket.cgroup = Some((&**path).into());
+        }
+        line
+    }
+
+    /// The beginning.
+    pub(super) fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
+        let (schema, monotonic_ns) = (schema::VERSION.to_owned(), Some(clock.now));
+        let body = HelloBody { schema, monotonic_ns, hello: hello.clone() };
+        self.bare("hello", clock.now, body, clock, out);
+    }
+
+    /// The end.
+    pub(super) fn tell_summary(&mut self, end: &Summary, clock: WallClock, out: &mut impl Take) {
+        self.bare("summary", clock.now, end, clock, out);
     }
 
     fn bare(
         &mut self,
         kind: &'static str,
         time: u64,
-        body: impl Ecs,
+        body: impl Serialize,
         clock: WallClock,
         out: &mut impl Take,
     ) {
         let time = Cow::Borrowed(self.stamps.write(clock.at(time)));
-        Bare { kind, time, body }.give(self.names, out);
+        out.take(&Bare { kind, time, body });
     }
+}
+
+/// An owner with the program that it runs, for the lines that are few.
+fn holder(owner: Option<&Owner>, surroundings: &dyn Surroundings) -> Option<Holder> {
+    let owner = owner?;
+    // What is only guessed has no program.
+    let known = owner.evidence != Evidence::Listener;
+    let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
+    let parent = known.then(|| surroundings.parent(&owner.process)).flatten();
+    Some(Holder { executable: executable.map(Executable), parent, ..Holder::from(owner) })
+}
+
+fn holders(holders: &[Owner], surroundings: &dyn Surroundings) -> Vec<Holder> {
+    holders.iter().filter_map(|one| holder(Some(one), surroundings)).collect()
 }
 
 /// Takes the objects one by one: a line each, or whatever else is made of them.
@@ -208,28 +207,9 @@ impl Take for Vec<u8> {
     }
 }
 
-impl<T: Ecs> Line<'_, T> {
-    fn give(&self, names: JsonNames, out: &mut impl Take) {
-        match names {
-            JsonNames::Otel => out.take(self),
-            JsonNames::Ecs => out.take(&ecs::of_socket(self)),
-        }
-    }
-}
-
-impl<T: Ecs> Bare<'_, T> {
-    fn give(&self, names: JsonNames, out: &mut impl Take) {
-        match names {
-            JsonNames::Otel => out.take(self),
-            JsonNames::Ecs => out.take(&ecs::of_none(self)),
-        }
-    }
-}
-
 impl Format for Json {
     fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
-        let (hello, mut json) =
-            (hello.clone(), Self::named(self.names, Arc::clone(&self.surroundings)));
+        let (hello, mut json) = (hello.clone(), Self::new(Arc::clone(&self.surroundings)));
         Box::new(move |file| {
             let mut beginning = Beginning::default();
             json.hello(&hello.of(file), clock, &mut beginning.hello);
@@ -247,5 +227,45 @@ impl Format for Json {
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
         self.tell_summary(summary, clock, out);
+    }
+}
+
+/// The `summary` of a diagnosis.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DiagnosisBody {
+    /// Nothing is wrong.
+    healthy: bool,
+    /// How many findings of each severity.
+    findings: BTreeMap<&'static str, u64>,
+    /// How many sockets in each state.
+    sockets: BTreeMap<State, u64>,
+    /// Network namespaces looked into.
+    namespaces: usize,
+    /// Time between the looks.
+    observed_ns: u64,
+    /// Sockets in CLOSE_WAIT that still send.
+    sending: u64,
+    /// Events lost meanwhile.
+    lost_events: u64,
+    /// Nothing was lost.
+    complete: bool,
+}
+
+impl From<&Diagnosis> for DiagnosisBody {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        let count = |severity| {
+            let of_it = diagnosis.findings.iter().filter(|one| one.severity == severity);
+            (severity.name(), of_it.count() as u64)
+        };
+        Self {
+            healthy: !diagnosis.is_at_least(Severity::Warning),
+            findings: Severity::ALL.into_iter().map(count).collect(),
+            sockets: diagnosis.states.clone(),
+            namespaces: diagnosis.namespaces,
+            observed_ns: diagnosis.observed,
+            sending: diagnosis.sending,
+            lost_events: diagnosis.lost,
+            complete: diagnosis.lost == 0,
+        }
     }
 }

@@ -20,7 +20,6 @@ use hashbrown::HashMap;
 use self::{draw::Pen, pairs::Pairs};
 use super::{
     Format, Hello, Moment,
-    finding::sentence,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -291,7 +290,7 @@ impl Format for Ladder {
             }
             Update::Reset(reset) => {
                 // Who gets a SYN is the server, though there is no socket.
-                let refuses = reset.answers == Some(Answered::Syn);
+                let refuses = reset.segment.answers == Some(Answered::Syn);
                 let role = if refuses { Some(Role::Server) } else { reset.subject.role };
                 let subject = Subject { role, ..reset.subject };
                 if let Some((diagram, side)) = self.diagram(&subject, reset.state, false) {
@@ -314,7 +313,7 @@ impl Format for Ladder {
             }
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
-                self.note(style, &format!("⚠ {}", sentence(finding)), clock, out);
+                self.note(style, &format!("⚠ {}", finding.sentence()), clock, out);
             }
         }
     }

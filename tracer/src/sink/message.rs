@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{
     Hello, Mode,
-    finding::sentence as finding_sentence,
     summary::Summary,
     surroundings::Surroundings,
     text::{
@@ -102,7 +101,7 @@ impl Messages {
                     (_, finding::Severity::Warning) => Severity::Warning,
                     (_, finding::Severity::Critical) => Severity::Critical,
                 };
-                (format!("⚠ {}", finding_sentence(told)), severity)
+                (format!("⚠ {}", told.sentence()), severity)
             }
         };
         vec![Message { text, severity }]

@@ -100,10 +100,10 @@ impl Metrics {
             Update::Story(&Story { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
-            Update::Retransmit(told) => self.retransmits.add(told.segment, 1),
+            Update::Retransmit(told) => self.retransmits.add(told.segment.r#type, 1),
             Update::Reset(told) => {
-                self.resets.add(told.direction, 1);
-                if let Some(answered) = told.answers {
+                self.resets.add(told.segment.direction, 1);
+                if let Some(answered) = told.segment.answers {
                     self.answered.add(answered, 1);
                 }
             }

@@ -9,7 +9,6 @@ use anstyle::Style;
 
 use super::{
     Format as _, Hello,
-    finding::{Line, evidence, remedies, sentence},
     json::Json,
     surroundings::Unknown,
     text::{Palette, duration, grouped},
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::model::{
     diagnosis::Diagnosis,
-    finding::{Finding, Severity},
+    finding::{Finding, Line, Severity},
 };
 
 /// Labels are as wide as the longest.
@@ -57,11 +56,11 @@ impl Page<'_> {
             Severity::Warning => ("WARNING", self.palette.warning),
             Severity::Info => ("INFO", self.palette.dim),
         };
-        self.lines(mark, MARK, style, style, &sentence(finding));
-        for Line { label, text } in evidence(finding) {
+        self.lines(mark, MARK, style, style, &finding.sentence());
+        for Line { label, text } in finding.evidence() {
             self.labelled(label, self.palette.dim, &text);
         }
-        for (index, remedy) in remedies(finding).into_iter().enumerate() {
+        for (index, remedy) in finding.remedies().into_iter().enumerate() {
             let label = if index == 0 { "remedy" } else { "" };
             let padded = format!("  {label:LABEL$}• ");
             self.lines(&padded, 4 + LABEL, self.palette.open, self.palette.plain, &remedy.text);

@@ -249,7 +249,7 @@ impl Format for Text {
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Retransmit(told) if steps => {
-                let to = format!("↻ {}", told.segment.name()).into();
+                let to = format!("↻ {}", told.segment.r#type.name()).into();
                 let (style, words) = (palette.warning, sent_again(told).into());
                 let (time, from) = (told.time, told.state);
                 let event =
@@ -271,7 +271,7 @@ impl Format for Text {
                 self.note(style, told.time, &loss(told), clock, out);
             }
             Update::Finding(told) => {
-                let words = format!("⚠ {}", super::finding::sentence(told));
+                let words = format!("⚠ {}", told.sentence());
                 self.note(palette.of_finding(told), told.time, &words, clock, out);
             }
         }

@@ -249,7 +249,7 @@ fn finding(
 fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
     let nearly_out = |descriptors: &Descriptors| {
         descriptors.open * 10 >= descriptors.limit * 9
-            || descriptors.minutes_left().is_some_and(|minutes| minutes < SOON)
+            || descriptors.minutes_left.is_some_and(|minutes| minutes < SOON)
     };
     let full = |queue: u32, backlog: u32| queue > backlog;
     if leak.descriptors.as_ref().is_some_and(nearly_out)

@@ -5,6 +5,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::scene::{Scene, Seen};
 use crate::model::{
+    close::Initiator,
     connection::Connection,
     endpoint::Tuple,
     finding::{
@@ -38,7 +39,8 @@ pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
             let rate = rate(scene, &one);
             let processes = processes(scene, &one, &waiting);
             let netns = one.netns;
-            let problem = Problem::EphemeralPorts(PortUse { growth, rate, processes, ..one });
+            let problem =
+                Problem::EphemeralPorts(PortUse { rate, processes, ..one.growing(growth) });
             scene.finding(severity, netns, problem)
         })
         .collect()
@@ -107,7 +109,13 @@ pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
         let mut services: Vec<(Service, u64)> = services.into_iter().collect();
         services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         services.truncate(NAMED);
-        let overflow = TimeWaitOverflow { time_wait, limit, skipped, services };
+        let overflow = TimeWaitOverflow {
+            time_wait,
+            limit,
+            skipped,
+            services,
+            closed_first: Initiator::Local,
+        };
         (skipped > 0 || full)
             .then(|| scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
     };
@@ -143,7 +151,7 @@ pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> 
 
 fn scarcity(descriptors: &Descriptors) -> Option<Severity> {
     let Descriptors { open, limit, .. } = *descriptors;
-    let minutes = descriptors.minutes_left().unwrap_or(f64::INFINITY);
+    let minutes = descriptors.minutes_left.unwrap_or(f64::INFINITY);
     if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.1 {
         Some(Severity::Critical)
     } else if open * 10 >= limit * MANY || minutes < LEFT.0 {

@@ -74,9 +74,11 @@ pub(super) fn accept(scene: &Scene<'_>) -> Vec<Finding> {
 fn full(scene: &Scene<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
     let netns = seen.record.netns;
     let facts = scene.case.last.host.namespaces.get(&netns);
+    let counted = scene.counted(netns);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
         listener: scene.listener(&[seen.record])?,
-        counted: scene.counted(netns),
+        listen_overflows: counted.listen_overflows,
+        listen_drops: counted.listen_drops,
         somaxconn: facts.and_then(|facts| facts.somaxconn),
     });
     Some(scene.finding(severity, netns, problem))
@@ -111,7 +113,8 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
             let backlog = SynBacklog {
                 half_open: half_open().count() as u64,
                 local: most.map(|(local, _)| local),
-                counted,
+                syn_drops: counted.syn_drops,
+                syn_cookies: counted.syn_cookies,
                 limit: facts.max_syn_backlog,
             };
             Some(scene.finding(severity, netns, Problem::SynBacklog(backlog)))

@@ -14,7 +14,7 @@ use crate::model::{
     finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
     host::Counters,
     listeners::Listeners,
-    owner::{Owner, Process},
+    owner::{Executable, Owner, Process},
     socket::{self, Socket},
     state::State,
 };
@@ -156,7 +156,7 @@ impl<'a> Scene<'a> {
         let facts = self.case.last.host.processes.get(&process.pid);
         Program {
             process,
-            executable: facts.and_then(|facts| facts.executable.clone()),
+            executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
             container: facts.and_then(|facts| facts.container.clone()),
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Scene<'a> {
         let (open, limit) = (now.descriptors?, now.descriptor_limit?);
         let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
         let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
-        Some(Descriptors { open, limit, growth: grown.min(leaking).max(0.0) })
+        Some(Descriptors::new(open, limit, grown.min(leaking).max(0.0)))
     }
 
     /// The socket's life as far as the table knows it.

@@ -2,7 +2,7 @@
 
 use tracer_ebpf::{Record, flag};
 
-use super::{Close, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
+use super::{Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
 use crate::model::{
     close::{Context, Outcome, Reason, initiator, outcome},
     connection::{Connection, SocketId, Traffic},
@@ -97,7 +97,7 @@ impl Table {
             Outcome::Over(reason) => (State::Closed, Some(closed(record, reason, connection))),
         };
         let transition = Transition {
-            kernel: (to != State::Closed).then_some((from, State::Closed)),
+            kernel: (to != State::Closed).then_some(Edge { from, to: State::Closed }),
             sequence: Sequence::of(record),
             close,
             ..transition(connection, from, to, record.time_ns)

@@ -179,12 +179,14 @@ pub(super) fn linger(
     now: u64,
     status: LingerStatus,
 ) -> Linger {
+    let age = now.saturating_sub(connection.since);
+    let idle = Some(now.saturating_sub(connection.idle_since()));
     Linger {
         time: now,
         subject: connection.subject(),
         state: connection.state,
-        age: now.saturating_sub(connection.since),
-        idle: now.saturating_sub(connection.idle_since()),
+        age,
+        idle: idle.filter(|idle| *idle != age),
         at_least: !connection.since_known,
         threshold,
         status,

@@ -7,7 +7,7 @@ use crate::model::{
     close::Reason,
     connection::{Connection, SocketId},
     endpoint::Tuple,
-    update::{Answered, Direction, Reset, Retransmit, Role, Segment, Subject},
+    update::{Answered, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment, Subject},
 };
 
 impl Table {
@@ -33,13 +33,15 @@ impl Table {
             time: record.time_ns,
             subject: self.subject_of(record, slot),
             state,
-            segment: match (syn, ack) {
-                (true, false) => Segment::Syn,
-                (true, true) => Segment::SynAck,
-                (false, _) => Segment::Fin,
-            },
-            ordinal: seen.max(u32::from(record.retransmits)).max(1),
-            sequence: Some(record.segment_seq),
+            segment: Retransmitted::new(
+                match (syn, ack) {
+                    (true, false) => Segment::Syn,
+                    (true, true) => Segment::SynAck,
+                    (false, _) => Segment::Fin,
+                },
+                seen.max(u32::from(record.retransmits)).max(1),
+                Some(record.segment_seq),
+            ),
         }));
     }
 
@@ -53,11 +55,13 @@ impl Table {
             time: record.time_ns,
             subject,
             state: State::SynRecv,
-            segment: Segment::SynAck,
-            // The request counts the retransmission after the tracepoint (inet_rtx_syn_ack).
-            ordinal: u32::from(record.retransmits) + 1,
-            // 0 where this kernel does not tell: no request has it but by rare chance.
-            sequence: (record.segment_seq != 0).then_some(record.segment_seq),
+            segment: Retransmitted::new(
+                Segment::SynAck,
+                // The request counts the retransmission after the tracepoint (inet_rtx_syn_ack).
+                u32::from(record.retransmits) + 1,
+                // 0 where this kernel does not tell: no request has it but by rare chance.
+                (record.segment_seq != 0).then_some(record.segment_seq),
+            ),
         }));
     }
 
@@ -78,25 +82,18 @@ impl Table {
             _ => seen,
         };
         let subject = self.subject_of(record, slot);
-        reset(record.time_ns, subject, state, direction, None, out);
+        let time = record.time_ns;
+        let segment = Rst::new(direction);
+        out.observe(Update::Reset(&Reset { time, subject, state, segment }));
     }
 
     /// An RST that answers a segment for no socket of this host.
     pub(super) fn reset_without_socket(&mut self, record: &Record, out: &mut impl Observer) {
         let tuple = Tuple::of(record);
         push_last(&mut self.socketless, tuple);
-        let subject = Subject {
-            cookie: None,
-            ordinal: 0,
-            tuple,
-            uid: None,
-            inode: None,
-            cgroup: 0,
-            owner: None,
-            role: None,
-        };
-        let answers = Some(Answered::of(record.segment_flags));
-        reset(record.time_ns, subject, State::Closed, Direction::Sent, answers, out);
+        let (time, subject) = (record.time_ns, Subject::of_addresses(tuple));
+        let segment = Rst::answering(Answered::of(record.segment_flags));
+        out.observe(Update::Reset(&Reset { time, subject, state: State::Closed, segment }));
     }
 
     /// Tells of the reset that has led to the end of a connection, if one really came: the
@@ -113,8 +110,9 @@ impl Table {
         if let Some(time) = connection.take_reset()
             && reason != Some(Reason::ResetSentDataAfterClose)
         {
-            let Connection { state, .. } = *connection;
-            reset(time, connection.subject(), state, Direction::Received, None, out);
+            let (subject, state) = (connection.subject(), connection.state);
+            let segment = Rst::new(Direction::Received);
+            out.observe(Update::Reset(&Reset { time, subject, state, segment }));
         }
     }
 
@@ -129,15 +127,4 @@ impl Table {
         let closed = self.closed_last.iter().rev().find(|(id, _)| *id == connection.id);
         closed.map_or_else(|| connection.subject(), |(_, subject)| *subject)
     }
-}
-
-fn reset(
-    time: u64,
-    subject: Subject,
-    state: State,
-    direction: Direction,
-    answers: Option<Answered>,
-    out: &mut impl Observer,
-) {
-    out.observe(Update::Reset(&Reset { time, subject, state, direction, answers }));
 }

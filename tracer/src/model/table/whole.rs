@@ -37,6 +37,7 @@ impl Table {
         };
         if close.is_some() && connection.role != Some(Role::Listener) {
             let story = Story { state, close, source, ..open(connection, time, traffic) };
+            let story = story.completed();
             out.observe(Update::Story(&story));
         }
     }
@@ -84,7 +85,7 @@ fn report_one(
         && !connection.unannounced;
     if is_connection {
         let story = open(connection, time, traffic);
-        if story.duration() >= age {
+        if story.duration >= age {
             out.observe(Update::Story(&story));
         }
     }
@@ -105,5 +106,8 @@ fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> Story {
         retransmits: traffic.map(|traffic| traffic.retransmits),
         close: None,
         source: Source::Snapshot,
+        ended: None,
+        duration: 0,
     }
+    .completed()
 }

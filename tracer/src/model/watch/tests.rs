@@ -147,7 +147,7 @@ fn growth_is_from_look_to_look() {
     let findings = watch.look(&look(11 * SECOND, 7, 0), &filter);
     let Problem::EphemeralPorts(ports) = &findings[0].problem else { panic!("{findings:?}") };
     assert!((ports.growth - 30.0).abs() < 1e-9, "{ports:?}");
-    assert!((ports.minutes_left().unwrap() - 0.1).abs() < 1e-9);
+    assert!((ports.minutes_left.unwrap() - 0.1).abs() < 1e-9);
 }
 
 #[test]

@@ -16,15 +16,16 @@ use crate::{
             OutOfDescriptors, Problem, Program, Service, Severity, Status, StuckHandshake,
             SynBacklog, TimeWaitOverflow,
         },
-        host::{Counters, Halt},
+        host::Halt,
         icmp::{Errno, Icmp, Origin},
-        owner::{Evidence, Owner, Parent, Process},
+        owner::{Evidence, Executable, Owner, Parent, Process},
         ports::{PortUse, Scope},
         stack::{Frame, Gap, Maker, Stack, StackId},
         state::State,
         update::{
-            Answered, Close, Direction, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset,
-            Retransmit, Role, Segment, Sequence, Source, Story, Subject, Transition,
+            Answered, Close, Direction, Edge, Handshake, Linger, LingerStatus, Loss, LossPlace,
+            Reset, Retransmit, Retransmitted, Role, Rst, Segment, Sequence, Source, Story, Subject,
+            Transition,
         },
     },
     sink::{Degraded, Hello, Host, Mode, OfFile, escape::escape, surroundings::Surroundings},
@@ -188,7 +189,8 @@ fn sequence() -> BoxedStrategy<Sequence> {
 }
 
 fn transition() -> BoxedStrategy<Transition> {
-    let edges = (state(), state(), option::of((state(), state())));
+    let edge = (state(), state()).prop_map(|(from, to)| Edge { from, to });
+    let edges = (state(), state(), option::of(edge));
     let ends = (option::of(handshake()), option::of(sequence()), option::of(close()));
     let flags = any::<(Option<u64>, bool, Option<bool>)>();
     (time(), subject(), edges, source(), flags, ends)
@@ -224,6 +226,8 @@ fn story() -> BoxedStrategy<Story> {
                 subject,
                 state,
                 began,
+                ended: None,
+                duration: 0,
                 spent: spent.map(u64::from),
                 at_least,
                 handshake,
@@ -233,6 +237,7 @@ fn story() -> BoxedStrategy<Story> {
                 close,
                 source,
             }
+            .completed()
         })
         .boxed()
 }
@@ -241,7 +246,7 @@ fn program() -> BoxedStrategy<Program> {
     (process(), option::of(bytes(40)), option::of("[a-z0-9]{1,64}"))
         .prop_map(|(process, executable, container)| Program {
             process,
-            executable,
+            executable: executable.map(|path| Executable::of(&path)),
             container: container.map(Into::into),
         })
         .boxed()
@@ -302,7 +307,7 @@ fn linger() -> BoxedStrategy<Linger> {
                 subject,
                 state,
                 age,
-                idle: idle.unwrap_or(age),
+                idle,
                 at_least,
                 threshold,
                 status,
@@ -332,11 +337,7 @@ fn service() -> BoxedStrategy<Service> {
 
 fn descriptors() -> BoxedStrategy<Descriptors> {
     (any::<u32>(), any::<u32>(), -1e6..1e6_f64)
-        .prop_map(|(open, limit, growth)| Descriptors {
-            open: open.into(),
-            limit: limit.into(),
-            growth,
-        })
+        .prop_map(|(open, limit, growth)| Descriptors::new(open.into(), limit.into(), growth))
         .boxed()
 }
 
@@ -395,33 +396,28 @@ fn ports(netns: u32) -> BoxedStrategy<Problem> {
     let numbers = (any::<u16>(), any::<u16>(), 0..9_usize, -1e3..1e3_f64, 0.0..1e6_f64);
     (scope, users, states(), numbers)
         .prop_map(move |(scope, processes, states, (size, used, destinations, growth, rate))| {
-            Problem::EphemeralPorts(PortUse {
-                netns,
-                scope,
-                size: size.into(),
-                used: used.into(),
-                reusable: u32::from(used) / 3,
-                states,
-                destinations,
-                processes,
-                growth,
-                rate,
-            })
+            Problem::EphemeralPorts(
+                PortUse {
+                    netns,
+                    scope,
+                    size: size.into(),
+                    used: used.into(),
+                    reusable: u32::from(used) / 3,
+                    states,
+                    destinations,
+                    processes,
+                    growth: 0.0,
+                    rate,
+                    minutes_left: None,
+                }
+                .growing(growth),
+            )
         })
         .boxed()
 }
 
 fn others() -> BoxedStrategy<Problem> {
     let who = || option::of(process());
-    let counted = any::<(u64, u64, u64, u64)>().prop_map(
-        |(listen_overflows, listen_drops, syn_drops, syn_cookies)| Counters {
-            listen_overflows,
-            listen_drops,
-            syn_drops,
-            syn_cookies,
-            ..Counters::default()
-        },
-    );
     let limit = any::<Option<u64>>;
     prop_oneof![
         (who(), end(), any::<u64>(), any::<Option<u32>>()).prop_map(
@@ -429,17 +425,23 @@ fn others() -> BoxedStrategy<Problem> {
                 Problem::NoLocalPort(NoLocalPort { process, peer, count, size })
             }
         ),
-        (listener(), counted.clone(), limit()).prop_map(|(listener, counted, somaxconn)| {
-            Problem::AcceptQueueFull(AcceptQueue { listener, counted, somaxconn })
+        (listener(), any::<(u64, u64)>(), limit()).prop_map(|(listener, counted, somaxconn)| {
+            let (listen_overflows, listen_drops) = counted;
+            let queue = AcceptQueue { listener, listen_overflows, listen_drops, somaxconn };
+            Problem::AcceptQueueFull(queue)
         }),
-        (any::<u64>(), option::of(end()), counted, limit()).prop_map(
-            |(half_open, local, counted, limit)| {
-                Problem::SynBacklog(SynBacklog { half_open, local, counted, limit })
+        (any::<u64>(), option::of(end()), any::<(u64, u64)>(), limit()).prop_map(
+            |(half_open, local, (syn_drops, syn_cookies), limit)| {
+                let backlog = SynBacklog { half_open, local, syn_drops, syn_cookies, limit };
+                Problem::SynBacklog(backlog)
             }
         ),
         (any::<(u64, u64)>(), limit(), prop::collection::vec((service(), any::<u64>()), 0..3))
             .prop_map(|((time_wait, skipped), limit, services)| {
-                Problem::TimeWaitOverflow(TimeWaitOverflow { time_wait, limit, skipped, services })
+                let closed_first = Initiator::Local;
+                let overflow =
+                    TimeWaitOverflow { time_wait, limit, skipped, services, closed_first };
+                Problem::TimeWaitOverflow(overflow)
             }),
         (program(), descriptors()).prop_map(|(program, descriptors)| {
             Problem::Descriptors(OutOfDescriptors { program, descriptors })
@@ -487,29 +489,20 @@ pub(super) fn told() -> BoxedStrategy<Told> {
     prop_oneof![
         4 => transition().prop_map(Told::Transition),
         1 => again.prop_map(|(time, subject, state, segment, (ordinal, sequence))| {
-            Told::Retransmit(Retransmit { time, subject, state, segment, ordinal, sequence })
+            let segment = Retransmitted::new(segment, ordinal, sequence);
+            Told::Retransmit(Retransmit { time, subject, state, segment })
         }),
         1 => (time(), subject(), state(), select(vec![Direction::Sent, Direction::Received])).prop_map(
             |(time, subject, state, direction)| {
-                Told::Reset(Reset { time, subject, state, direction, answers: None })
+                Told::Reset(Reset { time, subject, state, segment: Rst::new(direction) })
             }
         ),
         1 => (time(), end(), end(), any::<u32>(), any::<u8>()).prop_map(
             |(time, local, peer, netns, flags)| Told::Reset(Reset {
                 time,
-                subject: Subject {
-                    cookie: None,
-                    ordinal: 0,
-                    tuple: Tuple { local, peer, netns },
-                    uid: None,
-                    inode: None,
-                    cgroup: 0,
-                    owner: None,
-                    role: None,
-                },
+                subject: Subject::of_addresses(Tuple { local, peer, netns }),
                 state: State::Closed,
-                direction: Direction::Sent,
-                answers: Some(Answered::of(flags)),
+                segment: Rst::answering(Answered::of(flags)),
             })
         ),
         2 => story().prop_map(Told::Story),

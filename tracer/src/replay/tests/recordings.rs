@@ -147,11 +147,14 @@ fn a_recording_that_was_killed_is_told_up_to_the_cut() {
     "line 2: a time is none as"
 )]
 #[case::newer(
-    "{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\",\"schema\":\"2.0\"}\n",
-    "line 1: the recording has schema 2.0, and this tracer reads 1.1"
+    "{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\",\"schema\":\"3.0\"}\n",
+    "line 1: the recording has schema 3.0, and this tracer reads 2.0"
+)]
+#[case::before_the_names_changed(
+    "{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\",\"schema\":\"1.1\"}\n",
+    "line 1: the recording has schema 1.1, and this tracer reads 2.0"
 )]
 #[case::older("{\"kind\":\"hello\",\"time\":\"2026-01-31T12:34:56Z\"}\n", "schema older than 1.0")]
-#[case::elastic("{\"@timestamp\":\"2026-01-31T12:34:56Z\",\"event\":{}}\n", "--json-names ecs")]
 fn what_is_no_recording_is_an_error_of_one_line(#[case] text: &str, #[case] error: &str) {
     let directory = tempfile::tempdir().unwrap();
     let file = write(directory.path(), "bad", text.as_bytes());
@@ -188,7 +191,7 @@ fn what_a_later_version_adds_is_passed_over() {
     let directory = tempfile::tempdir().unwrap();
     let whole = recording();
     let newer = whole
-        .replace(&format!(r#""schema":"{VERSION}""#), r#""schema":"1.70""#)
+        .replace(&format!(r#""schema":"{VERSION}""#), r#""schema":"2.70""#)
         .replace(r#""count":3"#, r#""count":3,"since":"boot""#)
         + "{\"kind\":\"weather\",\"sun\":true}\n"
         + &loss(5).replace("unseen", "thunder")
@@ -316,8 +319,8 @@ fn a_recording_without_host_and_file_is_told_without() {
     let directory = tempfile::tempdir().unwrap();
     let whole = recording();
     let (begin, rest) = whole.split_once(r#""file":{"#).unwrap();
-    let (_, rest) = rest.split_once(r#""schema""#).unwrap();
-    let old = format!("{begin}\"schema\"{rest}");
+    let (_, rest) = rest.split_once(r#""version""#).unwrap();
+    let old = format!("{begin}\"version\"{rest}");
     let file = write(directory.path(), "old", old.as_bytes());
     assert_eq!(told(vec![file], Filter::default()), (old, Ok(Outcome::default())));
 }

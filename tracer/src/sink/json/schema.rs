@@ -3,21 +3,21 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Bare,
-    finding::{DiagnosisBody, FindingBody},
-    hello::HelloBody,
-    shape::{Line, LossBody},
-    tcp::{LingerTcp, SegmentTcp, SocketTcp, StoryTcp, TransitionTcp},
+use super::{Bare, DiagnosisBody, HelloBody};
+use crate::{
+    event::{
+        connection::Story, finding::Finding, line::Line, linger::Linger, loss::Loss, reset::Reset,
+        retransmit::Retransmit, socket::Socket, transition::Transition,
+    },
+    sink::summary::Summary,
 };
-use crate::sink::summary::Summary;
 
 /// Version of the schema, in the field `schema` of each `hello`.
 ///
 /// The second number grows with fields, kinds and values that are added: readers that pass over
 /// what they do not know go on to work. The first one grows with anything that is taken away or
 /// gets another meaning.
-pub const VERSION: &str = "1.1";
+pub const VERSION: &str = "2.0";
 
 /// One kind of line.
 #[derive(Debug)]
@@ -41,25 +41,25 @@ pub const KINDS: &[Kind] = &[
         name: "hello",
         of: "",
         when: "The first line: what is traced by what, and what cannot be had here.",
-        shape: shape::<Bare<'static, HelloBody<'static>>>,
+        shape: shape::<Bare<'static, HelloBody>>,
     },
     Kind {
         name: "transition",
         of: "",
         when: "A socket changes its state.",
-        shape: shape::<Line<'static, TransitionTcp>>,
+        shape: shape::<Line<'static, Transition>>,
     },
     Kind {
         name: "retransmit",
         of: "",
-        when: "A SYN, SYN+ACK or FIN is sent again.",
-        shape: shape::<Line<'static, SegmentTcp>>,
+        when: "A SYN, SYN+ACK or FIN is retransmitted.",
+        shape: shape::<Line<'static, Retransmit>>,
     },
     Kind {
         name: "reset",
         of: "",
         when: "An RST is sent or received.",
-        shape: shape::<Line<'static, SegmentTcp>>,
+        shape: shape::<Line<'static, Reset>>,
     },
     Kind {
         name: "connection",
@@ -67,26 +67,21 @@ pub const KINDS: &[Kind] = &[
         when: "A connection is over for its application: in TIME_WAIT or CLOSED. One that is open \
                when the trace ends, or after each `--interval`, has `close` null and its counters \
                so far.",
-        shape: shape::<Line<'static, StoryTcp<'static>>>,
+        shape: shape::<Line<'static, Story>>,
     },
     Kind {
         name: "linger",
         of: "",
         when: "A state outlasts its threshold (`--linger`); again at each doubling, and when it is over.",
-        shape: shape::<Line<'static, LingerTcp>>,
+        shape: shape::<Line<'static, Linger>>,
     },
     Kind {
         name: "finding",
         of: "",
         when: "Something is wrong with more than one socket; `evidence` depends on `code`.",
-        shape: shape::<Bare<'static, FindingBody>>,
+        shape: shape::<Bare<'static, Finding>>,
     },
-    Kind {
-        name: "loss",
-        of: "",
-        when: "Something was lost.",
-        shape: shape::<Bare<'static, LossBody>>,
-    },
+    Kind { name: "loss", of: "", when: "Something was lost.", shape: shape::<Bare<'static, Loss>> },
     Kind {
         name: "summary",
         of: "",
@@ -103,7 +98,7 @@ pub const KINDS: &[Kind] = &[
         name: "socket",
         of: "",
         when: "A socket of the list of `tracer sockets`.",
-        shape: shape::<Line<'static, SocketTcp>>,
+        shape: shape::<Line<'static, Socket>>,
     },
 ];
 

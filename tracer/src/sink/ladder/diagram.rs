@@ -14,8 +14,8 @@ use crate::{
         endpoint::Tuple,
         state::{State, TIME_WAIT_SECONDS},
         update::{
-            Answered, Direction, Linger, Reset, Retransmit, Role, Sequence, Source, Subject,
-            Transition,
+            Answered, Direction, Linger, Reset, Retransmit, Retransmitted, Role, Rst, Sequence,
+            Source, Subject, Transition,
         },
     },
     sink::{
@@ -190,8 +190,9 @@ impl Diagram {
     }
 
     pub(super) fn retransmit(&mut self, side: Side, again: &Retransmit) {
-        let Retransmit { time, ref subject, state, segment, ordinal, sequence } = *again;
-        let kind = Kind::of(segment);
+        let Retransmit { time, ref subject, state, segment } = *again;
+        let Retransmitted { r#type, ordinal, sequence, .. } = segment;
+        let kind = Kind::of(r#type);
         let from = if kind == Kind::SynAck { State::Listen } else { state };
         self.join(side, subject, from, state);
         if kind == Kind::SynAck && !self.knows(side, Kind::SynAck) {
@@ -218,7 +219,7 @@ impl Diagram {
     }
 
     pub(super) fn reset(&mut self, side: Side, reset: &Reset) {
-        let Reset { time, ref subject, state, direction, answers } = *reset;
+        let Reset { time, ref subject, state, segment: Rst { direction, answers, .. } } = *reset;
         if self.ends[side.index()].is_none() {
             self.join(side, subject, state, state);
         }

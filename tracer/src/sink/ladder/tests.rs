@@ -269,7 +269,7 @@ fn a_flag_on_close_wait_stands_in_its_diagram() {
         subject: wire.ends[SERVER],
         state: CloseWait,
         age,
-        idle: age,
+        idle: None,
         at_least: false,
         threshold: age,
         status: LingerStatus::Raised,

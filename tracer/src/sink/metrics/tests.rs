@@ -12,7 +12,10 @@ use crate::model::{
     endpoint::{Endpoint, Tuple},
     finding::{Finding, NoLocalPort, Problem},
     table::{self, Table},
-    update::{Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Subject},
+    update::{
+        Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Retransmitted, Rst,
+        Subject,
+    },
 };
 use crate::sink::surroundings::Unknown;
 
@@ -36,7 +39,7 @@ pub(crate) fn linger(cookie: u64, state: State) -> Linger {
         subject: subject(cookie),
         state,
         age: 2,
-        idle: 2,
+        idle: Some(2),
         at_least: false,
         threshold: 1,
         status: LingerStatus::Raised,
@@ -84,6 +87,8 @@ pub(crate) fn all(metrics: &mut Metrics) {
             subject: subject(1),
             state: State::Closed,
             began: None,
+            ended: None,
+            duration: 0,
             spent: [0; State::COUNT],
             at_least: false,
             handshake: None,
@@ -98,11 +103,10 @@ pub(crate) fn all(metrics: &mut Metrics) {
     metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), &Unknown);
     let (subject, state) = (subject(1), State::SynSent);
     let syn = Segment::Syn;
-    let again = Retransmit { time: 1, subject, state, segment: syn, ordinal: 1, sequence: None };
+    let again = Retransmit { time: 1, subject, state, segment: Retransmitted::new(syn, 1, None) };
     metrics.count(&Update::Retransmit(&again), &Unknown);
     let direction = Direction::Received;
-    let answers = None;
-    let reset = Reset { time: 1, subject, state, direction, answers };
+    let reset = Reset { time: 1, subject, state, segment: Rst::new(direction) };
     metrics.count(&Update::Reset(&reset), &Unknown);
     let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
     metrics.count(&Update::Loss(&loss), &Unknown);
@@ -130,6 +134,7 @@ pub(crate) fn all(metrics: &mut Metrics) {
         processes: Vec::new(),
         growth: 0.0,
         rate: 0.0,
+        minutes_left: None,
     }]);
     let table = Table::new(table::Options::default());
     metrics.stand(&Live { now: 1, table: &table, ports: &(ports as _) });
@@ -239,7 +244,7 @@ fn whatever_can_be_counted_is_told_from_zero() {
 
 #[test]
 fn the_codes_of_findings_are_those_of_the_schema() {
-    let schema = schemars::schema_for!(crate::sink::json::evidence::Evidence).to_value();
+    let schema = schemars::schema_for!(Problem).to_value();
     let kinds = schema["oneOf"].as_array().unwrap();
     let codes = kinds.iter().map(|kind| kind["properties"]["code"]["const"].as_str().unwrap());
     assert_eq!(codes.collect::<BTreeSet<_>>(), BTreeSet::from(Problem::CODES));

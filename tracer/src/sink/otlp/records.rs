@@ -14,7 +14,6 @@ use crate::{
         update::{Linger, LingerStatus, Subject, Update},
     },
     sink::{
-        finding::sentence,
         json::{Json, Take},
         queue::Size,
         step::meaning,
@@ -153,7 +152,12 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ("tcp.transition", Severity::Info, told.time)
         }
         Update::Retransmit(told) => {
-            let _ = write!(body, "{} sent again ({})", told.segment.name(), told.ordinal);
+            let _ = write!(
+                body,
+                "{} sent again ({})",
+                told.segment.r#type.name(),
+                told.segment.ordinal
+            );
             ends(&told.subject, body);
             ("tcp.retransmit", Severity::Warn, told.time)
         }
@@ -181,7 +185,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ("tracer.loss", Severity::Warn, told.time)
         }
         Update::Finding(told) => {
-            body.push_str(&sentence(told));
+            body.push_str(&told.sentence());
             let severity = match (told.status, told.severity) {
                 (Status::Cleared, _) | (_, finding::Severity::Info) => Severity::Info,
                 (_, finding::Severity::Warning) => Severity::Warn,

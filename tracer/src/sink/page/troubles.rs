@@ -14,10 +14,7 @@ use crate::{
         state::State,
         update::{Linger, LingerStatus, Update},
     },
-    sink::{
-        finding::{evidence, remedies, sentence, why},
-        text::{duration, grouped},
-    },
+    sink::text::{duration, grouped},
 };
 
 /// Findings, and groups of lingering sockets, that are listed.
@@ -49,14 +46,14 @@ impl Trouble {
         };
         html! {
             article.(class) {
-                h3 { span.badge { (worst.severity.name()) } (sentence(worst)) }
+                h3 { span.badge { (worst.severity.name()) } (worst.sentence()) }
                 p.when { (when) }
                 dl {
-                    @for line in evidence(worst) { div { dt { (line.label) } dd { (line.text) } } }
+                    @for line in worst.evidence() { div { dt { (line.label) } dd { (line.text) } } }
                 }
                 h4 { "What to do" }
                 ul {
-                    @for remedy in remedies(worst) {
+                    @for remedy in worst.remedies() {
                         li { (remedy.text) @if let Some(command) = remedy.command { pre { (command) } } }
                     }
                 }
@@ -160,7 +157,7 @@ impl Troubles {
         }
         if linger.age >= of.longest {
             (of.longest, of.at_least) = (linger.age, linger.at_least);
-            of.why = why(linger).or(of.why.take());
+            of.why = linger.explanation().or(of.why.take());
         }
     }
 

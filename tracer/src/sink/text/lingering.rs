@@ -7,11 +7,11 @@ use crate::{
     event::duration::{duration, grouped},
     model::{
         cause::Why,
-        stack::Stack,
+        stack::{self, Stack},
         state::State,
         update::{Linger, LingerStatus},
     },
-    sink::{finding::why, stack, surroundings::Surroundings},
+    sink::surroundings::Surroundings,
 };
 
 /// More sockets of one group than this share a line.
@@ -118,10 +118,8 @@ fn stay(linger: &Linger) -> String {
 /// The flag on a socket that is named elsewhere.
 pub(crate) fn flag(linger: &Linger) -> String {
     let sign = if linger.at_least { "≥" } else { "" };
-    let idle = match linger.idle == linger.age {
-        true => String::new(),
-        false => format!(" ({} without data)", duration(linger.idle)),
-    };
+    let idle = linger.idle.map(|idle| format!(" ({} without data)", duration(idle)));
+    let idle = idle.unwrap_or_default();
     format!("⚑ {} {sign}{}{idle}", stay(linger), duration(linger.age))
 }
 
@@ -140,6 +138,6 @@ pub(in crate::sink) fn sentence(linger: &Linger, who: &str) -> String {
 
 /// What has to happen before the state ends.
 fn advice(linger: &Linger) -> String {
-    let words = why(linger).filter(|_| linger.status != LingerStatus::Cleared);
+    let words = linger.explanation().filter(|_| linger.status != LingerStatus::Cleared);
     words.map_or_else(String::new, |words| format!(": {words}"))
 }

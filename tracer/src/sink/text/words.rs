@@ -8,8 +8,8 @@ use crate::{
         close::{Initiator, Reason},
         state::State,
         update::{
-            Answered, Close, Direction, Handshake, Loss, LossPlace, Reset, Retransmit, Role, Story,
-            Transition,
+            Answered, Close, Direction, Handshake, Loss, LossPlace, Reset, Retransmit,
+            Retransmitted, Role, Story, Transition,
         },
     },
     sink::{Degraded, step},
@@ -67,8 +67,8 @@ fn with_error(words: &'static str, close: Option<Close>) -> Cow<'static, str> {
 
 /// What a retransmission means.
 pub(crate) fn sent_again(retransmit: &Retransmit) -> String {
-    let Retransmit { segment, ordinal, .. } = *retransmit;
-    format!("{} retransmitted (#{ordinal})", segment.name())
+    let Retransmitted { r#type, ordinal, .. } = retransmit.segment;
+    format!("{} retransmitted (#{ordinal})", r#type.name())
 }
 
 /// Of a SYN to a port that nobody listens on.
@@ -76,7 +76,7 @@ pub(in crate::sink) const REFUSED_HERE: &str = "RST sent: nobody listens on this
 
 /// What a reset means.
 pub(crate) fn broken_off(reset: &Reset) -> &'static str {
-    match (reset.answers, reset.direction) {
+    match (reset.segment.answers, reset.segment.direction) {
         (Some(Answered::Syn), _) => REFUSED_HERE,
         (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {
             "RST sent: no such connection"

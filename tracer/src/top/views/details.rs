@@ -10,7 +10,6 @@ use crate::{
     model::{state::State, update::LingerStatus},
     sink::{
         Format as _,
-        finding::why,
         ladder::{self, Ladder},
         stamps::Times,
         step,
@@ -102,7 +101,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let facts = [
         ("process", owner),
         ("held by", joined(held)),
-        ("cause", flagged.and_then(|linger| why(linger)).unwrap_or_default()),
+        ("cause", flagged.and_then(|linger| linger.explanation()).unwrap_or_default()),
         ("states", states),
         (
             "handshake",

@@ -3,14 +3,7 @@
 use ratatui::{style::Style, text::Line};
 
 use super::paint::block;
-use crate::{
-    model::finding::Finding,
-    sink::{
-        finding::{evidence, remedies, sentence},
-        text::duration,
-    },
-    top::app::App,
-};
+use crate::{model::finding::Finding, sink::text::duration, top::app::App};
 
 /// The mark of a severity and two spaces.
 pub(super) const MARK: usize = 10;
@@ -58,17 +51,17 @@ pub(super) fn at(starts: &[usize], scroll: usize) -> usize {
 pub(super) fn head(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let mark = finding.severity.name().to_ascii_uppercase();
     let style = app.theme.severity(finding.severity);
-    block((&mark, style), MARK, &sentence(finding), app.theme.title(), width)
+    block((&mark, style), MARK, &finding.sentence(), app.theme.title(), width)
 }
 
 pub(super) fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let (dim, plain, bold) = (app.theme.dim(), Style::new(), app.theme.title());
     let mut lines = head(app, finding, width);
-    for line in evidence(finding) {
+    for line in finding.evidence() {
         let label = format!("  {}", line.label);
         lines.extend(block((&label, dim), LABEL, &line.text, plain, width));
     }
-    for (index, remedy) in remedies(finding).into_iter().enumerate() {
+    for (index, remedy) in finding.remedies().into_iter().enumerate() {
         let label = if index == 0 { "  remedy" } else { "" };
         lines.extend(block((label, dim), LABEL, &format!("• {}", remedy.text), plain, width));
         if let Some(command) = remedy.command {

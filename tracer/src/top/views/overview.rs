@@ -12,11 +12,7 @@ use super::{
 };
 use crate::{
     model::{finding::Finding, state::State},
-    sink::{
-        finding::{evidence, remedies},
-        report::broken,
-        text::grouped,
-    },
+    sink::{report::broken, text::grouped},
     top::{app::App, picture::HISTORY},
 };
 
@@ -73,7 +69,8 @@ fn findings(app: &App, width: usize, room: usize) -> Vec<Line<'static>> {
 
 /// Two lines of evidence, and the first remedy.
 fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
-    let mut facts: Vec<String> = evidence(finding)
+    let mut facts: Vec<String> = finding
+        .evidence()
         .into_iter()
         .filter(|line| line.label != "process")
         .map(|line| format!("{} {}", line.label, line.text))
@@ -84,7 +81,7 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     }
     let dim = app.theme.dim();
     let mut lines = block(("", dim), diagnosis::MARK, &facts.join(" · "), dim, width);
-    if let Some(remedy) = remedies(finding).into_iter().next() {
+    if let Some(remedy) = finding.remedies().into_iter().next() {
         let words = match remedy.command {
             Some(command) => format!("{}: {command}", remedy.text),
             None => remedy.text,

@@ -13,7 +13,7 @@ use crate::{
         connection::SocketId,
         endpoint::{Endpoint, Tuple},
         finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
-        owner::{Evidence, Owner, Process},
+        owner::{Evidence, Executable, Owner, Process},
         state::State,
         update::{Handshake, Role, Source, Transition},
     },
@@ -69,7 +69,7 @@ pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
 fn leak() -> Finding {
     let program = Program {
         process: process(),
-        executable: Some(b"/usr/bin/hoarder".into()),
+        executable: Some(Executable::of(b"/usr/bin/hoarder")),
         container: Some("lxc-shop".into()),
     };
     let leak = Leak {
@@ -85,7 +85,7 @@ fn leak() -> Finding {
         at_least: true,
         growth: 82.4,
         unread: 0,
-        descriptors: Some(Descriptors { open: 420, limit: 1_024, growth: 82.4 }),
+        descriptors: Some(Descriptors::new(420, 1_024, 82.4)),
         far_ends: [(State::FinWait2, 412)].into(),
         far_orphans: 412,
         made: None,

@@ -132,7 +132,7 @@ fn data_after_close_is_answered_by_one_reset(#[case] before: &[Step], #[case] st
         "{lines:?}"
     );
     assert_eq!(told.resets.len(), 1, "{lines:?}");
-    assert_eq!(told.resets[0].direction, Direction::Sent);
+    assert_eq!(told.resets[0].segment.direction, Direction::Sent);
     assert_eq!(told.stories.len(), 1);
 }
 
@@ -161,7 +161,7 @@ fn an_orphan_that_may_not_wait_is_reset(#[case] before: &[Step], #[case] steps: 
     let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
     assert_eq!(story.close.unwrap().reason, Reason::ResetSentLingerZero);
     let [reset] = &told.resets[..] else { panic!("{:?}", told.resets) };
-    assert_eq!((reset.direction, reset.state), (Direction::Sent, State::Closed));
+    assert_eq!((reset.segment.direction, reset.state), (Direction::Sent, State::Closed));
     assert_eq!(reset.subject.tuple.local.port, 30_101);
 }
 

@@ -155,7 +155,7 @@ fn an_active_close_is_over_before_time_wait() {
     let told = tell(&steps);
     let [story] = &told.stories[..] else { panic!("{:?}", told.stories) };
     assert_eq!((story.bytes_sent, story.bytes_received), (Some(0), Some(500)));
-    assert_eq!(story.duration(), story.time - story.began.unwrap());
+    assert_eq!(story.duration, story.time - story.began.unwrap());
     let [.., into, out_of] = &told.transitions[..] else { panic!("{:?}", told.transitions) };
     assert_eq!((into.to, out_of.from), (State::TimeWait, State::TimeWait));
     assert_eq!((story.time, story.state), (into.time, State::TimeWait));

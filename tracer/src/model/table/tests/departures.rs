@@ -87,7 +87,7 @@ fn an_rst_without_a_socket_says_what_it_answers(#[case] flags: u8, #[case] answe
     };
     stage.ingest(&record);
     let told = stage.told.resets[0];
-    assert_eq!((told.answers, told.direction), (Some(answers), Direction::Sent));
+    assert_eq!((told.segment.answers, told.segment.direction), (Some(answers), Direction::Sent));
     assert_eq!((told.subject.ordinal, told.subject.cookie), (0, None));
     assert_eq!(told.subject.tuple.netns, known.netns);
     assert!(stage.table.is_empty());

@@ -174,8 +174,8 @@ fn a_retransmission_tells_the_port_at_once() {
     assert_eq!(told.take(), ["CLOSED>SYN_SENT", "SYN again, 1"]);
     assert_eq!(told.transitions[0].subject.tuple.local.port, 30_101);
     assert!(told.transitions[0].time < told.retransmits[0].time);
-    assert_eq!(told.retransmits[0].segment, Segment::Syn);
-    assert_eq!(told.retransmits[0].sequence, Some(LOCAL_ISN));
+    assert_eq!(told.retransmits[0].segment.r#type, Segment::Syn);
+    assert_eq!(told.retransmits[0].segment.sequence, Some(LOCAL_ISN));
 }
 
 #[rstest]
@@ -190,7 +190,7 @@ fn a_retransmitted_syn_ack_has_its_sequence_number(
     let again = Record { kind: kind::RETRANSMIT_SYNACK, segment_seq: sequence, ..socket };
     stage.ingest(&again);
     assert_eq!(stage.told.take(), ["SYN+ACK again, 1"]);
-    assert_eq!(stage.told.retransmits[0].sequence, told);
+    assert_eq!(stage.told.retransmits[0].segment.sequence, told);
 }
 
 #[test]
@@ -280,6 +280,6 @@ fn a_syn_ack_is_sent_again_by_what_is_no_socket_of_the_table() {
 fn a_refusal_is_a_received_reset() {
     let told = tell(&[Connect, PeerReset]);
     assert_eq!(told.resets.len(), 1);
-    assert_eq!(told.resets[0].direction, Direction::Received);
+    assert_eq!(told.resets[0].segment.direction, Direction::Received);
     assert_eq!(told.resets[0].subject.tuple.local.port, 30_101);
 }

@@ -134,7 +134,12 @@ fn tick_off(
 ) -> Result<(), TestCaseError> {
     for told in transitions.iter().filter(|told| told.source == Source::Tracepoint) {
         let edge = edges.remove(&told.time);
-        prop_assert_eq!(edge, Some(told.kernel.unwrap_or((told.from, told.to))), "{:?}", told);
+        prop_assert_eq!(
+            edge,
+            Some(told.kernel.map_or((told.from, told.to), |kernel| (kernel.from, kernel.to))),
+            "{:?}",
+            told
+        );
     }
     Ok(())
 }

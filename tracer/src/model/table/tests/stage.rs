@@ -9,7 +9,10 @@ use crate::model::{
     state::State,
     table::{Merged, Options, Snapshot, Table},
     time_wait::Ticks,
-    update::{Close, Linger, Observer, Reset, Retransmit, Source, Story, Transition, Update},
+    update::{
+        Close, Edge, Linger, Observer, Reset, Retransmit, Retransmitted, Source, Story, Transition,
+        Update,
+    },
 };
 
 /// Everything told, as records and as lines.
@@ -40,12 +43,12 @@ impl Observer for Told {
                 self.stories.push(story.clone());
             }
             Update::Reset(reset) => {
-                self.lines.push(format!("RST {:?} in {}", reset.direction, reset.state));
+                self.lines.push(format!("RST {:?} in {}", reset.segment.direction, reset.state));
                 self.resets.push(*reset);
             }
             Update::Retransmit(again) => {
-                let Retransmit { segment, ordinal, .. } = again;
-                self.lines.push(format!("{} again, {ordinal}", segment.name()));
+                let Retransmitted { r#type, ordinal, .. } = again.segment;
+                self.lines.push(format!("{} again, {ordinal}", r#type.name()));
                 self.retransmits.push(*again);
             }
             Update::Linger(lingers) => {
@@ -69,7 +72,8 @@ impl Observer for Told {
 /// `FIN_WAIT2>TIME_WAIT, kernel FIN_WAIT2>CLOSED [Source] Reason by Initiator`.
 fn transition_line(transition: &Transition) -> String {
     let Transition { from, to, kernel, source, close, .. } = *transition;
-    let kernel = kernel.map(|(from, to)| format!(", kernel {from}>{to}")).unwrap_or_default();
+    let kernel =
+        kernel.map(|Edge { from, to }| format!(", kernel {from}>{to}")).unwrap_or_default();
     let close = close.map(|close| format!(" {}", close_words(close))).unwrap_or_default();
     format!("{from}>{to}{kernel}{}{close}", source_words(source))
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     close::Reason,
-    update::{Answered, Direction, Reset, Role, Segment},
+    update::{Answered, Direction, Reset, Role, Rst, Segment},
 };
 use State::*;
 
@@ -66,8 +66,7 @@ fn a_refusal_without_a_socket() {
         time: scene.now,
         subject: here,
         state: Closed,
-        direction: Direction::Sent,
-        answers: Some(Answered::Syn),
+        segment: Rst::answering(Answered::Syn),
     };
     scene.tell(&Update::Reset(&refusal));
     scene.wait(60);

@@ -12,7 +12,8 @@ use crate::{
         owner::{Evidence, Owner, Process},
         table::{self, Table},
         update::{
-            Close, Direction, Handshake, Reset, Retransmit, Role, Segment, Sequence, Source, Story,
+            Close, Direction, Handshake, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
+            Sequence, Source, Story,
         },
     },
     sink::stamps::Timestamps,
@@ -203,16 +204,14 @@ impl Scene {
             time: self.now,
             subject: wire.ends[end],
             state,
-            segment,
-            ordinal,
-            sequence: Some(INITIAL[end]),
+            segment: Retransmitted::new(segment, ordinal, Some(INITIAL[end])),
         }));
     }
 
     pub(super) fn reset(&mut self, wire: &Wire, end: usize, direction: Direction) {
         let Wire { ends, states, .. } = wire;
         let (time, subject, state) = (self.now, ends[end], states[end]);
-        self.tell(&Update::Reset(&Reset { time, subject, state, direction, answers: None }));
+        self.tell(&Update::Reset(&Reset { time, subject, state, segment: Rst::new(direction) }));
     }
 
     /// Time passes, and nothing more is to be read.
@@ -245,6 +244,8 @@ pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {
         subject,
         state: Closed,
         began: None,
+        ended: None,
+        duration: 0,
         spent: [0; State::COUNT],
         at_least: false,
         handshake: None::<Handshake>,

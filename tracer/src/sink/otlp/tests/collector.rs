@@ -8,7 +8,7 @@ use serde_yaml_ng::Value;
 
 use super::{super::resource::Identity, *};
 use crate::{
-    model::update::{Direction, Reset, Retransmit, Segment},
+    model::update::{Direction, Reset, Retransmit, Retransmitted, Rst, Segment},
     sink::metrics::tests::subject,
 };
 
@@ -93,9 +93,9 @@ fn passing(resource: &[(String, Value)]) -> BTreeSet<String> {
     let loss = Loss::final_loss(7, LossPlace::Otlp, 3);
     let (subject, state) = (subject(1), State::SynSent);
     let again =
-        Retransmit { time: 1, subject, state, segment: Segment::Syn, ordinal: 1, sequence: None };
+        Retransmit { time: 1, subject, state, segment: Retransmitted::new(Segment::Syn, 1, None) };
     let direction = Direction::Sent;
-    let reset = Reset { time: 1, subject, state, direction, answers: None };
+    let reset = Reset { time: 1, subject, state, segment: Rst::new(direction) };
     let records = records(&[
         Update::Transition(&step),
         Update::Linger(&lingers),

@@ -1,0 +1,87 @@
+//! How a connection ended.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::icmp::{Errno, Icmp};
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Both sides sent FIN and had it acknowledged.
+    Graceful,
+    /// The peer sent RST.
+    ResetReceived,
+    /// close() while received data had not been read: RST sent (RFC 2525, section 2.17).
+    ResetSentUnreadData,
+    /// close() with SO_LINGER and a time of zero: RST sent.
+    #[serde(rename = "reset_sent_linger0")]
+    ResetSentLingerZero,
+    /// Data arrived after close(): RST sent.
+    ResetSentDataAfterClose,
+    /// The listener was closed before the connection was accepted: RST sent.
+    ResetSentUnaccepted,
+    /// The peer answered the SYN with RST.
+    Refused,
+    /// An ICMP message answered the SYN; the application need not have been told of it yet.
+    Unreachable,
+    /// No answer to the SYNs.
+    ConnectTimeout,
+    /// No answer to retransmitted segments, or TCP_USER_TIMEOUT.
+    RetransmitTimeout,
+    /// No answer to keepalive probes.
+    KeepaliveTimeout,
+    /// The peer's window stayed at zero.
+    ZeroWindowTimeout,
+    /// The kernel's patience with an orphan in FIN_WAIT2 is over (tcp_fin_timeout, TCP_LINGER2):
+    /// the peer has never closed.
+    #[serde(rename = "fin_wait2_timeout")]
+    FinWait2Timeout,
+    /// The application gave up before the connection was made, or TCP_REPAIR.
+    AbortedLocally,
+    /// SOCK_DESTROY, as by `ss -K`.
+    Killed,
+    /// connect() found no free local port.
+    NoLocalPort,
+    /// connect() with AF_UNSPEC.
+    Disconnected,
+    /// Not enough is known.
+    Unknown,
+}
+
+/// Who took the first step to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Initiator {
+    /// This end.
+    Local,
+    /// The far end.
+    Peer,
+    /// A timer of this host's kernel.
+    Kernel,
+    /// The network, by an ICMP message.
+    Network,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Close {
+    /// Why.
+    pub reason: Reason,
+    /// Who took the first step.
+    pub initiator: Option<Initiator>,
+    /// The ICMP error that made it unreachable, where the kernel has kept it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<Icmp>,
+    /// What connect() or SO_ERROR has told the application of it; left out where it has not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Errno>,
+}
+
+impl Close {
+    /// Without an ICMP error.
+    pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
+        Self { reason, initiator, icmp: None, error: None }
+    }
+}

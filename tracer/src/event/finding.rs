@@ -1,0 +1,311 @@
+//! `finding`: something is wrong with more than one socket. One file a kind: its evidence, the
+//! sentence, the evidence in words, and what to do about it.
+
+mod accept_queue_full;
+mod close_wait_leak;
+mod descriptors;
+mod ephemeral_ports;
+mod no_local_port;
+mod parts;
+mod stuck_handshake;
+mod syn_backlog;
+#[cfg(test)]
+mod tests;
+mod time_wait_overflow;
+mod words;
+
+use std::borrow::Borrow as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    accept_queue_full::AcceptQueue,
+    close_wait_leak::{Leak, Made},
+    descriptors::OutOfDescriptors,
+    ephemeral_ports::{PortUse, Scope},
+    no_local_port::NoLocalPort,
+    parts::{Cause, Descriptors, Listener, Program, Service, minutes_left},
+    stuck_handshake::StuckHandshake,
+    syn_backlog::SynBacklog,
+    time_wait_overflow::TimeWaitOverflow,
+    words::{halted, process, whose},
+};
+use super::process::Halt;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// It will fail if it goes on.
+    Warning,
+    /// It fails now, or very soon.
+    Critical,
+}
+
+named!(Severity, "a severity" {
+    [Self::Critical] "critical",
+    [Self::Warning] "warning",
+    [Self::Info] "info",
+});
+
+/// How a finding of a live trace stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It is new.
+    Raised,
+    /// It was known and has become worse.
+    Continues,
+    /// It is over.
+    Cleared,
+}
+
+/// One line of evidence in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is about, in a word or two.
+    pub label: &'static str,
+    /// What is to be said.
+    pub text: String,
+}
+
+/// Something to do. Nothing is ever run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Remedy {
+    /// What, and what it does not do.
+    pub text: String,
+    /// A command to copy.
+    pub command: Option<String>,
+}
+
+fn advice(text: impl Into<String>) -> Remedy {
+    Remedy { text: text.into(), command: None }
+}
+
+fn command(text: &str, command: String) -> Remedy {
+    Remedy { text: text.into(), command: Some(command) }
+}
+
+/// What each kind of finding knows to say of its evidence.
+pub trait Explain {
+    /// What is wrong, in one sentence without a full stop, for a tired person.
+    fn sentence(&self, severity: Severity) -> String;
+    /// What shows it, a line each.
+    fn evidence(&self) -> Vec<Line>;
+    /// Who has to change what, commands to copy after `enter`, which enters the namespace, and what
+    /// does not help.
+    fn remedies(&self, enter: &str) -> Vec<Remedy>;
+    /// The processes that it is about.
+    fn processes(&self) -> Vec<u32> {
+        Vec::new()
+    }
+    /// How many sockets or events it is about: what is many comes first among equals.
+    fn count(&self) -> u64;
+}
+
+macro_rules! findings {
+    ($($(#[$meta:meta])* $name:ident($held:ty): $type:ty = $code:literal,)+) => {
+        /// The kinds of findings.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "code", content = "evidence")]
+        pub enum Problem {
+            $($(#[$meta])* #[serde(rename = $code)] $name($held),)+
+        }
+
+        impl Problem {
+            /// All codes.
+            pub const CODES: [&str; [$($code),+].len()] = [$($code),+];
+
+            /// Its code in JSON.
+            pub fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $code,)+
+                }
+            }
+
+            fn explain(&self) -> &dyn Explain {
+                match self {
+                    $(Self::$name(held) => {
+                        let one: &$type = held.borrow();
+                        one
+                    })+
+                }
+            }
+        }
+    };
+}
+
+findings! {
+    /// Sockets in CLOSE_WAIT that nobody closes.
+    CloseWaitLeak(Box<Leak>): Leak = "close_wait_leak",
+    /// Ephemeral ports run out.
+    EphemeralPorts(PortUse): PortUse = "ephemeral_ports",
+    /// connect() found no free port.
+    NoLocalPort(NoLocalPort): NoLocalPort = "no_local_port",
+    /// A listener's accept queue is full, or was.
+    AcceptQueueFull(AcceptQueue): AcceptQueue = "accept_queue_full",
+    /// There are too many half-open connections.
+    SynBacklog(SynBacklog): SynBacklog = "syn_backlog",
+    /// There are too many sockets in TIME_WAIT.
+    TimeWaitOverflow(TimeWaitOverflow): TimeWaitOverflow = "time_wait_overflow",
+    /// Descriptors run out.
+    Descriptors(OutOfDescriptors): OutOfDescriptors = "descriptors",
+    /// Handshakes that get no answer.
+    StuckHandshake(StuckHandshake): StuckHandshake = "stuck_handshake",
+}
+
+impl Problem {
+    /// The processes that it is about.
+    pub fn processes(&self) -> Vec<u32> {
+        self.explain().processes()
+    }
+
+    /// How many sockets or events it is about: what is many comes first among equals.
+    pub fn count(&self) -> u64 {
+        self.explain().count()
+    }
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Body", from = "Body")]
+pub struct Finding {
+    /// When it was found, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time: u64,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How it stands.
+    pub status: Status,
+    /// Where: a network namespace, by its inode number.
+    pub netns: u32,
+    /// A process in that namespace, where it is not the tracer's own: a way in. One that it is
+    /// about, if there is one.
+    pub entry: Option<u32>,
+    /// What it is.
+    pub problem: Problem,
+}
+
+impl Finding {
+    /// What is wrong, in one sentence without a full stop.
+    pub fn sentence(&self) -> String {
+        let words = self.problem.explain().sentence(self.severity);
+        if self.status == Status::Cleared { format!("over: {words}") } else { words }
+    }
+
+    /// What shows it.
+    pub fn evidence(&self) -> Vec<Line> {
+        let mut lines = self.problem.explain().evidence();
+        if let Some(pid) = self.entry {
+            let text = format!("net:[{}], that of process {pid}", self.netns);
+            lines.push(Line { label: "namespace", text });
+        }
+        lines
+    }
+
+    /// What helps, the best first.
+    pub fn remedies(&self) -> Vec<Remedy> {
+        // Sockets, ports and settings are those of a network namespace.
+        let enter = self.entry.map_or_else(String::new, |pid| format!("nsenter -t {pid} -n "));
+        self.problem.explain().remedies(&enter)
+    }
+}
+
+impl JsonSchema for Finding {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Body::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Body::json_schema(generator)
+    }
+}
+
+/// A finding as it is written.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+struct Body {
+    /// How it stands.
+    status: Status,
+    /// What is wrong.
+    finding: Inner,
+}
+
+/// What is wrong.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Inner {
+    /// Which kind of finding, and what shows it.
+    #[serde(flatten)]
+    problem: Problem,
+    /// How bad it is.
+    severity: Severity,
+    /// What is wrong, in a sentence. Made anew by a replay.
+    #[serde(skip_deserializing)]
+    text: String,
+    /// Inode number of the network namespace.
+    netns: u32,
+    /// A process in that namespace, where it is not the tracer's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    netns_pid: Option<u32>,
+    /// What to do, the best first. Made anew by a replay.
+    #[serde(skip_deserializing)]
+    remedies: Vec<Remedy>,
+}
+
+impl From<Finding> for Body {
+    fn from(finding: Finding) -> Self {
+        let (text, remedies) = (finding.sentence(), finding.remedies());
+        let Finding { time: _, severity, status, netns, entry: netns_pid, problem } = finding;
+        Self { status, finding: Inner { problem, severity, text, netns, netns_pid, remedies } }
+    }
+}
+
+impl From<Body> for Finding {
+    fn from(Body { status, finding }: Body) -> Self {
+        let Inner { mut problem, severity, text: _, netns, netns_pid: entry, remedies: _ } =
+            finding;
+        if let Problem::EphemeralPorts(ports) = &mut problem {
+            ports.netns = netns;
+        }
+        Self { time: 0, severity, status, netns, entry, problem }
+    }
+}
+
+/// Lists of things and how many sockets each has: in JSON a name for each. Makes a module for
+/// `#[serde(with = "…")]`.
+macro_rules! counted {
+    ($module:ident: $(#[$meta:meta])* $name:ident: $type:ty) => {
+        mod $module {
+            use schemars::JsonSchema;
+            use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+            use super::*;
+
+            /// One and its sockets.
+            #[derive(Serialize, Deserialize, JsonSchema)]
+            pub(super) struct Counted {
+                $(#[$meta])*
+                $name: $type,
+                sockets: u64,
+            }
+
+            pub(super) fn serialize<S: Serializer>(
+                list: &[($type, u64)],
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                let counted =
+                    |($name, sockets): &($type, u64)| Counted { $name: $name.clone(), sockets: *sockets };
+                serializer.collect_seq(list.iter().map(counted))
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                deserializer: D,
+            ) -> Result<Vec<($type, u64)>, D::Error> {
+                let list = Vec::<Counted>::deserialize(deserializer)?;
+                Ok(list.into_iter().map(|Counted { $name, sockets }| ($name, sockets)).collect())
+            }
+        }
+    };
+}
+use counted;

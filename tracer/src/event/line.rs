@@ -1,0 +1,270 @@
+//! The line of an event about a socket: when, which socket, whose, and under `tcp` the event itself.
+//!
+//! Events have times of `CLOCK_MONOTONIC`, lines those of the wall clock: whoever writes or reads
+//! lines knows the difference.
+
+use std::{borrow::Cow, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    connection::Story,
+    endpoint::{Endpoint, Tuple},
+    linger::{Linger, LingerStatus, Why},
+    process::Holder,
+    reset::Reset,
+    retransmit::Retransmit,
+    stack::Frame,
+    subject::Subject,
+    transition::Transition,
+};
+
+/// An event about a socket.
+pub trait About {
+    /// Which kind of line it is.
+    const KIND: &'static str;
+
+    /// When, and which socket.
+    fn origin(&self) -> (u64, &Subject);
+
+    /// Sets these, as far as the role is not known.
+    fn set_origin(&mut self, time: u64, subject: Subject);
+}
+
+macro_rules! about {
+    ($($event:ident: $kind:literal),+) => {$(
+        impl About for $event {
+            const KIND: &'static str = $kind;
+
+            #[inline(always)]
+            fn origin(&self) -> (u64, &Subject) {
+                (self.time, &self.subject)
+            }
+
+            fn set_origin(&mut self, time: u64, subject: Subject) {
+                self.time = time;
+                self.subject = Subject { role: self.subject.role, ..subject };
+            }
+        }
+    )+};
+}
+
+about!(
+    Transition: "transition",
+    Retransmit: "retransmit",
+    Reset: "reset",
+    Story: "connection",
+    Linger: "linger"
+);
+
+/// A line about a socket. Nothing is flattened: that would cost as much as all the rest.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Line<'a, T> {
+    /// Which kind of line.
+    #[serde(skip_deserializing)]
+    pub kind: &'static str,
+    /// When: RFC 3339, UTC, nanoseconds.
+    #[serde(borrow)]
+    #[schemars(extend("format" = "date-time"))]
+    pub time: Cow<'a, str>,
+    /// Which socket.
+    pub socket: Option<Identity>,
+    /// Both ends.
+    pub network: Network,
+    /// Whose it is.
+    pub process: Option<Holder>,
+    /// Container of the socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// How it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<LingerStatus>,
+    /// Why it stays in its state, unless it may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Why>,
+    /// The calls in which the socket was made, the last first, if that was asked for; null where
+    /// not looked up in time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub stack: Option<Option<Vec<Frame>>>,
+    /// What is missing in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack_gap: Option<String>,
+    /// All that hold a descriptor of the socket; `process` is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Vec<Holder>>,
+    /// The connection.
+    pub tcp: T,
+}
+
+/// Null is something else than nothing.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Which socket.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The kernel's number of the socket, never given twice; null before Linux 5.12.
+    pub cookie: Option<u64>,
+    /// Which connection on this socket, from 1.
+    pub ordinal: u32,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// User id of the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Inode number of the socket's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// Path of the control group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub cgroup: Option<Arc<str>>,
+}
+
+/// Both ends.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Network {
+    /// Always `tcp`.
+    pub transport: Transport,
+    /// Version of the Internet Protocol; v4-mapped addresses are IPv4.
+    pub r#type: Version,
+    /// This host's end.
+    pub local: Endpoint,
+    /// The far end; unspecified for a listener.
+    pub peer: Endpoint,
+    /// Inode number of the network namespace, where there is no socket that is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+}
+
+/// The one transport protocol.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// The Transmission Control Protocol.
+    Tcp,
+}
+
+/// Versions of the Internet Protocol.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Version {
+    /// 4.
+    Ipv4,
+    /// 6.
+    Ipv6,
+}
+
+/// A container.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Container {
+    /// Its id, or its name where it has none; after `user-UID/` where a user has made it, and not
+    /// root.
+    pub id: String,
+}
+
+impl<'a, T> Line<'a, T> {
+    /// Of an event about `subject`, at `time` in words.
+    #[inline]
+    pub fn new(kind: &'static str, time: &'a str, subject: &Subject, tcp: T) -> Self {
+        let Subject { cookie, ordinal, tuple, uid, inode, ref owner, cgroup: _, role: _ } =
+            *subject;
+        let Tuple { local, peer, netns } = tuple;
+        let exists = ordinal > 0;
+        Self {
+            kind,
+            time: Cow::Borrowed(time),
+            socket: exists.then_some(Identity { cookie, ordinal, netns, uid, inode, cgroup: None }),
+            network: Network {
+                transport: Transport::Tcp,
+                r#type: if tuple.is_ipv4() { Version::Ipv4 } else { Version::Ipv6 },
+                local,
+                peer,
+                netns: (!exists).then_some(netns),
+            },
+            process: owner.as_ref().map(Holder::from),
+            container: None,
+            status: None,
+            cause: None,
+            stack: None,
+            stack_gap: None,
+            processes: None,
+            tcp,
+        }
+    }
+}
+
+/// Times as they are written: RFC 3339, UTC, nanoseconds.
+pub mod wall {
+    use jiff::Timestamp;
+
+    /// A time in nanoseconds since 1970, as `u64` holds an `i64`.
+    pub fn text(time: i64) -> String {
+        let time = Timestamp::from_nanosecond(time.into()).unwrap_or_default();
+        format!("{time:.9}")
+    }
+
+    /// Nanoseconds since 1970; `None` where it is no time, or one beyond 64 bits.
+    pub fn nanoseconds(text: &str) -> Option<i64> {
+        i64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()
+    }
+
+    /// A time of the wall clock where there is one; nanoseconds since 1970 as the bits of an `i64`.
+    pub mod optional {
+        use std::borrow::Cow;
+
+        use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+        /// RFC 3339.
+        pub fn serialize<S: Serializer>(
+            time: &Option<u64>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match time {
+                Some(time) => serializer.serialize_some(&super::text(time.cast_signed())),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// RFC 3339.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<u64>, D::Error> {
+            let Some(text) = Option::<Cow<'de, str>>::deserialize(deserializer)? else {
+                return Ok(None);
+            };
+            let time = super::nanoseconds(&text).ok_or_else(|| D::Error::custom(super::NO_TIME))?;
+            Ok(Some(time.cast_unsigned()))
+        }
+    }
+
+    /// A time.
+    pub mod timestamp {
+        use jiff::Timestamp;
+        use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+        /// RFC 3339.
+        pub fn serialize<S: Serializer>(
+            time: &Timestamp,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(&format_args!("{time:.9}"))
+        }
+
+        /// RFC 3339.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Timestamp, D::Error> {
+            let time = super::nanoseconds(&String::deserialize(deserializer)?);
+            let time = time.and_then(|time| Timestamp::from_nanosecond(time.into()).ok());
+            time.ok_or_else(|| D::Error::custom(super::NO_TIME))
+        }
+    }
+
+    /// What is said of what is none.
+    pub const NO_TIME: &str = "a time is none as 2026-01-31T12:34:56.789012345Z is";
+}

@@ -1,0 +1,92 @@
+//! `transition`: a socket changes its state.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    close::Close,
+    sequence::Sequence,
+    state::State,
+    subject::{Role, Subject, role},
+};
+
+/// How a transition is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The kernel's tracepoint fired.
+    Tracepoint,
+    /// A snapshot of all sockets shows it.
+    Snapshot,
+    /// The kernel's timer must have fired.
+    Timer,
+    /// It must have happened, from what was seen before and after.
+    Inferred,
+}
+
+/// What is known of the three-way handshake when it is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Handshake {
+    /// Client: from the SYN to ESTABLISHED. Server: from its SYN+ACK to the ACK, as the kernel
+    /// measured it. Nanoseconds.
+    pub duration_ns: Option<u64>,
+    /// Round-trip time as the kernel measured it on the handshake, nanoseconds.
+    pub rtt_ns: Option<u64>,
+    /// SYNs (server: SYN+ACKs) that had to be sent again.
+    pub syn_retransmits: Option<u32>,
+    /// Initial sequence number of this end.
+    pub local_isn: Option<u32>,
+    /// Initial sequence number of the far end.
+    pub peer_isn: Option<u32>,
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Transition {
+    /// When.
+    #[serde(skip)]
+    pub time: u64,
+    /// State left.
+    pub from: State,
+    /// State that really follows.
+    pub to: State,
+    /// Which part the socket plays.
+    #[serde(rename = "role", with = "role")]
+    #[schemars(with = "Option<Role>")]
+    pub subject: Subject,
+    /// How it is known. Each event of the tracepoint is exactly one line.
+    pub source: Source,
+    /// Time spent in `from`.
+    #[serde(rename = "elapsed_ns")]
+    pub elapsed: Option<u64>,
+    /// What the tracepoint said, where that is not what really follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Edge>,
+    /// No process holds the socket any more; the kernel finishes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orphaned: bool,
+    /// At `to: ESTABLISHED`: what is known of the three-way handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handshake: Option<Handshake>,
+    /// Sequence numbers at this moment.
+    // Of a SYN_SENT that was held back for its local port they are deduced from the record that
+    // has told the port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+    /// At `to: SYN_SENT`, `FIN_WAIT1` and `LAST_ACK`: whether SYN or FIN leaves this host with it.
+    /// A FIN waits behind data that may not be sent yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<bool>,
+    /// At the end: how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<Close>,
+}
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edge {
+    /// State left.
+    pub from: State,
+    /// State entered.
+    pub to: State,
+}

@@ -1,0 +1,96 @@
+//! Any event, borrowed as sinks take it or owned as a recording has it.
+
+use super::finding::Finding;
+
+pub use super::{
+    close::Close,
+    connection::Story,
+    linger::{Linger, LingerStatus},
+    loss::{Loss, LossPlace},
+    reset::{Reset, Rst},
+    retransmit::{Retransmit, Retransmitted},
+    segment::{Answered, Direction, Segment},
+    sequence::Sequence,
+    subject::{Role, Subject},
+    transition::{Edge, Handshake, Source, Transition},
+};
+
+/// One thing to tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Update<'a> {
+    /// A socket changed its state.
+    Transition(&'a Transition),
+    /// A segment of the handshake or teardown was sent again.
+    Retransmit(&'a Retransmit),
+    /// An RST was sent or received.
+    Reset(&'a Reset),
+    /// A connection is over.
+    Story(&'a Story),
+    /// Sockets outlast their thresholds, or have ceased to; noticed at one moment.
+    Linger(&'a [Linger]),
+    /// Something was lost.
+    Loss(&'a Loss),
+    /// Something is wrong, or is not any more.
+    Finding(&'a Finding),
+}
+
+impl Update<'_> {
+    /// The socket that it is about, where it is about one.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Transition(told) => Some(&told.subject),
+            Self::Retransmit(told) => Some(&told.subject),
+            Self::Reset(told) => Some(&told.subject),
+            Self::Story(told) => Some(&told.subject),
+            Self::Linger(_) | Self::Loss(_) | Self::Finding(_) => None,
+        }
+    }
+}
+
+/// Takes updates.
+pub trait Observer {
+    /// Called for each update, in order.
+    fn observe(&mut self, update: Update<'_>);
+}
+
+/// An update that owns what it tells.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "as in `Update`")]
+pub enum Told {
+    Transition(Transition),
+    Retransmit(Retransmit),
+    Reset(Reset),
+    Story(Story),
+    /// One or several of one moment.
+    Linger(Vec<Linger>),
+    Loss(Loss),
+    Finding(Box<Finding>),
+}
+
+impl Told {
+    /// As sinks take it.
+    pub fn update(&self) -> Update<'_> {
+        match self {
+            Self::Transition(told) => Update::Transition(told),
+            Self::Retransmit(told) => Update::Retransmit(told),
+            Self::Reset(told) => Update::Reset(told),
+            Self::Story(told) => Update::Story(told),
+            Self::Linger(told) => Update::Linger(told),
+            Self::Loss(told) => Update::Loss(told),
+            Self::Finding(told) => Update::Finding(told),
+        }
+    }
+
+    /// When, nanoseconds of the recorded `CLOCK_MONOTONIC`.
+    pub fn time(&self) -> u64 {
+        match self {
+            Self::Transition(told) => told.time,
+            Self::Retransmit(told) => told.time,
+            Self::Reset(told) => told.time,
+            Self::Story(told) => told.time,
+            Self::Linger(told) => told.first().map_or(0, |linger| linger.time),
+            Self::Loss(told) => told.time,
+            Self::Finding(told) => told.time,
+        }
+    }
+}
