@@ -6,6 +6,7 @@
 
 mod causes;
 mod close_wait;
+mod common;
 mod handshakes;
 mod limits;
 mod queues;
@@ -15,7 +16,12 @@ mod tests;
 mod watched;
 
 use self::scene::Scene;
-pub use self::{causes::explain, queues::full_queues, watched::Watched};
+pub use self::{
+    causes::explain,
+    common::{ConnectKey, finding, no_local_port},
+    queues::full_queues,
+    watched::Watched,
+};
 use super::{
     filter::Filter,
     finding::Finding,

@@ -59,8 +59,9 @@ pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> 
 pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
     match (record.kind, State::from_kernel(record.new_state)?) {
         (kind::TIME_WAIT_SOCKET, State::TimeWait) if record.timer_expires != 0 => {
-            let spent = (TIME_WAIT_SECONDS * ticks.hz).saturating_sub(remaining(record));
-            Some(ticks.nanoseconds(spent))
+            // The timer is armed for a minute; it may fire late.
+            let end = record.jiffies.saturating_add(TIME_WAIT_SECONDS * ticks.hz);
+            Some(ticks.nanoseconds(end.saturating_sub(record.timer_expires)))
         }
         (kind::REQUEST_SOCKET, _) => half_open(record),
         (kind::SOCKET, State::Established | State::FinWait2 | State::CloseWait) => {
@@ -68,11 +69,6 @@ pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
         }
         _ => None,
     }
-}
-
-/// Ticks until the socket's timer fires.
-fn remaining(record: &Record) -> u64 {
-    record.timer_expires.saturating_sub(record.jiffies)
 }
 
 /// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel tells.
@@ -100,7 +96,8 @@ fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
         _ if record.has(flag::SK_TIMER) => TimerKind::Keepalive,
         _ => return None,
     };
-    Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining(record)) })
+    let remaining = record.timer_expires.saturating_sub(record.jiffies);
+    Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining) })
 }
 
 impl From<&tracer_ebpf::Holder> for Owner {

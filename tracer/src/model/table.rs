@@ -8,6 +8,7 @@ mod agree;
 mod arena;
 mod causes;
 mod close;
+mod covered;
 mod eviction;
 mod expire;
 mod found;
@@ -34,12 +35,13 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use tracer_ebpf::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{
     arena::Slot,
+    covered::Covered,
     eviction::Evicted,
     half_open::HalfOpen,
     listeners::Listeners,
@@ -91,7 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             filter: Filter::default(),
-            ticks: Ticks { hz: 250 },
+            ticks: Ticks::default(),
             thresholds: Thresholds::default(),
             resets_traced: true,
             port_patience: 2_000_000_000,
@@ -155,12 +157,7 @@ pub struct Table {
     reusable: HashMap<SocketId, u32, RandomState>,
     /// Sockets closed while a snapshot is being taken: it may still show them.
     closed_meanwhile: Option<Closed>,
-    /// Namespaces that a snapshot has shown completely: what begins there later has events.
-    covered: HashSet<u32, RandomState>,
-    /// When that snapshot was begun.
-    covered_at: u64,
-    /// Those that the last one has shown, where that may have missed some.
-    once_covered: HashSet<u32, RandomState>,
+    covered: Covered,
     /// Number of the last snapshot, modulo 256.
     snapshots: u8,
     /// Events taken so far.
@@ -202,9 +199,7 @@ impl Table {
             undecided: Undecided::default(),
             reusable: HashMap::default(),
             closed_meanwhile: None,
-            covered: HashSet::default(),
-            covered_at: 0,
-            once_covered: HashSet::default(),
+            covered: Covered::default(),
             snapshots: 0,
             events: 0,
             duplicates: 0,

@@ -6,12 +6,17 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::Record;
 
-use super::scene::{Scene, Seen};
+use super::{
+    common::{most_first, processes},
+    scene::{Scene, Seen},
+};
 use crate::model::{
     cause::{self, Context},
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
-    finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
+    finding::{
+        Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Program, Service, Severity,
+    },
     owner::{Owner, Process},
     socket::{Socket, silence},
     stack::Stacks,
@@ -189,12 +194,11 @@ impl Ends {
 
     /// The far end of a socket, if it is on this host.
     fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
-        let Tuple { local, peer, netns } = seen.socket.subject.tuple;
+        let tuple = seen.socket.subject.tuple;
         let (sends, receives) = numbers(seen.record);
         let known = (sends, receives) != (0, 0) && sends != receives;
         let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
-        let other = Tuple { local: peer, peer: local, netns };
-        by_numbers.or_else(|| self.by_addresses.get(&other))
+        by_numbers.or_else(|| self.by_addresses.get(&tuple.reversed()))
     }
 }
 
@@ -266,14 +270,9 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
 }
 
 /// Programs that hold them, in the order of the kernel's list.
-fn holders(scene: &Scene<'_>, members: &[Member<'_>]) -> Vec<crate::model::finding::Program> {
-    let mut processes: Vec<Process> = Vec::new();
-    for holder in members.first().into_iter().flat_map(|member| &member.seen.socket.holders) {
-        if !processes.contains(&holder.process) {
-            processes.push(holder.process);
-        }
-    }
-    processes.into_iter().map(|process| scene.program(process)).collect()
+fn holders(scene: &Scene<'_>, members: &[Member<'_>]) -> Vec<Program> {
+    let holders = members.first().into_iter().flat_map(|member| &member.seen.socket.holders);
+    processes(holders).into_iter().map(|process| scene.program(process)).collect()
 }
 
 fn fds(scene: &Scene<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {
@@ -308,19 +307,10 @@ fn made(scene: &Scene<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made 
 
 /// Clients of one address differ in their ports.
 fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
-    let mut counts: HashMap<Endpoint, u64, RandomState> = HashMap::default();
-    for member in members {
-        let peer = member.seen.socket.subject.tuple.peer;
-        let peer = if matches!(service, Service::Here(_)) && members.len() > 1 {
-            peer.with_port(0)
-        } else {
-            peer
-        };
-        *counts.entry(peer).or_default() += 1;
-    }
-    let mut peers: Vec<(Endpoint, u64)> = counts.into_iter().collect();
-    peers.sort_by_key(|(peer, count)| (std::cmp::Reverse(*count), peer.address(), peer.port));
-    peers
+    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
+    let peers = members.iter().map(|member| member.seen.socket.subject.tuple.peer);
+    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
+    most_first(peers, |peer| (peer.address(), peer.port))
 }
 
 fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {

@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::scene::{Scene, Seen};
+use super::{common::most_first, scene::Scene};
 use crate::model::{
     connection::Connection,
     endpoint::Tuple,
@@ -50,21 +50,15 @@ fn processes(
     ports: &PortUse,
     waiting: &HashMap<Tuple, &Connection, RandomState>,
 ) -> Vec<(Process, u64)> {
-    let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
-    let is_counted = |seen: &&Seen<'_>| {
+    let owners = scene.seen.iter().filter_map(|seen| {
         let tuple = seen.socket.subject.tuple;
-        ports.covers(&tuple) && matches!(scene.service(&tuple), Service::There(_))
-    };
-    for seen in scene.seen.iter().filter(is_counted) {
-        let holder = seen.socket.holders.first().copied();
-        let was = || waiting.get(&seen.socket.subject.tuple).and_then(|life| life.owner());
-        if let Some(owner) = holder.or_else(was) {
-            *counts.entry(owner.process).or_default() += 1;
+        if !ports.covers(&tuple) || !matches!(scene.service(&tuple), Service::There(_)) {
+            return None;
         }
-    }
-    let mut processes: Vec<(Process, u64)> = counts.into_iter().collect();
-    processes.sort_by_key(|(process, count)| (std::cmp::Reverse(*count), process.pid));
-    processes
+        let was = || waiting.get(&tuple).and_then(|life| life.owner());
+        Some(seen.socket.holders.first().copied().or_else(was)?.process)
+    });
+    most_first(owners, |process| process.pid)
 }
 
 /// New connections a second.
@@ -89,27 +83,25 @@ fn wanted_ports(scene: &Scene<'_>) -> HashSet<(u32, Scope), RandomState> {
 
 /// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
 pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut services: HashMap<u32, HashMap<Service, u64, RandomState>, RandomState> =
-        HashMap::default();
+    let mut services: HashMap<u32, Vec<Service>, RandomState> = HashMap::default();
     for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
         if scene.wants(&seen.socket) {
             let tuple = seen.socket.subject.tuple;
-            let of_namespace = services.entry(tuple.netns).or_default();
-            *of_namespace.entry(scene.service(&tuple)).or_default() += 1;
+            services.entry(tuple.netns).or_default().push(scene.service(&tuple));
         }
     }
-    let find = |(netns, services): (u32, HashMap<Service, u64, RandomState>)| {
-        let time_wait: u64 = services.values().sum();
-        let facts = scene.case.last.host.namespaces.get(&netns);
-        let limit = facts.and_then(|facts| facts.max_time_wait);
+    let find = |(netns, services): (u32, Vec<Service>)| {
+        let time_wait = services.len() as u64;
+        let limit = scene.facts(netns).and_then(|facts| facts.max_time_wait);
         let skipped = scene.counted(netns).time_wait_overflow;
         let full = limit.is_some_and(|limit| time_wait * 10 >= limit * 9);
-        let mut services: Vec<(Service, u64)> = services.into_iter().collect();
-        services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        if skipped == 0 && !full {
+            return None;
+        }
+        let mut services = most_first(services.into_iter(), |_| ());
         services.truncate(NAMED);
         let overflow = TimeWaitOverflow { time_wait, limit, skipped, services };
-        (skipped > 0 || full)
-            .then(|| scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
+        Some(scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
     };
     services.into_iter().filter_map(find).collect()
 }

@@ -73,11 +73,10 @@ pub(super) fn accept(scene: &Scene<'_>) -> Vec<Finding> {
 
 fn full(scene: &Scene<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
     let netns = seen.record.netns;
-    let facts = scene.case.last.host.namespaces.get(&netns);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
         listener: scene.listener(&[seen.record])?,
         counted: scene.counted(netns),
-        somaxconn: facts.and_then(|facts| facts.somaxconn),
+        somaxconn: scene.facts(netns).and_then(|facts| facts.somaxconn),
     });
     Some(scene.finding(severity, netns, problem))
 }

@@ -6,13 +6,16 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::{Holder, Record};
 
-use super::Case;
+use super::{
+    Case,
+    common::{finding, processes},
+};
 use crate::model::{
     cause::halt,
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
     finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
-    host::Counters,
+    host::{Counters, NetFacts},
     listeners::Listeners,
     owner::{Owner, Process},
     socket::{self, Socket},
@@ -88,21 +91,19 @@ impl<'a> Scene<'a> {
 
     /// A finding of now.
     pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
-        let entry = self.entry(netns, &problem);
-        Finding { time: self.now(), severity, status: Status::Raised, netns, entry, problem }
+        finding(&self.case.last.host, self.now(), severity, Status::Raised, netns, problem)
     }
 
-    /// A process that leads into a namespace other than the tracer's.
-    fn entry(&self, netns: u32, problem: &Problem) -> Option<u32> {
-        let host = &self.case.last.host;
-        (netns != host.home).then(|| host.entry(netns, problem.processes()))?
+    /// The settings and counters of a namespace.
+    pub(super) fn facts(&self, netns: u32) -> Option<&NetFacts> {
+        self.case.last.host.namespaces.get(&netns)
     }
 
     /// What was counted in a namespace between the looks.
     pub(super) fn counted(&self, netns: u32) -> Counters {
-        let counters = |look: &super::Look| Some(look.host.namespaces.get(&netns)?.counters);
-        match (counters(self.case.first), counters(self.case.last)) {
-            (Some(first), Some(last)) => last.since(first),
+        let first = self.case.first.host.namespaces.get(&netns);
+        match (first, self.facts(netns)) {
+            (Some(first), Some(last)) => last.counters.since(first.counters),
             _ => Counters::default(),
         }
     }
@@ -122,8 +123,7 @@ impl<'a> Scene<'a> {
     /// where connect() would not have chosen it (the listener may be gone).
     pub(super) fn service(&self, tuple: &Tuple) -> Service {
         let Tuple { local, peer, netns } = *tuple;
-        let facts = self.case.last.host.namespaces.get(&netns);
-        let range = facts.and_then(|facts| facts.ports.as_ref());
+        let range = self.facts(netns).and_then(|facts| facts.ports.as_ref());
         let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
         match self.listeners_of(netns, local).first() {
             Some(listener) => Service::Here(Tuple::of(listener).local),
@@ -135,12 +135,7 @@ impl<'a> Scene<'a> {
     /// Listeners as one: of several that it can be the fullest counts.
     pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
         let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
-        let mut processes: Vec<Process> = Vec::new();
-        for holder in listeners.iter().flat_map(|record| self.holders(record)) {
-            if !processes.contains(&holder.process) {
-                processes.push(holder.process);
-            }
-        }
+        let processes = processes(listeners.iter().flat_map(|record| self.holders(record)));
         let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
         Some(Listener {
             local: Tuple::of(fullest).local,

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Case, Scene};
+use super::{
+    Case, Scene,
+    common::{ConnectKey, no_local_port},
+};
 use crate::model::{
-    close::Reason,
     endpoint::Endpoint,
     finding::{Finding, NoLocalPort, Problem, Severity},
     state::State,
@@ -20,7 +22,7 @@ pub struct Watched {
     /// Connections begun, by namespace, local address and destination.
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port, by namespace, process and destination.
-    failed: BTreeMap<(u32, u32, String), (Subject, NoLocalPort)>,
+    failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -37,19 +39,15 @@ impl Observer for Watched {
 
 impl Watched {
     fn transition(&mut self, transition: &Transition) {
-        let Transition { ref subject, from, to, close, .. } = *transition;
+        let Transition { ref subject, from, to, .. } = *transition;
         let tuple = subject.tuple;
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
         {
             let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
             *self.opened.entry(key).or_default() += 1;
         }
-        if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
-            let process = subject.owner.map(|owner| owner.process);
-            let pid = process.map_or(0, |process| process.pid);
-            let key = (tuple.netns, pid, tuple.peer.to_string());
-            let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
-            self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
+        if let Some((key, failure)) = no_local_port(transition) {
+            self.failed.entry(key).or_insert((*subject, failure)).1.count += 1;
         }
     }
 
@@ -61,13 +59,11 @@ impl Watched {
     /// A finding for each destination and process that found no port.
     pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
         let Case { filter, is_within, .. } = *scene.case;
-        let wanted = self
-            .failed
-            .iter()
-            .filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
-        let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
-            let facts = scene.case.last.host.namespaces.get(&netns);
-            let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));
+        let failed = self.failed.iter();
+        let wanted =
+            failed.filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
+        let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
+            let size = scene.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
             let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
             scene.finding(Severity::Critical, netns, problem)
         };

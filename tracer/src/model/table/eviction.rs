@@ -34,7 +34,7 @@ impl Table {
         self.forget(slot, time);
         self.evicted.count += 1;
         // A look that shows it again must not take it for one whose beginning was missed.
-        self.covered.clear();
+        self.covered.give_up();
     }
 
     /// Whether a socket that a look shows can be taken in; of too many nothing is known.

@@ -6,11 +6,11 @@
 //! in the snapshot is gone.
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use tracer_ebpf::{Holder, Record, kind};
 
 use super::{Observer, Slot, Source, State, Table, Transition, Way, transition};
-use crate::model::{connection::SocketId, endpoint::Tuple, time_wait::TIME_WAIT_SECONDS};
+use crate::model::{connection::SocketId, endpoint::Tuple, socket, time_wait::TIME_WAIT_SECONDS};
 
 /// A picture of all sockets of some network namespaces.
 #[derive(Clone, Debug, Default)]
@@ -130,24 +130,13 @@ impl Table {
         self.leave_out(merged.left_out as u64);
         if merged.left_out > 0 {
             // What there was no room for is not new when there is.
-            self.covered.clear();
-            self.once_covered.clear();
+            self.covered.forget();
         } else if !closed.too_many {
-            self.cover(&snapshot.namespaces);
-            self.covered_at = snapshot.begun;
+            let skips = self.options.snapshots_skip;
+            self.covered.show(&snapshot.namespaces, snapshot.begun, skips);
         }
         self.tell_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
-    }
-
-    /// These namespaces have been shown completely: of the others nobody knows whether they still
-    /// exist.
-    fn cover(&mut self, namespaces: &[u32]) {
-        let shown: HashSet<u32, RandomState> = namespaces.iter().copied().collect();
-        let before = std::mem::replace(&mut self.once_covered, shown);
-        self.covered.clear();
-        let sure = |netns: &&u32| !self.options.snapshots_skip || before.contains(*netns);
-        self.covered.extend(namespaces.iter().filter(sure));
     }
 
     fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
@@ -161,7 +150,7 @@ impl Table {
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
-            None if self.is_replaced(record, state, &merge.closed) => return,
+            None if self.is_replaced(record, &merge.closed) => return,
             // Of a closed one nothing is to be known; too many may be closed by now.
             None if state == State::Closed || merge.closed.too_many => return,
             None if !self.has_room() => {
@@ -175,7 +164,7 @@ impl Table {
                 merge
                     .left_out
                     .extend(Some(slot).filter(|slot| self.store.queues.is_left_out(*slot)));
-                if self.covered.contains(&record.netns) {
+                if self.covered.has(record.netns) {
                     self.make_birth_good(slot, is_counted, out);
                 }
                 slot
@@ -226,16 +215,10 @@ impl Table {
         }
     }
 
-    /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
-    /// minisocket depends on settings that may have changed.
-    pub(super) fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
-        let is_armed = record.timer_expires != 0;
-        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait || !is_armed {
-            return None;
-        }
-        let ticks = self.options.ticks;
-        let armed = record.timer_expires.checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
-        Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
+    /// Age of a TIME_WAIT. That of a FIN_WAIT2 minisocket depends on settings that may have changed.
+    pub(super) fn minisocket_age(&self, record: &Record) -> Option<u64> {
+        let is_minisocket = record.kind == kind::TIME_WAIT_SOCKET;
+        is_minisocket.then(|| socket::age(record, self.options.ticks)).flatten()
     }
 
     /// Brings a known socket to the state in which the snapshot shows it; where it is then.
@@ -260,12 +243,12 @@ impl Table {
                 return self.correct_connection(slot, record, state, out);
             };
             self.unseen.miss(way.events, way.at_least);
-            let time = self.entered(slot, record, state);
+            let time = self.entered(slot, record);
             for step in way.between {
                 self.infer(slot, step, time, out);
             }
         }
-        let time = self.entered(slot, record, state);
+        let time = self.entered(slot, record);
         let connection = &mut self.store[slot];
         connection.orphaned |= minisocket;
         if minisocket && state == State::TimeWait {
@@ -303,8 +286,8 @@ impl Table {
 
     /// When a known socket has entered the state in which the snapshot shows it, as far as that can
     /// be told.
-    fn entered(&self, slot: Slot, record: &Record, state: State) -> u64 {
-        let age = self.minisocket_age(record, state).unwrap_or(0);
+    fn entered(&self, slot: Slot, record: &Record) -> u64 {
+        let age = self.minisocket_age(record).unwrap_or(0);
         record.time_ns.saturating_sub(age).max(self.store[slot].since)
     }
 

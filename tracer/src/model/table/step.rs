@@ -70,7 +70,7 @@ impl Table {
                 None => return,
             },
             None if begins => self.begin(record, from, out),
-            None => self.meet(record, from, self.covered.contains(&record.netns), out),
+            None => self.meet(record, from, self.covered.has(record.netns), out),
         };
         self.store[slot].last_edge = (record.old_state, record.new_state);
         self.refine(slot, record, from, to);

@@ -4,7 +4,7 @@ use tracer_ebpf::kind;
 
 use super::*;
 use crate::model::{
-    close::Initiator,
+    close::{Initiator, Reason},
     host::{Host, NetFacts, PortRange},
     state::State,
     table::{Snapshot, tests::record},
