@@ -1,4 +1,5 @@
-//! The initial sequence numbers, by which the two ends of a connection are known to belong together.
+//! The initial sequence numbers, by which the two ends of a connection are known to belong
+//! together.
 
 use arrayvec::ArrayVec;
 
@@ -10,7 +11,7 @@ use crate::model::update::{Handshake, Role, Transition};
 pub struct InitialNumbers {
     /// Of this end.
     pub local: u32,
-    /// Of the far end.
+    /// Of the peer.
     pub peer: u32,
 }
 

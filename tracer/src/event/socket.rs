@@ -41,7 +41,7 @@ pub struct Socket {
     pub subject: Subject,
     /// Its state. A half-open connection is in SYN_RECV.
     pub state: State,
-    /// Nanoseconds in that state, where the kernel tells.
+    /// Nanoseconds in that state, where the kernel says.
     pub age: Option<u64>,
     /// The true age is at least `age`: it is the time since the last acknowledgement came.
     pub at_least: bool,

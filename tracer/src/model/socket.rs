@@ -54,8 +54,8 @@ pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> 
 
 /// Time in the present state; of a full socket at least that.
 ///
-/// ESTABLISHED, FIN_WAIT2 and CLOSE_WAIT begin with an acknowledgement from the peer, and later ones
-/// may have followed.
+/// ESTABLISHED, FIN_WAIT2 and CLOSE_WAIT begin with an acknowledgement from the peer, and later
+/// ones may have followed.
 pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
     match (record.kind, State::from_kernel(record.new_state)?) {
         (kind::TIME_WAIT_SOCKET, State::TimeWait) if record.timer_expires != 0 => {
@@ -71,7 +71,7 @@ pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
     }
 }
 
-/// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel tells.
+/// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel says.
 pub fn half_open(record: &Record) -> Option<u64> {
     (record.last_ack != 0).then(|| u64::from(record.last_ack) * 1_000_000)
 }

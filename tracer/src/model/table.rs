@@ -1,10 +1,9 @@
 //! All sockets, and what happens to them.
 //!
-//! [`Table::ingest`] takes the kernel's events, [`Table::expire`] the passing of time; both tell
-//! an [`Observer`] what follows. The table takes no event on trust: one that does not follow from
-//! the state known before is made good by `inferred` transitions and counted.
+//! [`Table::ingest`] takes the kernel's events, [`Table::expire`] the passing of time; both report
+//! to an [`Observer`] what follows. The table takes no event on trust: one that does not follow
+//! from the state known before is completed by `inferred` transitions and counted.
 
-mod agree;
 mod arena;
 mod causes;
 mod close;
@@ -19,6 +18,7 @@ mod lingering;
 mod listeners;
 mod merge;
 mod queues;
+mod reconcile;
 mod removals;
 mod segments;
 mod step;
@@ -79,7 +79,7 @@ pub struct Options {
     pub resets_traced: bool,
     /// How long `CLOSED → SYN_SENT` may be held back for its local port, nanoseconds.
     pub port_patience: u64,
-    /// How long a flag on a socket on which data may still move waits for a look at it,
+    /// How long a flag on a socket on which data may still move waits for a snapshot of it,
     /// nanoseconds; 0 where none are taken.
     pub look_patience: u64,
     /// A snapshot may miss a socket that is there, if others come and go around it: two count.
@@ -133,9 +133,9 @@ pub struct Table {
     processes: Processes,
     listeners: Listeners,
     half_open: HalfOpen,
-    /// When it was looked last who holds what.
+    /// When the last snapshot of holders was taken.
     held_at: Option<u64>,
-    /// A listener has been made since the last look at who holds what.
+    /// A listener has been made since the last snapshot of holders.
     listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
     removals: Removals,
@@ -162,9 +162,9 @@ pub struct Table {
     snapshots: u8,
     /// Events taken so far.
     events: u64,
-    /// Events of the guard that the main program had told already.
+    /// Events of the guard that the main program had reported already.
     duplicates: u64,
-    /// The sockets closed last: an event told twice is recognised by them.
+    /// The sockets closed last: an event reported twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
     /// The ends for which the last RSTs were sent that no socket sent.
     socketless: VecDeque<Tuple>,
@@ -172,7 +172,7 @@ pub struct Table {
     unseen: Unseen,
 }
 
-/// Closed sockets to remember; events told twice are at most two events apart on each CPU.
+/// Closed sockets to remember; events reported twice are at most two events apart on each CPU.
 const CLOSED_LAST: usize = 32;
 /// Children to remember that are still raw copies.
 const RAW_CHILDREN: usize = 1 << 16;
@@ -230,7 +230,7 @@ impl Table {
         self.events
     }
 
-    /// Events that were told twice, so far.
+    /// Events that were reported twice, so far.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
@@ -257,7 +257,7 @@ impl Table {
     }
 }
 
-/// A transition of `connection` as the tracepoint tells it.
+/// A transition of `connection` as the tracepoint reports it.
 #[inline]
 fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
     Transition {

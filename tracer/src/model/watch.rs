@@ -26,23 +26,23 @@ const SECOND: u64 = 1_000_000_000;
 const MINUTE: f64 = 60e9;
 /// Failures are over when there has been none for this time.
 const QUIET: u64 = 10 * SECOND;
-/// Failures are told again at each tenfold of their number.
+/// Failures are reported again at each tenfold of their number.
 const WORSE: u64 = 10;
 
-/// Remembers what has been told.
+/// Remembers what has been reported.
 #[derive(Debug, Default)]
 pub struct Watch {
     ticks: Ticks,
     failures: BTreeMap<ConnectKey, Failures>,
     ports: HashMap<(u32, Scope), (Severity, PortUse), RandomState>,
     queues: HashMap<SocketId, (u32, AcceptQueue), RandomState>,
-    /// Who holds the listeners: not every look shows holders.
+    /// Who holds the listeners: not every snapshot shows holders.
     listening: HashMap<SocketId, Vec<Process>, RandomState>,
     busy: HashMap<(u32, Scope), u32, RandomState>,
     counters: BTreeMap<u32, Counters>,
     sizes: BTreeMap<u32, u32>,
     looked: u64,
-    /// Of the last look: who leads into which namespace.
+    /// Of the last snapshot: who leads into which namespace.
     host: Host,
     used: Arc<[PortUse]>,
 }
@@ -50,23 +50,24 @@ pub struct Watch {
 #[derive(Debug)]
 struct Failures {
     problem: NoLocalPort,
-    /// Told again when there are so many.
+    /// Reported again at this count.
     next: u64,
     last: u64,
 }
 
 impl Watch {
-    /// Nothing told yet.
+    /// Nothing reported yet.
     pub fn new(ticks: Ticks) -> Self {
         Self { ticks, ..Self::default() }
     }
 
-    /// How many ephemeral ports are in use towards the busiest destinations, as of the last look.
+    /// How many ephemeral ports are in use towards the busiest destinations, as of the last
+    /// snapshot.
     pub fn ports(&self) -> &Arc<[PortUse]> {
         &self.used
     }
 
-    /// A connect() that found no port is told at once.
+    /// A connect() that found no port is reported at once.
     pub fn transition(&mut self, transition: &Transition) -> Option<Finding> {
         let (key, failure) = no_local_port(transition)?;
         let (netns, time) = (key.0, transition.time);
@@ -99,22 +100,22 @@ impl Watch {
         .collect()
     }
 
-    /// What a look shows of ports and accept queues.
+    /// What a snapshot shows of ports and accept queues.
     pub fn look(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         self.host.clone_from(&look.host);
         let namespaces = look.host.namespaces.iter();
         self.sizes = namespaces
             .filter_map(|(&netns, facts)| Some((netns, facts.ports.as_ref()?.size())))
             .collect();
-        let mut findings = self.look_at_ports(look, filter);
-        findings.extend(self.look_at_queues(look, filter));
+        let mut findings = self.check_ports(look, filter);
+        findings.extend(self.check_queues(look, filter));
         let namespaces = look.host.namespaces.iter();
         self.counters = namespaces.map(|(&netns, facts)| (netns, facts.counters)).collect();
         self.looked = look.snapshot.begun;
         findings
     }
 
-    fn look_at_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
         let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
@@ -159,7 +160,7 @@ impl Watch {
         findings
     }
 
-    fn look_at_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let full = full_queues(&look.snapshot.records);
         self.note_holders(look, &full);

@@ -9,7 +9,7 @@ use crate::model::{
     close::Reason,
     finding::{Finding, NoLocalPort, Problem, Severity, Status},
     host::Host,
-    owner::{Owner, Process},
+    owner::Process,
     update::Transition,
 };
 
@@ -55,12 +55,12 @@ pub(super) fn most_first<T: Hash + Eq, O: Ord>(
     counts
 }
 
-/// The processes of holders, each once, in the order of the holders.
-pub(super) fn processes<'a>(holders: impl IntoIterator<Item = &'a Owner>) -> Vec<Process> {
+/// Each process once, in the same order.
+pub(super) fn each_once(all: impl Iterator<Item = Process>) -> Vec<Process> {
     let mut processes: Vec<Process> = Vec::new();
-    for holder in holders {
-        if !processes.contains(&holder.process) {
-            processes.push(holder.process);
+    for process in all {
+        if !processes.contains(&process) {
+            processes.push(process);
         }
     }
     processes

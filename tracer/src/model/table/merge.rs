@@ -1,4 +1,4 @@
-//! Snapshots: what the kernel says there is, merged into what the events have told.
+//! Snapshots: what the kernel says there is, merged into what the events have shown.
 //!
 //! A snapshot is taken while events go on. Each of its records has the time at which it was made;
 //! a socket that has moved since then is left to the events. What is in the snapshot and not in
@@ -85,7 +85,7 @@ struct Merge {
     left_out: Vec<Slot>,
 }
 
-/// So many sockets that are out of order are not worth a pass through the queues.
+/// This many sockets out of order are not worth a pass through the queues.
 const FEW: usize = 64;
 
 impl Table {
@@ -107,7 +107,7 @@ impl Table {
                 continue;
             }
             if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
-                // One that was held back until its port told that it is none of ours.
+                // It was held back until its port showed that the filter does not want it.
                 if let Some(slot) = self.store.find(SocketId::of(record)) {
                     self.forget(slot, record.time_ns);
                 }
@@ -124,7 +124,7 @@ impl Table {
         self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
         self.guess_owners(&snapshot.records);
-        self.look_at_half_open(snapshot, out);
+        self.check_half_open(snapshot, out);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.leave_out(merged.left_out as u64);
@@ -135,7 +135,7 @@ impl Table {
             let skips = self.options.snapshots_skip;
             self.covered.show(&snapshot.namespaces, snapshot.begun, skips);
         }
-        self.tell_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
+        self.emit_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
     }
 
@@ -160,12 +160,12 @@ impl Table {
             None => {
                 merge.merged.found += 1;
                 let is_counted = !self.has_known(record);
-                let slot = self.find(record, state);
+                let slot = self.add_found(record, state);
                 merge
                     .left_out
                     .extend(Some(slot).filter(|slot| self.store.queues.is_left_out(*slot)));
                 if self.covered.has(record.netns) {
-                    self.make_birth_good(slot, is_counted, out);
+                    self.infer_beginning(slot, is_counted, out);
                 }
                 slot
             }
@@ -193,7 +193,7 @@ impl Table {
             if state == State::Listen {
                 self.listeners.note(connection, record);
             }
-            self.tell_held_with_port(slot, record, out);
+            self.emit_held_with_port(slot, record, out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
@@ -205,7 +205,7 @@ impl Table {
         }
     }
 
-    /// A look shows sockets in no order: those of a state that were found get into its queue.
+    /// A snapshot shows sockets in no order: those of a state that were found get into its queue.
     fn line_up(&mut self, left_out: Vec<Slot>) {
         if left_out.len() > FEW {
             return self.store.queues.enqueue_all(left_out);
@@ -215,7 +215,8 @@ impl Table {
         }
     }
 
-    /// Age of a TIME_WAIT. That of a FIN_WAIT2 minisocket depends on settings that may have changed.
+    /// Age of a TIME_WAIT. That of a FIN_WAIT2 minisocket depends on settings that may have
+    /// changed.
     pub(super) fn minisocket_age(&self, record: &Record) -> Option<u64> {
         let is_minisocket = record.kind == kind::TIME_WAIT_SOCKET;
         is_minisocket.then(|| socket::age(record, self.options.ticks)).flatten()
@@ -232,7 +233,7 @@ impl Table {
     ) -> Slot {
         let connection = &self.store[slot];
         let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
-        // A full socket was seen before the minisocket took over: no event tells when that was.
+        // A full socket was seen before the minisocket took over: no event says when that was.
         if connection.state == state && was == minisocket || was && !minisocket {
             return slot;
         }
@@ -259,7 +260,7 @@ impl Table {
             source: Source::Snapshot,
             ..transition(connection, connection.state, state, time)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
         if minisocket {
             if !self.store[slot].is_minisocket() {
                 self.store[slot].become_minisocket(None);
@@ -277,15 +278,15 @@ impl Table {
         state: State,
         out: &mut impl Observer,
     ) -> Slot {
-        self.give_way(slot, record.time_ns, Source::Snapshot, out);
-        let slot = self.find(record, state);
-        self.make_birth_good(slot, true, out);
+        self.end_previous(slot, record.time_ns, Source::Snapshot, out);
+        let slot = self.add_found(record, state);
+        self.infer_beginning(slot, true, out);
         self.store[slot].shown = self.snapshots;
         slot
     }
 
-    /// When a known socket has entered the state in which the snapshot shows it, as far as that can
-    /// be told.
+    /// When a known socket has entered the state in which the snapshot shows it, as far as that is
+    /// known.
     fn entered(&self, slot: Slot, record: &Record) -> u64 {
         let age = self.minisocket_age(record).unwrap_or(0);
         record.time_ns.saturating_sub(age).max(self.store[slot].since)
@@ -326,8 +327,8 @@ impl Table {
                 continue;
             }
             let connection = &mut self.store[slot];
-            // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may skip
-            // any socket while others come and go around it.
+            // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may
+            // skip any socket while others come and go around it.
             let minisocket = connection.is_minisocket();
             let doubtful = !minisocket || self.options.snapshots_skip;
             if doubtful && !connection.note_missing(true) {

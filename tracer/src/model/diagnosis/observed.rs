@@ -1,4 +1,4 @@
-//! What happened between the two looks, as far as a diagnosis needs it.
+//! What happened between the two snapshots, as far as a diagnosis needs it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    Case, Scene,
+    Comparison, Input,
     common::{ConnectKey, no_local_port},
 };
 use crate::model::{
@@ -18,7 +18,7 @@ use crate::model::{
 
 /// Gathers it from the table's updates.
 #[derive(Debug, Default)]
-pub struct Watched {
+pub struct Observed {
     /// Connections begun, by namespace, local address and destination.
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port, by namespace, process and destination.
@@ -27,7 +27,7 @@ pub struct Watched {
     pub lost: u64,
 }
 
-impl Observer for Watched {
+impl Observer for Observed {
     fn observe(&mut self, update: Update<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
@@ -37,7 +37,7 @@ impl Observer for Watched {
     }
 }
 
-impl Watched {
+impl Observed {
     fn transition(&mut self, transition: &Transition) {
         let Transition { ref subject, from, to, .. } = *transition;
         let tuple = subject.tuple;
@@ -57,15 +57,15 @@ impl Watched {
     }
 
     /// A finding for each destination and process that found no port.
-    pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
-        let Case { filter, is_within, .. } = *scene.case;
+    pub(super) fn failures(&self, comparison: &Comparison<'_>) -> Vec<Finding> {
+        let Input { filter, is_within, .. } = *comparison.input;
         let failed = self.failed.iter();
         let wanted =
             failed.filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
         let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
-            let size = scene.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
+            let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
             let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
-            scene.finding(Severity::Critical, netns, problem)
+            comparison.finding(Severity::Critical, netns, problem)
         };
         wanted.map(finding).collect()
     }
