@@ -15,7 +15,7 @@ use crate::{
         time,
     },
     model::{
-        diagnosis::{Case, Diagnosis, Watched, diagnose},
+        diagnosis::{Diagnosis, Input, Observed, diagnose},
         filter::Filter,
         linger::Thresholds,
         stack::Stacks,
@@ -36,7 +36,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(500);
 pub struct Observation {
     reader: Reader,
     table: Table,
-    watched: Watched,
+    observed: Observed,
     losses: Losses,
     snapshots: Snapshots,
     /// The stacks that have been looked up, if they are asked for.
@@ -95,11 +95,11 @@ impl Observation {
             max_sockets: table::MAX_SOCKETS,
         });
         let losses = Losses::new(main, others, counters);
-        let watched = Watched::default();
+        let observed = Observed::default();
         Ok(Self {
             reader,
             table,
-            watched,
+            observed,
             losses,
             snapshots,
             resolved,
@@ -131,8 +131,8 @@ impl Observation {
                 break;
             }
             let (busy, more) = self.read();
-            self.losses.look(now, &mut self.table, &mut self.watched);
-            self.table.expire(now, &mut self.watched);
+            self.losses.look(now, &mut self.table, &mut self.observed);
+            self.table.expire(now, &mut self.observed);
             if !more {
                 let rest = Duration::from_nanos(end.saturating_sub(time::monotonic()));
                 self.reader.wait(busy, Some(rest.min(HOUSEKEEPING)));
@@ -140,14 +140,14 @@ impl Observation {
         }
         let last = self.look()?;
         let now = time::monotonic();
-        self.losses.look(now, &mut self.table, &mut self.watched);
-        let diagnosis = diagnose(&Case {
+        self.losses.look(now, &mut self.table, &mut self.observed);
+        let diagnosis = diagnose(&Input {
             filter: &self.filter,
             is_within: &|subject| self.filter.passes(&self.host, subject),
             ticks: time::ticks(),
             first: &first.look,
             last: &last.look,
-            watched: &self.watched,
+            observed: &self.observed,
             table: &self.table,
             stacks: self.resolved.as_deref().map(|resolved| resolved as &dyn Stacks),
         });
@@ -179,18 +179,18 @@ impl Observation {
         };
         let until = time::monotonic();
         while self.read().1 && self.read_until < until {}
-        self.table.merge(&taken.look.snapshot, &mut self.watched);
+        self.table.merge(&taken.look.snapshot, &mut self.observed);
         Ok(taken)
     }
 
     /// Reads what there is; whether there was anything, and whether there is more.
     fn read(&mut self) -> (bool, bool) {
-        let Self { reader, table, watched, losses, read_until, .. } = self;
+        let Self { reader, table, observed, losses, read_until, .. } = self;
         let batch = reader.read(|item| {
             // Findings name the programs of what is there.
             let Item::Record(record) = item else { return };
             *read_until = record.time_ns;
-            table.ingest(record, watched);
+            table.ingest(record, observed);
         });
         losses.damaged(batch.damaged);
         (batch.records > 0, batch.more)

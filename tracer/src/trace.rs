@@ -271,10 +271,10 @@ impl Running {
         let look = if self.teller.diagnosing.is_some() { self.diagnose() } else { self.check() };
         self.count_losses();
         let now = time::monotonic();
-        self.table.tell_unseen(now, &mut self.teller);
+        self.table.emit_unseen(now, &mut self.teller);
         let counters = look.as_ref().map(|look| &look.snapshot);
         self.table.report(counters, 0, now, &mut self.teller);
-        self.table.say_evicted(now, &mut self.teller);
+        self.table.emit_evicted(now, &mut self.teller);
         self.teller.summary();
     }
 

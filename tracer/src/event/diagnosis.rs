@@ -16,7 +16,7 @@ pub struct Diagnosis {
     pub states: BTreeMap<State, u64>,
     /// Network namespaces looked into.
     pub namespaces: usize,
-    /// Time between the looks, nanoseconds.
+    /// Time between the snapshots, nanoseconds.
     pub observed: u64,
     /// Sockets in CLOSE_WAIT that still send.
     pub sending: u64,

@@ -1,4 +1,4 @@
-//! What a look tells of the host beside its sockets: the settings and counters of each network
+//! What a snapshot says of the host beside its sockets: the settings and counters of each network
 //! namespace, and the processes that hold what is stuck.
 //!
 //! Only the facts: `kernel::host` reads them, `model::diagnosis` judges them.
@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 pub use crate::event::process::Halt;
 
-/// All facts of one look.
+/// All facts of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// By inode number.
@@ -99,7 +99,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What was counted since an earlier look.
+    /// What was counted since an earlier snapshot.
     pub fn since(self, earlier: Self) -> Self {
         let less = u64::saturating_sub;
         Self {
@@ -139,7 +139,7 @@ impl PortRange {
     }
 }
 
-/// What `/proc` tells of a process.
+/// What `/proc` says of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Its parent.

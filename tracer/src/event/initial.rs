@@ -1,4 +1,5 @@
-//! The initial sequence numbers, by which the two ends of a connection are known to belong together.
+//! The initial sequence numbers, by which the two ends of a connection are known to belong
+//! together.
 
 use arrayvec::ArrayVec;
 
@@ -13,7 +14,7 @@ use super::{
 pub struct InitialNumbers {
     /// Of this end.
     pub local: u32,
-    /// Of the far end.
+    /// Of the peer.
     pub peer: u32,
 }
 

@@ -49,7 +49,7 @@ pub struct Socket {
     #[serde(rename = "role", serialize_with = "role::serialize")]
     #[schemars(with = "Option<Role>")]
     pub subject: Subject,
-    /// Time in the state, where the kernel tells.
+    /// Time in the state, where the kernel says.
     #[serde(rename = "age_ns")]
     pub age: Option<u64>,
     /// The true age may be larger: `age_ns` is the time since the last acknowledgement came.

@@ -67,7 +67,7 @@ pub struct Connection {
     pub state: State,
     /// When it was entered, nanoseconds of `CLOCK_MONOTONIC`.
     pub since: u64,
-    /// False where the state was entered before the tracer looked: `since` is when it did.
+    /// False where the state was entered before the tracer saw the socket: `since` is when it did.
     pub since_known: bool,
     /// Which part it plays.
     pub role: Option<Role>,
@@ -83,12 +83,12 @@ pub struct Connection {
     pub last_edge: (u8, u8),
     /// The snapshot that has shown it last, modulo 256.
     pub shown: u8,
-    /// How often the threshold of its state was doubled for the age at which lingering is told
+    /// How often the threshold of its state was doubled for the age at which lingering is reported
     /// next; 0 until it is raised.
     pub doublings: u8,
     /// Its life was seen from the beginning.
     born: bool,
-    /// Part of the time in the states that were left was before the tracer looked.
+    /// Part of the time in the states that were left was before the tracer saw the socket.
     at_least: bool,
     past: Past,
     owner: Option<Held>,
@@ -137,7 +137,7 @@ impl Connection {
         Self { born: true, ordinal, ..Self::new(record, state, Some(record.time_ns)) }
     }
 
-    /// Takes over what the record of a full socket tells of it.
+    /// Takes over what the record of a full socket says.
     ///
     /// A closing socket has lost part of it; what is known stays known.
     pub fn absorb(&mut self, record: &Record) {
@@ -164,7 +164,7 @@ impl Connection {
         }
     }
 
-    /// It is known now.
+    /// The event shows whether the SYN or FIN has left; `None` where it does not.
     pub fn set_left(&mut self, known: Option<bool>) {
         if let (Phase::Full { left, .. }, Some(_)) = (&mut self.phase, known) {
             *left = known;
@@ -199,7 +199,7 @@ impl Connection {
         }
     }
 
-    /// Takes over what accept() tells of the socket itself.
+    /// Takes over what accept() says of the socket itself.
     pub fn accepted(&mut self, record: &Record) {
         self.absorb_inode(record);
         self.uid = record.uid;
@@ -220,12 +220,12 @@ impl Connection {
         }
     }
 
-    /// Whether it did.
+    /// Whether `tcp_receive_reset` has fired.
     pub fn reset_received(&self) -> bool {
         self.phase.rare().is_some_and(|rare| rare.reset_received)
     }
 
-    /// When it did, if that has not been told yet: it is by now.
+    /// Takes the time at which it fired: from now on it counts as reported.
     pub fn take_reset(&mut self) -> Option<u64> {
         self.phase.rare_mut()?.as_mut()?.reset_at.take()
     }

@@ -1,21 +1,27 @@
-//! What is wrong on this host: two looks and what happened between them in, findings out.
+//! What is wrong on this host: two snapshots and what happened between them in, findings out.
 //!
-//! Two looks, because one cannot tell what stands still from what moves, nor how fast it grows.
+//! Two snapshots, because one cannot tell what stands still from what moves, nor how fast it grows.
 //! Findings are of sockets that the filter wants; the figures of what these share with others
 //! (ports, queues, descriptors) are of all.
 
 mod causes;
 mod close_wait;
+mod common;
+mod comparison;
 mod handshakes;
 mod limits;
+mod observed;
 mod queues;
-mod scene;
 #[cfg(test)]
 mod tests;
-mod watched;
 
-use self::scene::Scene;
-pub use self::{causes::explain, queues::full_queues, watched::Watched};
+use self::comparison::Comparison;
+pub use self::{
+    causes::explain,
+    common::{ConnectKey, finding, no_local_port},
+    observed::Observed,
+    queues::full_queues,
+};
 use super::{
     filter::Filter,
     finding::Finding,
@@ -28,7 +34,7 @@ use super::{
 
 pub use crate::event::diagnosis::Diagnosis;
 
-/// One look at the host.
+/// The sockets and the host at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
     /// Sockets and who holds them.
@@ -39,45 +45,45 @@ pub struct Look {
 
 /// All that a diagnosis rests on.
 #[derive(Clone, Copy)]
-pub struct Case<'a> {
+pub struct Input<'a> {
     /// What is asked about.
     pub filter: &'a Filter,
     /// Whether a socket is in a container that is asked about, which no record tells.
     pub is_within: &'a dyn Fn(&Subject) -> bool,
     /// The kernel's tick.
     pub ticks: Ticks,
-    /// The look at the beginning.
+    /// The snapshot at the beginning.
     pub first: &'a Look,
-    /// The look at the end.
+    /// The snapshot at the end.
     pub last: &'a Look,
     /// What happened between them.
-    pub watched: &'a Watched,
-    /// All sockets, with the last look merged in.
+    pub observed: &'a Observed,
+    /// All sockets, with the last snapshot merged in.
     pub table: &'a Table,
     /// The stacks in which sockets were made, if they are asked for.
     pub stacks: Option<&'a dyn Stacks>,
 }
 
 /// Finds what is wrong.
-pub fn diagnose(case: &Case<'_>) -> Diagnosis {
-    let scene = Scene::new(case);
-    let close_wait = close_wait::look(&scene);
+pub fn diagnose(input: &Input<'_>) -> Diagnosis {
+    let comparison = Comparison::new(input);
+    let close_wait = close_wait::look(&comparison);
     let mut findings = close_wait.findings;
-    findings.extend(limits::ports(&scene));
-    findings.extend(limits::time_wait(&scene));
-    findings.extend(limits::descriptors(&scene, &findings));
-    findings.extend(queues::accept(&scene));
-    findings.extend(queues::syn(&scene));
-    findings.extend(handshakes::stuck(&scene));
-    findings.extend(case.watched.failures(&scene));
+    findings.extend(limits::ports(&comparison));
+    findings.extend(limits::time_wait(&comparison));
+    findings.extend(limits::descriptors(&comparison, &findings));
+    findings.extend(queues::accept(&comparison));
+    findings.extend(queues::syn(&comparison));
+    findings.extend(handshakes::stuck(&comparison));
+    findings.extend(input.observed.failures(&comparison));
     sort(&mut findings);
     Diagnosis {
         findings,
-        states: scene.states(),
-        namespaces: case.last.snapshot.namespaces.len(),
-        observed: scene.observed(),
+        states: comparison.states(),
+        namespaces: input.last.snapshot.namespaces.len(),
+        observed: comparison.elapsed(),
         sending: close_wait.sending,
-        lost: case.watched.lost,
+        lost: input.observed.lost,
     }
 }
 

@@ -108,7 +108,7 @@ impl Filter {
         }
     }
 
-    /// Whether an update is wanted. Losses always are, and findings, which are told of wanted
+    /// Whether an update is wanted. Losses always are, and findings, which are of wanted
     /// sockets only.
     pub fn wants(&self, update: &Update<'_>) -> bool {
         match update {

@@ -9,7 +9,7 @@
 //! | TIME_WAIT | 75 s | the kernel keeps it for 60 s (`TCP_TIMEWAIT_LEN`), up to 64 s by the resolution of its timer wheel; one that stays longer was armed again by late FINs: our last ACKs do not arrive |
 //! | FIN_WAIT2 | 75 s | an orphan is dropped after 60 s (`tcp_fin_timeout`), by the same wheel; what stays is held by a process whose peer neither closes nor sends |
 //! | SYN_SENT | 10 s | three SYNs sent again without an answer (after 1, 3 and 7 s; since 6.5 more); the kernel gives up after 127 s (`tcp_syn_retries` 6) |
-//! | SYN_RECV | 10 s | the same for SYN+ACKs (`tcp_synack_retries` 5: 63 s). Half-open connections are seen by looks only: one that is completed before the next look is not flagged |
+//! | SYN_RECV | 10 s | the same for SYN+ACKs (`tcp_synack_retries` 5: 63 s). Half-open connections are seen by snapshots only: one that is completed before the next snapshot is not flagged |
 //! | LAST_ACK, CLOSING | 10 s | a round trip ends them; five FINs sent again without an answer at the least time-out of 200 ms. The kernel gives up after some 100 s (`tcp_orphan_retries` 8) |
 //!
 //! ESTABLISHED has no default, since connections may idle; nor has FIN_WAIT1, which lasts as long
@@ -23,7 +23,7 @@ use super::state::{State, UnknownState};
 pub const DEFAULT: &str = "close-wait=30s, time-wait=75s, fin-wait2=75s, syn-sent=10s, \
                            syn-recv=10s, last-ack=10s, closing=10s";
 
-/// A look so long before a flag is as good as one at its time, nanoseconds.
+/// A snapshot this long before a flag is as good as one at its time, nanoseconds.
 pub const LOOK_LEAD: u64 = 100_000_000;
 
 const DEFAULTS: [(State, u64); 7] = [

@@ -1,4 +1,4 @@
-//! Who listens, as a look shows it: whose queue a connection waits in that nobody has accepted.
+//! Who listens, as a snapshot shows it: whose queue a connection waits in that nobody has accepted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,12 +12,12 @@ use super::{
     state::State,
 };
 
-/// The listeners of a look, by namespace and port.
+/// The listeners of a snapshot, by namespace and port.
 #[derive(Debug, Default)]
 pub struct Listeners<'a>(HashMap<(u32, u16), Vec<&'a Record>, RandomState>);
 
 impl<'a> Listeners<'a> {
-    /// Those among the sockets of a look.
+    /// Those among the sockets of a snapshot.
     pub fn among(records: &'a [Record]) -> Self {
         let mut listeners: HashMap<_, Vec<&Record>, _> = HashMap::default();
         for record in records.iter().filter(|record| is_listener(record)) {
@@ -68,7 +68,7 @@ impl<'a> Listeners<'a> {
 }
 
 /// Whether a listener on `address` takes connections to `to`: its own address or any; `::` also
-/// takes IPv4 unless it is told not to.
+/// takes IPv4 unless IPV6_V6ONLY is set.
 pub fn listens_for(address: IpAddr, to: IpAddr) -> bool {
     address == to
         || address == Ipv6Addr::UNSPECIFIED
@@ -80,7 +80,7 @@ pub fn is_listener(record: &Record) -> bool {
     record.kind == kind::SOCKET && State::from_kernel(record.new_state) == Some(State::Listen)
 }
 
-/// Whether a record of a look is of a socket that no process has got yet from a listener.
+/// Whether a record of a snapshot is of a socket that no process has got yet from a listener.
 ///
 /// A subflow of MPTCP has no socket either once its MPTCP socket is closed: what waits is in a
 /// queue.

@@ -1,8 +1,8 @@
 //! Whether a socket that is being closed still carries data.
 //!
 //! After shutdown(SHUT_WR) the other end may go on sending for hours: its CLOSE_WAIT, and the
-//! FIN_WAIT2 on this side, are a half-close at work and no leak. The kernel's byte counters tell,
-//! from one look to the next.
+//! FIN_WAIT2 on this side, are a half-close at work and no leak. The kernel's byte counters show
+//! it, from one snapshot to the next.
 
 use tracer_ebpf::{Record, flag};
 
@@ -11,7 +11,7 @@ use super::state::State;
 /// The counters as they were seen last, and when they moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Low halves: no look is so late that just 4 GiB have moved.
+    /// Low halves: no snapshot is so late that just 4 GiB have moved.
     acked: u32,
     received: u32,
     /// When data was last seen to have moved in the present state; 0 for not at all.

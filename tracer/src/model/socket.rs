@@ -54,13 +54,14 @@ pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> 
 
 /// Time in the present state; of a full socket at least that.
 ///
-/// ESTABLISHED, FIN_WAIT2 and CLOSE_WAIT begin with an acknowledgement from the peer, and later ones
-/// may have followed.
+/// ESTABLISHED, FIN_WAIT2 and CLOSE_WAIT begin with an acknowledgement from the peer, and later
+/// ones may have followed.
 pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
     match (record.kind, State::from_kernel(record.new_state)?) {
         (kind::TIME_WAIT_SOCKET, State::TimeWait) if record.timer_expires != 0 => {
-            let spent = (TIME_WAIT_SECONDS * ticks.hz).saturating_sub(remaining(record));
-            Some(ticks.nanoseconds(spent))
+            // The timer is armed for a minute; it may fire late.
+            let end = record.jiffies.saturating_add(TIME_WAIT_SECONDS * ticks.hz);
+            Some(ticks.nanoseconds(end.saturating_sub(record.timer_expires)))
         }
         (kind::REQUEST_SOCKET, _) => half_open(record),
         (kind::SOCKET, State::Established | State::FinWait2 | State::CloseWait) => {
@@ -70,12 +71,7 @@ pub fn age(record: &Record, ticks: Ticks) -> Option<u64> {
     }
 }
 
-/// Ticks until the socket's timer fires.
-fn remaining(record: &Record) -> u64 {
-    record.timer_expires.saturating_sub(record.jiffies)
-}
-
-/// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel tells.
+/// Nanoseconds since the SYN+ACK of a request socket was first sent, where the kernel says.
 pub fn half_open(record: &Record) -> Option<u64> {
     (record.last_ack != 0).then(|| u64::from(record.last_ack) * 1_000_000)
 }
@@ -100,7 +96,8 @@ fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
         _ if record.has(flag::SK_TIMER) => TimerKind::Keepalive,
         _ => return None,
     };
-    Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining(record)) })
+    let remaining = record.timer_expires.saturating_sub(record.jiffies);
+    Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining) })
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! All sockets, and what happens to them.
 //!
-//! [`Table::ingest`] takes the kernel's events, [`Table::expire`] the passing of time; both tell
-//! an [`Observer`] what follows. The table takes no event on trust: one that does not follow from
-//! the state known before is made good by `inferred` transitions and counted.
+//! [`Table::ingest`] takes the kernel's events, [`Table::expire`] the passing of time; both report
+//! to an [`Observer`] what follows. The table takes no event on trust: one that does not follow
+//! from the state known before is completed by `inferred` transitions and counted.
 
-mod agree;
 mod arena;
 mod causes;
 mod close;
+mod covered;
 mod eviction;
 mod expire;
 mod found;
@@ -18,6 +18,7 @@ mod lingering;
 mod listeners;
 mod merge;
 mod queues;
+mod reconcile;
 mod removals;
 mod segments;
 mod step;
@@ -34,12 +35,13 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use tracer_ebpf::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{
     arena::Slot,
+    covered::Covered,
     eviction::Evicted,
     half_open::HalfOpen,
     listeners::Listeners,
@@ -77,7 +79,7 @@ pub struct Options {
     pub resets_traced: bool,
     /// How long `CLOSED → SYN_SENT` may be held back for its local port, nanoseconds.
     pub port_patience: u64,
-    /// How long a flag on a socket on which data may still move waits for a look at it,
+    /// How long a flag on a socket on which data may still move waits for a snapshot of it,
     /// nanoseconds; 0 where none are taken.
     pub look_patience: u64,
     /// A snapshot may miss a socket that is there, if others come and go around it: two count.
@@ -91,7 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             filter: Filter::default(),
-            ticks: Ticks { hz: 250 },
+            ticks: Ticks::default(),
             thresholds: Thresholds::default(),
             resets_traced: true,
             port_patience: 2_000_000_000,
@@ -131,9 +133,9 @@ pub struct Table {
     processes: Processes,
     listeners: Listeners,
     half_open: HalfOpen,
-    /// When it was looked last who holds what.
+    /// When the last snapshot of holders was taken.
     held_at: Option<u64>,
-    /// A listener has been made since the last look at who holds what.
+    /// A listener has been made since the last snapshot of holders.
     listener_is_new: bool,
     /// Ends of minisockets, as far as the kernel's timer is predicted.
     removals: Removals,
@@ -155,19 +157,14 @@ pub struct Table {
     reusable: HashMap<SocketId, u32, RandomState>,
     /// Sockets closed while a snapshot is being taken: it may still show them.
     closed_meanwhile: Option<Closed>,
-    /// Namespaces that a snapshot has shown completely: what begins there later has events.
-    covered: HashSet<u32, RandomState>,
-    /// When that snapshot was begun.
-    covered_at: u64,
-    /// Those that the last one has shown, where that may have missed some.
-    once_covered: HashSet<u32, RandomState>,
+    covered: Covered,
     /// Number of the last snapshot, modulo 256.
     snapshots: u8,
     /// Events taken so far.
     events: u64,
-    /// Events of the guard that the main program had told already.
+    /// Events of the guard that the main program had reported already.
     duplicates: u64,
-    /// The sockets closed last: an event told twice is recognised by them.
+    /// The sockets closed last: an event reported twice is recognised by them.
     closed_last: VecDeque<(SocketId, Subject)>,
     /// The ends for which the last RSTs were sent that no socket sent.
     socketless: VecDeque<Tuple>,
@@ -175,7 +172,7 @@ pub struct Table {
     unseen: Unseen,
 }
 
-/// Closed sockets to remember; events told twice are at most two events apart on each CPU.
+/// Closed sockets to remember; events reported twice are at most two events apart on each CPU.
 const CLOSED_LAST: usize = 32;
 /// Children to remember that are still raw copies.
 const RAW_CHILDREN: usize = 1 << 16;
@@ -202,9 +199,7 @@ impl Table {
             undecided: Undecided::default(),
             reusable: HashMap::default(),
             closed_meanwhile: None,
-            covered: HashSet::default(),
-            covered_at: 0,
-            once_covered: HashSet::default(),
+            covered: Covered::default(),
             snapshots: 0,
             events: 0,
             duplicates: 0,
@@ -235,7 +230,7 @@ impl Table {
         self.events
     }
 
-    /// Events that were told twice, so far.
+    /// Events that were reported twice, so far.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
@@ -262,7 +257,7 @@ impl Table {
     }
 }
 
-/// A transition of `connection` as the tracepoint tells it.
+/// A transition of `connection` as the tracepoint reports it.
 #[inline]
 fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
     Transition {

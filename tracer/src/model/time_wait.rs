@@ -17,6 +17,13 @@ pub struct Ticks {
     pub hz: u64,
 }
 
+impl Default for Ticks {
+    /// As most distributions build their kernels.
+    fn default() -> Self {
+        Self { hz: 250 }
+    }
+}
+
 impl Ticks {
     /// The jiffy at which a timer armed at `now` for `expires` fires.
     pub fn fires_at(self, now: u64, expires: u64) -> u64 {

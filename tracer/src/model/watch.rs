@@ -10,9 +10,8 @@ use hashbrown::HashMap;
 use tracer_ebpf::Record;
 
 use super::{
-    close::Reason,
     connection::SocketId,
-    diagnosis::{Look, full_queues},
+    diagnosis::{ConnectKey, Look, finding, full_queues, no_local_port},
     endpoint::Tuple,
     filter::Filter,
     finding::{AcceptQueue, Finding, Listener, NoLocalPort, Problem, Program, Severity, Status},
@@ -27,23 +26,23 @@ const SECOND: u64 = 1_000_000_000;
 const MINUTE: f64 = 60e9;
 /// Failures are over when there has been none for this time.
 const QUIET: u64 = 10 * SECOND;
-/// Failures are told again at each tenfold of their number.
+/// Failures are reported again at each tenfold of their number.
 const WORSE: u64 = 10;
 
-/// Remembers what has been told.
-#[derive(Debug)]
+/// Remembers what has been reported.
+#[derive(Debug, Default)]
 pub struct Watch {
     ticks: Ticks,
-    failures: BTreeMap<(u32, u32, String), Failures>,
+    failures: BTreeMap<ConnectKey, Failures>,
     ports: HashMap<(u32, Scope), (Severity, PortUse), RandomState>,
     queues: HashMap<SocketId, (u32, AcceptQueue), RandomState>,
-    /// Who holds the listeners: not every look shows holders.
+    /// Who holds the listeners: not every snapshot shows holders.
     listening: HashMap<SocketId, Vec<Process>, RandomState>,
     busy: HashMap<(u32, Scope), u32, RandomState>,
     counters: BTreeMap<u32, Counters>,
     sizes: BTreeMap<u32, u32>,
     looked: u64,
-    /// Of the last look: who leads into which namespace.
+    /// Of the last snapshot: who leads into which namespace.
     host: Host,
     used: Arc<[PortUse]>,
 }
@@ -51,44 +50,30 @@ pub struct Watch {
 #[derive(Debug)]
 struct Failures {
     problem: NoLocalPort,
-    /// Told again when there are so many.
+    /// Reported again at this count.
     next: u64,
     last: u64,
 }
 
 impl Watch {
-    /// Nothing told yet.
+    /// Nothing reported yet.
     pub fn new(ticks: Ticks) -> Self {
-        Self {
-            ticks,
-            failures: BTreeMap::new(),
-            ports: HashMap::default(),
-            queues: HashMap::default(),
-            listening: HashMap::default(),
-            busy: HashMap::default(),
-            counters: BTreeMap::new(),
-            sizes: BTreeMap::new(),
-            looked: 0,
-            host: Host::default(),
-            used: Arc::default(),
-        }
+        Self { ticks, ..Self::default() }
     }
 
-    /// How many ephemeral ports are in use towards the busiest destinations, as of the last look.
+    /// How many ephemeral ports are in use towards the busiest destinations, as of the last
+    /// snapshot.
     pub fn ports(&self) -> &Arc<[PortUse]> {
         &self.used
     }
 
-    /// A connect() that found no port is told at once.
+    /// A connect() that found no port is reported at once.
     pub fn transition(&mut self, transition: &Transition) -> Option<Finding> {
-        let Transition { time, ref subject, close, .. } = *transition;
-        close.filter(|close| close.reason == Reason::NoLocalPort)?;
-        let Tuple { peer, netns, .. } = subject.tuple;
-        let process = subject.owner.map(|owner| owner.process);
-        let pid = process.map_or(0, |process| process.pid);
+        let (key, failure) = no_local_port(transition)?;
+        let (netns, time) = (key.0, transition.time);
         let size = self.sizes.get(&netns).copied();
-        let failures = self.failures.entry((netns, pid, peer.to_string())).or_insert(Failures {
-            problem: NoLocalPort { process, peer, count: 0, size },
+        let failures = self.failures.entry(key).or_insert(Failures {
+            problem: NoLocalPort { size, ..failure },
             next: 1,
             last: time,
         });
@@ -115,22 +100,22 @@ impl Watch {
         .collect()
     }
 
-    /// What a look shows of ports and accept queues.
+    /// What a snapshot shows of ports and accept queues.
     pub fn look(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         self.host.clone_from(&look.host);
         let namespaces = look.host.namespaces.iter();
         self.sizes = namespaces
             .filter_map(|(&netns, facts)| Some((netns, facts.ports.as_ref()?.size())))
             .collect();
-        let mut findings = self.look_at_ports(look, filter);
-        findings.extend(self.look_at_queues(look, filter));
+        let mut findings = self.check_ports(look, filter);
+        findings.extend(self.check_queues(look, filter));
         let namespaces = look.host.namespaces.iter();
         self.counters = namespaces.map(|(&netns, facts)| (netns, facts.counters)).collect();
         self.looked = look.snapshot.begun;
         findings
     }
 
-    fn look_at_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
         let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
@@ -149,67 +134,56 @@ impl Watch {
         }
         self.busy = busy;
         let mut findings = Vec::new();
+        let mut tell = |severity, status, one: PortUse| {
+            let netns = one.netns;
+            let problem = Problem::EphemeralPorts(one);
+            findings.push(finding(&self.host, now, severity, status, netns, problem));
+        };
         for (key, (severity, one)) in &bad {
-            let status = match self.ports.get(key) {
-                None => Status::Raised,
-                Some((known, _)) if severity > known => Status::Continues,
-                Some(_) => continue,
-            };
-            let problem = Problem::EphemeralPorts(one.clone());
-            findings.push(finding(&self.host, now, *severity, status, key.0, problem));
+            match self.ports.get(key) {
+                None => tell(*severity, Status::Raised, one.clone()),
+                Some((known, _)) if severity > known => {
+                    tell(*severity, Status::Continues, one.clone());
+                }
+                Some(_) => {}
+            }
         }
         for (key, (severity, mut one)) in std::mem::replace(&mut self.ports, bad) {
             match self.ports.get_mut(&key) {
-                // It is told again only if it gets worse than it was at the worst.
+                // It is reported again only if it gets worse than it was at the worst.
                 Some((now, _)) => *now = (*now).max(severity),
                 None => {
                     one.used = one.reusable + self.busy.get(&key).copied().unwrap_or(0);
-                    let problem = Problem::EphemeralPorts(one);
-                    findings.push(finding(
-                        &self.host,
-                        now,
-                        severity,
-                        Status::Cleared,
-                        key.0,
-                        problem,
-                    ));
+                    tell(severity, Status::Cleared, one);
                 }
             }
         }
         findings
     }
 
-    fn look_at_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let full = full_queues(&look.snapshot.records);
         self.note_holders(look, &full);
         let mut findings = Vec::new();
-        let mut queues = HashMap::default();
+        let mut tell = |status, netns, queue| {
+            let problem = Problem::AcceptQueueFull(queue);
+            findings.push(finding(&look.host, now, Severity::Critical, status, netns, problem));
+        };
+        let mut before = std::mem::take(&mut self.queues);
         for (&id, &record) in &full {
             let queue = self.queue(id, record, look);
-            let known = self.queues.remove(&id);
-            let status = if known.is_some() { None } else { Some(Status::Raised) };
-            if let Some(status) = status.filter(|_| wants_queue(filter, record, &queue)) {
-                let problem = Problem::AcceptQueueFull(queue.clone());
-                findings.push(finding(
-                    &self.host,
-                    now,
-                    Severity::Critical,
-                    status,
-                    record.netns,
-                    problem,
-                ));
+            if before.remove(&id).is_none() && wants_queue(filter, record, &queue) {
+                tell(Status::Raised, record.netns, queue.clone());
             }
-            queues.insert(id, (record.netns, queue));
+            self.queues.insert(id, (record.netns, queue));
         }
-        for (id, (netns, mut queue)) in std::mem::replace(&mut self.queues, queues) {
+        for (id, (netns, mut queue)) in before {
             let records = &look.snapshot.records;
             let record = records.iter().find(|record| SocketId::of(record) == id);
             queue.listener.queue = record.map_or(0, |record| record.accept_queue);
             if record.is_none_or(|record| wants_queue(filter, record, &queue)) {
-                let problem = Problem::AcceptQueueFull(queue);
-                let severity = Severity::Critical;
-                findings.push(finding(&self.host, now, severity, Status::Cleared, netns, problem));
+                tell(Status::Cleared, netns, queue);
             }
         }
         findings
@@ -253,20 +227,6 @@ impl Watch {
             somaxconn: facts.and_then(|facts| facts.somaxconn),
         }
     }
-}
-
-/// The finding, with a way into its namespace if that is not the tracer's.
-fn finding(
-    host: &Host,
-    time: u64,
-    severity: Severity,
-    status: Status,
-    netns: u32,
-    problem: Problem,
-) -> Finding {
-    let away = netns != host.home;
-    let entry = away.then(|| host.entry(netns, problem.processes())).flatten();
-    Finding { time, severity, status, netns, entry, problem }
 }
 
 /// Whether the ports of connections between these are wanted.

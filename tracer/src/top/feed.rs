@@ -20,7 +20,7 @@ use crate::{
     health,
     model::{
         connection::Connection,
-        diagnosis::{Case, Look, Watched, diagnose},
+        diagnosis::{Input, Look, Observed, diagnose},
         endpoint::Tuple,
         filter::Filter,
         finding::{Finding, Status},
@@ -60,7 +60,7 @@ pub struct Feed {
     counting: Counting,
     recent: Recent,
     /// Earlier snapshots, oldest first, with what has happened since.
-    looks: Vec<(Arc<Look>, Watched)>,
+    looks: Vec<(Arc<Look>, Observed)>,
     picture: Picture,
     /// Findings of the live trace, shown as long as there has been no snapshot.
     told: Vec<Finding>,
@@ -223,13 +223,13 @@ impl Feed {
     /// Keeps a snapshot to compare later ones with, and drops those that are not needed again.
     fn keep(&mut self, look: &Arc<Look>) {
         let now = look.snapshot.begun;
-        let old = |(look, _): &&(Arc<Look>, Watched)| look.snapshot.begun + BASELINE <= now;
+        let old = |(look, _): &&(Arc<Look>, Observed)| look.snapshot.begun + BASELINE <= now;
         // Of those that are old enough only the newest is compared with.
         let spent = self.looks.iter().filter(old).count().saturating_sub(1);
         self.looks.drain(..spent);
         let newest = self.looks.last().map_or(0, |(look, _)| look.snapshot.begun);
         if self.looks.len() < 2 || newest + BASELINE <= now {
-            self.looks.push((Arc::clone(look), Watched::default()));
+            self.looks.push((Arc::clone(look), Observed::default()));
         }
     }
 }
@@ -242,8 +242,8 @@ impl Sink for Feed {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        for (_, watched) in &mut self.looks {
-            watched.observe(*update);
+        for (_, observed) in &mut self.looks {
+            observed.observe(*update);
         }
         match update {
             Update::Linger(lingers) => self.lingers(lingers),
@@ -294,14 +294,14 @@ impl LiveSink for Feed {
             // The list that is copied next is the first complete one.
             self.copied = (0, 0);
         }
-        if let Some((first, watched)) = self.looks.first() {
-            let diagnosis = diagnose(&Case {
+        if let Some((first, observed)) = self.looks.first() {
+            let diagnosis = diagnose(&Input {
                 filter: &self.filter,
                 is_within: &|subject| self.filter.passes(&*self.surroundings, subject),
                 ticks: self.ticks,
                 first,
                 last: look,
-                watched,
+                observed,
                 table,
                 stacks: None,
             });

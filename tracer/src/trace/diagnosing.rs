@@ -4,7 +4,7 @@
 use crate::{
     kernel::{snapshot::Taken, time},
     model::{
-        diagnosis::{Case, Look, Watched, diagnose},
+        diagnosis::{Input, Look, Observed, diagnose},
         filter::Filter,
         finding::Finding,
         table::Table,
@@ -18,7 +18,7 @@ pub(super) struct Diagnosing {
     /// The first complete look.
     first: Option<Look>,
     /// What has happened since the beginning.
-    pub(super) watched: Watched,
+    pub(super) observed: Observed,
 }
 
 impl Diagnosing {
@@ -39,13 +39,13 @@ impl Diagnosing {
     ) -> Vec<Finding> {
         let Some(first) = &self.first else { return Vec::new() };
         let is_within = |subject: &_| filter.passes(surroundings, subject);
-        let case = Case {
+        let case = Input {
             filter,
             is_within: &is_within,
             ticks: time::ticks(),
             first,
             last,
-            watched: &self.watched,
+            observed: &self.observed,
             table,
             stacks: None,
         };

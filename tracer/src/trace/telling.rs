@@ -168,7 +168,7 @@ fn live(sinks: &mut [Box<dyn Sink>]) -> impl Iterator<Item = &mut dyn LiveSink> 
 impl Observer for Teller {
     fn observe(&mut self, update: Update<'_>) {
         if let Some(diagnosing) = &mut self.diagnosing {
-            diagnosing.watched.observe(update);
+            diagnosing.observed.observe(update);
         }
         match update {
             Update::Linger(lingers) => {

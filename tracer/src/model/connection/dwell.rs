@@ -25,7 +25,7 @@ impl Connection {
         spent
     }
 
-    /// Part of the time spent may be before the tracer looked.
+    /// Part of the time spent may be before the tracer saw the socket.
     pub fn spent_at_least(&self) -> bool {
         self.at_least || !self.since_known
     }

@@ -1,4 +1,4 @@
-//! The handshake, and how a connection keeps it until its story is told.
+//! The handshake, and how a connection keeps it until the connection is reported.
 
 use tracer_ebpf::{Record, flag};
 
@@ -16,7 +16,7 @@ pub(super) struct Opening {
     peer_isn: u32,
     syn_retransmits: u16,
     duration: Duration,
-    /// A full record has told; of a classic one only the duration is known.
+    /// It comes from a full record; of a classic one only the duration is known.
     counted: bool,
 }
 

@@ -22,7 +22,7 @@ impl Connection {
         self.owner.is_some()
     }
 
-    /// It is known now whose it is.
+    /// Sets whose it is.
     pub fn set_owner(&mut self, owner: Option<Owner>, processes: &mut Processes) {
         if owner != self.owner() {
             self.keep_maker(owner.as_ref());
@@ -45,7 +45,7 @@ impl Connection {
         self.phase.maker().or_else(|| Maker::from_owner(&self.owner()?))
     }
 
-    /// It is known now in which code it was made.
+    /// Sets in which code it was made.
     fn set_maker(&mut self, maker: Maker) {
         if maker.stack.is_some()
             && let Some(rare) = self.phase.rare_mut()
@@ -64,20 +64,20 @@ impl Connection {
         }
     }
 
-    /// A look has shown why it is not closed, and how many bytes nobody has read.
+    /// A snapshot has shown why it is not closed, and how many bytes nobody has read.
     pub fn set_unclosed(&mut self, unclosed: Arc<Unclosed>, unread: u32) {
         if let Some(rare) = self.phase.rare_mut() {
             rare.get_or_insert_default().unclosed = Some((unclosed, unread));
         }
     }
 
-    /// Why it is not closed and how many bytes nobody has read, where a look has shown it in
+    /// Why it is not closed and how many bytes nobody has read, where a snapshot has shown it in
     /// CLOSE_WAIT.
     pub fn unclosed(&self) -> Option<&(Arc<Unclosed>, u32)> {
         self.phase.rare()?.unclosed.as_ref()
     }
 
-    /// All descriptors of it that a look at them has shown.
+    /// All descriptors of it that a snapshot of them has shown.
     pub fn set_holders(&mut self, holders: &[Owner], processes: &mut Processes) {
         let Some(rare) = self.phase.rare_mut() else { return };
         if let (None, ..=1) = (&rare, holders.len()) {

@@ -14,7 +14,7 @@ pub(super) struct Past([u64; STAYS]);
 
 impl Past {
     /// Adds a state that was entered at `since` and is left now; false where the oldest one had to
-    /// be given up for it: events have been lost, or it would not have been so many.
+    /// be given up for it: events have been lost, or there would be fewer.
     pub(super) fn leave(&mut self, state: State, since: u64) -> bool {
         let stay = u64::from(state as u8) << TIME_BITS | since & ((1 << TIME_BITS) - 1);
         // No state is zero.

@@ -14,7 +14,7 @@ pub(super) enum Phase {
     Full {
         /// Whether data still moves although it is being closed.
         progress: Progress,
-        /// Retransmissions told of in the present state.
+        /// Retransmissions reported in the present state.
         segments: u16,
         /// The last snapshot did not show it although it should have.
         missing: bool,
@@ -39,7 +39,7 @@ pub(super) enum Phase {
         counted: bool,
         /// The last snapshot did not show it although it should have.
         missing: bool,
-        /// Who made it, if that is more than the owner tells.
+        /// Who made it, if that is more than the owner says.
         maker: Option<Box<Maker>>,
     },
 }
@@ -47,15 +47,15 @@ pub(super) enum Phase {
 /// What few full sockets have.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rare {
-    /// All descriptors that the last look at them has shown, if more than the owner's one.
+    /// All descriptors that the last snapshot of them has shown, if more than the owner's one.
     pub(super) holders: Box<[Held]>,
     /// `tcp_receive_reset` fired.
     pub(super) reset_received: bool,
-    /// When, until the transition that follows from it is told.
+    /// When, until the transition that follows from it is reported.
     pub(super) reset_at: Option<u64>,
-    /// Who made it, if that is more than the owner tells.
+    /// Who made it, if that is more than the owner says.
     pub(super) maker: Option<Maker>,
-    /// Why it is not closed and how many bytes nobody has read, as a look has shown it.
+    /// Why it is not closed and how many bytes nobody has read, as a snapshot has shown it.
     pub(super) unclosed: Option<(Arc<Unclosed>, u32)>,
 }
 
@@ -79,7 +79,7 @@ impl Phase {
         Self::Mini { removal, timer, moved, sent, received, retransmits, counted, missing, maker }
     }
 
-    /// Who made it, if that is more than the owner tells.
+    /// Who made it, if that is more than the owner says.
     pub(super) fn maker(&self) -> Option<Maker> {
         match self {
             Self::Full { rare, .. } => rare.as_ref()?.maker,

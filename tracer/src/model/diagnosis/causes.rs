@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::Record;
 
-use super::{Case, Look, Watched, close_wait::key, scene::Scene};
+use super::{Input, Look, Observed, close_wait::key, comparison::Comparison};
 use crate::model::{
     cause::Unclosed,
     connection::SocketId,
@@ -18,33 +18,33 @@ use crate::model::{
 };
 
 /// Tells the table why its sockets in CLOSE_WAIT are not closed: of those that linger, or will
-/// before long. The look must have been merged, and show holders and their processes.
+/// before long. The snapshot must have been merged, and show holders and their processes.
 pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
     let Some(look) = essence(look, table) else { return };
-    let (filter, watched) = (Filter::default(), Watched::default());
-    let case = Case {
+    let (filter, observed) = (Filter::default(), Observed::default());
+    let input = Input {
         filter: &filter,
         is_within: &|_| true,
         ticks,
         first: &look,
         last: &look,
-        watched: &watched,
+        observed: &observed,
         table,
         stacks: None,
     };
-    let scene = Scene::new(&case);
+    let comparison = Comparison::new(&input);
     let mut known: HashMap<_, Arc<Unclosed>, RandomState> = HashMap::default();
     let mut explained = Vec::new();
-    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
-        let key = key(&scene, seen);
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
+        let key = key(&comparison, seen);
         let unclosed = known.entry(key).or_insert_with_key(|key| {
-            let listener = key.listener(&scene, seen);
+            let listener = key.listener(&comparison, seen);
             Arc::new(Unclosed { cause: key.cause, parent: key.parent, listener })
         });
         let id = SocketId::of(seen.record);
         explained.push((id, Arc::clone(unclosed), seen.socket.receive_queue));
     }
-    drop(scene);
+    drop(comparison);
     for (id, unclosed, unread) in explained {
         table.explain(id, unclosed, unread);
     }

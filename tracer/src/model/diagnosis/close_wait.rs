@@ -6,12 +6,17 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::Record;
 
-use super::scene::{Scene, Seen};
+use super::{
+    common::{each_once, most_first},
+    comparison::{Comparison, Seen},
+};
 use crate::model::{
     cause::{self, Context},
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
-    finding::{Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Service, Severity},
+    finding::{
+        Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Program, Service, Severity,
+    },
     owner::{Owner, Process},
     socket::{Socket, silence},
     stack::Stacks,
@@ -24,7 +29,7 @@ const SECOND: u64 = 1_000_000_000;
 const GRACE: u64 = SECOND;
 /// A process may be busy with one or two for this time, as with a request that ended in a FIN.
 const BUSY: u64 = 30 * SECOND;
-/// So many are a leak if one of them is as old as this, or has not moved between the looks.
+/// This many are a leak if one of them is as old as this, or has not moved between the snapshots.
 const SEVERAL: u64 = 3;
 const SETTLED: u64 = 5 * SECOND;
 /// Descriptors that run out within this time are as good as gone, minutes.
@@ -53,7 +58,7 @@ pub(super) struct Key {
 struct Group<'a> {
     members: Vec<Member<'a>>,
     /// Those that a process may still close in time: they count for growth, as those do that were
-    /// so young at the first look.
+    /// so young at the first snapshot.
     young: i64,
 }
 
@@ -61,24 +66,24 @@ struct Member<'a> {
     seen: &'a Seen<'a>,
     age: u64,
     at_least: bool,
-    /// It was in CLOSE_WAIT at the first look.
+    /// It was in CLOSE_WAIT at the first snapshot.
     was_there: bool,
 }
 
-pub(super) fn look(scene: &Scene<'_>) -> CloseWait {
-    let lives = scene.lives(State::CloseWait);
+pub(super) fn look(comparison: &Comparison<'_>) -> CloseWait {
+    let lives = comparison.lives(State::CloseWait);
     let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
     let mut found = CloseWait::default();
-    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
-        let key = key(scene, seen);
-        if !wants(scene, seen, &key) {
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
+        let key = key(comparison, seen);
+        if !wants(comparison, seen, &key) {
             continue;
         }
         if cause::is_sending(seen.record, seen.earlier) {
             found.sending += 1;
             continue;
         }
-        let member = Member::new(scene, seen, lives.get(&SocketId::of(seen.record)).copied());
+        let member = Member::new(comparison, seen, lives.get(&SocketId::of(seen.record)).copied());
         let group = groups.entry(key).or_default();
         if member.age >= GRACE {
             group.members.push(member);
@@ -86,40 +91,40 @@ pub(super) fn look(scene: &Scene<'_>) -> CloseWait {
             group.young += i64::from(!member.was_there);
         }
     }
-    let closed = closed(scene);
-    let ends = Ends::of(scene);
+    let closed = closed(comparison);
+    let ends = Ends::of(comparison);
     found.findings = groups
         .into_iter()
         .filter(|(_, group)| !group.members.is_empty())
-        .map(|(key, group)| finding(scene, &key, &group, &closed, &ends))
+        .map(|(key, group)| finding(comparison, &key, &group, &closed, &ends))
         .collect();
     found
 }
 
 /// A connection that nobody has accepted belongs to those who listen.
-fn wants(scene: &Scene<'_>, seen: &Seen<'_>, key: &Key) -> bool {
+fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, key: &Key) -> bool {
     let socket = &seen.socket;
     if key.cause != Cause::NeverAccepted {
-        return scene.wants(socket);
+        return comparison.wants(socket);
     }
-    let listeners = scene.listeners_of_waiting(seen.record);
+    let listeners = comparison.listeners_of_waiting(seen.record);
     let holders: Vec<Owner> =
-        listeners.iter().flat_map(|record| scene.holders(record)).copied().collect();
+        listeners.iter().flat_map(|record| comparison.holders(record)).copied().collect();
     let subject = Subject { owner: holders.first().copied(), ..socket.subject };
-    scene.wants(&Socket { holders, subject, ..socket.clone() })
+    comparison.wants(&Socket { holders, subject, ..socket.clone() })
 }
 
-pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
+pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Key {
     let Seen { record, ref socket, earlier: _ } = *seen;
     let tuple = socket.subject.tuple;
     let listeners = match socket.unaccepted {
-        true => scene.listeners_of_waiting(record),
-        false => scene.listeners_of(tuple.netns, tuple.local),
+        true => comparison.listeners_of_waiting(record),
+        false => comparison.listeners_of(tuple.netns, tuple.local),
     };
-    let holders = listeners.iter().flat_map(|record| scene.holders(record));
+    let holders = listeners.iter().flat_map(|record| comparison.holders(record));
     let listening: Vec<Process> = holders.map(|holder| holder.process).collect();
-    let maker = scene.case.table.maker(SocketId::of(record)).map(|maker| maker.process);
-    let host = &scene.case.last.host;
+    let maker = comparison.input.table.maker(SocketId::of(record)).map(|maker| maker.process);
+    let host = &comparison.input.last.host;
     let context = Context { maker, listening: &listening, host };
     let (cause, parent) = cause::cause(socket, record, context);
     let mut pids: Vec<u32> = match cause {
@@ -128,19 +133,23 @@ pub(super) fn key(scene: &Scene<'_>, seen: &Seen<'_>) -> Key {
     };
     pids.sort_unstable();
     pids.dedup();
-    Key { netns: tuple.netns, cause, pids, parent, service: scene.service(&tuple) }
+    Key { netns: tuple.netns, cause, pids, parent, service: comparison.service(&tuple) }
 }
 
 impl Key {
     /// The listener that has not accepted a socket of this kind.
-    pub(super) fn listener(&self, scene: &Scene<'_>, seen: &Seen<'_>) -> Option<Listener> {
+    pub(super) fn listener(
+        &self,
+        comparison: &Comparison<'_>,
+        seen: &Seen<'_>,
+    ) -> Option<Listener> {
         let nobody = self.cause == Cause::NeverAccepted;
-        nobody.then(|| scene.listener(&scene.listeners_of_waiting(seen.record))).flatten()
+        nobody.then(|| comparison.listener(&comparison.listeners_of_waiting(seen.record))).flatten()
     }
 }
 
 impl<'a> Member<'a> {
-    fn new(scene: &Scene<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
+    fn new(comparison: &Comparison<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
         let now = seen.record.time_ns;
         let was_there = seen
             .earlier
@@ -151,25 +160,26 @@ impl<'a> Member<'a> {
         }
         // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
         // long.
-        let silence = silence(seen.record, scene.case.ticks).unwrap_or(0);
+        let silence = silence(seen.record, comparison.input.ticks).unwrap_or(0);
         Self { seen, age: observed.max(silence), at_least: true, was_there }
     }
 }
 
-/// Sockets that were in CLOSE_WAIT at the first look and are not any more, by holder and service.
-fn closed(scene: &Scene<'_>) -> HashMap<(u32, Option<u32>, Service), i64, RandomState> {
-    let still: HashSet<SocketId, RandomState> = scene.now_in(State::CloseWait);
+/// Sockets that were in CLOSE_WAIT at the first snapshot and are not any more, by holder and
+/// service.
+fn closed(comparison: &Comparison<'_>) -> HashMap<(u32, Option<u32>, Service), i64, RandomState> {
+    let still: HashSet<SocketId, RandomState> = comparison.now_in(State::CloseWait);
     let mut closed: HashMap<_, i64, _> = HashMap::default();
-    for (record, holder) in scene.earlier_in(State::CloseWait) {
+    for (record, holder) in comparison.earlier_in(State::CloseWait) {
         if !still.contains(&SocketId::of(record)) {
             let tuple = Tuple::of(record);
-            *closed.entry((tuple.netns, holder, scene.service(&tuple))).or_default() += 1;
+            *closed.entry((tuple.netns, holder, comparison.service(&tuple))).or_default() += 1;
         }
     }
     closed
 }
 
-/// The sockets that a connection's far end may be, with their states and whether they are orphans.
+/// The sockets that a connection's peer may be, with their states and whether they are orphans.
 struct Ends {
     /// By the numbers of what each will send and receive next: of a connection on which nothing
     /// moves they are the other end's, whatever the addresses are in between.
@@ -178,23 +188,22 @@ struct Ends {
 }
 
 impl Ends {
-    fn of(scene: &Scene<'_>) -> Self {
+    fn of(comparison: &Comparison<'_>) -> Self {
         let seen =
-            || scene.seen.iter().map(|seen| (seen, (seen.socket.state, seen.socket.orphaned)));
+            || comparison.seen.iter().map(|seen| (seen, (seen.socket.state, seen.socket.orphaned)));
         Self {
             by_numbers: seen().map(|(one, end)| (numbers(one.record), end)).collect(),
             by_addresses: seen().map(|(one, end)| (one.socket.subject.tuple, end)).collect(),
         }
     }
 
-    /// The far end of a socket, if it is on this host.
+    /// The peer of a socket, if it is on this host.
     fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
-        let Tuple { local, peer, netns } = seen.socket.subject.tuple;
+        let tuple = seen.socket.subject.tuple;
         let (sends, receives) = numbers(seen.record);
         let known = (sends, receives) != (0, 0) && sends != receives;
         let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
-        let other = Tuple { local: peer, peer: local, netns };
-        by_numbers.or_else(|| self.by_addresses.get(&other))
+        by_numbers.or_else(|| self.by_addresses.get(&tuple.reversed()))
     }
 }
 
@@ -203,7 +212,7 @@ fn numbers(record: &Record) -> (u32, u32) {
 }
 
 fn finding(
-    scene: &Scene<'_>,
+    comparison: &Comparison<'_>,
     key: &Key,
     group: &Group<'_>,
     closed: &HashMap<(u32, Option<u32>, Service), i64, RandomState>,
@@ -214,21 +223,21 @@ fn finding(
     let pid = holder.map(|holder| holder.process.pid);
     let fresh = members.iter().filter(|member| !member.was_there).count() as i64 + group.young;
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
-    let listener = members.first().and_then(|one| key.listener(scene, one.seen));
+    let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
     let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
-    let growth = scene.per_minute(fresh - gone);
+    let growth = comparison.per_minute(fresh - gone);
     let accepting = || Some(listener.as_ref()?.processes.first()?.process.pid);
     let descriptors = match pid {
-        Some(pid) => scene.descriptors(pid, growth),
+        Some(pid) => comparison.descriptors(pid, growth),
         // What waits to be accepted takes none.
-        None => accepting().and_then(|pid| scene.descriptors(pid, 0.0)),
+        None => accepting().and_then(|pid| comparison.descriptors(pid, 0.0)),
     };
     let leak = Leak {
         cause: key.cause,
-        holders: holders(scene, members),
+        holders: holders(comparison, members),
         parent: key.parent,
-        fds: fds(scene, members, pid),
+        fds: fds(comparison, members, pid),
         sockets: members.len() as u64,
         service: key.service,
         peers: peers(members, key.service),
@@ -240,10 +249,10 @@ fn finding(
         descriptors,
         far_ends,
         far_orphans,
-        made: scene.case.stacks.map(|stacks| made(scene, members, stacks)),
+        made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
     };
     let severity = severity(&leak, members);
-    scene.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
+    comparison.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
 }
 
 fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
@@ -266,20 +275,18 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
 }
 
 /// Programs that hold them, in the order of the kernel's list.
-fn holders(scene: &Scene<'_>, members: &[Member<'_>]) -> Vec<crate::model::finding::Program> {
-    let mut processes: Vec<Process> = Vec::new();
-    for holder in members.first().into_iter().flat_map(|member| &member.seen.socket.holders) {
-        if !processes.contains(&holder.process) {
-            processes.push(holder.process);
-        }
-    }
-    processes.into_iter().map(|process| scene.program(process)).collect()
+fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Vec<Program> {
+    let holders = members.first().into_iter().flat_map(|member| &member.seen.socket.holders);
+    each_once(holders.map(|holder| holder.process))
+        .into_iter()
+        .map(|process| comparison.program(process))
+        .collect()
 }
 
-fn fds(scene: &Scene<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {
+fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {
     let mut fds: Vec<u32> = members
         .iter()
-        .flat_map(|member| scene.holders(member.seen.record))
+        .flat_map(|member| comparison.holders(member.seen.record))
         .filter(|holder| Some(holder.process.pid) == pid)
         .filter_map(|holder| holder.fd)
         .collect();
@@ -289,10 +296,10 @@ fn fds(scene: &Scene<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> 
 
 /// The code that made them. Different addresses may have the same names, as those of processes that
 /// run one program.
-fn made(scene: &Scene<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made {
+fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made {
     let mut made = Made::default();
     for member in members {
-        let maker = scene.case.table.maker(SocketId::of(member.seen.record));
+        let maker = comparison.input.table.maker(SocketId::of(member.seen.record));
         let Some(stack) = maker.and_then(|maker| stacks.stack(&maker)) else {
             made.before += 1;
             continue;
@@ -308,19 +315,10 @@ fn made(scene: &Scene<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made 
 
 /// Clients of one address differ in their ports.
 fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
-    let mut counts: HashMap<Endpoint, u64, RandomState> = HashMap::default();
-    for member in members {
-        let peer = member.seen.socket.subject.tuple.peer;
-        let peer = if matches!(service, Service::Here(_)) && members.len() > 1 {
-            peer.with_port(0)
-        } else {
-            peer
-        };
-        *counts.entry(peer).or_default() += 1;
-    }
-    let mut peers: Vec<(Endpoint, u64)> = counts.into_iter().collect();
-    peers.sort_by_key(|(peer, count)| (std::cmp::Reverse(*count), peer.address(), peer.port));
-    peers
+    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
+    let peers = members.iter().map(|member| member.seen.socket.subject.tuple.peer);
+    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
+    most_first(peers, |peer| (peer.address(), peer.port))
 }
 
 fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {

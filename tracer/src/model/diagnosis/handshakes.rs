@@ -4,7 +4,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_ebpf::kind;
 
-use super::scene::{Scene, Seen};
+use super::comparison::{Comparison, Seen};
 use crate::model::{
     finding::{Finding, Problem, Service, Severity, StuckHandshake},
     owner::Process,
@@ -15,10 +15,10 @@ use crate::model::{
 const RETRANSMITS: u8 = 2;
 
 /// Clients whose SYN, and listeners whose SYN+ACK, has been sent again and again.
-pub(super) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
+pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
         HashMap::default();
-    for seen in scene.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
+    for seen in comparison.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
         let Seen { record, ref socket, .. } = *seen;
         let tuple = socket.subject.tuple;
         let service = match (socket.state, record.kind) {
@@ -26,7 +26,7 @@ pub(super) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
             (State::SynRecv, kind::REQUEST_SOCKET) => Service::Here(tuple.local),
             _ => continue,
         };
-        if !scene.wants(socket) {
+        if !comparison.wants(socket) {
             continue;
         }
         let process = match service {
@@ -46,7 +46,7 @@ pub(super) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
         let (netns, state, ..): (u32, State, Option<Process>, Service) = key;
         // Clients that do not answer are the internet's noise.
         let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
-        scene.finding(severity, netns, Problem::StuckHandshake(stuck))
+        comparison.finding(severity, netns, Problem::StuckHandshake(stuck))
     };
     groups.into_iter().map(find).collect()
 }

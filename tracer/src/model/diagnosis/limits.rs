@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::scene::{Scene, Seen};
+use super::{common::most_first, comparison::Comparison};
 use crate::model::{
     close::Initiator,
     connection::Connection,
@@ -20,65 +20,59 @@ use crate::model::{
 const NAMED: usize = 3;
 
 /// Destinations (and addresses whose ports bind() chose) with half of the range in use.
-pub(super) fn ports(scene: &Scene<'_>) -> Vec<Finding> {
-    let case = scene.case;
-    let before = ports::usage(&case.first.snapshot.records, &case.first.host, case.ticks);
+pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let input = comparison.input;
+    let before = ports::usage(&input.first.snapshot.records, &input.first.host, input.ticks);
     let before: HashMap<(u32, Scope), u32, RandomState> =
         before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
-    let now = ports::usage(&case.last.snapshot.records, &case.last.host, case.ticks);
-    let wanted = wanted_ports(scene);
+    let now = ports::usage(&input.last.snapshot.records, &input.last.host, input.ticks);
+    let wanted = wanted_ports(comparison);
     // Without cookies a minisocket has another identity than the socket had that it is of.
-    let waiting = case.table.connections().filter(|life| life.state == State::TimeWait);
+    let waiting = input.table.connections().filter(|life| life.state == State::TimeWait);
     let waiting = waiting.map(|life| (life.tuple, life)).collect();
     ports::scarce(now)
         .into_iter()
         .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
         .map(|(severity, one)| {
             let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
-            let growth = scene.per_minute(i64::from(one.busy()) - i64::from(earlier));
-            let rate = rate(scene, &one);
-            let processes = processes(scene, &one, &waiting);
+            let growth = comparison.per_minute(i64::from(one.busy()) - i64::from(earlier));
+            let rate = rate(comparison, &one);
+            let processes = processes(comparison, &one, &waiting);
             let netns = one.netns;
             let problem =
                 Problem::EphemeralPorts(PortUse { rate, processes, ..one.growing(growth) });
-            scene.finding(severity, netns, problem)
+            comparison.finding(severity, netns, problem)
         })
         .collect()
 }
 
 /// Whose the sockets are. One in TIME_WAIT has no holder any more: the table remembers who closed.
 fn processes(
-    scene: &Scene<'_>,
+    comparison: &Comparison<'_>,
     ports: &PortUse,
     waiting: &HashMap<Tuple, &Connection, RandomState>,
 ) -> Vec<(Process, u64)> {
-    let mut counts: HashMap<Process, u64, RandomState> = HashMap::default();
-    let is_counted = |seen: &&Seen<'_>| {
+    let owners = comparison.seen.iter().filter_map(|seen| {
         let tuple = seen.socket.subject.tuple;
-        ports.covers(&tuple) && matches!(scene.service(&tuple), Service::There(_))
-    };
-    for seen in scene.seen.iter().filter(is_counted) {
-        let holder = seen.socket.holders.first().copied();
-        let was = || waiting.get(&seen.socket.subject.tuple).and_then(|life| life.owner());
-        if let Some(owner) = holder.or_else(was) {
-            *counts.entry(owner.process).or_default() += 1;
+        if !ports.covers(&tuple) || !matches!(comparison.service(&tuple), Service::There(_)) {
+            return None;
         }
-    }
-    let mut processes: Vec<(Process, u64)> = counts.into_iter().collect();
-    processes.sort_by_key(|(process, count)| (std::cmp::Reverse(*count), process.pid));
-    processes
+        let was = || waiting.get(&tuple).and_then(|life| life.owner());
+        Some(seen.socket.holders.first().copied().or_else(was)?.process)
+    });
+    most_first(owners, |process| process.pid)
 }
 
 /// New connections a second.
-fn rate(scene: &Scene<'_>, ports: &PortUse) -> f64 {
+fn rate(comparison: &Comparison<'_>, ports: &PortUse) -> f64 {
     let Scope::Destination { local, peer } = ports.scope else { return 0.0 };
-    let opened = scene.case.watched.opened(ports.netns, local, peer);
-    opened as f64 * 1e9 / scene.observed().max(1) as f64
+    let opened = comparison.input.observed.opened(ports.netns, local, peer);
+    opened as f64 * 1e9 / comparison.elapsed().max(1) as f64
 }
 
 /// The scopes that one of the wanted sockets belongs to.
-fn wanted_ports(scene: &Scene<'_>) -> HashSet<(u32, Scope), RandomState> {
-    let wanted = scene.seen.iter().filter(|seen| scene.wants(&seen.socket));
+fn wanted_ports(comparison: &Comparison<'_>) -> HashSet<(u32, Scope), RandomState> {
+    let wanted = comparison.seen.iter().filter(|seen| comparison.wants(&seen.socket));
     wanted
         .flat_map(|seen| {
             let tuple = seen.socket.subject.tuple;
@@ -90,24 +84,23 @@ fn wanted_ports(scene: &Scene<'_>) -> HashSet<(u32, Scope), RandomState> {
 }
 
 /// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
-pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut services: HashMap<u32, HashMap<Service, u64, RandomState>, RandomState> =
-        HashMap::default();
-    for seen in scene.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
-        if scene.wants(&seen.socket) {
+pub(super) fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let mut services: HashMap<u32, Vec<Service>, RandomState> = HashMap::default();
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
+        if comparison.wants(&seen.socket) {
             let tuple = seen.socket.subject.tuple;
-            let of_namespace = services.entry(tuple.netns).or_default();
-            *of_namespace.entry(scene.service(&tuple)).or_default() += 1;
+            services.entry(tuple.netns).or_default().push(comparison.service(&tuple));
         }
     }
-    let find = |(netns, services): (u32, HashMap<Service, u64, RandomState>)| {
-        let time_wait: u64 = services.values().sum();
-        let facts = scene.case.last.host.namespaces.get(&netns);
-        let limit = facts.and_then(|facts| facts.max_time_wait);
-        let skipped = scene.counted(netns).time_wait_overflow;
+    let find = |(netns, services): (u32, Vec<Service>)| {
+        let time_wait = services.len() as u64;
+        let limit = comparison.facts(netns).and_then(|facts| facts.max_time_wait);
+        let skipped = comparison.counted(netns).time_wait_overflow;
         let full = limit.is_some_and(|limit| time_wait * 10 >= limit * 9);
-        let mut services: Vec<(Service, u64)> = services.into_iter().collect();
-        services.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        if skipped == 0 && !full {
+            return None;
+        }
+        let mut services = most_first(services.into_iter(), |_| ());
         services.truncate(NAMED);
         let overflow = TimeWaitOverflow {
             time_wait,
@@ -116,8 +109,7 @@ pub(super) fn time_wait(scene: &Scene<'_>) -> Vec<Finding> {
             services,
             closed_first: Initiator::Local,
         };
-        (skipped > 0 || full)
-            .then(|| scene.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
+        Some(comparison.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
     };
     services.into_iter().filter_map(find).collect()
 }
@@ -130,7 +122,7 @@ const NEARLY_ALL: u64 = 95;
 const LEFT: (f64, f64) = (60.0, 10.0);
 
 /// Leaking processes with hardly a descriptor left.
-pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> {
+pub(super) fn descriptors(comparison: &Comparison<'_>, leaks: &[Finding]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut told: Vec<Process> = Vec::new();
     for finding in leaks {
@@ -143,7 +135,7 @@ pub(super) fn descriptors(scene: &Scene<'_>, leaks: &[Finding]) -> Vec<Finding> 
         if !told.contains(&program.process) {
             told.push(program.process);
             let out = OutOfDescriptors { program: program.clone(), descriptors };
-            found.push(scene.finding(severity, finding.netns, Problem::Descriptors(out)));
+            found.push(comparison.finding(severity, finding.netns, Problem::Descriptors(out)));
         }
     }
     found

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_ebpf::{Record, kind};
 
-use super::scene::{Scene, Seen};
+use super::comparison::{Comparison, Seen};
 use crate::model::{
     connection::SocketId,
     endpoint::Endpoint,
@@ -27,7 +27,7 @@ fn is_nearly_full(record: &Record) -> bool {
         && u64::from(record.accept_queue) * 5 >= u64::from(record.accept_backlog) * 4
 }
 
-/// The listeners of a look whose accept queue is full.
+/// The listeners of a snapshot whose accept queue is full.
 pub fn full_queues(records: &[Record]) -> HashMap<SocketId, &Record, RandomState> {
     records
         .iter()
@@ -36,14 +36,15 @@ pub fn full_queues(records: &[Record]) -> HashMap<SocketId, &Record, RandomState
         .collect()
 }
 
-/// Listeners whose queue is full, or nearly at both looks; namespaces where one was full meanwhile.
-pub(super) fn accept(scene: &Scene<'_>) -> Vec<Finding> {
+/// Listeners whose queue is full, or nearly at both snapshots; namespaces where one was full
+/// meanwhile.
+pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut explained: Vec<u32> = Vec::new();
-    let listeners = || scene.seen.iter().filter(|seen| seen.socket.state == State::Listen);
+    let listeners = || comparison.seen.iter().filter(|seen| seen.socket.state == State::Listen);
     for seen in listeners() {
         let netns = seen.record.netns;
-        let overflows = scene.counted(netns).listen_overflows;
+        let overflows = comparison.counted(netns).listen_overflows;
         let severity = if is_full(seen.record) {
             explained.push(netns);
             let stays = overflows > 0 || seen.earlier.is_some_and(is_full);
@@ -53,51 +54,51 @@ pub(super) fn accept(scene: &Scene<'_>) -> Vec<Finding> {
         } else {
             continue;
         };
-        if scene.wants(&seen.socket) {
-            findings.extend(full(scene, seen, severity));
+        if comparison.wants(&seen.socket) {
+            findings.extend(full(comparison, seen, severity));
         }
     }
     let mut longest: BTreeMap<u32, &Seen<'_>> = BTreeMap::new();
-    for seen in listeners().filter(|seen| scene.wants(&seen.socket)) {
+    for seen in listeners().filter(|seen| comparison.wants(&seen.socket)) {
         let netns = seen.record.netns;
-        if scene.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
+        if comparison.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
             let known = longest.entry(netns).or_insert(seen);
             if seen.record.accept_queue > known.record.accept_queue {
                 *known = seen;
             }
         }
     }
-    findings.extend(longest.into_values().filter_map(|seen| full(scene, seen, Severity::Warning)));
+    findings
+        .extend(longest.into_values().filter_map(|seen| full(comparison, seen, Severity::Warning)));
     findings
 }
 
-fn full(scene: &Scene<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
+fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
     let netns = seen.record.netns;
-    let facts = scene.case.last.host.namespaces.get(&netns);
-    let counted = scene.counted(netns);
+    let counted = comparison.counted(netns);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
-        listener: scene.listener(&[seen.record])?,
+        listener: comparison.listener(&[seen.record])?,
         listen_overflows: counted.listen_overflows,
         listen_drops: counted.listen_drops,
-        somaxconn: facts.and_then(|facts| facts.somaxconn),
+        somaxconn: comparison.facts(netns).and_then(|facts| facts.somaxconn),
     });
-    Some(scene.finding(severity, netns, problem))
+    Some(comparison.finding(severity, netns, problem))
 }
 
 /// Namespaces in which SYNs found no room; not where a full accept queue says why: half-open
 /// connections stay because nobody accepts, and both queues have one limit.
-pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
-    let namespaces = scene.case.last.host.namespaces.iter();
+pub(super) fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let namespaces = comparison.input.last.host.namespaces.iter();
     namespaces
         .filter_map(|(&netns, facts)| {
-            let counted = scene.counted(netns);
+            let counted = comparison.counted(netns);
             let severity = match (counted.syn_drops, counted.syn_cookies) {
                 (0, 0) => return None,
                 (0, _) => Severity::Warning,
                 _ => Severity::Critical,
             };
             let half_open = || {
-                scene.seen.iter().filter(move |seen| {
+                comparison.seen.iter().filter(move |seen| {
                     seen.record.kind == kind::REQUEST_SOCKET && seen.record.netns == netns
                 })
             };
@@ -106,7 +107,7 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            let is_unaccepted = |to| scene.listeners_of(netns, to).into_iter().any(is_full);
+            let is_unaccepted = |to| comparison.listeners_of(netns, to).into_iter().any(is_full);
             if most.is_some_and(|(local, _)| is_unaccepted(local)) {
                 return None;
             }
@@ -117,7 +118,7 @@ pub(super) fn syn(scene: &Scene<'_>) -> Vec<Finding> {
                 syn_cookies: counted.syn_cookies,
                 limit: facts.max_syn_backlog,
             };
-            Some(scene.finding(severity, netns, Problem::SynBacklog(backlog)))
+            Some(comparison.finding(severity, netns, Problem::SynBacklog(backlog)))
         })
         .collect()
 }

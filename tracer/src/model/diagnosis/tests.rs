@@ -1,4 +1,4 @@
-//! Two looks, made by hand, and what is found.
+//! Two snapshots, made by hand, and what is found.
 
 mod situation;
 
@@ -20,7 +20,7 @@ const SECOND: u64 = 1_000_000_000;
 const HZ: u64 = 250;
 const JIFFIES: u64 = 1_000_000;
 const SERVER: u16 = 8080;
-/// Between the looks.
+/// Between the snapshots.
 const OBSERVED: u64 = 10 * SECOND;
 
 fn wire(last: u8) -> [u8; 16] {
@@ -73,7 +73,7 @@ fn holder(record: &Record, pid: u32) -> Holder {
     }
 }
 
-/// A look at sockets that process 900 holds, except those without a file.
+/// A snapshot of sockets that process 900 holds, except those without a file.
 fn look(time: u64, records: Vec<Record>) -> Look {
     let holders = records
         .iter()
@@ -108,14 +108,14 @@ fn find(first: &Look, last: &Look) -> Diagnosis {
     let filter = Filter::default();
     let ticks = Ticks { hz: HZ };
     let table = Table::new(table::Options::default());
-    let watched = Watched::default();
-    diagnose(&Case {
+    let observed = Observed::default();
+    diagnose(&Input {
         filter: &filter,
         is_within: &|_| true,
         ticks,
         first,
         last,
-        watched: &watched,
+        observed: &observed,
         table: &table,
         stacks: None,
     })
@@ -154,7 +154,7 @@ fn what_comes_and_goes_does_not_grow() {
 
 #[test]
 fn growth_counts_the_young_ones_at_both_looks() {
-    // One a second: at each look one of them is too young to be told of.
+    // One a second: at each snapshot one of them is too young to be reported.
     let before = (0..10).map(|n| close_wait(n, 9 - n)).collect();
     let now = (0..20).map(|n| close_wait(n, 19 - n)).collect();
     let diagnosis = between(before, now);
@@ -371,19 +371,19 @@ fn only_what_is_asked_about_is_told() {
     let told = |filter: Filter| {
         let ticks = Ticks { hz: HZ };
         let table = Table::new(table::Options::default());
-        let watched = Watched::default();
+        let observed = Observed::default();
         let (filter, first, last) = (&filter, &first, &last);
-        let case = Case {
+        let input = Input {
             filter,
             is_within: &|_| true,
             ticks,
             first,
             last,
-            watched: &watched,
+            observed: &observed,
             table: &table,
             stacks: None,
         };
-        diagnose(&case).findings.len()
+        diagnose(&input).findings.len()
     };
     assert_eq!(told(Filter { pids: vec![900], ..Filter::default() }), 2);
     assert_eq!(told(Filter { pids: vec![901], ..Filter::default() }), 0);

@@ -1,4 +1,4 @@
-//! Why sockets linger, and who made them: what a look has shown is kept for the flag.
+//! Why sockets linger, and who made them: what a snapshot has shown is kept for the flag.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ impl Table {
         self.store.known(id)?.maker()
     }
 
-    /// Whether a socket that a look shows in CLOSE_WAIT lingers in it, or will before long: then
-    /// its cause is wanted.
+    /// Whether a socket that a snapshot shows in CLOSE_WAIT lingers in it, or will before long:
+    /// then its cause is wanted.
     pub fn wants_cause(&self, record: &Record) -> bool {
         self.store.known(SocketId::of(record)).is_some_and(|known| {
             known.state == State::CloseWait && self.is_due(known, record.time_ns)

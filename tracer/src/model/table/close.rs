@@ -15,18 +15,19 @@ use crate::model::{
 const ECONNRESET: u16 = 104;
 
 impl Table {
-    /// `tcp_receive_reset`: fires before the transition that the RST causes, and is emitted with it.
+    /// `tcp_receive_reset`: fires before the transition that the RST causes, and is emitted with
+    /// it.
     pub(super) fn receive_reset(&mut self, record: &Record, out: &mut impl Observer) {
         match self.store.known_mut(SocketId::of(record)) {
             Some(connection) => connection.receive_reset(record.time_ns),
             // There before the tracer, and not in a snapshot yet.
-            None => self.tell_reset(record, Direction::Received, out),
+            None => self.emit_reset(record, Direction::Received, out),
         }
     }
 
     /// `tcp_send_reset`: may fire right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
-        self.tell_reset(record, Direction::Sent, out);
+        self.emit_reset(record, Direction::Sent, out);
         let Some(slot) = self.lookup(record) else {
             return;
         };
@@ -102,8 +103,8 @@ impl Table {
             close,
             ..transition(connection, from, to, record.time_ns)
         };
-        self.tell_received_reset(slot, record, close.map(|close| close.reason), out);
-        self.tell(slot, &transition, traffic, out);
+        self.emit_received_reset(slot, record, close.map(|close| close.reason), out);
+        self.emit(slot, &transition, traffic, out);
         match close {
             None => self.become_minisocket(slot, record, traffic),
             Some(close) => self.finish(slot, record, close.reason, out),
@@ -135,9 +136,10 @@ impl Table {
             | Reason::ResetSentUnaccepted
             | Reason::Disconnected
             | Reason::Killed => Reason::ResetReceived,
-            // Its RST: data has ended it (tcp_timewait_state_process). Kernels before 6.12 do not say
-            // that a minisocket sends one. It lives on where no socket sent the RST: a FIN that comes
-            // while the minisocket takes over from the full socket (tcp_time_wait) finds neither.
+            // Its RST: data has ended it (tcp_timewait_state_process). Kernels before 6.12 do not
+            // say that a minisocket sends one. It lives on where no socket sent the RST: a FIN that
+            // comes while the minisocket takes over from the full socket (tcp_time_wait) finds
+            // neither.
             Reason::ResetReceived if !self.socketless.contains(&tuple) => {
                 Reason::ResetSentDataAfterClose
             }
@@ -164,7 +166,7 @@ impl Table {
             source: Source::Inferred,
             ..transition(&self.store[slot], State::FinWait2, State::TimeWait, record.time_ns)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
         self.plan_removal(slot, record, TIME_WAIT_SECONDS);
     }
 
@@ -251,14 +253,14 @@ impl Table {
         time: u64,
         out: &mut impl Observer,
     ) {
-        self.tell_held(slot, None, out);
+        self.emit_held(slot, None, out);
         let connection = &self.store[slot];
         let transition = Transition {
             source,
             close: Some(Close::new(reason, initiator(reason, connection.first_fin))),
             ..transition(connection, connection.state, State::Closed, time)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
         self.forget(slot, time);
     }
 }

@@ -1,8 +1,8 @@
 //! What the table gives up where it may hold no more sockets.
 //!
 //! First a minisocket, the one that will end soonest: all that is missed of it is its end. Where
-//! there is none, any socket that is neither a listener nor flagged; what follows of it is told as
-//! of one from before. What was given up is counted and said, once a second at most.
+//! there is none, any socket that is neither a listener nor flagged; its later events are treated
+//! as those of of one from before. What was given up is counted and said, once a second at most.
 
 use super::{LossPlace, Observer, Slot, State, Table, lost};
 
@@ -20,7 +20,7 @@ pub(super) struct Evicted {
     said: u64,
     /// Where the search goes on.
     cursor: Slot,
-    /// Most that a look has found and there was no room for.
+    /// Most that a snapshot has found and there was no room for.
     left_out: u64,
 }
 
@@ -33,16 +33,16 @@ impl Table {
         let Some(slot) = self.soonest_to_end().or_else(|| self.dispensable()) else { return };
         self.forget(slot, time);
         self.evicted.count += 1;
-        // A look that shows it again must not take it for one whose beginning was missed.
-        self.covered.clear();
+        // A snapshot that shows it again must not take it for one whose beginning was missed.
+        self.covered.give_up();
     }
 
-    /// Whether a socket that a look shows can be taken in; of too many nothing is known.
+    /// Whether a socket that a snapshot shows can be taken in; of too many nothing is known.
     pub(super) fn has_room(&self) -> bool {
         self.store.len() < self.options.max_sockets
     }
 
-    /// So many sockets of a look there was no room for.
+    /// There was no room for `count` sockets of a snapshot.
     pub(super) fn leave_out(&mut self, count: u64) {
         let Evicted { count: unsaid, left_out, .. } = &mut self.evicted;
         *unsaid += count.saturating_sub(*left_out);
@@ -50,20 +50,20 @@ impl Table {
     }
 
     /// When it is to be said how many have been given up.
-    pub(super) fn next_said(&self) -> Option<u64> {
+    pub(super) fn next_evicted(&self) -> Option<u64> {
         let Evicted { count, said, .. } = self.evicted;
         (count > 0).then_some(said + SAID)
     }
 
     /// Says how many have been given up, if it is time.
-    pub(super) fn tell_evicted(&mut self, now: u64, out: &mut impl Observer) {
-        if self.next_said().is_some_and(|next| next <= now) {
-            self.say_evicted(now, out);
+    pub(super) fn emit_evicted_in_time(&mut self, now: u64, out: &mut impl Observer) {
+        if self.next_evicted().is_some_and(|next| next <= now) {
+            self.emit_evicted(now, out);
         }
     }
 
     /// Says what has not been said yet.
-    pub fn say_evicted(&mut self, now: u64, out: &mut impl Observer) {
+    pub fn emit_evicted(&mut self, now: u64, out: &mut impl Observer) {
         let Evicted { count, said, .. } = &mut self.evicted;
         if *count > 0 {
             *said = now;

@@ -1,4 +1,4 @@
-//! What the passing of time brings: minisockets end, and what was held back is told.
+//! What the passing of time brings: minisockets end, and what was held back is reported.
 
 use std::{
     cmp::Reverse,
@@ -16,10 +16,10 @@ const TIMER_DELAY: u64 = 200_000_000;
 const OPEN_PATIENCE: u64 = 500_000_000;
 
 impl Table {
-    /// Tells what is due at `now`. To be called after each batch of events and at
+    /// Reports what is due at `now`. To be called after each batch of events and at
     /// [`Self::next_deadline`].
     pub fn expire(&mut self, now: u64, out: &mut impl Observer) {
-        self.tell_unseen(now, out);
+        self.emit_unseen(now, out);
         self.decide_overdue(now, out);
         self.announce_overdue(now, out);
         self.remove_minisockets(now, out);
@@ -29,7 +29,7 @@ impl Table {
         if !lingers.is_empty() {
             out.observe(Update::Linger(&lingers));
         }
-        self.tell_evicted(now, out);
+        self.emit_evicted_in_time(now, out);
     }
 
     /// When [`Self::expire`] has something to do next, nanoseconds of `CLOCK_MONOTONIC`.
@@ -40,11 +40,11 @@ impl Table {
         let unannounced = self.unannounced.front().map(|next| next.time + patience);
         let open = self.open.front().map(|next| next.time + OPEN_PATIENCE);
         let planned = removal.into_iter().chain(unannounced).chain(open);
-        let told = self.next_linger().into_iter().chain(self.next_said());
+        let told = self.next_linger().into_iter().chain(self.next_evicted());
         undecided.into_iter().chain(planned).chain(told).min()
     }
 
-    /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot tells it.
+    /// Whether a SYN_SENT has waited for its local port since before `time`: a snapshot shows it.
     pub fn wants_ports(&mut self, time: u64) -> bool {
         while let Some(&waiting) = self.unannounced.front() {
             if self.is_unannounced(waiting) {
@@ -65,11 +65,11 @@ impl Table {
         connection.is_some_and(|c| c.unannounced && waiting.is_of(c))
     }
 
-    /// Gives up waiting for local ports that nothing tells.
+    /// Gives up waiting for local ports that no event shows.
     fn announce_overdue(&mut self, now: u64, out: &mut impl Observer) {
         let (patience, open_patience) = (self.options.port_patience, OPEN_PATIENCE);
         while let Some(due) = self.overdue(|table| &mut table.unannounced, patience, now) {
-            self.tell_held(due.slot, None, out);
+            self.emit_held(due.slot, None, out);
         }
         while let Some(due) = self.overdue(|table| &mut table.open, open_patience, now) {
             self.forget(due.slot, due.time);

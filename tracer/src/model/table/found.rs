@@ -12,9 +12,9 @@ use crate::model::{
 
 impl Table {
     /// A socket that the table does not know yet.
-    pub(super) fn find(&mut self, record: &Record, state: State) -> Slot {
+    pub(super) fn add_found(&mut self, record: &Record, state: State) -> Slot {
         let minisocket = record.kind == kind::TIME_WAIT_SOCKET;
-        let age = self.minisocket_age(record, state);
+        let age = self.minisocket_age(record);
         let since = age.map(|age| record.time_ns.saturating_sub(age));
         let mut connection = Connection::new(record, state, since);
         if minisocket {
@@ -45,20 +45,22 @@ impl Table {
         slot
     }
 
-    /// Whether the table knew a minisocket and has ended it: connect() has begun, which takes its
+    /// Whether the table knew a minisocket and has ended it: connect() has started, which takes its
     /// place only when a port is chosen, a moment later or many milliseconds.
-    pub(super) fn is_replaced(&self, record: &Record, state: State, closed: &Closed) -> bool {
+    pub(super) fn is_replaced(&self, record: &Record, closed: &Closed) -> bool {
         // The age is exact to a tick or two.
         let slack = self.options.ticks.nanoseconds(2);
-        let was_there = |age: u64| record.time_ns.saturating_sub(age) + slack < self.covered_at;
+        let was_known =
+            |age: u64| self.covered.had(record.netns, record.time_ns.saturating_sub(age) + slack);
         record.kind == kind::TIME_WAIT_SOCKET
-            && self.covered.contains(&record.netns)
+            && self.covered.has(record.netns)
             && (closed.has(SocketId::of(record))
-                || self.minisocket_age(record, state).is_some_and(was_there))
+                || self.minisocket_age(record).is_some_and(was_known))
     }
 
-    /// Whether a minisocket that the table does not know is of a connection that it does: one before
-    /// the socket's present one, or one whose cookie was asked for too late for the minisocket.
+    /// Whether a minisocket that the table does not know is of a connection that it does: one
+    /// before the socket's present one, or one whose cookie was asked for too late for the
+    /// minisocket.
     pub(super) fn has_known(&self, record: &Record) -> bool {
         let id = SocketId::of(record);
         let twin = self.store.find_minisocket(&Tuple::of(record));
@@ -69,8 +71,8 @@ impl Table {
     }
 
     /// A socket that is new where all were known: the events of its beginning have been missed, and
-    /// are counted unless they have been told of another entry.
-    pub(super) fn make_birth_good(
+    /// are counted unless they have been reported for another entry.
+    pub(super) fn infer_beginning(
         &mut self,
         slot: Slot,
         is_counted: bool,
@@ -105,7 +107,7 @@ impl Table {
                 ..transition(connection, from, to, connection.since)
             };
             out.observe(Update::Transition(&step));
-            self.conclude_story(slot, &step, None, out);
+            self.emit_connection(slot, &step, None, out);
             from = to;
         }
     }

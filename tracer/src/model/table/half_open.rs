@@ -1,8 +1,8 @@
-//! Half-open connections that linger: request sockets, which only looks show.
+//! Half-open connections that linger: request sockets, which only snapshots show.
 //!
 //! They are no sockets of the table: the kernel makes one of a request when the handshake is
-//! complete. What lingers is told when a look has shown it, so that nothing is flagged that has been
-//! completed meanwhile; how long it has been half open the kernel knows.
+//! complete. What lingers is reported when a snapshot has shown it, so that nothing is flagged that
+//! has been completed meanwhile; how long it has been half open the kernel knows.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -22,7 +22,7 @@ use crate::model::{
     update::{Linger, LingerStatus, Segment},
 };
 
-/// Those that have been flagged, and when a look should show what comes next.
+/// Those that have been flagged, and when a snapshot should show what comes next.
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
     flagged: HashMap<Tuple, (Connection, Why), RandomState>,
@@ -30,22 +30,22 @@ pub(super) struct HalfOpen {
 }
 
 impl HalfOpen {
-    /// When a look will find one that is to be told of. It is taken half of [`LOOK_LEAD`] before
-    /// the time that is said.
+    /// When a snapshot will find one that is to be reported. It is taken half of [`LOOK_LEAD`]
+    /// before the time that is said.
     pub(super) fn next(&self) -> Option<u64> {
         self.next.map(|next| next.saturating_add(LOOK_LEAD / 2 + 1))
     }
 }
 
 impl Table {
-    /// Tells of the half-open connections of a look that linger, and of those that did.
-    pub(super) fn look_at_half_open(&mut self, snapshot: &Snapshot, out: &mut impl Observer) {
+    /// Reports the half-open connections of a snapshot that linger, and of those that did.
+    pub(super) fn check_half_open(&mut self, snapshot: &Snapshot, out: &mut impl Observer) {
         let Some(threshold) = self.options.thresholds.of(State::SynRecv) else { return };
         let mut told = Vec::new();
         self.half_open.next = None;
         for record in snapshot.records.iter().filter(|one| one.kind == kind::REQUEST_SOCKET) {
             if self.options.filter.covers(&Tuple::of(record)) != Some(false) {
-                told.extend(self.look_at_request(record, threshold, snapshot));
+                told.extend(self.check_request(record, threshold, snapshot));
             }
         }
         let shown = self.snapshots;
@@ -58,8 +58,8 @@ impl Table {
         }
     }
 
-    /// What is to be told of one that a look shows.
-    fn look_at_request(
+    /// What is to be reported of one that a snapshot shows.
+    fn check_request(
         &mut self,
         record: &Record,
         threshold: u64,

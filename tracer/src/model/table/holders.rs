@@ -1,4 +1,4 @@
-//! Whose sockets they are beyond what state changes tell: who has accepted them, and who holds
+//! Whose sockets they are beyond what state changes show: who has accepted them, and who holds
 //! their descriptors now.
 
 use tracer_ebpf::{Holder, Record};
@@ -20,7 +20,7 @@ impl Table {
         connection.acted(Some(Owner::accepted(record)), record, &mut self.processes);
     }
 
-    /// Whether a look at who holds what would tell something new at once: if the listener that has
+    /// Whether a snapshot of holders would show something new at once: if the listener that has
     /// been made is shared.
     pub fn wants_holders(&self) -> bool {
         self.listener_is_new

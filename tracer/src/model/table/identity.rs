@@ -32,15 +32,15 @@ impl Table {
         let address = SocketId::without_cookie(record);
         let slot = self.store.find(address)?;
         if let Some(closed) = &mut self.closed_meanwhile {
-            // A look that goes on may have seen it by its address.
+            // A snapshot that goes on may have seen it by its address.
             closed.note(address, record.time_ns);
         }
         self.store.identify(slot, id);
         Some(slot)
     }
 
-    /// Whether what is known is the minisocket of a connection before, and a snapshot shows the socket
-    /// with the next one.
+    /// Whether what is known is the minisocket of a connection before, and a snapshot shows the
+    /// socket with the next one.
     fn has_connected_again(&mut self, slot: Slot, record: &Record) -> bool {
         let known = &self.store[slot];
         let again = record.kind == kind::SOCKET
@@ -52,8 +52,8 @@ impl Table {
         again
     }
 
-    /// The socket has its next connection while a minisocket has this one: the two have the identity
-    /// in common, and the minisocket gives it up.
+    /// The socket has its next connection while a minisocket has this one: the two have the
+    /// identity in common, and the minisocket gives it up.
     pub(super) fn release_to_next(&mut self, slot: Slot) {
         let Connection { id, ordinal, .. } = self.store[slot];
         self.store.release(slot);
@@ -69,8 +69,8 @@ impl Table {
         (known == id || record.kind == kind::TIME_WAIT_SOCKET && !is_named).then_some(slot)
     }
 
-    /// Whether the guard tells what the main program has told already.
-    pub(super) fn is_told_twice(&self, record: &Record, to: State) -> bool {
+    /// Whether the guard reports what the main program has reported already.
+    pub(super) fn is_duplicate(&self, record: &Record, to: State) -> bool {
         let id = SocketId::of(record);
         record.kind == kind::STATE_CAUGHT
             && match self.store.known(id) {

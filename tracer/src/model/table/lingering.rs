@@ -1,7 +1,7 @@
-//! When sockets are flagged for lingering, and when that is told again.
+//! When sockets are flagged for lingering, and when that is reported again.
 //!
-//! What counts is the time without progress: a flag waits for a look that shows whether data still
-//! moves, in the states in which it can, and who holds the socket (`Options::look_patience`).
+//! What counts is the time without progress: a flag waits for a snapshot that shows whether data
+//! still moves, in the states in which it can, and who holds the socket (`Options::look_patience`).
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -13,14 +13,14 @@ use crate::model::{
     update::{Linger, LingerStatus},
 };
 
-/// Nobody lingers for longer than the clock can tell.
+/// No age is longer than the clock can measure.
 pub(super) const MOST_DOUBLINGS: u8 = 63;
 /// Deadlines that may be out of date, beside one for each socket.
 const SPARE: usize = 1 << 10;
 
 impl Table {
     /// When the next socket that a process may hold, or on which data may still move, will be
-    /// flagged: a look should show it by then.
+    /// flagged: a snapshot should show it by then.
     pub fn next_raise(&self) -> Option<u64> {
         let states = self.options.thresholds.states().filter(|state| *state != State::TimeWait);
         let first =
@@ -35,7 +35,8 @@ impl Table {
     pub(super) fn next_linger(&self) -> Option<u64> {
         let queued = self.options.thresholds.states().filter_map(|state| self.first_due(state));
         let raisings = queued.chain(self.raisings.peek().map(|next| next.0)).map(|next| {
-            let patience = if self.waits_for_look(next) { self.options.look_patience } else { 0 };
+            let patience =
+                if self.waits_for_snapshot(next) { self.options.look_patience } else { 0 };
             next.time.saturating_add(patience)
         });
         raisings.chain(self.doublings.peek().map(|next| next.0.time)).min()
@@ -49,8 +50,9 @@ impl Table {
         Some(Deadline::of(slot, connection, time))
     }
 
-    /// Whether no look has shown yet who holds a socket that is due, or if data still moves on it.
-    fn waits_for_look(&self, due: Deadline) -> bool {
+    /// Whether no snapshot has shown yet who holds a socket that is due, or if data still moves on
+    /// it.
+    fn waits_for_snapshot(&self, due: Deadline) -> bool {
         let is_old = |look: u64| look.saturating_add(LOOK_LEAD) < due.time;
         self.options.look_patience > 0
             && self.store.get(due.slot).is_some_and(|connection| {
@@ -66,7 +68,7 @@ impl Table {
     }
 
     fn must_wait(&self, due: Deadline, now: u64) -> bool {
-        now < due.time.saturating_add(self.options.look_patience) && self.waits_for_look(due)
+        now < due.time.saturating_add(self.options.look_patience) && self.waits_for_snapshot(due)
     }
 
     /// Flags the sockets that have just outlasted their threshold.
@@ -75,7 +77,7 @@ impl Table {
         for state in thresholds.states() {
             while let Some(due) = self.first_due(state).filter(|due| due.time <= now) {
                 if self.must_wait(due, now) {
-                    // What comes after it is younger, and the same look will show it.
+                    // What comes after it is younger, and the same snapshot will show it.
                     break;
                 }
                 self.store.queues.dequeue(due.slot);
@@ -91,7 +93,7 @@ impl Table {
         }
     }
 
-    /// Flags a socket, or plans to look at it again where it was at work.
+    /// Flags a socket, or plans to check it again if it was making progress.
     fn raise_if_idle(&mut self, due: Deadline, now: u64, lingers: &mut Vec<Linger>) {
         let Some((connection, threshold)) = self.still_in_state(due) else { return };
         let time = connection.idle_since().saturating_add(threshold);
@@ -103,7 +105,7 @@ impl Table {
         }
     }
 
-    /// Tells again of those whose time without progress has doubled.
+    /// Reports those again whose time without progress has doubled.
     pub(super) fn double(&mut self, now: u64, lingers: &mut Vec<Linger>) {
         while let Some(due) = pop_due(&mut self.doublings, now) {
             let Some((connection, threshold)) = self.still_in_state(due) else { continue };
@@ -151,7 +153,7 @@ impl Table {
         }
     }
 
-    /// What is to be told when a flagged socket leaves its state at `time`.
+    /// What is to be reported when a flagged socket leaves its state at `time`.
     pub(super) fn cleared(&self, slot: Slot, time: u64) -> Option<Linger> {
         let connection = Some(&self.store[slot]).filter(|known| known.doublings > 0)?;
         let threshold = self.options.thresholds.of(connection.state)?;
@@ -168,7 +170,7 @@ fn push(deadlines: &mut BinaryHeap<Reverse<Deadline>>, deadline: Deadline, store
     deadlines.push(Reverse(deadline));
 }
 
-/// Time without progress at which lingering is told next.
+/// Time without progress at which lingering is reported next.
 fn age(connection: &Connection, threshold: u64) -> u64 {
     threshold.saturating_mul(1 << connection.doublings)
 }

@@ -2,7 +2,7 @@
 //!
 //! Several listeners may share an address (`SO_REUSEPORT`), and of these each has connections of
 //! its own. Who has nothing to do with a connection is not named for it: where the kernel does not
-//! tell which listener it is with, nobody is, unless all have one owner.
+//! say which listener it is with, nobody is, unless all have one owner.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -34,7 +34,7 @@ fn key(tuple: &Tuple) -> (u32, u16) {
 }
 
 impl Listeners {
-    /// An event or a look tells of a listener.
+    /// An event or a snapshot reports a listener.
     pub(super) fn note(&mut self, connection: &Connection, record: &Record) {
         let Connection { id, tuple, .. } = *connection;
         let at_port = self.0.entry(key(&tuple)).or_default();
@@ -49,7 +49,7 @@ impl Listeners {
         }
     }
 
-    /// A look at descriptors tells whose a listener is.
+    /// A snapshot of descriptors shows whose a listener is.
     pub(super) fn own(&mut self, connection: &Connection) {
         let at_port = self.0.get_mut(&key(&connection.tuple)).into_iter().flatten();
         for known in at_port.filter(|known| known.id == connection.id) {
@@ -91,8 +91,8 @@ impl Listeners {
 }
 
 impl Table {
-    /// A look shows in whose queues connections wait: for as long as nobody has accepted them, that
-    /// is whose they are.
+    /// A snapshot shows in whose queues connections wait: for as long as nobody has accepted them,
+    /// that is whose they are.
     pub(super) fn guess_owners(&mut self, records: &[Record]) {
         for record in records.iter().filter(|record| record.listener != 0 && waits(record)) {
             let Some(connection) = self.store.known_mut(SocketId::of(record)) else { continue };

@@ -1,4 +1,4 @@
-//! Snapshots: what the kernel says there is, merged into what the events have told.
+//! Snapshots: what the kernel says there is, merged into what the events have shown.
 //!
 //! A snapshot is taken while events go on. Each of its records has the time at which it was made;
 //! a socket that has moved since then is left to the events. What is in the snapshot and not in
@@ -6,11 +6,11 @@
 //! in the snapshot is gone.
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use tracer_ebpf::{Holder, Record, kind};
 
 use super::{Observer, Slot, Source, State, Table, Transition, Way, transition};
-use crate::model::{connection::SocketId, endpoint::Tuple, time_wait::TIME_WAIT_SECONDS};
+use crate::model::{connection::SocketId, endpoint::Tuple, socket, time_wait::TIME_WAIT_SECONDS};
 
 /// A picture of all sockets of some network namespaces.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ struct Merge {
     left_out: Vec<Slot>,
 }
 
-/// So many sockets that are out of order are not worth a pass through the queues.
+/// This many sockets out of order are not worth a pass through the queues.
 const FEW: usize = 64;
 
 impl Table {
@@ -107,7 +107,7 @@ impl Table {
                 continue;
             }
             if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
-                // One that was held back until its port told that it is none of ours.
+                // It was held back until its port showed that the filter does not want it.
                 if let Some(slot) = self.store.find(SocketId::of(record)) {
                     self.forget(slot, record.time_ns);
                 }
@@ -124,30 +124,19 @@ impl Table {
         self.line_up(left_out);
         self.merge_holders(&snapshot.holders);
         self.guess_owners(&snapshot.records);
-        self.look_at_half_open(snapshot, out);
+        self.check_half_open(snapshot, out);
         self.held_at = snapshot.held_at.or(self.held_at);
         self.sweep(snapshot, &mut merged, out);
         self.leave_out(merged.left_out as u64);
         if merged.left_out > 0 {
             // What there was no room for is not new when there is.
-            self.covered.clear();
-            self.once_covered.clear();
+            self.covered.forget();
         } else if !closed.too_many {
-            self.cover(&snapshot.namespaces);
-            self.covered_at = snapshot.begun;
+            let skips = self.options.snapshots_skip;
+            self.covered.show(&snapshot.namespaces, snapshot.begun, skips);
         }
-        self.tell_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
+        self.emit_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
-    }
-
-    /// These namespaces have been shown completely: of the others nobody knows whether they still
-    /// exist.
-    fn cover(&mut self, namespaces: &[u32]) {
-        let shown: HashSet<u32, RandomState> = namespaces.iter().copied().collect();
-        let before = std::mem::replace(&mut self.once_covered, shown);
-        self.covered.clear();
-        let sure = |netns: &&u32| !self.options.snapshots_skip || before.contains(*netns);
-        self.covered.extend(namespaces.iter().filter(sure));
     }
 
     fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
@@ -161,7 +150,7 @@ impl Table {
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,
-            None if self.is_replaced(record, state, &merge.closed) => return,
+            None if self.is_replaced(record, &merge.closed) => return,
             // Of a closed one nothing is to be known; too many may be closed by now.
             None if state == State::Closed || merge.closed.too_many => return,
             None if !self.has_room() => {
@@ -171,12 +160,12 @@ impl Table {
             None => {
                 merge.merged.found += 1;
                 let is_counted = !self.has_known(record);
-                let slot = self.find(record, state);
+                let slot = self.add_found(record, state);
                 merge
                     .left_out
                     .extend(Some(slot).filter(|slot| self.store.queues.is_left_out(*slot)));
-                if self.covered.contains(&record.netns) {
-                    self.make_birth_good(slot, is_counted, out);
+                if self.covered.has(record.netns) {
+                    self.infer_beginning(slot, is_counted, out);
                 }
                 slot
             }
@@ -204,7 +193,7 @@ impl Table {
             if state == State::Listen {
                 self.listeners.note(connection, record);
             }
-            self.tell_held_with_port(slot, record, out);
+            self.emit_held_with_port(slot, record, out);
         } else if connection.unannounced {
             connection.tuple = Tuple::of(record);
         }
@@ -216,7 +205,7 @@ impl Table {
         }
     }
 
-    /// A look shows sockets in no order: those of a state that were found get into its queue.
+    /// A snapshot shows sockets in no order: those of a state that were found get into its queue.
     fn line_up(&mut self, left_out: Vec<Slot>) {
         if left_out.len() > FEW {
             return self.store.queues.enqueue_all(left_out);
@@ -226,16 +215,11 @@ impl Table {
         }
     }
 
-    /// Time since a TIME_WAIT was armed: always for 60 s, so the rest tells. That of a FIN_WAIT2
-    /// minisocket depends on settings that may have changed.
-    pub(super) fn minisocket_age(&self, record: &Record, state: State) -> Option<u64> {
-        let is_armed = record.timer_expires != 0;
-        if record.kind != kind::TIME_WAIT_SOCKET || state != State::TimeWait || !is_armed {
-            return None;
-        }
-        let ticks = self.options.ticks;
-        let armed = record.timer_expires.checked_sub(TIME_WAIT_SECONDS * ticks.hz)?;
-        Some(ticks.nanoseconds(record.jiffies.saturating_sub(armed)))
+    /// Age of a TIME_WAIT. That of a FIN_WAIT2 minisocket depends on settings that may have
+    /// changed.
+    pub(super) fn minisocket_age(&self, record: &Record) -> Option<u64> {
+        let is_minisocket = record.kind == kind::TIME_WAIT_SOCKET;
+        is_minisocket.then(|| socket::age(record, self.options.ticks)).flatten()
     }
 
     /// Brings a known socket to the state in which the snapshot shows it; where it is then.
@@ -249,7 +233,7 @@ impl Table {
     ) -> Slot {
         let connection = &self.store[slot];
         let (was, minisocket) = (connection.is_minisocket(), record.kind == kind::TIME_WAIT_SOCKET);
-        // A full socket was seen before the minisocket took over: no event tells when that was.
+        // A full socket was seen before the minisocket took over: no event says when that was.
         if connection.state == state && was == minisocket || was && !minisocket {
             return slot;
         }
@@ -260,12 +244,12 @@ impl Table {
                 return self.correct_connection(slot, record, state, out);
             };
             self.unseen.miss(way.events, way.at_least);
-            let time = self.entered(slot, record, state);
+            let time = self.entered(slot, record);
             for step in way.between {
                 self.infer(slot, step, time, out);
             }
         }
-        let time = self.entered(slot, record, state);
+        let time = self.entered(slot, record);
         let connection = &mut self.store[slot];
         connection.orphaned |= minisocket;
         if minisocket && state == State::TimeWait {
@@ -276,7 +260,7 @@ impl Table {
             source: Source::Snapshot,
             ..transition(connection, connection.state, state, time)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
         if minisocket {
             if !self.store[slot].is_minisocket() {
                 self.store[slot].become_minisocket(None);
@@ -294,17 +278,17 @@ impl Table {
         state: State,
         out: &mut impl Observer,
     ) -> Slot {
-        self.give_way(slot, record.time_ns, Source::Snapshot, out);
-        let slot = self.find(record, state);
-        self.make_birth_good(slot, true, out);
+        self.end_previous(slot, record.time_ns, Source::Snapshot, out);
+        let slot = self.add_found(record, state);
+        self.infer_beginning(slot, true, out);
         self.store[slot].shown = self.snapshots;
         slot
     }
 
-    /// When a known socket has entered the state in which the snapshot shows it, as far as that can
-    /// be told.
-    fn entered(&self, slot: Slot, record: &Record, state: State) -> u64 {
-        let age = self.minisocket_age(record, state).unwrap_or(0);
+    /// When a known socket has entered the state in which the snapshot shows it, as far as that is
+    /// known.
+    fn entered(&self, slot: Slot, record: &Record) -> u64 {
+        let age = self.minisocket_age(record).unwrap_or(0);
         record.time_ns.saturating_sub(age).max(self.store[slot].since)
     }
 
@@ -343,8 +327,8 @@ impl Table {
                 continue;
             }
             let connection = &mut self.store[slot];
-            // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may skip
-            // any socket while others come and go around it.
+            // A full socket is gone a moment before the event says so. Before 6.18 iter/tcp may
+            // skip any socket while others come and go around it.
             let minisocket = connection.is_minisocket();
             let doubtful = !minisocket || self.options.snapshots_skip;
             if doubtful && !connection.note_missing(true) {

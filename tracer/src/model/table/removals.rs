@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::arena::Slot;
 
-/// Removals within so many nanoseconds, as a power of two, are one: the kernel's timer wheel fires
-/// those of seconds at once anyway, and what is told waits for it longer than that.
+/// Removals within this power of two of nanoseconds are one: the kernel's timer wheel fires
+/// those of seconds at once anyway, and what is reported waits for it longer than that.
 const GRAIN: u32 = 23;
 
 /// Minisockets by the time of their removal, four bytes for each.

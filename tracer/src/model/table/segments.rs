@@ -1,4 +1,4 @@
-//! Single segments worth telling: resets and retransmissions of SYN, SYN+ACK and FIN.
+//! Single segments that are reported: resets and retransmissions of SYN, SYN+ACK and FIN.
 
 use tracer_ebpf::{Record, segment};
 
@@ -24,7 +24,7 @@ impl Table {
             seen = connection.retransmitted();
             // The port is known by now, whatever the state.
             if state != State::SynSent || connection.tuple.local.port != 0 {
-                self.tell_held(slot, Some(record), out);
+                self.emit_held(slot, Some(record), out);
             }
         }
         let syn = record.segment_flags & segment::SYN != 0;
@@ -65,8 +65,8 @@ impl Table {
         }));
     }
 
-    /// Tells of a reset at once.
-    pub(super) fn tell_reset(
+    /// Reports a reset at once.
+    pub(super) fn emit_reset(
         &mut self,
         record: &Record,
         direction: Direction,
@@ -76,7 +76,7 @@ impl Table {
         let Some(seen) = State::from_kernel(record.old_state) else {
             return;
         };
-        // Of a minisocket the kernel tells TIME_WAIT, whatever its sub-state.
+        // Of a minisocket the kernel says TIME_WAIT, whatever its sub-state.
         let state = match slot {
             Some(slot) if seen == State::TimeWait => self.store[slot].state,
             _ => seen,
@@ -96,16 +96,16 @@ impl Table {
         out.observe(Update::Reset(&Reset { time, subject, state: State::Closed, segment }));
     }
 
-    /// Tells of the reset that has led to the end of a connection, if one really came: the
+    /// Reports the reset that has led to the end of a connection, if one really came: the
     /// kernel's tracepoint also fires for data after close().
-    pub(super) fn tell_received_reset(
+    pub(super) fn emit_received_reset(
         &mut self,
         slot: Slot,
         record: &Record,
         reason: Option<Reason>,
         out: &mut impl Observer,
     ) {
-        self.tell_held_with_port(slot, record, out);
+        self.emit_held_with_port(slot, record, out);
         let connection = &mut self.store[slot];
         if let Some(time) = connection.take_reset()
             && reason != Some(Reason::ResetSentDataAfterClose)
@@ -116,7 +116,7 @@ impl Table {
         }
     }
 
-    /// The socket as the table knows it; else as the record tells it, or as it was if it
+    /// The socket as the table knows it; else as the record says it, or as it was if it
     /// has been closed just before.
     fn subject_of(&self, record: &Record, slot: Option<Slot>) -> Subject {
         if let Some(slot) = slot {

@@ -1,4 +1,4 @@
-//! One event of the tracepoint: what it does to the socket, and what is told of it.
+//! One event of the tracepoint: what it does to the socket, and what is reported of it.
 
 use tracer_ebpf::{
     Record, flag, segment,
@@ -60,17 +60,17 @@ impl Table {
     fn step(&mut self, record: &Record, from: State, to: State, out: &mut impl Observer) {
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
         let known = if begins { None } else { self.lookup(record) };
-        if known.is_none() && self.is_told_twice(record, to) {
+        if known.is_none() && self.is_duplicate(record, to) {
             self.duplicates += 1;
             return;
         }
         let slot = match known {
-            Some(slot) => match self.agree(slot, record, from, out) {
+            Some(slot) => match self.reconcile(slot, record, from, out) {
                 Some(slot) => slot,
                 None => return,
             },
             None if begins => self.begin(record, from, out),
-            None => self.meet(record, from, self.covered.contains(&record.netns), out),
+            None => self.add_unknown(record, from, self.covered.has(record.netns), out),
         };
         self.store[slot].last_edge = (record.old_state, record.new_state);
         self.refine(slot, record, from, to);
@@ -78,7 +78,7 @@ impl Table {
             self.complete_half_open(&Tuple::of(record), record.time_ns, out);
         }
         if to != State::SynSent {
-            self.tell_held(slot, Some(record), out);
+            self.emit_held(slot, Some(record), out);
         }
         if to == State::Closed && from != State::Listen {
             self.close(slot, record, from, out);
@@ -113,19 +113,19 @@ impl Table {
     }
 
     /// Emits the SYN_SENT that was held back for its local port if the port is known now.
-    pub(super) fn tell_held_with_port(
+    pub(super) fn emit_held_with_port(
         &mut self,
         slot: Slot,
         record: &Record,
         out: &mut impl Observer,
     ) {
         if self.store[slot].tuple.local.port != 0 {
-            self.tell_held(slot, Some(record), out);
+            self.emit_held(slot, Some(record), out);
         }
     }
 
     /// Emits the SYN_SENT that was held back for its local port, before what follows it.
-    pub(super) fn tell_held(
+    pub(super) fn emit_held(
         &mut self,
         slot: Slot,
         record: Option<&Record>,
@@ -188,7 +188,7 @@ impl Table {
             sent,
             ..transition(connection, connection.state, to, record.time_ns)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
         let connection = &mut self.store[slot];
         connection.set_left(sent);
         if let Some(handshake) = handshake {
@@ -201,7 +201,7 @@ impl Table {
 
     /// Applies a transition and emits what follows from it. Who goes to CLOSED is dropped by the
     /// caller.
-    pub(super) fn tell(
+    pub(super) fn emit(
         &mut self,
         slot: Slot,
         transition: &Transition,
@@ -222,7 +222,7 @@ impl Table {
         if let Some(linger) = cleared {
             out.observe(Update::Linger(&[linger]));
         }
-        self.conclude_story(slot, transition, traffic, out);
+        self.emit_connection(slot, transition, traffic, out);
     }
 
     /// Drops a connection that has come to its end at `time`.

@@ -122,7 +122,7 @@ impl Store {
         }
     }
 
-    /// Finds it no more by its ends.
+    /// Removes a minisocket from the index by ends.
     fn release_ends(&mut self, slot: Slot) {
         if !self[slot].is_minisocket() {
             return;

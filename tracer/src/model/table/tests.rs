@@ -1,7 +1,8 @@
 //! The table, event by event.
 //!
 //! [`lives`] plays the kernel: it makes the records that a socket's life gives rise to, and knows
-//! what a look at the socket would show. [`stage`] feeds them to a table and notes what is told.
+//! what a snapshot of the socket would show. [`fixture`] feeds them to a table and notes what is
+//! reported.
 
 mod aborts;
 mod caught;
@@ -10,6 +11,7 @@ mod cookieless;
 mod crowded;
 mod departures;
 mod filtered;
+mod fixture;
 mod half_open;
 mod linger;
 mod lives;
@@ -18,7 +20,6 @@ mod owners;
 mod random;
 mod resync;
 mod snapshot;
-mod stage;
 mod time_wait;
 mod unseen;
 

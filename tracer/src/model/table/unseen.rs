@@ -1,14 +1,14 @@
-//! State changes of the kernel that no event told of: each is counted once, those of one moment are
-//! one loss.
+//! State changes of the kernel that no event reported: each is counted once, those of one moment
+//! are one loss.
 //!
-//! A change that must have happened is either told with the tracepoint as its source or counted
+//! A change that must have happened is either reported with the tracepoint as its source or counted
 //! here. What proves one: an event or a snapshot that shows a state to which no event led; a full
-//! socket that is gone without an event into CLOSED; a socket that is new where all were known. What
-//! the tracepoint never shows (a minisocket's changes) is none. Where several ways lead to what is
-//! there the shortest counts, and the loss says that it is the least; a far end on this host that
-//! has closed in order decides between them.
+//! socket that is gone without an event into CLOSED; a socket that is new where all were known.
+//! What the tracepoint never shows (a minisocket's changes) is none. Where several ways lead to
+//! what is there the shortest counts, and the loss says that it is the least; a peer on this host
+//! that has closed in order decides between them.
 //!
-//! Not proven by anything, and not counted: a connection of which no event told and that no
+//! Not proven by anything, and not counted: a connection of which there was no event and that no
 //! snapshot has shown; see docs/losses.md.
 
 use foldhash::fast::RandomState;
@@ -20,25 +20,25 @@ use crate::model::endpoint::Tuple;
 /// Snapshots after which the last traces of what happened before are found: one may have been
 /// begun before, and a full socket is gone when two do not show it.
 const SNAPSHOTS: usize = 4;
-/// Ends to remember that have closed in order before their far end.
+/// Ends to remember that have closed in order before their peer.
 const MOST_ENDS: usize = 1 << 16;
 
 /// What was not seen.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
-    /// Not told of yet.
+    /// Not reported yet.
     count: u64,
     /// There may have been more.
     at_least: bool,
     /// State changes counted as lost otherwise and not found yet, by the snapshots since: what is
     /// missing is first of all these.
     lost: [u64; SNAPSHOTS],
-    /// Ends that are still to close, as far as known, although their far end on this host has sent
+    /// Ends that are still to close, as far as known, although their peer on this host has sent
     /// and received a FIN.
     followers: HashMap<Tuple, Closed, RandomState>,
 }
 
-/// How the far end closed in order.
+/// How the peer closed in order.
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     time: u64,
@@ -75,7 +75,7 @@ impl Unseen {
         });
     }
 
-    /// The end `ends` has closed in order, with `last` as its last state. Its far end does the same
+    /// The end `ends` has closed in order, with `last` as its last state. Its peer does the same
     /// at the same time, if it is on this host, unless it has done so before.
     pub(super) fn closed_in_order(&mut self, ends: &Tuple, last: State, time: u64) {
         if !ends.is_within_host() || self.followers.remove(ends).is_some() {
@@ -86,7 +86,7 @@ impl Unseen {
         }
     }
 
-    /// The last state of the far end, if it closed in order when this one had been in its state
+    /// The last state of the peer, if it closed in order when this one had been in its state
     /// since `since`; with the time.
     fn far_end(&mut self, ends: &Tuple, since: u64) -> Option<(State, u64)> {
         let Closed { time, last, .. } = self.followers.remove(ends)?;
@@ -119,7 +119,7 @@ impl Way {
     }
 }
 
-/// The last state of an end that has closed in order from `state` on, as its far end has, whose last
+/// The last state of an end that has closed in order from `state` on, as its peer has, whose last
 /// state was `far`.
 fn last_in_order(state: State, far: State) -> State {
     match state {
@@ -142,13 +142,13 @@ impl Table {
         self.unseen.lost[0] += count;
     }
 
-    /// Whether state changes are known to be missing that have not been told of.
+    /// Whether state changes are known to be missing that have not been reported.
     pub fn has_unseen(&self) -> bool {
         self.unseen.count > 0
     }
 
-    /// Tells how many state changes are known to be missing since the last time.
-    pub fn tell_unseen(&mut self, now: u64, out: &mut impl Observer) {
+    /// Reports how many state changes are known to be missing since the last time.
+    pub fn emit_unseen(&mut self, now: u64, out: &mut impl Observer) {
         if !self.has_unseen() {
             return;
         }
@@ -161,13 +161,13 @@ impl Table {
     }
 
     /// The same for what a snapshot has shown.
-    pub(super) fn tell_unseen_of_snapshot(&mut self, now: u64, out: &mut impl Observer) {
-        self.tell_unseen(now, out);
+    pub(super) fn emit_unseen_of_snapshot(&mut self, now: u64, out: &mut impl Observer) {
+        self.emit_unseen(now, out);
         self.unseen.age();
     }
 
-    /// A full socket is gone, and no event told of its end: counts what must have happened, and
-    /// tells what the far end proves. Whether it has closed in order.
+    /// A full socket is gone, and no event reported its end: counts what must have happened, and
+    /// reports what the peer proves. Whether it has closed in order.
     pub(super) fn miss_end(&mut self, slot: Slot, out: &mut impl Observer) -> bool {
         let connection = &self.store[slot];
         let (state, since) = (connection.state, connection.since);

@@ -1,8 +1,8 @@
-//! Connections as a whole: each is told once when it is over for its application, and those that
-//! are open when somebody asks for them.
+//! Connections as a whole: each is reported once when it is over for its application, and those
+//! that are open when somebody asks for them.
 //!
-//! Over means in TIME_WAIT or CLOSED: what the kernel does with the addresses afterwards is told
-//! by transitions alone, and is no part of a connection's duration.
+//! Over means in TIME_WAIT or CLOSED: what the kernel does with the addresses afterwards is
+//! reported by transitions alone, and is no part of a connection's duration.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
@@ -16,9 +16,9 @@ use crate::model::{
 };
 
 impl Table {
-    /// Emits the connection as a whole if it is over with this transition. One in TIME_WAIT was over
-    /// before, so nothing is emitted when it leaves that state.
-    pub(super) fn conclude_story(
+    /// Emits the connection as a whole if it is over with this transition. One in TIME_WAIT was
+    /// over before, so nothing is emitted when it leaves that state.
+    pub(super) fn emit_connection(
         &self,
         slot: Slot,
         transition: &Transition,

@@ -4,7 +4,7 @@ use tracer_ebpf::kind;
 
 use super::*;
 use crate::model::{
-    close::Initiator,
+    close::{Initiator, Reason},
     host::{Host, NetFacts, PortRange},
     state::State,
     table::{Snapshot, tests::record},
@@ -132,7 +132,7 @@ fn ports_are_told_when_they_get_scarce_scarcer_and_plenty() {
     assert_eq!(at(2, 5), [(code, Status::Raised, Severity::Warning)]);
     assert_eq!(at(3, 6), []);
     assert_eq!(at(4, 9), [(code, Status::Continues, Severity::Critical)]);
-    // To and fro around the threshold is told once.
+    // To and fro around the threshold is reported once.
     assert_eq!(at(5, 8), []);
     assert_eq!(at(6, 10), []);
     assert_eq!(at(7, 4), [(code, Status::Cleared, Severity::Critical)]);

@@ -1,23 +1,23 @@
-//! How connections break off, and that each reset is told once.
+//! How connections break off, and that each reset is reported once.
 
 use rstest::rstest;
 
 use super::{
+    fixture::{Fixture, Told},
     lives::{Failure, Life, SECOND, Step},
-    stage::{Stage, Told},
 };
 use crate::model::{close::Reason, state::State, update::Direction};
 use Step::*;
 
 fn broken_off(open: &[Step], steps: &[Step]) -> Told {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, open);
-    stage.told = Told::default();
-    stage.play(&mut life, steps);
-    stage.until(stage.now + SECOND);
-    assert!(stage.table.is_empty());
-    stage.told
+    fixture.play(&mut life, open);
+    fixture.told = Told::default();
+    fixture.play(&mut life, steps);
+    fixture.until(fixture.now + SECOND);
+    assert!(fixture.table.is_empty());
+    fixture.told
 }
 
 #[rstest]
@@ -168,18 +168,18 @@ fn an_orphan_that_may_not_wait_is_reset(#[case] before: &[Step], #[case] steps: 
 #[test]
 fn without_the_hooks_on_resets_nothing_waits_for_them() {
     let options =
-        crate::model::table::Options { resets_traced: false, ..super::stage::options(250) };
-    let mut stage = Stage::with(options);
+        crate::model::table::Options { resets_traced: false, ..super::fixture::options(250) };
+    let mut fixture = Fixture::with(options);
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, Close]);
-    stage.told.take();
+    fixture.play(&mut life, &[Connect, Established, Close]);
+    fixture.told.take();
     for record in life.apply(PeerReset) {
         if record.kind == tracer_ebpf::kind::STATE {
-            stage.ingest(&record);
+            fixture.ingest(&record);
         }
     }
     assert_eq!(
-        stage.told.take(),
+        fixture.told.take(),
         ["FIN_WAIT1>CLOSED ResetReceived by Local", "story: ResetReceived by Local"]
     );
 }
@@ -187,17 +187,17 @@ fn without_the_hooks_on_resets_nothing_waits_for_them() {
 /// The decision waits for what follows; the transition keeps its time.
 #[test]
 fn an_end_that_is_decided_late_keeps_its_time() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, Close]);
+    fixture.play(&mut life, &[Connect, Established, Close]);
     let records = life.apply(PeerReset);
     for record in &records {
-        stage.ingest(record);
+        fixture.ingest(record);
     }
     let closed = records.last().unwrap().time_ns;
-    assert_eq!(stage.table.len(), 1);
-    stage.until(closed + SECOND);
-    assert!(stage.table.is_empty());
-    assert_eq!(stage.told.transitions.last().unwrap().time, closed);
-    assert_eq!(stage.told.stories[0].time, closed);
+    assert_eq!(fixture.table.len(), 1);
+    fixture.until(closed + SECOND);
+    assert!(fixture.table.is_empty());
+    assert_eq!(fixture.told.transitions.last().unwrap().time, closed);
+    assert_eq!(fixture.told.stories[0].time, closed);
 }

@@ -4,8 +4,8 @@ use rstest::rstest;
 use tracer_ebpf::{Record, kind};
 
 use super::{
+    fixture::{Fixture, Told},
     lives::{Failure, Kernel, Life, SECOND, Step},
-    stage::{Stage, Told},
 };
 use Step::*;
 
@@ -36,20 +36,20 @@ fn caught(record: &Record) -> Record {
 
 /// Feeds what `change` makes of each record of the life.
 fn told(kernel: Kernel, steps: &[Step], change: impl Fn(usize, &Record) -> Vec<Record>) -> Told {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1).on(kernel);
     let mut position = 0;
     for &step in steps {
         for record in life.apply(step) {
             for record in change(position, &record) {
-                stage.ingest(&record);
+                fixture.ingest(&record);
             }
             position += 1;
         }
-        stage.until(life.now);
+        fixture.until(life.now);
     }
-    stage.until(stage.now + 100 * SECOND);
-    stage.told
+    fixture.until(fixture.now + 100 * SECOND);
+    fixture.told
 }
 
 #[rstest]
@@ -124,21 +124,21 @@ fn another_socket_may_come_between() {
 /// The slot of a connection that was ended twice must not end the next one.
 #[test]
 fn the_end_of_an_orphan_told_twice_does_not_touch_the_next_socket() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut first = Life::new(1);
-    stage.play(&mut first, &[Connect, Established, Close]);
+    fixture.play(&mut first, &[Connect, Established, Close]);
     for record in first.apply(DataAfterClose) {
-        stage.ingest(&record);
+        fixture.ingest(&record);
         if record.kind == kind::STATE {
-            stage.ingest(&caught(&record));
+            fixture.ingest(&caught(&record));
         }
     }
     let mut next = Life::new(2);
     next.now = first.now - 900_000;
     for record in [next.apply(Bind), next.apply(Connect)].concat() {
-        stage.ingest(&record);
+        fixture.ingest(&record);
     }
-    stage.until(stage.now + SECOND);
-    assert_eq!(stage.table.len(), 1);
-    assert_eq!(stage.told.stories.len(), 1);
+    fixture.until(fixture.now + SECOND);
+    assert_eq!(fixture.table.len(), 1);
+    assert_eq!(fixture.told.stories.len(), 1);
 }

@@ -3,21 +3,21 @@
 use rstest::rstest;
 
 use super::{
+    fixture::{Fixture, Told, tell},
     lives::{Kernel, Life, MILLISECOND, SECOND, Step},
-    stage::{Stage, Told, tell},
 };
 use crate::model::{state::State, update::Story};
 use Step::*;
 
-/// What is told after ESTABLISHED.
+/// What is reported after ESTABLISHED.
 fn after_opening(open: &[Step], steps: &[Step]) -> Told {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, open);
-    stage.told = Told::default();
-    stage.play(&mut life, steps);
-    stage.until(stage.now + SECOND);
-    stage.told
+    fixture.play(&mut life, open);
+    fixture.told = Told::default();
+    fixture.play(&mut life, steps);
+    fixture.until(fixture.now + SECOND);
+    fixture.told
 }
 
 const CLIENT: &[Step] = &[Connect, Established];
@@ -92,15 +92,15 @@ fn a_close_is_told_as_it_happens(
 
 #[test]
 fn the_far_fin_reaches_a_minisocket_without_a_word() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, Close, FinAcked]);
-    stage.told.take();
-    stage.play(&mut life, &[PeerFin]);
-    assert_eq!(stage.told.take(), [""; 0]);
-    stage.look(&[&life]);
+    fixture.play(&mut life, &[Connect, Established, Close, FinAcked]);
+    fixture.told.take();
+    fixture.play(&mut life, &[PeerFin]);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.look(&[&life]);
     assert_eq!(
-        stage.told.take(),
+        fixture.told.take(),
         ["FIN_WAIT2>TIME_WAIT [Snapshot]", "story: Graceful by Local [Snapshot]"]
     );
 }
@@ -111,9 +111,9 @@ fn the_far_fin_reaches_a_minisocket_without_a_word() {
 #[case::half_close(&[Connect, Established, ShutdownWrite, FinAcked], false)]
 #[case::half_close_and_far_fin(&[Connect, Established, ShutdownWrite, FinAcked, PeerFin], true)]
 fn nobody_holds_a_minisocket(#[case] steps: &[Step], #[case] orphaned: bool) {
-    let mut stage = Stage::new();
-    stage.play(&mut Life::new(1), steps);
-    let connection = stage.table.connections().next().unwrap();
+    let mut fixture = Fixture::new();
+    fixture.play(&mut Life::new(1), steps);
+    let connection = fixture.table.connections().next().unwrap();
     assert_eq!(connection.orphaned, orphaned);
 }
 
@@ -166,31 +166,31 @@ fn an_active_close_is_over_before_time_wait() {
 /// An orphan's peer closes later: that is the end, however it becomes known.
 #[test]
 fn an_orphan_is_over_when_its_peer_has_closed() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, Receive(7), Read, Close, FinAcked]);
-    assert!(stage.told.stories.is_empty());
-    stage.play(&mut life, &[Wait(5_000), PeerFin]);
-    stage.look(&[&life]);
-    let [story] = &stage.told.stories[..] else { panic!("{:?}", stage.told.stories) };
+    fixture.play(&mut life, &[Connect, Established, Receive(7), Read, Close, FinAcked]);
+    assert!(fixture.told.stories.is_empty());
+    fixture.play(&mut life, &[Wait(5_000), PeerFin]);
+    fixture.look(&[&life]);
+    let [story] = &fixture.told.stories[..] else { panic!("{:?}", fixture.told.stories) };
     assert_eq!(story.bytes_received, Some(7));
     assert!(story.spent[State::FinWait2.index()] >= 5_000 * MILLISECOND);
 }
 
 #[test]
 fn what_is_open_is_told_with_its_counters() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut lives = [1, 2, 3, 4].map(Life::new);
     let [busy, young, over, orphan] = &mut lives;
-    stage.play(busy, &[Connect, Established, Wait(60_000), Receive(9)]);
-    stage.play(over, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
-    stage.play(orphan, &[Connect, Established, Receive(3), Read, Close, FinAcked]);
-    stage.play(young, &[Connect, Established]);
-    stage.told.stories.clear();
+    fixture.play(busy, &[Connect, Established, Wait(60_000), Receive(9)]);
+    fixture.play(over, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    fixture.play(orphan, &[Connect, Established, Receive(3), Read, Close, FinAcked]);
+    fixture.play(young, &[Connect, Established]);
+    fixture.told.stories.clear();
     let seen = [&lives[0], &lives[1], &lives[2], &lives[3]];
-    stage.look(&seen);
-    let snapshot = stage.picture(&seen);
-    stage.table.report(Some(&snapshot), 0, stage.now, &mut stage.told);
+    fixture.look(&seen);
+    let snapshot = fixture.picture(&seen);
+    fixture.table.report(Some(&snapshot), 0, fixture.now, &mut fixture.told);
     let told = |stories: &[Story]| {
         let mut told: Vec<_> = stories
             .iter()
@@ -204,12 +204,12 @@ fn what_is_open_is_told_with_its_counters() {
         (2, State::Established, Some(0)),
         (4, State::FinWait2, Some(3)),
     ];
-    assert_eq!(told(&stage.told.stories), all);
-    assert!(stage.told.stories.iter().all(|story| story.close.is_none()));
-    stage.told.stories.clear();
-    stage.table.report(None, 60 * SECOND, stage.now, &mut stage.told);
+    assert_eq!(told(&fixture.told.stories), all);
+    assert!(fixture.told.stories.iter().all(|story| story.close.is_none()));
+    fixture.told.stories.clear();
+    fixture.table.report(None, 60 * SECOND, fixture.now, &mut fixture.told);
     // Nothing has read its counters.
-    assert_eq!(told(&stage.told.stories), [(1, State::Established, None)]);
+    assert_eq!(told(&fixture.told.stories), [(1, State::Established, None)]);
 }
 
 #[test]
@@ -248,12 +248,12 @@ fn a_classic_record_is_enough_for_the_states(
     #[case] lines: &[&str],
 ) {
     let options =
-        crate::model::table::Options { resets_traced: false, ..super::stage::options(250) };
-    let mut stage = Stage::with(options);
+        crate::model::table::Options { resets_traced: false, ..super::fixture::options(250) };
+    let mut fixture = Fixture::with(options);
     let mut life = Life::new(1).on(Kernel { raw_children, ..Kernel::CLASSIC });
-    stage.play(&mut life, steps);
-    assert_eq!(stage.told.take(), lines);
-    for step in &stage.told.transitions {
+    fixture.play(&mut life, steps);
+    assert_eq!(fixture.told.take(), lines);
+    for step in &fixture.told.transitions {
         assert_eq!((step.subject.cookie, step.subject.uid), (None, None));
         assert_ne!(step.subject.tuple.local.port, 0);
         assert_ne!(step.subject.tuple.peer.port, 0);

@@ -4,8 +4,8 @@ use rstest::rstest;
 use tracer_ebpf::{Record, kind};
 
 use super::{
+    fixture::{Fixture, tell},
     lives::{Kernel, Life, SECOND, Step},
-    stage::{Stage, tell},
 };
 use crate::model::{
     cause::Why,
@@ -27,44 +27,44 @@ fn a_syn_is_sent_unless_there_is_no_port(#[case] steps: &[Step], #[case] sent: O
 
 #[test]
 fn the_classic_tracepoint_does_not_know() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1).on(Kernel::CLASSIC);
-    stage.play(&mut life, &[Bind, Connect, Established, Close]);
-    assert!(stage.told.transitions.iter().all(|told| told.sent.is_none()));
+    fixture.play(&mut life, &[Bind, Connect, Established, Close]);
+    assert!(fixture.told.transitions.iter().all(|told| told.sent.is_none()));
 }
 
-/// The kernel's record says that the FIN has to wait; a look shows when it has gone.
+/// The kernel's record says that the FIN has to wait; a snapshot shows when it has gone.
 #[test]
 fn a_fin_that_waits_is_not_said_to_be_unanswered() {
-    let mut stage = Stage::lingering("fin-wait1=1s");
+    let mut fixture = Fixture::lingering("fin-wait1=1s");
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established]);
+    fixture.play(&mut life, &[Connect, Established]);
     for record in life.apply(Close) {
-        stage.ingest(&Record { segment_flags: 0, ..record });
+        fixture.ingest(&Record { segment_flags: 0, ..record });
     }
-    assert_eq!(stage.told.transitions.last().unwrap().sent, Some(false));
+    assert_eq!(fixture.told.transitions.last().unwrap().sent, Some(false));
     // Still there a second later.
     let sent = life.socket.snd_nxt;
     life.socket.snd_nxt = sent.wrapping_sub(1);
-    stage.look(&[&life]);
-    stage.until(stage.now + SECOND);
+    fixture.look(&[&life]);
+    fixture.until(fixture.now + SECOND);
     life.socket.snd_nxt = sent;
-    stage.look(&[&life]);
-    stage.until(stage.now + 2 * SECOND);
-    let told: Vec<_> = stage.told.lingers.iter().map(|linger| linger.why.clone()).collect();
+    fixture.look(&[&life]);
+    fixture.until(fixture.now + 2 * SECOND);
+    let told: Vec<_> = fixture.told.lingers.iter().map(|linger| linger.why.clone()).collect();
     assert_eq!(told[0], Some(Why::NotSent(Segment::Fin)));
     assert_eq!(told[1], Some(Why::NoAnswer(Segment::Fin)));
 }
 
 #[test]
 fn a_look_shows_what_waits_since_before() {
-    let mut stage = Stage::lingering("last-ack=1s");
+    let mut fixture = Fixture::lingering("last-ack=1s");
     let mut life = Life::new(1);
-    stage.play_unseen(&mut life, &[Connect, Established, PeerFin, Close]);
+    fixture.play_unseen(&mut life, &[Connect, Established, PeerFin, Close]);
     life.socket.write_seq = life.socket.snd_nxt.wrapping_add(100);
-    stage.look(&[&life]);
-    stage.until(stage.now + 2 * SECOND);
-    assert_eq!(stage.told.lingers[0].why, Some(Why::NotSent(Segment::Fin)));
+    fixture.look(&[&life]);
+    fixture.until(fixture.now + 2 * SECOND);
+    assert_eq!(fixture.told.lingers[0].why, Some(Why::NotSent(Segment::Fin)));
 }
 
 #[rstest]
@@ -74,7 +74,7 @@ fn a_look_shows_what_waits_since_before() {
 #[case(0x10, Answered::Ack)]
 #[case(0x18, Answered::Ack)]
 fn an_rst_without_a_socket_says_what_it_answers(#[case] flags: u8, #[case] answers: Answered) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let known = Life::new(1).with_ports(80, 40_000).socket;
     let record = Record {
         kind: kind::RESET_WITHOUT_SOCKET,
@@ -85,10 +85,10 @@ fn an_rst_without_a_socket_says_what_it_answers(#[case] flags: u8, #[case] answe
         time_ns: 5,
         ..Record::EMPTY
     };
-    stage.ingest(&record);
-    let told = stage.told.resets[0];
+    fixture.ingest(&record);
+    let told = fixture.told.resets[0];
     assert_eq!((told.segment.answers, told.segment.direction), (Some(answers), Direction::Sent));
     assert_eq!((told.subject.ordinal, told.subject.cookie), (0, None));
     assert_eq!(told.subject.tuple.netns, known.netns);
-    assert!(stage.table.is_empty());
+    assert!(fixture.table.is_empty());
 }

@@ -129,7 +129,7 @@ impl Kernel {
     pub(super) const CLASSIC: Self = Self { classic: true, ..Self::WITHOUT_COOKIES };
 }
 
-/// A socket and what has been told of it.
+/// A socket and what has been reported of it.
 #[derive(Clone, Debug)]
 pub(super) struct Life {
     /// The present values.
@@ -181,7 +181,7 @@ impl Life {
         State::from_kernel(self.socket.old_state).unwrap()
     }
 
-    /// Port of a passive socket and of the far end.
+    /// Port of a passive socket and of the peer.
     pub(super) fn with_ports(mut self, local: u16, peer: u16) -> Self {
         (self.socket.local_port, self.socket.peer_port) = (local, peer);
         self.bound = local != 0;
@@ -243,7 +243,7 @@ impl Life {
         Record { local_address, local_port, peer_address, peer_port, ..known }
     }
 
-    /// Takes a step, a millisecond after the one before; what is told of it.
+    /// Takes a step, a millisecond after the one before; what is reported of it.
     pub(super) fn apply(&mut self, step: Step) -> Vec<Record> {
         self.now += MILLISECOND;
         match step {

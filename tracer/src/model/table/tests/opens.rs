@@ -4,8 +4,8 @@ use rstest::rstest;
 use tracer_ebpf::{Record, kind};
 
 use super::{
+    fixture::{Fixture, tell},
     lives::{Failure, Kernel, Life, Step, opens::LOCAL_ISN, opens::PEER_ISN},
-    stage::{Stage, tell},
 };
 use crate::model::{
     close::Reason,
@@ -108,7 +108,7 @@ fn an_open_is_told_as_it_happens(#[case] steps: &[Step], #[case] lines: &[&str])
     assert_eq!(portless, no_port, "{:?}", told.transitions);
 }
 
-/// The port comes with a later event; the numbers of that one would be told as of the SYN.
+/// The port comes with a later event; the numbers of that one would be reported as of the SYN.
 #[rstest]
 #[case::answered(&[Connect, Established])]
 #[case::sent_again(&[Connect, SynAgain, Established])]
@@ -124,14 +124,14 @@ fn a_syn_that_is_told_late_has_its_own_numbers(#[case] steps: &[Step]) {
 /// Up to Linux 6.12 the child is first seen as a raw copy of its listener.
 #[rstest]
 fn both_forms_of_a_child_are_told_alike(#[values(Kernel::NEW, Kernel::OLD)] kernel: Kernel) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut listener = Life::new(super::lives::opens::LISTENER);
-    stage.play(&mut listener, &[Listen]);
-    stage.told.take();
+    fixture.play(&mut listener, &[Listen]);
+    fixture.told.take();
     let mut child = Life::new(1).on(kernel);
-    stage.play(&mut child, &[Syn, Ack, Accept]);
-    assert_eq!(stage.told.take(), ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
-    let [.., born, established] = &stage.told.transitions[..] else { panic!() };
+    fixture.play(&mut child, &[Syn, Ack, Accept]);
+    assert_eq!(fixture.told.take(), ["LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED"]);
+    let [.., born, established] = &fixture.told.transitions[..] else { panic!() };
     assert_eq!(born.sequence, None, "nothing is numbered before the kernel has filled it in");
     for step in [born, established] {
         assert_eq!(step.subject.cookie, Some(1));
@@ -142,7 +142,7 @@ fn both_forms_of_a_child_are_told_alike(#[values(Kernel::NEW, Kernel::OLD)] kern
     assert!(born.time < established.time);
     assert_eq!(born.elapsed, None);
     assert_eq!(established.elapsed, Some(established.time - born.time));
-    assert_eq!(stage.table.len(), 2);
+    assert_eq!(fixture.table.len(), 2);
 }
 
 #[test]
@@ -185,38 +185,38 @@ fn a_retransmitted_syn_ack_has_its_sequence_number(
     #[case] sequence: u32,
     #[case] told: Option<u32>,
 ) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let Life { socket, .. } = Life::new(1);
     let again = Record { kind: kind::RETRANSMIT_SYNACK, segment_seq: sequence, ..socket };
-    stage.ingest(&again);
-    assert_eq!(stage.told.take(), ["SYN+ACK again, 1"]);
-    assert_eq!(stage.told.retransmits[0].segment.sequence, told);
+    fixture.ingest(&again);
+    assert_eq!(fixture.told.take(), ["SYN+ACK again, 1"]);
+    assert_eq!(fixture.told.retransmits[0].segment.sequence, told);
 }
 
 #[test]
 fn a_look_tells_the_port() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut client = Life::new(1);
-    stage.play(&mut client, &[Connect]);
-    assert_eq!(stage.told.take(), [""; 0]);
-    assert!(stage.table.wants_ports(stage.now));
-    stage.look(&[&client]);
-    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT"]);
-    assert_eq!(stage.told.transitions[0].subject.tuple.local.port, 30_101);
-    assert!(!stage.table.wants_ports(stage.now));
+    fixture.play(&mut client, &[Connect]);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    assert!(fixture.table.wants_ports(fixture.now));
+    fixture.look(&[&client]);
+    assert_eq!(fixture.told.take(), ["CLOSED>SYN_SENT"]);
+    assert_eq!(fixture.told.transitions[0].subject.tuple.local.port, 30_101);
+    assert!(!fixture.table.wants_ports(fixture.now));
 }
 
 #[test]
 fn a_port_that_nothing_tells_is_waited_for_no_longer_than_patience_lasts() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut client = Life::new(1);
-    stage.play(&mut client, &[Connect, Wait(1_990)]);
-    assert_eq!(stage.told.take(), [""; 0]);
-    stage.play(&mut client, &[Wait(20)]);
-    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT"]);
-    stage.play(&mut client, &[Established]);
-    assert_eq!(stage.told.take(), ["SYN_SENT>ESTABLISHED"]);
-    assert_eq!(stage.told.transitions[1].subject.tuple.local.port, 30_101);
+    fixture.play(&mut client, &[Connect, Wait(1_990)]);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.play(&mut client, &[Wait(20)]);
+    assert_eq!(fixture.told.take(), ["CLOSED>SYN_SENT"]);
+    fixture.play(&mut client, &[Established]);
+    assert_eq!(fixture.told.take(), ["SYN_SENT>ESTABLISHED"]);
+    assert_eq!(fixture.told.transitions[1].subject.tuple.local.port, 30_101);
 }
 
 /// The event still has the port of the connection before.
@@ -225,14 +225,14 @@ fn a_port_that_nothing_tells_is_waited_for_no_longer_than_patience_lasts() {
 #[case::after_af_unspec_while_connecting(&[Connect, Disconnect])]
 #[case::after_a_refusal(&[Connect, PeerReset])]
 fn a_socket_that_connects_again_has_a_new_story(#[case] first: &[Step]) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut client = Life::new(1);
-    stage.play(&mut client, first);
-    assert!(stage.table.is_empty());
-    stage.told = super::stage::Told::default();
-    stage.play(&mut client, &[Connect, Established]);
-    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED"]);
-    for step in &stage.told.transitions {
+    fixture.play(&mut client, first);
+    assert!(fixture.table.is_empty());
+    fixture.told = super::fixture::Told::default();
+    fixture.play(&mut client, &[Connect, Established]);
+    assert_eq!(fixture.told.take(), ["CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED"]);
+    for step in &fixture.told.transitions {
         assert_eq!((step.subject.cookie, step.subject.ordinal), (Some(1), 2));
         assert_eq!(step.subject.tuple.local.port, 30_201);
     }
@@ -242,10 +242,10 @@ fn a_socket_that_connects_again_has_a_new_story(#[case] first: &[Step]) {
 fn a_self_connect_is_told_to_its_end() {
     let steps = [Connect, CrossedSyn, Established, Close, PeerFin, FinAcked, Wait(65_000)];
     let mut life = Life::new(1).with_ports(80, 80);
-    let mut stage = Stage::new();
-    stage.play(&mut life, &steps);
+    let mut fixture = Fixture::new();
+    fixture.play(&mut life, &steps);
     assert_eq!(
-        stage.told.take(),
+        fixture.told.take(),
         [
             "CLOSED>SYN_SENT",
             "SYN_SENT>SYN_RECV",
@@ -261,19 +261,19 @@ fn a_self_connect_is_told_to_its_end() {
 
 #[test]
 fn a_syn_ack_is_sent_again_by_what_is_no_socket_of_the_table() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut listener = Life::new(super::lives::opens::LISTENER);
-    stage.play(&mut listener, &[Listen]);
-    stage.told.take();
+    fixture.play(&mut listener, &[Listen]);
+    fixture.told.take();
     let mut child = Life::new(1);
-    stage.play(&mut child, &[Syn]);
-    let mut again = child.seen(stage.now).unwrap();
+    fixture.play(&mut child, &[Syn]);
+    let mut again = child.seen(fixture.now).unwrap();
     again.kind = kind::RETRANSMIT_SYNACK;
-    stage.ingest(&again);
-    assert_eq!(stage.told.take(), ["SYN+ACK again, 1"]);
-    let owner = stage.told.retransmits[0].subject.owner.unwrap();
+    fixture.ingest(&again);
+    assert_eq!(fixture.told.take(), ["SYN+ACK again, 1"]);
+    let owner = fixture.told.retransmits[0].subject.owner.unwrap();
     assert_eq!(owner.process.pid, listener.socket.pid);
-    assert_eq!(stage.table.len(), 1);
+    assert_eq!(fixture.table.len(), 1);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use proptest::{prelude::*, sample::Index};
 use tracer_ebpf::{Record, kind};
 
 use super::{
+    fixture::{Fixture, options},
     lives::{Kernel, Life, Shape, Step},
-    stage::{Stage, options},
 };
 use crate::model::{
     state::State,
@@ -127,7 +127,7 @@ fn edges(events: &[Record]) -> HashMap<u64, (State, State)> {
     edges.map(|e| (e.time_ns, (state(e.old_state), state(e.new_state)))).collect()
 }
 
-/// Takes away the edges that were told of; none may be told twice or made up.
+/// Takes away the edges that were reported; none may be reported twice or made up.
 fn tick_off(
     edges: &mut HashMap<u64, (State, State)>,
     transitions: &[Transition],
@@ -163,40 +163,40 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Nothing lost: each event is one transition, and the table is right without a look.
+    /// Nothing lost: each event is one transition, and the table is right without a snapshot.
     #[test]
     fn lives_are_told_as_they_happen(turns in turns(), raw in any::<bool>()) {
         let mut host = Host::new(kernel(raw));
-        let mut stage = Stage::new();
+        let mut fixture = Fixture::new();
         let mut events = Vec::new();
         for turn in turns {
             for event in host.turn(turn) {
-                stage.ingest(&event);
+                fixture.ingest(&event);
                 events.push(event);
-                prop_assert!(stage.table.len() <= LIVES);
+                prop_assert!(fixture.table.len() <= LIVES);
             }
-            stage.until(host.now);
+            fixture.until(host.now);
         }
-        let full = |stage: &Stage| -> Vec<(u64, State)> {
-            let sockets = stage.sockets().into_iter();
+        let full = |fixture: &Fixture| -> Vec<(u64, State)> {
+            let sockets = fixture.sockets().into_iter();
             let minisockets = host.truth(&[Shape::Minisocket, Shape::Unhashed]);
             sockets.filter(|(id, _)| minisockets.iter().all(|(mini, _)| mini != id)).collect()
         };
-        stage.until(host.now + DECIDED);
+        fixture.until(host.now + DECIDED);
         let mut expected = host.truth(&[Shape::Full]);
-        // A raw copy of a listener is nobody before its next event, or a look.
+        // A raw copy of a listener is nobody before its next event, or a snapshot.
         expected.retain(|(id, _)| !host.lives[*id as usize - 1].is_raw_child());
-        prop_assert_eq!(full(&stage), expected, "{:?}", host.script);
-        stage.look(&host.all());
-        prop_assert_eq!(stage.sockets(), host.truth(HASHED), "{:?}", host.script);
-        prop_assert_eq!(stage.told.lost, 0, "{:?}", host.script);
-        prop_assert_eq!(breaks(&stage.told.transitions), 0);
+        prop_assert_eq!(full(&fixture), expected, "{:?}", host.script);
+        fixture.look(&host.all());
+        prop_assert_eq!(fixture.sockets(), host.truth(HASHED), "{:?}", host.script);
+        prop_assert_eq!(fixture.told.lost, 0, "{:?}", host.script);
+        prop_assert_eq!(breaks(&fixture.told.transitions), 0);
         let mut edges = edges(&events);
-        tick_off(&mut edges, &stage.told.transitions)?;
+        tick_off(&mut edges, &fixture.told.transitions)?;
         prop_assert!(edges.is_empty(), "never told: {:?}", edges);
     }
 
-    /// Whatever was lost, told twice or late: two looks put everything right.
+    /// Whatever was lost, reported twice or late: two snapshots put everything right.
     #[test]
     fn two_looks_heal_everything(
         turns in turns(),
@@ -206,28 +206,28 @@ proptest! {
         let mut host = Host::new(kernel(raw));
         let events: Vec<Record> = turns.into_iter().flat_map(|turn| host.turn(turn)).collect();
         let arrived = suffer(&events, &fates);
-        let mut stage = Stage::new();
+        let mut fixture = Fixture::new();
         for event in &arrived {
-            stage.ingest(event);
-            prop_assert!(stage.table.len() <= LIVES);
+            fixture.ingest(event);
+            prop_assert!(fixture.table.len() <= LIVES);
         }
-        stage.until(host.now + DECIDED);
-        stage.look(&host.all());
-        stage.look(&host.all());
-        prop_assert_eq!(stage.sockets(), host.truth(HASHED), "{:?}", host.script);
-        prop_assert!(breaks(&stage.told.transitions) <= stage.told.lost as usize);
-        tick_off(&mut edges(&arrived), &stage.told.transitions)?;
-        let open = stage.table.connections().map(|connection| connection.id.cookie());
+        fixture.until(host.now + DECIDED);
+        fixture.look(&host.all());
+        fixture.look(&host.all());
+        prop_assert_eq!(fixture.sockets(), host.truth(HASHED), "{:?}", host.script);
+        prop_assert!(breaks(&fixture.told.transitions) <= fixture.told.lost as usize);
+        tick_off(&mut edges(&arrived), &fixture.told.transitions)?;
+        let open = fixture.table.connections().map(|connection| connection.id.cookie());
         for cookie in open {
-            let told = stage.told.transitions.iter().rfind(|told| told.subject.cookie == cookie);
+            let told = fixture.told.transitions.iter().rfind(|told| told.subject.cookie == cookie);
             let state = host.lives[cookie.unwrap() as usize - 1].state();
-            // What a look finds it finds without a word, after an end too.
+            // What a snapshot finds it finds without a word, after an end too.
             let right = told.is_none_or(|told| told.to == state || told.to == State::Closed);
             prop_assert!(right, "{:?}: {:?}", told, host.script);
         }
     }
 
-    /// A look is merged when events have gone on: it brings nothing back and loses nothing.
+    /// A snapshot is merged when events have gone on: it brings nothing back and loses nothing.
     #[test]
     fn a_look_that_is_merged_late_changes_nothing_that_the_events_told(
         turns in turns(),
@@ -236,39 +236,39 @@ proptest! {
         raw in any::<bool>(),
     ) {
         let mut host = Host::new(kernel(raw));
-        let mut stage = Stage::new();
+        let mut fixture = Fixture::new();
         let begins = begins.index(turns.len());
         let mut picture = None;
         for (position, turn) in turns.iter().enumerate() {
             if position == begins {
-                stage.now = host.now;
-                stage.table.expect_snapshot();
-                picture = Some(stage.picture(&host.all()));
+                fixture.now = host.now;
+                fixture.table.expect_snapshot();
+                picture = Some(fixture.picture(&host.all()));
                 host.now += 20_000;
             }
             for event in host.turn(*turn) {
-                stage.ingest(&event);
+                fixture.ingest(&event);
             }
             if position == begins + lasts && let Some(picture) = picture.take() {
-                stage.merge(&picture);
+                fixture.merge(&picture);
             }
         }
         if let Some(picture) = picture {
-            stage.merge(&picture);
+            fixture.merge(&picture);
         }
-        stage.until(host.now + DECIDED);
-        prop_assert_eq!(stage.told.lost, 0, "{:?}", host.script);
-        prop_assert_eq!(breaks(&stage.told.transitions), 0);
-        stage.look(&host.all());
-        prop_assert_eq!(stage.sockets(), host.truth(HASHED), "{:?}", host.script);
-        let inferred = stage.told.transitions.iter().filter(|told| {
+        fixture.until(host.now + DECIDED);
+        prop_assert_eq!(fixture.told.lost, 0, "{:?}", host.script);
+        prop_assert_eq!(breaks(&fixture.told.transitions), 0);
+        fixture.look(&host.all());
+        prop_assert_eq!(fixture.sockets(), host.truth(HASHED), "{:?}", host.script);
+        let inferred = fixture.told.transitions.iter().filter(|told| {
             told.source != Source::Tracepoint
                 && !matches!(told.from, State::FinWait2 | State::TimeWait)
         });
         prop_assert_eq!(inferred.count(), 0, "{:?}", host.script);
     }
 
-    /// What was told of any lives, a recording tells again, byte for byte.
+    /// What was reported of any lives, a replay reports again, byte for byte.
     #[test]
     fn lives_are_replayed_as_they_were_told(
         turns in turns(),
@@ -277,14 +277,14 @@ proptest! {
     ) {
         let thresholds = "syn-sent=1ms,established=2ms,close-wait=3ms,fin-wait2=5ms".parse().unwrap();
         let mut host = Host::new(kernel(raw));
-        let mut stage = Stage::with(Options { thresholds, ..options(250) });
+        let mut fixture = Fixture::with(Options { thresholds, ..options(250) });
         let events: Vec<Record> = turns.into_iter().flat_map(|turn| host.turn(turn)).collect();
         for event in &suffer(&events, &fates) {
-            stage.ingest(event);
-            stage.until(stage.now);
+            fixture.ingest(event);
+            fixture.until(fixture.now);
         }
-        stage.until(host.now + 100_000_000_000);
-        let told = &stage.told;
+        fixture.until(host.now + 100_000_000_000);
+        let told = &fixture.told;
         let mut updates: Vec<Update<'_>> = told.transitions.iter().map(Update::Transition).collect();
         updates.extend(told.stories.iter().map(Update::Story));
         updates.extend(told.resets.iter().map(Update::Reset));
@@ -298,19 +298,19 @@ proptest! {
     fn deadlines_make_progress(turns in turns(), fates in prop::collection::vec(fates(), 1..100)) {
         let mut host = Host::new(Kernel::NEW);
         let thresholds = "syn-sent=1ms,established=2ms,close-wait=3ms,fin-wait2=5ms".parse().unwrap();
-        let mut stage = Stage::with(Options { thresholds, ..options(250) });
+        let mut fixture = Fixture::with(Options { thresholds, ..options(250) });
         let events: Vec<Record> = turns.into_iter().flat_map(|turn| host.turn(turn)).collect();
         for event in &suffer(&events, &fates) {
-            stage.ingest(event);
-            stage.until(stage.now);
-            let next = stage.table.next_deadline();
-            prop_assert!(next.is_none_or(|next| next > stage.now), "{:?} at {}", next, stage.now);
+            fixture.ingest(event);
+            fixture.until(fixture.now);
+            let next = fixture.table.next_deadline();
+            prop_assert!(next.is_none_or(|next| next > fixture.now), "{:?} at {}", next, fixture.now);
         }
-        let end = stage.now + 100_000_000_000;
+        let end = fixture.now + 100_000_000_000;
         let mut wakes = 0;
-        while let Some(next) = stage.table.next_deadline().filter(|next| *next < end) {
-            prop_assert!(next > stage.now);
-            stage.until(next);
+        while let Some(next) = fixture.table.next_deadline().filter(|next| *next < end) {
+            prop_assert!(next > fixture.now);
+            fixture.until(next);
             wakes += 1;
         }
         prop_assert!(wakes < LIVES * 40, "{} wakes", wakes);

@@ -1,10 +1,10 @@
-//! What a look at all sockets adds.
+//! What a snapshot of all sockets adds.
 
 use rstest::rstest;
 
 use super::{
+    fixture::{Fixture, holder},
     lives::{Life, MICROSECOND, NETNS, SECOND, Step, opens::LISTENER},
-    stage::{Stage, holder},
 };
 use crate::model::{
     owner::Evidence,
@@ -14,7 +14,7 @@ use crate::model::{
 };
 use Step::*;
 
-/// A socket in each state that a look can show.
+/// A socket in each state that a snapshot can show.
 const STATES: [(&[Step], State); 10] = [
     (&[Listen], State::Listen),
     (&[Connect], State::SynSent),
@@ -38,67 +38,67 @@ fn expected() -> Vec<(u64, State)> {
 
 #[test]
 fn sockets_of_before_are_found_without_a_word() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut lives = lives();
     for (life, (steps, _)) in lives.iter_mut().zip(STATES) {
-        stage.play_unseen(life, steps);
+        fixture.play_unseen(life, steps);
     }
     let all: Vec<&Life> = lives.iter().collect();
-    assert_eq!(stage.look(&all), Merged { found: 10, ..Merged::default() });
-    assert_eq!(stage.told.take(), [""; 0]);
-    assert_eq!(stage.sockets(), expected());
-    assert_eq!(stage.look(&all), Merged::default());
-    assert_eq!(stage.told.take(), [""; 0]);
-    assert_eq!(stage.sockets(), expected());
+    assert_eq!(fixture.look(&all), Merged { found: 10, ..Merged::default() });
+    assert_eq!(fixture.told.take(), [""; 0]);
+    assert_eq!(fixture.sockets(), expected());
+    assert_eq!(fixture.look(&all), Merged::default());
+    assert_eq!(fixture.told.take(), [""; 0]);
+    assert_eq!(fixture.sockets(), expected());
 }
 
 #[test]
 fn a_socket_that_is_new_to_a_later_look_was_born_unseen() {
-    let mut stage = Stage::new();
-    stage.look(&[]);
+    let mut fixture = Fixture::new();
+    fixture.look(&[]);
     let mut life = Life::new(1);
-    stage.play_unseen(&mut life, &[Connect, Established, PeerFin]);
-    stage.look(&[&life]);
-    let states: Vec<_> = stage.told.transitions.iter().map(|told| (told.from, told.to)).collect();
+    fixture.play_unseen(&mut life, &[Connect, Established, PeerFin]);
+    fixture.look(&[&life]);
+    let states: Vec<_> = fixture.told.transitions.iter().map(|told| (told.from, told.to)).collect();
     let path = [State::Closed, State::SynSent, State::Established, State::CloseWait];
     assert_eq!(states, path.windows(2).map(|step| (step[0], step[1])).collect::<Vec<_>>());
-    assert!(stage.told.transitions.iter().all(|told| told.source == Source::Inferred));
-    assert_eq!(stage.told.lost, 3);
-    stage.look(&[&life]);
-    assert_eq!(stage.told.transitions.len(), 3);
+    assert!(fixture.told.transitions.iter().all(|told| told.source == Source::Inferred));
+    assert_eq!(fixture.told.lost, 3);
+    fixture.look(&[&life]);
+    assert_eq!(fixture.told.transitions.len(), 3);
 }
 
 #[test]
 fn sockets_that_the_events_told_are_not_found_twice() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut lives = lives();
     for (life, (steps, _)) in lives.iter_mut().zip(STATES) {
-        stage.play(life, steps);
+        fixture.play(life, steps);
     }
     let all: Vec<&Life> = lives.iter().collect();
-    stage.told.take();
-    assert_eq!(stage.look(&all), Merged::default());
+    fixture.told.take();
+    assert_eq!(fixture.look(&all), Merged::default());
     // The port of the SYN_SENT is known now.
-    assert_eq!(stage.told.take(), ["CLOSED>SYN_SENT"]);
-    assert_eq!(stage.sockets(), expected());
+    assert_eq!(fixture.told.take(), ["CLOSED>SYN_SENT"]);
+    assert_eq!(fixture.sockets(), expected());
 }
 
 #[test]
 fn a_socket_that_a_look_shows_twice_is_one() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play_unseen(&mut life, &[Connect, Established]);
-    assert_eq!(stage.look(&[&life, &life]).found, 1);
-    assert_eq!(stage.sockets(), [(1, State::Established)]);
+    fixture.play_unseen(&mut life, &[Connect, Established]);
+    assert_eq!(fixture.look(&[&life, &life]).found, 1);
+    assert_eq!(fixture.sockets(), [(1, State::Established)]);
 }
 
 #[test]
 fn a_request_socket_is_no_socket_of_the_table() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play_unseen(&mut life, &[Syn]);
-    assert_eq!(stage.look(&[&life]), Merged::default());
-    assert!(stage.table.is_empty());
+    fixture.play_unseen(&mut life, &[Syn]);
+    assert_eq!(fixture.look(&[&life]), Merged::default());
+    assert!(fixture.table.is_empty());
 }
 
 #[rstest]
@@ -118,13 +118,13 @@ fn a_socket_of_before_goes_on_by_events(
     #[case] after: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play_unseen(&mut life, before);
-    stage.look(&[&life]);
-    stage.play(&mut life, after);
-    assert_eq!(stage.told.take(), lines);
-    let first = &stage.told.transitions[0];
+    fixture.play_unseen(&mut life, before);
+    fixture.look(&[&life]);
+    fixture.play(&mut life, after);
+    assert_eq!(fixture.told.take(), lines);
+    let first = &fixture.told.transitions[0];
     assert_eq!(first.elapsed, None);
     assert_eq!(first.source, Source::Tracepoint);
 }
@@ -134,94 +134,94 @@ fn a_socket_of_before_goes_on_by_events(
 #[case::known(true)]
 #[case::of_before(false)]
 fn what_closes_during_a_look_does_not_come_back(#[case] known: bool) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
     if known {
-        stage.play(&mut life, &[Connect, Established]);
+        fixture.play(&mut life, &[Connect, Established]);
     } else {
-        stage.play_unseen(&mut life, &[Connect, Established]);
+        fixture.play_unseen(&mut life, &[Connect, Established]);
     }
-    stage.table.expect_snapshot();
-    let snapshot = stage.picture(&[&life]);
-    stage.play(&mut life, &[PeerReset]);
-    assert_eq!(stage.merge(&snapshot), Merged::default());
-    assert!(stage.table.is_empty());
+    fixture.table.expect_snapshot();
+    let snapshot = fixture.picture(&[&life]);
+    fixture.play(&mut life, &[PeerReset]);
+    assert_eq!(fixture.merge(&snapshot), Merged::default());
+    assert!(fixture.table.is_empty());
 }
 
 #[test]
 fn what_begins_again_during_a_look_is_the_new_one() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established]);
-    stage.table.expect_snapshot();
-    let snapshot = stage.picture(&[&life]);
-    stage.play(&mut life, &[Disconnect, Connect, Established]);
-    assert_eq!(stage.merge(&snapshot), Merged::default());
-    assert_eq!(stage.sockets(), [(1, State::Established)]);
-    let connection = stage.table.connections().next().unwrap();
+    fixture.play(&mut life, &[Connect, Established]);
+    fixture.table.expect_snapshot();
+    let snapshot = fixture.picture(&[&life]);
+    fixture.play(&mut life, &[Disconnect, Connect, Established]);
+    assert_eq!(fixture.merge(&snapshot), Merged::default());
+    assert_eq!(fixture.sockets(), [(1, State::Established)]);
+    let connection = fixture.table.connections().next().unwrap();
     assert_eq!((connection.ordinal, connection.tuple.local.port), (2, 30_201));
 }
 
 #[test]
 fn what_moves_during_a_look_is_left_to_the_events() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established]);
-    stage.table.expect_snapshot();
-    let snapshot = stage.picture(&[&life]);
-    stage.play(&mut life, &[ShutdownWrite, FinAcked, PeerFin]);
-    assert_eq!(stage.merge(&snapshot), Merged::default());
-    assert_eq!(stage.sockets(), [(1, State::TimeWait)]);
+    fixture.play(&mut life, &[Connect, Established]);
+    fixture.table.expect_snapshot();
+    let snapshot = fixture.picture(&[&life]);
+    fixture.play(&mut life, &[ShutdownWrite, FinAcked, PeerFin]);
+    assert_eq!(fixture.merge(&snapshot), Merged::default());
+    assert_eq!(fixture.sockets(), [(1, State::TimeWait)]);
 }
 
 #[test]
 fn what_begins_during_a_look_need_not_be_in_it() {
-    let mut stage = Stage::new();
-    stage.table.expect_snapshot();
-    let snapshot = stage.picture(&[]);
-    stage.play(&mut Life::new(1), &[Syn, Ack]);
-    assert_eq!(stage.merge(&snapshot), Merged::default());
-    let snapshot = stage.picture(&[]);
-    stage.play(&mut Life::new(2), &[Syn, Ack]);
-    stage.merge(&snapshot);
-    assert_eq!(stage.table.len(), 2);
+    let mut fixture = Fixture::new();
+    fixture.table.expect_snapshot();
+    let snapshot = fixture.picture(&[]);
+    fixture.play(&mut Life::new(1), &[Syn, Ack]);
+    assert_eq!(fixture.merge(&snapshot), Merged::default());
+    let snapshot = fixture.picture(&[]);
+    fixture.play(&mut Life::new(2), &[Syn, Ack]);
+    fixture.merge(&snapshot);
+    assert_eq!(fixture.table.len(), 2);
 }
 
-/// Before Linux 6.18 a look may miss a socket: one more is taken.
+/// Before Linux 6.18 a snapshot may miss a socket: one more is taken.
 #[test]
 fn a_full_socket_is_gone_when_two_looks_do_not_show_it() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established]);
-    stage.told.take();
-    assert_eq!(stage.look(&[]).gone, 0);
-    assert_eq!(stage.look(&[&life]).gone, 0);
-    assert_eq!(stage.look(&[]).gone, 0);
-    assert_eq!(stage.told.take(), [""; 0]);
-    assert_eq!(stage.look(&[]).gone, 1);
+    fixture.play(&mut life, &[Connect, Established]);
+    fixture.told.take();
+    assert_eq!(fixture.look(&[]).gone, 0);
+    assert_eq!(fixture.look(&[&life]).gone, 0);
+    assert_eq!(fixture.look(&[]).gone, 0);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    assert_eq!(fixture.look(&[]).gone, 1);
     assert_eq!(
-        stage.told.take(),
+        fixture.told.take(),
         [
             "ESTABLISHED>CLOSED [Snapshot] Unknown by nobody",
             "story: Unknown by nobody [Snapshot]",
             "lost ≥1 Unseen",
         ]
     );
-    assert!(stage.table.is_empty());
+    assert!(fixture.table.is_empty());
 }
 
 #[test]
 fn other_namespaces_are_left_alone() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
     life.socket.netns = NETNS + 1;
-    stage.play(&mut life, &[Connect, Established]);
-    stage.look(&[]);
-    stage.look(&[]);
-    assert_eq!(stage.table.len(), 1);
+    fixture.play(&mut life, &[Connect, Established]);
+    fixture.look(&[]);
+    fixture.look(&[]);
+    assert_eq!(fixture.table.len(), 1);
 }
 
-/// Events were lost; the look shows where that has led.
+/// Events were lost; the snapshot shows where that has led.
 #[rstest]
 #[case::handshake(&[Connect], &[Established], &[
     "CLOSED>SYN_SENT",
@@ -251,44 +251,44 @@ fn a_look_heals_what_was_lost(
     #[case] unseen: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, seen);
+    fixture.play(&mut life, seen);
     if !seen.ends_with(&[Connect]) {
-        stage.told.take();
+        fixture.told.take();
     }
-    stage.play_unseen(&mut life, unseen);
-    assert_eq!(stage.look(&[&life]).corrected, 1);
-    assert_eq!(stage.told.take(), lines);
-    assert_eq!(stage.sockets(), [(1, life.state())]);
-    assert_eq!(stage.look(&[&life]), Merged::default());
-    assert_eq!(stage.told.take(), [""; 0]);
+    fixture.play_unseen(&mut life, unseen);
+    assert_eq!(fixture.look(&[&life]).corrected, 1);
+    assert_eq!(fixture.told.take(), lines);
+    assert_eq!(fixture.sockets(), [(1, life.state())]);
+    assert_eq!(fixture.look(&[&life]), Merged::default());
+    assert_eq!(fixture.told.take(), [""; 0]);
 }
 
 #[test]
 fn a_time_wait_found_late_began_when_its_timer_was_armed() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, Close, FinAcked, Wait(5_000)]);
-    stage.play_unseen(&mut life, &[PeerFin]);
+    fixture.play(&mut life, &[Connect, Established, Close, FinAcked, Wait(5_000)]);
+    fixture.play_unseen(&mut life, &[PeerFin]);
     let armed = life.now;
-    stage.now += 10 * SECOND;
-    stage.look(&[&life]);
-    let [.., last] = &stage.told.transitions[..] else { panic!() };
+    fixture.now += 10 * SECOND;
+    fixture.look(&[&life]);
+    let [.., last] = &fixture.told.transitions[..] else { panic!() };
     assert_eq!((last.from, last.to), (State::FinWait2, State::TimeWait));
     assert!(last.time.abs_diff(armed) <= 4_000 * MICROSECOND);
 }
 
 #[test]
 fn holders_name_the_owners() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let (mut listener, mut child) = (Life::new(LISTENER), Life::new(2));
-    stage.play_unseen(&mut listener, &[Listen]);
-    stage.play_unseen(&mut child, &[Syn, Ack, Accept]);
-    let mut snapshot = stage.picture(&[&listener, &child]);
+    fixture.play_unseen(&mut listener, &[Listen]);
+    fixture.play_unseen(&mut child, &[Syn, Ack, Accept]);
+    let mut snapshot = fixture.picture(&[&listener, &child]);
     snapshot.holders = vec![holder(&listener, 7, 4), holder(&listener, 7, 3), holder(&child, 8, 5)];
-    stage.merge(&snapshot);
-    for connection in stage.table.connections() {
+    fixture.merge(&snapshot);
+    for connection in fixture.table.connections() {
         let owner = connection.owner().unwrap();
         let expected = if connection.role == Some(Role::Listener) { (7, 3) } else { (8, 5) };
         assert_eq!((owner.process.pid, owner.fd.unwrap()), expected);
@@ -296,22 +296,22 @@ fn holders_name_the_owners() {
         assert_eq!(owner.process.name(), b"prog");
     }
     // A guess for the listener's next child.
-    stage.play(&mut Life::new(3), &[Syn, Ack]);
-    let owner = stage.told.transitions[0].subject.owner.unwrap();
+    fixture.play(&mut Life::new(3), &[Syn, Ack]);
+    let owner = fixture.told.transitions[0].subject.owner.unwrap();
     assert_eq!((owner.process.pid, owner.evidence, owner.fd), (7, Evidence::Listener, None));
 }
 
 /// A snapshot may have been taken before the minisocket took over, in the same state.
 #[test]
 fn a_full_socket_of_before_is_not_another_connection() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
-    stage.table.expect_snapshot();
-    let picture = stage.picture(&[&life]);
-    stage.play(&mut life, &[Wait(1), Close]);
-    stage.told.take();
-    stage.merge(&picture);
-    assert_eq!(stage.told.take(), [""; 0]);
-    assert_eq!(stage.sockets(), [(1, State::FinWait2)]);
+    fixture.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
+    fixture.table.expect_snapshot();
+    let picture = fixture.picture(&[&life]);
+    fixture.play(&mut life, &[Wait(1), Close]);
+    fixture.told.take();
+    fixture.merge(&picture);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    assert_eq!(fixture.sockets(), [(1, State::FinWait2)]);
 }

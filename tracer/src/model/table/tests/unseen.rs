@@ -1,14 +1,15 @@
 //! Events that no program was shown: any subset of those of both ends of a connection.
 //!
-//! What was told by the tracepoint and what is counted as unseen is together what the kernel did:
-//! never more, and less only where that is said, or where nothing was ever seen of a connection.
+//! What was reported by the tracepoint and what is counted as unseen is together what the kernel
+//! did: never more, and less only where that is said, or where nothing was ever seen of a
+//! connection.
 
 use rstest::rstest;
 use tracer_ebpf::{Record, flag, kind};
 
 use super::{
+    fixture::{Fixture, Told, options},
     lives::{Life, MILLISECOND, Shape, Step, address},
-    stage::{Stage, Told, options},
 };
 use crate::model::{state::State, table::Options, update::Source};
 use Step::*;
@@ -84,7 +85,7 @@ impl End {
     fn is_doubtful(&self, far: &Self) -> bool {
         let is_gone = self.last_shown.is_some() && self.is_end_hidden && !self.is_there;
         let ends_in_several_ways = match self.last_shown {
-            // Its port is not known yet, nor which its far end is.
+            // Its port is not known yet, nor which its peer is.
             Some(State::SynSent) => true,
             Some(State::Established | State::CloseWait | State::FinWait1) => !far.shows_order,
             _ => false,
@@ -118,7 +119,7 @@ impl Outcome {
 }
 
 struct Host {
-    stage: Stage,
+    fixture: Fixture,
     lives: [Life; 2],
     listener: Life,
 }
@@ -129,10 +130,10 @@ impl Host {
         let client = Life::new(1).between(here, here);
         let server = Life::new(2).with_ports(80, 30_101).between(here, here);
         let (lives, listener) = ([client, server], Life::new(9));
-        let mut host = Self { stage: Stage::new(), lives, listener };
-        host.stage.play(&mut host.listener, &[Listen]);
+        let mut host = Self { fixture: Fixture::new(), lives, listener };
+        host.fixture.play(&mut host.listener, &[Listen]);
         host.look();
-        host.stage.told = Told::default();
+        host.fixture.told = Told::default();
         host
     }
 
@@ -141,7 +142,7 @@ impl Host {
         let (mut events, mut shown, mut ends) = (0, 0, [End::default(); 2]);
         for &(who, step) in story {
             let (life, end) = (&mut self.lives[who as usize], &mut ends[who as usize]);
-            life.now = life.now.max(self.stage.now);
+            life.now = life.now.max(self.fixture.now);
             for record in life.apply(step) {
                 let is_change = record.kind == kind::STATE;
                 let is_hidden = is_change && hidden & 1 << events != 0;
@@ -151,10 +152,10 @@ impl Host {
                     end.note(&record, is_hidden);
                 }
                 if !is_hidden {
-                    self.stage.ingest(&record);
+                    self.fixture.ingest(&record);
                 }
             }
-            self.stage.until(life.now);
+            self.fixture.until(life.now);
         }
         let (told, unseen, at_least) = (0, 0, false);
         Outcome { events, shown, told, unseen, at_least, ends, lines: Vec::new() }
@@ -162,15 +163,15 @@ impl Host {
 
     fn look(&mut self) {
         let [client, server] = &self.lives;
-        self.stage.look(&[&self.listener, client, server]);
+        self.fixture.look(&[&self.listener, client, server]);
     }
 
     /// The whole of it: events, then as many snapshots as it takes.
     fn tell(mut self, story: &Script, hidden: u32, rest: Rest) -> Outcome {
         let mut outcome = self.play(story, hidden);
-        self.stage.until(self.stage.now + 105_000_000);
+        self.fixture.until(self.fixture.now + 105_000_000);
         if rest != Rest::There {
-            self.stage.play_unseen(&mut self.lives[0], &[Gone]);
+            self.fixture.play_unseen(&mut self.lives[0], &[Gone]);
         }
         for (end, life) in outcome.ends.iter_mut().zip(&self.lives) {
             end.is_there = life.shape != Shape::Unhashed;
@@ -186,7 +187,7 @@ impl Host {
         for _ in 0..3 {
             self.look();
         }
-        let told = &mut self.stage.told;
+        let told = &mut self.fixture.told;
         let by_event = told.transitions.iter().filter(|told| told.source == Source::Tracepoint);
         outcome.told = by_event.count();
         (outcome.unseen, outcome.at_least) = (told.lost as usize, told.at_least);
@@ -275,25 +276,25 @@ fn the_far_end_proves_that_a_connection_was_closed_in_order() {
 
 #[test]
 fn losses_of_one_moment_are_one() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut lives: Vec<Life> = (1..=100).map(Life::new).collect();
     for life in &mut lives {
-        stage.play(life, &[Connect, Established]);
-        stage.play_unseen(life, &[PeerFin]);
+        fixture.play(life, &[Connect, Established]);
+        fixture.play_unseen(life, &[PeerFin]);
     }
-    stage.told.take();
-    stage.look(&lives.iter().collect::<Vec<_>>());
-    let lines = stage.told.take();
+    fixture.told.take();
+    fixture.look(&lives.iter().collect::<Vec<_>>());
+    let lines = fixture.told.take();
     assert_eq!((lines.len(), &*lines[100]), (101, "lost 100 Unseen"));
     for life in &mut lives {
-        stage.play_unseen(life, &[Close]);
-        stage.now -= 2 * MILLISECOND;
+        fixture.play_unseen(life, &[Close]);
+        fixture.now -= 2 * MILLISECOND;
     }
     let events: Vec<Record> =
         lines.iter().zip(&mut lives).flat_map(|(_, l)| l.apply(FinAcked)).collect();
-    events.iter().for_each(|event| stage.ingest(event));
-    stage.until(stage.now);
-    let lines = stage.told.take();
+    events.iter().for_each(|event| fixture.ingest(event));
+    fixture.until(fixture.now);
+    let lines = fixture.told.take();
     assert_eq!(lines.last().map(|line| &**line), Some("lost 100 Unseen"));
     assert_eq!(lines.iter().filter(|line| line.starts_with("lost")).count(), 1);
 }
@@ -301,27 +302,27 @@ fn losses_of_one_moment_are_one() {
 /// The ring buffer was full: that is counted once, whoever finds it out.
 #[test]
 fn what_is_counted_as_lost_is_not_counted_as_unseen() {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut life = Life::new(1);
-    stage.play(&mut life, &[Connect, Established]);
-    stage.told.take();
-    stage.table.note_lost(3);
-    stage.play_unseen(&mut life, &[PeerFin]);
-    stage.look(&[&life]);
-    assert_eq!(stage.told.take(), ["ESTABLISHED>CLOSE_WAIT [Snapshot]"]);
-    stage.play_unseen(&mut life, &[Close, FinAcked]);
+    fixture.play(&mut life, &[Connect, Established]);
+    fixture.told.take();
+    fixture.table.note_lost(3);
+    fixture.play_unseen(&mut life, &[PeerFin]);
+    fixture.look(&[&life]);
+    assert_eq!(fixture.told.take(), ["ESTABLISHED>CLOSE_WAIT [Snapshot]"]);
+    fixture.play_unseen(&mut life, &[Close, FinAcked]);
     for _ in 0..2 {
-        stage.look(&[]);
+        fixture.look(&[]);
     }
-    assert_eq!(stage.told.lost, 0);
+    assert_eq!(fixture.told.lost, 0);
     // What leaves no trace in several snapshots never will: the next one is another.
     let mut lives: Vec<Life> = (2..5).map(Life::new).collect();
     for next in 0..lives.len() {
-        stage.play(&mut lives[next], &[Connect, Established]);
-        stage.play_unseen(&mut lives[next], &[PeerFin]);
-        stage.look(&lives.iter().collect::<Vec<_>>());
+        fixture.play(&mut lives[next], &[Connect, Established]);
+        fixture.play_unseen(&mut lives[next], &[PeerFin]);
+        fixture.look(&lives.iter().collect::<Vec<_>>());
     }
-    assert_eq!(stage.told.lost, 2);
+    assert_eq!(fixture.told.lost, 2);
 }
 
 /// connect() chooses a port after its event; meanwhile a snapshot shows the TIME_WAIT that has it.
@@ -329,47 +330,47 @@ fn what_is_counted_as_lost_is_not_counted_as_unseen() {
 #[case::during_the_snapshot(true)]
 #[case::before_the_snapshot(false)]
 fn a_time_wait_that_is_about_to_be_replaced_is_no_new_one(#[case] during: bool) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut old = Life::new(1).with_ports(7_000, 80);
-    stage.play(&mut old, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
-    stage.now += 1_000 * MILLISECOND;
-    stage.look(&[&old]);
-    stage.told.take();
+    fixture.play(&mut old, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    fixture.now += 1_000 * MILLISECOND;
+    fixture.look(&[&old]);
+    fixture.told.take();
     let mut next = Life::new(2).with_ports(7_000, 80);
     if during {
-        stage.table.expect_snapshot();
+        fixture.table.expect_snapshot();
     }
-    stage.play(&mut next, &[Connect]);
-    stage.table.expect_snapshot();
-    let snapshot = stage.picture(&[&old]);
-    stage.play(&mut next, &[Established]);
-    stage.merge(&snapshot);
-    stage.look(&[&next]);
+    fixture.play(&mut next, &[Connect]);
+    fixture.table.expect_snapshot();
+    let snapshot = fixture.picture(&[&old]);
+    fixture.play(&mut next, &[Established]);
+    fixture.merge(&snapshot);
+    fixture.look(&[&next]);
     let lines = [
         "TIME_WAIT>CLOSED [Inferred] Graceful by Local",
         "CLOSED>SYN_SENT",
         "SYN_SENT>ESTABLISHED",
     ];
-    assert_eq!(stage.told.take(), lines);
-    assert_eq!(stage.sockets(), [(2, State::Established)]);
+    assert_eq!(fixture.told.take(), lines);
+    assert_eq!(fixture.sockets(), [(2, State::Established)]);
 }
 
 /// A minisocket that such a snapshot leaves out is neither gone nor, when it is there again, new.
 #[test]
 fn where_snapshots_may_skip_sockets_one_of_them_proves_nothing() {
-    let mut stage = Stage::with(Options { snapshots_skip: true, ..options(250) });
+    let mut fixture = Fixture::with(Options { snapshots_skip: true, ..options(250) });
     let (mut before, mut mini, mut born) = (Life::new(1), Life::new(2), Life::new(3));
-    stage.play_unseen(&mut before, &[Connect, Established]);
-    stage.look(&[]);
-    stage.play(&mut mini, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
-    stage.told.take();
-    stage.look(&[&before]);
-    stage.look(&[&before, &mini]);
-    assert_eq!(stage.told.take(), [""; 0]);
-    stage.play_unseen(&mut born, &[Connect, Established]);
-    stage.look(&[&before, &mini, &born]);
+    fixture.play_unseen(&mut before, &[Connect, Established]);
+    fixture.look(&[]);
+    fixture.play(&mut mini, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    fixture.told.take();
+    fixture.look(&[&before]);
+    fixture.look(&[&before, &mini]);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.play_unseen(&mut born, &[Connect, Established]);
+    fixture.look(&[&before, &mini, &born]);
     let lines = ["CLOSED>SYN_SENT [Inferred]", "SYN_SENT>ESTABLISHED [Inferred]", "lost 2 Unseen"];
-    assert_eq!(stage.told.take(), lines);
+    assert_eq!(fixture.told.take(), lines);
 }
 
 #[rstest]
@@ -394,13 +395,13 @@ fn a_socket_whose_birth_was_hidden_is_known_by_its_next_event(
     #[case] shown: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut stage = Stage::new();
+    let mut fixture = Fixture::new();
     let mut listener = Life::new(9);
-    stage.play(&mut listener, &[Listen]);
-    stage.look(&[&listener]);
-    stage.told.take();
-    stage.play_unseen(&mut life, hidden);
-    stage.play(&mut life, shown);
-    stage.until(stage.now + 105 * MILLISECOND);
-    assert_eq!(stage.told.take(), lines);
+    fixture.play(&mut listener, &[Listen]);
+    fixture.look(&[&listener]);
+    fixture.told.take();
+    fixture.play_unseen(&mut life, hidden);
+    fixture.play(&mut life, shown);
+    fixture.until(fixture.now + 105 * MILLISECOND);
+    assert_eq!(fixture.told.take(), lines);
 }

@@ -1,4 +1,4 @@
-//! A table with lives around it, and what it tells of them, line by line.
+//! A table with lives around it, and what it reports of them, line by line.
 
 use tracer_ebpf::{Holder, Record};
 
@@ -117,13 +117,13 @@ pub(super) fn options(hz: u64) -> Options {
 }
 
 /// A table and its audience.
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) table: Table,
     pub(super) told: Told,
     pub(super) now: u64,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) fn new() -> Self {
         Self::with(options(250))
     }
@@ -207,10 +207,10 @@ pub(super) fn holder(life: &Life, pid: u32, fd: u32) -> Holder {
     Holder { cookie, sk, inode, start_ns: STARTED, pid, fd, netns, tid: pid, comm }
 }
 
-/// What is told of one life from its beginning until a second after its last step.
+/// What is reported of one life from its beginning until a second after its last step.
 pub(super) fn tell(steps: &[Step]) -> Told {
-    let mut stage = Stage::new();
-    stage.play(&mut Life::new(1), steps);
-    stage.until(stage.now + SECOND);
-    stage.told
+    let mut fixture = Fixture::new();
+    fixture.play(&mut Life::new(1), steps);
+    fixture.until(fixture.now + SECOND);
+    fixture.told
 }

@@ -1,13 +1,15 @@
-//! What happened between the two looks, as far as a diagnosis needs it.
+//! What happened between the two snapshots, as far as a diagnosis needs it.
 
 use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Case, Scene};
+use super::{
+    Comparison, Input,
+    common::{ConnectKey, no_local_port},
+};
 use crate::model::{
-    close::Reason,
     endpoint::Endpoint,
     finding::{Finding, NoLocalPort, Problem, Severity},
     state::State,
@@ -16,16 +18,16 @@ use crate::model::{
 
 /// Gathers it from the table's updates.
 #[derive(Debug, Default)]
-pub struct Watched {
+pub struct Observed {
     /// Connections begun, by namespace, local address and destination.
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port, by namespace, process and destination.
-    failed: BTreeMap<(u32, u32, String), (Subject, NoLocalPort)>,
+    failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
     /// Events lost for good.
     pub lost: u64,
 }
 
-impl Observer for Watched {
+impl Observer for Observed {
     fn observe(&mut self, update: Update<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
@@ -35,21 +37,17 @@ impl Observer for Watched {
     }
 }
 
-impl Watched {
+impl Observed {
     fn transition(&mut self, transition: &Transition) {
-        let Transition { ref subject, from, to, close, .. } = *transition;
+        let Transition { ref subject, from, to, .. } = *transition;
         let tuple = subject.tuple;
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
         {
             let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
             *self.opened.entry(key).or_default() += 1;
         }
-        if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
-            let process = subject.owner.map(|owner| owner.process);
-            let pid = process.map_or(0, |process| process.pid);
-            let key = (tuple.netns, pid, tuple.peer.to_string());
-            let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
-            self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
+        if let Some((key, failure)) = no_local_port(transition) {
+            self.failed.entry(key).or_insert((*subject, failure)).1.count += 1;
         }
     }
 
@@ -59,17 +57,15 @@ impl Watched {
     }
 
     /// A finding for each destination and process that found no port.
-    pub(super) fn failures(&self, scene: &Scene<'_>) -> Vec<Finding> {
-        let Case { filter, is_within, .. } = *scene.case;
-        let wanted = self
-            .failed
-            .iter()
-            .filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
-        let finding = |(&(netns, ..), &(_, failure)): (&(u32, u32, String), &(Subject, _))| {
-            let facts = scene.case.last.host.namespaces.get(&netns);
-            let size = facts.and_then(|facts| Some(facts.ports.as_ref()?.size()));
+    pub(super) fn failures(&self, comparison: &Comparison<'_>) -> Vec<Finding> {
+        let Input { filter, is_within, .. } = *comparison.input;
+        let failed = self.failed.iter();
+        let wanted =
+            failed.filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
+        let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
+            let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
             let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
-            scene.finding(Severity::Critical, netns, problem)
+            comparison.finding(Severity::Critical, netns, problem)
         };
         wanted.map(finding).collect()
     }

@@ -1,4 +1,4 @@
-//! The two looks, prepared for questions: sockets with their holders, by identity, listeners.
+//! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,16 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_ebpf::{Holder, Record};
 
-use super::Case;
+use super::{
+    Input,
+    common::{each_once, finding},
+};
 use crate::model::{
     cause::halt,
     connection::{Connection, SocketId},
     endpoint::{Endpoint, Tuple},
     finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
-    host::Counters,
+    host::{Counters, NetFacts},
     listeners::Listeners,
     owner::{Executable, Owner, Process},
     socket::{self, Socket},
@@ -21,57 +24,57 @@ use crate::model::{
 
 const MINUTE: f64 = 60e9;
 
-/// A socket of the last look.
+/// A socket of the last snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct Seen<'a> {
-    /// As the kernel tells it.
+    /// As the kernel reports it.
     pub record: &'a Record,
     /// As people see it.
     pub socket: Socket,
-    /// The same socket at the first look.
+    /// The same socket at the first snapshot.
     pub earlier: Option<&'a Record>,
 }
 
-/// See the module.
-pub(super) struct Scene<'a> {
-    pub(super) case: &'a Case<'a>,
+/// The two snapshots.
+pub(super) struct Comparison<'a> {
+    pub(super) input: &'a Input<'a>,
     pub(super) seen: Vec<Seen<'a>>,
     holders: HashMap<SocketId, Vec<Owner>, RandomState>,
     listeners: Listeners<'a>,
 }
 
-impl<'a> Scene<'a> {
-    pub(super) fn new(case: &'a Case<'a>) -> Self {
-        let holders = holders(&case.last.snapshot.holders);
-        let first = &case.first.snapshot.records;
+impl<'a> Comparison<'a> {
+    pub(super) fn new(input: &'a Input<'a>) -> Self {
+        let holders = holders(&input.last.snapshot.holders);
+        let first = &input.first.snapshot.records;
         let earlier: HashMap<SocketId, &Record, RandomState> =
             first.iter().map(|record| (SocketId::of(record), record)).collect();
-        let listeners = Listeners::among(&case.last.snapshot.records);
+        let listeners = Listeners::among(&input.last.snapshot.records);
         let of =
             |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
         let see = |record: &'a Record| {
-            let mut socket = socket::of(record, case.ticks, of(record).to_vec())?;
+            let mut socket = socket::of(record, input.ticks, of(record).to_vec())?;
             let guess = || listeners.guess(record, of);
             socket.subject.owner = socket.subject.owner.or_else(guess);
             Some(Seen { record, socket, earlier: earlier.get(&SocketId::of(record)).copied() })
         };
-        let seen: Vec<Seen<'a>> = case.last.snapshot.records.iter().filter_map(see).collect();
-        Self { case, seen, holders, listeners }
+        let seen: Vec<Seen<'a>> = input.last.snapshot.records.iter().filter_map(see).collect();
+        Self { input, seen, holders, listeners }
     }
 
-    /// Time between the looks, nanoseconds.
-    pub(super) fn observed(&self) -> u64 {
-        self.now().saturating_sub(self.case.first.snapshot.begun)
+    /// Time between the snapshots, nanoseconds.
+    pub(super) fn elapsed(&self) -> u64 {
+        self.now().saturating_sub(self.input.first.snapshot.begun)
     }
 
-    /// When the last look was.
+    /// When the last snapshot was.
     pub(super) fn now(&self) -> u64 {
-        self.case.last.snapshot.begun
+        self.input.last.snapshot.begun
     }
 
-    /// What a difference between the looks is in a minute.
+    /// What a difference between the snapshots is in a minute.
     pub(super) fn per_minute(&self, difference: i64) -> f64 {
-        difference as f64 * MINUTE / self.observed().max(1) as f64
+        difference as f64 * MINUTE / self.elapsed().max(1) as f64
     }
 
     pub(super) fn states(&self) -> BTreeMap<State, u64> {
@@ -83,26 +86,24 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn wants(&self, socket: &Socket) -> bool {
-        self.case.filter.wants_socket(socket) && (self.case.is_within)(&socket.subject)
+        self.input.filter.wants_socket(socket) && (self.input.is_within)(&socket.subject)
     }
 
     /// A finding of now.
     pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
-        let entry = self.entry(netns, &problem);
-        Finding { time: self.now(), severity, status: Status::Raised, netns, entry, problem }
+        finding(&self.input.last.host, self.now(), severity, Status::Raised, netns, problem)
     }
 
-    /// A process that leads into a namespace other than the tracer's.
-    fn entry(&self, netns: u32, problem: &Problem) -> Option<u32> {
-        let host = &self.case.last.host;
-        (netns != host.home).then(|| host.entry(netns, problem.processes()))?
+    /// The settings and counters of a namespace.
+    pub(super) fn facts(&self, netns: u32) -> Option<&NetFacts> {
+        self.input.last.host.namespaces.get(&netns)
     }
 
-    /// What was counted in a namespace between the looks.
+    /// What was counted in a namespace between the snapshots.
     pub(super) fn counted(&self, netns: u32) -> Counters {
-        let counters = |look: &super::Look| Some(look.host.namespaces.get(&netns)?.counters);
-        match (counters(self.case.first), counters(self.case.last)) {
-            (Some(first), Some(last)) => last.since(first),
+        let first = self.input.first.host.namespaces.get(&netns);
+        match (first, self.facts(netns)) {
+            (Some(first), Some(last)) => last.counters.since(first.counters),
             _ => Counters::default(),
         }
     }
@@ -122,8 +123,7 @@ impl<'a> Scene<'a> {
     /// where connect() would not have chosen it (the listener may be gone).
     pub(super) fn service(&self, tuple: &Tuple) -> Service {
         let Tuple { local, peer, netns } = *tuple;
-        let facts = self.case.last.host.namespaces.get(&netns);
-        let range = facts.and_then(|facts| facts.ports.as_ref());
+        let range = self.facts(netns).and_then(|facts| facts.ports.as_ref());
         let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
         match self.listeners_of(netns, local).first() {
             Some(listener) => Service::Here(Tuple::of(listener).local),
@@ -135,16 +135,12 @@ impl<'a> Scene<'a> {
     /// Listeners as one: of several that it can be the fullest counts.
     pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
         let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
-        let mut processes: Vec<Process> = Vec::new();
-        for holder in listeners.iter().flat_map(|record| self.holders(record)) {
-            if !processes.contains(&holder.process) {
-                processes.push(holder.process);
-            }
-        }
+        let holders = listeners.iter().flat_map(|record| self.holders(record));
+        let processes = each_once(holders.map(|holder| holder.process));
         let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
         Some(Listener {
             local: Tuple::of(fullest).local,
-            halted: halt(&pids, &self.case.last.host),
+            halted: halt(&pids, &self.input.last.host),
             processes: processes.into_iter().map(|process| self.program(process)).collect(),
             queue: fullest.accept_queue,
             backlog: fullest.accept_backlog,
@@ -153,7 +149,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn program(&self, process: Process) -> Program {
-        let facts = self.case.last.host.processes.get(&process.pid);
+        let facts = self.input.last.host.processes.get(&process.pid);
         Program {
             process,
             executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
@@ -163,7 +159,7 @@ impl<'a> Scene<'a> {
 
     /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
     pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
-        let Case { first, last, .. } = self.case;
+        let Input { first, last, .. } = self.input;
         let now = last.host.processes.get(&pid)?;
         let (open, limit) = (now.descriptors?, now.descriptor_limit?);
         let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
@@ -173,13 +169,13 @@ impl<'a> Scene<'a> {
 
     /// The socket's life as far as the table knows it.
     pub(super) fn lives(&self, state: State) -> HashMap<SocketId, &Connection, RandomState> {
-        let of_state = self.case.table.connections().filter(|life| life.state == state);
+        let of_state = self.input.table.connections().filter(|life| life.state == state);
         of_state.map(|life| (life.id, life)).collect()
     }
 
-    /// Sockets of the first look in a state, with their first holder.
+    /// Sockets of the first snapshot in a state, with their first holder.
     pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<u32>)> {
-        let first = &self.case.first.snapshot;
+        let first = &self.input.first.snapshot;
         let held = holders(&first.holders);
         let records = first.records.iter();
         records

@@ -1,13 +1,13 @@
-//! Making the table agree with the kernel where an event shows that others have been missed.
+//! Reconciling the table with an event that shows that others have been missed.
 
 use tracer_ebpf::{Record, kind};
 
 use super::{Connection, Observer, Slot, Source, State, Table, Transition, Way, transition};
 
 impl Table {
-    /// Makes the table agree with the state that the kernel says is being left; where the socket is
-    /// then, `None` if the event has been told before.
-    pub(super) fn agree(
+    /// Brings the table to the state that the kernel says is being left; where the socket is
+    /// then, `None` if the event has been reported before.
+    pub(super) fn reconcile(
         &mut self,
         slot: Slot,
         record: &Record,
@@ -26,10 +26,10 @@ impl Table {
         }
         let Some(way) = Way::of(known.state, from, false).filter(|_| is_full) else {
             // The socket has another connection.
-            self.give_way(slot, record.time_ns, Source::Inferred, out);
-            return Some(self.meet(record, from, true, out));
+            self.end_previous(slot, record.time_ns, Source::Inferred, out);
+            return Some(self.add_unknown(record, from, true, out));
         };
-        // What is told of the past has the port that is known by now.
+        // What is reported of the past has the port that is known by now.
         known.absorb(record);
         self.unseen.miss(way.events, way.at_least);
         for state in way.between.into_iter().chain([from]) {
@@ -40,7 +40,7 @@ impl Table {
 
     /// The socket has another connection, whose beginning was not seen: the one known is over, but
     /// for its minisocket.
-    pub(super) fn give_way(
+    pub(super) fn end_previous(
         &mut self,
         slot: Slot,
         time: u64,
@@ -57,7 +57,7 @@ impl Table {
 
     /// A socket that an event shows in state `from` and the table does not know: there before the
     /// tracer, or born unseen, which `is_new` says.
-    pub(super) fn meet(
+    pub(super) fn add_unknown(
         &mut self,
         record: &Record,
         from: State,
@@ -70,7 +70,7 @@ impl Table {
         connection.absorb(record);
         let slot = self.store.insert(connection);
         if is_new {
-            self.make_birth_good(slot, true, out);
+            self.infer_beginning(slot, true, out);
         }
         slot
     }
@@ -78,7 +78,7 @@ impl Table {
     /// A transition that must have happened unseen.
     pub(super) fn infer(&mut self, slot: Slot, to: State, time: u64, out: &mut impl Observer) {
         if to != State::SynSent {
-            self.tell_held(slot, None, out);
+            self.emit_held(slot, None, out);
         }
         let connection = &self.store[slot];
         let time = time.max(connection.since);
@@ -86,6 +86,6 @@ impl Table {
             source: Source::Inferred,
             ..transition(connection, connection.state, to, time)
         };
-        self.tell(slot, &transition, None, out);
+        self.emit(slot, &transition, None, out);
     }
 }
