@@ -15,6 +15,7 @@ use crate::{
     },
     sink::{
         finding::sentence,
+        flatten::Memory,
         json::{Json, Take},
         queue::Size,
         step::meaning,
@@ -60,7 +61,7 @@ pub(super) struct Records {
 struct Encoder {
     head: Head,
     body: String,
-    key: String,
+    memory: Memory,
     record: Vec<u8>,
     /// Records as fields of `ScopeLogs`.
     gathered: Vec<u8>,
@@ -73,7 +74,7 @@ impl Records {
         let encoder = Encoder {
             head,
             body: String::new(),
-            key: String::new(),
+            memory: Memory::default(),
             record: Vec::new(),
             gathered: Vec::new(),
             count: 0,
@@ -121,7 +122,7 @@ impl Records {
 
 impl Take for Encoder {
     fn take(&mut self, line: &impl Serialize) {
-        let Self { head, body, key, record, gathered, count } = self;
+        let Self { head, body, memory, record, gathered, count } = self;
         record.clear();
         fixed64(1, head.time, record);
         // Noticed after it happened, whatever the clocks say.
@@ -133,7 +134,7 @@ impl Take for Encoder {
         bytes(5, &any, record);
         bytes(12, head.event.as_bytes(), record);
         let begun = record.len();
-        if let Err(error) = attributes::write(line, 6, key, record) {
+        if let Err(error) = attributes::write(line, 6, memory, record) {
             tracing::error!("{error}");
             record.truncate(begun);
         }
