@@ -214,7 +214,7 @@ impl Destinations {
             if path.is_some() {
                 setting.on_hangup(lines.outlet().reopen());
             }
-            let missing = lines.outlet().ending("its reader does not read");
+            let missing = lines.ending();
             let path = path.unwrap_or_else(|| "standard output".into());
             endings.push(Box::new(move || whole(missing(), &path)));
             sinks.insert(0, Box::new(if live { lines } else { lines.of_recording() }));

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Beginning, Format, Hello, OfFile, Opening,
-    flatten::{Fields, Leaf, Unsupported, flatten},
+    flatten::{Fields, Leaf, Memory, flatten},
     json::{Json, Take},
     summary::Summary,
     surroundings::Surroundings,
@@ -179,10 +179,10 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// Where there is something in it that events do not have.
-    pub fn of(line: &impl Serialize) -> Result<Self, Unsupported> {
+    /// Where it cannot be JSON.
+    pub fn of(line: &impl Serialize, memory: &mut Memory) -> serde_json::Result<Self> {
         let mut row = Self(Vec::with_capacity(40));
-        flatten(line, &mut String::with_capacity(64), &mut row)?;
+        flatten(line, memory, &mut row)?;
         // After a transition a socket is in the state it has entered, whoever asks for it.
         let (state, to) = (PATHS["tcp_state"], PATHS["tcp_to"]);
         let value = |wanted| row.0.iter().find(|(at, _)| *at == wanted).map(|(_, value)| value);
@@ -243,12 +243,15 @@ impl Fields for Row {
 }
 
 /// Makes a row of each object.
-pub(super) struct Rows<F>(pub(super) F);
+pub(super) struct Rows<'a, F> {
+    pub(super) memory: &'a mut Memory,
+    pub(super) take: F,
+}
 
-impl<F: FnMut(Row)> Take for Rows<F> {
+impl<F: FnMut(Row)> Take for Rows<'_, F> {
     fn take(&mut self, line: &impl Serialize) {
-        match Row::of(line) {
-            Ok(row) => (self.0)(row),
+        match Row::of(line, self.memory) {
+            Ok(row) => (self.take)(row),
             Err(error) => tracing::error!("{error}"),
         }
     }
@@ -258,6 +261,7 @@ impl<F: FnMut(Row)> Take for Rows<F> {
 pub struct FlatLines {
     json: Json,
     surroundings: Arc<dyn Surroundings>,
+    memory: Memory,
     style: Style,
 }
 
@@ -280,39 +284,43 @@ impl FlatLines {
     }
 
     fn new(surroundings: Arc<dyn Surroundings>, style: Style) -> Self {
-        Self { json: Json::new(Arc::clone(&surroundings)), surroundings, style }
+        let json = Json::new(Arc::clone(&surroundings));
+        Self { json, surroundings, memory: Memory::default(), style }
     }
 
-    fn lines<'a>(&self, out: &'a mut Vec<u8>) -> Rows<impl FnMut(Row) + use<'a>> {
-        let line = self.style.line;
-        Rows(move |row: Row| line(&row, out))
+    fn parts<'a>(
+        &'a mut self,
+        out: &'a mut Vec<u8>,
+    ) -> (&'a mut Json, Rows<'a, impl FnMut(Row) + use<'a>>) {
+        let Self { json, memory, style: Style { line, .. }, .. } = self;
+        (json, Rows { memory, take: move |row: Row| line(&row, out) })
     }
 }
 
 impl Format for FlatLines {
     fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
         let (hello, style) = (hello.clone(), self.style);
-        let mut table = Self::new(Arc::clone(&self.surroundings), style);
+        let mut lines = Self::new(Arc::clone(&self.surroundings), style);
         Box::new(move |file| {
             let mut beginning = Beginning { header: (style.header)(file), hello: Vec::new() };
-            table.hello(&hello.of(file), clock, &mut beginning.hello);
+            lines.hello(&hello.of(file), clock, &mut beginning.hello);
             beginning
         })
     }
 
     fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        let mut lines = self.lines(out);
-        self.json.tell_hello(hello, clock, &mut lines);
+        let (json, mut rows) = self.parts(out);
+        json.tell_hello(hello, clock, &mut rows);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        let mut lines = self.lines(out);
-        self.json.tell(update, clock, &mut lines);
+        let (json, mut rows) = self.parts(out);
+        json.tell(update, clock, &mut rows);
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        let mut lines = self.lines(out);
-        self.json.tell_summary(summary, clock, &mut lines);
+        let (json, mut rows) = self.parts(out);
+        json.tell_summary(summary, clock, &mut rows);
     }
 }
 

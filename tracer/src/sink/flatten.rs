@@ -1,13 +1,16 @@
 //! The fields of an event one after the other, each with its path: for tables, for logs with
 //! fields, and for OTLP's attributes.
+//!
+//! It is serde_json's serializer that goes through the event; instead of writing what it meets,
+//! this formatter hands it over.
 
-use std::fmt::Display;
+use std::io::{self, Write};
 
-use serde::{
-    Serialize, Serializer,
-    ser::{self, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple},
+use serde::Serialize;
+use serde_json::{
+    Serializer, Value,
+    ser::{CharEscape, CompactFormatter, Formatter},
 };
-use serde_json::Value;
 
 /// The value of a field; a field without one is left out.
 #[derive(Debug, PartialEq)]
@@ -26,18 +29,7 @@ pub enum Leaf<'a> {
     List(Vec<Value>),
 }
 
-/// Something that has no place in a flat record.
-#[derive(Debug, thiserror::Error)]
-#[error("not to be written as a flat record: {0}")]
-pub struct Unsupported(String);
-
-impl ser::Error for Unsupported {
-    fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string())
-    }
-}
-
-/// Takes the fields of an object.
+/// Takes the fields of an event.
 pub trait Fields {
     /// What is between the names of a path.
     const SEPARATOR: char;
@@ -48,249 +40,174 @@ pub trait Fields {
     fn field(&mut self, path: &str, leaf: Leaf<'_>);
 }
 
-/// Gives the fields of `value` to `fields`; `path` is memory that is used again.
+/// Memory that is used again.
+#[derive(Debug, Default)]
+pub struct Memory {
+    path: String,
+    /// For each object on the way, how long the path to it is.
+    objects: Vec<usize>,
+    text: String,
+    list: Vec<u8>,
+}
+
+/// Gives the fields of `value` to `fields`.
 ///
 /// # Errors
 ///
-/// Where there is something in it that events do not have.
+/// Where it cannot be JSON.
 pub fn flatten(
     value: &impl Serialize,
-    path: &mut String,
+    memory: &mut Memory,
     fields: &mut impl Fields,
-) -> Result<(), Unsupported> {
-    path.clear();
-    value.serialize(At { path, fields })
+) -> serde_json::Result<()> {
+    memory.path.clear();
+    memory.objects.clear();
+    let flattener = Flattener { memory, fields, in_name: false, lists: 0 };
+    value.serialize(&mut Serializer::with_formatter(io::sink(), flattener))
 }
 
-/// What is at one path.
-struct At<'a, F> {
-    path: &'a mut String,
+struct Flattener<'a, F> {
+    memory: &'a mut Memory,
     fields: &'a mut F,
+    /// What comes is the name of a field, not its value.
+    in_name: bool,
+    /// Lists within lists; what is in them is kept as JSON.
+    lists: usize,
 }
 
-impl<F: Fields> At<'_, F> {
-    fn give(self, leaf: Leaf<'_>) -> Result<(), Unsupported> {
-        self.fields.field(self.path, leaf);
+impl<F: Fields> Flattener<'_, F> {
+    fn give(&mut self, leaf: Leaf<'_>) -> io::Result<()> {
+        self.fields.field(&self.memory.path, leaf);
         Ok(())
     }
-}
 
-/// An object at one path, whose length that is.
-struct Object<'a, F> {
-    at: At<'a, F>,
-    len: usize,
-}
+    fn push(&mut self, text: &str) -> io::Result<()> {
+        self.memory.text.push_str(text);
+        Ok(())
+    }
 
-impl<F: Fields> Object<'_, F> {
-    fn name(&mut self, name: &str) {
-        let path = &mut *self.at.path;
-        path.truncate(self.len);
-        if self.len > 0 {
-            path.push(F::SEPARATOR);
+    /// Names may be numbers as well.
+    fn number(&mut self, number: i128) -> io::Result<()> {
+        if self.in_name {
+            return self.push(&number.to_string());
         }
-        path.push_str(name);
-    }
-
-    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unsupported> {
-        let At { path, fields } = &mut self.at;
-        value.serialize(At { path, fields: &mut **fields })
+        let negative = || i64::try_from(number).map(Leaf::Negative);
+        let leaf = u64::try_from(number).map(Leaf::Number).or_else(|_| negative());
+        self.give(leaf.unwrap_or(Leaf::Fraction(number as f64)))
     }
 }
 
-/// A list at one path.
-struct List<'a, F> {
-    at: At<'a, F>,
-    values: Vec<Value>,
+/// Methods of [`Formatter`]: within a list its JSON is written, elsewhere this is done.
+macro_rules! handle {
+    ($(fn $method:ident($this:ident $(, $value:ident: $type:ty)?) $body:block)+) => {$(
+        #[inline]
+        fn $method<W: Write + ?Sized>(&mut self, _: &mut W $(, $value: $type)?) -> io::Result<()> {
+            match self.lists {
+                0 => {
+                    let $this = self;
+                    $body
+                }
+                _ if F::LISTS => CompactFormatter.$method(&mut self.memory.list $(, $value)?),
+                _ => Ok(()),
+            }
+        }
+    )+};
 }
 
-fn json(value: &(impl Serialize + ?Sized)) -> Result<Value, Unsupported> {
-    serde_json::to_value(value).map_err(ser::Error::custom)
-}
-
-/// Methods of [`Serializer`] that pass a number on as another one.
-macro_rules! convert {
-    ($to:ident: $($method:ident $type:ty),+) => {
-        $(fn $method(self, value: $type) -> Result<(), Unsupported> {
-            self.$to(value.into())
-        })+
+macro_rules! numbers {
+    ($($method:ident $type:ty),+) => {
+        handle! { $(fn $method(this, number: $type) { this.number(number.into()) })+ }
     };
 }
 
-/// Methods of [`Serializer`] for what has no value.
-macro_rules! omit {
-    ($($method:ident($($argument:ty),*)),+) => {
-        $(fn $method(self, $(_: $argument),*) -> Result<(), Unsupported> {
+impl<F: Fields> Formatter for Flattener<'_, F> {
+    numbers!(write_i8 i8, write_i16 i16, write_i32 i32, write_i64 i64);
+    numbers!(write_u8 u8, write_u16 u16, write_u32 u32, write_u64 u64);
+
+    handle! {
+        fn write_null(_this) { Ok(()) }
+        fn write_bool(this, flag: bool) { this.give(Leaf::Flag(flag)) }
+        fn write_f32(this, fraction: f32) { this.give(Leaf::Fraction(fraction.into())) }
+        fn write_f64(this, fraction: f64) { this.give(Leaf::Fraction(fraction)) }
+        fn write_string_fragment(this, text: &str) { this.push(text) }
+
+        fn write_char_escape(this, escape: CharEscape) {
+            let c = match escape {
+                CharEscape::Quote => '"',
+                CharEscape::ReverseSolidus => '\\',
+                CharEscape::Solidus => '/',
+                CharEscape::Backspace => '\x08',
+                CharEscape::FormFeed => '\x0c',
+                CharEscape::LineFeed => '\n',
+                CharEscape::CarriageReturn => '\r',
+                CharEscape::Tab => '\t',
+                CharEscape::AsciiControl(byte) => char::from(byte),
+            };
+            this.push(c.encode_utf8(&mut [0; 4]))
+        }
+
+        fn begin_string(this) {
+            this.memory.text.clear();
             Ok(())
-        })+
-    };
-}
-
-/// Methods of [`Serializer`] for what events do not have.
-macro_rules! refuse {
-    ($($method:ident($($argument:ty),*) -> $result:ty: $what:literal),+ $(,)?) => {
-        $(fn $method(self, $(_: $argument),*) -> Result<$result, Unsupported> {
-            Err(Unsupported($what.into()))
-        })+
-    };
-}
-
-type Never = Impossible<(), Unsupported>;
-type Name = &'static str;
-
-impl<'a, F: Fields> Serializer for At<'a, F> {
-    type Ok = ();
-    type Error = Unsupported;
-    type SerializeSeq = List<'a, F>;
-    type SerializeTuple = List<'a, F>;
-    type SerializeTupleStruct = Never;
-    type SerializeTupleVariant = Never;
-    type SerializeMap = Object<'a, F>;
-    type SerializeStruct = Object<'a, F>;
-    type SerializeStructVariant = Never;
-
-    convert!(serialize_i64: serialize_i8 i8, serialize_i16 i16, serialize_i32 i32);
-    convert!(serialize_u64: serialize_u8 u8, serialize_u16 u16, serialize_u32 u32);
-    convert!(serialize_f64: serialize_f32 f32);
-    omit!(serialize_none(), serialize_unit(), serialize_unit_struct(Name));
-    refuse! {
-        serialize_bytes(&[u8]) -> (): "bytes",
-        serialize_tuple_struct(Name, usize) -> Never: "a tuple with a name",
-        serialize_tuple_variant(Name, u32, Name, usize) -> Never: "a variant that is a tuple",
-        serialize_struct_variant(Name, u32, Name, usize) -> Never: "a variant with fields",
-    }
-
-    fn serialize_bool(self, value: bool) -> Result<(), Unsupported> {
-        self.give(Leaf::Flag(value))
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<(), Unsupported> {
-        self.give(u64::try_from(value).map_or(Leaf::Negative(value), Leaf::Number))
-    }
-
-    fn serialize_u64(self, value: u64) -> Result<(), Unsupported> {
-        self.give(Leaf::Number(value))
-    }
-
-    fn serialize_f64(self, value: f64) -> Result<(), Unsupported> {
-        self.give(Leaf::Fraction(value))
-    }
-
-    fn serialize_char(self, value: char) -> Result<(), Unsupported> {
-        self.serialize_str(value.encode_utf8(&mut [0; 4]))
-    }
-
-    fn serialize_str(self, text: &str) -> Result<(), Unsupported> {
-        self.give(Leaf::Text(text))
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unsupported> {
-        value.serialize(self)
-    }
-
-    fn serialize_unit_variant(self, _: Name, _: u32, name: Name) -> Result<(), Unsupported> {
-        self.serialize_str(name)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: Name,
-        value: &T,
-    ) -> Result<(), Unsupported> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: Name,
-        _: u32,
-        name: Name,
-        value: &T,
-    ) -> Result<(), Unsupported> {
-        let mut object = self.serialize_map(None)?;
-        object.serialize_field(name, value)?;
-        SerializeStruct::end(object)
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a, F>, Unsupported> {
-        Ok(List { at: self, values: Vec::new() })
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<List<'a, F>, Unsupported> {
-        self.serialize_seq(None)
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Object<'a, F>, Unsupported> {
-        Ok(Object { len: self.path.len(), at: self })
-    }
-
-    fn serialize_struct(self, _: Name, _: usize) -> Result<Object<'a, F>, Unsupported> {
-        self.serialize_map(None)
-    }
-}
-
-impl<F: Fields> SerializeStruct for Object<'_, F> {
-    type Ok = ();
-    type Error = Unsupported;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: Name,
-        value: &T,
-    ) -> Result<(), Unsupported> {
-        self.name(name);
-        self.value(value)
-    }
-
-    fn end(self) -> Result<(), Unsupported> {
-        self.at.path.truncate(self.len);
-        Ok(())
-    }
-}
-
-impl<F: Fields> SerializeMap for Object<'_, F> {
-    type Ok = ();
-    type Error = Unsupported;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), Unsupported> {
-        let name = json(name)?;
-        self.name(name.as_str().unwrap_or(&name.to_string()));
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unsupported> {
-        self.value(value)
-    }
-
-    fn end(self) -> Result<(), Unsupported> {
-        SerializeStruct::end(self)
-    }
-}
-
-impl<F: Fields> SerializeSeq for List<'_, F> {
-    type Ok = ();
-    type Error = Unsupported;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unsupported> {
-        if F::LISTS {
-            self.values.push(json(value)?);
         }
-        Ok(())
+
+        fn end_string(this) {
+            if !this.in_name {
+                this.fields.field(&this.memory.path, Leaf::Text(&this.memory.text));
+            }
+            Ok(())
+        }
+
+        fn begin_object(this) {
+            let Memory { path, objects, .. } = &mut *this.memory;
+            objects.push(path.len());
+            Ok(())
+        }
+
+        fn begin_object_key(this, _first: bool) {
+            this.in_name = true;
+            Ok(())
+        }
+
+        fn end_object_key(this) {
+            this.in_name = false;
+            let Memory { path, objects, text, .. } = &mut *this.memory;
+            path.truncate(objects.last().copied().unwrap_or(0));
+            if !path.is_empty() {
+                path.push(F::SEPARATOR);
+            }
+            path.push_str(text);
+            Ok(())
+        }
+
+        fn begin_object_value(_this) { Ok(()) }
+
+        fn end_object(this) {
+            let Memory { path, objects, .. } = &mut *this.memory;
+            path.truncate(objects.pop().unwrap_or(0));
+            Ok(())
+        }
     }
 
-    fn end(self) -> Result<(), Unsupported> {
-        if F::LISTS { self.at.give(Leaf::List(self.values)) } else { Ok(()) }
-    }
-}
-
-impl<F: Fields> SerializeTuple for List<'_, F> {
-    type Ok = ();
-    type Error = Unsupported;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unsupported> {
-        SerializeSeq::serialize_element(self, value)
+    fn begin_array<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        if self.lists == 0 {
+            self.memory.list.clear();
+        }
+        self.lists += 1;
+        CompactFormatter.begin_array(&mut self.memory.list)
     }
 
-    fn end(self) -> Result<(), Unsupported> {
-        SerializeSeq::end(self)
+    fn begin_array_value<W: Write + ?Sized>(&mut self, _: &mut W, first: bool) -> io::Result<()> {
+        CompactFormatter.begin_array_value(&mut self.memory.list, first)
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        CompactFormatter.end_array(&mut self.memory.list)?;
+        self.lists -= 1;
+        if self.lists > 0 || !F::LISTS {
+            return Ok(());
+        }
+        let list = serde_json::from_slice(&self.memory.list)?;
+        self.give(Leaf::List(list))
     }
 }

@@ -7,9 +7,10 @@ use std::{io, os::unix::net::UnixDatagram};
 use libsystemd::logging::{Priority, journal_send};
 
 use super::{
-    delivery::{Courier, Record},
+    delivery::Record,
     flat::{COLUMNS, Value},
     message::Severity,
+    queue::Worker,
 };
 
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -33,12 +34,12 @@ impl Journal {
     }
 }
 
-impl Courier for Journal {
+impl Worker<Record> for Journal {
     fn name(&self) -> String {
         format!("the journal ({SOCKET})")
     }
 
-    fn deliver(&mut self, record: &Record<'_>) -> io::Result<()> {
+    fn deliver(&mut self, record: &mut Record) -> io::Result<()> {
         let fields = self.names.iter().zip(record.row.columns());
         let fields = fields.filter_map(|(name, (_, value))| Some((name.as_str(), value?)));
         let texts = fields.map(|(name, value)| match value {
@@ -46,8 +47,12 @@ impl Courier for Journal {
             other => (name, other.to_string()),
         });
         let identifier = ("SYSLOG_IDENTIFIER", "tracer".to_owned());
-        journal_send(priority(record.severity), record.message, texts.chain([identifier]))
-            .map_err(io::Error::other)
+        journal_send(
+            priority(record.message.severity),
+            &record.message.text,
+            texts.chain([identifier]),
+        )
+        .map_err(io::Error::other)
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::{
     io,
-    sync::mpsc::{self, Receiver},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
     time::Duration,
 };
 
 use super::{
     Format, Hello, Moment, Sink, Undelivered,
-    output::{Destination, Item, Writer, lines_in},
+    output::{Destination, Item, Writer},
     queue::{Limit, Outlet, Size},
     summary::Summary,
     wall_clock::WallClock,
@@ -33,12 +37,14 @@ pub struct Lines {
     bytes: Vec<u8>,
     /// Buffers that have been written, to be filled again: fresh ones cost page faults.
     written: Receiver<Vec<u8>>,
+    /// Nobody reads any more.
+    closed: Arc<AtomicBool>,
     /// The first line is of a recording, and is written as it was.
     recorded: bool,
 }
 
 impl Lines {
-    /// Starts the writing thread; it calls `closed` when nobody reads any more.
+    /// Starts the writing thread; it calls `on_close` when nobody reads any more.
     ///
     /// # Errors
     ///
@@ -46,14 +52,20 @@ impl Lines {
     pub fn start(
         format: Box<dyn Format + Send>,
         destination: Destination,
-        closed: impl FnOnce() + Send + 'static,
+        on_close: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let limit = if destination.is_terminal() { TERMINAL_LIMIT } else { LIMIT };
         let (empty, written) = mpsc::sync_channel(SPARE);
-        let writer = Writer::new(destination, empty, closed);
+        let closed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&closed);
+        let on_close = move || {
+            flag.store(true, Ordering::Relaxed);
+            on_close();
+        };
+        let writer = Writer::new(destination, empty, on_close);
         let outlet = Outlet::start("tracer-output", Limit::Bytes(limit), writer)?;
         let bytes = Vec::with_capacity(2 * CHUNK);
-        Ok(Self { format, outlet, bytes, written, recorded: false })
+        Ok(Self { format, outlet, bytes, written, closed, recorded: false })
     }
 
     /// Of a recording, whose first line is written as it was.
@@ -67,14 +79,24 @@ impl Lines {
         &self.outlet
     }
 
+    /// Says afterwards why the end of the trace is not where it should be, if it is not. A reader
+    /// that has closed the output does not want it.
+    pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + use<> {
+        let closed = Arc::clone(&self.closed);
+        let missing = self.outlet.ending("its reader does not read");
+        move || if closed.load(Ordering::Relaxed) { None } else { missing() }
+    }
+
     /// Hands over what has been formatted.
     fn push(&mut self) {
         if !self.bytes.is_empty() {
             let len = self.bytes.len();
             let spare = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(len));
             let lines = Item::Lines(std::mem::replace(&mut self.bytes, spare));
-            if let Err(Item::Lines(lines)) = self.outlet.push(lines, bytes(len)) {
-                self.outlet.lose(lines_in(&lines));
+            if let Err(lines) = self.outlet.push(vec![(lines, bytes(len))]) {
+                for (lines, _) in lines {
+                    self.outlet.lose(lines.count());
+                }
             }
         }
     }
@@ -90,7 +112,7 @@ impl Sink for Lines {
         let opening = self.format.opening(hello, clock);
         let first = self.recorded.then_some(hello.file);
         // Without the thread, nothing is written.
-        let _ = self.outlet.push(Item::Begin(opening, first), bytes(0));
+        let _ = self.outlet.push(vec![(Item::Begin(opening, first), bytes(0))]);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -110,7 +132,7 @@ impl Sink for Lines {
     }
 
     fn is_closed(&self) -> bool {
-        self.outlet.is_unread()
+        self.closed.load(Ordering::Relaxed)
     }
 
     fn backlog(&self) -> f64 {
@@ -126,6 +148,7 @@ impl Sink for Lines {
         let mut this = *self;
         this.format.summary(summary, clock, &mut this.bytes);
         let size = bytes(this.bytes.len());
-        this.outlet.finish(Item::Lines(this.bytes), size, PATIENCE, None);
+        let last = Some((Item::Lines(this.bytes), size)).filter(|_| size.bytes > 0);
+        this.outlet.finish(last.into_iter().collect(), PATIENCE, None);
     }
 }

@@ -64,10 +64,8 @@ impl Otlp {
     }
 
     fn push(&mut self) {
-        if let Some((chunk, size)) = self.records.take_chunk() {
-            // What does not fit is counted.
-            let _ = self.batches.queue.push(chunk, size);
-        }
+        // What does not fit is counted.
+        let _ = self.batches.queue.push(self.records.take_chunk().into_iter().collect());
     }
 }
 

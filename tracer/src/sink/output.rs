@@ -12,11 +12,11 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    OfFile, Opening,
+    Beginning, OfFile, Opening,
     escape::without_numbers,
     file::{LogFile, Rotation, Sharing, Unwritten},
-    queue::{Queue, Size, Worker},
-    trouble::{Retry, Seldom, again},
+    queue::{Lost, Worker},
+    trouble::Retry,
 };
 
 /// Where lines go.
@@ -56,20 +56,6 @@ impl Destination {
             Self::Stream(_) => None,
         }
     }
-
-    fn report(&self, what: &str, error: &io::Error, more: &str) {
-        let error = without_numbers(&error.to_string());
-        let name = match self {
-            Self::File(file) => file.path().display().to_string(),
-            Self::Stream(_) => "standard output".to_owned(),
-        };
-        tracing::error!("cannot {what} {name}: {error}{more}");
-    }
-}
-
-/// How many lines end in these bytes: what is lost when they are.
-pub(super) fn lines_in(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// What the writing thread is given.
@@ -81,6 +67,21 @@ pub enum Item {
     Lines(Vec<u8>),
 }
 
+impl Item {
+    /// How many lines it is.
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::Begin(..) => 0,
+            Self::Lines(lines) => lines_in(lines),
+        }
+    }
+}
+
+/// How many lines end in these bytes.
+fn lines_in(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
 pub(super) struct Writer<F> {
     destination: Destination,
     opening: Option<Opening>,
@@ -89,65 +90,84 @@ pub(super) struct Writer<F> {
     /// Takes buffers that have been written.
     empty: SyncSender<Vec<u8>>,
     /// To be called when nobody reads any more.
-    closed: Option<F>,
+    on_close: Option<F>,
     /// SIGHUP has come, and the file could not be opened again yet.
     reopening: Option<Retry>,
-    failures: Seldom,
+    /// Why the last lines could not be written.
+    failure: Option<io::Error>,
+    /// Lines that could not be written.
+    lost: u64,
 }
 
 impl<F: FnOnce() + Send> Worker<Item> for Writer<F> {
-    fn work(&mut self, item: Item, size: Size, queue: &Queue<Item>) {
-        match item {
-            Item::Begin(opening, first) => self.begin(opening, first, queue),
-            Item::Lines(mut bytes) => {
-                self.lines(&bytes, queue);
-                bytes.clear();
-                // Where there are enough, it is freed.
-                let _ = self.empty.try_send(bytes);
-            }
+    fn name(&self) -> String {
+        match &self.destination {
+            Destination::File(file) => file.path().display().to_string(),
+            Destination::Stream(_) => "standard output".to_owned(),
         }
-        queue.release(size);
     }
 
-    fn reopen(&mut self, queue: &Queue<Item>) {
+    fn deliver(&mut self, item: &mut Item) -> io::Result<()> {
+        match item {
+            Item::Begin(opening, first) => {
+                self.opening = Some(std::mem::replace(opening, Box::new(|_| Beginning::default())));
+                self.sequence = first.flatten().map_or(0, |first| first.sequence);
+                let of_file = first.unwrap_or_else(|| self.next_file());
+                self.begin_file(of_file);
+            }
+            Item::Lines(lines) => {
+                let mut lines = std::mem::take(lines);
+                self.lines(&lines);
+                lines.clear();
+                // Where there are enough, it is freed.
+                let _ = self.empty.try_send(lines);
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self) -> Option<Lost> {
+        let (count, error) = (std::mem::take(&mut self.lost), self.failure.as_ref()?);
+        Some(Lost { count, error: io::Error::other(error.to_string()) })
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
         self.reopening.get_or_insert_default().hurry();
         if let Some(file) = self.destination.file() {
             file.hurry();
         }
-        self.try_to_reopen(queue);
+        self.try_to_reopen();
+        Ok(())
     }
 
-    fn finish(&mut self, queue: &Queue<Item>) -> bool {
-        let Self { destination, reopening, .. } = self;
-        if let Some(file) = destination.file() {
-            let reopening = reopening.take().map_or(0, |mut retry| retry.over());
+    fn finish(&mut self) -> io::Result<()> {
+        if let Some(file) = self.destination.file() {
+            let reopening = self.reopening.take().map_or(0, |mut retry| retry.over());
             for (what, failures) in [("set aside", file.failures()), ("opened anew", reopening)] {
                 if failures > 1 {
                     tracing::warn!("{} was not {what}: {failures} failures", file.path().display());
                 }
             }
-            if !queue.is_failing() && file.is_deleted() {
-                queue.set_failing(true);
-                let deleted = io::Error::other("it has been deleted");
-                destination.report("keep what is written in", &deleted, "");
+            if self.failure.is_none() {
+                file.unless_deleted()?;
             }
         }
-        !queue.is_failing()
+        self.failure.take().map_or(Ok(()), Err)
     }
 }
 
 impl<F: FnOnce() + Send> Writer<F> {
-    pub(super) fn new(destination: Destination, empty: SyncSender<Vec<u8>>, closed: F) -> Self {
-        let closed = Some(closed);
-        let (opening, reopening, failures) = (None, None, Seldom::default());
-        Self { destination, opening, sequence: 0, empty, closed, reopening, failures }
-    }
-
-    fn begin(&mut self, opening: Opening, first: Option<Option<OfFile>>, queue: &Queue<Item>) {
-        self.sequence = first.flatten().map_or(0, |first| first.sequence);
-        self.opening = Some(opening);
-        let of_file = first.unwrap_or_else(|| self.next_file());
-        self.begin_file(of_file, queue);
+    pub(super) fn new(destination: Destination, empty: SyncSender<Vec<u8>>, on_close: F) -> Self {
+        Self {
+            destination,
+            opening: None,
+            sequence: 0,
+            empty,
+            on_close: Some(on_close),
+            reopening: None,
+            failure: None,
+            lost: 0,
+        }
     }
 
     /// What the file is that is begun now, if it is one.
@@ -156,64 +176,62 @@ impl<F: FnOnce() + Send> Writer<F> {
         self.destination.file()?.is_regular().then_some(OfFile { sequence, opened })
     }
 
-    fn begin_file(&mut self, of_file: Option<OfFile>, queue: &Queue<Item>) {
+    fn begin_file(&mut self, of_file: Option<OfFile>) {
         let Some(opening) = &mut self.opening else { return };
         let mut beginning = opening(of_file);
         if self.destination.file().is_some_and(|file| !file.is_empty()) {
             beginning.header.clear();
         }
-        let both = [beginning.header, beginning.hello].concat();
-        if self.write(&both, queue) {
+        self.write(&[beginning.header, beginning.hello].concat());
+        if self.failure.is_none() {
             self.sequence = of_file.map_or(self.sequence, |file| file.sequence);
         }
     }
 
     /// It is new, or somebody has cut it.
-    fn begin_if_empty(&mut self, queue: &Queue<Item>) {
+    fn begin_if_empty(&mut self) {
         if self.destination.file().is_some_and(|file| file.is_empty()) {
             let of_file = self.next_file();
-            self.begin_file(of_file, queue);
+            self.begin_file(of_file);
         }
     }
 
-    fn lines(&mut self, lines: &[u8], queue: &Queue<Item>) {
-        if lines.is_empty() {
-            return;
-        }
-        self.try_to_reopen(queue);
+    fn lines(&mut self, lines: &[u8]) {
+        self.try_to_reopen();
         if let Some(file) = self.destination.file()
             && file.rotate_if_due(lines.len() as u64).is_some()
         {
             file.compress();
         }
-        self.begin_if_empty(queue);
-        self.write(lines, queue);
+        self.begin_if_empty();
+        self.write(lines);
     }
 
-    fn try_to_reopen(&mut self, queue: &Queue<Item>) {
+    fn try_to_reopen(&mut self) {
         let Some(file) = self.destination.file() else { return };
         let Some(retry) = self.reopening.as_mut().filter(|retry| retry.is_due()) else { return };
-        match file.reopen() {
+        let reopened = file.reopen();
+        let path = file.path().display();
+        match reopened {
             Ok(_) => {
                 let failures = retry.over();
                 if failures > 0 {
-                    let path = file.path().display();
                     tracing::warn!("{path} is opened anew, after {failures} failures");
                 }
                 self.reopening = None;
-                self.begin_if_empty(queue);
+                self.begin_if_empty();
             }
             Err(error) => {
                 if retry.failed() {
-                    let more = " (the old one goes on; tried again)";
-                    self.destination.report("open anew", &error, more);
+                    let error = without_numbers(&error.to_string());
+                    let more = "(the old one goes on; tried again)";
+                    tracing::error!("cannot open anew {path}: {error} {more}");
                 }
             }
         }
     }
 
-    /// Whether it is written.
-    fn write(&mut self, lines: &[u8], queue: &Queue<Item>) -> bool {
+    fn write(&mut self, lines: &[u8]) {
         let written = match &mut self.destination {
             Destination::File(file) => file.append(lines),
             Destination::Stream(stream) => {
@@ -221,25 +239,16 @@ impl<F: FnOnce() + Send> Writer<F> {
             }
         };
         match written {
-            Ok(()) => {
-                queue.set_failing(false);
-                return true;
-            }
+            Ok(()) => self.failure = None,
             Err(Unwritten { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
-                queue.set_unread();
-                if let Some(closed) = self.closed.take() {
-                    closed();
+                if let Some(on_close) = self.on_close.take() {
+                    on_close();
                 }
             }
             Err(Unwritten { error, rest }) => {
-                if !queue.set_failing(true)
-                    && let Some(held) = self.failures.say()
-                {
-                    self.destination.report("write to", &error, &again(held));
-                }
-                queue.lose(lines_in(&lines[lines.len() - rest..]));
+                self.failure = Some(error);
+                self.lost += lines_in(&lines[lines.len() - rest..]);
             }
         }
-        false
     }
 }

@@ -17,8 +17,9 @@ use parquet::file::writer::SerializedFileWriter;
 
 use self::columns::Columns;
 use super::{
-    delivery::{Courier, Record},
+    delivery::{Record, TURN},
     file::{LogFile, Unwritten, write},
+    queue::Worker,
 };
 
 /// Records of a row group.
@@ -163,21 +164,25 @@ impl Parquet {
     }
 }
 
-impl Courier for Parquet {
+impl Worker<Record> for Parquet {
     fn name(&self) -> String {
         self.file.path().display().to_string()
     }
 
-    fn deliver(&mut self, record: &Record<'_>) -> io::Result<()> {
+    fn deliver(&mut self, record: &mut Record) -> io::Result<()> {
         if self.encoded.len() > LIMIT {
             self.drain()?;
         }
-        self.columns.push(record.row);
+        self.columns.push(&record.row);
         if self.columns.len() >= GROUP || self.begun.elapsed() >= AGE {
             // What cannot be written now waits: the record is not lost.
             let _ = self.settle();
         }
         Ok(())
+    }
+
+    fn turn(&self) -> Option<Duration> {
+        Some(TURN)
     }
 
     fn pause(&mut self) -> io::Result<()> {

@@ -14,7 +14,7 @@ use std::{
 
 pub use self::{
     limit::Limit,
-    worker::{Outlet, Worker},
+    worker::{Lost, Outlet, Worker},
 };
 
 /// What is being sent is broken off within this time once it is given up.
@@ -70,8 +70,6 @@ struct State<T> {
     lost: u64,
     /// The last delivery has failed.
     failing: bool,
-    /// Nobody reads any more.
-    unread: bool,
     phase: Phase,
     /// The file is to be opened again.
     reopen: bool,
@@ -103,7 +101,6 @@ impl<T> Queue<T> {
             held: Size::default(),
             lost: 0,
             failing: false,
-            unread: false,
             phase: Phase::Running,
             reopen: false,
             settle_by: None,
@@ -141,24 +138,26 @@ impl<T> Queue<T> {
         self.limit.fill(self.lock().held)
     }
 
-    /// Takes an item.
+    /// Takes items.
     ///
     /// # Errors
     ///
-    /// Returns it where there is no room; its records count as lost.
-    pub fn push(&self, item: T, size: Size) -> Result<(), T> {
+    /// Returns them where there is no room; their records count as lost.
+    pub fn push(&self, items: Vec<(T, Size)>) -> Result<(), Vec<(T, Size)>> {
+        let size = items.iter().fold(Size::default(), |sum, (_, size)| sum.plus(*size));
         let mut state = self.lock();
         let sum = state.held.plus(size);
         if state.phase == Phase::GivenUp || state.over || !self.limit.holds(sum) {
             state.lost += size.records;
-            return Err(item);
+            return Err(items);
         }
         let before = state.waiting_size;
         let was_empty = state.waiting.is_empty();
         state.held = sum;
         state.waiting_size = before.plus(size);
-        state.waiting.push_back((item, size));
-        let wake = was_empty || !self.limit.is_due(before) && self.limit.is_due(state.waiting_size);
+        state.waiting.extend(items);
+        let wake = was_empty && !state.waiting.is_empty()
+            || !self.limit.is_due(before) && self.limit.is_due(state.waiting_size);
         drop(state);
         // The other thread is not woken for each.
         if wake {
@@ -193,34 +192,9 @@ impl<T> Queue<T> {
         });
     }
 
-    /// So much is done with; what was lost of it has been counted.
-    pub fn release(&self, size: Size) {
-        self.change(|state| state.held = state.held.minus(size));
-    }
-
     /// These records are lost although there was room for them.
     pub fn lose(&self, records: u64) {
         self.lock().lost += records;
-    }
-
-    /// Whether deliveries fail now; whether they failed before.
-    pub fn set_failing(&self, failing: bool) -> bool {
-        std::mem::replace(&mut self.lock().failing, failing)
-    }
-
-    /// Whether deliveries fail now.
-    pub fn is_failing(&self) -> bool {
-        self.lock().failing
-    }
-
-    /// Nobody reads any more.
-    pub fn set_unread(&self) {
-        self.lock().unread = true;
-    }
-
-    /// Whether nobody reads any more.
-    pub fn is_unread(&self) -> bool {
-        self.lock().unread
     }
 
     /// Records lost since the last call, once deliveries work again and there is room: reported
@@ -236,7 +210,8 @@ impl<T> Queue<T> {
     /// Waits while deliveries fail, for those that will fail as well; all records lost since the
     /// last call.
     pub fn take_all_lost(&self, patience: Duration) -> u64 {
-        if self.is_failing() {
+        let is_failing = self.lock().failing;
+        if is_failing {
             self.wait(patience, |state| state.held.bytes == 0 || state.over);
         }
         std::mem::take(&mut self.lock().lost)

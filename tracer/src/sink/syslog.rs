@@ -27,8 +27,9 @@ use self::{
     stream::Stream,
 };
 use super::{
-    delivery::{Courier, Lost, Record, TURN},
+    delivery::{Record, TURN},
     message::Severity,
+    queue::{Lost, Worker},
 };
 
 /// The structured data's name: 32473 is the number that IANA keeps for those who have none.
@@ -121,7 +122,7 @@ impl Syslog {
         Ok(Self { address, formatter, socket, message: Vec::new(), lost: 0 })
     }
 
-    fn format(&mut self, record: &Record<'_>) -> io::Result<()> {
+    fn format(&mut self, record: &Record) -> io::Result<()> {
         let values: Vec<(&str, String)> =
             record.row.values().map(|(column, value)| (column.name, value.to_string())).collect();
         let parameters = values.iter().map(|(name, value)| (*name, value.as_str()));
@@ -129,9 +130,9 @@ impl Syslog {
         self.message.clear();
         self.formatter.write_with_data(
             &mut self.message,
-            level(record.severity),
+            level(record.message.severity),
             time,
-            record.message,
+            record.message.text.as_str(),
             record.row.text("kind"),
             [(DATA, parameters.collect::<Vec<_>>())],
         )
@@ -219,12 +220,12 @@ fn send_unix(
     }
 }
 
-impl Courier for Syslog {
+impl Worker<Record> for Syslog {
     fn name(&self) -> String {
         format!("syslog at {}", self.address)
     }
 
-    fn deliver(&mut self, record: &Record<'_>) -> io::Result<()> {
+    fn deliver(&mut self, record: &mut Record) -> io::Result<()> {
         self.format(record)?;
         self.send()
     }
@@ -233,11 +234,11 @@ impl Courier for Syslog {
         if let Socket::Tcp(stream) = &mut self.socket { stream.rest() } else { Ok(()) }
     }
 
-    fn turn(&self) -> Duration {
-        match &self.socket {
+    fn turn(&self) -> Option<Duration> {
+        Some(match &self.socket {
             Socket::Tcp(stream) if !stream.is_idle() => SHORTEST,
             _ => TURN,
-        }
+        })
     }
 
     fn lost(&mut self) -> Option<Lost> {

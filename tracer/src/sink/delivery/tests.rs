@@ -8,12 +8,12 @@ use crate::{model::state::State, sink::metrics::tests::transition, sink::surroun
 /// Takes a few records, then hangs until the other end is dropped.
 struct Hanging(u64, Receiver<()>);
 
-impl Courier for Hanging {
+impl Worker<Record> for Hanging {
     fn name(&self) -> String {
         "a receiver that hangs".to_owned()
     }
 
-    fn deliver(&mut self, _: &Record<'_>) -> io::Result<()> {
+    fn deliver(&mut self, _: &mut Record) -> io::Result<()> {
         if self.0 == 0 {
             let _ = self.1.recv();
         }

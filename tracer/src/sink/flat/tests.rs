@@ -9,7 +9,8 @@ const LINE: &str = r#"{"kind":"linger","time":"2026-01-31T12:34:56.789012345Z",
     "processes":[{"pid":1,"name":"x"}],"tcp":{"state":"CLOSE_WAIT","at_least":false}}"#;
 
 fn row(line: &str) -> Row {
-    Row::of(&serde_json::from_str::<serde_json::Value>(line).unwrap()).unwrap()
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    Row::of(&line, &mut Memory::default()).unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use prost::encoding::{encode_varint, encoded_len_varint};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::sink::flatten::{Fields, Leaf, Unsupported, flatten};
+use crate::sink::flatten::{Fields, Leaf, Memory, flatten};
 
 /// Fields of `AnyValue`.
 const STRING: u8 = 1;
@@ -45,10 +45,10 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
 pub(super) fn write(
     value: &impl Serialize,
     field: u8,
-    key: &mut String,
+    memory: &mut Memory,
     out: &mut Vec<u8>,
-) -> Result<(), Unsupported> {
-    flatten(value, key, &mut Attributes { field, any: Vec::with_capacity(64), out })
+) -> serde_json::Result<()> {
+    flatten(value, memory, &mut Attributes { field, any: Vec::with_capacity(64), out })
 }
 
 struct Attributes<'a> {

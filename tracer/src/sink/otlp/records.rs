@@ -14,6 +14,7 @@ use crate::{
         update::{Linger, LingerStatus, Subject, Update},
     },
     sink::{
+        flatten::Memory,
         json::{Json, Take},
         queue::Size,
         step::meaning,
@@ -59,7 +60,7 @@ pub(super) struct Records {
 struct Encoder {
     head: Head,
     body: String,
-    key: String,
+    memory: Memory,
     record: Vec<u8>,
     /// Records as fields of `ScopeLogs`.
     gathered: Vec<u8>,
@@ -72,7 +73,7 @@ impl Records {
         let encoder = Encoder {
             head,
             body: String::new(),
-            key: String::new(),
+            memory: Memory::default(),
             record: Vec::new(),
             gathered: Vec::new(),
             count: 0,
@@ -120,7 +121,7 @@ impl Records {
 
 impl Take for Encoder {
     fn take(&mut self, line: &impl Serialize) {
-        let Self { head, body, key, record, gathered, count } = self;
+        let Self { head, body, memory, record, gathered, count } = self;
         record.clear();
         fixed64(1, head.time, record);
         // Noticed after it happened, whatever the clocks say.
@@ -132,7 +133,7 @@ impl Take for Encoder {
         bytes(5, &any, record);
         bytes(12, head.event.as_bytes(), record);
         let begun = record.len();
-        if let Err(error) = attributes::write(line, 6, key, record) {
+        if let Err(error) = attributes::write(line, 6, memory, record) {
             tracing::error!("{error}");
             record.truncate(begun);
         }

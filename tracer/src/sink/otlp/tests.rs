@@ -27,6 +27,7 @@ use crate::{
     },
     sink::{
         Format as _, Sink as _,
+        flatten::Memory,
         json::Json,
         metrics::{
             Shared,
@@ -177,7 +178,7 @@ proptest! {
     ) {
         let object: Value = Value::Object(fields.into_iter().collect());
         let mut bytes = Vec::new();
-        attributes::write(&object, 6, &mut String::new(), &mut bytes).unwrap();
+        attributes::write(&object, 6, &mut Memory::default(), &mut bytes).unwrap();
         let record = LogRecord::decode(bytes.as_slice()).unwrap();
         let mut expected = Vec::new();
         flat(&object, "", &mut expected);

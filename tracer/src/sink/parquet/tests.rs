@@ -9,7 +9,8 @@ use super::*;
 use crate::sink::{
     file::{Keep, Rotation, Sharing},
     flat::{COLUMNS, Row},
-    message::Severity,
+    flatten::Memory,
+    message::{Message, Severity},
 };
 
 fn path(name: &str) -> PathBuf {
@@ -19,17 +20,21 @@ fn path(name: &str) -> PathBuf {
 const LINE: &str = r#"{"kind":"transition","time":"2026-01-31T12:34:56.789012345Z",
     "socket":{"cookie":7,"ordinal":1},"tcp":{"from":"CLOSED","to":"SYN_SENT","orphaned":true}}"#;
 
+fn record() -> Record {
+    let line: serde_json::Value = serde_json::from_str(LINE).unwrap();
+    let row = Row::of(&line, &mut Memory::default()).unwrap();
+    Record { row, message: Message { text: String::new(), severity: Severity::Info } }
+}
+
 #[test]
 fn a_complete_file_has_all_rows_with_their_types() {
     let path = path("complete");
     let mut parquet = Parquet::begin(LogFile::open(&path, None, Sharing::Alone).unwrap()).unwrap();
-    let row = Row::of(&serde_json::from_str::<serde_json::Value>(LINE).unwrap()).unwrap();
     for _ in 0..3 {
-        let record = Record { row: &row, message: "", severity: Severity::Info };
-        parquet.deliver(&record).unwrap();
+        parquet.deliver(&mut record()).unwrap();
     }
     parquet.settle().unwrap();
-    parquet.deliver(&Record { row: &row, message: "", severity: Severity::Info }).unwrap();
+    parquet.deliver(&mut record()).unwrap();
     parquet.finish().unwrap();
     let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
     assert_eq!(reader.metadata().num_row_groups(), 2);
@@ -70,8 +75,7 @@ fn rotating() -> (tempfile::TempDir, PathBuf, Parquet) {
 }
 
 fn deliver(parquet: &mut Parquet) {
-    let row = Row::of(&serde_json::from_str::<serde_json::Value>(LINE).unwrap()).unwrap();
-    parquet.deliver(&Record { row: &row, message: "", severity: Severity::Info }).unwrap();
+    parquet.deliver(&mut record()).unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn push(batches: &Batches, records: u64, bytes: usize) {
     let chunk: Chunk = vec![0; bytes].into();
     let size = size(&chunk, records);
     // What does not fit is counted.
-    let _ = batches.queue.push(chunk, size);
+    let _ = batches.queue.push(vec![(chunk, size)]);
 }
 
 #[test]
