@@ -1,9 +1,9 @@
 //! Connections as the sequence diagrams of the textbooks: two lifelines, an arrow for each segment
 //! of handshake and teardown, the states of both ends beside them.
 //!
-//! Steps are drawn as they happen, but a little later, so that what both ends say of one segment
+//! Steps are drawn as they happen, but a little later, so that what both ends report of one segment
 //! comes together; the steps of several connections are drawn in blocks with a header each.
-//! Segments that carry data only are not drawn one by one: no event tells of them.
+//! Segments that only carry data are not drawn one by one: no event reports them.
 
 mod acts;
 mod diagram;
@@ -17,14 +17,15 @@ mod tests;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use self::{draw::Pen, pairs::Pairs};
+pub use self::draw::Style;
+use self::{diagram::Diagram, draw::Pen, pairs::Pairs, row::Side};
 use super::{
     Format, Hello, Moment,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
     summary::Summary,
-    text::{Palette, closing, not_available, whole_seconds},
+    text::{self, Palette, closing, not_available, whole_seconds},
     wall_clock::WallClock,
 };
 use crate::model::{
@@ -34,49 +35,17 @@ use crate::model::{
     update::{Answered, Role, Subject, Transition, Update},
 };
 
-/// A step waits this long for what else is said of it, nanoseconds: a person does not notice, and
-/// the ACK of a FIN that waits for another segment is sent within 40 ms (`TCP_DELACK_MIN`).
+/// A step waits this long for what the other end reports of it, nanoseconds: people do not notice,
+/// and a delayed ACK of a FIN is sent within 40 ms (`TCP_DELACK_MIN`).
 const HOLD: u64 = 50_000_000;
-/// Connections to remember; beyond that all are forgotten, and the diagrams of those that go on
-/// begin anew.
+/// Connections remembered; beyond that all are forgotten, and those that go on begin a new diagram.
+/// Also the number of events held back: those of a recording may all have the same time.
 const REMEMBERED: usize = 1 << 16;
 
-/// Steps to hold back. Those of a recording may all have the same time.
-const HELD: usize = 1 << 16;
-
-/// Nothing has been drawn for so long when the status line comes, nanoseconds.
+/// The status line comes when nothing has been drawn for so long, nanoseconds.
 const QUIET: u64 = 1_000_000_000;
 /// Countdowns in the status line.
 const COUNTDOWNS: usize = 3;
-
-/// Which end of a diagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-}
-
-impl Side {
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::Left => Self::Right,
-            Self::Right => Self::Left,
-        }
-    }
-}
-
-/// What a diagram says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Style {
-    /// A sentence on each step.
-    pub explain: bool,
-    /// Sequence numbers count from the initial ones.
-    pub relative: bool,
-}
 
 /// The ladder format.
 pub struct Ladder {
@@ -87,29 +56,22 @@ pub struct Ladder {
     /// The diagram drawn last.
     last: Option<u32>,
     status: StatusLine,
-    /// Told since all was drawn last.
+    /// Events since all was drawn last.
     held: usize,
-    /// Births of which the far end is not known until the next event of the socket.
-    births: HashMap<Tuple, Transition, RandomState>,
+    /// First transitions of child sockets, whose peer is not known until their next event.
+    children: HashMap<Tuple, Transition, RandomState>,
 }
 
 impl Ladder {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
-        let status = StatusLine::new(width, QUIET);
         let pen = Pen { style, palette, width, times, names: None };
-        Self {
-            pen,
-            pairs: Pairs::default(),
-            pending: Vec::new(),
-            last: None,
-            status,
-            held: 0,
-            births: HashMap::default(),
-        }
+        let status = StatusLine::new(width, QUIET);
+        let (pairs, pending, last, held, children) = Default::default();
+        Self { pen, pairs, pending, last, status, held, children }
     }
 
-    /// Without the line that says that all is quiet: of what is not live it would not be true.
+    /// Without the line that says that nothing happens: it is true of live events only.
     #[must_use]
     pub fn without_status(self) -> Self {
         Self { status: StatusLine::new(None, QUIET), ..self }
@@ -122,87 +84,70 @@ impl Ladder {
         self
     }
 
-    fn diagram(
-        &mut self,
-        subject: &Subject,
-        from: State,
-        begins: bool,
-    ) -> Option<(&mut diagram::Diagram, Side)> {
-        self.diagram_of(subject, &[], from, begins)
-    }
-
-    /// The same where the initial numbers are known.
-    fn diagram_of(
+    /// Adds something to the diagram of a socket that is, or was, in state `from`.
+    fn add(
         &mut self,
         subject: &Subject,
         numbers: &[InitialNumbers],
-        from: State,
-        begins: bool,
-    ) -> Option<(&mut diagram::Diagram, Side)> {
-        // A listener has no far end, and no segments of its own.
+        (from, begins): (State, bool),
+        add: impl FnOnce(&mut Diagram, Side),
+    ) {
+        // A listener has no peer, and no segments of its own.
         if subject.tuple.peer.port == 0 {
-            return None;
+            return;
         }
         self.pen.expect(subject);
-        if let Some(birth) = self.births.remove(&subject.tuple) {
-            self.begin(&birth, numbers);
+        if let Some(child) = self.children.remove(&subject.tuple) {
+            self.step(&child, numbers);
         }
         let (slot, side) = self.pairs.of(subject, numbers, from, begins);
-        let diagram = self.pairs.get_mut(slot)?;
+        let Some(diagram) = self.pairs.get_mut(slot) else { return };
         if !std::mem::replace(&mut diagram.queued, true) {
             self.pending.push(slot);
         }
-        Some((diagram, side))
+        add(diagram, side);
     }
 
     fn transition(&mut self, transition: &Transition) {
         let numbers = transition.initial_numbers();
-        let is_birth = (transition.from, transition.to) == (State::Listen, State::SynRecv);
-        if is_birth && numbers.is_empty() {
-            if let Some(before) = self.births.insert(transition.subject.tuple, *transition) {
-                self.begin(&before, &[]);
-            }
-        } else {
-            self.begin(transition, &numbers);
+        let is_child = (transition.from, transition.to) == (State::Listen, State::SynRecv);
+        if !is_child || !numbers.is_empty() {
+            self.step(transition, &numbers);
+        } else if let Some(before) = self.children.insert(transition.subject.tuple, *transition) {
+            self.step(&before, &[]);
         }
     }
 
     /// A transition, with the numbers that are known of its connection.
-    fn begin(&mut self, transition: &Transition, numbers: &[InitialNumbers]) {
+    fn step(&mut self, transition: &Transition, numbers: &[InitialNumbers]) {
         let Transition { ref subject, from, to, .. } = *transition;
         let begins = from == State::Closed || (from, to) == (State::Listen, State::SynRecv);
-        if let Some((diagram, side)) = self.diagram_of(subject, numbers, from, begins) {
+        self.add(subject, numbers, (from, begins), |diagram, side| {
             diagram.transition(side, transition);
-            if to == State::Closed {
-                diagram.end(side);
-            }
-        }
+        });
     }
 
-    /// Births after which nothing has come; when the next one is due.
-    fn begin_until(&mut self, until: u64) -> Option<u64> {
-        let alone = self.births.extract_if(|_, birth| birth.time <= until);
-        let mut alone: Vec<Transition> = alone.map(|(_, birth)| birth).collect();
-        alone.sort_unstable_by_key(|birth| birth.time);
-        for birth in alone {
-            self.begin(&birth, &[]);
-        }
-        self.births.values().map(|birth| birth.time.saturating_add(HOLD)).min()
+    /// Adds the child sockets that no other event has followed; when the next one is due.
+    fn add_children(&mut self, until: u64) -> Option<u64> {
+        let due = self.children.extract_if(|_, child| child.time <= until);
+        let mut due: Vec<Transition> = due.map(|(_, child)| child).collect();
+        due.sort_unstable_by_key(|child| child.time);
+        due.iter().for_each(|child| self.step(child, &[]));
+        self.children.values().map(|child| child.time.saturating_add(HOLD)).min()
     }
 
-    /// Draws all steps of which it has been told, for a diagram that is not live.
+    /// Draws all steps so far, for a diagram that is not live.
     pub(crate) fn complete(&mut self, clock: WallClock, out: &mut Vec<u8>) {
         self.draw(u64::MAX, clock, out);
     }
 
     /// Draws what happened until `until`; when the next step is due.
     fn draw(&mut self, until: u64, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let mut next = self.begin_until(until);
-        let pending = std::mem::take(&mut self.pending);
+        let mut next = self.add_children(until);
         if until == u64::MAX {
             self.held = 0;
         }
-        for slot in pending {
+        for slot in std::mem::take(&mut self.pending) {
             let Some(diagram) = self.pairs.get_mut(slot) else { continue };
             if let Some(newest) = diagram.newest().filter(|newest| *newest > until) {
                 let due = newest.saturating_add(HOLD);
@@ -212,7 +157,7 @@ impl Ladder {
             }
             diagram.queued = false;
             diagram.sort();
-            diagram.deduce();
+            diagram.complete();
             if !diagram.rows.is_empty() {
                 self.status.erase(out);
                 if self.last != Some(diagram.number) {
@@ -231,35 +176,43 @@ impl Ladder {
         next
     }
 
+    /// Draws, and forgets, what is too much to be remembered.
+    fn make_room(&mut self, clock: WallClock, out: &mut Vec<u8>) {
+        if self.held.max(self.pairs.len()) >= REMEMBERED {
+            self.complete(clock, out);
+        }
+        if self.pairs.len() >= REMEMBERED {
+            self.pairs.clear();
+            self.children.clear();
+        }
+    }
+
     /// A line between the blocks.
     fn note(&mut self, style: anstyle::Style, words: &str, clock: WallClock, out: &mut Vec<u8>) {
-        self.draw(u64::MAX, clock, out);
+        self.complete(clock, out);
         self.status.erase(out);
         self.pen.words(style, words, out);
         self.last = None;
     }
 }
 
-/// How long those in TIME_WAIT have to wait; else that all is quiet.
+/// When TIME_WAIT expires; where there is none, that nothing happens.
 fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
-    let mut waiting: Vec<(u64, u32)> =
-        pairs.iter().filter_map(|diagram| diagram.wait.zip(Some(diagram.number))).collect();
-    waiting.sort_unstable();
-    let told: Vec<String> = waiting
-        .iter()
-        .take(COUNTDOWNS)
-        .map(|(end, number)| {
-            format!(
-                "#{number} TIME_WAIT, CLOSED in {}",
-                whole_seconds(end.saturating_sub(moment.now))
-            )
-        })
-        .collect();
-    match waiting.len().saturating_sub(COUNTDOWNS) {
-        _ if told.is_empty() => (quiet >= 5 * QUIET).then(|| nothing(moment, quiet)),
-        0 => Some(format!("… {}", told.join(" · "))),
-        more => Some(format!("… {} · and {more} more", told.join(" · "))),
+    let waiting = pairs.iter().filter_map(|diagram| diagram.expires.zip(Some(diagram.number)));
+    let mut waiting: Vec<(u64, u32)> = waiting.collect();
+    if waiting.is_empty() {
+        return (quiet >= 5 * QUIET).then(|| nothing(moment, quiet));
     }
+    waiting.sort_unstable();
+    let mut words: Vec<String> = Vec::new();
+    for (end, number) in waiting.iter().take(COUNTDOWNS) {
+        let left = whole_seconds(end.saturating_sub(moment.now));
+        words.push(format!("#{number} TIME_WAIT, CLOSED in {left}"));
+    }
+    if waiting.len() > COUNTDOWNS {
+        words.push(format!("and {} more", waiting.len() - COUNTDOWNS));
+    }
+    Some(format!("… {}", words.join(" · ")))
 }
 
 impl Format for Ladder {
@@ -274,43 +227,33 @@ impl Format for Ladder {
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
         self.held += 1;
-        if self.held >= HELD || self.pairs.len() >= REMEMBERED {
-            self.draw(u64::MAX, clock, out);
-        }
-        if self.pairs.len() >= REMEMBERED {
-            self.pairs.clear();
-            self.births.clear();
-        }
+        self.make_room(clock, out);
         match update {
             Update::Transition(transition) => self.transition(transition),
-            Update::Retransmit(again) => {
-                if let Some((diagram, side)) = self.diagram(&again.subject, again.state, false) {
-                    diagram.retransmit(side, again);
-                }
+            Update::Retransmit(retransmit) => {
+                self.add(&retransmit.subject, &[], (retransmit.state, false), |diagram, side| {
+                    diagram.retransmit(side, retransmit);
+                });
             }
             Update::Reset(reset) => {
-                // Who gets a SYN is the server, though there is no socket.
+                // The receiver of a SYN is the server, even without a socket.
                 let refuses = reset.segment.answers == Some(Answered::Syn);
                 let role = if refuses { Some(Role::Server) } else { reset.subject.role };
                 let subject = Subject { role, ..reset.subject };
-                if let Some((diagram, side)) = self.diagram(&subject, reset.state, false) {
+                self.add(&subject, &[], (reset.state, false), |diagram, side| {
                     diagram.reset(side, reset);
-                }
+                });
             }
             Update::Linger(lingers) => {
                 for linger in *lingers {
-                    if let Some((diagram, side)) =
-                        self.diagram(&linger.subject, linger.state, false)
-                    {
+                    self.add(&linger.subject, &[], (linger.state, false), |diagram, side| {
                         diagram.linger(side, linger);
-                    }
+                    });
                 }
             }
-            // Its transitions have told it.
+            // The transitions say it all.
             Update::Story(_) => {}
-            Update::Loss(loss) => {
-                self.note(self.pen.palette.bad, &super::text::loss(loss), clock, out);
-            }
+            Update::Loss(loss) => self.note(self.pen.palette.bad, &text::loss(loss), clock, out),
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
                 self.note(style, &format!("⚠ {}", finding.sentence()), clock, out);
@@ -326,7 +269,7 @@ impl Format for Ladder {
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.draw(u64::MAX, clock, out);
+        self.complete(clock, out);
         self.status.erase(out);
         out.push(b'\n');
         let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };

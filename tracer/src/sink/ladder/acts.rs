@@ -1,9 +1,9 @@
 //! Which segments a change of state stands for.
 
-use super::{Side, row::Kind};
+use super::row::{Kind, Side};
 use crate::model::{close::Reason, state::State, update::Transition};
 
-/// What a change of state says of a segment.
+/// A segment that the end whose state changes has sent or received.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
     Sent(Kind),
@@ -11,17 +11,16 @@ pub(super) enum Act {
 }
 
 impl Act {
-    /// The segment, and whose it is, where this is what an end says.
+    /// The segment and its sender.
     pub(super) fn of(self, side: Side) -> (Kind, Side) {
         match self {
             Self::Sent(kind) => (kind, side),
-            Self::Received(kind) => (kind, side.other()),
+            Self::Received(kind) => (kind, !side),
         }
     }
 }
 
-/// What was sent and what has arrived when the state changed so; `opened` where this end has sent
-/// a SYN.
+/// What was sent and received with the change of state; `opened` where this end has sent a SYN.
 pub(super) fn acts(transition: &Transition, opened: bool) -> &'static [Act] {
     use Act::{Received, Sent};
     use State::{

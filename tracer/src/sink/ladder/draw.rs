@@ -1,13 +1,16 @@
 //! Rows as lines: lifelines, arrows, states and times in columns that fit the width.
 
 use super::{
-    Side, Style,
     diagram::Diagram,
     explain::explain,
-    row::{Arrow, Kind, Middle, Note, Row},
+    row::{Arrow, Kind, Middle, Note, Row, Side},
 };
 use crate::{
-    model::{endpoint::Endpoint, state::State, update::Subject},
+    model::{
+        endpoint::{Endpoint, Tuple},
+        state::State,
+        update::Subject,
+    },
     sink::{
         names::Names,
         stamps::Times,
@@ -16,13 +19,13 @@ use crate::{
     },
 };
 
-/// Narrower, and numbers of ten digits do not fit between the lifelines.
+/// In less, numbers of ten digits do not fit between the lifelines.
 const LEAST: usize = 80;
-/// Wider, and arrows become too long to follow.
+/// In more, arrows become too long to follow.
 const MOST: usize = 120;
 /// From this width on every step has the time of day.
 const STAMPED: usize = 110;
-/// Where nothing says how wide the output is.
+/// The width of an output that is no terminal.
 const UNKNOWN: usize = 100;
 /// `+12m05s` and a space.
 const AFTER: usize = 9;
@@ -31,6 +34,15 @@ const STATE: usize = 11;
 /// `12:34:56.789012` and a space.
 const STAMP: usize = 16;
 
+/// What a diagram shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// A sentence on each step.
+    pub explain: bool,
+    /// Sequence numbers relative to the initial ones.
+    pub relative: bool,
+}
+
 /// Draws diagrams.
 pub(super) struct Pen {
     pub(super) style: Style,
@@ -38,7 +50,7 @@ pub(super) struct Pen {
     /// Width of the terminal, where it is one.
     pub(super) width: Option<usize>,
     pub(super) times: Times,
-    /// Of addresses, where asked for.
+    /// Names of addresses, where asked for.
     pub(super) names: Option<Names>,
 }
 
@@ -47,13 +59,10 @@ impl Pen {
         self.width.unwrap_or(UNKNOWN).clamp(LEAST, MOST)
     }
 
-    fn margin(&self) -> usize {
-        AFTER + STATE + 2 + if self.total() >= STAMPED { STAMP } else { 0 }
-    }
-
     /// Columns between the lifelines.
     fn between(&self) -> usize {
-        self.total() - self.margin() - STATE - 3
+        let stamp = if self.total() >= STAMPED { STAMP } else { 0 };
+        self.total() - stamp - AFTER - 2 * STATE - 5
     }
 
     fn line<'a>(&self, out: &'a mut Vec<u8>) -> Line<'a> {
@@ -70,9 +79,9 @@ impl Pen {
     /// What the marks mean.
     pub(super) fn legend(&self, out: &mut Vec<u8>) {
         let dim = self.palette.dim;
-        self.words(dim, "── the kernel told of this segment, at one end or both", out);
-        self.words(dim, "╌╌ deduced: TCP's rules ask for it, no event tells of it", out);
-        self.words(dim, " ↻ sent again      +1.2ms  time since the step before", out);
+        self.words(dim, "── reported by a kernel event, at one end or both", out);
+        self.words(dim, "╌╌ deduced from TCP's rules, not reported by an event", out);
+        self.words(dim, " ↻ retransmitted   +1.2ms  time since the previous step", out);
     }
 
     /// Number, time and ends of a connection, whose steps follow.
@@ -82,14 +91,14 @@ impl Pen {
         let stamp = self.times.write(clock, time).trim_start().to_owned();
         let title = format!("━━ #{} ━━ {stamp} ", diagram.number);
         let mut line = self.line(out);
-        let strong = self.palette.plain.bold();
-        line.push(if self.palette == Palette::PLAIN { self.palette.plain } else { strong }, &title);
+        let plain = self.palette.plain;
+        line.push(if self.palette == Palette::PLAIN { plain } else { plain.bold() }, &title);
         line.push(self.palette.dim, &"━".repeat(total - title.chars().count()));
         line.finish();
         let [left, right] = [Side::Left, Side::Right].map(|side| self.name(diagram, side));
         let (left_len, right_len) = (left.chars().count(), right.chars().count());
         let mut line = self.line(out);
-        line.push(self.palette.plain, &left);
+        line.push(plain, &left);
         if left_len + right_len + 2 > total {
             line.finish();
             line = self.line(out);
@@ -97,72 +106,66 @@ impl Pen {
         } else {
             line.fill(total - left_len - right_len);
         }
-        line.push(self.palette.plain, &right);
+        line.push(plain, &right);
         line.finish();
-        if !diagram.begun && diagram.start != [None; 2] {
-            self.row(&Parts { states: diagram.start, ..Parts::default() }, out);
+        let states = diagram.ends.map(|end| end.start);
+        if !diagram.begun && states != [None; 2] {
+            self.row(&Cells { states, ..Cells::default() }, out);
         }
     }
 
     /// All rows that have not been drawn; with their sentences, where asked for.
     pub(super) fn rows(&mut self, diagram: &mut Diagram, clock: WallClock, out: &mut Vec<u8>) {
-        let rows = std::mem::take(&mut diagram.rows);
-        for row in &rows {
+        for row in &std::mem::take(&mut diagram.rows) {
             let before = diagram.drawn_until;
+            diagram.drawn_until = row.time.or(before);
             let after = row.time.zip(before).and_then(|(now, before)| now.checked_sub(before));
             // Several rows can come of one event.
             let after = after.filter(|after| *after > 0);
-            diagram.drawn_until = row.time.or(before);
             let stamp = row.time.map(|time| self.times.write(clock, time).to_owned());
-            let middle = self.middle(diagram, row);
-            let style = self.style_of(row);
-            let parts = Parts {
+            let cells = Cells {
                 stamp: stamp.unwrap_or_default(),
-                after: after.map(|after| format!("+{}", duration(after))).unwrap_or_default(),
+                after: after.map_or_else(String::new, |after| format!("+{}", duration(after))),
                 states: row.states,
-                middle,
-                style,
+                middle: self.middle(diagram, row),
+                style: self.style_of(row),
             };
-            self.row(&parts, out);
+            self.row(&cells, out);
             self.remarks(diagram, row, clock, out);
         }
         diagram.begun = true;
     }
 
     fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
-        let note = match row.note {
-            None | Some(Note::Forgotten | Note::Orphaned) => None,
-            Some(Note::Ending(words)) => Some(words.to_owned()),
-            Some(Note::ExpectedEnd(time)) => {
+        match row.note {
+            None | Some(Note::Expired | Note::Orphaned) => {}
+            Some(Note::Ending(words)) => self.sentences(words, out),
+            Some(Note::Expires(time)) => {
                 let time = self.times.write(clock, time).trim_start();
                 let second = time.split_once('.').map_or(time, |(second, _)| second);
-                Some(format!("CLOSED expected at {second}, in 60 s"))
+                let words = format!("CLOSED expected at {second}, in 60 s");
+                self.sentences(&words, out);
             }
-        };
-        if let Some(note) = note {
-            self.between_lifelines(&note, self.palette.plain, out);
         }
         if self.style.explain {
             let mut sentences = explain(diagram, row);
             sentences.retain(|sentence| !diagram.explained.contains(sentence));
             diagram.explained.extend(&sentences);
-            if !sentences.is_empty() {
-                self.between_lifelines(&sentences.join(" "), self.palette.plain, out);
-            }
+            self.sentences(&sentences.join(" "), out);
         }
     }
 
-    fn between_lifelines(&self, words: &str, style: anstyle::Style, out: &mut Vec<u8>) {
+    /// Writes words between the lifelines.
+    fn sentences(&self, words: &str, out: &mut Vec<u8>) {
         let room = self.between() - 2;
         for line in wrap(words, room) {
-            let len = line.chars().count();
-            let middle = format!(" {line}{}", " ".repeat(room + 1 - len));
-            self.row(&Parts { middle, style, ..Parts::default() }, out);
+            let middle = format!(" {line:room$} ");
+            self.row(&Cells { middle, style: self.palette.plain, ..Cells::default() }, out);
         }
     }
 
-    fn row(&self, parts: &Parts, out: &mut Vec<u8>) {
-        let Parts { stamp, after, states, middle, style } = parts;
+    fn row(&self, cells: &Cells, out: &mut Vec<u8>) {
+        let Cells { stamp, after, states, middle, style } = cells;
         let palette = self.palette;
         let mut line = self.line(out);
         if self.total() >= STAMPED {
@@ -192,38 +195,34 @@ impl Pen {
     /// What lies between the lifelines, exactly as wide as there is room.
     fn middle(&self, diagram: &Diagram, row: &Row) -> String {
         let room = self.between();
-        match &row.middle {
-            Middle::Words(words) => centred(words, room, ' '),
+        let words = match &row.middle {
+            Middle::Words(words) => words,
+            Middle::Data([left, 0]) => &format!("data: {} ▷", bytes(*left)),
+            Middle::Data([0, right]) => &format!("data: ◁ {}", bytes(*right)),
             Middle::Data([left, right]) => {
-                let words = match (left, right) {
-                    (left, 0) => format!("data: {} ▷", bytes(*left)),
-                    (0, right) => format!("data: ◁ {}", bytes(*right)),
-                    (left, right) => format!("data: {} ▷   ◁ {}", bytes(*left), bytes(*right)),
-                };
-                centred(&words, room, ' ')
+                &format!("data: {} ▷   ◁ {}", bytes(*left), bytes(*right))
             }
             Middle::Arrow(arrow) => {
-                let shaft = if arrow.told { '─' } else { '╌' };
-                let label = self.label(diagram, arrow);
-                match arrow.from {
-                    Side::Left => centred(&label, room - 1, shaft) + "▶",
-                    Side::Right => "◀".to_owned() + &centred(&label, room - 1, shaft),
-                }
+                let fill = if arrow.observed { '─' } else { '╌' };
+                let shaft = centred(&self.label(diagram, arrow), room - 1, fill);
+                let left = arrow.from == Side::Left;
+                return if left { format!("{shaft}▶") } else { format!("◀{shaft}") };
             }
-        }
+        };
+        centred(words, room, ' ')
     }
 
     /// `SYN+ACK seq=1234 ack=5678`
     fn label(&self, diagram: &Diagram, arrow: &Arrow) -> String {
-        let (here, there) = (arrow.from.index(), arrow.from.other().index());
+        let (here, there) = (diagram[arrow.from], diagram[!arrow.from]);
         let next = |number: Option<u32>| number.map(|number| number.wrapping_add(1));
         let (name, seq, ack) = match arrow.kind {
-            Kind::Syn => ("SYN", diagram.initial[here], None),
-            Kind::SynAck => ("SYN+ACK", diagram.initial[here], next(diagram.initial[there])),
-            Kind::Ack => ("ACK", None, next(diagram.initial[there])),
-            Kind::Fin if arrow.rides => ("FIN+ACK", diagram.fin[here], next(diagram.fin[there])),
-            Kind::Fin => ("FIN", diagram.fin[here], arrow.ack),
-            Kind::AckOfFin => ("ACK", None, next(diagram.fin[there])),
+            Kind::Syn => ("SYN", here.initial, None),
+            Kind::SynAck => ("SYN+ACK", here.initial, next(there.initial)),
+            Kind::Ack => ("ACK", None, next(there.initial)),
+            Kind::Fin if arrow.acks_fin => ("FIN+ACK", here.fin, next(there.fin)),
+            Kind::Fin => ("FIN", here.fin, arrow.ack),
+            Kind::AckOfFin => ("ACK", None, next(there.fin)),
             Kind::Rst => ("RST", None, None),
         };
         let mut label = match arrow.ordinal {
@@ -231,8 +230,8 @@ impl Pen {
             ordinal => format!("↻{ordinal} {name}"),
         };
         let numbers = [
-            ("seq", arrow.sequence.or(seq), diagram.initial[here]),
-            ("ack", ack.filter(|_| arrow.ordinal == 0), diagram.initial[there]),
+            ("seq", arrow.sequence.or(seq), here.initial),
+            ("ack", ack.filter(|_| arrow.ordinal == 0), there.initial),
         ];
         for (name, number, initial) in numbers {
             let Some(number) = number else { continue };
@@ -244,29 +243,24 @@ impl Pen {
 
     /// Owner and address of an end.
     fn name(&self, diagram: &Diagram, side: Side) -> String {
-        let (address, far) = match side {
-            Side::Left => (diagram.tuple.local, diagram.tuple.peer),
-            Side::Right => (diagram.tuple.peer, diagram.tuple.local),
+        let Tuple { local: left, peer: right, .. } = diagram.tuple;
+        let end = if side == Side::Left { left } else { right };
+        let same_host = end.address().is_loopback() || left.address() == right.address();
+        let who = match diagram[side].socket.map(|(subject, _)| subject.owner) {
+            Some(owner @ Some(_)) => process(owner),
+            None if !same_host => "network".to_owned(),
+            Some(None) | None => "this host".to_owned(),
         };
-        let same_host = address.address().is_loopback() || address.address() == far.address();
-        let who = match diagram.ends[side.index()] {
-            Some(end) => who(&end.subject),
-            None if same_host => "this host".to_owned(),
-            None => "network".to_owned(),
-        };
-        let address = self.address(address);
-        match side {
-            Side::Left => format!("{who} {address}"),
-            Side::Right => format!("{address} {who}"),
-        }
+        let address = self.address(end);
+        if side == Side::Left { format!("{who} {address}") } else { format!("{address} {who}") }
     }
 
     fn address(&self, end: Endpoint) -> String {
         self.names.as_ref().map_or_else(|| end.to_string(), |names| names.named(end))
     }
 
-    /// Asks for the names early: the header of a connection is written once it is known what both
-    /// ends say of its first segment.
+    /// Asks for the names early: the header of a connection is written once both ends have reported
+    /// its first segment.
     pub(super) fn expect(&self, subject: &Subject) {
         if let Some(names) = &self.names {
             names.of(subject.tuple.local.address());
@@ -287,7 +281,7 @@ impl Pen {
 
 /// The cells of a line.
 #[derive(Default)]
-struct Parts {
+struct Cells {
     stamp: String,
     after: String,
     states: [Option<State>; 2],
@@ -295,34 +289,26 @@ struct Parts {
     style: anstyle::Style,
 }
 
-fn who(subject: &Subject) -> String {
-    match subject.owner {
-        None => "this host".to_owned(),
-        owner => process(owner),
-    }
-}
-
 /// `words` in the middle of a line of `fill`; cut where there is no room.
 fn centred(words: &str, room: usize, fill: char) -> String {
-    let words: String = words.chars().take(room - 2).collect();
-    let rest = room - 2 - words.chars().count();
-    let repeat = |count| std::iter::repeat_n(fill, count).collect::<String>();
-    format!("{} {words} {}", repeat(rest / 2), repeat(rest - rest / 2))
+    let words = format!(" {words:.cut$} ", cut = room - 2);
+    match fill {
+        '─' => format!("{words:─^room$}"),
+        '╌' => format!("{words:╌^room$}"),
+        _ => format!("{words:^room$}"),
+    }
 }
 
 /// Lines of at most `room` characters, broken between words.
 fn wrap(words: &str, room: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in words.split(' ') {
-        let last = lines.last().map_or(0, |line| line.chars().count());
-        if last > 0 && last + 1 + word.chars().count() > room {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                *line += " ";
+                *line += word;
             }
-            line.push_str(word);
+            _ => lines.push(word.to_owned()),
         }
     }
     lines

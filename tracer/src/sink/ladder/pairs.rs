@@ -1,6 +1,6 @@
 //! Which diagram a socket belongs to: the two sockets of a connection within this host share one.
 //!
-//! They are known by the initial sequence numbers, which both have: addresses are the same in
+//! They are paired by the initial sequence numbers, which both have: addresses are the same in
 //! several namespaces, and differ where there is NAT in between. As long as the numbers are not
 //! known, addresses count within one namespace.
 
@@ -9,29 +9,25 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use slab::Slab;
 
-use super::{
-    Side,
-    diagram::{Diagram, side_of},
-};
+use super::{diagram::Diagram, row::Side};
 use crate::model::{endpoint::Tuple, initial::InitialNumbers, state::State, update::Subject};
 
-/// Numbers that a diagram is found by: two possibilities for each end.
-const NUMBERS: usize = 4;
+/// Keys of a diagram: addresses of each end, and two possible pairs of numbers.
+const KEYS: usize = 6;
+
+/// What a diagram is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Ends(Tuple),
+    Numbers(InitialNumbers),
+}
 
 /// The diagrams of all connections, found by either end.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
-    diagrams: Slab<Known>,
-    by_ends: HashMap<Tuple, Place, RandomState>,
-    by_numbers: HashMap<InitialNumbers, Place, RandomState>,
+    diagrams: Slab<(Diagram, ArrayVec<Key, KEYS>)>,
+    places: HashMap<Key, Place, RandomState>,
     made: u32,
-}
-
-#[derive(Debug)]
-struct Known {
-    diagram: Diagram,
-    ends: ArrayVec<Tuple, 2>,
-    numbers: ArrayVec<InitialNumbers, NUMBERS>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +42,16 @@ impl Pairs {
     }
 
     pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Diagram> {
-        self.diagrams.get_mut(slot).map(|known| &mut known.diagram)
+        self.diagrams.get_mut(slot).map(|(diagram, _)| diagram)
     }
 
     /// All diagrams.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Diagram> {
-        self.diagrams.iter().map(|(_, known)| &known.diagram)
+        self.diagrams.iter().map(|(_, (diagram, _))| diagram)
     }
 
     /// The diagram of a socket that is in state `from`, and its side there; a new one where it has
-    /// none, or `begins` a life of its own. `numbers` as far as they are known.
+    /// none, or `begins` a new connection. `numbers` as far as they are known.
     pub(super) fn of(
         &mut self,
         subject: &Subject,
@@ -64,84 +60,67 @@ impl Pairs {
         begins: bool,
     ) -> (usize, Side) {
         let tuple = subject.tuple;
-        if let Some(own) = self.by_ends.get(&tuple).copied() {
-            let end = self.end(own, own.side);
-            // A half-open connection is known before its socket is, by its SYN+ACK.
-            let fits = |state| state == from || from == State::Listen && state == State::SynRecv;
-            if !begins || end.is_none_or(|(over, state)| !over && fits(state)) {
-                self.note(own, numbers);
-                return (own.slot, own.side);
-            }
+        // A half-open connection is known before its socket is, by its SYN+ACK.
+        let fits = |state| state == from || from == State::Listen && state == State::SynRecv;
+        let own = self.places.get(&Key::Ends(tuple)).copied().filter(|own| {
+            !begins || self.end(*own, own.side).is_none_or(|(over, state)| !over && fits(state))
+        });
+        let place = own.unwrap_or_else(|| {
+            let place = match self.mirrored(&tuple, numbers, begins) {
+                Some(other) => Place { slot: other.slot, side: !other.side },
+                None => self.begin(subject),
+            };
+            self.note(place, Key::Ends(tuple));
+            place
+        });
+        for one in numbers {
+            self.note(place, Key::Numbers(*one));
         }
-        let place = match self.mirrored(&tuple, numbers, begins) {
-            Some(other) => Place { slot: other.slot, side: other.side.other() },
-            None => self.begin(subject),
-        };
-        self.by_ends.insert(tuple, place);
-        if let Some(known) = self.diagrams.get_mut(place.slot) {
-            // A second socket with the same ends on the same side: both are one key.
-            let _ = known.ends.contains(&tuple) || known.ends.try_push(tuple).is_ok();
-        }
-        self.note(place, numbers);
         (place.slot, place.side)
     }
 
     fn begin(&mut self, subject: &Subject) -> Place {
-        let Tuple { local, peer, netns } = subject.tuple;
-        let side = side_of(subject.role);
-        let tuple = match side {
-            Side::Left => subject.tuple,
-            Side::Right => Tuple { local: peer, peer: local, netns },
-        };
+        let side = Side::of(subject.role);
+        let tuple = subject.tuple;
+        let tuple = if side == Side::Left { tuple } else { tuple.reversed() };
         self.made += 1;
-        let diagram = Diagram::new(self.made, tuple);
-        let (ends, numbers) = (ArrayVec::new(), ArrayVec::new());
-        let slot = self.diagrams.insert(Known { diagram, ends, numbers });
+        let slot = self.diagrams.insert((Diagram::new(self.made, tuple), ArrayVec::new()));
         Place { slot, side }
     }
 
-    /// An end: whether it is over, and its state.
+    /// The socket at an end: whether it is over, and its state.
     fn end(&self, place: Place, side: Side) -> Option<(bool, State)> {
-        let known = self.diagrams.get(place.slot)?;
-        known.diagram.ends[side.index()].map(|end| (end.over, end.state))
+        let (diagram, _) = self.diagrams.get(place.slot)?;
+        diagram[side].socket.map(|(_, state)| (diagram[side].over, state))
     }
 
-    /// The far end, if it is on this host and has no other far end.
+    /// The peer socket, if it is on this host and has no other peer.
     fn mirrored(&self, tuple: &Tuple, numbers: &[InitialNumbers], begins: bool) -> Option<Place> {
-        let is_free = |place: &Place| self.end(*place, place.side.other()).is_none();
-        let by_numbers = |one: &InitialNumbers| self.by_numbers.get(&one.mirrored()).copied();
-        if let Some(far) = numbers.iter().filter_map(by_numbers).find(is_free) {
-            return Some(far);
+        let is_free = |place: &Place| self.end(*place, !place.side).is_none();
+        let mut by_numbers =
+            numbers.iter().filter_map(|one| self.places.get(&Key::Numbers(one.mirrored())));
+        if let Some(peer) = by_numbers.find(|place| is_free(place)) {
+            return Some(*peer);
         }
-        let Tuple { local, peer, netns } = *tuple;
-        let far = *self.by_ends.get(&Tuple { local: peer, peer: local, netns })?;
+        let peer = *self.places.get(&Key::Ends(tuple.reversed()))?;
         let opening = |state| matches!(state, State::SynSent | State::SynRecv | State::Established);
-        let (_, state) = self.end(far, far.side)?;
-        (is_free(&far) && (!begins || opening(state))).then_some(far)
+        let (_, state) = self.end(peer, peer.side)?;
+        (is_free(&peer) && (!begins || opening(state))).then_some(peer)
     }
 
-    /// The numbers of an end are known now.
-    fn note(&mut self, place: Place, numbers: &[InitialNumbers]) {
-        let Some(known) = self.diagrams.get_mut(place.slot) else { return };
-        for one in numbers {
-            if !known.numbers.contains(one) && known.numbers.try_push(*one).is_ok() {
-                self.by_numbers.insert(*one, place);
-            }
+    /// Takes another key of an end.
+    fn note(&mut self, place: Place, key: Key) {
+        let Some((_, keys)) = self.diagrams.get_mut(place.slot) else { return };
+        if !keys.contains(&key) && keys.try_push(key).is_ok() {
+            self.places.insert(key, place);
         }
     }
 
     /// Drops a diagram of which nothing more is to come.
     pub(super) fn remove(&mut self, slot: usize) {
-        let Known { diagram: _, ends, numbers } = self.diagrams.remove(slot);
-        let is_of = |place: &mut Place| place.slot == slot;
-        for end in ends {
-            if self.by_ends.get_mut(&end).is_some_and(is_of) {
-                self.by_ends.remove(&end);
-            }
-        }
-        for one in numbers {
-            if self.by_numbers.get_mut(&one).is_some_and(is_of) {
-                self.by_numbers.remove(&one);
+        for key in self.diagrams.remove(slot).1 {
+            if self.places.get(&key).is_some_and(|place| place.slot == slot) {
+                self.places.remove(&key);
             }
         }
     }
@@ -149,7 +128,6 @@ impl Pairs {
     /// Drops all.
     pub(super) fn clear(&mut self) {
         self.diagrams.clear();
-        self.by_ends.clear();
-        self.by_numbers.clear();
+        self.places.clear();
     }
 }

@@ -1,7 +1,34 @@
 //! A row of a diagram: what lies between the two lifelines, and the states that it leads to.
 
-use super::Side;
-use crate::model::{state::State, update::Segment};
+use std::ops::Not;
+
+use crate::model::{
+    state::State,
+    update::{Role, Segment},
+};
+
+/// Which end of a diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    /// Clients stand on the left, servers on the right.
+    pub(super) fn of(role: Option<Role>) -> Self {
+        if role == Some(Role::Server) { Self::Right } else { Self::Left }
+    }
+}
+
+impl Not for Side {
+    type Output = Self;
+
+    /// The other side.
+    fn not(self) -> Self {
+        if self == Self::Left { Self::Right } else { Self::Left }
+    }
+}
 
 /// A segment by its part in the life of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,23 +43,14 @@ pub(super) enum Kind {
     Rst,
 }
 
-impl Kind {
-    pub(super) fn of(segment: Segment) -> Self {
+impl From<Segment> for Kind {
+    fn from(segment: Segment) -> Self {
         match segment {
             Segment::Syn => Self::Syn,
             Segment::SynAck => Self::SynAck,
             Segment::Fin => Self::Fin,
             Segment::Rst => Self::Rst,
         }
-    }
-
-    /// Whether it ends a direction, or both.
-    pub(super) fn is_end(self) -> bool {
-        matches!(self, Self::Fin | Self::Rst)
-    }
-
-    pub(super) fn bit(self) -> u8 {
-        1 << self as u8
     }
 }
 
@@ -41,49 +59,34 @@ impl Kind {
 pub(super) struct Arrow {
     pub(super) kind: Kind,
     pub(super) from: Side,
-    /// An event of the kernel stands for it, at either end; else TCP's rules ask for it.
-    pub(super) told: bool,
-    /// Which retransmission it is, 0 for the first time.
+    /// A kernel event at either end reports it; otherwise it is deduced from TCP's rules.
+    pub(super) observed: bool,
+    /// Which retransmission it is, 0 for the original.
     pub(super) ordinal: u32,
     /// A FIN that is also the first to acknowledge the other one.
-    pub(super) rides: bool,
+    pub(super) acks_fin: bool,
     /// Its own number, where the connection's numbers do not say it.
     pub(super) sequence: Option<u32>,
     /// What a FIN acknowledges.
     pub(super) ack: Option<u32>,
-    /// Of a retransmission: how long it was waited for, compared with the time before.
-    pub(super) wait: Option<Wait>,
-}
-
-/// How the wait for an answer has changed from one retransmission to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// It was as long as before.
-    Same,
-    /// It was twice as long.
-    Doubled,
-}
-
-impl Wait {
-    /// `None` for what is neither: timers and the machine take their time.
-    pub(super) fn compare(before: u64, now: u64) -> Option<Self> {
-        let percent = u128::from(now) * 100 / u128::from(before.max(1));
-        match percent {
-            80..=130 => Some(Self::Same),
-            170..=250 => Some(Self::Doubled),
-            _ => None,
-        }
-    }
+    /// Of a retransmission: the timeout in percent of the one before.
+    pub(super) timeout: Option<u64>,
 }
 
 impl Arrow {
-    pub(super) fn new(kind: Kind, from: Side, told: bool) -> Self {
-        Self { kind, from, told, ordinal: 0, rides: false, sequence: None, ack: None, wait: None }
+    pub(super) fn new(kind: Kind, from: Side, observed: bool) -> Self {
+        let (ordinal, acks_fin, sequence, ack, timeout) = Default::default();
+        Self { kind, from, observed, ordinal, acks_fin, sequence, ack, timeout }
     }
 
-    /// Whether it is, or carries, such a segment.
+    /// The kinds of segment that it is, as bits.
+    pub(super) fn kinds(&self) -> u8 {
+        1 << self.kind as u8 | u8::from(self.acks_fin) << Kind::AckOfFin as u8
+    }
+
+    /// Whether it is such a segment.
     pub(super) fn is(&self, kind: Kind, from: Side) -> bool {
-        self.from == from && (self.kind == kind || kind == Kind::AckOfFin && self.rides)
+        self.from == from && self.kinds() & 1 << kind as u8 != 0
     }
 }
 
@@ -91,33 +94,32 @@ impl Arrow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Middle {
     Arrow(Arrow),
-    /// Payload bytes that have gone since the last time, from the left and from the right.
+    /// Payload bytes sent since the last such row, from the left and from the right.
     Data([u64; 2]),
-    /// Nothing that an arrow could show.
+    /// What no arrow can show.
     Words(String),
 }
 
 /// A step in the life of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    /// Nanoseconds of `CLOCK_MONOTONIC`; `None` where no event tells it.
+    /// Nanoseconds of `CLOCK_MONOTONIC`; `None` where no event reports it.
     pub(super) time: Option<u64>,
     pub(super) middle: Middle,
     /// States entered with it, left and right.
     pub(super) states: [Option<State>; 2],
-    /// What is to be said of it in any case.
     pub(super) note: Option<Note>,
 }
 
-/// A word on a step.
+/// A remark on a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Note {
-    /// How it ended otherwise than in order.
+    /// How it ended, if not normally.
     Ending(&'static str),
-    /// When TIME_WAIT is over: nanoseconds of `CLOCK_MONOTONIC`.
-    ExpectedEnd(u64),
+    /// When TIME_WAIT will expire: nanoseconds of `CLOCK_MONOTONIC`.
+    Expires(u64),
     /// TIME_WAIT is over.
-    Forgotten,
+    Expired,
     /// The last descriptor was closed.
     Orphaned,
 }
@@ -128,20 +130,14 @@ impl Row {
     }
 
     pub(super) fn arrow(&self) -> Option<&Arrow> {
-        match &self.middle {
-            Middle::Arrow(arrow) => Some(arrow),
-            Middle::Data(_) | Middle::Words(_) => None,
-        }
+        if let Middle::Arrow(arrow) = &self.middle { Some(arrow) } else { None }
     }
 
     pub(super) fn arrow_mut(&mut self) -> Option<&mut Arrow> {
-        match &mut self.middle {
-            Middle::Arrow(arrow) => Some(arrow),
-            Middle::Data(_) | Middle::Words(_) => None,
-        }
+        if let Middle::Arrow(arrow) = &mut self.middle { Some(arrow) } else { None }
     }
 
-    /// Whether this step has led the socket of either end into a state.
+    /// Whether either end enters the state with this step.
     pub(super) fn enters(&self, state: State) -> bool {
         self.states.contains(&Some(state))
     }

@@ -61,22 +61,22 @@ fn outline(values: &[f64], top: f64, x: impl Fn(usize) -> f64) -> (String, Strin
     (line, area)
 }
 
-/// Columns side by side; `marks` are written below the left edge of the column of that index.
-pub(super) fn columns(label: &str, values: &[(String, u64)], marks: &[(usize, String)]) -> Markup {
-    let most = values.iter().map(|(_, count)| *count).max().unwrap_or(0);
-    let top = round_up(most as f64);
-    let width = (WIDTH - LEFT - RIGHT) / values.len().max(1) as f64;
+/// Columns side by side, one between each two of `edges`.
+pub(super) fn columns(label: &str, edges: &[String], counts: &[u64]) -> Markup {
+    let top = round_up(counts.iter().copied().max().unwrap_or(0) as f64);
+    let width = (WIDTH - LEFT - RIGHT) / counts.len().max(1) as f64;
     let x = |index: usize| LEFT + width * index as f64;
-    let ticks: Vec<(f64, String)> =
-        marks.iter().map(|(index, text)| (x(*index), text.clone())).collect();
+    // At most six marks, whatever the range.
+    let marks = edges.iter().enumerate().step_by(edges.len().div_ceil(6).max(1));
+    let ticks: Vec<(f64, String)> = marks.map(|(index, edge)| (x(index), edge.clone())).collect();
     html! {
         (frame(label, top, &ticks, &html! {
-            @for (index, (name, count)) in values.iter().enumerate().filter(|(_, v)| v.1 > 0) {
+            @for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
                 // Even a little is visible.
                 @let height = (y(0.0, top) - y(*count as f64, top)).max(1.5);
                 rect.column x=(coordinate(x(index) + 0.5)) y=(coordinate(y(0.0, top) - height))
                     width=(coordinate(width - 1.0)) height=(coordinate(height)) {
-                    title { (name) ": " (count) }
+                    title { (edges[index]) " to " (edges[index + 1]) ": " (count) }
                 }
             }
         }))

@@ -26,18 +26,27 @@ pub(super) fn distribution(lives: &Lives) -> Markup {
         let least = seen.iter().map(|(.., times)| times.min()).min().unwrap_or(1);
         let most = seen.iter().map(|(.., times)| times.max()).max().unwrap_or(1);
         let edges = edges(least, most);
-        let names: Vec<&str> = seen.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<String> = edges.iter().map(|edge| nanoseconds(*edge)).collect();
         let all: Vec<Vec<u64>> = seen.iter().map(|(.., times)| counts(times, &edges)).collect();
         let rows: Vec<Vec<String>> =
             seen.iter().map(|(name, _, times)| percentiles(name, times)).collect();
+        let columns_of = ["", "Handshakes", "Median", "90 %", "99 %", "Longest"];
+        let head: Vec<&str> =
+            std::iter::once("Duration").chain(seen.iter().map(|(name, ..)| *name)).collect();
+        let row = |(index, pair): (usize, &[String])| {
+            let numbers = all.iter().map(|counts| grouped(counts[index]));
+            std::iter::once(pair.join(" to ")).chain(numbers).collect()
+        };
+        let classes: Vec<Vec<String>> = names.windows(2).enumerate().map(row).collect();
         html! {
             div.panels {
                 @for ((name, caption, _), counts) in seen.iter().zip(&all) {
-                    (figure(name, caption, &chart(name, counts, &edges)))
+                    @let label = format!("{name}: handshakes by duration");
+                    (figure(name, caption, &columns(&label, &names, counts)))
                 }
             }
-            (table(&["", "Handshakes", "Median", "90 %", "99 %", "Longest"], &rows, 0))
-            (classes(&names, &all, &edges))
+            (table(&columns_of, &rows, 0))
+            (folded("Numbers", &head, &classes, 0))
         }
     });
     section("handshakes", "Handshake times", reading, &content)
@@ -67,31 +76,6 @@ fn counts(times: &Histogram<u64>, edges: &[u64]) -> Vec<u64> {
         counts[above.saturating_sub(1).min(last)] += step.count_at_value();
     }
     counts
-}
-
-fn class(edges: &[u64]) -> String {
-    format!("{} to {}", nanoseconds(edges[0]), nanoseconds(edges[1]))
-}
-
-fn chart(name: &str, counts: &[u64], edges: &[u64]) -> Markup {
-    let values: Vec<(String, u64)> =
-        edges.windows(2).map(class).zip(counts.iter().copied()).collect();
-    // At most six marks, whatever the range.
-    let every = edges.len().div_ceil(6).max(1);
-    let marks = edges.iter().enumerate().step_by(every);
-    let marks: Vec<(usize, String)> =
-        marks.map(|(index, edge)| (index, nanoseconds(*edge))).collect();
-    columns(&format!("{name}: handshakes by duration"), &values, &marks)
-}
-
-fn classes(names: &[&str], all: &[Vec<u64>], edges: &[u64]) -> Markup {
-    let columns = [&["Duration"], names].concat();
-    let row = |(index, pair): (usize, &[u64])| {
-        let numbers = all.iter().map(|counts| grouped(counts[index]));
-        std::iter::once(class(pair)).chain(numbers).collect()
-    };
-    let rows: Vec<Vec<String>> = edges.windows(2).enumerate().map(row).collect();
-    folded("Numbers", &columns, &rows, 0)
 }
 
 #[cfg(test)]

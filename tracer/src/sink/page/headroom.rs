@@ -28,12 +28,8 @@ const FULL: u64 = 10_000;
 /// The shares from which on `tracer diagnose` warns, and calls it critical.
 const MARKS: [f64; 2] = [0.5, 0.9];
 
-/// Connections from one address to one destination, or to anywhere with ports chosen by bind().
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Destination {
-    netns: u32,
-    scope: Scope,
-}
+/// A network namespace and the connections from there that share the range of ports.
+type Destination = (u32, Scope);
 
 /// Ports taken towards one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,14 +110,14 @@ impl Headroom {
     fn used(&mut self, ports: &PortUse, time: u64) {
         let PortUse { netns, scope, size, used, .. } = *ports;
         self.sizes.insert(netns, size);
-        self.taken.entry(Destination { netns, scope }).reach(used, time);
+        self.taken.entry((netns, scope)).reach(used, time);
     }
 
     /// Destinations with most ports.
     pub(super) fn section(&self, frame: &Frame) -> Markup {
         let taken = self.taken.sorted().into_iter().filter(|(_, taken)| taken.most > 0);
         let bars: Vec<Bar> = taken
-            .map(|(key, taken)| bar(key, taken, self.sizes.get(&key.netns).copied(), frame))
+            .map(|(key, taken)| bar(*key, taken, self.sizes.get(&key.0).copied(), frame))
             .collect();
         let empty = bars.is_empty();
         let columns = ["From → to", "Peak", "At", "Left then", "Range", "Network namespace"];
@@ -151,10 +147,10 @@ impl Headroom {
 
 fn destination(subject: &Subject) -> Destination {
     let Tuple { local, peer, netns } = subject.tuple;
-    Destination { netns, scope: Scope::Destination { local: local.with_port(0), peer } }
+    (netns, Scope::Destination { local: local.with_port(0), peer })
 }
 
-fn bar(key: &Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Bar {
+fn bar((netns, scope): Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Bar {
     let number = |number: u32| grouped(number.into());
     let most = number(taken.most);
     let share = size.map(|size| (u64::from(taken.most) * FULL / u64::from(size.max(1))).min(FULL));
@@ -170,13 +166,13 @@ fn bar(key: &Destination, taken: &Taken, size: Option<u32>, frame: &Frame) -> Ba
     let known = |value: Option<u32>| value.map_or_else(|| "unknown".into(), number);
     let left = size.map(|size| size.saturating_sub(taken.most));
     Bar {
-        name: match key.scope {
+        name: match scope {
             Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
             Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
         },
         // Even a little is visible.
         parts: vec![(class, of.clone(), share.map_or(0, |share| share.max(30)))],
         number: of,
-        cells: vec![most, frame.time(taken.at), known(left), known(size), key.netns.to_string()],
+        cells: vec![most, frame.time(taken.at), known(left), known(size), netns.to_string()],
     }
 }

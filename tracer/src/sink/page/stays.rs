@@ -9,12 +9,13 @@ use maud::{Markup, html};
 use super::{
     groups::{Groups, Tally},
     html::{Bar, Frame, Ranking, legend, process, section, unless},
-    peer::Peer,
+    peer::{named, peer},
     words::of_state,
 };
 use crate::{
     model::{
-        endpoint::Tuple,
+        endpoint::{Endpoint, Tuple},
+        owner::Process,
         state::State,
         update::{LingerStatus, Subject, Transition, Update},
     },
@@ -93,41 +94,32 @@ type Name = Option<[u8; 16]>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stays {
     pub(super) by_process: Groups<Name, Stay, GROUPS>,
-    pub(super) by_peer: Groups<Peer, Stay, GROUPS>,
+    pub(super) by_peer: Groups<Endpoint, Stay, GROUPS>,
     /// Number of sockets.
     pub(super) sockets: u64,
 }
 
 impl Stays {
-    fn add(&mut self, guest: &Guest, time: u64, still: bool) {
-        self.by_process.entry(guest.name).merge(&Stay::one(time, guest.pid, still));
-        self.by_peer.entry(guest.peer).merge(&Stay::one(time, None, still));
+    fn add(&mut self, (process, peer): Guest, time: u64, still: bool) {
+        let (name, pid) = process.map(|process| (process.comm, process.pid)).unzip();
+        self.by_process.entry(name).merge(&Stay::one(time, pid, still));
+        self.by_peer.entry(peer).merge(&Stay::one(time, None, still));
         self.sockets += 1;
     }
 }
 
-/// A socket that is in one of the states.
-#[derive(Clone, Copy, Debug)]
-struct Guest {
-    state: State,
-    since: u64,
-    name: Name,
-    pid: Option<u32>,
-    peer: Peer,
-}
+/// The owner and the peer of a socket.
+type Guest = (Option<Process>, Endpoint);
 
-impl Guest {
-    fn new(subject: &Subject, state: State, since: u64) -> Self {
-        let process = subject.owner.map(|owner| owner.process);
-        let (name, pid) = process.map(|process| (process.comm, process.pid)).unzip();
-        Self { state, since, name, pid, peer: Peer::of(subject) }
-    }
+fn guest(subject: &Subject) -> Guest {
+    (subject.owner.map(|owner| owner.process), peer(subject))
 }
 
 /// All stays.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guests {
-    present: HashMap<Tuple, Guest, RandomState>,
+    /// Sockets that are in one of the states, and since when.
+    present: HashMap<Tuple, (State, u64, Guest), RandomState>,
     left: [Stays; STATES.len()],
     /// Sockets whose entry was not remembered.
     pub(super) unknown: u64,
@@ -153,13 +145,13 @@ impl Guests {
             return;
         }
         if let Some(index) = index(from) {
-            let guest = self.present.remove(&subject.tuple).filter(|guest| guest.state == from);
-            let since = guest.map(|guest| guest.since);
-            let time = elapsed.or_else(|| since.map(|since| time.saturating_sub(since)));
+            let known = self.present.remove(&subject.tuple).filter(|(state, ..)| *state == from);
+            let spent = known.map(|(_, since, _)| time.saturating_sub(since));
             // The owner may have become known meanwhile.
-            let last = Guest::new(subject, from, 0);
-            let guest = if last.name.is_some() { last } else { guest.unwrap_or(last) };
-            self.left[index].add(&guest, time.unwrap_or(0), false);
+            let last = guest(subject);
+            let guest =
+                known.map_or(last, |(.., before)| if last.0.is_some() { last } else { before });
+            self.left[index].add(guest, elapsed.or(spent).unwrap_or(0), false);
         }
         self.found(subject, to, time);
     }
@@ -173,15 +165,15 @@ impl Guests {
             self.unknown += 1;
             return;
         }
-        self.present.insert(subject.tuple, Guest::new(subject, state, since));
+        self.present.insert(subject.tuple, (state, since, guest(subject)));
     }
 
     /// The stays in each of [`STATES`] at `now`, including those that have not ended.
     pub(super) fn at(&self, now: u64) -> [Stays; STATES.len()] {
         let mut stays = self.left.clone();
-        for guest in self.present.values() {
-            if let Some(index) = index(guest.state) {
-                stays[index].add(guest, now.saturating_sub(guest.since), true);
+        for (state, since, guest) in self.present.values() {
+            if let Some(index) = index(*state) {
+                stays[index].add(*guest, now.saturating_sub(*since), true);
             }
         }
         stays
@@ -222,9 +214,8 @@ fn both(stays: &Stays) -> Markup {
         Some(comm) => process(comm, stay.pid),
         None => "unknown".into(),
     };
-    let peer = |peer: &Peer, _: &Stay| match peer {
-        Peer::Service(_) => format!("to {peer}"),
-        Peer::Client(_) => format!("from {peer}"),
+    let peer = |peer: &Endpoint, _: &Stay| {
+        format!("{} {}", if peer.port == 0 { "from" } else { "to" }, named(*peer))
     };
     html! {
         div.halves {

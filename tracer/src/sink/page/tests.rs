@@ -5,7 +5,6 @@ use tracer_ebpf::Record;
 
 use super::{
     headroom::Headroom,
-    peer::Peer,
     stays::{Guests, STATES},
     timeline::{Event, Timeline},
     *,
@@ -107,7 +106,7 @@ fn gathered() -> Report {
     Report::new(hello(), BEGUN)
 }
 
-/// Where a page goes.
+/// A file in memory.
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
 
@@ -121,8 +120,8 @@ impl Write for Paper {
     }
 }
 
-/// The page on these updates, recorded, `after` the beginning.
-fn page(updates: &[Update<'_>], after: u64) -> String {
+/// The report on these events, recorded, `after` the beginning.
+fn report(updates: &[Update<'_>], after: u64) -> String {
     let paper = Paper::default();
     let (written, result) = std::sync::mpsc::channel();
     let mut sink = Box::new(Page::new(Options {
@@ -193,7 +192,7 @@ fn small() -> String {
         problem,
     };
     let refused = client(40_001, b"curl");
-    page(
+    report(
         &[
             Update::Transition(&step(subject, SECOND, State::Closed, State::SynSent)),
             Update::Transition(&opened),
@@ -208,7 +207,7 @@ fn small() -> String {
     )
 }
 
-/// All that is read on a page, element by element.
+/// All text of a report, element by element.
 fn text(html: &str) -> String {
     let document = scraper::Html::parse_document(html);
     let body = scraper::Selector::parse("body").unwrap();
@@ -217,13 +216,13 @@ fn text(html: &str) -> String {
 }
 
 #[test]
-fn a_small_page_says_all_there_is() {
+fn a_small_report_says_all_there_is() {
     insta::assert_snapshot!(text(&small()));
 }
 
 #[test]
-fn an_empty_page_says_that_there_was_nothing() {
-    let html = page(&[], 0);
+fn an_empty_report_says_that_there_was_nothing() {
+    let html = report(&[], 0);
     let text = text(&html);
     for words in [
         "No problems found in what was observed.",
@@ -241,9 +240,9 @@ fn an_empty_page_says_that_there_was_nothing() {
 }
 
 #[rstest]
-#[case(page(&[], 0))]
+#[case(report(&[], 0))]
 #[case(small())]
-fn a_page_is_well_formed_and_needs_nothing_else(#[case] html: String) {
+fn a_report_is_well_formed_and_needs_nothing_else(#[case] html: String) {
     let document = scraper::Html::parse_document(&html);
     assert_eq!(document.errors, Vec::<std::borrow::Cow<'_, str>>::new());
     let all = scraper::Selector::parse("*").unwrap();
@@ -263,14 +262,14 @@ fn a_page_is_well_formed_and_needs_nothing_else(#[case] html: String) {
 #[rstest]
 // All of its life.
 #[case(&[(State::Closed, State::SynSent), (State::SynSent, State::Established)], State::Established, (0, 1, 1))]
-// It was there before: nothing told how it came to be.
+// It was there before: no event has reported its beginning.
 #[case(&[(State::Established, State::CloseWait)], State::Established, (1, 1, 0))]
 #[case(&[(State::Established, State::CloseWait)], State::CloseWait, (0, 1, 1))]
 #[case(&[(State::TimeWait, State::Closed)], State::TimeWait, (1, 1, 0))]
 // The listener stays.
 #[case(&[(State::Closed, State::Listen), (State::Listen, State::SynRecv)], State::Listen, (0, 1, 1))]
 #[case(&[(State::Listen, State::Closed)], State::Listen, (1, 1, 0))]
-// An orphan's FIN_WAIT2 is told twice.
+// An orphan's FIN_WAIT2 is reported twice.
 #[case(&[(State::FinWait1, State::FinWait2), (State::FinWait2, State::FinWait2)], State::FinWait2, (0, 1, 1))]
 fn sockets_are_counted_by_their_transitions(
     #[case] steps: &[(State, State)],
@@ -289,14 +288,14 @@ fn sockets_are_counted_by_their_transitions(
 #[test]
 fn what_the_table_knows_beside_was_there_before() {
     let mut gathered = gathered();
-    let told = step(client(1, b"a"), SECOND, State::SynSent, State::Established);
-    gathered.update(&Update::Transition(&told));
+    let opened = step(client(1, b"a"), SECOND, State::SynSent, State::Established);
+    gathered.update(&Update::Transition(&opened));
     let mut sockets = [0; State::COUNT];
     sockets[State::Established.index()] = 5;
     gathered.timeline.reconcile(sockets);
     assert_eq!(gathered.timeline.at_first(State::Established), 4);
     assert_eq!(gathered.timeline.at_last(State::Established), 5);
-    assert_eq!(gathered.timeline.at_first(State::SynSent), 1, "it was told when it left");
+    assert_eq!(gathered.timeline.at_first(State::SynSent), 1, "it was reported when it left");
 }
 
 #[test]
@@ -383,7 +382,7 @@ fn stays_are_timed(
         let (_, stay) = stays.by_process.sorted()[0];
         assert_eq!((stay.sockets(), stay.still, stay.total()), (sockets, still, total), "{state}");
         let (peer, _) = stays.by_peer.sorted()[0];
-        assert_eq!(*peer, Peer::Service(end("10.0.0.2", 443)));
+        assert_eq!(*peer, end("10.0.0.2", 443));
     }
 }
 

@@ -27,13 +27,9 @@ const SECOND: f64 = 1e9;
 /// What is counted in each slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// A socket became ESTABLISHED.
     Opened,
-    /// Both ends closed it.
     Closed,
-    /// It was reset, timed out or never connected.
     Failed,
-    /// A SYN, SYN+ACK or FIN was retransmitted.
     Retransmitted,
 }
 

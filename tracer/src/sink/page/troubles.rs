@@ -5,11 +5,12 @@ use maud::{Markup, html};
 use super::{
     groups::{Groups, Tally},
     html::{Frame, process, section, table, unless},
-    peer::Peer,
+    peer::{named, peer},
 };
 use crate::{
     model::{
         cause::Why,
+        endpoint::Endpoint,
         finding::{Finding, Problem, Severity, Status},
         state::State,
         update::{Linger, LingerStatus, Update},
@@ -93,7 +94,7 @@ pub(super) struct Group {
     pub(super) state: State,
     /// `comm` and process id.
     pub(super) process: Option<([u8; 16], u32)>,
-    pub(super) peer: Peer,
+    pub(super) peer: Endpoint,
     pub(super) cause: &'static str,
 }
 
@@ -141,7 +142,7 @@ impl Troubles {
         let group = Group {
             state: linger.state,
             process: linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid)),
-            peer: Peer::of(&linger.subject),
+            peer: peer(&linger.subject),
             cause: linger.why.as_ref().map_or("", Why::code),
         };
         // A group that is not known any more has made room for others.
@@ -191,7 +192,7 @@ impl Troubles {
     pub(super) fn lingering_section(&self) -> Markup {
         let mut groups = self.lingering.sorted();
         groups.sort_by_cached_key(|(Group { state, process, peer, cause }, _)| {
-            (*state, *process, peer.to_string(), *cause)
+            (*state, *process, named(*peer), *cause)
         });
         let rows: Vec<Vec<String>> = groups.into_iter().map(|(group, of)| row(group, of)).collect();
         let columns = ["State", "Sockets", "Still there", "Longest", "Process", "Peer", "Why"];
@@ -231,7 +232,7 @@ fn row(group: &Group, of: &Lingering) -> Vec<String> {
         grouped(of.flagged - of.left),
         format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest)),
         owner.unwrap_or_else(|| "unknown".into()),
-        group.peer.to_string(),
+        named(group.peer),
         of.why.clone().unwrap_or_default(),
     ]
 }

@@ -29,27 +29,19 @@ pub(super) fn of_reason(reason: Reason) -> (&'static str, &'static str) {
     match reason {
         Reason::Graceful => (normal, "Both ends sent a FIN and acknowledged the other's."),
         Reason::ResetReceived => (aborted, "The peer sent an RST."),
-        Reason::ResetSentUnreadData => {
-            (aborted, "The application closed without reading all received data: an RST was sent.")
-        }
-        Reason::ResetSentLingerZero => {
-            (aborted, "The application asked for an RST instead of a FIN (SO_LINGER with 0).")
-        }
+        Reason::ResetSentUnreadData => (aborted, "Closed with unread data: an RST was sent."),
+        Reason::ResetSentLingerZero => (aborted, "Closed by an RST, as SO_LINGER with 0 asks for."),
         Reason::ResetSentDataAfterClose => {
-            (aborted, "Data arrived after the application had closed: an RST was sent.")
+            (aborted, "Data arrived after close(): an RST was sent.")
         }
-        Reason::ResetSentUnaccepted => {
-            (aborted, "The listener was closed before accept(): an RST was sent.")
-        }
+        Reason::ResetSentUnaccepted => (aborted, "The listener closed before accept(): RST sent."),
         Reason::Refused => (failed, "Nothing listens there: the SYN was answered with an RST."),
         Reason::Unreachable => (failed, "The network answered the SYN with an error (ICMP)."),
         Reason::ConnectTimeout => (failed, "No answer to the SYNs."),
         Reason::RetransmitTimeout => (failed, "No answer to data that was retransmitted."),
         Reason::KeepaliveTimeout => (failed, "No answer to keepalive probes."),
         Reason::ZeroWindowTimeout => (failed, "The peer accepted no data for too long."),
-        Reason::FinWait2Timeout => {
-            (aborted, "The application had closed, the peer never did: the kernel stopped waiting.")
-        }
+        Reason::FinWait2Timeout => (aborted, "The peer never closed: the kernel stopped waiting."),
         Reason::AbortedLocally => (aborted, "The application closed before it was connected."),
         Reason::Killed => (aborted, "Destroyed by an administrator, as by ss -K."),
         Reason::NoLocalPort => (failed, "connect() found no free local port."),

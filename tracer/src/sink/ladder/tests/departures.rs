@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::{
     super::*,
     PLAIN,
-    scene::{CLIENT, MILLISECOND, SERVER, Scene, Wire, subject},
+    fixture::{CLIENT, Fixture, MILLISECOND, SERVER, Wire, subject},
 };
 use crate::model::{
     close::Reason,
@@ -14,47 +14,47 @@ use crate::model::{
 use State::*;
 
 /// The server closes behind data that its client does not read: only this end is on this host.
-fn queued() -> (Scene, Wire) {
-    let mut scene = Scene::new(80, PLAIN);
+fn queued() -> (Fixture, Wire) {
+    let mut fixture = Fixture::new(80, PLAIN);
     let mut wire = Wire::between("192.0.2.7:42906", "10.0.0.1:443");
-    scene.go(&mut wire, SERVER, SynRecv);
-    scene.go(&mut wire, SERVER, Established);
+    fixture.go(&mut wire, SERVER, SynRecv);
+    fixture.go(&mut wire, SERVER, Established);
     (wire.sent, wire.written) = ([82, 200_000], [0, 8_000_000]);
-    scene.go(&mut wire, SERVER, FinWait1);
-    scene.wait(60);
-    (scene, wire)
+    fixture.go(&mut wire, SERVER, FinWait1);
+    fixture.wait(60);
+    (fixture, wire)
 }
 
 #[test]
 fn a_queued_fin_is_drawn_once_it_must_have_gone() {
-    let (mut scene, mut wire) = queued();
+    let (mut fixture, mut wire) = queued();
     (wire.sent[SERVER], wire.fins[SERVER], wire.acked[SERVER]) = (8_000_000, 1, 1);
-    scene.go(&mut wire, SERVER, FinWait2);
-    scene.wait(60);
-    assert_snapshot!(scene.text());
+    fixture.go(&mut wire, SERVER, FinWait2);
+    fixture.wait(60);
+    assert_snapshot!(fixture.text());
 }
 
 #[test]
 fn a_fin_that_never_went_is_not_drawn() {
-    let (mut scene, mut wire) = queued();
-    scene.close(&mut wire, SERVER, Reason::ZeroWindowTimeout);
-    let text = scene.text();
+    let (mut fixture, mut wire) = queued();
+    fixture.close(&mut wire, SERVER, Reason::ZeroWindowTimeout);
+    let text = fixture.text();
     assert!(!text.contains(" FIN seq") && text.contains("FIN queued, not sent yet"), "{text}");
 }
 
 #[test]
-fn a_queued_fin_that_is_sent_again_was_sent_before() {
-    let (mut scene, wire) = queued();
-    scene.again(&wire, SERVER, Segment::Fin, 1);
-    let text = scene.text();
+fn a_retransmitted_fin_was_sent_before() {
+    let (mut fixture, wire) = queued();
+    fixture.retransmit(&wire, SERVER, Segment::Fin, 1);
+    let text = fixture.text();
     let rows: Vec<&str> = text.lines().filter(|line| line.contains("FIN seq")).collect();
     assert!(rows.len() == 2 && rows[0].contains('╌') && rows[1].contains("↻1"), "{text}");
 }
 
-/// Nobody listens: this host sends the RST, and has no socket that could tell of it.
+/// Nothing listens: this host sends the RST, and has no socket that could report it.
 #[test]
 fn a_refusal_without_a_socket() {
-    let mut scene = Scene::new(80, PLAIN);
+    let mut fixture = Fixture::new(80, PLAIN);
     let here = Subject {
         cookie: None,
         ordinal: 0,
@@ -63,23 +63,23 @@ fn a_refusal_without_a_socket() {
         ..subject(Role::Server, "10.0.0.1:81", "192.0.2.7:42906", b"", 0)
     };
     let refusal = Reset {
-        time: scene.now,
+        time: fixture.now,
         subject: here,
         state: Closed,
         segment: Rst::answering(Answered::Syn),
     };
-    scene.tell(&Update::Reset(&refusal));
-    scene.wait(60);
-    assert_eq!(scene.ladder.pairs.len(), 0, "nothing more is to come");
+    fixture.emit(&Update::Reset(&refusal));
+    fixture.wait(60);
+    assert_eq!(fixture.ladder.pairs.len(), 0, "nothing more is to come");
     // Both ends on this host: one diagram.
     let mut wire = Wire::between("10.0.0.2:40000", "10.0.0.1:81");
-    scene.now += MILLISECOND;
-    scene.go(&mut wire, CLIENT, SynSent);
+    fixture.now += MILLISECOND;
+    fixture.go(&mut wire, CLIENT, SynSent);
     let end = wire.ends[SERVER].tuple;
     let subject = Subject { tuple: end, ..here };
-    scene.tell(&Update::Reset(&Reset { time: scene.now + 1, subject, ..refusal }));
-    scene.reset(&wire, CLIENT, Direction::Received);
-    scene.close(&mut wire, CLIENT, Reason::Refused);
-    scene.wait(60);
-    assert_snapshot!(scene.text());
+    fixture.emit(&Update::Reset(&Reset { time: fixture.now + 1, subject, ..refusal }));
+    fixture.reset(&wire, CLIENT, Direction::Received);
+    fixture.close(&mut wire, CLIENT, Reason::Refused);
+    fixture.wait(60);
+    assert_snapshot!(fixture.text());
 }

@@ -1,4 +1,4 @@
-//! Connections as the kernel tells of them, and a ladder that draws them.
+//! Connections as the kernel reports them, and a ladder that draws them.
 
 use std::net::IpAddr;
 
@@ -41,7 +41,7 @@ pub(super) struct Wire {
     /// What its initial numbers have more than [`INITIAL`].
     pub(super) shift: u32,
     /// No record has its numbers.
-    pub(super) untold: bool,
+    pub(super) unreported: bool,
 }
 
 /// Index of an end.
@@ -82,7 +82,7 @@ impl Wire {
             fins: [0; 2],
             acked: [0; 2],
             shift: 0,
-            untold: false,
+            unreported: false,
         }
     }
 
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     pub(super) fn sequence(&self, end: usize) -> Option<Sequence> {
-        if self.untold || matches!(self.states[end], Closed | Listen) {
+        if self.unreported || matches!(self.states[end], Closed | Listen) {
             return None;
         }
         let other = 1 - end;
@@ -112,20 +112,20 @@ impl Wire {
 }
 
 /// A ladder and a clock.
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) ladder: Ladder,
     pub(super) now: u64,
     pub(super) out: Vec<u8>,
 }
 
-impl Scene {
+impl Fixture {
     pub(super) fn new(width: usize, style: Style) -> Self {
         let times = Times::new(Timestamps::Utc, TimeZone::UTC);
         let ladder = Ladder::new(style, Palette::PLAIN, Some(width), times);
         Self { ladder, now: 75_000_000 * MILLISECOND, out: Vec::new() }
     }
 
-    pub(super) fn tell(&mut self, update: &Update<'_>) {
+    pub(super) fn emit(&mut self, update: &Update<'_>) {
         self.ladder.update(update, CLOCK, &mut self.out);
     }
 
@@ -158,7 +158,7 @@ impl Scene {
             source,
             elapsed: None,
             handshake: None,
-            // Told late, together with what follows it.
+            // Reported late, together with what follows it.
             sequence: if to == SynSent { syn(wire, end) } else { sequence },
             sent: matches!(to, SynSent | FinWait1 | LastAck)
                 .then_some(wire.written[end] <= wire.sent[end]),
@@ -166,10 +166,10 @@ impl Scene {
             // Nothing else leads from a state to itself.
             orphaned: wire.states[end] == to,
         };
-        self.tell(&Update::Transition(&transition));
+        self.emit(&Update::Transition(&transition));
         wire.states[end] = to;
         if let Some(close) = close {
-            self.tell(&Update::Story(&story(self.now, wire.ends[end], close)));
+            self.emit(&Update::Story(&story(self.now, wire.ends[end], close)));
         }
     }
 
@@ -198,9 +198,9 @@ impl Scene {
         self.close(wire, SERVER, Reason::Graceful);
     }
 
-    pub(super) fn again(&mut self, wire: &Wire, end: usize, segment: Segment, ordinal: u32) {
+    pub(super) fn retransmit(&mut self, wire: &Wire, end: usize, segment: Segment, ordinal: u32) {
         let state = if segment == Segment::SynAck { SynRecv } else { wire.states[end] };
-        self.tell(&Update::Retransmit(&Retransmit {
+        self.emit(&Update::Retransmit(&Retransmit {
             time: self.now,
             subject: wire.ends[end],
             state,
@@ -211,7 +211,7 @@ impl Scene {
     pub(super) fn reset(&mut self, wire: &Wire, end: usize, direction: Direction) {
         let Wire { ends, states, .. } = wire;
         let (time, subject, state) = (self.now, ends[end], states[end]);
-        self.tell(&Update::Reset(&Reset { time, subject, state, segment: Rst::new(direction) }));
+        self.emit(&Update::Reset(&Reset { time, subject, state, segment: Rst::new(direction) }));
     }
 
     /// Time passes, and nothing more is to be read.
@@ -233,8 +233,8 @@ impl Scene {
 
 /// Of a SYN_SENT that was held back for its port; a bound socket's has none.
 fn syn(wire: &Wire, end: usize) -> Option<Sequence> {
-    let Wire { shift, untold, .. } = *wire;
-    let wire = Wire { states: [Established; 2], shift, untold, ..Wire::loopback() };
+    let Wire { shift, unreported, .. } = *wire;
+    let wire = Wire { states: [Established; 2], shift, unreported, ..Wire::loopback() };
     wire.sequence(end).filter(|_| end == CLIENT).map(|handshaken| handshaken.of_syn())
 }
 
