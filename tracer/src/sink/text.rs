@@ -120,7 +120,7 @@ impl Text {
     fn line<'a>(&mut self, time: u64, clock: WallClock, out: &'a mut Vec<u8>) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
         let time = self.times.write(clock, time);
-        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
+        line.push(self.palette.dim, if self.widths.narrow { &time[..12] } else { time });
         line.space();
         line
     }
@@ -155,7 +155,7 @@ impl Text {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
         let process = who(subject, &*self.surroundings);
         let mut line = self.begin(*time, subject, clock, out);
-        if self.widths.is_narrow() {
+        if self.widths.narrow {
             line.left(*style, to, 11);
             line.space();
             self.widths.process(&mut line, &process);
