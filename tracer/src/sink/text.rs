@@ -30,7 +30,7 @@ use self::{columns::Widths, tag::Tags};
 pub(crate) use self::{
     lingering::flag,
     who::process,
-    words::{broken_off, loss, not_available, sent_again},
+    words::{loss, not_available, of_reset, of_retransmit},
 };
 use super::{
     Format, Hello, Moment,
@@ -248,31 +248,31 @@ impl Format for Text {
         let steps = self.stories == Stories::Steps;
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
-            Update::Retransmit(told) if steps => {
-                let to = format!("↻ {}", told.segment.name()).into();
-                let (style, words) = (palette.warning, sent_again(told).into());
-                let (time, from) = (told.time, told.state);
+            Update::Retransmit(segment) if steps => {
+                let to = format!("↻ {}", segment.segment.name()).into();
+                let (style, words) = (palette.warning, of_retransmit(segment).into());
+                let (time, from) = (segment.time, segment.state);
                 let event =
-                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
                 self.event(&event, clock, out);
             }
-            Update::Reset(told) if steps => {
-                let (style, words) = (palette.bad, broken_off(told).into());
-                let (time, from, to) = (told.time, told.state, "✗ RST".into());
+            Update::Reset(segment) if steps => {
+                let (style, words) = (palette.bad, of_reset(segment).into());
+                let (time, from, to) = (segment.time, segment.state, "✗ RST".into());
                 let event =
-                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
                 self.event(&event, clock, out);
             }
             Update::Story(story) if !steps => self.story(story, clock, out),
             Update::Retransmit(_) | Update::Reset(_) | Update::Story(_) => {}
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
-            Update::Loss(told) => {
-                let style = if told.healed { palette.dim } else { palette.bad };
-                self.note(style, told.time, &loss(told), clock, out);
+            Update::Loss(lost) => {
+                let style = if lost.healed { palette.dim } else { palette.bad };
+                self.note(style, lost.time, &loss(lost), clock, out);
             }
-            Update::Finding(told) => {
-                let words = format!("⚠ {}", super::finding::sentence(told));
-                self.note(palette.of_finding(told), told.time, &words, clock, out);
+            Update::Finding(finding) => {
+                let words = format!("⚠ {}", super::finding::sentence(finding));
+                self.note(palette.of_finding(finding), finding.time, &words, clock, out);
             }
         }
     }

@@ -108,14 +108,14 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
-        let told = |summary: &Summary| {
+        let said = |summary: &Summary| {
             let mut lines = Vec::new();
             closing(summary, |line| lines.push(line.to_owned()));
             lines
         };
         let mut summary = Summary { complete: true, ..Summary::default() };
         assert_eq!(
-            told(&summary),
+            said(&summary),
             ["= 0 transitions, 0 sockets established, 0 stuck; nothing lost"]
         );
         summary.ended = 1_003;
@@ -128,7 +128,7 @@ mod tests {
         summary.complete = false;
         summary.lost.ring_buffer = 7;
         assert_eq!(
-            told(&summary),
+            said(&summary),
             [
                 "= 1,003 sockets ended: 1,000 closed normally, 3 refused",
                 "= handshakes: 100 outgoing, p50 50.1ms, p99 99.1ms",

@@ -82,11 +82,11 @@ impl Tags {
     /// Learns from an update which sockets belong together.
     pub(super) fn learn(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) => self.know(&told.subject, told.initial_numbers()),
-            Update::Story(told) => {
-                let numbers = told.handshake.as_ref().and_then(InitialNumbers::of);
-                self.know(&told.subject, numbers.into_iter().collect());
-                self.end(key(&told.subject));
+            Update::Transition(one) => self.know(&one.subject, one.initial_numbers()),
+            Update::Story(story) => {
+                let numbers = story.handshake.as_ref().and_then(InitialNumbers::of);
+                self.know(&story.subject, numbers.into_iter().collect());
+                self.end(key(&story.subject));
             }
             _ => {}
         }
@@ -121,11 +121,12 @@ impl Tags {
 
     /// Keeps a birth until [`Self::born`] or [`Self::due`] returns it; true if the update is one.
     pub(super) fn holds(&mut self, update: &Update<'_>, clock: WallClock) -> bool {
-        let Update::Transition(told) = update else { return false };
-        let is_birth = (told.from, told.to) == (State::Listen, State::SynRecv);
-        let waits = is_birth && told.initial_numbers().is_empty() && self.births.len() < WAITING;
+        let Update::Transition(transition) = update else { return false };
+        let is_birth = (transition.from, transition.to) == (State::Listen, State::SynRecv);
+        let waits =
+            is_birth && transition.initial_numbers().is_empty() && self.births.len() < WAITING;
         if waits {
-            self.births.insert(key(&told.subject), (**told, clock));
+            self.births.insert(key(&transition.subject), (**transition, clock));
         }
         waits
     }
