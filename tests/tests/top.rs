@@ -69,8 +69,9 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
         }
         // At 80 columns too.
         terminal.resize(80, 24);
-        let screen = terminal.wait_for("80×24", |screen| screen.lines().count() <= 24);
-        assert!(screen.contains(&name) && screen.contains("remedy"), "{screen}");
+        let screen = terminal
+            .wait_for("80×24", |screen| screen.lines().count() <= 24 && screen.contains(&name));
+        assert!(screen.contains("remedy"), "{screen}");
         terminal.press(&["?"]);
         terminal.wait_for_words("filter as you type");
         terminal.press(&["Escape"]);

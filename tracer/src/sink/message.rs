@@ -7,7 +7,7 @@ use super::{
     summary::Summary,
     surroundings::Surroundings,
     text::{
-        broken_off, closing, duration, holder, life, loss, meaning, not_available, sent_again,
+        closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
         sentence, who,
     },
 };
@@ -81,11 +81,11 @@ impl Messages {
             }
             Update::Transition(told) => (self.about(&told.subject, &step(told)), Severity::Info),
             Update::Retransmit(told) => {
-                let words = format!("{}: {}", told.state, sent_again(told));
+                let words = format!("{}: {}", told.state, of_retransmit(told));
                 (self.about(&told.subject, &words), Severity::Warning)
             }
             Update::Reset(told) => {
-                let words = format!("{}: {}", told.state, broken_off(told));
+                let words = format!("{}: {}", told.state, of_reset(told));
                 (self.about(&told.subject, &words), Severity::Notice)
             }
             Update::Story(told) => {

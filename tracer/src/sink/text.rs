@@ -30,7 +30,7 @@ use self::{columns::Widths, tag::Tags};
 pub(crate) use self::{
     lingering::flag,
     who::process,
-    words::{broken_off, loss, not_available, sent_again},
+    words::{loss, not_available, of_reset, of_retransmit},
 };
 use super::{
     Format, Hello, Moment,
@@ -120,7 +120,7 @@ impl Text {
     fn line<'a>(&mut self, time: u64, clock: WallClock, out: &'a mut Vec<u8>) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
         let time = self.times.write(clock, time);
-        line.push(self.palette.dim, if self.widths.is_narrow() { &time[..12] } else { time });
+        line.push(self.palette.dim, if self.widths.narrow { &time[..12] } else { time });
         line.space();
         line
     }
@@ -155,7 +155,7 @@ impl Text {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
         let process = who(subject, &*self.surroundings);
         let mut line = self.begin(*time, subject, clock, out);
-        if self.widths.is_narrow() {
+        if self.widths.narrow {
             line.left(*style, to, 11);
             line.space();
             self.widths.process(&mut line, &process);
@@ -248,31 +248,31 @@ impl Format for Text {
         let steps = self.stories == Stories::Steps;
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
-            Update::Retransmit(told) if steps => {
-                let to = format!("↻ {}", told.segment.r#type.name()).into();
-                let (style, words) = (palette.warning, sent_again(told).into());
-                let (time, from) = (told.time, told.state);
+            Update::Retransmit(segment) if steps => {
+                let to = format!("↻ {}", segment.segment.r#type.name()).into();
+                let (style, words) = (palette.warning, of_retransmit(segment).into());
+                let (time, from) = (segment.time, segment.state);
                 let event =
-                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
                 self.event(&event, clock, out);
             }
-            Update::Reset(told) if steps => {
-                let (style, words) = (palette.bad, broken_off(told).into());
-                let (time, from, to) = (told.time, told.state, "✗ RST".into());
+            Update::Reset(segment) if steps => {
+                let (style, words) = (palette.bad, of_reset(segment).into());
+                let (time, from, to) = (segment.time, segment.state, "✗ RST".into());
                 let event =
-                    Event { time, subject: &told.subject, from, to, style, after: None, words };
+                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
                 self.event(&event, clock, out);
             }
             Update::Story(story) if !steps => self.story(story, clock, out),
             Update::Retransmit(_) | Update::Reset(_) | Update::Story(_) => {}
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
-            Update::Loss(told) => {
-                let style = if told.healed { palette.dim } else { palette.bad };
-                self.note(style, told.time, &loss(told), clock, out);
+            Update::Loss(lost) => {
+                let style = if lost.healed { palette.dim } else { palette.bad };
+                self.note(style, lost.time, &loss(lost), clock, out);
             }
-            Update::Finding(told) => {
-                let words = format!("⚠ {}", told.sentence());
-                self.note(palette.of_finding(told), told.time, &words, clock, out);
+            Update::Finding(finding) => {
+                let words = format!("⚠ {}", finding.sentence());
+                self.note(palette.of_finding(finding), finding.time, &words, clock, out);
             }
         }
     }

@@ -21,7 +21,6 @@ use crate::{
     model::{
         connection::Connection,
         diagnosis::{Input, Look, Observed, diagnose},
-        endpoint::Tuple,
         filter::Filter,
         finding::{Finding, Status},
         initial::InitialNumbers,
@@ -60,10 +59,10 @@ pub struct Feed {
     counting: Counting,
     recent: Recent,
     /// Earlier snapshots, oldest first, with what has happened since.
-    looks: Vec<(Arc<Look>, Observed)>,
+    snapshots: Vec<(Arc<Look>, Observed)>,
     picture: Picture,
     /// Findings of the live trace, shown as long as there has been no snapshot.
-    told: Vec<Finding>,
+    live: Vec<Finding>,
     /// When the next picture is due.
     next: u64,
     /// When the list was copied, and how long that took.
@@ -110,9 +109,9 @@ impl Feed {
             screen: Screen { shared, thread },
             counting: Counting::default(),
             recent: Recent::default(),
-            looks: Vec::new(),
+            snapshots: Vec::new(),
             picture: Picture::default(),
-            told: Vec::new(),
+            live: Vec::new(),
             next: 0,
             copied: (0, 0),
         }
@@ -143,12 +142,12 @@ impl Feed {
         let same = |known: &Finding| {
             known.netns == finding.netns && known.problem.code() == finding.problem.code()
         };
-        self.told.retain(|known| !same(known));
+        self.live.retain(|known| !same(known));
         if finding.status != Status::Cleared {
-            self.told.push(finding.clone());
+            self.live.push(finding.clone());
         }
-        if self.looks.is_empty() {
-            self.picture.findings = Arc::new(self.told.clone());
+        if self.snapshots.is_empty() {
+            self.picture.findings = Arc::new(self.live.clone());
         }
     }
 
@@ -183,8 +182,8 @@ impl Feed {
         let mut gone = Chosen::clone(before);
         let numbers = gone.handshake.as_ref().and_then(InitialNumbers::of);
         let tuple = gone.row.subject.tuple;
-        gone.told = self.recent.of(&tuple, numbers, None);
-        let end = gone.told.iter().rev().find(|told| told.subject().tuple == tuple);
+        gone.events = self.recent.of(&tuple, numbers, None);
+        let end = gone.events.iter().rev().find(|event| event.subject().tuple == tuple);
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
             gone.row.since = end.map_or(self.picture.clock.now, Told::time);
@@ -199,24 +198,21 @@ impl Feed {
         let by_numbers = |other: &&Connection| {
             own.is_some() && numbers(other).map(InitialNumbers::mirrored) == own
         };
-        let Tuple { local, peer, netns } = life.tuple;
-        let mirrored = Tuple { local: peer, peer: local, netns };
-        let far = table
-            .connections()
-            .find(by_numbers)
-            .or_else(|| table.connections().find(|other| other.tuple == mirrored));
-        let mut told = self.recent.of(&life.tuple, own, far.map(|far| far.tuple));
-        for life in std::iter::once(life).chain(far) {
-            told.extend(past::before(life, &told));
+        let by_addresses = |other: &&Connection| other.tuple == life.tuple.reversed();
+        let peer = table.connections().find(by_numbers);
+        let peer = peer.or_else(|| table.connections().find(by_addresses));
+        let mut events = self.recent.of(&life.tuple, own, peer.map(|peer| peer.tuple));
+        for life in [life].into_iter().chain(peer) {
+            events.extend(past::before(life, &events));
         }
-        told.sort_by_key(Told::time);
+        events.sort_by_key(Told::time);
         Chosen {
             row: Row::of(life),
             spent: life.spent(self.picture.clock.now),
             at_least: life.spent_at_least(),
             handshake: life.handshake(),
             holders: life.holding(),
-            told,
+            events,
         }
     }
 
@@ -225,11 +221,11 @@ impl Feed {
         let now = look.snapshot.begun;
         let old = |(look, _): &&(Arc<Look>, Observed)| look.snapshot.begun + BASELINE <= now;
         // Of those that are old enough only the newest is compared with.
-        let spent = self.looks.iter().filter(old).count().saturating_sub(1);
-        self.looks.drain(..spent);
-        let newest = self.looks.last().map_or(0, |(look, _)| look.snapshot.begun);
-        if self.looks.len() < 2 || newest + BASELINE <= now {
-            self.looks.push((Arc::clone(look), Observed::default()));
+        let spent = self.snapshots.iter().filter(old).count().saturating_sub(1);
+        self.snapshots.drain(..spent);
+        let newest = self.snapshots.last().map_or(0, |(look, _)| look.snapshot.begun);
+        if self.snapshots.len() < 2 || newest + BASELINE <= now {
+            self.snapshots.push((Arc::clone(look), Observed::default()));
         }
     }
 }
@@ -242,7 +238,7 @@ impl Sink for Feed {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        for (_, observed) in &mut self.looks {
+        for (_, observed) in &mut self.snapshots {
             observed.observe(*update);
         }
         match update {
@@ -254,8 +250,8 @@ impl Sink for Feed {
                 if let Update::Transition(transition) = update {
                     self.counting.transition(transition, &mut self.picture);
                 }
-                if let Some(told) = Told::of(update) {
-                    self.recent.add(told);
+                if let Some(event) = Told::of(update) {
+                    self.recent.add(event);
                 }
             }
             _ => {}
@@ -289,12 +285,12 @@ impl LiveSink for Feed {
     }
 
     fn diagnose(&mut self, look: &Arc<Look>, table: &Table) {
-        if self.looks.is_empty() {
+        if self.snapshots.is_empty() {
             self.counting.begin();
             // The list that is copied next is the first complete one.
             self.copied = (0, 0);
         }
-        if let Some((first, observed)) = self.looks.first() {
+        if let Some((first, observed)) = self.snapshots.first() {
             let diagnosis = diagnose(&Input {
                 filter: &self.filter,
                 is_within: &|subject| self.filter.passes(&*self.surroundings, subject),

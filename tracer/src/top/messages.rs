@@ -9,15 +9,10 @@ use std::{
 /// Messages kept for the screen; the oldest are dropped.
 const KEPT: usize = 100;
 
-struct Diverted {
-    /// There is a screen.
-    up: bool,
-    lines: VecDeque<String>,
-}
+/// What the screen has not taken yet; `None` while there is no screen.
+static DIVERTED: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 
-static DIVERTED: Mutex<Diverted> = Mutex::new(Diverted { up: false, lines: VecDeque::new() });
-
-fn lock() -> MutexGuard<'static, Diverted> {
+fn lock() -> MutexGuard<'static, Option<VecDeque<String>>> {
     DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -28,15 +23,13 @@ pub struct Messages;
 impl io::Write for Messages {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut diverted = lock();
-        if !diverted.up {
-            return io::stderr().write(bytes);
-        }
+        let Some(kept) = &mut *diverted else { return io::stderr().write(bytes) };
         let text = String::from_utf8_lossy(bytes);
         for line in anstream::adapter::strip_str(&text).to_string().lines() {
-            if diverted.lines.len() == KEPT {
-                diverted.lines.pop_front();
+            if kept.len() == KEPT {
+                kept.pop_front();
             }
-            diverted.lines.push_back(line.to_owned());
+            kept.push_back(line.to_owned());
         }
         Ok(bytes.len())
     }
@@ -48,19 +41,17 @@ impl io::Write for Messages {
 
 /// Keeps what is written from now on for the screen.
 pub(super) fn divert() {
-    lock().up = true;
+    lock().get_or_insert_default();
 }
 
 /// The messages written since the last call.
 pub(super) fn take() -> Vec<String> {
-    lock().lines.drain(..).collect()
+    lock().as_mut().map(std::mem::take).into_iter().flatten().collect()
 }
 
 /// Writes to standard error again, first of all what the screen has not shown.
 pub(super) fn release() {
-    let mut diverted = lock();
-    diverted.up = false;
-    for line in diverted.lines.drain(..) {
+    for line in lock().take().into_iter().flatten() {
         // Standard error may be closed.
         let _ = writeln!(io::stderr(), "{line}");
     }

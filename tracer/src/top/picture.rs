@@ -133,28 +133,28 @@ impl Told {
     /// A copy of an update that timelines show.
     pub(super) fn of(update: &Update<'_>) -> Option<Self> {
         match update {
-            Update::Transition(told) => Some(Self::Transition(**told)),
-            Update::Retransmit(told) => Some(Self::Retransmit(**told)),
-            Update::Reset(told) => Some(Self::Reset(**told)),
+            Update::Transition(event) => Some(Self::Transition(**event)),
+            Update::Retransmit(event) => Some(Self::Retransmit(**event)),
+            Update::Reset(event) => Some(Self::Reset(**event)),
             _ => None,
         }
     }
 
     pub(super) fn update(&self) -> Update<'_> {
         match self {
-            Self::Transition(told) => Update::Transition(told),
-            Self::Retransmit(told) => Update::Retransmit(told),
-            Self::Reset(told) => Update::Reset(told),
-            Self::Linger(told) => Update::Linger(std::slice::from_ref(told)),
+            Self::Transition(event) => Update::Transition(event),
+            Self::Retransmit(event) => Update::Retransmit(event),
+            Self::Reset(event) => Update::Reset(event),
+            Self::Linger(event) => Update::Linger(std::slice::from_ref(event)),
         }
     }
 
     fn when_and_whom(&self) -> (u64, &Subject) {
         match self {
-            Self::Transition(told) => (told.time, &told.subject),
-            Self::Retransmit(told) => (told.time, &told.subject),
-            Self::Reset(told) => (told.time, &told.subject),
-            Self::Linger(told) => (told.time, &told.subject),
+            Self::Transition(event) => (event.time, &event.subject),
+            Self::Retransmit(event) => (event.time, &event.subject),
+            Self::Reset(event) => (event.time, &event.subject),
+            Self::Linger(event) => (event.time, &event.subject),
         }
     }
 
@@ -179,7 +179,7 @@ pub(super) struct Chosen {
     /// Who holds a descriptor of it.
     pub(super) holders: Vec<Owner>,
     /// What happened to it, and to the peer socket if that is on this host, oldest first.
-    pub(super) told: Vec<Told>,
+    pub(super) events: Vec<Told>,
 }
 
 /// What the screen needs to be drawn.

@@ -39,7 +39,7 @@ pub fn start(
     surroundings: Arc<dyn Surroundings>,
     shared: Arc<Shared>,
     failure: Failure,
-    closed: impl FnOnce() + Send + 'static,
+    closed: impl Fn() + Send + 'static,
 ) -> io::Result<health::Thread> {
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
@@ -47,20 +47,18 @@ pub fn start(
     let app = App::new(picture, surroundings, theme, zone);
     health::spawn("screen", move || {
         // Also when this thread panics.
-        let _closing = Closing(Some(closed));
+        let _closing = Closing(closed);
         if let Err(error) = run(app, &shared, taken) {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     })
 }
 
-struct Closing<F: FnOnce()>(Option<F>);
+struct Closing<F: Fn()>(F);
 
-impl<F: FnOnce()> Drop for Closing<F> {
+impl<F: Fn()> Drop for Closing<F> {
     fn drop(&mut self) {
-        if let Some(closed) = self.0.take() {
-            closed();
-        }
+        self.0();
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     sink::{
         step,
-        text::{broken_off, flag},
+        text::{flag, of_reset},
     },
 };
 
@@ -234,7 +234,7 @@ impl Diagram {
             }
         } else if !self.knows(from, Kind::Rst) {
             let row = self.arrow(Some(time), Arrow::new(Kind::Rst, from, true));
-            self.rows[row].note = answers.map(|_| Note::Ending(broken_off(reset)));
+            self.rows[row].note = answers.map(|_| Note::Ending(of_reset(reset)));
         }
     }
 

@@ -163,7 +163,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ("tcp.retransmit", Severity::Warn, told.time)
         }
         Update::Reset(told) => {
-            let _ = write!(body, "{} in {}", text::broken_off(told), told.state);
+            let _ = write!(body, "{} in {}", text::of_reset(told), told.state);
             ends(&told.subject, body);
             ("tcp.reset", Severity::Info, told.time)
         }

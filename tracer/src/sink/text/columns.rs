@@ -31,17 +31,14 @@ pub(super) struct Widths {
     local: usize,
     peer: usize,
     process: usize,
-    narrow: bool,
+    /// There is room for the essentials only.
+    pub(super) narrow: bool,
 }
 
 impl Widths {
     pub(super) fn new(width: Option<usize>) -> Self {
         let narrow = width.is_some_and(|width| width < NARROW);
         Self { local: 15, peer: 15, process: if narrow { 14 } else { 18 }, narrow }
-    }
-
-    pub(super) fn is_narrow(&self) -> bool {
-        self.narrow
     }
 
     /// Local end, direction, peer: the arrow points from the client to the server.
@@ -51,10 +48,7 @@ impl Widths {
         subject: &Subject,
         names: Option<&Names>,
     ) {
-        let text = |end: Endpoint| match names {
-            None => end.to_string(),
-            Some(names) => names.named(end),
-        };
+        let text = |end: Endpoint| names.map_or_else(|| end.to_string(), |names| names.named(end));
         let local = text(subject.tuple.local);
         let (arrow, peer) = match subject.role {
             Some(Role::Listener) => (" · ", "*".to_owned()),
@@ -74,54 +68,41 @@ impl Widths {
         if !self.narrow {
             self.process = self.process.max(len.min(32));
         }
-        if len > self.process {
-            let short = shortened(process, len - self.process);
-            return line.left(line.palette.plain, &short, self.process);
-        }
-        line.left(line.palette.plain, process, self.process);
+        let short = (len > self.process).then(|| shortened(process, len - self.process));
+        line.left(line.palette.plain, short.as_deref().unwrap_or(process), self.process);
     }
 
     /// Names of the columns.
     pub(super) fn header(&self, mut line: Line<'_>, time: &str, stories: Stories) {
-        let dim = line.palette.dim;
-        line.left(dim, time, if self.narrow { 12 } else { 15 });
-        line.space();
-        line.left(dim, "#", 2);
-        line.space();
-        line.left(dim, "LOCAL", self.local + 3);
-        line.left(dim, "PEER", self.peer);
-        line.space();
-        if stories == Stories::Steps && self.narrow {
-            line.left(dim, "STATE", 11);
-            line.space();
-            line.push(dim, "PROCESS");
-            return line.finish();
-        }
-        line.left(dim, "PROCESS", self.process);
-        line.space();
-        match stories {
-            Stories::Steps => {
-                line.left(dim, "FROM", 14);
-                line.left(dim, "TO", 11);
-                line.space();
-                line.right(dim, "AFTER", 8);
-                line.space();
-                line.push(dim, "WHAT HAPPENED");
+        let ends = [
+            (time, if self.narrow { 14 } else { 17 }),
+            ("#", 4),
+            ("LOCAL", self.local + 3),
+            ("PEER", self.peer + 2),
+        ];
+        let process = ("PROCESS", self.process + 2);
+        let rest: &[(&str, usize)] = match (stories, self.narrow) {
+            (Stories::Steps, true) => &[("STATE", 13), process],
+            (Stories::Steps, false) => {
+                &[process, ("FROM", 14), ("TO", 13), ("   AFTER", 10), ("WHAT HAPPENED", 13)]
             }
-            Stories::Only => line.push(dim, "CONNECTION"),
+            (Stories::Only, _) => &[process, ("CONNECTION", 10)],
+        };
+        for (name, width) in ends.iter().chain(rest) {
+            line.left(line.palette.dim, name, *width);
         }
         line.finish();
     }
 }
 
-/// A process whose name is cut so that `excess` columns less are taken: its number stays whole.
+/// A process whose name is cut by `excess` columns; its number stays whole.
 fn shortened(process: &str, excess: usize) -> String {
     let Some((name, rest)) = process.rsplit_once('[') else { return process.to_owned() };
     let keep = name.chars().count().saturating_sub(excess + 1);
     format!("{}…[{rest}", cut(name, keep))
 }
 
-/// A line under construction at the end of the output, cut where the terminal ends.
+/// A line that is being written at the end of the output, cut where the terminal ends.
 pub(in crate::sink) struct Line<'a> {
     out: &'a mut Vec<u8>,
     begun: usize,
@@ -131,13 +112,13 @@ pub(in crate::sink) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// `width` is that of the terminal, if it is one.
     pub(in crate::sink) fn new(
         width: Option<usize>,
         palette: Palette,
         out: &'a mut Vec<u8>,
     ) -> Self {
-        let begun = out.len();
-        Self { out, begun, used: 0, width: width.unwrap_or(usize::MAX), palette }
+        Self { begun: out.len(), out, used: 0, width: width.unwrap_or(usize::MAX), palette }
     }
 
     pub(in crate::sink) fn space(&mut self) {
@@ -176,11 +157,11 @@ impl<'a> Line<'a> {
     pub(in crate::sink) fn left(&mut self, style: Style, words: &str, width: usize) {
         let len = columns(words);
         if len > width {
-            let short = format!("{}…", cut(words, width.saturating_sub(1)));
-            return self.push(style, &short);
+            self.push(style, &format!("{}…", cut(words, width.saturating_sub(1))));
+        } else {
+            self.push(style, words);
+            self.fill(width - len);
         }
-        self.push(style, words);
-        self.fill(width - len);
     }
 
     /// `words` at the right of a column of `width`.
@@ -190,7 +171,7 @@ impl<'a> Line<'a> {
         self.push(style, words);
     }
 
-    /// Without spaces at its end.
+    /// Ends the line, without spaces at its end.
     pub(in crate::sink) fn finish(self) {
         let Self { out, begun, .. } = self;
         while out.len() > begun && out.last() == Some(&b' ') {
@@ -204,7 +185,7 @@ fn cut(words: &str, len: usize) -> &str {
     words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
 }
 
-/// How many columns it takes.
+/// How many columns words take.
 fn columns(words: &str) -> usize {
     if words.is_ascii() { words.len() } else { words.chars().count() }
 }

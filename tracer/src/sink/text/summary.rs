@@ -1,48 +1,45 @@
-//! The last words: what the trace amounted to.
+//! The summary at the end of a trace.
+
+use std::cmp::Reverse;
 
 use hdrhistogram::Histogram;
 
 use crate::{
-    event::duration::{duration, grouped},
+    event::duration::{count, duration, grouped},
     model::close::Reason,
     sink::summary::{Lives, Lost, Summary, Transitions},
 };
 
-/// Hands over the lines of the summary, the most important one last.
+/// Passes the lines of the summary to `line`, the most important one last.
 pub(in crate::sink) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
     let Lives { connected, accepted, ends, lingering } = &summary.lives;
-    if !ends.is_empty() {
-        let mut ends = ends.clone();
-        ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let told: Vec<String> = ends
-            .iter()
-            .map(|(reason, count)| format!("{} {}", grouped(*count), self::reason(*reason)))
-            .collect();
-        line(&format!("= {} ended: {}", sockets(summary.ended), told.join(", ")));
-    }
-    let handshakes: Vec<String> = [("outgoing", connected), ("incoming", accepted)]
+    let mut ends = ends.clone();
+    ends.sort_by_key(|(_, count)| Reverse(*count));
+    let ends = ends.iter().map(|(why, count)| format!("{} {}", grouped(*count), reason(*why)));
+    let handshakes = [("outgoing", connected), ("incoming", accepted)]
         .into_iter()
         .filter(|(_, times)| !times.is_empty())
-        .map(|(name, times)| quantiles(name, times))
-        .collect();
-    if !handshakes.is_empty() {
-        line(&format!("= handshakes: {}", handshakes.join("; ")));
-    }
-    let lingering: Vec<String> = lingering
+        .map(|(name, times)| quantiles(name, times));
+    let lingering = lingering
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(state, count)| format!("{} {state}", grouped(*count)))
-        .collect();
-    if !lingering.is_empty() {
-        line(&format!("= still stuck: {}", lingering.join(", ")));
+        .map(|(state, count)| format!("{} {state}", grouped(*count)));
+    let ended = format!("{} ended", count(summary.ended, "socket"));
+    for (what, parts, by) in [
+        (&*ended, ends.collect::<Vec<_>>(), ", "),
+        ("handshakes", handshakes.collect(), "; "),
+        ("still stuck", lingering.collect(), ", "),
+    ] {
+        if !parts.is_empty() {
+            line(&format!("= {what}: {}", parts.join(by)));
+        }
     }
     line(&counts(summary));
 }
 
 fn quantiles(name: &str, times: &Histogram<u64>) -> String {
     let at = |quantile| duration(times.value_at_quantile(quantile));
-    let count = grouped(times.len());
-    format!("{count} {name}, p50 {}, p99 {}", at(0.5), at(0.99))
+    format!("{} {name}, p50 {}, p99 {}", grouped(times.len()), at(0.5), at(0.99))
 }
 
 fn counts(summary: &Summary) -> String {
@@ -51,7 +48,7 @@ fn counts(summary: &Summary) -> String {
     let mut words = format!(
         "= {} transitions, {} established, {} stuck",
         grouped(tracepoint + snapshot + timer + inferred),
-        sockets(*established),
+        count(*established, "socket"),
         grouped(*lingered),
     );
     words.push_str(match (complete, lost.unseen) {
@@ -80,11 +77,7 @@ fn counts(summary: &Summary) -> String {
     words
 }
 
-fn sockets(count: u64) -> String {
-    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
-/// How it ended, in a list.
+/// How a connection ended, in a list.
 pub(in crate::sink) fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "closed normally",
@@ -115,14 +108,14 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
-        let told = |summary: &Summary| {
+        let said = |summary: &Summary| {
             let mut lines = Vec::new();
             closing(summary, |line| lines.push(line.to_owned()));
             lines
         };
         let mut summary = Summary { complete: true, ..Summary::default() };
         assert_eq!(
-            told(&summary),
+            said(&summary),
             ["= 0 transitions, 0 sockets established, 0 stuck; nothing lost"]
         );
         summary.ended = 1_003;
@@ -135,7 +128,7 @@ mod tests {
         summary.complete = false;
         summary.lost.ring_buffer = 7;
         assert_eq!(
-            told(&summary),
+            said(&summary),
             [
                 "= 1,003 sockets ended: 1,000 closed normally, 3 refused",
                 "= handshakes: 100 outgoing, p50 50.1ms, p99 99.1ms",

@@ -1,9 +1,9 @@
-//! What the lines on one connection have in common.
+//! The tags that all lines about one connection share.
 //!
-//! A mark is made of the addresses and the namespace, so that it is the same however late a trace
-//! begins. An end in another namespace, or behind NAT, takes over the mark of the other one as soon
-//! as their initial sequence numbers show that they belong together; a birth, of which the numbers
-//! are not known, therefore waits for the next event of its socket.
+//! A tag is a hash of the addresses and the namespace, so that it is the same however late a trace
+//! begins. A socket in another namespace, or behind NAT, takes over the tag of its peer socket as
+//! soon as their initial sequence numbers show that they belong together. A birth (LISTEN →
+//! SYN_RECV), whose numbers are not known yet, therefore waits for the next event of its socket.
 
 use std::{collections::VecDeque, hash::BuildHasher as _};
 
@@ -21,30 +21,29 @@ use crate::{
     sink::wall_clock::WallClock,
 };
 
-/// Stands for the tag of a listener, which has no connection.
+/// The tag of listeners, which have no connection.
 const LISTENER: &str = " ·";
 
 /// Two characters, of which one can take two bytes.
 type Tag = ArrayString<{ LISTENER.len() }>;
 
-/// Sockets whose marks are remembered; beyond that all are forgotten.
+/// Sockets whose tags are kept; all are dropped when there are more.
 const REMEMBERED: usize = 1 << 16;
-/// Of these, sockets that are over: of some something is told afterwards, and the other end may
-/// come last.
+/// Of these, sockets that are closed: some have later events, and the peer socket may close last.
 const OVER: usize = 1 << 12;
-/// A birth waits this long, nanoseconds: what follows comes within the same call of the kernel.
+/// A birth waits this long, nanoseconds: the next event comes within the same call of the kernel.
 const PATIENCE: u64 = 10_000_000;
 /// Births that wait at one time.
 const WAITING: usize = 1 << 10;
 
-/// A socket and the connection that it has, not the next one.
+/// A socket and the connection on it.
 type Key = (Tuple, Option<u64>, u32);
 
 fn key(subject: &Subject) -> Key {
     (subject.tuple, subject.cookie, subject.ordinal)
 }
 
-/// The marks of all connections.
+/// The tags of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     sockets: HashMap<Key, Known, RandomState>,
@@ -60,16 +59,16 @@ struct Known {
 }
 
 impl Tags {
-    /// Two characters that all lines on a connection have in common, those of its other end on
-    /// this host included: to be found with the eyes, or by grep, where colours cannot say it.
+    /// Two characters that all lines about a connection share, those of its peer socket on this host
+    /// included: for the eye, and for grep, where there are no colours.
     pub(super) fn of(&mut self, subject: &Subject) -> Tag {
         if subject.role == Some(Role::Listener) {
-            return listener();
+            return Tag::from(LISTENER).unwrap_or_default();
         }
         self.known(subject, None).tag
     }
 
-    /// What is known of a socket; one that is new takes over the mark of its far end.
+    /// What is known about a socket; a new one takes over the tag of its peer socket.
     fn known(&mut self, subject: &Subject, far: Option<Tag>) -> &mut Known {
         if self.sockets.len() >= REMEMBERED {
             *self = Self { births: std::mem::take(&mut self.births), ..Self::default() };
@@ -80,14 +79,14 @@ impl Tags {
         })
     }
 
-    /// Takes over what an update tells of who belongs together.
+    /// Learns from an update which sockets belong together.
     pub(super) fn learn(&mut self, update: &Update<'_>) {
         match update {
-            Update::Transition(told) => self.know(&told.subject, told.initial_numbers()),
-            Update::Story(told) => {
-                let numbers = told.handshake.as_ref().and_then(InitialNumbers::of);
-                self.know(&told.subject, numbers.into_iter().collect());
-                self.end(key(&told.subject));
+            Update::Transition(one) => self.know(&one.subject, one.initial_numbers()),
+            Update::Story(story) => {
+                let numbers = story.handshake.as_ref().and_then(InitialNumbers::of);
+                self.know(&story.subject, numbers.into_iter().collect());
+                self.end(key(&story.subject));
             }
             _ => {}
         }
@@ -120,18 +119,19 @@ impl Tags {
         }
     }
 
-    /// Whether this is a birth that waits now, to be told by [`Self::born`] or [`Self::due`].
+    /// Keeps a birth until [`Self::born`] or [`Self::due`] returns it; true if the update is one.
     pub(super) fn holds(&mut self, update: &Update<'_>, clock: WallClock) -> bool {
-        let Update::Transition(told) = update else { return false };
-        let is_birth = (told.from, told.to) == (State::Listen, State::SynRecv);
-        let waits = is_birth && told.initial_numbers().is_empty() && self.births.len() < WAITING;
+        let Update::Transition(transition) = update else { return false };
+        let is_birth = (transition.from, transition.to) == (State::Listen, State::SynRecv);
+        let waits =
+            is_birth && transition.initial_numbers().is_empty() && self.births.len() < WAITING;
         if waits {
-            self.births.insert(key(&told.subject), (**told, clock));
+            self.births.insert(key(&transition.subject), (**transition, clock));
         }
         waits
     }
 
-    /// The birth of a socket that something else is told of now.
+    /// The birth of the socket that an update is about.
     pub(super) fn born(&mut self, update: &Update<'_>) -> Option<(Transition, WallClock)> {
         if self.births.is_empty() {
             return None;
@@ -139,7 +139,7 @@ impl Tags {
         self.births.remove(&key(update.subject()?))
     }
 
-    /// Births that have waited long enough, oldest first, and when the next one will have.
+    /// The births that have waited long enough, oldest first, and when the next one will have.
     pub(super) fn due(&mut self, now: u64) -> (Vec<(Transition, WallClock)>, Option<u64>) {
         let end = |birth: &Transition| birth.time.saturating_add(PATIENCE);
         let due = self.births.extract_if(|_, (birth, _)| end(birth) <= now);
@@ -149,15 +149,9 @@ impl Tags {
     }
 }
 
-fn listener() -> Tag {
-    let mut tag = Tag::new();
-    tag.push_str(LISTENER);
-    tag
-}
-
-/// The same for both ends of a connection within one namespace.
+/// The same tag for both ends of a connection within one namespace.
 fn hashed(tuple: &Tuple) -> Tag {
-    /// Without those that are taken for others.
+    /// Without those that look like others.
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let hash = |end: &Endpoint| foldhash::fast::FixedState::default().hash_one((end, tuple.netns));
     let both = hash(&tuple.local).wrapping_add(hash(&tuple.peer));

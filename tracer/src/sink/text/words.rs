@@ -66,7 +66,7 @@ fn with_error(words: &'static str, close: Option<Close>) -> Cow<'static, str> {
 }
 
 /// What a retransmission means.
-pub(crate) fn sent_again(retransmit: &Retransmit) -> String {
+pub(crate) fn of_retransmit(retransmit: &Retransmit) -> String {
     let Retransmitted { r#type, ordinal, .. } = retransmit.segment;
     format!("{} retransmitted (#{ordinal})", r#type.name())
 }
@@ -75,7 +75,7 @@ pub(crate) fn sent_again(retransmit: &Retransmit) -> String {
 pub(in crate::sink) const REFUSED_HERE: &str = "RST sent: nobody listens on this port";
 
 /// What a reset means.
-pub(crate) fn broken_off(reset: &Reset) -> &'static str {
+pub(crate) fn of_reset(reset: &Reset) -> &'static str {
     match (reset.segment.answers, reset.segment.direction) {
         (Some(Answered::Syn), _) => REFUSED_HERE,
         (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {

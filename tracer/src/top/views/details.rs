@@ -13,7 +13,7 @@ use crate::{
         ladder::{self, Ladder},
         stamps::Times,
         step,
-        text::{Palette, broken_off, duration, flag, process, sent_again},
+        text::{Palette, duration, flag, of_reset, of_retransmit, process},
     },
     top::{
         app::App,
@@ -59,7 +59,7 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
 
 /// Labels and texts; what is not known is left out.
 fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
-    let Chosen { row, spent, at_least, handshake, holders, told } = chosen;
+    let Chosen { row, spent, at_least, handshake, holders, events } = chosen;
     let subject = &row.subject;
     let surroundings = &*app.list.surroundings;
     let mut owner = process(subject.owner);
@@ -72,7 +72,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let held = holders
         .iter()
         .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)));
-    let flagged = told.iter().rev().find_map(|told| match told {
+    let flagged = events.iter().rev().find_map(|event| match event {
         Told::Linger(linger) if linger.subject.tuple == subject.tuple => Some(linger),
         _ => None,
     });
@@ -120,22 +120,22 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
     let mut times = Times::new(app.timestamps, app.zone.clone());
     let mut before = None;
     let mut lines = Vec::new();
-    for told in &chosen.told {
-        let time = told.time();
+    for event in &chosen.events {
+        let time = event.time();
         let after = before.replace(time).map_or_else(String::new, |before| {
             format!("+{}", duration(time.saturating_sub(before)))
         });
         let stamp = times.write(app.picture.clock, time).to_owned();
-        let (words, style) = match told {
-            Told::Transition(told) => {
-                let words = format!("{} → {}: {}", told.from, told.to, step::meaning(told));
-                (words, app.theme.state(told.to))
+        let (words, style) = match event {
+            Told::Transition(event) => {
+                let words = format!("{} → {}: {}", event.from, event.to, step::meaning(event));
+                (words, app.theme.state(event.to))
             }
-            Told::Retransmit(told) => (format!("↻ {}", sent_again(told)), app.theme.warning()),
-            Told::Reset(told) => (broken_off(told).into(), app.theme.warning()),
+            Told::Retransmit(event) => (format!("↻ {}", of_retransmit(event)), app.theme.warning()),
+            Told::Reset(event) => (of_reset(event).into(), app.theme.warning()),
             Told::Linger(linger) => (flag(linger), app.theme.warning()),
         };
-        let local = told.subject().tuple == chosen.row.subject.tuple;
+        let local = event.subject().tuple == chosen.row.subject.tuple;
         let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
@@ -157,8 +157,8 @@ fn segments(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
     let times = Times::new(app.timestamps, app.zone.clone());
     let mut ladder = Ladder::new(ladder::Style::default(), Palette::PLAIN, Some(width), times);
     let mut out = Vec::new();
-    for told in &chosen.told {
-        ladder.update(&told.update(), app.picture.clock, &mut out);
+    for event in &chosen.events {
+        ladder.update(&event.update(), app.picture.clock, &mut out);
     }
     ladder.complete(app.picture.clock, &mut out);
     let text = String::from_utf8_lossy(&out);

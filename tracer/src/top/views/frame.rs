@@ -131,42 +131,37 @@ fn message(app: &App) -> Option<Line<'static>> {
     ]))
 }
 
-/// A key and what it does.
-type Hint = (&'static str, &'static str);
+const CLEAR: (&str, &str) = ("Esc", "clear filter");
+const SCROLL: (&str, &str) = ("↑↓", "scroll");
+const FREEZE: (&str, &str) = ("f", "freeze");
 
-const CLOSE: Hint = ("Esc", "close");
-const BACK: Hint = ("Esc", "back");
-const CLEAR: Hint = ("Esc", "clear filter");
-const SCROLL: Hint = ("↑↓", "scroll");
-const FREEZE: Hint = ("f", "freeze");
-
-/// The keys that are needed most.
+/// The keys that are needed most, and what they do.
 fn keys(app: &App) -> Line<'static> {
     let list = &app.list;
-    let here: &[Hint] = match (app.pane, app.tab) {
-        _ if list.typing => &[("type", "to filter"), ("Enter", "done"), CLEAR],
-        (Some(Pane::Help), _) => &[CLOSE, SCROLL],
-        (Some(Pane::Details), _) => &[BACK, SCROLL, FREEZE],
-        (None, Tab::Overview) => &[("Enter", "diagnosis"), ("/", "find"), FREEZE],
-        (None, Tab::Diagnosis) => &[SCROLL, ("Enter", "show sockets"), FREEZE],
+    let mut hints = Vec::new();
+    if app.pane.is_none() && !list.typing {
+        hints.extend([("q", "quit"), ("?", "help"), ("Tab", "next")]);
+    }
+    match (app.pane, app.tab) {
+        _ if list.typing => hints.extend([("type", "to filter"), ("Enter", "done"), CLEAR]),
+        (Some(Pane::Help), _) => hints.extend([("Esc", "close"), SCROLL]),
+        (Some(Pane::Details), _) => hints.extend([("Esc", "back"), SCROLL, FREEZE]),
+        (None, Tab::Overview) => hints.extend([("Enter", "diagnosis"), ("/", "find"), FREEZE]),
+        (None, Tab::Diagnosis) => hints.extend([SCROLL, ("Enter", "show sockets"), FREEZE]),
         (None, Tab::Sockets) => {
-            &[("/", "filter"), ("s", "sort"), ("g", "group"), FREEZE, ("Enter", "details")]
+            if list.selection.within.is_some() {
+                hints.push(("Esc", "back"));
+            } else if !list.selection.filter.is_empty() {
+                hints.push(CLEAR);
+            }
+            hints.extend([("/", "filter"), ("s", "sort"), ("g", "group"), FREEZE]);
+            hints.push(("Enter", "details"));
         }
-        (None, Tab::States) => &[FREEZE],
-        (None, Tab::Handshakes) => &[SCROLL, FREEZE],
-    };
-    let before: &[Hint] = match (list.typing, app.pane, app.tab) {
-        (true, ..) | (_, Some(_), _) => &[],
-        (_, None, Tab::Sockets) if list.selection.within.is_some() => &[BACK],
-        (_, None, Tab::Sockets) if !list.selection.filter.is_empty() => &[CLEAR],
-        _ => &[],
-    };
-    let always: &[Hint] = match (list.typing, app.pane) {
-        (false, None) => &[("q", "quit"), ("?", "help"), ("Tab", "next")],
-        _ => &[],
-    };
+        (None, Tab::States) => hints.push(FREEZE),
+        (None, Tab::Handshakes) => hints.extend([SCROLL, FREEZE]),
+    }
     let mut spans = vec![Span::raw(" ")];
-    for (key, what) in [always, before, here].concat() {
+    for (key, what) in hints {
         spans.push(Span::styled(key, app.theme.title()));
         spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
     }

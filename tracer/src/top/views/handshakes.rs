@@ -1,8 +1,14 @@
 //! How long handshakes take: a histogram of each side.
 
-use ratatui::text::{Line, Span};
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
 
-use super::{paint::some, spark::bar};
+use super::{
+    paint::{Align, Column, row, some},
+    spark::bar,
+};
 use crate::{
     sink::text::{duration, grouped},
     top::{
@@ -15,77 +21,56 @@ use crate::{
 const BESIDE: usize = 110;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
-    let Handshakes { connected, accepted, retried, failed } = app.picture.handshakes;
+    let (theme, handshakes) = (&app.theme, &app.picture.handshakes);
+    let Handshakes { connected, accepted, retried, failed } = handshakes;
     let half = if width >= BESIDE { width / 2 - 1 } else { width / 2 };
+    let halves = [Column("", half.saturating_sub(1), Align::Left), Column("", half, Align::Left)];
+    let side = |bar| {
+        [Column("", 8, Align::Right), Column("", 8, Align::Right), Column("", bar, Align::Left)]
+    };
+    let columns = [side(half.saturating_sub(19)), side(half.saturating_sub(21))].concat();
+    let blank = || Span::raw(" ");
+    let titles = ["connect() to ESTABLISHED", "SYN+ACK to its ACK"];
+    let titles = titles.map(|title| (title.to_owned(), theme.title()));
+    let quantiles = [connected, accepted].map(|side| (quantiles(side), theme.dim()));
     let mut lines = vec![
         Line::styled(
-            format!(" {} retried, {} failed since the start", grouped(retried), grouped(failed)),
-            if retried + failed > 0 { app.theme.warning() } else { app.theme.dim() },
+            format!(" {} retried, {} failed since the start", grouped(*retried), grouped(*failed)),
+            if retried + failed > 0 { theme.warning() } else { theme.dim() },
         ),
-        beside(
-            vec![Span::styled(" connect() to ESTABLISHED", app.theme.title())],
-            vec![Span::styled(" SYN+ACK to its ACK", app.theme.title())],
-            half,
-        ),
-        beside(quantiles(app, &connected), quantiles(app, &accepted), half),
+        row(blank(), &halves, titles),
+        row(blank(), &halves, quantiles),
     ];
-    let (first, last) = used(&connected, &accepted);
+    let filled = |class: &usize| connected.classes[*class] + accepted.classes[*class] > 0;
+    // All classes that have handshakes, and those in the middle.
+    let first = (0..CLASSES.len()).find(filled).unwrap_or(0).min(4);
+    let last = (0..CLASSES.len()).rfind(filled).unwrap_or(0).max(13);
     for class in first..=last {
-        let one = row(app, &connected, class, half);
-        let other = row(app, &accepted, class, half);
-        lines.push(beside(one, other, half));
+        let cells = [connected, accepted].map(|side| {
+            let count = side.classes[class];
+            let most = side.classes.iter().copied().max().unwrap_or(0);
+            let bar = bar(count, most, half.saturating_sub(21));
+            [(label(class), theme.dim()), (some(count), Style::new()), (bar, theme.bar())]
+        });
+        lines.push(row(blank(), &columns, cells.concat()));
     }
     lines
 }
 
-/// Two halves of a line.
-fn beside(mut one: Vec<Span<'static>>, other: Vec<Span<'static>>, half: usize) -> Line<'static> {
-    let len: usize = one.iter().map(Span::width).sum();
-    one.push(Span::raw(" ".repeat(half.saturating_sub(len))));
-    one.extend(other);
-    Line::from(one)
-}
-
-fn quantiles(app: &App, durations: &Durations) -> Vec<Span<'static>> {
+fn quantiles(durations: &Durations) -> String {
     let [median, most, longest] = durations.quantiles.map(duration);
-    let words = match durations.total() {
-        0 => " none so far".to_owned(),
-        total => {
-            format!(" {}: p50 {median} p99 {most} max {longest}", grouped(total))
-        }
-    };
-    vec![Span::styled(words, app.theme.dim())]
+    match durations.total() {
+        0 => "none so far".to_owned(),
+        total => format!("{}: p50 {median} p99 {most} max {longest}", grouped(total)),
+    }
 }
 
-/// The first and the last class that is shown: all that have handshakes, and those in the middle.
-fn used(one: &Durations, other: &Durations) -> (usize, usize) {
-    let filled = |class: &usize| one.classes[*class] + other.classes[*class] > 0;
-    let first = (0..CLASSES.len()).find(filled).unwrap_or(0);
-    let last = (0..CLASSES.len()).rfind(filled).unwrap_or(0);
-    (first.min(4), last.max(13).min(CLASSES.len() - 1))
-}
-
-fn row(app: &App, durations: &Durations, class: usize, half: usize) -> Vec<Span<'static>> {
-    let most = durations.classes.iter().copied().max().unwrap_or(0);
-    let count = durations.classes[class];
-    let label = match CLASSES[class] {
+/// The upper end of a class, in whole units.
+fn label(class: usize) -> String {
+    match CLASSES[class] {
         u64::MAX => ">= 10s".to_owned(),
-        end => format!("< {}", short(end)),
-    };
-    let number = some(count);
-    let room = half.saturating_sub(9 + 9 + 3);
-    vec![
-        Span::styled(format!("{label:>9}"), app.theme.dim()),
-        Span::raw(format!("{number:>9} ")),
-        Span::styled(bar(count, most, room), app.theme.bar()),
-    ]
-}
-
-/// A duration in whole units, as the ends of classes are.
-fn short(ns: u64) -> String {
-    match ns {
-        0..1_000_000 => format!("{}µs", ns / 1_000),
-        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
-        _ => format!("{}s", ns / 1_000_000_000),
+        ns @ 0..1_000_000 => format!("< {}µs", ns / 1_000),
+        ns @ 1_000_000..1_000_000_000 => format!("< {}ms", ns / 1_000_000),
+        ns => format!("< {}s", ns / 1_000_000_000),
     }
 }

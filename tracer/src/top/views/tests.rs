@@ -153,7 +153,7 @@ fn chosen() -> Chosen {
         at_least: false,
         handshake: None,
         holders: row.subject.owner.into_iter().collect(),
-        told: vec![
+        events: vec![
             step(State::Listen, State::SynRecv, begun - 86_000),
             step(State::SynRecv, State::Established, begun),
             step(State::Established, State::CloseWait, row.since),
