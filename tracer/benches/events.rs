@@ -15,7 +15,7 @@ use tracer::{
     sink::{
         Format, Sink,
         json::Json,
-        metrics::{Measuring, Shared},
+        metrics::measuring::{Measuring, Shared},
         stamps::{Times, Timestamps},
         surroundings::Unknown,
         text::{Palette, Stories, Text},
@@ -102,7 +102,7 @@ impl<S: Sink> Observer for Sunk<S> {
 #[divan::bench]
 fn metrics(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out = Sunk(Measuring::new(Shared::default(), None, Arc::new(Unknown)));
+        let mut out = Sunk(Measuring::new(Shared::default(), || (), Arc::new(Unknown)));
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
 use crate::sink::{
     Sink,
-    metrics::{Measuring, Shared},
+    metrics::measuring::{Measuring, Shared},
     prometheus::{Endpoint, Listen},
     surroundings::Surroundings,
 };
@@ -108,7 +108,8 @@ impl Telemetry {
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
             let surroundings = Arc::clone(surroundings);
-            sinks.push(Box::new(Measuring::new(self.shared.clone(), endpoint, surroundings)));
+            let end = || endpoint.into_iter().for_each(Endpoint::finish);
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), end, surroundings)));
         }
         #[cfg(feature = "otlp")]
         if let Some((settings, limit)) = self.otlp {

@@ -45,15 +45,9 @@ pub struct Unwritten {
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    file: File,
+    open: Opened,
     rotation: Option<Rotation>,
     archive: Archive,
-    /// Pipes and devices can neither be cut nor renamed.
-    regular: bool,
-    /// When it began, as far as the file system knows.
-    begun: SystemTime,
-    /// The last line has no end: written by somebody who was killed in the middle of it.
-    torn: bool,
     sharing: Sharing,
     rotating: Retry,
 }
@@ -67,10 +61,9 @@ impl LogFile {
     pub fn open(path: &Path, rotation: Option<Rotation>, sharing: Sharing) -> io::Result<Self> {
         let sharing = if rotation.is_some() { Sharing::Alone } else { sharing };
         let archive = Archive::new(path, rotation.map(|rotation| rotation.keep));
-        let Opened { file, regular, begun, torn } = open_locked(path, sharing, true)?;
-        let path = path.to_owned();
-        let rotating = Retry::default();
-        Ok(Self { path, file, rotation, archive, regular, begun, torn, sharing, rotating })
+        let open = open_locked(path, sharing, true)?;
+        let (path, rotating) = (path.to_owned(), Retry::default());
+        Ok(Self { path, open, rotation, archive, sharing, rotating })
     }
 
     /// Where it is.
@@ -80,23 +73,23 @@ impl LogFile {
 
     /// A file of lines, not a pipe or a device.
     pub fn is_regular(&self) -> bool {
-        self.regular
+        self.open.regular
     }
 
     /// Somebody has deleted it: what is written goes nowhere.
     pub fn is_deleted(&self) -> bool {
-        self.regular
-            && self.file.metadata().is_ok_and(|status| status.nlink() == 0)
+        self.open.regular
+            && self.open.file.metadata().is_ok_and(|status| status.nlink() == 0)
             && !self.is_in_place()
     }
 
     /// Nothing has been written to it, or somebody has cut it.
     pub fn is_empty(&self) -> bool {
-        self.regular && self.len() == 0
+        self.open.regular && self.len() == 0
     }
 
     fn len(&self) -> u64 {
-        self.file.metadata().map_or(0, |status| status.len())
+        self.open.file.metadata().map_or(0, |status| status.len())
     }
 
     /// Appends whole lines. Where not all can be written, whole lines are: a partial one is taken
@@ -108,11 +101,14 @@ impl LogFile {
     pub fn append(&mut self, lines: &[u8]) -> Result<(), Unwritten> {
         let ready = self.unless_deleted().and_then(|()| self.end_torn_line());
         ready.map_err(|error| Unwritten { error, rest: lines.len() })?;
-        let begun = if self.regular { self.len() } else { 0 };
-        let Err((error, written)) = write(&mut self.file, lines) else { return Ok(()) };
+        let begun = if self.open.regular { self.len() } else { 0 };
+        let Err(Unwritten { error, rest }) = write(&mut self.open.file, lines) else {
+            return Ok(());
+        };
+        let written = lines.len() - rest;
         let whole = lines[..written].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        if self.regular && whole < written {
-            self.torn = self.file.set_len(begun + whole as u64).is_err();
+        if self.open.regular && whole < written {
+            self.open.torn = self.open.file.set_len(begun + whole as u64).is_err();
         }
         Err(Unwritten { error, rest: lines.len() - whole })
     }
@@ -126,8 +122,7 @@ impl LogFile {
     #[cfg(feature = "parquet")]
     pub fn continue_with(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
         self.unless_deleted().map_err(|error| Unwritten { error, rest: bytes.len() })?;
-        let result = write(&mut self.file, bytes);
-        result.map_err(|(error, written)| Unwritten { error, rest: bytes.len() - written })
+        write(&mut self.open.file, bytes)
     }
 
     /// # Errors
@@ -142,9 +137,9 @@ impl LogFile {
 
     /// Readers then see one line that makes no sense instead of two joined ones.
     fn end_torn_line(&mut self) -> io::Result<()> {
-        if self.torn {
-            self.file.write_all(b"\n")?;
-            self.torn = false;
+        if self.open.torn {
+            self.open.file.write_all(b"\n")?;
+            self.open.torn = false;
         }
         Ok(())
     }
@@ -158,12 +153,13 @@ impl LogFile {
     /// Whether it should be set aside before so many bytes are added.
     pub fn is_due(&self, coming: u64) -> bool {
         let Some(Rotation { size, age, .. }) = self.rotation else { return false };
-        if !self.regular || !self.archive.is_ready() {
+        if !self.open.regular || !self.archive.is_ready() {
             return false;
         }
         let len = self.len();
         let too_large = size.is_some_and(|size| len + coming > size);
-        let too_old = age.is_some_and(|age| self.begun.elapsed().is_ok_and(|passed| passed >= age));
+        let too_old =
+            age.is_some_and(|age| self.open.begun.elapsed().is_ok_and(|passed| passed >= age));
         len > 0 && (too_large || too_old)
     }
 
@@ -178,12 +174,12 @@ impl LogFile {
             // Somebody else has set it aside.
             return self.replace();
         }
-        let Successor { file, name } = self.archive.successor(&self.file)?;
+        let Successor { file, name } = self.archive.successor(&self.open.file)?;
         lock::lock(&file, self.sharing)?;
         self.archive.shift(&name)?;
         name.placed();
-        (self.begun, self.torn) = (SystemTime::now(), false);
-        Ok(std::mem::replace(&mut self.file, file))
+        let open = Opened { file, begun: SystemTime::now(), torn: false, ..self.open };
+        Ok(std::mem::replace(&mut self.open, open).file)
     }
 
     /// The file set aside last is complete and may be compressed.
@@ -240,7 +236,7 @@ impl LogFile {
 
     /// The path leads to this file still.
     pub fn is_in_place(&self) -> bool {
-        is_at(&self.file, &self.path)
+        is_at(&self.open.file, &self.path)
     }
 
     /// The same for what cannot be appended to.
@@ -257,16 +253,19 @@ impl LogFile {
     }
 
     fn replace(&mut self) -> io::Result<File> {
-        let Opened { file, regular, begun, torn } = open_locked(&self.path, self.sharing, false)?;
-        (self.regular, self.begun, self.torn) = (regular, begun, torn);
-        Ok(std::mem::replace(&mut self.file, file))
+        let open = open_locked(&self.path, self.sharing, false)?;
+        Ok(std::mem::replace(&mut self.open, open).file)
     }
 }
 
+#[derive(Debug)]
 struct Opened {
     file: File,
+    /// Pipes and devices can neither be cut nor renamed.
     regular: bool,
+    /// When it began, as far as the file system knows.
     begun: SystemTime,
+    /// The last line has no end: its writer was killed while writing it.
     torn: bool,
 }
 
@@ -297,16 +296,19 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((named, ours), (Ok(named), Ok(ours)) if named == ours)
 }
 
-/// Writes all of it, or says what is wrong and how much has been written.
-pub(super) fn write(file: &mut File, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return Err((io::ErrorKind::WriteZero.into(), written)),
-            Ok(some) => written += some,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((error, written)),
-        }
+/// Writes all of it, or says what is wrong and how much has not been written.
+pub(super) fn write(file: &mut File, mut bytes: &[u8]) -> Result<(), Unwritten> {
+    while !bytes.is_empty() {
+        let error = match file.write(bytes) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(some) => {
+                bytes = &bytes[some..];
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        return Err(Unwritten { error, rest: bytes.len() });
     }
     Ok(())
 }

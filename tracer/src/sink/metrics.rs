@@ -9,7 +9,7 @@ mod counts;
 mod family;
 mod histogram;
 mod lingering;
-mod measuring;
+pub mod measuring;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -24,7 +24,6 @@ use self::{
 pub use self::{
     family::{Families, Family, Labels, Points, Unit},
     histogram::Histogram,
-    measuring::{Measuring, Shared},
 };
 use super::{Live, escape::escape, surroundings::Surroundings};
 use crate::model::{

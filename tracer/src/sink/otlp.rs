@@ -27,8 +27,8 @@ pub use self::{
 };
 pub use super::queue::Limit;
 use super::{
-    Hello, Sink, Undelivered, metrics::Shared, summary::Summary, surroundings::Surroundings,
-    wall_clock::WallClock,
+    Hello, Sink, Undelivered, metrics::measuring::Shared, summary::Summary,
+    surroundings::Surroundings, wall_clock::WallClock,
 };
 use crate::model::update::{LossPlace, Update};
 

@@ -53,6 +53,16 @@ impl Encoded {
     fn len(&self) -> usize {
         self.with(|bytes| bytes.len())
     }
+
+    /// Forgets what can be written.
+    fn drain(&self, write: impl FnOnce(&[u8]) -> Result<(), Unwritten>) -> io::Result<()> {
+        self.with(|bytes| {
+            let written = write(bytes);
+            let rest = written.as_ref().map_or_else(|unwritten| unwritten.rest, |()| 0);
+            bytes.drain(..bytes.len() - rest);
+            written.map_err(|Unwritten { error, .. }| error)
+        })
+    }
 }
 
 impl io::Write for Encoded {
@@ -113,12 +123,7 @@ impl Parquet {
     /// Writes what has been encoded.
     fn drain(&mut self) -> io::Result<()> {
         let Self { file, encoded, .. } = self;
-        encoded.with(|bytes| {
-            let written = file.continue_with(bytes);
-            let rest = written.as_ref().map_or_else(|unwritten| unwritten.rest, |()| 0);
-            bytes.drain(..bytes.len() - rest);
-            written.map_err(|Unwritten { error, .. }| error)
-        })
+        encoded.drain(|bytes| file.continue_with(bytes))
     }
 
     /// Encodes the end of the file.
@@ -139,14 +144,7 @@ impl Parquet {
 
     fn finish_rest(&mut self) -> io::Result<()> {
         let Some((file, encoded)) = &mut self.rest else { return Ok(()) };
-        encoded.with(|bytes| {
-            let written = write(file, bytes);
-            let written = written.map_err(|(error, written)| {
-                bytes.drain(..written);
-                error
-            });
-            written.inspect(|()| bytes.clear())
-        })?;
+        encoded.drain(|bytes| write(file, bytes))?;
         self.rest = None;
         self.file.compress();
         Ok(())

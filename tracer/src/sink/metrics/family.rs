@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::Histogram;
+use super::histogram::Histogram;
 
 /// All metrics at one moment.
 pub type Families = Vec<Family>;

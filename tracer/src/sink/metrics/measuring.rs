@@ -6,8 +6,8 @@ use super::{Families, Metrics};
 use crate::{
     model::update::Update,
     sink::{
-        Hello, Live, LiveSink, Sink, prometheus::Endpoint, summary::Summary,
-        surroundings::Surroundings, wall_clock::WallClock,
+        Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
+        wall_clock::WallClock,
     },
 };
 
@@ -33,18 +33,18 @@ impl Shared {
 /// counts of now and an idle host is not woken.
 pub struct Measuring {
     shared: Shared,
-    endpoint: Option<Endpoint>,
+    end: Box<dyn FnOnce() + Send>,
     surroundings: Arc<dyn Surroundings>,
 }
 
 impl Measuring {
-    /// Into these metrics; the endpoint that shows them ends with this sink.
+    /// Into these metrics; whatever shows them is ended by `end`.
     pub fn new(
         shared: Shared,
-        endpoint: Option<Endpoint>,
+        end: impl FnOnce() + Send + 'static,
         surroundings: Arc<dyn Surroundings>,
     ) -> Self {
-        Self { shared, endpoint, surroundings }
+        Self { shared, end: Box::new(end), surroundings }
     }
 }
 
@@ -62,9 +62,7 @@ impl Sink for Measuring {
     }
 
     fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
-        if let Some(endpoint) = self.endpoint {
-            endpoint.finish();
-        }
+        (self.end)();
     }
 }
 

@@ -25,10 +25,7 @@ use super::{
 };
 use crate::{
     health,
-    sink::{
-        metrics::Shared,
-        queue::{Phase, Size},
-    },
+    sink::{metrics::measuring::Shared, queue::Phase},
 };
 
 /// Before the second attempt; twice as long before each further one, up to the longest.
@@ -152,30 +149,25 @@ impl Logs {
                 }
                 answer = self.client.send(body.clone()) => answer,
             };
-            match answer {
+            let (rejected, reason) = match answer {
                 Answer::Later { reason, after } => {
                     let limit = self.batches.queue.limit();
                     let wait = format!("it is tried again, up to {limit} wait");
                     attempts.failed(&self.client, &reason, &wait);
                     self.wait(attempts.next(after)).await;
+                    continue;
                 }
-                Answer::Taken { rejected: 0, .. } => {
-                    attempts.worked(&self.client);
-                    return self.batches.queue.settle(size, 0);
-                }
-                Answer::Taken { rejected, reason } => {
-                    return self.reject(size, rejected, &reason, attempts);
-                }
-                Answer::Refused(reason) => {
-                    return self.reject(size, size.records, &reason, attempts);
-                }
+                Answer::Taken { rejected, reason } => (rejected.min(size.records), reason),
+                Answer::Refused(reason) => (size.records, reason),
+            };
+            if rejected == 0 {
+                attempts.worked(&self.client);
+            } else {
+                let consequence = "what is refused is counted as lost";
+                attempts.failed(&self.client, &reason, consequence);
             }
+            return self.batches.queue.settle(size, rejected);
         }
-    }
-
-    fn reject(&self, size: Size, rejected: u64, reason: &str, attempts: &mut Attempts) {
-        attempts.failed(&self.client, reason, "what is refused is counted as lost");
-        self.batches.queue.settle(size, rejected.min(size.records));
     }
 
     /// At the end not that long.
@@ -199,26 +191,19 @@ impl Measurements {
         let mut attempts = Attempts::new();
         let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ended = false;
-        while !ended {
+        loop {
             tokio::select! {
                 _ = ticks.tick() => {}
-                () = end.notified() => ended = true,
-            }
-            if ended {
-                self.export(start).await;
-                return;
+                () = end.notified() => break,
             }
             tokio::select! {
                 () = self.deliver(start, &mut attempts) => {}
                 // The next ones say all that these would have said.
                 _ = ticks.tick() => ticks.reset_immediately(),
-                () = end.notified() => {
-                    ended = true;
-                    self.export(start).await;
-                }
+                () = end.notified() => break,
             }
         }
+        self.export(start).await;
     }
 
     async fn deliver(&self, start: u64, attempts: &mut Attempts) {

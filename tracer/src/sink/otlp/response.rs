@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use hyper::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use percent_encoding::percent_decode_str;
 use prost::Message;
 
@@ -23,21 +24,6 @@ pub(super) enum Answer {
     Refused(String),
     /// To be sent again, not before this time.
     Later { reason: String, after: Option<Duration> },
-}
-
-/// The response to an export of logs or of metrics: they have the same fields.
-#[derive(Clone, PartialEq, Message)]
-struct Exported {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
 }
 
 /// google/rpc/status.proto.
@@ -114,13 +100,12 @@ pub(super) fn grpc(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8
     }
 }
 
+/// The response to an export of metrics has the same fields.
 fn taken(body: &[u8]) -> Answer {
-    let PartialSuccess { rejected, error_message } = Exported::decode(body)
-        .ok()
-        .and_then(|exported| exported.partial_success)
-        .unwrap_or_default();
-    let reason = escape(error_message.as_bytes()).into_owned();
-    Answer::Taken { rejected: u64::try_from(rejected).unwrap_or(0), reason }
+    let response = ExportLogsServiceResponse::decode(body).unwrap_or_default();
+    let partial = response.partial_success.unwrap_or_default();
+    let reason = escape(partial.error_message.as_bytes()).into_owned();
+    Answer::Taken { rejected: u64::try_from(partial.rejected_log_records).unwrap_or(0), reason }
 }
 
 fn words(what: &str, said: &str) -> String {
@@ -150,6 +135,7 @@ fn retry_info(details: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
     use rstest::rstest;
 
     use super::*;
@@ -213,8 +199,9 @@ mod tests {
 
     #[test]
     fn what_is_rejected_in_part_is_told() {
-        let partial = PartialSuccess { rejected: 5, error_message: "too old\x1b[2J".to_owned() };
-        let body = Exported { partial_success: Some(partial) }.encode_to_vec();
+        let error_message = "too old\x1b[2J".to_owned();
+        let partial = ExportLogsPartialSuccess { rejected_log_records: 5, error_message };
+        let body = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
         let answer = Answer::Taken { rejected: 5, reason: "too old\\x1b[2J".to_owned() };
         assert_eq!(http(StatusCode::OK, &HeaderMap::new(), &body), answer);
         let framed = [&[0, 0, 0, 0, body.len() as u8], body.as_slice()].concat();

@@ -30,7 +30,7 @@ use crate::{
         flatten::Memory,
         json::Json,
         metrics::{
-            Shared,
+            measuring::Shared,
             tests::{linger, transition},
         },
         otlp::resource::Identity,

@@ -25,7 +25,7 @@ use self::{
     answer::Answers,
     guests::{Guests, Seen},
 };
-use crate::{health, sink::metrics::Shared};
+use crate::{health, sink::metrics::measuring::Shared};
 
 /// Connections that wait to be accepted. std's 128 are full within milliseconds of a flood, and a
 /// SYN that is dropped then comes again after a second.

@@ -4,7 +4,31 @@ use std::{fmt, str::FromStr};
 
 use bytesize::ByteSize;
 
-use super::Size;
+/// How much something takes of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes of memory.
+    pub bytes: usize,
+    /// Records or lines.
+    pub records: u64,
+}
+
+impl Size {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { bytes: self.bytes + other.bytes, records: self.records + other.records }
+    }
+
+    /// What is left without the other; what was given up is gone already.
+    #[must_use]
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            records: self.records.saturating_sub(other.records),
+        }
+    }
+}
 
 /// A consumer that gathers takes no more than these records, or bytes, at once (OTLP receivers take
 /// 4 MiB).
@@ -85,3 +109,6 @@ impl fmt::Display for Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

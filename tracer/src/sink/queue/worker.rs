@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Limit, Phase, Queue, Size, State};
+use super::{
+    bounded::{Phase, Queue, State},
+    limit::{Limit, Size},
+};
 use crate::{
     health,
     sink::{

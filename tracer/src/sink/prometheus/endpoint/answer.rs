@@ -12,7 +12,7 @@ use hyper::{
     header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
 
-use crate::sink::{metrics::Shared, prometheus::Exposition};
+use crate::sink::{metrics::measuring::Shared, prometheus::exposition::Exposition};
 
 /// Who asks again within this time gets the same text: a flood of requests takes no more time than
 /// ten of them a second.
