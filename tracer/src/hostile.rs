@@ -9,7 +9,7 @@ mod tests;
 use std::{fmt::Display, sync::Arc};
 
 use jiff::tz::TimeZone;
-use tracer_ebpf::{Holder, Plain as _, Record};
+use tracer_wire::{Holder, Plain as _, Record};
 
 use crate::{
     cli,

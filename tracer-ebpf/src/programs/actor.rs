@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid,
     generated::{bpf_get_current_task, bpf_get_current_task_btf},
 };
-use tracer_ebpf::{Record, flag, state};
+use tracer_wire::{Record, flag, state};
 
 use super::{
     constants::{constant, offset},

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use tracer_ebpf::{MAX_PORTS, Record};
+use tracer_wire::{MAX_PORTS, Record};
 
 use super::{constants::constant, memory::zeroed};
 

@@ -14,7 +14,7 @@
 //! between main program and guard than there are notes; the user half recognises it.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tracer_ebpf::{Handled, NOTES};
+use tracer_wire::{Handled, NOTES};
 
 #[map]
 static HANDLED: PerCpuArray<Handled> = PerCpuArray::with_max_entries(1, 0);

@@ -13,7 +13,7 @@ use aya_ebpf::{
         bpf_get_socket_cookie, bpf_skc_to_tcp_sock, bpf_skc_to_tcp_timewait_sock,
     },
 };
-use tracer_ebpf::{Offsets, Record, flag, state};
+use tracer_wire::{Offsets, Record, flag, state};
 
 pub(super) use self::probed::{IPPROTO_MPTCP, Probed};
 use super::{

@@ -16,7 +16,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
+use tracer_wire::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
 
 pub use self::error::LoadError;
 use self::{
@@ -66,7 +66,7 @@ pub struct Tracer {
     pub has_iterators: bool,
     /// Records.
     pub ring: RingBuf<MapData>,
-    /// See `tracer_ebpf::name::READER`.
+    /// See `tracer_wire::name::READER`.
     pub reader: Array<MapData, u32>,
     /// What was counted in the kernel.
     pub counters: PerCpuArray<MapData, PodCounters>,
@@ -89,7 +89,7 @@ pub struct Tracer {
 #[repr(transparent)]
 pub struct PodCounters(pub Counters);
 
-// SAFETY: integers only, see `tracer_ebpf::Plain`.
+// SAFETY: integers only, see `tracer_wire::Plain`.
 unsafe impl aya::Pod for PodCounters {}
 
 /// Different stacks that are remembered: 1 KiB each, taken when the map is made.

@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
     time::Timespec,
 };
-use tracer_ebpf::{Plain as _, Program, Record};
+use tracer_wire::{Plain as _, Program, Record};
 
 use crate::health;
 

@@ -22,7 +22,7 @@ use aya::{
     programs::{Iter, ProgramError},
 };
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
-use tracer_ebpf::{Holder, Plain, Record, kind};
+use tracer_wire::{Holder, Plain, Record, kind};
 
 pub use super::stacks::Makers;
 use super::{

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tracer_ebpf::Program;
+use tracer_wire::Program;
 
 use self::programs::Programs;
 use super::{

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::{
     finding::{Cause, Listener},
@@ -128,7 +128,7 @@ fn inherited_from(holders: &[u32], context: Context<'_>) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use tracer_ebpf::kind;
+    use tracer_wire::kind;
 
     use super::*;
     use crate::model::{

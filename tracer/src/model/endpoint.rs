@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrayvec::ArrayString;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::zone::{self, Zone};
 

@@ -1,6 +1,6 @@
 //! The kernel's own sequence numbers and byte counters, and what follows from them.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::update::Role;
 

@@ -1,6 +1,6 @@
 //! What one record of a snapshot says of a socket.
 
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use super::{
     connection::Connection,
@@ -103,8 +103,8 @@ fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
     Some(Timer { name, expires_in_ns: ticks.nanoseconds(remaining(record)) })
 }
 
-impl From<&tracer_ebpf::Holder> for Owner {
-    fn from(holder: &tracer_ebpf::Holder) -> Self {
+impl From<&tracer_wire::Holder> for Owner {
+    fn from(holder: &tracer_wire::Holder) -> Self {
         Self {
             process: Process { pid: holder.pid, comm: holder.comm, start_ns: holder.start_ns },
             evidence: Evidence::TaskFile,

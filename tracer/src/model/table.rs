@@ -35,7 +35,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{

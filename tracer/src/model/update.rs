@@ -4,7 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::segment;
+use tracer_wire::segment;
 
 use super::{
     cause::Why,

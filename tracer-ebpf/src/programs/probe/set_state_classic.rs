@@ -3,7 +3,7 @@
 //! Addresses, ports and states are all it tells. The layout comes from the tracefs `format` file.
 
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use crate::programs::{
     actor,

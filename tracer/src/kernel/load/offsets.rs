@@ -1,6 +1,6 @@
 //! Resolves the offsets that the programs need from the kernel's BTF.
 
-use tracer_ebpf::{Member, Offsets};
+use tracer_wire::{Member, Offsets};
 
 use crate::kernel::btf::{Btf, BtfError};
 

@@ -1,6 +1,6 @@
 //! What this kernel can do is found out by trying.
 
-use tracer_ebpf::Settings;
+use tracer_wire::Settings;
 
 use super::LoadError;
 use crate::{event::header::Degraded, kernel::feature};

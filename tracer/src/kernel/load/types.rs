@@ -3,7 +3,7 @@
 use std::fs;
 
 use aya::Btf;
-use tracer_ebpf::Offsets;
+use tracer_wire::Offsets;
 
 use super::{
     LoadError,

@@ -5,7 +5,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Holder, Record, flag, kind};
+use tracer_wire::{Holder, Record, flag, kind};
 
 use crate::model::connection::SocketId;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tracer_ebpf::{PATH_DEPTH, PATH_NAME, Program};
+use tracer_wire::{PATH_DEPTH, PATH_NAME, Program};
 
 use super::REMEMBERED;
 use crate::{

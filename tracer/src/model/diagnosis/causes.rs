@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{Case, Look, Watched, close_wait::key, scene::Scene};
 use crate::model::{

@@ -22,7 +22,7 @@ mod stage;
 mod time_wait;
 mod unseen;
 
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use crate::model::state::State;
 

@@ -5,7 +5,7 @@ use super::{
     stage::{Stage, holder},
 };
 use rstest::rstest;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use crate::model::{
     connection::Connection,

@@ -4,7 +4,7 @@
 //! never more, and less only where that is said, or where nothing was ever seen of a connection.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use super::{
     lives::{Life, MILLISECOND, Shape, Step, address},
