@@ -21,7 +21,7 @@ pub(super) fn may_act(old: u8, new: u8) -> bool {
 }
 
 /// Whether control group or file may be others than at the event before: they come with the
-/// socket or with accept(), of which no state change tells, and not with segments.
+/// socket or with accept(), which no state change reports, and not with segments.
 #[inline(always)]
 pub(super) fn may_have_changed(old: u8, new: u8) -> bool {
     !matches!(

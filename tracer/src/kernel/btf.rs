@@ -17,7 +17,7 @@ pub enum BtfError {
     /// A section or type reaches beyond the end.
     #[error("BTF: cut short at byte {0}")]
     Truncated(usize),
-    /// A kind that this reader does not know, so that it cannot tell where the next type begins.
+    /// A kind that this reader does not know, so that the start of the next type is unknown.
     #[error("BTF: type {id} is of the unknown kind {kind}")]
     Kind {
         /// Type id.

@@ -10,7 +10,7 @@ pub enum OffsetsError {
     /// The BTF is damaged.
     #[error(transparent)]
     Btf(#[from] BtfError),
-    /// A member is missing without which nothing can be told.
+    /// A required member is missing.
     #[error("this kernel's BTF has no {container}.{path}")]
     Missing {
         /// The struct.

@@ -29,7 +29,7 @@ pub(super) struct Types {
 impl Types {
     /// # Errors
     ///
-    /// Where there is no BTF, or it lacks something without which nothing can be told.
+    /// Where there is no BTF, or it lacks something required.
     pub(super) fn read() -> Result<Self, LoadError> {
         let bytes = fs::read(BTF).map_err(|error| LoadError::NoBtf(error.to_string()))?;
         let wanted = |name: &[u8]| offsets::is_wanted(name) || verify::is_target(name);
