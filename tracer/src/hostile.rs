@@ -124,6 +124,7 @@ pub fn btf(bytes: &[u8]) {
             assert!(Btf::parse(&btf.targets(), |_| true).is_ok(), "{bytes:?}");
             // Which of several names is wanted makes no difference.
             let _ = btf.tracepoint_arguments("tcp_retransmit_synack");
+            let _ = offsets::has_reset_reason(&btf);
             if let Err(error) = offsets::resolve(&btf) {
                 assert_said(&error);
             }
