@@ -22,7 +22,7 @@ use tracer::{
         wall_clock::WallClock,
     },
 };
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use self::stage::{Count, ingest, life, table};
 

@@ -21,7 +21,7 @@ use tracer::model::{
     time_wait::Ticks,
     update::{Observer, Update},
 };
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 /// Bytes that a socket may cost.
 const LIMIT: f64 = 250.0;

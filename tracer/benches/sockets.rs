@@ -14,7 +14,7 @@ use tracer::model::{
     state::State,
     table::{Snapshot, Table},
 };
-use tracer_ebpf::{Plain as _, Record, kind};
+use tracer_wire::{Plain as _, Record, kind};
 
 use self::stage::{Count, NETNS, ingest, life, table};
 

@@ -6,7 +6,7 @@
 use std::{fs, path::Path};
 
 use rustix::thread::CapabilitySet;
-use tracer_ebpf::Filter;
+use tracer_wire::Filter;
 
 use crate::{
     kernel::{

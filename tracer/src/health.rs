@@ -13,8 +13,8 @@ use std::{
     cell::RefCell,
     fmt, io,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -25,12 +25,12 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 
-/// Without a sign for so long a thread hangs, nanoseconds.
+/// A thread hangs that has given no sign for longer, nanoseconds.
 const PATIENCE: u64 = 20_000_000_000;
-/// How often a thread that waits for many things at a time shows that it does.
+/// How often a thread that waits for many things at once gives a sign.
 const BEAT: Duration = Duration::from_secs(8);
 
-/// How often whoever waits for a thread looks whether it lives.
+/// How often a thread that is waited for is checked.
 const LOOK: Duration = Duration::from_secs(1);
 
 static PROCESS: Health = Health(Mutex::new(Vec::new()));
@@ -45,7 +45,7 @@ fn now() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// The threads that have not ended in order.
+/// The threads that have not ended normally.
 struct Health(Mutex<Vec<Arc<Pulse>>>);
 
 /// What is known of a thread.
@@ -57,17 +57,21 @@ struct Pulse {
     /// When it last showed that it lives, or was given work while it waited, nanoseconds of
     /// `CLOCK_MONOTONIC`; 0 while it waits.
     since: AtomicU64,
-    has_died: AtomicBool,
-    has_ended: AtomicBool,
-    was_told: AtomicBool,
+    /// See [`RUNS`], [`ENDED`], [`DIED`].
+    end: AtomicU8,
+    was_reported: AtomicBool,
 }
+
+const RUNS: u8 = 0;
+const ENDED: u8 = 1;
+const DIED: u8 = 2;
 
 /// What is wrong with a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It has ended before its time.
+    /// It panicked or vanished.
     Died(&'static str),
-    /// It does not come back.
+    /// It has given no sign for too long.
     Hangs(&'static str),
 }
 
@@ -92,21 +96,24 @@ impl Health {
             name,
             id: AtomicI32::new(0),
             since: AtomicU64::new(now()),
-            has_died: AtomicBool::new(false),
-            has_ended: AtomicBool::new(false),
-            was_told: AtomicBool::new(false),
+            end: AtomicU8::new(RUNS),
+            was_reported: AtomicBool::new(false),
         });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&pulse));
+        self.pulses().push(Arc::clone(&pulse));
         pulse
     }
 
-    /// The first that is wrong, with a thread that is asked about.
+    fn pulses(&self) -> MutexGuard<'_, Vec<Arc<Pulse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first trouble with a thread that is asked about.
     fn trouble(&self, now: u64, is_asked: impl Fn(&str) -> bool) -> Option<Trouble> {
-        let mut pulses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pulses.retain(|pulse| !pulse.has_ended.load(Ordering::Relaxed));
+        let mut pulses = self.pulses();
+        pulses.retain(|pulse| pulse.end.load(Ordering::Relaxed) != ENDED);
         pulses.iter().filter(|pulse| is_asked(pulse.name)).find_map(|pulse| {
             let trouble = pulse.trouble(now)?;
-            if !pulse.was_told.swap(true, Ordering::Relaxed) {
+            if !pulse.was_reported.swap(true, Ordering::Relaxed) {
                 tracing::error!("{trouble}");
             }
             Some(trouble)
@@ -124,20 +131,17 @@ impl Health {
             let _life = Life::begin(own);
             work();
         });
-        match spawned {
-            Ok(handle) => Ok(Thread { handle, pulse }),
-            Err(error) => {
-                pulse.has_ended.store(true, Ordering::Relaxed);
-                Err(error)
-            }
+        if spawned.is_err() {
+            pulse.end.store(ENDED, Ordering::Relaxed);
         }
+        Ok(Thread { handle: spawned?, pulse })
     }
 }
 
 impl Pulse {
     fn trouble(&self, now: u64) -> Option<Trouble> {
         let since = self.since.load(Ordering::Relaxed);
-        if self.has_died.load(Ordering::Relaxed) || self.is_gone() {
+        if self.end.load(Ordering::Relaxed) == DIED || self.is_gone() {
             Some(Trouble::Died(self.name))
         } else {
             let hangs = since != 0 && now.saturating_sub(since) > PATIENCE;
@@ -157,31 +161,31 @@ impl Pulse {
         id != 0
             && unsafe { libc::syscall(libc::SYS_tgkill, std::process::id(), id, 0) } == -1
             && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
-            && !self.has_ended.load(Ordering::Relaxed)
+            && self.end.load(Ordering::Relaxed) != ENDED
     }
 }
 
-/// In a thread, from its begin to its end.
+/// Watches its thread from the beginning to the end.
 #[derive(Debug)]
 pub struct Life(Arc<Pulse>);
 
 impl Life {
     fn begin(pulse: Arc<Pulse>) -> Self {
         pulse.id.store(gettid().as_raw_pid(), Ordering::Release);
-        OWN.with(|own| *own.borrow_mut() = Some(Arc::clone(&pulse)));
+        OWN.set(Some(Arc::clone(&pulse)));
         Self(pulse)
     }
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        OWN.with(|own| *own.borrow_mut() = None);
-        let end = if thread::panicking() { &self.0.has_died } else { &self.0.has_ended };
-        end.store(true, Ordering::Relaxed);
+        OWN.set(None);
+        let end = if thread::panicking() { DIED } else { ENDED };
+        self.0.end.store(end, Ordering::Relaxed);
     }
 }
 
-/// A thread that is watched.
+/// A watched thread.
 #[derive(Debug)]
 pub struct Thread {
     handle: JoinHandle<()>,
@@ -189,7 +193,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// It has been given work: from now on it has to do something.
+    /// It was given work: from now on it must give signs.
     pub fn owes(&self) {
         self.pulse.owe();
     }
@@ -205,11 +209,11 @@ impl Thread {
     }
 }
 
-/// Starts a thread that is watched.
+/// Starts a watched thread.
 ///
 /// # Errors
 ///
-/// Where no thread can be had.
+/// Where no thread can be started.
 pub fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
     PROCESS.spawn(name, work)
 }
@@ -219,34 +223,33 @@ pub fn watch(name: &'static str) -> Life {
     Life::begin(PROCESS.add(name))
 }
 
-/// The thread with a name has been given work: from now on it has to do something.
+/// The thread with this name was given work: from now on it must give signs.
 pub fn owe(name: &str) {
-    let pulses = PROCESS.0.lock().unwrap_or_else(PoisonError::into_inner);
-    pulses.iter().filter(|pulse| pulse.name == name).for_each(|pulse| pulse.owe());
+    PROCESS.pulses().iter().filter(|pulse| pulse.name == name).for_each(|pulse| pulse.owe());
 }
 
-/// The calling thread shows that it lives.
+/// The calling thread gives a sign that it lives.
 pub fn alive() {
-    OWN.with(|own| {
-        if let Some(pulse) = &*own.borrow() {
-            pulse.since.store(now(), Ordering::Relaxed);
+    set_since(now());
+}
+
+fn set_since(time: u64) {
+    OWN.with_borrow(|own| {
+        if let Some(pulse) = own {
+            pulse.since.store(time, Ordering::Relaxed);
         }
     });
 }
 
-/// Waits for work in the calling thread, which may take for ever.
+/// Waits for work in the calling thread, for however long.
 pub fn idle<T>(wait: impl FnOnce() -> T) -> T {
-    OWN.with(|own| {
-        if let Some(pulse) = &*own.borrow() {
-            pulse.since.store(0, Ordering::Relaxed);
-        }
-    });
+    set_since(0);
     let work = wait();
     alive();
     work
 }
 
-/// Shows, in a thread that waits for many things at a time, that it still does; never ends.
+/// Gives signs for a thread that waits for many things at once; never ends.
 pub async fn beat() {
     loop {
         alive();
@@ -254,12 +257,12 @@ pub async fn beat() {
     }
 }
 
-/// What is wrong with a thread, if anything is; told once.
+/// What is wrong with a thread, if anything is; logged once.
 pub fn trouble() -> Option<Trouble> {
     PROCESS.trouble(now(), |_| true)
 }
 
-/// Waits until something is wrong with the thread with a name.
+/// Waits until something is wrong with the thread of this name.
 pub async fn trouble_of(name: &str) -> Trouble {
     loop {
         tokio::time::sleep(LOOK).await;

@@ -9,7 +9,7 @@ mod tests;
 use std::{fmt::Display, sync::Arc};
 
 use jiff::tz::TimeZone;
-use tracer_ebpf::{Holder, Plain as _, Record};
+use tracer_wire::{Holder, Plain as _, Record};
 
 use crate::{
     cli,
@@ -123,6 +123,7 @@ pub fn btf(bytes: &[u8]) {
             assert!(Btf::parse(&btf.targets(), |_| true).is_ok(), "{bytes:?}");
             // Which of several names is wanted makes no difference.
             let _ = btf.tracepoint_arguments("tcp_retransmit_synack");
+            let _ = offsets::has_reset_reason(&btf);
             if let Err(error) = offsets::resolve(&btf) {
                 assert_said(&error);
             }

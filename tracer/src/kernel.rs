@@ -1,4 +1,4 @@
-//! All that touches the kernel: what it offers, loading the programs, reading their records.
+//! Everything that touches the kernel: what it offers, loading the programs, reading their records.
 
 pub mod absent;
 mod bounded;

@@ -1,7 +1,7 @@
 //! What happens to sockets, as pure code: events in, updates out.
 //!
 //! No clock, no I/O, no kernel interface: the time is an argument, so that tests and replays need
-//! none of them. Events are the wire records of `tracer_ebpf`; what becomes of the updates is
+//! none of them. Events are the wire records of `tracer_wire`; what becomes of the updates is
 //! decided by the sinks.
 
 pub mod cause;

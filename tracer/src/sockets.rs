@@ -4,7 +4,7 @@ use std::{cmp::Reverse, net::IpAddr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use crate::{
     kernel::{

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     bpf_get_current_comm, bpf_get_current_pid_tgid,
     generated::{bpf_get_current_task, bpf_get_current_task_btf},
 };
-use tracer_ebpf::{Record, flag, state};
+use tracer_wire::{Record, flag, state};
 
 use super::{
     constants::{constant, offset},
@@ -21,7 +21,7 @@ pub(super) fn may_act(old: u8, new: u8) -> bool {
 }
 
 /// Whether control group or file may be others than at the event before: they come with the
-/// socket or with accept(), of which no state change tells, and not with segments.
+/// socket or with accept(), which no state change reports, and not with segments.
 #[inline(always)]
 pub(super) fn may_have_changed(old: u8, new: u8) -> bool {
     !matches!(

@@ -1,6 +1,6 @@
 //! The frozen `.rodata` that the user half fills in before the programs load.
 
-use tracer_ebpf::{Filter, Offsets, RecordLayout, Settings};
+use tracer_wire::{Filter, Offsets, RecordLayout, Settings};
 
 #[unsafe(no_mangle)]
 pub(super) static OFFSETS: Offsets = Offsets::NONE;

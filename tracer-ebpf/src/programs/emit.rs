@@ -8,7 +8,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, RingBuf},
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{Counters, Program, Record, kind};
+use tracer_wire::{Counters, Program, Record, kind};
 
 use super::memory::zeroed;
 

@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use tracer_ebpf::{MAX_PORTS, Record};
+use tracer_wire::{MAX_PORTS, Record};
 
 use super::{constants::constant, memory::zeroed};
 
@@ -12,9 +12,7 @@ pub(super) fn is_empty() -> bool {
     constant!(FILTER.ports[0]) == 0
         && constant!(FILTER.local_ports[0]) == 0
         && constant!(FILTER.peer_ports[0]) == 0
-        && constant!(FILTER.mask[0]) | constant!(FILTER.mask[1]) == 0
-        && constant!(FILTER.netns) == 0
-        && constant!(FILTER.ip_version) == 0
+        && is_by_ports()
 }
 
 /// Whether ports are all there is to filter by.
@@ -61,15 +59,17 @@ pub(super) fn wants(local: Port, peer: Port, describe: impl FnOnce(&mut Record))
     if is_by_ports() {
         return true;
     }
-    let mut identity = MaybeUninit::uninit();
-    let identity = zeroed(&mut identity);
-    describe(identity);
-    passes_rest(identity)
+    described(describe, passes_rest)
 }
 
 /// False if what `describe` fills in (addresses, ports and namespace) is surely not wanted.
 #[inline(always)]
 pub(super) fn passes_described(describe: impl FnOnce(&mut Record)) -> bool {
+    described(describe, passes)
+}
+
+#[inline(always)]
+fn described(describe: impl FnOnce(&mut Record), passes: impl FnOnce(&Record) -> bool) -> bool {
     let mut identity = MaybeUninit::uninit();
     let identity = zeroed(&mut identity);
     describe(identity);

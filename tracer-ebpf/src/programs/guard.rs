@@ -10,11 +10,11 @@
 //! change, so there are two levels, a process and a softirq on top of it; only the upper one is
 //! ever skipped, and by one of the two programs only. A note that stays, because its own guard was
 //! skipped, could be taken for one of the next socket at the same address; the guard that was
-//! interrupted therefore takes them away. An event is told twice where a softirq brings more events
+//! interrupted therefore takes them away. An event is reported twice where a softirq brings more events
 //! between main program and guard than there are notes; the user half recognises it.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tracer_ebpf::{Handled, NOTES};
+use tracer_wire::{Handled, NOTES};
 
 #[map]
 static HANDLED: PerCpuArray<Handled> = PerCpuArray::with_max_entries(1, 0);

@@ -6,7 +6,7 @@ mod tcp;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_seq_write;
-use tracer_ebpf::Plain;
+use tracer_wire::Plain;
 
 /// A member of an iterator's context, each of which has eight bytes.
 ///

@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
-use tracer_ebpf::{Offsets, Record};
+use tracer_wire::{Offsets, Record};
 
 use super::constants::offset;
 

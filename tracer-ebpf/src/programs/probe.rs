@@ -8,7 +8,7 @@ mod set_state;
 mod set_state_classic;
 
 use aya_ebpf::programs::BtfTracePointContext;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     emit::emit,

@@ -11,7 +11,7 @@ use aya_ebpf::{
     macros::map,
     maps::LruHashMap,
 };
-use tracer_ebpf::{Offsets, PATH_DEPTH, PATH_NAME, Program, kind};
+use tracer_wire::{Offsets, PATH_DEPTH, PATH_NAME, Program, kind};
 
 use super::{
     actor,

@@ -3,7 +3,7 @@
 //! The headers lie at addresses that the verifier knows nothing of: a helper copies from them. No
 //! more than the fixed headers is looked at, which the kernel has checked (`tcp_v4_rcv`).
 
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     constants::offset,

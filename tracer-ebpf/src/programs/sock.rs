@@ -13,7 +13,7 @@ use aya_ebpf::{
         bpf_get_socket_cookie, bpf_skc_to_tcp_sock, bpf_skc_to_tcp_timewait_sock,
     },
 };
-use tracer_ebpf::{Offsets, Record, flag, state};
+use tracer_wire::{Offsets, Record, flag, state};
 
 pub(super) use self::probed::{IPPROTO_MPTCP, Probed};
 use super::{
@@ -181,7 +181,7 @@ impl Full {
         record.uid = tcp.load(offset!(sk_uid));
     }
 
-    /// Cgroup and file: far from the socket itself, and therefore dear.
+    /// Cgroup and file: far from the socket itself, and therefore expensive.
     #[inline(always)]
     pub(super) fn describe_owner(self, record: &mut Record) {
         let node = self.0.follow(offset!(sk_cgroup)).follow(offset!(cgroup_kn));
@@ -221,7 +221,7 @@ impl Full {
     /// The listener that this socket, in its first event, has been copied from.
     ///
     /// The child is still that raw copy where its list of sent segments is concerned
-    /// (`tcp_create_openreq_child` makes it anew only after `inet_csk_clone_lock`); a listener's is
+    /// (`tcp_create_openreq_child` initialises it only after `inet_csk_clone_lock`); a listener's is
     /// empty, that is, leads to itself.
     #[inline(always)]
     pub(super) fn copied_from(self) -> u64 {

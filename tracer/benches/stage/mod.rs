@@ -8,7 +8,7 @@ use tracer::model::{
     time_wait::Ticks,
     update::{Observer, Update},
 };
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
 

@@ -9,7 +9,7 @@ use std::{
 use arrayvec::ArrayString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     escape::harmless,

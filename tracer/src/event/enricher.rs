@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tracer_ebpf::Program;
+use tracer_wire::Program;
 
 use crate::model::{
     container::Cgroup,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 /// `SO_EE_ORIGIN_ICMP6` (include/uapi/linux/errqueue.h).
 const ORIGIN_ICMP6: u8 = 3;

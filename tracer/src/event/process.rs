@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{escape::escape, is_zero, name};
 
@@ -117,8 +117,8 @@ impl Owner {
     }
 }
 
-impl From<&tracer_ebpf::Holder> for Owner {
-    fn from(holder: &tracer_ebpf::Holder) -> Self {
+impl From<&tracer_wire::Holder> for Owner {
+    fn from(holder: &tracer_wire::Holder) -> Self {
         Self {
             process: Process { pid: holder.pid, comm: holder.comm, start_ns: holder.start_ns },
             evidence: Evidence::TaskFile,

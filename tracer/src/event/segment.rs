@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::segment;
+use tracer_wire::segment;
 
 /// Segments that are told of one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

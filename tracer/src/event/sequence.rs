@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::{is_zero, subject::Role};
 

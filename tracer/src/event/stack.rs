@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     duration::grouped,

@@ -10,17 +10,17 @@ pub const TIME_WAIT_SECONDS: u64 = 60;
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are RFC 9293's")]
 pub enum State {
-    Established = tracer_ebpf::state::ESTABLISHED,
-    SynSent = tracer_ebpf::state::SYN_SENT,
-    SynRecv = tracer_ebpf::state::SYN_RECV,
-    FinWait1 = tracer_ebpf::state::FIN_WAIT1,
-    FinWait2 = tracer_ebpf::state::FIN_WAIT2,
-    TimeWait = tracer_ebpf::state::TIME_WAIT,
-    Closed = tracer_ebpf::state::CLOSE,
-    CloseWait = tracer_ebpf::state::CLOSE_WAIT,
-    LastAck = tracer_ebpf::state::LAST_ACK,
-    Listen = tracer_ebpf::state::LISTEN,
-    Closing = tracer_ebpf::state::CLOSING,
+    Established = tracer_wire::state::ESTABLISHED,
+    SynSent = tracer_wire::state::SYN_SENT,
+    SynRecv = tracer_wire::state::SYN_RECV,
+    FinWait1 = tracer_wire::state::FIN_WAIT1,
+    FinWait2 = tracer_wire::state::FIN_WAIT2,
+    TimeWait = tracer_wire::state::TIME_WAIT,
+    Closed = tracer_wire::state::CLOSE,
+    CloseWait = tracer_wire::state::CLOSE_WAIT,
+    LastAck = tracer_wire::state::LAST_ACK,
+    Listen = tracer_wire::state::LISTEN,
+    Closing = tracer_wire::state::CLOSING,
 }
 
 // In the order of a connection's life.
@@ -41,7 +41,7 @@ named!(State, "a TCP state" {
 impl State {
     /// From the kernel's number; a request socket (TCP_NEW_SYN_RECV) is in SYN_RECV.
     pub fn from_kernel(number: u8) -> Option<Self> {
-        if number == tracer_ebpf::state::NEW_SYN_RECV {
+        if number == tracer_wire::state::NEW_SYN_RECV {
             return Some(Self::SynRecv);
         }
         Self::ALL.into_iter().find(|&state| state as u8 == number)

@@ -4,7 +4,7 @@ use std::{fs, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
 use rstest::rstest;
-use tracer_ebpf::{Plain as _, Record, kind};
+use tracer_wire::{Plain as _, Record, kind};
 
 use super::{btf, configuration, format_file, proc, recording, records};
 use crate::replay::tests::recorded;

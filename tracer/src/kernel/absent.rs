@@ -1,5 +1,5 @@
-//! What a filter names and is not there when a trace starts: a slip of the pen would else look like
-//! a quiet host. It may come later, so that none of it is an error.
+//! What a filter names and does not exist when a trace starts: a typing error would otherwise look
+//! like a quiet host. It may appear later, so none of it is an error.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 

@@ -17,7 +17,7 @@ pub enum BtfError {
     /// A section or type reaches beyond the end.
     #[error("BTF: cut short at byte {0}")]
     Truncated(usize),
-    /// A kind that this reader does not know, so that it cannot tell where the next type begins.
+    /// A kind that this reader does not know, so that the start of the next type is unknown.
     #[error("BTF: type {id} is of the unknown kind {kind}")]
     Kind {
         /// Type id.
@@ -103,7 +103,7 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Byte offset of each type, by id; id 0 is `void`.
     types: Vec<u32>,
-    /// Ids of the named structs, typedefs and functions that were asked for.
+    /// Ids of the named structs, enums, typedefs and functions that were asked for.
     wanted: HashMap<&'a [u8], u32>,
 }
 
@@ -129,8 +129,8 @@ pub struct Position {
 }
 
 impl<'a> Btf<'a> {
-    /// Indexes `bytes`; only the structs, unions, typedefs and functions whose names `wanted` accepts can be
-    /// looked up afterwards.
+    /// Indexes `bytes`; only the structs, unions, enums, typedefs and functions whose names `wanted`
+    /// accepts can be looked up afterwards.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<'a> Btf<'a> {
             let id = self.types.len() as u32;
             let found = read_type(self.bytes, at)?;
             self.types.push(at as u32);
-            let kinds = [kind::STRUCT, kind::UNION, kind::TYPEDEF, kind::FUNC];
+            let kinds = [kind::STRUCT, kind::UNION, kind::ENUM, kind::TYPEDEF, kind::FUNC];
             if kinds.contains(&found.kind()) {
                 let name = self.string(found.name);
                 if wanted(name) {
@@ -258,6 +258,16 @@ impl<'a> Btf<'a> {
         let (_, pointer) = self.resolve(id)?;
         let (_, prototype) = self.resolve(pointer.size_or_type)?;
         (prototype.kind() == kind::FUNC_PROTO).then(|| prototype.len().saturating_sub(1))
+    }
+
+    /// The value of an enumerator; `None` where the kernel has no such enum or none of that name.
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        let found = self.get(*self.wanted.get(enumeration.as_bytes())?)?;
+        let mut values = (0..found.len()).map(|index| found.rest + 8 * index);
+        let named = |at| word(self.bytes, at).is_ok_and(|at| self.string(at) == name.as_bytes());
+        values
+            .find(|&at| found.kind() == kind::ENUM && named(at))
+            .and_then(|at| word(self.bytes, at + 4).ok())
     }
 
     /// A blob in which the typedefs and functions that were asked for have the ids that they have
@@ -389,5 +399,8 @@ mod tests {
         let btf = Btf::parse(&bytes, |_| true).unwrap();
         assert_eq!(btf.tracepoint_arguments("inet_sock_set_state"), Some(3));
         assert_eq!(btf.member("sock_common", "skc_family").map(|p| p.bit), Some(16 * 8));
+        assert_eq!(btf.enumerator("sock_shutdown_cmd", "SHUT_RDWR"), Some(2));
+        assert_eq!(btf.enumerator("sock_shutdown_cmd", "SHUT_NOTHING"), None);
+        assert_eq!(btf.enumerator("sock_common", "skc_family"), None);
     }
 }

@@ -51,7 +51,7 @@ pub struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Opens the hierarchy that `mounts` (`/proc/self/mountinfo`) tells of.
+    /// Opens the hierarchy among `mounts` (`/proc/self/mountinfo`).
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Hierarchy {
         Some(Path::new("/").join(path.strip_prefix(&self.root).ok()?))
     }
 
-    /// Whose the directory is that the first so many components of a group's path lead to.
+    /// Owner of the directory to which the first `depth` components of a group's path lead.
     pub fn owner(&self, path: &Path, depth: usize) -> Option<u32> {
         owner(&self.root, path, depth)
     }
@@ -159,7 +159,7 @@ pub(super) fn is_of(mount: &Mount<'_>, controller: &[u8]) -> bool {
     }
 }
 
-/// The container is told from the path as it is, where systemd has escapes of its own.
+/// The container is recognised in the unescaped path, which has systemd's own escapes.
 pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
     let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
     let container = container.map(|name| escape(name.as_bytes()).into());

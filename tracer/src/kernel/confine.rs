@@ -1,4 +1,4 @@
-//! What the process cannot do once it has attached, whatever goes wrong in it.
+//! What the process can no longer do once it has attached, whatever goes wrong in it.
 //!
 //! Three means, each for the threads where it fits:
 //!
@@ -46,7 +46,7 @@ impl Confinement {
     ///
     /// # Errors
     ///
-    /// Where no thread can be had, or a directory cannot be opened.
+    /// Where no thread can be started, or a directory cannot be opened.
     pub fn apart<T: Send>(
         &self,
         work: impl FnOnce() -> T + Send,
@@ -59,7 +59,7 @@ impl Confinement {
                 missing => degraded.extend(missing),
             }
             let scope = if self.is_closed() { Scope::Closed } else { Scope::Sinks };
-            // The sealing of the rest tells of it where it fails.
+            // Where this fails, sealing the other threads reports it.
             let _ = syscalls::forbid(scope);
             Ok((work(), degraded))
         };
@@ -98,7 +98,7 @@ pub(crate) fn confine_reading(readable: &[PathBuf]) {
     let _ = syscalls::forbid(Scope::Reading);
 }
 
-/// What of this cannot be had here, found out by trying in a thread that ends with it.
+/// What of this is not possible here, found out by trying in a thread that then ends.
 pub fn missing() -> Vec<Degraded> {
     let confined = thread::scope(|scope| {
         let confine = || (paths::confine(&[], &[]).ok().flatten(), seal());

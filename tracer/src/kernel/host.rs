@@ -1,4 +1,4 @@
-//! Facts of the host beside its sockets, read from `/proc` and the cgroup file system.
+//! Facts about the host besides its sockets, read from `/proc` and the cgroup file system.
 //!
 //! Settings and counters are those of the calling thread's network namespace: the snapshot's
 //! thread reads them while it is in each. What cannot be read stays unknown.
@@ -75,7 +75,7 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     pids.into_iter().filter_map(facts).collect()
 }
 
-/// What `/proc` tells of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
+/// What `/proc` says of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
 /// another process has its pid by now, or has it in this `/proc`'s pid namespace. `tids` are the
 /// threads whose descriptor tables count: the limit is of each, so the fullest.
 fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<ProcessFacts> {

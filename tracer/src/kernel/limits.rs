@@ -23,7 +23,7 @@ const STACK: u64 = 512 << 10;
 const BASE: u64 = 24 << 20;
 /// The same with outputs at work.
 const AT_WORK: u64 = 64 << 20;
-/// For each socket that is kept track of (`cargo bench --bench memory`, with room for indexes).
+/// For each tracked socket (`cargo bench --bench memory`, with room for indexes).
 const SOCKET: u64 = 450;
 
 /// A limit under which nothing can be done.
@@ -108,7 +108,7 @@ fn enough(open: u64, limit: u64) -> Result<(), Scarce> {
     Err(Scarce::Descriptors { needed: DESCRIPTORS, open, limit })
 }
 
-/// Whether the programs can be loaded with a ring buffer of so many bytes.
+/// Whether the programs can be loaded with a ring buffer of this many bytes.
 ///
 /// # Errors
 ///
@@ -127,7 +127,7 @@ fn suffices(limit: u64, buffer_size: u32) -> Result<(), Scarce> {
     Err(Scarce::Memory { needed, limit, smaller })
 }
 
-/// What is at risk where so many sockets may be kept track of.
+/// What is at risk where `max_sockets` may be tracked.
 pub fn sockets_at_risk(buffer_size: u32, max_sockets: usize) -> Option<Degraded> {
     at_risk(allowed()?, buffer_size, max_sockets)
 }

@@ -12,15 +12,15 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::{
     Ebpf,
-    maps::{Array, MapData, PerCpuArray, RingBuf, StackTraceMap},
+    maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
-use tracer_ebpf::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
+use tracer_wire::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
 
 pub use self::error::LoadError;
 use self::{
-    error::unmade,
+    error::creation_failed,
     types::Types,
     verify::{Hook, Refused},
 };
@@ -57,20 +57,20 @@ pub struct Request {
 pub struct Tracer {
     /// Keeps the programs attached.
     pub ebpf: Ebpf,
-    /// The main program, which tells how often it was skipped.
+    /// The main program: the kernel counts how often it was skipped.
     pub main: ProgramFd,
-    /// The other programs that tell events, for the same reason. The guard is not among them: what
-    /// it was not shown, the main program was.
+    /// The other programs that report events, for the same reason. The guard is not among them: of
+    /// what the kernel skipped there, the main program was shown all.
     pub others: Vec<ProgramFd>,
     /// Snapshots can be taken.
     pub has_iterators: bool,
     /// Records.
     pub ring: RingBuf<MapData>,
-    /// See `tracer_ebpf::name::READER`.
+    /// See `tracer_wire::name::READER`.
     pub reader: Array<MapData, u32>,
     /// What was counted in the kernel.
     pub counters: PerCpuArray<MapData, PodCounters>,
-    /// How events are got.
+    /// How events are obtained.
     pub mode: Mode,
     /// What does not work here.
     pub degraded: Vec<Degraded>,
@@ -89,7 +89,7 @@ pub struct Tracer {
 #[repr(transparent)]
 pub struct PodCounters(pub Counters);
 
-// SAFETY: integers only, see `tracer_ebpf::Plain`.
+// SAFETY: integers only, see `tracer_wire::Plain`.
 unsafe impl aya::Pod for PodCounters {}
 
 /// Different stacks that are remembered: 1 KiB each, taken when the map is made.
@@ -189,16 +189,12 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
             degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
         }
     }
-    let resets = [feature::RECEIVE_RESET, feature::SEND_RESET];
-    let resets_traced =
-        !degraded.iter().any(|missing| resets.iter().any(|reset| reset.is_in(missing)));
-    let stacks = request.stacks && !degraded.iter().any(|one| feature::STACKS.is_in(one));
-    let tracer = finish(ebpf, Mode::Btf, degraded, logger, resets_traced, stacks)?;
+    let tracer = finish(request, ebpf, Mode::Btf, degraded, logger)?;
     Ok(Tracer { snapshots_skip, ..tracer })
 }
 
-/// All that is loaded, what takes the verifier longest first. The iterators are attached anew for
-/// each snapshot.
+/// All that is loaded, what takes the verifier longest first. The iterators are attached for each
+/// snapshot.
 fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)> {
     let accept = request.accept.then_some((accept::PROGRAM, Hook::Classic));
     let main = (MAIN_BTF, Hook::Typed("inet_sock_set_state"));
@@ -254,7 +250,7 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     if request.stacks {
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));
     }
-    finish(ebpf, Mode::Tracepoint, degraded, logger, false, false)
+    finish(request, ebpf, Mode::Tracepoint, degraded, logger)
 }
 
 /// The object with its constants filled in and its maps created.
@@ -267,7 +263,7 @@ fn object(
     // Three levels up from silence: what the programs have to say is for developers.
     const DEBUG: u8 = aya_log::Level::Debug as u8;
     let level: &'static u8 = if request.diagnostics { &DEBUG } else { &0 };
-    // The programs have no relocations by BTF: where members lie they are told.
+    // The programs have no relocations by BTF: they get the offsets of members from here.
     loader::new()
         .btf(None)
         .override_global(name::OFFSETS, offsets.as_bytes(), true)
@@ -278,7 +274,7 @@ fn object(
         .map_max_entries(name::EVENTS, request.buffer_size)
         .map_max_entries(name::STACKS, if settings.stacks == 1 { STACKS } else { 1 })
         .load(OBJECT)
-        .map_err(|error| LoadError::Object(unmade(&error)))
+        .map_err(|error| LoadError::Object(creation_failed(&error)))
 }
 
 fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn log::Log>> {
@@ -297,44 +293,39 @@ fn attach_btf(
 }
 
 fn finish(
+    request: &Request,
     mut ebpf: Ebpf,
     mode: Mode,
     mut degraded: Vec<Degraded>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
-    resets_traced: bool,
-    stacks_taken: bool,
 ) -> Result<Tracer, LoadError> {
     for missing in &mut degraded {
         missing.reason = without_numbers(&missing.reason);
     }
-    let main = match mode {
-        Mode::Btf => MAIN_BTF,
-        Mode::Tracepoint => MAIN_CLASSIC,
+    let works = |feature: Feature| {
+        mode == Mode::Btf && !degraded.iter().any(|missing| feature.is_in(missing))
     };
+    let has_iterators = works(feature::SOCKETS);
+    let resets_traced = works(feature::RECEIVE_RESET) && works(feature::SEND_RESET);
+    let has_stacks = request.stacks && works(feature::STACKS);
     let descriptor = |program| {
         let program = ebpf.program(program).ok_or(ProgramError::NotLoaded)?;
         Ok(program.fd()?.try_clone()?)
     };
+    let main = if mode == Mode::Btf { MAIN_BTF } else { MAIN_CLASSIC };
     let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
     let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
     let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
-    let mut take = |map: &'static str| {
-        ebpf.take_map(map).ok_or_else(|| LoadError::Object(format!("the object has no map {map}")))
-    };
-    let error = |map| move |source| LoadError::Map { map, source };
-    let ring = take(name::EVENTS)?.try_into().map_err(error(name::EVENTS))?;
-    let reader = take(name::READER)?.try_into().map_err(error(name::READER))?;
-    let counters = take(name::COUNTERS)?.try_into().map_err(error(name::COUNTERS))?;
-    let stacks: StackTraceMap<MapData> =
-        take(name::STACKS)?.try_into().map_err(error(name::STACKS))?;
-    let stacks = stacks_taken.then(|| stacks::Source::start(stacks)).transpose();
+    let ring = take(&mut ebpf, name::EVENTS)?;
+    let reader = take(&mut ebpf, name::READER)?;
+    let counters = take(&mut ebpf, name::COUNTERS)?;
+    let stacks = take(&mut ebpf, name::STACKS)?;
+    let stacks = has_stacks.then(|| stacks::Source::start(stacks)).transpose();
     let stacks = stacks.unwrap_or_else(|error| {
         let reason = format!("the process that reads symbols cannot be started: {error}");
         degraded.push(settings::no_stacks(without_numbers(&reason)));
         None
     });
-    let has_iterators =
-        mode == Mode::Btf && !degraded.iter().any(|missing| feature::SOCKETS.is_in(missing));
     Ok(Tracer {
         ebpf,
         main,
@@ -352,6 +343,15 @@ fn finish(
     })
 }
 
+fn take<T: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    map: &'static str,
+) -> Result<T, LoadError> {
+    let missing = || LoadError::Object(format!("the object has no map {map}"));
+    let taken = ebpf.take_map(map).ok_or_else(missing)?;
+    taken.try_into().map_err(|source| LoadError::Map { map, source })
+}
+
 /// What was counted on all CPUs of a kind of record.
 pub fn counters(map: &PerCpuArray<MapData, PodCounters>, kind: u8) -> Counters {
     let mut sum = Counters::default();
@@ -366,7 +366,7 @@ pub fn counters(map: &PerCpuArray<MapData, PodCounters>, kind: u8) -> Counters {
 }
 
 /// How often the kernel skipped a program because it was running on that CPU
-/// (`recursion_misses` of the program, 5.12 and later; 0 where the kernel does not tell).
+/// (`recursion_misses` of the program, 5.12 and later; 0 where the kernel does not say).
 pub fn recursion_misses(program: &ProgramFd) -> u64 {
     let fd = program.as_fd().as_raw_fd();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();

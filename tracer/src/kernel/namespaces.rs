@@ -1,8 +1,8 @@
 //! The host's network namespaces, found by looking.
 //!
 //! A namespace has no name of its own: it is found through a process that lives in it, or through
-//! a bind mount (`ip netns`, container runtimes). Processes are asked first, their threads only
-//! where events tell of a namespace that was not found otherwise.
+//! a bind mount (`ip netns`, container runtimes). Processes are searched first, their threads only
+//! where events come from a namespace that was not found otherwise.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ pub struct Namespaces {
     /// Paths that lead to a namespace, by its inode number.
     found: BTreeMap<u32, PathBuf>,
     looked: Option<Instant>,
-    /// Looked anew since they were last asked for: once is enough.
+    /// Searched again since they were last asked for: once is enough.
     relooked: bool,
 }
 

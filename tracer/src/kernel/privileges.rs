@@ -1,5 +1,5 @@
-//! Capabilities: what they are for, what cannot be had without them, and giving up those that are
-//! needed no more.
+//! Capabilities: what they are for, what is missing without them, and giving up those that are no
+//! longer needed.
 //!
 //! On Linux each thread has its own; a new one gets those of the thread that starts it.
 

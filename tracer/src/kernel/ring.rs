@@ -11,13 +11,13 @@ use rustix::{
     io::Errno,
     time::Timespec,
 };
-use tracer_ebpf::{Plain as _, Program, Record};
+use tracer_wire::{Plain as _, Program, Record};
 
 use crate::health;
 
-/// Records are taken in batches of at most this many, so that time-outs and output get their turn.
+/// Records of a batch at most, so that time-outs and output get their turn.
 const BATCH: usize = 4096;
-/// Rest between two batches: long enough to be cheap, short enough not to be seen.
+/// Pause between two batches: long enough to be cheap, short enough not to be noticed.
 const NAP: Duration = Duration::from_millis(4);
 
 /// The reading end of the ring buffer.
@@ -32,7 +32,7 @@ pub struct Reader {
 pub enum Item<'a> {
     /// An event.
     Record(&'a Record),
-    /// What a process is that acts in the next one.
+    /// Program and parent of the process that acts in the next one.
     Program(&'a Program),
 }
 
@@ -48,11 +48,11 @@ pub struct Batch {
 }
 
 impl Reader {
-    /// Reads `ring`; `sleeping` tells the programs when to wake us.
+    /// Reads `ring`; `sleeping` says whether the programs have to wake us.
     ///
     /// # Errors
     ///
-    /// Where no eventfd can be had.
+    /// Where no eventfd can be created.
     pub fn new(ring: RingBuf<MapData>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { ring, sleeping, wake })
@@ -128,7 +128,7 @@ impl Reader {
     }
 }
 
-/// An item of this version, told by its length.
+/// An item of this version, recognised by its length.
 pub(crate) fn decode(item: &[u8]) -> Option<Item<'_>> {
     if item.len() == size_of::<Program>() {
         return Program::from_bytes(item).map(Item::Program);

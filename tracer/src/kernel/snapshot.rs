@@ -1,4 +1,4 @@
-//! Pictures of all sockets and of who holds them, by the kernel's iterators.
+//! Snapshots of all sockets and of who holds them, by the kernel's iterators.
 //!
 //! `iter/tcp` shows one network namespace: that of the thread which opens it. A thread of its own
 //! therefore enters each namespace, reads, and leaves it again; it keeps none alive.
@@ -22,7 +22,7 @@ use aya::{
     programs::{Iter, ProgramError},
 };
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
-use tracer_ebpf::{Holder, Plain, Record, kind};
+use tracer_wire::{Holder, Plain, Record, kind};
 
 pub use super::stacks::Makers;
 use super::{
@@ -92,7 +92,7 @@ impl Snapshotter {
         privileges::READ | if enters { privileges::NAMESPACES } else { CapabilitySet::empty() }
     }
 
-    /// Takes one now; `seen` are namespaces that events have told of. Moves the calling thread
+    /// Takes one now; `seen` are namespaces that events came from. Moves the calling thread
     /// through the namespaces.
     pub fn take(&mut self, wanted: Wanted, seen: &[u32]) -> Taken {
         let begun = time::monotonic();
@@ -228,7 +228,7 @@ impl Snapshots {
     ///
     /// # Errors
     ///
-    /// Where no thread can be had.
+    /// Where no thread can be started.
     pub fn start(
         mut snapshotter: Snapshotter,
         stacks: Option<Recorded>,
@@ -245,7 +245,7 @@ impl Snapshots {
             while let Ok(Request { wanted, seen, makers }) = health::idle(|| asked.recv()) {
                 hurried.store(false, Ordering::Relaxed);
                 let taken = snapshotter.take(wanted, &seen);
-                // Before it is handed over: what it raises is told with its stack.
+                // Before it is handed over: what it raises is shown with its stack.
                 if let Some(resolver) = &mut resolver {
                     resolver.look_up(&makers, &hurried);
                 }

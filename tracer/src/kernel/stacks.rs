@@ -2,8 +2,8 @@
 //!
 //! Names come from files of strangers. A process of its own reads them ([`reader`]), whose workers
 //! may be lost (`worker`): that costs names, and a stack says so. Snapshots are where names are
-//! asked for, away from the reader of events; what does not come in time is told without. What has
-//! been looked up is remembered, and told from memory.
+//! asked for, away from the reader of events; what does not come in time is shown
+//! without names. What has been looked up is remembered.
 
 mod handshake;
 mod link;
@@ -54,11 +54,11 @@ const REMEMBERED: usize = 1 << 12;
 const TOO_SHORT: usize = 2;
 /// Stacks of a process that are asked for at once.
 const AT_ONCE: usize = 16;
-/// Functions that may be told for one address: the compiler has put them into each other.
+/// Functions shown for one address: the compiler inlines them into each other.
 const INLINED: usize = 16;
 /// How often it is looked whether there is a hurry, while names are waited for.
 const STEP: Duration = Duration::from_millis(100);
-/// Where so many jobs are unanswered, nothing is asked that nobody needs yet: each takes a process.
+/// Unanswered jobs from which on nothing is asked in advance: each takes a process.
 const NOTED: usize = 16;
 /// Jobs that may be unanswered.
 const UNANSWERED: usize = 64;
@@ -67,12 +67,12 @@ type StackKey = (ProcessKey, StackId);
 /// Stacks of a process.
 type Addresses = Vec<(StackId, Vec<u64>)>;
 
-/// Who has made sockets whose stacks were recorded.
+/// Who created sockets with a recorded stack.
 #[derive(Clone, Debug, Default)]
 pub struct Makers {
     /// All of them.
     pub processes: Vec<Process>,
-    /// Those whose stacks are going to be told.
+    /// Those whose stacks are about to be shown.
     pub told: Vec<Maker>,
     /// How long that may wait for the names of their functions.
     pub patience: Duration,
@@ -107,7 +107,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// Where no process can be had.
+    /// Where no process can be started.
     pub fn start(map: StackTraceMap<MapData>) -> io::Result<Self> {
         Ok(Self { map, link: Link::start()? })
     }
@@ -152,8 +152,8 @@ impl Resolver {
         Self { source, resolved, maps, asked, next: 0, quota: Quota::default() }
     }
 
-    /// Asks for what is not known yet, and waits for what is going to be told.
-    /// Does not wait once `hurry` is set.
+    /// Asks for what is not known yet, and waits for what is about to be shown, unless `hurry` is
+    /// set.
     pub(super) fn look_up(&mut self, makers: &Makers, hurry: &AtomicBool) {
         self.take_answers(Duration::ZERO);
         let mut open = self.ask(&makers.told);
@@ -181,7 +181,7 @@ impl Resolver {
         }
     }
 
-    /// Asks what processes have mapped, which nobody can tell any more when they have ended.
+    /// Asks what processes have mapped: once they have ended, nobody can find out.
     fn note(&mut self, processes: &[Process]) {
         for process in processes {
             if self.asked.len() >= NOTED {
@@ -314,7 +314,7 @@ impl Resolver {
         }
     }
 
-    /// Puts a stack where it is told from.
+    /// Remembers a stack.
     fn put(
         &mut self,
         process: ProcessKey,

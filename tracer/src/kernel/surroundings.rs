@@ -1,7 +1,7 @@
 //! Containers and programs of this host, from cgroup2 and procfs.
 //!
 //! The kernel names a socket's control group by a number, which cgroup2 itself leads to a path.
-//! Where that hierarchy is not in use (cgroup v1), the owner's `/proc/PID/cgroup` tells.
+//! Where that hierarchy is not in use (cgroup v1), the owner's `/proc/PID/cgroup` has it.
 
 mod programs;
 
@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tracer_ebpf::Program;
+use tracer_wire::Program;
 
 use self::programs::Programs;
 use super::{

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracer_ebpf::RecordLayout;
+use tracer_wire::RecordLayout;
 
 /// Where tracefs is mounted, or debugfs with it inside.
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];

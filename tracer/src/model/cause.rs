@@ -1,7 +1,7 @@
 //! Why a socket stays in its state. Of CLOSE_WAIT that is decided from the socket itself, who holds
 //! it, who made it and whether these can run.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::{
     finding::Cause,
@@ -77,7 +77,7 @@ fn inherited_from(holders: &[u32], context: Context<'_>) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use tracer_ebpf::kind;
+    use tracer_wire::kind;
 
     use super::*;
     use crate::model::{

@@ -4,7 +4,7 @@
 //! error and sequence numbers at that moment (they are still the old ones: the tracepoint fires
 //! before `tcp_done`), and by the resets seen on the same socket.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::state::State;
 

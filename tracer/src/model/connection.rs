@@ -11,7 +11,7 @@ mod past;
 mod phase;
 mod traffic;
 
-use tracer_ebpf::{Holder, Record, flag};
+use tracer_wire::{Holder, Record, flag};
 
 use self::{held::Held, opening::Opening, past::Past, phase::Phase};
 pub use self::{held::Processes, opening::handshake, traffic::Traffic};

@@ -6,7 +6,7 @@
 //! them.
 
 use ipnet::IpNet;
-use tracer_ebpf::MAX_PORTS;
+use tracer_wire::MAX_PORTS;
 
 use super::{
     close::Reason,
@@ -64,8 +64,8 @@ const COMM_LEN: usize = 15;
 
 impl Filter {
     /// The part that the kernel can decide.
-    pub fn in_kernel(&self) -> tracer_ebpf::Filter {
-        let mut filter = tracer_ebpf::Filter {
+    pub fn in_kernel(&self) -> tracer_wire::Filter {
+        let mut filter = tracer_wire::Filter {
             ports: fixed(&self.ports),
             local_ports: fixed(&self.local_ports),
             peer_ports: fixed(&self.remote_ports),
@@ -74,7 +74,7 @@ impl Filter {
                 IpVersion::V4 => 4,
                 IpVersion::V6 => 6,
             }),
-            ..tracer_ebpf::Filter::default()
+            ..tracer_wire::Filter::default()
         };
         if let [network] = self.networks.as_slice() {
             (filter.network, filter.mask) = mapped(network);
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn networks_take_the_kernel_s_form() {
         let filter = Filter { networks: vec!["10.1.0.0/16".parse().unwrap()], ..Filter::default() };
-        let tracer_ebpf::Filter { network, mask, .. } = filter.in_kernel();
+        let tracer_wire::Filter { network, mask, .. } = filter.in_kernel();
         assert_eq!(network[0], 0);
         assert_eq!(network[1].to_ne_bytes(), [0, 0, 0xff, 0xff, 10, 1, 0, 0]);
         assert_eq!(mask[0], u64::MAX);
@@ -282,7 +282,7 @@ mod tests {
             networks: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
             ..Filter::default()
         };
-        assert_eq!(filter.in_kernel(), tracer_ebpf::Filter::default());
+        assert_eq!(filter.in_kernel(), tracer_wire::Filter::default());
     }
 
     #[rstest]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use super::{
     endpoint::{Endpoint, Tuple},

@@ -3,7 +3,7 @@
 //! The task on the CPU is the acting one in a few transitions only; on loopback it is usually the
 //! other end's process. What is said of an owner therefore carries its evidence.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::state::State;
 

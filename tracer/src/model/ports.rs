@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     endpoint::{Endpoint, Tuple},

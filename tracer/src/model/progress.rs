@@ -4,7 +4,7 @@
 //! FIN_WAIT2 on this side, are a half-close at work and no leak. The kernel's byte counters show
 //! it, from one snapshot to the next.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::state::State;
 

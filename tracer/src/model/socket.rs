@@ -1,6 +1,6 @@
 //! What one record of a snapshot says of a socket.
 
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use super::{
     connection::Connection,

@@ -36,7 +36,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 pub use self::merge::{Merged, Snapshot};
 use self::{

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     connection::SocketId,

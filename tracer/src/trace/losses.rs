@@ -4,7 +4,7 @@ use aya::{
     maps::{MapData, PerCpuArray},
     programs::ProgramFd,
 };
-use tracer_ebpf::{Counters, kind};
+use tracer_wire::{Counters, kind};
 
 use crate::{
     kernel::load::{PodCounters, counters, recursion_misses},

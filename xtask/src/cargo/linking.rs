@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn the_parts_are_those_of_the_package() {
         let messages = r#"
-            {"target":{"kind":["lib"],"name":"tracer_ebpf"},"filenames":["/t/libtracer_ebpf.rlib"]}
+            {"target":{"kind":["lib"],"name":"tracer_wire"},"filenames":["/t/libtracer_ebpf.rlib"]}
             {"target":{"kind":["lib"],"name":"tracer"},"filenames":["/t/a.rmeta","/t/a.rlib"]}
             {"target":{"kind":["bin"],"name":"tracer","src_path":"/w/main.rs","edition":"2024"}}
             {"reason":"build-finished","success":true}"#;

@@ -8,7 +8,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
-use tracer_ebpf::Holder;
+use tracer_wire::Holder;
 
 use super::{argument, write};
 use crate::programs::{

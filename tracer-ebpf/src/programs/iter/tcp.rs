@@ -3,7 +3,7 @@
 
 use core::{ffi::c_void, mem::MaybeUninit};
 
-use tracer_ebpf::{Record, flag, kind, state};
+use tracer_wire::{Record, flag, kind, state};
 
 use super::{argument, write};
 use crate::programs::{emit::stamp, memory::zeroed, sock::Common};

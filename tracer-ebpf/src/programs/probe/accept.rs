@@ -6,7 +6,7 @@
 //! 30 ns longer. Not seen: accept by io_uring, and by 32-bit programs.
 
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use crate::programs::{
     actor,

@@ -5,7 +5,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use crate::programs::{emit::emit, sock::Common};
 

@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_ebpf::{Record, kind, segment};
+use tracer_wire::{Record, kind, segment};
 
 use crate::programs::{
     constants::offset,

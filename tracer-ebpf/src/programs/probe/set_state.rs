@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use tracer_ebpf::{Record, kind, state};
+use tracer_wire::{Record, kind, state};
 
 use crate::programs::{
     actor,

@@ -1,9 +1,9 @@
 //! `sock:inet_sock_set_state` without BTF: the record of the classic tracepoint.
 //!
-//! Addresses, ports and states are all it tells. The layout comes from the tracefs `format` file.
+//! It has addresses, ports and states only. The layout comes from the tracefs `format` file.
 
 use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use crate::programs::{
     actor,
@@ -65,7 +65,7 @@ fn describe(context: &TracePointContext, record: &mut Record) {
 /// A field of the tracepoint's record; zero where it cannot be read.
 ///
 /// Copied by a helper: the verifier takes plain loads from this context only at offsets that stand
-/// in the instruction itself. Where the helper is not to be had (lockdown=confidentiality), tracefs
+/// in the instruction itself. Where the helper is not available (lockdown=confidentiality), tracefs
 /// is not either.
 #[inline(always)]
 fn field<T: Copy + Default>(context: &TracePointContext, offset: u32) -> T {

@@ -4,7 +4,7 @@
 //! what `tcp_write_xmit` asks of a FIN with what is unsent before it. Left out are pacing and the
 //! limit on what may wait in the device (`tcp_small_queue_check`): they delay by milliseconds.
 
-use tracer_ebpf::{Record, segment, state};
+use tracer_wire::{Record, segment, state};
 
 use super::Full;
 use crate::programs::{constants::offset, memory::Memory};

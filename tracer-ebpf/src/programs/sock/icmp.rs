@@ -4,7 +4,7 @@
 //! (`ip_icmp_error`; for IPv6 with IPV6_RECVERR only) and notes it in `sk_err_soft`, which SO_ERROR
 //! takes away. Such a socket goes to CLOSED when the application closes it, without `sk_err`.
 
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::Full;
 use crate::programs::{constants::offset, memory::Memory};

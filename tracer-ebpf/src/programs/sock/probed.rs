@@ -1,6 +1,6 @@
 //! A TCP socket at an address that the verifier knows nothing of: copied out by a helper.
 
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{AF_INET6, describe_peer_and_addresses, netns};
 use crate::programs::{

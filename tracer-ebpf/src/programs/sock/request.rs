@@ -5,7 +5,7 @@ use aya_ebpf::{
     bindings::tcp_request_sock, helpers::generated::bpf_skc_to_tcp_request_sock, macros::map,
     maps::LruHashMap,
 };
-use tracer_ebpf::{Offsets, Record, segment};
+use tracer_wire::{Offsets, Record, segment};
 
 use super::{Common, Full};
 use crate::programs::{

@@ -68,7 +68,7 @@ const OPENING: &[(c_long, u8)] = &[(libc::SYS_openat, 2)];
 /// Commands of bpf(): `BPF_MAP_CREATE`, `BPF_PROG_LOAD`, `BPF_OBJ_PIN`, include/uapi/linux/bpf.h.
 const BPF_COMMANDS: [u64; 3] = [0, 5, 6];
 
-/// The second table of calls on x86-64, which numbers them anew from here (`__X32_SYSCALL_BIT`).
+/// The second table of calls on x86-64, whose numbers begin here (`__X32_SYSCALL_BIT`).
 const X32: c_long = 0x4000_0000;
 
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;

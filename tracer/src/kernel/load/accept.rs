@@ -50,7 +50,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Op
     if stacks {
         degraded.lost = "a server's sockets are named by their listener, with a `?`, until they \
                          are closed or a look at the descriptors shows who holds them; only the \
-                         stacks of connect() are told"
+                         stacks of connect() are known"
             .into();
     }
     Some(degraded)

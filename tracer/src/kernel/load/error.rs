@@ -71,8 +71,8 @@ impl LoadError {
     }
 }
 
-/// Why an object could not be made, with what helps.
-pub(super) fn unmade(error: &EbpfError) -> String {
+/// Why an object could not be created, with what helps.
+pub(super) fn creation_failed(error: &EbpfError) -> String {
     let text = chain(error);
     match error {
         EbpfError::MapError(MapError::CreateError { io_error, .. })

@@ -1,6 +1,6 @@
 //! Resolves the offsets that the programs need from the kernel's BTF.
 
-use tracer_ebpf::{Member, Offsets};
+use tracer_wire::{Member, Offsets};
 
 use crate::kernel::btf::{Btf, BtfError};
 
@@ -10,7 +10,7 @@ pub enum OffsetsError {
     /// The BTF is damaged.
     #[error(transparent)]
     Btf(#[from] BtfError),
-    /// A member is missing without which nothing can be told.
+    /// A required member is missing.
     #[error("this kernel's BTF has no {container}.{path}")]
     Missing {
         /// The struct.
@@ -37,10 +37,19 @@ pub(crate) fn iterators_skip(btf: &Btf<'_>) -> bool {
     btf.member(BATCH_ITEM, "cookie").is_none()
 }
 
+const RESET_REASONS: &str = "sk_rst_reason";
+
+/// Whether `tcp_send_reset` says why, with the numbers of Linux 6.12 and later: 6.10 and 6.11 had
+/// MPTCP's reasons where 6.12 put further ones of TCP (include/net/rstreason.h).
+pub(crate) fn has_reset_reason(btf: &Btf<'_>) -> bool {
+    btf.tracepoint_arguments("tcp_send_reset") >= Some(3)
+        && btf.enumerator(RESET_REASONS, "SK_RST_REASON_TCP_ABORT_ON_CLOSE") == Some(11)
+}
+
 /// Whether a type of this name will be looked up.
 pub(crate) fn is_wanted(name: &[u8]) -> bool {
     name.starts_with(b"btf_trace_tcp_")
-        || name == BATCH_ITEM.as_bytes()
+        || [BATCH_ITEM, RESET_REASONS].iter().any(|wanted| wanted.as_bytes() == name)
         || Offsets::MEMBERS.iter().any(|member| member.container.as_bytes() == name)
 }
 

@@ -1,6 +1,6 @@
 //! What this kernel can do is found out by trying.
 
-use tracer_ebpf::Settings;
+use tracer_wire::Settings;
 
 use super::LoadError;
 use crate::{event::header::Degraded, kernel::feature};
@@ -50,7 +50,7 @@ fn lost(best: Settings, settings: Settings, error: Option<&LoadError>) -> Vec<De
     degraded
 }
 
-/// Stacks were asked for and cannot be had.
+/// Stacks were asked for and are not possible.
 pub(super) fn no_stacks(reason: String) -> Degraded {
     feature::STACKS.missing(reason, "use a kernel with BTF and CONFIG_PERF_EVENTS")
 }

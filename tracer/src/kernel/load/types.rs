@@ -3,7 +3,7 @@
 use std::fs;
 
 use aya::Btf;
-use tracer_ebpf::Offsets;
+use tracer_wire::Offsets;
 
 use super::{
     LoadError,
@@ -20,7 +20,7 @@ pub(super) struct Types {
     pub(super) offsets: Offsets,
     /// What programs are attached to, for aya.
     pub(super) targets: Btf,
-    /// `tcp_send_reset` says why (6.10).
+    /// `tcp_send_reset` says why (6.12).
     pub(super) has_reset_reason: bool,
     /// `iter/tcp` may skip sockets.
     pub(super) iterators_skip: bool,
@@ -29,13 +29,13 @@ pub(super) struct Types {
 impl Types {
     /// # Errors
     ///
-    /// Where there is no BTF, or it lacks something without which nothing can be told.
+    /// Where there is no BTF, or it lacks something required.
     pub(super) fn read() -> Result<Self, LoadError> {
         let bytes = fs::read(BTF).map_err(|error| LoadError::NoBtf(error.to_string()))?;
         let wanted = |name: &[u8]| offsets::is_wanted(name) || verify::is_target(name);
         let index = btf::Btf::parse(&bytes, wanted).map_err(OffsetsError::from)?;
         let offsets = offsets::resolve(&index)?;
-        let has_reset_reason = index.tracepoint_arguments("tcp_send_reset") >= Some(3);
+        let has_reset_reason = offsets::has_reset_reason(&index);
         let iterators_skip = offsets::iterators_skip(&index);
         let targets = index.targets();
         drop(index);

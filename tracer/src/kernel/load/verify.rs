@@ -66,7 +66,7 @@ where
     ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-/// Loads these programs of the object; those that take longest had better come first.
+/// Loads these programs of the object; those that take longest should come first.
 pub(super) fn load(ebpf: &mut Ebpf, wanted: &[(&'static str, Hook)], btf: &Btf) -> Refused {
     let mut jobs = Vec::new();
     for (name, program) in ebpf.programs_mut() {
@@ -88,7 +88,7 @@ pub(super) fn load(ebpf: &mut Ebpf, wanted: &[(&'static str, Hook)], btf: &Btf) 
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            // Where no thread can be had, this one does all.
+            // Where no thread can be started, this one does all the work.
             let _ = thread::Builder::new().name("tracer-loader".into()).spawn_scoped(scope, work);
         }
         work();

@@ -1,11 +1,11 @@
 //! Who holds the subflows of MPTCP connections, and threads that share no table with others.
 //!
-//! A process holds the MPTCP socket, of which the programs tell the first subflow; a later one is
+//! A process holds the MPTCP socket, of which the programs report the first subflow; a later one is
 //! known by its inode number, which is the MPTCP socket's (`mptcp_subflow_create_socket`).
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Holder, Record, flag, kind};
+use tracer_wire::{Holder, Record, flag, kind};
 
 use crate::model::connection::SocketId;
 

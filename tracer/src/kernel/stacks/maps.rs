@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 use crate::event::escape::{escape, harmless};
 
-/// More mappings with code than this no sane process has.
+/// No sane process has more mappings with code.
 const MOST: usize = 4096;
 /// Characters of a path that are kept.
 const LONGEST: usize = 512;
 
-/// Mappings with code, ascending by address.
-#[derive(Debug, Default)]
+/// Mappings with code, ascending by address. A worker sends them, whose word is not trusted.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Mapping>")]
 pub(crate) struct Maps(Vec<Mapping>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Mapping {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) offset: u64,
+    #[serde(deserialize_with = "bounded_path")]
     pub(super) path: Arc<str>,
+    #[serde(skip)]
     pub(super) file: FileId,
 }
 
@@ -30,34 +35,18 @@ pub(super) struct FileId {
     pub(super) inode: u64,
 }
 
-/// A mapping as a worker tells it: start, end, offset, path.
-pub(super) type Told = (u64, u64, u64, String);
-
-impl Maps {
-    pub(crate) fn parse(text: &[u8]) -> Self {
-        Self::of(text.split(|&byte| byte == b'\n').filter_map(mapping))
-    }
-
-    fn of(maps: impl Iterator<Item = Mapping>) -> Self {
-        let mut maps: Vec<Mapping> = maps.take(MOST).collect();
+impl From<Vec<Mapping>> for Maps {
+    fn from(mut maps: Vec<Mapping>) -> Self {
+        maps.truncate(MOST);
         maps.sort_by_key(|mapping| mapping.start);
         Self(maps)
     }
+}
 
-    /// As a worker has told them, who may not be himself any more.
-    pub(super) fn from_told(told: Vec<Told>) -> Self {
-        Self::of(told.into_iter().map(|(start, end, offset, path)| Mapping {
-            start,
-            end,
-            offset,
-            path: bounded(&path).into(),
-            file: FileId::default(),
-        }))
-    }
-
-    pub(super) fn to_told(&self) -> Vec<Told> {
-        let told = |one: &Mapping| (one.start, one.end, one.offset, one.path.to_string());
-        self.0.iter().map(told).collect()
+impl Maps {
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        let lines = text.split(|&byte| byte == b'\n');
+        lines.filter_map(mapping).take(MOST).collect::<Vec<_>>().into()
     }
 
     /// The mapping at an address, and where in its file that is.
@@ -80,6 +69,10 @@ pub(super) fn bounded(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.into_owned(),
     }
+}
+
+fn bounded_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(|path| bounded(&path).into())
 }
 
 /// `55d0-55e0 r-xp 00001000 fe:01 1234      /usr/bin/app`; the path may hold spaces.

@@ -1,12 +1,12 @@
-//! What the tracer, the process that reads symbols for it and that one's workers tell each other.
+//! Messages between the tracer, the process that reads symbols for it, and that one's workers.
 //!
-//! Workers read files of strangers: what they tell is not trusted, only bounded and shown.
+//! Workers read files of strangers: what they send is not trusted, only bounded and shown.
 
 use std::io;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use super::maps::{Maps, Told};
+use super::maps::Maps;
 use crate::model::stack::Gap;
 
 /// Bytes of one message; a worker that has more to say is stopped.
@@ -38,7 +38,7 @@ pub(super) struct Answer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Line {
     /// The first one, unless the process has ended.
-    Maps(Vec<Told>),
+    Maps(Maps),
     /// For each stack one, in their order.
     Names(Names),
     /// The last one: the worker lives.
@@ -65,7 +65,7 @@ pub(super) struct Function {
     pub(super) line: Option<u32>,
 }
 
-/// What a worker has told.
+/// What a worker has found out.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// None where the process has ended.
@@ -79,7 +79,7 @@ impl Answer {
         let mut findings = Findings::default();
         for line in self.lines.split(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(Line::Maps(told)) => findings.maps = Some(Maps::from_told(told)),
+                Ok(Line::Maps(maps)) => findings.maps = Some(maps),
                 Ok(Line::Names(names)) => findings.names.push(names),
                 Ok(Line::End) => findings.is_whole = true,
                 // Half a line.
@@ -144,17 +144,13 @@ impl Inbox {
     }
 
     pub(super) fn job(&mut self) -> io::Result<Option<Job>> {
-        self.next()?.map(|payload| parse(&payload)).transpose()
+        Ok(self.next()?.map(|payload| serde_json::from_slice(&payload)).transpose()?)
     }
 
     pub(super) fn answer(&mut self) -> io::Result<Option<Answer>> {
         let invalid = || io::ErrorKind::InvalidData.into();
         self.next()?.map(|payload| Answer::from_payload(&payload).ok_or_else(invalid)).transpose()
     }
-}
-
-fn parse<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
-    Ok(serde_json::from_slice(payload)?)
 }
 
 #[cfg(test)]
@@ -185,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_a_worker_tells_is_not_believed_but_read() {
-        let maps = serde_json::to_string(&Line::Maps(vec![(1, 2, 0, "/a\x1b[2J".into())])).unwrap();
+        let maps = r#"{"Maps":[{"start":1,"end":2,"offset":0,"path":"/a\u001b[2J"}]}"#;
         let lines = format!("{maps}\nnonsense\n{{\"Names\":{{\"functions\":[]").into_bytes();
         let findings = Answer { id: 1, is_late: false, lines }.findings();
         assert_eq!(&*findings.maps.unwrap().find(1).unwrap().0, "/a\\x1b[2J");

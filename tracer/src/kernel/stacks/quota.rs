@@ -1,5 +1,5 @@
-//! Whose programs are looked at again after they have failed, and when: reading symbols of one that
-//! is damaged, on purpose or not, must not take the time of the others.
+//! Whose symbols are read again after a failure, and when: a damaged program, on purpose or not, must
+//! not take the time of the others.
 
 use std::time::{Duration, Instant};
 

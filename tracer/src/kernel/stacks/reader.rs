@@ -39,10 +39,10 @@ const NAME: &std::ffi::CStr = c"tracer-symbols";
 const WORKERS: usize = 3;
 /// How long a worker may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long before a worker that has been told to end is looked at again.
+/// How long until a worker that was killed is checked again.
 const REST: Duration = Duration::from_millis(10);
 
-/// A worker at its job.
+/// A worker and its job.
 struct Worker {
     id: u32,
     owner: u64,
@@ -52,7 +52,7 @@ struct Worker {
     deadline: Instant,
 }
 
-/// One that is to end, and whose end has not been seen yet.
+/// A killed worker that has not been waited for yet.
 struct Ending {
     owner: u64,
     process: Pid,
@@ -60,7 +60,7 @@ struct Ending {
     look: Instant,
 }
 
-/// The jobs, what is being done and what is to be told.
+/// The jobs, the workers and the answers.
 struct Reader {
     socket: UnixStream,
     inbox: Inbox,
@@ -97,7 +97,7 @@ pub fn run() -> io::Result<()> {
     reader.run()
 }
 
-/// Closes what others have left open, or what a worker is not to have.
+/// Closes what others left open, or what a worker must not have.
 fn close_all_but(kept: Range<u32>) {
     for others in [0..kept.start, kept.end..u32::MAX] {
         if let Some(last) = others.end.checked_sub(1).filter(|last| others.start <= *last) {
@@ -119,17 +119,17 @@ fn block_signals() {
 impl Reader {
     fn run(mut self) -> io::Result<()> {
         loop {
-            self.bury();
+            self.reap();
             self.start_workers();
-            let (asked, told) = self.wait()?;
+            let (asked, readable) = self.wait()?;
             if asked && !self.take_jobs()? {
                 return Ok(());
             }
-            for index in told.into_iter().rev() {
+            for index in readable.into_iter().rev() {
                 self.listen_to(index);
             }
             self.stop_late();
-            self.tell()?;
+            self.flush()?;
         }
     }
 
@@ -148,8 +148,8 @@ impl Reader {
             result => result?,
         };
         let has = |fd: &PollFd<'_>| !(fd.revents() - PollFlags::OUT).is_empty();
-        let told = (1..polled.len()).filter(|&index| has(&polled[index])).map(|index| index - 1);
-        Ok((has(&polled[0]), told.collect()))
+        let readable = (1..polled.len()).filter(|&index| has(&polled[index]));
+        Ok((has(&polled[0]), readable.map(|index| index - 1).collect()))
     }
 
     /// False where the tracer has ended.
@@ -239,7 +239,7 @@ impl Reader {
     }
 
     /// Looks for workers that have ended, the more rarely the longer it takes.
-    fn bury(&mut self) {
+    fn reap(&mut self) {
         let now = Instant::now();
         self.endings.retain_mut(|ending| {
             let lives = ending.look > now
@@ -256,7 +256,7 @@ impl Reader {
         self.outbox.extend(Answer { id, is_late, lines }.to_bytes());
     }
 
-    fn tell(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         match self.socket.write(&self.outbox) {
             Ok(count) => drop(self.outbox.drain(..count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -55,11 +55,14 @@ pub(super) fn work(job: &Job, mut out: impl Write) -> io::Result<()> {
     };
     let process = Process { pid: job.pid, comm: [0; 16], start_ns: job.start_ns };
     if let Some(maps) = maps_of(&process) {
-        say(&Line::Maps(maps.to_told()))?;
-        let files = Files::open(job, &maps);
-        if !job.stacks.is_empty() {
+        let line = Line::Maps(maps);
+        say(&line)?;
+        if let Line::Maps(maps) = &line
+            && !job.stacks.is_empty()
+        {
+            let files = Files::open(job, maps);
             confine::confine_reading(&files.readable());
-            let symbols = Symbols::new(&maps, &files);
+            let symbols = Symbols::new(maps, &files);
             for stack in &job.stacks {
                 say(&Line::Names(symbols.of(stack)))?;
             }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tracer_ebpf::{PATH_DEPTH, PATH_NAME, Program};
+use tracer_wire::{PATH_DEPTH, PATH_NAME, Program};
 
 use super::REMEMBERED;
 use crate::{
@@ -75,7 +75,7 @@ fn path(names: &[[u8; PATH_NAME]; PATH_DEPTH]) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn told(names: &[&str]) -> Program {
+    fn reported(names: &[&str]) -> Program {
         let mut program = Program {
             start_ns: 5,
             pid: 7,
@@ -104,20 +104,20 @@ mod tests {
             (&["nc", "bin"], None),
             (&[], None),
         ] {
-            assert_eq!(path(&told(names).names).as_deref(), expected);
+            assert_eq!(path(&reported(names).names).as_deref(), expected);
         }
     }
 
     #[test]
     fn what_is_reported_of_a_process_is_of_that_one_alone() {
         let mut programs = Programs::default();
-        programs.learn(&told(&["sh", "/"]));
-        programs.learn(&told(&["nc", "/"]));
+        programs.learn(&reported(&["sh", "/"]));
+        programs.learn(&reported(&["nc", "/"]));
         assert_eq!(programs.executable((7, 5)).as_deref(), Some("/nc"));
         let parent = Parent { pid: 3, name: r"ba\x1bsh".into() };
         assert_eq!(programs.parent((7, 5)).as_deref(), Some(&parent));
         assert_eq!(programs.executable((7, 6)), None);
-        programs.learn(&Program { pid: 8, parent: 0, ..told(&[]) });
+        programs.learn(&Program { pid: 8, parent: 0, ..reported(&[]) });
         assert_eq!((programs.executable((8, 5)), programs.parent((8, 5))), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! The handshake, and how a connection keeps it until the connection is reported.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use crate::model::update::{Handshake, Role};
 

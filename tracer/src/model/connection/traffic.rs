@@ -1,6 +1,6 @@
 //! What a full socket's counters say of the whole connection.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use crate::model::{state::State, update::Role};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{Input, Look, Observed, close_wait::key, comparison::Comparison};
 use crate::model::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     common::{each_once, most_first},

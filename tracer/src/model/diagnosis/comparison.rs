@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_ebpf::{Holder, Record};
+use tracer_wire::{Holder, Record};
 
 use super::{
     Input,

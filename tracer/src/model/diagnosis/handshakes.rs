@@ -2,7 +2,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::kind;
+use tracer_wire::kind;
 
 use super::comparison::{Comparison, Seen};
 use crate::model::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::comparison::{Comparison, Seen};
 use crate::model::{

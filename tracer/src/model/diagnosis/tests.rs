@@ -5,7 +5,7 @@ mod situation;
 use std::net::{IpAddr, Ipv4Addr};
 
 use rstest::rstest;
-use tracer_ebpf::{Holder, Record, flag, kind};
+use tracer_wire::{Holder, Record, flag, kind};
 
 use super::*;
 use crate::model::{

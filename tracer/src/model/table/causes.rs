@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::Table;
 use crate::model::{

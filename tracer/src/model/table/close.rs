@@ -1,6 +1,6 @@
 //! Ends: what `X → CLOSE` means, minisockets, resets.
 
-use tracer_ebpf::{Record, flag};
+use tracer_wire::{Record, flag};
 
 use super::{Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
 use crate::model::{

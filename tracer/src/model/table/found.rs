@@ -1,7 +1,7 @@
 //! Sockets that a snapshot or an event shows and the table does not know: from before, or born
 //! unseen.
 
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{Closed, Observer, Slot, Source, State, Table, Transition, Update, transition};
 use crate::model::{

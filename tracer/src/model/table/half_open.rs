@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::{Record, kind, segment};
+use tracer_wire::{Record, kind, segment};
 
 use super::{
     Observer, Role, Snapshot, State, Table, Update,

@@ -1,7 +1,7 @@
 //! Whose sockets they are beyond what state changes show: who has accepted them, and who holds
 //! their descriptors now.
 
-use tracer_ebpf::{Holder, Record};
+use tracer_wire::{Holder, Record};
 
 use super::{Slot, State, Table};
 use crate::model::{

@@ -1,6 +1,6 @@
 //! Which socket of the table an event is of, and where a new life begins.
 
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{Observer, Slot, Source, State, Table};
 use crate::model::{

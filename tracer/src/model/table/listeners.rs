@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::Table;
 use crate::model::{

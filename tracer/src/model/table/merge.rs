@@ -7,7 +7,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::{Holder, Record, kind};
+use tracer_wire::{Holder, Record, kind};
 
 use super::{Observer, Slot, Source, State, Table, Transition, Way, transition};
 use crate::model::{connection::SocketId, endpoint::Tuple, socket, time_wait::TIME_WAIT_SECONDS};

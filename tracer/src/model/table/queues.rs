@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn connection(cookie: u64, state: State, since: u64) -> Connection {
-        let record = tracer_ebpf::Record { cookie, ..record(State::Closed, state) };
+        let record = tracer_wire::Record { cookie, ..record(State::Closed, state) };
         Connection::new(&record, state, Some(since))
     }
 

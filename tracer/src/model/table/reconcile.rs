@@ -1,6 +1,6 @@
 //! Reconciling the table with an event that shows that others have been missed.
 
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{Connection, Observer, Slot, Source, State, Table, Transition, Way, transition};
 

@@ -1,6 +1,6 @@
 //! Single segments that are reported: resets and retransmissions of SYN, SYN+ACK and FIN.
 
-use tracer_ebpf::{Record, segment};
+use tracer_wire::{Record, segment};
 
 use super::{Observer, Slot, State, Table, Update, push_last};
 use crate::model::{

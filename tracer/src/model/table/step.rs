@@ -1,6 +1,6 @@
 //! One event of the tracepoint: what it does to the socket, and what is reported of it.
 
-use tracer_ebpf::{
+use tracer_wire::{
     Record, flag, segment,
     state::{CLOSE, LISTEN, NEW_SYN_RECV, SYN_RECV},
 };

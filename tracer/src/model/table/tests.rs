@@ -23,7 +23,7 @@ mod snapshot;
 mod time_wait;
 mod unseen;
 
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use crate::model::state::State;
 

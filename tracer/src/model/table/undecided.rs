@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::Slot;
 

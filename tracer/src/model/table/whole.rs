@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
-use tracer_ebpf::kind;
+use tracer_wire::kind;
 
 use super::{Close, Observer, Slot, Snapshot, Source, State, Table, Transition, Update};
 use crate::model::{

@@ -1,6 +1,6 @@
 //! Once, again when it worsens, and when it is over.
 
-use tracer_ebpf::kind;
+use tracer_wire::kind;
 
 use super::*;
 use crate::model::{

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use rstest::rstest;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::{
     headroom::Headroom,
@@ -303,7 +303,7 @@ fn a_look_at_the_table_finds_who_waits() {
     let options = table::Options { thresholds: Thresholds::NONE, ..table::Options::default() };
     let mut table = Table::new(options);
     let record = |cookie: u64, state: State| Record {
-        kind: tracer_ebpf::kind::SOCKET,
+        kind: tracer_wire::kind::SOCKET,
         time_ns: BEGUN + SECOND,
         cookie,
         sk: cookie | 1 << 63,

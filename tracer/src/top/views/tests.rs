@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
 use rstest::rstest;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use super::*;
 use crate::{

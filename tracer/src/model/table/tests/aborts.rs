@@ -174,7 +174,7 @@ fn without_the_hooks_on_resets_nothing_waits_for_them() {
     fixture.play(&mut life, &[Connect, Established, Close]);
     fixture.told.take();
     for record in life.apply(PeerReset) {
-        if record.kind == tracer_ebpf::kind::STATE {
+        if record.kind == tracer_wire::kind::STATE {
             fixture.ingest(&record);
         }
     }

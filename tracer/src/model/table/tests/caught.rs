@@ -1,7 +1,7 @@
 //! Events that the guard tells: the kernel skipped the main program, or both told.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::{Fixture, Told},

@@ -2,7 +2,7 @@
 //! a minisocket has another address.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::Fixture,

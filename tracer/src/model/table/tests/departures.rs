@@ -1,7 +1,7 @@
 //! Whether SYN and FIN have left this host.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::{Fixture, tell},

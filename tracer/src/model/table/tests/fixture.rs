@@ -1,6 +1,6 @@
 //! A table with lives around it, and what it reports of them, line by line.
 
-use tracer_ebpf::{Holder, Record};
+use tracer_wire::{Holder, Record};
 
 use super::lives::{Life, MICROSECOND, MILLISECOND, NETNS, SECOND, START, STARTED, Step};
 use crate::model::{

@@ -1,7 +1,7 @@
 //! Half-open connections that linger.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind, segment};
+use tracer_wire::{Record, kind, segment};
 
 use super::{
     fixture::Fixture,

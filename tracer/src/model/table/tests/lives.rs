@@ -8,7 +8,7 @@ mod choices;
 mod ends;
 pub(super) mod opens;
 
-use tracer_ebpf::{Record, flag, kind, segment};
+use tracer_wire::{Record, flag, kind, segment};
 
 use crate::model::{endpoint::Endpoint, state::State};
 
@@ -218,8 +218,8 @@ impl Life {
         let (kind, state) = match self.shape {
             Shape::Unhashed => return None,
             Shape::Full => (kind::SOCKET, self.socket.old_state),
-            Shape::Request => (kind::REQUEST_SOCKET, tracer_ebpf::state::NEW_SYN_RECV),
-            Shape::Minisocket => (kind::TIME_WAIT_SOCKET, tracer_ebpf::state::TIME_WAIT),
+            Shape::Request => (kind::REQUEST_SOCKET, tracer_wire::state::NEW_SYN_RECV),
+            Shape::Minisocket => (kind::TIME_WAIT_SOCKET, tracer_wire::state::TIME_WAIT),
         };
         let known = if self.shape == Shape::Full { self.socket } else { self.minisocket() };
         let mut seen = Record {

@@ -1,7 +1,7 @@
 //! How connections begin.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::{Fixture, tell},

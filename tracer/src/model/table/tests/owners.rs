@@ -5,7 +5,7 @@ use super::{
     lives::{ACCEPTED_FD, Kernel, Life, STARTED, Step, opens::LISTENER},
 };
 use rstest::rstest;
-use tracer_ebpf::Record;
+use tracer_wire::Record;
 
 use crate::model::{
     connection::Connection,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use proptest::{prelude::*, sample::Index};
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::{Fixture, options},

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rstest::rstest;
-use tracer_ebpf::{Record, kind};
+use tracer_wire::{Record, kind};
 
 use super::{
     fixture::Fixture,

@@ -5,7 +5,7 @@
 //! connection.
 
 use rstest::rstest;
-use tracer_ebpf::{Record, flag, kind};
+use tracer_wire::{Record, flag, kind};
 
 use super::{
     fixture::{Fixture, Told, options},

@@ -1,6 +1,6 @@
 //! What can happen next: for lives that chance makes up.
 
-use tracer_ebpf::flag;
+use tracer_wire::flag;
 
 use super::{Failure, Life, Shape, Step};
 use crate::model::state::State;

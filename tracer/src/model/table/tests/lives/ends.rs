@@ -1,6 +1,6 @@
 //! From ESTABLISHED, or anything before it, to nothing.
 
-use tracer_ebpf::{flag, kind};
+use tracer_wire::{flag, kind};
 
 use super::{Failure, Life, Shape, Step};
 use crate::model::state::State;

@@ -1,6 +1,6 @@
 //! From nothing to ESTABLISHED.
 
-use tracer_ebpf::flag;
+use tracer_wire::flag;
 
 use super::{Life, Shape, Step, address};
 use crate::model::state::State;
@@ -109,7 +109,7 @@ impl Life {
         self.socket.old_state = State::Listen as u8;
         let raw = self.kernel.raw_children;
         let classic = self.kernel.classic;
-        self.emit(tracer_ebpf::kind::STATE, |record| {
+        self.emit(tracer_wire::kind::STATE, |record| {
             record.new_state = State::SynRecv as u8;
             record.listener = Self::new(LISTENER).socket.sk;
             if raw {

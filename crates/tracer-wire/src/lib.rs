@@ -1,9 +1,16 @@
 //! The wire format between the kernel half and the user half: ring-buffer and iterator records,
 //! the configuration that goes into frozen `.rodata`, and the counters.
 //!
-//! Both halves compile this file, so a field is written down once. It holds integers and byte
-//! arrays only: every bit pattern is valid, padding is explicit, sizes are asserted. What the
-//! numbers mean is decided in the user half (`tracer::model`).
+//! Both halves use this crate, so a field is written down once. It holds integers and byte arrays
+//! only: every bit pattern is valid, padding is explicit, sizes are asserted. What the numbers mean
+//! is decided in the user half (`tracer::model`).
+//!
+//! ```
+//! use tracer_wire::{Plain as _, Record, kind};
+//!
+//! let sent = Record { kind: kind::STATE, local_port: 443, ..Record::EMPTY };
+//! assert_eq!(Record::from_bytes(sent.as_bytes()), Some(&sent));
+//! ```
 
 #![no_std]
 

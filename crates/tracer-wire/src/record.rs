@@ -1,12 +1,12 @@
-//! What the kernel half tells: one [`Record`] for each event and for each socket of a snapshot,
+//! What the kernel half reports: one [`Record`] for each event and for each socket of a snapshot,
 //! one [`Holder`] for each descriptor of a socket.
 
-/// What a [`Record`] tells, in [`Record::kind`].
+/// What a [`Record`] reports, in [`Record::kind`].
 pub mod kind {
     /// `sock:inet_sock_set_state` with old ≠ new.
     pub const STATE: u8 = 1;
-    /// The same, caught by the guard program because the kernel skipped the main one. Once in a
-    /// great while the main program has told it too.
+    /// The same, caught by the guard program because the kernel skipped the main one. Very
+    /// rarely the main program has reported it too.
     pub const STATE_CAUGHT: u8 = 2;
     /// `tcp:tcp_receive_reset`: the kernel tears the connection down as by a received RST.
     pub const RESET_RECEIVED: u8 = 3;
@@ -74,7 +74,7 @@ pub struct Record {
     pub cookie: u64,
     /// Address of the `struct sock` of the listener that a half-open connection is with, a new
     /// one came from, or one that nobody has accepted waits in the queue of; 0 where this kernel
-    /// does not tell.
+    /// does not say.
     pub listener: u64,
     /// Id of the socket's cgroup in the default hierarchy.
     pub cgroup_id: u64,
@@ -86,8 +86,8 @@ pub struct Record {
     pub bytes_received: u64,
     /// Jiffy at which the timer of a snapshot record fires, 0 for none.
     pub timer_expires: u64,
-    /// Start of the process in `pid`, nanoseconds of `CLOCK_BOOTTIME`: tells a pid from its next
-    /// bearer.
+    /// Start of the process in `pid`, nanoseconds of `CLOCK_BOOTTIME`: a pid alone may be
+    /// reused.
     pub start_ns: u64,
     /// IPv6 address, or an IPv4 one in its v4-mapped form.
     pub local_address: [u8; 16],
@@ -163,7 +163,7 @@ pub struct Record {
     pub icmp_code: u8,
     /// Its `ee_errno`, all of which are below 256.
     pub icmp_errno: u8,
-    /// `enum sk_rst_reason` of a sent reset, where the kernel tells it.
+    /// `enum sk_rst_reason` of a sent reset, where the kernel reports it.
     pub reset_reason: u8,
     /// Zero.
     pub reserved: [u8; 2],
@@ -201,7 +201,7 @@ impl Record {
 
 /// A descriptor of a TCP socket, one for each (descriptor table, descriptor).
 ///
-/// One of an MPTCP socket is told as of its first subflow; the others have the same inode number.
+/// One of an MPTCP socket is reported as of its first subflow; the others have the same inode number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -211,7 +211,7 @@ pub struct Holder {
     pub sk: u64,
     /// Inode number of the socket's file.
     pub inode: u64,
-    /// Start of the process, nanoseconds of `CLOCK_BOOTTIME`: tells a pid from its next bearer.
+    /// Start of the process, nanoseconds of `CLOCK_BOOTTIME`: a pid alone may be reused.
     pub start_ns: u64,
     /// Process (thread group).
     pub pid: u32,
@@ -226,12 +226,12 @@ pub struct Holder {
     pub comm: [u8; 16],
 }
 
-/// Components of a program's path that are told.
+/// Components of a program's path that are reported.
 pub const PATH_DEPTH: usize = 16;
 /// Bytes of each, the NUL behind it included; longer ones are cut.
 pub const PATH_NAME: usize = 64;
 
-/// Program and parent of a process, told before the first event that it acts in: it may be gone
+/// Program and parent of a process, reported before the first event that it acts in: it may be gone
 /// before anybody can look at it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What the user half tells the kernel half before it is loaded.
+//! Configuration that the user half gives the kernel half before it is loaded.
 //!
 //! All of it becomes frozen `.rodata`: the verifier takes the values for constants, folds the
 //! offsets into plain loads and removes the branches of whatever is switched off.
