@@ -46,6 +46,7 @@ pub enum Wrong {
 
 /// A recorded line.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Item {
     /// The first line of a trace.
     Hello(Hello),

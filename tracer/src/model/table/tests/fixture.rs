@@ -40,7 +40,7 @@ impl Observer for Told {
                 let close = story.close.map_or_else(|| "open".to_owned(), close_words);
                 let source = source_words(story.source);
                 self.lines.push(format!("story: {close}{source}"));
-                self.stories.push(story.clone());
+                self.stories.push(*story);
             }
             Update::Reset(reset) => {
                 self.lines.push(format!("RST {:?} in {}", reset.segment.direction, reset.state));
