@@ -15,7 +15,7 @@
 //! ESTABLISHED has no default, since connections may idle; nor has FIN_WAIT1, which lasts as long
 //! as a slow peer takes for what was written before.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use super::state::{State, UnknownState};
 
@@ -25,16 +25,6 @@ pub const DEFAULT: &str = "close-wait=30s, time-wait=75s, fin-wait2=75s, syn-sen
 
 /// A snapshot this long before a flag is as good as one at its time, nanoseconds.
 pub const LOOK_LEAD: u64 = 100_000_000;
-
-const DEFAULTS: [(State, u64); 7] = [
-    (State::CloseWait, 30),
-    (State::TimeWait, 75),
-    (State::FinWait2, 75),
-    (State::SynSent, 10),
-    (State::SynRecv, 10),
-    (State::LastAck, 10),
-    (State::Closing, 10),
-];
 
 /// How long a socket may stay in each state before it is flagged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +39,23 @@ impl Thresholds {
         self.0[state.index()]
     }
 
+    /// With the thresholds of a list in place of its own.
+    fn with(mut self, list: &str) -> Result<Self, ThresholdError> {
+        for entry in list.split(',') {
+            let (state, duration) =
+                entry.split_once('=').ok_or_else(|| ThresholdError::Form(entry.to_owned()))?;
+            let state: State = state.trim().parse()?;
+            if matches!(state, State::Closed | State::Listen) {
+                return Err(ThresholdError::Endless(state));
+            }
+            self.0[state.index()] = match duration.trim() {
+                "none" | "off" => None,
+                text => Some(parse_duration(state, text)?),
+            };
+        }
+        Ok(self)
+    }
+
     /// The states that have a threshold.
     pub fn states(&self) -> impl Iterator<Item = State> {
         State::ALL.into_iter().filter(|&state| self.of(state).is_some())
@@ -58,12 +65,7 @@ impl Thresholds {
 impl Default for Thresholds {
     /// As [`DEFAULT`] says.
     fn default() -> Self {
-        let mut thresholds = Self::NONE;
-        for (state, seconds) in DEFAULTS {
-            let threshold = Duration::from_secs(seconds).as_nanos();
-            thresholds.0[state.index()] = Some(threshold as u64);
-        }
-        thresholds
+        Self::NONE.with(DEFAULT).unwrap_or(Self::NONE)
     }
 }
 
@@ -95,23 +97,10 @@ impl FromStr for Thresholds {
     /// `close-wait=30s,time-wait=off`; states that are not named keep their defaults, `none`
     /// alone switches everything off.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
-        if matches!(list, "none" | "off") {
-            return Ok(Self::NONE);
+        match list {
+            "none" | "off" => Ok(Self::NONE),
+            list => Self::default().with(list),
         }
-        let mut thresholds = Self::default();
-        for entry in list.split(',') {
-            let (state, duration) =
-                entry.split_once('=').ok_or_else(|| ThresholdError::Form(entry.to_owned()))?;
-            let state: State = state.trim().parse()?;
-            if matches!(state, State::Closed | State::Listen) {
-                return Err(ThresholdError::Endless(state));
-            }
-            thresholds.0[state.index()] = match duration.trim() {
-                "none" | "off" => None,
-                text => Some(parse_duration(state, text)?),
-            };
-        }
-        Ok(thresholds)
     }
 }
 
@@ -145,10 +134,20 @@ mod tests {
     fn the_defaults_are_those_that_are_shown() {
         let (shown, off) = (DEFAULT.parse::<Thresholds>(), "none".parse::<Thresholds>());
         assert_eq!((shown, off), (Ok(Thresholds::default()), Ok(Thresholds::NONE)));
-        // Named one by one, so that nothing hides behind a default.
-        let alone = DEFAULT.split(',').map(|entry| entry.split_once('=').unwrap().0);
-        let named: Vec<State> = alone.map(|name| name.trim().parse().unwrap()).collect();
-        assert_eq!(named, DEFAULTS.map(|(state, _)| state));
+        let seconds = |state| Thresholds::default().of(state).map(|ns| ns / 1_000_000_000);
+        let expected = [
+            (State::CloseWait, 30),
+            (State::TimeWait, 75),
+            (State::FinWait2, 75),
+            (State::SynSent, 10),
+            (State::SynRecv, 10),
+            (State::LastAck, 10),
+            (State::Closing, 10),
+        ];
+        for (state, threshold) in expected {
+            assert_eq!(seconds(state), Some(threshold), "{state}");
+        }
+        assert_eq!(Thresholds::default().states().count(), expected.len());
     }
 
     /// 60 s in the last level of the timer wheel that holds them may become 64.

@@ -125,7 +125,7 @@ impl Deadline {
 }
 
 /// All sockets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Table {
     options: Options,
     store: Store,
@@ -182,32 +182,7 @@ const REUSABLE: usize = 1 << 16;
 impl Table {
     /// An empty table.
     pub fn new(options: Options) -> Self {
-        Self {
-            store: Store::new(options.thresholds.states()),
-            options,
-            processes: Processes::default(),
-            listeners: Listeners::default(),
-            half_open: HalfOpen::default(),
-            held_at: None,
-            listener_is_new: false,
-            removals: Removals::default(),
-            raisings: BinaryHeap::new(),
-            doublings: BinaryHeap::new(),
-            unannounced: VecDeque::new(),
-            open: VecDeque::new(),
-            raw_children: HashMap::default(),
-            undecided: Undecided::default(),
-            reusable: HashMap::default(),
-            closed_meanwhile: None,
-            covered: Covered::default(),
-            snapshots: 0,
-            events: 0,
-            duplicates: 0,
-            closed_last: VecDeque::with_capacity(CLOSED_LAST),
-            socketless: VecDeque::with_capacity(CLOSED_LAST),
-            evicted: Evicted::default(),
-            unseen: Unseen::default(),
-        }
+        Self { store: Store::new(options.thresholds.states()), options, ..Self::default() }
     }
 
     /// Sockets in the table.

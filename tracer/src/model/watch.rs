@@ -29,12 +29,14 @@ const QUIET: u64 = 10 * SECOND;
 /// Failures are reported again at each tenfold of their number.
 const WORSE: u64 = 10;
 
+type ScarcePorts = HashMap<(u32, Scope), (Severity, PortUse), RandomState>;
+
 /// Remembers what has been reported.
 #[derive(Debug, Default)]
 pub struct Watch {
     ticks: Ticks,
     failures: BTreeMap<ConnectKey, Failures>,
-    ports: HashMap<(u32, Scope), (Severity, PortUse), RandomState>,
+    ports: ScarcePorts,
     queues: HashMap<SocketId, (u32, AcceptQueue), RandomState>,
     /// Who holds the listeners: not every snapshot shows holders.
     listening: HashMap<SocketId, Vec<Process>, RandomState>,
@@ -117,22 +119,7 @@ impl Watch {
 
     fn check_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
-        let minutes = now.saturating_sub(self.looked) as f64 / MINUTE;
-        let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
-        let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
-        self.used = ports::busiest(&usage, |one| wants_ports(filter, one));
-        let mut bad = HashMap::default();
-        for (severity, mut one) in ports::scarce(usage) {
-            let key = (one.netns, one.scope);
-            if wants_ports(filter, &one) {
-                if let Some(&before) = self.busy.get(&key).filter(|_| self.looked > 0) {
-                    let growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
-                    one = one.growing(growth);
-                }
-                bad.insert(key, (severity, one));
-            }
-        }
-        self.busy = busy;
+        let bad = self.scarce_ports(look, filter);
         let mut findings = Vec::new();
         let mut tell = |severity, status, one: PortUse| {
             let netns = one.netns;
@@ -159,6 +146,24 @@ impl Watch {
             }
         }
         findings
+    }
+
+    /// The wanted ports of which little is left, with their growth since the last snapshot.
+    fn scarce_ports(&mut self, look: &Look, filter: &Filter) -> ScarcePorts {
+        let minutes = look.snapshot.begun.saturating_sub(self.looked) as f64 / MINUTE;
+        let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
+        let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+        self.used = ports::busiest(&usage, |one| wants_ports(filter, one));
+        let before = std::mem::replace(&mut self.busy, busy);
+        let wanted = ports::scarce(usage).into_iter().filter(|(_, one)| wants_ports(filter, one));
+        let with_growth = wanted.map(|(severity, mut one)| {
+            let key = (one.netns, one.scope);
+            if let Some(&before) = before.get(&key).filter(|_| self.looked > 0) {
+                one = one.growing((f64::from(one.busy()) - f64::from(before)) / minutes);
+            }
+            (key, (severity, one))
+        });
+        with_growth.collect()
     }
 
     fn check_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {

@@ -148,6 +148,13 @@ impl Key {
     }
 }
 
+impl Group<'_> {
+    /// Those that have come between the snapshots.
+    fn fresh(&self) -> i64 {
+        self.members.iter().filter(|member| !member.was_there).count() as i64 + self.young
+    }
+}
+
 impl<'a> Member<'a> {
     fn new(comparison: &Comparison<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
         let now = seen.record.time_ns;
@@ -221,18 +228,14 @@ fn finding(
     let members = &group.members;
     let holder = members.first().and_then(|member| member.seen.socket.holders.first());
     let pid = holder.map(|holder| holder.process.pid);
-    let fresh = members.iter().filter(|member| !member.was_there).count() as i64 + group.young;
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
     let (far_ends, far_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
-    let growth = comparison.per_minute(fresh - gone);
-    let accepting = || Some(listener.as_ref()?.processes.first()?.process.pid);
-    let descriptors = match pid {
-        Some(pid) => comparison.descriptors(pid, growth),
-        // What waits to be accepted takes none.
-        None => accepting().and_then(|pid| comparison.descriptors(pid, 0.0)),
-    };
+    let growth = comparison.per_minute(group.fresh() - gone);
+    let accepting = || Some((listener.as_ref()?.processes.first()?.process.pid, 0.0));
+    // What waits to be accepted takes no descriptor.
+    let leaking = pid.map(|pid| (pid, growth)).or_else(accepting);
     let leak = Leak {
         cause: key.cause,
         holders: holders(comparison, members),
@@ -246,7 +249,7 @@ fn finding(
         at_least: oldest.is_some_and(|member| member.at_least),
         growth,
         unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
-        descriptors,
+        descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
         far_ends,
         far_orphans,
         made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),

@@ -10,7 +10,7 @@ use tracer_wire::{Record, kind, segment};
 
 use super::{
     Observer, Role, Snapshot, State, Table, Update,
-    lingering::{MOST_DOUBLINGS, linger},
+    lingering::{self, doublings_beyond, linger},
 };
 use crate::model::{
     cause::Why,
@@ -67,14 +67,12 @@ impl Table {
     ) -> Option<Linger> {
         let age = half_open(record).unwrap_or(0);
         let known = self.half_open.flagged.remove(&Tuple::of(record));
-        let mut doublings = known.as_ref().map_or(0, |(connection, _)| connection.doublings);
-        let due = |doublings: u8| threshold.saturating_mul(1 << doublings);
+        let before = known.as_ref().map_or(0, |(connection, _)| connection.doublings);
         let status = if known.is_some() { LingerStatus::Continues } else { LingerStatus::Raised };
-        let is_due = age >= due(doublings);
-        while age >= due(doublings) && doublings < MOST_DOUBLINGS {
-            doublings += 1;
-        }
-        let again = record.time_ns.saturating_sub(age).saturating_add(due(doublings));
+        let is_due = age >= lingering::age(before, threshold);
+        let doublings = doublings_beyond(age, before, threshold);
+        let due = lingering::age(doublings, threshold);
+        let again = record.time_ns.saturating_sub(age).saturating_add(due);
         self.half_open.next = Some(self.half_open.next.map_or(again, |next| next.min(again)));
         let (mut connection, why) = match known {
             _ if is_due => self.half_open_connection(record, age, snapshot),

@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 /// No age is longer than the clock can measure.
-pub(super) const MOST_DOUBLINGS: u8 = 63;
+const MOST_DOUBLINGS: u8 = 63;
 /// Deadlines that may be out of date, beside one for each socket.
 const SPARE: usize = 1 << 10;
 
@@ -112,7 +112,7 @@ impl Table {
             if connection.doublings == 0 {
                 continue;
             }
-            let time = connection.idle_since().saturating_add(age(connection, threshold));
+            let time = connection.idle_since().saturating_add(age(connection.doublings, threshold));
             if time > now {
                 push(&mut self.doublings, Deadline { time, ..due }, &self.store);
                 continue;
@@ -142,11 +142,10 @@ impl Table {
     fn plan_doubling(&mut self, slot: Slot, threshold: u64, now: u64) {
         let connection = &mut self.store[slot];
         let idle_since = connection.idle_since();
-        let next = |connection: &Connection| idle_since.saturating_add(age(connection, threshold));
-        while next(connection) <= now && connection.doublings < MOST_DOUBLINGS {
-            connection.doublings += 1;
-        }
-        let next = Deadline::of(slot, connection, next(connection));
+        let idle = now.saturating_sub(idle_since);
+        connection.doublings = doublings_beyond(idle, connection.doublings, threshold);
+        let time = idle_since.saturating_add(age(connection.doublings, threshold));
+        let next = Deadline::of(slot, connection, time);
         // One that is due already has doubled as often as is counted: it would be due for ever.
         if next.time > now {
             push(&mut self.doublings, next, &self.store);
@@ -171,8 +170,16 @@ fn push(deadlines: &mut BinaryHeap<Reverse<Deadline>>, deadline: Deadline, store
 }
 
 /// Time without progress at which lingering is reported next.
-fn age(connection: &Connection, threshold: u64) -> u64 {
-    threshold.saturating_mul(1 << connection.doublings)
+pub(super) fn age(doublings: u8, threshold: u64) -> u64 {
+    threshold.saturating_mul(1 << doublings)
+}
+
+/// How often the threshold is doubled for a time that has not come yet.
+pub(super) fn doublings_beyond(idle: u64, mut doublings: u8, threshold: u64) -> u8 {
+    while age(doublings, threshold) <= idle && doublings < MOST_DOUBLINGS {
+        doublings += 1;
+    }
+    doublings
 }
 
 pub(super) fn linger(

@@ -103,22 +103,9 @@ impl Table {
             left_out: Vec::new(),
         };
         for record in &snapshot.records {
-            if record.kind == kind::REQUEST_SOCKET {
-                continue;
+            if record.kind != kind::REQUEST_SOCKET {
+                self.merge_wanted(record, &mut merge, out);
             }
-            if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
-                // It was held back until its port showed that the filter does not want it.
-                if let Some(slot) = self.store.find(SocketId::of(record)) {
-                    self.forget(slot, record.time_ns);
-                }
-                continue;
-            }
-            let id = SocketId::of(record);
-            // Closed after this record was made.
-            if merge.closed.after(id, record.time_ns) {
-                continue;
-            }
-            self.merge_one(record, &mut merge, out);
         }
         let Merge { closed, mut merged, left_out } = merge;
         self.line_up(left_out);
@@ -137,6 +124,18 @@ impl Table {
         }
         self.emit_unseen_of_snapshot(snapshot.begun.max(snapshot.ended), out);
         merged
+    }
+
+    fn merge_wanted(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
+        let id = SocketId::of(record);
+        if self.options.filter.covers(&Tuple::of(record)) == Some(false) {
+            // It was held back until its port showed that the filter does not want it.
+            if let Some(slot) = self.store.find(id) {
+                self.forget(slot, record.time_ns);
+            }
+        } else if !merge.closed.after(id, record.time_ns) {
+            self.merge_one(record, merge, out);
+        }
     }
 
     fn merge_one(&mut self, record: &Record, merge: &mut Merge, out: &mut impl Observer) {
@@ -243,11 +242,8 @@ impl Table {
             let Some(way) = Way::of(connection.state, state, minisocket) else {
                 return self.correct_connection(slot, record, state, out);
             };
-            self.unseen.miss(way.events, way.at_least);
             let time = self.entered(slot, record);
-            for step in way.between {
-                self.infer(slot, step, time, out);
-            }
+            self.infer_way(slot, way, time, out);
         }
         let time = self.entered(slot, record);
         let connection = &mut self.store[slot];

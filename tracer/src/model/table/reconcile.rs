@@ -31,10 +31,8 @@ impl Table {
         };
         // What is reported of the past has the port that is known by now.
         known.absorb(record);
-        self.unseen.miss(way.events, way.at_least);
-        for state in way.between.into_iter().chain([from]) {
-            self.infer(slot, state, record.time_ns, out);
-        }
+        self.infer_way(slot, way, record.time_ns, out);
+        self.infer(slot, from, record.time_ns, out);
         Some(slot)
     }
 
@@ -73,6 +71,20 @@ impl Table {
             self.infer_beginning(slot, true, out);
         }
         slot
+    }
+
+    /// Counts the state changes that must have happened unseen, and emits all but the last.
+    pub(super) fn infer_way(
+        &mut self,
+        slot: Slot,
+        Way { between, events, at_least }: Way,
+        time: u64,
+        out: &mut impl Observer,
+    ) {
+        self.unseen.miss(events, at_least);
+        for state in between {
+            self.infer(slot, state, time, out);
+        }
     }
 
     /// A transition that must have happened unseen.

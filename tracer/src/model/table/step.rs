@@ -167,12 +167,7 @@ impl Table {
         }
         let sent = has_left(record, to);
         if connection.unannounced {
-            self.store.enter(slot, to, record.time_ns);
-            self.store[slot].set_left(sent);
-            let waiting = Deadline::of(slot, &self.store[slot], record.time_ns);
-            let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
-            queue.push_back(waiting);
-            return;
+            return self.hold_back(slot, to, sent, record.time_ns);
         }
         if to == State::SynSent {
             self.replace_minisocket(slot, record.time_ns, out);
@@ -197,6 +192,15 @@ impl Table {
         if to == State::Closed {
             self.forget(slot, record.time_ns);
         }
+    }
+
+    /// The transition to SYN_SENT is emitted when the local port is known.
+    fn hold_back(&mut self, slot: Slot, to: State, sent: Option<bool>, time: u64) {
+        self.store.enter(slot, to, time);
+        self.store[slot].set_left(sent);
+        let waiting = Deadline::of(slot, &self.store[slot], time);
+        let queue = if self.is_open(slot) { &mut self.open } else { &mut self.unannounced };
+        queue.push_back(waiting);
     }
 
     /// Applies a transition and emits what follows from it. Who goes to CLOSED is dropped by the

@@ -13,6 +13,7 @@ use super::{arena::Slot, queues::Queues};
 use crate::model::{
     connection::{Connection, SocketId},
     endpoint::Tuple,
+    linger::Thresholds,
     state::State,
 };
 
@@ -157,6 +158,13 @@ impl Store {
             self.release_ends(slot);
         }
         self.queues.enter(slot, state, time);
+    }
+}
+
+impl Default for Store {
+    /// With queues for the states that have a threshold by default.
+    fn default() -> Self {
+        Self::new(Thresholds::default().states())
     }
 }
 

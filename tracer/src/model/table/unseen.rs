@@ -181,12 +181,12 @@ impl Table {
             self.unseen.miss(1, !is_last);
             return false;
         };
-        // TIME_WAIT is a minisocket, which ends without an event.
-        self.unseen.miss(way.events + usize::from(last == State::LastAck), way.at_least);
-        let steps = way.between.into_iter().chain(Some(last).filter(|last| *last != state));
-        for step in steps {
-            self.infer(slot, step, time, out);
+        self.infer_way(slot, way, time, out);
+        if last != state {
+            self.infer(slot, last, time, out);
         }
+        // TIME_WAIT is a minisocket, which ends without an event.
+        self.unseen.miss(usize::from(last == State::LastAck), false);
         true
     }
 }
