@@ -28,6 +28,12 @@ const TRACE: &[Example] = &[
     example("tracer --format json -o trace.json -d 10s", "records, for tracer replay"),
 ];
 
+const EXEC: &[Example] = &[
+    example("tracer exec -- curl -s http://example.com", "what curl does, and nothing else"),
+    example("tracer exec --format ladder -- ssh host true", "drawn, segment by segment"),
+    example("tracer exec --quiet -- make test", "what it came to, at its end"),
+];
+
 const DIAGNOSE: &[Example] = &[
     example("tracer diagnose", "what is wrong now"),
     example("tracer diagnose --for 1m --stacks", "what grows, and whose code"),
@@ -79,6 +85,7 @@ pub(super) fn of(name: &str) -> &'static [Example] {
     match name {
         "tracer" => TRACER,
         "trace" => TRACE,
+        "exec" => EXEC,
         "diagnose" => DIAGNOSE,
         "sockets" => SOCKETS,
         "top" => TOP,

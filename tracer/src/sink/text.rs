@@ -21,16 +21,17 @@ use anstyle::Style;
 pub(super) use self::{
     columns::Line,
     lingering::sentence,
-    summary::{closing, reason},
+    summary::closing,
     who::{holder, in_container, who},
-    words::{REFUSED_HERE, bytes, life, meaning},
+    words::{REFUSED_HERE, life, meaning},
 };
 pub use self::{columns::Stories, palette::Palette};
 use self::{columns::Widths, tag::Tags};
 pub(crate) use self::{
     lingering::flag,
+    summary::reason,
     who::process,
-    words::{broken_off, loss, not_available, sent_again},
+    words::{broken_off, bytes, loss, not_available, sent_again},
 };
 use super::{
     Format, Hello, Moment,

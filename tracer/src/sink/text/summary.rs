@@ -85,7 +85,7 @@ fn sockets(count: u64) -> String {
 }
 
 /// How it ended, in a list.
-pub(in crate::sink) fn reason(reason: Reason) -> &'static str {
+pub(crate) fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "closed normally",
         Reason::ResetReceived => "reset by the peer",
