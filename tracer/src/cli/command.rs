@@ -39,7 +39,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
     Trace(Box<TraceArguments>),
-    /// Run a command and trace its sockets only; short: tracer -- COMMAND
+    /// Run a command and trace its sockets only, as tracer -- COMMAND
     Exec(Box<ExecArguments>),
     /// Say what is wrong, why, and what to do
     Diagnose(Box<DiagnoseArguments>),

@@ -18,7 +18,6 @@ const TRACER: &[Example] = &[
     example("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
     example("tracer --problems", "only what fails, is retried or lingers"),
     example("tracer --format ladder --explain", "what TCP does, segment by segment"),
-    example("tracer --format json | jq .network", "for machines"),
 ];
 
 const TRACE: &[Example] = &[
@@ -29,9 +28,9 @@ const TRACE: &[Example] = &[
 ];
 
 const EXEC: &[Example] = &[
-    example("tracer exec -- curl -s http://example.com", "what curl does, and nothing else"),
-    example("tracer exec --format ladder -- ssh host true", "drawn, segment by segment"),
-    example("tracer exec --quiet -- make test", "what it came to, at its end"),
+    example("tracer exec -- curl -s localhost", "curl's, no others"),
+    example("tracer exec --format ladder -- curl -s localhost", "as segments"),
+    example("tracer exec --quiet -- curl -s localhost", "the summary"),
 ];
 
 const DIAGNOSE: &[Example] = &[
