@@ -14,9 +14,11 @@ use super::{
     tally::{Account, Open, Place, Traffic},
 };
 use crate::{
-    event::escape::escape,
-    model::state::State,
-    event::duration::{duration, grouped},
+    event::{
+        duration::{duration, grouped},
+        escape::escape,
+        state::State,
+    },
     sink::text::{bytes, process, reason},
 };
 
@@ -223,7 +225,7 @@ fn place_json((place, traffic): &(Place, Traffic)) -> Value {
 
 fn open_json(open: &Open) -> Value {
     let Open { subject, state, age, .. } = open;
-    let end = |end: crate::model::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
+    let end = |end: crate::event::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
     let process = subject.owner.map(|owner| {
         let process = owner.process;
         json!({ "pid": process.pid, "name": escape(process.name()), "fd": owner.fd })

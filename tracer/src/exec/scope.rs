@@ -11,14 +11,15 @@ use hashbrown::HashMap;
 use tracer_ebpf::Program;
 
 use crate::{
-    event::{enricher::Surroundings, header::Degraded},
-    kernel::{feature::Feature, surroundings::Host},
-    model::{
+    event::{
         container::Cgroup,
-        owner::{Parent, Process},
+        enricher::Surroundings,
+        header::Degraded,
+        process::{Parent, Process},
         stack::{Maker, Stack},
-        update::Subject,
+        subject::Subject,
     },
+    kernel::{feature::Feature, surroundings::Host},
 };
 
 /// A control group for the command.

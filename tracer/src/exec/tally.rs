@@ -8,13 +8,18 @@ use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
 use crate::{
-    model::{
-        close::Reason,
+    event::{
+        close::{Close, Reason},
+        connection::Story,
         endpoint::{Endpoint, Tuple},
         state::State,
-        update::{Close, Role, Story, Subject, Transition, Update},
+        subject::{Role, Subject},
+        summary::Summary,
+        transition::Transition,
+        update::Update,
+        wall_clock::WallClock,
     },
-    sink::{Hello, Sink, Undelivered, summary::Summary, wall_clock::WallClock},
+    sink::{Hello, Sink},
 };
 
 /// Where connections lead to, or come from.
@@ -162,7 +167,7 @@ impl Account {
         let counts = [story.bytes_sent, story.bytes_received, story.retransmits.map(u64::from)];
         let counts = counts.map(Option::unwrap_or_default);
         let Some(Close { reason, .. }) = close else {
-            let open = Open { subject, state, age: Some(story.duration()), traffic: counts };
+            let open = Open { subject, state, age: Some(story.duration), traffic: counts };
             self.open.insert(identity(&subject), open);
             return;
         };
@@ -231,10 +236,6 @@ impl Sink for Counting {
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
         self.tally.account().observe(update);
-    }
-
-    fn flush(&mut self) -> Option<Undelivered> {
-        None
     }
 
     fn finish(self: Box<Self>, summary: &Summary, _: WallClock) {
