@@ -7,6 +7,7 @@ pub(crate) mod config;
 mod daemon;
 mod diagnose;
 mod examples;
+mod exec;
 mod features;
 mod format;
 mod list;
@@ -36,6 +37,7 @@ use self::{
     command::{Cli, Command},
 };
 use crate::{
+    exec::inherited,
     health,
     kernel::{absent, limits, preflight, privileges, stacks},
     model::filter::Filter,
@@ -49,6 +51,7 @@ use crate::{
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    inherited::remember();
     privileges::keep_others_out();
     signals::hold();
     match limits::stack() {
@@ -73,6 +76,8 @@ fn run_command() -> ExitCode {
         return fail(&error.to_string());
     }
     let result = match cli.command {
+        None if !cli.program.is_empty() => return exec::run_with(cli.trace, cli.program),
+        Some(Command::Exec(arguments)) => return exec::run(&arguments),
         None => trace::run(&cli.trace).map(|()| ExitCode::SUCCESS),
         Some(Command::Trace(arguments)) => trace::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Command::Sockets(arguments)) => list::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -119,7 +124,8 @@ fn usage(error: &clap::Error) -> ExitCode {
             |()| ExitCode::SUCCESS,
         );
     }
-    fail(&format!("{}; see tracer --help", one_line(error)))
+    let message = format!("{}; see tracer --help", one_line(error));
+    if exec::is_asked_for() { exec::fail(&message) } else { fail(&message) }
 }
 
 /// What is wrong with the arguments.

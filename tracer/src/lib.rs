@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod diagnose;
 pub mod event;
+pub mod exec;
 pub mod features;
 pub mod health;
 #[cfg(any(test, fuzzing))]

@@ -1,5 +1,7 @@
 //! The commands that there are, and what `--help` shows of them.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     daemon::DaemonArguments,
     diagnose::DiagnoseArguments,
     examples,
+    exec::ExecArguments,
     features::FeaturesArguments,
     manual::ManualArguments,
     replay::ReplayArguments,
@@ -25,6 +28,9 @@ pub(super) struct Cli {
     pub(super) verbose: u8,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
+    /// Trace the sockets of a command only: the same as tracer exec
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) program: Vec<OsString>,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -33,6 +39,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Show every state change live; what `tracer` alone does
     Trace(Box<TraceArguments>),
+    /// Run a command and trace its sockets only, as tracer -- COMMAND
+    Exec(Box<ExecArguments>),
     /// Say what is wrong, why, and what to do
     Diagnose(Box<DiagnoseArguments>),
     /// List all TCP sockets, with who holds them
@@ -68,7 +76,8 @@ impl Command {
             | Self::Top(_)
             | Self::Report(_)
             | Self::Replay(_)
-            | Self::Daemon(_) => true,
+            | Self::Daemon(_)
+            | Self::Exec(_) => true,
             Self::Sockets(_)
             | Self::Features(_)
             | Self::Schema

@@ -63,7 +63,7 @@ pub(super) fn run() -> anyhow::Result<()> {
         let options = configured.argv.iter().skip(1);
         let options = options.map(|word| word.to_string_lossy().into_owned()).collect();
         let trace = || {
-            trace::run_with(&configured.arguments.trace, options, |setting| {
+            trace::run_with(&configured.arguments.trace, options, None, |setting| {
                 let following = Arc::clone(&next);
                 let service = Service::new(move || {
                     following.lock().unwrap_or_else(PoisonError::into_inner).is_some()

@@ -18,7 +18,6 @@ const TRACER: &[Example] = &[
     example("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
     example("tracer --problems", "only what fails, is retried or lingers"),
     example("tracer --format ladder --explain", "what TCP does, segment by segment"),
-    example("tracer --format json | jq .network", "for machines"),
 ];
 
 const TRACE: &[Example] = &[
@@ -26,6 +25,12 @@ const TRACE: &[Example] = &[
     example("tracer --comm nginx --linger close-wait=5s", "flags what nginx does not close"),
     example("tracer --linger close-wait=5s --stacks", "and which code made it"),
     example("tracer --format json -o trace.json -d 10s", "records, for tracer replay"),
+];
+
+const EXEC: &[Example] = &[
+    example("tracer exec -- curl -s localhost", "curl's, no others"),
+    example("tracer exec --format ladder -- curl -s localhost", "as segments"),
+    example("tracer exec --quiet -- curl -s localhost", "the summary"),
 ];
 
 const DIAGNOSE: &[Example] = &[
@@ -79,6 +84,7 @@ pub(super) fn of(name: &str) -> &'static [Example] {
     match name {
         "tracer" => TRACER,
         "trace" => TRACE,
+        "exec" => EXEC,
         "diagnose" => DIAGNOSE,
         "sockets" => SOCKETS,
         "top" => TOP,

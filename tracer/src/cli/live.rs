@@ -13,6 +13,7 @@ use super::{
     threads,
 };
 use crate::{
+    exec::scope::Scope,
     health,
     kernel::{
         confine::{self, Confinement},
@@ -44,6 +45,8 @@ pub(super) struct Live {
     pub(super) options: Vec<String>,
     /// Ends by itself.
     pub(super) duration: Option<Duration>,
+    /// Only the sockets of a command, which gets the signals.
+    pub(super) scope: Option<Scope>,
     /// What the sinks need beyond what `sinks` of [`Live::run`] opens before.
     pub(super) confinement: Confinement,
 }
@@ -97,7 +100,7 @@ impl Live {
             let _life = health::watch("tracer");
             tokio::spawn(health::beat());
             // Before the first line is written: whoever has read it may send a signal.
-            let signals = Signals::catch()?;
+            let signals = if self.scope.is_some() { Signals::none() } else { Signals::catch()? };
             let tracer = load::load(&self.request)?;
             self.trace(tracer, sinks, signals).await
         });
@@ -107,7 +110,7 @@ impl Live {
     }
 
     async fn trace(
-        self,
+        mut self,
         mut tracer: Tracer,
         sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
         signals: Signals,
@@ -121,7 +124,12 @@ impl Live {
         let risk = limits::sockets_at_risk(self.request.buffer_size, self.max_sockets);
         tracer.degraded.extend(risk);
         let resolved = host.stacks();
-        let setting = Setting::new(Arc::new(host));
+        let scope = self.scope.take();
+        tracer.degraded.extend(scope.as_ref().and_then(Scope::degraded));
+        let setting = Setting::new(match scope {
+            Some(scope) => Arc::new(scope.of(host)),
+            None => Arc::new(host),
+        });
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
         let hello = super::hello(tracer.mode, tracer.degraded.clone(), self.options);

@@ -91,6 +91,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
         let _entered = runtime.enter();
         sinks::sinks(&arguments.shown, destinations, telemetry, false, &setting, &mut endings)?
     };
+    sinks::ensure_any(&sinks)?;
     let free = arguments.destinations.output.is_some() || !io::stdout().is_terminal();
     let bar = bar(free, size);
     let stop = Arc::<AtomicBool>::default();

@@ -113,6 +113,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
         interval: None,
         options: super::options(),
         duration: Some(arguments.duration),
+        scope: None,
     };
     let host = rustix::system::uname().nodename().to_bytes().to_vec();
     announce(arguments);

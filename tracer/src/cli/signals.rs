@@ -116,7 +116,7 @@ pub(super) fn interruptible<T: Send + 'static>(
 }
 
 /// Reads what has come since [`hold`].
-pub(super) struct Signals(AsyncFd<OwnedFd>);
+pub(super) struct Signals(Option<AsyncFd<OwnedFd>>);
 
 impl Signals {
     pub(super) fn catch() -> anyhow::Result<Self> {
@@ -130,7 +130,12 @@ impl Signals {
         // SAFETY: the descriptor is a new one, and nobody else's.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
         // SAFETY: the descriptor is owned, stays open as long as this, and stays the same.
-        Ok(Self(unsafe { AsyncFd::register(file) }.context("cannot catch signals")?))
+        Ok(Self(Some(unsafe { AsyncFd::register(file) }.context("cannot catch signals")?)))
+    }
+
+    /// None: they are somebody else's.
+    pub(super) fn none() -> Self {
+        Self(None)
     }
 
     /// Acts on each SIGHUP, until a signal asks for the end: also SIGHUP, where there is nothing to
@@ -151,7 +156,7 @@ impl Signals {
 
     async fn next(&self) -> Option<libc::c_int> {
         loop {
-            let mut ready = self.0.readable().await.ok()?;
+            let mut ready = self.0.as_ref()?.readable().await.ok()?;
             let read = ready.try_io(|file| {
                 let mut one = MaybeUninit::<libc::signalfd_siginfo>::uninit();
                 let size = size_of::<libc::signalfd_siginfo>();

@@ -164,7 +164,7 @@ impl SinkArguments {
 ///
 /// # Errors
 ///
-/// Where a thread cannot be had, and where nothing is asked for.
+/// Where a thread cannot be had.
 pub(super) fn sinks(
     shown: &FormatArguments,
     destinations: Destinations,
@@ -184,12 +184,19 @@ pub(super) fn sinks(
         }
     };
     sinks.extend(telemetry.sinks(&setting.surroundings)?);
+    Ok(sinks)
+}
+
+/// # Errors
+///
+/// Where there is none.
+pub(super) fn ensure_any(sinks: &[Box<dyn Sink>]) -> anyhow::Result<()> {
     ensure!(
         !sinks.is_empty(),
         "--quiet leaves nothing to write to: add --journald, --syslog, --otlp or --prometheus, or \
          leave it out"
     );
-    Ok(sinks)
+    Ok(())
 }
 
 impl Destinations {

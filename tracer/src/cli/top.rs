@@ -91,6 +91,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         options: super::options(),
         snapshots: true,
         duration: arguments.duration,
+        scope: None,
     };
     let failure = Failure::default();
     let result = live.run(|setting| {

@@ -10,6 +10,7 @@ use super::{
     sinks::{self, Endings},
 };
 use crate::{
+    exec::scope::Scope,
     kernel::{confine::Confinement, load::Request, preflight},
     sink::Sink,
 };
@@ -20,13 +21,15 @@ use crate::{
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
-    run_with(arguments, options(), |_| Ok(Vec::new()))
+    run_with(arguments, options(), None, |_| Ok(Vec::new()))
 }
 
-/// The same with further sinks; `options` are those in force, as on a command line.
+/// The same with further sinks; `options` are those in force, as on a command line. With a scope,
+/// only the sockets of a command, which gets the signals.
 pub(super) fn run_with(
     arguments: &TraceArguments,
     options: Vec<String>,
+    scope: Option<Scope>,
     others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
     format::check(&arguments.shown)?;
@@ -60,16 +63,20 @@ pub(super) fn run_with(
         interval: arguments.interval,
         options,
         duration: arguments.duration,
+        scope,
         // The file is open.
         confinement: Confinement {
             writable: arguments.destinations.writable(),
             ..Confinement::default()
         },
     };
-    let mut endings = Endings::new();
+    let (mut endings, is_scoped) = (Endings::new(), live.scope.is_some());
     live.run(|setting| {
         let shown = &arguments.shown;
         let mut sinks = sinks::sinks(shown, destinations, telemetry, true, setting, &mut endings)?;
+        if !is_scoped {
+            sinks::ensure_any(&sinks)?;
+        }
         sinks.extend(others(setting)?);
         Ok(sinks)
     })?;

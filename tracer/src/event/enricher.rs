@@ -33,6 +33,11 @@ pub trait Surroundings: Send + Sync {
     fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
         None
     }
+
+    /// Whether what happens to a socket is to be reported, or what is found of the host (`None`).
+    fn is_in_scope(&self, _subject: Option<&Subject>) -> bool {
+        true
+    }
 }
 
 /// A host of which nothing is known, for what is told of no socket.

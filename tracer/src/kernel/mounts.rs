@@ -26,7 +26,7 @@ pub(crate) struct Mount<'a> {
 }
 
 /// Those that the calling thread sees; nothing where there is no `/proc`.
-pub(super) fn read() -> Vec<u8> {
+pub(crate) fn read() -> Vec<u8> {
     fs::read("/proc/self/mountinfo").unwrap_or_default()
 }
 

@@ -159,7 +159,8 @@ impl Watch {
         let with_growth = wanted.map(|(severity, mut one)| {
             let key = (one.netns, one.scope);
             if let Some(&before) = before.get(&key).filter(|_| self.looked > 0) {
-                one = one.growing((f64::from(one.busy()) - f64::from(before)) / minutes);
+                let growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
+                one = one.growing(growth);
             }
             (key, (severity, one))
         });

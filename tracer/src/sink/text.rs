@@ -21,16 +21,17 @@ use anstyle::Style;
 pub(super) use self::{
     columns::Line,
     lingering::sentence,
-    summary::{closing, reason},
+    summary::closing,
     who::{holder, in_container, who},
-    words::{REFUSED_HERE, bytes, life, meaning},
+    words::{REFUSED_HERE, life, meaning},
 };
 pub use self::{columns::Stories, palette::Palette};
 use self::{columns::Widths, tag::Tags};
 pub(crate) use self::{
     lingering::flag,
+    summary::reason,
     who::process,
-    words::{loss, not_available, of_reset, of_retransmit},
+    words::{bytes, loss, not_available, of_reset, of_retransmit},
 };
 use super::{
     Format, Hello, Moment,

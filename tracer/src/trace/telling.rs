@@ -149,10 +149,14 @@ impl Teller {
 
     /// Whether the container of a socket is asked for.
     fn passes(&self, subject: &Subject) -> bool {
-        self.filter.passes(&*self.surroundings, subject)
+        self.surroundings.is_in_scope(Some(subject))
+            && self.filter.passes(&*self.surroundings, subject)
     }
 
     fn tell(&mut self, update: &Update<'_>) {
+        if matches!(update, Update::Finding(_)) && !self.surroundings.is_in_scope(None) {
+            return;
+        }
         for sink in &mut self.sinks {
             sink.update(update, self.clock);
         }

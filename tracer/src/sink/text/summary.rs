@@ -77,8 +77,12 @@ fn counts(summary: &Summary) -> String {
     words
 }
 
-/// How a connection ended, in a list.
-pub(in crate::sink) fn reason(reason: Reason) -> &'static str {
+fn sockets(count: u64) -> String {
+    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// How it ended, in a list.
+pub(crate) fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Graceful => "closed normally",
         Reason::ResetReceived => "reset by the peer",

@@ -122,7 +122,7 @@ pub(in crate::sink) fn life(story: &Story) -> String {
 }
 
 /// `1.2K`
-pub(in crate::sink) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     bytesize::ByteSize(count).display().iec_short().to_string()
 }
 

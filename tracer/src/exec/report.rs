@@ -1,0 +1,239 @@
+//! The end of `tracer exec`: how the command ended and what it did on the network, for people and
+//! for machines.
+
+use std::{
+    ffi::{CStr, OsString},
+    fmt::Write as _,
+    os::unix::ffi::OsStrExt as _,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    command::{Ending, Outcome},
+    tally::{Account, Open, Place, Traffic},
+};
+use crate::{
+    event::{
+        duration::{duration, grouped},
+        escape::escape,
+        state::State,
+    },
+    sink::text::{bytes, process, reason},
+};
+
+/// Of open sockets, no more are listed for people.
+const LISTED: usize = 10;
+
+/// What is reported.
+pub struct Report<'a> {
+    /// The command line.
+    pub command: &'a [OsString],
+    /// How it ended, and what has outlived it.
+    pub outcome: &'a Outcome,
+    /// What it did.
+    pub account: &'a Account,
+}
+
+impl Report<'_> {
+    /// Lines for people.
+    pub fn text(&self) -> String {
+        let mut text = format!("= {} {}\n", self.program(), ending(&self.outcome.ending));
+        let places = self.account.places();
+        self.totals(&places, &mut text);
+        for (place, traffic) in &places {
+            let _ = writeln!(text, "=   {}", place_line(place, traffic));
+        }
+        self.open(&mut text);
+        self.survivors(&mut text);
+        text
+    }
+
+    fn program(&self) -> String {
+        self.command.first().map_or_else(String::new, |name| escape(name.as_bytes()).into_owned())
+    }
+
+    fn totals(&self, places: &[(Place, Traffic)], text: &mut String) {
+        let connections: u64 = places.iter().map(|(_, traffic)| traffic.connections).sum();
+        let mut facts = vec![counted(connections, "connection")];
+        let handshakes = &self.account.handshakes;
+        if !handshakes.is_empty() {
+            let at = |quantile| duration(handshakes.value_at_quantile(quantile));
+            facts.push(format!("handshake p50 {}, p99 {}", at(0.5), at(0.99)));
+        }
+        if connections > 0 {
+            let [sent, received, retransmits] = self.account.traffic();
+            facts.push(format!("{} sent, {} received", bytes(sent), bytes(received)));
+            facts.push(format!("{} retransmitted", counted(retransmits, "segment")));
+        }
+        let _ = writeln!(text, "= {}", facts.join("; "));
+    }
+
+    fn open(&self, text: &mut String) {
+        let open = self.sorted();
+        for one in open.iter().take(LISTED) {
+            let Open { subject, state, age, .. } = one;
+            let ends = match state {
+                State::Listen => subject.tuple.local.to_string(),
+                _ => format!("{} → {}", subject.tuple.local, subject.tuple.peer),
+            };
+            let age = age.map_or_else(String::new, |age| format!(" after {}", duration(age)));
+            let _ = writeln!(text, "= still open: {ends} {state}{age}, {}", process(subject.owner));
+        }
+        if let Some(more) = open.len().checked_sub(LISTED).filter(|more| *more > 0) {
+            let _ = writeln!(text, "= still open: {} more", grouped(more as u64));
+        }
+    }
+
+    fn sorted(&self) -> Vec<&Open> {
+        let mut open: Vec<&Open> = self.account.open.values().collect();
+        open.sort_by_key(|one| (std::cmp::Reverse(one.age), one.subject.cookie));
+        open
+    }
+
+    fn survivors(&self, text: &mut String) {
+        let survivors = &self.outcome.survivors;
+        if survivors.is_empty() {
+            return;
+        }
+        let names: Vec<String> = survivors
+            .iter()
+            .take(LISTED)
+            .map(|one| format!("{} (pid {})", one.name, one.pid))
+            .collect();
+        let more = if survivors.len() > LISTED { ", …" } else { "" };
+        let _ = writeln!(
+            text,
+            "= still running, no longer traced: {}: {}{more}",
+            counted(survivors.len() as u64, "process"),
+            names.join(", ")
+        );
+    }
+
+    /// One object, on a line.
+    pub fn json(&self) -> String {
+        let Outcome { ending, survivors } = self.outcome;
+        let words: Vec<_> = self.command.iter().map(|word| escape(word.as_bytes())).collect();
+        let (duration, error) = match ending {
+            Ending::Ended(_, time) => (u64::try_from(time.as_nanos()).ok(), None),
+            Ending::NotExecuted(error) => (None, Some(error.to_string())),
+            Ending::NotStarted(reason) => (None, Some(reason.clone())),
+            Ending::Stopped(_) => (None, None),
+        };
+        let [sent, received, retransmits] = self.account.traffic();
+        let handshakes = &self.account.handshakes;
+        let at =
+            |quantile| (!handshakes.is_empty()).then(|| handshakes.value_at_quantile(quantile));
+        let places = self.account.places();
+        let object = json!({
+            "kind": "exec",
+            "command": words,
+            "status": ending.code(),
+            "signal": ending.signal(),
+            "error": error,
+            "duration_ns": duration,
+            "destinations": places.iter().map(place_json).collect::<Vec<_>>(),
+            "handshake": {
+                "count": handshakes.len(), "p50_ns": at(0.5), "p99_ns": at(0.99),
+            },
+            "bytes": { "sent": sent, "received": received },
+            "retransmits": retransmits,
+            "open": self.sorted().into_iter().map(open_json).collect::<Vec<_>>(),
+            "survivors": survivors.iter().map(|one| json!({ "pid": one.pid, "name": one.name }))
+                .collect::<Vec<_>>(),
+            "complete": self.account.summary.as_ref().is_some_and(|summary| summary.complete),
+        });
+        format!("{object}\n")
+    }
+}
+
+fn counted(count: u64, name: &str) -> String {
+    let plural = match name {
+        _ if count == 1 => "",
+        "process" => "es",
+        _ => "s",
+    };
+    format!("{} {name}{plural}", grouped(count))
+}
+
+/// How the command ended, in words.
+pub fn ending(ending: &Ending) -> String {
+    match ending {
+        Ending::Ended(status, time) => {
+            let time = duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+            match (status.code(), ending.signal()) {
+                (Some(code), _) => format!("exited with status {code} after {time}"),
+                (None, signal) => {
+                    format!("was ended by {} after {time}", name(signal.unwrap_or(0)))
+                }
+            }
+        }
+        Ending::NotExecuted(error) => format!("could not be executed: {error}"),
+        Ending::NotStarted(reason) => format!("did not run: {reason}"),
+        Ending::Stopped(signal) => format!("did not run: {} came first", name(*signal)),
+    }
+}
+
+fn name(signal: i32) -> String {
+    // SAFETY: the text that it returns, if any, lives for ever and ends with NUL.
+    let known = unsafe {
+        let text = libc::strsignal(signal);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    };
+    known.map_or_else(|| format!("signal {signal}"), |name| format!("signal {signal} ({name})"))
+}
+
+fn place_line(place: &Place, traffic: &Traffic) -> String {
+    let mut ends = traffic.ends.clone();
+    ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let mut facts: Vec<String> = ends
+        .iter()
+        .map(|(ended, count)| format!("{} {}", grouped(*count), reason(*ended)))
+        .collect();
+    if traffic.open > 0 {
+        facts.push(format!("{} still open", grouped(traffic.open)));
+    }
+    let place = match place {
+        Place::To(peer) => format!("to {peer}"),
+        Place::At(local) => format!("accepted at {local}"),
+    };
+    format!("{place}: {}: {}", counted(traffic.connections, "connection"), facts.join(", "))
+}
+
+fn place_json((place, traffic): &(Place, Traffic)) -> Value {
+    let (direction, end) = match place {
+        Place::To(peer) => ("outgoing", peer),
+        Place::At(local) => ("incoming", local),
+    };
+    let outcomes: serde_json::Map<String, Value> = traffic
+        .ends
+        .iter()
+        .filter_map(|(reason, count)| {
+            let Ok(Value::String(name)) = serde_json::to_value(reason) else { return None };
+            Some((name, json!(count)))
+        })
+        .collect();
+    json!({
+        "direction": direction,
+        "address": end.address(),
+        "port": end.port,
+        "connections": traffic.connections,
+        "outcomes": outcomes,
+        "open": traffic.open,
+    })
+}
+
+fn open_json(open: &Open) -> Value {
+    let Open { subject, state, age, .. } = open;
+    let end = |end: crate::event::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
+    let process = subject.owner.map(|owner| {
+        let process = owner.process;
+        json!({ "pid": process.pid, "name": escape(process.name()), "fd": owner.fd })
+    });
+    json!({
+        "socket": { "cookie": subject.cookie, "netns": subject.tuple.netns },
+        "network": { "local": end(subject.tuple.local), "peer": end(subject.tuple.peer) },
+        "process": process,
+        "tcp": { "state": state, "age_ns": age },
+    })
+}
