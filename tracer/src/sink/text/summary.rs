@@ -77,10 +77,6 @@ fn counts(summary: &Summary) -> String {
     words
 }
 
-fn sockets(count: u64) -> String {
-    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
 /// How it ended, in a list.
 pub(crate) fn reason(reason: Reason) -> &'static str {
     match reason {
