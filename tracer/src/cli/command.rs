@@ -3,22 +3,20 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    arguments::{SocketsArguments, TraceArguments},
-    completions::CompletionsArguments,
-    daemon::DaemonArguments,
-    diagnose::DiagnoseArguments,
-    examples,
-    features::FeaturesArguments,
-    manual::ManualArguments,
-    replay::ReplayArguments,
-    report::ReportArguments,
-    top::TopArguments,
+    completions::CompletionsArguments, daemon::DaemonArguments, diagnose::DiagnoseArguments,
+    examples, features::FeaturesArguments, manual::ManualArguments, replay::ReplayArguments,
+    report::ReportArguments, sockets::SocketsArguments, top::TopArguments, trace::TraceArguments,
 };
 use crate::kernel::stacks;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    hide_possible_values = true
+)]
 pub(super) struct Cli {
     /// Say more about what the tool does; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
@@ -62,20 +60,15 @@ pub(super) enum Command {
 impl Command {
     /// Whether it reads the signals that ask for the end.
     pub(super) fn reads_signals(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Trace(_)
-            | Self::Diagnose(_)
-            | Self::Top(_)
-            | Self::Report(_)
-            | Self::Replay(_)
-            | Self::Daemon(_) => true,
-            Self::Sockets(_)
-            | Self::Features(_)
-            | Self::Schema
-            | Self::Completions(_)
-            | Self::Manual(_)
-            | Self::Symbols => false,
-        }
+                | Self::Diagnose(_)
+                | Self::Top(_)
+                | Self::Report(_)
+                | Self::Replay(_)
+                | Self::Daemon(_)
+        )
     }
 }
 
@@ -96,9 +89,19 @@ Options: tracer trace --help. Tracing needs root, or CAP_BPF and CAP_PERFMON.";
 /// Lines are no longer than this, however wide the terminal is.
 const WIDTH: usize = 80;
 
+/// The command line. The help of an option says what its values are, if it matters.
+pub(super) fn bare() -> clap::Command {
+    let quiet = |argument: clap::Arg| {
+        let takes_values = argument.get_action().takes_values();
+        argument.hide_possible_values(takes_values)
+    };
+    let hide = |command: clap::Command| command.mut_args(quiet);
+    hide(Cli::command()).mut_subcommands(hide)
+}
+
 /// The command line, each help with its examples.
 pub(super) fn command() -> clap::Command {
-    let bare = Cli::command().max_term_width(WIDTH).after_help(AFTER);
+    let bare = bare().max_term_width(WIDTH).after_help(AFTER);
     let names: Vec<String> =
         bare.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let whole = names.iter().fold(bare, |whole, name| whole.mut_subcommand(name, examples::add));

@@ -7,11 +7,13 @@ use clap::Args;
 
 #[cfg(feature = "otlp")]
 use crate::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
-use crate::sink::{
-    Sink,
-    metrics::measuring::{Measuring, Shared},
-    prometheus::{Endpoint, Listen},
-    surroundings::Surroundings,
+use crate::{
+    event::enricher::Surroundings,
+    sink::{
+        Sink,
+        metrics::measuring::{Measuring, Shared},
+        prometheus::{Endpoint, Listen},
+    },
 };
 
 /// Metrics and log records for other programs.

@@ -187,7 +187,11 @@ mod tests {
         let report = report(&[
             ("src/lib.rs", "mod a; mod b;"),
             ("src/a.rs", "use crate::b::One;"),
-            ("src/b.rs", "pub struct One; #[cfg(test)] mod tests { use crate::a::Two; }"),
+            (
+                "src/b.rs",
+                "pub struct One; #[cfg(any(test, fuzzing))] fn f() { crate::a::two() }
+                 #[cfg(test)] mod tests { use crate::a::Two; }",
+            ),
         ]);
         assert_eq!(report, "");
     }

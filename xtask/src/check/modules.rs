@@ -91,7 +91,8 @@ impl Modules {
         });
         for item in items {
             match item {
-                Item::Mod(module) if !is_for_tests(&module.attrs) => {
+                item if is_for_tests(attributes(item)) => {}
+                Item::Mod(module) => {
                     let name = module.ident.to_string();
                     let mut inner = self.scopes[this].names.clone();
                     inner.push(name.clone());
@@ -106,8 +107,7 @@ impl Modules {
                     };
                     self.scopes[this].children.insert(name, child);
                 }
-                Item::Use(import) if !is_for_tests(&import.attrs) => self.import(this, import),
-                Item::Mod(_) | Item::Use(_) => {}
+                Item::Use(import) => self.import(this, import),
                 other => {
                     let paths = paths(other.to_token_stream());
                     self.scopes[this].paths.extend(paths.named);
@@ -237,6 +237,22 @@ fn leaves(tree: &UseTree) -> Vec<(Vec<Name>, Option<Name>)> {
         }
         UseTree::Glob(_) => vec![(vec!["*".to_owned()], None)],
         UseTree::Group(group) => group.items.iter().flat_map(leaves).collect(),
+    }
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
     }
 }
 
