@@ -18,7 +18,7 @@ use crate::kernel::stacks;
     hide_possible_values = true
 )]
 pub(super) struct Cli {
-    /// Say more about what the tool does; twice for more
+    /// Log more of what tracer does; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub(super) verbose: u8,
     #[command(flatten)]
@@ -29,30 +29,30 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show every state change live; what `tracer` alone does
+    /// Show every state change live; the default
     Trace(Box<TraceArguments>),
-    /// Say what is wrong, why, and what to do
+    /// Find problems, their causes and remedies
     Diagnose(Box<DiagnoseArguments>),
-    /// List all TCP sockets, with who holds them
+    /// List all TCP sockets and their owners
     Sockets(Box<SocketsArguments>),
-    /// Show it all on a full screen, live
+    /// Show a live full-screen view
     Top(Box<TopArguments>),
-    /// Write one page with charts, findings and remedies
+    /// Write an HTML report with charts, findings and remedies
     Report(Box<ReportArguments>),
-    /// Tell again what was recorded by `tracer --format json`
+    /// Replay a recording made by `tracer --format json`
     Replay(Box<ReplayArguments>),
-    /// Trace as a service, with options from a TOML file
+    /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
-    /// Say what this kernel and these privileges allow
+    /// Show what this kernel and these privileges allow
     Features(FeaturesArguments),
-    /// Print the JSON Schema of what `--format json` writes
+    /// Print the JSON Schema of `--format json`
     Schema,
-    /// Print what lets a shell complete commands and options
+    /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArguments),
-    /// Read the symbols of programs, as a tracer asks on standard input
+    /// Read the symbols of programs for another tracer process
     #[command(hide = true, name = stacks::COMMAND)]
     Symbols,
 }

@@ -27,11 +27,11 @@ const DEFAULT_CONFIG: &str = "/etc/tracer/tracer.toml";
 /// What a service traces, and where it goes.
 #[derive(Args, Debug)]
 pub(super) struct DaemonArguments {
-    /// Read options from this TOML file, whose keys are the long options; those given here go
-    /// before it [default: /etc/tracer/tracer.toml, if there is one]
+    /// Read options from this TOML file, whose keys are the long options; those given here
+    /// override it [default: /etc/tracer/tracer.toml, if there is one]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only say whether the configuration is right
+    /// Only check whether the configuration is valid
     #[arg(long)]
     check: bool,
     #[command(flatten)]

@@ -37,13 +37,13 @@ use crate::{
     are commands to copy."
 )]
 pub(super) struct DiagnoseArguments {
-    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
+    /// How long to observe, such as 2s, 30s or 5m; growth is found by comparing
     #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
     time: Duration,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
-    /// Exit with 1 from this severity on: info, warning or critical
+    /// Exit with status 1 for findings of at least this severity: info, warning or critical
     #[arg(long, default_value = "warning", value_name = "SEVERITY", value_parser = severity())]
     fail_on: Severity,
     #[command(flatten)]
@@ -56,8 +56,8 @@ pub(super) struct DiagnoseArguments {
 
 fn severity() -> impl TypedValueParser<Value = Severity> {
     let values = [
-        PossibleValue::new("info").help("Anything told"),
-        PossibleValue::new("warning").help("What will fail if it goes on"),
+        PossibleValue::new("info").help("Anything found"),
+        PossibleValue::new("warning").help("What will fail if it continues"),
         PossibleValue::new("critical").help("What fails now"),
     ];
     PossibleValuesParser::new(values).map(|name| match name.as_str() {

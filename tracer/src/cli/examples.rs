@@ -13,7 +13,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "tracer",
         &[
             ("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
-            ("tracer --problems", "only what fails, is retried or lingers"),
+            ("tracer --problems", "failures, retransmissions, stuck sockets"),
             ("tracer --format ladder --explain", "what TCP does, segment by segment"),
             ("tracer --format json | jq .network", "for machines"),
         ],
@@ -21,25 +21,25 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "trace",
         &[
-            ("tracer --remote-port 5432 --summary-only", "a line a connection, at its end"),
-            ("tracer --comm nginx --linger close-wait=5s", "flags what nginx does not close"),
-            ("tracer --linger close-wait=5s --stacks", "and which code made it"),
-            ("tracer --format json -o trace.json -d 10s", "records, for tracer replay"),
+            ("tracer --remote-port 5432 --summary-only", "one line per connection"),
+            ("tracer --comm nginx --linger close-wait=5s", "flags connections that nginx leaks"),
+            ("tracer --linger close-wait=5s --stacks", "and the code that created them"),
+            ("tracer --format json -o trace.json -d 10s", "a recording, for tracer replay"),
         ],
     ),
     (
         "diagnose",
         &[
-            ("tracer diagnose", "what is wrong now"),
-            ("tracer diagnose --for 1m --stacks", "what grows, and whose code"),
+            ("tracer diagnose", "current problems"),
+            ("tracer diagnose --for 1m --stacks", "growth, and the code that leaks"),
             ("tracer diagnose --port 443 --fail-on critical", "for scripts: see the status"),
         ],
     ),
     (
         "sockets",
         &[
-            ("tracer sockets --state close-wait --sort age", "who has not closed, for how long"),
-            ("tracer sockets --port 443 --netns host", "of one port, no containers"),
+            ("tracer sockets --state close-wait --sort age", "the oldest leaked connections"),
+            ("tracer sockets --port 443 --netns host", "of one port, without containers"),
             ("tracer sockets --format json | jq .process", "for machines"),
         ],
     ),
@@ -47,8 +47,8 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "report",
         &[
-            ("tracer report --duration 5m -o report.html", "of the next five minutes"),
-            ("tracer report trace.json -o report.html", "of what was recorded"),
+            ("tracer report --duration 5m -o report.html", "on the next five minutes"),
+            ("tracer report trace.json -o report.html", "on a recording"),
         ],
     ),
     (
@@ -56,13 +56,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("tracer replay trace.json", "as text, at once"),
             ("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
-            ("tracer replay trace.json --port 443 --summary-only", "of one port, in short"),
+            (
+                "tracer replay trace.json --port 443 --summary-only",
+                "one line per connection",
+            ),
         ],
     ),
     (
         "daemon",
         &[
-            ("tracer daemon --check", "is the configuration right?"),
+            ("tracer daemon --check", "is the configuration valid?"),
             ("tracer daemon --config tracer.toml", "with this one"),
             ("tracer daemon --prometheus 9498", "metrics at 127.0.0.1:9498"),
         ],

@@ -14,7 +14,7 @@ use crate::{features, kernel::time, sink::features as pages};
 #[derive(Args, Debug)]
 #[command(after_help = "Exit status: 0 if tracing works, 2 if not. Nothing is changed.")]
 pub(super) struct FeaturesArguments {
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
     #[command(flatten)]

@@ -29,10 +29,10 @@ pub(super) struct FilterArguments {
     /// Local port
     #[arg(long = "local-port", value_delimiter = ',', value_name = "PORT", value_parser = port)]
     local_ports: Vec<u16>,
-    /// Port of the far end
+    /// Port of the peer
     #[arg(long = "remote-port", value_delimiter = ',', value_name = "PORT", value_parser = port)]
     remote_ports: Vec<u16>,
-    /// Address of either end, or network, as 10.0.0.0/8; link-local: fe80::1%eth0
+    /// Address or network of either end, such as 10.0.0.0/8 or fe80::1%eth0
     #[arg(short = 'a', long = "address", value_delimiter = ',', value_name = "CIDR")]
     places: Vec<Place>,
     /// IPv4 only
@@ -41,7 +41,7 @@ pub(super) struct FilterArguments {
     /// IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Process that owns the socket; its children are not in it
+    /// Process that owns the socket, not including its children
     #[arg(long = "pid", value_delimiter = ',', value_name = "PID", value_parser = value_parser!(u32).range(1..))]
     pids: Vec<u32>,
     /// Name of the process that owns the socket
@@ -53,10 +53,11 @@ pub(super) struct FilterArguments {
     /// Network namespace: all, host or an inode number as `lsns -t net` prints it
     #[arg(long, default_value = "all", value_name = "NETNS")]
     netns: Netns,
-    /// Container: its id, the beginning of it, or its name where it has no id (LXC, nspawn)
+    /// Container: its ID or the beginning of it, or its name if it has no ID (LXC, nspawn)
     #[arg(long = "container", value_delimiter = ',', value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
-    /// Control group and those below: its path as in /proc/PID/cgroup, or a unit, as nginx.service
+    /// Control group and its descendants: a path as in /proc/PID/cgroup, or a unit such as
+    /// nginx.service
     #[arg(long = "cgroup", value_delimiter = ',', value_name = "PATH|UNIT", value_parser = NonEmptyStringValueParser::new())]
     cgroups: Vec<String>,
 }
@@ -167,7 +168,7 @@ impl FromStr for Place {
         };
         let link_local = |address: Ipv6Addr| address.segments()[0] & 0xffc0 == 0xfe80;
         if zone.is_empty() || !address.parse().is_ok_and(link_local) {
-            return Err("an interface belongs to a link-local address, as in fe80::1%eth0");
+            return Err("only a link-local address takes an interface, as in fe80::1%eth0");
         }
         Ok(Self { network: network(address)?, zone: Some(escape(zone.as_bytes()).into_owned()) })
     }
@@ -177,5 +178,5 @@ impl FromStr for Place {
 fn network(text: &str) -> Result<IpNet, &'static str> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
-        .map_err(|_| "neither an address nor a network as 10.0.0.0/8 or 2001:db8::/32")
+        .map_err(|_| "neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32")
 }

@@ -19,25 +19,25 @@ use crate::{
     },
 };
 
-/// How to show it.
+/// How to show events.
 #[derive(Args, Debug)]
 pub(super) struct FormatArguments {
-    /// How to write it: text, ladder, json, csv, logfmt or parquet
+    /// Output format: text, ladder, json, csv, logfmt or parquet
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(super) format: TraceFormat,
-    /// One line a connection, when it is over or the trace ends, instead of one a state change (text)
+    /// One line per connection, at its end, instead of one per state change (text)
     #[arg(long)]
     summary_only: bool,
-    /// A sentence on each step (ladder)
+    /// Explain each step (ladder)
     #[arg(long)]
     explain: bool,
-    /// Count sequence numbers from the initial ones (ladder)
+    /// Show sequence numbers relative to the initial ones (ladder)
     #[arg(long)]
     relative_seq: bool,
-    /// Which times to write: local, utc, relative (to the start) or monotonic (text, ladder)
+    /// Timestamps: local, utc, relative (to the start) or monotonic (text, ladder)
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     timestamps: Timestamps,
-    /// Write the names of addresses as soon as they are known (text, ladder)
+    /// Show host names instead of addresses, once they are resolved (text, ladder)
     #[arg(long)]
     resolve: bool,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use super::examples;
 /// Where to.
 #[derive(Args, Debug)]
 pub(super) struct ManualArguments {
-    /// A directory, made where there is none
+    /// A directory, which is created if it does not exist
     #[arg(value_name = "DIRECTORY")]
     directory: PathBuf,
 }

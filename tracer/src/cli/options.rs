@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 /// Whether to record the code that creates a socket.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StacksArgument {
-    /// Tell which code made what lingers: the stack of its connect() or accept(). Takes programs
-    /// with frame pointers; of Python and other interpreters the native part is all there is
+    /// Show which code created a stuck socket: the stack of its connect() or accept(). Needs
+    /// programs with frame pointers; for interpreters such as Python, only native frames
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
 }
@@ -28,7 +28,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().map(Duration::from_secs);
     seconds
         .or_else(|_| humantime::parse_duration(text))
-        .map_err(|_| "no time as 500ms, 10s or 5m are")
+        .map_err(|_| "not a time such as 500ms, 10s or 5m")
 }
 
 /// A time between reports. If it were shorter, most of the output would be reports.

@@ -20,21 +20,21 @@ use crate::{
     replay::{pace::Speed, source::rotated},
 };
 
-/// What to tell again, and how.
+/// What to replay, and how to show it.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Recordings are what `tracer --format json` writes, plain or compressed by \
-                        gzip or zstd. Those of `tracer sockets` and `tracer diagnose` are not \
-                        replayed."
+                        gzip or zstd. The output of `tracer sockets` and `tracer diagnose` \
+                        cannot be replayed."
 )]
 pub(super) struct ReplayArguments {
-    /// Recordings, in this order; - is standard input
+    /// Recordings, in this order; - means standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Begin with what FILE was before it was rotated: FILE.2.zst, FILE.1, then FILE
+    /// Begin with the rotated files: FILE.2.zst, FILE.1, then FILE
     #[arg(long)]
     rotated: bool,
-    /// How fast: original, max, or a factor as 10x
+    /// Speed: original, max, or a factor such as 10x
     #[arg(long, default_value = "max", value_name = "SPEED")]
     speed: Speed,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) struct ReplayArguments {
     destinations: SinkArguments,
     #[command(flatten)]
     telemetry: TelemetryArguments,
-    /// Only what fails, is retried or lingers
+    /// Only failures, retransmissions and stuck sockets
     #[arg(long)]
     problems: bool,
     #[command(flatten)]

@@ -39,15 +39,14 @@ use crate::{
 /// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The page needs nothing but itself: it can be read offline, sent and printed.\n\
-    Ctrl-C ends earlier and writes it. The kernel's own list of sockets is looked at as well, so\n\
-    that sockets from before are counted."
+    after_help = "The report is one file, which can be read offline, sent and printed. Ctrl-C ends\n\
+    earlier and writes it. Sockets that exist already are counted as well."
 )]
 pub(super) struct ReportArguments {
-    /// Of these recordings (tracer --format json), in this order, instead of what happens now
+    /// Report on these recordings (tracer --format json) instead of this host
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Gather for so long, as 30s, 5m or 1h
+    /// How long to gather, such as 30s, 5m or 1h
     #[arg(
         short,
         long,
@@ -57,10 +56,10 @@ pub(super) struct ReportArguments {
         conflicts_with = "files"
     )]
     duration: Duration,
-    /// Write to FILE, made anew
+    /// Write to FILE, which is overwritten
     #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]
     output: PathBuf,
-    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(
         long,
         default_value = linger::DEFAULT,
@@ -81,7 +80,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
     ensure!(
         filter.states.is_empty(),
-        "--state: a report counts the sockets of all states, and needs all their changes; leave it out"
+        "--state: a report counts the sockets of all states, and needs all their changes; remove it"
     );
     if !arguments.files.is_empty() {
         return of_recordings(arguments, filter);

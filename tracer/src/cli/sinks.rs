@@ -34,34 +34,34 @@ use crate::{
     },
 };
 
-/// Smaller files would be all beginning.
+/// The smallest size of a file. Each begins with a header, and smaller ones would hold little else.
 const SMALLEST: u64 = 64 << 10;
-/// Files set aside that are kept, if nothing else is asked for.
+/// Rotated files that are kept by default.
 const KEEP: u32 = 10;
 
 /// Where to write.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Destinations")]
 pub(super) struct SinkArguments {
-    /// Append to FILE instead of standard output; SIGHUP opens it anew
+    /// Append to FILE instead of standard output; SIGHUP reopens it
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Set the file aside as FILE.1, FILE.2, … before it gets larger, as 100MiB
+    /// Rotate the file to FILE.1, FILE.2, … before it gets larger, such as 100MiB
     #[arg(long, value_name = "SIZE", requires = "output")]
     rotate_size: Option<ByteSize>,
-    /// Set it aside when it gets older, as 1h or 1d
+    /// Rotate the file when it is older, such as 1h or 1d
     #[arg(long, value_name = "TIME", requires = "output", value_parser = duration)]
     rotate_age: Option<Duration>,
-    /// How many files set aside to keep [default: 10]
+    /// Number of rotated files to keep [default: 10]
     #[arg(long, value_name = "N", requires = "output", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
-    /// Compress files set aside (gzip)
+    /// Compress rotated files (gzip)
     #[arg(long, requires = "output")]
     compress: bool,
-    /// Write to the systemd journal as well, with fields: journalctl TCP_STATE=CLOSE_WAIT
+    /// Also write to the systemd journal, with fields: journalctl TCP_STATE=CLOSE_WAIT
     #[arg(long)]
     journald: bool,
-    /// Send to syslog (RFC 5424) as well: udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
+    /// Also send to syslog (RFC 5424): udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
     #[arg(long, value_name = "ADDRESS")]
     syslog: Option<syslog::Address>,
     /// Write nothing to standard output
@@ -156,7 +156,7 @@ impl SinkArguments {
         self.output.is_some() || self.journald || self.syslog.is_some()
     }
 
-    /// Directories in which files are reopened or set aside while the trace runs.
+    /// Directories in which files are reopened or rotated while the trace runs.
     pub(super) fn writable(&self) -> Vec<PathBuf> {
         let directory = self.output.as_deref().and_then(Path::parent);
         let here = |parent: &Path| parent.as_os_str().is_empty();
@@ -170,12 +170,12 @@ impl SinkArguments {
         let Self { rotate_size, rotate_age, keep, compress, .. } = *self;
         let size = rotate_size.map(|ByteSize(bytes)| bytes);
         ensure!(size.is_none_or(|size| size >= SMALLEST), "--rotate-size: at least 64KiB");
-        ensure!(rotate_age.is_none_or(|age| !age.is_zero()), "--rotate-age: more than nothing");
+        ensure!(rotate_age.is_none_or(|age| !age.is_zero()), "--rotate-age: must not be zero");
         let rotates = size.is_some() || rotate_age.is_some();
         ensure!(
             rotates || keep.is_none() && !compress,
             "--keep and --compress need --rotate-size or --rotate-age: \
-             without them no file is set aside"
+             without them no file is rotated"
         );
         let keep = Keep { count: keep.unwrap_or(KEEP), compress };
         Ok(rotates.then_some(Rotation { size, age: rotate_age, keep }))

@@ -19,7 +19,7 @@ use crate::{
 /// What to list and how.
 #[derive(Args, Debug)]
 pub(super) struct SocketsArguments {
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
     /// Sort by state, age, local, peer, process, receive-queue or send-queue

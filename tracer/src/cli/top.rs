@@ -29,10 +29,10 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = "Keys: ? in the screen lists them; q quits, / filters, Tab goes on.")]
 pub(super) struct TopArguments {
-    /// End after this time, as 500ms, 10s or 5m
+    /// End after this time, such as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     duration: Option<Duration>,
-    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
     #[command(flatten)]
@@ -79,8 +79,8 @@ fn theme(color: ColorArgument) -> anyhow::Result<Theme> {
     );
     ensure!(
         io::stdin().is_terminal(),
-        "tracer top takes keys from a terminal, which standard input is not: leave the redirection \
-        away"
+        "tracer top reads keys from a terminal, which standard input is not: remove the \
+        redirection"
     );
     let (palette, _) = color.appearance(Some(io::stdout()));
     Ok(Theme::of(|name| std::env::var(name).ok(), palette != Palette::PLAIN)?)

@@ -29,19 +29,19 @@ use crate::{
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
 pub(super) struct TraceArguments {
-    /// End after this time, as 500ms, 10s or 5m
+    /// End after this time, such as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     duration: Option<Duration>,
-    /// Only what fails, is retried or lingers
+    /// Only failures, retransmissions and stuck sockets
     #[arg(long)]
     problems: bool,
-    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
-    /// Report connections that are still open this often, with their counters so far, as 60s
+    /// Report open connections at this interval, with their counters so far
     #[arg(long, value_parser = interval, value_name = "TIME")]
     interval: Option<Duration>,
-    /// Do not look at the sockets that are there already, nor check against the kernel later
+    /// Take no snapshots: do not show existing sockets, nor check events against the kernel
     #[arg(long)]
     no_snapshot: bool,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) struct TraceArguments {
     pub(super) destinations: SinkArguments,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArguments,
-    /// Track no more sockets at once, some 450 bytes each; what is given up is counted
+    /// Track at most this many sockets, some 450 bytes each; evicted ones are counted
     #[arg(
         long,
         default_value_t = MAX_SOCKETS as u32,
@@ -61,13 +61,13 @@ pub(super) struct TraceArguments {
         help_heading = "Kernel"
     )]
     max_sockets: u32,
-    /// Memory between kernel and tool, a power of two
+    /// Size of the ring buffer in the kernel, a power of two
     #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
     buffer_size: ByteSize,
     /// Which kernel interface to use: auto, btf or tracepoint
     #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Kernel")]
     mode: ModeName,
-    /// Do not see who accepts connections: saves every system call some 30 ns
+    /// Do not trace accept(), which adds some 30 ns to every system call
     #[arg(long, help_heading = "Kernel")]
     no_accept: bool,
     #[command(flatten)]
@@ -126,8 +126,7 @@ impl TraceArguments {
         let buffer_size = self.buffer_size()?;
         ensure!(
             !(self.stacks.stacks && self.no_snapshot),
-            "--stacks takes looks at the sockets, which --no-snapshot does without: leave one of \
-             them out"
+            "--stacks needs snapshots, and --no-snapshot takes none: use only one of them"
         );
         Ok(Live {
             request: Request {
