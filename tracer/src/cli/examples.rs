@@ -56,10 +56,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("tracer replay trace.json", "as text, at once"),
             ("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
-            (
-                "tracer replay trace.json --port 443 --summary-only",
-                "one line per connection",
-            ),
+            ("tracer replay trace.json --port 443 --summary-only", "one line per connection"),
         ],
     ),
     (

@@ -199,7 +199,7 @@ impl Opened<'_> {
         match (main, shown.format) {
             (None, _) => {}
             (Some(main), TraceFormat::Parquet) => {
-                sinks.push(parquet(main, path, setting, endings)?)
+                sinks.push(parquet(main, path, setting, endings)?);
             }
             (Some(main), _) => sinks.push(lines(main, path, shown, live, setting, endings)?),
         }
