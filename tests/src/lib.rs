@@ -7,6 +7,21 @@
 //!
 //! The program under test is `target/release/tracer`, or what the environment variable
 //! `TRACER_BIN` names.
+//!
+//! ```no_run
+//! use tracer_tests::netns::isolated;
+//! use tracer_tests::sockets::{Pair, Path, close_client_first};
+//! use tracer_tests::tracer::Tracer;
+//!
+//! isolated(|namespace| {
+//!     let tracer = Tracer::start(namespace, &[]);
+//!     let pair = Pair::over(Path::V4);
+//!     let (client, _) = pair.ends();
+//!     close_client_first(&tracer, pair);
+//!     tracer.wait_for_step(&client, "FIN_WAIT2", "TIME_WAIT");
+//!     assert!(tracer.finish().transitions().count() > 0);
+//! });
+//! ```
 
 pub mod background;
 pub mod capture;
@@ -14,6 +29,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod crowd;
 pub mod diagnosis;
+pub mod end;
 pub mod expect;
 pub mod fanotify;
 pub mod far;

@@ -13,10 +13,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    end::End,
     netns::Namespace,
     record::{Record, listing},
     slowness::allowed,
-    sockets::End,
 };
 
 /// How long anything may take on a busy machine before a test gives up.

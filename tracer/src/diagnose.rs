@@ -8,9 +8,8 @@ use crate::{
     kernel::{
         load::Tracer,
         privileges,
-        ring::{Item, Reader},
-        snapshot::{Makers, Snapshots, Snapshotter, Taken, Wanted},
-        stacks::{Recorded, Resolved},
+        snapshot::{Makers, Snapshots, Taken, Wanted},
+        stacks::Resolved,
         surroundings::Host,
         time,
     },
@@ -20,9 +19,12 @@ use crate::{
         linger::Thresholds,
         stack::Stacks,
         state::State,
-        table::{self, Table},
+        table,
     },
-    trace::{READER, Stop, losses::Losses},
+    trace::{
+        READER,
+        capture::{Capture, Stop},
+    },
 };
 
 /// How long a SYN_SENT waits for its local port, which the last look tells.
@@ -34,18 +36,13 @@ const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
 /// An observation that is set up and can be ended early.
 pub struct Observation {
-    reader: Reader,
-    table: Table,
+    capture: Capture,
     observed: Observed,
-    losses: Losses,
     snapshots: Snapshots,
     /// The stacks that have been looked up, if they are asked for.
     resolved: Option<Arc<Resolved>>,
     filter: Filter,
     host: Host,
-    stop: Arc<Stop>,
-    /// Time of the last record read.
-    read_until: u64,
 }
 
 /// What came of it.
@@ -65,54 +62,25 @@ impl Observation {
     ///
     /// Where descriptors or threads have run out.
     pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
-        let Tracer {
-            ebpf,
-            main,
-            others,
-            ring,
-            reader,
-            counters,
-            resets_traced,
-            snapshots_skip,
-            stacks,
-            ..
-        } = tracer;
-        let reader = Reader::new(ring, reader)?;
-        let snapshotter = Snapshotter::new(ebpf, filter.netns);
-        let resolved = stacks.is_some().then(|| host.stacks());
-        let recorded = stacks.zip(resolved.clone());
-        let recorded = recorded.map(|(map, resolved)| Recorded { map, resolved });
-        let snapshots = Snapshots::start(snapshotter, recorded, reader.waker()?)?;
-        let stop = Arc::new(Stop::new(reader.waker()?));
-        let table = Table::new(table::Options {
+        let options = table::Options {
             filter: Filter { netns: filter.netns, ..Filter::default() },
             ticks: time::ticks(),
             thresholds: Thresholds::NONE,
-            resets_traced,
+            resets_traced: tracer.resets_traced,
             port_patience: PORT_PATIENCE,
             look_patience: 0,
-            snapshots_skip,
+            snapshots_skip: tracer.snapshots_skip,
             max_sockets: table::MAX_SOCKETS,
-        });
-        let losses = Losses::new(main, others, counters);
-        let observed = Observed::default();
-        Ok(Self {
-            reader,
-            table,
-            observed,
-            losses,
-            snapshots,
-            resolved,
-            filter,
-            host,
-            stop,
-            read_until: 0,
-        })
+        };
+        let resolved = tracer.stacks.is_some().then(|| host.stacks());
+        let (capture, programs) = Capture::new(tracer, options)?;
+        let snapshots = capture.snapshots(programs, filter.netns, host.stacks())?;
+        Ok(Self { capture, observed: Observed::default(), snapshots, resolved, filter, host })
     }
 
     /// Ends it from elsewhere.
     pub fn stop(&self) -> Arc<Stop> {
-        Arc::clone(&self.stop)
+        self.capture.stop()
     }
 
     /// Looks, watches for a time or until asked to stop, looks again.
@@ -125,22 +93,21 @@ impl Observation {
         privileges::keep_only(privileges::READ);
         let first = self.look()?;
         let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
-        while !self.stop.is_asked() {
+        while !self.capture.is_asked_to_stop() {
             let now = time::monotonic();
             if now >= end {
                 break;
             }
             let (busy, more) = self.read();
-            self.losses.look(now, &mut self.table, &mut self.observed);
-            self.table.expire(now, &mut self.observed);
+            self.capture.count_losses(&mut self.observed);
+            self.capture.table.expire(now, &mut self.observed);
             if !more {
                 let rest = Duration::from_nanos(end.saturating_sub(time::monotonic()));
-                self.reader.wait(busy, Some(rest.min(HOUSEKEEPING)));
+                self.capture.wait(busy, Some(rest.min(HOUSEKEEPING)));
             }
         }
         let last = self.look()?;
-        let now = time::monotonic();
-        self.losses.look(now, &mut self.table, &mut self.observed);
+        self.capture.count_losses(&mut self.observed);
         let diagnosis = diagnose(&Input {
             filter: &self.filter,
             is_within: &|subject| self.filter.passes(&self.host, subject),
@@ -148,7 +115,7 @@ impl Observation {
             first: &first.look,
             last: &last.look,
             observed: &self.observed,
-            table: &self.table,
+            table: &self.capture.table,
             stacks: self.resolved.as_deref().map(|resolved| resolved as &dyn Stacks),
         });
         Ok(Outcome { diagnosis, refused: last.refused })
@@ -156,13 +123,14 @@ impl Observation {
 
     /// Takes a look, with all events up to its end read before it is merged.
     fn look(&mut self) -> Result<Taken, Trouble> {
-        self.table.expect_snapshot();
+        self.capture.table.expect_snapshot();
         let wanted = Wanted { sockets: true, holders: true, settings: true, processes: true };
-        let mut seen: Vec<u32> = self.table.connections().map(|life| life.tuple.netns).collect();
+        let mut seen: Vec<u32> =
+            self.capture.table.connections().map(|life| life.tuple.netns).collect();
         seen.sort_unstable();
         seen.dedup();
         // What is too young to be in it is too young to be told.
-        let told = self.table.makers(|life| life.state == State::CloseWait);
+        let told = self.capture.table.makers(|life| life.state == State::CloseWait);
         let makers = Makers { processes: Vec::new(), told, patience: NAMES_PATIENCE };
         self.snapshots.request(wanted, seen, makers);
         let taken = loop {
@@ -174,25 +142,19 @@ impl Observation {
             }
             let (busy, more) = self.read();
             if !more {
-                self.reader.wait(busy, Some(HOUSEKEEPING));
+                self.capture.wait(busy, Some(HOUSEKEEPING));
             }
         };
         let until = time::monotonic();
-        while self.read().1 && self.read_until < until {}
-        self.table.merge(&taken.look.snapshot, &mut self.observed);
+        while self.read().1 && self.capture.read_until < until {}
+        self.capture.table.merge(&taken.look.snapshot, &mut self.observed);
         Ok(taken)
     }
 
     /// Reads what there is; whether there was anything, and whether there is more.
     fn read(&mut self) -> (bool, bool) {
-        let Self { reader, table, observed, losses, read_until, .. } = self;
-        let batch = reader.read(|item| {
-            // Findings name the programs of what is there.
-            let Item::Record(record) = item else { return };
-            *read_until = record.time_ns;
-            table.ingest(record, observed);
-        });
-        losses.damaged(batch.damaged);
+        // Findings name the programs of what is there.
+        let (batch, _) = self.capture.read(&mut self.observed, |_, _| {});
         (batch.records > 0, batch.more)
     }
 }

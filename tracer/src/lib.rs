@@ -3,6 +3,14 @@
 //! `event` says what is reported. `kernel` gets events and snapshots, `model` makes sense of them, `sink` writes what follows,
 //! `trace` puts them together, `top` shows it on a full screen; `replay` does so with what was
 //! recorded.
+//!
+//! ```
+//! use tracer::model::{linger::Thresholds, state::State};
+//!
+//! // States and thresholds are read as people type them.
+//! assert_eq!("close-wait".parse(), Ok(State::CloseWait));
+//! assert!("close-wait=30s,time-wait=off".parse::<Thresholds>().is_ok());
+//! ```
 
 pub mod cli;
 pub mod diagnose;

@@ -1,23 +1,28 @@
-//! `cargo xtask check`: what a change must pass besides the tests.
+//! `cargo xtask check`: what a change must pass besides the tests: rules on the structure of the
+//! code, then formatting, lints and documentation.
 //!
 //! All of it uses the profile and the features of the tests, so that build scripts, and with them
 //! the eBPF half's build, run only once.
 
+mod circles;
+mod front_page;
+mod lengths;
 mod map;
+mod modules;
+mod paths;
+mod sources;
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::cargo::Cargo;
 use crate::process::{self, say};
-use crate::test::FEATURES;
 use crate::{setup, workspace};
 
 pub(crate) fn check(cargo: &Cargo) -> Result<()> {
     setup::lints::ensure(cargo)?;
     lock_file_is_committed()?;
-    map::check(workspace::root())?;
     say("checking the formatting");
     process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;
     say("checking the lints");
@@ -26,6 +31,17 @@ pub(crate) fn check(cargo: &Cargo) -> Result<()> {
     process::show(&mut ebpf_lints(cargo)?)?;
     say("checking the documentation");
     process::show(&mut documentation(cargo))
+}
+
+/// What neither rustfmt nor Clippy looks at; all that is wrong with it at once.
+pub(crate) fn structure() -> Result<()> {
+    say("checking the structure");
+    let root = workspace::root();
+    let rules = [map::check, lengths::check, circles::check, front_page::check];
+    let broken = rules.iter().filter_map(|rule| rule(root).err());
+    let broken: Vec<String> = broken.map(|error| format!("{error:#}")).collect();
+    ensure!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
 }
 
 /// A fresh lock file would pick releases that this compiler cannot build.
@@ -46,7 +62,7 @@ fn lock_file_is_committed() -> Result<()> {
 fn lints(cargo: &Cargo) -> Command {
     let options = ["clippy", "--workspace", "--all-targets", "--release", "--locked"];
     let mut command = cargo.command(&options);
-    command.args(FEATURES);
+    command.args(workspace::FEATURES);
     command.args(["--", "--deny", "warnings"]);
     command
 }
@@ -69,7 +85,7 @@ fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
 fn documentation(cargo: &Cargo) -> Command {
     let options = ["doc", "--workspace", "--no-deps", "--release", "--locked"];
     let mut command = cargo.command(&options);
-    command.args(FEATURES);
+    command.args(workspace::FEATURES);
     // The binary tracer would overwrite the library's pages; on examples see `Cargo::build`.
     command.args(["--lib", "--bin", "xtask", "--examples"]);
     command.env("RUSTDOCFLAGS", "--deny warnings");

@@ -8,18 +8,19 @@
 mod archive;
 mod bill;
 mod deb;
+mod io;
 mod rpm;
 mod tree;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
+use self::io::{make_directory, output};
 use crate::cargo::Cargo;
 use crate::process::{self, say};
-use crate::test::FEATURES;
 use crate::workspace;
 
 /// What is published, and from what.
@@ -42,7 +43,7 @@ struct Release {
 /// The binary has the features that the tests try: what is published is what was tested, and one
 /// compilation serves both.
 pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
-    let binary = cargo.build_static(&FEATURES)?;
+    let binary = cargo.build_static(&workspace::FEATURES)?;
     let directory = workspace::target()?.join("dist");
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -113,28 +114,4 @@ fn epoch() -> Result<String> {
         let mut stat = Command::new("stat");
         output(stat.args(["--format=%Y"]).arg(workspace::root().join("Cargo.lock")))
     })
-}
-
-/// What a command writes, without the end of the line.
-fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start {name}"))?;
-    if !output.status.success() {
-        bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let text = String::from_utf8(output.stdout);
-    Ok(text.with_context(|| format!("{name} writes no text"))?.trim_end().to_owned())
-}
-
-fn make_directory(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
-    fs::write(path, contents).with_context(|| format!("cannot write {}", path.display()))
 }

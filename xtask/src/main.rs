@@ -62,7 +62,7 @@ enum Task {
     Soak(soak::Options),
     /// Run the live tests on other kernels, in emulated machines, and write docs/kernels.md.
     Vm(vm::Options),
-    /// Check formatting, lints of both halves, and documentation.
+    /// Check the structure, formatting, lints of both halves, and documentation.
     Check,
 }
 
@@ -102,7 +102,10 @@ fn perform(task: Task) -> Result<()> {
             setup::programs::ensure()?;
             vm::vm(&setup::prepare()?, &options)
         }
-        Task::Check => check::check(&setup::prepare()?),
+        Task::Check => {
+            check::structure()?;
+            check::check(&setup::prepare()?)
+        }
     }
 }
 

@@ -17,11 +17,12 @@ mod toolchain;
 
 use anyhow::Result;
 
+use self::toolchain::Toolchain;
 use crate::cargo::Cargo;
 
 /// Sets up the eBPF half's tools and returns the cargo that uses them.
 pub(crate) fn prepare() -> Result<Cargo> {
-    let toolchain = toolchain::ensure()?;
-    let linker = linker::ensure(&toolchain)?;
-    Cargo::new(toolchain.name, toolchain.sysroot, &linker)
+    let Toolchain { name, sysroot, compiler } = toolchain::ensure()?;
+    let linker = linker::ensure(&name, &sysroot, compiler.llvm)?;
+    Cargo::new(name, sysroot, &linker)
 }

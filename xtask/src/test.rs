@@ -4,7 +4,7 @@
 //! the dependencies once more. The tests on real sockets need root; as another user, cargo starts
 //! the test programs by sudo, while the compiling stays the user's.
 //!
-//! The tests try what is not in the default build as well ([`FEATURES`]). After those on this host,
+//! The tests try what is not in the default build as well ([`workspace::FEATURES`]). After those on this host,
 //! some are run on an older and a newer kernel ([`vm::short`]).
 
 use std::env;
@@ -19,8 +19,6 @@ use crate::{dist, process, vm, workspace};
 /// Where the live tests find the binary.
 const BINARY: &str = "TRACER_BIN";
 
-/// What the default build leaves out because it is heavy.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "tracer/parquet"];
 /// Where they find Prometheus and the OTLP receiver.
 const RECEIVERS: &str = "TRACER_RECEIVERS";
 /// Where they find the packages.
@@ -45,7 +43,7 @@ pub(crate) fn test(
     let packages = dist::make(cargo)?;
     let options = ["test", "--workspace", "--release", "--locked", "--no-fail-fast"];
     let mut command = cargo.command(&options);
-    command.args(FEATURES);
+    command.args(workspace::FEATURES);
     command.env(BINARY, workspace::tracer()?).env(RECEIVERS, receivers);
     command.env(PACKAGES, packages).env(DEBIAN, debian);
     if env::var_os("RUST_TEST_THREADS").is_none() {

@@ -11,6 +11,7 @@ mod document;
 mod initramfs;
 mod kernels;
 mod machine;
+mod messages;
 mod suites;
 mod table;
 

@@ -1,9 +1,13 @@
-//! Where things are: the workspace, what cargo builds, and what xtask keeps between runs.
+//! Where things are: the workspace, what cargo builds, and what xtask keeps between runs; and
+//! which features are built.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+
+/// What the default build leaves out because it is heavy, and what is tested and published has.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "tracer/parquet"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {

@@ -5,25 +5,23 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    arguments::{SocketsArguments, TraceArguments},
-    completions::CompletionsArguments,
-    daemon::DaemonArguments,
-    diagnose::DiagnoseArguments,
-    examples,
-    exec::ExecArguments,
-    features::FeaturesArguments,
-    manual::ManualArguments,
-    replay::ReplayArguments,
-    report::ReportArguments,
-    top::TopArguments,
+    completions::CompletionsArguments, daemon::DaemonArguments, diagnose::DiagnoseArguments,
+    examples, exec::ExecArguments, features::FeaturesArguments, manual::ManualArguments,
+    replay::ReplayArguments, report::ReportArguments, sockets::SocketsArguments, top::TopArguments,
+    trace::TraceArguments,
 };
 use crate::kernel::stacks;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    hide_possible_values = true
+)]
 pub(super) struct Cli {
-    /// Say more about what the tool does; twice for more
+    /// Log more of what tracer does; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub(super) verbose: u8,
     #[command(flatten)]
@@ -37,54 +35,58 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show every state change live; what `tracer` alone does
+    /// Show every state change live; the default
     Trace(Box<TraceArguments>),
     /// Run a command and trace its sockets only, as tracer -- COMMAND
     Exec(Box<ExecArguments>),
-    /// Say what is wrong, why, and what to do
+    /// Find problems, their causes and remedies
     Diagnose(Box<DiagnoseArguments>),
-    /// List all TCP sockets, with who holds them
+    /// List all TCP sockets and their owners
     Sockets(Box<SocketsArguments>),
-    /// Show it all on a full screen, live
+    /// Show a live full-screen view
     Top(Box<TopArguments>),
-    /// Write one page with charts, findings and remedies
+    /// Write an HTML report with charts, findings and remedies
     Report(Box<ReportArguments>),
-    /// Tell again what was recorded by `tracer --format json`
+    /// Replay a recording made by `tracer --format json`
     Replay(Box<ReplayArguments>),
-    /// Trace as a service, with options from a TOML file
+    /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
-    /// Say what this kernel and these privileges allow
+    /// Show what this kernel and these privileges allow
     Features(FeaturesArguments),
-    /// Print the JSON Schema of what `--format json` writes
+    /// Print the JSON Schema of `--format json`
     Schema,
-    /// Print what lets a shell complete commands and options
+    /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArguments),
-    /// Read the symbols of programs, as a tracer asks on standard input
+    /// Read the symbols of programs for another tracer process
     #[command(hide = true, name = stacks::COMMAND)]
     Symbols,
 }
 
 impl Command {
+    /// What `tracer` alone does, and `tracer -- COMMAND`.
+    pub(super) fn of(trace: TraceArguments, program: Vec<OsString>) -> Self {
+        if program.is_empty() {
+            Self::Trace(Box::new(trace))
+        } else {
+            Self::Exec(Box::new(ExecArguments::new(trace, program)))
+        }
+    }
+
     /// Whether it reads the signals that ask for the end.
     pub(super) fn reads_signals(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Trace(_)
-            | Self::Diagnose(_)
-            | Self::Top(_)
-            | Self::Report(_)
-            | Self::Replay(_)
-            | Self::Daemon(_)
-            | Self::Exec(_) => true,
-            Self::Sockets(_)
-            | Self::Features(_)
-            | Self::Schema
-            | Self::Completions(_)
-            | Self::Manual(_)
-            | Self::Symbols => false,
-        }
+                | Self::Diagnose(_)
+                | Self::Top(_)
+                | Self::Report(_)
+                | Self::Replay(_)
+                | Self::Daemon(_)
+                | Self::Exec(_)
+        )
     }
 }
 
@@ -105,9 +107,19 @@ Options: tracer trace --help. Tracing needs root, or CAP_BPF and CAP_PERFMON.";
 /// Lines are no longer than this, however wide the terminal is.
 const WIDTH: usize = 80;
 
+/// The command line. The help of an option says what its values are, if it matters.
+pub(super) fn bare() -> clap::Command {
+    let quiet = |argument: clap::Arg| {
+        let takes_values = argument.get_action().takes_values();
+        argument.hide_possible_values(takes_values)
+    };
+    let hide = |command: clap::Command| command.mut_args(quiet);
+    hide(Cli::command()).mut_subcommands(hide)
+}
+
 /// The command line, each help with its examples.
 pub(super) fn command() -> clap::Command {
-    let bare = Cli::command().max_term_width(WIDTH).after_help(AFTER);
+    let bare = bare().max_term_width(WIDTH).after_help(AFTER);
     let names: Vec<String> =
         bare.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let whole = names.iter().fold(bare, |whole, name| whole.mut_subcommand(name, examples::add));

@@ -1,26 +1,25 @@
 //! The command `tracer completions`.
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{command::Cli, print};
+use super::console::print;
 
 /// For which shell.
 #[derive(Args, Debug)]
 pub(super) struct CompletionsArguments {
     /// The shell: bash, zsh, fish, elvish or powershell
-    #[arg(value_enum, value_name = "SHELL", hide_possible_values = true)]
+    #[arg(value_enum, value_name = "SHELL")]
     shell: Shell,
 }
 
-/// Prints the completions.
+/// Prints the completions of a command line.
 ///
 /// # Errors
 ///
 /// Where standard output fails.
-pub(super) fn run(arguments: &CompletionsArguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &CompletionsArguments, whole: &mut Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    let mut command = <Cli as clap::CommandFactory>::command();
-    clap_complete::generate(arguments.shell, &mut command, "tracer", &mut script);
+    clap_complete::generate(arguments.shell, whole, "tracer", &mut script);
     print(&script)
 }

@@ -21,8 +21,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{one_line, trusted};
-use crate::sink::escape::{escape, harmless};
+use super::{console::one_line, trusted};
+use crate::event::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
 const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
@@ -32,7 +32,7 @@ const LONGEST: u64 = 1 << 20;
 const SHOWN: usize = 300;
 
 /// The arguments of `command` that a file adds to those that were given on the command line, which
-/// go before it.
+/// override it.
 ///
 /// # Errors
 ///
@@ -149,12 +149,10 @@ impl File<'_> {
             (DeValue::Boolean(_), true) => {
                 bail!("{place}: {key}: takes a value, not true or false")
             }
-            (value, true) => {
-                let Some(words) = words(value) else {
-                    bail!("{place}: {key}: takes a string, a number, or a list of them");
-                };
-                Some(format!("--{key}={words}"))
-            }
+            (value, true) => match words(value) {
+                Some(words) => Some(format!("--{key}={words}")),
+                None => bail!("{place}: {key}: takes a string, a number, or a list of them"),
+            },
         };
         // By itself, so that the mistake is this line's.
         let alone = argument.iter().map(String::as_str);

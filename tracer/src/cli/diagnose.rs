@@ -7,21 +7,27 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use rustix::thread::CapabilitySet;
 
 use super::{
-    appearance,
-    arguments::{ColorArgument, FilterArguments, FormatName, StacksArgument, duration},
-    options, print,
+    console::{ColorArgument, print},
+    filter::FilterArguments,
+    header::{header, options},
+    live::BUFFER_SIZE,
+    options::{FormatName, StacksArgument, duration},
     signals::{self, Hangup, Signals},
     threads,
 };
 use crate::{
     diagnose::{Observation, Outcome},
-    kernel::{confine, feature, load, preflight, privileges, surroundings::Host, time},
+    event::header::{Hello, Mode},
+    kernel::{confine, feature, load, privileges, surroundings::Host, time},
     model::{filter::Filter, finding::Severity},
-    sink::{Hello, Mode, report},
+    sink::report,
 };
 
 /// How long to observe and how to report.
@@ -31,21 +37,15 @@ use crate::{
     are commands to copy."
 )]
 pub(super) struct DiagnoseArguments {
-    /// Observe so long, as 2s, 30s or 5m: what grows is told by comparing
+    /// How long to observe, such as 2s, 30s or 5m; growth is found by comparing
     #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
     time: Duration,
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|json",
-        hide_possible_values = true
-    )]
+    /// Output format
+    #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
-    /// Exit with 1 from this severity on: info, warning or critical
-    #[arg(long, value_enum, default_value_t, value_name = "SEVERITY", hide_possible_values = true)]
-    fail_on: FailOn,
+    /// Exit with status 1 for findings of at least this severity: info, warning or critical
+    #[arg(long, default_value = "warning", value_name = "SEVERITY", value_parser = severity())]
+    fail_on: Severity,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
@@ -54,29 +54,18 @@ pub(super) struct DiagnoseArguments {
     filter: FilterArguments,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// Anything told
-    Info,
-    /// What will fail if it goes on
-    #[default]
-    Warning,
-    /// What fails now
-    Critical,
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    let values = [
+        PossibleValue::new("info").help("Anything found"),
+        PossibleValue::new("warning").help("What will fail if it continues"),
+        PossibleValue::new("critical").help("What fails now"),
+    ];
+    PossibleValuesParser::new(values).map(|name| match name.as_str() {
+        "info" => Severity::Info,
+        "warning" => Severity::Warning,
+        _ => Severity::Critical,
+    })
 }
-
-impl From<FailOn> for Severity {
-    fn from(severity: FailOn) -> Self {
-        match severity {
-            FailOn::Info => Self::Info,
-            FailOn::Warning => Self::Warning,
-            FailOn::Critical => Self::Critical,
-        }
-    }
-}
-
-/// Enough for what happens on a busy host while a look is taken.
-const BUFFER_SIZE: u32 = 8 << 20;
 
 /// Observes, reports; findings make the status 1.
 ///
@@ -84,44 +73,44 @@ const BUFFER_SIZE: u32 = 8 << 20;
 ///
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
-    let filter = arguments.filter.filter()?;
-    preflight::privileges()?;
-    super::remark_on(&filter);
+    let filter = arguments.filter.on_this_host()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (hello, outcome) = runtime.block_on(async {
-        let signals = Signals::catch()?;
-        let of_namespace = Filter { netns: filter.netns, ..Filter::default() };
-        let request = load::Request {
-            mode: Some(Mode::Btf),
-            filter: of_namespace.in_kernel(),
-            buffer_size: BUFFER_SIZE,
-            diagnostics: false,
-            accept: true,
-            stacks: arguments.stacks.stacks,
-        };
-        let tracer = load::load(&request)?;
-        if !tracer.has_iterators {
-            bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
-        }
-        let (host, unknown) = Host::look();
-        let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
-        let missing = missing.filter(|one| feature::PROCESSES.is_in(one));
-        let mut degraded: Vec<_> =
-            tracer.degraded.iter().cloned().chain(unknown).chain(missing).collect();
-        privileges::keep_only(privileges::RUN);
-        degraded.extend(confine::seal());
-        let hello = super::hello(tracer.mode, degraded, options());
-        let observation =
-            Observation::new(tracer, filter, host).context("cannot set up the reader")?;
-        let outcome = observe(observation, arguments.time, signals).await?;
-        anyhow::Ok((hello, outcome))
-    })?;
+    let (hello, outcome) = runtime.block_on(observed(arguments, filter))?;
     for (netns, reason) in &outcome.refused {
         tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
     }
     write(arguments, &hello, &outcome)?;
-    let failed = outcome.diagnosis.is_at_least(arguments.fail_on.into());
+    let failed = outcome.diagnosis.is_at_least(arguments.fail_on);
     Ok(ExitCode::from(u8::from(failed)))
+}
+
+async fn observed(
+    arguments: &DiagnoseArguments,
+    filter: Filter,
+) -> anyhow::Result<(Hello, Outcome)> {
+    let signals = Signals::catch()?;
+    let of_namespace = Filter { netns: filter.netns, ..Filter::default() };
+    let tracer = load::load(&load::Request {
+        mode: Some(Mode::Btf),
+        filter: of_namespace.in_kernel(),
+        buffer_size: BUFFER_SIZE,
+        diagnostics: false,
+        accept: true,
+        stacks: arguments.stacks.stacks,
+    })?;
+    if !tracer.has_iterators {
+        bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
+    }
+    let (host, unknown) = Host::look();
+    let mut degraded = tracer.degraded.clone();
+    degraded.extend(unknown);
+    let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
+    degraded.extend(missing.filter(|one| feature::PROCESSES.is_in(one)));
+    privileges::keep_only(privileges::RUN);
+    degraded.extend(confine::seal());
+    let hello = header(tracer.mode, degraded, options());
+    let observation = Observation::new(tracer, filter, host).context("cannot set up the reader")?;
+    Ok((hello, observe(observation, arguments.time, signals).await?))
 }
 
 async fn observe(
@@ -183,7 +172,7 @@ fn write(arguments: &DiagnoseArguments, hello: &Hello, outcome: &Outcome) -> any
                     degraded.remedy
                 );
             }
-            let (palette, width) = appearance(arguments.color, Some(io::stdout()));
+            let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             report::text(diagnosis, palette, width, &mut out);
         }
     }

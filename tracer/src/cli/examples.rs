@@ -5,97 +5,95 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// What to type, and what it does.
-pub(super) struct Example {
-    pub(super) line: &'static str,
-    pub(super) meaning: &'static str,
-}
+pub(super) type Example = (&'static str, &'static str);
 
-const fn example(line: &'static str, meaning: &'static str) -> Example {
-    Example { line, meaning }
-}
-
-const TRACER: &[Example] = &[
-    example("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
-    example("tracer --problems", "only what fails, is retried or lingers"),
-    example("tracer --format ladder --explain", "what TCP does, segment by segment"),
-];
-
-const TRACE: &[Example] = &[
-    example("tracer --remote-port 5432 --summary-only", "a line a connection, at its end"),
-    example("tracer --comm nginx --linger close-wait=5s", "flags what nginx does not close"),
-    example("tracer --linger close-wait=5s --stacks", "and which code made it"),
-    example("tracer --format json -o trace.json -d 10s", "records, for tracer replay"),
-];
-
-const EXEC: &[Example] = &[
-    example("tracer exec -- curl -s localhost", "curl's, no others"),
-    example("tracer exec --format ladder -- curl -s localhost", "as segments"),
-    example("tracer exec --quiet -- curl -s localhost", "the summary"),
-];
-
-const DIAGNOSE: &[Example] = &[
-    example("tracer diagnose", "what is wrong now"),
-    example("tracer diagnose --for 1m --stacks", "what grows, and whose code"),
-    example("tracer diagnose --port 443 --fail-on critical", "for scripts: see the status"),
-];
-
-const SOCKETS: &[Example] = &[
-    example("tracer sockets --state close-wait --sort age", "who has not closed, for how long"),
-    example("tracer sockets --port 443 --netns host", "of one port, no containers"),
-    example("tracer sockets --format json | jq .process", "for machines"),
-];
-
-const TOP: &[Example] = &[
-    example("tracer top", "all of this host"),
-    example("tracer top --port 443", "only this port"),
-];
-
-const REPORT: &[Example] = &[
-    example("tracer report --duration 5m -o report.html", "of the next five minutes"),
-    example("tracer report trace.json -o report.html", "of what was recorded"),
-];
-
-const REPLAY: &[Example] = &[
-    example("tracer replay trace.json", "as text, at once"),
-    example("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
-    example("tracer replay trace.json --port 443 --summary-only", "of one port, in short"),
-];
-
-const DAEMON: &[Example] = &[
-    example("tracer daemon --check", "is the configuration right?"),
-    example("tracer daemon --config tracer.toml", "with this one"),
-    example("tracer daemon --prometheus 9498", "metrics at 127.0.0.1:9498"),
-];
-
-const FEATURES: &[Example] = &[
-    example("tracer features", "what works, what does not, and why"),
-    example("tracer features --format json | jq .", "for machines"),
-];
-
-const SCHEMA: &[Example] = &[example("tracer schema > schema.json", "for a validator")];
-
-const COMPLETIONS: &[Example] = &[
-    example("source <(tracer completions bash)", "for this shell"),
-    example("tracer completions zsh > _tracer", "in a directory of $fpath"),
+/// The examples of each command.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "tracer",
+        &[
+            ("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
+            ("tracer --problems", "failures, retransmissions, stuck sockets"),
+            ("tracer --format ladder --explain", "what TCP does, segment by segment"),
+        ],
+    ),
+    (
+        "trace",
+        &[
+            ("tracer --remote-port 5432 --summary-only", "one line per connection"),
+            ("tracer --comm nginx --linger close-wait=5s", "flags connections that nginx leaks"),
+            ("tracer --linger close-wait=5s --stacks", "and the code that created them"),
+            ("tracer --format json -o trace.json -d 10s", "a recording, for tracer replay"),
+        ],
+    ),
+    (
+        "exec",
+        &[
+            ("tracer exec -- curl -s localhost", "curl's, no others"),
+            ("tracer exec --format ladder -- curl -s localhost", "as segments"),
+            ("tracer exec --quiet -- curl -s localhost", "the summary"),
+        ],
+    ),
+    (
+        "diagnose",
+        &[
+            ("tracer diagnose", "current problems"),
+            ("tracer diagnose --for 1m --stacks", "growth, and the code that leaks"),
+            ("tracer diagnose --port 443 --fail-on critical", "for scripts: see the status"),
+        ],
+    ),
+    (
+        "sockets",
+        &[
+            ("tracer sockets --state close-wait --sort age", "the oldest leaked connections"),
+            ("tracer sockets --port 443 --netns host", "of one port, without containers"),
+            ("tracer sockets --format json | jq .process", "for machines"),
+        ],
+    ),
+    ("top", &[("tracer top", "all of this host"), ("tracer top --port 443", "only this port")]),
+    (
+        "report",
+        &[
+            ("tracer report --duration 5m -o report.html", "on the next five minutes"),
+            ("tracer report trace.json -o report.html", "on a recording"),
+        ],
+    ),
+    (
+        "replay",
+        &[
+            ("tracer replay trace.json", "as text, at once"),
+            ("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
+            ("tracer replay trace.json --port 443 --summary-only", "one line per connection"),
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            ("tracer daemon --check", "is the configuration valid?"),
+            ("tracer daemon --config tracer.toml", "with this one"),
+            ("tracer daemon --prometheus 9498", "metrics at 127.0.0.1:9498"),
+        ],
+    ),
+    (
+        "features",
+        &[
+            ("tracer features", "what works, what does not, and why"),
+            ("tracer features --format json | jq .", "for machines"),
+        ],
+    ),
+    ("schema", &[("tracer schema > schema.json", "for a validator")]),
+    (
+        "completions",
+        &[
+            ("source <(tracer completions bash)", "for this shell"),
+            ("tracer completions zsh > _tracer", "in a directory of $fpath"),
+        ],
+    ),
 ];
 
 /// The examples of a command.
 pub(super) fn of(name: &str) -> &'static [Example] {
-    match name {
-        "tracer" => TRACER,
-        "trace" => TRACE,
-        "exec" => EXEC,
-        "diagnose" => DIAGNOSE,
-        "sockets" => SOCKETS,
-        "top" => TOP,
-        "report" => REPORT,
-        "replay" => REPLAY,
-        "daemon" => DAEMON,
-        "features" => FEATURES,
-        "schema" => SCHEMA,
-        "completions" => COMPLETIONS,
-        _ => &[],
-    }
+    EXAMPLES.iter().find(|(command, _)| *command == name).map_or(&[], |(_, examples)| examples)
 }
 
 /// Puts the examples of a command before what its help ends with.
@@ -104,9 +102,9 @@ pub(super) fn add(command: Command) -> Command {
     if examples.is_empty() {
         return command;
     }
-    let width = examples.iter().map(|example| example.line.len()).max().unwrap_or(0);
+    let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
     let mut text = String::from("Examples:\n");
-    for Example { line, meaning } in examples {
+    for (line, meaning) in examples {
         let _ = writeln!(text, "  {line:width$}  {meaning}");
     }
     if let Some(after) = command.get_after_help() {
@@ -135,8 +133,8 @@ mod tests {
         let names = whole.get_subcommands().filter(hidden).map(Command::get_name);
         for name in names.chain(["tracer"]) {
             assert!(!of(name).is_empty(), "{name}");
-            let width = of(name).iter().map(|example| example.line.len()).max().unwrap();
-            for Example { line, meaning } in of(name) {
+            let width = of(name).iter().map(|(line, _)| line.len()).max().unwrap();
+            for (line, meaning) in of(name) {
                 assert!(width + meaning.len() <= 76, "{line}: does not fit a line");
                 assert_eq!(words(line).next(), Some("tracer"), "{line}");
                 if let Err(error) = Cli::try_parse_from(words(line)) {

@@ -13,8 +13,9 @@ use clap::Args;
 use rustix::process::{getpid, set_child_subreaper};
 
 use super::{
-    arguments::{TraceArguments, TraceFormat},
-    options, trace,
+    format::TraceFormat,
+    header::options,
+    trace::{self, TraceArguments},
 };
 use crate::{
     event::escape::{harmless, without_numbers},
@@ -50,6 +51,13 @@ pub(super) struct ExecArguments {
     command: Vec<OsString>,
 }
 
+impl ExecArguments {
+    /// With the options of a trace alone: `tracer -- COMMAND`.
+    pub(super) fn new(trace: TraceArguments, command: Vec<OsString>) -> Self {
+        Self { wait: false, as_root: false, trace, command }
+    }
+}
+
 /// The status of a tracer that has failed, as env(1) has it.
 const FAILED: u8 = 125;
 
@@ -70,11 +78,6 @@ pub(super) fn fail(message: &str) -> ExitCode {
 pub(super) fn run(arguments: &ExecArguments) -> ExitCode {
     let result = Run::prepare(arguments).and_then(|run| run.trace(&arguments.trace));
     result.unwrap_or_else(|error| fail(&without_numbers(&format!("{error:#}"))))
-}
-
-/// The same with the options of a trace alone: `tracer -- COMMAND`.
-pub(super) fn run_with(trace: TraceArguments, command: Vec<OsString>) -> ExitCode {
-    run(&ExecArguments { wait: false, as_root: false, trace, command })
 }
 
 /// A command that is about to run.

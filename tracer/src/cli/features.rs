@@ -5,9 +5,8 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{
-    appearance,
-    arguments::{ColorArgument, FormatName},
-    print,
+    console::{ColorArgument, print},
+    options::FormatName,
 };
 use crate::{features, kernel::time, sink::features as pages};
 
@@ -15,14 +14,8 @@ use crate::{features, kernel::time, sink::features as pages};
 #[derive(Args, Debug)]
 #[command(after_help = "Exit status: 0 if tracing works, 2 if not. Nothing is changed.")]
 pub(super) struct FeaturesArguments {
-    /// How to write it
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "text|json",
-        hide_possible_values = true
-    )]
+    /// Output format
+    #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
     #[command(flatten)]
     color: ColorArgument,
@@ -40,7 +33,7 @@ pub(super) fn run(arguments: &FeaturesArguments) -> anyhow::Result<ExitCode> {
     match arguments.format {
         FormatName::Json => pages::json(&survey, time::wall_clock(), &mut out)?,
         FormatName::Text => {
-            let (palette, _) = appearance(arguments.color, Some(io::stdout()));
+            let (palette, _) = arguments.color.appearance(Some(io::stdout()));
             pages::text(&survey, palette, &mut out)?;
         }
     }

@@ -1,71 +1,120 @@
-//! The formats by the options that choose them.
+//! The formats of a stream of events, by the options that choose them.
 
 use std::{io::Stdout, sync::Arc};
 
 use anyhow::{Context as _, ensure};
+use clap::{Args, ValueEnum};
 
-use super::{
-    appearance,
-    arguments::{FormatArguments, TraceFormat},
-};
-use crate::sink::{
-    Format,
-    flat::FlatLines,
-    json::Json,
-    ladder::{Ladder, Style},
-    names::Names,
-    stamps::Times,
-    surroundings::Surroundings,
-    text::{Stories, Text},
+use super::console::ColorArgument;
+use crate::{
+    event::enricher::Surroundings,
+    sink::{
+        Format,
+        flat::FlatLines,
+        json::Json,
+        ladder::{Ladder, Style},
+        names::Names,
+        stamps::{Times, Timestamps},
+        text::{Stories, Text},
+    },
 };
 
-/// The format asked for, for a terminal where there is one. What is not live has no status line.
-///
-/// # Errors
-///
-/// For an option that belongs to another format, and where no thread can be had.
-pub(super) fn format(
-    arguments: &FormatArguments,
-    terminal: Option<Stdout>,
-    live: bool,
-    surroundings: Arc<dyn Surroundings>,
-) -> anyhow::Result<Box<dyn Format + Send>> {
-    match arguments.format {
-        TraceFormat::Json => return Ok(Box::new(Json::new(surroundings))),
-        TraceFormat::Csv => return Ok(Box::new(FlatLines::csv(surroundings))),
-        TraceFormat::Logfmt => return Ok(Box::new(FlatLines::logfmt(surroundings))),
-        TraceFormat::Text | TraceFormat::Ladder | TraceFormat::Parquet => {}
-    }
-    let (palette, width) = appearance(arguments.color, terminal);
-    let times = Times::new(arguments.timestamps, jiff::tz::TimeZone::system());
-    let names = arguments.resolve.then(Names::start);
-    let names = names.transpose().context("--resolve: cannot start a thread")?;
-    if arguments.format == TraceFormat::Ladder {
-        let style = Style { explain: arguments.explain, relative: arguments.relative_seq };
-        let ladder = Ladder::new(style, palette, width, times).with_names(names);
-        return Ok(Box::new(if live { ladder } else { ladder.without_status() }));
-    }
-    let stories = if arguments.summary_only { Stories::Only } else { Stories::Steps };
-    let text = Text::new(palette, width, times, stories, surroundings).with_names(names);
-    Ok(Box::new(if live { text } else { text.without_status() }))
+/// How to show events.
+#[derive(Args, Debug)]
+pub(super) struct FormatArguments {
+    /// Output format: text, ladder, json, csv, logfmt or parquet
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: TraceFormat,
+    /// One line per connection, at its end, instead of one per state change (text)
+    #[arg(long)]
+    summary_only: bool,
+    /// Explain each step (ladder)
+    #[arg(long)]
+    explain: bool,
+    /// Show sequence numbers relative to the initial ones (ladder)
+    #[arg(long)]
+    relative_seq: bool,
+    /// Timestamps: local, utc, relative (to the start) or monotonic (text, ladder)
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    timestamps: Timestamps,
+    /// Show host names instead of addresses, once they are resolved (text, ladder)
+    #[arg(long)]
+    resolve: bool,
+    #[command(flatten)]
+    color: ColorArgument,
 }
 
-/// # Errors
-///
-/// Options that say nothing in the format asked for are a mistake.
-pub(super) fn check(arguments: &FormatArguments) -> anyhow::Result<()> {
-    use TraceFormat::{Ladder, Text};
-    let FormatArguments { format, explain, relative_seq, resolve, summary_only, .. } = *arguments;
-    ensure!(
-        !resolve || matches!(format, Text | Ladder),
-        "--resolve works with --format text and ladder only"
-    );
-    for (given, option, needed, name) in [
-        (explain, "--explain", Ladder, "ladder"),
-        (relative_seq, "--relative-seq", Ladder, "ladder"),
-        (summary_only, "--summary-only", Text, "text"),
-    ] {
-        ensure!(!given || format == needed, "{option} works with --format {name} only");
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum TraceFormat {
+    /// A line for each state change, for people
+    #[default]
+    Text,
+    /// A sequence diagram of each connection, for people
+    Ladder,
+    /// An object a line, for machines
+    Json,
+    /// A table, a line a record
+    Csv,
+    /// The same as name=value pairs
+    Logfmt,
+    /// The same as a columnar file
+    Parquet,
+}
+
+impl FormatArguments {
+    /// Whether all options have a meaning in the format asked for.
+    ///
+    /// # Errors
+    ///
+    /// One line that names the first one that does not.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        use TraceFormat::{Ladder, Text};
+        for (given, option, formats, names) in [
+            (self.resolve, "--resolve", &[Text, Ladder][..], "text and ladder"),
+            (self.explain, "--explain", &[Ladder], "ladder"),
+            (self.relative_seq, "--relative-seq", &[Ladder], "ladder"),
+            (self.summary_only, "--summary-only", &[Text], "text"),
+        ] {
+            ensure!(
+                !given || formats.contains(&self.format),
+                "{option} works with --format {names} only"
+            );
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// The format asked for, for a terminal where there is one. What is not live has no status
+    /// line. Parquet is written by a sink of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub(super) fn format(
+        &self,
+        terminal: Option<Stdout>,
+        live: bool,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> anyhow::Result<Box<dyn Format + Send>> {
+        let (palette, width) = self.color.appearance(terminal);
+        let times = || Times::new(self.timestamps, jiff::tz::TimeZone::system());
+        let names = || self.resolve.then(Names::start).transpose();
+        let failed = "--resolve: cannot start a thread";
+        Ok(match self.format {
+            TraceFormat::Json => Box::new(Json::new(surroundings)),
+            TraceFormat::Csv => Box::new(FlatLines::csv(surroundings)),
+            TraceFormat::Logfmt => Box::new(FlatLines::logfmt(surroundings)),
+            TraceFormat::Ladder => {
+                let style = Style { explain: self.explain, relative: self.relative_seq };
+                let ladder = Ladder::new(style, palette, width, times());
+                let ladder = ladder.with_names(names().context(failed)?);
+                Box::new(if live { ladder } else { ladder.without_status() })
+            }
+            TraceFormat::Text | TraceFormat::Parquet => {
+                let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
+                let text = Text::new(palette, width, times(), stories, surroundings);
+                let text = text.with_names(names().context(failed)?);
+                Box::new(if live { text } else { text.without_status() })
+            }
+        })
+    }
 }

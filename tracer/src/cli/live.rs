@@ -1,18 +1,22 @@
 //! A live trace, whatever it is for: loads the programs, starts the trace and waits for its end.
 
 use std::{
+    future::pending,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use rustix::thread::CapabilitySet;
+use tokio::sync::Notify;
 
 use super::{
+    header::{header, options},
     signals::{GRACE, Hangup, Signals},
     threads,
 };
 use crate::{
+    event::{enricher::Surroundings, header::Degraded},
     exec::scope::Scope,
     health,
     kernel::{
@@ -22,28 +26,32 @@ use crate::{
         privileges,
         surroundings::Host,
     },
-    model::{filter::Filter, linger::Thresholds},
-    sink::{Degraded, Sink, surroundings::Surroundings},
+    model::{filter::Filter, linger::Thresholds, table::MAX_SOCKETS},
+    sink::Sink,
     trace::{READER, Running, Trace},
 };
+
+/// Size of the ring buffer, bytes: enough for what happens on a busy host while a snapshot is
+/// taken.
+pub(super) const BUFFER_SIZE: u32 = 8 << 20;
 
 /// What is traced, for how long.
 pub(super) struct Live {
     /// What is loaded into the kernel.
     pub(super) request: Request,
-    /// What is told.
+    /// Which events are shown.
     pub(super) filter: Filter,
-    /// What is flagged.
+    /// When a socket is flagged.
     pub(super) thresholds: Thresholds,
     /// Sockets to keep track of at most.
     pub(super) max_sockets: usize,
-    /// Look at the sockets that are there, now and later.
+    /// Take snapshots of the sockets, at the start and later.
     pub(super) snapshots: bool,
-    /// Tell of open connections this often.
+    /// Report open connections this often.
     pub(super) interval: Option<Duration>,
     /// The options in force, as on a command line.
     pub(super) options: Vec<String>,
-    /// Ends by itself.
+    /// When to end; `None` for no end but a signal.
     pub(super) duration: Option<Duration>,
     /// Only the sockets of a command, which gets the signals.
     pub(super) scope: Option<Scope>,
@@ -51,20 +59,20 @@ pub(super) struct Live {
     pub(super) confinement: Confinement,
 }
 
-/// What sinks are made of.
+/// What the sinks of a trace need, and how they act on it.
 pub(super) struct Setting {
     /// What is known of this host.
     pub(super) surroundings: Arc<dyn Surroundings>,
     /// Ends the trace.
-    pub(super) end: Arc<tokio::sync::Notify>,
-    /// To be notified when nobody reads any more what a sink delivers: the trace ends when that is
-    /// so of all (`Sink::is_closed`).
-    pub(super) closed: Arc<tokio::sync::Notify>,
+    pub(super) end: Arc<Notify>,
+    /// To be notified when nobody reads a sink's output any more: the trace ends when that is so
+    /// of all sinks (`Sink::is_closed`).
+    pub(super) closed: Arc<Notify>,
     hangup: Mutex<Hangup>,
 }
 
 impl Setting {
-    /// Without anything to do on SIGHUP.
+    /// With nothing to do on SIGHUP.
     pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
         Self { surroundings, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
     }
@@ -74,13 +82,36 @@ impl Setting {
         self.hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to do, besides what else is to be done, on SIGHUP, which else ends the trace.
+    /// Adds something to do on SIGHUP. If there is nothing to do, SIGHUP ends the trace.
     pub(super) fn on_hangup(&self, act: impl Fn() + Send + 'static) {
         self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add(act);
     }
 }
 
 impl Live {
+    /// A trace of everything that `filter` wants, with the options that most commands leave alone.
+    pub(super) fn new(filter: Filter, thresholds: Thresholds, duration: Option<Duration>) -> Self {
+        Self {
+            request: Request {
+                mode: None,
+                filter: filter.in_kernel(),
+                buffer_size: BUFFER_SIZE,
+                accept: true,
+                stacks: false,
+                diagnostics: tracing::enabled!(tracing::Level::DEBUG),
+            },
+            filter,
+            thresholds,
+            max_sockets: MAX_SOCKETS,
+            snapshots: true,
+            interval: None,
+            options: options(),
+            duration,
+            scope: None,
+            confinement: Confinement::default(),
+        }
+    }
+
     /// Traces until it is over. `sinks` runs without privileges and confined to
     /// [`Self::confinement`], as do the threads that it starts; what takes privileges is opened
     /// before.
@@ -104,7 +135,7 @@ impl Live {
             let tracer = load::load(&self.request)?;
             self.trace(tracer, sinks, signals).await
         });
-        // A thread that still writes, or hangs, is waited for no more.
+        // A thread that still writes, or hangs, is not waited for.
         runtime.shutdown_background();
         result
     }
@@ -132,7 +163,7 @@ impl Live {
         });
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
-        let hello = super::hello(tracer.mode, tracer.degraded.clone(), self.options);
+        let hello = header(tracer.mode, tracer.degraded.clone(), self.options);
         let running = Trace {
             tracer,
             filter: self.filter,
@@ -142,16 +173,14 @@ impl Live {
             surroundings: Arc::clone(&setting.surroundings),
             hello,
             snapshots: self.snapshots,
-            interval: self.interval.map(nanoseconds),
+            interval: self.interval,
             resolved,
         }
         .start()
         .context("cannot set up the reader")?;
         wait_for_end(running, self.duration, setting, signals).await
     }
-}
 
-impl Live {
     /// What is missing for lack of privileges and would be of use to this trace.
     fn without_privileges(&self) -> Vec<Degraded> {
         let enters = self.snapshots && self.filter.netns.is_none();
@@ -159,7 +188,7 @@ impl Live {
         missing.filter(|one| enters || !feature::NAMESPACES.is_in(one)).collect()
     }
 
-    /// Gives up what is needed no more, and makes the sinks apart from the rest.
+    /// Gives up the privileges that are no longer needed, and makes the sinks apart from the rest.
     fn confine<T: Send>(
         &self,
         sinks: impl FnOnce() -> T + Send,
@@ -177,10 +206,6 @@ impl Live {
     }
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// Runs the trace until a signal comes, the time is up or nobody reads the output.
 async fn wait_for_end(
     running: Running,
@@ -195,12 +220,12 @@ async fn wait_for_end(
     let time_is_up = async {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
+            None => pending().await,
         }
     };
     let (end, closed) = (Arc::clone(&setting.end), Arc::clone(&setting.closed));
     let hangup = setting.into_hangup();
-    let hear = async {
+    let wake_when_closed = async {
         loop {
             closed.notified().await;
             stop.wake();
@@ -210,27 +235,31 @@ async fn wait_for_end(
         () = signals.end(&hangup) => {}
         () = time_is_up => {}
         () = end.notified() => {}
-        () = hear => {}
+        () = wake_when_closed => {}
         result = &mut thread => return result.context("the reading thread failed"),
     }
     stop.ask();
-    let again = async {
-        // `timeout` sends two at once, a hurried person some more.
-        let rest = async {
-            loop {
-                signals.end(&hangup).await;
-            }
-        };
-        let _: Result<(), _> = tokio::time::timeout(GRACE, rest).await;
-        signals.end(&hangup).await;
-    };
     tokio::select! {
-        result = &mut thread => result.context("the reading thread failed"),
+        result = thread => result.context("the reading thread failed"),
         // Whoever asks twice does not want to wait for a reader that does not read.
-        () = again => bail!("ended by a second signal before all was written"),
-        // Others that hang it leaves behind by itself.
+        () = asked_again(&mut signals, &hangup) => {
+            bail!("ended by a second signal before all was written")
+        }
+        // If other threads hang, the reader does not wait for them.
         trouble = health::trouble_of(READER) => bail!(trouble),
     }
+}
+
+/// Waits for a signal that is more than the echo of the one before: `timeout` sends two at once,
+/// somebody in a hurry some more.
+async fn asked_again(signals: &mut Signals, hangup: &Hangup) {
+    let echo = async {
+        loop {
+            signals.end(hangup).await;
+        }
+    };
+    let _: Result<(), _> = tokio::time::timeout(GRACE, echo).await;
+    signals.end(hangup).await;
 }
 
 /// Passes on what the programs in the kernel log.

@@ -7,36 +7,33 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
 use jiff::Timestamp;
 
-use super::{
-    command::Cli,
-    examples::{self, Example},
-};
+use super::examples;
 
 /// Where to.
 #[derive(Args, Debug)]
 pub(super) struct ManualArguments {
-    /// A directory, made where there is none
+    /// A directory, which is created if it does not exist
     #[arg(value_name = "DIRECTORY")]
     directory: PathBuf,
 }
 
-/// Writes all pages.
+/// Writes all pages of a command line.
 ///
 /// # Errors
 ///
 /// Where a file cannot be written.
-pub(super) fn run(arguments: &ManualArguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &ManualArguments, whole: &Command) -> anyhow::Result<()> {
     let ManualArguments { directory } = arguments;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
-    for (name, page) in pages().context("cannot make the manual pages")? {
+    for (name, page) in pages(whole).context("cannot make the manual pages")? {
         let path = directory.join(format!("{name}.1"));
         fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -44,8 +41,7 @@ pub(super) fn run(arguments: &ManualArguments) -> anyhow::Result<()> {
 }
 
 /// Each page, by its name.
-fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
-    let whole = Cli::command();
+fn pages(whole: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     let shown: Vec<&Command> =
         whole.get_subcommands().filter(|command| !command.is_hide_set()).collect();
     let names: Vec<String> =
@@ -91,10 +87,14 @@ fn date() -> String {
 }
 
 /// What ends each page.
-fn sections(examples: &[Example], others: &[String], page: &mut dyn Write) -> io::Result<()> {
+fn sections(
+    examples: &[examples::Example],
+    others: &[String],
+    page: &mut dyn Write,
+) -> io::Result<()> {
     let mut roff = Roff::new();
     roff.control("SH", ["EXAMPLES"]);
-    for Example { line, meaning } in examples {
+    for (line, meaning) in examples {
         roff.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
     }
     roff.control("SH", ["SEE ALSO"]);
@@ -109,11 +109,12 @@ fn sections(examples: &[Example], others: &[String], page: &mut dyn Write) -> io
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::command::bare;
 
     #[test]
     fn each_command_has_a_page_with_its_options_and_examples() {
-        let pages = pages().unwrap();
-        let shown = Cli::command();
+        let shown = bare();
+        let pages = pages(&shown).unwrap();
         let shown = shown.get_subcommands().filter(|command| !command.is_hide_set());
         assert_eq!(pages.len(), 1 + shown.count());
         for (name, page) in &pages {

@@ -6,10 +6,8 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::{
         Arc,
-        atomic::AtomicBool,
         mpsc::{self, Receiver},
     },
     time::Duration,
@@ -20,38 +18,35 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use super::{
-    arguments::{FilterArguments, duration},
-    live::{Live, Setting},
-    replay,
+    filter::{FilterArguments, warn_of_absent},
+    header::host_name,
+    live::Live,
+    options::duration,
+    recording,
     signals::interruptible,
 };
 use crate::{
-    kernel::{confine::Confinement, load::Request, preflight, time},
+    event::{enricher::Surroundings, escape::escape},
+    kernel::{preflight, time},
     model::{
         filter::Filter,
         linger::{self, Thresholds},
-        table::MAX_SOCKETS,
     },
-    replay::{Replay, pace::Speed, source::Source, surroundings::Recorded},
-    sink::{
-        escape::escape,
-        page::{Options, Page, Written},
-        surroundings::Surroundings,
-    },
+    replay::pace::Speed,
+    sink::page::{Options, Page, Written},
 };
 
 /// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The page needs nothing but itself: it can be read offline, sent and printed.\n\
-    Ctrl-C ends earlier and writes it. The kernel's own list of sockets is looked at as well, so\n\
-    that sockets from before are counted."
+    after_help = "The report is one file, which can be read offline, sent and printed. Ctrl-C ends\n\
+    earlier and writes it. Sockets that exist already are counted as well."
 )]
 pub(super) struct ReportArguments {
-    /// Of these recordings (tracer --format json), in this order, instead of what happens now
+    /// Report on these recordings (tracer --format json) instead of this host
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Gather for so long, as 30s, 5m or 1h
+    /// How long to gather, such as 30s, 5m or 1h
     #[arg(
         short,
         long,
@@ -61,10 +56,10 @@ pub(super) struct ReportArguments {
         conflicts_with = "files"
     )]
     duration: Duration,
-    /// Write to FILE, made anew
+    /// Write to FILE, which is overwritten
     #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]
     output: PathBuf,
-    /// Flag sockets that stay in a state too long, as close-wait=30s,time-wait=off
+    /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(
         long,
         default_value = linger::DEFAULT,
@@ -76,73 +71,42 @@ pub(super) struct ReportArguments {
     filter: FilterArguments,
 }
 
-/// Memory between kernel and tool, bytes: as for `tracer trace`.
-const BUFFER_SIZE: u32 = 8 << 20;
-
 /// Gathers, then writes the page.
 ///
 /// # Errors
 ///
 /// For each thing that can be wrong one line that names it.
-pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let filter = arguments.filter.filter()?;
     ensure!(
         filter.states.is_empty(),
-        "--state: a report counts the sockets of all states, and needs all their changes; leave it out"
+        "--state: a report counts the sockets of all states, and needs all their changes; remove it"
     );
     if !arguments.files.is_empty() {
         return of_recordings(arguments, filter);
     }
     preflight::privileges()?;
-    super::remark_on(&filter);
+    warn_of_absent(&filter);
     let output = PageFile::create(&arguments.output)?;
-    let live = Live {
-        request: Request {
-            mode: None,
-            filter: filter.in_kernel(),
-            buffer_size: BUFFER_SIZE,
-            accept: true,
-            stacks: false,
-            diagnostics: tracing::enabled!(tracing::Level::DEBUG),
-        },
-        filter: filter.clone(),
-        thresholds: arguments.linger,
-        max_sockets: MAX_SOCKETS,
-        confinement: Confinement::default(),
-        snapshots: true,
-        interval: None,
-        options: super::options(),
-        duration: Some(arguments.duration),
-        scope: None,
-    };
-    let host = rustix::system::uname().nodename().to_bytes().to_vec();
+    let live = Live::new(filter.clone(), arguments.linger, Some(arguments.duration));
     announce(arguments);
-    let (sinks, written) = output.sinks(escape(&host).into_owned(), filter);
-    live.run(|setting| Ok(vec![Box::new(sinks(Arc::clone(&setting.surroundings)))]))?;
+    let (page, written) = output.page(host_name(), filter);
+    live.run(|setting| Ok(vec![Box::new(page(Arc::clone(&setting.surroundings)))]))?;
     tell(arguments, &written)
 }
 
 /// The page of what was recorded.
-fn of_recordings(arguments: &ReportArguments, filter: Filter) -> anyhow::Result<ExitCode> {
-    let size = replay::size(&arguments.files, Some(&arguments.output))?;
-    let output = PageFile::create(&arguments.output)?;
+fn of_recordings(arguments: &ReportArguments, filter: Filter) -> anyhow::Result<()> {
+    let ReportArguments { files, output, .. } = arguments;
+    let size = recording::size(files, Some(output))?;
+    let output = PageFile::create(output)?;
     let names: Vec<String> =
-        arguments.files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
-    let (sinks, written) = output.sinks(names.join(", "), filter.clone());
-    let surroundings = Arc::<Recorded>::default();
-    let setting = Setting::new(Arc::clone(&surroundings) as _);
-    let stop = Arc::<AtomicBool>::default();
-    let replay = Replay {
-        sinks: vec![Box::new(sinks(Arc::clone(&surroundings) as _))],
-        surroundings,
-        filter,
-        speed: Speed::Max,
-        stop: Arc::clone(&stop),
-    };
-    let bar = replay::bar(!io::stdout().is_terminal(), size);
-    let source = Source::new(arguments.files.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    replay::tell(&runtime.block_on(replay::wait(replay, source, setting, &stop, &bar))??);
+        files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
+    let (page, written) = output.page(names.join(", "), filter.clone());
+    let bar = recording::bar(!io::stdout().is_terminal(), size);
+    recording::replay(files.clone(), filter, Speed::Max, &bar, |setting| {
+        Ok(vec![Box::new(page(Arc::clone(&setting.surroundings)))])
+    })?;
     tell(arguments, &written)
 }
 
@@ -168,7 +132,7 @@ impl PageFile {
     }
 
     /// How to make the sink when the surroundings are known, and what it will say at the end.
-    fn sinks(
+    fn page(
         self,
         title: String,
         filter: Filter,
@@ -193,7 +157,7 @@ impl PageFile {
 fn tell(
     arguments: &ReportArguments,
     written: &Receiver<io::Result<Written>>,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<()> {
     let path = arguments.output.display();
     let result = written.recv().ok().context("nothing was reported: no trace has begun")?;
     let Written { bytes, findings } =
@@ -204,5 +168,5 @@ fn tell(
     let size = bytes.div_ceil(1024);
     // The report is written, whether anybody reads this or not.
     let _ = writeln!(io::stdout(), "{path}: {findings} finding{s}, {size} KiB");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The command `tracer schema`.
 
-use super::print;
+use super::console::print;
 use crate::sink::json::schema::schema;
 
 /// Prints the JSON Schema.

@@ -1,4 +1,4 @@
-//! Where a trace goes: files, the journal, syslog.
+//! Where a trace goes: standard output, files, the journal, syslog.
 
 use std::{
     io,
@@ -7,56 +7,61 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use bytesize::ByteSize;
 use clap::Args;
 
 use super::{
-    arguments::{FormatArguments, TraceFormat, duration},
-    format,
+    format::{FormatArguments, TraceFormat},
     live::Setting,
+    options::duration,
     signals::interruptible,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, TelemetryArguments},
 };
+#[cfg(feature = "parquet")]
+use crate::sink::parquet::Parquet;
 use crate::{
     model::update::LossPlace,
     sink::{
-        Format, Sink,
-        delivery::Delivery,
+        Sink,
+        delivery::{Delivery, Record},
         file::{Keep, Rotation, Sharing},
         journald::Journal,
         lines::Lines,
         output::Destination,
+        queue::Worker,
         syslog::{self, Syslog},
     },
 };
 
-/// Smaller files would be all beginning.
+/// The smallest size of a file. Each begins with a header, and smaller ones would hold little else.
 const SMALLEST: u64 = 64 << 10;
+/// Rotated files that are kept by default.
+const KEEP: u32 = 10;
 
 /// Where to write.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Destinations")]
 pub(super) struct SinkArguments {
-    /// Append to FILE instead of standard output; SIGHUP opens it anew
+    /// Append to FILE instead of standard output; SIGHUP reopens it
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Set the file aside as FILE.1, FILE.2, … before it gets larger, as 100MiB
+    /// Rotate the file to FILE.1, FILE.2, … before it gets larger, such as 100MiB
     #[arg(long, value_name = "SIZE", requires = "output")]
     rotate_size: Option<ByteSize>,
-    /// Set it aside when it gets older, as 1h or 1d
+    /// Rotate the file when it is older, such as 1h or 1d
     #[arg(long, value_name = "TIME", requires = "output", value_parser = duration)]
     rotate_age: Option<Duration>,
-    /// How many files set aside to keep [default: 10]
+    /// Number of rotated files to keep [default: 10]
     #[arg(long, value_name = "N", requires = "output", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
-    /// Compress files set aside (gzip)
+    /// Compress rotated files (gzip)
     #[arg(long, requires = "output")]
     compress: bool,
-    /// Write to the systemd journal as well, with fields: journalctl TCP_STATE=CLOSE_WAIT
+    /// Also write to the systemd journal, with fields: journalctl TCP_STATE=CLOSE_WAIT
     #[arg(long)]
     journald: bool,
-    /// Send to syslog (RFC 5424) as well: udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
+    /// Also send to syslog (RFC 5424): udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH
     #[arg(long, value_name = "ADDRESS")]
     syslog: Option<syslog::Address>,
     /// Write nothing to standard output
@@ -64,10 +69,26 @@ pub(super) struct SinkArguments {
     pub(super) quiet: bool,
 }
 
-const KEEP: u32 = 10;
+/// What tells afterwards whether the end of the trace could be written.
+pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
+
+/// All that says what is written where. What is not live has no status line.
+pub(super) struct Outputs<'a> {
+    pub(super) shown: &'a FormatArguments,
+    pub(super) destinations: &'a SinkArguments,
+    pub(super) telemetry: &'a TelemetryArguments,
+    pub(super) live: bool,
+}
 
 /// Destinations that are open, before anything is traced: a mistake costs nothing.
-pub(super) struct Destinations {
+pub(super) struct Opened<'a> {
+    shown: &'a FormatArguments,
+    live: bool,
+    destinations: Destinations,
+    telemetry: Telemetry,
+}
+
+struct Destinations {
     /// None where nothing is to be written to standard output.
     main: Option<Destination>,
     path: Option<PathBuf>,
@@ -75,41 +96,59 @@ pub(super) struct Destinations {
     syslog: Option<Syslog>,
 }
 
-/// Tells afterwards whether the end of the trace could be written.
-pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
+impl<'a> Outputs<'a> {
+    /// Whether the options fit together.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what is wrong or missing.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.shown.check()?;
+        if self.shown.format == TraceFormat::Parquet {
+            ensure!(
+                cfg!(feature = "parquet"),
+                "--format parquet is not in this build: build with cargo's feature `parquet` \
+                 (cargo build --release --features parquet)"
+            );
+            ensure!(self.destinations.output.is_some(), "--format parquet needs --output FILE");
+        }
+        Ok(())
+    }
 
-impl SinkArguments {
-    /// Opens them all, for a trace in this format.
+    /// Opens them all.
     ///
     /// # Errors
     ///
     /// For each that cannot be opened, and what is contradictory.
-    pub(super) fn open(&self, format: TraceFormat) -> anyhow::Result<Destinations> {
-        let this = self.clone();
+    pub(super) fn open(&self) -> anyhow::Result<Opened<'a>> {
+        let Self { shown, destinations, telemetry, live } = *self;
+        let (arguments, format) = (destinations.clone(), shown.format);
         // A pipe waits for its reader, a receiver may not answer.
-        interruptible(move || this.open_all(format))?
+        let destinations = interruptible(move || arguments.open(format))??;
+        Ok(Opened { shown, live, destinations, telemetry: telemetry.open()? })
     }
+}
 
-    fn open_all(&self, format: TraceFormat) -> anyhow::Result<Destinations> {
+impl SinkArguments {
+    fn open(self, format: TraceFormat) -> anyhow::Result<Destinations> {
         let rotation = self.rotation()?;
-        let path = self.output.as_deref();
+        let path = self.output;
         // Nothing can be appended to Parquet.
         let sharing = if format == TraceFormat::Parquet { Sharing::Alone } else { Sharing::Shared };
-        let opened = (!self.quiet).then(|| Destination::open(path, rotation, sharing)).transpose();
-        let main = opened.with_context(|| {
-            let path = path.unwrap_or(Path::new("standard output"));
+        let open = || Destination::open(path.as_deref(), rotation, sharing);
+        let main = (!self.quiet).then(open).transpose().with_context(|| {
+            let path = path.as_deref().unwrap_or(Path::new("standard output"));
             format!("cannot open the output file {} (--output)", path.display())
         })?;
-        let journal = self.journald.then(Journal::open).transpose();
-        let journal = journal.context(
+        let journal = self.journald.then(Journal::open).transpose().context(
             "--journald: journald does not listen at /run/systemd/journal/socket; \
              is systemd-journald running?",
         )?;
-        let syslog = self.syslog.clone().map(Syslog::open).transpose().with_context(|| {
-            let address = self.syslog.as_ref().map(ToString::to_string);
-            format!("--syslog: nobody answers at {}", address.unwrap_or_default())
-        })?;
-        Ok(Destinations { main, path: self.output.clone(), journal, syslog })
+        let open = |address: syslog::Address| {
+            let failed = format!("--syslog: nobody answers at {address}");
+            Syslog::open(address).context(failed)
+        };
+        Ok(Destinations { main, journal, syslog: self.syslog.map(open).transpose()?, path })
     }
 
     /// Whether there is one but for standard output.
@@ -117,79 +156,63 @@ impl SinkArguments {
         self.output.is_some() || self.journald || self.syslog.is_some()
     }
 
-    /// Directories in which files are opened anew or set aside while the trace runs.
+    /// Directories in which files are reopened or rotated while the trace runs.
     pub(super) fn writable(&self) -> Vec<PathBuf> {
-        let directory = self
-            .output
-            .as_deref()
-            .and_then(Path::parent)
-            .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-        directory.map(Path::to_owned).into_iter().collect()
-    }
-
-    /// Whether the format has where it can go.
-    ///
-    /// # Errors
-    ///
-    /// One line that says what is missing.
-    pub(super) fn check(&self, format: TraceFormat) -> anyhow::Result<()> {
-        if format == TraceFormat::Parquet {
-            ensure!(
-                cfg!(feature = "parquet"),
-                "--format parquet is not in this build: build with cargo's feature `parquet` \
-                 (cargo build --release --features parquet)"
-            );
-            ensure!(self.output.is_some(), "--format parquet needs --output FILE");
-        }
-        Ok(())
+        let directory = self.output.as_deref().and_then(Path::parent);
+        let here = |parent: &Path| parent.as_os_str().is_empty();
+        directory
+            .map(|path| if here(path) { ".".into() } else { path.into() })
+            .into_iter()
+            .collect()
     }
 
     fn rotation(&self) -> anyhow::Result<Option<Rotation>> {
         let Self { rotate_size, rotate_age, keep, compress, .. } = *self;
         let size = rotate_size.map(|ByteSize(bytes)| bytes);
         ensure!(size.is_none_or(|size| size >= SMALLEST), "--rotate-size: at least 64KiB");
-        ensure!(rotate_age.is_none_or(|age| !age.is_zero()), "--rotate-age: more than nothing");
+        ensure!(rotate_age.is_none_or(|age| !age.is_zero()), "--rotate-age: must not be zero");
         let rotates = size.is_some() || rotate_age.is_some();
         ensure!(
             rotates || keep.is_none() && !compress,
             "--keep and --compress need --rotate-size or --rotate-age: \
-             without them no file is set aside"
+             without them no file is rotated"
         );
         let keep = Keep { count: keep.unwrap_or(KEEP), compress };
         Ok(rotates.then_some(Rotation { size, age: rotate_age, keep }))
     }
 }
 
-/// All sinks that are asked for; what is not live has no status line.
-///
-/// # Errors
-///
-/// Where a thread cannot be had.
-pub(super) fn sinks(
-    shown: &FormatArguments,
-    destinations: Destinations,
-    telemetry: Telemetry,
-    live: bool,
-    setting: &Setting,
-    endings: &mut Endings,
-) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks = match shown.format {
-        #[cfg(feature = "parquet")]
-        TraceFormat::Parquet => destinations.parquet(setting, endings)?,
-        _ => {
-            let terminal = destinations.path.is_none().then(io::stdout);
-            let surroundings = Arc::clone(&setting.surroundings);
-            let format = || format::format(shown, terminal, live, surroundings);
-            destinations.lines(setting, format, live, endings)?
+impl Opened<'_> {
+    /// All sinks that are asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where a thread cannot be had.
+    pub(super) fn sinks(
+        self,
+        setting: &Setting,
+        endings: &mut Endings,
+    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+        let Self { shown, live, destinations, telemetry } = self;
+        let Destinations { main, path, journal, syslog } = destinations;
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        match (main, shown.format) {
+            (None, _) => {}
+            (Some(main), TraceFormat::Parquet) => {
+                sinks.push(parquet(main, path, setting, endings)?);
+            }
+            (Some(main), _) => sinks.push(lines(main, path, shown, live, setting, endings)?),
         }
-    };
-    sinks.extend(telemetry.sinks(&setting.surroundings)?);
-    Ok(sinks)
+        sinks.extend(journal.map(|to| delivery(to, LossPlace::Journal, setting)).transpose()?);
+        sinks.extend(syslog.map(|to| delivery(to, LossPlace::Syslog, setting)).transpose()?);
+        sinks.extend(telemetry.sinks(&setting.surroundings)?);
+        Ok(sinks)
+    }
 }
 
 /// # Errors
 ///
-/// Where there is none.
+/// Where nothing is asked for.
 pub(super) fn ensure_any(sinks: &[Box<dyn Sink>]) -> anyhow::Result<()> {
     ensure!(
         !sinks.is_empty(),
@@ -199,89 +222,73 @@ pub(super) fn ensure_any(sinks: &[Box<dyn Sink>]) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Destinations {
-    /// The sinks, lines in this format.
-    ///
-    /// # Errors
-    ///
-    /// Where a thread cannot be had.
-    pub(super) fn lines(
-        self,
-        setting: &Setting,
-        format: impl FnOnce() -> anyhow::Result<Box<dyn Format + Send>>,
-        live: bool,
-        endings: &mut Endings,
-    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-        let Self { main, path, journal, syslog } = self;
-        let mut sinks = logs(journal, syslog, setting)?;
-        if let Some(destination) = main {
-            let closed = Arc::clone(&setting.closed);
-            let lines = Lines::start(format()?, destination, move || closed.notify_one())
-                .context("cannot start the writing thread")?;
-            if path.is_some() {
-                setting.on_hangup(lines.outlet().reopen());
-            }
-            let missing = lines.ending();
-            let path = path.unwrap_or_else(|| "standard output".into());
-            endings.push(Box::new(move || whole(missing(), &path)));
-            sinks.insert(0, Box::new(if live { lines } else { lines.of_recording() }));
-        }
-        Ok(sinks)
-    }
-
-    /// The sinks, with a Parquet file as output.
-    ///
-    /// # Errors
-    ///
-    /// Where there is something in the file already, and where a thread cannot be had.
-    #[cfg(feature = "parquet")]
-    pub(super) fn parquet(
-        self,
-        setting: &Setting,
-        endings: &mut Endings,
-    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-        use crate::sink::parquet::Parquet;
-        let Self { main, path, journal, syslog } = self;
-        let mut sinks = logs(journal, syslog, setting)?;
-        let (Some(Destination::File(file)), Some(path)) = (main, path) else {
-            anyhow::bail!("--format parquet needs --output FILE");
-        };
-        let name = path.display().to_string();
-        let parquet = Parquet::begin(*file).with_context(|| format!("cannot begin {name}"))?;
-        let surroundings = Arc::clone(&setting.surroundings);
-        let delivery = Delivery::start(parquet, LossPlace::Output, surroundings)
-            .context("cannot start the writing thread")?;
-        setting.on_hangup(delivery.outlet().reopen());
-        let missing = delivery.outlet().ending("it takes too long");
-        endings.push(Box::new(move || whole(missing(), &path)));
-        sinks.insert(0, Box::new(delivery));
-        Ok(sinks)
-    }
-}
-
-fn logs(
-    journal: Option<Journal>,
-    syslog: Option<Syslog>,
+/// The sink that writes lines.
+fn lines(
+    destination: Destination,
+    path: Option<PathBuf>,
+    shown: &FormatArguments,
+    live: bool,
     setting: &Setting,
-) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let started = |started: io::Result<Delivery>| -> anyhow::Result<Box<dyn Sink>> {
-        Ok(Box::new(started.context("cannot start a thread")?))
-    };
-    if let Some(journal) = journal {
-        let surroundings = Arc::clone(&setting.surroundings);
-        sinks.push(started(Delivery::start(journal, LossPlace::Journal, surroundings))?);
+    endings: &mut Endings,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let terminal = path.is_none().then(io::stdout);
+    let format = shown.format(terminal, live, Arc::clone(&setting.surroundings))?;
+    let closed = Arc::clone(&setting.closed);
+    let lines = Lines::start(format, destination, move || closed.notify_one())
+        .context("cannot start the writing thread")?;
+    if path.is_some() {
+        setting.on_hangup(lines.outlet().reopen());
     }
-    if let Some(syslog) = syslog {
-        let surroundings = Arc::clone(&setting.surroundings);
-        sinks.push(started(Delivery::start(syslog, LossPlace::Syslog, surroundings))?);
-    }
-    Ok(sinks)
+    let missing = lines.ending();
+    let path = path.unwrap_or_else(|| "standard output".into());
+    endings.push(Box::new(move || whole(missing(), &path)));
+    Ok(Box::new(if live { lines } else { lines.of_recording() }))
 }
 
+/// The sink that writes a Parquet file.
+#[cfg(feature = "parquet")]
+fn parquet(
+    destination: Destination,
+    path: Option<PathBuf>,
+    setting: &Setting,
+    endings: &mut Endings,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let (Destination::File(file), Some(path)) = (destination, path) else {
+        bail!("--format parquet needs --output FILE");
+    };
+    let parquet = Parquet::begin(*file);
+    let parquet = parquet.with_context(|| format!("cannot begin {}", path.display()))?;
+    let delivery = Delivery::start(parquet, LossPlace::Output, Arc::clone(&setting.surroundings))
+        .context("cannot start the writing thread")?;
+    setting.on_hangup(delivery.outlet().reopen());
+    let missing = delivery.outlet().ending("it takes too long");
+    endings.push(Box::new(move || whole(missing(), &path)));
+    Ok(Box::new(delivery))
+}
+
+/// A build without it has said so in [`Outputs::check`].
+#[cfg(not(feature = "parquet"))]
+fn parquet(
+    _: Destination,
+    _: Option<PathBuf>,
+    _: &Setting,
+    _: &mut Endings,
+) -> anyhow::Result<Box<dyn Sink>> {
+    bail!("--format parquet is not in this build")
+}
+
+/// A sink that sends to another program.
+fn delivery(
+    worker: impl Worker<Record> + 'static,
+    place: LossPlace,
+    setting: &Setting,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let delivery = Delivery::start(worker, place, Arc::clone(&setting.surroundings));
+    Ok(Box::new(delivery.context("cannot start a thread")?))
+}
+
+/// Whether the end of the trace was written.
 fn whole(missing: Option<&str>, path: &Path) -> anyhow::Result<()> {
-    missing.map_or(Ok(()), |reason| {
-        let path = path.display();
-        anyhow::bail!("the end of the trace could not be written to {path}: {reason}")
-    })
+    let Some(reason) = missing else { return Ok(()) };
+    bail!("the end of the trace could not be written to {}: {reason}", path.display())
 }

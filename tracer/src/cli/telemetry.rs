@@ -7,25 +7,27 @@ use clap::Args;
 
 #[cfg(feature = "otlp")]
 use crate::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
-use crate::sink::{
-    Sink,
-    metrics::measuring::{Measuring, Shared},
-    prometheus::{Endpoint, Listen},
-    surroundings::Surroundings,
+use crate::{
+    event::enricher::Surroundings,
+    sink::{
+        Sink,
+        metrics::measuring::{Measuring, Shared},
+        prometheus::{Endpoint, Listen},
+    },
 };
 
 /// Metrics and log records for other programs.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub(super) struct TelemetryArguments {
-    /// Serve metrics for Prometheus at http://ADDR/metrics; on loopback where ADDR is a port
+    /// Serve metrics for Prometheus at http://ADDR/metrics; a port alone means loopback
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<Listen>,
-    /// Send log records and metrics to an OpenTelemetry receiver, by the variables OTEL_…
+    /// Send log records and metrics to an OpenTelemetry receiver; see the variables OTEL_…
     #[cfg(feature = "otlp")]
     #[arg(long, value_name = "ENDPOINT", num_args = 0..=1, default_missing_value = "")]
     otlp: Option<String>,
-    /// How much may wait for the receiver: a size or a number of records
+    /// Limit of the queue to the receiver: a size or a number of records
     #[cfg(feature = "otlp")]
     #[arg(long, value_name = "LIMIT", default_value = "64MiB", requires = "otlp")]
     otlp_queue: Limit,

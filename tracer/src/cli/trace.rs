@@ -1,19 +1,90 @@
 //! The command `tracer trace`: sets the parts up and waits for the end.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
 
 use super::{
-    arguments::TraceArguments,
-    format,
+    filter::{self, FilterArguments},
+    format::FormatArguments,
+    header::options,
     live::{Live, Setting},
-    options,
-    sinks::{self, Endings},
+    options::{StacksArgument, duration, interval},
+    sinks::{Endings, Outputs, SinkArguments, ensure_any},
+    telemetry::TelemetryArguments,
 };
 use crate::{
+    event::header::Mode,
     exec::scope::Scope,
     kernel::{confine::Confinement, load::Request, preflight},
+    model::{
+        filter::Filter,
+        linger::{self, Thresholds},
+        table::MAX_SOCKETS,
+    },
     sink::Sink,
 };
+
+/// What to trace and how to show it.
+#[derive(Args, Debug)]
+pub(super) struct TraceArguments {
+    /// End after this time, such as 500ms, 10s or 5m
+    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    duration: Option<Duration>,
+    /// Only failures, retransmissions and stuck sockets
+    #[arg(long)]
+    problems: bool,
+    /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
+    #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
+    linger: Thresholds,
+    /// Report open connections at this interval, with their counters so far
+    #[arg(long, value_parser = interval, value_name = "TIME")]
+    interval: Option<Duration>,
+    /// Take no snapshots: do not show existing sockets, nor check events against the kernel
+    #[arg(long)]
+    no_snapshot: bool,
+    #[command(flatten)]
+    pub(super) shown: FormatArguments,
+    #[command(flatten)]
+    filter: FilterArguments,
+    #[command(flatten)]
+    pub(super) destinations: SinkArguments,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArguments,
+    /// Track at most this many sockets, some 450 bytes each; evicted ones are counted
+    #[arg(
+        long,
+        default_value_t = MAX_SOCKETS as u32,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Kernel"
+    )]
+    max_sockets: u32,
+    /// Size of the ring buffer in the kernel, a power of two
+    #[arg(long, default_value = "8MiB", value_name = "SIZE", help_heading = "Kernel")]
+    buffer_size: ByteSize,
+    /// Which kernel interface to use: auto, btf or tracepoint
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Kernel")]
+    mode: ModeName,
+    /// Do not trace accept(), which adds some 30 ns to every system call
+    #[arg(long, help_heading = "Kernel")]
+    no_accept: bool,
+    #[command(flatten)]
+    stacks: StacksArgument,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ModeName {
+    /// The best that works
+    #[default]
+    Auto,
+    /// BTF-typed programs: everything
+    Btf,
+    /// The classic tracepoint: addresses, ports and states
+    Tracepoint,
+}
 
 /// Traces until it is over.
 ///
@@ -32,53 +103,72 @@ pub(super) fn run_with(
     scope: Option<Scope>,
     others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
-    format::check(&arguments.shown)?;
-    arguments.destinations.check(arguments.shown.format)?;
-    let filter = arguments.filter()?;
-    let buffer_size = arguments.buffer_size()?;
-    ensure!(
-        !(arguments.stacks.stacks && arguments.no_snapshot),
-        "--stacks takes looks at the sockets, which --no-snapshot does without: leave one of them out"
-    );
+    let TraceArguments { shown, destinations, telemetry, .. } = arguments;
+    let outputs = Outputs { shown, destinations, telemetry, live: true };
+    outputs.check()?;
+    let live = Live { scope, ..arguments.live(options)? };
+    let is_scoped = live.scope.is_some();
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     preflight::privileges()?;
-    let destinations = arguments.destinations.open(arguments.shown.format)?;
-    let telemetry = arguments.telemetry.open()?;
-    super::remark_on(&filter);
-    let request = Request {
-        mode: arguments.mode(),
-        filter: filter.in_kernel(),
-        buffer_size,
-        accept: !arguments.no_accept,
-        stacks: arguments.stacks.stacks,
-        diagnostics: tracing::enabled!(tracing::Level::DEBUG),
-    };
-    let live = Live {
-        request,
-        filter,
-        thresholds: arguments.linger,
-        max_sockets: arguments.max_sockets as usize,
-        snapshots: !arguments.no_snapshot,
-        interval: arguments.interval,
-        options,
-        duration: arguments.duration,
-        scope,
-        // The file is open.
-        confinement: Confinement {
-            writable: arguments.destinations.writable(),
-            ..Confinement::default()
-        },
-    };
-    let (mut endings, is_scoped) = (Endings::new(), live.scope.is_some());
+    let outputs = outputs.open()?;
+    filter::warn_of_absent(&live.filter);
+    let mut endings = Endings::new();
     live.run(|setting| {
-        let shown = &arguments.shown;
-        let mut sinks = sinks::sinks(shown, destinations, telemetry, true, setting, &mut endings)?;
+        let mut sinks = outputs.sinks(setting, &mut endings)?;
         if !is_scoped {
-            sinks::ensure_any(&sinks)?;
+            ensure_any(&sinks)?;
         }
         sinks.extend(others(setting)?);
         Ok(sinks)
     })?;
     endings.iter().try_for_each(|whole| whole())
+}
+
+impl TraceArguments {
+    /// The trace asked for.
+    fn live(&self, options: Vec<String>) -> anyhow::Result<Live> {
+        let filter = Filter { problems: self.problems, ..self.filter.filter()? };
+        let live = Live::new(filter, self.linger, self.duration);
+        let buffer_size = self.buffer_size()?;
+        ensure!(
+            !(self.stacks.stacks && self.no_snapshot),
+            "--stacks needs snapshots, and --no-snapshot takes none: use only one of them"
+        );
+        Ok(Live {
+            request: Request {
+                mode: match self.mode {
+                    ModeName::Auto => None,
+                    ModeName::Btf => Some(Mode::Btf),
+                    ModeName::Tracepoint => Some(Mode::Tracepoint),
+                },
+                buffer_size,
+                accept: !self.no_accept,
+                stacks: self.stacks.stacks,
+                ..live.request
+            },
+            max_sockets: self.max_sockets as usize,
+            snapshots: !self.no_snapshot,
+            interval: self.interval,
+            options,
+            // The file itself is opened before.
+            confinement: Confinement {
+                writable: self.destinations.writable(),
+                ..Confinement::default()
+            },
+            ..live
+        })
+    }
+
+    /// Size of the ring buffer, bytes.
+    fn buffer_size(&self) -> anyhow::Result<u32> {
+        let ByteSize(size) = self.buffer_size;
+        let Ok(bytes) = u32::try_from(size) else { bail!("--buffer-size: at most 2GiB") };
+        ensure!(
+            bytes.is_power_of_two() && bytes as usize >= rustix::param::page_size(),
+            "--buffer-size {}: the kernel takes a power of two from 4KiB to 2GiB, as 8MiB",
+            self.buffer_size
+        );
+        Ok(bytes)
+    }
 }

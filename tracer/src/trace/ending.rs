@@ -19,8 +19,8 @@ impl Running {
         };
         self.read_rest();
         let (look, _) = self.merge(last)?;
-        self.teller.diagnose(&look, &self.table);
-        self.teller.pause(time::monotonic(), &self.table);
+        self.teller.diagnose(&look, &self.capture.table);
+        self.teller.pause(time::monotonic(), &self.capture.table);
         Some(look)
     }
 
@@ -28,7 +28,7 @@ impl Running {
     /// look also has the counters of the connections that are open.
     pub(super) fn check(&mut self) -> Option<Arc<Look>> {
         let healing = self.healing.as_ref()?;
-        let wanted = healing.is_behind(&self.table) || self.table.has_open();
+        let wanted = healing.is_behind(&self.capture.table) || self.capture.table.has_open();
         if !wanted || self.teller.is_closed() {
             return None;
         }
@@ -72,10 +72,10 @@ impl Running {
                 self.merge(taken);
                 continue;
             }
-            asked = asked || ask(healing, time::monotonic(), &mut self.table);
+            asked = asked || ask(healing, time::monotonic(), &mut self.capture.table);
             let (busy, more) = self.read();
             if !more {
-                self.reader.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));
+                self.capture.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));
             }
         }
         None

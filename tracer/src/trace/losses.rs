@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Reads the counters and tells what is new in them.
-pub(crate) struct Losses {
+pub(super) struct Losses {
     main: ProgramFd,
     others: Vec<ProgramFd>,
     counters: PerCpuArray<MapData, PodCounters>,
@@ -33,7 +33,7 @@ struct Told {
 }
 
 impl Losses {
-    pub(crate) fn new(
+    pub(super) fn new(
         main: ProgramFd,
         others: Vec<ProgramFd>,
         counters: PerCpuArray<MapData, PodCounters>,
@@ -42,12 +42,12 @@ impl Losses {
     }
 
     /// Records that could not be decoded.
-    pub(crate) fn damaged(&mut self, count: u64) {
+    pub(super) fn damaged(&mut self, count: u64) {
         self.damaged += count;
     }
 
     /// Tells what was lost since the last look, `table` too what it will miss; whether anything was.
-    pub(crate) fn look(&mut self, time: u64, table: &mut Table, out: &mut impl Observer) -> bool {
+    pub(super) fn look(&mut self, time: u64, table: &mut Table, out: &mut impl Observer) -> bool {
         let full = |kind| counters(&self.counters, kind).ring_full;
         let ring_full = (1..kind::LIMIT).map(full).sum();
         let skipped = self.skipped_main(table.duplicates());

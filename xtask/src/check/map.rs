@@ -70,6 +70,7 @@ fn expand(names: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::sources::tests::tree;
 
     #[test]
     fn names_are_those_of_their_directory() {
@@ -82,12 +83,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named() {
-        let root = std::env::temp_dir().join(format!("tracer-map-{}", std::process::id()));
-        fs::create_dir_all(&root).unwrap();
-        fs::write(root.join(DOCUMENT), "```\nARCHITECTURE.md   here\nsrc/nothing   not\n```")
-            .unwrap();
-        let error = check(&root).unwrap_err().to_string();
-        fs::remove_dir_all(&root).unwrap();
+        let map = "```\nARCHITECTURE.md   here\nsrc/nothing   not\n```";
+        let directory = tree(&[(DOCUMENT, map)]);
+        let error = check(directory.path()).unwrap_err().to_string();
         assert_eq!(error, "ARCHITECTURE.md names what is not there: src/nothing");
     }
 }

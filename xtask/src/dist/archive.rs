@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::Release;
+use super::io::{output, write};
 use super::tree::{self, install};
-use super::{Release, output, write};
 use crate::{process, workspace};
 
 /// What of the repository is in the tarball as it is.

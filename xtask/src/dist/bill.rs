@@ -10,9 +10,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Release, output};
+use super::Release;
+use super::io::{self, output};
 use crate::cargo::Cargo;
-use crate::test::FEATURES;
+use crate::workspace;
 
 /// Crates by their id, and what each depends on.
 #[derive(Default)]
@@ -56,13 +57,13 @@ pub(super) fn write(cargo: &Cargo, release: &Release) -> Result<()> {
     let libc = libc.trim_start_matches("glibc ");
     let bill = describe(&parts, release, libc)?;
     let path = release.directory.join(format!("{}.cdx.json", release.name()));
-    super::write(&path, bill)
+    io::write(&path, bill)
 }
 
 /// What cargo knows of the workspace for a target.
 fn metadata(cargo: &Cargo, target: &str) -> Result<Value> {
     let options = ["metadata", "--format-version=1", "--locked", "--filter-platform", target];
-    let text = output(cargo.command(&options).args(FEATURES))?;
+    let text = output(cargo.command(&options).args(workspace::FEATURES))?;
     serde_json::from_str(&text).context("cargo metadata writes no JSON")
 }
 

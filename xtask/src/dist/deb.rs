@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::Release;
+use super::io::{make_directory, output, read, write};
 use super::tree::{self, Places, install, set_mode};
-use super::{Release, make_directory, output, read, write};
 use crate::{process, workspace};
 
 const PLACES: Places = Places { zsh: "usr/share/zsh/vendor-completions/_tracer" };

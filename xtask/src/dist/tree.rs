@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use super::{Release, make_directory, output, write};
+use super::Release;
+use super::io::{make_directory, output, write};
 use crate::process;
 use crate::workspace;
 

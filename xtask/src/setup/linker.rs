@@ -12,7 +12,6 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::toolchain::Toolchain;
 use crate::process::{self, say};
 use crate::{cargo, workspace};
 
@@ -32,9 +31,10 @@ pub(super) fn obstacle(llvm: u32) -> Option<String> {
     })
 }
 
-/// Builds the linker unless it is there; returns the directory of its binary.
-pub(super) fn ensure(toolchain: &Toolchain) -> Result<PathBuf> {
-    let library = find_library(toolchain)?;
+/// Builds the linker for a toolchain and its LLVM unless it is there; returns the directory of its
+/// binary.
+pub(super) fn ensure(toolchain: &str, sysroot: &Path, llvm: u32) -> Result<PathBuf> {
+    let library = find_library(toolchain, sysroot, llvm)?;
     let root = workspace::cache()?.join(directory_name(&library));
     let name = library.file_name().unwrap_or_default();
     for link in [root.join("lib").join(name), root.join("lib").join(LIBRARY)] {
@@ -47,7 +47,6 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<PathBuf> {
     if bin.join("bpf-linker").exists() {
         return Ok(bin);
     }
-    let llvm = toolchain.compiler.llvm;
     say(format_args!("building bpf-linker {VERSION} for LLVM {llvm} (once, about a minute)"));
     let mut command = install(llvm, &root);
     process::silently(&mut command, None).context("cannot build bpf-linker")?;
@@ -75,17 +74,17 @@ fn directory_name(library: &Path) -> String {
 }
 
 /// The compiler's LLVM is beside it (rustup), or among the system's libraries (Debian, Fedora).
-fn find_library(toolchain: &Toolchain) -> Result<PathBuf> {
-    let llvm = toolchain.compiler.llvm;
+fn find_library(toolchain: &str, sysroot: &Path, llvm: u32) -> Result<PathBuf> {
     let directories = [
-        toolchain.sysroot.join("lib"),
+        sysroot.join("lib"),
         format!("/usr/lib/{ARCH}-linux-gnu").into(),
         format!("/usr/lib/llvm-{llvm}/lib").into(),
         "/usr/lib64".into(),
     ];
     directories.iter().find_map(|directory| library_in(directory, llvm)).with_context(|| {
-        let Toolchain { name, .. } = toolchain;
-        format!("no libLLVM.so.{llvm} found for toolchain {name}; install LLVM {llvm}'s library")
+        format!(
+            "no libLLVM.so.{llvm} found for toolchain {toolchain}; install LLVM {llvm}'s library"
+        )
     })
 }
 

@@ -7,17 +7,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
 use super::{
     architecture::Architecture,
     cross,
     initramfs::{FileSystem, stripped},
     kernels::Kernels,
-    suites,
+    messages, suites,
 };
 use crate::cargo::Cargo;
-use crate::test;
 use crate::workspace;
 
 /// Programs of the package of the tests: their paths are compiled into the tests.
@@ -95,7 +93,7 @@ pub(super) fn build(
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
     let tracer = match source {
         _ if foreign => cross::program(cargo, architecture)?,
-        Source::Static => cargo.build_static(&test::FEATURES)?,
+        Source::Static => cargo.build_static(&workspace::FEATURES)?,
         Source::Tested => workspace::tracer()?,
         Source::Given(program) => program.to_owned(),
     };
@@ -112,23 +110,10 @@ fn test_programs(cargo: &Cargo, chosen: &[&str]) -> Result<Vec<(String, PathBuf)
     let options = ["test", "--workspace", "--release", "--locked", "--no-run"];
     let mut command = cargo.command(&options);
     command.args(chosen.iter().flat_map(|name| ["--test", name]));
-    command.args(test::FEATURES).args(["--message-format", "json-render-diagnostics"]);
+    command.args(workspace::FEATURES).args(["--message-format", "json-render-diagnostics"]);
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the tests cannot be built");
-    Ok(test_programs_in(&output.stdout))
-}
-
-pub(super) fn test_programs_in(messages: &[u8]) -> Vec<(String, PathBuf)> {
-    String::from_utf8_lossy(messages).lines().filter_map(test_program).collect()
-}
-
-/// What a line of cargo's messages says of a test program.
-fn test_program(line: &str) -> Option<(String, PathBuf)> {
-    let said: Value = serde_json::from_str(line).ok()?;
-    let target = &said["target"];
-    let is_test = target["kind"].as_array()?.iter().any(|kind| kind == "test");
-    let program = said["executable"].as_str()?;
-    is_test.then(|| Some((target["name"].as_str()?.to_owned(), program.into()))).flatten()
+    Ok(messages::test_programs(&output.stdout))
 }
 
 /// Where a test program is in the machine.
@@ -208,25 +193,4 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
 
 fn is_library(path: &Path) -> bool {
     path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn test_programs_are_told_from_what_else_cargo_builds() {
-        let line = |kind: &str, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"n"}},
-                   "executable":{executable}}}"#
-            )
-            .replace('\n', "")
-        };
-        let program = test_program(&line("test", r#""/t/n-1""#)).unwrap();
-        assert_eq!(program, ("n".to_owned(), PathBuf::from("/t/n-1")));
-        assert_eq!(test_program(&line("test", "null")), None);
-        assert_eq!(test_program(&line("bin", r#""/t/n""#)), None);
-        assert_eq!(test_program("no JSON"), None);
-    }
 }

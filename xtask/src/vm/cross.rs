@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{architecture::Architecture, build::test_programs_in};
+use super::{architecture::Architecture, messages};
 use crate::cargo::Cargo;
 use crate::process::{self, say};
 use crate::setup::programs;
@@ -43,7 +43,7 @@ pub(super) fn test_programs(
     command.args(["--message-format", "json-render-diagnostics"]);
     let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     ensure!(output.status.success(), "the tests cannot be built for {architecture}");
-    Ok(test_programs_in(&output.stdout))
+    Ok(messages::test_programs(&output.stdout))
 }
 
 /// The program under test.

@@ -2,18 +2,34 @@
 
 use std::{io, sync::Arc};
 
+use clap::Args;
+
 use super::{
-    appearance,
-    arguments::{FormatName, SocketsArguments, host_netns},
-    print,
+    console::{ColorArgument, print},
+    filter::{FilterArguments, host_netns},
+    options::FormatName,
 };
 use crate::{
-    kernel::{
-        confine, load, preflight, privileges, snapshot::Snapshotter, surroundings::Host, time,
-    },
-    sink::{listing, surroundings::Surroundings},
-    sockets,
+    event::enricher::Surroundings,
+    kernel::{confine, load, privileges, snapshot::Snapshotter, surroundings::Host, time},
+    sink::listing,
+    sockets::{self, Order},
 };
+
+/// What to list and how.
+#[derive(Args, Debug)]
+pub(super) struct SocketsArguments {
+    /// Output format
+    #[arg(long, value_enum, default_value_t, value_name = "text|json")]
+    format: FormatName,
+    /// Sort by state, age, local, peer, process, receive-queue or send-queue
+    #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
+    sort: Order,
+    #[command(flatten)]
+    color: ColorArgument,
+    #[command(flatten)]
+    filter: FilterArguments,
+}
 
 /// Lists the sockets once.
 ///
@@ -21,9 +37,7 @@ use crate::{
 ///
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.filter()?;
-    preflight::privileges()?;
-    super::remark_on(&filter);
+    let filter = arguments.filter.on_this_host()?;
     let (host, unknown) = Host::look();
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
@@ -46,7 +60,7 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
             listing::json(&found.sockets, time::wall_clock(), surroundings, &mut out);
         }
         FormatName::Text => {
-            let (palette, width) = appearance(arguments.color, Some(io::stdout()));
+            let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             listing::text(&found, &*surroundings, palette, width, &mut out);
             let home = filter.netns.or_else(|| host_netns().ok());
             listing::counts(&found, home, palette, &mut out);

@@ -1,0 +1,120 @@
+//! Standard output and standard error: what is printed, in which colours, and how errors read.
+
+use std::{
+    io::{self, IsTerminal as _, Stdout, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use crate::{
+    event::escape::{harmless, without_numbers},
+    sink::text::Palette,
+    top::messages::Messages,
+};
+
+const STDOUT_FAILED: &str = "cannot write to standard output";
+
+/// Whether to use colour.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct ColorArgument {
+    /// When to use colour: auto, always or never
+    #[arg(long = "color", value_enum, default_value_t, value_name = "WHEN")]
+    when: When,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// On terminals, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl ColorArgument {
+    /// Colours, and the columns of the terminal if `out` is one.
+    pub(super) fn appearance(self, out: Option<Stdout>) -> (Palette, Option<usize>) {
+        let terminal = out.filter(io::IsTerminal::is_terminal);
+        let allowed = || std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = match self.when {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal.is_some() && allowed(),
+        };
+        let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
+        let size = terminal.and_then(|terminal| rustix::termios::tcgetwinsize(terminal).ok());
+        (palette, size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0))
+    }
+}
+
+/// Writes to standard output, and flushes it.
+///
+/// # Errors
+///
+/// Where standard output fails. If nobody reads it any more, that is no error.
+pub(super) fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).or_else(unless_closed).context(STDOUT_FAILED)
+}
+
+/// A reader that has closed the pipe has seen enough.
+fn unless_closed(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+/// Prints an error; the exit status for it.
+pub(super) fn fail(message: &str) -> ExitCode {
+    // Nobody may be left to read it.
+    let _ = writeln!(io::stderr(), "tracer: {}", harmless(message));
+    ExitCode::from(2)
+}
+
+/// Prints an error with its causes; the exit status for it.
+pub(super) fn fail_by(error: &anyhow::Error) -> ExitCode {
+    fail(&without_numbers(&format!("{error:#}")))
+}
+
+/// Prints what clap has to say: help and version on standard output, errors in one line, by
+/// `fail_otherwise` where 2 is not the status for them.
+pub(super) fn usage(error: &clap::Error, fail_otherwise: Option<fn(&str) -> ExitCode>) -> ExitCode {
+    if error.use_stderr() {
+        return fail_otherwise.unwrap_or(fail)(&format!("{}; see tracer --help", one_line(error)));
+    }
+    let printed = error.print().or_else(unless_closed).context(STDOUT_FAILED);
+    printed.map_or_else(|error| fail_by(&error), |()| ExitCode::SUCCESS)
+}
+
+/// A mistake in the arguments. clap's own messages take several lines.
+pub(super) fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// Sends the log to standard error: warnings, and more if asked for.
+pub(super) fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        // Our own messages about limits and BTF are better than aya's.
+        0 => "warn,aya=error",
+        1 => "info,tracer=debug",
+        2 => "debug",
+        _ => "trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("TRACER_LOG").unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .with_writer(Messages::default)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,38 @@
+//! Options that several commands have.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// Whether to record the code that creates a socket.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct StacksArgument {
+    /// Show which code created a stuck socket: the stack of its connect() or accept(). Needs
+    /// programs with frame pointers; for interpreters such as Python, only native frames
+    #[arg(long, help_heading = "Kernel")]
+    pub(super) stacks: bool,
+}
+
+/// The formats of what is not a stream of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatName {
+    /// For people
+    #[default]
+    Text,
+    /// For machines
+    Json,
+}
+
+/// A time, as humantime reads it; a number alone is in seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().map(Duration::from_secs);
+    seconds
+        .or_else(|_| humantime::parse_duration(text))
+        .map_err(|_| "not a time such as 500ms, 10s or 5m")
+}
+
+/// A time between reports. If it were shorter, most of the output would be reports.
+pub(super) fn interval(text: &str) -> Result<Duration, &'static str> {
+    let interval = duration(text)?;
+    if interval >= Duration::from_secs(1) { Ok(interval) } else { Err("shorter than a second") }
+}
