@@ -7,7 +7,10 @@ use ratatui::{
 
 use super::paint::block;
 use crate::{
-    model::{state::State, update::LingerStatus},
+    model::{
+        state::State,
+        update::{LingerStatus, Told},
+    },
     sink::{
         Format as _,
         ladder::{self, Ladder},
@@ -17,7 +20,7 @@ use crate::{
     },
     top::{
         app::App,
-        picture::{Chosen, Told},
+        picture::{self, Chosen},
     },
 };
 
@@ -72,8 +75,10 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let held = holders
         .iter()
         .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)));
-    let flagged = events.iter().rev().find_map(|event| match event {
-        Told::Linger(linger) if linger.subject.tuple == subject.tuple => Some(linger),
+    let mut of_socket =
+        events.iter().rev().filter(|event| picture::tuple(event) == Some(subject.tuple));
+    let flagged = of_socket.find_map(|event| match event {
+        Told::Linger(lingers) => lingers.first(),
         _ => None,
     });
     let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
@@ -135,9 +140,10 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
             }
             Told::Retransmit(event) => (format!("↻ {}", of_retransmit(event)), app.theme.warning()),
             Told::Reset(event) => (of_reset(event).into(), app.theme.warning()),
-            Told::Linger(linger) => (flag(linger), app.theme.warning()),
+            Told::Linger(lingers) => (lingers.iter().map(flag).collect(), app.theme.warning()),
+            Told::Story(_) | Told::Loss(_) | Told::Finding(_) => continue,
         };
-        let local = event.subject().tuple == chosen.row.subject.tuple;
+        let local = picture::tuple(event) == Some(chosen.row.subject.tuple);
         let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
