@@ -82,6 +82,23 @@ struct Event<'a> {
     words: Cow<'static, str>,
 }
 
+/// The line of a single segment, if the update is about one.
+fn segment<'a>(update: &Update<'a>, palette: Palette) -> Option<Event<'a>> {
+    let (time, subject, from, to, style, words) = match *update {
+        Update::Retransmit(one) => {
+            let to = format!("↻ {}", one.segment.r#type.name()).into();
+            let words = of_retransmit(one).into();
+            (one.time, &one.subject, one.state, to, palette.warning, words)
+        }
+        Update::Reset(one) => {
+            let words = of_reset(one).into();
+            (one.time, &one.subject, one.state, "✗ RST".into(), palette.bad, words)
+        }
+        _ => return None,
+    };
+    Some(Event { time, subject, from, to, style, after: None, words })
+}
+
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(
@@ -249,20 +266,10 @@ impl Format for Text {
         let steps = self.stories == Stories::Steps;
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
-            Update::Retransmit(segment) if steps => {
-                let to = format!("↻ {}", segment.segment.r#type.name()).into();
-                let (style, words) = (palette.warning, of_retransmit(segment).into());
-                let (time, from) = (segment.time, segment.state);
-                let event =
-                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
-                self.event(&event, clock, out);
-            }
-            Update::Reset(segment) if steps => {
-                let (style, words) = (palette.bad, of_reset(segment).into());
-                let (time, from, to) = (segment.time, segment.state, "✗ RST".into());
-                let event =
-                    Event { time, subject: &segment.subject, from, to, style, after: None, words };
-                self.event(&event, clock, out);
+            Update::Retransmit(_) | Update::Reset(_) if steps => {
+                if let Some(event) = segment(update, palette) {
+                    self.event(&event, clock, out);
+                }
             }
             Update::Story(story) if !steps => self.story(story, clock, out),
             Update::Retransmit(_) | Update::Reset(_) | Update::Story(_) => {}

@@ -13,7 +13,7 @@ use std::{
 
 use self::{counting::Counting, past::Recent};
 use super::{
-    picture::{Chosen, Picture, Shared, Told, Wish},
+    picture::{self, Chosen, Picture, Shared, Wish},
     rows::Row,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         state::State,
         table::Table,
         time_wait::Ticks,
-        update::{Linger, Observer as _, Subject, Update},
+        update::{Linger, Observer as _, Subject, Told, Update},
     },
     sink::{
         Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
@@ -132,7 +132,7 @@ impl Feed {
         for linger in lingers {
             if self.wants_socket(&linger.subject, linger.state) {
                 counting::linger(linger, &mut self.picture);
-                self.recent.add(Told::Linger(Box::new(linger.clone())));
+                self.recent.add(Told::Linger(vec![linger.clone()]));
             }
         }
     }
@@ -183,7 +183,7 @@ impl Feed {
         let numbers = gone.handshake.as_ref().and_then(InitialNumbers::of);
         let tuple = gone.row.subject.tuple;
         gone.events = self.recent.of(&tuple, numbers, None);
-        let end = gone.events.iter().rev().find(|event| event.subject().tuple == tuple);
+        let end = gone.events.iter().rev().find(|event| picture::tuple(event) == Some(tuple));
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
             gone.row.since = end.map_or(self.picture.clock.now, Told::time);
@@ -246,14 +246,15 @@ impl Sink for Feed {
             Update::Finding(finding) => self.finding(finding),
             Update::Loss(loss) if !loss.healed => self.picture.lost += loss.count,
             Update::Loss(_) => {}
-            _ if self.wants(update) => {
-                if let Update::Transition(transition) = update {
-                    self.counting.transition(transition, &mut self.picture);
+            _ if self.wants(update) => match *update {
+                Update::Transition(one) => {
+                    self.counting.transition(one, &mut self.picture);
+                    self.recent.add(Told::Transition(*one));
                 }
-                if let Some(event) = Told::of(update) {
-                    self.recent.add(event);
-                }
-            }
+                Update::Retransmit(one) => self.recent.add(Told::Retransmit(*one)),
+                Update::Reset(one) => self.recent.add(Told::Reset(*one)),
+                _ => {}
+            },
             _ => {}
         }
     }

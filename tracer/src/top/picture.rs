@@ -9,10 +9,11 @@ use super::rows::{ByState, Row, Rows};
 use crate::{
     model::{
         connection::SocketId,
+        endpoint::Tuple,
         finding::Finding,
         owner::Owner,
         state::State,
-        update::{Handshake, Linger, Reset, Retransmit, Subject, Transition, Update},
+        update::{Handshake, Told},
     },
     sink::{Hello, wall_clock::WallClock},
 };
@@ -120,50 +121,11 @@ pub(super) struct Handshakes {
     pub(super) failed: u64,
 }
 
-/// Something that happened to a socket.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Told {
-    Transition(Transition),
-    Retransmit(Retransmit),
-    Reset(Reset),
-    Linger(Box<Linger>),
-}
-
-impl Told {
-    /// A copy of an update that timelines show.
-    pub(super) fn of(update: &Update<'_>) -> Option<Self> {
-        match update {
-            Update::Transition(event) => Some(Self::Transition(**event)),
-            Update::Retransmit(event) => Some(Self::Retransmit(**event)),
-            Update::Reset(event) => Some(Self::Reset(**event)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn update(&self) -> Update<'_> {
-        match self {
-            Self::Transition(event) => Update::Transition(event),
-            Self::Retransmit(event) => Update::Retransmit(event),
-            Self::Reset(event) => Update::Reset(event),
-            Self::Linger(event) => Update::Linger(std::slice::from_ref(event)),
-        }
-    }
-
-    fn when_and_whom(&self) -> (u64, &Subject) {
-        match self {
-            Self::Transition(event) => (event.time, &event.subject),
-            Self::Retransmit(event) => (event.time, &event.subject),
-            Self::Reset(event) => (event.time, &event.subject),
-            Self::Linger(event) => (event.time, &event.subject),
-        }
-    }
-
-    pub(super) fn time(&self) -> u64 {
-        self.when_and_whom().0
-    }
-
-    pub(super) fn subject(&self) -> &Subject {
-        self.when_and_whom().1
+/// The ends of the socket that an event is about.
+pub(super) fn tuple(event: &Told) -> Option<Tuple> {
+    match event {
+        Told::Linger(lingers) => lingers.first().map(|linger| linger.subject.tuple),
+        event => event.update().subject().map(|subject| subject.tuple),
     }
 }
 

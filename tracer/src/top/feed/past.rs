@@ -8,9 +8,9 @@ use crate::{
         endpoint::Tuple,
         initial::InitialNumbers,
         state::State,
-        update::{Role, Source, Transition},
+        update::{Role, Source, Told, Transition},
     },
-    top::picture::Told,
+    top::picture,
 };
 
 /// Events that are kept.
@@ -49,7 +49,8 @@ impl Recent {
             })
         };
         let peer = peer.or_else(by_numbers).unwrap_or_else(|| tuple.reversed());
-        let is_of = |event: &&Told| [*tuple, peer].contains(&event.subject().tuple);
+        let is_of =
+            |event: &&Told| picture::tuple(event).is_some_and(|one| [*tuple, peer].contains(&one));
         self.0.iter().filter(is_of).cloned().collect()
     }
 }
@@ -59,7 +60,7 @@ impl Recent {
 pub(super) fn before(life: &Connection, events: &[Told]) -> Vec<Told> {
     let subject = life.subject();
     let oldest = events.iter().find(|event| {
-        event.subject().tuple == subject.tuple && matches!(event, Told::Transition(_))
+        picture::tuple(event) == Some(subject.tuple) && matches!(event, Told::Transition(_))
     });
     let oldest = oldest.map_or(u64::MAX, Told::time);
     let present = life.since_known.then_some((life.state, life.since));

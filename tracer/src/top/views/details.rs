@@ -7,7 +7,10 @@ use ratatui::{
 
 use super::paint::block;
 use crate::{
-    model::{state::State, update::LingerStatus},
+    model::{
+        state::State,
+        update::{LingerStatus, Told},
+    },
     sink::{
         Format as _,
         ladder::{self, Ladder},
@@ -17,7 +20,7 @@ use crate::{
     },
     top::{
         app::App,
-        picture::{Chosen, Told},
+        picture::{self, Chosen},
     },
 };
 
@@ -59,7 +62,7 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
 
 /// Labels and texts; what is not known is left out.
 fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
-    let Chosen { row, spent, at_least, handshake, holders, events } = chosen;
+    let Chosen { row, holders, events, .. } = chosen;
     let subject = &row.subject;
     let surroundings = &*app.list.surroundings;
     let mut owner = process(subject.owner);
@@ -72,25 +75,13 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let held = holders
         .iter()
         .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)));
-    let flagged = events.iter().rev().find_map(|event| match event {
-        Told::Linger(linger) if linger.subject.tuple == subject.tuple => Some(linger),
+    let mut of_socket =
+        events.iter().rev().filter(|event| picture::tuple(event) == Some(subject.tuple));
+    let flagged = of_socket.find_map(|event| match event {
+        Told::Linger(lingers) => lingers.first(),
         _ => None,
     });
     let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
-    let mut states = joined(
-        State::ALL
-            .into_iter()
-            .map(|state| (state, spent[state.index()]))
-            .filter(|(_, spent)| *spent > 0 && row.state != State::Closed)
-            .map(|(state, spent)| format!("{} {}", state.name(), duration(spent))),
-    );
-    if *at_least && !states.is_empty() {
-        states.push_str(" (at least)");
-    }
-    let times = handshake.map(|handshake| {
-        [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)].into_iter()
-    });
-    let times = times.into_iter().flatten();
     let ids = [
         row.container(surroundings).map(|id| format!("container {id}")),
         Some(format!("netns {}", subject.tuple.netns)),
@@ -102,14 +93,30 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
         ("process", owner),
         ("held by", joined(held)),
         ("cause", flagged.and_then(|linger| linger.explanation()).unwrap_or_default()),
-        ("states", states),
-        (
-            "handshake",
-            joined(times.filter_map(|(name, ns)| Some(format!("{name} {}", duration(ns?))))),
-        ),
+        ("states", states(chosen)),
+        ("handshake", handshake(chosen)),
         ("ids", joined(ids.into_iter().flatten())),
     ];
     facts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// How long it was in each state.
+fn states(chosen: &Chosen) -> String {
+    let spent = State::ALL.map(|state| (state, chosen.spent[state.index()]));
+    let spent = spent.into_iter().filter(|(_, spent)| *spent > 0);
+    let states =
+        joined(spent.map(|(state, spent)| format!("{} {}", state.name(), duration(spent))));
+    match chosen.at_least {
+        _ if states.is_empty() || chosen.row.state == State::Closed => String::new(),
+        true => format!("{states} (at least)"),
+        false => states,
+    }
+}
+
+fn handshake(chosen: &Chosen) -> String {
+    let Some(handshake) = chosen.handshake else { return String::new() };
+    let times = [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)].into_iter();
+    joined(times.filter_map(|(name, ns)| Some(format!("{name} {}", duration(ns?)))))
 }
 
 fn joined(words: impl Iterator<Item = String>) -> String {
@@ -133,9 +140,10 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
             }
             Told::Retransmit(event) => (format!("↻ {}", of_retransmit(event)), app.theme.warning()),
             Told::Reset(event) => (of_reset(event).into(), app.theme.warning()),
-            Told::Linger(linger) => (flag(linger), app.theme.warning()),
+            Told::Linger(lingers) => (lingers.iter().map(flag).collect(), app.theme.warning()),
+            Told::Story(_) | Told::Loss(_) | Told::Finding(_) => continue,
         };
-        let local = event.subject().tuple == chosen.row.subject.tuple;
+        let local = picture::tuple(event) == Some(chosen.row.subject.tuple);
         let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),

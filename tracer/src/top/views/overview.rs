@@ -93,8 +93,6 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
 }
 
 fn table(app: &App, width: usize) -> Vec<Line<'static>> {
-    let theme = &app.theme;
-    let picture = &app.picture;
     let mut columns = [
         Column("STATE", 11, Align::Left),
         Column("SOCKETS", 9, Align::Right),
@@ -106,31 +104,33 @@ fn table(app: &App, width: usize) -> Vec<Line<'static>> {
     let used: usize = columns[..5].iter().map(|column| column.1 + 1).sum();
     let room = width.saturating_sub(used + 3);
     columns[5].1 = room + 1;
-    let plain = |text: String| (text, Style::new());
-    let mut lines = vec![header(&columns, theme.dim())];
-    for state in State::ALL.into_iter().filter(|state| *state != State::Closed) {
-        let index = state.index();
-        let course: Vec<u32> = picture.history.iter().map(|sample| sample[index]).collect();
-        let count = picture.counts[index];
-        let change = match picture.change(state) {
-            None | Some(0) => String::new(),
-            Some(change) => {
-                format!("{}{}", if change > 0 { "+" } else { "-" }, grouped(change.unsigned_abs()))
-            }
-        };
-        let [style, number] = match count {
-            0 => [theme.dim(); 2],
-            _ => [theme.state(state), Style::new()],
-        };
-        let cells = [
-            (state.name().to_owned(), style),
-            (grouped(count), number),
-            plain(change),
-            plain(rate(picture.entering(state))),
-            (some(picture.lingering[index]), theme.warning()),
-            (format!(" {}", curve(&course, HISTORY, room)), theme.bar()),
-        ];
-        lines.push(row(Span::raw(" "), &columns, cells));
-    }
-    lines
+    let states = State::ALL.into_iter().filter(|state| *state != State::Closed);
+    let rows = states.map(|state| row(Span::raw(" "), &columns, cells(app, state, room)));
+    [header(&columns, app.theme.dim())].into_iter().chain(rows).collect()
+}
+
+/// The row of a state; the curve has `room` columns.
+fn cells(app: &App, state: State, room: usize) -> [(String, Style); 6] {
+    let (picture, theme) = (&app.picture, &app.theme);
+    let index = state.index();
+    let course: Vec<u32> = picture.history.iter().map(|sample| sample[index]).collect();
+    let count = picture.counts[index];
+    let change = match picture.change(state) {
+        None | Some(0) => String::new(),
+        Some(change) => {
+            format!("{}{}", if change > 0 { "+" } else { "-" }, grouped(change.unsigned_abs()))
+        }
+    };
+    let [style, number] = match count {
+        0 => [theme.dim(); 2],
+        _ => [theme.state(state), Style::new()],
+    };
+    [
+        (state.name().to_owned(), style),
+        (grouped(count), number),
+        (change, Style::new()),
+        (rate(picture.entering(state)), Style::new()),
+        (some(picture.lingering[index]), theme.warning()),
+        (format!(" {}", curve(&course, HISTORY, room)), theme.bar()),
+    ]
 }

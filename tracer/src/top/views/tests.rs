@@ -8,18 +8,17 @@ use tracer_wire::Record;
 
 use super::*;
 use crate::{
-    model::update::Subject,
     model::{
         connection::SocketId,
         endpoint::{Endpoint, Tuple},
         finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
         owner::{Evidence, Executable, Owner, Process},
         state::State,
-        update::{Handshake, Role, Source, Transition},
+        update::{Handshake, Role, Source, Subject, Told, Transition},
     },
     sink::{Degraded, Hello, Mode, surroundings::Unknown, wall_clock::WallClock},
     top::{
-        picture::{Chosen, Durations, Picture, Told},
+        picture::{Chosen, Durations, Picture},
         rows::Row,
         theme::Theme,
     },
