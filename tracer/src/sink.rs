@@ -1,7 +1,7 @@
 //! Destinations: one file a format, and the ways out of the process.
 //!
-//! A [`Sink`] takes what is told and delivers it. [`lines::Lines`] is the one that writes a
-//! [`Format`] to a terminal, a pipe or a file.
+//! A [`Sink`] takes events and delivers them. [`lines::Lines`] writes a [`Format`] to a terminal, a
+//! pipe or a file.
 
 pub mod delivery;
 pub mod features;
@@ -86,19 +86,19 @@ impl Undelivered {
     }
 }
 
-/// Delivers what it is told. Called by the thread that reads the kernel's events: what takes time
-/// is handed to a thread of the sink's own, by a bounded [`queue`].
+/// Delivers events. Called by the thread that reads the kernel's events: whatever takes time is
+/// handed to a thread of the sink, by a bounded [`queue`].
 pub trait Sink: Send {
     /// The beginning.
     fn hello(&mut self, hello: &Hello, clock: WallClock);
-    /// One update, by those filters that hold for all sinks.
+    /// One event that has passed the filters.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
     /// There is nothing to report for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn pause(&mut self, _: &Moment, _: WallClock) -> Option<u64> {
         None
     }
-    /// The same sink where it also looks at the live host.
+    /// The sink itself, if it also observes the live host.
     fn live(&mut self) -> Option<&mut dyn LiveSink> {
         None
     }
@@ -107,12 +107,12 @@ pub trait Sink: Send {
     fn flush(&mut self) -> Option<Undelivered> {
         None
     }
-    /// Nobody reads any more what this sink delivers; the trace ends when that is so of all.
+    /// Nobody reads this sink's output any more; the trace ends when nobody reads any sink's.
     fn is_closed(&self) -> bool {
         false
     }
-    /// How full the queue of what is still to be delivered is, from 0.0 (all is delivered) to 1.0.
-    /// A live trace does not wait, a replay does.
+    /// How full its queue is, from 0.0 (everything has been delivered) to 1.0. A replay waits for
+    /// it, a live trace does not.
     fn backlog(&self) -> f64 {
         0.0
     }
@@ -124,14 +124,14 @@ pub trait Sink: Send {
     fn finish(self: Box<Self>, summary: &Summary, clock: WallClock);
 }
 
-/// A sink that also looks at the live host: the full screen, the report, the gauges of the metrics.
+/// A sink that also observes the live host: the full screen, the report, the metrics' gauges.
 pub trait LiveSink {
     /// What is there, after each batch of events. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
     /// A snapshot of the host, before the table takes it in.
     fn look(&mut self, _: &Look) {}
-    /// Whether to be told at the end, as findings, what is wrong then.
+    /// Whether it wants findings about the state at the end of the trace.
     fn wants_diagnosis(&self) -> bool {
         false
     }
@@ -156,7 +156,7 @@ pub struct Beginning {
 /// their first bytes.
 pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
 
-/// A format: turns what is to be told into bytes.
+/// A format: turns events into bytes.
 pub trait Format {
     /// The beginning, without the file that it begins; makes what each file begins with.
     fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {

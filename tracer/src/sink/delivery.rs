@@ -20,7 +20,7 @@ use crate::model::update::{LossPlace, Update};
 
 /// Bytes that may wait to be delivered.
 const LIMIT: usize = 16 << 20;
-/// So many records are handed over at once.
+/// Records that are handed over at once.
 const BATCH: usize = 256;
 /// How long the end of the trace waits for a receiver that does not receive.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -74,7 +74,7 @@ impl Delivery {
         &self.outlet
     }
 
-    /// Adds the objects that `tell` gives, each with the message that stands at its place.
+    /// Adds the objects that `tell` gives, each with the message at the same position.
     fn add(
         &mut self,
         messages: Vec<Message>,

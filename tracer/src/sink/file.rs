@@ -1,7 +1,7 @@
-//! A file of whole lines: appended to, rotated by size and age, opened anew on demand. Whatever
+//! A file of whole lines: appended to, rotated by size and age, reopened on demand. Whatever
 //! fails leaves all files as they are.
 //!
-//! Own code: the kept libraries for rotation can neither open a file anew (logrotate) nor tell how
+//! Own code: the kept libraries for rotation can neither reopen a file (logrotate) nor say how
 //! much of a write has succeeded (a full disk), and print what fails in the background.
 
 mod archive;

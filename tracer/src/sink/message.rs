@@ -1,4 +1,4 @@
-//! A sentence for each update, and how bad it is: for logs, which have a message and a severity.
+//! A sentence and a severity for each event, for logs.
 
 use std::sync::Arc;
 
@@ -79,29 +79,29 @@ impl Messages {
             Update::Linger(lingers) => {
                 return lingers.iter().map(|linger| self.linger(linger)).collect();
             }
-            Update::Transition(told) => (self.about(&told.subject, &step(told)), Severity::Info),
-            Update::Retransmit(told) => {
-                let words = format!("{}: {}", told.state, of_retransmit(told));
-                (self.about(&told.subject, &words), Severity::Warning)
+            Update::Transition(event) => (self.about(&event.subject, &step(event)), Severity::Info),
+            Update::Retransmit(event) => {
+                let words = format!("{}: {}", event.state, of_retransmit(event));
+                (self.about(&event.subject, &words), Severity::Warning)
             }
-            Update::Reset(told) => {
-                let words = format!("{}: {}", told.state, of_reset(told));
-                (self.about(&told.subject, &words), Severity::Notice)
+            Update::Reset(event) => {
+                let words = format!("{}: {}", event.state, of_reset(event));
+                (self.about(&event.subject, &words), Severity::Notice)
             }
-            Update::Story(told) => {
-                let orderly = told.close.is_none_or(|close| close.reason == Reason::Graceful);
+            Update::Story(event) => {
+                let orderly = event.close.is_none_or(|close| close.reason == Reason::Graceful);
                 let severity = if orderly { Severity::Info } else { Severity::Notice };
-                (self.about(&told.subject, &life(told)), severity)
+                (self.about(&event.subject, &life(event)), severity)
             }
-            Update::Loss(told) if told.healed => (loss(told), Severity::Notice),
-            Update::Loss(told) => (loss(told), Severity::Warning),
-            Update::Finding(told) => {
-                let severity = match (told.status, told.severity) {
+            Update::Loss(event) if event.healed => (loss(event), Severity::Notice),
+            Update::Loss(event) => (loss(event), Severity::Warning),
+            Update::Finding(event) => {
+                let severity = match (event.status, event.severity) {
                     (Status::Cleared, _) | (_, finding::Severity::Info) => Severity::Info,
                     (_, finding::Severity::Warning) => Severity::Warning,
                     (_, finding::Severity::Critical) => Severity::Critical,
                 };
-                (format!("⚠ {}", told.sentence()), severity)
+                (format!("⚠ {}", event.sentence()), severity)
             }
         };
         vec![Message { text, severity }]
@@ -130,8 +130,8 @@ impl Messages {
     }
 }
 
-fn step(told: &Transition) -> String {
-    let after = told.elapsed.filter(|_| told.from != State::Closed);
+fn step(event: &Transition) -> String {
+    let after = event.elapsed.filter(|_| event.from != State::Closed);
     let after = after.map_or_else(String::new, |ns| format!(" after {}", duration(ns)));
-    format!("{} → {}{after}: {}", told.from, told.to, meaning(told))
+    format!("{} → {}{after}: {}", event.from, event.to, meaning(event))
 }

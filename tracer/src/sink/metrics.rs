@@ -39,7 +39,7 @@ const ROLES: [Role; 2] = [Role::Client, Role::Server];
 /// What is retransmitted one by one.
 const SEGMENTS: [Segment; 3] = [Segment::Syn, Segment::SynAck, Segment::Fin];
 
-/// All that is counted since the start, and how things stand.
+/// All that is counted since the start, and the current state.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     kernel: String,
@@ -84,7 +84,7 @@ impl Metrics {
         self.kernel = escape(release.as_bytes()).into_owned();
     }
 
-    /// How things stand now.
+    /// Takes in the current state.
     pub fn stand(&mut self, live: &Live<'_>) {
         self.sockets = Some(State::ALL.map(|state| live.table.count(state)));
         if !Arc::ptr_eq(&self.ports, live.ports) {
@@ -95,14 +95,14 @@ impl Metrics {
     /// Counts one update.
     pub fn count(&mut self, update: &Update<'_>, surroundings: &dyn Surroundings) {
         match *update {
-            Update::Transition(told) => self.transition(told),
+            Update::Transition(event) => self.transition(event),
             Update::Story(&Story { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
-            Update::Retransmit(told) => self.retransmits.add(told.segment.r#type, 1),
-            Update::Reset(told) => {
-                self.resets.add(told.segment.direction, 1);
-                if let Some(answered) = told.segment.answers {
+            Update::Retransmit(event) => self.retransmits.add(event.segment.r#type, 1),
+            Update::Reset(event) => {
+                self.resets.add(event.segment.direction, 1);
+                if let Some(answered) = event.segment.answers {
                     self.answered.add(answered, 1);
                 }
             }
@@ -119,8 +119,8 @@ impl Metrics {
         }
     }
 
-    fn transition(&mut self, told: &Transition) {
-        let Transition { from, to, source, elapsed, handshake, ref subject, .. } = *told;
+    fn transition(&mut self, event: &Transition) {
+        let Transition { from, to, source, elapsed, handshake, ref subject, .. } = *event;
         self.transitions.add((from, to, source), 1);
         if let (Some(elapsed), true) = (elapsed, from != State::Closed) {
             self.durations[from.index()].observe(elapsed);
@@ -229,7 +229,7 @@ impl Metrics {
             ),
             self.retransmits.family(
                 ("tracer.retransmits", segment),
-                "Segments of handshakes and teardowns sent again",
+                "Retransmitted segments of handshakes and teardowns",
                 |segment| vec![label("tcp.segment.type", word(&segment))],
             ),
             self.resets.family(

@@ -1,10 +1,10 @@
 //! Log records and metrics for an OpenTelemetry receiver, by OTLP over HTTP or gRPC
 //! (<https://opentelemetry.io/docs/specs/otlp/>).
 //!
-//! A log record stands for what is a line in JSON, with the same names. The reading thread makes
-//! it and puts it into a queue with a bound (`queue`); a thread of its own sends
-//! (`export`). What does not fit, what the receiver refuses and what it has not taken at the end
-//! is counted; nothing behind the queue drops anything. Left out: traces, TLS, JSON.
+//! Each JSON line is one log record, with the same names. The reading thread encodes it and puts it
+//! into the bounded queue; another thread sends it (`export`). Records that do not fit, that the
+//! receiver refuses, and that it has not accepted at the end are counted; nothing behind the queue
+//! drops anything. Left out: traces, TLS, JSON.
 
 mod attributes;
 mod batches;

@@ -104,7 +104,7 @@ impl Parquet {
         })
     }
 
-    /// Encodes a row group of what has been gathered.
+    /// Encodes the gathered records as a row group.
     fn group(&mut self) -> io::Result<()> {
         self.begun = Instant::now();
         if self.columns.is_empty() {

@@ -1,5 +1,5 @@
-//! Tells systemd how the trace does, as sink among sinks: that it has begun, that it is alive, how
-//! much it has seen, that it ends. Says nothing where no service manager listens.
+//! Notifies systemd, as one of the sinks: that the trace has begun, that it is alive, how much it
+//! has seen, that it ends. Silent where no service manager listens.
 
 use std::time::Duration;
 
@@ -8,23 +8,24 @@ use sd_notify::NotifyState;
 use super::{Hello, Moment, Sink, summary::Summary, wall_clock::WallClock};
 use crate::{health, model::update::Update};
 
-/// How often the status is told, nanoseconds. Seldom: an idle host is not to be woken for it.
+/// Interval between two status messages, nanoseconds; long, so that an idle host is not woken.
 const STATUS: u64 = 30_000_000_000;
 
-/// Speaks to the service manager.
+/// Notifies the service manager.
 pub struct Service {
-    /// How often it has to hear that we live, nanoseconds.
+    /// The watchdog's interval, nanoseconds.
     watchdog: Option<u64>,
     next_watchdog: u64,
     next_status: u64,
-    told: u64,
+    records: u64,
     lost: u64,
     /// Whether another trace follows this one.
     goes_on: Box<dyn Fn() -> bool + Send>,
 }
 
 impl Service {
-    /// Asks the environment who listens; `goes_on` tells at the end whether another trace follows.
+    /// Reads the service manager's environment variables; at the end, `goes_on` returns whether
+    /// another trace follows.
     pub fn new(goes_on: impl Fn() -> bool + Send + 'static) -> Self {
         // Twice as often as asked for (sd_watchdog_enabled(3)).
         let half = |interval: Duration| interval.as_nanos() as u64 / 2;
@@ -32,16 +33,16 @@ impl Service {
             watchdog: sd_notify::watchdog_enabled().map(half),
             next_watchdog: 0,
             next_status: 0,
-            told: 0,
+            records: 0,
             lost: 0,
             goes_on: Box::new(goes_on),
         }
     }
 
     fn status(&self, sockets: usize) -> String {
-        let Self { told, lost, .. } = self;
+        let Self { records, lost, .. } = self;
         let lost = if *lost > 0 { format!(", {lost} lost") } else { String::new() };
-        format!("{sockets} sockets tracked, {told} records told{lost}")
+        format!("{sockets} sockets tracked, {records} records reported{lost}")
     }
 }
 
@@ -51,7 +52,7 @@ impl Sink for Service {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.told += 1;
+        self.records += 1;
         if let Update::Loss(loss) = update {
             self.lost += if loss.healed { 0 } else { loss.count };
         }
@@ -76,7 +77,7 @@ impl Sink for Service {
         self.watchdog.map(|interval| self.next_watchdog.max(now + interval / 4))
     }
 
-    /// Nobody reads a trace by its service manager.
+    /// The service manager alone does not keep a trace running.
     fn is_closed(&self) -> bool {
         true
     }

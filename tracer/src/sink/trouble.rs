@@ -1,4 +1,4 @@
-//! What fails again and again: said once, tried again with growing pauses, counted.
+//! Repeated failures: reported once, counted, retried after growing pauses.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest pause before the next attempt.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Between two messages about a thing that works and fails in turns, at first.
+/// The first interval between two reports of something that works and fails in turns.
 const QUIET: Duration = Duration::from_secs(10);
-/// The same at most.
+/// The longest such interval.
 const QUIETEST: Duration = Duration::from_secs(600);
 
 /// Attempts at something that may fail.
@@ -30,7 +30,7 @@ impl Retry {
         self.failures > 0
     }
 
-    /// An attempt has failed; whether that is to be said, as the first time.
+    /// An attempt has failed; true the first time, when it should be reported.
     pub fn failed(&mut self) -> bool {
         self.pause = (self.pause * 2).clamp(SHORTEST, LONGEST);
         self.next = Some(Instant::now() + self.pause);
@@ -43,13 +43,13 @@ impl Retry {
         std::mem::take(self).failures
     }
 
-    /// The next attempt need not wait: somebody has asked for it.
+    /// The next attempt is due now: somebody has asked for it.
     pub fn hurry(&mut self) {
         self.next = None;
     }
 }
 
-/// Holds back what would be said again and again.
+/// Limits how often a recurring failure is reported.
 #[derive(Debug, Default)]
 pub struct Seldom {
     said: Option<Instant>,
@@ -58,7 +58,8 @@ pub struct Seldom {
 }
 
 impl Seldom {
-    /// Whether to say it now; then how often it was not said since the last time.
+    /// `None` where it is not to be reported now; else how often it was held back since the last
+    /// report.
     pub fn say(&mut self) -> Option<u64> {
         let passed = self.said.map(|said| said.elapsed());
         if passed.is_some_and(|passed| passed < self.pause) {
@@ -72,7 +73,7 @@ impl Seldom {
     }
 }
 
-/// Words for how often something has not been said.
+/// A note on how often a report was held back.
 pub fn again(held: u64) -> String {
     if held == 0 { String::new() } else { format!(" (and {held} times since the last message)") }
 }

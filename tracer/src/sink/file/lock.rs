@@ -1,4 +1,5 @@
-//! Who writes to a file: whoever sets it aside must be alone, or lines of another are lost.
+//! Locks on an output file: a process that rotates it must be its only writer, or lines of others
+//! would be lost.
 //!
 //! Locks of POSIX (fcntl), since these alone name their holder, in whose pid namespace it is seen.
 //! They lie on the file itself, so that nothing is left beside it, far beyond its end: on all

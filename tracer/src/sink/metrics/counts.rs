@@ -1,6 +1,6 @@
 //! Counters by labels of which all values are known: each is there from the beginning, at zero.
-//! A series that is born at 1 has not increased for whoever watches it, and the first finding
-//! raises no alert.
+//! A series that appears with the value 1 has not increased, so that the first finding would
+//! raise no alert.
 
 use std::hash::Hash;
 
@@ -17,7 +17,7 @@ use super::family::{Family, Labels, Points, Unit};
 pub(super) struct Counts<K>(HashMap<K, u64, RandomState>);
 
 impl<K: Copy + Eq + Hash> Counts<K> {
-    /// All of these at zero; others are born when they are counted.
+    /// All of these at zero; others appear when they are counted.
     pub(super) fn from_zero(keys: impl IntoIterator<Item = K>) -> Self {
         Self(keys.into_iter().map(|key| (key, 0)).collect())
     }

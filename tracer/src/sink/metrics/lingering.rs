@@ -1,9 +1,9 @@
-//! How many sockets linger now, by state and name of the process.
+//! How many sockets linger now, by state and process name.
 //!
-//! Names are what processes call themselves, so that whoever may start processes can have as many
-//! as he likes. All are counted, there being no more of them than sockets; only some are told. A
-//! name has its place by who uses it, not by when it came: services first, then each party's own
-//! first name, by how much lingers, then each one's second name. Nobody fills the places of others.
+//! Processes choose their names, so that anybody who may start processes can create any number of
+//! them. All are counted, since there are no more of them than sockets, but only some are shown. The
+//! order depends on who uses a name, not on when it appeared: services first, then each party's most
+//! frequent name, then each one's second, so that no party displaces another.
 
 use std::{
     cmp::Reverse,
@@ -24,7 +24,7 @@ use crate::{
     sink::escape::escape,
 };
 
-/// Names that are told; the processes of the rest are called [`OTHER`].
+/// Names that are shown; all other processes are called [`OTHER`].
 const NAMES: usize = 100;
 const OTHER: &str = "other";
 const UNKNOWN: &str = "unknown";
@@ -50,7 +50,7 @@ impl Party {
         }
         let unit = components.find(|component| component.ends_with(".service"));
         match container.as_deref().or(unit) {
-            // A container that a user has made names him.
+            // A user's container has the user in its name.
             Some(name) => Self { stranger: name.contains('/'), name: name.into() },
             None => Self { stranger: true, name: "".into() },
         }
@@ -100,8 +100,8 @@ impl Lingering {
         }
     }
 
-    /// The names that are told.
-    fn told(&self) -> BTreeSet<[u8; 16]> {
+    /// The names that are shown.
+    fn shown(&self) -> BTreeSet<[u8; 16]> {
         let mut by_party: BTreeMap<&Party, BTreeMap<[u8; 16], u64>> = BTreeMap::new();
         for ((_, name), count) in &self.counts {
             if let Some((comm, party)) = name {
@@ -117,20 +117,20 @@ impl Lingering {
             places.extend(names.into_iter().enumerate().map(place));
         }
         places.sort_unstable();
-        let mut told = BTreeSet::new();
+        let mut shown = BTreeSet::new();
         for (.., comm) in places {
-            if told.len() < NAMES {
-                told.insert(comm);
+            if shown.len() < NAMES {
+                shown.insert(comm);
             }
         }
-        told
+        shown
     }
 
     /// State, name of the process, sockets; sorted.
     pub(super) fn counts(&self) -> Vec<(State, String, u64)> {
-        let known = self.told();
+        let known = self.shown();
         // What is written differently may have been the same after escaping; so it is added up.
-        let mut told = BTreeMap::new();
+        let mut shown = BTreeMap::new();
         for ((state, name), &count) in &self.counts {
             let name = match name {
                 Some((comm, _)) if known.contains(comm) => {
@@ -140,9 +140,9 @@ impl Lingering {
                 Some(_) => OTHER.to_owned(),
                 None => UNKNOWN.to_owned(),
             };
-            *told.entry((*state, name)).or_default() += count;
+            *shown.entry((*state, name)).or_default() += count;
         }
-        told.into_iter().map(|((state, name), count)| (state, name, count)).collect()
+        shown.into_iter().map(|((state, name), count)| (state, name, count)).collect()
     }
 }
 

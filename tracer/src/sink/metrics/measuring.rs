@@ -1,4 +1,4 @@
-//! The sink that counts, and what others see of it.
+//! The sink that counts events, and the counts that other threads read.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +26,7 @@ impl Shared {
     }
 }
 
-/// Counts what is told.
+/// Counts events.
 ///
 /// The table is observed after each batch of events and each deadline
 /// of the table: whatever changes a count wakes the reader anyway, so that a scrape shows the

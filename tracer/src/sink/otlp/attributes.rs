@@ -1,4 +1,4 @@
-//! What is written as JSON elsewhere, as attributes: `{"network":{"peer":{"port":80}}}` is
+//! The fields of a JSON line as attributes: `{"network":{"peer":{"port":80}}}` is
 //! `network.peer.port`. Written as protobuf at once
 //! (opentelemetry/proto/common/v1/common.proto): messages in between would cost ten times as much
 //! on the thread that reads the kernel's events.
@@ -103,7 +103,7 @@ fn encode(leaf: Leaf<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The same of what is in a list; those are rare.
+/// The same for values in lists, which are rare.
 fn encode_json(value: Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}

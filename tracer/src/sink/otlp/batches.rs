@@ -1,4 +1,4 @@
-//! What of the queue is sent together.
+//! Chunks of the queue that are sent together.
 
 #[cfg(test)]
 mod tests;
@@ -17,12 +17,12 @@ const DELAY: Duration = Duration::from_secs(1);
 /// Encoded records.
 pub(super) type Chunk = Box<[u8]>;
 
-/// The size of a chunk with so many records.
+/// The size of a chunk with this number of records.
 pub(super) fn size(chunk: &Chunk, records: u64) -> Size {
     Size { bytes: chunk.len() + OVERHEAD, records }
 }
 
-/// What is sent together. To be given back by [`Queue::settle`].
+/// Chunks that are sent together. Their size is released by [`Queue::settle`].
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) chunks: Vec<Chunk>,

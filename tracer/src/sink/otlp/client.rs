@@ -22,12 +22,12 @@ use super::{
 };
 use crate::sink::escape::without_numbers;
 
-/// An answer has no reason to be longer.
+/// Longer answers are not read.
 const ANSWER: usize = 64 << 10;
-/// A connection that is not used this long is given up.
+/// Idle connections are closed after this time.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// A connection to where a signal goes; made anew when it breaks.
+/// A connection to the receiver of a signal; it is re-established when it breaks.
 #[derive(Debug)]
 pub(super) struct Client {
     target: Target,
@@ -52,7 +52,7 @@ impl Client {
         &self.target
     }
 
-    /// A message as it is sent.
+    /// The body of a request with this message.
     pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
         let message = if self.target.gzip { gzip(&message) } else { message };
         if self.target.protocol == Protocol::Http {

@@ -89,17 +89,17 @@ fn numbers<T>(
 }
 
 fn distribution(
-    (labels, told): (Labels, crate::sink::metrics::Histogram),
+    (labels, histogram): (Labels, crate::sink::metrics::Histogram),
     span: Span,
 ) -> HistogramDataPoint {
     HistogramDataPoint {
         attributes: attributes(&labels),
         start_time_unix_nano: span.start,
         time_unix_nano: span.now,
-        count: told.count(),
-        sum: Some(told.sum),
-        bucket_counts: told.counts,
-        explicit_bounds: told.bounds.to_vec(),
+        count: histogram.count(),
+        sum: Some(histogram.sum),
+        bucket_counts: histogram.counts,
+        explicit_bounds: histogram.bounds.to_vec(),
         ..HistogramDataPoint::default()
     }
 }

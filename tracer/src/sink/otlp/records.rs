@@ -1,4 +1,4 @@
-//! Log records, encoded (opentelemetry/proto/logs/v1/logs.proto) as soon as they are told.
+//! Log records, encoded (opentelemetry/proto/logs/v1/logs.proto) on the reading thread.
 
 use std::{fmt::Write as _, slice, sync::Arc};
 
@@ -42,7 +42,7 @@ impl Severity {
     }
 }
 
-/// What a record has beside its attributes.
+/// The fields of a record beside its attributes.
 struct Head {
     event: &'static str,
     severity: Severity,
@@ -147,52 +147,52 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
     body.clear();
     // Writing to a String cannot fail.
     match *update {
-        Update::Transition(told) => {
-            let _ = write!(body, "{} → {}: {}", told.from, told.to, meaning(told));
-            ends(&told.subject, body);
-            ("tcp.transition", Severity::Info, told.time)
+        Update::Transition(event) => {
+            let _ = write!(body, "{} → {}: {}", event.from, event.to, meaning(event));
+            ends(&event.subject, body);
+            ("tcp.transition", Severity::Info, event.time)
         }
-        Update::Retransmit(told) => {
+        Update::Retransmit(event) => {
             let _ = write!(
                 body,
-                "{} sent again ({})",
-                told.segment.r#type.name(),
-                told.segment.ordinal
+                "{} retransmitted ({})",
+                event.segment.r#type.name(),
+                event.segment.ordinal
             );
-            ends(&told.subject, body);
-            ("tcp.retransmit", Severity::Warn, told.time)
+            ends(&event.subject, body);
+            ("tcp.retransmit", Severity::Warn, event.time)
         }
-        Update::Reset(told) => {
-            let _ = write!(body, "{} in {}", text::of_reset(told), told.state);
-            ends(&told.subject, body);
-            ("tcp.reset", Severity::Info, told.time)
+        Update::Reset(event) => {
+            let _ = write!(body, "{} in {}", text::of_reset(event), event.state);
+            ends(&event.subject, body);
+            ("tcp.reset", Severity::Info, event.time)
         }
-        Update::Story(told) => {
-            match told.close {
+        Update::Story(event) => {
+            match event.close {
                 Some(close) => {
                     let _ = write!(body, "connection over: {}", text::reason(close.reason));
                 }
                 None => body.push_str("connection open"),
             }
-            ends(&told.subject, body);
-            ("tcp.connection", Severity::Info, told.time)
+            ends(&event.subject, body);
+            ("tcp.connection", Severity::Info, event.time)
         }
         Update::Linger(lingers) => {
             let Some(linger) = lingers.first() else { return ("tcp.linger", Severity::Info, 0) };
             ("tcp.linger", lingering(linger, body), linger.time)
         }
-        Update::Loss(told) => {
-            body.push_str(text::loss(told).trim_start_matches("! "));
-            ("tracer.loss", Severity::Warn, told.time)
+        Update::Loss(event) => {
+            body.push_str(text::loss(event).trim_start_matches("! "));
+            ("tracer.loss", Severity::Warn, event.time)
         }
-        Update::Finding(told) => {
-            body.push_str(&told.sentence());
-            let severity = match (told.status, told.severity) {
+        Update::Finding(event) => {
+            body.push_str(&event.sentence());
+            let severity = match (event.status, event.severity) {
                 (Status::Cleared, _) | (_, finding::Severity::Info) => Severity::Info,
                 (_, finding::Severity::Warning) => Severity::Warn,
                 (_, finding::Severity::Critical) => Severity::Error,
             };
-            ("tracer.finding", severity, told.time)
+            ("tracer.finding", severity, event.time)
         }
     }
 }

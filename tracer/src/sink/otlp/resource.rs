@@ -1,4 +1,4 @@
-//! Whose telemetry it is (<https://opentelemetry.io/docs/specs/semconv/resource/>): the service,
+//! The source of the telemetry (<https://opentelemetry.io/docs/specs/semconv/resource/>): the service,
 //! the host, and where the tracer itself runs: container and Kubernetes.
 
 use opentelemetry_proto::tonic::{
@@ -20,7 +20,7 @@ const KUBERNETES: [(&str, &str); 6] = [
     ("K8S_CONTAINER_NAME", "k8s.container.name"),
 ];
 
-/// What the host says of itself.
+/// How the host identifies itself.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// Its name.
@@ -38,7 +38,7 @@ pub struct Identity {
 const INSTANCE: Uuid = uuid!("4d63009a-8d0f-11ee-aad7-4c796ed8e320");
 
 impl Identity {
-    /// What tells this host from all others: until its next boot, where it has no lasting name.
+    /// A unique name of the host; where it has no lasting one, of this boot.
     fn host(&self) -> String {
         let ids = [&self.machine_id, &self.boot_id].map(|id| id.trim());
         ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default().to_owned()
@@ -98,7 +98,7 @@ impl Resource {
     }
 }
 
-/// What has made the telemetry.
+/// The instrumentation scope.
 pub(super) fn scope() -> InstrumentationScope {
     InstrumentationScope {
         name: "tracer".to_owned(),

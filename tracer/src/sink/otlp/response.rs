@@ -1,4 +1,4 @@
-//! What a receiver's answer means: taken, refused, or to be sent again
+//! What a receiver's answer means: accepted, rejected, or to be retried
 //! (<https://opentelemetry.io/docs/specs/otlp/#failures>).
 
 use std::time::Duration;
@@ -11,18 +11,18 @@ use prost::Message;
 
 use crate::sink::escape::escape;
 
-/// Nobody is waited for longer because they say so.
+/// The longest wait that a receiver may ask for.
 const LONGEST: Duration = Duration::from_secs(300);
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
-/// What has become of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Taken, but for so many records or points, for the reason given.
+    /// Accepted, except for this number of records or points, for the reason given.
     Taken { rejected: u64, reason: String },
-    /// It will not be taken, however often it is sent.
+    /// Rejected for good.
     Refused(String),
-    /// To be sent again, not before this time.
+    /// To be retried, not before this time.
     Later { reason: String, after: Option<Duration> },
 }
 

@@ -1,7 +1,8 @@
 //! The endpoint: a small HTTP server on a thread of its own, which sleeps between scrapes.
 //!
-//! `GET /metrics` and nothing else. Whoever connects can hold little, and not for long; he cannot
-//! keep a scraper out by connecting more often, more slowly, or from more addresses ([`guests`]).
+//! It answers `GET /metrics` and nothing else. A client can occupy little memory, and not for long;
+//! it cannot keep a scraper out by connecting more often, more slowly, or from more addresses
+//! ([`guests`]).
 
 mod answer;
 mod guests;
@@ -109,7 +110,7 @@ impl Endpoint {
         Ok(Self { end, thread })
     }
 
-    /// Ends it, whatever it is at.
+    /// Ends it, whatever it is doing.
     pub fn finish(self) {
         self.end.notify_one();
         self.thread.join();

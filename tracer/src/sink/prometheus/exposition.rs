@@ -111,10 +111,10 @@ fn encode(family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     }
 }
 
-fn histogram(told: &Histogram, metric: &mut MetricEncoder<'_>) -> fmt::Result {
-    let bounds = told.bounds.iter().copied().chain([f64::INFINITY]);
-    let buckets: Vec<(f64, u64)> = bounds.zip(told.counts.iter().copied()).collect();
-    metric.encode_histogram::<NoLabelSet>(told.sum, told.count(), &buckets, None)
+fn histogram(histogram: &Histogram, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+    let bounds = histogram.bounds.iter().copied().chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts.iter().copied()).collect();
+    metric.encode_histogram::<NoLabelSet>(histogram.sum, histogram.count(), &buckets, None)
 }
 
 fn each<T>(

@@ -1,4 +1,4 @@
-//! The queue itself: what it holds, what is lost, and how it comes to its end.
+//! The queue itself: what it holds, what is lost, and how it ends.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use super::limit::{Limit, Size};
 /// What is being sent is broken off within this time once it is given up.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How far the queue is on its way to its end.
+/// The stages of a queue's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// The trace goes on.
@@ -24,7 +24,7 @@ pub enum Phase {
     GivenUp,
 }
 
-/// How things stand with a queue.
+/// What a queue holds, and how far it is.
 pub(super) struct State<T> {
     pub(super) waiting: VecDeque<(T, Size)>,
     /// The size of what waits.
@@ -124,13 +124,13 @@ impl<T> Queue<T> {
         self.lock().pop()
     }
 
-    /// How much waits, and how far the queue is.
+    /// How much waits, and its stage.
     pub fn waiting(&self) -> (Size, Phase) {
         let state = self.lock();
         (state.waiting_size, state.phase)
     }
 
-    /// How far it is on its way to its end.
+    /// Its stage.
     pub fn phase(&self) -> Phase {
         self.lock().phase
     }
@@ -214,7 +214,7 @@ impl<T> Queue<T> {
         self.change(|state| state.phase = state.phase.max(phase));
     }
 
-    /// Whether it has come to that in time.
+    /// Whether that became true in time.
     pub(super) fn wait(&self, patience: Duration, is_done: impl Fn(&State<T>) -> bool) -> bool {
         let (state, _) = self
             .changed

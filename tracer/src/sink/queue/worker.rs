@@ -31,7 +31,7 @@ pub struct Lost {
 /// Delivers what a queue holds, on a thread of its own. An error is reported, once until a delivery
 /// works again.
 pub trait Worker<T>: Send {
-    /// Where it delivers to, for people.
+    /// The name of the destination, for messages.
     fn name(&self) -> String;
 
     /// Delivers an item, or takes it.

@@ -36,7 +36,7 @@ impl Pause {
         Ok(())
     }
 
-    /// It was in vain; what the caller is told: to come again.
+    /// The attempt has failed; the error for the caller, who is to try again.
     pub(super) fn failed(&mut self, error: &io::Error) -> io::Error {
         let longer = |(_, pause): (Instant, Duration)| (pause * 2).clamp(SHORTEST, LONGEST);
         let pause = self.until.map_or(Duration::ZERO, longer);

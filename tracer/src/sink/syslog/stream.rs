@@ -26,16 +26,16 @@ use super::pause::{Pause, SHORTEST};
 
 /// Bytes that wait to be written; more are not taken.
 const ROOM: usize = 64 << 10;
-/// So many acknowledged bytes later a message has been read: no receive buffer holds more, unless
+/// After this many further acknowledged bytes a message has been read: no receive buffer holds more, unless
 /// its owner has asked for a larger one.
 const UNREAD: u64 = 1 << 20;
 /// A peer that acknowledges nothing for so long is gone (TCP_USER_TIMEOUT), milliseconds.
 const GONE: u32 = 30_000;
-/// Between two looks at what has been acknowledged, at the end.
+/// Interval between two checks of what has been acknowledged, at the end.
 const LOOK: Duration = Duration::from_millis(20);
 /// Messages on a connection after one that was reset; half of them after each further one.
 const CAUTIOUS: usize = 16;
-/// Twice as many after so many connections that were closed in order, up to those below.
+/// The number doubles after this many connections that were closed in order, up to the one below.
 const TRUST: u32 = 8;
 const TRUSTED: usize = 1 << 12;
 
@@ -91,7 +91,7 @@ impl Stream {
         Ok(Self { connect, connection, pause, messages, batch: None, proofs: 0 })
     }
 
-    /// Takes a message, or fails with `WouldBlock` where it is to be given again.
+    /// Takes a message, or fails with `WouldBlock` where it has to be retried.
     pub(super) fn push(&mut self, message: &[u8]) -> io::Result<()> {
         self.advance()?;
         if self.unwritten() >= ROOM {
@@ -145,7 +145,7 @@ impl Stream {
         lost
     }
 
-    /// Connects where that is due, writes, takes note of what the peer says.
+    /// Connects if that is due, writes, and handles what the peer has sent.
     fn advance(&mut self) -> io::Result<()> {
         loop {
             let connection = match self.connection.take() {
@@ -309,7 +309,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes note of what is acknowledged, and forgets what must have been read.
+    /// Notes what is acknowledged, and forgets what must have been read.
     fn look(&mut self, messages: &mut VecDeque<Box<[u8]>>) -> io::Result<()> {
         // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ, writes an int (tcp_ioctl() in
         // net/ipv4/tcp.c).
