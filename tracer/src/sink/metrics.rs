@@ -229,7 +229,7 @@ impl Metrics {
             ),
             self.retransmits.family(
                 ("tracer.retransmits", segment),
-                "Segments of handshakes and teardowns sent again",
+                "Retransmitted segments of handshakes and teardowns",
                 |segment| vec![label("tcp.segment.type", word(&segment))],
             ),
             self.resets.family(

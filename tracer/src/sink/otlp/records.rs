@@ -155,7 +155,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
         Update::Retransmit(event) => {
             let _ = write!(
                 body,
-                "{} sent again ({})",
+                "{} retransmitted ({})",
                 event.segment.r#type.name(),
                 event.segment.ordinal
             );
