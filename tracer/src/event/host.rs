@@ -1,7 +1,7 @@
 //! What a snapshot says of the host beside its sockets: the settings and counters of each network
 //! namespace, and the processes that hold what is stuck.
 //!
-//! Only the facts: `kernel::host` reads them, `model::diagnosis` judges them.
+//! Only the facts: the kernel side reads them, a diagnosis judges them.
 
 use std::{collections::BTreeMap, net::IpAddr};
 

@@ -17,7 +17,6 @@ use self::{held::Held, opening::Opening, past::Past, phase::Phase};
 pub use self::{held::Processes, opening::handshake, traffic::Traffic};
 
 use super::{
-    cause::Unclosed,
     close::Initiator,
     endpoint::Tuple,
     owner::Owner,
@@ -25,6 +24,7 @@ use super::{
     state::State,
     update::{Handshake, Role, Subject},
 };
+use crate::event::linger::Unclosed;
 
 /// Identity of a socket: its cookie, or where there is none the address of its `struct sock`.
 ///

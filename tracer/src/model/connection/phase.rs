@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Traffic, held::Held};
-use crate::model::{cause::Unclosed, progress::Progress, stack::Maker};
+use crate::{
+    event::linger::Unclosed,
+    model::{progress::Progress, stack::Maker},
+};
 
 /// Which `struct` the kernel has for a connection.
 ///
