@@ -32,7 +32,7 @@ impl Table {
             return;
         };
         if self.undecided.contains(slot) {
-            return self.decide(slot, true, out);
+            return self.decide(slot, Some(record), out);
         }
         let Connection { state, orphaned, .. } = self.store[slot];
         let ends = [State::Closed as u8, State::TimeWait as u8].contains(&record.old_state);
@@ -58,22 +58,22 @@ impl Table {
             self.undecided.wait(slot, record);
             return;
         }
-        self.conclude(slot, record, from, false, out);
+        self.conclude(slot, record, from, None, out);
     }
 
     /// Decides the ends that no RST has followed in time.
     pub(super) fn decide_overdue(&mut self, now: u64, out: &mut impl Observer) {
         while let Some(slot) = self.undecided.overdue(now) {
-            self.decide(slot, false, out);
+            self.decide(slot, None, out);
         }
     }
 
     /// Decides an end: an RST has followed it, or none will.
-    pub(super) fn decide(&mut self, slot: Slot, reset_sent: bool, out: &mut impl Observer) {
+    pub(super) fn decide(&mut self, slot: Slot, reset: Option<&Record>, out: &mut impl Observer) {
         if let Some(record) = self.undecided.take(slot)
             && let Some(from) = State::from_kernel(record.old_state)
         {
-            self.conclude(slot, &record, from, reset_sent, out);
+            self.conclude(slot, &record, from, reset, out);
         }
     }
 
@@ -82,13 +82,13 @@ impl Table {
         slot: Slot,
         record: &Record,
         from: State,
-        reset_sent: bool,
+        reset: Option<&Record>,
         out: &mut impl Observer,
     ) {
         let connection = &self.store[slot];
         let context = Context {
             reset_received: connection.reset_received(),
-            reset_sent,
+            reset_sent: reset.is_some(),
             resets_traced: self.options.resets_traced,
         };
         let traffic = Traffic::of(record, connection.role, from);
