@@ -3,13 +3,16 @@
 use tracer_wire::{Record, flag};
 
 use super::{Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
-use crate::model::{
-    close::{Context, Outcome, Reason, initiator, outcome},
-    connection::{Connection, SocketId, Traffic},
-    endpoint::Tuple,
-    icmp::{self, Icmp},
-    time_wait::TIME_WAIT_SECONDS,
-    update::{Direction, Sequence},
+use crate::{
+    event::reset::ResetReason,
+    model::{
+        close::{Context, Outcome, Reason, initiator, outcome},
+        connection::{Connection, SocketId, Traffic},
+        endpoint::Tuple,
+        icmp::{self, Icmp},
+        time_wait::TIME_WAIT_SECONDS,
+        update::{Direction, Sequence},
+    },
 };
 
 const ECONNRESET: u16 = 104;
@@ -95,7 +98,11 @@ impl Table {
         let (to, close) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
             Outcome::OrphanedFinWait2 => (State::FinWait2, None),
-            Outcome::Over(reason) => (State::Closed, Some(closed(record, reason, connection))),
+            Outcome::Over(reason) => {
+                let close = closed(record, reason, connection);
+                let reset_reason = reset.and_then(ResetReason::of);
+                (State::Closed, Some(Close { reset_reason, ..close }))
+            }
         };
         let transition = Transition {
             kernel: (to != State::Closed).then_some(Edge { from, to: State::Closed }),
