@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::icmp::{Errno, Icmp};
+use super::{
+    icmp::{Errno, Icmp},
+    reset::ResetReason,
+};
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -77,11 +80,14 @@ pub struct Close {
     /// What connect() or SO_ERROR has told the application of it; left out where it has not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Errno>,
+    /// Why the kernel sent the RST that ended it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_reason: Option<ResetReason>,
 }
 
 impl Close {
     /// Without an ICMP error.
     pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
-        Self { reason, initiator, icmp: None, error: None }
+        Self { reason, initiator, icmp: None, error: None, reset_reason: None }
     }
 }

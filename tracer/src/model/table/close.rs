@@ -3,13 +3,16 @@
 use tracer_wire::{Record, flag};
 
 use super::{Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
-use crate::model::{
-    close::{Context, Outcome, Reason, initiator, outcome},
-    connection::{Connection, SocketId, Traffic},
-    endpoint::Tuple,
-    icmp::{self, Icmp},
-    time_wait::TIME_WAIT_SECONDS,
-    update::{Direction, Sequence},
+use crate::{
+    event::reset::ResetReason,
+    model::{
+        close::{Context, Outcome, Reason, initiator, outcome},
+        connection::{Connection, SocketId, Traffic},
+        endpoint::Tuple,
+        icmp::{self, Icmp},
+        time_wait::TIME_WAIT_SECONDS,
+        update::{Direction, Sequence},
+    },
 };
 
 const ECONNRESET: u16 = 104;
@@ -32,7 +35,7 @@ impl Table {
             return;
         };
         if self.undecided.contains(slot) {
-            return self.decide(slot, true, out);
+            return self.decide(slot, Some(record), out);
         }
         let Connection { state, orphaned, .. } = self.store[slot];
         let ends = [State::Closed as u8, State::TimeWait as u8].contains(&record.old_state);
@@ -58,22 +61,22 @@ impl Table {
             self.undecided.wait(slot, record);
             return;
         }
-        self.conclude(slot, record, from, false, out);
+        self.conclude(slot, record, from, None, out);
     }
 
     /// Decides the ends that no RST has followed in time.
     pub(super) fn decide_overdue(&mut self, now: u64, out: &mut impl Observer) {
         while let Some(slot) = self.undecided.overdue(now) {
-            self.decide(slot, false, out);
+            self.decide(slot, None, out);
         }
     }
 
     /// Decides an end: an RST has followed it, or none will.
-    pub(super) fn decide(&mut self, slot: Slot, reset_sent: bool, out: &mut impl Observer) {
+    pub(super) fn decide(&mut self, slot: Slot, reset: Option<&Record>, out: &mut impl Observer) {
         if let Some(record) = self.undecided.take(slot)
             && let Some(from) = State::from_kernel(record.old_state)
         {
-            self.conclude(slot, &record, from, reset_sent, out);
+            self.conclude(slot, &record, from, reset, out);
         }
     }
 
@@ -82,20 +85,24 @@ impl Table {
         slot: Slot,
         record: &Record,
         from: State,
-        reset_sent: bool,
+        reset: Option<&Record>,
         out: &mut impl Observer,
     ) {
         let connection = &self.store[slot];
         let context = Context {
             reset_received: connection.reset_received(),
-            reset_sent,
+            reset_sent: reset.is_some(),
             resets_traced: self.options.resets_traced,
         };
         let traffic = Traffic::of(record, connection.role, from);
         let (to, close) = match outcome(record, from, context) {
             Outcome::TimeWait => (State::TimeWait, None),
             Outcome::OrphanedFinWait2 => (State::FinWait2, None),
-            Outcome::Over(reason) => (State::Closed, Some(closed(record, reason, connection))),
+            Outcome::Over(reason) => {
+                let close = closed(record, reason, connection);
+                let reset_reason = reset.and_then(ResetReason::of);
+                (State::Closed, Some(Close { reset_reason, ..close }))
+            }
         };
         let transition = Transition {
             kernel: (to != State::Closed).then_some(Edge { from, to: State::Closed }),

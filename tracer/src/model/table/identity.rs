@@ -99,7 +99,7 @@ impl Table {
         if let Some(old) = self.store.find(id)
             && self.undecided.contains(old)
         {
-            self.decide(old, false, out);
+            self.decide(old, None, out);
         }
         match self.store.find(id) {
             // connect() with AF_UNSPEC while a minisocket has the connection before.

@@ -3,11 +3,16 @@
 use tracer_wire::{Record, segment};
 
 use super::{Observer, Slot, State, Table, Update, push_last};
-use crate::model::{
-    close::Reason,
-    connection::{Connection, SocketId},
-    endpoint::Tuple,
-    update::{Answered, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment, Subject},
+use crate::{
+    event::reset::ResetReason,
+    model::{
+        close::Reason,
+        connection::{Connection, SocketId},
+        endpoint::Tuple,
+        update::{
+            Answered, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment, Subject,
+        },
+    },
 };
 
 impl Table {
@@ -83,7 +88,7 @@ impl Table {
         };
         let subject = self.subject_of(record, slot);
         let time = record.time_ns;
-        let segment = Rst::new(direction);
+        let segment = Rst { reason: ResetReason::of(record), ..Rst::new(direction) };
         out.observe(Update::Reset(&Reset { time, subject, state, segment }));
     }
 
@@ -92,7 +97,8 @@ impl Table {
         let tuple = Tuple::of(record);
         push_last(&mut self.socketless, tuple);
         let (time, subject) = (record.time_ns, Subject::of_addresses(tuple));
-        let segment = Rst::answering(Answered::of(record.segment_flags));
+        let answering = Rst::answering(Answered::of(record.segment_flags));
+        let segment = Rst { reason: ResetReason::of(record), ..answering };
         out.observe(Update::Reset(&Reset { time, subject, state: State::Closed, segment }));
     }
 

@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{option, prelude::*, sample::select};
 
+use tracer_wire::Record;
+
 use super::super::decode::Told;
 use crate::{
+    event::reset::ResetReason,
     model::{
         cause::{Unclosed, Why},
         close::{Initiator, Reason},
@@ -157,9 +160,25 @@ fn close() -> BoxedStrategy<Close> {
         option::of(select(vec![Local, Peer, Kernel, Network])),
         option::of(icmp),
         error,
+        reset_reason(),
     )
-        .prop_map(|(reason, initiator, icmp, error)| Close { reason, initiator, icmp, error })
+        .prop_map(|(reason, initiator, icmp, error, reset_reason)| Close {
+            reason,
+            initiator,
+            icmp,
+            error,
+            reset_reason,
+        })
         .boxed()
+}
+
+fn directions() -> BoxedStrategy<Direction> {
+    select(vec![Direction::Sent, Direction::Received]).boxed()
+}
+
+fn reset_reason() -> BoxedStrategy<Option<ResetReason>> {
+    let of = |reset_reason| ResetReason::of(&Record { reset_reason, ..Record::EMPTY });
+    (0..30_u8).prop_map(of).boxed()
 }
 
 fn handshake() -> BoxedStrategy<Handshake> {
@@ -492,9 +511,10 @@ pub(super) fn told() -> BoxedStrategy<Told> {
             let segment = Retransmitted::new(segment, ordinal, sequence);
             Told::Retransmit(Retransmit { time, subject, state, segment })
         }),
-        1 => (time(), subject(), state(), select(vec![Direction::Sent, Direction::Received])).prop_map(
-            |(time, subject, state, direction)| {
-                Told::Reset(Reset { time, subject, state, segment: Rst::new(direction) })
+        1 => (time(), subject(), state(), directions(), reset_reason()).prop_map(
+            |(time, subject, state, direction, reason)| {
+                let segment = Rst { reason, ..Rst::new(direction) };
+                Told::Reset(Reset { time, subject, state, segment })
             }
         ),
         1 => (time(), end(), end(), any::<u32>(), any::<u8>()).prop_map(

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::{
-    event::duration::{duration, grouped},
+    event::{
+        duration::{duration, grouped},
+        reset::{ResetReason, Rst},
+    },
     model::{
         close::{Initiator, Reason},
         state::State,
@@ -76,12 +79,13 @@ pub(in crate::sink) const REFUSED_HERE: &str = "RST sent: nobody listens on this
 
 /// What a reset means.
 pub(crate) fn of_reset(reset: &Reset) -> &'static str {
-    match (reset.segment.answers, reset.segment.direction) {
+    let Rst { answers, direction, reason, .. } = reset.segment;
+    match (answers, direction) {
         (Some(Answered::Syn), _) => REFUSED_HERE,
         (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {
             "RST sent: no such connection"
         }
-        (None, Direction::Sent) => "RST sent",
+        (None, Direction::Sent) => reason.map_or("RST sent", ResetReason::words),
         (None, Direction::Received) => "RST received",
     }
 }
