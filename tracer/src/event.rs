@@ -61,6 +61,8 @@ pub mod endpoint;
 pub mod enricher;
 pub mod escape;
 pub mod finding;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod header;
 pub mod host;
 pub mod icmp;

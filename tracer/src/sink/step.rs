@@ -88,7 +88,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::sink::metrics::tests::transition;
+    use crate::event::fixtures::transition;
 
     /// "sent" is said of what has left the host, "ACK sent" of no ACK that the kernel holds back.
     #[rstest]

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver};
 
 use super::*;
-use crate::{model::state::State, sink::metrics::tests::transition, sink::surroundings::Unknown};
+use crate::{event::fixtures::transition, model::state::State, sink::surroundings::Unknown};
 
 /// Takes a few records, then hangs until the other end is dropped.
 struct Hanging(u64, Receiver<()>);

@@ -171,7 +171,7 @@ mod tests {
         Linger {
             holders: vec![owner],
             status,
-            ..crate::sink::metrics::tests::linger(cookie, State::CloseWait)
+            ..crate::event::fixtures::linger(cookie, State::CloseWait)
         }
     }
 

@@ -3,69 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::IpAddr,
     path::Path,
 };
 
 use super::*;
+use crate::event::fixtures::{linger, subject, transition};
 use crate::model::{
-    endpoint::{Endpoint, Tuple},
     finding::{Finding, NoLocalPort, Problem},
     table::{self, Table},
-    update::{
-        Close, Handshake, Linger, LingerStatus, Loss, Reset, Retransmit, Retransmitted, Rst,
-        Subject,
-    },
+    update::{Close, Handshake, Loss, Reset, Retransmit, Retransmitted, Rst},
 };
 use crate::sink::surroundings::Unknown;
-
-pub(crate) fn subject(cookie: u64) -> Subject {
-    let end = |port| Endpoint::new("10.0.0.1".parse::<IpAddr>().unwrap(), port);
-    Subject {
-        cookie: Some(cookie),
-        ordinal: 1,
-        tuple: Tuple { local: end(40_000), peer: end(80), netns: 7 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
-        owner: None,
-        role: Some(Role::Client),
-    }
-}
-
-pub(crate) fn linger(cookie: u64, state: State) -> Linger {
-    Linger {
-        time: 1,
-        subject: subject(cookie),
-        state,
-        age: 2,
-        idle: Some(2),
-        at_least: false,
-        threshold: 1,
-        status: LingerStatus::Raised,
-        orphaned: false,
-        holders: Vec::new(),
-        why: None,
-        maker: None,
-    }
-}
-
-pub(crate) fn transition(from: State, to: State) -> Transition {
-    Transition {
-        time: 5,
-        subject: subject(1),
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: Some(3_000_000),
-        handshake: None,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-    }
-}
 
 /// One of everything.
 pub(crate) fn all(metrics: &mut Metrics) {

@@ -21,21 +21,14 @@ use serde_json::{Value, json};
 
 use super::{Limit, Otlp, Settings, attributes, records::Records, resource::Resource};
 use crate::{
+    event::fixtures::{linger, transition},
     model::{
         state::State,
         update::{Loss, LossPlace, Update},
     },
     sink::{
-        Format as _, Sink as _,
-        flatten::Memory,
-        json::Json,
-        metrics::{
-            measuring::Shared,
-            tests::{linger, transition},
-        },
-        otlp::resource::Identity,
-        surroundings::Unknown,
-        wall_clock::WallClock,
+        Format as _, Sink as _, flatten::Memory, json::Json, metrics::measuring::Shared,
+        otlp::resource::Identity, surroundings::Unknown, wall_clock::WallClock,
     },
 };
 

@@ -267,8 +267,8 @@ fn key(finding: &Finding) -> String {
 mod tests {
     use super::*;
     use crate::{
+        event::fixtures,
         model::{endpoint::Endpoint, finding::NoLocalPort},
-        sink::metrics::tests,
     };
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
         let mut troubles = Troubles::default();
         let address = |number: u32| std::net::IpAddr::V4((0x0a00_0000 + number).into());
         let mut raise = |number: u32, cookie: u64| {
-            let mut linger = tests::linger(cookie, State::CloseWait);
+            let mut linger = fixtures::linger(cookie, State::CloseWait);
             linger.subject.tuple.peer = Endpoint::new(address(number), 80);
             troubles.update(&Update::Linger(&[linger]));
         };
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn the_worst_finding_is_listed_whenever_it_comes() {
         let mut troubles = Troubles::default();
-        let peer = tests::subject(1).tuple.peer;
+        let peer = fixtures::subject(1).tuple.peer;
         for number in 0..2 * MOST as u32 {
             let worst = number + 1 == 2 * MOST as u32;
             let problem = NoLocalPort { process: None, peer, count: 1, size: None };

@@ -12,9 +12,8 @@ use super::{
 use crate::model::{
     state::State,
     table::Options,
-    update::{Source, Transition, Update},
+    update::{Source, Transition},
 };
-use crate::sink::surroundings::Unknown;
 
 /// All ends that had to wait for a reset have been decided, nanoseconds.
 const DECIDED: u64 = 105_000_000;
@@ -266,31 +265,6 @@ proptest! {
                 && !matches!(told.from, State::FinWait2 | State::TimeWait)
         });
         prop_assert_eq!(inferred.count(), 0, "{:?}", host.script);
-    }
-
-    /// What was reported of any lives, a replay reports again, byte for byte.
-    #[test]
-    fn lives_are_replayed_as_they_were_told(
-        turns in turns(),
-        fates in prop::collection::vec(fates(), 1..100),
-        raw in any::<bool>(),
-    ) {
-        let thresholds = "syn-sent=1ms,established=2ms,close-wait=3ms,fin-wait2=5ms".parse().unwrap();
-        let mut host = Host::new(kernel(raw));
-        let mut fixture = Fixture::with(Options { thresholds, ..options(250) });
-        let events: Vec<Record> = turns.into_iter().flat_map(|turn| host.turn(turn)).collect();
-        for event in &suffer(&events, &fates) {
-            fixture.ingest(event);
-            fixture.until(fixture.now);
-        }
-        fixture.until(host.now + 100_000_000_000);
-        let told = &fixture.told;
-        let mut updates: Vec<Update<'_>> = told.transitions.iter().map(Update::Transition).collect();
-        updates.extend(told.stories.iter().map(Update::Story));
-        updates.extend(told.resets.iter().map(Update::Reset));
-        updates.extend(told.retransmits.iter().map(Update::Retransmit));
-        updates.extend(told.lingers.chunks(3).map(Update::Linger));
-        crate::replay::tests::assert_same(&updates, std::sync::Arc::new(Unknown));
     }
 
     /// A deadline that was served is over, and all of them together come to an end.

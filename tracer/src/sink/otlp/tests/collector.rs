@@ -8,8 +8,8 @@ use serde_yaml_ng::Value;
 
 use super::{super::resource::Identity, *};
 use crate::{
+    event::fixtures::subject,
     model::update::{Direction, Reset, Retransmit, Retransmitted, Rst, Segment},
-    sink::metrics::tests::subject,
 };
 
 fn text(path: &str) -> String {
