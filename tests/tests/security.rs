@@ -292,13 +292,13 @@ fn each_promise_names_a_test_that_there_is() {
         include_str!("owners.rs"),
         include_str!("security.rs"),
         include_str!("stacks.rs"),
-        include_str!("../../tracer/src/kernel/confine.rs"),
-        include_str!("../../tracer/src/event/escape.rs"),
-        include_str!("../../tracer/src/sink/flat/csv.rs"),
-        include_str!("../../tracer/src/sink/metrics/lingering.rs"),
-        include_str!("../../tracer/src/sink/page/stays.rs"),
-        include_str!("../../tracer/src/sink/page/troubles.rs"),
-        include_str!("../../tracer/src/sink/prometheus/endpoint/tests.rs"),
+        include_str!("../../crates/tracer-kernel/src/confine.rs"),
+        include_str!("../../crates/tracer-event/src/escape.rs"),
+        include_str!("../../crates/tracer-output/src/flat/csv.rs"),
+        include_str!("../../crates/tracer-export/src/metrics/lingering.rs"),
+        include_str!("../../crates/tracer-output/src/page/groups.rs"),
+        include_str!("../../crates/tracer-output/src/page/troubles.rs"),
+        include_str!("../../crates/tracer-export/src/prometheus/endpoint/tests.rs"),
     ]
     .concat();
     let named: Vec<&str> = document

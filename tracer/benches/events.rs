@@ -7,20 +7,18 @@ mod stage;
 
 use std::{hint::black_box, sync::Arc};
 
-use tracer::{
-    model::{
-        table::Table,
-        update::{Observer, Update},
-    },
-    sink::{
-        Format, Sink,
-        json::Json,
-        metrics::measuring::{Measuring, Shared},
-        stamps::{Times, Timestamps},
-        surroundings::Unknown,
-        text::{Palette, Stories, Text},
-        wall_clock::WallClock,
-    },
+use tracer_event::{
+    enricher::Unknown,
+    update::{Observer, Update},
+    wall_clock::WallClock,
+};
+use tracer_export::metrics::measuring::{Measuring, Shared};
+use tracer_model::table::Table;
+use tracer_output::{
+    Format, Sink,
+    json::Json,
+    stamps::{Times, Timestamps},
+    text::{Palette, Stories, Text},
 };
 use tracer_wire::Record;
 
@@ -111,7 +109,7 @@ fn metrics(bencher: divan::Bencher<'_, '_>) {
 #[cfg(feature = "otlp")]
 #[divan::bench]
 fn otlp(bencher: divan::Bencher<'_, '_>) {
-    use tracer::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
+    use tracer_export::otlp::{Identity, Limit, Otlp, Resource, Settings};
     run(bencher, || {
         let settings = Settings::new(Some("http://127.0.0.1:9"), |_| None).expect("settings");
         let resource = Resource::new(&Identity::default(), |_| None);

@@ -12,14 +12,16 @@ use std::{
     time::Instant,
 };
 
-use tracer::model::{
+use tracer_event::{
+    state::State,
+    update::{Observer, Update},
+};
+use tracer_model::{
     connection::Connection,
     filter::Filter,
     linger::Thresholds,
-    state::State,
     table::{Options, Snapshot, Table},
     time_wait::Ticks,
-    update::{Observer, Update},
 };
 use tracer_wire::{Record, flag, kind};
 

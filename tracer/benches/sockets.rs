@@ -10,10 +10,8 @@ use std::{
 };
 
 use divan::{Bencher, counter::ItemsCount};
-use tracer::model::{
-    state::State,
-    table::{Snapshot, Table},
-};
+use tracer_event::state::State;
+use tracer_model::table::{Snapshot, Table};
 use tracer_wire::{Plain as _, Record, kind};
 
 use self::stage::{Count, NETNS, ingest, life, table};

@@ -40,11 +40,9 @@ use self::{
     command::{Cli, Command},
     console::{fail, fail_by},
 };
-use crate::{
-    exec::inherited,
-    health,
-    kernel::{limits, privileges, stacks},
-};
+use crate::exec::inherited;
+use tracer_health as health;
+use tracer_kernel::{limits, privileges, stacks};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {

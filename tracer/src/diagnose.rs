@@ -3,28 +3,26 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use crate::{
-    health::{self, Trouble},
-    kernel::{
-        load::Tracer,
-        privileges,
-        snapshot::{Makers, Snapshots, Taken, Wanted},
-        stacks::Resolved,
-        surroundings::Host,
-        time,
-    },
-    model::{
-        diagnosis::{Diagnosis, Input, Observed, diagnose},
-        filter::Filter,
-        linger::Thresholds,
-        stack::Stacks,
-        state::State,
-        table,
-    },
-    trace::{
-        READER,
-        capture::{Capture, Stop},
-    },
+use crate::trace::{
+    READER,
+    capture::{Capture, Stop},
+};
+use tracer_event::{diagnosis::Diagnosis, stack::Stacks, state::State};
+use tracer_health as health;
+use tracer_health::{self, Trouble};
+use tracer_kernel::{
+    load::Tracer,
+    privileges,
+    snapshot::{Makers, Snapshots, Taken, Wanted},
+    stacks::Resolved,
+    surroundings::Host,
+    time,
+};
+use tracer_model::{
+    diagnosis::{Input, Observed, diagnose},
+    filter::Filter,
+    linger::Thresholds,
+    table,
 };
 
 /// How long a SYN_SENT waits for its local port, which the last look tells.

@@ -8,16 +8,17 @@ use std::{fs, path::Path};
 use rustix::thread::CapabilitySet;
 use tracer_wire::Filter;
 
-use crate::{
-    kernel::{
-        confine,
-        feature::{self, Feature},
-        load::{self, Request, Tracer},
-        preflight, privileges,
-        surroundings::Host,
-        tracefs::{self, TracefsError},
-    },
-    sink::{Degraded, Mode, escape::without_numbers},
+use tracer_event::{
+    escape::without_numbers,
+    header::{Degraded, Mode},
+};
+use tracer_kernel::{
+    confine,
+    feature::{self, Feature},
+    load::{self, Request, Tracer},
+    preflight, privileges,
+    surroundings::Host,
+    tracefs::{self, TracefsError},
 };
 
 /// What was found.

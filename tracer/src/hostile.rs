@@ -13,31 +13,32 @@ use tracer_wire::{Holder, Plain as _, Record};
 
 use crate::{
     cli,
-    kernel::{
-        btf::Btf, cgroup, host, load::offsets, mounts, process, ring, stacks::maps::Maps, tracefs,
-    },
-    model::{
-        container,
-        table::{Options, Snapshot, Table},
-        update::{Observer, Update},
-    },
     replay::{
         decode::{Decoder, Item},
         source::Source,
         surroundings::Recorded,
     },
-    sink::{
-        Format, Hello, Mode,
-        escape::is_unprintable,
-        flat::FlatLines,
-        json::Json,
-        ladder::{Ladder, Style},
-        stamps::{Times, Timestamps},
-        summary::Summary,
-        surroundings::{Surroundings, Unknown},
-        text::{Palette, Stories, Text},
-        wall_clock::WallClock,
-    },
+};
+use tracer_event::{
+    container,
+    enricher::{Surroundings, Unknown},
+    escape::is_unprintable,
+    header::{Hello, Mode},
+    summary::Summary,
+    update::{Observer, Update},
+    wall_clock::WallClock,
+};
+use tracer_kernel::{
+    btf::Btf, cgroup, host, load::offsets, mounts, process, ring, stacks::maps::Maps, tracefs,
+};
+use tracer_model::table::{Options, Snapshot, Table};
+use tracer_output::{
+    Format,
+    flat::FlatLines,
+    json::Json,
+    ladder::{Ladder, Style},
+    stamps::{Times, Timestamps},
+    text::{Palette, Stories, Text},
 };
 
 /// A present.

@@ -26,10 +26,9 @@ use self::{
     source::{Error, Source},
     surroundings::Recorded,
 };
-use crate::{
-    model::{filter::Filter, update::Linger},
-    sink::{Moment, Sink, summary::Summary, wall_clock::WallClock},
-};
+use tracer_event::{summary::Summary, update::Linger, wall_clock::WallClock};
+use tracer_model::filter::Filter;
+use tracer_output::{Moment, Sink};
 
 /// Sinks are asked how full they are after so many updates.
 const BATCH: u64 = 256;

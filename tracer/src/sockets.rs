@@ -6,21 +6,18 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::Record;
 
-use crate::{
-    kernel::{
-        snapshot::{Snapshotter, Taken, Wanted},
-        time,
-    },
-    model::{
-        connection::SocketId,
-        diagnosis::Look,
-        endpoint::{Endpoint, Tuple},
-        filter::Filter,
-        listeners::Listeners,
-        owner::Owner,
-        socket::{self, Socket},
-    },
-    sink::surroundings::Surroundings,
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    enricher::Surroundings,
+    process::Owner,
+    socket::Socket,
+};
+use tracer_kernel::{
+    snapshot::{Snapshotter, Taken, Wanted},
+    time,
+};
+use tracer_model::{
+    connection::SocketId, diagnosis::Look, filter::Filter, listeners::Listeners, socket,
 };
 
 /// By what to sort.

@@ -20,18 +20,16 @@ use self::{
     reports::Reports,
     telling::Teller,
 };
-use crate::{
-    event::{enricher::Surroundings, header::Hello},
-    health,
-    kernel::{feature, load::Tracer, privileges, snapshot::Taken, stacks::Resolved, time},
-    model::{
-        diagnosis::Look,
-        filter::Filter,
-        linger::Thresholds,
-        table::{self, Merged},
-    },
-    sink::Sink,
+use tracer_event::{enricher::Surroundings, header::Hello};
+use tracer_health as health;
+use tracer_kernel::{feature, load::Tracer, privileges, snapshot::Taken, stacks::Resolved, time};
+use tracer_model::{
+    diagnosis::Look,
+    filter::Filter,
+    linger::Thresholds,
+    table::{self, Merged},
 };
+use tracer_output::Sink;
 
 pub(crate) use self::capture::READER;
 

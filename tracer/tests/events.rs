@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tracer::sink::json::schema::{KINDS, VERSION, schema};
+use tracer_output::json::schema::{KINDS, VERSION, schema};
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.jsonl");

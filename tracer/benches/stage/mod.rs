@@ -1,12 +1,14 @@
 //! What the benches share: the kernel's events of a connection, and a table that takes them.
 
-use tracer::model::{
+use tracer_event::{
+    state::State,
+    update::{Observer, Update},
+};
+use tracer_model::{
     filter::Filter,
     linger::Thresholds,
-    state::State,
     table::{Options, Table},
     time_wait::Ticks,
-    update::{Observer, Update},
 };
 use tracer_wire::{Record, flag, kind};
 

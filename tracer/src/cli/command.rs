@@ -10,7 +10,7 @@ use super::{
     replay::ReplayArguments, report::ReportArguments, sockets::SocketsArguments, top::TopArguments,
     trace::TraceArguments,
 };
-use crate::kernel::stacks;
+use tracer_kernel::stacks;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
 #[derive(Debug, Parser)]

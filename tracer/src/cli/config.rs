@@ -22,7 +22,7 @@ use toml::{
 };
 
 use super::{console::one_line, trusted};
-use crate::event::escape::{escape, harmless};
+use tracer_event::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
 const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
@@ -261,7 +261,7 @@ mod tests {
         {
             let error = read(text, &[]).unwrap_err();
             assert!(error.starts_with("t.toml:1: "), "{error}");
-            assert!(!error.chars().any(crate::sink::escape::is_unprintable), "{error}");
+            assert!(!error.chars().any(tracer_event::escape::is_unprintable), "{error}");
         }
         let error = read(&format!("port = '{}'", "x".repeat(10_000)), &[]).unwrap_err();
         assert!(error.chars().count() < 400, "{error}");

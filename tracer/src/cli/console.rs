@@ -8,11 +8,9 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use crate::{
-    event::escape::{harmless, without_numbers},
-    sink::text::Palette,
-    top::messages::Messages,
-};
+use crate::top::messages::Messages;
+use tracer_event::escape::{harmless, without_numbers};
+use tracer_output::text::Palette;
 
 const STDOUT_FAILED: &str = "cannot write to standard output";
 

@@ -17,7 +17,7 @@ use super::{
     live::Setting,
     trace::{self, TraceArguments},
 };
-use crate::sink::service::Service;
+use tracer_export::service::Service;
 
 const NAME: &str = "daemon";
 

@@ -22,13 +22,14 @@ use super::{
     signals::{self, Hangup, Signals},
     threads,
 };
-use crate::{
-    diagnose::{Observation, Outcome},
-    event::header::{Hello, Mode},
-    kernel::{confine, feature, load, privileges, surroundings::Host, time},
-    model::{filter::Filter, finding::Severity},
-    sink::report,
+use crate::diagnose::{Observation, Outcome};
+use tracer_event::{
+    finding::Severity,
+    header::{Hello, Mode},
 };
+use tracer_kernel::{confine, feature, load, privileges, surroundings::Host, time};
+use tracer_model::filter::Filter;
+use tracer_output::report;
 
 /// How long to observe and how to report.
 #[derive(Args, Debug)]

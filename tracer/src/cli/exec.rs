@@ -17,19 +17,17 @@ use super::{
     header::options,
     trace::{self, TraceArguments},
 };
-use crate::{
-    event::escape::{harmless, without_numbers},
-    exec::{
-        command::{self, Ending, Outcome, Plan},
-        group::Group,
-        report::{self, Report},
-        scope::Scope,
-        signals::{self, Link},
-        tally::Tally,
-        user,
-    },
-    kernel::preflight,
+use crate::exec::{
+    command::{self, Ending, Outcome, Plan},
+    group::Group,
+    report::{self, Report},
+    scope::Scope,
+    signals::{self, Link},
+    tally::Tally,
+    user,
 };
+use tracer_event::escape::{harmless, without_numbers};
+use tracer_kernel::preflight;
 
 /// What to run and how to trace it.
 #[derive(Args, Debug)]

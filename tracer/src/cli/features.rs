@@ -8,7 +8,8 @@ use super::{
     console::{ColorArgument, print},
     options::FormatName,
 };
-use crate::{features, kernel::time, sink::features as pages};
+use crate::{feature_list as pages, features};
+use tracer_kernel::time;
 
 /// How to write it.
 #[derive(Args, Debug)]

@@ -10,14 +10,9 @@ use anyhow::Context as _;
 use clap::{Args, builder::NonEmptyStringValueParser, value_parser};
 use ipnet::IpNet;
 
-use crate::{
-    event::escape::escape,
-    kernel::{absent, preflight},
-    model::{
-        filter::{Filter, IpVersion},
-        state::State,
-    },
-};
+use tracer_event::{escape::escape, state::State};
+use tracer_kernel::{absent, preflight};
+use tracer_model::filter::{Filter, IpVersion};
 
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
 #[derive(Args, Debug)]

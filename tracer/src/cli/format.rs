@@ -6,17 +6,15 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
 use super::console::ColorArgument;
-use crate::{
-    event::enricher::Surroundings,
-    sink::{
-        Format,
-        flat::FlatLines,
-        json::Json,
-        ladder::{Ladder, Style},
-        names::Names,
-        stamps::{Times, Timestamps},
-        text::{Stories, Text},
-    },
+use tracer_event::enricher::Surroundings;
+use tracer_output::{
+    Format,
+    flat::FlatLines,
+    json::Json,
+    ladder::{Ladder, Style},
+    names::Names,
+    stamps::{Times, Timestamps},
+    text::{Stories, Text},
 };
 
 /// How to show events.

@@ -1,12 +1,10 @@
 //! The header of a live trace: this host, this program and its options.
 
-use crate::{
-    event::{
-        escape::escape,
-        header::{Degraded, Hello, Host, Mode},
-    },
-    kernel::preflight,
+use tracer_event::{
+    escape::escape,
+    header::{Degraded, Hello, Host, Mode},
 };
+use tracer_kernel::preflight;
 
 /// The header of a trace of this host.
 pub(super) fn header(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) -> Hello {

@@ -16,20 +16,20 @@ use super::{
     threads,
 };
 use crate::{
-    event::{enricher::Surroundings, header::Degraded},
     exec::scope::Scope,
-    health,
-    kernel::{
-        confine::{self, Confinement},
-        feature, limits,
-        load::{self, Request, Tracer},
-        privileges,
-        surroundings::Host,
-    },
-    model::{filter::Filter, linger::Thresholds, table::MAX_SOCKETS},
-    sink::Sink,
     trace::{READER, Running, Trace},
 };
+use tracer_event::{enricher::Surroundings, header::Degraded};
+use tracer_health as health;
+use tracer_kernel::{
+    confine::{self, Confinement},
+    feature, limits,
+    load::{self, Request, Tracer},
+    privileges,
+    surroundings::Host,
+};
+use tracer_model::{filter::Filter, linger::Thresholds, table::MAX_SOCKETS};
+use tracer_output::Sink;
 
 /// Size of the ring buffer, bytes: enough for what happens on a busy host while a snapshot is
 /// taken.

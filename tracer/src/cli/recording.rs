@@ -16,16 +16,14 @@ use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{live::Setting, signals::Signals, threads};
-use crate::{
-    model::filter::Filter,
-    replay::{
-        Outcome, Replay,
-        pace::Speed,
-        source::{Error, Source},
-        surroundings::Recorded,
-    },
-    sink::Sink,
+use crate::replay::{
+    Outcome, Replay,
+    pace::Speed,
+    source::{Error, Source},
+    surroundings::Recorded,
 };
+use tracer_model::filter::Filter;
+use tracer_output::Sink;
 
 /// A replay of less than this is over before anybody looks: no progress bar, bytes.
 const LONG: u64 = 32 << 20;

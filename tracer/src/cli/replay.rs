@@ -15,10 +15,8 @@ use super::{
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
 };
-use crate::{
-    model::filter::Filter,
-    replay::{pace::Speed, source::rotated},
-};
+use crate::replay::{pace::Speed, source::rotated};
+use tracer_model::filter::Filter;
 
 /// What to replay, and how to show it.
 #[derive(Args, Debug)]

@@ -25,16 +25,14 @@ use super::{
     recording,
     signals::interruptible,
 };
-use crate::{
-    event::{enricher::Surroundings, escape::escape},
-    kernel::{preflight, time},
-    model::{
-        filter::Filter,
-        linger::{self, Thresholds},
-    },
-    replay::pace::Speed,
-    sink::page::{Options, Page, Written},
+use crate::replay::pace::Speed;
+use tracer_event::{enricher::Surroundings, escape::escape};
+use tracer_kernel::{preflight, time};
+use tracer_model::{
+    filter::Filter,
+    linger::{self, Thresholds},
 };
+use tracer_output::page::{Options, Page, Written};
 
 /// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]

@@ -1,7 +1,7 @@
 //! The command `tracer schema`.
 
 use super::console::print;
-use crate::sink::json::schema::schema;
+use tracer_output::json::schema::schema;
 
 /// Prints the JSON Schema.
 ///

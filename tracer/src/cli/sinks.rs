@@ -18,20 +18,20 @@ use super::{
     signals::interruptible,
     telemetry::{Telemetry, TelemetryArguments},
 };
+use tracer_event::update::LossPlace;
+use tracer_export::{
+    journald::Journal,
+    syslog::{self, Syslog},
+};
 #[cfg(feature = "parquet")]
-use crate::sink::parquet::Parquet;
-use crate::{
-    model::update::LossPlace,
-    sink::{
-        Sink,
-        delivery::{Delivery, Record},
-        file::{Keep, Rotation, Sharing},
-        journald::Journal,
-        lines::Lines,
-        output::Destination,
-        queue::Worker,
-        syslog::{self, Syslog},
-    },
+use tracer_output::parquet::Parquet;
+use tracer_output::{
+    Sink,
+    delivery::{Delivery, Record},
+    file::{Keep, Rotation, Sharing},
+    lines::Lines,
+    output::Destination,
+    queue::Worker,
 };
 
 /// The smallest size of a file. Each begins with a header, and smaller ones would hold little else.

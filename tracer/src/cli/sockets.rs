@@ -10,11 +10,11 @@ use super::{
     options::FormatName,
 };
 use crate::{
-    event::enricher::Surroundings,
-    kernel::{confine, load, privileges, snapshot::Snapshotter, surroundings::Host, time},
-    sink::listing,
+    listing,
     sockets::{self, Order},
 };
+use tracer_event::enricher::Surroundings;
+use tracer_kernel::{confine, load, privileges, snapshot::Snapshotter, surroundings::Host, time};
 
 /// What to list and how.
 #[derive(Args, Debug)]

@@ -5,16 +5,14 @@ use std::{io::ErrorKind, net::TcpListener, sync::Arc};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use tracer_event::enricher::Surroundings;
 #[cfg(feature = "otlp")]
-use crate::sink::otlp::{Identity, Limit, Otlp, Resource, Settings};
-use crate::{
-    event::enricher::Surroundings,
-    sink::{
-        Sink,
-        metrics::measuring::{Measuring, Shared},
-        prometheus::{Endpoint, Listen},
-    },
+use tracer_export::otlp::{Identity, Limit, Otlp, Resource, Settings};
+use tracer_export::{
+    metrics::measuring::{Measuring, Shared},
+    prometheus::{Endpoint, Listen},
 };
+use tracer_output::Sink;
 
 /// Metrics and log records for other programs.
 #[derive(Args, Clone, Debug)]

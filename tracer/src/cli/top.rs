@@ -10,20 +10,18 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use super::{console::ColorArgument, filter::FilterArguments, live::Live, options::duration};
-use crate::{
-    kernel::{confine::Confinement, time},
-    model::{
-        filter::Filter,
-        linger::{self, Thresholds},
-    },
-    sink::text::Palette,
-    top::{
-        feed::Feed,
-        picture::Shared,
-        screen::{self, Failure},
-        theme::Theme,
-    },
+use crate::top::{
+    feed::Feed,
+    picture::Shared,
+    screen::{self, Failure},
+    theme::Theme,
 };
+use tracer_kernel::{confine::Confinement, time};
+use tracer_model::{
+    filter::Filter,
+    linger::{self, Thresholds},
+};
+use tracer_output::text::Palette;
 
 /// What to show.
 #[derive(Args, Debug)]

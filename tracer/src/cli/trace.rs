@@ -15,17 +15,15 @@ use super::{
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
 };
-use crate::{
-    event::header::Mode,
-    exec::scope::Scope,
-    kernel::{confine::Confinement, load::Request, preflight},
-    model::{
-        filter::Filter,
-        linger::{self, Thresholds},
-        table::MAX_SOCKETS,
-    },
-    sink::Sink,
+use crate::exec::scope::Scope;
+use tracer_event::header::Mode;
+use tracer_kernel::{confine::Confinement, load::Request, preflight};
+use tracer_model::{
+    filter::Filter,
+    linger::{self, Thresholds},
+    table::MAX_SOCKETS,
 };
+use tracer_output::Sink;
 
 /// What to trace and how to show it.
 #[derive(Args, Debug)]

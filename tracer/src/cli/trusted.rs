@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use rustix::fs::StatVfsMountFlags;
 
-use crate::sink::escape::escape;
+use tracer_event::escape::escape;
 
 /// As many links as the kernel follows (`MAXSYMLINKS`).
 const LINKS: usize = 40;

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{event::escape::escape, kernel::mounts};
+use tracer_event::escape::escape;
+use tracer_kernel::mounts;
 
 /// What the groups are called, with the pid of the tracer.
 const PREFIX: &str = "tracer-exec-";
@@ -25,7 +26,7 @@ pub struct Group {
     directory: PathBuf,
     /// Where its processes would have been.
     home: PathBuf,
-    /// Path in the hierarchy, made harmless as [`crate::model::container::Cgroup::path`] is.
+    /// Path in the hierarchy, made harmless as [`tracer_event::container::Cgroup::path`] is.
     pub path: String,
     /// By this number the kernel names it.
     pub id: u64,

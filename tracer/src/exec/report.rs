@@ -13,14 +13,12 @@ use super::{
     command::{Ending, Outcome},
     tally::{Account, Open, Place, Traffic},
 };
-use crate::{
-    event::{
-        duration::{duration, grouped},
-        escape::escape,
-        state::State,
-    },
-    sink::text::{bytes, process, reason},
+use tracer_event::{
+    duration::{duration, grouped},
+    escape::escape,
+    state::State,
 };
+use tracer_output::text::{bytes, process, reason};
 
 /// Of open sockets, no more are listed for people.
 const LISTED: usize = 10;
@@ -225,7 +223,7 @@ fn place_json((place, traffic): &(Place, Traffic)) -> Value {
 
 fn open_json(open: &Open) -> Value {
     let Open { subject, state, age, .. } = open;
-    let end = |end: crate::event::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
+    let end = |end: tracer_event::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
     let process = subject.owner.map(|owner| {
         let process = owner.process;
         json!({ "pid": process.pid, "name": escape(process.name()), "fd": owner.fd })

@@ -10,17 +10,15 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::Program;
 
-use crate::{
-    event::{
-        container::Cgroup,
-        enricher::Surroundings,
-        header::Degraded,
-        process::{Parent, Process},
-        stack::{Maker, Stack},
-        subject::Subject,
-    },
-    kernel::{feature::Feature, surroundings::Host},
+use tracer_event::{
+    container::Cgroup,
+    enricher::Surroundings,
+    header::Degraded,
+    process::{Parent, Process},
+    stack::{Maker, Stack},
+    subject::Subject,
 };
+use tracer_kernel::{feature::Feature, surroundings::Host};
 
 /// A control group for the command.
 const GROUP: Feature = Feature {

@@ -7,20 +7,19 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
-use crate::{
-    event::{
-        close::{Close, Reason},
-        connection::Story,
-        endpoint::{Endpoint, Tuple},
-        state::State,
-        subject::{Role, Subject},
-        summary::Summary,
-        transition::Transition,
-        update::Update,
-        wall_clock::WallClock,
-    },
-    sink::{Hello, Sink},
+use tracer_event::{
+    close::{Close, Reason},
+    connection::Story,
+    endpoint::{Endpoint, Tuple},
+    header::Hello,
+    state::State,
+    subject::{Role, Subject},
+    summary::Summary,
+    transition::Transition,
+    update::Update,
+    wall_clock::WallClock,
 };
+use tracer_output::Sink;
 
 /// Where connections lead to, or come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

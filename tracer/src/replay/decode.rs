@@ -6,26 +6,22 @@ use std::sync::Arc;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::surroundings::Recorded;
-use crate::{
-    event::{
-        connection::Story,
-        endpoint::Tuple,
-        finding::Finding,
-        line::{About, Line, Network, wall},
-        linger::Linger,
-        loss::Loss,
-        process::{Holder, Owner, Process},
-        subject::Subject,
-    },
-    sink::{
-        Hello,
-        json::{Bare, HelloBody, schema},
-        summary::Summary,
-        wall_clock::WallClock,
-    },
+use tracer_event::{
+    connection::Story,
+    endpoint::Tuple,
+    finding::Finding,
+    header::Hello,
+    line::{About, Line, Network, wall},
+    linger::Linger,
+    loss::Loss,
+    process::{Holder, Owner, Process},
+    subject::Subject,
+    summary::Summary,
+    wall_clock::WallClock,
 };
+use tracer_output::json::{Bare, HelloBody, schema};
 
-pub use crate::event::update::Told;
+pub use tracer_event::update::Told;
 
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
@@ -262,7 +258,7 @@ fn is_newer(version: &Option<String>) -> Result<bool, Wrong> {
         }
         _ => {
             let shown: String = version.chars().take(20).collect();
-            Err(Wrong::Schema(crate::sink::escape::escape(shown.as_bytes()).into_owned()))
+            Err(Wrong::Schema(tracer_event::escape::escape(shown.as_bytes()).into_owned()))
         }
     }
 }

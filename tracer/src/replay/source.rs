@@ -19,7 +19,7 @@ use rustix::{
 };
 
 use super::decode::{Decoder, Item, Wrong};
-use crate::sink::escape::{escape, harmless, without_numbers};
+use tracer_event::escape::{escape, harmless, without_numbers};
 
 /// No line of ours comes near it: the descriptors of a million leaked sockets take less.
 const LONGEST: usize = 16 << 20;

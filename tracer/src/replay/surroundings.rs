@@ -9,15 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::{
-    event::{
-        container::Cgroup,
-        escape::harmless,
-        process::{Executable, Parent, Process},
-        stack::{Frame, Maker, Stack, StackId},
-        subject::Subject,
-    },
-    sink::surroundings::Surroundings,
+use tracer_event::{
+    container::Cgroup,
+    enricher::Surroundings,
+    escape::harmless,
+    process::{Executable, Parent, Process},
+    stack::{Frame, Maker, Stack, StackId},
+    subject::Subject,
 };
 
 /// More than these are forgotten between two updates.

@@ -12,12 +12,12 @@ use super::{
     decode::{Decoder, Item, Told},
     surroundings::Recorded,
 };
-use crate::{
-    model::update::Update,
-    sink::{
-        Format as _, Hello, json::Json, json::schema::schema, summary::Summary,
-        surroundings::Surroundings, wall_clock::WallClock,
-    },
+use tracer_event::{
+    enricher::Surroundings, header::Hello, summary::Summary, update::Update, wall_clock::WallClock,
+};
+use tracer_output::{
+    Format as _,
+    json::{Json, schema::schema},
 };
 
 pub(super) const CLOCK: WallClock =
@@ -118,7 +118,7 @@ fn the_schema_refuses_what_is_not_ours() {
 
 #[test]
 fn the_hello_comes_back_whole() {
-    let line = written(&[], Arc::new(crate::sink::surroundings::Unknown));
+    let line = written(&[], Arc::new(tracer_event::enricher::Unknown));
     let mut decoder = Decoder::new(Arc::default());
     let Ok(Item::Hello(hello)) = decoder.decode(line.lines().next().unwrap()) else { panic!() };
     assert_eq!(hello, any::hello());

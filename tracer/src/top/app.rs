@@ -9,7 +9,8 @@ use super::{
     picture::{Picture, Wish},
     theme::Theme,
 };
-use crate::sink::{stamps::Timestamps, surroundings::Surroundings};
+use tracer_event::enricher::Surroundings;
+use tracer_output::stamps::Timestamps;
 
 /// Which screen is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,24 +16,25 @@ use super::{
     picture::{self, Chosen, Picture, Shared, Wish},
     rows::Row,
 };
-use crate::{
-    health,
-    model::{
-        connection::Connection,
-        diagnosis::{Input, Look, Observed, diagnose},
-        filter::Filter,
-        finding::{Finding, Status},
-        initial::InitialNumbers,
-        state::State,
-        table::Table,
-        time_wait::Ticks,
-        update::{Linger, Observer as _, Subject, Told, Update},
-    },
-    sink::{
-        Hello, Live, LiveSink, Sink, summary::Summary, surroundings::Surroundings,
-        wall_clock::WallClock,
-    },
+use tracer_event::{
+    enricher::Surroundings,
+    finding::{Finding, Status},
+    header::Hello,
+    initial::InitialNumbers,
+    state::State,
+    summary::Summary,
+    update::{Linger, Observer as _, Subject, Told, Update},
+    wall_clock::WallClock,
 };
+use tracer_health as health;
+use tracer_model::{
+    connection::Connection,
+    diagnosis::{Input, Look, Observed, diagnose},
+    filter::Filter,
+    table::Table,
+    time_wait::Ticks,
+};
+use tracer_output::{Live, LiveSink, Sink};
 
 const SECOND: u64 = 1_000_000_000;
 /// Time between two pictures.
@@ -165,7 +166,7 @@ impl Feed {
                 }
             }
             self.picture.rows = Arc::new(rows);
-            self.copied = (now, crate::kernel::time::monotonic().saturating_sub(now));
+            self.copied = (now, tracer_kernel::time::monotonic().saturating_sub(now));
         }
         if self.all {
             self.picture.counts = State::ALL.map(|state| table.count(state));

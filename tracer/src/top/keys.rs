@@ -14,7 +14,7 @@ use super::{
     app::{App, Pane, Tab},
     views,
 };
-use crate::model::finding::{Finding, Problem};
+use tracer_event::finding::{Finding, Problem};
 
 /// What has to be done after a key, beside drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

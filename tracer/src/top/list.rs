@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ratatui::crossterm::event::KeyCode;
 
 use super::rows::{Group, Grouping, Row, Rows, Selection};
-use crate::{model::connection::SocketId, sink::surroundings::Surroundings};
+use tracer_event::enricher::Surroundings;
+use tracer_model::connection::SocketId;
 
 pub(super) struct List {
     pub(super) rows: Rows,
@@ -71,7 +72,7 @@ impl List {
 
     /// Filters, sorts and groups; the selected socket or group stays selected.
     fn arrange(&mut self) {
-        let begun = crate::kernel::time::thread_cpu();
+        let begun = tracer_kernel::time::thread_cpu();
         let before = self.groups.get(self.selected).map(|group| group.key.clone());
         let Self { rows, selection, surroundings, .. } = self;
         self.listed = selection.list(rows, &**surroundings);
@@ -87,7 +88,7 @@ impl List {
             None => Some(0),
         };
         self.selected = line.unwrap_or(self.selected);
-        self.cost = crate::kernel::time::thread_cpu().saturating_sub(begun);
+        self.cost = tracer_kernel::time::thread_cpu().saturating_sub(begun);
         self.keep_in_sight();
     }
 

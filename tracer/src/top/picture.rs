@@ -6,17 +6,16 @@ use std::{
 };
 
 use super::rows::{ByState, Row, Rows};
-use crate::{
-    model::{
-        connection::SocketId,
-        endpoint::Tuple,
-        finding::Finding,
-        owner::Owner,
-        state::State,
-        update::{Handshake, Told},
-    },
-    sink::{Hello, wall_clock::WallClock},
+use tracer_event::{
+    endpoint::Tuple,
+    finding::Finding,
+    header::Hello,
+    process::Owner,
+    state::State,
+    update::{Handshake, Told},
+    wall_clock::WallClock,
 };
+use tracer_model::connection::SocketId;
 
 /// Seconds of history.
 pub(super) const HISTORY: usize = 300;

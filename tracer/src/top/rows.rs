@@ -5,16 +5,15 @@ use std::{cmp::Reverse, fmt::Write as _, net::IpAddr, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::{
-    model::{
-        connection::{Connection, SocketId},
-        endpoint::{Endpoint, Tuple},
-        owner::Process,
-        state::State,
-        update::{Role, Subject},
-    },
-    sink::{escape::escape, surroundings::Surroundings},
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    enricher::Surroundings,
+    escape::escape,
+    process::Process,
+    state::State,
+    update::{Role, Subject},
 };
+use tracer_model::connection::{Connection, SocketId};
 
 /// One value for each [`State::index`].
 pub(super) type ByState<T> = [T; State::COUNT];

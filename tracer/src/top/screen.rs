@@ -20,7 +20,9 @@ use super::{
     theme::Theme,
     views,
 };
-use crate::{health, kernel::time, sink::surroundings::Surroundings};
+use tracer_event::enricher::Surroundings;
+use tracer_health as health;
+use tracer_kernel::time;
 
 /// Without a key, the screen looks for a new picture this often.
 const TICK: Duration = Duration::from_millis(250);

@@ -6,10 +6,8 @@ use ratatui::{
     style::{Color, Style},
 };
 
-use crate::{
-    model::{finding::Severity, state::State},
-    sink::text::Palette,
-};
+use tracer_event::{finding::Severity, state::State};
+use tracer_output::text::Palette;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,20 +14,16 @@ use aya::Ebpf;
 use tracer_wire::Program;
 
 use super::losses::Losses;
-use crate::{
-    health,
-    kernel::{
-        load::Tracer,
-        ring::{self, Batch, Item, Reader},
-        snapshot::{Snapshots, Snapshotter},
-        stacks::{self, Recorded, Resolved},
-        time,
-    },
-    model::{
-        table::{self, Table},
-        update::Observer,
-    },
+use tracer_event::update::Observer;
+use tracer_health as health;
+use tracer_kernel::{
+    load::Tracer,
+    ring::{self, Batch, Item, Reader},
+    snapshot::{Snapshots, Snapshotter},
+    stacks::{self, Recorded, Resolved},
+    time,
 };
+use tracer_model::table::{self, Table};
 
 /// The thread that reads events.
 pub(crate) const READER: &str = "tracer-reader";

@@ -1,15 +1,12 @@
 //! What `tracer diagnose` would find, at the end of a trace, for sinks that ask for it: from the
 //! first look and a last one, and what happened between them.
 
-use crate::{
-    kernel::{snapshot::Taken, time},
-    model::{
-        diagnosis::{Input, Look, Observed, diagnose},
-        filter::Filter,
-        finding::Finding,
-        table::Table,
-    },
-    sink::surroundings::Surroundings,
+use tracer_event::{enricher::Surroundings, finding::Finding};
+use tracer_kernel::{snapshot::Taken, time};
+use tracer_model::{
+    diagnosis::{Input, Look, Observed, diagnose},
+    filter::Filter,
+    table::Table,
 };
 
 /// Between the looks.

@@ -4,11 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{BETWEEN_CHECKS, CHECK_PATIENCE, HOUSEKEEPING, LAST_LOOK_PATIENCE, Running};
-use crate::{
-    kernel::{snapshot::Taken, time},
-    model::{diagnosis::Look, table::Table},
-    trace::healing::Healing,
-};
+use crate::trace::healing::Healing;
+use tracer_kernel::{snapshot::Taken, time};
+use tracer_model::{diagnosis::Look, table::Table};
 
 impl Running {
     /// Tells what is wrong to those that ask for it at the end; the look that it rests on.

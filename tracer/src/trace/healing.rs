@@ -7,19 +7,15 @@
 
 use std::time::Duration;
 
-use crate::{
-    kernel::{
-        snapshot::{Makers, Snapshots, Taken, Wanted},
-        time,
-    },
-    model::{
-        diagnosis::{Look, explain},
-        linger::LOOK_LEAD,
-        owner::Process,
-        state::State,
-        table::{Merged, Table},
-        update::Observer,
-    },
+use tracer_event::{process::Process, state::State, update::Observer};
+use tracer_kernel::{
+    snapshot::{Makers, Snapshots, Taken, Wanted},
+    time,
+};
+use tracer_model::{
+    diagnosis::{Look, explain},
+    linger::LOOK_LEAD,
+    table::{Merged, Table},
 };
 
 const MILLISECOND: u64 = 1_000_000;

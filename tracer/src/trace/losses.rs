@@ -6,13 +6,9 @@ use aya::{
 };
 use tracer_wire::{Counters, kind};
 
-use crate::{
-    kernel::load::{PodCounters, counters, recursion_misses},
-    model::{
-        table::Table,
-        update::{Loss, LossPlace, Observer, Update},
-    },
-};
+use tracer_event::update::{Loss, LossPlace, Observer, Update};
+use tracer_kernel::load::{PodCounters, counters, recursion_misses};
+use tracer_model::table::Table;
 
 /// Reads the counters and tells what is new in them.
 pub(super) struct Losses {

@@ -1,10 +1,8 @@
 //! When to tell of the connections that are open (`--interval`): at the first look after each
 //! interval, so that their counters are those of that time.
 
-use crate::model::{
-    table::{Snapshot, Table},
-    update::Observer,
-};
+use tracer_event::update::Observer;
+use tracer_model::table::{Snapshot, Table};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub(super) struct Reports {
@@ -56,7 +54,8 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{table::Options, update::Update};
+    use tracer_event::update::Update;
+    use tracer_model::table::Options;
 
     struct Nobody;
 

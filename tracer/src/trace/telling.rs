@@ -3,21 +3,17 @@
 use std::sync::Arc;
 
 use super::diagnosing::Diagnosing;
-use crate::{
-    health,
-    kernel::time,
-    model::{
-        diagnosis::Look,
-        filter::Filter,
-        table::Table,
-        update::{Linger, Loss, Observer, Subject, Update},
-        watch::Watch,
-    },
-    sink::{
-        Hello, Live, LiveSink, Moment, Sink, Undelivered, summary::Summary,
-        surroundings::Surroundings, wall_clock::WallClock,
-    },
+use tracer_event::{
+    enricher::Surroundings,
+    header::Hello,
+    summary::Summary,
+    update::{Linger, Loss, Observer, Subject, Update},
+    wall_clock::WallClock,
 };
+use tracer_health as health;
+use tracer_kernel::time;
+use tracer_model::{diagnosis::Look, filter::Filter, table::Table, watch::Watch};
+use tracer_output::{Live, LiveSink, Moment, Sink, Undelivered};
 
 /// The observer of the table.
 pub(super) struct Teller {

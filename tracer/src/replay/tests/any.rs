@@ -7,31 +7,29 @@ use proptest::{option, prelude::*, sample::select};
 use tracer_wire::Record;
 
 use super::super::decode::Told;
-use crate::{
-    event::reset::ResetReason,
-    model::{
-        cause::{Unclosed, Why},
-        close::{Initiator, Reason},
-        container::Cgroup,
-        endpoint::{Endpoint, Tuple},
-        finding::{
-            AcceptQueue, Cause, Descriptors, Finding, Leak, Listener, Made, NoLocalPort,
-            OutOfDescriptors, Problem, Program, Service, Severity, Status, StuckHandshake,
-            SynBacklog, TimeWaitOverflow,
-        },
-        host::Halt,
-        icmp::{Errno, Icmp, Origin},
-        owner::{Evidence, Executable, Owner, Parent, Process},
-        ports::{PortUse, Scope},
-        stack::{Frame, Gap, Maker, Stack, StackId},
-        state::State,
-        update::{
-            Answered, Close, Direction, Edge, Handshake, Linger, LingerStatus, Loss, LossPlace,
-            Reset, Retransmit, Retransmitted, Role, Rst, Segment, Sequence, Source, Story, Subject,
-            Transition,
-        },
+use tracer_event::{
+    close::{Initiator, Reason},
+    container::Cgroup,
+    endpoint::{Endpoint, Tuple},
+    enricher::Surroundings,
+    escape::escape,
+    finding::{
+        AcceptQueue, Cause, Descriptors, Finding, Leak, Listener, Made, NoLocalPort,
+        OutOfDescriptors, PortUse, Problem, Program, Scope, Service, Severity, Status,
+        StuckHandshake, SynBacklog, TimeWaitOverflow,
     },
-    sink::{Degraded, Hello, Host, Mode, OfFile, escape::escape, surroundings::Surroundings},
+    header::{Degraded, Hello, Host, Mode, OfFile},
+    icmp::{Errno, Icmp, Origin},
+    linger::{Unclosed, Why},
+    process::{Evidence, Executable, Halt, Owner, Parent, Process},
+    reset::ResetReason,
+    stack::{Frame, Gap, Maker, Stack, StackId},
+    state::State,
+    update::{
+        Answered, Close, Direction, Edge, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset,
+        Retransmit, Retransmitted, Role, Rst, Segment, Sequence, Source, Story, Subject,
+        Transition,
+    },
 };
 
 pub(super) fn hello() -> Hello {

@@ -12,10 +12,9 @@ use super::{
     },
     CLOCK, any, written,
 };
-use crate::{
-    hostile::formats,
-    model::update::Update,
-    sink::{escape::is_unprintable, summary::Summary, surroundings::Surroundings},
+use crate::hostile::formats;
+use tracer_event::{
+    enricher::Surroundings, escape::is_unprintable, summary::Summary, update::Update,
 };
 
 /// Checks that nothing but the ends of lines steers a terminal.

@@ -19,14 +19,11 @@ use super::{
     super::{Outcome, Replay, pace::Speed, source::Source, surroundings::Recorded},
     CLOCK,
 };
-use crate::{
-    model::filter::Filter,
-    sink::{
-        Format as _, Hello, Sink,
-        json::{Json, schema::VERSION},
-        summary::Summary,
-        wall_clock::WallClock,
-    },
+use tracer_event::{header::Hello, summary::Summary, wall_clock::WallClock};
+use tracer_model::filter::Filter;
+use tracer_output::{
+    Format as _, Sink,
+    json::{Json, schema::VERSION},
 };
 
 /// A sink that keeps JSON.
@@ -40,7 +37,7 @@ impl Sink for Kept {
         self.json.hello(hello, clock, &mut self.out.lock().unwrap());
     }
 
-    fn update(&mut self, update: &crate::model::update::Update<'_>, clock: WallClock) {
+    fn update(&mut self, update: &tracer_event::update::Update<'_>, clock: WallClock) {
         self.json.update(update, clock, &mut self.out.lock().unwrap());
     }
 
@@ -74,7 +71,7 @@ fn loss(second: u32) -> String {
 
 /// A recording of two losses.
 fn recording() -> String {
-    let mut json = Json::new(Arc::new(crate::sink::surroundings::Unknown));
+    let mut json = Json::new(Arc::new(tracer_event::enricher::Unknown));
     let mut hello = Vec::new();
     json.hello(&super::any::hello(), CLOCK, &mut hello);
     let mut summary = Vec::new();

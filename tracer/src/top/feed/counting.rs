@@ -4,16 +4,14 @@ use std::{collections::VecDeque, sync::Arc};
 
 use hdrhistogram::Histogram;
 
-use crate::{
-    model::{
-        close::Reason,
-        state::State,
-        update::{Linger, LingerStatus, Role, Transition},
-    },
-    top::{
-        picture::{ByEdge, CLASSES, Durations, HISTORY, Picture, RECENT},
-        rows::ByState,
-    },
+use crate::top::{
+    picture::{ByEdge, CLASSES, Durations, HISTORY, Picture, RECENT},
+    rows::ByState,
+};
+use tracer_event::{
+    close::Reason,
+    state::State,
+    update::{Linger, LingerStatus, Role, Transition},
 };
 
 const SECOND: u64 = 1_000_000_000;

@@ -2,16 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::{
-    model::{
-        connection::Connection,
-        endpoint::Tuple,
-        initial::InitialNumbers,
-        state::State,
-        update::{Role, Source, Told, Transition},
-    },
-    top::picture,
+use crate::top::picture;
+use tracer_event::{
+    endpoint::Tuple,
+    initial::InitialNumbers,
+    state::State,
+    update::{Role, Source, Told, Transition},
 };
+use tracer_model::connection::Connection;
 
 /// Events that are kept.
 const KEPT: usize = 1 << 14;

@@ -6,15 +6,13 @@ use ratatui::crossterm::event::KeyEvent;
 use rstest::rstest;
 
 use super::*;
-use crate::{
-    model::state::State,
-    top::{
-        list::List,
-        rows::{Grouping, Order},
-        theme::Theme,
-        views::tests::{app, picture, row},
-    },
+use crate::top::{
+    list::List,
+    rows::{Grouping, Order},
+    theme::Theme,
+    views::tests::{app, picture, row},
 };
+use tracer_event::state::State;
 
 /// Presses keys one after the other; `\n` is Enter, `\x1b` Esc, `^` up and `v` down.
 pub(in crate::top) fn press(app: &mut App, keys: &str) {

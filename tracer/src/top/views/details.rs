@@ -6,22 +6,20 @@ use ratatui::{
 };
 
 use super::paint::block;
-use crate::{
-    model::{
-        state::State,
-        update::{LingerStatus, Told},
-    },
-    sink::{
-        Format as _,
-        ladder::{self, Ladder},
-        stamps::Times,
-        step,
-        text::{Palette, duration, flag, of_reset, of_retransmit, process},
-    },
-    top::{
-        app::App,
-        picture::{self, Chosen},
-    },
+use crate::top::{
+    app::App,
+    picture::{self, Chosen},
+};
+use tracer_event::{
+    state::State,
+    update::{LingerStatus, Told},
+};
+use tracer_output::{
+    Format as _,
+    ladder::{self, Ladder},
+    stamps::Times,
+    step,
+    text::{Palette, duration, flag, of_reset, of_retransmit, process},
 };
 
 /// Labels, indented.

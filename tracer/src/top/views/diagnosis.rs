@@ -3,7 +3,9 @@
 use ratatui::{style::Style, text::Line};
 
 use super::paint::block;
-use crate::{model::finding::Finding, sink::text::duration, top::app::App};
+use crate::top::app::App;
+use tracer_event::finding::Finding;
+use tracer_output::text::duration;
 
 /// The mark of a severity and two spaces.
 pub(super) const MARK: usize = 10;

@@ -10,10 +10,9 @@ use ratatui::{
 };
 
 use super::paint::{cut, put, rate};
-use crate::{
-    sink::{escape::escape, text::grouped},
-    top::app::{App, Pane, Tab},
-};
+use crate::top::app::{App, Pane, Tab};
+use tracer_event::escape::escape;
+use tracer_output::text::grouped;
 
 const NAME: &str = " tracer top ";
 /// Width of the time.

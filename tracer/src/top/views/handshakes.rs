@@ -9,13 +9,11 @@ use super::{
     paint::{Align, Column, row, some},
     spark::bar,
 };
-use crate::{
-    sink::text::{duration, grouped},
-    top::{
-        app::App,
-        picture::{CLASSES, Durations, Handshakes},
-    },
+use crate::top::{
+    app::App,
+    picture::{CLASSES, Durations, Handshakes},
 };
+use tracer_output::text::{duration, grouped};
 
 /// From this width on there is a gap between the two sides.
 const BESIDE: usize = 110;

@@ -6,7 +6,8 @@ use ratatui::{
 };
 
 use super::paint::block;
-use crate::{sink::text::not_available, top::app::App};
+use crate::top::app::App;
+use tracer_output::text::not_available;
 
 const KEYS: [(&str, &str); 17] = [
     ("1 … 5, Tab", "choose a screen; or click on its name"),

@@ -10,11 +10,9 @@ use super::{
     paint::{Align, Column, block, header, rate, row, some},
     spark::curve,
 };
-use crate::{
-    model::{finding::Finding, state::State},
-    sink::{report::broken, text::grouped},
-    top::{app::App, picture::HISTORY},
-};
+use crate::top::{app::App, picture::HISTORY};
+use tracer_event::{finding::Finding, state::State};
+use tracer_output::{report::broken, text::grouped};
 
 /// States with sockets, and their header.
 const TABLE: usize = State::COUNT;

@@ -8,17 +8,12 @@ use ratatui::{
 };
 
 use super::paint::{Align, Column, header, put, row, some};
-use crate::{
-    model::{container, owner::Evidence, state::State, update::Role},
-    sink::{
-        escape::escape,
-        text::{duration, grouped, process},
-    },
-    top::{
-        app::App,
-        rows::{Group, Row},
-    },
+use crate::top::{
+    app::App,
+    rows::{Group, Row},
 };
+use tracer_event::{container, escape::escape, process::Evidence, state::State, update::Role};
+use tracer_output::text::{duration, grouped, process};
 
 /// The summary and the names of the columns.
 const HEAD: u16 = 2;

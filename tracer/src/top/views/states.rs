@@ -14,7 +14,9 @@ use ratatui::{
 };
 
 use super::paint::{put, rate, some};
-use crate::{model::state::State, sink::text::grouped, top::app::App};
+use crate::top::app::App;
+use tracer_event::state::State;
+use tracer_output::text::grouped;
 
 /// The column and the row of each state's box.
 const PLACES: [(State, u16, u16); 11] = [

@@ -7,22 +7,22 @@ use rstest::rstest;
 use tracer_wire::Record;
 
 use super::*;
-use crate::{
-    model::{
-        connection::SocketId,
-        endpoint::{Endpoint, Tuple},
-        finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
-        owner::{Evidence, Executable, Owner, Process},
-        state::State,
-        update::{Handshake, Role, Source, Subject, Told, Transition},
-    },
-    sink::{Degraded, Hello, Mode, surroundings::Unknown, wall_clock::WallClock},
-    top::{
-        picture::{Chosen, Durations, Picture},
-        rows::Row,
-        theme::Theme,
-    },
+use crate::top::{
+    picture::{Chosen, Durations, Picture},
+    rows::Row,
+    theme::Theme,
 };
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    enricher::Unknown,
+    finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
+    header::{Degraded, Hello, Mode},
+    process::{Evidence, Executable, Owner, Process},
+    state::State,
+    update::{Handshake, Role, Source, Subject, Told, Transition},
+    wall_clock::WallClock,
+};
+use tracer_model::connection::SocketId;
 
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000 * SECOND;

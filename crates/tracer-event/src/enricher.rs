@@ -1,0 +1,55 @@
+//! What belongs to a socket and is not in the kernel's records: its control group, the container
+//! it is in, the program of a process. Looked up when something is told, by [`Surroundings`].
+
+use std::sync::Arc;
+
+use tracer_wire::Program;
+
+use crate::{
+    container::Cgroup,
+    process::{Parent, Process},
+    stack::{Maker, Stack},
+    update::Subject,
+};
+
+/// Looks up what no record tells; each answer is remembered, so that asking is cheap.
+pub trait Surroundings: Send + Sync {
+    /// The control group of a socket; `None` where it is not known.
+    fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>>;
+
+    /// Path of the program that a process runs, made harmless for output; of one that is gone, in
+    /// the program's file system. `None` where nobody has seen it.
+    fn executable(&self, process: &Process) -> Option<Arc<str>>;
+
+    /// Who has started a process.
+    fn parent(&self, _process: &Process) -> Option<Arc<Parent>> {
+        None
+    }
+
+    /// Takes in what the kernel half tells of a process.
+    fn learn(&self, _program: &Program) {}
+
+    /// The stack in which a socket was made; `None` where it has not been looked up.
+    fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
+        None
+    }
+
+    /// Whether what happens to a socket is to be reported, or what is found of the host (`None`).
+    fn is_in_scope(&self, _subject: Option<&Subject>) -> bool {
+        true
+    }
+}
+
+/// A host of which nothing is known, for what is told of no socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
+
+impl Surroundings for Unknown {
+    fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
+        None
+    }
+
+    fn executable(&self, _: &Process) -> Option<Arc<str>> {
+        None
+    }
+}

@@ -1,0 +1,87 @@
+//! `accept_queue_full`: a listener's accept queue is full, or was.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Explain, Line, Listener, Remedy, Severity, advice, command,
+    words::{line, of_listener, programs, resume, whose},
+};
+use crate::duration::count;
+
+/// A full accept queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AcceptQueue {
+    /// The listener; where none is full any more the one with the longest queue.
+    pub listener: Listener,
+    /// Connections not taken because an accept queue was full, in the time of observation, of all
+    /// listeners of the namespace.
+    pub listen_overflows: u64,
+    /// The same, and those dropped for other reasons.
+    pub listen_drops: u64,
+    /// `somaxconn`, the most that listen() grants.
+    pub somaxconn: Option<u64>,
+}
+
+impl Explain for AcceptQueue {
+    fn sentence(&self, _: Severity) -> String {
+        let from = &self.listener;
+        let full = if from.queue > from.backlog {
+            "is full: new connections are dropped"
+        } else if u64::from(from.queue) * 5 >= u64::from(from.backlog) * 4 {
+            "is nearly full"
+        } else {
+            "or another one here was full"
+        };
+        format!(
+            "accept queue of listener {}{} {full}; backlog {} of {}",
+            whose(from, ", "),
+            if from.processes.is_empty() { "" } else { "," },
+            from.queue,
+            from.backlog,
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines = of_listener(&self.listener);
+        let overflows = self.listen_overflows;
+        if overflows > 0 {
+            let all = format!("{} dropped while observed", count(overflows, "connection attempt"));
+            lines.push(line("dropped", all));
+        }
+        if let Some(most) = self.somaxconn {
+            lines.push(line("limit", format!("net.core.somaxconn = {most}")));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let from = &self.listener;
+        if let Some(halt) = from.halted {
+            return resume(halt, from.processes.first().map(|program| program.process.pid));
+        }
+        let mut remedies = vec![advice(format!(
+            "{} must accept() faster: more workers, or free what they wait for",
+            programs(&from.processes)
+        ))];
+        remedies.push(advice(
+            "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more",
+        ));
+        if self.somaxconn.is_some_and(|most| u64::from(from.backlog) >= most) {
+            let most = u64::from(from.backlog).saturating_mul(4).max(4096);
+            remedies.push(command(
+                "this one is at that limit",
+                format!("{enter}sysctl -w net.core.somaxconn={most}"),
+            ));
+        }
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.listener.processes.iter().map(|program| program.process.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.listener.queue.into()
+    }
+}

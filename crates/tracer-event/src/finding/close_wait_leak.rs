@@ -1,0 +1,294 @@
+//! `close_wait_leak`: sockets in CLOSE_WAIT that nobody closes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity, advice,
+    command,
+    words::{
+        end, filter, growth, halted, line, of_limit, of_listener, of_program, process, programs,
+        resume, runs, service, states, whose,
+    },
+};
+use crate::{
+    duration::{count, duration, grouped},
+    endpoint::Endpoint,
+    process::Process,
+    stack::{self, Stack},
+    state::State,
+};
+
+/// Stacks shown.
+const STACKS: usize = 3;
+/// Far ends named.
+const PEERS: usize = 4;
+
+/// Sockets in CLOSE_WAIT with one cause, one holder and one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Leak {
+    /// Why they stay.
+    pub cause: Cause,
+    /// How many sockets.
+    pub sockets: u64,
+    /// Who holds them, or has not accepted them.
+    #[serde(rename = "processes")]
+    pub holders: Vec<Program>,
+    /// The parent that closed its copy, of `inherited`.
+    pub parent: Option<Process>,
+    /// Descriptors of the first process, ascending.
+    pub fds: Vec<u32>,
+    /// What they have in common.
+    pub service: Service,
+    /// Far ends' addresses and how many sockets each has, most first.
+    #[serde(with = "by_peer")]
+    #[schemars(with = "Vec<by_peer::Counted>")]
+    pub peers: Vec<(Endpoint, u64)>,
+    /// The listener they came from, of `never_accepted`.
+    pub listener: Option<Listener>,
+    /// Longest time in CLOSE_WAIT.
+    #[serde(rename = "oldest_ns")]
+    pub oldest: u64,
+    /// The true age is at least `oldest_ns`.
+    pub at_least: bool,
+    /// Growth, sockets a minute.
+    #[serde(rename = "growth_per_minute")]
+    pub growth: f64,
+    /// Received bytes that nobody has read.
+    #[serde(rename = "unread_bytes")]
+    pub unread: u64,
+    /// Descriptors of the first process, or of who does not accept.
+    pub descriptors: Option<Descriptors>,
+    /// States of those far ends that are on this host.
+    pub far_ends: BTreeMap<State, u64>,
+    /// How many of these no process holds any more.
+    pub far_orphans: u64,
+    /// The code that made them (`--stacks`).
+    pub made: Option<Made>,
+}
+
+/// The code that made sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Made {
+    /// Stacks and how many sockets each has made, most first.
+    #[serde(with = "by_stack")]
+    #[schemars(with = "Vec<by_stack::Counted>")]
+    pub stacks: Vec<(Arc<Stack>, u64)>,
+    /// Sockets whose stack was not recorded: they were there before.
+    pub before: u64,
+}
+
+super::counted!(by_peer: peer: Endpoint);
+super::counted!(by_stack: #[serde(flatten)] stack: Arc<Stack>);
+
+impl Explain for Leak {
+    fn sentence(&self, severity: Severity) -> String {
+        let connections = count(self.sockets, "connection");
+        let who = programs(&self.holders);
+        match self.cause {
+            Cause::NeverAccepted => not_accepted(self.listener.as_ref(), &connections),
+            Cause::Halted(halt) => {
+                format!("{who} {} and holds {connections} that the peers have closed", halted(halt))
+            }
+            Cause::Inherited => format!(
+                "{who} inherited {connections} by fork and does not close; the peers have closed, \
+                 and so has its parent {}",
+                self.parent.as_ref().map_or_else(String::new, process),
+            ),
+            Cause::Unread => format!(
+                "{who} does not read {connections} to the end: {} unread, the peers have closed",
+                count(self.unread, "byte"),
+            ),
+            Cause::Held if severity == Severity::Info => {
+                format!("{who} has not closed {connections} yet; the peers have")
+            }
+            Cause::Held => {
+                format!("{who} does not close {connections}; the peers have closed")
+            }
+            Cause::Orphaned => {
+                format!("{connections} closed by both ends wait in the kernel, nobody holds them")
+            }
+            Cause::Unseen => format!(
+                "{connections} that the peers have closed are held, but by no descriptor that can \
+                 be seen"
+            ),
+        }
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        lines.extend(self.holders.iter().filter_map(of_program));
+        if let Some(from) = &self.listener {
+            lines.extend(of_listener(from));
+        }
+        if !self.fds.is_empty() {
+            let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
+            let owner = match self.holders.as_slice() {
+                [first, _, ..] => format!(" of {}", process(&first.process)),
+                _ => String::new(),
+            };
+            lines.push(line(fds, format!("{}{owner}", runs(&self.fds))));
+        }
+        lines.push(line(
+            if self.peers.len() == 1 { "peer" } else { "peers" },
+            format!("{}, {}", peers(self), service(self.service)),
+        ));
+        let least = if self.at_least { "≥ " } else { "" };
+        lines.push(line("oldest", format!("{least}{} in CLOSE_WAIT", duration(self.oldest))));
+        lines.push(line("growth", growth(self.growth)));
+        if self.unread > 0 {
+            lines.push(line("unread", count(self.unread, "byte")));
+        }
+        lines.extend(self.descriptors.as_ref().map(|open| line("open", of_limit(open))));
+        if !self.far_ends.is_empty() {
+            let orphans = match self.far_orphans {
+                0 => String::new(),
+                orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
+            };
+            lines.push(line(
+                "far ends",
+                format!("{} on this host{orphans}", states(&self.far_ends)),
+            ));
+        }
+        lines.extend(self.made.iter().flat_map(|made| of_code(made, self.sockets)));
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let who = programs(&self.holders);
+        let mut remedies = match self.cause {
+            Cause::NeverAccepted => return never_accepted(self),
+            Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
+            Cause::Inherited => vec![advice(
+                "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC \
+                 (accept4) so that exec() closes it",
+            )],
+            Cause::Unread => vec![advice(format!(
+                "{who} must read until read() returns 0, then close(): look for a reader that gave \
+                 up or waits for something else"
+            ))],
+            Cause::Orphaned => {
+                vec![advice("nothing to do: the kernel gives up when retransmissions time out")]
+            }
+            Cause::Unseen => vec![advice(
+                "look for io_uring users, descriptors in flight over Unix sockets, and kernel \
+                 clients such as NFS",
+            )],
+            Cause::Held => vec![advice(format!(
+                "{who} must close() when read() returns 0 (end of file), on error paths too; a pool \
+                 must drop connections that the peer has closed"
+            ))],
+        };
+        remedies.push(kill(self, enter));
+        remedies.extend(folklore(self));
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let listening = self.listener.iter().flat_map(|from| &from.processes);
+        self.holders.iter().chain(listening).map(|program| program.process.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.sockets
+    }
+}
+
+fn not_accepted(listener: Option<&Listener>, connections: &str) -> String {
+    let Some(from) = listener else {
+        return format!("{connections} never accepted; the listener is gone");
+    };
+    let full = if from.queue > from.backlog { " (full)" } else { "" };
+    format!(
+        "{connections} never accepted, listener {}, backlog {} of {}{full}; the peers have closed",
+        whose(from, ", "),
+        from.queue,
+        from.backlog,
+    )
+}
+
+/// The code that made the sockets.
+fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (stack, count) in made.stacks.iter().take(STACKS) {
+        let stacks = if made.stacks.len() == 1 { "one stack" } else { "this stack" };
+        let of =
+            if *count == sockets { String::new() } else { format!(" of {}", grouped(sockets)) };
+        let s = if *count == 1 && of.is_empty() { "" } else { "s" };
+        let head = format!("{}{of} socket{s}, {stacks}:", grouped(*count));
+        lines.push(line("stack", head));
+        lines.extend(stack::lines(stack).into_iter().map(|call| line("", call)));
+    }
+    if let Some(rest) = made.stacks.len().checked_sub(STACKS).filter(|rest| *rest > 0) {
+        lines.push(line("stack", format!("{} more", count(rest as u64, "stack"))));
+    }
+    if made.before > 0 {
+        let words = "made before this began, or not recorded: observe for longer (--for)";
+        lines.push(line("stack", format!("{} {words}", count(made.before, "socket"))));
+    }
+    lines
+}
+
+fn peers(leak: &Leak) -> String {
+    let several = leak.peers.len() > 1 || leak.sockets > 1;
+    let mut shown: Vec<String> = leak
+        .peers
+        .iter()
+        .take(PEERS)
+        .map(
+            |&(peer, count)| {
+                if several { format!("{} × {}", end(peer), grouped(count)) } else { end(peer) }
+            },
+        )
+        .collect();
+    if leak.peers.len() > PEERS {
+        shown.push(format!("{} more", leak.peers.len() - PEERS));
+    }
+    shown.join(", ")
+}
+
+/// What people try in vain.
+fn folklore(leak: &Leak) -> Option<Remedy> {
+    matches!(leak.cause, Cause::Held | Cause::Unread).then(|| {
+        advice(
+            "does not help: tcp_fin_timeout is for FIN_WAIT2; tcp_keepalive_time is for sockets \
+             with SO_KEEPALIVE, whose descriptors stay open as well",
+        )
+    })
+}
+
+fn kill(leak: &Leak, enter: &str) -> Remedy {
+    command(
+        "stopgap: ends all connections of this service in CLOSE_WAIT in the kernel \
+         (CONFIG_INET_DIAG_DESTROY), half-closes at work among them (the peer has sent all and \
+         waits for the answer); the descriptors stay open, and new ones leak on",
+        format!("{enter}ss -K -t state close-wait {}", filter(leak.service)),
+    )
+}
+
+fn never_accepted(leak: &Leak) -> Vec<Remedy> {
+    let Some(from) = &leak.listener else { return Vec::new() };
+    let pid = from.processes.first().map(|program| program.process.pid);
+    if let Some(halt) = from.halted {
+        return resume(halt, pid);
+    }
+    if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
+        let who = programs(&from.processes);
+        return vec![advice(format!(
+            "{who} has no descriptor left to accept with: see that finding"
+        ))];
+    }
+    let mut remedies = vec![advice(format!(
+        "{} does not call accept(): look where it is stuck (all workers busy, a deadlock, out of \
+         descriptors); restarting it frees the queue",
+        programs(&from.processes)
+    ))];
+    let look = |pid| command("what its first thread waits for", format!("cat /proc/{pid}/stack"));
+    remedies.extend(pid.map(look));
+    remedies.push(advice(
+        "does not help: ss -K ends the connections, but their places in the queue stay taken",
+    ));
+    remedies
+}

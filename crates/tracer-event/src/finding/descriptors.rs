@@ -1,0 +1,64 @@
+//! `descriptors`: a process has hardly a descriptor left.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Descriptors, Explain, Line, Program, Remedy, Severity, advice, command,
+    words::{growth, line, none_left, of_program, process},
+};
+use crate::duration::grouped;
+
+/// A process with hardly a descriptor left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutOfDescriptors {
+    /// Which.
+    #[serde(rename = "process")]
+    pub program: Program,
+    /// How many it has.
+    pub descriptors: Descriptors,
+}
+
+impl Explain for OutOfDescriptors {
+    fn sentence(&self, _: Severity) -> String {
+        let descriptors = &self.descriptors;
+        let left = none_left(descriptors.minutes_left);
+        format!(
+            "{} has {} of {} descriptors open{left}",
+            process(&self.program.process),
+            grouped(descriptors.open),
+            grouped(descriptors.limit),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
+        lines.push(line("growth", growth(self.descriptors.growth)));
+        lines
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let pid = self.program.process.pid;
+        let who = process(&self.program.process);
+        let limit = self.descriptors.limit.saturating_mul(2);
+        vec![
+            advice(format!("stop the leak: {who} then gets its descriptors back")),
+            command(
+                "more time, until the next restart; raises the hard limit only if it is lower",
+                format!(
+                    "prlimit --pid {pid} --nofile={limit}: 2>/dev/null \
+                     || prlimit --pid {pid} --nofile={limit}:{limit}"
+                ),
+            ),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.program.process.pid]
+    }
+
+    /// Below the leak that they follow from.
+    fn count(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,66 @@
+//! `no_local_port`: connect() found no free port.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Explain, Line, Remedy, Severity, advice, command,
+    words::{
+        MORE_ADDRESSES, REUSE, a_process, destination, line, time_wait_folklore, tw_reuse,
+        wider_range,
+    },
+};
+use crate::{
+    duration::{count, grouped},
+    endpoint::Endpoint,
+    process::Process,
+};
+
+/// Failed calls of connect(): no local port was free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoLocalPort {
+    /// Whose calls.
+    pub process: Option<Process>,
+    /// Where to.
+    pub peer: Endpoint,
+    /// Failed calls of connect().
+    pub count: u64,
+    /// Ports that there are to choose from, where known.
+    #[serde(rename = "range_ports")]
+    pub size: Option<u32>,
+}
+
+impl Explain for NoLocalPort {
+    fn sentence(&self, _: Severity) -> String {
+        let who = a_process(self.process.as_ref());
+        let times = match self.count {
+            1 => String::new(),
+            times => format!(", {} times", grouped(times)),
+        };
+        format!("{who} found no free local port to connect to {}{times}", self.peer)
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let size = self.size.map(|size| line("range", count(size.into(), "port")));
+        size.into_iter().collect()
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        vec![
+            command("who holds the ports", format!("{enter}ss -tanp {}", destination(self.peer))),
+            advice(REUSE),
+            tw_reuse(enter),
+            wider_range(enter),
+            advice(MORE_ADDRESSES),
+            time_wait_folklore(),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.process.iter().map(|one| one.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.count
+    }
+}

@@ -1,0 +1,123 @@
+//! What the evidence of several findings consists of.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    endpoint::Endpoint,
+    name,
+    process::{Executable, Halt, Process},
+};
+
+/// Why a socket stays in CLOSE_WAIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The handshake is complete, but no process has accepted the connection.
+    NeverAccepted,
+    /// All who hold it cannot run.
+    Halted(Halt),
+    /// A child got a copy of the descriptor by fork and keeps it; its parent has closed its own.
+    Inherited,
+    /// It is held, with received data that nobody reads: the end of file behind it is not seen.
+    Unread,
+    /// It is held and has been read to the end of file, but not closed.
+    Held,
+    /// Its descriptors are closed; the kernel has yet to send what is left.
+    Orphaned,
+    /// It has a file, but nobody's descriptor: in io_uring's table, on its way to another process,
+    /// or in the kernel's own use.
+    Unseen,
+}
+
+named!(Cause, "a cause" {
+    [Self::NeverAccepted] "never_accepted",
+    [Self::Halted(Halt::Stopped)] "owner_stopped",
+    [Self::Halted(Halt::Traced)] "owner_traced",
+    [Self::Halted(Halt::Frozen)] "owner_frozen",
+    [Self::Inherited] "inherited",
+    [Self::Unread] "unread_data",
+    [Self::Held] "held",
+    [Self::Orphaned] "orphaned",
+    [Self::Unseen] "holder_not_visible",
+});
+
+/// What connections have in common that differ in the port of one end only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Service {
+    /// Connections to this address of ours.
+    #[serde(rename = "local")]
+    Here(Endpoint),
+    /// Connections to this address elsewhere.
+    #[serde(rename = "peer")]
+    There(Endpoint),
+}
+
+/// A process and the program it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Number and name.
+    #[serde(flatten)]
+    pub process: Process,
+    /// The program, where known.
+    pub executable: Option<Executable>,
+    /// Id (docker, containerd, CRI-O, podman) or name (LXC, nspawn) of its container.
+    #[serde(with = "name::optional")]
+    #[schemars(with = "Option<String>")]
+    pub container: Option<Box<str>>,
+}
+
+/// A listener and its accept queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    /// Its address.
+    pub local: Endpoint,
+    /// Who holds it.
+    pub processes: Vec<Program>,
+    /// Why none of these can run.
+    pub halted: Option<Halt>,
+    /// Connections that wait for accept().
+    pub queue: u32,
+    /// The most that may wait.
+    pub backlog: u32,
+    /// Listeners that share the address by SO_REUSEPORT and have connections waiting, where it is
+    /// not known which of them it is.
+    // 1 as a rule.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub candidates: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &u32) -> bool {
+    *count == 1
+}
+
+/// Descriptors of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Descriptors {
+    /// Open now.
+    pub open: u64,
+    /// The most that may be open.
+    pub limit: u64,
+    /// Growth, descriptors a minute.
+    #[serde(rename = "growth_per_minute")]
+    pub growth: f64,
+    /// Minutes until none is left, if they grow.
+    pub minutes_left: Option<f64>,
+}
+
+impl Descriptors {
+    /// So many of so many, growing like that.
+    pub fn new(open: u64, limit: u64, growth: f64) -> Self {
+        let minutes_left = minutes_left(limit.saturating_sub(open), growth);
+        Self { open, limit, growth, minutes_left }
+    }
+}
+
+/// Minutes until `left` are used up at `growth` a minute.
+pub fn minutes_left(left: u64, growth: f64) -> Option<f64> {
+    (growth > 0.0).then(|| left as f64 / growth)
+}

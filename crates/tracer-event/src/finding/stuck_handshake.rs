@@ -1,0 +1,82 @@
+//! `stuck_handshake`: handshakes that get no answer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Explain, Line, Remedy, Service, Severity, command,
+    words::{a_process, line, listener, process, service},
+};
+use crate::{duration::count, endpoint::Endpoint, process::Process, state::State};
+
+/// Handshakes without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StuckHandshake {
+    /// SYN_SENT or SYN_RECV.
+    pub state: State,
+    /// Who connects or listens.
+    pub process: Option<Process>,
+    /// To what.
+    pub service: Service,
+    /// How many sockets.
+    pub sockets: u64,
+    /// Most retransmissions of one of them.
+    pub retransmits: u8,
+}
+
+impl Explain for StuckHandshake {
+    fn sentence(&self, _: Severity) -> String {
+        let sockets = count(self.sockets, "connection");
+        if self.state == State::SynSent {
+            let who = a_process(self.process.as_ref());
+            return format!(
+                "{who} gets no answer: {sockets} {} in SYN_SENT",
+                service(self.service)
+            );
+        }
+        format!("{sockets} {} half-open: the clients do not answer", service(self.service))
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let what = if self.state == State::SynSent { "SYN" } else { "SYN+ACK" };
+        let mut lines = vec![line(
+            "tries",
+            format!("{what} sent again up to {}", count(self.retransmits.into(), "time")),
+        )];
+        if let (Service::Here(local), Some(owner)) = (self.service, &self.process) {
+            lines.push(line("listener", format!("{}, {}", listener(local), process(owner))));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        match self.service {
+            Service::There(peer) => vec![command(
+                "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
+                 status 124: no answer to that one either)",
+                format!("{enter}timeout 3 bash -c '</dev/tcp/{}/{}'", host(peer), peer.port),
+            )],
+            Service::Here(_) => vec![command(
+                "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",
+                format!("{enter}ss -tn state syn-recv"),
+            )],
+        }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.process.iter().map(|one| one.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.sockets
+    }
+}
+
+/// The address with its interface, for a shell: anybody may have named that.
+fn host(peer: Endpoint) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match peer.zone().name().filter(|name| name.chars().all(is_plain)) {
+        Some(name) => format!("{}%{name}", peer.address()),
+        None => peer.address().to_string(),
+    }
+}

@@ -1,0 +1,69 @@
+//! `syn_backlog`: there are too many half-open connections.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Explain, Line, Remedy, Severity, advice, command, words::line};
+use crate::duration::count;
+use crate::endpoint::Endpoint;
+
+/// Too many half-open connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SynBacklog {
+    /// Half-open connections now.
+    pub half_open: u64,
+    /// The local address that has most of them.
+    pub local: Option<Endpoint>,
+    /// SYNs dropped in the time of observation.
+    pub syn_drops: u64,
+    /// SYNs answered with a cookie in the time of observation.
+    pub syn_cookies: u64,
+    /// `tcp_max_syn_backlog`.
+    #[serde(rename = "max_syn_backlog")]
+    pub limit: Option<u64>,
+}
+
+impl Explain for SynBacklog {
+    fn sentence(&self, _: Severity) -> String {
+        let (drops, cookies) = (self.syn_drops, self.syn_cookies);
+        let lost = match drops {
+            0 => format!("{} answered with cookies", count(cookies, "SYN")),
+            drops => format!("{} dropped", count(drops, "SYN")),
+        };
+        let to = self.local.map_or_else(String::new, |local| format!(" to {local}"));
+        format!("{lost}: too many half-open connections{to}")
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines = vec![line("half-open", count(self.half_open, "connection"))];
+        if let Some(limit) = self.limit {
+            lines.push(line("limit", format!("net.ipv4.tcp_max_syn_backlog = {limit}")));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let mut remedies = vec![
+            command("who sends them", format!("{enter}ss -tn state syn-recv")),
+            advice("more room: a larger backlog (the program's listen(), limited by somaxconn)"),
+        ];
+        // Linux drops for want of room only without cookies, and only then has a limit beside the
+        // backlog (tcp_conn_request).
+        if self.syn_drops > 0 {
+            let most = self.limit.unwrap_or(0).saturating_mul(2).max(8192);
+            remedies.push(command(
+                "keeps serving in a SYN flood",
+                format!("{enter}sysctl -w net.ipv4.tcp_syncookies=1"),
+            ));
+            remedies.push(command(
+                "without SYN cookies this limits half-open connections as well",
+                format!("{enter}sysctl -w net.ipv4.tcp_max_syn_backlog={most}"),
+            ));
+        }
+        remedies
+    }
+
+    fn count(&self) -> u64 {
+        self.half_open
+    }
+}

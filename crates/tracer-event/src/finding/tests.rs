@@ -1,0 +1,260 @@
+//! What is said of each kind of finding.
+
+use std::collections::BTreeMap;
+
+use rstest::rstest;
+
+use super::{words::runs, *};
+use crate::{
+    close::Initiator,
+    endpoint::Endpoint,
+    process::{Executable, Process},
+    state::State,
+};
+
+fn at(address: &str, port: u16) -> Endpoint {
+    Endpoint::new(address.parse().unwrap(), port)
+}
+
+fn app(pid: u32) -> Program {
+    let mut comm = [0; 16];
+    comm[..3].copy_from_slice(b"app");
+    Program {
+        process: Process { pid, comm, start_ns: 0 },
+        executable: Some(Executable::of(b"/srv/app")),
+        container: None,
+    }
+}
+
+fn from(queue: u32) -> Listener {
+    let processes = vec![app(900)];
+    Listener {
+        local: at("0.0.0.0", 8080),
+        processes,
+        halted: None,
+        queue,
+        backlog: 256,
+        candidates: 1,
+    }
+}
+
+fn leak(cause: Cause) -> Leak {
+    Leak {
+        cause,
+        holders: vec![app(900)],
+        parent: Some(app(899).process),
+        fds: vec![5, 6, 7, 9],
+        sockets: 4,
+        service: Service::Here(at("10.0.0.1", 8080)),
+        peers: vec![(at("10.0.0.2", 0), 3), (at("10.0.0.3", 0), 1)],
+        listener: None,
+        oldest: 65_000_000_000,
+        at_least: true,
+        growth: 24.0,
+        unread: 1234,
+        descriptors: Some(Descriptors::new(500, 1024, 24.0)),
+        far_ends: BTreeMap::new(),
+        far_orphans: 0,
+        made: None,
+    }
+}
+
+fn of(problem: Problem) -> Finding {
+    let (severity, status) = (Severity::Warning, Status::Raised);
+    Finding { time: 0, severity, status, netns: 7, entry: None, problem }
+}
+
+fn leaking(cause: Cause) -> Finding {
+    of(Problem::CloseWaitLeak(Box::new(leak(cause))))
+}
+
+fn never_accepted() -> Finding {
+    let listener = Some(from(200));
+    let leak =
+        Leak { listener, holders: Vec::new(), fds: Vec::new(), ..leak(Cause::NeverAccepted) };
+    of(Problem::CloseWaitLeak(Box::new(leak)))
+}
+
+fn ports(scope: Scope) -> Finding {
+    of(Problem::EphemeralPorts(
+        PortUse {
+            netns: 7,
+            scope,
+            size: 28_232,
+            used: 26_000,
+            reusable: 400,
+            states: [(State::TimeWait, 25_000), (State::Established, 1_000)].into(),
+            destinations: 3,
+            processes: vec![(app(900).process, 26_000)],
+            growth: 0.0,
+            rate: 412.3,
+            minutes_left: None,
+        }
+        .growing(300.0),
+    ))
+}
+
+fn to_one() -> Finding {
+    ports(Scope::Destination { local: at("10.0.0.1", 0), peer: at("10.0.0.9", 443) })
+}
+
+fn no_port(count: u64) -> Finding {
+    let process = Some(app(900).process);
+    of(Problem::NoLocalPort(NoLocalPort { process, peer: at("10.0.0.9", 443), count, size: None }))
+}
+
+fn queue(length: u32) -> Finding {
+    let (listener, somaxconn) = (from(length), Some(256));
+    let full = AcceptQueue { listener, listen_overflows: 3, listen_drops: 0, somaxconn };
+    of(Problem::AcceptQueueFull(full))
+}
+
+fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
+    let local = Some(at("10.0.0.1", 80));
+    SynBacklog { half_open: 9, local, syn_drops, syn_cookies, limit: Some(limit) }
+}
+
+fn others() -> [Finding; 4] {
+    [
+        of(Problem::SynBacklog(backlog(5, 0, 128))),
+        of(Problem::TimeWaitOverflow(TimeWaitOverflow {
+            time_wait: 4_000,
+            limit: Some(4_096),
+            skipped: 7,
+            services: vec![(Service::There(at("10.0.0.9", 443)), 4_000)],
+            closed_first: Initiator::Local,
+        })),
+        of(Problem::Descriptors(OutOfDescriptors {
+            program: app(900),
+            descriptors: Descriptors::new(1_000, 1_024, 12.0),
+        })),
+        of(Problem::StuckHandshake(StuckHandshake {
+            state: State::SynSent,
+            process: Some(app(900).process),
+            service: Service::There(at("2001:db8::9", 443)),
+            sockets: 2,
+            retransmits: 4,
+        })),
+    ]
+}
+
+#[rstest]
+#[case(leaking(Cause::Held), "app[900] does not close 4 connections; the peers have closed")]
+#[case(
+    leaking(Cause::Unread),
+    "app[900] does not read 4 connections to the end: 1,234 bytes unread, the peers have closed"
+)]
+#[case(
+    leaking(Cause::Inherited),
+    "app[900] inherited 4 connections by fork and does not close; the peers have closed, and so \
+     has its parent app[899]"
+)]
+#[case(
+    leaking(Cause::Halted(Halt::Frozen)),
+    "app[900] is frozen (cgroup freezer) and holds 4 connections that the peers have closed"
+)]
+#[case(
+    never_accepted(),
+    "4 connections never accepted, listener :8080, app[900], backlog 200 of 256; the peers have \
+     closed"
+)]
+#[case(to_one(), "25,600 of 28,232 ports in use from 10.0.0.1 to 10.0.0.9:443, none left in 9 min")]
+#[case(
+    ports(Scope::Address(at("10.0.0.1", 0))),
+    "25,600 of 28,232 ports of 10.0.0.1 in use by bind() before connect(), for all 3 destinations \
+     together, none left in 9 min"
+)]
+#[case(no_port(1), "app[900] found no free local port to connect to 10.0.0.9:443")]
+#[case(no_port(5), "app[900] found no free local port to connect to 10.0.0.9:443, 5 times")]
+#[case(
+    queue(257),
+    "accept queue of listener :8080, app[900], is full: new connections are dropped; backlog 257 \
+     of 256"
+)]
+#[case(
+    queue(0),
+    "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256"
+)]
+fn a_sentence_says_what_is_wrong_with_whom(#[case] finding: Finding, #[case] words: &str) {
+    assert_eq!(finding.sentence(), words);
+    let over = Finding { status: Status::Cleared, ..finding };
+    assert_eq!(over.sentence(), format!("over: {words}"));
+}
+
+#[test]
+fn evidence_is_aligned_under_short_labels() {
+    let lines: Vec<String> = leaking(Cause::Held)
+        .evidence()
+        .into_iter()
+        .map(|Line { label, text }| format!("{label}: {text}"))
+        .collect();
+    let expected = [
+        "process: app[900] /srv/app",
+        "fds: 5-7, 9",
+        "peers: 10.0.0.2 × 3, 10.0.0.3 × 1, to 10.0.0.1:8080 here",
+        "oldest: ≥ 1m05s in CLOSE_WAIT",
+        "growth: 24 more a minute",
+        "unread: 1,234 bytes",
+        "open: 500 of 1,024 descriptors: none left in 22 min",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
+    let causes = [Cause::Held, Cause::Unread, Cause::Inherited, Cause::Orphaned, Cause::Unseen];
+    let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
+    all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
+    all.extend(others());
+    for finding in all {
+        let code = finding.problem.code();
+        assert!(!finding.remedies().is_empty(), "{code}");
+        let inside = Finding { entry: Some(77), ..finding };
+        for command in inside.remedies().iter().filter_map(|remedy| remedy.command.as_ref()) {
+            let of_namespace =
+                ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
+            assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
+        }
+        assert!(inside.evidence().iter().any(|line| line.text.contains("net:[7]")), "{code}");
+        assert!(inside.evidence().iter().all(|line| line.label.len() < 12), "{code}");
+    }
+}
+
+/// No command that changes nothing, and none that goes too far without a word.
+#[test]
+fn remedies_are_of_the_situation() {
+    let commands = |drops, cookies| {
+        let remedies = of(Problem::SynBacklog(backlog(drops, cookies, 8_192))).remedies();
+        remedies.into_iter().filter_map(|remedy| remedy.command).collect::<Vec<_>>()
+    };
+    // Cookies were sent: the setting is on, and tcp_max_syn_backlog is not looked at.
+    let sent = commands(0, 5);
+    assert!(!sent.iter().any(|command| command.contains("sysctl")), "{sent:?}");
+    let dropped = commands(5, 0);
+    assert!(dropped.iter().any(|command| command.ends_with("tcp_syncookies=1")), "{dropped:?}");
+    assert!(dropped.iter().any(|command| command.ends_with("=16384")), "{dropped:?}");
+    let ends = leaking(Cause::Held).remedies();
+    let ends = ends
+        .iter()
+        .find(|remedy| remedy.command.as_ref().is_some_and(|command| command.contains("ss -K")));
+    assert!(ends.unwrap().text.contains("half-closes at work"));
+}
+
+#[test]
+fn names_cannot_speak_to_the_terminal() {
+    let mut finding = no_port(1);
+    if let Problem::NoLocalPort(NoLocalPort { process: Some(process), .. }) = &mut finding.problem {
+        process.comm[..4].copy_from_slice(b"\x1b[2J");
+    }
+    assert!(finding.sentence().starts_with("\\x1b[2J["), "{}", finding.sentence());
+}
+
+#[rstest]
+#[case(&[], "")]
+#[case(&[3], "3")]
+#[case(&[3, 4], "3-4")]
+#[case(&[3, 4, 5, 9, 11, 12], "3-5, 9, 11-12")]
+#[case(&[1, 3, 5, 7, 9, 11, 13, 15, 17], "1, 3, 5, 7, 9, 11, 13, 15, …")]
+fn descriptors_are_written_as_runs(#[case] numbers: &[u32], #[case] text: &str) {
+    assert_eq!(runs(numbers), text);
+}

@@ -1,0 +1,72 @@
+//! `time_wait_overflow`: there are too many sockets in TIME_WAIT.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Explain, Line, Remedy, Service, Severity, advice, command,
+    words::{REUSE, line, service},
+};
+use crate::{
+    close::Initiator,
+    duration::{count, grouped},
+};
+
+/// Too many sockets in TIME_WAIT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeWaitOverflow {
+    /// In TIME_WAIT now.
+    pub time_wait: u64,
+    /// `tcp_max_tw_buckets`.
+    #[serde(rename = "max_tw_buckets")]
+    pub limit: Option<u64>,
+    /// Connections that skipped TIME_WAIT in the time of observation.
+    pub skipped: u64,
+    /// To whom most of them were.
+    #[serde(with = "by_service")]
+    #[schemars(with = "Vec<by_service::Counted>")]
+    pub services: Vec<(Service, u64)>,
+    /// Whoever closes first keeps the TIME_WAIT: `local`.
+    pub closed_first: Initiator,
+}
+
+super::counted!(by_service: service: Service);
+
+impl Explain for TimeWaitOverflow {
+    fn sentence(&self, _: Severity) -> String {
+        let limit =
+            self.limit.map_or_else(String::new, |limit| format!(" of {} allowed", grouped(limit)));
+        let now = format!("{} in TIME_WAIT{limit}", count(self.time_wait, "socket"));
+        match self.skipped {
+            0 => now,
+            skipped => format!("{now}: {} skipped it", count(skipped, "connection")),
+        }
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let named = |(one, sockets): &(Service, u64)| {
+            line("closed here", format!("{} {}", count(*sockets, "connection"), service(*one)))
+        };
+        self.services.iter().map(named).collect()
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let most = self.limit.unwrap_or(131_072).saturating_mul(2);
+        vec![
+            advice("TIME_WAIT is where the connection was closed first: here. Let the peers close"),
+            advice(REUSE),
+            command(
+                "more room; each takes about 300 bytes",
+                format!("{enter}sysctl -w net.ipv4.tcp_max_tw_buckets={most}"),
+            ),
+            advice(
+                "does not help: tcp_fin_timeout, tcp_tw_recycle (gone since 4.12); a lower \
+                 tcp_max_tw_buckets breaks connections",
+            ),
+        ]
+    }
+
+    fn count(&self) -> u64 {
+        self.time_wait
+    }
+}

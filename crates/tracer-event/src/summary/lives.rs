@@ -1,0 +1,68 @@
+//! What people want to know at the end: how fast connections opened, how they ended, what lingers.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use crate::{close::Reason, linger::LingerStatus, state::State, subject::Role, update::Update};
+
+/// Longest handshake that is told apart from longer ones: ten minutes, in nanoseconds.
+const LONGEST: u64 = 600_000_000_000;
+
+/// Handshakes, ends and what lingers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lives {
+    /// Handshake times of clients, nanoseconds, to two digits.
+    pub connected: Histogram<u64>,
+    /// Of servers: from their SYN+ACK to the ACK.
+    pub accepted: Histogram<u64>,
+    /// How many ended for which reason, in the order of their first occurrence.
+    pub ends: Vec<(Reason, u64)>,
+    /// Sockets that are flagged now, by state.
+    pub lingering: BTreeMap<State, u64>,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        let empty = || {
+            #[expect(clippy::expect_used, reason = "the bounds are constants that fit")]
+            Histogram::new_with_bounds(1, LONGEST, 2).expect("1 < LONGEST, two digits")
+        };
+        Self { connected: empty(), accepted: empty(), ends: Vec::new(), lingering: BTreeMap::new() }
+    }
+}
+
+impl Lives {
+    pub(super) fn count(&mut self, update: &Update<'_>) {
+        match update {
+            Update::Transition(transition) => {
+                let Some(time) = transition.handshake.and_then(|known| known.duration_ns) else {
+                    return;
+                };
+                match transition.subject.role {
+                    Some(Role::Client) => self.connected.saturating_record(time),
+                    Some(Role::Server) => self.accepted.saturating_record(time),
+                    _ => {}
+                }
+            }
+            Update::Story(story) => {
+                let Some(reason) = story.close.map(|close| close.reason) else { return };
+                match self.ends.iter_mut().find(|(other, _)| *other == reason) {
+                    Some((_, count)) => *count += 1,
+                    None => self.ends.push((reason, 1)),
+                }
+            }
+            Update::Linger(lingers) => {
+                for linger in *lingers {
+                    let count = self.lingering.entry(linger.state).or_default();
+                    match linger.status {
+                        LingerStatus::Raised => *count += 1,
+                        LingerStatus::Continues => {}
+                        LingerStatus::Cleared => *count = count.saturating_sub(1),
+                    }
+                }
+            }
+            Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The sink that counts events, and the counts that other threads read.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Families, Metrics};
+use tracer_event::{
+    enricher::Surroundings, header::Hello, summary::Summary, update::Update, wall_clock::WallClock,
+};
+use tracer_output::{Live, LiveSink, Sink};
+
+/// The metrics, to be read by other threads.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Arc<Mutex<Metrics>>);
+
+impl Shared {
+    /// All of them, as they are now.
+    pub fn families(&self) -> Families {
+        self.lock().families()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Metrics> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts events.
+///
+/// The table is observed after each batch of events and each deadline
+/// of the table: whatever changes a count wakes the reader anyway, so that a scrape shows the
+/// counts of now and an idle host is not woken.
+pub struct Measuring {
+    shared: Shared,
+    end: Box<dyn FnOnce() + Send>,
+    surroundings: Arc<dyn Surroundings>,
+}
+
+impl Measuring {
+    /// Into these metrics; whatever shows them is ended by `end`.
+    pub fn new(
+        shared: Shared,
+        end: impl FnOnce() + Send + 'static,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
+        Self { shared, end: Box::new(end), surroundings }
+    }
+}
+
+impl Sink for Measuring {
+    fn hello(&mut self, hello: &Hello, _: WallClock) {
+        self.shared.lock().set_kernel(&hello.kernel);
+    }
+
+    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+        self.shared.lock().count(update, &*self.surroundings);
+    }
+
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        Some(self)
+    }
+
+    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+        (self.end)();
+    }
+}
+
+impl LiveSink for Measuring {
+    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+        self.shared.lock().stand(live);
+        None
+    }
+}

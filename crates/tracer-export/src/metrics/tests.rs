@@ -1,0 +1,222 @@
+//! From updates to numbers, and the documents that name them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use super::*;
+use tracer_event::enricher::Unknown;
+use tracer_event::fixtures::{linger, subject, transition};
+use tracer_event::{
+    finding::{Finding, NoLocalPort, Problem},
+    update::{Close, Handshake, Loss, Reset, Retransmit, Retransmitted, Rst},
+};
+use tracer_model::table::{self, Table};
+
+/// One of everything.
+pub fn all(metrics: &mut Metrics) {
+    let handshake = Handshake {
+        duration_ns: Some(3_000_000),
+        rtt_ns: None,
+        syn_retransmits: None,
+        local_isn: None,
+        peer_isn: None,
+    };
+    let established =
+        Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
+    metrics.set_kernel("6.1.0");
+    metrics.count(&Update::Transition(&established), &Unknown);
+    let close = Close::new(Reason::Graceful, Some(Initiator::Local));
+    metrics.count(
+        &Update::Story(&Story {
+            time: 9,
+            subject: subject(1),
+            state: State::Closed,
+            began: None,
+            ended: None,
+            duration: 0,
+            spent: [0; State::COUNT],
+            at_least: false,
+            handshake: None,
+            bytes_sent: None,
+            bytes_received: None,
+            retransmits: None,
+            close: Some(close),
+            source: Source::Timer,
+        }),
+        &Unknown,
+    );
+    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), &Unknown);
+    let (subject, state) = (subject(1), State::SynSent);
+    let syn = Segment::Syn;
+    let again = Retransmit { time: 1, subject, state, segment: Retransmitted::new(syn, 1, None) };
+    metrics.count(&Update::Retransmit(&again), &Unknown);
+    let direction = Direction::Received;
+    let reset = Reset { time: 1, subject, state, segment: Rst::new(direction) };
+    metrics.count(&Update::Reset(&reset), &Unknown);
+    let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
+    metrics.count(&Update::Loss(&loss), &Unknown);
+    let peer = subject.tuple.peer;
+    let problem = NoLocalPort { process: None, peer, count: 1, size: None };
+    metrics.count(
+        &Update::Finding(&Finding {
+            time: 1,
+            severity: Severity::Critical,
+            status: Status::Raised,
+            netns: 7,
+            entry: None,
+            problem: Problem::NoLocalPort(problem),
+        }),
+        &Unknown,
+    );
+    let ports = Arc::new([PortUse {
+        netns: 7,
+        scope: Scope::Destination { local: subject.tuple.local.with_port(0), peer },
+        size: 10,
+        used: 6,
+        reusable: 1,
+        states: BTreeMap::new(),
+        destinations: 1,
+        processes: Vec::new(),
+        growth: 0.0,
+        rate: 0.0,
+        minutes_left: None,
+    }]);
+    let table = Table::new(table::Options::default());
+    metrics.stand(&Live { now: 1, table: &table, ports: &(ports as _) });
+}
+
+fn text() -> String {
+    let mut metrics = Metrics::default();
+    all(&mut metrics);
+    crate::prometheus::tests::written(metrics.families())
+}
+
+#[test]
+fn each_update_is_counted_where_it_belongs() {
+    let text = text();
+    for line in [
+        "tracer_build_info{version=\"0.1.0\",kernel_release=\"6.1.0\"} 1.0",
+        "tracer_transitions_total{tcp_from=\"syn_sent\",tcp_to=\"established\",tcp_source=\"tracepoint\"} 1",
+        "tracer_handshake_duration_seconds_bucket{le=\"0.0025\",tcp_role=\"client\"} 0",
+        "tracer_handshake_duration_seconds_bucket{le=\"0.005\",tcp_role=\"client\"} 1",
+        "tracer_handshake_duration_seconds_count{tcp_role=\"server\"} 0",
+        "tracer_state_duration_seconds_sum{network_connection_state=\"syn_sent\"} 0.003",
+        "tracer_closes_total{tcp_close_reason=\"graceful\",tcp_close_initiator=\"local\"} 1",
+        "tracer_lingering{network_connection_state=\"close_wait\",process_name=\"unknown\"} 1.0",
+        "tracer_retransmits_total{tcp_segment_type=\"SYN\"} 1",
+        "tracer_resets_total{tcp_segment_direction=\"received\"} 1",
+        "tracer_resets_total{tcp_segment_direction=\"sent\"} 0",
+        "tracer_findings_total{finding_code=\"no_local_port\",finding_severity=\"critical\"} 1",
+        "tracer_lost_total{tracer_loss_where=\"otlp\"} 4",
+        "tracer_lost_total{tracer_loss_where=\"ring_buffer\"} 0",
+        "tracer_ephemeral_ports_use_ratio{network_local_address=\"10.0.0.1\",network_peer_address=\"10.0.0.1\",network_peer_port=\"80\",socket_netns=\"7\"} 0.5",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} not in:\n{text}");
+    }
+}
+
+#[test]
+fn all_states_are_told_zero_or_not() {
+    let text = text();
+    let counts = text.lines().filter(|line| line.starts_with("system_network_connection_count{"));
+    assert_eq!(counts.count(), State::COUNT);
+}
+
+#[test]
+fn a_replay_does_not_tell_of_sockets_that_it_does_not_know() {
+    let metrics = Metrics::default();
+    let text = crate::prometheus::tests::written(metrics.families());
+    assert!(!text.contains("system_network_connection_count{"), "{text}");
+}
+
+/// Words of `text` that are names of metrics.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let base = |name: &str| {
+        let name =
+            ["_bucket", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        let is_histogram = name.ends_with("_seconds_count");
+        name.strip_suffix("_count").filter(|_| is_histogram).unwrap_or(name).to_owned()
+    };
+    text.split(|c| !is_name(c))
+        .filter(|word| ["tracer_", "system_network_"].iter().any(|own| word.starts_with(own)))
+        .map(base)
+        // Labels of our own.
+        .filter(|word| word != "tracer_loss_where")
+        .collect()
+}
+
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_documents_name_what_the_endpoint_tells() {
+    let told: BTreeSet<String> = text()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(|line| names(line.split(['{', ' ']).next().unwrap_or_default()))
+        .collect();
+    assert_eq!(names(&repository("docs/metrics.md")), told);
+    for path in ["deploy/grafana/dashboard.json", "deploy/prometheus/alerts.yml"] {
+        let named = names(&repository(path));
+        assert!(!named.is_empty(), "{path} names no metric");
+        assert!(named.is_subset(&told), "{path}: {:?}", named.difference(&told));
+    }
+}
+
+/// A series that begins at 1 has not increased: an alert would not see the first of anything.
+#[test]
+fn whatever_can_be_counted_is_told_from_zero() {
+    let fresh = crate::prometheus::tests::written(Metrics::default().families());
+    let series = |text: &str| -> BTreeMap<String, String> {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let split = |line: &str| line.rsplit_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
+        samples.filter_map(split).filter(|(name, _)| name.contains("_total{")).collect()
+    };
+    let (before, after) = (series(&fresh), series(&text()));
+    for name in after.keys() {
+        assert_eq!(before.get(name).map(String::as_str), Some("0"), "{name}");
+    }
+    let of = |name: &str| before.keys().filter(|key| key.starts_with(name)).count();
+    assert_eq!(of("tracer_findings_total"), Problem::CODES.len() * 3, "codes, severities");
+    assert_eq!(of("tracer_lost_total"), every::<LossPlace>().count());
+    assert_eq!(of("tracer_closes_total"), every::<Reason>().count() * 5, "initiators, unknown");
+    let places = every::<LossPlace>().collect::<Vec<_>>();
+    assert!(places.contains(&LossPlace::Syslog) && places.contains(&LossPlace::Table));
+}
+
+#[test]
+fn the_codes_of_findings_are_those_of_the_schema() {
+    let schema = schemars::schema_for!(Problem).to_value();
+    let kinds = schema["oneOf"].as_array().unwrap();
+    let codes = kinds.iter().map(|kind| kind["properties"]["code"]["const"].as_str().unwrap());
+    assert_eq!(codes.collect::<BTreeSet<_>>(), BTreeSet::from(Problem::CODES));
+}
+
+/// What promtool runs the alert rules on has to begin as the tracer does.
+#[test]
+fn the_alert_rules_are_tested_with_series_that_begin_as_the_tracers_do() {
+    let fresh = crate::prometheus::tests::written(Metrics::default().families());
+    let tests = repository("deploy/prometheus/alerts_test.yml");
+    let mut counters = 0;
+    let mut lines = tests.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let Some(series) = line.strip_prefix("- series: ") else { continue };
+        // An instance is what Prometheus adds; the second one was scraped too late.
+        let Some((series, _)) = series.trim_matches('\'').split_once(",instance=\"a\"") else {
+            continue;
+        };
+        if series.contains("_total{") {
+            let values = lines.next().and_then(|values| values.strip_prefix("values: '"));
+            assert!(values.is_some_and(|values| values.starts_with('0')), "{series}: {values:?}");
+            assert!(fresh.lines().any(|known| known == format!("{series}}} 0")), "{series}");
+            counters += 1;
+        }
+    }
+    assert!(counters >= 6, "{counters} counters");
+}

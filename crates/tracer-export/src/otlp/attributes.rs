@@ -1,0 +1,131 @@
+//! The fields of a JSON line as attributes: `{"network":{"peer":{"port":80}}}` is
+//! `network.peer.port`. Written as protobuf at once
+//! (opentelemetry/proto/common/v1/common.proto): messages in between would cost ten times as much
+//! on the thread that reads the kernel's events.
+
+use prost::encoding::{encode_varint, encoded_len_varint};
+use serde::Serialize;
+use serde_json::Value;
+
+use tracer_output::flatten::{Fields, Leaf, Memory, flatten};
+
+/// Fields of `AnyValue`.
+const STRING: u8 = 1;
+const BOOL: u8 = 2;
+const INT: u8 = 3;
+const DOUBLE: u8 = 4;
+const ARRAY: u8 = 5;
+const LIST: u8 = 6;
+/// Wire types of protobuf.
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+pub(super) const LEN: u8 = 2;
+
+/// A field that holds bytes, text or a message. `field` < 16.
+pub(super) fn bytes(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(field << 3 | LEN);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// A field of eight bytes.
+pub(super) fn fixed64(field: u8, value: u64, out: &mut Vec<u8>) {
+    out.push(field << 3 | FIXED64);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// A field that is a number.
+pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
+    out.push(field << 3 | VARINT);
+    encode_varint(value, out);
+}
+
+/// Attributes, each as the field `field` of whatever message they belong to; no field `time` at
+/// the top.
+pub(super) fn write(
+    value: &impl Serialize,
+    field: u8,
+    memory: &mut Memory,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    flatten(value, memory, &mut Attributes { field, any: Vec::with_capacity(64), out })
+}
+
+struct Attributes<'a> {
+    field: u8,
+    /// The `AnyValue` of an attribute.
+    any: Vec<u8>,
+    out: &'a mut Vec<u8>,
+}
+
+impl Fields for Attributes<'_> {
+    const SEPARATOR: char = '.';
+    const LISTS: bool = true;
+
+    fn field(&mut self, key: &str, leaf: Leaf<'_>) {
+        // The record has it as a number.
+        if key == "time" {
+            return;
+        }
+        let Self { field, any, out } = self;
+        any.clear();
+        encode(leaf, any);
+        // A `KeyValue`.
+        let sized = |len: usize| 1 + encoded_len_varint(len as u64) + len;
+        out.push(*field << 3 | LEN);
+        encode_varint((sized(key.len()) + sized(any.len())) as u64, out);
+        bytes(1, key.as_bytes(), out);
+        bytes(2, any, out);
+    }
+}
+
+/// As an `AnyValue`.
+fn encode(leaf: Leaf<'_>, out: &mut Vec<u8>) {
+    match leaf {
+        Leaf::Text(text) => bytes(STRING, text.as_bytes(), out),
+        Leaf::Flag(flag) => varint(BOOL, u64::from(flag), out),
+        // OTLP has no larger numbers.
+        Leaf::Number(number) if i64::try_from(number).is_err() => {
+            bytes(STRING, number.to_string().as_bytes(), out);
+        }
+        Leaf::Number(number) => varint(INT, number, out),
+        Leaf::Negative(number) => varint(INT, number as u64, out),
+        Leaf::Fraction(fraction) => fixed64(DOUBLE, fraction.to_bits(), out),
+        Leaf::List(values) => {
+            let mut array = Vec::new();
+            for value in values {
+                let mut item = Vec::new();
+                encode_json(value, &mut item);
+                bytes(1, &item, &mut array);
+            }
+            bytes(ARRAY, &array, out);
+        }
+    }
+}
+
+/// The same for values in lists, which are rare.
+fn encode_json(value: Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => {}
+        Value::Bool(flag) => encode(Leaf::Flag(flag), out),
+        Value::Number(number) => {
+            let whole = number.as_u64().map(Leaf::Number);
+            let whole = whole.or_else(|| number.as_i64().map(Leaf::Negative));
+            let fraction = number.as_f64().unwrap_or_default();
+            encode(whole.unwrap_or(Leaf::Fraction(fraction)), out);
+        }
+        Value::String(text) => encode(Leaf::Text(&text), out),
+        Value::Array(values) => encode(Leaf::List(values), out),
+        Value::Object(fields) => {
+            let mut list = Vec::new();
+            for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_null()) {
+                let (mut item, mut field) = (Vec::new(), Vec::new());
+                encode_json(value, &mut item);
+                bytes(1, key.as_bytes(), &mut field);
+                bytes(2, &item, &mut field);
+                bytes(1, &field, &mut list);
+            }
+            bytes(LIST, &list, out);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The configurations of deploy/ are for what is really sent. No collector runs here: its
+//! conditions are evaluated on real records, by as much of OTTL as they use.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use serde_yaml_ng::Value;
+
+use super::{super::resource::Identity, *};
+use tracer_event::{
+    fixtures::subject,
+    update::{Direction, Reset, Retransmit, Retransmitted, Rst, Segment},
+};
+
+fn text(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn yaml(path: &str) -> Value {
+    serde_yaml_ng::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list.as_sequence().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// A record and the attributes of its resource.
+struct Sent<'a> {
+    record: &'a LogRecord,
+    resource: &'a [(String, Value)],
+}
+
+impl Sent<'_> {
+    /// What a path of OTTL leads to; nil where there is none. In `log_record` the context `log` is
+    /// not named.
+    fn path(&self, path: &str) -> Option<String> {
+        let key = |context: &str| path.strip_prefix(context)?.strip_suffix("\"]");
+        let attribute = key("log.attributes[\"").or_else(|| key("attributes[\""));
+        if let Some(key) = key("resource.attributes[\"") {
+            let found = self.resource.iter().find(|(known, _)| known == key);
+            return found.and_then(|(_, value)| value.as_str().map(str::to_owned));
+        }
+        if let Some(key) = attribute {
+            let told = told(self.record.attributes.clone());
+            let found = told.into_iter().find(|(known, _)| known == key);
+            return found.and_then(|(_, value)| value.as_str().map(str::to_owned));
+        }
+        match path {
+            "log.event_name" | "event_name" => Some(self.record.event_name.clone()),
+            other => panic!("{other}: no path that this test knows"),
+        }
+    }
+
+    fn operand(&self, text: &str) -> Option<String> {
+        match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(literal) => Some(literal.to_owned()),
+            None => self.path(text),
+        }
+    }
+
+    fn holds(&self, condition: &str) -> bool {
+        condition.split(" and ").all(|comparison| {
+            let (left, right, equal) = match comparison.split_once(" == ") {
+                Some((left, right)) => (left, right, true),
+                None => {
+                    let (left, right) = comparison.split_once(" != ").expect("a comparison");
+                    (left, right, false)
+                }
+            };
+            (self.operand(left) == self.operand(right)) == equal
+        })
+    }
+}
+
+/// The conditions by which a pipeline drops records.
+fn conditions(configuration: &Value) -> Vec<String> {
+    let processors = names(&configuration["service"]["pipelines"]["logs"]["processors"]);
+    let filters = processors.into_iter().filter(|name| name.starts_with("filter"));
+    filters
+        .flat_map(|name| {
+            let filter = &configuration["processors"][name];
+            [names(&filter["log_conditions"]), names(&filter["logs"]["log_record"])].concat()
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The names of the events of one of everything that a gateway lets pass.
+fn passing(resource: &[(String, Value)]) -> BTreeSet<String> {
+    let step = transition(State::SynSent, State::Established);
+    let lingers = [linger(1, State::CloseWait)];
+    let loss = Loss::final_loss(7, LossPlace::Otlp, 3);
+    let (subject, state) = (subject(1), State::SynSent);
+    let again =
+        Retransmit { time: 1, subject, state, segment: Retransmitted::new(Segment::Syn, 1, None) };
+    let direction = Direction::Sent;
+    let reset = Reset { time: 1, subject, state, segment: Rst::new(direction) };
+    let records = records(&[
+        Update::Transition(&step),
+        Update::Linger(&lingers),
+        Update::Loss(&loss),
+        Update::Retransmit(&again),
+        Update::Reset(&reset),
+    ]);
+    let conditions = conditions(&yaml("otel-collector/gateway.yaml"));
+    assert!(!conditions.is_empty(), "nothing is dropped by anything");
+    let dropped = |record: &LogRecord| {
+        conditions.iter().any(|condition| Sent { record, resource }.holds(condition))
+    };
+    records.iter().filter(|one| !dropped(one)).map(|record| record.event_name.clone()).collect()
+}
+
+#[test]
+fn a_gateway_drops_single_steps_and_nothing_else() {
+    let rest = ["tcp.linger", "tcp.retransmit", "tcp.reset", "tracer.loss"];
+    assert_eq!(passing(&[]), rest.map(str::to_owned).into());
+    let asked = [("tracer.keep_steps".to_owned(), Value::from("true"))];
+    assert!(passing(&asked).contains("tcp.transition"), "a host asks for them");
+}
+
+#[test]
+fn an_agent_speaks_tls_where_its_gateway_does() {
+    let (agent, gateway) = (yaml("otel-collector/agent.yaml"), yaml("otel-collector/gateway.yaml"));
+    let is_plain = agent["exporters"]["otlp"]["tls"]["insecure"].as_bool() == Some(true);
+    let listens_plainly = gateway["receivers"]["otlp"]["protocols"]["grpc"]["tls"].is_null();
+    assert_eq!(is_plain, listens_plainly);
+}
+
+#[test]
+fn collectors_find_all_that_their_pipelines_name() {
+    for path in ["otel-collector/agent.yaml", "otel-collector/gateway.yaml"] {
+        let configuration = yaml(path);
+        for (signal, pipeline) in configuration["service"]["pipelines"].as_mapping().unwrap() {
+            for kind in ["receivers", "processors", "exporters"] {
+                for name in names(&pipeline[kind]) {
+                    let is_there = !configuration[kind][name].is_null();
+                    assert!(is_there, "{path}: {signal:?} has no {kind} {name}");
+                }
+            }
+        }
+        for name in names(&configuration["service"]["extensions"]) {
+            assert!(!configuration["extensions"][name].is_null(), "{path}: no {name}");
+        }
+        let storage = &configuration["extensions"]["file_storage"];
+        // The collector does not start where the directory is missing.
+        assert!(storage.is_null() || storage["create_directory"].as_bool() == Some(true), "{path}");
+    }
+}
+
+#[test]
+fn a_gateway_can_tell_hosts_apart() {
+    let identity = Identity { machine_id: "abc".to_owned(), ..Identity::default() };
+    let keys: Vec<String> = told(Resource::new(&identity, |_| None).message().attributes)
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    // Prometheus's `instance`, without which all are one series.
+    assert!(keys.contains(&"service.instance.id".to_owned()), "{keys:?}");
+    // An agent's own detection must not put its container in place of the host.
+    let agent = yaml("otel-collector/agent.yaml");
+    assert_eq!(agent["processors"]["resourcedetection"]["override"].as_bool(), Some(false));
+}
+
+#[test]
+fn a_daemon_set_mounts_what_the_tracer_reads_and_says_where_its_image_comes_from() {
+    let text = text("kubernetes/daemonset.yaml");
+    let documents = serde_yaml_ng::Deserializer::from_str(&text);
+    let documents = documents.map(|one| serde::Deserialize::deserialize(one).unwrap());
+    let set: Value = documents.last().unwrap();
+    let pod = &set["spec"]["template"]["spec"];
+    let [container] = pod["containers"].as_sequence().unwrap().as_slice() else { panic!("one") };
+    let named = |list: &Value, field: &str| -> BTreeSet<String> {
+        let items = list.as_sequence().into_iter().flatten();
+        items.map(|item| item[field].as_str().unwrap().to_owned()).collect()
+    };
+    let mounts = &container["volumeMounts"];
+    assert_eq!(named(mounts, "name"), named(&pod["volumes"], "name"));
+    for path in ["/etc/tracer", "/sys/kernel/tracing", "/sys/fs/cgroup", "/etc/machine-id"] {
+        assert!(named(mounts, "mountPath").contains(path), "{path} is not mounted");
+    }
+    for volume in pod["volumes"].as_sequence().unwrap() {
+        let mount = mounts.as_sequence().unwrap().iter().find(|one| one["name"] == volume["name"]);
+        let path = &volume["hostPath"]["path"];
+        assert!(path.is_null() || *path == mount.unwrap()["mountPath"], "{volume:?}");
+    }
+    let image = container["image"].as_str().unwrap();
+    let build = format!("docker build -f deploy/kubernetes/Dockerfile -t {image} target/dist");
+    assert!(text.contains(&build), "nobody says how {image} is built");
+    // The arguments are the tracer's: its image must start it.
+    assert_eq!(container["args"][0].as_str(), Some("daemon"));
+    let recipe = self::text("kubernetes/Dockerfile");
+    assert!(recipe.ends_with("ENTRYPOINT [\"/usr/bin/tracer\"]\n"), "{recipe}");
+}

@@ -1,0 +1,85 @@
+//! What a kernel or privileges may not allow: one vocabulary for a trace that says what is missing
+//! from it, and for `tracer features`, which lists all of it.
+
+use tracer_event::header::Degraded;
+
+/// Something that can be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name.
+    pub name: &'static str,
+    /// What is lost without it.
+    pub lost: &'static str,
+}
+
+impl Feature {
+    /// Reports that it is missing, and how to get it.
+    pub fn missing(self, reason: impl Into<String>, remedy: &'static str) -> Degraded {
+        let Self { name, lost } = self;
+        Degraded {
+            feature: name.into(),
+            lost: lost.into(),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Whether it is what is missing.
+    pub fn is_in(self, degraded: &Degraded) -> bool {
+        self.name == degraded.feature
+    }
+}
+
+macro_rules! features {
+    ($($constant:ident = $name:literal: $lost:literal;)+) => {
+        $(
+            #[doc = concat!("Without it ", $lost, ".")]
+            pub const $constant: Feature = Feature { name: $name, lost: $lost };
+        )+
+
+        /// All of them, each after those that it needs.
+        pub const ALL: [Feature; [$($name),+].len()] = [$($constant),+];
+    };
+}
+
+features! {
+    TRACING = "tracing": "nothing is traced";
+    BTF = "BTF":
+        "only addresses, ports and states are known: no cookie, namespace, RTT, sequence numbers, \
+         close reason, nor sockets from before";
+    GUARD = "inet_sock_set_state": "events that the kernel skips under load are lost, but counted";
+    RECEIVE_RESET = "tcp_receive_reset": "received resets are told from ICMP errors by guess";
+    SEND_RESET = "tcp_send_reset": "data after close is reported as a received reset";
+    RESET_WITHOUT_SOCKET = "resets without a socket":
+        "that this host refuses connections to ports where nobody listens is not shown";
+    RETRANSMIT = "tcp_retransmit_skb": "retransmitted SYNs and FINs are not shown";
+    RETRANSMIT_SYNACK = "tcp_retransmit_synack": "retransmitted SYN+ACKs are not shown";
+    COOKIES = "socket cookies": "sockets are told apart by their address, which the kernel reuses";
+    SOCKETS = "iter/tcp": "sockets that were there before the tracer are not shown";
+    HOLDERS = "iter/task_file": "descriptors of lingering sockets are not named";
+    TASK = "bpf_get_current_task":
+        "who opens and closes is named as its thread is, and an id that another process has taken \
+         over meanwhile is not told from it";
+    ACCEPT = "accept":
+        "a server's sockets are named by their listener, with a `?`, until they are closed or a \
+         look at the descriptors shows who holds them";
+    MPTCP = "MPTCP":
+        "of what listens with MPTCP, as services in Go do, it is not told who holds its sockets, \
+         how old its half-open connections are, nor which of its orphans still wait for the peer's \
+         FIN";
+    PROGRAMS = "programs":
+        "of processes that end before anybody can look, program and parent are not known";
+    STACKS = "stacks": "it is not told which code made a socket (--stacks)";
+    NAMESPACES = "other network namespaces":
+        "sockets from before are known in the tracer's own namespace only; events come from all";
+    PROCESSES = "other processes":
+        "of processes with other users or capabilities, programs, descriptors and namespaces are \
+         not known";
+    PRECEDENCE = "precedence":
+        "on a busy host the reader waits for its turn, and events can be lost meanwhile";
+    CONTAINERS = "containers": "sockets are shown without their container";
+    LANDLOCK = "landlock":
+        "an output that makes files anew is not kept from writing elsewhere, nor listening on \
+         other ports";
+    SECCOMP = "seccomp": "the kernel does not keep the tracer from executing and writing";
+}

@@ -1,0 +1,151 @@
+//! Facts about the host besides its sockets, read from `/proc` and the cgroup file system.
+//!
+//! Settings and counters are those of the calling thread's network namespace: the snapshot's
+//! thread reads them while it is in each. What cannot be read stays unknown.
+
+pub mod parse;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::Path,
+};
+
+use super::{
+    cgroup::{self, of_process, owner_in},
+    process::Stat,
+};
+use tracer_event::{
+    host::{NetFacts, ProcessFacts, TimeWaitReuse},
+    process::Halt,
+    state::State,
+};
+use tracer_model::{connection::SocketId, table::Snapshot};
+
+/// Settings and counters of the namespace that the calling thread is in.
+///
+/// Not `/proc/net`: that is the namespace of the process's first thread.
+pub(super) fn net_facts() -> NetFacts {
+    let setting = |name| read(&format!("/proc/sys/net/{name}"));
+    let number = |name| setting(name).and_then(|text| text.trim().parse::<u64>().ok());
+    let reserved = setting("ipv4/ip_local_reserved_ports").unwrap_or_default();
+    NetFacts {
+        ports: setting("ipv4/ip_local_port_range")
+            .and_then(|range| parse::port_range(&range, &reserved)),
+        reuse: number("ipv4/tcp_tw_reuse")
+            .map_or_else(Default::default, TimeWaitReuse::from_setting),
+        max_time_wait: number("ipv4/tcp_max_tw_buckets"),
+        max_syn_backlog: number("ipv4/tcp_max_syn_backlog"),
+        somaxconn: number("core/somaxconn"),
+        fin_timeout: number("ipv4/tcp_fin_timeout"),
+        counters: read("/proc/thread-self/net/netstat")
+            .map(|text| parse::counters(&text))
+            .unwrap_or_default(),
+        process: None,
+    }
+}
+
+/// Numbers and names of the interfaces with IPv6 addresses, of the same namespace.
+pub(super) fn interfaces() -> Vec<(u32, String)> {
+    parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
+}
+
+/// The processes that hold sockets in CLOSE_WAIT, or listeners with connections that wait.
+pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
+    let stuck: HashSet<SocketId> = snapshot
+        .records
+        .iter()
+        .filter(|record| match State::from_kernel(record.new_state) {
+            Some(State::CloseWait) => true,
+            Some(State::Listen) => record.accept_queue > 0,
+            _ => false,
+        })
+        .map(SocketId::of)
+        .collect();
+    let holders = snapshot.holders.iter().filter(|holder| stuck.contains(&SocketId::held(holder)));
+    let mut pids: BTreeMap<u32, (u64, BTreeSet<u32>)> = BTreeMap::new();
+    for holder in holders {
+        let (start, tids) = pids.entry(holder.pid).or_default();
+        *start = holder.start_ns;
+        tids.insert(holder.tid);
+    }
+    let facts = |(pid, (start, tids))| Some((pid, process_facts(pid, start, &tids)?));
+    pids.into_iter().filter_map(facts).collect()
+}
+
+/// What `/proc` says of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
+/// another process has its pid by now, or has it in this `/proc`'s pid namespace. `tids` are the
+/// threads whose descriptor tables count: the limit is of each, so the fullest.
+fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<ProcessFacts> {
+    let directory = format!("/proc/{pid}");
+    let Stat { state, parent, .. } = Stat::of(pid).filter(|stat| stat.started_at(start_ns))?;
+    let groups = fs::read(format!("{directory}/cgroup")).unwrap_or_default();
+    let halted = match state {
+        b'T' => Some(Halt::Stopped),
+        b't' => Some(Halt::Traced),
+        _ => is_frozen(&groups).then_some(Halt::Frozen),
+    };
+    let executable = fs::read_link(format!("{directory}/exe")).ok();
+    let netns = fs::metadata(format!("{directory}/ns/net")).ok();
+    let descriptors = |tid| count_descriptors(Path::new(&format!("{directory}/task/{tid}/fd")));
+    Some(ProcessFacts {
+        parent,
+        halted,
+        executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
+        netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
+        container: of_process(&groups, owner_in).and_then(|group| group.container),
+        descriptors: tids.iter().filter_map(descriptors).max(),
+        descriptor_limit: read(&format!("{directory}/limits"))
+            .and_then(|text| parse::descriptor_limit(&text)),
+    })
+}
+
+/// Since 6.2 the directory's size is their number.
+fn count_descriptors(directory: &Path) -> Option<u64> {
+    match fs::metadata(directory).ok()?.len() {
+        0 => Some(fs::read_dir(directory).ok()?.count() as u64),
+        count => Some(count),
+    }
+}
+
+/// Whether the freezer of cgroup v2 or v1 holds a process, by its `/proc/PID/cgroup`.
+fn is_frozen(groups: &[u8]) -> bool {
+    let frozen = |root: &str, controller: &[u8], file: &str, line: &str| {
+        cgroup::path_in(groups, controller).is_some_and(|group| {
+            let path = [root.as_bytes(), group, file.as_bytes()].concat();
+            fs::read_to_string(OsStr::from_bytes(&path))
+                .is_ok_and(|text| text.lines().any(|one| one == line))
+        })
+    };
+    frozen("/sys/fs/cgroup", b"", "/cgroup.events", "frozen 1")
+        || frozen("/sys/fs/cgroup/unified", b"", "/cgroup.events", "frozen 1")
+        || frozen("/sys/fs/cgroup/freezer", b"freezer", "/freezer.state", "FROZEN")
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_and_its_namespace_can_be_read() {
+        let facts = net_facts();
+        assert!(facts.ports.unwrap().size() > 0);
+        assert!(facts.somaxconn.unwrap() > 0);
+        let pid = std::process::id();
+        let ticks = Stat::of(pid).unwrap().start_ticks;
+        let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+        let tids = BTreeSet::from([pid]);
+        let own = process_facts(pid, ticks * tick, &tids).unwrap();
+        assert_eq!(own.parent, std::os::unix::process::parent_id());
+        assert_eq!(own.halted, None);
+        assert!(own.descriptors.unwrap() >= 3 && own.netns.is_some());
+        let another = process_facts(pid, (ticks + 100) * tick, &tids);
+        assert!(another.is_none(), "another process with the pid");
+    }
+}

@@ -1,0 +1,22 @@
+//! Everything that touches the kernel: what it offers, loading the programs, reading their records.
+
+pub mod absent;
+mod bounded;
+pub mod btf;
+pub mod cgroup;
+pub mod confine;
+pub mod feature;
+pub mod host;
+pub mod limits;
+pub mod load;
+pub mod mounts;
+pub mod namespaces;
+pub mod preflight;
+pub mod privileges;
+pub mod process;
+pub mod ring;
+pub mod snapshot;
+pub mod stacks;
+pub mod surroundings;
+pub mod time;
+pub mod tracefs;

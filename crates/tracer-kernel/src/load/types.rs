@@ -1,0 +1,56 @@
+//! What is needed of the kernel's types, to load programs.
+
+use std::fs;
+
+use aya::Btf;
+use tracer_wire::Offsets;
+
+use super::{
+    LoadError,
+    offsets::{self, OffsetsError},
+    verify,
+};
+use crate::btf;
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Read from the kernel's BTF. That itself is megabytes, and let go.
+pub(super) struct Types {
+    /// Where the members lie that the programs read.
+    pub(super) offsets: Offsets,
+    /// What programs are attached to, for aya.
+    pub(super) targets: Btf,
+    /// `tcp_send_reset` says why (6.12).
+    pub(super) has_reset_reason: bool,
+    /// `iter/tcp` may skip sockets.
+    pub(super) iterators_skip: bool,
+}
+
+impl Types {
+    /// # Errors
+    ///
+    /// Where there is no BTF, or it lacks something required.
+    pub(super) fn read() -> Result<Self, LoadError> {
+        let bytes = fs::read(BTF).map_err(|error| LoadError::NoBtf(error.to_string()))?;
+        let wanted = |name: &[u8]| offsets::is_wanted(name) || verify::is_target(name);
+        let index = btf::Btf::parse(&bytes, wanted).map_err(OffsetsError::from)?;
+        let offsets = offsets::resolve(&index)?;
+        let has_reset_reason = offsets::has_reset_reason(&index);
+        let iterators_skip = offsets::iterators_skip(&index);
+        let targets = index.targets();
+        drop(index);
+        drop(bytes);
+        let targets = Btf::parse(&targets, aya::Endianness::default())
+            .map_err(|error| LoadError::Object(error.to_string()))?;
+        Ok(Self { offsets, targets, has_reset_reason, iterators_skip })
+    }
+}
+
+/// Whether the kernel describes its types.
+///
+/// # Errors
+///
+/// Where it does not.
+pub fn check() -> Result<(), LoadError> {
+    fs::File::open(BTF).map(drop).map_err(|error| LoadError::NoBtf(error.to_string()))
+}

@@ -1,0 +1,65 @@
+//! The states that a connection has left, in a word each.
+
+use tracer_event::state::State;
+
+/// States that a legal path leaves before its last one: SYN_SENT, SYN_RECV, ESTABLISHED,
+/// FIN_WAIT1 and CLOSING or FIN_WAIT2, before TIME_WAIT.
+const STAYS: usize = 5;
+/// Above these bits of a word is the state; below them the time, which lasts for 36 years.
+const TIME_BITS: u32 = 60;
+
+/// When each of the states that were left had been entered, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past([u64; STAYS]);
+
+impl Past {
+    /// Adds a state that was entered at `since` and is left now; false where the oldest one had to
+    /// be given up for it: events have been lost, or there would be fewer.
+    pub(super) fn leave(&mut self, state: State, since: u64) -> bool {
+        let stay = u64::from(state as u8) << TIME_BITS | since & ((1 << TIME_BITS) - 1);
+        // No state is zero.
+        if let Some(free) = self.0.iter_mut().find(|stay| **stay == 0) {
+            *free = stay;
+            return true;
+        }
+        self.0.rotate_left(1);
+        self.0[STAYS - 1] = stay;
+        false
+    }
+
+    /// The states with the times of entry.
+    pub(super) fn stays(&self) -> impl Iterator<Item = (State, u64)> {
+        let unpack = |stay: u64| {
+            Some((State::from_kernel((stay >> TIME_BITS) as u8)?, stay & ((1 << TIME_BITS) - 1)))
+        };
+        self.0.into_iter().map_while(unpack)
+    }
+
+    /// The states with the nanoseconds spent in them, where the last was left at `until`.
+    pub(super) fn spent(&self, until: u64) -> impl Iterator<Item = (State, u64)> {
+        let left = self.stays().skip(1).map(|(_, time)| time).chain([until]);
+        self.stays().zip(left).map(|((state, time), left)| (state, left.saturating_sub(time)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_legal_path_is_kept_and_of_a_longer_one_its_end() {
+        use State::{Closing, Established, FinWait1, FinWait2, SynRecv, SynSent};
+        let mut past = Past::default();
+        let path = [SynSent, SynRecv, Established, FinWait1, Closing];
+        for (state, time) in path.into_iter().zip([10, 15, 30, 20, 50]) {
+            assert!(past.leave(state, time));
+        }
+        // Events may arrive out of order: no time is less than none.
+        let spent: Vec<(State, u64)> = past.spent(80).collect();
+        assert_eq!(spent, path.into_iter().zip([5, 15, 0, 30, 30]).collect::<Vec<_>>());
+        assert!(!past.leave(FinWait2, 80));
+        let first: Vec<(State, u64)> = past.stays().take(2).collect();
+        assert_eq!(first, [(SynRecv, 15), (Established, 30)]);
+        assert_eq!(past.spent(81).last(), Some((FinWait2, 1)));
+    }
+}

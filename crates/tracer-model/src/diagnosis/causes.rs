@@ -1,0 +1,75 @@
+//! The causes of sockets that linger in CLOSE_WAIT, for the flags of a trace: decided as for a
+//! finding, socket by socket.
+
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use tracer_wire::Record;
+
+use super::{Input, Look, Observed, close_wait::key, comparison::Comparison};
+use crate::{
+    connection::SocketId,
+    filter::Filter,
+    table::{Snapshot, Table},
+    time_wait::Ticks,
+};
+use tracer_event::{linger::Unclosed, state::State};
+
+/// Tells the table why its sockets in CLOSE_WAIT are not closed: of those that linger, or will
+/// before long. The snapshot must have been merged, and show holders and their processes.
+pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
+    let Some(look) = essence(look, table) else { return };
+    let (filter, observed) = (Filter::default(), Observed::default());
+    let input = Input {
+        filter: &filter,
+        is_within: &|_| true,
+        ticks,
+        first: &look,
+        last: &look,
+        observed: &observed,
+        table,
+        stacks: None,
+    };
+    let comparison = Comparison::new(&input);
+    let mut known: HashMap<_, Arc<Unclosed>, RandomState> = HashMap::default();
+    let mut explained = Vec::new();
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
+        let key = key(&comparison, seen);
+        let unclosed = known.entry(key).or_insert_with_key(|key| {
+            let listener = key.listener(&comparison, seen);
+            Arc::new(Unclosed { cause: key.cause, parent: key.parent, listener })
+        });
+        let id = SocketId::of(seen.record);
+        explained.push((id, Arc::clone(unclosed), seen.socket.receive_queue));
+    }
+    drop(comparison);
+    for (id, unclosed, unread) in explained {
+        table.explain(id, unclosed, unread);
+    }
+}
+
+/// What causes rest on: the sockets asked about, the listeners, and who holds these.
+fn essence(look: &Look, table: &Table) -> Option<Look> {
+    let is_of_interest = |record: &&Record| match State::from_kernel(record.new_state) {
+        Some(State::CloseWait) => table.wants_cause(record),
+        Some(State::Listen) => true,
+        _ => false,
+    };
+    let records: Vec<Record> =
+        look.snapshot.records.iter().filter(is_of_interest).copied().collect();
+    let mut states = records.iter().map(|record| State::from_kernel(record.new_state));
+    states.find(|state| *state == Some(State::CloseWait))?;
+    let ids: HashSet<SocketId, RandomState> = records.iter().map(SocketId::of).collect();
+    let holders = look.snapshot.holders.iter();
+    let holders = holders.filter(|holder| ids.contains(&SocketId::held(holder))).copied();
+    let snapshot = Snapshot {
+        begun: look.snapshot.begun,
+        ended: look.snapshot.ended,
+        records,
+        namespaces: Vec::new(),
+        holders: holders.collect(),
+        held_at: look.snapshot.held_at,
+    };
+    Some(Look { snapshot, host: look.host.clone() })
+}

@@ -1,0 +1,340 @@
+//! Sockets that stay in CLOSE_WAIT, grouped by cause, holder and service.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use tracer_wire::Record;
+
+use super::{
+    common::{each_once, most_first},
+    comparison::{Comparison, Seen},
+};
+use crate::{
+    cause::{self, Context},
+    connection::{Connection, SocketId},
+    socket::silence,
+};
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    finding::{
+        Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Program, Service, Severity,
+    },
+    process::{Owner, Process},
+    socket::Socket,
+    stack::Stacks,
+    state::State,
+    update::Subject,
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// A process that works gets round to close() within this time.
+const GRACE: u64 = SECOND;
+/// A process may be busy with one or two for this time, as with a request that ended in a FIN.
+const BUSY: u64 = 30 * SECOND;
+/// This many are a leak if one of them is as old as this, or has not moved between the snapshots.
+const SEVERAL: u64 = 3;
+const SETTLED: u64 = 5 * SECOND;
+/// Descriptors that run out within this time are as good as gone, minutes.
+const SOON: f64 = 10.0;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct CloseWait {
+    pub(super) findings: Vec<Finding>,
+    /// Sockets that still send.
+    pub(super) sending: u64,
+}
+
+/// What one line of a report is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    netns: u32,
+    pub(super) cause: Cause,
+    /// Holders, or those who listen where nobody has accepted.
+    pids: Vec<u32>,
+    pub(super) parent: Option<Process>,
+    service: Service,
+}
+
+#[derive(Default)]
+struct Group<'a> {
+    members: Vec<Member<'a>>,
+    /// Those that a process may still close in time: they count for growth, as those do that were
+    /// so young at the first snapshot.
+    young: i64,
+}
+
+struct Member<'a> {
+    seen: &'a Seen<'a>,
+    age: u64,
+    at_least: bool,
+    /// It was in CLOSE_WAIT at the first snapshot.
+    was_there: bool,
+}
+
+pub(super) fn look(comparison: &Comparison<'_>) -> CloseWait {
+    let lives = comparison.lives(State::CloseWait);
+    let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
+    let mut found = CloseWait::default();
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
+        let key = key(comparison, seen);
+        if !wants(comparison, seen, &key) {
+            continue;
+        }
+        if cause::is_sending(seen.record, seen.earlier) {
+            found.sending += 1;
+            continue;
+        }
+        let member = Member::new(comparison, seen, lives.get(&SocketId::of(seen.record)).copied());
+        let group = groups.entry(key).or_default();
+        if member.age >= GRACE {
+            group.members.push(member);
+        } else {
+            group.young += i64::from(!member.was_there);
+        }
+    }
+    let closed = closed(comparison);
+    let ends = Ends::of(comparison);
+    found.findings = groups
+        .into_iter()
+        .filter(|(_, group)| !group.members.is_empty())
+        .map(|(key, group)| finding(comparison, &key, &group, &closed, &ends))
+        .collect();
+    found
+}
+
+/// A connection that nobody has accepted belongs to those who listen.
+fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, key: &Key) -> bool {
+    let socket = &seen.socket;
+    if key.cause != Cause::NeverAccepted {
+        return comparison.wants(socket);
+    }
+    let listeners = comparison.listeners_of_waiting(seen.record);
+    let holders: Vec<Owner> =
+        listeners.iter().flat_map(|record| comparison.holders(record)).copied().collect();
+    let subject = Subject { owner: holders.first().copied(), ..socket.subject };
+    comparison.wants(&Socket { holders, subject, ..socket.clone() })
+}
+
+pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Key {
+    let Seen { record, ref socket, earlier: _ } = *seen;
+    let tuple = socket.subject.tuple;
+    let listeners = match socket.unaccepted {
+        true => comparison.listeners_of_waiting(record),
+        false => comparison.listeners_of(tuple.netns, tuple.local),
+    };
+    let holders = listeners.iter().flat_map(|record| comparison.holders(record));
+    let listening: Vec<Process> = holders.map(|holder| holder.process).collect();
+    let maker = comparison.input.table.maker(SocketId::of(record)).map(|maker| maker.process);
+    let host = &comparison.input.last.host;
+    let context = Context { maker, listening: &listening, host };
+    let (cause, parent) = cause::cause(socket, record, context);
+    let mut pids: Vec<u32> = match cause {
+        Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
+        _ => socket.holders.iter().map(|holder| holder.process.pid).collect(),
+    };
+    pids.sort_unstable();
+    pids.dedup();
+    Key { netns: tuple.netns, cause, pids, parent, service: comparison.service(&tuple) }
+}
+
+impl Key {
+    /// The listener that has not accepted a socket of this kind.
+    pub(super) fn listener(
+        &self,
+        comparison: &Comparison<'_>,
+        seen: &Seen<'_>,
+    ) -> Option<Listener> {
+        let nobody = self.cause == Cause::NeverAccepted;
+        nobody.then(|| comparison.listener(&comparison.listeners_of_waiting(seen.record))).flatten()
+    }
+}
+
+impl Group<'_> {
+    /// Those that have come between the snapshots.
+    fn fresh(&self) -> i64 {
+        self.members.iter().filter(|member| !member.was_there).count() as i64 + self.young
+    }
+}
+
+impl<'a> Member<'a> {
+    fn new(comparison: &Comparison<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
+        let now = seen.record.time_ns;
+        let was_there = seen
+            .earlier
+            .is_some_and(|earlier| State::from_kernel(earlier.new_state) == Some(State::CloseWait));
+        let observed = life.map_or(0, |life| now.saturating_sub(life.since));
+        if life.is_some_and(|life| life.since_known) {
+            return Self { seen, age: observed, at_least: false, was_there };
+        }
+        // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
+        // long.
+        let silence = silence(seen.record, comparison.input.ticks).unwrap_or(0);
+        Self { seen, age: observed.max(silence), at_least: true, was_there }
+    }
+}
+
+/// Sockets that were in CLOSE_WAIT at the first snapshot and are not any more, by holder and
+/// service.
+fn closed(comparison: &Comparison<'_>) -> HashMap<(u32, Option<u32>, Service), i64, RandomState> {
+    let still: HashSet<SocketId, RandomState> = comparison.now_in(State::CloseWait);
+    let mut closed: HashMap<_, i64, _> = HashMap::default();
+    for (record, holder) in comparison.earlier_in(State::CloseWait) {
+        if !still.contains(&SocketId::of(record)) {
+            let tuple = Tuple::of(record);
+            *closed.entry((tuple.netns, holder, comparison.service(&tuple))).or_default() += 1;
+        }
+    }
+    closed
+}
+
+/// The sockets that a connection's peer may be, with their states and whether they are orphans.
+struct Ends {
+    /// By the numbers of what each will send and receive next: of a connection on which nothing
+    /// moves they are the other end's, whatever the addresses are in between.
+    by_numbers: HashMap<(u32, u32), (State, bool), RandomState>,
+    by_addresses: HashMap<Tuple, (State, bool), RandomState>,
+}
+
+impl Ends {
+    fn of(comparison: &Comparison<'_>) -> Self {
+        let seen =
+            || comparison.seen.iter().map(|seen| (seen, (seen.socket.state, seen.socket.orphaned)));
+        Self {
+            by_numbers: seen().map(|(one, end)| (numbers(one.record), end)).collect(),
+            by_addresses: seen().map(|(one, end)| (one.socket.subject.tuple, end)).collect(),
+        }
+    }
+
+    /// The peer of a socket, if it is on this host.
+    fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
+        let tuple = seen.socket.subject.tuple;
+        let (sends, receives) = numbers(seen.record);
+        let known = (sends, receives) != (0, 0) && sends != receives;
+        let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
+        by_numbers.or_else(|| self.by_addresses.get(&tuple.reversed()))
+    }
+}
+
+fn numbers(record: &Record) -> (u32, u32) {
+    (record.snd_nxt, record.rcv_nxt)
+}
+
+fn finding(
+    comparison: &Comparison<'_>,
+    key: &Key,
+    group: &Group<'_>,
+    closed: &HashMap<(u32, Option<u32>, Service), i64, RandomState>,
+    ends: &Ends,
+) -> Finding {
+    let members = &group.members;
+    let holder = members.first().and_then(|member| member.seen.socket.holders.first());
+    let pid = holder.map(|holder| holder.process.pid);
+    let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
+    let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
+    let (far_ends, far_orphans) = states_of(members, ends);
+    let oldest = members.iter().max_by_key(|member| member.age);
+    let growth = comparison.per_minute(group.fresh() - gone);
+    let accepting = || Some((listener.as_ref()?.processes.first()?.process.pid, 0.0));
+    // What waits to be accepted takes no descriptor.
+    let leaking = pid.map(|pid| (pid, growth)).or_else(accepting);
+    let leak = Leak {
+        cause: key.cause,
+        holders: holders(comparison, members),
+        parent: key.parent,
+        fds: fds(comparison, members, pid),
+        sockets: members.len() as u64,
+        service: key.service,
+        peers: peers(members, key.service),
+        listener,
+        oldest: oldest.map_or(0, |member| member.age),
+        at_least: oldest.is_some_and(|member| member.at_least),
+        growth,
+        unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
+        descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
+        far_ends,
+        far_orphans,
+        made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
+    };
+    let severity = severity(&leak, members);
+    comparison.finding(severity, key.netns, Problem::CloseWaitLeak(Box::new(leak)))
+}
+
+fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
+    let nearly_out = |descriptors: &Descriptors| {
+        descriptors.open * 10 >= descriptors.limit * 9
+            || descriptors.minutes_left.is_some_and(|minutes| minutes < SOON)
+    };
+    let full = |queue: u32, backlog: u32| queue > backlog;
+    if leak.descriptors.as_ref().is_some_and(nearly_out)
+        || leak.listener.as_ref().is_some_and(|from| full(from.queue, from.backlog))
+    {
+        return Severity::Critical;
+    }
+    let settled = |member: &Member<'_>| member.was_there || member.age >= SETTLED;
+    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && members.iter().any(settled) {
+        Severity::Warning
+    } else {
+        Severity::Info
+    }
+}
+
+/// Programs that hold them, in the order of the kernel's list.
+fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Vec<Program> {
+    let holders = members.first().into_iter().flat_map(|member| &member.seen.socket.holders);
+    each_once(holders.map(|holder| holder.process))
+        .into_iter()
+        .map(|process| comparison.program(process))
+        .collect()
+}
+
+fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) -> Vec<u32> {
+    let mut fds: Vec<u32> = members
+        .iter()
+        .flat_map(|member| comparison.holders(member.seen.record))
+        .filter(|holder| Some(holder.process.pid) == pid)
+        .filter_map(|holder| holder.fd)
+        .collect();
+    fds.sort_unstable();
+    fds
+}
+
+/// The code that made them. Different addresses may have the same names, as those of processes that
+/// run one program.
+fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made {
+    let mut made = Made::default();
+    for member in members {
+        let maker = comparison.input.table.maker(SocketId::of(member.seen.record));
+        let Some(stack) = maker.and_then(|maker| stacks.stack(&maker)) else {
+            made.before += 1;
+            continue;
+        };
+        match made.stacks.iter_mut().find(|(known, _)| *known == stack) {
+            Some((_, sockets)) => *sockets += 1,
+            None => made.stacks.push((stack, 1)),
+        }
+    }
+    made.stacks.sort_by_key(|(_, sockets)| std::cmp::Reverse(*sockets));
+    made
+}
+
+/// Clients of one address differ in their ports.
+fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
+    let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
+    let peers = members.iter().map(|member| member.seen.socket.subject.tuple.peer);
+    let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
+    most_first(peers, |peer| (peer.address(), peer.port))
+}
+
+fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {
+    let mut states = BTreeMap::new();
+    let mut orphans = 0;
+    for member in members {
+        if let Some(&(state, orphaned)) = ends.far(member.seen) {
+            *states.entry(state).or_default() += 1;
+            orphans += u64::from(orphaned);
+        }
+    }
+    (states, orphans)
+}

@@ -1,0 +1,211 @@
+//! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use tracer_wire::{Holder, Record};
+
+use super::{
+    Input,
+    common::{each_once, finding},
+};
+use crate::{
+    cause::halt,
+    connection::{Connection, SocketId},
+    listeners::Listeners,
+    socket,
+};
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
+    host::{Counters, NetFacts},
+    process::{Executable, Owner, Process},
+    socket::Socket,
+    state::State,
+};
+
+const MINUTE: f64 = 60e9;
+
+/// A socket of the last snapshot.
+#[derive(Clone, Debug)]
+pub(super) struct Seen<'a> {
+    /// As the kernel reports it.
+    pub record: &'a Record,
+    /// As people see it.
+    pub socket: Socket,
+    /// The same socket at the first snapshot.
+    pub earlier: Option<&'a Record>,
+}
+
+/// The two snapshots.
+pub(super) struct Comparison<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) seen: Vec<Seen<'a>>,
+    holders: HashMap<SocketId, Vec<Owner>, RandomState>,
+    listeners: Listeners<'a>,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(input: &'a Input<'a>) -> Self {
+        let holders = holders(&input.last.snapshot.holders);
+        let first = &input.first.snapshot.records;
+        let earlier: HashMap<SocketId, &Record, RandomState> =
+            first.iter().map(|record| (SocketId::of(record), record)).collect();
+        let listeners = Listeners::among(&input.last.snapshot.records);
+        let of =
+            |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
+        let see = |record: &'a Record| {
+            let mut socket = socket::of(record, input.ticks, of(record).to_vec())?;
+            let guess = || listeners.guess(record, of);
+            socket.subject.owner = socket.subject.owner.or_else(guess);
+            Some(Seen { record, socket, earlier: earlier.get(&SocketId::of(record)).copied() })
+        };
+        let seen: Vec<Seen<'a>> = input.last.snapshot.records.iter().filter_map(see).collect();
+        Self { input, seen, holders, listeners }
+    }
+
+    /// Time between the snapshots, nanoseconds.
+    pub(super) fn elapsed(&self) -> u64 {
+        self.now().saturating_sub(self.input.first.snapshot.begun)
+    }
+
+    /// When the last snapshot was.
+    pub(super) fn now(&self) -> u64 {
+        self.input.last.snapshot.begun
+    }
+
+    /// What a difference between the snapshots is in a minute.
+    pub(super) fn per_minute(&self, difference: i64) -> f64 {
+        difference as f64 * MINUTE / self.elapsed().max(1) as f64
+    }
+
+    pub(super) fn states(&self) -> BTreeMap<State, u64> {
+        let mut states = BTreeMap::new();
+        for seen in self.seen.iter().filter(|seen| self.wants(&seen.socket)) {
+            *states.entry(seen.socket.state).or_default() += 1;
+        }
+        states
+    }
+
+    pub(super) fn wants(&self, socket: &Socket) -> bool {
+        self.input.filter.wants_socket(socket) && (self.input.is_within)(&socket.subject)
+    }
+
+    /// A finding of now.
+    pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
+        finding(&self.input.last.host, self.now(), severity, Status::Raised, netns, problem)
+    }
+
+    /// The settings and counters of a namespace.
+    pub(super) fn facts(&self, netns: u32) -> Option<&NetFacts> {
+        self.input.last.host.namespaces.get(&netns)
+    }
+
+    /// What was counted in a namespace between the snapshots.
+    pub(super) fn counted(&self, netns: u32) -> Counters {
+        let first = self.input.first.host.namespaces.get(&netns);
+        match (first, self.facts(netns)) {
+            (Some(first), Some(last)) => last.counters.since(first.counters),
+            _ => Counters::default(),
+        }
+    }
+
+    /// The listeners that take connections to an address.
+    pub(super) fn listeners_of(&self, netns: u32, to: Endpoint) -> Vec<&'a Record> {
+        self.listeners.at(netns, to)
+    }
+
+    /// The listener of a connection that nobody has accepted; where that is not known, those that
+    /// it can be.
+    pub(super) fn listeners_of_waiting(&self, record: &Record) -> Vec<&'a Record> {
+        self.listeners.of_waiting(record)
+    }
+
+    /// What the sockets of a service have in common: our own port where somebody listens on it, or
+    /// where connect() would not have chosen it (the listener may be gone).
+    pub(super) fn service(&self, tuple: &Tuple) -> Service {
+        let Tuple { local, peer, netns } = *tuple;
+        let range = self.facts(netns).and_then(|facts| facts.ports.as_ref());
+        let chosen = range.map_or(local.port > peer.port, |range| range.contains(local.port));
+        match self.listeners_of(netns, local).first() {
+            Some(listener) => Service::Here(Tuple::of(listener).local),
+            None if chosen => Service::There(peer),
+            None => Service::Here(local),
+        }
+    }
+
+    /// Listeners as one: of several that it can be the fullest counts.
+    pub(super) fn listener(&self, listeners: &[&Record]) -> Option<Listener> {
+        let fullest = listeners.iter().max_by_key(|record| record.accept_queue)?;
+        let holders = listeners.iter().flat_map(|record| self.holders(record));
+        let processes = each_once(holders.map(|holder| holder.process));
+        let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+        Some(Listener {
+            local: Tuple::of(fullest).local,
+            halted: halt(&pids, &self.input.last.host),
+            processes: processes.into_iter().map(|process| self.program(process)).collect(),
+            queue: fullest.accept_queue,
+            backlog: fullest.accept_backlog,
+            candidates: listeners.len() as u32,
+        })
+    }
+
+    pub(super) fn program(&self, process: Process) -> Program {
+        let facts = self.input.last.host.processes.get(&process.pid);
+        Program {
+            process,
+            executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
+            container: facts.and_then(|facts| facts.container.clone()),
+        }
+    }
+
+    /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
+    pub(super) fn descriptors(&self, pid: u32, leaking: f64) -> Option<Descriptors> {
+        let Input { first, last, .. } = self.input;
+        let now = last.host.processes.get(&pid)?;
+        let (open, limit) = (now.descriptors?, now.descriptor_limit?);
+        let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
+        let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
+        Some(Descriptors::new(open, limit, grown.min(leaking).max(0.0)))
+    }
+
+    /// The socket's life as far as the table knows it.
+    pub(super) fn lives(&self, state: State) -> HashMap<SocketId, &Connection, RandomState> {
+        let of_state = self.input.table.connections().filter(|life| life.state == state);
+        of_state.map(|life| (life.id, life)).collect()
+    }
+
+    /// Sockets of the first snapshot in a state, with their first holder.
+    pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<u32>)> {
+        let first = &self.input.first.snapshot;
+        let held = holders(&first.holders);
+        let records = first.records.iter();
+        records
+            .filter(|record| State::from_kernel(record.new_state) == Some(state))
+            .map(|record| {
+                let first = held.get(&SocketId::of(record)).and_then(|holders| holders.first());
+                (record, first.map(|owner| owner.process.pid))
+            })
+            .collect()
+    }
+
+    /// Identities of the sockets that are in a state now.
+    pub(super) fn now_in(&self, state: State) -> HashSet<SocketId, RandomState> {
+        let seen = self.seen.iter().filter(|seen| seen.socket.state == state);
+        seen.map(|seen| SocketId::of(seen.record)).collect()
+    }
+
+    /// All descriptors of a socket.
+    pub(super) fn holders(&self, record: &Record) -> &[Owner] {
+        self.holders.get(&SocketId::of(record)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn holders(all: &[Holder]) -> HashMap<SocketId, Vec<Owner>, RandomState> {
+    let mut holders: HashMap<_, Vec<Owner>, _> = HashMap::default();
+    for holder in all {
+        holders.entry(SocketId::held(holder)).or_default().push(holder.into());
+    }
+    holders
+}

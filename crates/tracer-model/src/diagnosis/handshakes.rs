@@ -1,0 +1,52 @@
+//! Handshakes that get no answer.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tracer_wire::kind;
+
+use super::comparison::{Comparison, Seen};
+use tracer_event::{
+    finding::{Finding, Problem, Service, Severity, StuckHandshake},
+    process::Process,
+    state::State,
+};
+
+/// The second retransmission comes three seconds after the first attempt.
+const RETRANSMITS: u8 = 2;
+
+/// Clients whose SYN, and listeners whose SYN+ACK, has been sent again and again.
+pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
+        HashMap::default();
+    for seen in comparison.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
+        let Seen { record, ref socket, .. } = *seen;
+        let tuple = socket.subject.tuple;
+        let service = match (socket.state, record.kind) {
+            (State::SynSent, _) => Service::There(tuple.peer),
+            (State::SynRecv, kind::REQUEST_SOCKET) => Service::Here(tuple.local),
+            _ => continue,
+        };
+        if !comparison.wants(socket) {
+            continue;
+        }
+        let process = match service {
+            Service::There(_) => socket.holders.first().copied(),
+            // That of the listener.
+            Service::Here(_) => socket.subject.owner,
+        };
+        let process = process.map(|holder| holder.process);
+        let state = socket.state;
+        let group = groups
+            .entry((tuple.netns, state, process, service))
+            .or_insert(StuckHandshake { state, process, service, sockets: 0, retransmits: 0 });
+        group.sockets += 1;
+        group.retransmits = group.retransmits.max(record.retransmits);
+    }
+    let find = |(key, stuck): (_, StuckHandshake)| {
+        let (netns, state, ..): (u32, State, Option<Process>, Service) = key;
+        // Clients that do not answer are the internet's noise.
+        let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
+        comparison.finding(severity, netns, Problem::StuckHandshake(stuck))
+    };
+    groups.into_iter().map(find).collect()
+}

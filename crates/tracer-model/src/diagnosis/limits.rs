@@ -1,0 +1,154 @@
+//! What runs out: ephemeral ports, places for TIME_WAIT, descriptors.
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use super::{common::most_first, comparison::Comparison};
+use crate::{connection::Connection, ports};
+use tracer_event::{
+    close::Initiator,
+    endpoint::Tuple,
+    finding::{
+        Descriptors, Finding, OutOfDescriptors, PortUse, Problem, Scope, Service, Severity,
+        TimeWaitOverflow,
+    },
+    process::Process,
+    state::State,
+};
+
+/// Services named in a finding.
+const NAMED: usize = 3;
+
+/// Destinations (and addresses whose ports bind() chose) with half of the range in use.
+pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let input = comparison.input;
+    let before = ports::usage(&input.first.snapshot.records, &input.first.host, input.ticks);
+    let before: HashMap<(u32, Scope), u32, RandomState> =
+        before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
+    let now = ports::usage(&input.last.snapshot.records, &input.last.host, input.ticks);
+    let wanted = wanted_ports(comparison);
+    // Without cookies a minisocket has another identity than the socket had that it is of.
+    let waiting = input.table.connections().filter(|life| life.state == State::TimeWait);
+    let waiting = waiting.map(|life| (life.tuple, life)).collect();
+    ports::scarce(now)
+        .into_iter()
+        .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
+        .map(|(severity, one)| {
+            let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
+            let growth = comparison.per_minute(i64::from(one.busy()) - i64::from(earlier));
+            let rate = rate(comparison, &one);
+            let processes = processes(comparison, &one, &waiting);
+            let netns = one.netns;
+            let problem =
+                Problem::EphemeralPorts(PortUse { rate, processes, ..one.growing(growth) });
+            comparison.finding(severity, netns, problem)
+        })
+        .collect()
+}
+
+/// Whose the sockets are. One in TIME_WAIT has no holder any more: the table remembers who closed.
+fn processes(
+    comparison: &Comparison<'_>,
+    ports: &PortUse,
+    waiting: &HashMap<Tuple, &Connection, RandomState>,
+) -> Vec<(Process, u64)> {
+    let owners = comparison.seen.iter().filter_map(|seen| {
+        let tuple = seen.socket.subject.tuple;
+        if !ports.covers(&tuple) || !matches!(comparison.service(&tuple), Service::There(_)) {
+            return None;
+        }
+        let was = || waiting.get(&tuple).and_then(|life| life.owner());
+        Some(seen.socket.holders.first().copied().or_else(was)?.process)
+    });
+    most_first(owners, |process| process.pid)
+}
+
+/// New connections a second.
+fn rate(comparison: &Comparison<'_>, ports: &PortUse) -> f64 {
+    let Scope::Destination { local, peer } = ports.scope else { return 0.0 };
+    let opened = comparison.input.observed.opened(ports.netns, local, peer);
+    opened as f64 * 1e9 / comparison.elapsed().max(1) as f64
+}
+
+/// The scopes that one of the wanted sockets belongs to.
+fn wanted_ports(comparison: &Comparison<'_>) -> HashSet<(u32, Scope), RandomState> {
+    let wanted = comparison.seen.iter().filter(|seen| comparison.wants(&seen.socket));
+    wanted
+        .flat_map(|seen| {
+            let tuple = seen.socket.subject.tuple;
+            let local = tuple.local.with_port(0);
+            let one = Scope::Destination { local, peer: tuple.peer };
+            [(tuple.netns, one), (tuple.netns, Scope::Address(local))]
+        })
+        .collect()
+}
+
+/// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
+pub(super) fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let mut services: HashMap<u32, Vec<Service>, RandomState> = HashMap::default();
+    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
+        if comparison.wants(&seen.socket) {
+            let tuple = seen.socket.subject.tuple;
+            services.entry(tuple.netns).or_default().push(comparison.service(&tuple));
+        }
+    }
+    let find = |(netns, services): (u32, Vec<Service>)| {
+        let time_wait = services.len() as u64;
+        let limit = comparison.facts(netns).and_then(|facts| facts.max_time_wait);
+        let skipped = comparison.counted(netns).time_wait_overflow;
+        let full = limit.is_some_and(|limit| time_wait * 10 >= limit * 9);
+        if skipped == 0 && !full {
+            return None;
+        }
+        let mut services = most_first(services.into_iter(), |_| ());
+        services.truncate(NAMED);
+        let overflow = TimeWaitOverflow {
+            time_wait,
+            limit,
+            skipped,
+            services,
+            closed_first: Initiator::Local,
+        };
+        Some(comparison.finding(Severity::Warning, netns, Problem::TimeWaitOverflow(overflow)))
+    };
+    services.into_iter().filter_map(find).collect()
+}
+
+/// A warning where so much is in use, of ten.
+const MANY: u64 = 8;
+/// Critical from here on, of a hundred.
+const NEARLY_ALL: u64 = 95;
+/// Minutes until none is left: a warning, critical.
+const LEFT: (f64, f64) = (60.0, 10.0);
+
+/// Leaking processes with hardly a descriptor left.
+pub(super) fn descriptors(comparison: &Comparison<'_>, leaks: &[Finding]) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    let mut told: Vec<Process> = Vec::new();
+    for finding in leaks {
+        let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
+        // Who has no descriptor left cannot accept either.
+        let listening = leak.listener.iter().flat_map(|listener| &listener.processes);
+        let program = leak.holders.iter().chain(listening).next();
+        let (Some(program), Some(descriptors)) = (program, leak.descriptors) else { continue };
+        let Some(severity) = scarcity(&descriptors) else { continue };
+        if !told.contains(&program.process) {
+            told.push(program.process);
+            let out = OutOfDescriptors { program: program.clone(), descriptors };
+            found.push(comparison.finding(severity, finding.netns, Problem::Descriptors(out)));
+        }
+    }
+    found
+}
+
+fn scarcity(descriptors: &Descriptors) -> Option<Severity> {
+    let Descriptors { open, limit, .. } = *descriptors;
+    let minutes = descriptors.minutes_left.unwrap_or(f64::INFINITY);
+    if open * 100 >= limit * NEARLY_ALL || minutes < LEFT.1 {
+        Some(Severity::Critical)
+    } else if open * 10 >= limit * MANY || minutes < LEFT.0 {
+        Some(Severity::Warning)
+    } else {
+        None
+    }
+}

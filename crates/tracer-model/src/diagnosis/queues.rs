@@ -1,0 +1,123 @@
+//! Full queues: connections that wait for accept(), and half-open ones.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tracer_wire::{Record, kind};
+
+use super::comparison::{Comparison, Seen};
+use crate::{connection::SocketId, listeners::is_listener};
+use tracer_event::{
+    endpoint::Endpoint,
+    finding::{AcceptQueue, Finding, Problem, Severity, SynBacklog},
+    state::State,
+};
+
+/// The kernel drops what comes beyond (`sk_acceptq_is_full`).
+pub(super) fn is_full(record: &Record) -> bool {
+    is_listener(record) && record.accept_queue > record.accept_backlog
+}
+
+/// Four fifths of a queue that is worth the name.
+fn is_nearly_full(record: &Record) -> bool {
+    is_listener(record)
+        && record.accept_queue >= 4
+        && u64::from(record.accept_queue) * 5 >= u64::from(record.accept_backlog) * 4
+}
+
+/// The listeners of a snapshot whose accept queue is full.
+pub fn full_queues(records: &[Record]) -> HashMap<SocketId, &Record, RandomState> {
+    records
+        .iter()
+        .filter(|record| is_full(record))
+        .map(|record| (SocketId::of(record), record))
+        .collect()
+}
+
+/// Listeners whose queue is full, or nearly at both snapshots; namespaces where one was full
+/// meanwhile.
+pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut explained: Vec<u32> = Vec::new();
+    let listeners = || comparison.seen.iter().filter(|seen| seen.socket.state == State::Listen);
+    for seen in listeners() {
+        let netns = seen.record.netns;
+        let overflows = comparison.counted(netns).listen_overflows;
+        let severity = if is_full(seen.record) {
+            explained.push(netns);
+            let stays = overflows > 0 || seen.earlier.is_some_and(is_full);
+            if stays { Severity::Critical } else { Severity::Warning }
+        } else if is_nearly_full(seen.record) && seen.earlier.is_some_and(is_nearly_full) {
+            Severity::Warning
+        } else {
+            continue;
+        };
+        if comparison.wants(&seen.socket) {
+            findings.extend(full(comparison, seen, severity));
+        }
+    }
+    let mut longest: BTreeMap<u32, &Seen<'_>> = BTreeMap::new();
+    for seen in listeners().filter(|seen| comparison.wants(&seen.socket)) {
+        let netns = seen.record.netns;
+        if comparison.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
+            let known = longest.entry(netns).or_insert(seen);
+            if seen.record.accept_queue > known.record.accept_queue {
+                *known = seen;
+            }
+        }
+    }
+    findings
+        .extend(longest.into_values().filter_map(|seen| full(comparison, seen, Severity::Warning)));
+    findings
+}
+
+fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
+    let netns = seen.record.netns;
+    let counted = comparison.counted(netns);
+    let problem = Problem::AcceptQueueFull(AcceptQueue {
+        listener: comparison.listener(&[seen.record])?,
+        listen_overflows: counted.listen_overflows,
+        listen_drops: counted.listen_drops,
+        somaxconn: comparison.facts(netns).and_then(|facts| facts.somaxconn),
+    });
+    Some(comparison.finding(severity, netns, problem))
+}
+
+/// Namespaces in which SYNs found no room; not where a full accept queue says why: half-open
+/// connections stay because nobody accepts, and both queues have one limit.
+pub(super) fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let namespaces = comparison.input.last.host.namespaces.iter();
+    namespaces
+        .filter_map(|(&netns, facts)| {
+            let counted = comparison.counted(netns);
+            let severity = match (counted.syn_drops, counted.syn_cookies) {
+                (0, 0) => return None,
+                (0, _) => Severity::Warning,
+                _ => Severity::Critical,
+            };
+            let half_open = || {
+                comparison.seen.iter().filter(move |seen| {
+                    seen.record.kind == kind::REQUEST_SOCKET && seen.record.netns == netns
+                })
+            };
+            let mut by_local: HashMap<Endpoint, u64, RandomState> = HashMap::default();
+            for seen in half_open() {
+                *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
+            }
+            let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
+            let is_unaccepted = |to| comparison.listeners_of(netns, to).into_iter().any(is_full);
+            if most.is_some_and(|(local, _)| is_unaccepted(local)) {
+                return None;
+            }
+            let backlog = SynBacklog {
+                half_open: half_open().count() as u64,
+                local: most.map(|(local, _)| local),
+                syn_drops: counted.syn_drops,
+                syn_cookies: counted.syn_cookies,
+                limit: facts.max_syn_backlog,
+            };
+            Some(comparison.finding(severity, netns, Problem::SynBacklog(backlog)))
+        })
+        .collect()
+}

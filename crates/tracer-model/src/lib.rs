@@ -1,0 +1,20 @@
+//! What happens to sockets, as pure code: events in, updates out.
+//!
+//! No clock, no I/O, no kernel interface: the time is an argument, so that tests and replays need
+//! none of them. Events are the wire records of `tracer_wire`; what becomes of the updates is
+//! decided by the sinks.
+
+pub mod cause;
+pub mod close;
+pub mod connection;
+pub mod diagnosis;
+pub mod filter;
+pub mod linger;
+pub mod listeners;
+pub mod owner;
+pub mod ports;
+pub mod progress;
+pub mod socket;
+pub mod table;
+pub mod time_wait;
+pub mod watch;

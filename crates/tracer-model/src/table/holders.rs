@@ -1,0 +1,69 @@
+//! Whose sockets they are beyond what state changes show: who has accepted them, and who holds
+//! their descriptors now.
+
+use tracer_wire::{Holder, Record};
+
+use super::{Slot, State, Table};
+use crate::connection::SocketId;
+use tracer_event::process::{Evidence, Owner, Process};
+
+impl Table {
+    /// accept() has returned the socket: no transition, but its owner is certain from now on.
+    pub(super) fn accepted(&mut self, record: &Record) {
+        // Unknown is one that was there before and is not in a snapshot yet, or that has been
+        // closed already.
+        let Some(slot) = self.lookup(record) else { return };
+        let connection = &mut self.store[slot];
+        connection.accepted(record);
+        connection.acted(Some(Owner::accepted(record)), record, &mut self.processes);
+    }
+
+    /// Whether a snapshot of holders would show something new at once: if the listener that has
+    /// been made is shared.
+    pub fn wants_holders(&self) -> bool {
+        self.listener_is_new
+    }
+
+    /// Takes over who holds which socket now.
+    pub fn merge_holders(&mut self, holders: &[Holder]) {
+        self.listener_is_new &= holders.is_empty();
+        let mut held: Vec<(Slot, &Holder)> = holders
+            .iter()
+            .filter_map(|holder| Some((self.store.find(SocketId::held(holder))?, holder)))
+            .collect();
+        // Stable: of several holders of a socket the first stays the first.
+        held.sort_by_key(|(slot, _)| *slot);
+        for of_one in held.chunk_by(|(one, _), (other, _)| one == other) {
+            self.merge_holders_of(of_one[0].0, of_one);
+        }
+    }
+
+    /// Who made the socket stays its owner as long as it holds a descriptor; else it is whoever
+    /// does (fork, passed descriptor).
+    fn merge_holders_of(&mut self, slot: Slot, holders: &[(Slot, &Holder)]) {
+        let connection = &mut self.store[slot];
+        let holders: Vec<Owner> = holders.iter().map(|(_, holder)| Owner::from(*holder)).collect();
+        let known = connection.owner().filter(|known| known.evidence != Evidence::Listener);
+        let owner = choose(known, &holders);
+        connection.set_owner(owner, &mut self.processes);
+        connection.set_holders(&holders, &mut self.processes);
+        if connection.state == State::Listen {
+            self.listeners.own(connection);
+        }
+    }
+}
+
+/// The owner among those that hold a socket: who is known to be, else the first.
+fn choose(known: Option<Owner>, holders: &[Owner]) -> Option<Owner> {
+    let lowest_fd = |process: &Process| {
+        let own = holders.iter().filter(|holder| holder.process.is(process));
+        own.filter_map(|holder| holder.fd).min()
+    };
+    let held = known.filter(|known| lowest_fd(&known.process).is_some());
+    let owner = held.or_else(|| holders.first().copied())?;
+    let mut others: Vec<u32> = holders.iter().map(|holder| holder.process.pid).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|pid| *pid != owner.process.pid);
+    Some(Owner { fd: lowest_fd(&owner.process), others: others.len() as u32, ..owner })
+}

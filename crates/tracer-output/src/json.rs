@@ -1,0 +1,271 @@
+//! JSON lines by the interface contract: one object a line, `kind` says which.
+//!
+//! Names follow OpenTelemetry's semantic conventions where it has one, as nested objects.
+
+mod compact;
+pub mod schema;
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Beginning, Format, Opening, stamps::Stamps};
+use tracer_event::{
+    connection::Story,
+    container::Cgroup,
+    diagnosis::Diagnosis,
+    finding::{Finding, Severity},
+    line::{About, Container, Line},
+    linger::Linger,
+    process::{Evidence, Executable, Holder, Owner},
+    socket::Socket,
+    stack::gap,
+    state::State,
+    subject::Subject,
+    update::Update,
+};
+use tracer_event::{
+    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
+};
+
+/// JSON lines.
+pub struct Json {
+    stamps: Stamps,
+    surroundings: Arc<dyn Surroundings>,
+}
+
+/// A line that is about no socket.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Bare<'a, T> {
+    /// Which kind of line.
+    #[serde(skip_deserializing)]
+    kind: &'static str,
+    /// When: RFC 3339, UTC, nanoseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: Cow<'a, str>,
+    /// What is told.
+    #[serde(flatten)]
+    pub body: T,
+}
+
+/// Of a `hello`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct HelloBody {
+    /// Version of this schema, major and minor.
+    schema: String,
+    /// `time` by CLOCK_MONOTONIC, nanoseconds.
+    pub monotonic_ns: Option<u64>,
+    /// The rest.
+    #[serde(flatten)]
+    pub hello: Hello,
+}
+
+impl Json {
+    /// With what is known of this host.
+    pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { stamps: Stamps::utc(), surroundings }
+    }
+
+    /// One update: one line, or several.
+    pub fn tell(&mut self, update: &Update<'_>, clock: WallClock, out: &mut impl Take) {
+        match *update {
+            Update::Transition(told) => self.about(told, clock, out),
+            Update::Retransmit(told) => self.about(told, clock, out),
+            Update::Reset(told) => self.about(told, clock, out),
+            Update::Story(told) => {
+                let on_wall = |time: Option<u64>| time.map(|time| clock.wall(time).cast_unsigned());
+                let (began, ended) = (on_wall(told.began), on_wall(told.ended));
+                let story = Story { began, ended, ..*told };
+                let process = holder(told.subject.owner.as_ref(), &*self.surroundings);
+                let line = self.line(Story::KIND, told.time, &told.subject, &story, clock);
+                out.take(&Line { process, ..line });
+            }
+            Update::Linger(lingers) => {
+                for linger in lingers {
+                    self.linger(linger, clock, out);
+                }
+            }
+            Update::Finding(told) => self.finding(told, clock, out),
+            Update::Loss(told) => self.bare("loss", told.time, told, clock, out),
+        }
+    }
+
+    fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut impl Take) {
+        let surroundings = Arc::clone(&self.surroundings);
+        let mut line = self.line(Linger::KIND, linger.time, &linger.subject, linger, clock);
+        line.status = Some(linger.status);
+        line.cause.clone_from(&linger.why);
+        let made = linger.maker.filter(|maker| maker.stack.is_some());
+        let stack = made.and_then(|maker| surroundings.stack(&maker));
+        line.stack = made.map(|_| stack.as_ref().map(|stack| stack.frames.clone()));
+        line.stack_gap = stack.as_deref().and_then(gap);
+        line.process = holder(linger.subject.owner.as_ref(), &*surroundings);
+        line.processes = Some(holders(&linger.holders, &*surroundings));
+        out.take(&line);
+    }
+
+    /// One socket of a list.
+    pub fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
+        let surroundings = Arc::clone(&self.surroundings);
+        let mut line = self.line("socket", socket.time, &socket.subject, socket, clock);
+        line.process = holder(socket.subject.owner.as_ref(), &*surroundings);
+        line.processes = Some(holders(&socket.holders, &*surroundings));
+        out.take(&line);
+    }
+
+    /// One finding, of a trace or of a diagnosis.
+    pub fn finding(&mut self, told: &Finding, clock: WallClock, out: &mut impl Take) {
+        self.bare("finding", told.time, told, clock, out);
+    }
+
+    /// The last line of a diagnosis.
+    pub fn diagnosis(&mut self, told: &Diagnosis, clock: WallClock, out: &mut Vec<u8>) {
+        self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
+    }
+
+    fn about<T: About + Serialize>(&mut self, told: &T, clock: WallClock, out: &mut impl Take) {
+        let (time, subject) = told.origin();
+        out.take(&self.line(T::KIND, time, subject, told, clock));
+    }
+
+    /// A line with control group and container of the socket.
+    fn line<'a, T>(
+        &'a mut self,
+        kind: &'static str,
+        time: u64,
+        subject: &Subject,
+        tcp: T,
+        clock: WallClock,
+    ) -> Line<'a, T> {
+        let mut line = Line::new(kind, self.stamps.write(clock.at(time)), subject, tcp);
+        let Some(group) = self.surroundings.cgroup(subject) else { return line };
+        let Cgroup { path, container } = &*group;
+        line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+        // Of a recording that has not said it, it is empty.
+        if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
+            socket.cgroup = Some((&**path).into());
+        }
+        line
+    }
+
+    /// The beginning.
+    pub fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
+        let (schema, monotonic_ns) = (schema::VERSION.to_owned(), Some(clock.now));
+        let body = HelloBody { schema, monotonic_ns, hello: hello.clone() };
+        self.bare("hello", clock.now, body, clock, out);
+    }
+
+    /// The end.
+    pub fn tell_summary(&mut self, end: &Summary, clock: WallClock, out: &mut impl Take) {
+        self.bare("summary", clock.now, end, clock, out);
+    }
+
+    fn bare(
+        &mut self,
+        kind: &'static str,
+        time: u64,
+        body: impl Serialize,
+        clock: WallClock,
+        out: &mut impl Take,
+    ) {
+        let time = Cow::Borrowed(self.stamps.write(clock.at(time)));
+        out.take(&Bare { kind, time, body });
+    }
+}
+
+/// An owner with the program that it runs, for the lines that are few.
+fn holder(owner: Option<&Owner>, surroundings: &dyn Surroundings) -> Option<Holder> {
+    let owner = owner?;
+    // What is only guessed has no program.
+    let known = owner.evidence != Evidence::Listener;
+    let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
+    let parent = known.then(|| surroundings.parent(&owner.process)).flatten();
+    Some(Holder { executable: executable.map(Executable), parent, ..Holder::from(owner) })
+}
+
+fn holders(holders: &[Owner], surroundings: &dyn Surroundings) -> Vec<Holder> {
+    holders.iter().filter_map(|one| holder(Some(one), surroundings)).collect()
+}
+
+/// Takes the objects one by one: a line each, or whatever else is made of them.
+pub trait Take {
+    /// The next one.
+    fn take(&mut self, line: &impl Serialize);
+}
+
+impl Take for Vec<u8> {
+    fn take(&mut self, line: &impl Serialize) {
+        let begun = self.len();
+        match compact::write(line, self) {
+            Ok(()) => self.push(b'\n'),
+            Err(error) => {
+                tracing::error!("{error}");
+                self.truncate(begun);
+            }
+        }
+    }
+}
+
+impl Format for Json {
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let (hello, mut json) = (hello.clone(), Self::new(Arc::clone(&self.surroundings)));
+        Box::new(move |file| {
+            let mut beginning = Beginning::default();
+            json.hello(&hello.of(file), clock, &mut beginning.hello);
+            beginning
+        })
+    }
+
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+        self.tell_hello(hello, clock, out);
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        self.tell(update, clock, out);
+    }
+
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+        self.tell_summary(summary, clock, out);
+    }
+}
+
+/// The `summary` of a diagnosis.
+#[derive(Serialize, JsonSchema)]
+pub struct DiagnosisBody {
+    /// Nothing is wrong.
+    healthy: bool,
+    /// How many findings of each severity.
+    findings: BTreeMap<&'static str, u64>,
+    /// How many sockets in each state.
+    sockets: BTreeMap<State, u64>,
+    /// Network namespaces looked into.
+    namespaces: usize,
+    /// Time between the looks.
+    observed_ns: u64,
+    /// Sockets in CLOSE_WAIT that still send.
+    sending: u64,
+    /// Events lost meanwhile.
+    lost_events: u64,
+    /// Nothing was lost.
+    complete: bool,
+}
+
+impl From<&Diagnosis> for DiagnosisBody {
+    fn from(diagnosis: &Diagnosis) -> Self {
+        let count = |severity| {
+            let of_it = diagnosis.findings.iter().filter(|one| one.severity == severity);
+            (severity.name(), of_it.count() as u64)
+        };
+        Self {
+            healthy: !diagnosis.is_at_least(Severity::Warning),
+            findings: Severity::ALL.into_iter().map(count).collect(),
+            sockets: diagnosis.states.clone(),
+            namespaces: diagnosis.namespaces,
+            observed_ns: diagnosis.observed,
+            sending: diagnosis.sending,
+            lost_events: diagnosis.lost,
+            complete: diagnosis.lost == 0,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Rows as lines: lifelines, arrows, states and times in columns that fit the width.
+
+use super::{
+    diagram::Diagram,
+    explain::explain,
+    row::{Arrow, Kind, Middle, Note, Row, Side},
+};
+use crate::{
+    names::Names,
+    stamps::Times,
+    text::{Line, Palette, bytes, duration, process},
+};
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    state::State,
+    update::Subject,
+    wall_clock::WallClock,
+};
+
+/// In less, numbers of ten digits do not fit between the lifelines.
+const LEAST: usize = 80;
+/// In more, arrows become too long to follow.
+const MOST: usize = 120;
+/// From this width on every step has the time of day.
+const STAMPED: usize = 110;
+/// The width of an output that is no terminal.
+const UNKNOWN: usize = 100;
+/// `+12m05s` and a space.
+const AFTER: usize = 9;
+/// The longest state.
+const STATE: usize = 11;
+/// `12:34:56.789012` and a space.
+const STAMP: usize = 16;
+
+/// What a diagram shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// A sentence on each step.
+    pub explain: bool,
+    /// Sequence numbers relative to the initial ones.
+    pub relative: bool,
+}
+
+/// Draws diagrams.
+pub(super) struct Pen {
+    pub(super) style: Style,
+    pub(super) palette: Palette,
+    /// Width of the terminal, where it is one.
+    pub(super) width: Option<usize>,
+    pub(super) times: Times,
+    /// Names of addresses, where asked for.
+    pub(super) names: Option<Names>,
+}
+
+impl Pen {
+    fn total(&self) -> usize {
+        self.width.unwrap_or(UNKNOWN).clamp(LEAST, MOST)
+    }
+
+    /// Columns between the lifelines.
+    fn between(&self) -> usize {
+        let stamp = if self.total() >= STAMPED { STAMP } else { 0 };
+        self.total() - stamp - AFTER - 2 * STATE - 5
+    }
+
+    fn line<'a>(&self, out: &'a mut Vec<u8>) -> Line<'a> {
+        Line::new(self.width, self.palette, out)
+    }
+
+    /// A line that belongs to no connection; it is never cut.
+    pub(super) fn words(&self, style: anstyle::Style, words: &str, out: &mut Vec<u8>) {
+        let mut line = Line::new(None, self.palette, out);
+        line.push(style, words);
+        line.finish();
+    }
+
+    /// What the marks mean.
+    pub(super) fn legend(&self, out: &mut Vec<u8>) {
+        let dim = self.palette.dim;
+        self.words(dim, "── reported by a kernel event, at one end or both", out);
+        self.words(dim, "╌╌ deduced from TCP's rules, not reported by an event", out);
+        self.words(dim, " ↻ retransmitted   +1.2ms  time since the previous step", out);
+    }
+
+    /// Number, time and ends of a connection, whose steps follow.
+    pub(super) fn header(&mut self, diagram: &Diagram, clock: WallClock, out: &mut Vec<u8>) {
+        let total = self.total();
+        let time = diagram.rows.iter().find_map(|row| row.time).unwrap_or(clock.now);
+        let stamp = self.times.write(clock, time).trim_start().to_owned();
+        let title = format!("━━ #{} ━━ {stamp} ", diagram.number);
+        let mut line = self.line(out);
+        let plain = self.palette.plain;
+        line.push(if self.palette == Palette::PLAIN { plain } else { plain.bold() }, &title);
+        line.push(self.palette.dim, &"━".repeat(total - title.chars().count()));
+        line.finish();
+        let [left, right] = [Side::Left, Side::Right].map(|side| self.name(diagram, side));
+        let (left_len, right_len) = (left.chars().count(), right.chars().count());
+        let mut line = self.line(out);
+        line.push(plain, &left);
+        if left_len + right_len + 2 > total {
+            line.finish();
+            line = self.line(out);
+            line.fill(total.saturating_sub(right_len));
+        } else {
+            line.fill(total - left_len - right_len);
+        }
+        line.push(plain, &right);
+        line.finish();
+        let states = diagram.ends.map(|end| end.start);
+        if !diagram.begun && states != [None; 2] {
+            self.row(&Cells { states, ..Cells::default() }, out);
+        }
+    }
+
+    /// All rows that have not been drawn; with their sentences, where asked for.
+    pub(super) fn rows(&mut self, diagram: &mut Diagram, clock: WallClock, out: &mut Vec<u8>) {
+        for row in &std::mem::take(&mut diagram.rows) {
+            let before = diagram.drawn_until;
+            diagram.drawn_until = row.time.or(before);
+            let after = row.time.zip(before).and_then(|(now, before)| now.checked_sub(before));
+            // Several rows can come of one event.
+            let after = after.filter(|after| *after > 0);
+            let stamp = row.time.map(|time| self.times.write(clock, time).to_owned());
+            let cells = Cells {
+                stamp: stamp.unwrap_or_default(),
+                after: after.map_or_else(String::new, |after| format!("+{}", duration(after))),
+                states: row.states,
+                middle: self.middle(diagram, row),
+                style: self.style_of(row),
+            };
+            self.row(&cells, out);
+            self.remarks(diagram, row, clock, out);
+        }
+        diagram.begun = true;
+    }
+
+    fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
+        match row.note {
+            None | Some(Note::Expired | Note::Orphaned) => {}
+            Some(Note::Ending(words)) => self.sentences(words, out),
+            Some(Note::Expires(time)) => {
+                let time = self.times.write(clock, time).trim_start();
+                let second = time.split_once('.').map_or(time, |(second, _)| second);
+                let words = format!("CLOSED expected at {second}, in 60 s");
+                self.sentences(&words, out);
+            }
+        }
+        if self.style.explain {
+            let mut sentences = explain(diagram, row);
+            sentences.retain(|sentence| !diagram.explained.contains(sentence));
+            diagram.explained.extend(&sentences);
+            self.sentences(&sentences.join(" "), out);
+        }
+    }
+
+    /// Writes words between the lifelines.
+    fn sentences(&self, words: &str, out: &mut Vec<u8>) {
+        let room = self.between() - 2;
+        for line in wrap(words, room) {
+            let middle = format!(" {line:room$} ");
+            self.row(&Cells { middle, style: self.palette.plain, ..Cells::default() }, out);
+        }
+    }
+
+    fn row(&self, cells: &Cells, out: &mut Vec<u8>) {
+        let Cells { stamp, after, states, middle, style } = cells;
+        let palette = self.palette;
+        let mut line = self.line(out);
+        if self.total() >= STAMPED {
+            line.left(palette.dim, stamp, STAMP);
+        }
+        line.right(palette.dim, after, AFTER);
+        line.fill(1);
+        let [left, right] = *states;
+        match left {
+            Some(state) => line.right(palette.of_state(state), state.name(), STATE),
+            None => line.fill(STATE),
+        }
+        line.push(palette.dim, " │");
+        if middle.is_empty() {
+            line.fill(self.between());
+        } else {
+            line.push(*style, middle);
+        }
+        line.push(palette.dim, "│");
+        if let Some(state) = right {
+            line.fill(1);
+            line.push(palette.of_state(state), state.name());
+        }
+        line.finish();
+    }
+
+    /// What lies between the lifelines, exactly as wide as there is room.
+    fn middle(&self, diagram: &Diagram, row: &Row) -> String {
+        let room = self.between();
+        let words = match &row.middle {
+            Middle::Words(words) => words,
+            Middle::Data([left, 0]) => &format!("data: {} ▷", bytes(*left)),
+            Middle::Data([0, right]) => &format!("data: ◁ {}", bytes(*right)),
+            Middle::Data([left, right]) => {
+                &format!("data: {} ▷   ◁ {}", bytes(*left), bytes(*right))
+            }
+            Middle::Arrow(arrow) => {
+                let fill = if arrow.observed { '─' } else { '╌' };
+                let shaft = centred(&self.label(diagram, arrow), room - 1, fill);
+                let left = arrow.from == Side::Left;
+                return if left { format!("{shaft}▶") } else { format!("◀{shaft}") };
+            }
+        };
+        centred(words, room, ' ')
+    }
+
+    /// `SYN+ACK seq=1234 ack=5678`
+    fn label(&self, diagram: &Diagram, arrow: &Arrow) -> String {
+        let (here, there) = (diagram[arrow.from], diagram[!arrow.from]);
+        let next = |number: Option<u32>| number.map(|number| number.wrapping_add(1));
+        let (name, seq, ack) = match arrow.kind {
+            Kind::Syn => ("SYN", here.initial, None),
+            Kind::SynAck => ("SYN+ACK", here.initial, next(there.initial)),
+            Kind::Ack => ("ACK", None, next(there.initial)),
+            Kind::Fin if arrow.acks_fin => ("FIN+ACK", here.fin, next(there.fin)),
+            Kind::Fin => ("FIN", here.fin, arrow.ack),
+            Kind::AckOfFin => ("ACK", None, next(there.fin)),
+            Kind::Rst => ("RST", None, None),
+        };
+        let mut label = match arrow.ordinal {
+            0 => name.to_owned(),
+            ordinal => format!("↻{ordinal} {name}"),
+        };
+        let numbers = [
+            ("seq", arrow.sequence.or(seq), here.initial),
+            ("ack", ack.filter(|_| arrow.ordinal == 0), there.initial),
+        ];
+        for (name, number, initial) in numbers {
+            let Some(number) = number else { continue };
+            let base = initial.filter(|_| self.style.relative).unwrap_or(0);
+            label.push_str(&format!(" {name}={}", number.wrapping_sub(base)));
+        }
+        label
+    }
+
+    /// Owner and address of an end.
+    fn name(&self, diagram: &Diagram, side: Side) -> String {
+        let Tuple { local: left, peer: right, .. } = diagram.tuple;
+        let end = if side == Side::Left { left } else { right };
+        let same_host = end.address().is_loopback() || left.address() == right.address();
+        let who = match diagram[side].socket.map(|(subject, _)| subject.owner) {
+            Some(owner @ Some(_)) => process(owner),
+            None if !same_host => "network".to_owned(),
+            Some(None) | None => "this host".to_owned(),
+        };
+        let address = self.address(end);
+        if side == Side::Left { format!("{who} {address}") } else { format!("{address} {who}") }
+    }
+
+    fn address(&self, end: Endpoint) -> String {
+        self.names.as_ref().map_or_else(|| end.to_string(), |names| names.named(end))
+    }
+
+    /// Asks for the names early: the header of a connection is written once both ends have reported
+    /// its first segment.
+    pub(super) fn expect(&self, subject: &Subject) {
+        if let Some(names) = &self.names {
+            names.of(subject.tuple.local.address());
+            names.of(subject.tuple.peer.address());
+        }
+    }
+
+    fn style_of(&self, row: &Row) -> anstyle::Style {
+        match row.arrow() {
+            Some(arrow) if arrow.kind == Kind::Rst => self.palette.bad,
+            Some(arrow) if arrow.ordinal > 0 => self.palette.warning,
+            Some(_) => self.palette.plain,
+            None if row.note.is_some() => self.palette.plain,
+            None => self.palette.dim,
+        }
+    }
+}
+
+/// The cells of a line.
+#[derive(Default)]
+struct Cells {
+    stamp: String,
+    after: String,
+    states: [Option<State>; 2],
+    middle: String,
+    style: anstyle::Style,
+}
+
+/// `words` in the middle of a line of `fill`; cut where there is no room.
+fn centred(words: &str, room: usize, fill: char) -> String {
+    let words = format!(" {words:.cut$} ", cut = room - 2);
+    match fill {
+        '─' => format!("{words:─^room$}"),
+        '╌' => format!("{words:╌^room$}"),
+        _ => format!("{words:^room$}"),
+    }
+}
+
+/// Lines of at most `room` characters, broken between words.
+fn wrap(words: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                *line += " ";
+                *line += word;
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

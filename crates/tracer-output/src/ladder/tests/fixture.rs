@@ -1,0 +1,256 @@
+//! Connections as the kernel reports them, and a ladder that draws them.
+
+use std::net::IpAddr;
+
+use jiff::tz::TimeZone;
+
+use super::super::*;
+use crate::stamps::Timestamps;
+use State::*;
+use tracer_event::{
+    close::{Initiator, Reason},
+    endpoint::{Endpoint, Tuple},
+    process::{Evidence, Owner, Process},
+    update::{
+        Close, Direction, Handshake, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
+        Sequence, Source, Story,
+    },
+};
+use tracer_model::table::{self, Table};
+
+pub(super) const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
+pub(super) const MICROSECOND: u64 = 1_000;
+pub(super) const MILLISECOND: u64 = 1_000_000;
+/// Initial sequence numbers of client and server; the server's first bytes overflow.
+pub(super) const INITIAL: [u32; 2] = [1_000_000_000, u32::MAX - 1];
+
+/// A connection as the kernel sees it at both ends.
+#[derive(Clone)]
+pub(super) struct Wire {
+    pub(super) ends: [Subject; 2],
+    pub(super) states: [State; 2],
+    /// Payload sent by client and server.
+    pub(super) sent: [u64; 2],
+    /// Payload written, where that is more.
+    pub(super) written: [u64; 2],
+    /// FINs sent, and those acknowledged.
+    pub(super) fins: [u64; 2],
+    pub(super) acked: [u64; 2],
+    /// What its initial numbers have more than [`INITIAL`].
+    pub(super) shift: u32,
+    /// No record has its numbers.
+    pub(super) unreported: bool,
+}
+
+/// Index of an end.
+pub(super) const CLIENT: usize = 0;
+pub(super) const SERVER: usize = 1;
+
+pub(super) fn subject(role: Role, local: &str, peer: &str, name: &[u8], pid: u32) -> Subject {
+    let endpoint = |text: &str| {
+        let (address, port) = text.rsplit_once(':').unwrap();
+        let address: IpAddr = address.trim_matches(['[', ']']).parse().unwrap();
+        Endpoint::new(address, port.parse().unwrap())
+    };
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name);
+    let process = Process { pid, comm, start_ns: 1 };
+    Subject {
+        cookie: Some(u64::from(pid)),
+        ordinal: 1,
+        tuple: Tuple { local: endpoint(local), peer: endpoint(peer), netns: 1 },
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
+        role: Some(role),
+    }
+}
+
+impl Wire {
+    pub(super) fn between(client: &str, server: &str) -> Self {
+        Self {
+            ends: [
+                subject(Role::Client, client, server, b"curl", 4711),
+                subject(Role::Server, server, client, b"nginx", 900),
+            ],
+            states: [Closed, Listen],
+            sent: [0; 2],
+            written: [0; 2],
+            fins: [0; 2],
+            acked: [0; 2],
+            shift: 0,
+            unreported: false,
+        }
+    }
+
+    pub(super) fn loopback() -> Self {
+        Self::between("127.0.0.1:42906", "127.0.0.1:8080")
+    }
+
+    pub(super) fn sequence(&self, end: usize) -> Option<Sequence> {
+        if self.unreported || matches!(self.states[end], Closed | Listen) {
+            return None;
+        }
+        let other = 1 - end;
+        let syn = u64::from(end == CLIENT);
+        let acked = self.sent[end] + self.acked[end] + syn;
+        let received = self.sent[other] + self.fins[other];
+        let number =
+            |end: usize, bytes: u64| INITIAL[end].wrapping_add(self.shift + 1 + bytes as u32);
+        Some(Sequence {
+            snd_una: number(end, acked - syn),
+            snd_nxt: number(end, self.sent[end] + self.fins[end]),
+            write_seq: number(end, self.written[end].max(self.sent[end]) + self.fins[end]),
+            rcv_nxt: number(other, received),
+            acked,
+            received,
+        })
+    }
+}
+
+/// A ladder and a clock.
+pub(super) struct Fixture {
+    pub(super) ladder: Ladder,
+    pub(super) now: u64,
+    pub(super) out: Vec<u8>,
+}
+
+impl Fixture {
+    pub(super) fn new(width: usize, style: Style) -> Self {
+        let times = Times::new(Timestamps::Utc, TimeZone::UTC);
+        let ladder = Ladder::new(style, Palette::PLAIN, Some(width), times);
+        Self { ladder, now: 75_000_000 * MILLISECOND, out: Vec::new() }
+    }
+
+    pub(super) fn emit(&mut self, update: &Update<'_>) {
+        self.ladder.update(update, CLOCK, &mut self.out);
+    }
+
+    /// One end enters a state, 20 µs after what was before.
+    pub(super) fn go(&mut self, wire: &mut Wire, end: usize, to: State) {
+        self.step(wire, end, to, Source::Tracepoint, None);
+    }
+
+    pub(super) fn close(&mut self, wire: &mut Wire, end: usize, reason: Reason) {
+        self.step(wire, end, Closed, Source::Tracepoint, Some(reason));
+    }
+
+    pub(super) fn step(
+        &mut self,
+        wire: &mut Wire,
+        end: usize,
+        to: State,
+        source: Source,
+        reason: Option<Reason>,
+    ) {
+        self.now += 20 * MICROSECOND;
+        let close = reason.map(|reason| Close::new(reason, Some(Initiator::Local)));
+        let sequence = wire.sequence(end).filter(|_| source == Source::Tracepoint);
+        let transition = Transition {
+            time: self.now,
+            subject: wire.ends[end],
+            from: wire.states[end],
+            to,
+            kernel: None,
+            source,
+            elapsed: None,
+            handshake: None,
+            // Reported late, together with what follows it.
+            sequence: if to == SynSent { syn(wire, end) } else { sequence },
+            sent: matches!(to, SynSent | FinWait1 | LastAck)
+                .then_some(wire.written[end] <= wire.sent[end]),
+            close,
+            // Nothing else leads from a state to itself.
+            orphaned: wire.states[end] == to,
+        };
+        self.emit(&Update::Transition(&transition));
+        wire.states[end] = to;
+        if let Some(close) = close {
+            self.emit(&Update::Story(&story(self.now, wire.ends[end], close)));
+        }
+    }
+
+    pub(super) fn open(&mut self, wire: &mut Wire) {
+        self.go(wire, CLIENT, SynSent);
+        self.go(wire, CLIENT, Established);
+        self.go(wire, SERVER, SynRecv);
+        self.go(wire, SERVER, Established);
+    }
+
+    /// The FIN of an end, up to its arrival.
+    pub(super) fn fin(&mut self, wire: &mut Wire, end: usize, to: State) {
+        self.go(wire, end, to);
+        wire.fins[end] = 1;
+    }
+
+    /// The client closes, then the server.
+    pub(super) fn shut(&mut self, wire: &mut Wire) {
+        self.fin(wire, CLIENT, FinWait1);
+        self.go(wire, SERVER, CloseWait);
+        self.fin(wire, SERVER, LastAck);
+        wire.acked[CLIENT] = 1;
+        self.go(wire, CLIENT, FinWait2);
+        self.go(wire, CLIENT, TimeWait);
+        wire.acked[SERVER] = 1;
+        self.close(wire, SERVER, Reason::Graceful);
+    }
+
+    pub(super) fn retransmit(&mut self, wire: &Wire, end: usize, segment: Segment, ordinal: u32) {
+        let state = if segment == Segment::SynAck { SynRecv } else { wire.states[end] };
+        self.emit(&Update::Retransmit(&Retransmit {
+            time: self.now,
+            subject: wire.ends[end],
+            state,
+            segment: Retransmitted::new(segment, ordinal, Some(INITIAL[end])),
+        }));
+    }
+
+    pub(super) fn reset(&mut self, wire: &Wire, end: usize, direction: Direction) {
+        let Wire { ends, states, .. } = wire;
+        let (time, subject, state) = (self.now, ends[end], states[end]);
+        self.emit(&Update::Reset(&Reset { time, subject, state, segment: Rst::new(direction) }));
+    }
+
+    /// Time passes, and nothing more is to be read.
+    pub(super) fn wait(&mut self, milliseconds: u64) {
+        self.now += milliseconds * MILLISECOND;
+        let table = &Table::new(table::Options::default());
+        let moment = Moment { now: self.now, sockets: Some(table.len()) };
+        self.ladder.pause(&moment, CLOCK, &mut self.out);
+    }
+
+    /// All that has been written, without the status line.
+    pub(super) fn text(mut self) -> String {
+        self.ladder.draw(u64::MAX, CLOCK, &mut self.out);
+        let text = String::from_utf8(self.out).unwrap();
+        let lines = text.lines().map(|line| line.rsplit("\x1b[K").next().unwrap_or(line));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Of a SYN_SENT that was held back for its port; a bound socket's has none.
+fn syn(wire: &Wire, end: usize) -> Option<Sequence> {
+    let Wire { shift, unreported, .. } = *wire;
+    let wire = Wire { states: [Established; 2], shift, unreported, ..Wire::loopback() };
+    wire.sequence(end).filter(|_| end == CLIENT).map(|handshaken| handshaken.of_syn())
+}
+
+pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {
+    Story {
+        time,
+        subject,
+        state: Closed,
+        began: None,
+        ended: None,
+        duration: 0,
+        spent: [0; State::COUNT],
+        at_least: false,
+        handshake: None::<Handshake>,
+        bytes_sent: None,
+        bytes_received: None,
+        retransmits: None,
+        close: Some(close),
+        source: Source::Tracepoint,
+    }
+}

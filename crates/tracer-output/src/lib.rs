@@ -1,0 +1,169 @@
+//! Destinations: one file a format, and the ways out of the process.
+//!
+//! A [`Sink`] takes events and delivers them. [`lines::Lines`] writes a [`Format`] to a terminal, a
+//! pipe or a file.
+
+pub mod delivery;
+pub mod file;
+pub mod flat;
+pub mod flatten;
+pub mod json;
+pub mod ladder;
+pub mod lines;
+pub mod message;
+pub mod names;
+pub mod output;
+pub mod page;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+pub mod queue;
+pub mod report;
+pub mod stamps;
+mod status;
+pub mod step;
+pub mod text;
+pub mod trouble;
+
+use std::sync::Arc;
+
+use tracer_event::header::{Hello, OfFile};
+use tracer_event::{
+    finding::PortUse,
+    update::{LossPlace, Update},
+};
+use tracer_event::{summary::Summary, wall_clock::WallClock};
+use tracer_model::{diagnosis::Look, table::Table};
+
+/// The time, while there is nothing to report.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// How many sockets are tracked; `None` in a replay, which knows what happened, not what is
+    /// there.
+    pub sockets: Option<usize>,
+}
+
+/// What there is on the traced host, beside what happens.
+#[derive(Clone, Copy)]
+pub struct Live<'a> {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// The sockets that are tracked.
+    pub table: &'a Table,
+    /// Destinations and addresses whose ephemeral ports are in use, as of the last snapshot.
+    pub ports: &'a Arc<[PortUse]>,
+}
+
+/// Records that a sink was given and could not deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Which part could not take it.
+    pub place: LossPlace,
+    /// How many lines or records.
+    pub count: u64,
+}
+
+impl Undelivered {
+    /// Unless it is nothing.
+    pub fn new(place: LossPlace, count: u64) -> Option<Self> {
+        (count > 0).then_some(Self { place, count })
+    }
+}
+
+/// Delivers events. Called by the thread that reads the kernel's events: whatever takes time is
+/// handed to a thread of the sink, by a bounded [`queue`].
+pub trait Sink: Send {
+    /// The beginning.
+    fn hello(&mut self, hello: &Hello, clock: WallClock);
+    /// One event that has passed the filters.
+    fn update(&mut self, update: &Update<'_>, clock: WallClock);
+    /// There is nothing to report for now. When to call again at the latest, nanoseconds of
+    /// `CLOCK_MONOTONIC`; `None` if only after the next update.
+    fn pause(&mut self, _: &Moment, _: WallClock) -> Option<u64> {
+        None
+    }
+    /// The sink itself, if it also observes the live host.
+    fn live(&mut self) -> Option<&mut dyn LiveSink> {
+        None
+    }
+    /// Hands over what has been gathered. What could not be delivered since the last call is
+    /// returned once, as soon as there is room again: all sinks report it, and it is counted.
+    fn flush(&mut self) -> Option<Undelivered> {
+        None
+    }
+    /// Nobody reads this sink's output any more; the trace ends when nobody reads any sink's.
+    fn is_closed(&self) -> bool {
+        false
+    }
+    /// How full its queue is, from 0.0 (everything has been delivered) to 1.0. A replay waits for
+    /// it, a live trace does not.
+    fn backlog(&self) -> f64 {
+        0.0
+    }
+    /// What could not be delivered so far and has not been returned, before the summary is made.
+    fn last(&mut self) -> Option<Undelivered> {
+        self.flush()
+    }
+    /// The end: delivers what there is within seconds.
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock);
+}
+
+/// A sink that also observes the live host: the full screen, the report, the metrics' gauges.
+pub trait LiveSink {
+    /// What is there, after each batch of events. When to call again at the latest, nanoseconds of
+    /// `CLOCK_MONOTONIC`; `None` if only after the next update.
+    fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
+    /// A snapshot of the host, before the table takes it in.
+    fn look(&mut self, _: &Look) {}
+    /// Whether it wants findings about the state at the end of the trace.
+    fn wants_diagnosis(&self) -> bool {
+        false
+    }
+    /// Whether snapshots are to show all that a diagnosis rests on, for [`Self::diagnose`].
+    fn diagnoses(&self) -> bool {
+        false
+    }
+    /// Such a snapshot, as soon as the table has taken it in.
+    fn diagnose(&mut self, _: &Arc<Look>, _: &Table) {}
+}
+
+/// What a file begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Only the first line of a file may be so: the names of columns.
+    pub header: Vec<u8>,
+    /// What a trace begins with; again in each of its files, so that each can be read alone.
+    pub hello: Vec<u8>,
+}
+
+/// Makes what each file begins with: each another one, since many who read files know them by
+/// their first bytes.
+pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
+
+/// A format: turns events into bytes.
+pub trait Format {
+    /// The beginning, without the file that it begins; makes what each file begins with.
+    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+        let mut words = Vec::new();
+        self.hello(hello, clock, &mut words);
+        let host = hello.host.clone();
+        Box::new(move |file| {
+            let line = file.map_or_else(String::new, |file| file.line(host.as_ref()));
+            let hello = [line.as_bytes(), &words].concat();
+            Beginning { header: Vec::new(), hello }
+        })
+    }
+    /// The beginning.
+    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
+    /// One update.
+    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);
+    /// There is nothing to report for now: what has been held back can be written, or that all is
+    /// quiet. When to call again at the latest, nanoseconds of `CLOCK_MONOTONIC`; `None` if only
+    /// after the next update.
+    fn pause(&mut self, _: &Moment, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
+        None
+    }
+    /// The end.
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>);
+}

@@ -1,0 +1,137 @@
+//! A sentence and a severity for each event, for logs.
+
+use std::sync::Arc;
+
+use super::text::{
+    closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
+    sentence, who,
+};
+use tracer_event::{
+    close::Reason,
+    finding::{self, Status},
+    state::State,
+    update::{Linger, LingerStatus, Role, Subject, Transition, Update},
+};
+use tracer_event::{
+    enricher::Surroundings,
+    header::{Hello, Mode},
+    summary::Summary,
+};
+
+/// Severities of syslog (RFC 5424 section 6.2.1), as far as they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Severity {
+    /// It fails now.
+    Critical = 2,
+    /// It will fail, or something was lost.
+    Warning = 4,
+    /// Not as it should be, but nothing to do.
+    Notice = 5,
+    /// All that happens.
+    Info = 6,
+}
+
+/// What to say, and how bad it is.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// One line, as the text view has it.
+    pub text: String,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// Makes messages.
+pub struct Messages {
+    surroundings: Arc<dyn Surroundings>,
+}
+
+impl Messages {
+    /// With what is known of this host.
+    pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { surroundings }
+    }
+
+    /// Of the beginning.
+    pub(super) fn hello(&self, hello: &Hello) -> Message {
+        let mode = match hello.mode {
+            Mode::Btf => "BTF",
+            Mode::Tracepoint => "the classic tracepoint",
+        };
+        let begun = format!("tracer {} on Linux {} by {mode}", hello.version, hello.kernel);
+        let degraded = hello.degraded.iter().map(not_available);
+        let severity = if hello.degraded.is_empty() { Severity::Info } else { Severity::Warning };
+        let text = [begun].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
+        Message { text, severity }
+    }
+
+    /// Of the end.
+    pub(super) fn summary(&self, summary: &Summary) -> Message {
+        let mut words: Vec<String> = Vec::new();
+        closing(summary, |line| words.push(line.trim_start_matches("= ").to_owned()));
+        let severity = if summary.complete { Severity::Info } else { Severity::Warning };
+        Message { text: words.join("; "), severity }
+    }
+
+    /// Of an update: one for each of its JSON lines, in the same order.
+    pub(super) fn of(&self, update: &Update<'_>) -> Vec<Message> {
+        let (text, severity) = match update {
+            Update::Linger(lingers) => {
+                return lingers.iter().map(|linger| self.linger(linger)).collect();
+            }
+            Update::Transition(event) => (self.about(&event.subject, &step(event)), Severity::Info),
+            Update::Retransmit(event) => {
+                let words = format!("{}: {}", event.state, of_retransmit(event));
+                (self.about(&event.subject, &words), Severity::Warning)
+            }
+            Update::Reset(event) => {
+                let words = format!("{}: {}", event.state, of_reset(event));
+                (self.about(&event.subject, &words), Severity::Notice)
+            }
+            Update::Story(event) => {
+                let orderly = event.close.is_none_or(|close| close.reason == Reason::Graceful);
+                let severity = if orderly { Severity::Info } else { Severity::Notice };
+                (self.about(&event.subject, &life(event)), severity)
+            }
+            Update::Loss(event) if event.healed => (loss(event), Severity::Notice),
+            Update::Loss(event) => (loss(event), Severity::Warning),
+            Update::Finding(event) => {
+                let severity = match (event.status, event.severity) {
+                    (Status::Cleared, _) | (_, finding::Severity::Info) => Severity::Info,
+                    (_, finding::Severity::Warning) => Severity::Warning,
+                    (_, finding::Severity::Critical) => Severity::Critical,
+                };
+                (format!("⚠ {}", event.sentence()), severity)
+            }
+        };
+        vec![Message { text, severity }]
+    }
+
+    fn linger(&self, linger: &Linger) -> Message {
+        let holder = holder(linger, who(&linger.subject, &*self.surroundings));
+        let severity = match linger.status {
+            LingerStatus::Cleared => Severity::Info,
+            LingerStatus::Raised | LingerStatus::Continues => Severity::Warning,
+        };
+        Message { text: sentence(linger, &holder), severity }
+    }
+
+    /// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`
+    fn about(&self, subject: &Subject, words: &str) -> String {
+        let who = who(subject, &*self.surroundings);
+        let local = subject.tuple.local;
+        let peer = subject.tuple.peer;
+        match subject.role {
+            Some(Role::Listener) => format!("{who} {local} {words}"),
+            Some(Role::Client) => format!("{who} {local} → {peer} {words}"),
+            Some(Role::Server) => format!("{who} {local} ← {peer} {words}"),
+            None => format!("{who} {local} ↔ {peer} {words}"),
+        }
+    }
+}
+
+fn step(event: &Transition) -> String {
+    let after = event.elapsed.filter(|_| event.from != State::Closed);
+    let after = after.map_or_else(String::new, |ns| format!(" after {}", duration(ns)));
+    format!("{} → {}{after}: {}", event.from, event.to, meaning(event))
+}

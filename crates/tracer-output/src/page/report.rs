@@ -1,0 +1,96 @@
+//! The whole report: what is gathered from events and snapshots, section by section, and its HTML.
+
+use maud::{DOCTYPE, PreEscaped, html};
+
+use super::{
+    closes, facts, handshakes, headroom::Headroom, html::Frame, stays::Guests, timeline::Timeline,
+    troubles::Troubles,
+};
+use tracer_event::{
+    escape::escape,
+    header::Hello,
+    state::State,
+    summary::Summary,
+    update::{Subject, Update},
+};
+use tracer_model::table::Table;
+
+/// What has happened so far.
+pub(super) struct Report {
+    hello: Hello,
+    /// When it began, nanoseconds of `CLOCK_MONOTONIC`.
+    begun: u64,
+    pub(super) timeline: Timeline,
+    pub(super) guests: Guests,
+    pub(super) headroom: Headroom,
+    pub(super) troubles: Troubles,
+}
+
+impl Report {
+    pub(super) fn new(hello: Hello, begun: u64) -> Self {
+        let (guests, headroom, troubles) = Default::default();
+        Self { hello, begun, timeline: Timeline::new(begun), guests, headroom, troubles }
+    }
+
+    pub(super) fn update(&mut self, update: &Update<'_>) {
+        self.timeline.update(update);
+        self.guests.update(update);
+        self.headroom.update(update);
+        self.troubles.update(update);
+    }
+
+    /// Finds the sockets that were there before; those whose beginning has yet to be reported are
+    /// left out.
+    pub(super) fn read(&mut self, table: &Table, wanted: impl Fn(&Subject) -> bool) {
+        let mut sockets = [0; State::COUNT];
+        for life in table.connections().filter(|life| !life.unannounced) {
+            let subject = life.subject();
+            if wanted(&subject) {
+                sockets[life.state.index()] += 1;
+                self.guests.found(&subject, life.state, life.since);
+            }
+        }
+        self.timeline.reconcile(sockets);
+    }
+
+    pub(super) fn html(&self, summary: &Summary, frame: &Frame) -> String {
+        let Self { hello, begun, timeline, guests, headroom, troubles } = self;
+        let title = format!("TCP on {}", escape(frame.title.as_bytes()));
+        let sections = [
+            troubles.findings_section(frame),
+            troubles.lingering_section(),
+            timeline.states(frame, &troubles.states()),
+            timeline.events(frame),
+            handshakes::distribution(&summary.lives),
+            closes::reasons(&summary.lives),
+            guests.section(frame),
+            headroom.section(frame),
+            facts::completeness(&hello.degraded, summary),
+        ];
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) }
+                    style { (PreEscaped(include_str!("style.css"))) }
+                }
+                body {
+                    header {
+                        h1 { (title) }
+                        (facts::verdict(troubles, summary))
+                        (facts::facts(hello, *begun, summary, frame))
+                    }
+                    main { @for section in sections { (section) } }
+                    footer {
+                        p { "Written by tracer " (hello.version) ". A connection within this host \
+                            counts twice: each end is a socket." }
+                    }
+                }
+            }
+        };
+        page.into_string()
+    }
+}

@@ -1,0 +1,436 @@
+use std::sync::Mutex;
+
+use rstest::rstest;
+use tracer_wire::Record;
+
+use super::{
+    headroom::Headroom,
+    stays::{Guests, STATES},
+    timeline::{Event, Timeline},
+    *,
+};
+use tracer_event::{
+    close::Reason,
+    endpoint::{Endpoint, Tuple},
+    enricher::Unknown,
+    finding::{Finding, NoLocalPort, Problem, Severity, Status},
+    header::{Degraded, Mode},
+    process::{Evidence, Owner, Process},
+    state::State,
+    update::{Close, Handshake, Linger, LingerStatus, Role, Source, Story, Subject, Transition},
+};
+use tracer_model::{
+    linger::Thresholds,
+    table::{self, Table},
+};
+
+const SECOND: u64 = 1_000_000_000;
+const BEGUN: u64 = 100 * SECOND;
+
+fn end(text: &str, port: u16) -> Endpoint {
+    Endpoint::new(text.parse().unwrap(), port)
+}
+
+/// A connection from this local port, by a process of this name.
+fn client(port: u16, name: &[u8]) -> Subject {
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name);
+    let process = Process { pid: 7, comm, start_ns: 0 };
+    Subject {
+        cookie: Some(u64::from(port)),
+        ordinal: 1,
+        tuple: Tuple { local: end("10.0.0.1", port), peer: end("10.0.0.2", 443), netns: 1 },
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
+        role: Some(Role::Client),
+    }
+}
+
+fn step(subject: Subject, time: u64, from: State, to: State) -> Transition {
+    Transition {
+        time: BEGUN + time,
+        subject,
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake: None,
+        sequence: None,
+        sent: None,
+        close: None,
+        orphaned: false,
+    }
+}
+
+fn story(subject: Subject, time: u64, reason: Reason) -> Story {
+    Story {
+        time: BEGUN + time,
+        subject,
+        state: State::Closed,
+        began: None,
+        ended: None,
+        duration: 0,
+        spent: [0; State::COUNT],
+        at_least: false,
+        handshake: None,
+        bytes_sent: None,
+        bytes_received: None,
+        retransmits: None,
+        close: Some(Close::new(reason, None)),
+        source: Source::Tracepoint,
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        version: "1".into(),
+        kernel: "6.1".into(),
+        mode: Mode::Btf,
+        degraded: vec![Degraded {
+            feature: "cookies".into(),
+            lost: "identity".into(),
+            reason: "<old>".into(),
+            remedy: "a newer kernel".into(),
+        }],
+        options: vec!["report".into()],
+        host: None,
+        file: None,
+    }
+}
+
+fn gathered() -> Report {
+    Report::new(hello(), BEGUN)
+}
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The report on these events, recorded, `after` the beginning.
+fn report(updates: &[Update<'_>], after: u64) -> String {
+    let paper = Paper::default();
+    let (written, result) = std::sync::mpsc::channel();
+    let mut sink = Box::new(Page::new(Options {
+        title: "web<1>\u{1b}[31m".into(),
+        zone: TimeZone::UTC,
+        ticks: Ticks { hz: 250 },
+        filter: Filter::default(),
+        surroundings: Arc::new(Unknown),
+        file: Box::new(paper.clone()),
+        written,
+    }));
+    let clock = |now| WallClock { lead: 1_700_000_000_000_000_000, now };
+    sink.hello(&hello(), clock(BEGUN));
+    let mut summary = Summary { complete: true, ..Summary::default() };
+    for update in updates {
+        sink.update(update, clock(BEGUN));
+        summary.count(update);
+    }
+    sink.finish(&summary, clock(BEGUN + after));
+    let html = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(result.recv().unwrap().unwrap().bytes, html.len());
+    html
+}
+
+fn handshake(time: u64) -> Handshake {
+    Handshake {
+        duration_ns: Some(time),
+        rtt_ns: None,
+        syn_retransmits: None,
+        local_isn: None,
+        peer_isn: None,
+    }
+}
+
+/// One connection with a hostile name that waits in CLOSE_WAIT, flagged; one that was refused.
+fn small() -> String {
+    let subject = client(40_000, b"<b>&\"\x1b[1m");
+    let opened = Transition {
+        handshake: Some(handshake(30_000)),
+        ..step(subject, SECOND, State::SynSent, State::Established)
+    };
+    let linger = Linger {
+        time: BEGUN + 9 * SECOND,
+        subject,
+        state: State::CloseWait,
+        age: 7 * SECOND,
+        idle: Some(7 * SECOND),
+        at_least: false,
+        threshold: 5 * SECOND,
+        status: LingerStatus::Raised,
+        orphaned: false,
+        holders: Vec::new(),
+        why: None,
+        maker: None,
+    };
+    let problem = Problem::NoLocalPort(NoLocalPort {
+        process: subject.owner.map(|owner| owner.process),
+        peer: subject.tuple.peer,
+        count: 3,
+        size: Some(10),
+    });
+    let finding = Finding {
+        time: BEGUN + 3 * SECOND,
+        severity: Severity::Critical,
+        status: Status::Raised,
+        netns: 1,
+        entry: None,
+        problem,
+    };
+    let refused = client(40_001, b"curl");
+    report(
+        &[
+            Update::Transition(&step(subject, SECOND, State::Closed, State::SynSent)),
+            Update::Transition(&opened),
+            Update::Transition(&step(subject, 2 * SECOND, State::Established, State::CloseWait)),
+            Update::Transition(&step(refused, 3 * SECOND, State::Closed, State::SynSent)),
+            Update::Transition(&step(refused, 3 * SECOND, State::SynSent, State::Closed)),
+            Update::Story(&story(refused, 3 * SECOND, Reason::Refused)),
+            Update::Finding(&finding),
+            Update::Linger(&[linger]),
+        ],
+        10 * SECOND,
+    )
+}
+
+/// All text of a report, element by element.
+fn text(html: &str) -> String {
+    let document = scraper::Html::parse_document(html);
+    let body = scraper::Selector::parse("body").unwrap();
+    let words = document.select(&body).next().unwrap().text().map(str::trim);
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_small_report_says_all_there_is() {
+    insta::assert_snapshot!(text(&small()));
+}
+
+#[test]
+fn an_empty_report_says_that_there_was_nothing() {
+    let html = report(&[], 0);
+    let text = text(&html);
+    for words in [
+        "No problems found in what was observed.",
+        "There were no connections.",
+        "No connection was opened or closed.",
+        "No handshake was completed.",
+        "No socket was closed.",
+        "No socket was in this state.",
+        "There were no outgoing connections.",
+        "Nothing was lost.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
+}
+
+#[rstest]
+#[case(report(&[], 0))]
+#[case(small())]
+fn a_report_is_well_formed_and_needs_nothing_else(#[case] html: String) {
+    let document = scraper::Html::parse_document(&html);
+    assert_eq!(document.errors, Vec::<std::borrow::Cow<'_, str>>::new());
+    let all = scraper::Selector::parse("*").unwrap();
+    for element in document.select(&all) {
+        assert!(!["script", "link", "img", "iframe", "object"].contains(&element.value().name()));
+        for (name, value) in element.value().attrs() {
+            assert!(!["src", "srcset", "xlink:href", "data"].contains(&name), "{name}={value}");
+            assert!(name != "href" || value.starts_with('#'), "{name}={value}");
+            assert!(!name.starts_with("on"), "{name}={value}");
+        }
+    }
+    assert!(!html.contains("url(") && !html.contains("@import"), "the style refers to something");
+    assert!(!html.contains('\u{1b}'), "what others chose is made harmless");
+}
+
+/// How many sockets were in each state, from transitions alone.
+#[rstest]
+// All of its life.
+#[case(&[(State::Closed, State::SynSent), (State::SynSent, State::Established)], State::Established, (0, 1, 1))]
+// It was there before: no event has reported its beginning.
+#[case(&[(State::Established, State::CloseWait)], State::Established, (1, 1, 0))]
+#[case(&[(State::Established, State::CloseWait)], State::CloseWait, (0, 1, 1))]
+#[case(&[(State::TimeWait, State::Closed)], State::TimeWait, (1, 1, 0))]
+// The listener stays.
+#[case(&[(State::Closed, State::Listen), (State::Listen, State::SynRecv)], State::Listen, (0, 1, 1))]
+#[case(&[(State::Listen, State::Closed)], State::Listen, (1, 1, 0))]
+// An orphan's FIN_WAIT2 is reported twice.
+#[case(&[(State::FinWait1, State::FinWait2), (State::FinWait2, State::FinWait2)], State::FinWait2, (0, 1, 1))]
+fn sockets_are_counted_by_their_transitions(
+    #[case] steps: &[(State, State)],
+    #[case] state: State,
+    #[case] (first, most, last): (u64, u64, u64),
+) {
+    let mut timeline = Timeline::new(BEGUN);
+    for (index, &(from, to)) in steps.iter().enumerate() {
+        let step = step(client(1, b"a"), (index as u64 + 1) * SECOND, from, to);
+        timeline.update(&Update::Transition(&step));
+    }
+    let highest = timeline.most(state).into_iter().max().unwrap();
+    assert_eq!((timeline.at_first(state), highest, timeline.at_last(state)), (first, most, last));
+}
+
+#[test]
+fn what_the_table_knows_beside_was_there_before() {
+    let mut gathered = gathered();
+    let opened = step(client(1, b"a"), SECOND, State::SynSent, State::Established);
+    gathered.update(&Update::Transition(&opened));
+    let mut sockets = [0; State::COUNT];
+    sockets[State::Established.index()] = 5;
+    gathered.timeline.reconcile(sockets);
+    assert_eq!(gathered.timeline.at_first(State::Established), 4);
+    assert_eq!(gathered.timeline.at_last(State::Established), 5);
+    assert_eq!(gathered.timeline.at_first(State::SynSent), 1, "it was reported when it left");
+}
+
+#[test]
+fn a_look_at_the_table_finds_who_waits() {
+    let options = table::Options { thresholds: Thresholds::NONE, ..table::Options::default() };
+    let mut table = Table::new(options);
+    let record = |cookie: u64, state: State| Record {
+        kind: tracer_wire::kind::SOCKET,
+        time_ns: BEGUN + SECOND,
+        cookie,
+        sk: cookie | 1 << 63,
+        netns: 1,
+        local_port: cookie as u16,
+        peer_port: 443,
+        new_state: state as u8,
+        ..Record::EMPTY
+    };
+    let records = vec![record(1, State::CloseWait), record(2, State::Established)];
+    let snapshot = table::Snapshot { begun: BEGUN, records, ..table::Snapshot::default() };
+    struct Deaf;
+    impl tracer_event::update::Observer for Deaf {
+        fn observe(&mut self, _: Update<'_>) {}
+    }
+    table.merge(&snapshot, &mut Deaf);
+    let mut gathered = gathered();
+    gathered.read(&table, |_| true);
+    gathered.read(&table, |_| true);
+    assert_eq!(gathered.timeline.at_last(State::CloseWait), 1);
+    let [close_wait, time_wait] = gathered.guests.at(BEGUN + 3 * SECOND);
+    assert_eq!((close_wait.sockets, time_wait.sockets), (1, 0));
+    assert_eq!(close_wait.by_process.sorted()[0].1.total(), 2 * SECOND);
+    gathered.read(&table, |_| false);
+    assert_eq!(gathered.timeline.at_last(State::CloseWait), 0, "not wanted");
+}
+
+#[test]
+fn slices_get_longer_and_lose_nothing() {
+    let mut timeline = Timeline::new(BEGUN);
+    let hours = 48 * 3600;
+    for time in (0..hours).step_by(60) {
+        let step = step(client(1, b"a"), time * SECOND, State::SynSent, State::Established);
+        timeline.update(&Update::Transition(&step));
+    }
+    let opened = timeline.counts(Event::Opened);
+    assert!((120..=240).contains(&opened.len()), "{}", opened.len());
+    assert_eq!(opened.iter().sum::<u64>(), hours / 60);
+    assert_eq!(timeline.at_last(State::Established), hours / 60);
+    assert!(opened.len() as f64 * timeline.slice() >= hours as f64 - timeline.slice());
+}
+
+#[test]
+fn a_peak_between_two_moments_is_not_forgotten() {
+    let mut timeline = Timeline::new(BEGUN);
+    for (from, to) in [(State::Closed, State::SynSent), (State::SynSent, State::Closed)] {
+        timeline.update(&Update::Transition(&step(client(1, b"a"), 1, from, to)));
+    }
+    timeline.advance(BEGUN + 1000 * SECOND);
+    let most = timeline.most(State::SynSent);
+    assert_eq!((most[0], most[most.len() - 1]), (1, 0));
+}
+
+#[rstest]
+// Its beginning was seen, or is known from elsewhere, or it is there still.
+#[case(Some(State::Established), None, true, (1, 0, 4 * SECOND))]
+#[case(None, Some(9 * SECOND), true, (1, 0, 9 * SECOND))]
+#[case(Some(State::Established), None, false, (1, 1, 8 * SECOND))]
+fn stays_are_timed(
+    #[case] entered_from: Option<State>,
+    #[case] elapsed: Option<u64>,
+    #[case] leaves: bool,
+    #[case] (sockets, still, total): (u64, u64, u64),
+) {
+    for (index, state) in STATES.into_iter().enumerate() {
+        let mut guests = Guests::default();
+        let subject = client(1, b"a");
+        if let Some(from) = entered_from {
+            guests.update(&Update::Transition(&step(subject, 2 * SECOND, from, state)));
+        }
+        if leaves {
+            let left = step(subject, 6 * SECOND, state, State::Closed);
+            guests.update(&Update::Transition(&Transition { elapsed, ..left }));
+        }
+        let stays = &guests.at(BEGUN + 10 * SECOND)[index];
+        let (_, stay) = stays.by_process.sorted()[0];
+        assert_eq!((stay.sockets(), stay.still, stay.total()), (sockets, still, total), "{state}");
+        let (peer, _) = stays.by_peer.sorted()[0];
+        assert_eq!(*peer, end("10.0.0.2", 443));
+    }
+}
+
+#[test]
+fn ports_are_counted_until_they_are_free_again() {
+    let mut headroom = Headroom::default();
+    for port in 1..=3 {
+        let begins = step(client(port, b"a"), SECOND, State::Closed, State::SynSent);
+        headroom.update(&Update::Transition(&begins));
+    }
+    for port in 1..=2 {
+        let ends = step(client(port, b"a"), 2 * SECOND, State::TimeWait, State::Closed);
+        headroom.update(&Update::Transition(&ends));
+    }
+    let begins = step(client(4, b"a"), 3 * SECOND, State::Closed, State::SynSent);
+    headroom.update(&Update::Transition(&begins));
+    let taken = headroom.taken.sorted()[0].1;
+    assert_eq!((taken.most, taken.at), (3, BEGUN + SECOND));
+}
+
+#[test]
+fn very_many_connections_take_little_room() {
+    let mut gathered = gathered();
+    let mut summary = Summary { complete: true, ..Summary::default() };
+    for number in 0..300_000_u32 {
+        let mut subject = client((number % 60_000) as u16 + 1, format!("p{number}").as_bytes());
+        subject.tuple.peer = Endpoint::new(std::net::Ipv4Addr::from(number).into(), 443);
+        let time = u64::from(number) * 300_000;
+        for (from, to) in [
+            (State::Closed, State::SynSent),
+            (State::SynSent, State::Established),
+            (State::Established, State::CloseWait),
+        ] {
+            let step = step(subject, time, from, to);
+            gathered.update(&Update::Transition(&step));
+            summary.count(&Update::Transition(&step));
+        }
+        if number % 3 == 0 {
+            let step = step(subject, time + SECOND, State::CloseWait, State::LastAck);
+            gathered.update(&Update::Transition(&step));
+            let story = story(subject, time + SECOND, Reason::Graceful);
+            gathered.update(&Update::Story(&story));
+            summary.count(&Update::Story(&story));
+        }
+    }
+    let clock = WallClock { lead: 0, now: BEGUN + 101 * SECOND };
+    let frame = Frame { title: "big".into(), zone: TimeZone::UTC, clock };
+    let html = gathered.html(&summary, &frame);
+    assert!(html.len() < 1 << 20, "{} bytes", html.len());
+    assert!(text(&html).contains("200,000"), "in CLOSE_WAIT at the end");
+    assert!(gathered.guests.unknown > 0, "more than are remembered, and said so");
+}

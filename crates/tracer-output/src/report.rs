@@ -1,0 +1,171 @@
+//! A diagnosis as one screen, worst first, or as JSON lines.
+//!
+//! On a terminal sentences are broken between words and go on indented; commands never are, so
+//! that they can be copied. Pipes get a line for each.
+
+use std::sync::Arc;
+
+use anstyle::Style;
+
+use super::{
+    Format as _,
+    json::Json,
+    text::{Palette, duration, grouped},
+};
+use tracer_event::{
+    diagnosis::Diagnosis,
+    finding::{Finding, Line, Severity},
+};
+use tracer_event::{enricher::Unknown, header::Hello, wall_clock::WallClock};
+
+/// Labels are as wide as the longest.
+const LABEL: usize = 12;
+/// The mark of a severity and two spaces.
+const MARK: usize = 10;
+
+/// JSON lines: `hello`, a `finding` each, `summary`.
+pub fn json(diagnosis: &Diagnosis, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+    let mut json = Json::new(Arc::new(Unknown));
+    json.hello(hello, clock, out);
+    for finding in &diagnosis.findings {
+        json.finding(finding, clock, out);
+    }
+    json.diagnosis(diagnosis, clock, out);
+}
+
+/// For people; `width` is that of the terminal.
+pub fn text(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
+    let mut page = Page { palette, width, out };
+    for finding in &diagnosis.findings {
+        page.finding(finding);
+    }
+    page.all_clear_or_counts(diagnosis);
+}
+
+struct Page<'a> {
+    palette: Palette,
+    width: Option<usize>,
+    out: &'a mut Vec<u8>,
+}
+
+impl Page<'_> {
+    fn finding(&mut self, finding: &Finding) {
+        let (mark, style) = match finding.severity {
+            Severity::Critical => ("CRITICAL", self.palette.bad),
+            Severity::Warning => ("WARNING", self.palette.warning),
+            Severity::Info => ("INFO", self.palette.dim),
+        };
+        self.lines(mark, MARK, style, style, &finding.sentence());
+        for Line { label, text } in finding.evidence() {
+            self.labelled(label, self.palette.dim, &text);
+        }
+        for (index, remedy) in finding.remedies().into_iter().enumerate() {
+            let label = if index == 0 { "remedy" } else { "" };
+            let padded = format!("  {label:LABEL$}• ");
+            self.lines(&padded, 4 + LABEL, self.palette.open, self.palette.plain, &remedy.text);
+            if let Some(command) = remedy.command {
+                let indent = " ".repeat(4 + LABEL);
+                self.push(self.palette.plain, &format!("{indent}$ {command}"));
+            }
+        }
+        self.out.push(b'\n');
+    }
+
+    fn labelled(&mut self, label: &str, style: Style, text: &str) {
+        let label = format!("  {label}");
+        self.lines(&label, 2 + LABEL, style, self.palette.plain, text);
+    }
+
+    /// A label and a text that goes on below itself.
+    fn lines(&mut self, label: &str, indent: usize, of_label: Style, of_text: Style, text: &str) {
+        let room = self.width.map(|width| width.saturating_sub(indent).max(20));
+        for (index, part) in broken(text, room).into_iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            let padding = " ".repeat(indent.saturating_sub(label.chars().count()));
+            let (on, off) = (of_label.render(), of_label.render_reset());
+            self.out.extend_from_slice(format!("{on}{label}{off}{padding}").as_bytes());
+            self.push(of_text, &part);
+        }
+    }
+
+    fn push(&mut self, style: Style, line: &str) {
+        let (on, off) = (style.render(), style.render_reset());
+        self.out.extend_from_slice(format!("{on}{line}{off}\n").as_bytes());
+    }
+
+    fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis) {
+        let Diagnosis { findings, states, namespaces, observed, sending, lost } = diagnosis;
+        let total: u64 = states.values().sum();
+        let by_state: Vec<String> =
+            states.iter().map(|(state, count)| format!("{} {state}", grouped(*count))).collect();
+        let s = |count: usize| if count == 1 { "" } else { "s" };
+        let mut counts = format!(
+            "{} sockets in {namespaces} network namespace{}, observed for {}",
+            grouped(total),
+            s(*namespaces),
+            duration(*observed),
+        );
+        if !by_state.is_empty() {
+            counts.push_str(&format!(": {}", by_state.join(", ")));
+        }
+        if findings.is_empty() {
+            let open = self.palette.open;
+            self.lines("OK", MARK, open, open, "nothing is wrong");
+        }
+        self.lines("", MARK, self.palette.dim, self.palette.dim, &counts);
+        if *sending > 0 {
+            let words = format!(
+                "{} in CLOSE_WAIT still send: half-closed by the peer, not leaked",
+                grouped(*sending)
+            );
+            self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
+        }
+        if *lost > 0 {
+            let words =
+                format!("{} events were lost: growth may be more than said", grouped(*lost));
+            self.lines("", MARK, self.palette.warning, self.palette.warning, &words);
+        }
+    }
+}
+
+/// Parts of at most `room` characters, broken between words; longer words stay whole.
+pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
+    let Some(room) = room else { return vec![text.to_owned()] };
+    let mut parts = vec![String::new()];
+    let mut length = 0;
+    for word in text.split(' ') {
+        let more = word.chars().count();
+        if length > 0 && length + 1 + more > room {
+            parts.push(String::new());
+            length = 0;
+        }
+        if let Some(part) = parts.last_mut() {
+            if length > 0 {
+                part.push(' ');
+                length += 1;
+            }
+            part.push_str(word);
+            length += more;
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
+            let parts = broken(&text, Some(room));
+            let together = parts.join(" ");
+            prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
+            for part in parts {
+                prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The summary at the end of a trace.
+
+use std::cmp::Reverse;
+
+use hdrhistogram::Histogram;
+
+use tracer_event::{
+    close::Reason,
+    duration::{count, duration, grouped},
+    summary::{Lives, Lost, Summary, Transitions},
+};
+
+/// Passes the lines of the summary to `line`, the most important one last.
+pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
+    let Lives { connected, accepted, ends, lingering } = &summary.lives;
+    let mut ends = ends.clone();
+    ends.sort_by_key(|(_, count)| Reverse(*count));
+    let ends = ends.iter().map(|(why, count)| format!("{} {}", grouped(*count), reason(*why)));
+    let handshakes = [("outgoing", connected), ("incoming", accepted)]
+        .into_iter()
+        .filter(|(_, times)| !times.is_empty())
+        .map(|(name, times)| quantiles(name, times));
+    let lingering = lingering
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(state, count)| format!("{} {state}", grouped(*count)));
+    let ended = format!("{} ended", count(summary.ended, "socket"));
+    for (what, parts, by) in [
+        (&*ended, ends.collect::<Vec<_>>(), ", "),
+        ("handshakes", handshakes.collect(), "; "),
+        ("still stuck", lingering.collect(), ", "),
+    ] {
+        if !parts.is_empty() {
+            line(&format!("= {what}: {}", parts.join(by)));
+        }
+    }
+    line(&counts(summary));
+}
+
+fn quantiles(name: &str, times: &Histogram<u64>) -> String {
+    let at = |quantile| duration(times.value_at_quantile(quantile));
+    format!("{} {name}, p50 {}, p99 {}", grouped(times.len()), at(0.5), at(0.99))
+}
+
+fn counts(summary: &Summary) -> String {
+    let Summary { transitions, established, lingered, lost, complete, .. } = summary;
+    let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
+    let mut words = format!(
+        "= {} transitions, {} established, {} stuck",
+        grouped(tracepoint + snapshot + timer + inferred),
+        count(*established, "socket"),
+        grouped(*lingered),
+    );
+    words.push_str(match (complete, lost.unseen) {
+        (true, 0) => "; nothing lost",
+        (true, _) => "; nothing lost for good:",
+        (false, 0) if !lost.is_final() => "; INCOMPLETE: the recording is truncated",
+        (false, _) => "; INCOMPLETE:",
+    });
+    let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog, otlp } =
+        *lost;
+    for (count, name) in [
+        (ring_buffer, "ring buffer full"),
+        (recursion, "skipped by the kernel"),
+        (decode, "damaged"),
+        (unseen, "unseen but inferred"),
+        (table, "sockets no longer tracked, too many at once"),
+        (output, "not shown, output too slow or full"),
+        (journal, "not in the journal"),
+        (syslog, "not sent to syslog"),
+        (otlp, "not accepted by the OTLP receiver"),
+    ] {
+        if count > 0 {
+            words.push_str(&format!(" {} {name}", grouped(count)));
+        }
+    }
+    words
+}
+
+/// How it ended, in a list.
+pub fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Graceful => "closed normally",
+        Reason::ResetReceived => "reset by the peer",
+        Reason::ResetSentUnreadData => "reset: unread data",
+        Reason::ResetSentLingerZero => "reset: SO_LINGER 0",
+        Reason::ResetSentDataAfterClose => "reset: data after close",
+        Reason::ResetSentUnaccepted => "reset: never accepted",
+        Reason::Refused => "refused",
+        Reason::Unreachable => "unreachable",
+        Reason::ConnectTimeout => "timed out connecting",
+        Reason::RetransmitTimeout => "timed out",
+        Reason::KeepaliveTimeout => "timed out by keepalive",
+        Reason::ZeroWindowTimeout => "timed out with a closed window",
+        Reason::FinWait2Timeout => "timed out waiting for the peer's FIN",
+        Reason::AbortedLocally => "aborted by the application",
+        Reason::Killed => "killed",
+        Reason::NoLocalPort => "no free local port",
+        Reason::Disconnected => "disconnected",
+        Reason::Unknown => "unknown reason",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_event::state::State;
+
+    #[test]
+    fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
+        let said = |summary: &Summary| {
+            let mut lines = Vec::new();
+            closing(summary, |line| lines.push(line.to_owned()));
+            lines
+        };
+        let mut summary = Summary { complete: true, ..Summary::default() };
+        assert_eq!(
+            said(&summary),
+            ["= 0 transitions, 0 sockets established, 0 stuck; nothing lost"]
+        );
+        summary.ended = 1_003;
+        summary.established = 1;
+        summary.lives.ends = vec![(Reason::Refused, 3), (Reason::Graceful, 1_000)];
+        summary.lives.lingering = [(State::CloseWait, 2), (State::TimeWait, 0)].into();
+        for time in 1..=100 {
+            summary.lives.connected.saturating_record(time * 1_000_000);
+        }
+        summary.complete = false;
+        summary.lost.ring_buffer = 7;
+        assert_eq!(
+            said(&summary),
+            [
+                "= 1,003 sockets ended: 1,000 closed normally, 3 refused",
+                "= handshakes: 100 outgoing, p50 50.1ms, p99 99.1ms",
+                "= still stuck: 2 CLOSE_WAIT",
+                "= 0 transitions, 1 socket established, 0 stuck; INCOMPLETE: 7 ring buffer full",
+            ]
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! Lines of the live view, as people see them.
+
+use rstest::rstest;
+
+use super::*;
+use crate::stamps::Timestamps;
+use tracer_event::{
+    container,
+    endpoint::{Endpoint, Tuple},
+    process::{Evidence, Owner, Process},
+    update::{Handshake, Role, Source},
+};
+use tracer_model::table::{self, Table};
+
+fn subject(role: Role, local: &str, peer: &str, name: &[u8]) -> Subject {
+    let end = |text: &str| {
+        let (address, port) = text.rsplit_once(':').unwrap();
+        let address = address.trim_matches(['[', ']']).parse().unwrap();
+        Endpoint::new(address, port.parse().unwrap())
+    };
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name);
+    let process = Process { pid: 4_194_304, comm, start_ns: 1 };
+    Subject {
+        cookie: Some(1),
+        ordinal: 1,
+        tuple: Tuple { local: end(local), peer: end(peer), netns: 1 },
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner: Some(Owner { process, evidence: Evidence::Listener, fd: None, others: 0 }),
+        role: Some(role),
+    }
+}
+
+#[test]
+fn both_ends_of_a_connection_have_the_same_tag_and_others_have_not() {
+    let of =
+        |local: &str, peer: &str| Tags::default().of(&subject(Role::Client, local, peer, b"a"));
+    assert_eq!(of("10.0.0.1:1", "10.0.0.2:2"), of("10.0.0.2:2", "10.0.0.1:1"));
+    assert_eq!(of("[::1]:1", "[::1]:2"), of("[::1]:2", "[::1]:1"));
+    let tags: std::collections::HashSet<_> =
+        (1..100).map(|port| of(&format!("10.0.0.1:{port}"), "10.0.0.2:80")).collect();
+    assert!(tags.len() > 80, "{tags:?}");
+}
+
+/// One step of an end, with its initial number and the far end's; the birth has none.
+fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Transition {
+    let (from, to) = edge;
+    let handshake = numbers.map(|(local, peer)| Handshake {
+        duration_ns: None,
+        rtt_ns: None,
+        syn_retransmits: None,
+        local_isn: Some(local),
+        peer_isn: Some(peer),
+    });
+    Transition {
+        time: 1,
+        subject: end,
+        from,
+        to,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake,
+        sequence: None,
+        sent: None,
+        close: None,
+        orphaned: false,
+    }
+}
+
+/// The marks of a client's and a server's lines, in their order, of connections of which the ends
+/// are in the namespaces given.
+fn marks(connections: &[([&str; 2], [&str; 2], [u32; 2])]) -> Vec<(String, String)> {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let mut out = Vec::new();
+    let mut tell = |told: &Transition| {
+        text.update(&Update::Transition(told), WallClock { lead: 0, now: 0 }, &mut out);
+    };
+    let end = |role, [local, peer]: [&str; 2], netns, number: usize| {
+        let mut end = subject(role, local, peer, if role == Role::Client { b"c" } else { b"s" });
+        end.tuple.netns = netns;
+        end.cookie = Some(number as u64 + if role == Role::Client { 100 } else { 200 });
+        end
+    };
+    use State::*;
+    for steps in [&[(SynSent, Established)][..], &[(Listen, SynRecv), (SynRecv, Established)]] {
+        for step_of in steps {
+            for (number, (client, server, netns)) in connections.iter().enumerate() {
+                let numbers = (1_000 + number as u32, 9_000 + number as u32);
+                let (end, numbers) = match steps.len() {
+                    1 => (end(Role::Client, *client, netns[0], number), numbers),
+                    _ => (end(Role::Server, *server, netns[1], number), (numbers.1, numbers.0)),
+                };
+                let numbers = (step_of.1 == Established).then_some(numbers);
+                tell(&step(end, *step_of, numbers));
+            }
+        }
+    }
+    let text = String::from_utf8(out).unwrap();
+    let of = |name: &str| {
+        let lines = text.lines().filter(|line| line.contains(&format!(" {name}[")));
+        lines.map(|line| line[17..19].to_owned()).collect::<Vec<_>>()
+    };
+    let servers = of("s");
+    assert_eq!(servers.len(), 2 * connections.len(), "{text}");
+    let pairs: Vec<_> = servers
+        .chunks(2)
+        .map(|two| {
+            assert_eq!(two[0], two[1], "a birth and what follows it: {text}");
+            two[1].clone()
+        })
+        .collect();
+    of("c").into_iter().zip(pairs).collect()
+}
+
+/// Namespaces with the same addresses, and NAT: the numbers say who belongs together.
+#[test]
+fn ends_are_paired_by_their_initial_numbers() {
+    let (client, server) = (["10.0.0.1:4000", "10.0.0.2:80"], ["10.0.0.2:80", "10.0.0.1:4000"]);
+    let marks = marks(&[
+        (client, server, [1, 2]),
+        (client, server, [3, 4]),
+        (["10.0.0.1:5000", "10.96.0.1:80"], ["172.17.0.9:8080", "10.0.0.1:5000"], [1, 5]),
+    ]);
+    for (client, server) in &marks {
+        assert_eq!(client, server, "{marks:?}");
+    }
+    let clients: std::collections::HashSet<_> = marks.iter().map(|(client, _)| client).collect();
+    assert_eq!(clients.len(), 3, "{marks:?}");
+}
+
+/// Nothing follows a birth whose handshake does not come to an end: it is told all the same.
+#[test]
+fn a_birth_that_nothing_follows_is_told() {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let clock = WallClock { lead: 0, now: 0 };
+    let mut out = Vec::new();
+    let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
+    let birth = step(end, (State::Listen, State::SynRecv), None);
+    text.update(&Update::Transition(&birth), clock, &mut out);
+    let moment = |now| Moment { now, sockets: None };
+    let due = text.pause(&moment(2), clock, &mut out).unwrap();
+    assert_eq!((out.len(), due < 1_000_000_000), (0, true));
+    text.pause(&moment(due), clock, &mut out);
+    assert!(String::from_utf8(out).unwrap().contains("LISTEN      → SYN_RECV"));
+}
+
+#[test]
+fn a_listener_has_no_connection_and_no_tag() {
+    let line = line(120, subject(Role::Listener, "[::]:443", "[::]:0", b"nginx"));
+    assert!(line.starts_with("00:00:00.000000   ·  [::]:443        · *  "), "{line}");
+}
+
+/// No surroundings: nothing is known.
+struct Nothing;
+
+impl Surroundings for Nothing {
+    fn cgroup(&self, _: &Subject) -> Option<Arc<container::Cgroup>> {
+        None
+    }
+
+    fn executable(&self, _: &Process) -> Option<Arc<str>> {
+        None
+    }
+}
+
+fn line(width: usize, subject: Subject) -> String {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps, Arc::new(Nothing));
+    let transition = Transition {
+        time: 1,
+        subject,
+        from: State::Established,
+        to: State::FinWait1,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: Some(1_234_567),
+        handshake: None,
+        sequence: None,
+        sent: None,
+        close: None,
+        orphaned: false,
+    };
+    let mut out = Vec::new();
+    let clock = WallClock { lead: 0, now: 0 };
+    text.update(&Update::Transition(&transition), clock, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_name_of_a_process_is_cut_at_its_end_and_its_pid_never() {
+    let subject = subject(Role::Client, "127.0.0.1:43210", "127.0.0.1:8080", b"a-very-long-nam");
+    let line = line(80, subject);
+    assert!(line.ends_with("FIN_WAIT1    a-v…[4194304]?\n"), "{line}");
+    assert!(line.trim_end().chars().count() <= 80, "{line}");
+}
+
+#[rstest]
+#[case(80)]
+#[case(100)]
+#[case(120)]
+#[case(200)]
+fn lines_fit_the_terminal(#[case] width: usize) {
+    let v6 = "[2001:db8:85a3:1111:2222:8a2e:370:7334]";
+    let subject = subject(Role::Server, &format!("{v6}:443"), &format!("{v6}:65535"), b"nginx");
+    let line = line(width, subject);
+    assert!(line.trim_end().chars().count() <= width, "{line}");
+}
+
+#[test]
+fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
+    let times = || Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let quiet = |width, table: Option<&Table>| {
+        let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps, Arc::new(Nothing));
+        let mut out = Vec::new();
+        let clock = WallClock { lead: 0, now: 0 };
+        for second in 0..32 {
+            let sockets = table.map(Table::len);
+            let moment = Moment { now: second * 1_000_000_000, sockets };
+            text.pause(&moment, clock, &mut out);
+        }
+        let shown = String::from_utf8(out.clone()).unwrap();
+        out.clear();
+        text.summary(&Summary::default(), clock, &mut out);
+        (shown, String::from_utf8(out).unwrap())
+    };
+    let table = Table::new(table::Options::default());
+    let (shown, end) = quiet(Some(80), Some(&table));
+    assert!(shown.ends_with("\r\x1b[K… 0 sockets tracked, no events for 31 s"), "{shown:?}");
+    assert!(!shown.contains('\n') && end.starts_with("\r\x1b[K="), "{shown:?} {end:?}");
+    let (shown, end) = quiet(None, Some(&table));
+    assert_eq!((&*shown, end.contains('\x1b')), ("", false), "{end:?}");
+    // A replay has no sockets.
+    let (shown, _) = quiet(Some(80), None);
+    assert!(shown.ends_with("\r\x1b[K… no events for 31 s"), "{shown:?}");
+}
+
+#[rstest]
+#[case(0, "0ns")]
+#[case(999, "999ns")]
+#[case(1_234, "1.23µs")]
+#[case(45_678, "45.7µs")]
+#[case(999_499, "999µs")]
+#[case(999_999, "1.00ms")]
+#[case(1_500_000_000, "1.50s")]
+#[case(59_960_000_000, "60.0s")]
+#[case(125_000_000_000, "2m05s")]
+#[case(11_520_000_000_000, "3h12m")]
+fn durations_are_short_and_never_wider_than_their_column(#[case] ns: u64, #[case] text: &str) {
+    assert_eq!(duration(ns), text);
+    assert!(text.chars().count() <= 8);
+}
+
+#[rstest]
+#[case(0, "0")]
+#[case(999, "999")]
+#[case(1_000, "1,000")]
+#[case(1_234_567, "1,234,567")]
+fn large_counts_are_grouped(#[case] count: u64, #[case] text: &str) {
+    assert_eq!(grouped(count), text);
+}

@@ -1,0 +1,151 @@
+//! What an event means, in words that text, ladder and logs share.
+
+use std::borrow::Cow;
+
+use crate::step;
+use tracer_event::{
+    close::{Initiator, Reason},
+    duration::{duration, grouped},
+    header::Degraded,
+    reset::{ResetReason, Rst},
+    state::State,
+    update::{
+        Answered, Close, Direction, Handshake, Loss, LossPlace, Reset, Retransmit, Retransmitted,
+        Role, Story, Transition,
+    },
+};
+
+/// What a transition means, with the figures that belong to it.
+pub(crate) fn meaning(transition: &Transition) -> Cow<'static, str> {
+    let mut words = with_error(step::meaning(transition), transition.close);
+    if transition.sent == Some(false)
+        && transition.to != State::SynSent
+        && let Some(sequence) = transition.sequence
+    {
+        words = match sequence.unsent() {
+            0 => format!("{words}: the peer's window is full"),
+            unsent => format!("{words}: {} unsent before it", bytes(unsent.into())),
+        }
+        .into();
+    }
+    if let Some(handshake) = &transition.handshake {
+        let mut figures = Vec::new();
+        if transition.subject.role != Some(Role::Server) {
+            figures.extend(took(handshake));
+        }
+        figures.extend(handshake.rtt_ns.map(|ns| format!("RTT {}", duration(ns))));
+        figures.extend(retransmissions(handshake.syn_retransmits.map(u64::from)));
+        if !figures.is_empty() {
+            words = format!("{words}: {}", figures.join(", ")).into();
+        }
+    }
+    match step::source(transition) {
+        "" => words,
+        source => format!("{words}{source}").into(),
+    }
+}
+
+fn took(handshake: &Handshake) -> Option<String> {
+    handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns)))
+}
+
+fn retransmissions(count: Option<u64>) -> Option<String> {
+    match count? {
+        0 => None,
+        1 => Some("1 retransmission".into()),
+        n => Some(format!("{n} retransmissions")),
+    }
+}
+
+/// With the error that the application got, where that is known.
+fn with_error(words: &'static str, close: Option<Close>) -> Cow<'static, str> {
+    match close.and_then(|close| close.error) {
+        Some(error) => format!("{words} ({})", error.name()).into(),
+        None => words.into(),
+    }
+}
+
+/// What a retransmission means.
+pub fn of_retransmit(retransmit: &Retransmit) -> String {
+    let Retransmitted { r#type, ordinal, .. } = retransmit.segment;
+    format!("{} retransmitted (#{ordinal})", r#type.name())
+}
+
+/// Of a SYN to a port that nobody listens on.
+pub(crate) const REFUSED_HERE: &str = "RST sent: nobody listens on this port";
+
+/// What a reset means.
+pub fn of_reset(reset: &Reset) -> &'static str {
+    let Rst { answers, direction, reason, .. } = reset.segment;
+    match (answers, direction) {
+        (Some(Answered::Syn), _) => REFUSED_HERE,
+        (Some(Answered::SynAck | Answered::Fin | Answered::Ack), _) => {
+            "RST sent: no such connection"
+        }
+        (None, Direction::Sent) => reason.map_or("RST sent", ResetReason::words),
+        (None, Direction::Received) => "RST received",
+    }
+}
+
+/// How a connection ended; its state, while it is open.
+pub(super) fn ending(story: &Story) -> String {
+    let Some(close) = story.close else { return format!("open ({})", story.state) };
+    let by = match close.initiator {
+        Some(Initiator::Local) => " by this end",
+        Some(Initiator::Peer) => " by the peer",
+        Some(Initiator::Kernel) => " by a timer",
+        Some(Initiator::Network) => " by the network",
+        None => "",
+    };
+    match close.reason {
+        Reason::Graceful => format!("closed{by}"),
+        _ => with_error(step::ending(&close), Some(close)).into(),
+    }
+}
+
+/// How a connection ended, and its figures.
+pub(crate) fn life(story: &Story) -> String {
+    let sign = if story.at_least { "≥" } else { "" };
+    let mut words = vec![ending(story)];
+    words.extend(story.handshake.as_ref().and_then(took));
+    for state in State::ALL {
+        let time = story.spent[state.index()];
+        // Shorter times are of no use.
+        if time >= 1_000_000 && state != State::Closed {
+            words.push(format!("{state} {sign}{}", duration(time)));
+        }
+    }
+    if let (Some(sent), Some(received)) = (story.bytes_sent, story.bytes_received) {
+        words.push(format!("{} out, {} in", bytes(sent), bytes(received)));
+    }
+    words.extend(retransmissions(story.retransmits.map(u64::from)));
+    words.join(" · ")
+}
+
+/// `1.2K`
+pub fn bytes(count: u64) -> String {
+    bytesize::ByteSize(count).display().iec_short().to_string()
+}
+
+/// What was lost, and where.
+pub fn loss(loss: &Loss) -> String {
+    let what = match loss.place {
+        LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
+        LossPlace::Recursion => "events lost: the kernel skipped the program",
+        LossPlace::Decode => "records lost: damaged or of another version",
+        LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
+        LossPlace::Table => "sockets no longer tracked: there are too many (--max-sockets)",
+        LossPlace::Output => "lines not shown: the output is too slow or full",
+        LossPlace::Journal => "records not in the journal: journald is too slow or gone",
+        LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
+        LossPlace::Otlp => "log records not sent: the OTLP receiver did not accept them",
+    };
+    let least = if loss.at_least { "at least " } else { "" };
+    format!("! {least}{} {what}", grouped(loss.count))
+}
+
+/// A feature that this host does not have.
+pub fn not_available(degraded: &Degraded) -> String {
+    let Degraded { feature, lost, reason, remedy } = degraded;
+    format!("! {feature} not available ({reason}): {lost}; {remedy}")
+}

@@ -1,0 +1,262 @@
+//! Lists of sockets, for people and for machines.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
+
+use crate::sockets::Found;
+use tracer_event::{enricher::Surroundings, wall_clock::WallClock};
+use tracer_event::{
+    socket::{Socket, Timer, TimerKind},
+    state::State,
+};
+use tracer_output::{
+    json::Json,
+    text::{Line, Palette, duration, grouped, in_container, process},
+};
+
+/// One JSON object a line, of kind `socket`.
+pub fn json(
+    sockets: &[Socket],
+    clock: WallClock,
+    surroundings: Arc<dyn Surroundings>,
+    out: &mut Vec<u8>,
+) {
+    let mut json = Json::new(surroundings);
+    sockets.iter().for_each(|socket| json.socket(socket, clock, out));
+}
+
+/// A table with aligned columns, the lines cut at `width`.
+pub fn text(
+    Found { sockets, .. }: &Found,
+    surroundings: &dyn Surroundings,
+    palette: Palette,
+    width: Option<usize>,
+    out: &mut Vec<u8>,
+) {
+    let netns: Vec<u32> = sockets.iter().map(|socket| socket.subject.tuple.netns).collect();
+    let several = netns.iter().any(|other| *other != netns[0]);
+    let mut table = Cells::default();
+    header(several, &mut table);
+    for socket in sockets {
+        row(socket, several, surroundings, &mut table);
+    }
+    let widths = table.widths();
+    for (index, row) in table.rows().enumerate() {
+        let style = match index.checked_sub(1).map(|index| &sockets[index]) {
+            None => palette.dim,
+            Some(socket) => match socket.state {
+                State::Established => palette.open,
+                State::CloseWait | State::TimeWait => palette.warning,
+                State::SynSent | State::SynRecv => palette.opening,
+                State::Listen => palette.plain,
+                _ => palette.closing,
+            },
+        };
+        write_row(row, &widths, Line::new(width, palette, out), style);
+    }
+}
+
+const COLUMNS: usize = 9;
+
+/// The cells of a table, one behind the other: a string each would take longer than all the rest.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    /// Where each cell ends, and how many columns it takes.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Cells {
+    fn begun(&self) -> usize {
+        self.ends.last().map_or(0, |&(end, _)| end)
+    }
+
+    /// Ends a cell that has been written to `text`.
+    fn end(&mut self) {
+        let cell = &self.text[self.begun()..];
+        let width = if cell.is_ascii() { cell.len() } else { cell.chars().count() };
+        self.ends.push((self.text.len(), width));
+    }
+
+    fn push(&mut self, cell: &str) {
+        self.text.push_str(cell);
+        self.end();
+    }
+
+    fn number(&mut self, number: u32) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    fn widths(&self) -> [usize; COLUMNS] {
+        let mut widths = [0; COLUMNS];
+        for row in self.ends.chunks(COLUMNS) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.1.max(*width);
+            }
+        }
+        widths
+    }
+
+    fn rows(&self) -> impl Iterator<Item = [&str; COLUMNS]> {
+        let mut begun = 0;
+        self.ends.chunks_exact(COLUMNS).map(move |row| {
+            let mut cells = [""; COLUMNS];
+            for (cell, &(end, _)) in cells.iter_mut().zip(row) {
+                *cell = &self.text[begun..end];
+                begun = end;
+            }
+            cells
+        })
+    }
+}
+
+fn header(several: bool, cells: &mut Cells) {
+    let netns = if several { "NETNS" } else { "" };
+    ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"]
+        .iter()
+        .for_each(|name| cells.push(name));
+}
+
+fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &mut Cells) {
+    let tuple = socket.subject.tuple;
+    let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
+    cells.push(socket.state.name());
+    if socket.at_least {
+        cells.text.push('≥');
+    }
+    cells.push(&or_dash(socket.age));
+    // Writing to a String cannot fail.
+    let _ = write!(cells.text, "{}", tuple.local);
+    cells.end();
+    if socket.state == State::Listen {
+        cells.push("*");
+    } else {
+        let _ = write!(cells.text, "{}", tuple.peer);
+        cells.end();
+    }
+    cells.number(socket.receive_queue);
+    cells.number(socket.send_queue);
+    cells.push(&or_dash(socket.rtt));
+    if several {
+        cells.number(tuple.netns);
+    } else {
+        cells.push("");
+    }
+    who(socket, &in_container(&socket.subject, surroundings), &mut cells.text);
+    cells.end();
+}
+
+/// Holders and the timer: what no other column has room for.
+fn who(socket: &Socket, container: &str, words: &mut String) {
+    match socket.holders.as_slice() {
+        [] => {
+            let owner = socket.subject.owner;
+            match socket {
+                Socket { orphaned: true, .. } => words.push_str("(kernel)"),
+                Socket { unaccepted: false, .. } => words.push_str(&process(owner)),
+                // Whose listener it waits for.
+                _ if owner.is_some() => {
+                    words.push_str(&process(owner));
+                    words.push_str(" (not accepted)");
+                }
+                _ => words.push_str("(not accepted)"),
+            }
+            words.push_str(container);
+        }
+        [first, others @ ..] => {
+            words.push_str(&process(Some(*first)));
+            words.push_str(container);
+            // Writing to a String cannot fail.
+            if let Some(fd) = first.fd {
+                let _ = write!(words, " fd {fd}");
+            }
+            if !others.is_empty() {
+                let _ = write!(words, " +{}", others.len());
+            }
+        }
+    }
+    if let Some(Timer { name, expires_in_ns }) = socket.timer {
+        words.push_str(match name {
+            TimerKind::Retransmit => "  retransmits in ",
+            TimerKind::ZeroWindowProbe => "  probes the window in ",
+            TimerKind::LossProbe => "  probes for loss in ",
+            TimerKind::Keepalive => "  keepalive in ",
+            TimerKind::TimeWait => "  ends in ",
+            TimerKind::SynAck => "  repeats SYN+ACK in ",
+        });
+        words.push_str(&duration(expires_in_ns));
+    }
+}
+
+fn write_row(
+    row: [&str; COLUMNS],
+    widths: &[usize; COLUMNS],
+    mut line: Line<'_>,
+    style: anstyle::Style,
+) {
+    for (index, (cell, &width)) in row.into_iter().zip(widths).enumerate() {
+        if width == 0 {
+            continue;
+        }
+        match index {
+            1 | 4 | 5 | 6 => line.right(style, cell, width),
+            _ => line.left(style, cell, width),
+        }
+        line.space();
+    }
+    line.finish();
+}
+
+/// The counts by state: of the namespace `home`, and apart from them those of the others.
+pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<u8>) {
+    let netns = |socket: &&Socket| socket.subject.tuple.netns;
+    let is_home = |socket: &&Socket| home.is_none_or(|home| netns(socket) == home);
+    let (own, others): (Vec<&Socket>, Vec<&Socket>) = found.sockets.iter().partition(is_home);
+    let mut lines = vec![match by_state(&own) {
+        states if states.is_empty() && others.is_empty() => "= no sockets".to_owned(),
+        states if states.is_empty() => "= no sockets in this network namespace".to_owned(),
+        states => format!("= {}: {states}", sockets(own.len())),
+    }];
+    if !others.is_empty() {
+        let elsewhere = elsewhere(others.iter().map(netns).collect());
+        lines.push(format!("+ {elsewhere}: {}", by_state(&others)));
+    }
+    if !found.elsewhere.is_empty() {
+        let elsewhere = elsewhere(found.elsewhere.clone());
+        lines.push(format!("+ {elsewhere}, not shown (--netns all)"));
+    }
+    match found.refused.len() {
+        0 => {}
+        1 => lines.push("+ 1 network namespace that may not be looked into".to_owned()),
+        more => lines.push(format!("+ {more} network namespaces that may not be looked into")),
+    }
+    let style = palette.dim;
+    for line in lines {
+        out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());
+    }
+}
+
+/// `7 sockets in 2 other network namespaces`, of one entry a socket.
+fn elsewhere(mut netns: Vec<u32>) -> String {
+    let count = netns.len();
+    netns.sort_unstable();
+    netns.dedup();
+    let several = if netns.len() == 1 { "" } else { "s" };
+    format!("{} in {} other network namespace{several}", sockets(count), netns.len())
+}
+
+fn sockets(count: usize) -> String {
+    format!("{} socket{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// `3 LISTEN, 2 ESTABLISHED`
+fn by_state(sockets: &[&Socket]) -> String {
+    let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+    for socket in sockets {
+        *counts.entry(socket.state.index()).or_default() += 1;
+    }
+    let by_state: Vec<String> = counts
+        .into_iter()
+        .map(|(state, count)| format!("{} {}", grouped(count), State::ALL[state]))
+        .collect();
+    by_state.join(", ")
+}
