@@ -103,10 +103,10 @@ impl Typed {
 
 impl Memory for Typed {
     /// Faults must not be relied on: until 6.4 ("bpf: ensure main program has an extable", in 6.1.35
-    /// too, never in 5.10) one in a program that calls functions can stop the kernel ("Kernel panic
-    /// - not syncing: Fatal exception in interrupt", of a socket without file on 5.10). So NULL is
-    /// tested. The load is volatile because LLVM must neither widen nor merge it: the verifier
-    /// demands exactly the member's width.
+    /// too, never in 5.10) one in a program that calls functions can stop the kernel ("Fatal
+    /// exception in interrupt", of a socket without file on 5.10). So NULL is tested. The load is
+    /// volatile because LLVM must neither widen nor merge it: the verifier demands exactly the
+    /// member's width.
     #[inline(always)]
     fn load<T: Word>(self, offset: u32) -> T {
         if offset == Offsets::ABSENT || self.is_null() {
