@@ -93,7 +93,8 @@ pub(super) fn one_line(error: &clap::Error) -> String {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
-        .filter(|line| !line.is_empty())
+        // What follows `--` is a command, not a value.
+        .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
         .collect();
     lines.join(" ").trim_start_matches("error: ").to_owned()
 }
