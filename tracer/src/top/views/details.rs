@@ -90,7 +90,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let facts = [
         ("process", owner),
         ("held by", joined(held)),
-        ("cause", flagged.and_then(|linger| linger.explanation()).unwrap_or_default()),
+        ("cause", flagged.and_then(tracer_event::linger::Linger::explanation).unwrap_or_default()),
         ("states", states(chosen)),
         ("handshake", handshake(chosen)),
         ("ids", joined(ids.into_iter().flatten())),
