@@ -30,6 +30,7 @@ pub mod clock;
 pub mod crowd;
 pub mod diagnosis;
 pub mod end;
+pub mod exec;
 pub mod expect;
 pub mod fanotify;
 pub mod far;

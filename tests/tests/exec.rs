@@ -5,57 +5,22 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use tracer_tests::{
-    netns::{Namespace, isolated},
+    exec::{exec, json, lines, of_kind, said, web_server},
+    netns::isolated,
     sockets::eventually,
     terminal::Terminal,
     tracer::{WITH_TRACEFS, program, wait},
 };
-
-/// In the network namespace of the test.
-fn exec(options: &[&str], words: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.arg("exec").args(options).arg("--").args(words).stdin(Stdio::null());
-    command
-}
-
-/// What happens elsewhere on a busy machine, the kernel leaves out.
-fn json(namespace: &Namespace, options: &[&str], words: &[&str]) -> Command {
-    let inode = namespace.inode.to_string();
-    exec(&[&["--format", "json", "--netns", &inode], options].concat(), words)
-}
-
-/// What is on standard error, without what tracer remarks on a busy machine.
-fn said(output: &Output) -> String {
-    let text = String::from_utf8(output.stderr.clone()).unwrap();
-    text.split_inclusive('\n').filter(|line| !line.contains(" WARN tracer::trace::")).collect()
-}
-
-/// The lines on standard error; the last one is the report.
-fn lines(output: &Output) -> (Vec<Value>, Value) {
-    let text = said(output);
-    let parsed =
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{text}")));
-    let mut lines: Vec<Value> = parsed.collect();
-    let report = lines.pop().unwrap();
-    assert_eq!(report["kind"], "exec", "{text}");
-    assert_eq!(report["complete"], true, "{text}");
-    (lines, report)
-}
-
-fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    lines.iter().filter(|line| line["kind"] == kind).collect()
-}
 
 /// The groups that tracers have made and left, wherever cgroup2 is mounted.
 fn groups_of(pid: u32) -> Vec<String> {
@@ -65,21 +30,6 @@ fn groups_of(pid: u32) -> Vec<String> {
     let name = format!("tracer-exec-{pid}");
     let found = Command::new("find").args([root, "-name", &name]).output().unwrap();
     String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
-/// Answers each request with a short page, as long as the test runs.
-fn web_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let request = BufReader::new(stream.try_clone().unwrap()).lines();
-            request.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
-            // curl may have been killed.
-            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\npage\n");
-        }
-    });
-    port
 }
 
 #[test]
@@ -393,6 +343,42 @@ fn a_command_that_is_killed_is_told_and_its_group_removed() {
         assert_eq!((&report["signal"], &report["status"]), (&9.into(), &137.into()));
         assert_eq!(groups_of(tracer), Vec::<String>::new());
     });
+}
+
+/// The threads that serve the command keep what SECURITY.md says.
+#[test]
+fn the_threads_of_a_command_give_up_what_they_do_not_need() {
+    let mut child = exec(&["--quiet"], &["sh", "-c", "echo ready; read word"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = ready(&mut child);
+    let capabilities = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().flatten();
+        let mut kept: Vec<(String, String)> = tasks
+            .map(|task| {
+                let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+                let of = |name| status.lines().find_map(|line| line.strip_prefix(name));
+                let of = |name| of(name).unwrap_or_default().trim().to_owned();
+                (of("Name:"), of("CapEff:"))
+            })
+            .filter(|(name, _)| ["tracer", "tracer-command", "tracer-signals"].contains(&&**name))
+            .collect();
+        kept.sort();
+        kept
+    };
+    let expected = [
+        ("tracer", "0000000000000000"),
+        // CAP_DAC_OVERRIDE, CAP_KILL.
+        ("tracer-command", "0000000000000002"),
+        ("tracer-signals", "0000000000000020"),
+    ];
+    let expected = expected.map(|(name, kept)| (name.to_owned(), kept.to_owned()));
+    eventually("the privileges that are kept", || capabilities() == expected);
+    drop(child.stdin.take());
+    drop(out);
+    wait(&mut child);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! The command waits in a child process until the programs are attached ([`command`]). Which
 //! sockets are its own is decided by a control group that is made for it ([`group`]), or by its
 //! processes where none can be made ([`scope`]). What the trace amounts to is counted by a sink
-//! ([`tally`]) and written at the end ([`report`]).
+//! ([`tally`]) and written at the end ([`report`]), against what was asserted of it ([`assertion`]).
 
+pub mod assertion;
 pub mod command;
 pub mod group;
 pub mod inherited;

@@ -2,8 +2,10 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, Write as _},
     os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -18,6 +20,7 @@ use super::{
     trace::{self, TraceArguments},
 };
 use crate::exec::{
+    assertion::{Assertion, Verdict},
     command::{self, Ending, Outcome, Plan},
     group::Group,
     report::{self, Report},
@@ -33,7 +36,8 @@ use tracer_kernel::preflight;
 #[derive(Args, Debug)]
 #[command(
     after_help = "The trace goes to standard error, or to --output. Exit status: that of COMMAND; \
-    125 where tracer itself fails, 126 where COMMAND cannot be executed, 127 where there is none."
+    1 where that is 0 and an assertion does not hold, 125 where tracer itself fails, 126 where \
+    COMMAND cannot be executed, 127 where there is none."
 )]
 pub(super) struct ExecArguments {
     /// Go on until the last descendant of COMMAND has ended
@@ -42,6 +46,13 @@ pub(super) struct ExecArguments {
     /// Run COMMAND as root, not as the user who has called sudo
     #[arg(long)]
     as_root: bool,
+    /// Exit with 1 where this does not hold of a command that succeeded: no-resets, no-refused,
+    /// no-retransmits, no-close-wait, no-open, max-connections=N, handshake-p99=TIME
+    #[arg(long, value_delimiter = ',', value_name = "ASSERTION")]
+    assert: Vec<Assertion>,
+    /// Write what was asserted to FILE, as JUnit does for CI systems
+    #[arg(long, value_name = "FILE", requires = "assert")]
+    junit: Option<PathBuf>,
     #[command(flatten)]
     trace: TraceArguments,
     /// The command to run, and its arguments
@@ -52,7 +63,8 @@ pub(super) struct ExecArguments {
 impl ExecArguments {
     /// With the options of a trace alone: `tracer -- COMMAND`.
     pub(super) fn new(trace: TraceArguments, command: Vec<OsString>) -> Self {
-        Self { wait: false, as_root: false, trace, command }
+        let (assert, junit) = (Vec::new(), None);
+        Self { wait: false, as_root: false, assert, junit, trace, command }
     }
 }
 
@@ -74,7 +86,7 @@ pub(super) fn fail(message: &str) -> ExitCode {
 
 /// Runs and traces; the status is the command's.
 pub(super) fn run(arguments: &ExecArguments) -> ExitCode {
-    let result = Run::prepare(arguments).and_then(|run| run.trace(&arguments.trace));
+    let result = Run::prepare(arguments).and_then(|run| run.trace(arguments));
     result.unwrap_or_else(|error| fail(&without_numbers(&format!("{error:#}"))))
 }
 
@@ -85,12 +97,19 @@ struct Run {
     tally: Tally,
     scope: Scope,
     started: command::Started,
+    /// Opened before anything is given up.
+    junit: Option<File>,
 }
 
 impl Run {
     fn prepare(arguments: &ExecArguments) -> anyhow::Result<Self> {
         signals::block();
         preflight::privileges()?;
+        let junit = arguments.junit.as_ref().map(|path| {
+            File::create(path)
+                .with_context(|| format!("cannot create {} (--junit)", path.display()))
+        });
+        let junit = junit.transpose()?;
         let stdout = give_up_stdout().context("cannot duplicate standard output")?;
         let (group, scope) = match Group::make() {
             Ok(group) => {
@@ -110,14 +129,14 @@ impl Run {
         let started =
             command::start(plan, &link, tally.clone()).context("cannot start a process")?;
         signals::pass_on(Arc::clone(&link)).context("cannot read signals")?;
-        Ok(Self { words, link, tally, scope, started })
+        Ok(Self { words, link, tally, scope, started, junit })
     }
 
-    fn trace(self, arguments: &TraceArguments) -> anyhow::Result<ExitCode> {
-        let Self { words, link, tally, scope, started } = self;
+    fn trace(self, arguments: &ExecArguments) -> anyhow::Result<ExitCode> {
+        let Self { words, link, tally, scope, started, junit } = self;
         let (gate, finish) = started.split();
         let counting = tally.sink(move || gate.open());
-        let traced = trace::run_with(arguments, options(), Some(scope), |setting| {
+        let traced = trace::run_with(&arguments.trace, options(), Some(scope), |setting| {
             link.trace_ends_by(Arc::clone(&setting.end));
             Ok(vec![counting])
         });
@@ -127,17 +146,42 @@ impl Run {
         if let Err(error) = traced {
             return Err(error.context(format!("the command {}", report::ending(&outcome.ending))));
         }
-        let report = Report { command: &words, outcome: &outcome, account: &account };
-        let report = match (arguments.shown.format, &outcome.ending) {
-            (TraceFormat::Json, _) => report.json(),
-            (_, Ending::Ended(..)) => report.text(),
-            // What is to be said of it is said below.
-            _ => String::new(),
-        };
-        // Nobody may be left to read it.
-        let _ = io::stderr().write_all(report.as_bytes());
-        Ok(status(&words, &outcome))
+        let verdicts: Vec<Verdict> =
+            arguments.assert.iter().map(|assertion| assertion.check(&account)).collect();
+        let report =
+            Report { command: &words, outcome: &outcome, account: &account, verdicts: &verdicts };
+        say(&report, arguments.trace.shown.format);
+        if let Some(file) = junit {
+            report.junit(file).context("cannot write the file (--junit)")?;
+        }
+        Ok(judged(&report).unwrap_or_else(|| status(&words, &outcome)))
     }
+}
+
+fn say(report: &Report<'_>, format: TraceFormat) {
+    let text = match (format, &report.outcome.ending) {
+        (TraceFormat::Json, _) => report.json(),
+        (_, Ending::Ended(..)) => report.text(),
+        // What is to be said of it is said with the status.
+        _ => return,
+    };
+    // Nobody may be left to read it.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// The status of a command that succeeded, where an assertion does not hold or cannot be judged:
+/// its own failure comes first.
+fn judged(report: &Report<'_>) -> Option<ExitCode> {
+    let verdicts = report.verdicts;
+    if verdicts.is_empty() || report.outcome.ending.code() != 0 {
+        return None;
+    }
+    if !verdicts.iter().all(Verdict::holds) {
+        return Some(ExitCode::FAILURE);
+    }
+    let is_complete = report.account.summary.as_ref().is_some_and(|summary| summary.complete);
+    let lost = "events were lost: what is asserted cannot be judged (--buffer-size)";
+    (!is_complete).then(|| fail(lost))
 }
 
 /// Standard output is the command's alone: what is written there by a trace goes to standard error.

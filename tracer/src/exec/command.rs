@@ -18,7 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::{
+    process::{Pid, PidfdFlags, pidfd_open},
+    thread::CapabilitySet,
+};
 
 use super::{
     group::{Group, Survivor},
@@ -27,6 +30,7 @@ use super::{
     tally::Tally,
     user::User,
 };
+use tracer_kernel::privileges;
 
 /// After the command's end its last segments are waited for, as long as there are some on the way.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -140,7 +144,7 @@ fn finish(thread: JoinHandle<Outcome>, trace_is_over: &mpsc::Sender<()>) -> Outc
     })
 }
 
-/// Forks the process, by a thread that keeps all privileges and is confined by nothing.
+/// Forks the process, by a thread that keeps all privileges until the command executes.
 ///
 /// # Errors
 ///
@@ -162,6 +166,8 @@ pub fn start(plan: Plan, link: &Arc<Link>, tally: Tally) -> io::Result<Started> 
     let thread = thread::Builder::new().name("tracer-command".into()).spawn(move || {
         let Plan { command, user, group, stdout, wait } = plan;
         let child = spawn(&command, user, stdout, steps, trouble);
+        // To remove the group, whose directory may belong to the user.
+        privileges::keep_only(CapabilitySet::DAC_OVERRIDE);
         let ending = match child {
             Ok(child) => follow(child, &link),
             Err(Ending::NotExecuted(error)) if link.is_waiting() => {

@@ -4,19 +4,24 @@
 use std::{
     ffi::{CStr, OsString},
     fmt::Write as _,
+    fs::File,
+    io::{self, Write as _},
     os::unix::ffi::OsStrExt as _,
 };
 
 use serde_json::{Value, json};
 
 use super::{
+    assertion::{Verdict, Violation, junit},
     command::{Ending, Outcome},
     tally::{Account, Open, Place, Traffic},
 };
 use tracer_event::{
     duration::{duration, grouped},
+    endpoint::Endpoint,
     escape::escape,
     state::State,
+    subject::Subject,
 };
 use tracer_output::text::{bytes, process, reason};
 
@@ -31,6 +36,8 @@ pub struct Report<'a> {
     pub outcome: &'a Outcome,
     /// What it did.
     pub account: &'a Account,
+    /// What was asserted of it.
+    pub verdicts: &'a [Verdict],
 }
 
 impl Report<'_> {
@@ -44,7 +51,21 @@ impl Report<'_> {
         }
         self.open(&mut text);
         self.survivors(&mut text);
+        self.verdicts(&mut text);
         text
+    }
+
+    /// Writes what was asserted as JUnit's XML.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written.
+    pub fn junit(&self, mut file: File) -> io::Result<()> {
+        let time = match &self.outcome.ending {
+            Ending::Ended(_, time) => time.as_secs_f64(),
+            _ => 0.0,
+        };
+        file.write_all(junit(&self.program(), self.verdicts, time).as_bytes())
     }
 
     fn program(&self) -> String {
@@ -108,6 +129,22 @@ impl Report<'_> {
         );
     }
 
+    fn verdicts(&self, text: &mut String) {
+        for verdict in self.verdicts.iter().filter(|verdict| !verdict.holds()) {
+            for Violation { message, .. } in verdict.violations.iter().take(LISTED) {
+                let _ = writeln!(text, "! {} violated: {message}", verdict.assertion);
+            }
+            if let Some(more) = verdict.count.checked_sub(LISTED as u64).filter(|more| *more > 0) {
+                let _ = writeln!(text, "! {} violated: {} more", verdict.assertion, grouped(more));
+            }
+        }
+        let (count, all) = (self.verdicts.len() as u64, self.verdicts.iter().all(Verdict::holds));
+        if all && count > 0 {
+            let hold = if count == 1 { "holds" } else { "hold" };
+            let _ = writeln!(text, "= {} {hold}", counted(count, "assertion"));
+        }
+    }
+
     /// One object, on a line.
     pub fn json(&self) -> String {
         let Outcome { ending, survivors } = self.outcome;
@@ -139,6 +176,7 @@ impl Report<'_> {
             "open": self.sorted().into_iter().map(open_json).collect::<Vec<_>>(),
             "survivors": survivors.iter().map(|one| json!({ "pid": one.pid, "name": one.name }))
                 .collect::<Vec<_>>(),
+            "assertions": self.verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
             "complete": self.account.summary.as_ref().is_some_and(|summary| summary.complete),
         });
         format!("{object}\n")
@@ -221,17 +259,46 @@ fn place_json((place, traffic): &(Place, Traffic)) -> Value {
     })
 }
 
-fn open_json(open: &Open) -> Value {
-    let Open { subject, state, age, .. } = open;
-    let end = |end: tracer_event::endpoint::Endpoint| json!({ "address": end.address(), "port": end.port });
-    let process = subject.owner.map(|owner| {
+fn verdict_json(verdict: &Verdict) -> Value {
+    let violation = |one: &Violation| {
+        let mut object = json!({ "message": one.message });
+        if let Some(incident) = &one.incident {
+            object["socket"] = socket_json(&incident.subject);
+            object["network"] = network_json(&incident.subject);
+            object["process"] = process_json(&incident.subject).unwrap_or_default();
+        }
+        object
+    };
+    json!({
+        "name": verdict.assertion.to_string(),
+        "passed": verdict.holds(),
+        "count": verdict.count,
+        "violations": verdict.violations.iter().map(violation).collect::<Vec<_>>(),
+    })
+}
+
+fn socket_json(subject: &Subject) -> Value {
+    json!({ "cookie": subject.cookie, "netns": subject.tuple.netns })
+}
+
+fn network_json(subject: &Subject) -> Value {
+    let end = |end: Endpoint| json!({ "address": end.address(), "port": end.port });
+    json!({ "local": end(subject.tuple.local), "peer": end(subject.tuple.peer) })
+}
+
+fn process_json(subject: &Subject) -> Option<Value> {
+    subject.owner.map(|owner| {
         let process = owner.process;
         json!({ "pid": process.pid, "name": escape(process.name()), "fd": owner.fd })
-    });
+    })
+}
+
+fn open_json(open: &Open) -> Value {
+    let Open { subject, state, age, .. } = open;
     json!({
-        "socket": { "cookie": subject.cookie, "netns": subject.tuple.netns },
-        "network": { "local": end(subject.tuple.local), "peer": end(subject.tuple.peer) },
-        "process": process,
+        "socket": socket_json(subject),
+        "network": network_json(subject),
+        "process": process_json(subject),
         "tcp": { "state": state, "age_ns": age },
     })
 }

@@ -11,8 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::{
+    process::{Signal, pidfd_send_signal},
+    thread::CapabilitySet,
+};
 use tokio::sync::Notify;
+
+use tracer_kernel::{confine, privileges};
 
 /// Those that are passed on.
 const SIGNALS: [libc::c_int; 6] =
@@ -190,6 +195,8 @@ pub fn pass_on(link: Arc<Link>) -> io::Result<()> {
     // SAFETY: the descriptor is a new one, and nobody else's.
     let mut file = unsafe { File::from_raw_fd(file) };
     let work = move || {
+        privileges::keep_only(CapabilitySet::KILL);
+        let _ = confine::seal();
         let mut bytes = [0; size_of::<libc::signalfd_siginfo>()];
         while file.read_exact(&mut bytes).is_ok() {
             // SAFETY: the kernel has written all of it; it may lie anywhere.

@@ -1,7 +1,11 @@
 //! What a command does on the network, counted while it does: connections by destination and
 //! outcome, and what is open in the end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -10,8 +14,10 @@ use hdrhistogram::Histogram;
 use tracer_event::{
     close::{Close, Reason},
     connection::Story,
+    duration::duration,
     endpoint::{Endpoint, Tuple},
     header::Hello,
+    linger::{Linger, LingerStatus},
     state::State,
     subject::{Role, Subject},
     summary::Summary,
@@ -19,7 +25,10 @@ use tracer_event::{
     update::Update,
     wall_clock::WallClock,
 };
-use tracer_output::Sink;
+use tracer_output::{
+    Sink,
+    text::{process, reason},
+};
 
 /// Where connections lead to, or come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,9 +72,67 @@ pub struct Account {
     pub open: HashMap<Identity, Open, RandomState>,
     /// What the trace amounted to, once it is over.
     pub summary: Option<Summary>,
+    /// What went wrong so far, the first ones, and how often.
+    incidents: BTreeMap<Fault, (Vec<Incident>, u64)>,
     /// Sockets whose segments are on the way, by their identity.
     unsettled: HashSet<Identity, RandomState>,
 }
+
+/// What can go wrong with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// An RST ended it, sent or received.
+    Reset,
+    /// The peer refused it.
+    Refused,
+    /// Segments were retransmitted.
+    Retransmit,
+    /// It stayed in CLOSE_WAIT for longer than its threshold (`--linger`).
+    CloseWait,
+    /// It was open when the trace ended.
+    Open,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Reset, Self::Refused, Self::Retransmit, Self::CloseWait, Self::Open];
+
+    /// The assertion that there is none.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Reset => "no-resets",
+            Self::Refused => "no-refused",
+            Self::Retransmit => "no-retransmits",
+            Self::CloseWait => "no-close-wait",
+            Self::Open => "no-open",
+        }
+    }
+}
+
+/// Something that went wrong with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// Which one, and whose.
+    pub subject: Subject,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, what } = self;
+        let Subject { tuple, owner, .. } = *subject;
+        write!(f, "{} → {} {}", tuple.local, tuple.peer, process(owner))?;
+        if let Some(fd) = owner.and_then(|owner| owner.fd) {
+            write!(f, " fd {fd}")?;
+        }
+        write!(f, ": {what}")
+    }
+}
+
+/// Of each kind of incident, no more are kept.
+const KEPT: usize = 100;
 
 /// Which connection: cookie and ordinal, or what there is where the kernel gives no cookies.
 pub type Identity = (Option<u64>, u32, Option<Tuple>);
@@ -101,6 +168,7 @@ impl Default for Account {
             traffic: [0; 3],
             open: HashMap::default(),
             summary: None,
+            incidents: BTreeMap::new(),
             unsettled: HashSet::default(),
         }
     }
@@ -133,11 +201,65 @@ impl Account {
         match update {
             Update::Transition(transition) => self.transition(transition),
             Update::Story(story) => self.story(story),
-            Update::Retransmit(_)
-            | Update::Reset(_)
-            | Update::Linger(_)
-            | Update::Loss(_)
-            | Update::Finding(_) => {}
+            Update::Linger(lingers) => self.linger(lingers),
+            Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
+        }
+    }
+
+    /// What went wrong in one way: the first ones, and how many there are.
+    pub fn incidents(&self, fault: Fault) -> (Vec<Incident>, u64) {
+        let (mut kept, mut count) = self.incidents.get(&fault).cloned().unwrap_or_default();
+        let connections = self.open.values().filter(|open| open.state != State::Listen);
+        let open = connections.filter_map(|open| match fault {
+            Fault::Open => Some((open.subject, format!("still open, in {}", open.state))),
+            Fault::Retransmit if open.traffic[2] > 0 => {
+                Some((open.subject, retransmitted(open.traffic[2])))
+            }
+            _ => None,
+        });
+        for (subject, what) in open {
+            count += 1;
+            kept.push(Incident { subject, what });
+        }
+        kept.truncate(KEPT);
+        (kept, count)
+    }
+
+    fn note(&mut self, fault: Fault, subject: Subject, what: impl Into<String>) {
+        let (kept, count) = self.incidents.entry(fault).or_default();
+        *count += 1;
+        if kept.len() < KEPT {
+            kept.push(Incident { subject, what: what.into() });
+        }
+    }
+
+    fn linger(&mut self, lingers: &[Linger]) {
+        let raised = |linger: &&Linger| linger.status == LingerStatus::Raised;
+        let lingers = lingers.iter().filter(|linger| linger.state == State::CloseWait);
+        for linger in lingers.filter(raised) {
+            // Who holds it now counts.
+            let owner = linger.holders.first().copied().or(linger.subject.owner);
+            let subject = Subject { owner, ..linger.subject };
+            let why =
+                linger.why.as_ref().map_or_else(String::new, |why| format!(" ({})", why.code()));
+            let age = duration(linger.age);
+            self.note(Fault::CloseWait, subject, format!("in CLOSE_WAIT for {age}{why}"));
+        }
+    }
+
+    /// What the end of a connection says against it.
+    fn judge(&mut self, subject: Subject, ended: Reason, retransmits: u64) {
+        match ended {
+            Reason::ResetReceived
+            | Reason::ResetSentUnreadData
+            | Reason::ResetSentLingerZero
+            | Reason::ResetSentDataAfterClose
+            | Reason::ResetSentUnaccepted => self.note(Fault::Reset, subject, reason(ended)),
+            Reason::Refused => self.note(Fault::Refused, subject, reason(ended)),
+            _ => {}
+        }
+        if retransmits > 0 {
+            self.note(Fault::Retransmit, subject, retransmitted(retransmits));
         }
     }
 
@@ -165,7 +287,7 @@ impl Account {
         let Story { subject, state, close, .. } = *story;
         let counts = [story.bytes_sent, story.bytes_received, story.retransmits.map(u64::from)];
         let counts = counts.map(Option::unwrap_or_default);
-        let Some(Close { reason, .. }) = close else {
+        let Some(Close { reason: ended, .. }) = close else {
             let open = Open { subject, state, age: Some(story.duration), traffic: counts };
             self.open.insert(identity(&subject), open);
             return;
@@ -173,14 +295,19 @@ impl Account {
         self.open.remove(&identity(&subject));
         let traffic = self.ended.entry(Place::of(&subject)).or_default();
         traffic.connections += 1;
-        match traffic.ends.iter_mut().find(|(known, _)| *known == reason) {
+        match traffic.ends.iter_mut().find(|(known, _)| *known == ended) {
             Some((_, count)) => *count += 1,
-            None => traffic.ends.push((reason, 1)),
+            None => traffic.ends.push((ended, 1)),
         }
+        self.judge(subject, ended, counts[2]);
         for (sum, count) in self.traffic.iter_mut().zip(counts) {
             *sum += count;
         }
     }
+}
+
+fn retransmitted(segments: u64) -> String {
+    format!("{segments} segment{} retransmitted", if segments == 1 { "" } else { "s" })
 }
 
 /// States that end by themselves within a round trip, unless segments are lost.

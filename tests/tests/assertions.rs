@@ -1,0 +1,95 @@
+//! `tracer exec --assert`: what a command must not do on the network.
+
+use std::fs;
+
+use tracer_tests::{
+    exec::{exec, json, lines, said, web_server},
+    netns::isolated,
+    sockets::free_port,
+};
+
+/// Connects to these ports one after the other, as a test suite does; a port of 0 is left out.
+const SUITE: &str = r#"
+import socket, struct, sys
+served, refused = map(int, sys.argv[1:3])
+keep = []
+for number in range(50):
+    client = socket.create_connection(("127.0.0.1", served))
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    while client.recv(100): pass
+    if number == 7 and "reset" in sys.argv:
+        client = socket.create_connection(("127.0.0.1", served))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+if refused:
+    try: socket.create_connection(("127.0.0.1", refused))
+    except ConnectionRefusedError: pass
+"#;
+
+const ASSERTIONS: &str = "no-resets,no-refused,no-retransmits,no-close-wait,no-open,max-connections=60,handshake-p99=10s";
+
+#[test]
+fn what_is_asserted_holds_of_a_clean_suite_and_is_named_where_it_does_not() {
+    isolated(|namespace| {
+        let (port, closed) = (web_server().to_string(), free_port().to_string());
+        let directory = tempfile::tempdir().unwrap();
+        let junit = directory.path().join("junit.xml");
+        let run = |arguments: &[&str]| {
+            let options = ["--quiet", "--assert", ASSERTIONS, "--junit", junit.to_str().unwrap()];
+            let words = [&["python3", "-c", SUITE], arguments].concat();
+            let output = json(namespace, &options, &words).output().unwrap();
+            let (_, report) = lines(&output);
+            let violated: Vec<_> = report["assertions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|one| one["passed"] == false)
+                .map(|one| (one["name"].as_str().unwrap().to_owned(), one["violations"][0].clone()))
+                .collect();
+            (output.status.code(), violated, fs::read_to_string(&junit).unwrap())
+        };
+        for _ in 0..5 {
+            let (status, violated, xml) = run(&[&port, "0"]);
+            assert_eq!((status, violated.len()), (Some(0), 0), "{violated:?}");
+            assert!(xml.contains(r#"tests="7" failures="0""#), "{xml}");
+        }
+        let (status, violated, xml) = run(&[&port, &closed, "reset"]);
+        assert_eq!((status, violated.len()), (Some(1), 2), "{violated:?}");
+        let (names, first): (Vec<_>, Vec<_>) = violated.into_iter().unzip();
+        assert_eq!(names, ["no-resets", "no-refused"]);
+        assert!(first[0]["message"].as_str().unwrap().contains("SO_LINGER 0"), "{first:?}");
+        assert_eq!(first[0]["process"]["name"], "python3");
+        assert_eq!(first[1]["network"]["peer"]["port"].to_string(), closed);
+        assert!(xml.contains(r#"tests="7" failures="2""#), "{xml}");
+    });
+}
+
+#[test]
+fn a_close_wait_past_its_threshold_is_named_with_process_and_descriptor() {
+    isolated(|namespace| {
+        let port = web_server().to_string();
+        let leak = "import socket, sys, time; c = socket.create_connection(('127.0.0.1', \
+                    int(sys.argv[1]))); c.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); time.sleep(3)";
+        let options = ["--quiet", "--linger", "close-wait=1s", "--assert", "no-close-wait"];
+        let output = json(namespace, &options, &["python3", "-c", leak, &port]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let (_, report) = lines(&output);
+        let violation = &report["assertions"][0]["violations"][0];
+        assert_eq!(violation["process"]["name"], "python3", "{report}");
+        assert!(violation["process"]["fd"].as_u64().is_some(), "{report}");
+    });
+}
+
+#[test]
+fn the_command_s_own_failure_comes_before_what_is_asserted() {
+    isolated(|_| {
+        let page = format!("http://127.0.0.1:{}/", free_port());
+        let options = ["--quiet", "--assert", "no-refused"];
+        let output = exec(&options, &["curl", "-s", &page]).output().unwrap();
+        assert_eq!(output.status.code(), Some(7));
+        let said = said(&output);
+        assert!(said.contains("! no-refused violated: 127.0.0.1:"), "{said}");
+        let output = exec(&["--assert", "no-leek"], &["true"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(125));
+    });
+}

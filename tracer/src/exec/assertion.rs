@@ -1,0 +1,234 @@
+//! What a command is asserted not to do on the network (`--assert`), and where it did.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use super::tally::{Account, Fault, Incident};
+use tracer_event::duration::{duration, grouped};
+
+/// One assertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assertion {
+    /// None of these happens.
+    No(Fault),
+    /// No more connections are opened or accepted.
+    MaxConnections(u64),
+    /// So many percent of the handshakes take no longer.
+    Handshake(u8, Duration),
+}
+
+/// The quantiles that can be asked for, percent.
+const QUANTILES: [u8; 4] = [50, 90, 95, 99];
+
+/// Why a text is no assertion.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AssertionError {
+    /// No such name.
+    #[error(
+        "{0:?} is none of no-resets, no-refused, no-retransmits, no-close-wait, no-open, \
+         max-connections=N, handshake-p50=TIME (or p90, p95, p99)"
+    )]
+    Unknown(String),
+    /// What stands behind `=` is no number, or no time.
+    #[error("{name}: {value:?} is no {expected}")]
+    Value {
+        /// Which assertion.
+        name: String,
+        /// What was written.
+        value: String,
+        /// What could stand there.
+        expected: &'static str,
+    },
+}
+
+impl FromStr for Assertion {
+    type Err = AssertionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
+        let wrong = |expected| {
+            let value = value.unwrap_or_default().to_owned();
+            AssertionError::Value { name: name.to_owned(), value, expected }
+        };
+        if let (Some(fault), None) = (Fault::ALL.into_iter().find(|one| one.rule() == name), value)
+        {
+            return Ok(Self::No(fault));
+        }
+        if name == "max-connections" {
+            let most = value.and_then(|value| value.parse().ok());
+            return most.map(Self::MaxConnections).ok_or_else(|| wrong("number, as 20"));
+        }
+        let quantile = name.strip_prefix("handshake-p").and_then(|number| number.parse().ok());
+        if let Some(quantile) = quantile.filter(|quantile| QUANTILES.contains(quantile)) {
+            let limit = value.and_then(|value| humantime::parse_duration(value).ok());
+            let limit = limit.ok_or_else(|| wrong("time, as 50ms or 2s"))?;
+            return Ok(Self::Handshake(quantile, limit));
+        }
+        Err(AssertionError::Unknown(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No(fault) => f.write_str(fault.rule()),
+            Self::MaxConnections(most) => write!(f, "max-connections={most}"),
+            Self::Handshake(quantile, limit) => {
+                write!(f, "handshake-p{quantile}={}", humantime::format_duration(*limit))
+            }
+        }
+    }
+}
+
+/// An assertion that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which.
+    pub assertion: Assertion,
+    /// Where it does not hold, the first ones; none where it does.
+    pub violations: Vec<Violation>,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// Where an assertion does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// In words.
+    pub message: String,
+    /// The socket that it happened to, where it is about one.
+    pub incident: Option<Incident>,
+}
+
+impl Assertion {
+    /// Checks it.
+    pub fn check(self, account: &Account) -> Verdict {
+        let one = |message: String| (vec![Violation { message, incident: None }], 1);
+        let (violations, count) = match self {
+            Self::No(fault) => {
+                let (incidents, count) = account.incidents(fault);
+                let violation = |incident: &Incident| Violation {
+                    message: incident.to_string(),
+                    incident: Some(incident.clone()),
+                };
+                (incidents.iter().map(violation).collect(), count)
+            }
+            Self::MaxConnections(most) => {
+                let count: u64 = account.places().iter().map(|(_, one)| one.connections).sum();
+                if count > most {
+                    one(format!("{} connections", grouped(count)))
+                } else {
+                    (Vec::new(), 0)
+                }
+            }
+            Self::Handshake(quantile, limit) => {
+                let times = &account.handshakes;
+                let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+                match times.value_at_quantile(f64::from(quantile) / 100.0) {
+                    time if !times.is_empty() && time > limit => {
+                        let count = grouped(times.len());
+                        one(format!("p{quantile} of {count} handshakes is {}", duration(time)))
+                    }
+                    _ => (Vec::new(), 0),
+                }
+            }
+        };
+        Verdict { assertion: self, violations, count }
+    }
+}
+
+impl Verdict {
+    /// Whether it holds.
+    pub fn holds(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// The verdicts as JUnit's XML, which CI systems show.
+pub fn junit(name: &str, verdicts: &[Verdict], seconds: f64) -> String {
+    let failures = verdicts.iter().filter(|verdict| !verdict.holds()).count();
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuites>\n  <testsuite name=\"tracer exec\" tests=\"{}\" failures=\"{failures}\" \
+         errors=\"0\" skipped=\"0\" time=\"{seconds:.3}\">\n",
+        verdicts.len()
+    );
+    for verdict in verdicts {
+        let case = format!(
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"0\"",
+            xml(name),
+            xml(&verdict.assertion.to_string())
+        );
+        text.push_str(&case);
+        if verdict.holds() {
+            text.push_str("/>\n");
+            continue;
+        }
+        let lines: Vec<String> = verdict.violations.iter().map(|one| xml(&one.message)).collect();
+        text.push_str(&format!(
+            ">\n      <failure message=\"{} violated\">{}</failure>\n    </testcase>\n",
+            grouped(verdict.count),
+            lines.join("\n")
+        ));
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Without characters that mean something in XML, or may not stand there.
+fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("no-resets")]
+    #[case("no-refused")]
+    #[case("no-retransmits")]
+    #[case("no-close-wait")]
+    #[case("no-open")]
+    #[case("max-connections=20")]
+    #[case("handshake-p99=50ms")]
+    fn an_assertion_is_written_as_it_is_read(#[case] text: &str) {
+        assert_eq!(text.parse::<Assertion>().unwrap().to_string(), text);
+    }
+
+    #[rstest]
+    #[case("no-leak", "none of no-resets")]
+    #[case("no-resets=1", "none of no-resets")]
+    #[case("max-connections", "number")]
+    #[case("max-connections=many", "number")]
+    #[case("handshake-p99=50", "time")]
+    #[case("handshake-p98=50ms", "none of")]
+    fn what_is_wrong_with_an_assertion_is_said(#[case] text: &str, #[case] said: &str) {
+        let error = text.parse::<Assertion>().unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+
+    #[test]
+    fn junit_names_what_failed_and_is_xml() {
+        let violation = Violation { message: "a <b> & \"c\"\u{1b}".into(), incident: None };
+        let assertion = Assertion::MaxConnections(1);
+        let failed = Verdict { assertion, violations: vec![violation], count: 1 };
+        let held = Verdict { assertion, violations: Vec::new(), count: 0 };
+        let text = junit("py\"test", &[failed, held], 1.5);
+        assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
+        assert!(text.contains("a &lt;b&gt; &amp; &quot;c&quot;\u{fffd}</failure>"), "{text}");
+        assert!(text.contains("classname=\"py&quot;test\""), "{text}");
+    }
+}
