@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_directory_is_found_by_its_number() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
-        let inner = root.join("model/table");
+        let inner = root.join("stacks");
         let id = fs::metadata(&inner).unwrap().ino();
         assert_eq!(find(root, id), Some(inner));
         assert_eq!(find(root, 1 << 60), None);

@@ -13,7 +13,7 @@ use tracer_event::{
 };
 
 fn text(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
