@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     close::Close,
-    line::wall,
     state::State,
     subject::{Role, Subject, role},
     transition::{Handshake, Source},
+    wall,
 };
 
 /// A connection as a whole: told when it is over for its application, that is when its socket gets

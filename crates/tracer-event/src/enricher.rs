@@ -9,7 +9,7 @@ use crate::{
     container::Cgroup,
     process::{Parent, Process},
     stack::{Maker, Stack},
-    update::Subject,
+    subject::Subject,
 };
 
 /// Looks up what no record tells; each answer is remembered, so that asking is cheap.

@@ -80,14 +80,6 @@ pub struct Remedy {
     pub command: Option<String>,
 }
 
-fn advice(text: impl Into<String>) -> Remedy {
-    Remedy { text: text.into(), command: None }
-}
-
-fn command(text: &str, command: String) -> Remedy {
-    Remedy { text: text.into(), command: Some(command) }
-}
-
 /// What each kind of finding knows to say of its evidence.
 pub trait Explain {
     /// What is wrong, in one sentence without a full stop, for a tired person.

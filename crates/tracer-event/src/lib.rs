@@ -83,6 +83,7 @@ pub mod subject;
 pub mod summary;
 pub mod transition;
 pub mod update;
+pub mod wall;
 pub mod wall_clock;
 pub mod zone;
 

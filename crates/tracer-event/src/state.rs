@@ -64,6 +64,23 @@ impl State {
         }
     }
 
+    /// As OpenTelemetry's `network.connection.state` has it.
+    pub fn connection_state(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Listen => "listen",
+            Self::SynSent => "syn_sent",
+            Self::SynRecv => "syn_received",
+            Self::Established => "established",
+            Self::FinWait1 => "fin_wait_1",
+            Self::FinWait2 => "fin_wait_2",
+            Self::CloseWait => "close_wait",
+            Self::LastAck => "last_ack",
+            Self::Closing => "closing",
+            Self::TimeWait => "time_wait",
+        }
+    }
+
     /// The states that can follow on Linux: the diagram of RFC 9293, figure 5, and the aborts that
     /// lead from any state to CLOSED.
     pub fn successors(self) -> &'static [Self] {

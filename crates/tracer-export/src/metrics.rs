@@ -209,8 +209,8 @@ impl Metrics {
                 "Changes of TCP state, by how they are known",
                 |(from, to, source)| {
                     vec![
-                        label("tcp.from", connection_state(from)),
-                        label("tcp.to", connection_state(to)),
+                        label("tcp.from", from.name()),
+                        label("tcp.to", to.name()),
                         label("tcp.source", word(&source)),
                     ]
                 },
@@ -292,22 +292,5 @@ fn port_use(one: &PortUse) -> (Labels, f64) {
 }
 
 fn in_state(state: State) -> (&'static str, Cow<'static, str>) {
-    label("network.connection.state", connection_state(state))
-}
-
-/// As OpenTelemetry's `network.connection.state` has it.
-fn connection_state(state: State) -> &'static str {
-    match state {
-        State::Closed => "closed",
-        State::Listen => "listen",
-        State::SynSent => "syn_sent",
-        State::SynRecv => "syn_received",
-        State::Established => "established",
-        State::FinWait1 => "fin_wait_1",
-        State::FinWait2 => "fin_wait_2",
-        State::CloseWait => "close_wait",
-        State::LastAck => "last_ack",
-        State::Closing => "closing",
-        State::TimeWait => "time_wait",
-    }
+    label("network.connection.state", state.connection_state())
 }

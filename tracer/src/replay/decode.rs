@@ -11,12 +11,13 @@ use tracer_event::{
     endpoint::Tuple,
     finding::Finding,
     header::Hello,
-    line::{About, Line, Network, wall},
+    line::{About, Line, Network},
     linger::Linger,
     loss::Loss,
     process::{Holder, Owner, Process},
     subject::Subject,
     summary::Summary,
+    wall,
     wall_clock::WallClock,
 };
 use tracer_output::json::{Bare, HelloBody, schema};

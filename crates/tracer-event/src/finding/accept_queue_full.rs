@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Listener, Remedy, Severity, advice, command,
-    words::{line, of_listener, programs, resume, whose},
+    Explain, Line, Listener, Remedy, Severity,
+    words::{advice, command, line, of_listener, programs, resume, whose},
 };
 use crate::duration::count;
 

@@ -6,11 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity, advice,
-    command,
+    Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     words::{
-        end, filter, growth, halted, line, of_limit, of_listener, of_program, process, programs,
-        resume, runs, service, states, whose,
+        advice, command, end, filter, growth, halted, line, of_limit, of_listener, of_program,
+        process, programs, resume, runs, service, states, whose,
     },
 };
 use crate::{

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Descriptors, Explain, Line, Program, Remedy, Severity, advice, command,
-    words::{growth, line, none_left, of_program, process},
+    Descriptors, Explain, Line, Program, Remedy, Severity,
+    words::{advice, command, growth, line, none_left, of_program, process},
 };
 use crate::duration::grouped;
 

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Severity, advice, minutes_left,
+    Explain, Line, Remedy, Severity, minutes_left,
     words::{
-        MORE_ADDRESSES, REUSE, growth, line, none_left, process, rate, states, time_wait_folklore,
-        tw_reuse, wider_range,
+        MORE_ADDRESSES, REUSE, advice, growth, line, none_left, process, rate, states,
+        time_wait_folklore, tw_reuse, wider_range,
     },
 };
 use crate::{

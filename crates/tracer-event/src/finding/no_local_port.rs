@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Severity, advice, command,
+    Explain, Line, Remedy, Severity,
     words::{
-        MORE_ADDRESSES, REUSE, a_process, destination, line, time_wait_folklore, tw_reuse,
-        wider_range,
+        MORE_ADDRESSES, REUSE, a_process, advice, command, destination, line, time_wait_folklore,
+        tw_reuse, wider_range,
     },
 };
 use crate::{

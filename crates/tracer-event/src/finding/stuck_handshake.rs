@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Service, Severity, command,
-    words::{a_process, line, listener, process, service},
+    Explain, Line, Remedy, Service, Severity,
+    words::{a_process, command, line, listener, process, service},
 };
 use crate::{duration::count, endpoint::Endpoint, process::Process, state::State};
 

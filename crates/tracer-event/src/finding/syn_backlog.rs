@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Explain, Line, Remedy, Severity, advice, command, words::line};
-use crate::duration::count;
-use crate::endpoint::Endpoint;
+use super::{
+    Explain, Line, Remedy, Severity,
+    words::{advice, command, line},
+};
+use crate::{duration::count, endpoint::Endpoint};
 
 /// Too many half-open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

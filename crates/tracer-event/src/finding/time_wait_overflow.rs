@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Service, Severity, advice, command,
-    words::{REUSE, line, service},
+    Explain, Line, Remedy, Service, Severity,
+    words::{REUSE, advice, command, line, service},
 };
 use crate::{
     close::Initiator,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Descriptors, Halt, Line, Listener, Program, Remedy, Service, advice, command};
+use super::{Descriptors, Halt, Line, Listener, Program, Remedy, Service};
 use crate::{
     container::short,
     duration::grouped,
@@ -11,6 +11,14 @@ use crate::{
     process::{Executable, Process},
     state::State,
 };
+
+pub(super) fn advice(text: impl Into<String>) -> Remedy {
+    Remedy { text: text.into(), command: None }
+}
+
+pub(super) fn command(text: &str, command: String) -> Remedy {
+    Remedy { text: text.into(), command: Some(command) }
+}
 
 /// `python3[812]`
 pub fn process(process: &Process) -> String {

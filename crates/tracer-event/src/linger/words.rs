@@ -79,9 +79,10 @@ mod tests {
     use crate::{
         endpoint::{Endpoint, Tuple},
         finding::Program,
+        linger::LingerStatus,
         process::{Evidence, Halt, Owner, Process},
         state::State,
-        update::{LingerStatus, Subject},
+        subject::Subject,
     };
 
     fn python(pid: u32) -> Process {

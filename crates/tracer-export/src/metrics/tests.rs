@@ -99,7 +99,7 @@ fn each_update_is_counted_where_it_belongs() {
     let text = text();
     for line in [
         "tracer_build_info{version=\"0.1.0\",kernel_release=\"6.1.0\"} 1.0",
-        "tracer_transitions_total{tcp_from=\"syn_sent\",tcp_to=\"established\",tcp_source=\"tracepoint\"} 1",
+        "tracer_transitions_total{tcp_from=\"SYN_SENT\",tcp_to=\"ESTABLISHED\",tcp_source=\"tracepoint\"} 1",
         "tracer_handshake_duration_seconds_bucket{le=\"0.0025\",tcp_role=\"client\"} 0",
         "tracer_handshake_duration_seconds_bucket{le=\"0.005\",tcp_role=\"client\"} 1",
         "tracer_handshake_duration_seconds_count{tcp_role=\"server\"} 0",

@@ -1,5 +1,5 @@
 //! The fields of a JSON line as attributes: `{"network":{"peer":{"port":80}}}` is
-//! `network.peer.port`. Written as protobuf at once
+//! `network.peer.port`, and what OpenTelemetry does not define stands under `tracer`. Written as protobuf at once
 //! (opentelemetry/proto/common/v1/common.proto): messages in between would cost ten times as much
 //! on the thread that reads the kernel's events.
 
@@ -7,6 +7,7 @@ use prost::encoding::{encode_varint, encoded_len_varint};
 use serde::Serialize;
 use serde_json::Value;
 
+use tracer_event::state::State;
 use tracer_output::flatten::{Fields, Leaf, Memory, flatten};
 
 /// Fields of `AnyValue`.
@@ -40,8 +41,32 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
     encode_varint(value, out);
 }
 
+/// Attributes that OpenTelemetry's semantic conventions define: they have these names.
+const DEFINED: [&str; 11] = [
+    "network.transport",
+    "network.type",
+    "network.local.address",
+    "network.local.port",
+    "network.peer.address",
+    "network.peer.port",
+    STATE,
+    "process.pid",
+    "process.executable.name",
+    "process.executable.path",
+    "container.id",
+];
+
+const STATE: &str = "network.connection.state";
+
+/// What comes before the names of all others, as OpenTelemetry asks for it.
+pub(super) fn namespace(name: &str) -> &'static str {
+    if DEFINED.contains(&name) || name.starts_with(OWN) { "" } else { OWN }
+}
+
+const OWN: &str = "tracer.";
+
 /// Attributes, each as the field `field` of whatever message they belong to; no field `time` at
-/// the top.
+/// the top. Of an event about a socket in a state also that state, by OpenTelemetry's name.
 pub(super) fn write(
     value: &impl Serialize,
     field: u8,
@@ -67,14 +92,30 @@ impl Fields for Attributes<'_> {
         if key == "time" {
             return;
         }
+        if let ("tcp.to" | "tcp.state", Leaf::Text(name)) = (key, &leaf)
+            && let Some(state) = State::ALL.into_iter().find(|state| state.name() == *name)
+        {
+            self.attribute(STATE, Leaf::Text(state.connection_state()));
+        }
+        self.attribute(key, leaf);
+    }
+}
+
+impl Attributes<'_> {
+    fn attribute(&mut self, key: &str, leaf: Leaf<'_>) {
         let Self { field, any, out } = self;
         any.clear();
         encode(leaf, any);
         // A `KeyValue`.
         let sized = |len: usize| 1 + encoded_len_varint(len as u64) + len;
+        let namespace = namespace(key);
+        let key_len = namespace.len() + key.len();
         out.push(*field << 3 | LEN);
-        encode_varint((sized(key.len()) + sized(any.len())) as u64, out);
-        bytes(1, key.as_bytes(), out);
+        encode_varint((sized(key_len) + sized(any.len())) as u64, out);
+        out.push(1 << 3 | LEN);
+        encode_varint(key_len as u64, out);
+        out.extend_from_slice(namespace.as_bytes());
+        out.extend_from_slice(key.as_bytes());
         bytes(2, any, out);
     }
 }

@@ -9,7 +9,10 @@ use opentelemetry_proto::tonic::{
     },
 };
 
-use super::resource::{Resource, attribute, scope};
+use super::{
+    attributes::namespace,
+    resource::{Resource, attribute, scope},
+};
 use crate::metrics::{Family, Labels, Points, Unit};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
@@ -105,5 +108,6 @@ fn distribution(
 }
 
 fn attributes(labels: &Labels) -> Vec<KeyValue> {
-    labels.iter().map(|(key, value)| attribute(key, value)).collect()
+    let named = |key: &str| format!("{}{key}", namespace(key));
+    labels.iter().map(|(key, value)| attribute(&named(key), value)).collect()
 }

@@ -81,7 +81,15 @@ fn flat(value: &Value, key: &str, out: &mut Vec<(String, Value)>) {
                 }
             }
         }
-        other => out.push((key.to_owned(), other.clone())),
+        other => {
+            if let ("tcp.to" | "tcp.state", Some(state)) = (key, other.as_str()) {
+                let state = state.to_lowercase().into();
+                out.push(("network.connection.state".into(), state));
+            }
+            let defined = ["network.", "process.pid", "container.id"];
+            let own = key == "network.netns" || !defined.iter().any(|name| key.starts_with(name));
+            out.push((format!("{}{key}", if own { "tracer." } else { "" }), other.clone()));
+        }
     }
 }
 

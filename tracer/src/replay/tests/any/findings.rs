@@ -1,0 +1,200 @@
+//! Any finding.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proptest::{option, prelude::*, sample::select};
+
+use super::{bytes, end, process, stack, state, time};
+use tracer_event::{
+    close::Initiator,
+    finding::{
+        AcceptQueue, Cause, Descriptors, Finding, Leak, Listener, Made, NoLocalPort,
+        OutOfDescriptors, PortUse, Problem, Program, Scope, Service, Severity, Status,
+        StuckHandshake, SynBacklog, TimeWaitOverflow,
+    },
+    process::{Executable, Halt},
+    state::State,
+};
+
+fn program() -> BoxedStrategy<Program> {
+    (process(), option::of(bytes(40)), option::of("[a-z0-9]{1,64}"))
+        .prop_map(|(process, executable, container)| Program {
+            process,
+            executable: executable.map(|path| Executable::of(&path)),
+            container: container.map(Into::into),
+        })
+        .boxed()
+}
+
+fn halt() -> BoxedStrategy<Halt> {
+    select(vec![Halt::Stopped, Halt::Traced, Halt::Frozen]).boxed()
+}
+
+pub(super) fn listener() -> BoxedStrategy<Listener> {
+    let processes = prop::collection::vec(program(), 0..3);
+    (end(), processes, option::of(halt()), 0..70_000_u32, 0..70_000_u32, 1..4_u32)
+        .prop_map(|(local, processes, halted, queue, backlog, candidates)| Listener {
+            local,
+            processes,
+            halted,
+            queue,
+            backlog,
+            candidates,
+        })
+        .boxed()
+}
+
+pub(super) fn cause() -> BoxedStrategy<Cause> {
+    use Cause::{Halted, Held, Inherited, NeverAccepted, Orphaned, Unread, Unseen};
+    let bare = select(vec![NeverAccepted, Inherited, Unread, Held, Orphaned, Unseen]);
+    prop_oneof![bare, halt().prop_map(Halted)].boxed()
+}
+
+fn service() -> BoxedStrategy<Service> {
+    prop_oneof![end().prop_map(Service::Here), end().prop_map(Service::There)].boxed()
+}
+
+fn descriptors() -> BoxedStrategy<Descriptors> {
+    (any::<u32>(), any::<u32>(), -1e6..1e6_f64)
+        .prop_map(|(open, limit, growth)| Descriptors::new(open.into(), limit.into(), growth))
+        .boxed()
+}
+
+fn states() -> BoxedStrategy<BTreeMap<State, u64>> {
+    prop::collection::btree_map(state(), any::<u64>(), 0..4).boxed()
+}
+
+fn leak() -> BoxedStrategy<Problem> {
+    let who = (prop::collection::vec(program(), 0..4), option::of(process()), cause());
+    let fds = prop::collection::btree_set(0..100_000_u32, 0..6);
+    let whom =
+        (service(), prop::collection::vec((end(), any::<u64>()), 0..3), option::of(listener()));
+    let counts = (any::<(u32, u64, bool, u64, u64)>(), -1e3..1e3_f64, states());
+    let stacks = prop::collection::vec((stack().prop_map(Arc::new), any::<u64>()), 0..3);
+    let made = option::of((stacks, any::<u32>()));
+    (who, fds, whom, counts, option::of(descriptors()), made)
+        .prop_map(
+            |(
+                (holders, parent, cause),
+                fds,
+                (service, peers, listener),
+                counts,
+                descriptors,
+                made,
+            )| {
+                let ((sockets, oldest, at_least, unread, far_orphans), growth, far_ends) = counts;
+                Problem::CloseWaitLeak(Box::new(Leak {
+                    cause,
+                    holders,
+                    parent,
+                    fds: fds.into_iter().collect(),
+                    sockets: sockets.into(),
+                    service,
+                    peers,
+                    listener,
+                    oldest,
+                    at_least,
+                    growth,
+                    unread,
+                    descriptors,
+                    far_ends,
+                    far_orphans,
+                    made: made.map(|(stacks, before)| Made { stacks, before: before.into() }),
+                }))
+            },
+        )
+        .boxed()
+}
+
+fn ports(netns: u32) -> BoxedStrategy<Problem> {
+    let scope = prop_oneof![
+        (end(), end()).prop_map(|(local, peer)| Scope::Destination { local, peer }),
+        end().prop_map(Scope::Address),
+    ];
+    let users = prop::collection::vec((process(), any::<u64>()), 0..3);
+    let numbers = (any::<u16>(), any::<u16>(), 0..9_usize, -1e3..1e3_f64, 0.0..1e6_f64);
+    (scope, users, states(), numbers)
+        .prop_map(move |(scope, processes, states, (size, used, destinations, growth, rate))| {
+            Problem::EphemeralPorts(
+                PortUse {
+                    netns,
+                    scope,
+                    size: size.into(),
+                    used: used.into(),
+                    reusable: u32::from(used) / 3,
+                    states,
+                    destinations,
+                    processes,
+                    growth: 0.0,
+                    rate,
+                    minutes_left: None,
+                }
+                .growing(growth),
+            )
+        })
+        .boxed()
+}
+
+fn others() -> BoxedStrategy<Problem> {
+    let who = || option::of(process());
+    let limit = any::<Option<u64>>;
+    prop_oneof![
+        (who(), end(), any::<u64>(), any::<Option<u32>>()).prop_map(
+            |(process, peer, count, size)| {
+                Problem::NoLocalPort(NoLocalPort { process, peer, count, size })
+            }
+        ),
+        (listener(), any::<(u64, u64)>(), limit()).prop_map(|(listener, counted, somaxconn)| {
+            let (listen_overflows, listen_drops) = counted;
+            let queue = AcceptQueue { listener, listen_overflows, listen_drops, somaxconn };
+            Problem::AcceptQueueFull(queue)
+        }),
+        (any::<u64>(), option::of(end()), any::<(u64, u64)>(), limit()).prop_map(
+            |(half_open, local, (syn_drops, syn_cookies), limit)| {
+                let backlog = SynBacklog { half_open, local, syn_drops, syn_cookies, limit };
+                Problem::SynBacklog(backlog)
+            }
+        ),
+        (any::<(u64, u64)>(), limit(), prop::collection::vec((service(), any::<u64>()), 0..3))
+            .prop_map(|((time_wait, skipped), limit, services)| {
+                let closed_first = Initiator::Local;
+                let overflow =
+                    TimeWaitOverflow { time_wait, limit, skipped, services, closed_first };
+                Problem::TimeWaitOverflow(overflow)
+            }),
+        (program(), descriptors()).prop_map(|(program, descriptors)| {
+            Problem::Descriptors(OutOfDescriptors { program, descriptors })
+        }),
+        (state(), who(), service(), any::<(u64, u8)>()).prop_map(
+            |(state, process, service, (sockets, retransmits))| {
+                Problem::StuckHandshake(StuckHandshake {
+                    state,
+                    process,
+                    service,
+                    sockets,
+                    retransmits,
+                })
+            }
+        ),
+    ]
+    .boxed()
+}
+
+pub(super) fn finding() -> BoxedStrategy<Finding> {
+    let severity = select(vec![Severity::Info, Severity::Warning, Severity::Critical]);
+    let status = select(vec![Status::Raised, Status::Continues, Status::Cleared]);
+    let netns = 1..5_u32;
+    (time(), severity, status, any::<Option<u32>>(), netns)
+        .prop_flat_map(|(time, severity, status, entry, netns)| {
+            let problem = prop_oneof![leak(), ports(netns), others()];
+            problem.prop_map(move |problem| Finding {
+                time,
+                severity,
+                status,
+                netns,
+                entry,
+                problem,
+            })
+        })
+        .boxed()
+}
