@@ -4,6 +4,15 @@
 //! Pure: no clock, no I/O. The model makes events with times of `CLOCK_MONOTONIC`; what is written
 //! has times of the wall clock ([`line`]). Names and paths that somebody else chose are escaped
 //! where they are written, and read back as they were ([`name`]).
+//!
+//! ```
+//! use tracer_event::state::State;
+//!
+//! // States are read as people type them, and written as RFC 9293 has them.
+//! let state: State = "close-wait".parse()?;
+//! assert_eq!(state.name(), "CLOSE_WAIT");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 /// The words that stand for the values of an enum, in JSON and elsewhere: `name`, `ALL` in this
 /// order, and JSON both ways.

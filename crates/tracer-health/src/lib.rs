@@ -8,6 +8,13 @@
 //! A thread that waits for work may do so for ever. One that has been given some, or is at it, has
 //! to show that it goes on, however long all of it takes: a look at a million sockets does so with
 //! each part that it reads.
+//!
+//! ```
+//! // A thread says that it lives as long as it does.
+//! let life = tracer_health::watch("reader");
+//! assert!(tracer_health::trouble().is_none());
+//! drop(life);
+//! ```
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,10 @@
 //! Everything that touches the kernel: what it offers, loading the programs, reading their records.
+//!
+//! ```
+//! // Times of the kernel's events are those of CLOCK_MONOTONIC.
+//! let earlier = tracer_kernel::time::monotonic();
+//! assert!(tracer_kernel::time::monotonic() >= earlier);
+//! ```
 
 pub mod absent;
 mod bounded;

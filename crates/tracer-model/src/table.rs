@@ -8,6 +8,7 @@ mod arena;
 mod causes;
 mod close;
 mod covered;
+mod emit;
 mod eviction;
 mod expire;
 mod found;
@@ -42,6 +43,7 @@ pub use self::merge::{Merged, Snapshot};
 use self::{
     arena::Slot,
     covered::Covered,
+    emit::lost,
     eviction::Evicted,
     half_open::HalfOpen,
     listeners::Listeners,
@@ -234,33 +236,10 @@ impl Table {
     }
 }
 
-/// A transition of `connection` as the tracepoint reports it.
-#[inline]
-fn transition(connection: &Connection, from: State, to: State, time: u64) -> Transition {
-    Transition {
-        time,
-        subject: connection.subject(),
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: connection.elapsed(time),
-        handshake: None,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: connection.orphaned,
-    }
-}
-
 /// Adds the last of the few that are remembered.
 fn push_last<T>(few: &mut VecDeque<T>, last: T) {
     if few.len() == CLOSED_LAST {
         few.pop_front();
     }
     few.push_back(last);
-}
-
-fn lost(time: u64, place: LossPlace, count: u64, out: &mut impl Observer) {
-    out.observe(Update::Loss(&Loss::final_loss(time, place, count)));
 }

@@ -2,6 +2,13 @@
 //!
 //! A [`Sink`] takes events and delivers them. [`lines::Lines`] writes a [`Format`] to a terminal, a
 //! pipe or a file.
+//!
+//! ```
+//! use tracer_output::text::{duration, grouped};
+//!
+//! assert_eq!(grouped(1_234_567), "1,234,567");
+//! assert_eq!(duration(1_500_000), "1.50ms");
+//! ```
 
 pub mod delivery;
 pub mod file;

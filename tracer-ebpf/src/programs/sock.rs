@@ -1,5 +1,6 @@
 //! The only place that reads `struct sock` and its relatives.
 
+mod common;
 mod departure;
 mod icmp;
 mod probed;
@@ -15,14 +16,14 @@ use aya_ebpf::{
 };
 use tracer_wire::{Offsets, Record, flag, state};
 
+use self::common::{describe_peer_and_addresses, netns};
 pub(super) use self::probed::{IPPROTO_MPTCP, Probed};
 use super::{
     constants::{constant, load, offset},
     filter::Port,
-    memory::{Address, Memory, Typed, v4_mapped},
+    memory::{Address, Memory, Typed},
 };
 
-const AF_INET6: u16 = 10;
 const SOCK_DEAD: u64 = 1 << 0;
 const SOCK_DONE: u64 = 1 << 1;
 const SOCK_LINGER: u64 = 1 << 4;
@@ -259,26 +260,5 @@ impl Full {
             record.timer_expires = self.0.load(offset!(sk_timer_expires));
             record.flags |= flag::SK_TIMER;
         }
-    }
-}
-
-/// Inode number of the network namespace of a `struct sock_common`.
-#[inline(always)]
-fn netns(socket: impl Memory) -> u32 {
-    socket.follow(offset!(skc_net)).load(offset!(net_inum))
-}
-
-/// Addresses, peer's port and namespace of a `struct sock_common`.
-#[inline(always)]
-fn describe_peer_and_addresses(socket: impl Memory, family: u16, record: &mut Record) {
-    record.peer_port = u16::from_be(socket.load(offset!(skc_dport)));
-    record.netns = netns(socket);
-    if family == AF_INET6 {
-        record.local_address = socket.ipv6(offset!(skc_v6_rcv_saddr));
-        record.peer_address = socket.ipv6(offset!(skc_v6_daddr));
-        record.interface = socket.load(offset!(skc_bound_dev_if));
-    } else {
-        record.local_address = v4_mapped(socket.load(offset!(skc_rcv_saddr)));
-        record.peer_address = v4_mapped(socket.load(offset!(skc_daddr)));
     }
 }

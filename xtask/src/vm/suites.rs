@@ -36,7 +36,7 @@ pub(super) const RUN: [&str; 28] = [
 ];
 
 /// Those that are not, and why.
-pub(super) const LEFT_OUT: [(&str, &str); 26] = [
+pub(super) const LEFT_OUT: [(&str, &str); 27] = [
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("command", "options and exit statuses; the kernel has no part in it"),
@@ -45,6 +45,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 26] = [
     ("endings", "outputs and exit statuses; the kernel has no part in it"),
     ("examples", "wants all that the examples name; the kernel has no part in it"),
     ("exec", "wants curl, Python and tmux; what it needs of the kernel is in other suites"),
+    ("exec_endings", "the same"),
     ("faults", "wants cgroups and processes by the thousand; what it needs is in other suites"),
     ("files", "outputs and their rotation; the kernel has no part in it"),
     ("ladder", "a format; the kernel has no part in it"),

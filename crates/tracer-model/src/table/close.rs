@@ -2,7 +2,9 @@
 
 use tracer_wire::{Record, flag};
 
-use super::{Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, transition};
+use super::{
+    Close, Edge, Observer, REUSABLE, Slot, Source, State, Table, Transition, emit::transition,
+};
 use crate::{
     close::{Context, Outcome, initiator, outcome},
     connection::{Connection, SocketId, Traffic},

@@ -4,7 +4,7 @@
 //! there is none, any socket that is neither a listener nor flagged; its later events are treated
 //! as those of of one from before. What was given up is counted and said, once a second at most.
 
-use super::{LossPlace, Observer, Slot, State, Table, lost};
+use super::{LossPlace, Observer, Slot, State, Table, emit::lost};
 
 /// Sockets that are passed over at most in the search for one to give up.
 const PATIENCE: usize = 64;

@@ -3,7 +3,7 @@
 
 use tracer_wire::{Record, kind};
 
-use super::{Closed, Observer, Slot, Source, State, Table, Transition, Update, transition};
+use super::{Closed, Observer, Slot, Source, State, Table, Transition, Update, emit::transition};
 use crate::connection::{Connection, SocketId};
 use tracer_event::{endpoint::Tuple, update::Role};
 

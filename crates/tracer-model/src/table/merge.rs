@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::{Holder, Record, kind};
 
-use super::{Observer, Slot, Source, State, Table, Transition, Way, transition};
+use super::{Observer, Slot, Source, State, Table, Transition, Way, emit::transition};
 use crate::{connection::SocketId, socket, time_wait::TIME_WAIT_SECONDS};
 use tracer_event::endpoint::Tuple;
 

@@ -2,7 +2,7 @@
 
 use tracer_wire::{Record, kind};
 
-use super::{Connection, Observer, Slot, Source, State, Table, Transition, Way, transition};
+use super::{Connection, Observer, Slot, Source, State, Table, Transition, Way, emit::transition};
 
 impl Table {
     /// Brings the table to the state that the kernel says is being left; where the socket is

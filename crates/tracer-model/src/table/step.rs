@@ -7,7 +7,9 @@ use tracer_wire::{
 
 use super::{
     Connection, Deadline, LossPlace, Observer, RAW_CHILDREN, Role, Sequence, Slot, State, Table,
-    Transition, Update, lost, push_last, transition,
+    Transition, Update,
+    emit::{lost, transition},
+    push_last,
 };
 use crate::{
     connection::{self, Traffic},

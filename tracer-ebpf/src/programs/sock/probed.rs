@@ -2,7 +2,7 @@
 
 use tracer_wire::Record;
 
-use super::{AF_INET6, describe_peer_and_addresses, netns};
+use super::common::{AF_INET6, describe_peer_and_addresses, netns};
 use crate::programs::{
     constants::offset,
     memory::{Address, Memory},
