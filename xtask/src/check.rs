@@ -71,8 +71,17 @@ fn lints(cargo: &Cargo) -> Command {
 fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
     let target = if cfg!(target_endian = "big") { "bpfeb" } else { "bpfel" };
     let target = format!("{target}-unknown-none");
-    let mut command = cargo.ebpf_command(&["clippy", "--package", "tracer-ebpf", "--release"]);
-    command.args(["--locked", "--bins", "--lib", "-Zbuild-std=core", "--target", &target]);
+    let mut command =
+        cargo.ebpf_command(&["clippy", "--package", "tracer-ebpf", "--package", "tracer-wire"]);
+    command.args([
+        "--release",
+        "--locked",
+        "--bins",
+        "--lib",
+        "-Zbuild-std=core",
+        "--target",
+        &target,
+    ]);
     // Another compiler's artefacts would evict those of the host's.
     command.arg("--target-dir").arg(workspace::target()?.join("ebpf"));
     command.env("RUSTC_BOOTSTRAP", "1");

@@ -2,7 +2,7 @@
 //! ways. Nothing else says what a field means.
 //!
 //! Pure: no clock, no I/O. The model makes events with times of `CLOCK_MONOTONIC`; what is written
-//! has times of the wall clock ([`line`]). Names and paths that somebody else chose are escaped
+//! has times of the wall clock ([`mod@line`]). Names and paths that somebody else chose are escaped
 //! where they are written, and read back as they were ([`name`]).
 //!
 //! ```

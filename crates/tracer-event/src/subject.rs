@@ -23,7 +23,7 @@ pub enum Role {
 /// The socket that an event is about.
 ///
 /// A [`Line`](super::line::Line) has it as `socket`, `network` and `process`; its role stands in
-/// `tcp`, by [`role`].
+/// `tcp`, by `role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Socket cookie; `None` on kernels that give none to tracing programs.

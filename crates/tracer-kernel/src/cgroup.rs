@@ -167,7 +167,7 @@ pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup
 }
 
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,
-/// else that of cgroup2. `owner` is asked whose a group's directory is ([`owner_in`]).
+/// else that of cgroup2. `owner` is asked whose a group's directory is (`owner_in`).
 pub fn of_process(
     lines: &[u8],
     owner: impl Fn(&[u8], &Path, usize) -> Option<u32>,
