@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, Command, Stdio},
     thread,
 };
@@ -134,8 +134,17 @@ fn ready(child: &mut Child) -> BufReader<std::process::ChildStdout> {
 fn signals_reach_the_command() {
     let script = "trap 'echo INT' INT; trap 'echo HUP' HUP; trap 'echo USR1' USR1; \
                   trap 'echo TERM; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
-    let mut child =
-        exec(&["--quiet"], &["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = exec(&["--quiet"], &["sh", "-c", script]);
+    // Who runs the tests in the background has it ignored, and no shell traps what it has found
+    // ignored.
+    // SAFETY: signal() may be called between fork() and exec().
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut out = ready(&mut child);
     for (signal, name) in
         [(Signal::INT, "INT"), (Signal::HUP, "HUP"), (Signal::USR1, "USR1"), (Signal::TERM, "TERM")]

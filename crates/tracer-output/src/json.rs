@@ -52,13 +52,13 @@ pub struct Bare<'a, T> {
 /// Of a `hello`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct HelloBody {
+    /// Which file of which host comes first: shippers know a file by its first bytes.
+    #[serde(flatten)]
+    pub hello: Hello,
     /// Version of this schema, major and minor.
     schema: String,
     /// `time` by CLOCK_MONOTONIC, nanoseconds.
     pub monotonic_ns: Option<u64>,
-    /// The rest.
-    #[serde(flatten)]
-    pub hello: Hello,
 }
 
 impl Json {
