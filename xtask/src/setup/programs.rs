@@ -162,9 +162,9 @@ mod tests {
 
     /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`, binutils);
     /// `daemon` is a command of tracer itself, for clap.
-    const EVERYWHERE: [&str; 18] = [
-        "bash", "cc", "cp", "daemon", "gzip", "mkfifo", "mount", "nsenter", "objcopy", "prlimit",
-        "script", "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
+    const EVERYWHERE: [&str; 19] = [
+        "bash", "cc", "cp", "daemon", "find", "gzip", "mkfifo", "mount", "nsenter", "objcopy",
+        "prlimit", "script", "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
     ];
 
     /// Of packages that are named with another program of theirs.
@@ -173,7 +173,8 @@ mod tests {
     #[test]
     fn whatever_the_tests_start_is_installed_for_them() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let mut directories = vec![format!("{root}/tests"), format!("{root}/tracer/src")];
+        let mut directories =
+            ["tests", "tracer/src", "crates"].map(|part| format!("{root}/{part}")).to_vec();
         let mut found = Vec::new();
         while let Some(directory) = directories.pop() {
             for entry in std::fs::read_dir(directory).unwrap().flatten() {
