@@ -20,7 +20,8 @@ fn said(prelude: &str, arguments: &[&str]) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     // On a busy machine there may be other remarks.
-    let remarks: Vec<&str> = said.lines().filter(|line| line.contains(" tracer::cli")).collect();
+    let remarks: Vec<&str> =
+        said.lines().filter(|line| line.contains(" tracer::cli::filter: ")).collect();
     remarks.join("\n")
 }
 
