@@ -59,11 +59,10 @@ pub struct Story {
 }
 
 impl Story {
-    /// With the times that follow from the others: the end, and the duration.
-    #[must_use]
-    pub fn completed(self) -> Self {
-        let duration = self.spent.iter().fold(0, |sum, time| time.saturating_add(sum));
-        Self { ended: self.close.map(|_| self.time), duration, ..self }
+    /// The duration of a connection that was in its states for these times.
+    #[inline]
+    pub fn duration(spent: &[u64; State::COUNT]) -> u64 {
+        spent.iter().fold(0, |sum, time| time.saturating_add(sum))
     }
 }
 

@@ -39,8 +39,8 @@ impl Table {
             _ => None,
         };
         if close.is_some() && connection.role != Some(Role::Listener) {
-            let story = Story { state, close, source, ..open(connection, time, traffic) };
-            let story = story.completed();
+            let ended = close.map(|_| time);
+            let story = Story { state, ended, close, source, ..open(connection, time, traffic) };
             out.observe(Update::Story(&story));
         }
     }
@@ -96,12 +96,15 @@ fn report_one(
 
 /// A connection that is open.
 fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> Story {
+    let spent = connection.spent(time);
     Story {
         time,
         subject: connection.subject(),
         state: connection.state,
         began: connection.began(),
-        spent: connection.spent(time),
+        ended: None,
+        duration: Story::duration(&spent),
+        spent,
         at_least: connection.spent_at_least(),
         handshake: connection.handshake(),
         bytes_sent: traffic.map(|traffic| traffic.sent),
@@ -109,8 +112,5 @@ fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> Story {
         retransmits: traffic.map(|traffic| traffic.retransmits),
         close: None,
         source: Source::Snapshot,
-        ended: None,
-        duration: 0,
     }
-    .completed()
 }

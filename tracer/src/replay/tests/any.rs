@@ -241,8 +241,8 @@ fn story() -> BoxedStrategy<Story> {
                 subject,
                 state,
                 began,
-                ended: None,
-                duration: 0,
+                ended: close.map(|_| time),
+                duration: Story::duration(&spent.map(u64::from)),
                 spent: spent.map(u64::from),
                 at_least,
                 handshake,
@@ -252,7 +252,6 @@ fn story() -> BoxedStrategy<Story> {
                 close,
                 source,
             }
-            .completed()
         })
         .boxed()
 }
