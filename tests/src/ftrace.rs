@@ -24,8 +24,9 @@ pub struct Ftrace {
 }
 
 impl Ftrace {
-    /// Begins to record.
-    pub fn start() -> Self {
+    /// Begins to record what happens at a port, of all namespaces: of what other tests do at the same
+    /// time there is more than the buffer holds.
+    pub fn start(port: u16) -> Self {
         let mut holder = Command::new("unshare")
             .args(["--mount", "sh", "-c", SCRIPT])
             .stdin(Stdio::piped())
@@ -42,7 +43,8 @@ impl Ftrace {
         fs::create_dir(&instance).expect("a buffer of ftrace's own");
         let ftrace = Self { holder, instance };
         ftrace.write("buffer_size_kb", BUFFER);
-        ftrace.write("events/sock/inet_sock_set_state/filter", "protocol == 6");
+        let filter = format!("protocol == 6 && (sport == {port} || dport == {port})");
+        ftrace.write("events/sock/inet_sock_set_state/filter", &filter);
         ftrace.write("events/sock/inet_sock_set_state/enable", "1");
         ftrace
     }

@@ -53,13 +53,19 @@ pub fn connections(count: usize) -> Duration {
     begun.elapsed()
 }
 
-/// Makes `rounds` times `count` connections at once to an address. Those of a round are closed by
-/// the client first and half as long again as an ACK may be delayed later by the server: so the
-/// timers of all fire together, whatever runs then.
-pub fn delayed(address: Ipv4Addr, rounds: usize, count: usize) -> Duration {
-    let begun = Instant::now();
+/// A socket that has an address and is to listen there, and its port.
+pub fn bound(address: Ipv4Addr) -> (Socket, u16) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from((address, 0)).into()).expect("an address");
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    (socket, local.expect("its address").port())
+}
+
+/// Makes `rounds` times `count` connections at once to a bound socket. Those of a round are closed by
+/// the client first and half as long again as an ACK may be delayed later by the server: so the
+/// timers of all fire together, whatever runs then.
+pub fn delayed(socket: Socket, rounds: usize, count: usize) -> Duration {
+    let begun = Instant::now();
     socket.listen(count as i32).expect("a listener");
     let listener = TcpListener::from(socket);
     let to = listener.local_addr().expect("an address");

@@ -141,7 +141,7 @@ fn what_bursts_lose_is_noticed_and_made_good() {
     });
 }
 
-/// Of this test alone: ftrace tells of all namespaces.
+/// Of this test alone: ftrace reports all namespaces.
 fn own_address(number: u8) -> Ipv4Addr {
     let process = std::process::id();
     Ipv4Addr::new(127, 100 + (process / 256 % 100) as u8, (process % 256) as u8, number)
@@ -157,9 +157,10 @@ fn what_is_told_and_counted_is_what_ftrace_counts() {
         namespace.set("net/ipv4/ip_local_port_range", "20000 29999");
         namespace.set("net/ipv4/tcp_tw_reuse", "1");
         allow_descriptors();
-        let ftrace = Ftrace::start();
         let address = own_address(1);
-        let loaded = load(namespace, directory.path(), || load::delayed(address, 40, 400));
+        let (socket, port) = load::bound(address);
+        let ftrace = Ftrace::start(port);
+        let loaded = load(namespace, directory.path(), || load::delayed(socket, 40, 400));
         let changes = ftrace.changes(address);
         assert!(changes >= 10 * 40 * 400, "{changes} changes of state by ftrace's count");
         is_what_the_kernel_did(&loaded.recording.summary(), changes);
@@ -174,10 +175,11 @@ fn what_a_full_ring_buffer_loses_is_counted_once() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|namespace| {
         allow_descriptors();
-        let ftrace = Ftrace::start();
         let (address, options) = (own_address(2), ["--no-accept", "--buffer-size", "4096"]);
+        let (socket, port) = load::bound(address);
+        let ftrace = Ftrace::start(port);
         let (loaded, _) =
-            Loaded::by(namespace, directory.path(), &options, || load::delayed(address, 10, 200));
+            Loaded::by(namespace, directory.path(), &options, || load::delayed(socket, 10, 200));
         let summary = loaded.recording.summary();
         assert!(summary.number("/lost/ring_buffer").unwrap() > 0, "nothing lost: {summary}");
         is_what_the_kernel_did(&summary, ftrace.changes(address));
