@@ -2,8 +2,8 @@
 //! syslog have.
 //!
 //! It is made of the objects that the JSON lines show, so that nothing has two shapes. A column is
-//! the path in the object with `_` between the names, as Grafana Loki flattens JSON: `network.peer.port` is
-//! `network_peer_port`. Lists and the evidence of findings are in the JSON lines only.
+//! the path in the object with `_` between the names, as Grafana Loki flattens JSON:
+//! `network.peer.port` is `network_peer_port`. Lists and the evidence of findings are in the JSON lines only.
 
 mod csv;
 mod logfmt;
@@ -16,6 +16,7 @@ use super::{
     Beginning, Format, Opening,
     flatten::{Fields, Leaf, Memory, flatten},
     json::{Json, Take},
+    visit::Unsupported,
 };
 use tracer_event::update::Update;
 use tracer_event::{
@@ -61,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 81] = [
+pub static COLUMNS: [Column; 83] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -107,6 +108,7 @@ pub static COLUMNS: [Column; 81] = [
     column(Text, "tcp_segment_direction"),
     column(Number, "tcp_segment_retransmit"),
     column(Text, "tcp_segment_answers"),
+    column(Text, "tcp_segment_reason"),
     column(Time, "tcp_began"),
     column(Time, "tcp_ended"),
     column(Number, "tcp_duration_ns"),
@@ -128,6 +130,7 @@ pub static COLUMNS: [Column; 81] = [
     column(Number, "tcp_close_icmp_code"),
     column(Text, "tcp_close_icmp_text"),
     column(Text, "tcp_close_error"),
+    column(Text, "tcp_close_reset_reason"),
     column(Number, "tcp_age_ns"),
     column(Number, "tcp_idle_ns"),
     column(Flag, "tcp_at_least"),
@@ -182,8 +185,8 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// Where it cannot be JSON.
-    pub fn of(line: &impl Serialize, memory: &mut Memory) -> serde_json::Result<Self> {
+    /// Where it holds something that events do not.
+    pub fn of(line: &impl Serialize, memory: &mut Memory) -> Result<Self, Unsupported> {
         let mut row = Self(Vec::with_capacity(40));
         flatten(line, memory, &mut row)?;
         // After a transition a socket is in the state it has entered, whoever asks for it.

@@ -30,6 +30,7 @@ mod status;
 pub mod step;
 pub mod text;
 pub mod trouble;
+pub mod visit;
 
 use std::sync::Arc;
 

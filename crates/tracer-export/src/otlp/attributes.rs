@@ -1,14 +1,17 @@
 //! The fields of a JSON line as attributes: `{"network":{"peer":{"port":80}}}` is
-//! `network.peer.port`, and what OpenTelemetry does not define stands under `tracer`. Written as protobuf at once
-//! (opentelemetry/proto/common/v1/common.proto): messages in between would cost ten times as much
-//! on the thread that reads the kernel's events.
+//! `network.peer.port`, and what OpenTelemetry does not define stands under `tracer`. Written as
+//! protobuf at once (opentelemetry/proto/common/v1/common.proto): messages in between would cost
+//! ten times as much on the thread that reads the kernel's events.
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 use serde::Serialize;
 use serde_json::Value;
 
 use tracer_event::state::State;
-use tracer_output::flatten::{Fields, Leaf, Memory, flatten};
+use tracer_output::{
+    flatten::{Fields, Leaf, Memory, flatten},
+    visit::Unsupported,
+};
 
 /// Fields of `AnyValue`.
 const STRING: u8 = 1;
@@ -72,7 +75,7 @@ pub(super) fn write(
     field: u8,
     memory: &mut Memory,
     out: &mut Vec<u8>,
-) -> serde_json::Result<()> {
+) -> Result<(), Unsupported> {
     flatten(value, memory, &mut Attributes { field, any: Vec::with_capacity(64), out })
 }
 

@@ -248,7 +248,7 @@ fn the_receiver_says_when_to_come_again_and_what_it_rejects() {
         answer("429 Too Many Requests", "", ""),
         answer("200 OK", "", TWO_REJECTED),
     ]);
-    // The record that tells of the loss is counted, for nobody can say that it would be taken.
+    // The record that reports the loss is counted, for nobody can say that it would be taken.
     assert_eq!(send(address, 5), Some(2 + 1));
     assert_eq!(receiver.join().unwrap(), 3);
 }

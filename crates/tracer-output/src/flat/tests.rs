@@ -111,3 +111,51 @@ fn the_columns_are_documented_in_their_order() {
     let names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
     assert_eq!(rows.collect::<Vec<_>>(), names);
 }
+
+#[test]
+fn what_the_schema_says_of_a_socket_s_events_is_in_a_column() {
+    // What is the same on all lines, what the tracepoint said of what is reported otherwise,
+    // initial sequence numbers, and what `connection` has in columns of other names.
+    let without = ["network_transport", "tcp_kernel_", "_isn", "tcp_states_", "process_others"];
+    let schema = crate::json::schema::schema();
+    for kind in schema["oneOf"].as_array().unwrap() {
+        let name = kind["properties"]["kind"]["const"].as_str().unwrap();
+        if ["transition", "connection", "reset", "retransmit", "linger"].contains(&name) {
+            let mut paths = Vec::new();
+            scalars(&schema, kind, "", &mut paths);
+            assert!(paths.len() > 30, "{name}: {paths:?}");
+            let lacking = paths.iter().filter(|path| {
+                !PATHS.contains_key(path.as_str())
+                    && !without.iter().any(|part| path.contains(part))
+            });
+            assert_eq!(lacking.collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+        }
+    }
+}
+
+/// Paths of what is neither a list nor an object.
+fn scalars(
+    all: &serde_json::Value,
+    schema: &serde_json::Value,
+    path: &str,
+    paths: &mut Vec<String>,
+) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return scalars(all, all.pointer(&reference[1..]).unwrap(), path, paths);
+    }
+    let variants = ["anyOf", "oneOf", "allOf"].into_iter();
+    let variants: Vec<&serde_json::Value> =
+        variants.filter_map(|name| schema[name].as_array()).flatten().collect();
+    for variant in &variants {
+        scalars(all, variant, path, paths);
+    }
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, value) in properties {
+            let joined = if path.is_empty() { name.clone() } else { format!("{path}_{name}") };
+            scalars(all, value, &joined, paths);
+        }
+    } else if variants.is_empty() && !schema["type"].to_string().contains("array") {
+        let null = schema["type"] == "null";
+        paths.extend((!null).then(|| path.to_owned()));
+    }
+}
