@@ -58,7 +58,7 @@ impl Diagnosis {
         let arguments = ["diagnose", "--format", "json", "--for", "1h", "--netns", &inode];
         let child = command("", &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("live tests need nsenter");
-        // The first look has been taken by then; nothing outside tells of it.
+        // The first look has been taken by then; nothing outside reports it.
         thread::sleep(allowed(BEFORE));
         happens();
         thread::sleep(AFTER);

@@ -153,7 +153,7 @@ impl<'a> Life<'a> {
         self
     }
 
-    /// What is told of the handshake, which only the transition to ESTABLISHED tells.
+    /// What is reported of the handshake, which only the transition to ESTABLISHED tells.
     pub fn handshake(&self) -> &'a Value {
         for step in &self.steps {
             let told = !step.at("/tcp/handshake").is_null();

@@ -1,4 +1,4 @@
-//! The far end of one connection over a [`Wire`]: does only what it is told.
+//! The peer of one connection over a [`Wire`]: does only what it is told.
 
 use crate::{
     segment::{

@@ -94,7 +94,7 @@ pub fn is_listed(table: &str, end: &End) -> bool {
     })
 }
 
-/// Kills a TIME_WAIT, which no tracepoint tells of.
+/// Kills a TIME_WAIT, which no tracepoint reports.
 pub fn kill_time_wait(end: &End) {
     let [local, peer] = [end.local, end.peer].map(|address| address.to_string());
     run("ss", &["-tKH", "state", "time-wait", "src", &local, "dst", &peer]);

@@ -1,4 +1,4 @@
-//! What a tracer tells of many connections, compared with what the kernel says after them.
+//! What a tracer reports many connections, compared with what the kernel says after them.
 
 use std::{
     path::Path,
@@ -96,7 +96,7 @@ impl Loaded {
         assert!(possible.contains(&minisockets), "{minisockets} told, /proc says {most}, {least}");
     }
 
-    /// Sockets whose end is told of a time.
+    /// Sockets whose end is reported of a time.
     fn ends_about(&self, from: Moment, to: Moment) -> States {
         let mut ends = States::new();
         self.recording.steps(|step| {

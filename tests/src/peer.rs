@@ -62,7 +62,7 @@ impl Peer {
         u64::from(self.child.id())
     }
 
-    /// The next socket that it tells of.
+    /// The next socket that it reports.
     pub fn end(&mut self) -> End {
         let answer = self.answer();
         let fields: Vec<&str> = answer.split_whitespace().collect();

@@ -69,7 +69,7 @@ impl Record {
         self.number("/socket/cookie")
     }
 
-    /// Whether it tells of a change between these states.
+    /// Whether it reports a change between these states.
     pub fn is_step(&self, from: &str, to: &str) -> bool {
         self.text("/tcp/from") == Some(from) && self.text("/tcp/to") == Some(to)
     }
@@ -79,7 +79,7 @@ impl Record {
         self.address("local")
     }
 
-    /// The far end's address, port 0 for none.
+    /// The peer's address, port 0 for none.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.address("peer")
     }

@@ -1,4 +1,4 @@
-//! A TCP peer that sends whatever segment a test wants: the far end of a TUN device.
+//! A TCP peer that sends whatever segment a test wants: the peer of a TUN device.
 //!
 //! The kernel's end of the device has the address [`HERE`]; whatever it sends to [`THERE`] is read
 //! from the device instead of answered by another kernel.

@@ -96,7 +96,7 @@ fn what_is_open_at_the_end_is_told_with_its_counters() {
     });
 }
 
-/// A connection that lasts is told of while it does.
+/// A connection that lasts is reported of while it does.
 #[test]
 fn long_connections_are_told_of_at_intervals() {
     isolated(|namespace| {

@@ -135,7 +135,7 @@ fn two_capabilities_suffice_for_the_own_namespace() {
         let pair = Pair::over(Path::V6);
         let ends: [End; 2] = pair.ends().into();
         drop(sockets::close_client_first(&tracer, pair));
-        // No event tells of this: a look does, after all that is not needed has been given up.
+        // No event reports this: a look does, after all that is not needed has been given up.
         kernel::kill_time_wait(&ends[0]);
         let told = tracer.wait_for_step(&ends[0], "TIME_WAIT", "CLOSED");
         assert_eq!(told.at("/tcp/source"), "snapshot", "{told}");

@@ -20,7 +20,7 @@ use tracer_tests::{
     tracer::Tracer,
 };
 
-/// The interface that leads out of a namespace; it disappears with the namespace at its far end.
+/// The interface that leads out of a namespace; it disappears with the namespace at its peer.
 const CABLE: &str = "cable0";
 
 /// Traces all namespaces, but only the connections with a port: what others do is not wanted.

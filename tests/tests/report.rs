@@ -81,7 +81,7 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         sockets::linger_zero(&client);
         drop(client);
         std::io::Read::read(&mut server, &mut [0]).unwrap_err();
-        // The far end has closed, this one does not.
+        // The peer has closed, this one does not.
         let kept: Vec<Pair> = (0..2).map(|_| Pair::over(Way::V4)).collect();
         kept.iter().for_each(|pair| pair.client.shutdown(Shutdown::Write).unwrap());
         eventually("all in CLOSE_WAIT", || states().get("CLOSE_WAIT") == Some(&2));

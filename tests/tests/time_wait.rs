@@ -24,7 +24,7 @@ use tracer_tests::{
     wire::{THERE, Wire},
 };
 
-/// What is told of a silent end may be this much late or early.
+/// What is reported of a silent end may be this much late or early.
 const TOLERANCE: Duration = Duration::from_secs(1);
 /// `TCP_TIMEWAIT_LEN`, and what the kernel's timer wheel adds at most.
 const TIME_WAIT: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(68)];
@@ -129,7 +129,7 @@ fn inferred(tracer: &Tracer, path: Path) -> Minisocket {
     Minisocket::new("inferred", end, "TIME_WAIT")
 }
 
-/// An orphan whose far end is on another host: only a look at the kernel's list tells.
+/// An orphan whose peer is on another host: only a look at the kernel's list tells.
 fn looked_up(tracer: &Tracer, wire: &Wire) -> Minisocket {
     let (end, mut far) = orphan_far_away(tracer, wire, 10);
     let sent = Instant::now();
@@ -141,7 +141,7 @@ fn looked_up(tracer: &Tracer, wire: &Wire) -> Minisocket {
     Minisocket::new("looked up", end, "TIME_WAIT")
 }
 
-/// A client of the wire's far end, closed, its FIN acknowledged; it waits for so many seconds.
+/// A client of the wire's peer, closed, its FIN acknowledged; it waits for so many seconds.
 fn orphan_far_away<'a>(tracer: &Tracer, wire: &'a Wire, seconds: i32) -> (End, Far<'a>) {
     const PORT: u16 = 7;
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();

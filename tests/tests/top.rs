@@ -63,7 +63,7 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
         let (server, address) = leaking("hoarder", 12);
         let terminal = top(namespace, 120, 40);
         let name = format!("hoarder[{}]", server.pid());
-        let leak = format!("{name} does not close 12");
+        let leak = format!("{name} leaks 12");
         let words =
             ["CLOSE_WAIT", "fds", "127.0.0.1 × 12", "must close()", "LAST 5 MINUTES", &leak];
         // A screen that is looked at while it is drawn has only some of them.
@@ -157,7 +157,7 @@ fn without_utf_8_there_is_nothing_beyond_ascii() {
         terminal
             .press(&["-l", &format!("LC_ALL=C TERM=vt100 {} {arguments}", program().display())]);
         terminal.press(&["Enter"]);
-        let screen = terminal.wait_for_words("does not close 5");
+        let screen = terminal.wait_for_words("leaks 5");
         assert!(screen.is_ascii(), "{screen}");
         terminal.press(&["4"]);
         let screen = terminal.wait_for_words("SYN_SENT");

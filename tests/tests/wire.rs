@@ -1,4 +1,4 @@
-//! What is told of handshakes and retransmissions is what passes on the wire.
+//! What is reported of handshakes and retransmissions is what passes on the wire.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -208,7 +208,7 @@ fn rtt_is(captured: &[Captured], handshake: &Value, [client, server]: &[End; 2])
     assert!(difference < on_the_wire / 2, "told {rtt} ns, on the wire {on_the_wire} ns");
 }
 
-/// Clients in a namespace of their own, at the far end of the cable: tells its thread, and connects
+/// Clients in a namespace of their own, at the peer of the cable: tells its thread, and connects
 /// to the addresses that it is sent from when the cable is laid.
 fn clients_far_away(
     is_there: &Sender<i32>,

@@ -152,7 +152,7 @@ fn rows(schema: &Value, object: &Value, path: &str, out: &mut String) {
             Some("array") => (resolve(schema, &of["items"]).0, format!("{full}[]")),
             _ => (of, full),
         };
-        let is_map = matches!(name.as_str(), "sockets" | "states" | "far_ends");
+        let is_map = matches!(name.as_str(), "sockets" | "states" | "peer_sockets");
         if path != "processes[]" && !is_map {
             rows(schema, inner, &path, out);
         }

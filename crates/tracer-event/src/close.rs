@@ -59,7 +59,7 @@ pub enum Reason {
 pub enum Initiator {
     /// This end.
     Local,
-    /// The far end.
+    /// The peer.
     Peer,
     /// A timer of this host's kernel.
     Kernel,

@@ -185,7 +185,7 @@ impl<'de> Deserialize<'de> for Zoned {
 pub struct Tuple {
     /// This host's end.
     pub local: Endpoint,
-    /// The far end; unspecified for a listener.
+    /// The peer; unspecified for a listener.
     pub peer: Endpoint,
     /// Inode number of the network namespace.
     pub netns: u32,
@@ -215,7 +215,7 @@ impl Tuple {
         local == peer || local.is_loopback() && peer.is_loopback()
     }
 
-    /// IPv4 on both ends (a listener's far end says nothing).
+    /// IPv4 on both ends (a listener's peer says nothing).
     pub fn is_ipv4(&self) -> bool {
         self.local.is_ipv4() || self.peer.is_ipv4()
     }

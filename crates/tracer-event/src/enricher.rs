@@ -26,7 +26,7 @@ pub trait Surroundings: Send + Sync {
         None
     }
 
-    /// Takes in what the kernel half tells of a process.
+    /// Takes in what the kernel half reports a process.
     fn learn(&self, _program: &Program) {}
 
     /// The stack in which a socket was made; `None` where it has not been looked up.
@@ -40,7 +40,7 @@ pub trait Surroundings: Send + Sync {
     }
 }
 
-/// A host of which nothing is known, for what is told of no socket.
+/// A host of which nothing is known, for what concerns no socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Unknown;
 

@@ -134,7 +134,7 @@ pub struct Network {
     pub r#type: Version,
     /// This host's end.
     pub local: Endpoint,
-    /// The far end; unspecified for a listener.
+    /// The peer; unspecified for a listener.
     pub peer: Endpoint,
     /// Inode number of the network namespace, where there is no socket that is in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

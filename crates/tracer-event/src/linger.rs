@@ -83,16 +83,16 @@ pub enum Why {
     NotLookedAt,
     /// TIME_WAIT: this end has closed first, or both at once.
     ClosedFirst,
-    /// FIN_WAIT2: the far end has not closed.
+    /// FIN_WAIT2: the peer has not closed.
     PeerNotClosed,
-    /// The segment that the far end does not acknowledge.
+    /// The segment that the peer does not acknowledge.
     NoAnswer(Segment),
-    /// SYN_RECV: the far end has answered; the listener waits for its first data
+    /// SYN_RECV: the peer has answered; the listener waits for its first data
     /// (`TCP_DEFER_ACCEPT`).
     NoData,
-    /// SYN_RECV: the far end has answered, and there was no room in the accept queue.
+    /// SYN_RECV: the peer has answered, and there was no room in the accept queue.
     NoRoom,
-    /// The segment that this end has not sent: the far end takes no data, or none has been written
+    /// The segment that this end has not sent: the peer takes no data, or none has been written
     /// that a SYN of Fast Open could carry.
     NotSent(Segment),
 }

@@ -19,9 +19,9 @@ pub struct Sequence {
     pub snd_nxt: u32,
     /// End of what the application has written; a FIN that is sent with this transition takes it.
     pub write_seq: u32,
-    /// Next number expected from the far end; 0 before its SYN has come.
+    /// Next number expected from the peer; 0 before its SYN has come.
     pub rcv_nxt: u32,
-    /// Acknowledged by the far end, bytes. Counts a FIN, and the SYN of the active side.
+    /// Acknowledged by the peer, bytes. Counts a FIN, and the SYN of the active side.
     pub acked: u64,
     /// Received in order, bytes. Counts a FIN.
     pub received: u64,
@@ -50,7 +50,7 @@ impl Sequence {
         self.snd_una.wrapping_sub(self.acked as u32).wrapping_sub(syn)
     }
 
-    /// Initial number of the far end; `None` before its SYN has come.
+    /// Initial number of the peer; `None` before its SYN has come.
     pub fn peer_initial(&self) -> Option<u32> {
         let begun = self.rcv_nxt != 0 || self.received != 0;
         begun.then(|| self.rcv_nxt.wrapping_sub(self.received as u32).wrapping_sub(1))
@@ -83,10 +83,10 @@ struct SequenceBody {
     /// End of what the application has written; left out where it is `snd_una`.
     #[serde(skip_serializing_if = "Option::is_none")]
     write_seq: Option<u32>,
-    /// Next number expected from the far end; left out before its SYN has come.
+    /// Next number expected from the peer; left out before its SYN has come.
     #[serde(skip_serializing_if = "Option::is_none")]
     rcv_nxt: Option<u32>,
-    /// Acknowledged by the far end, a FIN and the SYN of the active side counted; left out where
+    /// Acknowledged by the peer, a FIN and the SYN of the active side counted; left out where
     /// it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     bytes_acked: u64,

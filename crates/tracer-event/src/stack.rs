@@ -168,7 +168,7 @@ impl Gap {
     }
 }
 
-/// Calls shown; those at the far end start the program or the thread.
+/// Calls shown; those at the peer start the program or the thread.
 const SHOWN: usize = 12;
 
 /// The calls of a stack, the last one first, and what is missing.

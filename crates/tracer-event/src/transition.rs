@@ -32,11 +32,11 @@ pub struct Handshake {
     pub duration_ns: Option<u64>,
     /// Round-trip time as the kernel measured it on the handshake, nanoseconds.
     pub rtt_ns: Option<u64>,
-    /// SYNs (server: SYN+ACKs) that had to be sent again.
+    /// SYNs (server: SYN+ACKs) that had to be retransmitted.
     pub syn_retransmits: Option<u32>,
     /// Initial sequence number of this end.
     pub local_isn: Option<u32>,
-    /// Initial sequence number of the far end.
+    /// Initial sequence number of the peer.
     pub peer_isn: Option<u32>,
 }
 

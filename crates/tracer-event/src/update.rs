@@ -20,7 +20,7 @@ pub use super::{
 pub enum Update<'a> {
     /// A socket changed its state.
     Transition(&'a Transition),
-    /// A segment of the handshake or teardown was sent again.
+    /// A segment of the handshake or teardown was retransmitted.
     Retransmit(&'a Retransmit),
     /// An RST was sent or received.
     Reset(&'a Reset),

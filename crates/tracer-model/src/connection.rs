@@ -230,7 +230,7 @@ impl Connection {
         self.phase.rare_mut()?.as_mut()?.reset_at.take()
     }
 
-    /// A segment was sent again: how often one was in this state.
+    /// A segment was retransmitted: how often one was in this state.
     pub fn retransmitted(&mut self) -> u32 {
         let Phase::Full { segments, .. } = &mut self.phase else { return 0 };
         *segments = segments.saturating_add(1);

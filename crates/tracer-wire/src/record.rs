@@ -91,7 +91,7 @@ pub struct Record {
     pub start_ns: u64,
     /// IPv6 address, or an IPv4 one in its v4-mapped form.
     pub local_address: [u8; 16],
-    /// The same for the far end.
+    /// The same for the peer.
     pub peer_address: [u8; 16],
     /// Command name of the thread in `pid`, NUL-padded; bytes that anybody may choose.
     pub comm: [u8; 16],

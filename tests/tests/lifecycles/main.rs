@@ -1,4 +1,4 @@
-//! Every life that a TCP socket can have, driven on this kernel; what is told of each is in
+//! Every life that a TCP socket can have, driven on this kernel; what is reported of each is in
 //! `docs/lifecycles.md`.
 //!
 //! `LIFECYCLES=word cargo test …` plays only the rows whose name contains the word.

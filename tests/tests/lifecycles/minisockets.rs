@@ -1,4 +1,4 @@
-//! What becomes of minisockets: no tracepoint tells of their ends.
+//! What becomes of minisockets: no tracepoint reports their ends.
 
 use std::{
     net::{Shutdown, TcpListener, TcpStream},

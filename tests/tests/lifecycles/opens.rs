@@ -132,7 +132,7 @@ fn passive_again(stage: &Stage<'_>) -> Driven {
     let socket = sockets::accept(&listener);
     let end = End::of(&socket);
     stage.keep((listener, socket));
-    // The SYN+ACK is told of before there is a socket, hence without its cookie.
+    // The SYN+ACK is reported before there is a socket, hence without its cookie.
     Ok(vec![between(end.local, end.peer)])
 }
 

@@ -1,7 +1,7 @@
 //! A firewall of this host rejects the SYN with an ICMP error, or drops it.
 //!
 //! The error comes while connect() holds the socket: the kernel queues it instead of ending the
-//! connection. A socket that does not block is told of it at once over IPv4; one that waits, and any
+//! connection. A socket that does not block is told at once over IPv4; one that waits, and any
 //! over IPv6, when the second SYN has been rejected. With IPV6_RECVERR IPv6 is as IPv4.
 
 use std::{

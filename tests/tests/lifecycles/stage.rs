@@ -136,7 +136,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A client of the wire's far end.
+/// A client of the wire's peer.
 pub(crate) struct Called<'a> {
     pub(crate) socket: Socket,
     pub(crate) end: End,
@@ -166,7 +166,7 @@ impl Called<'_> {
     }
 }
 
-/// A server of the wire's far end.
+/// A server of the wire's peer.
 pub(crate) struct Accepted<'a> {
     pub(crate) listener: TcpListener,
     pub(crate) socket: TcpStream,
@@ -191,7 +191,7 @@ pub(crate) fn port(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// The far end's address.
+/// The peer's address.
 pub(crate) fn there(port: u16) -> SocketAddr {
     SocketAddr::from((THERE, port))
 }

@@ -1,4 +1,4 @@
-//! What a row of the table is, and what is told of it.
+//! What a row of the table is, and what is reported of it.
 
 use std::{
     any::Any,
@@ -31,7 +31,7 @@ pub(crate) struct Row {
     pub(crate) lives: &'static [Told<&'static str>],
 }
 
-/// What is told of one socket.
+/// What is reported of one socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told<T> {
     /// Its role.
@@ -86,7 +86,7 @@ pub(crate) fn play(row: &Row) -> Outcome {
     }
 }
 
-/// Checks that what is told of segments is what was on the wire.
+/// Checks that what is reported of segments is what was on the wire.
 fn agree(told: &[Told<String>], sent: &[Segment]) {
     let is_repeated = |index: usize, segment: &Segment| {
         let opens_or_ends = segment.flags & (flag::SYN | flag::FIN) != 0;
@@ -158,7 +158,7 @@ impl Subject {
     }
 }
 
-/// What is told of the sockets; nothing may be told of others but listeners.
+/// What is reported of the sockets; nothing may be told of others but listeners.
 fn tell(trace: &Trace, row: &Row, subjects: &[Subject]) -> Vec<Told<String>> {
     let ends: Vec<End> = subjects.iter().map(|subject| subject.end(trace)).collect();
     let stray = |record: &&Record| {

@@ -1,4 +1,4 @@
-//! When to tell of the connections that are open (`--interval`): at the first look after each
+//! When to report the connections that are open (`--interval`): at the first look after each
 //! interval, so that their counters are those of that time.
 
 use tracer_event::update::Observer;

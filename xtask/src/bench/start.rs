@@ -1,4 +1,4 @@
-//! How long a tool takes from its start until it tells of an event.
+//! How long a tool takes from its start until it reports an event.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use super::tool::Tool;
 use super::watch::{Watched, listen};
 
 const BUDGET: Duration = Duration::from_secs(15);
-/// Sockets of this address listen, one a millisecond, until one is told of.
+/// Sockets of this address listen, one a millisecond, until one is reported of.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 1);
 const BETWEEN_EVENTS: Duration = Duration::from_millis(1);
 

@@ -60,10 +60,10 @@ pub struct Leak {
     pub unread: u64,
     /// Descriptors of the first process, or of who does not accept.
     pub descriptors: Option<Descriptors>,
-    /// States of those far ends that are on this host.
-    pub far_ends: BTreeMap<State, u64>,
+    /// States of those peers that are on this host.
+    pub peer_sockets: BTreeMap<State, u64>,
     /// How many of these no process holds any more.
-    pub far_orphans: u64,
+    pub peer_orphans: u64,
     /// The code that made them (`--stacks`).
     pub made: Option<Made>,
 }
@@ -104,7 +104,7 @@ impl Explain for Leak {
                 format!("{who} has not closed {connections} yet; the peers have")
             }
             Cause::Held => {
-                format!("{who} does not close {connections}; the peers have closed")
+                format!("{who} leaks {connections}; the peers have closed")
             }
             Cause::Orphaned => {
                 format!("{connections} closed by both ends wait in the kernel, nobody holds them")
@@ -141,14 +141,14 @@ impl Explain for Leak {
             lines.push(line("unread", count(self.unread, "byte")));
         }
         lines.extend(self.descriptors.as_ref().map(|open| line("open", of_limit(open))));
-        if !self.far_ends.is_empty() {
-            let orphans = match self.far_orphans {
+        if !self.peer_sockets.is_empty() {
+            let orphans = match self.peer_orphans {
                 0 => String::new(),
                 orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
             };
             lines.push(line(
-                "far ends",
-                format!("{} on this host{orphans}", states(&self.far_ends)),
+                "peer sockets",
+                format!("{} on this host{orphans}", states(&self.peer_sockets)),
             ));
         }
         lines.extend(self.made.iter().flat_map(|made| of_code(made, self.sockets)));

@@ -41,7 +41,7 @@ impl Explain for StuckHandshake {
         let what = if self.state == State::SynSent { "SYN" } else { "SYN+ACK" };
         let mut lines = vec![line(
             "tries",
-            format!("{what} sent again up to {}", count(self.retransmits.into(), "time")),
+            format!("{what} retransmitted up to {}", count(self.retransmits.into(), "time")),
         )];
         if let (Service::Here(local), Some(owner)) = (self.service, &self.process) {
             lines.push(line("listener", format!("{}, {}", listener(local), process(owner))));

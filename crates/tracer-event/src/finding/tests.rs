@@ -53,8 +53,8 @@ fn leak(cause: Cause) -> Leak {
         growth: 24.0,
         unread: 1234,
         descriptors: Some(Descriptors::new(500, 1024, 24.0)),
-        far_ends: BTreeMap::new(),
-        far_orphans: 0,
+        peer_sockets: BTreeMap::new(),
+        peer_orphans: 0,
         made: None,
     }
 }
@@ -139,7 +139,7 @@ fn others() -> [Finding; 4] {
 }
 
 #[rstest]
-#[case(leaking(Cause::Held), "app[900] does not close 4 connections; the peers have closed")]
+#[case(leaking(Cause::Held), "app[900] leaks 4 connections; the peers have closed")]
 #[case(
     leaking(Cause::Unread),
     "app[900] does not read 4 connections to the end: 1,234 bytes unread, the peers have closed"
@@ -158,11 +158,11 @@ fn others() -> [Finding; 4] {
     "4 connections never accepted, listener :8080, app[900], backlog 200 of 256; the peers have \
      closed"
 )]
-#[case(to_one(), "25,600 of 28,232 ports in use from 10.0.0.1 to 10.0.0.9:443, none left in 9 min")]
+#[case(to_one(), "25,600 of 28,232 ports in use from 10.0.0.1 to 10.0.0.9:443, exhausted in 9 min")]
 #[case(
     ports(Scope::Address(at("10.0.0.1", 0))),
     "25,600 of 28,232 ports of 10.0.0.1 in use by bind() before connect(), for all 3 destinations \
-     together, none left in 9 min"
+     together, exhausted in 9 min"
 )]
 #[case(no_port(1), "app[900] found no free local port to connect to 10.0.0.9:443")]
 #[case(no_port(5), "app[900] found no free local port to connect to 10.0.0.9:443, 5 times")]
@@ -193,9 +193,9 @@ fn evidence_is_aligned_under_short_labels() {
         "fds: 5-7, 9",
         "peers: 10.0.0.2 × 3, 10.0.0.3 × 1, to 10.0.0.1:8080 here",
         "oldest: ≥ 1m05s in CLOSE_WAIT",
-        "growth: 24 more a minute",
+        "growth: +24/min",
         "unread: 1,234 bytes",
-        "open: 500 of 1,024 descriptors: none left in 22 min",
+        "open: 500 of 1,024 descriptors: exhausted in 22 min",
     ];
     assert_eq!(lines, expected);
 }

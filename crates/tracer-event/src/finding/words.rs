@@ -92,9 +92,9 @@ pub(super) fn a_process(known: Option<&Process>) -> String {
     known.map_or_else(|| "a process".to_owned(), process)
 }
 
-/// `, none left in 12 min`, if so.
+/// `, exhausted in 12 min`, if so.
 pub(super) fn none_left(left: Option<f64>) -> String {
-    left.map_or_else(String::new, |left| format!(", none left in {}", minutes(left)))
+    left.map_or_else(String::new, |left| format!(", exhausted in {}", minutes(left)))
 }
 
 /// `12 minutes`, `3 hours`, `5 days`; `less than a minute`.
@@ -151,9 +151,9 @@ pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
 
 pub(super) fn growth(growth: f64) -> String {
     if growth > 0.0 {
-        format!("{} more a minute", rate(growth))
+        format!("+{}/min", rate(growth))
     } else if growth < 0.0 {
-        format!("{} fewer a minute", rate(-growth))
+        format!("-{}/min", rate(-growth))
     } else {
         "none while observed".into()
     }
@@ -161,7 +161,7 @@ pub(super) fn growth(growth: f64) -> String {
 
 pub(super) fn of_limit(open: &Descriptors) -> String {
     let left = open.minutes_left.map(minutes);
-    let left = left.map_or_else(String::new, |left| format!(": none left in {left}"));
+    let left = left.map_or_else(String::new, |left| format!(": exhausted in {left}"));
     format!("{} of {} descriptors{left}", grouped(open.open), grouped(open.limit))
 }
 

@@ -233,7 +233,7 @@ fn finding(
     let pid = holder.map(|holder| holder.process.pid);
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
-    let (far_ends, far_orphans) = states_of(members, ends);
+    let (peer_sockets, peer_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
     let growth = comparison.per_minute(group.fresh() - gone);
     let accepting = || Some((listener.as_ref()?.processes.first()?.process.pid, 0.0));
@@ -253,8 +253,8 @@ fn finding(
         growth,
         unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
         descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
-        far_ends,
-        far_orphans,
+        peer_sockets,
+        peer_orphans,
         made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
     };
     let severity = severity(&leak, members);

@@ -44,7 +44,7 @@ fn both_ends_of_a_connection_have_the_same_tag_and_others_have_not() {
     assert!(tags.len() > 80, "{tags:?}");
 }
 
-/// One step of an end, with its initial number and the far end's; the birth has none.
+/// One step of an end, with its initial number and the peer's; the birth has none.
 fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Transition {
     let (from, to) = edge;
     let handshake = numbers.map(|(local, peer)| Handshake {

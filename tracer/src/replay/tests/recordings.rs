@@ -46,7 +46,7 @@ impl Sink for Kept {
     }
 }
 
-/// What is told of files, and how it went.
+/// What is reported of files, and how it went.
 fn told(files: Vec<PathBuf>, filter: Filter) -> (String, Result<Outcome, String>) {
     let out = Arc::<Mutex<Vec<u8>>>::default();
     let surroundings = Arc::<Recorded>::default();

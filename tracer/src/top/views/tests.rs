@@ -85,8 +85,8 @@ fn leak() -> Finding {
         growth: 82.4,
         unread: 0,
         descriptors: Some(Descriptors::new(420, 1_024, 82.4)),
-        far_ends: [(State::FinWait2, 412)].into(),
-        far_orphans: 412,
+        peer_sockets: [(State::FinWait2, 412)].into(),
+        peer_orphans: 412,
         made: None,
     };
     Finding {
@@ -262,7 +262,7 @@ fn every_screen_is_as_it_was_looked_at(
 #[test]
 fn the_first_screen_says_who_leaks_since_when_and_what_to_do() {
     let screen = show(&mut app(Theme::FULL), 80, 24);
-    for words in ["hoarder[812] does not close 412 connections", "CLOSE_WAIT", "remedy", "oldest"] {
+    for words in ["hoarder[812] leaks 412 connections", "CLOSE_WAIT", "remedy", "oldest"] {
         assert!(screen.contains(words), "{words}: {screen}");
     }
 }

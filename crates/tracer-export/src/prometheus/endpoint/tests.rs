@@ -55,7 +55,7 @@ fn started() -> (Endpoint, SocketAddr) {
 fn ask(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    // The far end may have had enough before it has read everything.
+    // The peer may have had enough before it has read everything.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

@@ -82,7 +82,8 @@ fn leak() -> BoxedStrategy<Problem> {
                 descriptors,
                 made,
             )| {
-                let ((sockets, oldest, at_least, unread, far_orphans), growth, far_ends) = counts;
+                let ((sockets, oldest, at_least, unread, peer_orphans), growth, peer_sockets) =
+                    counts;
                 Problem::CloseWaitLeak(Box::new(Leak {
                     cause,
                     holders,
@@ -97,8 +98,8 @@ fn leak() -> BoxedStrategy<Problem> {
                     growth,
                     unread,
                     descriptors,
-                    far_ends,
-                    far_orphans,
+                    peer_sockets,
+                    peer_orphans,
                     made: made.map(|(stacks, before)| Made { stacks, before: before.into() }),
                 }))
             },
