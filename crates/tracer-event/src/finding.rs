@@ -80,8 +80,34 @@ pub struct Remedy {
     pub command: Option<String>,
 }
 
+/// What docs/findings.md says of a kind of finding, besides what it is: clauses without a full stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// When it is reported, and how severe it is.
+    pub when: &'static str,
+    /// What it rests on.
+    pub evidence: &'static str,
+    /// What it cannot know.
+    pub unknown: &'static str,
+}
+
+/// A kind of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its code in JSON.
+    pub code: &'static str,
+    /// What it is, in a sentence.
+    pub what: &'static str,
+    /// The rest.
+    pub about: About,
+}
+
 /// What each kind of finding knows to say of its evidence.
 pub trait Explain {
+    /// What holds for all of this kind.
+    fn about() -> About
+    where
+        Self: Sized;
     /// What is wrong, in one sentence without a full stop, for a tired person.
     fn sentence(&self, severity: Severity) -> String;
     /// What shows it, a line each.
@@ -98,17 +124,22 @@ pub trait Explain {
 }
 
 macro_rules! findings {
-    ($($(#[$meta:meta])* $name:ident($held:ty): $type:ty = $code:literal,)+) => {
+    ($(#[doc = $what:literal] $name:ident($held:ty): $type:ty = $code:literal,)+) => {
         /// The kinds of findings.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "code", content = "evidence")]
         pub enum Problem {
-            $($(#[$meta])* #[serde(rename = $code)] $name($held),)+
+            $(#[doc = $what] #[serde(rename = $code)] $name($held),)+
         }
 
         impl Problem {
             /// All codes.
             pub const CODES: [&str; [$($code),+].len()] = [$($code),+];
+
+            /// What there is to say of each kind, in the order of the codes.
+            pub fn kinds() -> [Kind; Self::CODES.len()] {
+                [$(Kind { code: $code, what: $what.trim_ascii(), about: <$type>::about() },)+]
+            }
 
             /// Its code in JSON.
             pub fn code(&self) -> &'static str {

@@ -14,7 +14,7 @@ use super::{
 };
 use tracer_event::{
     diagnosis::Diagnosis,
-    finding::{Finding, Line, Severity},
+    finding::{Finding, Line, Remedy, Severity},
 };
 use tracer_event::{enricher::Unknown, header::Hello, wall_clock::WallClock};
 
@@ -39,7 +39,19 @@ pub fn text(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: 
     for finding in &diagnosis.findings {
         page.finding(finding);
     }
-    page.all_clear_or_counts(diagnosis);
+    page.all_clear_or_counts(diagnosis, true);
+}
+
+/// For people who know the rest: of each finding the sentence and the first remedy.
+pub fn brief(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
+    let mut page = Page { palette, width, out };
+    for finding in &diagnosis.findings {
+        page.sentence(finding);
+        if let Some(remedy) = finding.remedies().into_iter().next() {
+            page.remedy("  • ", &remedy);
+        }
+    }
+    page.all_clear_or_counts(diagnosis, false);
 }
 
 struct Page<'a> {
@@ -49,24 +61,31 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn finding(&mut self, finding: &Finding) {
+    fn sentence(&mut self, finding: &Finding) {
         let (mark, style) = match finding.severity {
             Severity::Critical => ("CRITICAL", self.palette.bad),
             Severity::Warning => ("WARNING", self.palette.warning),
             Severity::Info => ("INFO", self.palette.dim),
         };
         self.lines(mark, MARK, style, style, &finding.sentence());
+    }
+
+    fn remedy(&mut self, label: &str, remedy: &Remedy) {
+        let indent = label.chars().count();
+        self.lines(label, indent, self.palette.open, self.palette.plain, &remedy.text);
+        if let Some(command) = &remedy.command {
+            self.push(self.palette.plain, &format!("{:indent$}$ {command}", ""));
+        }
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        self.sentence(finding);
         for Line { label, text } in finding.evidence() {
             self.labelled(label, self.palette.dim, &text);
         }
         for (index, remedy) in finding.remedies().into_iter().enumerate() {
             let label = if index == 0 { "remedy" } else { "" };
-            let padded = format!("  {label:LABEL$}• ");
-            self.lines(&padded, 4 + LABEL, self.palette.open, self.palette.plain, &remedy.text);
-            if let Some(command) = remedy.command {
-                let indent = " ".repeat(4 + LABEL);
-                self.push(self.palette.plain, &format!("{indent}$ {command}"));
-            }
+            self.remedy(&format!("  {label:LABEL$}• "), &remedy);
         }
         self.out.push(b'\n');
     }
@@ -93,7 +112,7 @@ impl Page<'_> {
         self.out.extend_from_slice(format!("{on}{line}{off}\n").as_bytes());
     }
 
-    fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis) {
+    fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis, with_states: bool) {
         let Diagnosis { findings, states, namespaces, observed, sending, lost } = diagnosis;
         let total: u64 = states.values().sum();
         let by_state: Vec<String> =
@@ -105,7 +124,7 @@ impl Page<'_> {
             s(*namespaces),
             duration(*observed),
         );
-        if !by_state.is_empty() {
+        if with_states && !by_state.is_empty() {
             counts.push_str(&format!(": {}", by_state.join(", ")));
         }
         if findings.is_empty() {
@@ -152,20 +171,4 @@ pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
-            let parts = broken(&text, Some(room));
-            let together = parts.join(" ");
-            prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
-            for part in parts {
-                prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
-            }
-        }
-    }
-}
+mod tests;

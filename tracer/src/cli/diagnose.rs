@@ -1,12 +1,13 @@
 //! The command `tracer diagnose`: observes for a while and says what is wrong.
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::{
     Args,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::diagnose::{Observation, Outcome};
 use tracer_event::{
-    finding::Severity,
+    finding::{Kind, Problem, Severity},
     header::{Hello, Mode},
 };
 use tracer_kernel::{confine, feature, load, privileges, surroundings::Host, time};
@@ -33,10 +34,7 @@ use tracer_output::report;
 
 /// How long to observe and how to report.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Exit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies \
-    are commands to copy."
-)]
+#[command(after_help = after_help())]
 pub(super) struct DiagnoseArguments {
     /// How long to observe, such as 2s, 30s or 5m; growth is found by comparing
     #[arg(long = "for", default_value = "5s", value_parser = duration, value_name = "TIME")]
@@ -47,12 +45,30 @@ pub(super) struct DiagnoseArguments {
     /// Exit with status 1 for findings of at least this severity: info, warning or critical
     #[arg(long, default_value = "warning", value_name = "SEVERITY", value_parser = severity())]
     fail_on: Severity,
+    /// Only the sentence and the first remedy of each finding
+    #[arg(long)]
+    brief: bool,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
     stacks: StacksArgument,
     #[command(flatten)]
     filter: FilterArguments,
+}
+
+/// What there is to find, which only the program knows.
+fn after_help() -> String {
+    let mut text = String::from("Findings (more in docs/findings.md):\n");
+    let kinds = Problem::kinds();
+    let width = kinds.iter().map(|kind| kind.code.len()).max().unwrap_or(0);
+    for Kind { code, what, .. } in kinds {
+        let _ = writeln!(text, "  {code:width$}  {}", what.trim_end_matches('.'));
+    }
+    text.push_str(
+        "\nExit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies are commands \
+         to copy.",
+    );
+    text
 }
 
 fn severity() -> impl TypedValueParser<Value = Severity> {
@@ -74,6 +90,10 @@ fn severity() -> impl TypedValueParser<Value = Severity> {
 ///
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !(arguments.brief && matches!(arguments.format, FormatName::Json)),
+        "--brief shortens the text, and --format json has none: use only one of them"
+    );
     let filter = arguments.filter.on_this_host()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (hello, outcome) = runtime.block_on(observed(arguments, filter))?;
@@ -174,7 +194,8 @@ fn write(arguments: &DiagnoseArguments, hello: &Hello, outcome: &Outcome) -> any
                 );
             }
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
-            report::text(diagnosis, palette, width, &mut out);
+            let write = if arguments.brief { report::brief } else { report::text };
+            write(diagnosis, palette, width, &mut out);
         }
     }
     // A reader that does not read can be left alone.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Listener, Remedy, Severity,
+    About, Explain, Line, Listener, Remedy, Severity,
     words::{advice, command, line, of_listener, programs, resume, whose},
 };
 use crate::duration::count;
@@ -24,6 +24,17 @@ pub struct AcceptQueue {
 }
 
 impl Explain for AcceptQueue {
+    fn about() -> About {
+        About {
+            when: "an accept queue is full, was full while observed, or is at least four fifths full in both \
+             snapshots",
+            evidence: "length and backlog of the listener's queue, and the counters ListenOverflows and ListenDrops \
+             of the namespace",
+            unknown: "which listener dropped connections when none is full any more: the one with the longest \
+             queue is named",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let from = &self.listener;
         let full = if from.queue > from.backlog {

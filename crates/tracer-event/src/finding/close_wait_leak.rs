@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
+    About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     words::{
         advice, command, end, filter, growth, halted, line, of_limit, of_listener, of_program,
         process, programs, resume, runs, service, states, whose,
@@ -83,6 +83,18 @@ super::counted!(by_peer: peer: Endpoint);
 super::counted!(by_stack: #[serde(flatten)] stack: Arc<Stack>);
 
 impl Explain for Leak {
+    fn about() -> About {
+        About {
+            when: "sockets are in CLOSE_WAIT and no data moves on them: a warning for three or more of one \
+                   cause that have stayed, or one that is 30 s old; critical when the descriptors \
+                   or the accept queue are exhausted; else information",
+            evidence: "the sockets, their receive queues and holders in two snapshots, the listener that they came \
+             from, and the FIN if it was seen",
+            unknown: "whether the application would still close them: a half-close at work without any data moving \
+             looks the same until it sends; the age of those that were there before is a lower bound",
+        }
+    }
+
     fn sentence(&self, severity: Severity) -> String {
         let connections = count(self.sockets, "connection");
         let who = programs(&self.holders);

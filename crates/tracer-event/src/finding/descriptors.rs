@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Descriptors, Explain, Line, Program, Remedy, Severity,
+    About, Descriptors, Explain, Line, Program, Remedy, Severity,
     words::{advice, command, growth, line, none_left, of_program, process},
 };
 use crate::duration::grouped;
@@ -20,6 +20,15 @@ pub struct OutOfDescriptors {
 }
 
 impl Explain for OutOfDescriptors {
+    fn about() -> About {
+        About {
+            when: "a process that leaks connections uses 80 % of its descriptors, or has less than an hour left; \
+             critical from 95 %, or with less than ten minutes",
+            evidence: "/proc/PID/fd and the soft limit of the process, in both snapshots",
+            unknown: "descriptors that are no sockets and grow for another reason: they count, but nothing says why",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let descriptors = &self.descriptors;
         let left = none_left(descriptors.minutes_left);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Severity, minutes_left,
+    About, Explain, Line, Remedy, Severity, minutes_left,
     words::{
         MORE_ADDRESSES, REUSE, advice, growth, line, none_left, process, rate, states,
         time_wait_folklore, tw_reuse, wider_range,
@@ -146,6 +146,17 @@ impl PortUse {
 }
 
 impl Explain for PortUse {
+    fn about() -> About {
+        About {
+            when: "half of the ephemeral ports towards one destination, or of an address whose ports bind() \
+             chose, are in use; critical from nine tenths",
+            evidence: "the sockets of a snapshot, `ip_local_port_range`, `ip_local_reserved_ports` and `tcp_tw_reuse` \
+             of the namespace",
+            unknown: "ports that NAT devices on the way run out of; minutes left assume that growth goes on as \
+             observed",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let used =
             format!("{} of {}", grouped(self.busy().into()), count(self.size.into(), "port"));

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Severity,
+    About, Explain, Line, Remedy, Severity,
     words::{
         MORE_ADDRESSES, REUSE, a_process, advice, command, destination, line, time_wait_folklore,
         tw_reuse, wider_range,
@@ -31,6 +31,14 @@ pub struct NoLocalPort {
 }
 
 impl Explain for NoLocalPort {
+    fn about() -> About {
+        About {
+            when: "connect() found no free local port, at once",
+            evidence: "the state change from SYN_SENT to CLOSE without an error or a local port",
+            unknown: "failures of bind() before connect(), which change no state",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let who = a_process(self.process.as_ref());
         let times = match self.count {

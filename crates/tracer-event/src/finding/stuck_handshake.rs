@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Service, Severity,
+    About, Explain, Line, Remedy, Service, Severity,
     words::{a_process, command, line, listener, process, service},
 };
 use crate::{duration::count, endpoint::Endpoint, process::Process, state::State};
@@ -25,6 +25,14 @@ pub struct StuckHandshake {
 }
 
 impl Explain for StuckHandshake {
+    fn about() -> About {
+        About {
+            when: "a SYN or a SYN+ACK was retransmitted twice or more without an answer",
+            evidence: "the retransmission counters of sockets in SYN_SENT and SYN_RECV in the last snapshot",
+            unknown: "whether the peer is down, a firewall drops the SYN, or its answer gets lost",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let sockets = count(self.sockets, "connection");
         if self.state == State::SynSent {

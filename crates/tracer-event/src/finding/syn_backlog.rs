@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Severity,
+    About, Explain, Line, Remedy, Severity,
     words::{advice, command, line},
 };
 use crate::{duration::count, endpoint::Endpoint};
@@ -26,6 +26,15 @@ pub struct SynBacklog {
 }
 
 impl Explain for SynBacklog {
+    fn about() -> About {
+        About {
+            when: "SYNs were dropped or answered with cookies, and no full accept queue explains it",
+            evidence: "the counters TCPReqQFullDrop and TCPReqQFullDoCookies of the namespace, and its half-open \
+             connections",
+            unknown: "whether the SYNs are an attack, or clients whose answers get lost",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let (drops, cookies) = (self.syn_drops, self.syn_cookies);
         let lost = match drops {

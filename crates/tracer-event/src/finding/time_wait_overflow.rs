@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Explain, Line, Remedy, Service, Severity,
+    About, Explain, Line, Remedy, Service, Severity,
     words::{REUSE, advice, command, line, service},
 };
 use crate::{
@@ -33,6 +33,14 @@ pub struct TimeWaitOverflow {
 super::counted!(by_service: service: Service);
 
 impl Explain for TimeWaitOverflow {
+    fn about() -> About {
+        About {
+            when: "nine tenths of `tcp_max_tw_buckets` are in use, or connections skipped TIME_WAIT",
+            evidence: "the sockets in TIME_WAIT, the limit, and the counter TCPTimeWaitOverflow of the namespace",
+            unknown: "which connections skipped TIME_WAIT",
+        }
+    }
+
     fn sentence(&self, _: Severity) -> String {
         let limit =
             self.limit.map_or_else(String::new, |limit| format!(" of {} allowed", grouped(limit)));

@@ -1,0 +1,109 @@
+//! The page and its short form.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tracer_event::{
+    endpoint::Endpoint,
+    finding::{
+        AcceptQueue, Descriptors, Listener, NoLocalPort, OutOfDescriptors, Problem, Program,
+        Service, Status, StuckHandshake, SynBacklog,
+    },
+    process::Process,
+    state::State,
+};
+
+use super::*;
+
+proptest! {
+    #[test]
+    fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
+        let parts = broken(&text, Some(room));
+        let together = parts.join(" ");
+        prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
+        for part in parts {
+            prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
+        }
+    }
+}
+
+/// Long names and addresses, as they are on a bad day.
+fn diagnosis() -> Diagnosis {
+    let process = Process { pid: 4_194_303, comm: *b"elasticsearch-9\0", start_ns: 0 };
+    let local = Endpoint::new("2001:db8:1234:5678::9abc".parse().unwrap(), 54_321);
+    let program = || Program { process, executable: None, container: None };
+    let listener = Listener {
+        local,
+        processes: vec![program()],
+        halted: None,
+        queue: 4097,
+        backlog: 4096,
+        candidates: 1,
+    };
+    let problems = [
+        Problem::AcceptQueueFull(AcceptQueue {
+            listener,
+            listen_overflows: 12_345,
+            listen_drops: 12_345,
+            somaxconn: Some(4096),
+        }),
+        Problem::NoLocalPort(NoLocalPort {
+            process: Some(process),
+            peer: local,
+            count: 12_345,
+            size: Some(28_232),
+        }),
+        Problem::Descriptors(OutOfDescriptors {
+            program: program(),
+            descriptors: Descriptors::new(1_000_000, 1_048_576, 2_345.0),
+        }),
+        Problem::SynBacklog(SynBacklog {
+            half_open: 4096,
+            local: Some(local),
+            syn_drops: 12_345,
+            syn_cookies: 0,
+            limit: Some(4096),
+        }),
+        Problem::StuckHandshake(StuckHandshake {
+            state: State::SynSent,
+            process: Some(process),
+            service: Service::There(local),
+            sockets: 1_234,
+            retransmits: 5,
+        }),
+    ];
+    let finding = |problem| Finding {
+        time: 0,
+        severity: Severity::Critical,
+        status: Status::Raised,
+        netns: 4_026_531_840,
+        entry: Some(4_194_303),
+        problem,
+    };
+    Diagnosis {
+        findings: problems.map(finding).into(),
+        states: BTreeMap::from([(State::Established, 12_345), (State::Listen, 12)]),
+        namespaces: 12,
+        observed: 5_000_000_000,
+        sending: 0,
+        lost: 0,
+    }
+}
+
+#[test]
+fn five_findings_fit_a_small_terminal() {
+    let diagnosis = diagnosis();
+    let mut out = Vec::new();
+    brief(&diagnosis, Palette::PLAIN, Some(80), &mut out);
+    let text = String::from_utf8(out).unwrap();
+    // Commands are not broken, and the terminal continues them below. The prompt needs a line.
+    let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
+    assert!(lines < 24, "{lines} lines:\n{text}");
+    for finding in &diagnosis.findings {
+        let first = finding.remedies()[0].clone();
+        let together = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(together.contains(&finding.sentence()), "{text}");
+        assert!(together.contains(&first.text), "{text}");
+        assert!(first.command.is_none_or(|command| text.contains(&command)), "{text}");
+    }
+}
