@@ -107,6 +107,10 @@ offsets! {
         "inet_connection_sock" "icsk_accept_queue.rskq_accept_head" optional;
     defer_accept = "inet_connection_sock" "icsk_accept_queue.rskq_defer_accept" optional;
     icsk_retransmits = "inet_connection_sock" "icsk_retransmits";
+    icsk_backoff = "inet_connection_sock" "icsk_backoff" optional;
+    icsk_probes_out = "inet_connection_sock" "icsk_probes_out" optional;
+    icsk_rto = "inet_connection_sock" "icsk_rto" optional;
+    icsk_user_timeout = "inet_connection_sock" "icsk_user_timeout" optional;
     icsk_pending = "inet_connection_sock" "icsk_pending" optional;
     /// Until 6.18.
     icsk_timeout = "inet_connection_sock" "icsk_timeout" optional;
@@ -128,6 +132,12 @@ offsets! {
     bytes_acked = "tcp_sock" "bytes_acked";
     bytes_received = "tcp_sock" "bytes_received";
     rcv_tstamp = "tcp_sock" "rcv_tstamp" optional;
+    lsndtime = "tcp_sock" "lsndtime" optional;
+    lrcvtime = "inet_connection_sock" "icsk_ack.lrcvtime" optional;
+    retrans_stamp = "tcp_sock" "retrans_stamp" optional;
+    keepalive_time = "tcp_sock" "keepalive_time" optional;
+    keepalive_intvl = "tcp_sock" "keepalive_intvl" optional;
+    keepalive_probes = "tcp_sock" "keepalive_probes" optional;
     linger2 = "tcp_sock" "linger2" optional;
     is_mptcp = "tcp_sock" "is_mptcp" optional;
     sent_queue = "tcp_sock" "tsorted_sent_queue" optional;

@@ -17,12 +17,14 @@
 mod config;
 mod plain;
 mod record;
+mod timers;
 
 pub use config::{Filter, MAX_PORTS, Member, Offsets, RecordLayout, Settings};
 pub use plain::Plain;
 pub use record::{
     Counters, Handled, Holder, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag, kind,
 };
+pub use timers::Timers;
 
 /// Names of the maps, globals and programs in the object file, as the user half looks them up.
 pub mod name {

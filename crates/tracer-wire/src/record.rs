@@ -93,7 +93,8 @@ pub struct Record {
     pub local_address: [u8; 16],
     /// The same for the peer.
     pub peer_address: [u8; 16],
-    /// Command name of the thread in `pid`, NUL-padded; bytes that anybody may choose.
+    /// Command name of the thread in `pid`, NUL-padded; bytes that anybody may choose. In a
+    /// snapshot it and `start_ns` hold [`Timers`](crate::Timers).
     pub comm: [u8; 16],
     /// Inode number of the network namespace.
     pub netns: u32,
@@ -172,6 +173,11 @@ pub struct Record {
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a
     /// request socket in a snapshot milliseconds since its SYN+ACK was first sent.
     pub last_ack: u32,
+    /// Low half of the jiffy at which data was last sent, retransmissions included
+    /// (`tcp_sock.lsndtime`), 0 where none was.
+    pub last_sent: u32,
+    /// Low half of the jiffy at which data last came (`icsk_ack.lrcvtime`), 0 where none did.
+    pub last_received: u32,
     /// User stack of the connect() or accept() that made the socket: its number in the map of
     /// stacks plus one, 0 where none was asked for, or what `bpf_get_stackid` failed with.
     pub stack: i32,
@@ -284,7 +290,7 @@ pub struct Handled {
 
 crate::plain!(Record, Holder, Program, Counters, Handled);
 
-const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 18 * 4 + 4 * 2 + 16);
+const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 20 * 4 + 4 * 2 + 16);
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Program>() == 32 + PATH_NAME * PATH_DEPTH);
 const _: () = assert!(size_of::<Counters>() == 24);

@@ -14,7 +14,7 @@ use aya_ebpf::{
         bpf_get_socket_cookie, bpf_skc_to_tcp_sock, bpf_skc_to_tcp_timewait_sock,
     },
 };
-use tracer_wire::{Offsets, Record, flag, state};
+use tracer_wire::{Offsets, Record, Timers, flag, state};
 
 use self::common::{describe_peer_and_addresses, netns};
 pub(super) use self::probed::{IPPROTO_MPTCP, Probed};
@@ -26,6 +26,7 @@ use super::{
 
 const SOCK_DEAD: u64 = 1 << 0;
 const SOCK_DONE: u64 = 1 << 1;
+const SOCK_KEEPOPEN: u64 = 1 << 3;
 const SOCK_LINGER: u64 = 1 << 4;
 const ICSK_TIME_RETRANS: u8 = 1;
 
@@ -170,6 +171,8 @@ impl Full {
             bytes_received, linger2
         );
         record.last_ack = tcp.load(offset!(rcv_tstamp));
+        record.last_sent = tcp.load(offset!(lsndtime));
+        record.last_received = tcp.load(offset!(lrcvtime));
         if record.linger2 == 0 {
             // As tcp_fin_time() does.
             record.linger2 = tcp.follow(offset!(skc_net)).load(offset!(net_tcp_fin_timeout));
@@ -242,6 +245,24 @@ impl Full {
             // The inode follows the socket (struct socket_alloc).
             record.inode = Address(socket.address()).load(offset!(socket_inode_ino));
         }
+    }
+
+    /// What only a snapshot needs: what decides when the kernel gives up.
+    #[inline(always)]
+    pub(super) fn describe_timers(self, record: &mut Record) {
+        let tcp = self.0;
+        let timers = Timers {
+            user_timeout: tcp.load(offset!(icsk_user_timeout)),
+            keepalive_time: tcp.load(offset!(keepalive_time)),
+            keepalive_intvl: tcp.load(offset!(keepalive_intvl)),
+            rto: tcp.load(offset!(icsk_rto)),
+            retrans_stamp: tcp.load(offset!(retrans_stamp)),
+            backoff: tcp.load(offset!(icsk_backoff)),
+            probes_out: tcp.load(offset!(icsk_probes_out)),
+            keepalive_probes: tcp.load(offset!(keepalive_probes)),
+            keepalive: u8::from(tcp.load::<u64>(offset!(skc_flags)) & SOCK_KEEPOPEN != 0),
+        };
+        timers.put(record);
     }
 
     /// What only a snapshot needs: accept queue and pending timer.

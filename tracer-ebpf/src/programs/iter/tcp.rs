@@ -56,8 +56,11 @@ fn describe(socket: Common, session: u64, record: &mut Record) -> bool {
             record.cookie = socket.cookie();
             if record.old_state == state::LISTEN {
                 full.note_waiting(session);
-            } else if record.flags & flag::HAS_SOCKET == 0 {
-                record.listener = socket.waits_for(session);
+            } else {
+                full.describe_timers(record);
+                if record.flags & flag::HAS_SOCKET == 0 {
+                    record.listener = socket.waits_for(session);
+                }
             }
         }
     }
