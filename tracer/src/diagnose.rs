@@ -11,11 +11,11 @@ use tracer_event::{diagnosis::Diagnosis, stack::Stacks, state::State};
 use tracer_health as health;
 use tracer_health::{self, Trouble};
 use tracer_kernel::{
+    enricher::Host,
     load::Tracer,
     privileges,
-    snapshot::{Makers, Snapshots, Taken, Wanted},
+    snapshot::{Creators, Snapshots, Taken, Wanted},
     stacks::Resolved,
-    surroundings::Host,
     time,
 };
 use tracer_model::{
@@ -128,9 +128,9 @@ impl Observation {
         seen.sort_unstable();
         seen.dedup();
         // What is too young to be in it is too young to be told.
-        let told = self.capture.table.makers(|life| life.state == State::CloseWait);
-        let makers = Makers { processes: Vec::new(), told, patience: NAMES_PATIENCE };
-        self.snapshots.request(wanted, seen, makers);
+        let told = self.capture.table.creators(|life| life.state == State::CloseWait);
+        let creators = Creators { processes: Vec::new(), told, patience: NAMES_PATIENCE };
+        self.snapshots.request(wanted, seen, creators);
         let taken = loop {
             if let Some(taken) = self.snapshots.ready() {
                 break taken;

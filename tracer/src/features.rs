@@ -14,10 +14,10 @@ use tracer_event::{
 };
 use tracer_kernel::{
     confine,
+    enricher::Host,
     feature::{self, Feature},
     load::{self, Request, Tracer},
     preflight, privileges,
-    surroundings::Host,
     tracefs::{self, TracefsError},
 };
 

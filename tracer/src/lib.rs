@@ -17,7 +17,7 @@ pub mod exec;
 pub mod feature_list;
 pub mod features;
 #[cfg(any(test, fuzzing))]
-pub mod hostile;
+pub mod fuzz_entry;
 pub mod listing;
 pub mod memory;
 pub mod replay;

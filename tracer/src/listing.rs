@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use crate::sockets::Found;
-use tracer_event::{enricher::Surroundings, wall_clock::WallClock};
+use tracer_event::{enricher::Enricher, wall_clock::WallClock};
 use tracer_event::{
     socket::{Socket, Timer, TimerKind},
     state::State,
@@ -14,20 +14,15 @@ use tracer_output::{
 };
 
 /// One JSON object a line, of kind `socket`.
-pub fn json(
-    sockets: &[Socket],
-    clock: WallClock,
-    surroundings: Arc<dyn Surroundings>,
-    out: &mut Vec<u8>,
-) {
-    let mut json = Json::new(surroundings);
+pub fn json(sockets: &[Socket], clock: WallClock, enricher: Arc<dyn Enricher>, out: &mut Vec<u8>) {
+    let mut json = Json::new(enricher);
     sockets.iter().for_each(|socket| json.socket(socket, clock, out));
 }
 
 /// A table with aligned columns, the lines cut at `width`.
 pub fn text(
     Found { sockets, .. }: &Found,
-    surroundings: &dyn Surroundings,
+    enricher: &dyn Enricher,
     palette: Palette,
     width: Option<usize>,
     out: &mut Vec<u8>,
@@ -37,7 +32,7 @@ pub fn text(
     let mut table = Cells::default();
     header(several, &mut table);
     for socket in sockets {
-        row(socket, several, surroundings, &mut table);
+        row(socket, several, enricher, &mut table);
     }
     let widths = table.widths();
     for (index, row) in table.rows().enumerate() {
@@ -116,7 +111,7 @@ fn header(several: bool, cells: &mut Cells) {
         .for_each(|name| cells.push(name));
 }
 
-fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &mut Cells) {
+fn row(socket: &Socket, several: bool, enricher: &dyn Enricher, cells: &mut Cells) {
     let tuple = socket.subject.tuple;
     let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
     cells.push(socket.state.name());
@@ -141,7 +136,7 @@ fn row(socket: &Socket, several: bool, surroundings: &dyn Surroundings, cells: &
     } else {
         cells.push("");
     }
-    who(socket, &in_container(&socket.subject, surroundings), &mut cells.text);
+    who(socket, &in_container(&socket.subject, enricher), &mut cells.text);
     cells.end();
 }
 

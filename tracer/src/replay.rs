@@ -5,9 +5,9 @@
 //! table of sockets, sinks do without.
 
 pub mod decode;
+pub mod enricher;
 pub mod pace;
 pub mod source;
-pub mod surroundings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -21,14 +21,14 @@ use std::{
 };
 
 use self::{
-    decode::{Decoder, Item, Told},
+    decode::{Decoder, Item, OwnedUpdate},
+    enricher::Recorded,
     pace::{Pace, Speed},
     source::{Error, Source},
-    surroundings::Recorded,
 };
 use tracer_event::{summary::Summary, update::Linger, wall_clock::WallClock};
 use tracer_model::filter::Filter;
-use tracer_output::{Moment, Sink};
+use tracer_output::{Sink, Tick};
 
 /// Sinks are asked how full they are after so many updates.
 const BATCH: u64 = 256;
@@ -44,7 +44,7 @@ pub struct Replay {
     /// Whom.
     pub sinks: Vec<Box<dyn Sink>>,
     /// What the sinks ask for containers and programs.
-    pub surroundings: Arc<Recorded>,
+    pub enricher: Arc<Recorded>,
     /// What.
     pub filter: Filter,
     /// How fast.
@@ -118,7 +118,7 @@ impl Replay {
     /// been told.
     pub fn run(self, source: &mut Source) -> Result<Outcome, Error> {
         source.stops_with(&self.stop);
-        let mut decoder = Decoder::new(Arc::clone(&self.surroundings));
+        let mut decoder = Decoder::new(Arc::clone(&self.enricher));
         let mut player = Player::new(self);
         let mut result = Ok(());
         while !player.is_over() {
@@ -166,32 +166,32 @@ impl Player {
 
     fn item(&mut self, item: Item, clock: WallClock) {
         let item = match item {
-            Item::Told(Told::Linger(lingers)) => return self.hold(lingers, clock),
+            Item::Update(OwnedUpdate::Linger(lingers)) => return self.hold(lingers, clock),
             item => item,
         };
         self.release();
         match item {
             // Of the same trace, in its next file.
-            Item::Hello(hello)
+            Item::Header(header)
                 if self.began == Some(clock)
-                    && hello.file.is_some_and(|file| file.sequence > 1) => {}
-            Item::Hello(hello) => {
+                    && header.file.is_some_and(|file| file.sequence > 1) => {}
+            Item::Header(header) => {
                 self.began = Some(clock);
                 self.traces += 1;
                 self.pace.begin(clock.now);
                 self.last_pause = clock.now;
                 // Of a recording in several files, or of several, the first one is the beginning.
                 if self.traces == 1 {
-                    self.replay.sinks.iter_mut().for_each(|sink| sink.hello(&hello, clock));
+                    self.replay.sinks.iter_mut().for_each(|sink| sink.header(&header, clock));
                     self.flush();
                 }
             }
-            Item::Told(told) => self.tell(&told, clock),
+            Item::Update(told) => self.tell(&told, clock),
             Item::Summary(summary) => self.recorded.add(*summary),
             Item::Passed => self.outcome.passed += 1,
         }
         // Also where nobody was told.
-        self.replay.surroundings.forget();
+        self.replay.enricher.forget();
     }
 
     /// Keeps flags until it is clear that no more of the same moment follow.
@@ -205,9 +205,9 @@ impl Player {
         self.held.0.extend(lingers);
         self.held.1 = clock;
         // What they say may be long: it can be forgotten only when they are told.
-        if self.replay.surroundings.is_full() {
+        if self.replay.enricher.is_full() {
             self.release();
-            self.replay.surroundings.forget();
+            self.replay.enricher.forget();
         }
     }
 
@@ -216,17 +216,17 @@ impl Player {
         self.weight = 0;
         lingers.retain(|linger| {
             self.replay.filter.wants_in_state(&linger.subject, linger.state)
-                && self.replay.filter.passes(&*self.replay.surroundings, &linger.subject)
+                && self.replay.filter.passes(&*self.replay.enricher, &linger.subject)
         });
         if !lingers.is_empty() {
-            self.tell(&Told::Linger(lingers), clock);
+            self.tell(&OwnedUpdate::Linger(lingers), clock);
         }
     }
 
-    fn tell(&mut self, told: &Told, clock: WallClock) {
+    fn tell(&mut self, told: &OwnedUpdate, clock: WallClock) {
         let update = told.update();
-        let Replay { filter, surroundings, .. } = &self.replay;
-        let passes = || update.subject().is_none_or(|of| filter.passes(&**surroundings, of));
+        let Replay { filter, enricher, .. } = &self.replay;
+        let passes = || update.subject().is_none_or(|of| filter.passes(&**enricher, of));
         if !filter.wants(&update) || !passes() {
             return;
         }
@@ -257,7 +257,7 @@ impl Player {
     /// Lets sinks tell what they have held back.
     fn pause(&mut self, now: u64, clock: WallClock) {
         self.last_pause = now;
-        let moment = Moment { now, sockets: None };
+        let moment = Tick { now, sockets: None };
         for sink in &mut self.replay.sinks {
             sink.pause(&moment, clock);
         }

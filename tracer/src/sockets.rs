@@ -8,7 +8,7 @@ use tracer_wire::Record;
 
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    enricher::Surroundings,
+    enricher::Enricher,
     process::Owner,
     socket::Socket,
 };
@@ -17,7 +17,7 @@ use tracer_kernel::{
     time,
 };
 use tracer_model::{
-    connection::SocketId, diagnosis::Look, filter::Filter, listeners::Listeners, socket,
+    connection::SocketId, diagnosis::HostSnapshot, filter::Filter, listeners::Listeners, socket,
 };
 
 /// By what to sort.
@@ -56,10 +56,10 @@ pub struct Found {
 pub fn list(
     snapshotter: &mut Snapshotter,
     filter: &Filter,
-    surroundings: &dyn Surroundings,
+    enricher: &dyn Enricher,
     order: Order,
 ) -> Found {
-    let Taken { look: Look { snapshot, .. }, refused, .. } =
+    let Taken { look: HostSnapshot { snapshot, .. }, refused, .. } =
         snapshotter.take(Wanted { sockets: true, holders: true, ..Wanted::default() }, &[]);
     let ticks = time::ticks();
     let mut holders: HashMap<SocketId, Vec<Owner>, RandomState> = HashMap::default();
@@ -78,7 +78,7 @@ pub fn list(
         let Some(mut socket) = socket::of(record, ticks, of(record).to_vec()) else { continue };
         let owner = &mut socket.subject.owner;
         *owner = owner.or_else(|| listeners.guess(record, of));
-        if !everywhere.wants_socket(&socket) || !filter.passes(surroundings, &socket.subject) {
+        if !everywhere.wants_socket(&socket) || !filter.passes(enricher, &socket.subject) {
             continue;
         }
         if is_here(&socket) {

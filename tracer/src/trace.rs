@@ -6,25 +6,25 @@
 
 pub(crate) mod capture;
 mod diagnosing;
+mod dispatch;
 mod ending;
-mod healing;
 mod losses;
 mod reports;
-mod telling;
+mod resync;
 
 use std::{sync::Arc, time::Duration};
 
 use self::{
     capture::{Capture, Programs, Stop},
-    healing::Healing,
+    dispatch::Dispatcher,
     reports::Reports,
-    telling::Teller,
+    resync::Resync,
 };
-use tracer_event::{enricher::Surroundings, header::Hello};
+use tracer_event::{enricher::Enricher, header::Header};
 use tracer_health as health;
 use tracer_kernel::{feature, load::Tracer, privileges, snapshot::Taken, stacks::Resolved, time};
 use tracer_model::{
-    diagnosis::Look,
+    diagnosis::HostSnapshot,
     filter::Filter,
     linger::Thresholds,
     table::{self, Merged},
@@ -57,7 +57,7 @@ pub struct Trace {
     /// What to show.
     pub filter: Filter,
     /// What is known of containers and programs.
-    pub surroundings: Arc<dyn Surroundings>,
+    pub enricher: Arc<dyn Enricher>,
     /// When to flag.
     pub thresholds: Thresholds,
     /// Sockets to keep track of at most.
@@ -65,7 +65,7 @@ pub struct Trace {
     /// Whom to tell.
     pub sinks: Vec<Box<dyn Sink>>,
     /// What to begin with.
-    pub hello: Hello,
+    pub header: Header,
     /// Look at the sockets that are there, now and later.
     pub snapshots: bool,
     /// Report open connections this often.
@@ -77,8 +77,8 @@ pub struct Trace {
 /// A trace that is set up and can be stopped.
 pub struct Running {
     capture: Capture,
-    teller: Teller,
-    healing: Option<Healing>,
+    dispatcher: Dispatcher,
+    resync: Option<Resync>,
     /// Keeps the programs attached where no snapshots are taken.
     _programs: Option<Programs>,
     reports: Reports,
@@ -97,7 +97,7 @@ impl Trace {
     ///
     /// Where descriptors have run out.
     pub fn start(self) -> std::io::Result<Running> {
-        let Self { tracer, filter, hello, resolved, .. } = self;
+        let Self { tracer, filter, header, resolved, .. } = self;
         let looks = self.snapshots && tracer.has_iterators;
         let options = table::Options {
             filter: filter.clone(),
@@ -112,20 +112,20 @@ impl Trace {
         let stacks = tracer.stacks.is_some();
         let netns = filter.netns;
         let (capture, programs) = Capture::new(tracer, options)?;
-        let mut teller = Teller::new(filter, self.surroundings, self.sinks, time::wall_clock());
-        teller.hello(&hello);
-        let (healing, programs) = if looks {
+        let mut dispatcher = Dispatcher::new(filter, self.enricher, self.sinks, time::wall_clock());
+        dispatcher.header(&header);
+        let (resync, programs) = if looks {
             let snapshots = capture.snapshots(programs, netns, resolved)?;
-            let told = hello.degraded.iter().any(|one| feature::NAMESPACES.is_in(one));
-            (Some(Healing::new(snapshots, stacks, teller.diagnoses(), told)), None)
+            let told = header.degraded.iter().any(|one| feature::NAMESPACES.is_in(one));
+            (Some(Resync::new(snapshots, stacks, dispatcher.diagnoses(), told)), None)
         } else {
             (None, Some(programs))
         };
         let interval = self.interval.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         Ok(Running {
             capture,
-            teller,
-            healing,
+            dispatcher,
+            resync,
             _programs: programs,
             reports: Reports::new(interval, time::monotonic()),
             look: None,
@@ -156,9 +156,9 @@ impl Running {
         // Asked before the last batch is read, so that it is complete.
         let stopping = self.capture.is_asked_to_stop();
         // Taken before the events are read that happened meanwhile.
-        self.look = self.look.take().or_else(|| self.healing.as_mut().and_then(Healing::ready));
+        self.look = self.look.take().or_else(|| self.resync.as_mut().and_then(Resync::ready));
         // It may have been set, or the host suspended, since the last events.
-        self.teller.set_clock(time::wall_clock());
+        self.dispatcher.set_clock(time::wall_clock());
         let (busy, more) = self.read();
         let now = time::monotonic();
         if now >= self.housekeeping || stopping {
@@ -173,10 +173,10 @@ impl Running {
         {
             self.merge(look);
         }
-        self.capture.table.expire(now, &mut self.teller);
-        let due = self.teller.pause(time::monotonic(), &self.capture.table);
-        self.teller.flush();
-        if stopping && self.read_rest() || self.teller.is_closed() {
+        self.capture.table.expire(now, &mut self.dispatcher);
+        let due = self.dispatcher.pause(time::monotonic(), &self.capture.table);
+        self.dispatcher.flush();
+        if stopping && self.read_rest() || self.dispatcher.is_closed() {
             return false;
         }
         let deadline = self.deadline(now, due);
@@ -191,13 +191,13 @@ impl Running {
     /// Looks for losses and for what is over.
     fn keep_house(&mut self, now: u64) {
         self.housekeeping = now + HOUSEKEEPING;
-        self.teller.expire(now);
+        self.dispatcher.expire(now);
         // Logged as soon as it is known.
         let _ = health::trouble();
         let lost = self.count_losses();
         // Not while it goes on: a snapshot would make it worse.
         if std::mem::replace(&mut self.lost, lost) && !lost {
-            self.healing.iter_mut().for_each(Healing::hurry);
+            self.resync.iter_mut().for_each(Resync::hurry);
         }
     }
 
@@ -205,9 +205,9 @@ impl Running {
     fn deadline(&mut self, now: u64, due: Option<u64>) -> Option<u64> {
         let report = self.reports.next();
         let table = &mut self.capture.table;
-        let ask = match &mut self.healing {
-            Some(healing) => healing.ask(now, report, table),
-            None => self.reports.without_look(now, table, &mut self.teller),
+        let ask = match &mut self.resync {
+            Some(resync) => resync.ask(now, report, table),
+            None => self.reports.without_look(now, table, &mut self.dispatcher),
         };
         table.next_deadline().into_iter().chain([ask]).chain(due).min()
     }
@@ -215,39 +215,40 @@ impl Running {
     /// Reports what only the end can show, and the summary.
     fn end(mut self) {
         self.capture.losses.log();
-        self.capture.table.decide_rest(&mut self.teller);
-        let look = if self.teller.diagnosing.is_some() { self.diagnose() } else { self.check() };
+        self.capture.table.decide_rest(&mut self.dispatcher);
+        let look =
+            if self.dispatcher.diagnosing.is_some() { self.diagnose() } else { self.check() };
         self.count_losses();
         let now = time::monotonic();
         let table = &mut self.capture.table;
-        table.emit_unseen(now, &mut self.teller);
+        table.emit_unseen(now, &mut self.dispatcher);
         let counters = look.as_ref().map(|look| &look.snapshot);
-        table.report(counters, 0, now, &mut self.teller);
-        table.emit_evicted(now, &mut self.teller);
-        self.teller.summary();
+        table.report(counters, 0, now, &mut self.dispatcher);
+        table.emit_evicted(now, &mut self.dispatcher);
+        self.dispatcher.summary();
     }
 
     fn count_losses(&mut self) -> bool {
-        self.capture.count_losses(&mut self.teller)
+        self.capture.count_losses(&mut self.dispatcher)
     }
 
     /// Merges a look and gives it back.
-    fn merge(&mut self, look: Taken) -> Option<(Arc<Look>, Merged)> {
+    fn merge(&mut self, look: Taken) -> Option<(Arc<HostSnapshot>, Merged)> {
         self.lost |= self.count_losses();
-        if let Some(diagnosing) = &mut self.teller.diagnosing {
+        if let Some(diagnosing) = &mut self.dispatcher.diagnosing {
             diagnosing.note(&look);
         }
         if look.wanted.settings {
-            self.teller.look(&look.look);
+            self.dispatcher.look(&look.look);
         }
-        let healing = self.healing.as_mut()?;
+        let resync = self.resync.as_mut()?;
         let wanted = look.wanted;
-        let (look, merged) = healing.merge(look, &mut self.capture.table, &mut self.teller);
+        let (look, merged) = resync.merge(look, &mut self.capture.table, &mut self.dispatcher);
         let look = Arc::new(look);
         if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
-            self.teller.show(&look, &self.capture.table);
+            self.dispatcher.show(&look, &self.capture.table);
         }
-        self.reports.with_look(&look.snapshot, &self.capture.table, &mut self.teller);
+        self.reports.with_look(&look.snapshot, &self.capture.table, &mut self.dispatcher);
         Some((look, merged))
     }
 
@@ -275,17 +276,17 @@ impl Running {
         health::alive();
         let mut busy = false;
         for _ in 0..BATCHES {
-            let (batch, oldest) = self
-                .capture
-                .read(&mut self.teller, |teller, program| teller.surroundings.learn(program));
+            let (batch, oldest) = self.capture.read(&mut self.dispatcher, |dispatcher, program| {
+                dispatcher.enricher.learn(program);
+            });
             busy |= batch.records > 0;
             if let Some(oldest) = oldest {
-                self.teller.lag(time::monotonic().saturating_sub(oldest));
+                self.dispatcher.lag(time::monotonic().saturating_sub(oldest));
             }
             if !batch.more {
                 return (busy, false);
             }
-            self.teller.flush();
+            self.dispatcher.flush();
         }
         (busy, true)
     }

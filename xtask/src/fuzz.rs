@@ -13,7 +13,7 @@ use crate::cargo::Cargo;
 use crate::process::{self, say};
 use crate::workspace;
 
-/// The targets, each a function of `tracer::hostile`.
+/// The targets, each a function of `tracer::fuzz_entry`.
 const TARGETS: [&str; 6] = ["btf", "format_file", "proc", "records", "recording", "configuration"];
 
 #[derive(Args)]

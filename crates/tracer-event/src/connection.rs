@@ -16,7 +16,7 @@ use super::{
 /// A connection as a whole: told when it is over for its application, that is when its socket gets
 /// to TIME_WAIT or CLOSED; while it is open at intervals (`--interval`) and when the trace ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Story {
+pub struct ConnectionSummary {
     /// When it was over; of one that is open: when its counters were read.
     #[serde(skip)]
     pub time: u64,
@@ -58,7 +58,7 @@ pub struct Story {
     pub close: Option<Close>,
 }
 
-impl Story {
+impl ConnectionSummary {
     /// The duration of a connection that was in its states for these times.
     #[inline]
     pub fn duration(spent: &[u64; State::COUNT]) -> u64 {

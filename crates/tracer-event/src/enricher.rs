@@ -1,5 +1,5 @@
 //! What belongs to a socket and is not in the kernel's records: its control group, the container
-//! it is in, the program of a process. Looked up when something is told, by [`Surroundings`].
+//! it is in, the program of a process. Looked up when something is told, by [`Enricher`].
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use tracer_wire::Program;
 use crate::{
     container::Cgroup,
     process::{Parent, Process},
-    stack::{Maker, Stack},
+    stack::{Creator, Stack},
     subject::Subject,
 };
 
 /// Looks up what no record tells; each answer is remembered, so that asking is cheap.
-pub trait Surroundings: Send + Sync {
+pub trait Enricher: Send + Sync {
     /// The control group of a socket; `None` where it is not known.
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>>;
 
@@ -30,7 +30,7 @@ pub trait Surroundings: Send + Sync {
     fn learn(&self, _program: &Program) {}
 
     /// The stack in which a socket was made; `None` where it has not been looked up.
-    fn stack(&self, _maker: &Maker) -> Option<Arc<Stack>> {
+    fn stack(&self, _maker: &Creator) -> Option<Arc<Stack>> {
         None
     }
 
@@ -44,7 +44,7 @@ pub trait Surroundings: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Unknown;
 
-impl Surroundings for Unknown {
+impl Enricher for Unknown {
     fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
         None
     }

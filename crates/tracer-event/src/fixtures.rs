@@ -38,7 +38,7 @@ pub fn linger(cookie: u64, state: State) -> Linger {
         orphaned: false,
         holders: Vec::new(),
         why: None,
-        maker: None,
+        creator: None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{name, wall};
 
 /// What a trace begins with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Hello {
+pub struct Header {
     /// The file that begins with this line, so that no two files begin in the same way; not on
     /// standard output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct Hello {
     pub options: Vec<String>,
 }
 
-impl Hello {
+impl Header {
     /// The header of one file of the trace.
     #[must_use]
     pub fn of(&self, file: Option<OfFile>) -> Self {

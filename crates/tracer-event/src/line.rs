@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    connection::Story,
+    connection::ConnectionSummary,
     endpoint::{Endpoint, Tuple},
-    linger::{Linger, LingerStatus, Why},
+    linger::{Linger, LingerCause, LingerStatus},
     process::Holder,
     reset::Reset,
     retransmit::Retransmit,
@@ -54,7 +54,7 @@ about!(
     Transition: "transition",
     Retransmit: "retransmit",
     Reset: "reset",
-    Story: "connection",
+    ConnectionSummary: "connection",
     Linger: "linger"
 );
 
@@ -82,7 +82,7 @@ pub struct Line<'a, T> {
     pub status: Option<LingerStatus>,
     /// Why it stays in its state, unless it may.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Why>,
+    pub cause: Option<LingerCause>,
     /// The calls in which the socket was made, the last first, if that was asked for; null where
     /// not looked up in time.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]

@@ -12,7 +12,7 @@ use super::{
     finding::{Cause, Listener},
     process::{Owner, Process},
     segment::Segment,
-    stack::Maker,
+    stack::Creator,
     state::State,
     subject::{Role, Subject, role},
 };
@@ -67,18 +67,18 @@ pub struct Linger {
     pub holders: Vec<Owner>,
     /// Why it stays, unless it may.
     #[serde(skip)]
-    pub why: Option<Why>,
+    pub why: Option<LingerCause>,
     /// Who made it, where that was seen.
     #[serde(skip)]
-    pub maker: Option<Maker>,
+    pub creator: Option<Creator>,
 }
 
 /// Why a socket stays in its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "Coded", try_from = "Coded")]
-pub enum Why {
+pub enum LingerCause {
     /// CLOSE_WAIT: what a look has shown, and received bytes that nobody has read.
-    NotClosed(Arc<Unclosed>, u32),
+    NotClosed(Arc<CloseWaitCause>, u32),
     /// CLOSE_WAIT, of which no look has shown who holds it.
     NotLookedAt,
     /// TIME_WAIT: this end has closed first, or both at once.
@@ -97,11 +97,11 @@ pub enum Why {
     NotSent(Segment),
 }
 
-impl Why {
+impl LingerCause {
     /// Its name in JSON; of CLOSE_WAIT as in findings.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotClosed(unclosed, _) => unclosed.cause.name(),
+            Self::NotClosed(close_wait_cause, _) => close_wait_cause.cause.name(),
             Self::NotLookedAt => "unknown",
             Self::ClosedFirst => "closed_first",
             Self::PeerNotClosed => "peer_not_closed",
@@ -115,7 +115,7 @@ impl Why {
 
 /// Why a socket in CLOSE_WAIT is not closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unclosed {
+pub struct CloseWaitCause {
     /// In a word.
     pub cause: Cause,
     /// The parent that closed its copy, of [`Cause::Inherited`].
@@ -147,26 +147,28 @@ struct Coded {
     listener: Option<Listener>,
 }
 
-impl From<Why> for Coded {
-    fn from(why: Why) -> Self {
+impl From<LingerCause> for Coded {
+    fn from(why: LingerCause) -> Self {
         let code = why.code().into();
         let (mut initiator, mut segment) = (None, None);
         let (mut unread_bytes, mut parent, mut listener) = (None, None, None);
         match why {
-            Why::NotClosed(unclosed, unread) => {
+            LingerCause::NotClosed(close_wait_cause, unread) => {
                 unread_bytes = (unread > 0).then_some(unread);
-                parent = unclosed.parent;
-                listener.clone_from(&unclosed.listener);
+                parent = close_wait_cause.parent;
+                listener.clone_from(&close_wait_cause.listener);
             }
-            Why::ClosedFirst | Why::PeerNotClosed => initiator = Some(Initiator::Local),
-            Why::NoAnswer(one) | Why::NotSent(one) => segment = Some(one),
-            Why::NotLookedAt | Why::NoData | Why::NoRoom => {}
+            LingerCause::ClosedFirst | LingerCause::PeerNotClosed => {
+                initiator = Some(Initiator::Local);
+            }
+            LingerCause::NoAnswer(one) | LingerCause::NotSent(one) => segment = Some(one),
+            LingerCause::NotLookedAt | LingerCause::NoData | LingerCause::NoRoom => {}
         }
         Self { code, initiator, segment, unread_bytes, parent, listener }
     }
 }
 
-impl TryFrom<Coded> for Why {
+impl TryFrom<Coded> for LingerCause {
     type Error = serde::de::value::Error;
 
     fn try_from(coded: Coded) -> Result<Self, Self::Error> {
@@ -179,7 +181,7 @@ impl TryFrom<Coded> for Why {
             return Ok(why);
         }
         let cause = Cause::deserialize((*code).into_deserializer())?;
-        let unclosed = Arc::new(Unclosed { cause, parent, listener });
-        Ok(Self::NotClosed(unclosed, unread_bytes.unwrap_or(0)))
+        let close_wait_cause = Arc::new(CloseWaitCause { cause, parent, listener });
+        Ok(Self::NotClosed(close_wait_cause, unread_bytes.unwrap_or(0)))
     }
 }

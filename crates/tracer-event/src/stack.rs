@@ -26,14 +26,14 @@ impl StackId {
 
 /// Who made a socket, and in which code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Maker {
+pub struct Creator {
     /// Who called connect() or accept().
     pub process: Process,
     /// Where, if that was asked for and could be had.
     pub stack: Option<StackId>,
 }
 
-impl Maker {
+impl Creator {
     /// Of the record of a connect() or accept() and who has called it; `None` of another one.
     pub fn of(acting: Option<Owner>, record: &Record) -> Option<Self> {
         let Owner { process, evidence, .. } = acting?;
@@ -51,7 +51,7 @@ impl Maker {
 /// Looks stacks up; what is asked for has been looked up before, so that asking is cheap.
 pub trait Stacks: Send + Sync {
     /// The stack in which a socket was made; `None` where it has not been looked up.
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>>;
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>>;
 }
 
 /// A stack with its names; the call itself first, the start of the thread last.

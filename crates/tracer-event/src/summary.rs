@@ -166,8 +166,8 @@ impl Summary {
                 self.lost.add(loss);
                 records.loss += 1;
             }
-            Update::Story(story) => {
-                self.ended += u64::from(story.close.is_some());
+            Update::Connection(connection) => {
+                self.ended += u64::from(connection.close.is_some());
                 records.connection += 1;
             }
             Update::Retransmit(_) => records.retransmit += 1,

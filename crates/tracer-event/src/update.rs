@@ -4,7 +4,7 @@ use super::finding::Finding;
 
 pub use super::{
     close::Close,
-    connection::Story,
+    connection::ConnectionSummary,
     linger::{Linger, LingerStatus},
     loss::{Loss, LossPlace},
     reset::{Reset, Rst},
@@ -25,7 +25,7 @@ pub enum Update<'a> {
     /// An RST was sent or received.
     Reset(&'a Reset),
     /// A connection is over.
-    Story(&'a Story),
+    Connection(&'a ConnectionSummary),
     /// Sockets outlast their thresholds, or have ceased to; noticed at one moment.
     Linger(&'a [Linger]),
     /// Something was lost.
@@ -41,7 +41,7 @@ impl Update<'_> {
             Self::Transition(told) => Some(&told.subject),
             Self::Retransmit(told) => Some(&told.subject),
             Self::Reset(told) => Some(&told.subject),
-            Self::Story(told) => Some(&told.subject),
+            Self::Connection(told) => Some(&told.subject),
             Self::Linger(_) | Self::Loss(_) | Self::Finding(_) => None,
         }
     }
@@ -56,25 +56,25 @@ pub trait Observer {
 /// An update that owns what it tells.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "as in `Update`")]
-pub enum Told {
+pub enum OwnedUpdate {
     Transition(Transition),
     Retransmit(Retransmit),
     Reset(Reset),
-    Story(Story),
+    Connection(ConnectionSummary),
     /// One or several of one moment.
     Linger(Vec<Linger>),
     Loss(Loss),
     Finding(Box<Finding>),
 }
 
-impl Told {
+impl OwnedUpdate {
     /// As sinks take it.
     pub fn update(&self) -> Update<'_> {
         match self {
             Self::Transition(told) => Update::Transition(told),
             Self::Retransmit(told) => Update::Retransmit(told),
             Self::Reset(told) => Update::Reset(told),
-            Self::Story(told) => Update::Story(told),
+            Self::Connection(told) => Update::Connection(told),
             Self::Linger(told) => Update::Linger(told),
             Self::Loss(told) => Update::Loss(told),
             Self::Finding(told) => Update::Finding(told),
@@ -87,7 +87,7 @@ impl Told {
             Self::Transition(told) => told.time,
             Self::Retransmit(told) => told.time,
             Self::Reset(told) => told.time,
-            Self::Story(told) => told.time,
+            Self::Connection(told) => told.time,
             Self::Linger(told) => told.first().map_or(0, |linger| linger.time),
             Self::Loss(told) => told.time,
             Self::Finding(told) => told.time,

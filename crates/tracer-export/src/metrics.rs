@@ -29,9 +29,12 @@ use tracer_event::{
     close::{Initiator, Reason},
     finding::{PortUse, Problem, Scope, Severity, Status},
     state::State,
-    update::{Answered, Direction, LossPlace, Role, Segment, Source, Story, Transition, Update},
+    update::{
+        Answered, ConnectionSummary, Direction, LossPlace, Role, Segment, Source, Transition,
+        Update,
+    },
 };
-use tracer_event::{enricher::Surroundings, escape::escape};
+use tracer_event::{enricher::Enricher, escape::escape};
 use tracer_output::Live;
 
 /// Who performs handshakes.
@@ -93,10 +96,10 @@ impl Metrics {
     }
 
     /// Counts one update.
-    pub fn count(&mut self, update: &Update<'_>, surroundings: &dyn Surroundings) {
+    pub fn count(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
         match *update {
             Update::Transition(event) => self.transition(event),
-            Update::Story(&Story { close: Some(close), .. }) => {
+            Update::Connection(&ConnectionSummary { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
             Update::Retransmit(event) => self.retransmits.add(event.segment.r#type, 1),
@@ -108,14 +111,14 @@ impl Metrics {
             }
             Update::Linger(lingers) => {
                 for linger in lingers {
-                    self.lingering.count(linger, || surroundings.cgroup(&linger.subject));
+                    self.lingering.count(linger, || enricher.cgroup(&linger.subject));
                 }
             }
             Update::Loss(loss) => self.lost.add(loss.place, loss.count),
             Update::Finding(finding) if finding.status == Status::Raised => {
                 self.findings.add((finding.problem.code(), finding.severity), 1);
             }
-            Update::Story(_) | Update::Finding(_) => {}
+            Update::Connection(_) | Update::Finding(_) => {}
         }
     }
 

@@ -27,9 +27,7 @@ pub use self::{
 };
 use super::metrics::measuring::Shared;
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
-};
+use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
 pub use tracer_output::queue::Limit;
 use tracer_output::{Sink, Undelivered};
 
@@ -57,11 +55,11 @@ impl Otlp {
         limit: Limit,
         resource: &Resource,
         metrics: Shared,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
     ) -> io::Result<Self> {
         let batches = Batches::new(limit);
         let exporter = Exporter::start(settings, resource, metrics, batches.clone())?;
-        Ok(Self { records: Records::new(surroundings), batches, exporter })
+        Ok(Self { records: Records::new(enricher), batches, exporter })
     }
 
     fn push(&mut self) {
@@ -71,7 +69,7 @@ impl Otlp {
 }
 
 impl Sink for Otlp {
-    fn hello(&mut self, _: &Hello, _: WallClock) {}
+    fn header(&mut self, _: &Header, _: WallClock) {}
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
         self.records.add(update, clock);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use tracer_event::update::Update;
-use tracer_event::{header::Hello, summary::Summary, wall_clock::WallClock};
+use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_health as health;
-use tracer_output::{Moment, Sink};
+use tracer_output::{Sink, Tick};
 
 /// Interval between two status messages, nanoseconds; long, so that an idle host is not woken.
 const STATUS: u64 = 30_000_000_000;
@@ -49,7 +49,7 @@ impl Service {
 }
 
 impl Sink for Service {
-    fn hello(&mut self, _: &Hello, _: WallClock) {
+    fn header(&mut self, _: &Header, _: WallClock) {
         notify(&[NotifyState::Ready]);
     }
 
@@ -60,7 +60,7 @@ impl Sink for Service {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, _: WallClock) -> Option<u64> {
         let now = moment.now;
         if let Some(interval) = self.watchdog
             && now >= self.next_watchdog

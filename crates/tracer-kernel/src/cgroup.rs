@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn names_of_groups_are_harmless_and_systemd_s_escapes_are_read() {
-        let hostile = group(b"/lxc/a\x1b[2J\xff\n", |_| None);
+        let fuzz_entry = group(b"/lxc/a\x1b[2J\xff\n", |_| None);
         let group = group(br"/machine.slice/machine-build\x2dhost.scope", |_| None);
         assert_eq!(group.container.as_deref(), Some("build-host"));
         assert_eq!(&*group.path, r"/machine.slice/machine-build\\x2dhost.scope");
-        assert_eq!(&*hostile.path, r"/lxc/a\x1b[2J\xff\x0a");
-        assert!(hostile.container.unwrap().bytes().all(|byte| byte != 0x1b && byte != b'\n'));
+        assert_eq!(&*fuzz_entry.path, r"/lxc/a\x1b[2J\xff\x0a");
+        assert!(fuzz_entry.container.unwrap().bytes().all(|byte| byte != 0x1b && byte != b'\n'));
     }
 
     #[test]

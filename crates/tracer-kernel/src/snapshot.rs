@@ -24,7 +24,7 @@ use aya::{
 use rustix::thread::{CapabilitySet, LinkNameSpaceType, move_into_link_name_space};
 use tracer_wire::{Holder, Plain, Record, kind};
 
-pub use super::stacks::Makers;
+pub use super::stacks::Creators;
 use super::{
     host,
     load::{HOLDERS, SOCKETS},
@@ -38,7 +38,7 @@ use tracer_event::{
     zone,
 };
 use tracer_health as health;
-use tracer_model::{diagnosis::Look, table::Snapshot};
+use tracer_model::{diagnosis::HostSnapshot, table::Snapshot};
 
 /// What a snapshot is to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Taken {
     /// What was seen.
-    pub look: Look,
+    pub look: HostSnapshot,
     /// What was asked for.
     pub wanted: Wanted,
     /// Processor time that it took, nanoseconds.
@@ -95,7 +95,7 @@ impl Snapshotter {
         let begun = time::monotonic();
         let cpu = time::thread_cpu();
         let mut taken = Taken {
-            look: Look {
+            look: HostSnapshot {
                 snapshot: Snapshot { begun, ..Snapshot::default() },
                 host: Host { home: self.namespaces.home_inode(), ..Host::default() },
             },
@@ -205,7 +205,7 @@ impl Snapshotter {
 struct Request {
     wanted: Wanted,
     seen: Vec<u32>,
-    makers: Makers,
+    creators: Creators,
 }
 
 /// Takes snapshots in a thread of its own.
@@ -239,12 +239,12 @@ impl Snapshots {
         let thread = health::spawn("tracer-snapshot", move || {
             privileges::keep_only(kept);
             let mut resolver = stacks.map(Resolver::new);
-            while let Ok(Request { wanted, seen, makers }) = health::idle(|| asked.recv()) {
+            while let Ok(Request { wanted, seen, creators }) = health::idle(|| asked.recv()) {
                 hurried.store(false, Ordering::Relaxed);
                 let taken = snapshotter.take(wanted, &seen);
                 // Before it is handed over: what it raises is shown with its stack.
                 if let Some(resolver) = &mut resolver {
-                    resolver.look_up(&makers, &hurried);
+                    resolver.look_up(&creators, &hurried);
                 }
                 if ready.send(taken).is_err() {
                     return;
@@ -257,12 +257,12 @@ impl Snapshots {
 
     /// Asks for a snapshot, and for stacks by the way, unless one is being taken; whether it was
     /// asked for.
-    pub fn request(&mut self, wanted: Wanted, seen: Vec<u32>, makers: Makers) -> bool {
+    pub fn request(&mut self, wanted: Wanted, seen: Vec<u32>, creators: Creators) -> bool {
         if self.pending {
             return false;
         }
         self.thread.owes();
-        self.pending = self.requests.send(Request { wanted, seen, makers }).is_ok();
+        self.pending = self.requests.send(Request { wanted, seen, creators }).is_ok();
         self.pending
     }
 

@@ -41,7 +41,7 @@ use super::{
 };
 use tracer_event::{
     process::Process,
-    stack::{Frame, Gap, Maker, Stack, StackId, Stacks},
+    stack::{Creator, Frame, Gap, Stack, StackId, Stacks},
 };
 use tracer_health as health;
 
@@ -67,11 +67,11 @@ type Addresses = Vec<(StackId, Vec<u64>)>;
 
 /// Who created sockets with a recorded stack.
 #[derive(Clone, Debug, Default)]
-pub struct Makers {
+pub struct Creators {
     /// All of them.
     pub processes: Vec<Process>,
     /// Those whose stacks are about to be shown.
-    pub told: Vec<Maker>,
+    pub told: Vec<Creator>,
     /// How long that may wait for the names of their functions.
     pub patience: Duration,
 }
@@ -87,8 +87,8 @@ impl Resolved {
 }
 
 impl Stacks for Resolved {
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        self.known().get(&(key(&maker.process), maker.stack?)).cloned()
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
+        self.known().get(&(key(&creator.process), creator.stack?)).cloned()
     }
 }
 
@@ -152,11 +152,11 @@ impl Resolver {
 
     /// Asks for what is not known yet, and waits for what is about to be shown, unless `hurry` is
     /// set.
-    pub(super) fn look_up(&mut self, makers: &Makers, hurry: &AtomicBool) {
+    pub(super) fn look_up(&mut self, creators: &Creators, hurry: &AtomicBool) {
         self.take_answers(Duration::ZERO);
-        let mut open = self.ask(&makers.told);
-        self.note(&makers.processes);
-        let until = Instant::now() + makers.patience;
+        let mut open = self.ask(&creators.told);
+        self.note(&creators.processes);
+        let until = Instant::now() + creators.patience;
         while !self.source.link.is_cut() {
             health::alive();
             open.retain(|key| !self.is_settled(*key));
@@ -198,10 +198,10 @@ impl Resolver {
 
     /// Asks for stacks; those that may have names soon. What has been asked for before has been
     /// waited for.
-    fn ask(&mut self, told: &[Maker]) -> Vec<StackKey> {
+    fn ask(&mut self, told: &[Creator]) -> Vec<StackKey> {
         let mut wanted: HashMap<ProcessKey, (Process, Addresses), RandomState> = HashMap::default();
-        for maker in told {
-            let (Some(id), process) = (maker.stack, key(&maker.process)) else { continue };
+        for creator in told {
+            let (Some(id), process) = (creator.stack, key(&creator.process)) else { continue };
             if self.is_settled((process, id)) || self.is_asked(process, id) {
                 continue;
             }
@@ -209,11 +209,11 @@ impl Resolver {
                 self.put(process, id, &[], Names::default(), Some(Gap::Lost));
                 continue;
             };
-            if !is_same(&maker.process) {
+            if !is_same(&creator.process) {
                 self.put(process, id, &addresses, Names::default(), Some(Gap::Ended));
                 continue;
             }
-            let new = || (maker.process, Vec::new());
+            let new = || (creator.process, Vec::new());
             let (_, stacks) = wanted.entry(process).or_insert_with(new);
             if !stacks.iter().any(|(known, _)| *known == id) {
                 stacks.push((id, addresses));

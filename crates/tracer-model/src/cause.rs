@@ -14,7 +14,7 @@ use tracer_event::{
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// Who connected or accepted it, where that is certain.
-    pub maker: Option<Process>,
+    pub creator: Option<Process>,
     /// Who holds the listener it came from.
     pub listening: &'a [Process],
     /// Facts of the processes.
@@ -59,13 +59,13 @@ pub fn halt(pids: &[u32], host: &Host) -> Option<Halt> {
 /// The parent of a holder that has made the socket, or listens for the likes of it while the holder
 /// does not, and that holds it no more.
 fn inherited_from(holders: &[u32], context: Context<'_>) -> Option<Process> {
-    let Context { maker, listening, host, .. } = context;
+    let Context { creator, listening, host, .. } = context;
     let parents = || holders.iter().filter_map(|pid| Some(host.processes.get(pid)?.parent));
     let is_parent = |process: &Process| {
         parents().any(|parent| parent == process.pid) && !holders.contains(&process.pid)
     };
-    match maker {
-        Some(maker) => Some(maker).filter(is_parent),
+    match creator {
+        Some(creator) => Some(creator).filter(is_parent),
         // Nobody who listens holds it: it cannot have been accepted by those who do.
         None if holders.iter().any(|pid| listening.iter().any(|one| one.pid == *pid)) => None,
         None => listening.iter().copied().find(is_parent),
@@ -129,7 +129,7 @@ mod tests {
         let holders = holders.iter().copied().map(holder).collect();
         let socket = socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
         let host = host(halted);
-        let context = Context { maker: None, listening: &[], host: &host };
+        let context = Context { creator: None, listening: &[], host: &host };
         assert_eq!(cause(&socket, &record, context), (expected, None));
     }
 
@@ -142,7 +142,7 @@ mod tests {
     #[case::no_relation(&[CHILD], Some(77), &[77], None)]
     fn a_child_is_blamed_only_if_its_parent_has_let_go(
         #[case] holders: &[u32],
-        #[case] maker: Option<u32>,
+        #[case] creator: Option<u32>,
         #[case] listening: &[u32],
         #[case] parent: Option<u32>,
     ) {
@@ -151,8 +151,8 @@ mod tests {
         let socket = socket::of(&record, Ticks { hz: 250 }, holders).unwrap();
         let listening: Vec<Process> = listening.iter().copied().map(process).collect();
         let host = host(None);
-        let maker = maker.map(process);
-        let context = Context { maker, listening: &listening, host: &host };
+        let creator = creator.map(process);
+        let context = Context { creator, listening: &listening, host: &host };
         let (found, from) = cause(&socket, &record, context);
         assert_eq!(from.map(|process| process.pid), parent);
         assert_eq!(found == Cause::Inherited, parent.is_some());

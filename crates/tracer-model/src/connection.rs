@@ -16,12 +16,12 @@ use tracer_wire::{Holder, Record, flag};
 use self::{held::Held, opening::Opening, past::Past, phase::Phase};
 pub use self::{held::Processes, opening::handshake, traffic::Traffic};
 
-use tracer_event::linger::Unclosed;
+use tracer_event::linger::CloseWaitCause;
 use tracer_event::{
     close::Initiator,
     endpoint::Tuple,
     process::Owner,
-    stack::Maker,
+    stack::Creator,
     state::State,
     update::{Handshake, Role, Subject},
 };

@@ -33,7 +33,7 @@ use tracer_event::diagnosis::Diagnosis;
 
 /// The sockets and the host at one time.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct HostSnapshot {
     /// Sockets and who holds them.
     pub snapshot: Snapshot,
     /// All else.
@@ -50,9 +50,9 @@ pub struct Input<'a> {
     /// The kernel's tick.
     pub ticks: Ticks,
     /// The snapshot at the beginning.
-    pub first: &'a Look,
+    pub first: &'a HostSnapshot,
     /// The snapshot at the end.
-    pub last: &'a Look,
+    pub last: &'a HostSnapshot,
     /// What happened between them.
     pub observed: &'a Observed,
     /// All sockets, with the last snapshot merged in.

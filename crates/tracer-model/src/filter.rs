@@ -8,7 +8,7 @@
 use ipnet::IpNet;
 use tracer_wire::MAX_PORTS;
 
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 use tracer_event::{
     close::Reason,
     container::{Cgroup, is_named as is_in},
@@ -115,7 +115,7 @@ impl Filter {
             Update::Transition(transition) => self.wants_transition(transition),
             Update::Retransmit(Retransmit { subject, state, .. })
             | Update::Reset(Reset { subject, state, .. }) => self.wants_in_state(subject, *state),
-            Update::Story(story) => {
+            Update::Connection(story) => {
                 self.wants_subject(&story.subject)
                     && (!self.problems
                         || story.close.is_some_and(|close| close.reason != Reason::Graceful))
@@ -125,7 +125,7 @@ impl Filter {
     }
 
     /// Whether the control group of a socket is wanted; it is looked up only if that is asked for.
-    pub fn passes<S: Surroundings + ?Sized>(&self, enricher: &S, subject: &Subject) -> bool {
+    pub fn passes<S: Enricher + ?Sized>(&self, enricher: &S, subject: &Subject) -> bool {
         let any = self.containers.is_empty() && self.cgroups.is_empty();
         any || self.wants_group(enricher.cgroup(subject).as_deref())
     }

@@ -11,7 +11,7 @@ use tracer_wire::Record;
 
 use super::{
     connection::SocketId,
-    diagnosis::{ConnectKey, Look, finding, full_queues, no_local_port},
+    diagnosis::{ConnectKey, HostSnapshot, finding, full_queues, no_local_port},
     filter::Filter,
     ports,
     time_wait::Ticks,
@@ -108,7 +108,7 @@ impl Watch {
     }
 
     /// What a snapshot shows of ports and accept queues.
-    pub fn look(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    pub fn look(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
         self.host.clone_from(&look.host);
         let namespaces = look.host.namespaces.iter();
         self.sizes = namespaces
@@ -122,7 +122,7 @@ impl Watch {
         findings
     }
 
-    fn check_ports(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_ports(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let bad = self.scarce_ports(look, filter);
         let mut findings = Vec::new();
@@ -154,7 +154,7 @@ impl Watch {
     }
 
     /// The wanted ports of which little is left, with their growth since the last snapshot.
-    fn scarce_ports(&mut self, look: &Look, filter: &Filter) -> ScarcePorts {
+    fn scarce_ports(&mut self, look: &HostSnapshot, filter: &Filter) -> ScarcePorts {
         let minutes = look.snapshot.begun.saturating_sub(self.looked) as f64 / MINUTE;
         let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
         let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
@@ -172,7 +172,7 @@ impl Watch {
         with_growth.collect()
     }
 
-    fn check_queues(&mut self, look: &Look, filter: &Filter) -> Vec<Finding> {
+    fn check_queues(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
         let now = look.snapshot.begun;
         let full = full_queues(&look.snapshot.records);
         self.note_holders(look, &full);
@@ -200,7 +200,11 @@ impl Watch {
         findings
     }
 
-    fn note_holders(&mut self, look: &Look, full: &HashMap<SocketId, &Record, RandomState>) {
+    fn note_holders(
+        &mut self,
+        look: &HostSnapshot,
+        full: &HashMap<SocketId, &Record, RandomState>,
+    ) {
         if look.snapshot.holders.is_empty() {
             return;
         }
@@ -217,7 +221,7 @@ impl Watch {
         }
     }
 
-    fn queue(&self, id: SocketId, record: &Record, look: &Look) -> AcceptQueue {
+    fn queue(&self, id: SocketId, record: &Record, look: &HostSnapshot) -> AcceptQueue {
         let facts = look.host.namespaces.get(&record.netns);
         let counted = facts.map(|facts| facts.counters).unwrap_or_default();
         let before = self.counters.get(&record.netns).copied();

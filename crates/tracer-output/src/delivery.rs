@@ -14,9 +14,7 @@ use super::{
     queue::{Limit, Outlet, Size, Worker},
 };
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
-};
+use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// Bytes that may wait to be delivered.
 const LIMIT: usize = 16 << 20;
@@ -57,12 +55,12 @@ impl Delivery {
     pub fn start(
         worker: impl Worker<Record> + 'static,
         place: LossPlace,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
     ) -> io::Result<Self> {
         Ok(Self {
             place,
-            json: Json::new(Arc::clone(&surroundings)),
-            messages: Messages::new(surroundings),
+            json: Json::new(Arc::clone(&enricher)),
+            messages: Messages::new(enricher),
             memory: Memory::default(),
             batch: Vec::new(),
             outlet: Outlet::start("tracer-delivery", Limit::Bytes(LIMIT), worker)?,
@@ -98,9 +96,9 @@ impl Delivery {
 }
 
 impl Sink for Delivery {
-    fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        let message = self.messages.hello(hello);
-        self.add(vec![message], |json, rows| json.tell_hello(hello, clock, rows));
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        let message = self.messages.header(header);
+        self.add(vec![message], |json, rows| json.tell_hello(header, clock, rows));
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {

@@ -20,8 +20,8 @@ use super::{
 };
 use tracer_event::update::Update;
 use tracer_event::{
-    enricher::Surroundings,
-    header::{Hello, OfFile},
+    enricher::Enricher,
+    header::{Header, OfFile},
     summary::Summary,
     wall_clock::WallClock,
 };
@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 83] = [
+pub static COLUMNS: [Column; 84] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -107,6 +107,7 @@ pub static COLUMNS: [Column; 83] = [
     column(Text, "tcp_segment_type"),
     column(Text, "tcp_segment_direction"),
     column(Number, "tcp_segment_retransmit"),
+    column(Number, "tcp_segment_sequence"),
     column(Text, "tcp_segment_answers"),
     column(Text, "tcp_segment_reason"),
     column(Time, "tcp_began"),
@@ -266,7 +267,7 @@ impl<F: FnMut(Row)> Take for Rows<'_, F> {
 /// Rows as lines of text.
 pub struct FlatLines {
     json: Json,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
     memory: Memory,
     style: Style,
 }
@@ -274,24 +275,24 @@ pub struct FlatLines {
 /// How rows become lines.
 #[derive(Clone, Copy)]
 struct Style {
-    header: fn(Option<OfFile>) -> Vec<u8>,
+    columns: fn(Option<OfFile>) -> Vec<u8>,
     line: fn(&Row, &mut Vec<u8>),
 }
 
 impl FlatLines {
     /// Comma-separated values, with what is known of this host.
-    pub fn csv(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self::new(surroundings, Style { header: csv::header, line: csv::cells })
+    pub fn csv(enricher: Arc<dyn Enricher>) -> Self {
+        Self::new(enricher, Style { columns: csv::header, line: csv::cells })
     }
 
     /// logfmt, with what is known of this host.
-    pub fn logfmt(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self::new(surroundings, Style { header: |_| Vec::new(), line: logfmt::pairs })
+    pub fn logfmt(enricher: Arc<dyn Enricher>) -> Self {
+        Self::new(enricher, Style { columns: |_| Vec::new(), line: logfmt::pairs })
     }
 
-    fn new(surroundings: Arc<dyn Surroundings>, style: Style) -> Self {
-        let json = Json::new(Arc::clone(&surroundings));
-        Self { json, surroundings, memory: Memory::default(), style }
+    fn new(enricher: Arc<dyn Enricher>, style: Style) -> Self {
+        let json = Json::new(Arc::clone(&enricher));
+        Self { json, enricher, memory: Memory::default(), style }
     }
 
     fn parts<'a>(
@@ -304,19 +305,19 @@ impl FlatLines {
 }
 
 impl Format for FlatLines {
-    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
-        let (hello, style) = (hello.clone(), self.style);
-        let mut lines = Self::new(Arc::clone(&self.surroundings), style);
+    fn opening(&mut self, header: &Header, clock: WallClock) -> Opening {
+        let (header, style) = (header.clone(), self.style);
+        let mut lines = Self::new(Arc::clone(&self.enricher), style);
         Box::new(move |file| {
-            let mut beginning = Beginning { header: (style.header)(file), hello: Vec::new() };
-            lines.hello(&hello.of(file), clock, &mut beginning.hello);
+            let mut beginning = Beginning { columns: (style.columns)(file), header: Vec::new() };
+            lines.header(&header.of(file), clock, &mut beginning.header);
             beginning
         })
     }
 
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+    fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         let (json, mut rows) = self.parts(out);
-        json.tell_hello(hello, clock, &mut rows);
+        json.tell_hello(header, clock, &mut rows);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {

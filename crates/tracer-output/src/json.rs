@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Beginning, Format, Opening, stamps::Stamps};
 use tracer_event::{
-    connection::Story,
+    connection::ConnectionSummary,
     container::Cgroup,
     diagnosis::Diagnosis,
     finding::{Finding, Severity},
@@ -25,14 +25,12 @@ use tracer_event::{
     subject::Subject,
     update::Update,
 };
-use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
-};
+use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// JSON lines.
 pub struct Json {
     stamps: Stamps,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
 }
 
 /// A line that is about no socket.
@@ -51,10 +49,10 @@ pub struct Bare<'a, T> {
 
 /// Of a `hello`.
 #[derive(Serialize, Deserialize, JsonSchema)]
-pub struct HelloBody {
+pub struct HeaderBody {
     /// Which file of which host comes first: shippers know a file by its first bytes.
     #[serde(flatten)]
-    pub hello: Hello,
+    pub header: Header,
     /// Version of this schema, major and minor.
     schema: String,
     /// `time` by CLOCK_MONOTONIC, nanoseconds.
@@ -63,8 +61,8 @@ pub struct HelloBody {
 
 impl Json {
     /// With what is known of this host.
-    pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { stamps: Stamps::utc(), surroundings }
+    pub fn new(enricher: Arc<dyn Enricher>) -> Self {
+        Self { stamps: Stamps::utc(), enricher }
     }
 
     /// One update: one line, or several.
@@ -73,12 +71,18 @@ impl Json {
             Update::Transition(told) => self.about(told, clock, out),
             Update::Retransmit(told) => self.about(told, clock, out),
             Update::Reset(told) => self.about(told, clock, out),
-            Update::Story(told) => {
+            Update::Connection(told) => {
                 let on_wall = |time: Option<u64>| time.map(|time| clock.wall(time).cast_unsigned());
                 let (began, ended) = (on_wall(told.began), on_wall(told.ended));
-                let story = Story { began, ended, ..*told };
-                let process = holder(told.subject.owner.as_ref(), &*self.surroundings);
-                let line = self.line(Story::KIND, told.time, &told.subject, &story, clock);
+                let connection = ConnectionSummary { began, ended, ..*told };
+                let process = holder(told.subject.owner.as_ref(), &*self.enricher);
+                let line = self.line(
+                    ConnectionSummary::KIND,
+                    told.time,
+                    &told.subject,
+                    &connection,
+                    clock,
+                );
                 out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {
@@ -92,25 +96,25 @@ impl Json {
     }
 
     fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut impl Take) {
-        let surroundings = Arc::clone(&self.surroundings);
+        let enricher = Arc::clone(&self.enricher);
         let mut line = self.line(Linger::KIND, linger.time, &linger.subject, linger, clock);
         line.status = Some(linger.status);
         line.cause.clone_from(&linger.why);
-        let made = linger.maker.filter(|maker| maker.stack.is_some());
-        let stack = made.and_then(|maker| surroundings.stack(&maker));
+        let made = linger.creator.filter(|creator| creator.stack.is_some());
+        let stack = made.and_then(|creator| enricher.stack(&creator));
         line.stack = made.map(|_| stack.as_ref().map(|stack| stack.frames.clone()));
         line.stack_gap = stack.as_deref().and_then(gap);
-        line.process = holder(linger.subject.owner.as_ref(), &*surroundings);
-        line.processes = Some(holders(&linger.holders, &*surroundings));
+        line.process = holder(linger.subject.owner.as_ref(), &*enricher);
+        line.processes = Some(holders(&linger.holders, &*enricher));
         out.take(&line);
     }
 
     /// One socket of a list.
     pub fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
-        let surroundings = Arc::clone(&self.surroundings);
+        let enricher = Arc::clone(&self.enricher);
         let mut line = self.line("socket", socket.time, &socket.subject, socket, clock);
-        line.process = holder(socket.subject.owner.as_ref(), &*surroundings);
-        line.processes = Some(holders(&socket.holders, &*surroundings));
+        line.process = holder(socket.subject.owner.as_ref(), &*enricher);
+        line.processes = Some(holders(&socket.holders, &*enricher));
         out.take(&line);
     }
 
@@ -139,7 +143,7 @@ impl Json {
         clock: WallClock,
     ) -> Line<'a, T> {
         let mut line = Line::new(kind, self.stamps.write(clock.at(time)), subject, tcp);
-        let Some(group) = self.surroundings.cgroup(subject) else { return line };
+        let Some(group) = self.enricher.cgroup(subject) else { return line };
         let Cgroup { path, container } = &*group;
         line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
         // Of a recording that has not said it, it is empty.
@@ -150,9 +154,9 @@ impl Json {
     }
 
     /// The beginning.
-    pub fn tell_hello(&mut self, hello: &Hello, clock: WallClock, out: &mut impl Take) {
+    pub fn tell_hello(&mut self, header: &Header, clock: WallClock, out: &mut impl Take) {
         let (schema, monotonic_ns) = (schema::VERSION.to_owned(), Some(clock.now));
-        let body = HelloBody { schema, monotonic_ns, hello: hello.clone() };
+        let body = HeaderBody { schema, monotonic_ns, header: header.clone() };
         self.bare("hello", clock.now, body, clock, out);
     }
 
@@ -175,17 +179,17 @@ impl Json {
 }
 
 /// An owner with the program that it runs, for the lines that are few.
-fn holder(owner: Option<&Owner>, surroundings: &dyn Surroundings) -> Option<Holder> {
+fn holder(owner: Option<&Owner>, enricher: &dyn Enricher) -> Option<Holder> {
     let owner = owner?;
     // What is only guessed has no program.
     let known = owner.evidence != Evidence::Listener;
-    let executable = known.then(|| surroundings.executable(&owner.process)).flatten();
-    let parent = known.then(|| surroundings.parent(&owner.process)).flatten();
+    let executable = known.then(|| enricher.executable(&owner.process)).flatten();
+    let parent = known.then(|| enricher.parent(&owner.process)).flatten();
     Some(Holder { executable: executable.map(Executable), parent, ..Holder::from(owner) })
 }
 
-fn holders(holders: &[Owner], surroundings: &dyn Surroundings) -> Vec<Holder> {
-    holders.iter().filter_map(|one| holder(Some(one), surroundings)).collect()
+fn holders(holders: &[Owner], enricher: &dyn Enricher) -> Vec<Holder> {
+    holders.iter().filter_map(|one| holder(Some(one), enricher)).collect()
 }
 
 /// Takes the objects one by one: a line each, or whatever else is made of them.
@@ -208,17 +212,17 @@ impl Take for Vec<u8> {
 }
 
 impl Format for Json {
-    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
-        let (hello, mut json) = (hello.clone(), Self::new(Arc::clone(&self.surroundings)));
+    fn opening(&mut self, header: &Header, clock: WallClock) -> Opening {
+        let (header, mut json) = (header.clone(), Self::new(Arc::clone(&self.enricher)));
         Box::new(move |file| {
             let mut beginning = Beginning::default();
-            json.hello(&hello.of(file), clock, &mut beginning.hello);
+            json.header(&header.of(file), clock, &mut beginning.header);
             beginning
         })
     }
 
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
-        self.tell_hello(hello, clock, out);
+    fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
+        self.tell_hello(header, clock, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {

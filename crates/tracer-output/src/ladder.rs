@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 pub use self::draw::Style;
 use self::{diagram::Diagram, draw::Pen, pairs::Pairs, row::Side};
 use super::{
-    Format, Moment,
+    Format, Tick,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -32,7 +32,7 @@ use tracer_event::{
     state::State,
     update::{Answered, Role, Subject, Transition, Update},
 };
-use tracer_event::{header::Hello, summary::Summary, wall_clock::WallClock};
+use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
 
 /// A step waits this long for what the other end reports of it, nanoseconds: people do not notice,
 /// and a delayed ACK of a FIN is sent within 40 ms (`TCP_DELACK_MIN`).
@@ -196,7 +196,7 @@ impl Ladder {
 }
 
 /// When TIME_WAIT expires; where there is none, that nothing happens.
-fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
+fn countdown(pairs: &Pairs, moment: &Tick, quiet: u64) -> Option<String> {
     let waiting = pairs.iter().filter_map(|diagram| diagram.expires.zip(Some(diagram.number)));
     let mut waiting: Vec<(u64, u32)> = waiting.collect();
     if waiting.is_empty() {
@@ -215,9 +215,9 @@ fn countdown(pairs: &Pairs, moment: &Moment, quiet: u64) -> Option<String> {
 }
 
 impl Format for Ladder {
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+    fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.pen.times.begin(clock.now);
-        for degraded in &hello.degraded {
+        for degraded in &header.degraded {
             self.pen.words(self.pen.palette.warning, &not_available(degraded), out);
         }
         self.pen.legend(out);
@@ -251,7 +251,7 @@ impl Format for Ladder {
                 }
             }
             // The transitions say it all.
-            Update::Story(_) => {}
+            Update::Connection(_) => {}
             Update::Loss(loss) => self.note(self.pen.palette.bad, &text::loss(loss), clock, out),
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
@@ -260,7 +260,7 @@ impl Format for Ladder {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
         let Self { pairs, status, .. } = self;
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);

@@ -34,17 +34,17 @@ pub mod visit;
 
 use std::sync::Arc;
 
-use tracer_event::header::{Hello, OfFile};
+use tracer_event::header::{Header, OfFile};
 use tracer_event::{
     finding::PortUse,
     update::{LossPlace, Update},
 };
 use tracer_event::{summary::Summary, wall_clock::WallClock};
-use tracer_model::{diagnosis::Look, table::Table};
+use tracer_model::{diagnosis::HostSnapshot, table::Table};
 
 /// The time, while there is nothing to report.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Tick {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now: u64,
     /// How many sockets are tracked; `None` in a replay, which knows what happened, not what is
@@ -83,12 +83,12 @@ impl Undelivered {
 /// handed to a thread of the sink, by a bounded [`queue`].
 pub trait Sink: Send {
     /// The beginning.
-    fn hello(&mut self, hello: &Hello, clock: WallClock);
+    fn header(&mut self, header: &Header, clock: WallClock);
     /// One event that has passed the filters.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
     /// There is nothing to report for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
-    fn pause(&mut self, _: &Moment, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, _: &Tick, _: WallClock) -> Option<u64> {
         None
     }
     /// The sink itself, if it also observes the live host.
@@ -123,7 +123,7 @@ pub trait LiveSink {
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
     /// A snapshot of the host, before the table takes it in.
-    fn look(&mut self, _: &Look) {}
+    fn look(&mut self, _: &HostSnapshot) {}
     /// Whether it wants findings about the state at the end of the trace.
     fn wants_diagnosis(&self) -> bool {
         false
@@ -133,16 +133,16 @@ pub trait LiveSink {
         false
     }
     /// Such a snapshot, as soon as the table has taken it in.
-    fn diagnose(&mut self, _: &Arc<Look>, _: &Table) {}
+    fn diagnose(&mut self, _: &Arc<HostSnapshot>, _: &Table) {}
 }
 
 /// What a file begins with.
 #[derive(Clone, Debug, Default)]
 pub struct Beginning {
     /// Only the first line of a file may be so: the names of columns.
-    pub header: Vec<u8>,
+    pub columns: Vec<u8>,
     /// What a trace begins with; again in each of its files, so that each can be read alone.
-    pub hello: Vec<u8>,
+    pub header: Vec<u8>,
 }
 
 /// Makes what each file begins with: each another one, since many who read files know them by
@@ -152,24 +152,24 @@ pub type Opening = Box<dyn FnMut(Option<OfFile>) -> Beginning + Send>;
 /// A format: turns events into bytes.
 pub trait Format {
     /// The beginning, without the file that it begins; makes what each file begins with.
-    fn opening(&mut self, hello: &Hello, clock: WallClock) -> Opening {
+    fn opening(&mut self, header: &Header, clock: WallClock) -> Opening {
         let mut words = Vec::new();
-        self.hello(hello, clock, &mut words);
-        let host = hello.host.clone();
+        self.header(header, clock, &mut words);
+        let host = header.host.clone();
         Box::new(move |file| {
             let line = file.map_or_else(String::new, |file| file.line(host.as_ref()));
-            let hello = [line.as_bytes(), &words].concat();
-            Beginning { header: Vec::new(), hello }
+            let header = [line.as_bytes(), &words].concat();
+            Beginning { columns: Vec::new(), header }
         })
     }
     /// The beginning.
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>);
+    fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);
     /// There is nothing to report for now: what has been held back can be written, or that all is
     /// quiet. When to call again at the latest, nanoseconds of `CLOCK_MONOTONIC`; `None` if only
     /// after the next update.
-    fn pause(&mut self, _: &Moment, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, _: &Tick, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
         None
     }
     /// The end.

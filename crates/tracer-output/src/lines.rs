@@ -11,12 +11,12 @@ use std::{
 };
 
 use super::{
-    Format, Moment, Sink, Undelivered,
+    Format, Sink, Tick, Undelivered,
     output::{Destination, Item, Writer},
     queue::{Limit, Outlet, Size},
 };
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{header::Hello, summary::Summary, wall_clock::WallClock};
+use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
 
 /// Formatted bytes are handed to the writing thread from this size on.
 const CHUNK: usize = 64 << 10;
@@ -107,9 +107,9 @@ fn bytes(bytes: usize) -> Size {
 }
 
 impl Sink for Lines {
-    fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        let opening = self.format.opening(hello, clock);
-        let first = self.recorded.then_some(hello.file);
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        let opening = self.format.opening(header, clock);
+        let first = self.recorded.then_some(header.file);
         // Without the thread, nothing is written.
         let _ = self.outlet.push(vec![(Item::Begin(opening, first), bytes(0))]);
     }
@@ -121,7 +121,7 @@ impl Sink for Lines {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, clock: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, clock: WallClock) -> Option<u64> {
         self.format.pause(moment, clock, &mut self.bytes)
     }
 

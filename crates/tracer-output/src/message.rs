@@ -13,8 +13,8 @@ use tracer_event::{
     update::{Linger, LingerStatus, Role, Subject, Transition, Update},
 };
 use tracer_event::{
-    enricher::Surroundings,
-    header::{Hello, Mode},
+    enricher::Enricher,
+    header::{Header, Mode},
     summary::Summary,
 };
 
@@ -43,24 +43,24 @@ pub struct Message {
 
 /// Makes messages.
 pub struct Messages {
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
 }
 
 impl Messages {
     /// With what is known of this host.
-    pub fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { surroundings }
+    pub fn new(enricher: Arc<dyn Enricher>) -> Self {
+        Self { enricher }
     }
 
     /// Of the beginning.
-    pub(super) fn hello(&self, hello: &Hello) -> Message {
-        let mode = match hello.mode {
+    pub(super) fn header(&self, header: &Header) -> Message {
+        let mode = match header.mode {
             Mode::Btf => "BTF",
             Mode::Tracepoint => "the classic tracepoint",
         };
-        let begun = format!("tracer {} on Linux {} by {mode}", hello.version, hello.kernel);
-        let degraded = hello.degraded.iter().map(not_available);
-        let severity = if hello.degraded.is_empty() { Severity::Info } else { Severity::Warning };
+        let begun = format!("tracer {} on Linux {} by {mode}", header.version, header.kernel);
+        let degraded = header.degraded.iter().map(not_available);
+        let severity = if header.degraded.is_empty() { Severity::Info } else { Severity::Warning };
         let text = [begun].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
         Message { text, severity }
     }
@@ -88,7 +88,7 @@ impl Messages {
                 let words = format!("{}: {}", event.state, of_reset(event));
                 (self.about(&event.subject, &words), Severity::Notice)
             }
-            Update::Story(event) => {
+            Update::Connection(event) => {
                 let orderly = event.close.is_none_or(|close| close.reason == Reason::Graceful);
                 let severity = if orderly { Severity::Info } else { Severity::Notice };
                 (self.about(&event.subject, &life(event)), severity)
@@ -108,7 +108,7 @@ impl Messages {
     }
 
     fn linger(&self, linger: &Linger) -> Message {
-        let holder = holder(linger, who(&linger.subject, &*self.surroundings));
+        let holder = holder(linger, who(&linger.subject, &*self.enricher));
         let severity = match linger.status {
             LingerStatus::Cleared => Severity::Info,
             LingerStatus::Raised | LingerStatus::Continues => Severity::Warning,
@@ -118,7 +118,7 @@ impl Messages {
 
     /// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`
     fn about(&self, subject: &Subject, words: &str) -> String {
-        let who = who(subject, &*self.surroundings);
+        let who = who(subject, &*self.enricher);
         let local = subject.tuple.local;
         let peer = subject.tuple.peer;
         match subject.role {

@@ -180,9 +180,9 @@ impl<F: FnOnce() + Send> Writer<F> {
         let Some(opening) = &mut self.opening else { return };
         let mut beginning = opening(of_file);
         if self.destination.file().is_some_and(|file| !file.is_empty()) {
-            beginning.header.clear();
+            beginning.columns.clear();
         }
-        self.write(&[beginning.header, beginning.hello].concat());
+        self.write(&[beginning.columns, beginning.header].concat());
         if self.failure.is_none() {
             self.sequence = of_file.map_or(self.sequence, |file| file.sequence);
         }

@@ -32,10 +32,8 @@ use jiff::tz::TimeZone;
 use self::{html::Frame, report::Report};
 use super::{Live, LiveSink, Sink};
 use tracer_event::update::Update;
-use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
-};
-use tracer_model::{diagnosis::Look, filter::Filter, time_wait::Ticks, watch::wants_ports};
+use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_model::{diagnosis::HostSnapshot, filter::Filter, time_wait::Ticks, watch::wants_ports};
 
 /// The shortest time between two readings of the table of sockets, nanoseconds.
 const INTERVAL: u64 = 250_000_000;
@@ -53,7 +51,7 @@ pub struct Options {
     /// Which sockets of the table are wanted: events have passed it already.
     pub filter: Filter,
     /// What is known of containers.
-    pub surroundings: Arc<dyn Surroundings>,
+    pub enricher: Arc<dyn Enricher>,
     /// The file.
     pub file: Box<dyn Write + Send>,
     /// Takes the result of writing it, once.
@@ -86,8 +84,8 @@ impl Page {
 }
 
 impl Sink for Page {
-    fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.report = Some(Report::new(hello.clone(), clock.now));
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        self.report = Some(Report::new(header.clone(), clock.now));
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
@@ -118,7 +116,7 @@ impl LiveSink for Page {
         true
     }
 
-    fn look(&mut self, look: &Look) {
+    fn look(&mut self, look: &HostSnapshot) {
         // It is merged into the table next.
         self.next = 0;
         let Self { options: Options { filter, ticks, .. }, report, .. } = self;
@@ -131,12 +129,12 @@ impl LiveSink for Page {
         let Live { now, table, .. } = *live;
         if now >= self.next {
             self.next = now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
-            let Options { filter, surroundings, .. } = &self.options;
+            let Options { filter, enricher, .. } = &self.options;
             let all = *filter == Filter::default();
             if let Some(report) = &mut self.report {
                 report.timeline.advance(now);
                 report.read(table, |subject| {
-                    all || filter.wants_subject(subject) && filter.passes(&**surroundings, subject)
+                    all || filter.wants_subject(subject) && filter.passes(&**enricher, subject)
                 });
             }
         }

@@ -16,7 +16,7 @@ use tracer_event::{
     diagnosis::Diagnosis,
     finding::{Finding, Line, Remedy, Severity},
 };
-use tracer_event::{enricher::Unknown, header::Hello, wall_clock::WallClock};
+use tracer_event::{enricher::Unknown, header::Header, wall_clock::WallClock};
 
 /// Labels are as wide as the longest.
 const LABEL: usize = 12;
@@ -24,9 +24,9 @@ const LABEL: usize = 12;
 const MARK: usize = 10;
 
 /// JSON lines: `hello`, a `finding` each, `summary`.
-pub fn json(diagnosis: &Diagnosis, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+pub fn json(diagnosis: &Diagnosis, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
     let mut json = Json::new(Arc::new(Unknown));
-    json.hello(hello, clock, out);
+    json.header(header, clock, out);
     for finding in &diagnosis.findings {
         json.finding(finding, clock, out);
     }

@@ -3,7 +3,7 @@
 //! It is rewritten in place and taken away before anything else is written; pipes and files never
 //! get it.
 
-use super::Moment;
+use super::Tick;
 use tracer_event::duration::{grouped, whole_seconds};
 
 /// Time between two writings, nanoseconds.
@@ -65,7 +65,7 @@ impl StatusLine {
 }
 
 /// That nothing has happened for so many nanoseconds, and to how many sockets, where that is known.
-pub(super) fn nothing(moment: &Moment, quiet: u64) -> String {
+pub(super) fn nothing(moment: &Tick, quiet: u64) -> String {
     let quiet = whole_seconds(quiet);
     match moment.sockets.map(|sockets| grouped(sockets as u64)) {
         Some(sockets) => format!("… {sockets} sockets tracked, no events for {quiet}"),

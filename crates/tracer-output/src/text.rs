@@ -36,7 +36,7 @@ pub(super) use self::{
     words::{REFUSED_HERE, life, meaning},
 };
 use super::{
-    Format, Moment,
+    Format, Tick,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -46,11 +46,9 @@ use tracer_event::{
     close::Reason,
     stack::Stack,
     state::State,
-    update::{Linger, Story, Subject, Transition, Update},
+    update::{ConnectionSummary, Linger, Subject, Transition, Update},
 };
-use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, wall_clock::WallClock,
-};
+use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// The text format.
 pub struct Text {
@@ -62,7 +60,7 @@ pub struct Text {
     widths: Widths,
     names: Option<Names>,
     status: StatusLine,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
     /// The stack shown last.
     last_stack: Option<Arc<Stack>>,
     tags: Tags,
@@ -108,7 +106,7 @@ impl Text {
         width: Option<usize>,
         times: Times,
         stories: Stories,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
     ) -> Self {
         Self {
             palette,
@@ -118,7 +116,7 @@ impl Text {
             widths: Widths::new(width),
             names: None,
             status: StatusLine::new(width, QUIET),
-            surroundings,
+            enricher,
             last_stack: None,
             tags: Tags::default(),
         }
@@ -173,7 +171,7 @@ impl Text {
     fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
         let Event { time, subject, from, to, style, after, words } = event;
         let (plain, dim) = (self.palette.plain, self.palette.dim);
-        let process = who(subject, &*self.surroundings);
+        let process = who(subject, &*self.enricher);
         let mut line = self.begin(*time, subject, clock, out);
         if self.widths.narrow {
             line.left(*style, to, 11);
@@ -205,28 +203,28 @@ impl Text {
     }
 
     /// A line for a whole connection.
-    fn story(&mut self, story: &Story, clock: WallClock, out: &mut Vec<u8>) {
-        let process = who(&story.subject, &*self.surroundings);
-        let mut line = self.begin(story.time, &story.subject, clock, out);
+    fn connection(&mut self, connection: &ConnectionSummary, clock: WallClock, out: &mut Vec<u8>) {
+        let process = who(&connection.subject, &*self.enricher);
+        let mut line = self.begin(connection.time, &connection.subject, clock, out);
         self.widths.process(&mut line, &process);
         line.space();
-        let style = match story.close.map(|close| close.reason) {
+        let style = match connection.close.map(|close| close.reason) {
             Some(Reason::Graceful) | None => self.palette.plain,
             Some(_) => self.palette.bad,
         };
-        let ending = words::ending(story);
+        let ending = words::ending(connection);
         line.push(style, &ending);
-        line.push(self.palette.plain, &life(story)[ending.len()..]);
+        line.push(self.palette.plain, &life(connection)[ending.len()..]);
         line.finish();
     }
 
     fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
-        let surroundings = Arc::clone(&self.surroundings);
-        for group in lingering::groups(lingers, |linger| who(&linger.subject, &*surroundings)) {
+        let enricher = Arc::clone(&self.enricher);
+        for group in lingering::groups(lingers, |linger| who(&linger.subject, &*enricher)) {
             for (linger, words) in group.lines() {
                 self.note(self.palette.of_linger(linger), linger.time, &words, clock, out);
             }
-            for words in group.stacks(&*surroundings, &mut self.last_stack) {
+            for words in group.stacks(&*enricher, &mut self.last_stack) {
                 self.note(self.palette.dim, group.time(), &words, clock, out);
             }
         }
@@ -244,9 +242,9 @@ impl Text {
 }
 
 impl Format for Text {
-    fn hello(&mut self, hello: &Hello, clock: WallClock, out: &mut Vec<u8>) {
+    fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.times.begin(clock.now);
-        for degraded in &hello.degraded {
+        for degraded in &header.degraded {
             let mut line = Line::new(None, self.palette, out);
             line.push(self.palette.warning, &not_available(degraded));
             line.finish();
@@ -273,8 +271,8 @@ impl Format for Text {
                     self.event(&event, clock, out);
                 }
             }
-            Update::Story(story) if !steps => self.story(story, clock, out),
-            Update::Retransmit(_) | Update::Reset(_) | Update::Story(_) => {}
+            Update::Connection(connection) if !steps => self.connection(connection, clock, out),
+            Update::Retransmit(_) | Update::Reset(_) | Update::Connection(_) => {}
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
             Update::Loss(lost) => {
                 let style = if lost.healed { palette.dim } else { palette.bad };
@@ -287,7 +285,7 @@ impl Format for Text {
         }
     }
 
-    fn pause(&mut self, moment: &Moment, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         let birth = self.births(moment.now, out);
         let quiet = self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out);
         birth.into_iter().chain(quiet).min()

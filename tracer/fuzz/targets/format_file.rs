@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracer::hostile::format_file(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracer::fuzz_entry::format_file(bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracer::hostile::recording(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracer::fuzz_entry::recording(bytes));

@@ -26,9 +26,9 @@ use super::{
 use crate::diagnose::{Observation, Outcome};
 use tracer_event::{
     finding::{Kind, Problem, Severity},
-    header::{Hello, Mode},
+    header::{Header, Mode},
 };
-use tracer_kernel::{confine, feature, load, privileges, surroundings::Host, time};
+use tracer_kernel::{confine, enricher::Host, feature, load, privileges, time};
 use tracer_model::filter::Filter;
 use tracer_output::report;
 
@@ -96,11 +96,11 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
     );
     let filter = arguments.filter.on_this_host()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (hello, outcome) = runtime.block_on(observed(arguments, filter))?;
+    let (header, outcome) = runtime.block_on(observed(arguments, filter))?;
     for (netns, reason) in &outcome.refused {
         tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
     }
-    write(arguments, &hello, &outcome)?;
+    write(arguments, &header, &outcome)?;
     let failed = outcome.diagnosis.is_at_least(arguments.fail_on);
     Ok(ExitCode::from(u8::from(failed)))
 }
@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
 async fn observed(
     arguments: &DiagnoseArguments,
     filter: Filter,
-) -> anyhow::Result<(Hello, Outcome)> {
+) -> anyhow::Result<(Header, Outcome)> {
     let signals = Signals::catch()?;
     let of_namespace = Filter { netns: filter.netns, ..Filter::default() };
     let tracer = load::load(&load::Request {
@@ -129,9 +129,9 @@ async fn observed(
     degraded.extend(missing.filter(|one| feature::PROCESSES.is_in(one)));
     privileges::keep_only(privileges::RUN);
     degraded.extend(confine::seal());
-    let hello = header(tracer.mode, degraded, options());
+    let header = header(tracer.mode, degraded, options());
     let observation = Observation::new(tracer, filter, host).context("cannot set up the reader")?;
-    Ok((hello, observe(observation, arguments.time, signals).await?))
+    Ok((header, observe(observation, arguments.time, signals).await?))
 }
 
 async fn observe(
@@ -178,13 +178,13 @@ impl Drop for Waiting {
     }
 }
 
-fn write(arguments: &DiagnoseArguments, hello: &Hello, outcome: &Outcome) -> anyhow::Result<()> {
+fn write(arguments: &DiagnoseArguments, header: &Header, outcome: &Outcome) -> anyhow::Result<()> {
     let mut out = Vec::new();
     let diagnosis = &outcome.diagnosis;
     match arguments.format {
-        FormatName::Json => report::json(diagnosis, hello, time::wall_clock(), &mut out),
+        FormatName::Json => report::json(diagnosis, header, time::wall_clock(), &mut out),
         FormatName::Text => {
-            for degraded in &hello.degraded {
+            for degraded in &header.degraded {
                 tracing::warn!(
                     "{} not available ({}): {}; {}",
                     degraded.feature,

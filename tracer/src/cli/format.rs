@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
 use super::console::ColorArgument;
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 use tracer_output::{
     Format,
     flat::FlatLines,
@@ -91,16 +91,16 @@ impl FormatArguments {
         &self,
         terminal: Option<Stdout>,
         live: bool,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
     ) -> anyhow::Result<Box<dyn Format + Send>> {
         let (palette, width) = self.color.appearance(terminal);
         let times = || Times::new(self.timestamps, jiff::tz::TimeZone::system());
         let names = || self.resolve.then(Names::start).transpose();
         let failed = "--resolve: cannot start a thread";
         Ok(match self.format {
-            TraceFormat::Json => Box::new(Json::new(surroundings)),
-            TraceFormat::Csv => Box::new(FlatLines::csv(surroundings)),
-            TraceFormat::Logfmt => Box::new(FlatLines::logfmt(surroundings)),
+            TraceFormat::Json => Box::new(Json::new(enricher)),
+            TraceFormat::Csv => Box::new(FlatLines::csv(enricher)),
+            TraceFormat::Logfmt => Box::new(FlatLines::logfmt(enricher)),
             TraceFormat::Ladder => {
                 let style = Style { explain: self.explain, relative: self.relative_seq };
                 let ladder = Ladder::new(style, palette, width, times());
@@ -109,7 +109,7 @@ impl FormatArguments {
             }
             TraceFormat::Text | TraceFormat::Parquet => {
                 let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
-                let text = Text::new(palette, width, times(), stories, surroundings);
+                let text = Text::new(palette, width, times(), stories, enricher);
                 let text = text.with_names(names().context(failed)?);
                 Box::new(if live { text } else { text.without_status() })
             }

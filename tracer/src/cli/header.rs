@@ -2,15 +2,15 @@
 
 use tracer_event::{
     escape::escape,
-    header::{Degraded, Hello, Host, Mode},
+    header::{Degraded, Header, Host, Mode},
 };
 use tracer_kernel::preflight;
 
 /// The header of a trace of this host.
-pub(super) fn header(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) -> Hello {
+pub(super) fn header(mode: Mode, degraded: Vec<Degraded>, options: Vec<String>) -> Header {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let boot_id = boot_id.map(|id| id.trim_end().to_owned());
-    Hello {
+    Header {
         version: env!("CARGO_PKG_VERSION").into(),
         kernel: preflight::release(),
         mode,

@@ -19,14 +19,14 @@ use crate::{
     exec::scope::Scope,
     trace::{READER, Running, Trace},
 };
-use tracer_event::{enricher::Surroundings, header::Degraded};
+use tracer_event::{enricher::Enricher, header::Degraded};
 use tracer_health as health;
 use tracer_kernel::{
     confine::{self, Confinement},
+    enricher::Host,
     feature, limits,
     load::{self, Request, Tracer},
     privileges,
-    surroundings::Host,
 };
 use tracer_model::{filter::Filter, linger::Thresholds, table::MAX_SOCKETS};
 use tracer_output::Sink;
@@ -62,7 +62,7 @@ pub(super) struct Live {
 /// What the sinks of a trace need, and how they act on it.
 pub(super) struct Setting {
     /// What is known of this host.
-    pub(super) surroundings: Arc<dyn Surroundings>,
+    pub(super) enricher: Arc<dyn Enricher>,
     /// Ends the trace.
     pub(super) end: Arc<Notify>,
     /// To be notified when nobody reads a sink's output any more: the trace ends when that is so
@@ -73,8 +73,8 @@ pub(super) struct Setting {
 
 impl Setting {
     /// With nothing to do on SIGHUP.
-    pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { surroundings, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
+    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
+        Self { enricher, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
     }
 
     /// What to do on SIGHUP.
@@ -163,15 +163,15 @@ impl Live {
         });
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
-        let hello = header(tracer.mode, tracer.degraded.clone(), self.options);
+        let header = header(tracer.mode, tracer.degraded.clone(), self.options);
         let running = Trace {
             tracer,
             filter: self.filter,
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
             sinks: sinks?,
-            surroundings: Arc::clone(&setting.surroundings),
-            hello,
+            enricher: Arc::clone(&setting.enricher),
+            header,
             snapshots: self.snapshots,
             interval: self.interval,
             resolved,

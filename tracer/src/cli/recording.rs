@@ -18,9 +18,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{live::Setting, signals::Signals, threads};
 use crate::replay::{
     Outcome, Replay,
+    enricher::Recorded,
     pace::Speed,
     source::{Error, Source},
-    surroundings::Recorded,
 };
 use tracer_model::filter::Filter;
 use tracer_output::Sink;
@@ -43,8 +43,8 @@ pub(super) fn replay(
     bar: &ProgressBar,
     sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
 ) -> anyhow::Result<()> {
-    let surroundings = Arc::<Recorded>::default();
-    let setting = Setting::new(Arc::clone(&surroundings) as _);
+    let enricher = Arc::<Recorded>::default();
+    let setting = Setting::new(Arc::clone(&enricher) as _);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sinks = {
         // Sinks may start tasks.
@@ -52,7 +52,7 @@ pub(super) fn replay(
         sinks(&setting)?
     };
     let stop = Arc::<AtomicBool>::default();
-    let replay = Replay { sinks, surroundings, filter, speed, stop: Arc::clone(&stop) };
+    let replay = Replay { sinks, enricher, filter, speed, stop: Arc::clone(&stop) };
     let outcome = runtime.block_on(wait(replay, Source::new(files), setting, &stop, bar))??;
     warn_of_gaps(&outcome);
     Ok(())

@@ -26,7 +26,7 @@ use super::{
     signals::interruptible,
 };
 use crate::replay::pace::Speed;
-use tracer_event::{enricher::Surroundings, escape::escape};
+use tracer_event::{enricher::Enricher, escape::escape};
 use tracer_kernel::{preflight, time};
 use tracer_model::{
     filter::Filter,
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let live = Live::new(filter.clone(), arguments.linger, Some(arguments.duration));
     announce(arguments);
     let (page, written) = output.page(host_name(), filter);
-    live.run(|setting| Ok(vec![Box::new(page(Arc::clone(&setting.surroundings)))]))?;
+    live.run(|setting| Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))]))?;
     tell(arguments, &written)
 }
 
@@ -103,7 +103,7 @@ fn of_recordings(arguments: &ReportArguments, filter: Filter) -> anyhow::Result<
     let (page, written) = output.page(names.join(", "), filter.clone());
     let bar = recording::bar(!io::stdout().is_terminal(), size);
     recording::replay(files.clone(), filter, Speed::Max, &bar, |setting| {
-        Ok(vec![Box::new(page(Arc::clone(&setting.surroundings)))])
+        Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))])
     })?;
     tell(arguments, &written)
 }
@@ -134,15 +134,15 @@ impl PageFile {
         self,
         title: String,
         filter: Filter,
-    ) -> (impl FnOnce(Arc<dyn Surroundings>) -> Page, Receiver<io::Result<Written>>) {
+    ) -> (impl FnOnce(Arc<dyn Enricher>) -> Page, Receiver<io::Result<Written>>) {
         let (sender, written) = mpsc::channel();
-        let page = move |surroundings| {
+        let page = move |enricher| {
             Page::new(Options {
                 title,
                 zone: TimeZone::system(),
                 ticks: time::ticks(),
                 filter,
-                surroundings,
+                enricher,
                 file: Box::new(self.0),
                 written: sender,
             })

@@ -205,7 +205,7 @@ impl Opened<'_> {
         }
         sinks.extend(journal.map(|to| delivery(to, LossPlace::Journal, setting)).transpose()?);
         sinks.extend(syslog.map(|to| delivery(to, LossPlace::Syslog, setting)).transpose()?);
-        sinks.extend(telemetry.sinks(&setting.surroundings)?);
+        sinks.extend(telemetry.sinks(&setting.enricher)?);
         Ok(sinks)
     }
 }
@@ -232,7 +232,7 @@ fn lines(
     endings: &mut Endings,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let terminal = path.is_none().then(io::stdout);
-    let format = shown.format(terminal, live, Arc::clone(&setting.surroundings))?;
+    let format = shown.format(terminal, live, Arc::clone(&setting.enricher))?;
     let closed = Arc::clone(&setting.closed);
     let lines = Lines::start(format, destination, move || closed.notify_one())
         .context("cannot start the writing thread")?;
@@ -258,7 +258,7 @@ fn parquet(
     };
     let parquet = Parquet::begin(*file);
     let parquet = parquet.with_context(|| format!("cannot begin {}", path.display()))?;
-    let delivery = Delivery::start(parquet, LossPlace::Output, Arc::clone(&setting.surroundings))
+    let delivery = Delivery::start(parquet, LossPlace::Output, Arc::clone(&setting.enricher))
         .context("cannot start the writing thread")?;
     setting.on_hangup(delivery.outlet().reopen());
     let missing = delivery.outlet().ending("it takes too long");
@@ -283,7 +283,7 @@ fn delivery(
     place: LossPlace,
     setting: &Setting,
 ) -> anyhow::Result<Box<dyn Sink>> {
-    let delivery = Delivery::start(worker, place, Arc::clone(&setting.surroundings));
+    let delivery = Delivery::start(worker, place, Arc::clone(&setting.enricher));
     Ok(Box::new(delivery.context("cannot start a thread")?))
 }
 

@@ -13,8 +13,8 @@ use crate::{
     listing,
     sockets::{self, Order},
 };
-use tracer_event::enricher::Surroundings;
-use tracer_kernel::{confine, load, privileges, snapshot::Snapshotter, surroundings::Host, time};
+use tracer_event::enricher::Enricher;
+use tracer_kernel::{confine, enricher::Host, load, privileges, snapshot::Snapshotter, time};
 
 /// What to list and how.
 #[derive(Args, Debug)]
@@ -42,13 +42,13 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
     }
-    let surroundings: Arc<dyn Surroundings> = Arc::new(host);
+    let enricher: Arc<dyn Enricher> = Arc::new(host);
     // For people, what is in the other namespaces is counted too.
     let only = filter.netns.filter(|_| arguments.format == FormatName::Json);
     let mut snapshotter = Snapshotter::new(load::load_iterators_only()?, only);
     privileges::keep_only(privileges::READ | privileges::NAMESPACES);
     confine::seal();
-    let found = sockets::list(&mut snapshotter, &filter, &*surroundings, arguments.sort);
+    let found = sockets::list(&mut snapshotter, &filter, &*enricher, arguments.sort);
     for (netns, reason) in &found.refused {
         if filter.netns.is_none_or(|wanted| wanted == *netns) {
             tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
@@ -57,11 +57,11 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     let mut out = Vec::new();
     match arguments.format {
         FormatName::Json => {
-            listing::json(&found.sockets, time::wall_clock(), surroundings, &mut out);
+            listing::json(&found.sockets, time::wall_clock(), enricher, &mut out);
         }
         FormatName::Text => {
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
-            listing::text(&found, &*surroundings, palette, width, &mut out);
+            listing::text(&found, &*enricher, palette, width, &mut out);
             let home = filter.netns.or_else(|| host_netns().ok());
             listing::counts(&found, home, palette, &mut out);
         }

@@ -5,7 +5,7 @@ use std::{io::ErrorKind, net::TcpListener, sync::Arc};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 #[cfg(feature = "otlp")]
 use tracer_export::otlp::{Identity, Limit, Otlp, Resource, Settings};
 use tracer_export::{
@@ -94,10 +94,7 @@ impl Telemetry {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub(super) fn sinks(
-        self,
-        surroundings: &Arc<dyn Surroundings>,
-    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    pub(super) fn sinks(self, enricher: &Arc<dyn Enricher>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         #[cfg(feature = "otlp")]
         let asked = self.otlp.is_some();
@@ -107,15 +104,15 @@ impl Telemetry {
             let start = |listener| Endpoint::start(listener, self.shared.clone());
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
-            let surroundings = Arc::clone(surroundings);
+            let enricher = Arc::clone(enricher);
             let end = || endpoint.into_iter().for_each(Endpoint::finish);
-            sinks.push(Box::new(Measuring::new(self.shared.clone(), end, surroundings)));
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), end, enricher)));
         }
         #[cfg(feature = "otlp")]
         if let Some((settings, limit)) = self.otlp {
             let resource = Resource::new(&identity(), variable);
-            let surroundings = Arc::clone(surroundings);
-            let otlp = Otlp::start(settings, limit, &resource, self.shared, surroundings)
+            let enricher = Arc::clone(enricher);
+            let otlp = Otlp::start(settings, limit, &resource, self.shared, enricher)
                 .context("--otlp: cannot start the sending thread")?;
             sinks.push(Box::new(otlp));
         }

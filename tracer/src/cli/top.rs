@@ -12,9 +12,9 @@ use clap::Args;
 use super::{console::ColorArgument, filter::FilterArguments, live::Live, options::duration};
 use crate::top::{
     feed::Feed,
-    picture::Shared,
     screen::{self, Failure},
     theme::Theme,
+    ui_snapshot::Shared,
 };
 use tracer_kernel::{confine::Confinement, time};
 use tracer_model::{
@@ -56,12 +56,12 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     };
     let failure = Failure::default();
     live.run(|setting| {
-        let surroundings = || Arc::clone(&setting.surroundings);
+        let enricher = || Arc::clone(&setting.enricher);
         let (shared, end) = (Arc::new(Shared::default()), Arc::clone(&setting.end));
         let (screen, quit) = (Arc::clone(&shared), move || end.notify_one());
-        let thread = screen::start(theme, surroundings(), screen, Arc::clone(&failure), quit)
+        let thread = screen::start(theme, enricher(), screen, Arc::clone(&failure), quit)
             .context("cannot set the terminal up")?;
-        let feed = Feed::new(filter, time::ticks(), surroundings(), shared, Some(thread));
+        let feed = Feed::new(filter, time::ticks(), enricher(), shared, Some(thread));
         Ok(vec![Box::new(feed)])
     })?;
     let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -12,13 +12,13 @@ use tracer_wire::Program;
 
 use tracer_event::{
     container::Cgroup,
-    enricher::Surroundings,
+    enricher::Enricher,
     header::Degraded,
     process::{Parent, Process},
-    stack::{Maker, Stack},
+    stack::{Creator, Stack},
     subject::Subject,
 };
-use tracer_kernel::{feature::Feature, surroundings::Host};
+use tracer_kernel::{enricher::Host, feature::Feature};
 
 /// A control group for the command.
 const GROUP: Feature = Feature {
@@ -136,7 +136,7 @@ fn has_ancestor(pid: u32, ancestor: u32) -> bool {
     std::iter::successors(Some(pid), parent).take_while(|pid| *pid > 1).any(|one| one == ancestor)
 }
 
-impl Surroundings for Scoped {
+impl Enricher for Scoped {
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
         self.host.cgroup(subject)
     }
@@ -153,8 +153,8 @@ impl Surroundings for Scoped {
         self.host.learn(program);
     }
 
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        self.host.stack(maker)
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
+        self.host.stack(creator)
     }
 
     fn is_in_scope(&self, subject: Option<&Subject>) -> bool {

@@ -13,10 +13,10 @@ use hdrhistogram::Histogram;
 
 use tracer_event::{
     close::{Close, Reason},
-    connection::Story,
+    connection::ConnectionSummary,
     duration::duration,
     endpoint::{Endpoint, Tuple},
-    header::Hello,
+    header::Header,
     linger::{Linger, LingerStatus},
     state::State,
     subject::{Role, Subject},
@@ -200,7 +200,7 @@ impl Account {
     pub fn observe(&mut self, update: &Update<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
-            Update::Story(story) => self.story(story),
+            Update::Connection(connection) => self.connection(connection),
             Update::Linger(lingers) => self.linger(lingers),
             Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
         }
@@ -283,12 +283,16 @@ impl Account {
     }
 
     /// Told once when a connection is over, before that perhaps several times.
-    fn story(&mut self, story: &Story) {
-        let Story { subject, state, close, .. } = *story;
-        let counts = [story.bytes_sent, story.bytes_received, story.retransmits.map(u64::from)];
+    fn connection(&mut self, connection: &ConnectionSummary) {
+        let ConnectionSummary { subject, state, close, .. } = *connection;
+        let counts = [
+            connection.bytes_sent,
+            connection.bytes_received,
+            connection.retransmits.map(u64::from),
+        ];
         let counts = counts.map(Option::unwrap_or_default);
         let Some(Close { reason: ended, .. }) = close else {
-            let open = Open { subject, state, age: Some(story.duration), traffic: counts };
+            let open = Open { subject, state, age: Some(connection.duration), traffic: counts };
             self.open.insert(identity(&subject), open);
             return;
         };
@@ -354,7 +358,7 @@ struct Counting {
 }
 
 impl Sink for Counting {
-    fn hello(&mut self, _: &Hello, _: WallClock) {
+    fn header(&mut self, _: &Header, _: WallClock) {
         if let Some(begin) = self.begin.take() {
             begin();
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::surroundings::Recorded;
+use super::enricher::Recorded;
 use tracer_event::{
-    connection::Story,
+    connection::ConnectionSummary,
     endpoint::Tuple,
     finding::Finding,
-    header::Hello,
+    header::Header,
     line::{About, Line, Network},
     linger::Linger,
     loss::Loss,
@@ -20,9 +20,9 @@ use tracer_event::{
     wall,
     wall_clock::WallClock,
 };
-use tracer_output::json::{Bare, HelloBody, schema};
+use tracer_output::json::{Bare, HeaderBody, schema};
 
-pub use tracer_event::update::Told;
+pub use tracer_event::update::OwnedUpdate;
 
 /// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +46,9 @@ pub enum Wrong {
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Item {
     /// The first line of a trace.
-    Hello(Hello),
+    Header(Header),
     /// Something that was told.
-    Told(Told),
+    Update(OwnedUpdate),
     /// The last line of a trace.
     Summary(Box<Summary>),
     /// Of a kind that is not replayed, or not known here.
@@ -59,7 +59,7 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Decoder {
     clock: WallClock,
-    surroundings: Arc<Recorded>,
+    enricher: Arc<Recorded>,
     /// The recording's schema has more than ours: what is not understood may be new.
     newer: bool,
 }
@@ -70,9 +70,9 @@ struct Head {
 }
 
 impl Decoder {
-    /// Puts what the lines say of containers and programs into `surroundings`.
-    pub fn new(surroundings: Arc<Recorded>) -> Self {
-        Self { clock: WallClock { lead: 0, now: 0 }, surroundings, newer: false }
+    /// Puts what the lines say of containers and programs into `enricher`.
+    pub fn new(enricher: Arc<Recorded>) -> Self {
+        Self { clock: WallClock { lead: 0, now: 0 }, enricher, newer: false }
     }
 
     /// The clock by which the times of the last line are to be read; its present is that line's.
@@ -97,37 +97,37 @@ impl Decoder {
     }
 
     fn item(&mut self, kind: &str, line: &str) -> Result<Item, Wrong> {
-        Ok(Item::Told(match kind {
-            "hello" => return self.hello(line).map(Item::Hello),
+        Ok(Item::Update(match kind {
+            "hello" => return self.header(line).map(Item::Header),
             "summary" => return self.summary(line),
-            "transition" => Told::Transition(self.about(line)?),
-            "retransmit" => Told::Retransmit(self.about(line)?),
-            "reset" => Told::Reset(self.about(line)?),
-            "connection" => Told::Story(self.story(line)?),
-            "linger" => Told::Linger(vec![self.linger(line)?]),
+            "transition" => OwnedUpdate::Transition(self.about(line)?),
+            "retransmit" => OwnedUpdate::Retransmit(self.about(line)?),
+            "reset" => OwnedUpdate::Reset(self.about(line)?),
+            "connection" => OwnedUpdate::Connection(self.connection(line)?),
+            "linger" => OwnedUpdate::Linger(vec![self.linger(line)?]),
             "loss" => {
                 let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, Loss>>(line)?;
-                Told::Loss(Loss { time: self.time(&time)?, ..body })
+                OwnedUpdate::Loss(Loss { time: self.time(&time)?, ..body })
             }
             "finding" => {
                 let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, Finding>>(line)?;
-                Told::Finding(Box::new(Finding { time: self.time(&time)?, ..body }))
+                OwnedUpdate::Finding(Box::new(Finding { time: self.time(&time)?, ..body }))
             }
             _ => return Ok(Item::Passed),
         }))
     }
 
-    fn hello(&mut self, line: &str) -> Result<Hello, Wrong> {
+    fn header(&mut self, line: &str) -> Result<Header, Wrong> {
         let version = serde_json::from_str::<Version>(line)?.schema;
         self.newer = is_newer(&version)?;
-        let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, HelloBody>>(line)?;
+        let Bare { time, body, .. } = serde_json::from_str::<Bare<'_, HeaderBody>>(line)?;
         let wall = nanoseconds(&time)?;
         let now = body.monotonic_ns.unwrap_or(wall.max(0).unsigned_abs());
         // A clock that shows less than it has run can only be made up.
         let lead = i64::try_from(now).ok().and_then(|now| wall.checked_sub(now));
         let lead = lead.ok_or_else(|| Wrong::Value("monotonic_ns is out of range".into()))?;
         self.clock = WallClock { lead, now };
-        Ok(body.hello)
+        Ok(body.header)
     }
 
     fn summary(&mut self, line: &str) -> Result<Item, Wrong> {
@@ -156,15 +156,15 @@ impl Decoder {
         Ok(line.tcp)
     }
 
-    fn story(&mut self, line: &str) -> Result<Story, Wrong> {
-        let mut line: Line<'_, Story> = serde_json::from_str(line)?;
+    fn connection(&mut self, line: &str) -> Result<ConnectionSummary, Wrong> {
+        let mut line: Line<'_, ConnectionSummary> = serde_json::from_str(line)?;
         let began = line.tcp.began.map_or(i64::MAX, u64::cast_signed);
         self.clock.lead = self.clock.lead.min(began);
         self.place(&mut line)?;
         let monotonic =
             |time: Option<u64>| time.map(|time| time.cast_signed().abs_diff(self.clock.lead));
-        let Story { began, ended, .. } = line.tcp;
-        Ok(Story { began: monotonic(began), ended: monotonic(ended), ..line.tcp })
+        let ConnectionSummary { began, ended, .. } = line.tcp;
+        Ok(ConnectionSummary { began: monotonic(began), ended: monotonic(ended), ..line.tcp })
     }
 
     fn linger(&mut self, line: &str) -> Result<Linger, Wrong> {
@@ -174,10 +174,10 @@ impl Decoder {
         let Some(status) = status else {
             return Err(Wrong::Value("a linger has no status".into()));
         };
-        let maker = stack
-            .map(|frames| self.surroundings.maker(&linger.subject, frames, stack_gap.as_deref()));
+        let creator = stack
+            .map(|frames| self.enricher.creator(&linger.subject, frames, stack_gap.as_deref()));
         let holders = processes.into_iter().flatten().map(|one| self.owner(one)).collect();
-        Ok(Linger { status, why, maker, holders, ..linger })
+        Ok(Linger { status, why, creator, holders, ..linger })
     }
 
     /// Gives the event its time and socket.
@@ -194,7 +194,7 @@ impl Decoder {
         let container = line.container.take().map(|container| container.id);
         let Some(socket) = line.socket.take() else {
             let tuple = Tuple { local, peer, netns: netns.unwrap_or(0) };
-            let cgroup = self.surroundings.group(None, container.as_deref());
+            let cgroup = self.enricher.group(None, container.as_deref());
             return Subject { cgroup, ..Subject::of_addresses(tuple) };
         };
         Subject {
@@ -203,7 +203,7 @@ impl Decoder {
             tuple: Tuple { local, peer, netns: socket.netns },
             uid: socket.uid,
             inode: socket.inode,
-            cgroup: self.surroundings.group(socket.cgroup.as_deref(), container.as_deref()),
+            cgroup: self.enricher.group(socket.cgroup.as_deref(), container.as_deref()),
             owner: line.process.take().map(|process| self.owner(process)),
             role: None,
         }
@@ -211,7 +211,7 @@ impl Decoder {
 
     fn owner(&self, holder: Holder) -> Owner {
         let Holder { pid, name: comm, evidence, fd, others, executable, parent } = holder;
-        let start_ns = self.surroundings.program(executable, parent);
+        let start_ns = self.enricher.program(executable, parent);
         Owner { process: Process { pid, comm, start_ns }, evidence, fd, others }
     }
 }

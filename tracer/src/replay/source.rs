@@ -158,7 +158,7 @@ impl Source {
             let wrong = |reason| open.wrong(reason);
             match (read, self.torn.take()) {
                 (Ok(item), None) => return Ok(Some(item)),
-                (Ok(item @ Item::Hello(_)), Some(torn)) => {
+                (Ok(item @ Item::Header(_)), Some(torn)) => {
                     self.cut.push(torn.place());
                     return Ok(Some(item));
                 }

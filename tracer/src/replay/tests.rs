@@ -1,7 +1,7 @@
 //! What was told, told again.
 
 mod any;
-mod hostile;
+mod fuzz_entry;
 mod recordings;
 
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{
-    decode::{Decoder, Item, Told},
-    surroundings::Recorded,
+    decode::{Decoder, Item, OwnedUpdate},
+    enricher::Recorded,
 };
 use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, update::Update, wall_clock::WallClock,
+    enricher::Enricher, header::Header, summary::Summary, update::Update, wall_clock::WallClock,
 };
 use tracer_output::{
     Format as _,
@@ -24,10 +24,10 @@ pub(super) const CLOCK: WallClock =
     WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
 
 /// What JSON has for these updates.
-pub(super) fn written(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings>) -> String {
-    let mut json = Json::new(surroundings);
+pub(super) fn written(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) -> String {
+    let mut json = Json::new(enricher);
     let mut out = Vec::new();
-    json.hello(&any::hello(), CLOCK, &mut out);
+    json.header(&any::header(), CLOCK, &mut out);
     for update in updates {
         json.update(update, CLOCK, &mut out);
     }
@@ -38,22 +38,22 @@ pub(super) fn written(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings
 /// Any recordings, as they are written.
 pub(crate) fn recorded() -> impl Strategy<Value = String> {
     (prop::collection::vec(any::told(), 1..8), any::around()).prop_map(|(told, around)| {
-        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         written(&updates, Arc::new(around))
     })
 }
 
 /// What JSON has for recorded lines.
 pub(super) fn written_again(lines: &str) -> String {
-    let surroundings = Arc::<Recorded>::default();
-    let mut decoder = Decoder::new(Arc::clone(&surroundings));
-    let mut json = Json::new(surroundings);
+    let enricher = Arc::<Recorded>::default();
+    let mut decoder = Decoder::new(Arc::clone(&enricher));
+    let mut json = Json::new(enricher);
     let mut out = Vec::new();
     for line in lines.lines() {
         let item = decoder.decode(line).unwrap_or_else(|wrong| panic!("{wrong}: {line}"));
         match item {
-            Item::Hello(hello) => json.hello(&hello, decoder.clock(), &mut out),
-            Item::Told(told) => json.update(&told.update(), decoder.clock(), &mut out),
+            Item::Header(header) => json.header(&header, decoder.clock(), &mut out),
+            Item::Update(told) => json.update(&told.update(), decoder.clock(), &mut out),
             Item::Summary(summary) => json.summary(&summary, decoder.clock(), &mut out),
             Item::Passed => panic!("passed over: {line}"),
         }
@@ -62,8 +62,8 @@ pub(super) fn written_again(lines: &str) -> String {
 }
 
 /// Checks that updates come out of a recording as they went in.
-pub(crate) fn assert_same(updates: &[Update<'_>], surroundings: Arc<dyn Surroundings>) {
-    let recorded = written(updates, surroundings);
+pub(crate) fn assert_same(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) {
+    let recorded = written(updates, enricher);
     let again = written_again(&recorded);
     for (recorded, again) in recorded.lines().zip(again.lines()) {
         assert_eq!(again, recorded);
@@ -79,7 +79,7 @@ proptest! {
         told in prop::collection::vec(any::told(), 1..12),
         around in any::around(),
     ) {
-        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         assert_same(&updates, Arc::new(around));
     }
 
@@ -88,7 +88,7 @@ proptest! {
         told in prop::collection::vec(any::told(), 1..12),
         around in any::around(),
     ) {
-        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         let schema = jsonschema::validator_for(&schema()).unwrap();
         for line in written(&updates, Arc::new(around)).lines() {
             let value = serde_json::from_str(line).unwrap();
@@ -120,8 +120,8 @@ fn the_schema_refuses_what_is_not_ours() {
 fn the_hello_comes_back_whole() {
     let line = written(&[], Arc::new(tracer_event::enricher::Unknown));
     let mut decoder = Decoder::new(Arc::default());
-    let Ok(Item::Hello(hello)) = decoder.decode(line.lines().next().unwrap()) else { panic!() };
-    assert_eq!(hello, any::hello());
+    let Ok(Item::Header(header)) = decoder.decode(line.lines().next().unwrap()) else { panic!() };
+    assert_eq!(header, any::header());
     assert_eq!(decoder.clock(), CLOCK);
-    let _: &Hello = &hello;
+    let _: &Header = &header;
 }

@@ -6,10 +6,10 @@ use ratatui::layout::Rect;
 
 use super::{
     list::List,
-    picture::{Picture, Wish},
     theme::Theme,
+    ui_snapshot::{UiSnapshot, ViewRequest},
 };
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 use tracer_output::stamps::Timestamps;
 
 /// Which screen is shown.
@@ -46,7 +46,7 @@ pub(super) enum Pane {
 }
 
 pub(super) struct App {
-    pub(super) picture: Picture,
+    pub(super) ui_snapshot: UiSnapshot,
     pub(super) tab: Tab,
     pub(super) pane: Option<Pane>,
     /// First line shown of a text that is longer than the screen.
@@ -67,17 +67,17 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(
-        picture: Picture,
-        surroundings: Arc<dyn Surroundings>,
+        ui_snapshot: UiSnapshot,
+        enricher: Arc<dyn Enricher>,
         theme: Theme,
         zone: jiff::tz::TimeZone,
     ) -> Self {
         Self {
-            picture,
+            ui_snapshot,
             tab: Tab::default(),
             pane: None,
             scroll: 0,
-            list: List::new(surroundings),
+            list: List::new(enricher),
             frozen: false,
             messages: Vec::new(),
             theme,
@@ -89,16 +89,16 @@ impl App {
     }
 
     /// Takes a new picture, unless frozen.
-    pub(super) fn take(&mut self, picture: Picture) {
-        if let (false, Some(hello)) = (self.greeted, &picture.hello) {
+    pub(super) fn take(&mut self, ui_snapshot: UiSnapshot) {
+        if let (false, Some(header)) = (self.greeted, &ui_snapshot.header) {
             // In short: the help has the rest.
-            self.messages.extend(hello.degraded.iter().map(|degraded| {
+            self.messages.extend(header.degraded.iter().map(|degraded| {
                 format!("! {} not available ({}): see ?", degraded.feature, degraded.reason)
             }));
             self.greeted = true;
         }
         if !self.frozen {
-            self.picture = picture;
+            self.ui_snapshot = ui_snapshot;
             self.fill_list();
         }
     }
@@ -106,14 +106,14 @@ impl App {
     /// Gives the list the newest sockets while it is shown.
     pub(super) fn fill_list(&mut self) {
         if self.tab == Tab::Sockets {
-            self.list.take(&self.picture.rows);
+            self.list.take(&self.ui_snapshot.rows);
         }
     }
 
     /// What the next picture must have.
-    pub(super) fn wish(&self) -> Wish {
+    pub(super) fn view_request(&self) -> ViewRequest {
         let listed = self.tab == Tab::Sockets && !self.frozen;
         let chosen = (self.pane == Some(Pane::Details)).then(|| self.list.chosen()).flatten();
-        Wish { rows: listed, chosen, cost: self.list.cost }
+        ViewRequest { rows: listed, chosen, cost: self.list.cost }
     }
 }

@@ -13,23 +13,23 @@ use std::{
 
 use self::{counting::Counting, past::Recent};
 use super::{
-    picture::{self, Chosen, Picture, Shared, Wish},
     rows::Row,
+    ui_snapshot::{self, Chosen, Shared, UiSnapshot, ViewRequest},
 };
 use tracer_event::{
-    enricher::Surroundings,
+    enricher::Enricher,
     finding::{Finding, Status},
-    header::Hello,
+    header::Header,
     initial::InitialNumbers,
     state::State,
     summary::Summary,
-    update::{Linger, Observer as _, Subject, Told, Update},
+    update::{Linger, Observer as _, OwnedUpdate, Subject, Update},
     wall_clock::WallClock,
 };
 use tracer_health as health;
 use tracer_model::{
     connection::Connection,
-    diagnosis::{Input, Look, Observed, diagnose},
+    diagnosis::{HostSnapshot, Input, Observed, diagnose},
     filter::Filter,
     table::Table,
     time_wait::Ticks,
@@ -55,13 +55,13 @@ pub struct Feed {
     /// The filter passes all of the table's sockets.
     all: bool,
     ticks: Ticks,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
     screen: Screen,
     counting: Counting,
     recent: Recent,
     /// Earlier snapshots, oldest first, with what has happened since.
-    snapshots: Vec<(Arc<Look>, Observed)>,
-    picture: Picture,
+    snapshots: Vec<(Arc<HostSnapshot>, Observed)>,
+    ui_snapshot: UiSnapshot,
     /// Findings of the live trace, shown as long as there has been no snapshot.
     live: Vec<Finding>,
     /// When the next picture is due.
@@ -97,7 +97,7 @@ impl Feed {
     pub fn new(
         filter: Filter,
         ticks: Ticks,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
         shared: Arc<Shared>,
         thread: Option<health::Thread>,
     ) -> Self {
@@ -106,12 +106,12 @@ impl Feed {
             filter,
             all,
             ticks,
-            surroundings,
+            enricher,
             screen: Screen { shared, thread },
             counting: Counting::default(),
             recent: Recent::default(),
             snapshots: Vec::new(),
-            picture: Picture::default(),
+            ui_snapshot: UiSnapshot::default(),
             live: Vec::new(),
             next: 0,
             copied: (0, 0),
@@ -119,21 +119,21 @@ impl Feed {
     }
 
     fn wants(&self, update: &Update<'_>) -> bool {
-        let passes = |subject| self.filter.passes(&*self.surroundings, subject);
+        let passes = |subject| self.filter.passes(&*self.enricher, subject);
         self.all || self.filter.wants(update) && update.subject().is_none_or(passes)
     }
 
     fn wants_socket(&self, subject: &Subject, state: State) -> bool {
         self.all
             || self.filter.wants_in_state(subject, state)
-                && self.filter.passes(&*self.surroundings, subject)
+                && self.filter.passes(&*self.enricher, subject)
     }
 
     fn lingers(&mut self, lingers: &[Linger]) {
         for linger in lingers {
             if self.wants_socket(&linger.subject, linger.state) {
-                counting::linger(linger, &mut self.picture);
-                self.recent.add(Told::Linger(vec![linger.clone()]));
+                counting::linger(linger, &mut self.ui_snapshot);
+                self.recent.add(OwnedUpdate::Linger(vec![linger.clone()]));
             }
         }
     }
@@ -148,46 +148,47 @@ impl Feed {
             self.live.push(finding.clone());
         }
         if self.snapshots.is_empty() {
-            self.picture.findings = Arc::new(self.live.clone());
+            self.ui_snapshot.findings = Arc::new(self.live.clone());
         }
     }
 
     /// Copies the list if it is needed and due, and the counts.
-    fn copy(&mut self, now: u64, table: &Table, wish: Wish) {
+    fn copy(&mut self, now: u64, table: &Table, view_request: ViewRequest) {
         let (made, cost) = self.copied;
-        let due = now >= made.saturating_add(ROWS.max((cost + wish.cost).saturating_mul(SHARE)));
-        if due && (wish.rows || !self.all) {
+        let due =
+            now >= made.saturating_add(ROWS.max((cost + view_request.cost).saturating_mul(SHARE)));
+        if due && (view_request.rows || !self.all) {
             let wants = |row: &Row| self.wants_socket(&row.subject, row.state);
             let rows: Vec<Row> = table.connections().map(Row::of).filter(wants).collect();
             if !self.all {
-                self.picture.counts = [0; State::COUNT];
+                self.ui_snapshot.counts = [0; State::COUNT];
                 for row in &rows {
-                    self.picture.counts[row.state.index()] += 1;
+                    self.ui_snapshot.counts[row.state.index()] += 1;
                 }
             }
-            self.picture.rows = Arc::new(rows);
+            self.ui_snapshot.rows = Arc::new(rows);
             self.copied = (now, tracer_kernel::time::monotonic().saturating_sub(now));
         }
         if self.all {
-            self.picture.counts = State::ALL.map(|state| table.count(state));
+            self.ui_snapshot.counts = State::ALL.map(|state| table.count(state));
         }
     }
 
-    fn choose(&self, table: &Table, wish: Wish) -> Option<Arc<Chosen>> {
-        let (id, ordinal) = wish.chosen?;
+    fn choose(&self, table: &Table, view_request: ViewRequest) -> Option<Arc<Chosen>> {
+        let (id, ordinal) = view_request.chosen?;
         let life = table.connections().find(|life| (life.id, life.ordinal) == (id, ordinal));
         if let Some(life) = life {
             return Some(Arc::new(self.chosen(table, life)));
         }
-        let before = self.picture.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
+        let before = self.ui_snapshot.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
         let mut gone = Chosen::clone(before);
         let numbers = gone.handshake.as_ref().and_then(InitialNumbers::of);
         let tuple = gone.row.subject.tuple;
         gone.events = self.recent.of(&tuple, numbers, None);
-        let end = gone.events.iter().rev().find(|event| picture::tuple(event) == Some(tuple));
+        let end = gone.events.iter().rev().find(|event| ui_snapshot::tuple(event) == Some(tuple));
         if gone.row.state != State::Closed {
             gone.row.state = State::Closed;
-            gone.row.since = end.map_or(self.picture.clock.now, Told::time);
+            gone.row.since = end.map_or(self.ui_snapshot.clock.now, OwnedUpdate::time);
             gone.holders.clear();
         }
         Some(Arc::new(gone))
@@ -206,10 +207,10 @@ impl Feed {
         for life in [life].into_iter().chain(peer) {
             events.extend(past::before(life, &events));
         }
-        events.sort_by_key(Told::time);
+        events.sort_by_key(OwnedUpdate::time);
         Chosen {
             row: Row::of(life),
-            spent: life.spent(self.picture.clock.now),
+            spent: life.spent(self.ui_snapshot.clock.now),
             at_least: life.spent_at_least(),
             handshake: life.handshake(),
             holders: life.holding(),
@@ -218,9 +219,10 @@ impl Feed {
     }
 
     /// Keeps a snapshot to compare later ones with, and drops those that are not needed again.
-    fn keep(&mut self, look: &Arc<Look>) {
+    fn keep(&mut self, look: &Arc<HostSnapshot>) {
         let now = look.snapshot.begun;
-        let old = |(look, _): &&(Arc<Look>, Observed)| look.snapshot.begun + BASELINE <= now;
+        let old =
+            |(look, _): &&(Arc<HostSnapshot>, Observed)| look.snapshot.begun + BASELINE <= now;
         // Of those that are old enough only the newest is compared with.
         let spent = self.snapshots.iter().filter(old).count().saturating_sub(1);
         self.snapshots.drain(..spent);
@@ -232,10 +234,10 @@ impl Feed {
 }
 
 impl Sink for Feed {
-    fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.picture.hello = Some(Arc::new(hello.clone()));
-        self.picture.clock = clock;
-        self.screen.shared.lock().picture = Some(self.picture.clone());
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        self.ui_snapshot.header = Some(Arc::new(header.clone()));
+        self.ui_snapshot.clock = clock;
+        self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
@@ -245,15 +247,15 @@ impl Sink for Feed {
         match update {
             Update::Linger(lingers) => self.lingers(lingers),
             Update::Finding(finding) => self.finding(finding),
-            Update::Loss(loss) if !loss.healed => self.picture.lost += loss.count,
+            Update::Loss(loss) if !loss.healed => self.ui_snapshot.lost += loss.count,
             Update::Loss(_) => {}
             _ if self.wants(update) => match *update {
                 Update::Transition(one) => {
-                    self.counting.transition(one, &mut self.picture);
-                    self.recent.add(Told::Transition(*one));
+                    self.counting.transition(one, &mut self.ui_snapshot);
+                    self.recent.add(OwnedUpdate::Transition(*one));
                 }
-                Update::Retransmit(one) => self.recent.add(Told::Retransmit(*one)),
-                Update::Reset(one) => self.recent.add(Told::Reset(*one)),
+                Update::Retransmit(one) => self.recent.add(OwnedUpdate::Retransmit(*one)),
+                Update::Reset(one) => self.recent.add(OwnedUpdate::Reset(*one)),
                 _ => {}
             },
             _ => {}
@@ -272,12 +274,12 @@ impl LiveSink for Feed {
         let Live { now, table, .. } = *live;
         if now >= self.next {
             self.next = now + PERIOD;
-            let wish = self.screen.shared.lock().wish;
-            self.picture.clock = self.picture.clock.renewed(WallClock { now, ..clock });
-            self.copy(now, table, wish);
-            self.picture.chosen = self.choose(table, wish);
-            self.counting.show(now, &mut self.picture);
-            self.screen.shared.lock().picture = Some(self.picture.clone());
+            let view_request = self.screen.shared.lock().view_request;
+            self.ui_snapshot.clock = self.ui_snapshot.clock.renewed(WallClock { now, ..clock });
+            self.copy(now, table, view_request);
+            self.ui_snapshot.chosen = self.choose(table, view_request);
+            self.counting.show(now, &mut self.ui_snapshot);
+            self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());
         }
         Some(self.next)
     }
@@ -286,7 +288,7 @@ impl LiveSink for Feed {
         true
     }
 
-    fn diagnose(&mut self, look: &Arc<Look>, table: &Table) {
+    fn diagnose(&mut self, look: &Arc<HostSnapshot>, table: &Table) {
         if self.snapshots.is_empty() {
             self.counting.begin();
             // The list that is copied next is the first complete one.
@@ -295,7 +297,7 @@ impl LiveSink for Feed {
         if let Some((first, observed)) = self.snapshots.first() {
             let diagnosis = diagnose(&Input {
                 filter: &self.filter,
-                is_within: &|subject| self.filter.passes(&*self.surroundings, subject),
+                is_within: &|subject| self.filter.passes(&*self.enricher, subject),
                 ticks: self.ticks,
                 first,
                 last: look,
@@ -303,8 +305,8 @@ impl LiveSink for Feed {
                 table,
                 stacks: None,
             });
-            self.picture.findings = Arc::new(diagnosis.findings);
-            self.picture.observed = Some(diagnosis.observed);
+            self.ui_snapshot.findings = Arc::new(diagnosis.findings);
+            self.ui_snapshot.observed = Some(diagnosis.observed);
         }
         self.keep(look);
     }

@@ -93,7 +93,7 @@ impl App {
     /// Lists the sockets of the finding at the top of the screen.
     fn show_sockets(&mut self) {
         let index = views::finding_at(self, self.area, self.scroll);
-        let Some(finding) = self.picture.findings.get(index) else { return };
+        let Some(finding) = self.ui_snapshot.findings.get(index) else { return };
         self.list.reset(filter(finding));
         self.show(Tab::Sockets);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::crossterm::event::KeyCode;
 
 use super::rows::{Group, Grouping, Row, Rows, Selection};
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 use tracer_model::connection::SocketId;
 
 pub(super) struct List {
@@ -23,14 +23,14 @@ pub(super) struct List {
     /// Indices of the rows shown.
     pub(super) listed: Vec<u32>,
     pub(super) groups: Vec<Group>,
-    pub(super) surroundings: Arc<dyn Surroundings>,
+    pub(super) enricher: Arc<dyn Enricher>,
     height: usize,
     /// The selected socket, once the selection has been moved.
     pinned: Option<(SocketId, u32)>,
 }
 
 impl List {
-    pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
         Self {
             rows: Rows::default(),
             selection: Selection::default(),
@@ -41,7 +41,7 @@ impl List {
             cost: 0,
             listed: Vec::new(),
             groups: Vec::new(),
-            surroundings,
+            enricher,
             height: 1,
             pinned: None,
         }
@@ -74,9 +74,9 @@ impl List {
     fn arrange(&mut self) {
         let begun = tracer_kernel::time::thread_cpu();
         let before = self.groups.get(self.selected).map(|group| group.key.clone());
-        let Self { rows, selection, surroundings, .. } = self;
-        self.listed = selection.list(rows, &**surroundings);
-        let groups = |by| selection.groups(rows, &self.listed, by, &**surroundings);
+        let Self { rows, selection, enricher, .. } = self;
+        self.listed = selection.list(rows, &**enricher);
+        let groups = |by| selection.groups(rows, &self.listed, by, &**enricher);
         self.groups = self.grouping.map(groups).unwrap_or_default();
         let line = match self.pinned {
             _ if self.grouping.is_some() => {

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    enricher::Surroundings,
+    enricher::Enricher,
     escape::escape,
     process::Process,
     state::State,
@@ -51,8 +51,8 @@ impl Row {
         (self.id, self.subject.ordinal)
     }
 
-    pub(super) fn container(&self, surroundings: &dyn Surroundings) -> Option<Box<str>> {
-        surroundings.cgroup(&self.subject)?.container.clone()
+    pub(super) fn container(&self, enricher: &dyn Enricher) -> Option<Box<str>> {
+        enricher.cgroup(&self.subject)?.container.clone()
     }
 
     /// The peer's end; of a server's socket its address alone, since clients differ in their ports.
@@ -64,7 +64,7 @@ impl Row {
     }
 
     /// What a filter is matched against.
-    fn write(&self, surroundings: &dyn Surroundings, text: &mut String) {
+    fn write(&self, enricher: &dyn Enricher, text: &mut String) {
         let Tuple { local, peer, .. } = self.subject.tuple;
         text.clear();
         // Writing to a String cannot fail.
@@ -72,7 +72,7 @@ impl Row {
         if let Some(owner) = self.subject.owner {
             let _ = write!(text, " {}[{}]", escape(owner.process.name()), owner.process.pid);
         }
-        if let Some(container) = self.container(surroundings) {
+        if let Some(container) = self.container(enricher) {
             let _ = write!(text, " @{container}");
         }
         text.make_ascii_lowercase();
@@ -137,14 +137,14 @@ pub(super) enum Key {
 }
 
 impl Key {
-    fn of(row: &Row, grouping: Grouping, surroundings: &dyn Surroundings) -> Self {
+    fn of(row: &Row, grouping: Grouping, enricher: &dyn Enricher) -> Self {
         match grouping {
             Grouping::Process => {
                 let process = row.subject.owner.map(|owner| owner.process);
                 Self::Process(process.map(|process| (process.comm, process.pid, process.start_ns)))
             }
             Grouping::Peer => Self::Peer(row.peer()),
-            Grouping::Container => Self::Container(row.container(surroundings)),
+            Grouping::Container => Self::Container(row.container(enricher)),
             Grouping::State => Self::State(row.state),
         }
     }
@@ -205,15 +205,15 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Indices of the rows to be listed, in order.
-    pub(super) fn list(&self, rows: &[Row], surroundings: &dyn Surroundings) -> Vec<u32> {
+    pub(super) fn list(&self, rows: &[Row], enricher: &dyn Enricher) -> Vec<u32> {
         let filter = self.filter.to_ascii_lowercase();
         let words: Vec<&str> = filter.split_whitespace().collect();
         let mut text = String::new();
         let mut wants = |row: &Row| {
-            let within = |key: &Key| Key::of(row, key.grouping(), surroundings) == *key;
+            let within = |key: &Key| Key::of(row, key.grouping(), enricher) == *key;
             self.within.as_ref().is_none_or(within)
                 && (words.is_empty() || {
-                    row.write(surroundings, &mut text);
+                    row.write(enricher, &mut text);
                     words.iter().all(|word| text.contains(word))
                 })
         };
@@ -244,11 +244,11 @@ impl Selection {
         rows: &[Row],
         listed: &[u32],
         grouping: Grouping,
-        surroundings: &dyn Surroundings,
+        enricher: &dyn Enricher,
     ) -> Vec<Group> {
         let mut groups: HashMap<Key, Group, RandomState> = HashMap::default();
         for row in listed.iter().map(|&index| &rows[index as usize]) {
-            let key = Key::of(row, grouping, surroundings);
+            let key = Key::of(row, grouping, enricher);
             let group = groups.entry(key).or_insert_with_key(|key| Group {
                 key: key.clone(),
                 counts: [0; State::COUNT],

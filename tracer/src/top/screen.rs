@@ -15,12 +15,12 @@ use super::{
     app::App,
     keys::Effect,
     messages,
-    picture::{Picture, Shared},
     terminal::Taken,
     theme::Theme,
+    ui_snapshot::{Shared, UiSnapshot},
     views,
 };
-use tracer_event::enricher::Surroundings;
+use tracer_event::enricher::Enricher;
 use tracer_health as health;
 use tracer_kernel::time;
 
@@ -38,15 +38,15 @@ pub type Failure = Arc<Mutex<Option<io::Error>>>;
 /// If the terminal cannot be set up, or no thread can be started.
 pub fn start(
     theme: Theme,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
     shared: Arc<Shared>,
     failure: Failure,
     closed: impl Fn() + Send + 'static,
 ) -> io::Result<health::Thread> {
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
-    let picture = Picture { clock: time::wall_clock(), ..Picture::default() };
-    let app = App::new(picture, surroundings, theme, zone);
+    let ui_snapshot = UiSnapshot { clock: time::wall_clock(), ..UiSnapshot::default() };
+    let app = App::new(ui_snapshot, enricher, theme, zone);
     health::spawn("screen", move || {
         // Also when this thread panics.
         let _closing = Closing(closed);
@@ -68,10 +68,10 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
     let mut stale = true;
     while !shared.lock().ended {
         health::alive();
-        let picture = shared.lock().picture.take();
+        let ui_snapshot = shared.lock().ui_snapshot.take();
         let messages = messages::take();
-        stale |= picture.is_some() || !messages.is_empty();
-        picture.into_iter().for_each(|picture| app.take(picture));
+        stale |= ui_snapshot.is_some() || !messages.is_empty();
+        ui_snapshot.into_iter().for_each(|ui_snapshot| app.take(ui_snapshot));
         app.messages.extend(messages);
         if stale {
             taken.terminal.draw(|frame| {
@@ -81,7 +81,7 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
             })?;
             stale = false;
         }
-        shared.lock().wish = app.wish();
+        shared.lock().view_request = app.view_request();
         let mut wait = TICK;
         // Handles everything that has been typed meanwhile before drawing again. If the terminal
         // goes away, crossterm waits for ever: the signal that comes with it ends the trace, and

@@ -1,10 +1,10 @@
 //! What `tracer diagnose` would find, at the end of a trace, for sinks that ask for it: from the
 //! first look and a last one, and what happened between them.
 
-use tracer_event::{enricher::Surroundings, finding::Finding};
+use tracer_event::{enricher::Enricher, finding::Finding};
 use tracer_kernel::{snapshot::Taken, time};
 use tracer_model::{
-    diagnosis::{Input, Look, Observed, diagnose},
+    diagnosis::{HostSnapshot, Input, Observed, diagnose},
     filter::Filter,
     table::Table,
 };
@@ -13,7 +13,7 @@ use tracer_model::{
 #[derive(Default)]
 pub(super) struct Diagnosing {
     /// The first complete look.
-    first: Option<Look>,
+    first: Option<HostSnapshot>,
     /// What has happened since the beginning.
     pub(super) observed: Observed,
 }
@@ -29,13 +29,13 @@ impl Diagnosing {
     /// What is wrong, now that the last look has been merged into `table`.
     pub(super) fn findings(
         &self,
-        last: &Look,
+        last: &HostSnapshot,
         filter: &Filter,
-        surroundings: &dyn Surroundings,
+        enricher: &dyn Enricher,
         table: &Table,
     ) -> Vec<Finding> {
         let Some(first) = &self.first else { return Vec::new() };
-        let is_within = |subject: &_| filter.passes(surroundings, subject);
+        let is_within = |subject: &_| filter.passes(enricher, subject);
         let case = Input {
             filter,
             is_within: &is_within,

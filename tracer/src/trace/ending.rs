@@ -4,36 +4,36 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{BETWEEN_CHECKS, CHECK_PATIENCE, HOUSEKEEPING, LAST_LOOK_PATIENCE, Running};
-use crate::trace::healing::Healing;
+use crate::trace::resync::Resync;
 use tracer_kernel::{snapshot::Taken, time};
-use tracer_model::{diagnosis::Look, table::Table};
+use tracer_model::{diagnosis::HostSnapshot, table::Table};
 
 impl Running {
     /// Tells what is wrong to those that ask for it at the end; the look that it rests on.
-    pub(super) fn diagnose(&mut self) -> Option<Arc<Look>> {
-        let Some(last) = self.last_look(Healing::ask_for_all, LAST_LOOK_PATIENCE) else {
+    pub(super) fn diagnose(&mut self) -> Option<Arc<HostSnapshot>> {
+        let Some(last) = self.last_look(Resync::ask_for_all, LAST_LOOK_PATIENCE) else {
             tracing::warn!("no last look at the sockets: what is wrong is not known");
             return None;
         };
         self.read_rest();
         let (look, _) = self.merge(last)?;
-        self.teller.diagnose(&look, &self.capture.table);
-        self.teller.pause(time::monotonic(), &self.capture.table);
+        self.dispatcher.diagnose(&look, &self.capture.table);
+        self.dispatcher.pause(time::monotonic(), &self.capture.table);
         Some(look)
     }
 
     /// Notices what no program was shown since the last look, so that the summary says it; the
     /// look also has the counters of the connections that are open.
-    pub(super) fn check(&mut self) -> Option<Arc<Look>> {
-        let healing = self.healing.as_ref()?;
-        let wanted = healing.is_behind(&self.capture.table) || self.capture.table.has_open();
-        if !wanted || self.teller.is_closed() {
+    pub(super) fn check(&mut self) -> Option<Arc<HostSnapshot>> {
+        let resync = self.resync.as_ref()?;
+        let wanted = resync.is_behind(&self.capture.table) || self.capture.table.has_open();
+        if !wanted || self.dispatcher.is_closed() {
             return None;
         }
         // What one does not show the next one shows to be gone.
         let mut seen = None;
         for _ in 0..2 {
-            let Some(last) = self.last_look(Healing::ask_for_sockets, CHECK_PATIENCE) else {
+            let Some(last) = self.last_look(Resync::ask_for_sockets, CHECK_PATIENCE) else {
                 tracing::warn!(
                     "no last look at the sockets within three seconds: events that no program was \
                      shown since the one before are not known, nor counted; open connections are \
@@ -55,14 +55,14 @@ impl Running {
     /// A look taken now.
     fn last_look(
         &mut self,
-        ask: fn(&mut Healing, u64, &mut Table) -> bool,
+        ask: fn(&mut Resync, u64, &mut Table) -> bool,
         patience: u64,
     ) -> Option<Taken> {
         let until = time::monotonic() + patience;
         let mut asked = false;
         while time::monotonic() < until {
-            let healing = self.healing.as_mut()?;
-            if let Some(taken) = healing.ready() {
+            let resync = self.resync.as_mut()?;
+            if let Some(taken) = resync.ready() {
                 if asked {
                     return Some(taken);
                 }
@@ -70,7 +70,7 @@ impl Running {
                 self.merge(taken);
                 continue;
             }
-            asked = asked || ask(healing, time::monotonic(), &mut self.capture.table);
+            asked = asked || ask(resync, time::monotonic(), &mut self.capture.table);
             let (busy, more) = self.read();
             if !more {
                 self.capture.wait(busy, Some(Duration::from_nanos(HOUSEKEEPING)));

@@ -1,6 +1,6 @@
 //! Why a socket lingers, in words.
 
-use super::{Linger, Unclosed, Why};
+use super::{CloseWaitCause, Linger, LingerCause};
 use crate::{
     duration::count,
     finding::{Cause, Listener, halted, process, whose},
@@ -11,36 +11,37 @@ impl Linger {
     /// What the state waits for, and on whom that depends.
     pub fn explanation(&self) -> Option<String> {
         let words = match self.why.as_ref()? {
-        Why::NotClosed(unclosed, unread) => not_closed(self, unclosed, *unread),
-        Why::NotLookedAt => {
+        LingerCause::NotClosed(close_wait_cause, unread) => not_closed(self, close_wait_cause, *unread),
+        LingerCause::NotLookedAt => {
             "the peer has closed, the process has not; without a look at descriptors the cause is \
              not known"
                 .into()
         }
-        Why::ClosedFirst => "closed here first, the kernel keeps it for 60 s".into(),
-        Why::PeerNotClosed => "the peer has not closed its side".into(),
-        Why::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
-        Why::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
-        Why::NoAnswer(Segment::Fin | Segment::Rst) => "the FIN is not acknowledged".into(),
-        Why::NotSent(Segment::Syn) => "no SYN sent: Fast Open waits for the first data".into(),
-        Why::NotSent(_) => "FIN not sent: the peer does not take the data before it".into(),
-        Why::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),
-        Why::NoRoom => "the client has answered, the accept queue has had no room".into(),
+        LingerCause::ClosedFirst => "closed here first, the kernel keeps it for 60 s".into(),
+        LingerCause::PeerNotClosed => "the peer has not closed its side".into(),
+        LingerCause::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
+        LingerCause::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
+        LingerCause::NoAnswer(Segment::Fin | Segment::Rst) => "the FIN is not acknowledged".into(),
+        LingerCause::NotSent(Segment::Syn) => "no SYN sent: Fast Open waits for the first data".into(),
+        LingerCause::NotSent(_) => "FIN not sent: the peer does not take the data before it".into(),
+        LingerCause::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),
+        LingerCause::NoRoom => "the client has answered, the accept queue has had no room".into(),
     };
         Some(words)
     }
 }
 
-fn not_closed(linger: &Linger, unclosed: &Unclosed, unread: u32) -> String {
+fn not_closed(linger: &Linger, close_wait_cause: &CloseWaitCause, unread: u32) -> String {
     let holder = || {
         let first = linger.holders.first().map(|holder| holder.process);
         first.as_ref().map_or_else(|| "the holder".to_owned(), process)
     };
-    match unclosed.cause {
-        Cause::NeverAccepted => never_accepted(unclosed.listener.as_ref()),
+    match close_wait_cause.cause {
+        Cause::NeverAccepted => never_accepted(close_wait_cause.listener.as_ref()),
         Cause::Halted(halt) => format!("{} {}", holder(), halted(halt)),
         Cause::Inherited => {
-            let parent = unclosed.parent.as_ref().map_or_else(|| "its parent".to_owned(), process);
+            let parent =
+                close_wait_cause.parent.as_ref().map_or_else(|| "its parent".to_owned(), process);
             format!("held by {}, a child of {parent}, which has closed its copy", holder())
         }
         Cause::Unread => format!("{} unread, held and not closed", bytes(unread)),
@@ -89,7 +90,7 @@ mod tests {
         Process { pid, comm: *b"python3\0\0\0\0\0\0\0\0\0", start_ns: 0 }
     }
 
-    fn linger(why: Why) -> Linger {
+    fn linger(why: LingerCause) -> Linger {
         let owner =
             Owner { process: python(34), evidence: Evidence::TaskFile, fd: Some(5), others: 0 };
         let end = Endpoint::new([127, 0, 0, 1].into(), 1);
@@ -114,7 +115,7 @@ mod tests {
             orphaned: false,
             holders: vec![owner],
             why: Some(why),
-            maker: None,
+            creator: None,
         }
     }
 
@@ -145,14 +146,15 @@ mod tests {
         #[case] unread: u32,
         #[case] words: &str,
     ) {
-        let unclosed = Unclosed { cause, parent: Some(python(12)), listener: Some(listening()) };
-        let told = linger(Why::NotClosed(Arc::new(unclosed), unread));
+        let close_wait_cause =
+            CloseWaitCause { cause, parent: Some(python(12)), listener: Some(listening()) };
+        let told = linger(LingerCause::NotClosed(Arc::new(close_wait_cause), unread));
         assert_eq!(told.explanation().as_deref(), Some(words));
     }
 
     #[test]
     fn a_cause_that_is_not_known_is_not_guessed() {
-        let words = linger(Why::NotLookedAt).explanation().unwrap();
+        let words = linger(LingerCause::NotLookedAt).explanation().unwrap();
         assert!(words.contains("the cause is not known"), "{words}");
     }
 }

@@ -45,8 +45,8 @@ impl Lives {
                     _ => {}
                 }
             }
-            Update::Story(story) => {
-                let Some(reason) = story.close.map(|close| close.reason) else { return };
+            Update::Connection(connection) => {
+                let Some(reason) = connection.close.map(|close| close.reason) else { return };
                 match self.ends.iter_mut().find(|(other, _)| *other == reason) {
                     Some((_, count)) => *count += 1,
                     None => self.ends.push((reason, 1)),

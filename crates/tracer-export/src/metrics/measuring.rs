@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Families, Metrics};
 use tracer_event::{
-    enricher::Surroundings, header::Hello, summary::Summary, update::Update, wall_clock::WallClock,
+    enricher::Enricher, header::Header, summary::Summary, update::Update, wall_clock::WallClock,
 };
 use tracer_output::{Live, LiveSink, Sink};
 
@@ -31,7 +31,7 @@ impl Shared {
 pub struct Measuring {
     shared: Shared,
     end: Box<dyn FnOnce() + Send>,
-    surroundings: Arc<dyn Surroundings>,
+    enricher: Arc<dyn Enricher>,
 }
 
 impl Measuring {
@@ -39,19 +39,19 @@ impl Measuring {
     pub fn new(
         shared: Shared,
         end: impl FnOnce() + Send + 'static,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
     ) -> Self {
-        Self { shared, end: Box::new(end), surroundings }
+        Self { shared, end: Box::new(end), enricher }
     }
 }
 
 impl Sink for Measuring {
-    fn hello(&mut self, hello: &Hello, _: WallClock) {
-        self.shared.lock().set_kernel(&hello.kernel);
+    fn header(&mut self, header: &Header, _: WallClock) {
+        self.shared.lock().set_kernel(&header.kernel);
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.shared.lock().count(update, &*self.surroundings);
+        self.shared.lock().count(update, &*self.enricher);
     }
 
     fn live(&mut self) -> Option<&mut dyn LiveSink> {

@@ -30,7 +30,7 @@ pub fn all(metrics: &mut Metrics) {
     metrics.count(&Update::Transition(&established), &Unknown);
     let close = Close::new(Reason::Graceful, Some(Initiator::Local));
     metrics.count(
-        &Update::Story(&Story {
+        &Update::Connection(&ConnectionSummary {
             time: 9,
             subject: subject(1),
             state: State::Closed,

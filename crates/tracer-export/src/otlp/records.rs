@@ -9,7 +9,7 @@ use super::{
     batches::{Chunk, size},
 };
 use tracer_event::{
-    enricher::Surroundings,
+    enricher::Enricher,
     finding::{self, Status},
     update::{Linger, LingerStatus, Subject, Update},
     wall_clock::WallClock,
@@ -66,7 +66,7 @@ struct Encoder {
 }
 
 impl Records {
-    pub(super) fn new(surroundings: Arc<dyn Surroundings>) -> Self {
+    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
         let head = Head { event: "", severity: Severity::Info, time: 0, observed: 0 };
         let encoder = Encoder {
             head,
@@ -76,7 +76,7 @@ impl Records {
             gathered: Vec::new(),
             count: 0,
         };
-        Self { json: Json::new(surroundings), encoder }
+        Self { json: Json::new(enricher), encoder }
     }
 
     /// Adds an update: as many records as there are lines in JSON.
@@ -165,7 +165,7 @@ fn describe(update: &Update<'_>, body: &mut String) -> (&'static str, Severity, 
             ends(&event.subject, body);
             ("tcp.reset", Severity::Info, event.time)
         }
-        Update::Story(event) => {
+        Update::Connection(event) => {
             match event.close {
                 Some(close) => {
                     let _ = write!(body, "connection over: {}", text::reason(close.reason));

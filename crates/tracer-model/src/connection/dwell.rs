@@ -65,7 +65,7 @@ impl Connection {
                 // CLOSING still waits for the ACK of the same FIN.
                 *left = left.filter(|_| state == State::Closing);
                 if let Some(rare) = rare {
-                    rare.unclosed = None;
+                    rare.close_wait_cause = None;
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracer_wire::Record;
 
 use super::{
-    Connection, Maker, Owner, Unclosed,
+    CloseWaitCause, Connection, Creator, Owner,
     held::{Held, Processes},
 };
 use crate::owner;
@@ -32,8 +32,8 @@ impl Connection {
 
     /// A process has acted on it in a record, if one did.
     pub fn acted(&mut self, acting: Option<Owner>, record: &Record, processes: &mut Processes) {
-        if let Some(maker) = Maker::of(acting, record) {
-            self.set_maker(maker);
+        if let Some(creator) = Creator::of(acting, record) {
+            self.set_maker(creator);
         }
         if acting.is_some() {
             self.set_owner(owner::refine(self.owner(), acting), processes);
@@ -41,40 +41,40 @@ impl Connection {
     }
 
     /// Who made it, where that was seen: as a rule its owner, of whom nothing more is kept.
-    pub fn maker(&self) -> Option<Maker> {
-        self.phase.maker().or_else(|| Maker::from_owner(&self.owner()?))
+    pub fn creator(&self) -> Option<Creator> {
+        self.phase.creator().or_else(|| Creator::from_owner(&self.owner()?))
     }
 
     /// Sets in which code it was made.
-    fn set_maker(&mut self, maker: Maker) {
-        if maker.stack.is_some()
+    fn set_maker(&mut self, creator: Creator) {
+        if creator.stack.is_some()
             && let Some(rare) = self.phase.rare_mut()
         {
-            rare.get_or_insert_default().maker = Some(maker);
+            rare.get_or_insert_default().creator = Some(creator);
         }
     }
 
     /// Before another process becomes its owner.
     fn keep_maker(&mut self, next: Option<&Owner>) {
-        let Some(maker) = self.maker() else { return };
-        if next.is_none_or(|next| next.process != maker.process)
+        let Some(creator) = self.creator() else { return };
+        if next.is_none_or(|next| next.process != creator.process)
             && let Some(rare) = self.phase.rare_mut()
         {
-            rare.get_or_insert_default().maker = Some(maker);
+            rare.get_or_insert_default().creator = Some(creator);
         }
     }
 
     /// A snapshot has shown why it is not closed, and how many bytes nobody has read.
-    pub fn set_unclosed(&mut self, unclosed: Arc<Unclosed>, unread: u32) {
+    pub fn set_unclosed(&mut self, close_wait_cause: Arc<CloseWaitCause>, unread: u32) {
         if let Some(rare) = self.phase.rare_mut() {
-            rare.get_or_insert_default().unclosed = Some((unclosed, unread));
+            rare.get_or_insert_default().close_wait_cause = Some((close_wait_cause, unread));
         }
     }
 
     /// Why it is not closed and how many bytes nobody has read, where a snapshot has shown it in
     /// CLOSE_WAIT.
-    pub fn unclosed(&self) -> Option<&(Arc<Unclosed>, u32)> {
-        self.phase.rare()?.unclosed.as_ref()
+    pub fn close_wait_cause(&self) -> Option<&(Arc<CloseWaitCause>, u32)> {
+        self.phase.rare()?.close_wait_cause.as_ref()
     }
 
     /// All descriptors of it that a snapshot of them has shown.

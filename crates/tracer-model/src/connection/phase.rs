@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Traffic, held::Held};
 use crate::progress::Progress;
-use tracer_event::{linger::Unclosed, stack::Maker};
+use tracer_event::{linger::CloseWaitCause, stack::Creator};
 
 /// Which `struct` the kernel has for a connection.
 ///
@@ -41,7 +41,7 @@ pub(super) enum Phase {
         /// The last snapshot did not show it although it should have.
         missing: bool,
         /// Who made it, if that is more than the owner says.
-        maker: Option<Box<Maker>>,
+        creator: Option<Box<Creator>>,
     },
 }
 
@@ -55,9 +55,9 @@ pub(super) struct Rare {
     /// When, until the transition that follows from it is reported.
     pub(super) reset_at: Option<u64>,
     /// Who made it, if that is more than the owner says.
-    pub(super) maker: Option<Maker>,
+    pub(super) creator: Option<Creator>,
     /// Why it is not closed and how many bytes nobody has read, as a snapshot has shown it.
-    pub(super) unclosed: Option<(Arc<Unclosed>, u32)>,
+    pub(super) close_wait_cause: Option<(Arc<CloseWaitCause>, u32)>,
 }
 
 impl Phase {
@@ -75,16 +75,16 @@ impl Phase {
             Self::Full { progress, .. } => progress.since(0),
             Self::Mini { moved, .. } => *moved,
         };
-        let maker = self.maker().map(Box::new);
+        let creator = self.creator().map(Box::new);
         let (removal, timer, missing) = (0, 0, false);
-        Self::Mini { removal, timer, moved, sent, received, retransmits, counted, missing, maker }
+        Self::Mini { removal, timer, moved, sent, received, retransmits, counted, missing, creator }
     }
 
     /// Who made it, if that is more than the owner says.
-    pub(super) fn maker(&self) -> Option<Maker> {
+    pub(super) fn creator(&self) -> Option<Creator> {
         match self {
-            Self::Full { rare, .. } => rare.as_ref()?.maker,
-            Self::Mini { maker, .. } => maker.as_deref().copied(),
+            Self::Full { rare, .. } => rare.as_ref()?.creator,
+            Self::Mini { creator, .. } => creator.as_deref().copied(),
         }
     }
 

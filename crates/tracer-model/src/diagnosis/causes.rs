@@ -7,18 +7,18 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::Record;
 
-use super::{Input, Look, Observed, close_wait::key, comparison::Comparison};
+use super::{HostSnapshot, Input, Observed, close_wait::key, comparison::Comparison};
 use crate::{
     connection::SocketId,
     filter::Filter,
     table::{Snapshot, Table},
     time_wait::Ticks,
 };
-use tracer_event::{linger::Unclosed, state::State};
+use tracer_event::{linger::CloseWaitCause, state::State};
 
 /// Tells the table why its sockets in CLOSE_WAIT are not closed: of those that linger, or will
 /// before long. The snapshot must have been merged, and show holders and their processes.
-pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
+pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
     let Some(look) = essence(look, table) else { return };
     let (filter, observed) = (Filter::default(), Observed::default());
     let input = Input {
@@ -32,25 +32,25 @@ pub fn explain(look: &Look, ticks: Ticks, table: &mut Table) {
         stacks: None,
     };
     let comparison = Comparison::new(&input);
-    let mut known: HashMap<_, Arc<Unclosed>, RandomState> = HashMap::default();
+    let mut known: HashMap<_, Arc<CloseWaitCause>, RandomState> = HashMap::default();
     let mut explained = Vec::new();
     for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
         let key = key(&comparison, seen);
-        let unclosed = known.entry(key).or_insert_with_key(|key| {
+        let close_wait_cause = known.entry(key).or_insert_with_key(|key| {
             let listener = key.listener(&comparison, seen);
-            Arc::new(Unclosed { cause: key.cause, parent: key.parent, listener })
+            Arc::new(CloseWaitCause { cause: key.cause, parent: key.parent, listener })
         });
         let id = SocketId::of(seen.record);
-        explained.push((id, Arc::clone(unclosed), seen.socket.receive_queue));
+        explained.push((id, Arc::clone(close_wait_cause), seen.socket.receive_queue));
     }
     drop(comparison);
-    for (id, unclosed, unread) in explained {
-        table.explain(id, unclosed, unread);
+    for (id, close_wait_cause, unread) in explained {
+        table.explain(id, close_wait_cause, unread);
     }
 }
 
 /// What causes rest on: the sockets asked about, the listeners, and who holds these.
-fn essence(look: &Look, table: &Table) -> Option<Look> {
+fn essence(look: &HostSnapshot, table: &Table) -> Option<HostSnapshot> {
     let is_of_interest = |record: &&Record| match State::from_kernel(record.new_state) {
         Some(State::CloseWait) => table.wants_cause(record),
         Some(State::Listen) => true,
@@ -71,5 +71,5 @@ fn essence(look: &Look, table: &Table) -> Option<Look> {
         holders: holders.collect(),
         held_at: look.snapshot.held_at,
     };
-    Some(Look { snapshot, host: look.host.clone() })
+    Some(HostSnapshot { snapshot, host: look.host.clone() })
 }

@@ -126,9 +126,10 @@ pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Key {
     };
     let holders = listeners.iter().flat_map(|record| comparison.holders(record));
     let listening: Vec<Process> = holders.map(|holder| holder.process).collect();
-    let maker = comparison.input.table.maker(SocketId::of(record)).map(|maker| maker.process);
+    let creator =
+        comparison.input.table.creator(SocketId::of(record)).map(|creator| creator.process);
     let host = &comparison.input.last.host;
-    let context = Context { maker, listening: &listening, host };
+    let context = Context { creator, listening: &listening, host };
     let (cause, parent) = cause::cause(socket, record, context);
     let mut pids: Vec<u32> = match cause {
         Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
@@ -305,8 +306,8 @@ fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) ->
 fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks) -> Made {
     let mut made = Made::default();
     for member in members {
-        let maker = comparison.input.table.maker(SocketId::of(member.seen.record));
-        let Some(stack) = maker.and_then(|maker| stacks.stack(&maker)) else {
+        let creator = comparison.input.table.creator(SocketId::of(member.seen.record));
+        let Some(stack) = creator.and_then(|creator| stacks.stack(&creator)) else {
             made.before += 1;
             continue;
         };

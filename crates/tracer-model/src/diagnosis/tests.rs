@@ -75,7 +75,7 @@ fn holder(record: &Record, pid: u32) -> Holder {
 }
 
 /// A snapshot of sockets that process 900 holds, except those without a file.
-fn look(time: u64, records: Vec<Record>) -> Look {
+fn look(time: u64, records: Vec<Record>) -> HostSnapshot {
     let holders = records
         .iter()
         .filter(|record| record.has(flag::HAS_SOCKET))
@@ -88,7 +88,7 @@ fn look(time: u64, records: Vec<Record>) -> Look {
         descriptor_limit: Some(100_000),
         ..ProcessFacts::default()
     };
-    Look {
+    HostSnapshot {
         snapshot: Snapshot {
             begun: time,
             ended: time,
@@ -105,7 +105,7 @@ fn look(time: u64, records: Vec<Record>) -> Look {
     }
 }
 
-fn find(first: &Look, last: &Look) -> Diagnosis {
+fn find(first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
     let filter = Filter::default();
     let ticks = Ticks { hz: HZ };
     let table = Table::new(table::Options::default());

@@ -7,8 +7,8 @@ use tracer_wire::Record;
 use super::Table;
 use crate::connection::{Connection, SocketId};
 use tracer_event::{
-    linger::{Unclosed, Why},
-    stack::Maker,
+    linger::{CloseWaitCause, LingerCause},
+    stack::Creator,
     state::State,
     update::Segment,
 };
@@ -18,8 +18,8 @@ const AHEAD: u64 = 1_500_000_000;
 
 impl Table {
     /// Who made a socket, where that was seen.
-    pub fn maker(&self, id: SocketId) -> Option<Maker> {
-        self.store.known(id)?.maker()
+    pub fn creator(&self, id: SocketId) -> Option<Creator> {
+        self.store.known(id)?.creator()
     }
 
     /// Whether a socket that a snapshot shows in CLOSE_WAIT lingers in it, or will before long:
@@ -31,14 +31,16 @@ impl Table {
     }
 
     /// Who has made the sockets of one kind, and in which code; each once.
-    pub fn makers(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<Maker> {
+    pub fn creators(&self, wanted: impl Fn(&Connection) -> bool) -> Vec<Creator> {
         let made = self.connections().filter(|known| wanted(known));
-        let mut makers: Vec<Maker> =
-            made.filter_map(|known| known.maker().filter(|maker| maker.stack.is_some())).collect();
-        makers
-            .sort_unstable_by_key(|maker| (maker.process.pid, maker.process.start_ns, maker.stack));
-        makers.dedup();
-        makers
+        let mut creators: Vec<Creator> = made
+            .filter_map(|known| known.creator().filter(|creator| creator.stack.is_some()))
+            .collect();
+        creators.sort_unstable_by_key(|creator| {
+            (creator.process.pid, creator.process.start_ns, creator.stack)
+        });
+        creators.dedup();
+        creators
     }
 
     /// Whether a socket lingers, or will before long.
@@ -50,27 +52,28 @@ impl Table {
     }
 
     /// Takes over why a socket is not closed, and how many bytes nobody has read.
-    pub fn explain(&mut self, id: SocketId, unclosed: Arc<Unclosed>, unread: u32) {
+    pub fn explain(&mut self, id: SocketId, close_wait_cause: Arc<CloseWaitCause>, unread: u32) {
         if let Some(connection) = self.store.known_mut(id)
             && connection.state == State::CloseWait
         {
-            connection.set_unclosed(unclosed, unread);
+            connection.set_unclosed(close_wait_cause, unread);
         }
     }
 }
 
 /// Why a socket stays in its state; `None` where it may.
-pub(super) fn why(connection: &Connection) -> Option<Why> {
+pub(super) fn why(connection: &Connection) -> Option<LingerCause> {
     match connection.state {
-        State::CloseWait => {
-            Some(connection.unclosed().map_or(Why::NotLookedAt, |(unclosed, unread)| {
-                Why::NotClosed(Arc::clone(unclosed), *unread)
-            }))
-        }
-        State::TimeWait => Some(Why::ClosedFirst),
-        State::FinWait2 => Some(Why::PeerNotClosed),
+        State::CloseWait => Some(connection.close_wait_cause().map_or(
+            LingerCause::NotLookedAt,
+            |(close_wait_cause, unread)| {
+                LingerCause::NotClosed(Arc::clone(close_wait_cause), *unread)
+            },
+        )),
+        State::TimeWait => Some(LingerCause::ClosedFirst),
+        State::FinWait2 => Some(LingerCause::PeerNotClosed),
         State::SynSent => Some(unanswered(connection, Segment::Syn)),
-        State::SynRecv => Some(Why::NoAnswer(Segment::SynAck)),
+        State::SynRecv => Some(LingerCause::NoAnswer(Segment::SynAck)),
         State::FinWait1 | State::Closing | State::LastAck => {
             Some(unanswered(connection, Segment::Fin))
         }
@@ -79,6 +82,10 @@ pub(super) fn why(connection: &Connection) -> Option<Why> {
 }
 
 /// What has not been sent has no answer to come.
-fn unanswered(connection: &Connection, segment: Segment) -> Why {
-    if connection.left() == Some(false) { Why::NotSent(segment) } else { Why::NoAnswer(segment) }
+fn unanswered(connection: &Connection, segment: Segment) -> LingerCause {
+    if connection.left() == Some(false) {
+        LingerCause::NotSent(segment)
+    } else {
+        LingerCause::NoAnswer(segment)
+    }
 }

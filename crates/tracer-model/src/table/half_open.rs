@@ -15,14 +15,14 @@ use super::{
 use crate::{connection::Connection, linger::LOOK_LEAD, listeners::is_listener, socket::half_open};
 use tracer_event::{
     endpoint::Tuple,
-    linger::Why,
+    linger::LingerCause,
     update::{Linger, LingerStatus, Segment},
 };
 
 /// Those that have been flagged, and when a snapshot should show what comes next.
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
-    flagged: HashMap<Tuple, (Connection, Why), RandomState>,
+    flagged: HashMap<Tuple, (Connection, LingerCause), RandomState>,
     next: Option<u64>,
 }
 
@@ -87,7 +87,7 @@ impl Table {
         record: &Record,
         age: u64,
         snapshot: &Snapshot,
-    ) -> (Connection, Why) {
+    ) -> (Connection, LingerCause) {
         let since = record.time_ns.saturating_sub(age);
         let mut connection = Connection::new(record, State::SynRecv, Some(since));
         connection.role = Some(Role::Server);
@@ -96,9 +96,9 @@ impl Table {
         let is_with = |one: &&Record| is_listener(one) && one.sk == record.listener;
         let listener = snapshot.records.iter().find(is_with);
         let why = match listener {
-            _ if record.segment_flags & segment::ACK == 0 => Why::NoAnswer(Segment::SynAck),
-            Some(listener) if listener.defer_accept != 0 => Why::NoData,
-            _ => Why::NoRoom,
+            _ if record.segment_flags & segment::ACK == 0 => LingerCause::NoAnswer(Segment::SynAck),
+            Some(listener) if listener.defer_accept != 0 => LingerCause::NoData,
+            _ => LingerCause::NoRoom,
         };
         (connection, why)
     }
@@ -115,6 +115,6 @@ impl Table {
     }
 }
 
-fn cleared((connection, why): (Connection, Why), threshold: u64, time: u64) -> Linger {
+fn cleared((connection, why): (Connection, LingerCause), threshold: u64, time: u64) -> Linger {
     Linger { why: Some(why), ..linger(&connection, threshold, time, LingerStatus::Cleared) }
 }

@@ -198,6 +198,6 @@ pub(super) fn linger(
         orphaned: connection.orphaned,
         holders: connection.holding(),
         why: why(connection),
-        maker: connection.maker(),
+        creator: connection.creator(),
     }
 }

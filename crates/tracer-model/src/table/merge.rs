@@ -146,7 +146,7 @@ impl Table {
         if record.kind == kind::SOCKET
             && let Some(birth) = self.raw_children.remove(&record.sk)
         {
-            self.bear(record, birth, out);
+            self.start_child(record, birth, out);
         }
         let slot = match self.lookup(record) {
             Some(slot) => slot,

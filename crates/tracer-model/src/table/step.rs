@@ -30,7 +30,7 @@ impl Table {
         if let Some(birth) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
         {
-            self.bear(record, birth, out);
+            self.start_child(record, birth, out);
         }
         self.step(record, from, to, out);
     }
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// The birth of a raw child at a time, of a listener, told with what `record` knows of it now.
-    pub(super) fn bear(
+    pub(super) fn start_child(
         &mut self,
         record: &Record,
         (time_ns, listener): (u64, u64),

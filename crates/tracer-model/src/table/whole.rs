@@ -15,7 +15,7 @@ use crate::{
 };
 use tracer_event::{
     close::Reason,
-    update::{Role, Story},
+    update::{ConnectionSummary, Role},
 };
 
 impl Table {
@@ -40,8 +40,14 @@ impl Table {
         };
         if close.is_some() && connection.role != Some(Role::Listener) {
             let ended = close.map(|_| time);
-            let story = Story { state, ended, close, source, ..open(connection, time, traffic) };
-            out.observe(Update::Story(&story));
+            let story = ConnectionSummary {
+                state,
+                ended,
+                close,
+                source,
+                ..open(connection, time, traffic)
+            };
+            out.observe(Update::Connection(&story));
         }
     }
 
@@ -89,21 +95,21 @@ fn report_one(
     if is_connection {
         let story = open(connection, time, traffic);
         if story.duration >= age {
-            out.observe(Update::Story(&story));
+            out.observe(Update::Connection(&story));
         }
     }
 }
 
 /// A connection that is open.
-fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> Story {
+fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> ConnectionSummary {
     let spent = connection.spent(time);
-    Story {
+    ConnectionSummary {
         time,
         subject: connection.subject(),
         state: connection.state,
         began: connection.began(),
         ended: None,
-        duration: Story::duration(&spent),
+        duration: ConnectionSummary::duration(&spent),
         spent,
         at_least: connection.spent_at_least(),
         handshake: connection.handshake(),

@@ -79,7 +79,7 @@ fn each_destination_is_a_finding_of_its_own() {
 }
 
 /// Connections to one destination from a range of ten ports, and a listener with so many that wait.
-fn look(time: u64, used: u16, queue: u32) -> Look {
+fn look(time: u64, used: u16, queue: u32) -> HostSnapshot {
     let socket = |state: State| Record {
         kind: kind::SOCKET,
         netns: NETNS,
@@ -102,7 +102,7 @@ fn look(time: u64, used: u16, queue: u32) -> Look {
     };
     let ports = Some(PortRange { low: 20_000, high: 20_009, reserved: Vec::new() });
     let facts = NetFacts { ports, ..NetFacts::default() };
-    Look {
+    HostSnapshot {
         snapshot: Snapshot {
             begun: time,
             ended: time,
@@ -115,7 +115,7 @@ fn look(time: u64, used: u16, queue: u32) -> Look {
     }
 }
 
-fn told(watch: &mut Watch, look: &Look) -> Vec<(&'static str, Status, Severity)> {
+fn told(watch: &mut Watch, look: &HostSnapshot) -> Vec<(&'static str, Status, Severity)> {
     watch
         .look(look, &Filter::default())
         .iter()

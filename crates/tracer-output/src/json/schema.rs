@@ -3,10 +3,10 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Bare, DiagnosisBody, HelloBody};
+use super::{Bare, DiagnosisBody, HeaderBody};
 use tracer_event::{
-    connection::Story, finding::Finding, line::Line, linger::Linger, loss::Loss, reset::Reset,
-    retransmit::Retransmit, socket::Socket, summary::Summary, transition::Transition,
+    connection::ConnectionSummary, finding::Finding, line::Line, linger::Linger, loss::Loss,
+    reset::Reset, retransmit::Retransmit, socket::Socket, summary::Summary, transition::Transition,
 };
 
 /// Version of the schema, in the field `schema` of each `hello`.
@@ -38,7 +38,7 @@ pub const KINDS: &[Kind] = &[
         name: "hello",
         of: "",
         when: "The first line: what is traced by what, and what cannot be had here.",
-        shape: shape::<Bare<'static, HelloBody>>,
+        shape: shape::<Bare<'static, HeaderBody>>,
     },
     Kind {
         name: "transition",
@@ -64,7 +64,7 @@ pub const KINDS: &[Kind] = &[
         when: "A connection is over for its application: in TIME_WAIT or CLOSED. One that is open \
                when the trace ends, or after each `--interval`, has `close` null and its counters \
                so far.",
-        shape: shape::<Line<'static, Story>>,
+        shape: shape::<Line<'static, ConnectionSummary>>,
     },
     Kind {
         name: "linger",

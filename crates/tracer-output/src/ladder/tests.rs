@@ -276,7 +276,7 @@ fn a_flag_on_close_wait_stands_in_its_diagram() {
         orphaned: false,
         holders: Vec::new(),
         why: None,
-        maker: None,
+        creator: None,
     };
     fixture.emit(&Update::Linger(&[linger]));
     assert_snapshot!(fixture.text());

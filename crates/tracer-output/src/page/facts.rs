@@ -11,7 +11,7 @@ use crate::text::{duration, grouped};
 use tracer_event::{
     escape::escape,
     finding::Severity,
-    header::{Degraded, Hello, Mode},
+    header::{Degraded, Header, Mode},
     summary::{Lost, Summary},
 };
 
@@ -41,9 +41,9 @@ fn problems(count: usize) -> String {
 }
 
 /// What was observed, when, how.
-pub(super) fn facts(hello: &Hello, begun: u64, summary: &Summary, frame: &Frame) -> Markup {
-    let options: Vec<_> = hello.options.iter().map(|option| escape(option.as_bytes())).collect();
-    let mode = match hello.mode {
+pub(super) fn facts(header: &Header, begun: u64, summary: &Summary, frame: &Frame) -> Markup {
+    let options: Vec<_> = header.options.iter().map(|option| escape(option.as_bytes())).collect();
+    let mode = match header.mode {
         Mode::Btf => "all that the kernel knows of a socket (BTF)",
         Mode::Tracepoint => "addresses, ports and states only (classic tracepoint)",
     };
@@ -52,7 +52,7 @@ pub(super) fn facts(hello: &Hello, begun: u64, summary: &Summary, frame: &Frame)
     let entries = [
         ("Start", start),
         ("Duration", duration(frame.clock.now.saturating_sub(begun))),
-        ("Kernel", escape(hello.kernel.as_bytes()).into_owned()),
+        ("Kernel", escape(header.kernel.as_bytes()).into_owned()),
         ("Transitions", grouped(summary.records.transition)),
         ("Opened", sockets(summary.established)),
         ("Closed", sockets(summary.ended)),

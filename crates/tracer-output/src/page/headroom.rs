@@ -15,7 +15,7 @@ use tracer_event::{
     state::State,
     update::{Role, Subject, Update},
 };
-use tracer_model::{diagnosis::Look, ports, time_wait::Ticks};
+use tracer_model::{diagnosis::HostSnapshot, ports, time_wait::Ticks};
 
 /// Destinations counted one by one.
 const DESTINATIONS: usize = 2048;
@@ -93,7 +93,12 @@ impl Headroom {
 
     /// Takes connections that were there before, and the number of ports, from a snapshot of the
     /// host.
-    pub(super) fn read(&mut self, look: &Look, ticks: Ticks, wanted: impl Fn(&PortUse) -> bool) {
+    pub(super) fn read(
+        &mut self,
+        look: &HostSnapshot,
+        ticks: Ticks,
+        wanted: impl Fn(&PortUse) -> bool,
+    ) {
         let namespaces = look.host.namespaces.iter();
         let known = namespaces.filter_map(|(netns, facts)| Some((*netns, facts.ports.as_ref()?)));
         self.sizes.extend(known.map(|(netns, range)| (netns, range.size())));

@@ -8,7 +8,7 @@ use super::{
 };
 use tracer_event::{
     escape::escape,
-    header::Hello,
+    header::Header,
     state::State,
     summary::Summary,
     update::{Subject, Update},
@@ -17,7 +17,7 @@ use tracer_model::table::Table;
 
 /// What has happened so far.
 pub(super) struct Report {
-    hello: Hello,
+    header: Header,
     /// When it began, nanoseconds of `CLOCK_MONOTONIC`.
     begun: u64,
     pub(super) timeline: Timeline,
@@ -27,9 +27,9 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(hello: Hello, begun: u64) -> Self {
+    pub(super) fn new(header: Header, begun: u64) -> Self {
         let (guests, headroom, troubles) = Default::default();
-        Self { hello, begun, timeline: Timeline::new(begun), guests, headroom, troubles }
+        Self { header, begun, timeline: Timeline::new(begun), guests, headroom, troubles }
     }
 
     pub(super) fn update(&mut self, update: &Update<'_>) {
@@ -54,7 +54,7 @@ impl Report {
     }
 
     pub(super) fn html(&self, summary: &Summary, frame: &Frame) -> String {
-        let Self { hello, begun, timeline, guests, headroom, troubles } = self;
+        let Self { header, begun, timeline, guests, headroom, troubles } = self;
         let title = format!("TCP on {}", escape(frame.title.as_bytes()));
         let sections = [
             troubles.findings_section(frame),
@@ -65,7 +65,7 @@ impl Report {
             closes::reasons(&summary.lives),
             guests.section(frame),
             headroom.section(frame),
-            facts::completeness(&hello.degraded, summary),
+            facts::completeness(&header.degraded, summary),
         ];
         let page = html! {
             (DOCTYPE)
@@ -81,11 +81,11 @@ impl Report {
                     header {
                         h1 { (title) }
                         (facts::verdict(troubles, summary))
-                        (facts::facts(hello, *begun, summary, frame))
+                        (facts::facts(header, *begun, summary, frame))
                     }
                     main { @for section in sections { (section) } }
                     footer {
-                        p { "Written by tracer " (hello.version) ". A connection within this host \
+                        p { "Written by tracer " (header.version) ". A connection within this host \
                             counts twice: each end is a socket." }
                     }
                 }

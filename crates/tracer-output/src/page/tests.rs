@@ -19,7 +19,10 @@ use tracer_event::{
     header::{Degraded, Mode},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Close, Handshake, Linger, LingerStatus, Role, Source, Story, Subject, Transition},
+    update::{
+        Close, ConnectionSummary, Handshake, Linger, LingerStatus, Role, Source, Subject,
+        Transition,
+    },
 };
 use tracer_model::{
     linger::Thresholds,
@@ -67,8 +70,8 @@ fn step(subject: Subject, time: u64, from: State, to: State) -> Transition {
     }
 }
 
-fn story(subject: Subject, time: u64, reason: Reason) -> Story {
-    Story {
+fn connection(subject: Subject, time: u64, reason: Reason) -> ConnectionSummary {
+    ConnectionSummary {
         time: BEGUN + time,
         subject,
         state: State::Closed,
@@ -86,8 +89,8 @@ fn story(subject: Subject, time: u64, reason: Reason) -> Story {
     }
 }
 
-fn hello() -> Hello {
-    Hello {
+fn header() -> Header {
+    Header {
         version: "1".into(),
         kernel: "6.1".into(),
         mode: Mode::Btf,
@@ -104,7 +107,7 @@ fn hello() -> Hello {
 }
 
 fn gathered() -> Report {
-    Report::new(hello(), BEGUN)
+    Report::new(header(), BEGUN)
 }
 
 /// A file in memory.
@@ -130,12 +133,12 @@ fn report(updates: &[Update<'_>], after: u64) -> String {
         zone: TimeZone::UTC,
         ticks: Ticks { hz: 250 },
         filter: Filter::default(),
-        surroundings: Arc::new(Unknown),
+        enricher: Arc::new(Unknown),
         file: Box::new(paper.clone()),
         written,
     }));
     let clock = |now| WallClock { lead: 1_700_000_000_000_000_000, now };
-    sink.hello(&hello(), clock(BEGUN));
+    sink.header(&header(), clock(BEGUN));
     let mut summary = Summary { complete: true, ..Summary::default() };
     for update in updates {
         sink.update(update, clock(BEGUN));
@@ -176,7 +179,7 @@ fn small() -> String {
         orphaned: false,
         holders: Vec::new(),
         why: None,
-        maker: None,
+        creator: None,
     };
     let problem = Problem::NoLocalPort(NoLocalPort {
         process: subject.owner.map(|owner| owner.process),
@@ -200,7 +203,7 @@ fn small() -> String {
             Update::Transition(&step(subject, 2 * SECOND, State::Established, State::CloseWait)),
             Update::Transition(&step(refused, 3 * SECOND, State::Closed, State::SynSent)),
             Update::Transition(&step(refused, 3 * SECOND, State::SynSent, State::Closed)),
-            Update::Story(&story(refused, 3 * SECOND, Reason::Refused)),
+            Update::Connection(&connection(refused, 3 * SECOND, Reason::Refused)),
             Update::Finding(&finding),
             Update::Linger(&[linger]),
         ],

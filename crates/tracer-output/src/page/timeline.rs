@@ -13,7 +13,7 @@ use crate::text::grouped;
 use tracer_event::{
     close::Reason,
     state::State,
-    update::{Story, Transition, Update},
+    update::{ConnectionSummary, Transition, Update},
 };
 
 /// Slices that there are at most.
@@ -106,7 +106,7 @@ impl Timeline {
                 self.advance(step.time);
                 self.transition(step);
             }
-            Update::Story(Story { time, close: Some(close), .. }) => {
+            Update::Connection(ConnectionSummary { time, close: Some(close), .. }) => {
                 let graceful = close.reason == Reason::Graceful;
                 self.count(*time, if graceful { Event::Closed } else { Event::Failed });
             }

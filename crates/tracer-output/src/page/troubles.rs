@@ -11,7 +11,7 @@ use crate::text::{duration, grouped};
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Finding, Problem, Severity, Status},
-    linger::Why,
+    linger::LingerCause,
     state::State,
     update::{Linger, LingerStatus, Update},
 };
@@ -141,7 +141,7 @@ impl Troubles {
             state: linger.state,
             process: linger.subject.owner.map(|owner| (owner.process.comm, owner.process.pid)),
             peer: peer(&linger.subject),
-            cause: linger.why.as_ref().map_or("", Why::code),
+            cause: linger.why.as_ref().map_or("", LingerCause::code),
         };
         // A group that is not known any more has made room for others.
         let of = match linger.status {

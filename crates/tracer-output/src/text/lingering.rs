@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::who::holder;
 use tracer_event::{
     duration::{duration, grouped},
-    enricher::Surroundings,
-    linger::Why,
+    enricher::Enricher,
+    linger::LingerCause,
     stack::{self, Stack},
     state::State,
     update::{Linger, LingerStatus},
@@ -38,7 +38,7 @@ pub(super) fn groups<'a>(
         let ephemeral = peer.port >= linger.subject.tuple.local.port;
         let peer = if ephemeral { peer.with_port(0) } else { peer }.to_string();
         let rank = (linger.status as u8 + 1) % 3;
-        let cause = linger.why.as_ref().map_or("", Why::code);
+        let cause = linger.why.as_ref().map_or("", LingerCause::code);
         let key = (rank, linger.state, holder.clone(), peer.clone(), cause);
         let group = groups.entry(key).or_insert(Group { holder, peer, members: Vec::new() });
         group.members.push(linger);
@@ -77,12 +77,12 @@ impl<'a> Group<'a> {
     /// last one that was shown.
     pub(super) fn stacks(
         &self,
-        surroundings: &dyn Surroundings,
+        enricher: &dyn Enricher,
         last: &mut Option<Arc<Stack>>,
     ) -> Vec<String> {
         let raised = self.members.iter().filter(|linger| linger.status == LingerStatus::Raised);
         let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
-        for stack in raised.filter_map(|linger| surroundings.stack(&linger.maker?)) {
+        for stack in raised.filter_map(|linger| enricher.stack(&linger.creator?)) {
             match stacks.iter_mut().find(|(known, _)| *known == stack) {
                 Some((_, sockets)) => *sockets += 1,
                 None => stacks.push((stack, 1)),

@@ -81,10 +81,10 @@ impl Tags {
     pub(super) fn learn(&mut self, update: &Update<'_>) {
         match update {
             Update::Transition(one) => self.know(&one.subject, one.initial_numbers()),
-            Update::Story(story) => {
-                let numbers = story.handshake.as_ref().and_then(InitialNumbers::of);
-                self.know(&story.subject, numbers.into_iter().collect());
-                self.end(key(&story.subject));
+            Update::Connection(connection) => {
+                let numbers = connection.handshake.as_ref().and_then(InitialNumbers::of);
+                self.know(&connection.subject, numbers.into_iter().collect());
+                self.end(key(&connection.subject));
             }
             _ => {}
         }

@@ -142,7 +142,7 @@ fn a_birth_that_nothing_follows_is_told() {
     let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
     let birth = step(end, (State::Listen, State::SynRecv), None);
     text.update(&Update::Transition(&birth), clock, &mut out);
-    let moment = |now| Moment { now, sockets: None };
+    let moment = |now| Tick { now, sockets: None };
     let due = text.pause(&moment(2), clock, &mut out).unwrap();
     assert_eq!((out.len(), due < 1_000_000_000), (0, true));
     text.pause(&moment(due), clock, &mut out);
@@ -158,7 +158,7 @@ fn a_listener_has_no_connection_and_no_tag() {
 /// No surroundings: nothing is known.
 struct Nothing;
 
-impl Surroundings for Nothing {
+impl Enricher for Nothing {
     fn cgroup(&self, _: &Subject) -> Option<Arc<container::Cgroup>> {
         None
     }
@@ -220,7 +220,7 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         let clock = WallClock { lead: 0, now: 0 };
         for second in 0..32 {
             let sockets = table.map(Table::len);
-            let moment = Moment { now: second * 1_000_000_000, sockets };
+            let moment = Tick { now: second * 1_000_000_000, sockets };
             text.pause(&moment, clock, &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();

@@ -2,7 +2,7 @@
 
 use tracer_event::{
     container,
-    enricher::Surroundings,
+    enricher::Enricher,
     escape::escape,
     process::{Evidence, Owner},
     update::{Linger, Subject},
@@ -21,13 +21,13 @@ pub fn process(owner: Option<Owner>) -> String {
 }
 
 /// The owner and the container of a socket.
-pub(crate) fn who(subject: &Subject, surroundings: &dyn Surroundings) -> String {
-    process(subject.owner) + &in_container(subject, surroundings)
+pub(crate) fn who(subject: &Subject, enricher: &dyn Enricher) -> String {
+    process(subject.owner) + &in_container(subject, enricher)
 }
 
 /// `@3f2a9c1b04de`, or nothing outside of containers.
-pub fn in_container(subject: &Subject, surroundings: &dyn Surroundings) -> String {
-    let group = surroundings.cgroup(subject);
+pub fn in_container(subject: &Subject, enricher: &dyn Enricher) -> String {
+    let group = enricher.cgroup(subject);
     let container = group.as_deref().and_then(|group| group.container.as_deref());
     container.map_or_else(String::new, |id| format!("@{}", container::short(id)))
 }

@@ -10,8 +10,8 @@ use tracer_event::{
     reset::{ResetReason, Rst},
     state::State,
     update::{
-        Answered, Close, Direction, Handshake, Loss, LossPlace, Reset, Retransmit, Retransmitted,
-        Role, Story, Transition,
+        Answered, Close, ConnectionSummary, Direction, Handshake, Loss, LossPlace, Reset,
+        Retransmit, Retransmitted, Role, Transition,
     },
 };
 
@@ -88,8 +88,8 @@ pub fn of_reset(reset: &Reset) -> &'static str {
 }
 
 /// How a connection ended; its state, while it is open.
-pub(super) fn ending(story: &Story) -> String {
-    let Some(close) = story.close else { return format!("open ({})", story.state) };
+pub(super) fn ending(connection: &ConnectionSummary) -> String {
+    let Some(close) = connection.close else { return format!("open ({})", connection.state) };
     let by = match close.initiator {
         Some(Initiator::Local) => " by this end",
         Some(Initiator::Peer) => " by the peer",
@@ -104,21 +104,21 @@ pub(super) fn ending(story: &Story) -> String {
 }
 
 /// How a connection ended, and its figures.
-pub(crate) fn life(story: &Story) -> String {
-    let sign = if story.at_least { "≥" } else { "" };
-    let mut words = vec![ending(story)];
-    words.extend(story.handshake.as_ref().and_then(took));
+pub(crate) fn life(connection: &ConnectionSummary) -> String {
+    let sign = if connection.at_least { "≥" } else { "" };
+    let mut words = vec![ending(connection)];
+    words.extend(connection.handshake.as_ref().and_then(took));
     for state in State::ALL {
-        let time = story.spent[state.index()];
+        let time = connection.spent[state.index()];
         // Shorter times are of no use.
         if time >= 1_000_000 && state != State::Closed {
             words.push(format!("{state} {sign}{}", duration(time)));
         }
     }
-    if let (Some(sent), Some(received)) = (story.bytes_sent, story.bytes_received) {
+    if let (Some(sent), Some(received)) = (connection.bytes_sent, connection.bytes_received) {
         words.push(format!("{} out, {} in", bytes(sent), bytes(received)));
     }
-    words.extend(retransmissions(story.retransmits.map(u64::from)));
+    words.extend(retransmissions(connection.retransmits.map(u64::from)));
     words.join(" · ")
 }
 

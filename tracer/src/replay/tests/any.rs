@@ -9,29 +9,29 @@ use proptest::{option, prelude::*, sample::select};
 use tracer_wire::Record;
 
 use self::findings::{cause, finding, listener};
-use super::super::decode::Told;
+use super::super::decode::OwnedUpdate;
 use tracer_event::{
     close::{Initiator, Reason},
     container::Cgroup,
     endpoint::{Endpoint, Tuple},
-    enricher::Surroundings,
+    enricher::Enricher,
     escape::escape,
-    header::{Degraded, Hello, Host, Mode, OfFile},
+    header::{Degraded, Header, Host, Mode, OfFile},
     icmp::{Errno, Icmp, Origin},
-    linger::{Unclosed, Why},
+    linger::{CloseWaitCause, LingerCause},
     process::{Evidence, Owner, Parent, Process},
     reset::ResetReason,
-    stack::{Frame, Gap, Maker, Stack, StackId},
+    stack::{Creator, Frame, Gap, Stack, StackId},
     state::State,
     update::{
-        Answered, Close, Direction, Edge, Handshake, Linger, LingerStatus, Loss, LossPlace, Reset,
-        Retransmit, Retransmitted, Role, Rst, Segment, Sequence, Source, Story, Subject,
+        Answered, Close, ConnectionSummary, Direction, Edge, Handshake, Linger, LingerStatus, Loss,
+        LossPlace, Reset, Retransmit, Retransmitted, Role, Rst, Segment, Sequence, Source, Subject,
         Transition,
     },
 };
 
-pub(super) fn hello() -> Hello {
-    Hello {
+pub(super) fn header() -> Header {
+    Header {
         version: "1.2.3".into(),
         kernel: "6.18.0".into(),
         mode: Mode::Btf,
@@ -229,20 +229,20 @@ fn transition() -> BoxedStrategy<Transition> {
         .boxed()
 }
 
-fn story() -> BoxedStrategy<Story> {
+fn connection() -> BoxedStrategy<ConnectionSummary> {
     let facts = (option::of(time()), any::<[u16; State::COUNT]>(), any::<bool>());
     let counts = any::<(Option<u64>, Option<u64>, Option<u32>)>();
     let end = (state(), option::of(close()));
     (time(), subject(), facts, option::of(handshake()), counts, end, source())
         .prop_map(|(time, subject, (began, spent, at_least), handshake, counts, end, source)| {
             let (state, close) = end;
-            Story {
+            ConnectionSummary {
                 time,
                 subject,
                 state,
                 began,
                 ended: close.map(|_| time),
-                duration: Story::duration(&spent.map(u64::from)),
+                duration: ConnectionSummary::duration(&spent.map(u64::from)),
                 spent: spent.map(u64::from),
                 at_least,
                 handshake,
@@ -256,19 +256,19 @@ fn story() -> BoxedStrategy<Story> {
         .boxed()
 }
 
-fn why() -> BoxedStrategy<Why> {
-    let unclosed = (cause(), option::of(process()), option::of(listener()), any::<u32>());
+fn why() -> BoxedStrategy<LingerCause> {
+    let close_wait_cause = (cause(), option::of(process()), option::of(listener()), any::<u32>());
     prop_oneof![
-        unclosed.prop_map(|(cause, parent, listener, unread)| {
-            Why::NotClosed(Arc::new(Unclosed { cause, parent, listener }), unread)
+        close_wait_cause.prop_map(|(cause, parent, listener, unread)| {
+            LingerCause::NotClosed(Arc::new(CloseWaitCause { cause, parent, listener }), unread)
         }),
-        Just(Why::NotLookedAt),
-        Just(Why::ClosedFirst),
-        Just(Why::PeerNotClosed),
-        Just(Why::NoData),
-        Just(Why::NoRoom),
-        select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]).prop_map(Why::NoAnswer),
-        select(vec![Segment::Syn, Segment::Fin]).prop_map(Why::NotSent),
+        Just(LingerCause::NotLookedAt),
+        Just(LingerCause::ClosedFirst),
+        Just(LingerCause::PeerNotClosed),
+        Just(LingerCause::NoData),
+        Just(LingerCause::NoRoom),
+        select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]).prop_map(LingerCause::NoAnswer),
+        select(vec![Segment::Syn, Segment::Fin]).prop_map(LingerCause::NotSent),
     ]
     .boxed()
 }
@@ -280,7 +280,7 @@ fn linger() -> BoxedStrategy<Linger> {
     let holders = prop::collection::vec(owner(), 0..3);
     (time(), subject(), state(), ages, select(vec![Raised, Continues, Cleared]), holders)
         .prop_flat_map(move |known| (Just(known), option::of(why()), stack()))
-        .prop_map(|((time, subject, state, ages, status, holders), why, maker)| {
+        .prop_map(|((time, subject, state, ages, status, holders), why, creator)| {
             let ((age, at_least, threshold, orphaned), idle) = ages;
             Linger {
                 time,
@@ -294,7 +294,7 @@ fn linger() -> BoxedStrategy<Linger> {
                 orphaned,
                 holders,
                 why,
-                maker: maker.map(|(process, stack)| Maker { process, stack }),
+                creator: creator.map(|(process, stack)| Creator { process, stack }),
             }
         })
         .boxed()
@@ -312,37 +312,37 @@ fn stack() -> BoxedStrategy<Stack> {
 }
 
 /// Any update.
-pub(super) fn told() -> BoxedStrategy<Told> {
+pub(super) fn told() -> BoxedStrategy<OwnedUpdate> {
     use LossPlace::{Decode, Output, Recursion, RingBuffer, Unseen};
     let segments = select(vec![Segment::Syn, Segment::SynAck, Segment::Fin]);
     let again = (time(), subject(), state(), segments, any::<(u32, Option<u32>)>());
     let place = select(vec![RingBuffer, Recursion, Decode, Unseen, Output]);
     prop_oneof![
-        4 => transition().prop_map(Told::Transition),
+        4 => transition().prop_map(OwnedUpdate::Transition),
         1 => again.prop_map(|(time, subject, state, segment, (ordinal, sequence))| {
             let segment = Retransmitted::new(segment, ordinal, sequence);
-            Told::Retransmit(Retransmit { time, subject, state, segment })
+            OwnedUpdate::Retransmit(Retransmit { time, subject, state, segment })
         }),
         1 => (time(), subject(), state(), directions(), reset_reason()).prop_map(
             |(time, subject, state, direction, reason)| {
                 let segment = Rst { reason, ..Rst::new(direction) };
-                Told::Reset(Reset { time, subject, state, segment })
+                OwnedUpdate::Reset(Reset { time, subject, state, segment })
             }
         ),
         1 => (time(), end(), end(), any::<u32>(), any::<u8>()).prop_map(
-            |(time, local, peer, netns, flags)| Told::Reset(Reset {
+            |(time, local, peer, netns, flags)| OwnedUpdate::Reset(Reset {
                 time,
                 subject: Subject::of_addresses(Tuple { local, peer, netns }),
                 state: State::Closed,
                 segment: Rst::answering(Answered::of(flags)),
             })
         ),
-        2 => story().prop_map(Told::Story),
-        2 => prop::collection::vec(linger(), 1..3).prop_map(Told::Linger),
+        2 => connection().prop_map(OwnedUpdate::Connection),
+        2 => prop::collection::vec(linger(), 1..3).prop_map(OwnedUpdate::Linger),
         1 => (time(), place, any::<(u64, bool, bool)>()).prop_map(|(time, place, (count, healed, at_least))| {
-            Told::Loss(Loss { time, place, count, healed, at_least })
+            OwnedUpdate::Loss(Loss { time, place, count, healed, at_least })
         }),
-        2 => finding().prop_map(|finding| Told::Finding(Box::new(finding))),
+        2 => finding().prop_map(|finding| OwnedUpdate::Finding(Box::new(finding))),
     ]
     .boxed()
 }
@@ -366,7 +366,7 @@ pub(super) fn around() -> BoxedStrategy<Around> {
         .boxed()
 }
 
-impl Surroundings for Around {
+impl Enricher for Around {
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
         self.groups.get(usize::try_from(subject.cgroup).ok()?).cloned()
     }
@@ -380,7 +380,7 @@ impl Surroundings for Around {
         Some(Arc::new(Parent { pid: process.pid / 2, name }))
     }
 
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        self.stacks.get(maker.stack?.0 as usize).cloned()
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
+        self.stacks.get(creator.stack?.0 as usize).cloned()
     }
 }

@@ -16,10 +16,10 @@ use std::{
 use rstest::rstest;
 
 use super::{
-    super::{Outcome, Replay, pace::Speed, source::Source, surroundings::Recorded},
+    super::{Outcome, Replay, enricher::Recorded, pace::Speed, source::Source},
     CLOCK,
 };
-use tracer_event::{header::Hello, summary::Summary, wall_clock::WallClock};
+use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_model::filter::Filter;
 use tracer_output::{
     Format as _, Sink,
@@ -33,8 +33,8 @@ struct Kept {
 }
 
 impl Sink for Kept {
-    fn hello(&mut self, hello: &Hello, clock: WallClock) {
-        self.json.hello(hello, clock, &mut self.out.lock().unwrap());
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        self.json.header(header, clock, &mut self.out.lock().unwrap());
     }
 
     fn update(&mut self, update: &tracer_event::update::Update<'_>, clock: WallClock) {
@@ -49,11 +49,11 @@ impl Sink for Kept {
 /// What is reported of files, and how it went.
 fn told(files: Vec<PathBuf>, filter: Filter) -> (String, Result<Outcome, String>) {
     let out = Arc::<Mutex<Vec<u8>>>::default();
-    let surroundings = Arc::<Recorded>::default();
-    let json = Json::new(Arc::clone(&surroundings) as _);
+    let enricher = Arc::<Recorded>::default();
+    let json = Json::new(Arc::clone(&enricher) as _);
     let replay = Replay {
         sinks: vec![Box::new(Kept { json, out: Arc::clone(&out) })],
-        surroundings,
+        enricher,
         filter,
         speed: Speed::Max,
         stop: Arc::default(),
@@ -72,13 +72,13 @@ fn loss(second: u32) -> String {
 /// A recording of two losses.
 fn recording() -> String {
     let mut json = Json::new(Arc::new(tracer_event::enricher::Unknown));
-    let mut hello = Vec::new();
-    json.hello(&super::any::hello(), CLOCK, &mut hello);
+    let mut header = Vec::new();
+    json.header(&super::any::header(), CLOCK, &mut header);
     let mut summary = Vec::new();
     let counted = Summary { reader_lag_ns: 77, complete: true, ..Summary::default() };
     json.summary(&counted, CLOCK, &mut summary);
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    format!("{}{}\n{}\n{}", text(hello), loss(1), loss(2), text(summary))
+    format!("{}{}\n{}\n{}", text(header), loss(1), loss(2), text(summary))
 }
 
 fn write(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -239,7 +239,7 @@ fn a_replay_stops_when_it_is_asked_to(#[case] content: &[u8]) {
             json: Json::new(Arc::<Recorded>::default()),
             out: Arc::default(),
         })],
-        surroundings: Arc::default(),
+        enricher: Arc::default(),
         filter: Filter::default(),
         speed: Speed::Max,
         stop: Arc::clone(&stop),

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use hdrhistogram::Histogram;
 
 use crate::top::{
-    picture::{ByEdge, CLASSES, Durations, HISTORY, Picture, RECENT},
     rows::ByState,
+    ui_snapshot::{ByEdge, CLASSES, Durations, HISTORY, RECENT, UiSnapshot},
 };
 use tracer_event::{
     close::Reason,
@@ -61,50 +61,50 @@ impl Counting {
         self.history = Arc::default();
     }
 
-    pub(super) fn transition(&mut self, transition: &Transition, picture: &mut Picture) {
+    pub(super) fn transition(&mut self, transition: &Transition, ui_snapshot: &mut UiSnapshot) {
         let Transition { from, to, handshake, close, ref subject, .. } = *transition;
         if from != to {
-            picture.totals[from.index()][to.index()] += 1;
+            ui_snapshot.totals[from.index()][to.index()] += 1;
         }
         if let Some(handshake) = handshake {
             let server = subject.role == Some(Role::Server);
             let times = if server { &mut self.accepted } else { &mut self.connected };
             handshake.duration_ns.into_iter().for_each(|duration| times.add(duration));
             let retried = handshake.syn_retransmits.is_some_and(|count| count > 0);
-            picture.handshakes.retried += u64::from(retried);
+            ui_snapshot.handshakes.retried += u64::from(retried);
         }
         let opening = matches!(from, State::SynSent | State::SynRecv) && to == State::Closed;
         let failed = close.is_some_and(|close| close.reason != Reason::Graceful);
-        picture.handshakes.failed += u64::from(opening && failed);
+        ui_snapshot.handshakes.failed += u64::from(opening && failed);
     }
 
     /// Completes a picture whose numbers of sockets are up to date.
-    pub(super) fn show(&mut self, now: u64, picture: &mut Picture) {
-        self.sample(now, picture);
-        picture.history = Arc::clone(&self.history);
-        picture.handshakes.connected = self.connected.show();
-        picture.handshakes.accepted = self.accepted.show();
+    pub(super) fn show(&mut self, now: u64, ui_snapshot: &mut UiSnapshot) {
+        self.sample(now, ui_snapshot);
+        ui_snapshot.history = Arc::clone(&self.history);
+        ui_snapshot.handshakes.connected = self.connected.show();
+        ui_snapshot.handshakes.accepted = self.accepted.show();
         let Some((time, before)) = self.recent.front() else { return };
         let seconds = now.saturating_sub(*time).max(SECOND) as f64 / SECOND as f64;
-        for (from, row) in picture.totals.iter().enumerate() {
+        for (from, row) in ui_snapshot.totals.iter().enumerate() {
             for (to, total) in row.iter().enumerate() {
-                picture.rates[from][to] = (total - before[from][to]) as f64 / seconds;
+                ui_snapshot.rates[from][to] = (total - before[from][to]) as f64 / seconds;
             }
         }
     }
 
     /// Takes a sample per second.
-    fn sample(&mut self, now: u64, picture: &Picture) {
+    fn sample(&mut self, now: u64, ui_snapshot: &UiSnapshot) {
         if self.recent.back().is_some_and(|(time, _)| now < time + SECOND) {
             return;
         }
-        self.recent.push_back((now, picture.totals));
+        self.recent.push_back((now, ui_snapshot.totals));
         while self.recent.len() > RECENT + 1 {
             self.recent.pop_front();
         }
         // The picture on the screen may still share the last one.
         let history = Arc::make_mut(&mut self.history);
-        history.push_back(picture.counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
+        history.push_back(ui_snapshot.counts.map(|count| u32::try_from(count).unwrap_or(u32::MAX)));
         while history.len() > HISTORY {
             history.pop_front();
         }
@@ -112,8 +112,8 @@ impl Counting {
 }
 
 /// Counts the sockets that have outlasted the threshold of their state.
-pub(super) fn linger(linger: &Linger, picture: &mut Picture) {
-    let count = &mut picture.lingering[linger.state.index()];
+pub(super) fn linger(linger: &Linger, ui_snapshot: &mut UiSnapshot) {
+    let count = &mut ui_snapshot.lingering[linger.state.index()];
     match linger.status {
         LingerStatus::Raised => *count += 1,
         LingerStatus::Continues => {}
@@ -128,38 +128,38 @@ mod tests {
     #[test]
     fn rates_are_those_of_the_last_seconds_and_changes_those_of_a_minute() {
         let mut counting = Counting::default();
-        let mut picture = Picture::default();
+        let mut ui_snapshot = UiSnapshot::default();
         let edge = (State::Established.index(), State::CloseWait.index());
         for second in 0..100 {
-            picture.counts[State::CloseWait.index()] = 2 * second;
-            picture.totals[edge.0][edge.1] = 2 * second;
-            counting.show(second * SECOND, &mut picture);
+            ui_snapshot.counts[State::CloseWait.index()] = 2 * second;
+            ui_snapshot.totals[edge.0][edge.1] = 2 * second;
+            counting.show(second * SECOND, &mut ui_snapshot);
         }
-        assert_eq!(picture.rate(State::Established, State::CloseWait), 2.0);
-        assert_eq!(picture.entering(State::CloseWait), 2.0);
-        assert_eq!(picture.change(State::CloseWait), Some(120));
-        assert_eq!(picture.history.len(), 100);
-        counting.show(200 * SECOND, &mut picture);
-        assert!(picture.events() < 0.1, "{}", picture.events());
+        assert_eq!(ui_snapshot.rate(State::Established, State::CloseWait), 2.0);
+        assert_eq!(ui_snapshot.entering(State::CloseWait), 2.0);
+        assert_eq!(ui_snapshot.change(State::CloseWait), Some(120));
+        assert_eq!(ui_snapshot.history.len(), 100);
+        counting.show(200 * SECOND, &mut ui_snapshot);
+        assert!(ui_snapshot.events() < 0.1, "{}", ui_snapshot.events());
     }
 
     /// What was there before is no change, and neither is what happens in the first minute.
     #[test]
     fn nothing_is_said_of_a_minute_ago_before_a_minute_has_passed() {
         let mut counting = Counting::default();
-        let mut picture = Picture::default();
+        let mut ui_snapshot = UiSnapshot::default();
         let listen = State::Listen;
-        counting.show(0, &mut picture);
+        counting.show(0, &mut ui_snapshot);
         counting.begin();
         for second in 1..=70 {
-            picture.counts[listen.index()] = if second > 65 { 2 } else { 1 };
-            counting.show(second * SECOND, &mut picture);
+            ui_snapshot.counts[listen.index()] = if second > 65 { 2 } else { 1 };
+            counting.show(second * SECOND, &mut ui_snapshot);
             let expected = match second {
                 ..=60 => None,
                 61..=65 => Some(0),
                 _ => Some(1),
             };
-            assert_eq!(picture.change(listen), expected, "second {second}");
+            assert_eq!(ui_snapshot.change(listen), expected, "second {second}");
         }
     }
 

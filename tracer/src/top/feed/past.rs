@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::top::picture;
+use crate::top::ui_snapshot;
 use tracer_event::{
     endpoint::Tuple,
     initial::InitialNumbers,
     state::State,
-    update::{Role, Source, Told, Transition},
+    update::{OwnedUpdate, Role, Source, Transition},
 };
 use tracer_model::connection::Connection;
 
@@ -16,10 +16,10 @@ const KEPT: usize = 1 << 14;
 
 /// The last events of all sockets, oldest first.
 #[derive(Default)]
-pub(super) struct Recent(VecDeque<Told>);
+pub(super) struct Recent(VecDeque<OwnedUpdate>);
 
 impl Recent {
-    pub(super) fn add(&mut self, event: Told) {
+    pub(super) fn add(&mut self, event: OwnedUpdate) {
         if self.0.len() == KEPT {
             self.0.pop_front();
         }
@@ -34,11 +34,11 @@ impl Recent {
         tuple: &Tuple,
         numbers: Option<InitialNumbers>,
         peer: Option<Tuple>,
-    ) -> Vec<Told> {
+    ) -> Vec<OwnedUpdate> {
         let wanted = numbers.map(InitialNumbers::mirrored);
         let by_numbers = || {
             self.0.iter().rev().find_map(|event| match event {
-                Told::Transition(transition) => {
+                OwnedUpdate::Transition(transition) => {
                     let known = transition.initial_numbers();
                     let paired = known.iter().any(|one| Some(*one) == wanted);
                     paired.then_some(transition.subject.tuple)
@@ -47,20 +47,22 @@ impl Recent {
             })
         };
         let peer = peer.or_else(by_numbers).unwrap_or_else(|| tuple.reversed());
-        let is_of =
-            |event: &&Told| picture::tuple(event).is_some_and(|one| [*tuple, peer].contains(&one));
+        let is_of = |event: &&OwnedUpdate| {
+            ui_snapshot::tuple(event).is_some_and(|one| [*tuple, peer].contains(&one))
+        };
         self.0.iter().filter(is_of).cloned().collect()
     }
 }
 
 /// The transitions of a connection that happened too long ago to be kept, or were not seen but are
 /// known from the states that it has left.
-pub(super) fn before(life: &Connection, events: &[Told]) -> Vec<Told> {
+pub(super) fn before(life: &Connection, events: &[OwnedUpdate]) -> Vec<OwnedUpdate> {
     let subject = life.subject();
     let oldest = events.iter().find(|event| {
-        picture::tuple(event) == Some(subject.tuple) && matches!(event, Told::Transition(_))
+        ui_snapshot::tuple(event) == Some(subject.tuple)
+            && matches!(event, OwnedUpdate::Transition(_))
     });
-    let oldest = oldest.map_or(u64::MAX, Told::time);
+    let oldest = oldest.map_or(u64::MAX, OwnedUpdate::time);
     let present = life.since_known.then_some((life.state, life.since));
     let mut from = match life.role {
         _ if life.began().is_none() => None,
@@ -70,7 +72,7 @@ pub(super) fn before(life: &Connection, events: &[Told]) -> Vec<Told> {
     let mut earlier = Vec::new();
     for (to, time) in life.stays().chain(present) {
         if let Some(from) = from.filter(|_| time < oldest) {
-            earlier.push(Told::Transition(Transition {
+            earlier.push(OwnedUpdate::Transition(Transition {
                 time,
                 subject,
                 from,

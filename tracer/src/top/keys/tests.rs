@@ -10,7 +10,7 @@ use crate::top::{
     list::List,
     rows::{Grouping, Order},
     theme::Theme,
-    views::tests::{app, picture, row},
+    views::tests::{app, row, ui_snapshot},
 };
 use tracer_event::state::State;
 
@@ -109,14 +109,14 @@ fn the_selected_socket_stays_selected_when_others_come_before_it() {
     let mut app = fresh();
     press(&mut app, "2↓↓↓");
     let before = app.list.chosen();
-    let mut next = picture();
+    let mut next = ui_snapshot();
     let mut rows = next.rows.to_vec();
     rows.insert(0, row(State::CloseWait, 39_999, 999));
     next.rows = Arc::new(rows);
     app.take(next);
     assert_eq!((app.list.chosen(), app.list.selected), (before, 4));
     press(&mut app, "\n");
-    assert_eq!(app.wish().chosen, before);
+    assert_eq!(app.view_request().chosen, before);
 }
 
 #[test]
@@ -136,11 +136,11 @@ fn the_selection_is_always_in_sight() {
 fn frozen_nothing_moves_until_it_goes_on() {
     let mut app = fresh();
     press(&mut app, "2f");
-    let mut next = picture();
+    let mut next = ui_snapshot();
     next.rows = Arc::default();
     app.take(next.clone());
     assert_eq!(app.list.len(), 41);
-    assert!(!app.wish().rows);
+    assert!(!app.view_request().rows);
     press(&mut app, "f");
     app.take(next);
     assert_eq!(app.list.len(), 0);
@@ -149,13 +149,13 @@ fn frozen_nothing_moves_until_it_goes_on() {
 #[test]
 fn rows_are_asked_for_only_while_they_are_shown() {
     let mut app = fresh();
-    assert_eq!((app.wish().rows, app.wish().chosen), (false, None));
+    assert_eq!((app.view_request().rows, app.view_request().chosen), (false, None));
     press(&mut app, "2");
-    assert!(app.wish().rows);
+    assert!(app.view_request().rows);
     press(&mut app, "\n");
-    assert!(app.wish().chosen.is_some());
+    assert!(app.view_request().chosen.is_some());
     press(&mut app, "\x1b3");
-    assert_eq!((app.wish().rows, app.wish().chosen), (false, None));
+    assert_eq!((app.view_request().rows, app.view_request().chosen), (false, None));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn what_is_missing_is_said_until_it_is_put_away() {
     assert!(app.messages[0].contains("accept not available"), "{:?}", app.messages);
     press(&mut app, "x");
     assert!(app.messages.is_empty());
-    app.take(picture());
+    app.take(ui_snapshot());
     assert!(app.messages.is_empty());
 }
 

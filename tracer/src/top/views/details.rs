@@ -8,11 +8,11 @@ use ratatui::{
 use super::paint::block;
 use crate::top::{
     app::App,
-    picture::{self, Chosen},
+    ui_snapshot::{self, Chosen},
 };
 use tracer_event::{
     state::State,
-    update::{LingerStatus, Told},
+    update::{LingerStatus, OwnedUpdate},
 };
 use tracer_output::{
     Format as _,
@@ -27,7 +27,7 @@ const LABEL: usize = 12;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
-    let Some(chosen) = &app.picture.chosen else {
+    let Some(chosen) = &app.ui_snapshot.chosen else {
         return vec![Line::styled(" loading", theme.dim())];
     };
     let mut lines = vec![title(app, chosen)];
@@ -44,7 +44,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
 
 fn title(app: &App, chosen: &Chosen) -> Line<'static> {
     let row = &chosen.row;
-    let age = duration(app.picture.clock.now.saturating_sub(row.since));
+    let age = duration(app.ui_snapshot.clock.now.saturating_sub(row.since));
     let sign = if row.at_least { "≥" } else { "" };
     let ends = match row.state {
         State::Listen => format!("  {}", row.subject.tuple.local),
@@ -62,9 +62,9 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
 fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let Chosen { row, holders, events, .. } = chosen;
     let subject = &row.subject;
-    let surroundings = &*app.list.surroundings;
+    let enricher = &*app.list.enricher;
     let mut owner = process(subject.owner);
-    if let Some(path) = subject.owner.and_then(|owner| surroundings.executable(&owner.process)) {
+    if let Some(path) = subject.owner.and_then(|owner| enricher.executable(&owner.process)) {
         owner = format!("{owner} {path}");
     }
     if row.orphaned {
@@ -74,14 +74,14 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
         .iter()
         .filter_map(|holder| Some(format!("{} fd {}", process(Some(*holder)), holder.fd?)));
     let mut of_socket =
-        events.iter().rev().filter(|event| picture::tuple(event) == Some(subject.tuple));
+        events.iter().rev().filter(|event| ui_snapshot::tuple(event) == Some(subject.tuple));
     let flagged = of_socket.find_map(|event| match event {
-        Told::Linger(lingers) => lingers.first(),
+        OwnedUpdate::Linger(lingers) => lingers.first(),
         _ => None,
     });
     let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
     let ids = [
-        row.container(surroundings).map(|id| format!("container {id}")),
+        row.container(enricher).map(|id| format!("container {id}")),
         Some(format!("netns {}", subject.tuple.netns)),
         subject.cookie.map(|cookie| format!("cookie {cookie}")),
         subject.uid.map(|uid| format!("uid {uid}")),
@@ -130,18 +130,22 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
         let after = before.replace(time).map_or_else(String::new, |before| {
             format!("+{}", duration(time.saturating_sub(before)))
         });
-        let stamp = times.write(app.picture.clock, time).to_owned();
+        let stamp = times.write(app.ui_snapshot.clock, time).to_owned();
         let (words, style) = match event {
-            Told::Transition(event) => {
+            OwnedUpdate::Transition(event) => {
                 let words = format!("{} → {}: {}", event.from, event.to, step::meaning(event));
                 (words, app.theme.state(event.to))
             }
-            Told::Retransmit(event) => (format!("↻ {}", of_retransmit(event)), app.theme.warning()),
-            Told::Reset(event) => (of_reset(event).into(), app.theme.warning()),
-            Told::Linger(lingers) => (lingers.iter().map(flag).collect(), app.theme.warning()),
-            Told::Story(_) | Told::Loss(_) | Told::Finding(_) => continue,
+            OwnedUpdate::Retransmit(event) => {
+                (format!("↻ {}", of_retransmit(event)), app.theme.warning())
+            }
+            OwnedUpdate::Reset(event) => (of_reset(event).into(), app.theme.warning()),
+            OwnedUpdate::Linger(lingers) => {
+                (lingers.iter().map(flag).collect(), app.theme.warning())
+            }
+            OwnedUpdate::Connection(_) | OwnedUpdate::Loss(_) | OwnedUpdate::Finding(_) => continue,
         };
-        let local = picture::tuple(event) == Some(chosen.row.subject.tuple);
+        let local = ui_snapshot::tuple(event) == Some(chosen.row.subject.tuple);
         let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
@@ -164,9 +168,9 @@ fn segments(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
     let mut ladder = Ladder::new(ladder::Style::default(), Palette::PLAIN, Some(width), times);
     let mut out = Vec::new();
     for event in &chosen.events {
-        ladder.update(&event.update(), app.picture.clock, &mut out);
+        ladder.update(&event.update(), app.ui_snapshot.clock, &mut out);
     }
-    ladder.complete(app.picture.clock, &mut out);
+    ladder.complete(app.ui_snapshot.clock, &mut out);
     let text = String::from_utf8_lossy(&out);
     text.lines().map(|line| Line::raw(line.to_owned())).collect()
 }

@@ -14,7 +14,7 @@ const LABEL: usize = 14;
 
 /// The lines, and in which of them each finding begins.
 pub(super) fn lines(app: &App, width: usize) -> (Vec<Line<'static>>, Vec<usize>) {
-    let findings = &app.picture.findings;
+    let findings = &app.ui_snapshot.findings;
     let mut lines = Vec::new();
     let mut starts = Vec::new();
     for finding in findings.iter() {
@@ -34,8 +34,8 @@ pub(super) fn lines(app: &App, width: usize) -> (Vec<Line<'static>>, Vec<usize>)
 
 /// How long the host has been observed, and whether all is well.
 pub(super) fn status(app: &App, width: usize) -> Vec<Line<'static>> {
-    let good = app.picture.findings.is_empty();
-    let (mark, words) = match app.picture.observed.map(duration) {
+    let good = app.ui_snapshot.findings.is_empty();
+    let (mark, words) = match app.ui_snapshot.observed.map(duration) {
         None => ("", "comparing two snapshots, some seconds apart".to_owned()),
         Some(time) if good => ("OK", format!("no problems found (observed for {time})")),
         Some(time) => ("", format!("observed for {time}; checked every few seconds")),

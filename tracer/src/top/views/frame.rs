@@ -42,7 +42,7 @@ fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
     let mut column = NAME.len() as u16;
     let mut titles = Vec::new();
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
-        let count = app.picture.findings.len();
+        let count = app.ui_snapshot.findings.len();
         let name = match tab {
             Tab::Diagnosis if count > 0 => format!("Diagnosis({count})"),
             _ => tab.name().to_owned(),
@@ -68,7 +68,7 @@ pub(super) fn tab_at(app: &App, area: Rect, at: Position) -> Option<Tab> {
 fn tabs(app: &App, width: u16) -> Line<'static> {
     let mut spans = vec![Span::styled(NAME, app.theme.title())];
     for (tab, title, _) in titles(app, width) {
-        let style = match app.picture.findings.first() {
+        let style = match app.ui_snapshot.findings.first() {
             _ if tab == app.tab => app.theme.selected(),
             Some(worst) if tab == Tab::Diagnosis => app.theme.severity(worst.severity),
             _ => Style::new(),
@@ -79,26 +79,26 @@ fn tabs(app: &App, width: u16) -> Line<'static> {
 }
 
 fn status(app: &App, width: usize) -> Line<'static> {
-    let (picture, theme) = (&app.picture, &app.theme);
-    let total: u64 = picture.counts.iter().sum();
+    let (ui_snapshot, theme) = (&app.ui_snapshot, &app.theme);
+    let total: u64 = ui_snapshot.counts.iter().sum();
     let state = match app.frozen {
         true => Span::styled(" FROZEN ", theme.selected()),
         false => Span::styled(" live ", theme.good()),
     };
-    let events = match rate(picture.events()) {
+    let events = match rate(ui_snapshot.events()) {
         none if none.is_empty() => "no transitions".into(),
         some => format!("{some} transitions/s"),
     };
     let counts = format!("  {} sockets  {events}  ", grouped(total));
-    let lost = match picture.lost {
+    let lost = match ui_snapshot.lost {
         0 => Span::styled("no events lost", theme.dim()),
         lost => Span::styled(format!("{} events lost", grouped(lost)), theme.bad()),
     };
     let mut spans = vec![state, Span::raw(counts), lost];
-    if let Some(hello) = &picture.hello
-        && hello.options.len() > 1
+    if let Some(header) = &ui_snapshot.header
+        && header.options.len() > 1
     {
-        let options = escape(hello.options[1..].join(" ").as_bytes()).into_owned();
+        let options = escape(header.options[1..].join(" ").as_bytes()).into_owned();
         let taken: usize = spans.iter().map(Span::width).sum();
         let room = width.saturating_sub(taken + 2 + CLOCK);
         if room > 3 {
@@ -110,7 +110,7 @@ fn status(app: &App, width: usize) -> Line<'static> {
 
 /// The time, at the right end of the second line.
 fn clock(app: &App, area: Rect, buffer: &mut Buffer) {
-    let time = app.picture.clock.at(app.picture.clock.now);
+    let time = app.ui_snapshot.clock.at(app.ui_snapshot.clock.now);
     let text = time.to_zoned(app.zone.clone()).strftime(" %H:%M:%S ").to_string();
     let width = text.len() as u16;
     let place = Rect { x: area.right() - width, y: area.y + 1, width, height: 1 };

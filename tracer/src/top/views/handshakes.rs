@@ -11,7 +11,7 @@ use super::{
 };
 use crate::top::{
     app::App,
-    picture::{CLASSES, Durations, Handshakes},
+    ui_snapshot::{CLASSES, Durations, Handshakes},
 };
 use tracer_output::text::{duration, grouped};
 
@@ -19,7 +19,7 @@ use tracer_output::text::{duration, grouped};
 const BESIDE: usize = 110;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
-    let (theme, handshakes) = (&app.theme, &app.picture.handshakes);
+    let (theme, handshakes) = (&app.theme, &app.ui_snapshot.handshakes);
     let Handshakes { connected, accepted, retried, failed } = handshakes;
     let half = if width >= BESIDE { width / 2 - 1 } else { width / 2 };
     let halves = [Column("", half.saturating_sub(1), Align::Left), Column("", half, Align::Left)];

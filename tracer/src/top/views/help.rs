@@ -44,7 +44,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines.extend(list(app, &KEYS));
     lines.extend([Line::default(), Line::styled(" Terms", theme.title())]);
     lines.extend(list(app, &STATES));
-    let degraded = app.picture.hello.iter().flat_map(|hello| &hello.degraded);
+    let degraded = app.ui_snapshot.header.iter().flat_map(|header| &header.degraded);
     let missing: Vec<String> = degraded.map(not_available).collect();
     for (title, texts) in [(" Not available on this host", &missing), (" Messages", &app.messages)]
     {

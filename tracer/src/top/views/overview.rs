@@ -10,7 +10,7 @@ use super::{
     paint::{Align, Column, block, header, rate, row, some},
     spark::curve,
 };
-use crate::top::{app::App, picture::HISTORY};
+use crate::top::{app::App, ui_snapshot::HISTORY};
 use tracer_event::{finding::Finding, state::State};
 use tracer_output::{report::broken, text::grouped};
 
@@ -29,7 +29,7 @@ pub(super) fn lines(app: &App, width: usize, height: usize) -> Vec<Line<'static>
 /// As much of the findings as there is room for: all of them, or their heads and some evidence, or
 /// the heads of the worst.
 fn findings(app: &App, width: usize, room: usize) -> Vec<Line<'static>> {
-    let findings = &app.picture.findings;
+    let findings = &app.ui_snapshot.findings;
     if findings.is_empty() {
         return diagnosis::status(app, width);
     }
@@ -109,11 +109,11 @@ fn table(app: &App, width: usize) -> Vec<Line<'static>> {
 
 /// The row of a state; the curve has `room` columns.
 fn cells(app: &App, state: State, room: usize) -> [(String, Style); 6] {
-    let (picture, theme) = (&app.picture, &app.theme);
+    let (ui_snapshot, theme) = (&app.ui_snapshot, &app.theme);
     let index = state.index();
-    let course: Vec<u32> = picture.history.iter().map(|sample| sample[index]).collect();
-    let count = picture.counts[index];
-    let change = match picture.change(state) {
+    let course: Vec<u32> = ui_snapshot.history.iter().map(|sample| sample[index]).collect();
+    let count = ui_snapshot.counts[index];
+    let change = match ui_snapshot.change(state) {
         None | Some(0) => String::new(),
         Some(change) => {
             format!("{}{}", if change > 0 { "+" } else { "-" }, grouped(change.unsigned_abs()))
@@ -127,8 +127,8 @@ fn cells(app: &App, state: State, room: usize) -> [(String, Style); 6] {
         (state.name().to_owned(), style),
         (grouped(count), number),
         (change, Style::new()),
-        (rate(picture.entering(state)), Style::new()),
-        (some(picture.lingering[index]), theme.warning()),
+        (rate(ui_snapshot.entering(state)), Style::new()),
+        (some(ui_snapshot.lingering[index]), theme.warning()),
         (format!(" {}", curve(&course, HISTORY, room)), theme.bar()),
     ]
 }

@@ -129,7 +129,7 @@ fn group_columns(columns: &[Column; 8]) -> Vec<Column> {
 fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
     let theme = &app.theme;
     let subject = &socket.subject;
-    let age = duration(app.picture.clock.now.saturating_sub(socket.since));
+    let age = duration(app.ui_snapshot.clock.now.saturating_sub(socket.since));
     let sign = if socket.at_least { "≥" } else { "" };
     let (flag, warning) =
         if socket.lingers { ("⚑", theme.warning()) } else { (" ", Style::new()) };
@@ -138,7 +138,7 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
         _ => subject.tuple.peer.to_string(),
     };
     let fd = subject.owner.filter(|_| !socket.orphaned).and_then(|owner| owner.fd);
-    let container = socket.container(&*app.list.surroundings).unwrap_or_default();
+    let container = socket.container(&*app.list.enricher).unwrap_or_default();
     let plain = |text: String| (text, Style::new());
     let cells = [
         (socket.state.name().to_owned(), theme.state(socket.state)),
@@ -173,7 +173,7 @@ fn group_line(app: &App, group: &Group, columns: &[Column]) -> Line<'static> {
     let other = group.total() - known.iter().sum::<u32>();
     let age = match group.since {
         u64::MAX => String::new(),
-        since => duration(app.picture.clock.now.saturating_sub(since)),
+        since => duration(app.ui_snapshot.clock.now.saturating_sub(since)),
     };
     let plain = |text: String| (text, Style::new());
     let number = |count: u32| plain(some(count.into()));

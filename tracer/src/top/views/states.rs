@@ -111,10 +111,10 @@ impl Canvas<'_> {
         let (x, y) = self.corner(state);
         let theme = self.app.theme;
         let inside = usize::from(self.width) - 2;
-        let count = self.app.picture.counts[state.index()];
+        let count = self.app.ui_snapshot.counts[state.index()];
         let style = if count > 0 { theme.state(state) } else { theme.dim() };
         let number = if state == State::Closed { String::new() } else { grouped(count) };
-        let flags = match some(self.app.picture.lingering[state.index()]) {
+        let flags = match some(self.app.ui_snapshot.lingering[state.index()]) {
             none if none.is_empty() => none,
             some => format!("⚑{some}"),
         };
@@ -174,7 +174,7 @@ impl Canvas<'_> {
 
     /// What stands beside an edge: a word, and how often a second.
     fn words(&self, room: u16, word: &str, from: State, to: State) -> (String, Style) {
-        let rate = rate(self.app.picture.rate(from, to));
+        let rate = rate(self.app.ui_snapshot.rate(from, to));
         let a_second = if self.width > 15 { "/s" } else { "" };
         let (words, style) = match rate.as_str() {
             "" => (word.to_owned(), self.app.theme.dim()),
@@ -193,7 +193,7 @@ impl Canvas<'_> {
     /// The end below a box.
     fn end(&mut self, from: State) {
         let (x, y) = self.corner(from);
-        let words = match rate(self.app.picture.rate(from, State::Closed)) {
+        let words = match rate(self.app.ui_snapshot.rate(from, State::Closed)) {
             none if none.is_empty() => "CLOSED ▼".to_owned(),
             rate => format!("{rate}/s CLOSED ▼"),
         };
@@ -224,7 +224,7 @@ fn aborts(app: &App) -> Line<'static> {
     let mut others = Vec::new();
     for from in State::ALL {
         for to in State::ALL {
-            let some = rate(app.picture.rate(from, to));
+            let some = rate(app.ui_snapshot.rate(from, to));
             let is_drawn = EDGES.iter().any(|edge| (edge.0, edge.1) == (from, to))
                 || to == State::Closed && LAST.contains(&from);
             if !some.is_empty() && !is_drawn {

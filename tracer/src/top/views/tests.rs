@@ -8,18 +8,18 @@ use tracer_wire::Record;
 
 use super::*;
 use crate::top::{
-    picture::{Chosen, Durations, Picture},
     rows::Row,
     theme::Theme,
+    ui_snapshot::{Chosen, Durations, UiSnapshot},
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
     finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
-    header::{Degraded, Hello, Mode},
+    header::{Degraded, Header, Mode},
     process::{Evidence, Executable, Owner, Process},
     state::State,
-    update::{Handshake, Role, Source, Subject, Told, Transition},
+    update::{Handshake, OwnedUpdate, Role, Source, Subject, Transition},
     wall_clock::WallClock,
 };
 use tracer_model::connection::SocketId;
@@ -99,8 +99,8 @@ fn leak() -> Finding {
     }
 }
 
-fn hello() -> Hello {
-    Hello {
+fn header() -> Header {
+    Header {
         version: "0".into(),
         kernel: "6.18".into(),
         mode: Mode::Btf,
@@ -116,7 +116,7 @@ fn hello() -> Hello {
     }
 }
 
-fn step(from: State, to: State, time: u64) -> Told {
+fn step(from: State, to: State, time: u64) -> OwnedUpdate {
     let handshake = Handshake {
         duration_ns: Some(86_000),
         rtt_ns: Some(41_000),
@@ -124,7 +124,7 @@ fn step(from: State, to: State, time: u64) -> Told {
         local_isn: None,
         peer_isn: None,
     };
-    Told::Transition(Transition {
+    OwnedUpdate::Transition(Transition {
         time,
         subject: row(to, 40_001, 0).subject,
         from,
@@ -160,9 +160,9 @@ fn chosen() -> Chosen {
     }
 }
 
-pub(in crate::top) fn picture() -> Picture {
+pub(in crate::top) fn ui_snapshot() -> UiSnapshot {
     let clock = WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW };
-    let mut picture = Picture { clock, ..Picture::default() };
+    let mut ui_snapshot = UiSnapshot { clock, ..UiSnapshot::default() };
     let mut rows = vec![row(State::Listen, 0, 900)];
     rows.extend((0..30).map(|n| row(State::CloseWait, 40_001 + n, 300 - 9 * u64::from(n))));
     rows.extend((0..6).map(|n| row(State::Established, 50_001 + n, 2 + u64::from(n))));
@@ -175,13 +175,13 @@ pub(in crate::top) fn picture() -> Picture {
         sample[State::Listen.index()] = 1;
         history.push_back(sample);
     }
-    picture.hello = Some(Arc::new(hello()));
-    picture.counts[State::Listen.index()] = 1;
-    picture.counts[State::CloseWait.index()] = 412;
-    picture.counts[State::Established.index()] = 6;
-    picture.counts[State::TimeWait.index()] = 12_345;
-    picture.lingering[State::CloseWait.index()] = 330;
-    picture.history = Arc::new(history);
+    ui_snapshot.header = Some(Arc::new(header()));
+    ui_snapshot.counts[State::Listen.index()] = 1;
+    ui_snapshot.counts[State::CloseWait.index()] = 412;
+    ui_snapshot.counts[State::Established.index()] = 6;
+    ui_snapshot.counts[State::TimeWait.index()] = 12_345;
+    ui_snapshot.lingering[State::CloseWait.index()] = 330;
+    ui_snapshot.history = Arc::new(history);
     for (from, to, rate) in [
         (State::Listen, State::SynRecv, 1_234.0),
         (State::SynRecv, State::Established, 1_234.0),
@@ -190,24 +190,24 @@ pub(in crate::top) fn picture() -> Picture {
         (State::LastAck, State::Closed, 1_200.0),
         (State::SynSent, State::Closed, 0.4),
     ] {
-        picture.rates[from.index()][to.index()] = rate;
+        ui_snapshot.rates[from.index()][to.index()] = rate;
     }
     let mut connected =
         Durations { quantiles: [86_000, 1_200_000, 3_000_000], ..Durations::default() };
     connected.classes[2..8].copy_from_slice(&[400, 90, 12, 5, 2, 1]);
-    picture.handshakes.connected = connected;
-    picture.handshakes.failed = 2;
-    picture.findings = Arc::new(vec![leak()]);
-    picture.observed = Some(20 * SECOND);
-    picture.rows = Arc::new(rows);
-    picture.chosen = Some(Arc::new(chosen()));
-    picture
+    ui_snapshot.handshakes.connected = connected;
+    ui_snapshot.handshakes.failed = 2;
+    ui_snapshot.findings = Arc::new(vec![leak()]);
+    ui_snapshot.observed = Some(20 * SECOND);
+    ui_snapshot.rows = Arc::new(rows);
+    ui_snapshot.chosen = Some(Arc::new(chosen()));
+    ui_snapshot
 }
 
 pub(in crate::top) fn app(theme: Theme) -> App {
     let zone = jiff::tz::TimeZone::UTC;
-    let mut app = App::new(Picture::default(), Arc::new(Unknown), theme, zone);
-    app.take(picture());
+    let mut app = App::new(UiSnapshot::default(), Arc::new(Unknown), theme, zone);
+    app.take(ui_snapshot());
     app
 }
 
@@ -293,10 +293,10 @@ fn any_size_is_survived(
 #[test]
 fn numbers_are_never_cut_to_smaller_ones() {
     let mut app = app(Theme::FULL);
-    for row in &mut app.picture.rates {
+    for row in &mut app.ui_snapshot.rates {
         row.fill(12_345.0);
     }
-    app.picture.counts = [1_234_567; State::COUNT];
+    app.ui_snapshot.counts = [1_234_567; State::COUNT];
     crate::top::keys::tests::press(&mut app, "4");
     let screen = show(&mut app, 80, 24);
     let numbers = screen.lines().skip(2).take(18).flat_map(|line| {

@@ -7,7 +7,7 @@ use super::{
     lives::{Kernel, Life, MILLISECOND, SECOND, Step},
 };
 use Step::*;
-use tracer_event::{state::State, update::Story};
+use tracer_event::{state::State, update::ConnectionSummary};
 
 /// What is reported after ESTABLISHED.
 fn after_opening(open: &[Step], steps: &[Step]) -> Told {
@@ -191,7 +191,7 @@ fn what_is_open_is_told_with_its_counters() {
     fixture.look(&seen);
     let snapshot = fixture.picture(&seen);
     fixture.table.report(Some(&snapshot), 0, fixture.now, &mut fixture.told);
-    let told = |stories: &[Story]| {
+    let told = |stories: &[ConnectionSummary]| {
         let mut told: Vec<_> = stories
             .iter()
             .map(|story| (story.subject.cookie.unwrap(), story.state, story.bytes_received))

@@ -9,7 +9,7 @@ use super::{
 };
 use Step::*;
 use tracer_event::{
-    linger::Why,
+    linger::LingerCause,
     state::State,
     update::{Answered, Direction, Segment},
 };
@@ -52,8 +52,8 @@ fn a_fin_that_waits_is_not_said_to_be_unanswered() {
     fixture.look(&[&life]);
     fixture.until(fixture.now + 2 * SECOND);
     let told: Vec<_> = fixture.told.lingers.iter().map(|linger| linger.why.clone()).collect();
-    assert_eq!(told[0], Some(Why::NotSent(Segment::Fin)));
-    assert_eq!(told[1], Some(Why::NoAnswer(Segment::Fin)));
+    assert_eq!(told[0], Some(LingerCause::NotSent(Segment::Fin)));
+    assert_eq!(told[1], Some(LingerCause::NoAnswer(Segment::Fin)));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_look_shows_what_waits_since_before() {
     life.socket.write_seq = life.socket.snd_nxt.wrapping_add(100);
     fixture.look(&[&life]);
     fixture.until(fixture.now + 2 * SECOND);
-    assert_eq!(fixture.told.lingers[0].why, Some(Why::NotSent(Segment::Fin)));
+    assert_eq!(fixture.told.lingers[0].why, Some(LingerCause::NotSent(Segment::Fin)));
 }
 
 #[rstest]

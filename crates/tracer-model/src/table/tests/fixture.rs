@@ -12,8 +12,8 @@ use crate::{
 use tracer_event::{
     state::State,
     update::{
-        Close, Edge, Linger, Observer, Reset, Retransmit, Retransmitted, Source, Story, Transition,
-        Update,
+        Close, ConnectionSummary, Edge, Linger, Observer, Reset, Retransmit, Retransmitted, Source,
+        Transition, Update,
     },
 };
 
@@ -21,7 +21,7 @@ use tracer_event::{
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) transitions: Vec<Transition>,
-    pub(super) stories: Vec<Story>,
+    pub(super) stories: Vec<ConnectionSummary>,
     pub(super) resets: Vec<Reset>,
     pub(super) retransmits: Vec<Retransmit>,
     pub(super) lingers: Vec<Linger>,
@@ -38,7 +38,7 @@ impl Observer for Told {
                 self.lines.push(transition_line(transition));
                 self.transitions.push(*transition);
             }
-            Update::Story(story) => {
+            Update::Connection(story) => {
                 let close = story.close.map_or_else(|| "open".to_owned(), close_words);
                 let source = source_words(story.source);
                 self.lines.push(format!("story: {close}{source}"));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::table::Snapshot;
 use Step::*;
-use tracer_event::{linger::Why, update::Segment};
+use tracer_event::{linger::LingerCause, update::Segment};
 
 /// A request socket in a snapshot of `fixture`, which has been one for so many milliseconds.
 fn request(fixture: &Fixture, half_open_ms: u32, segment_flags: u8) -> Snapshot {
@@ -34,7 +34,7 @@ fn half_open_connections_linger_as_looks_show_them() {
     let snapshot = request(&fixture, 10_001, 0);
     fixture.merge(&snapshot);
     assert_eq!(fixture.told.take(), ["Raised SYN_RECV 10001 ms"]);
-    assert_eq!(fixture.told.lingers[0].why, Some(Why::NoAnswer(Segment::SynAck)));
+    assert_eq!(fixture.told.lingers[0].why, Some(LingerCause::NoAnswer(Segment::SynAck)));
     let snapshot = request(&fixture, 19_000, 0);
     fixture.merge(&snapshot);
     assert_eq!(fixture.told.take(), [""; 0]);
@@ -54,13 +54,13 @@ fn half_open_connections_linger_as_looks_show_them() {
 }
 
 #[rstest]
-#[case::silent(0, 0, Why::NoAnswer(Segment::SynAck))]
-#[case::deferred(segment::ACK, 1, Why::NoData)]
-#[case::no_room(segment::ACK, 0, Why::NoRoom)]
+#[case::silent(0, 0, LingerCause::NoAnswer(Segment::SynAck))]
+#[case::deferred(segment::ACK, 1, LingerCause::NoData)]
+#[case::no_room(segment::ACK, 0, LingerCause::NoRoom)]
 fn a_half_open_connection_says_what_it_waits_for(
     #[case] flags: u8,
     #[case] deferred: u8,
-    #[case] why: Why,
+    #[case] why: LingerCause,
 ) {
     let mut fixture = Fixture::lingering("syn-recv=10s");
     let mut listener = Life::new(LISTENER);

@@ -12,8 +12,8 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     process::{Evidence, Owner, Process},
     update::{
-        Close, Direction, Handshake, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
-        Sequence, Source, Story,
+        Close, ConnectionSummary, Direction, Handshake, Reset, Retransmit, Retransmitted, Role,
+        Rst, Segment, Sequence, Source,
     },
 };
 use tracer_model::table::{self, Table};
@@ -167,7 +167,7 @@ impl Fixture {
         self.emit(&Update::Transition(&transition));
         wire.states[end] = to;
         if let Some(close) = close {
-            self.emit(&Update::Story(&story(self.now, wire.ends[end], close)));
+            self.emit(&Update::Connection(&connection(self.now, wire.ends[end], close)));
         }
     }
 
@@ -216,7 +216,7 @@ impl Fixture {
     pub(super) fn wait(&mut self, milliseconds: u64) {
         self.now += milliseconds * MILLISECOND;
         let table = &Table::new(table::Options::default());
-        let moment = Moment { now: self.now, sockets: Some(table.len()) };
+        let moment = Tick { now: self.now, sockets: Some(table.len()) };
         self.ladder.pause(&moment, CLOCK, &mut self.out);
     }
 
@@ -236,8 +236,8 @@ fn syn(wire: &Wire, end: usize) -> Option<Sequence> {
     wire.sequence(end).filter(|_| end == CLIENT).map(|handshaken| handshaken.of_syn())
 }
 
-pub(super) fn story(time: u64, subject: Subject, close: Close) -> Story {
-    Story {
+pub(super) fn connection(time: u64, subject: Subject, close: Close) -> ConnectionSummary {
+    ConnectionSummary {
         time,
         subject,
         state: Closed,

@@ -94,9 +94,9 @@ fn very_many_connections_take_little_room() {
         if number % 3 == 0 {
             let step = step(subject, time + SECOND, State::CloseWait, State::LastAck);
             gathered.update(&Update::Transition(&step));
-            let story = story(subject, time + SECOND, Reason::Graceful);
-            gathered.update(&Update::Story(&story));
-            summary.count(&Update::Story(&story));
+            let connection = connection(subject, time + SECOND, Reason::Graceful);
+            gathered.update(&Update::Connection(&connection));
+            summary.count(&Update::Connection(&connection));
         }
     }
     let clock = WallClock { lead: 0, now: BEGUN + 101 * SECOND };

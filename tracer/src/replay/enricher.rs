@@ -11,10 +11,10 @@ use hashbrown::HashMap;
 
 use tracer_event::{
     container::Cgroup,
-    enricher::Surroundings,
+    enricher::Enricher,
     escape::harmless,
     process::{Executable, Parent, Process},
-    stack::{Frame, Maker, Stack, StackId},
+    stack::{Creator, Frame, Stack, StackId},
     subject::Subject,
 };
 
@@ -125,12 +125,12 @@ impl Recorded {
     }
 
     /// Who made a socket, in these calls where they are known.
-    pub(super) fn maker(
+    pub(super) fn creator(
         &self,
         subject: &Subject,
         frames: Option<Vec<Frame>>,
         gap: Option<&str>,
-    ) -> Maker {
+    ) -> Creator {
         let mut known = self.known();
         let number = frames.map_or(UNKNOWN, |frames| {
             known.last += 1;
@@ -141,7 +141,7 @@ impl Recorded {
         });
         let nobody = Process { pid: 0, comm: [0; 16], start_ns: 0 };
         let process = subject.owner.map_or(nobody, |owner| owner.process);
-        Maker { process, stack: Some(StackId(number as u32)) }
+        Creator { process, stack: Some(StackId(number as u32)) }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -165,7 +165,7 @@ fn weight(frame: &Frame) -> usize {
     size_of::<Frame>() + texts.sum::<usize>()
 }
 
-impl Surroundings for Recorded {
+impl Enricher for Recorded {
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
         self.known().groups.things.get(&subject.cgroup).cloned()
     }
@@ -178,8 +178,8 @@ impl Surroundings for Recorded {
         self.known().programs.things.get(&process.start_ns)?.parent.clone()
     }
 
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        let StackId(number) = maker.stack?;
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
+        let StackId(number) = creator.stack?;
         self.known().stacks.get(&u64::from(number)).cloned()
     }
 }

@@ -9,10 +9,10 @@ use super::rows::{ByState, Row, Rows};
 use tracer_event::{
     endpoint::Tuple,
     finding::Finding,
-    header::Hello,
+    header::Header,
     process::Owner,
     state::State,
-    update::{Handshake, Told},
+    update::{Handshake, OwnedUpdate},
     wall_clock::WallClock,
 };
 use tracer_model::connection::SocketId;
@@ -27,9 +27,9 @@ pub(super) type ByEdge<T> = ByState<ByState<T>>;
 
 /// Everything that is shown.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Picture {
+pub(super) struct UiSnapshot {
     pub(super) clock: WallClock,
-    pub(super) hello: Option<Arc<Hello>>,
+    pub(super) header: Option<Arc<Header>>,
     pub(super) counts: ByState<u64>,
     /// Sockets that have outlasted the threshold of their state.
     pub(super) lingering: ByState<u64>,
@@ -52,7 +52,7 @@ pub(super) struct Picture {
     pub(super) chosen: Option<Arc<Chosen>>,
 }
 
-impl Picture {
+impl UiSnapshot {
     /// Recent transitions per second between two states.
     pub(super) fn rate(&self, from: State, to: State) -> f64 {
         self.rates[from.index()][to.index()]
@@ -121,9 +121,9 @@ pub(super) struct Handshakes {
 }
 
 /// The ends of the socket that an event is about.
-pub(super) fn tuple(event: &Told) -> Option<Tuple> {
+pub(super) fn tuple(event: &OwnedUpdate) -> Option<Tuple> {
     match event {
-        Told::Linger(lingers) => lingers.first().map(|linger| linger.subject.tuple),
+        OwnedUpdate::Linger(lingers) => lingers.first().map(|linger| linger.subject.tuple),
         event => event.update().subject().map(|subject| subject.tuple),
     }
 }
@@ -140,12 +140,12 @@ pub(super) struct Chosen {
     /// Who holds a descriptor of it.
     pub(super) holders: Vec<Owner>,
     /// What happened to it, and to the peer socket if that is on this host, oldest first.
-    pub(super) events: Vec<Told>,
+    pub(super) events: Vec<OwnedUpdate>,
 }
 
 /// What the screen needs to be drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct ViewRequest {
     /// All sockets.
     pub(super) rows: bool,
     /// Everything about one socket.
@@ -161,8 +161,8 @@ pub struct Shared(Mutex<Exchange>);
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     /// The newest picture, until the screen takes it.
-    pub(super) picture: Option<Picture>,
-    pub(super) wish: Wish,
+    pub(super) ui_snapshot: Option<UiSnapshot>,
+    pub(super) view_request: ViewRequest,
     /// The trace is over.
     pub(super) ended: bool,
 }

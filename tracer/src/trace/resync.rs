@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tracer_event::{process::Process, state::State, update::Observer};
 use tracer_kernel::{
-    snapshot::{Makers, Snapshots, Taken, Wanted},
+    snapshot::{Creators, Snapshots, Taken, Wanted},
     time,
 };
 use tracer_model::{
-    diagnosis::{Look, explain},
+    diagnosis::{HostSnapshot, explain},
     linger::LOOK_LEAD,
     table::{Merged, Table},
 };
@@ -44,7 +44,7 @@ const RAISE_LEAD: u64 = LOOK_LEAD / 2;
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Decides when, and merges what was seen.
-pub(super) struct Healing {
+pub(super) struct Resync {
     snapshots: Snapshots,
     /// The programs record stacks.
     stacks: bool,
@@ -69,7 +69,7 @@ pub(super) struct Healing {
     told: bool,
 }
 
-impl Healing {
+impl Resync {
     pub(super) fn new(snapshots: Snapshots, stacks: bool, diagnoses: bool, told: bool) -> Self {
         Self {
             snapshots,
@@ -162,8 +162,8 @@ impl Healing {
         let holders = holders || settings && self.diagnoses;
         // Whether they can run is part of why they do not close.
         let wanted = Wanted { sockets: true, holders, settings, processes: holders };
-        let makers = self.makers(now, table);
-        if self.snapshots.request(wanted, seen, makers) {
+        let creators = self.creators(now, table);
+        if self.snapshots.request(wanted, seen, creators) {
             self.asked = Some(now);
             self.looked = now;
             self.looked_events = table.events();
@@ -179,15 +179,15 @@ impl Healing {
     }
 
     /// Those whose stacks may have to be told; none where no stacks are recorded.
-    fn makers(&self, now: u64, table: &Table) -> Makers {
+    fn creators(&self, now: u64, table: &Table) -> Creators {
         if !self.stacks {
-            return Makers::default();
+            return Creators::default();
         }
         let mut processes: Vec<Process> =
-            table.makers(|_| true).into_iter().map(|maker| maker.process).collect();
+            table.creators(|_| true).into_iter().map(|creator| creator.process).collect();
         processes.dedup();
-        let told = table.makers(|known| table.is_due(known, now));
-        Makers { processes, told, patience: NAMES_PATIENCE }
+        let told = table.creators(|known| table.is_due(known, now));
+        Creators { processes, told, patience: NAMES_PATIENCE }
     }
 
     /// Events have been lost: the next look is taken at once, whatever it costs.
@@ -207,7 +207,7 @@ impl Healing {
         taken: Taken,
         table: &mut Table,
         out: &mut impl Observer,
-    ) -> (Look, Merged) {
+    ) -> (HostSnapshot, Merged) {
         let Taken { look, cost, refused, wanted } = taken;
         let snapshot = &look.snapshot;
         self.cost = cost;

@@ -7,21 +7,19 @@ use serde_json::Value;
 
 use super::{
     super::{
-        decode::{Decoder, Item, Told},
-        surroundings::Recorded,
+        decode::{Decoder, Item, OwnedUpdate},
+        enricher::Recorded,
     },
     CLOCK, any, written,
 };
-use crate::hostile::formats;
-use tracer_event::{
-    enricher::Surroundings, escape::is_unprintable, summary::Summary, update::Update,
-};
+use crate::fuzz_entry::formats;
+use tracer_event::{enricher::Enricher, escape::is_unprintable, summary::Summary, update::Update};
 
 /// Checks that nothing but the ends of lines steers a terminal.
-fn assert_harmless(told: &[Told], surroundings: &Arc<dyn Surroundings>) {
-    for mut format in formats(surroundings) {
+fn assert_harmless(told: &[OwnedUpdate], enricher: &Arc<dyn Enricher>) {
+    for mut format in formats(enricher) {
         let mut out = Vec::new();
-        format.hello(&any::hello(), CLOCK, &mut out);
+        format.header(&any::header(), CLOCK, &mut out);
         for told in told {
             format.update(&told.update(), CLOCK, &mut out);
         }
@@ -51,10 +49,10 @@ proptest! {
         evil in "[\\x00-\\x1f\\x7f\\u{80}-\\u{9f}\\u{202e}\\\\x41b\"]{0,8}",
         places in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
     ) {
-        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         let lines = written(&updates, Arc::new(around));
-        let surroundings = Arc::<Recorded>::default();
-        let mut decoder = Decoder::new(Arc::clone(&surroundings));
+        let enricher = Arc::<Recorded>::default();
+        let mut decoder = Decoder::new(Arc::clone(&enricher));
         let mut read = Vec::new();
         for (line, place) in lines.lines().zip(places.iter().cycle()) {
             let mut value: Value = serde_json::from_str(line).unwrap();
@@ -63,11 +61,11 @@ proptest! {
             // The first ones are the kind and the time.
             let changed = place.index(texts.len());
             evil.clone_into(texts.swap_remove(changed));
-            if let Ok(Item::Told(told)) = decoder.decode(&value.to_string()) {
+            if let Ok(Item::Update(told)) = decoder.decode(&value.to_string()) {
                 read.push(told);
             }
         }
-        assert_harmless(&read, &(surroundings as _));
+        assert_harmless(&read, &(enricher as _));
     }
 
     /// Numbers that no kernel has: nothing overflows.
@@ -80,20 +78,20 @@ proptest! {
             1..40,
         ),
     ) {
-        let updates: Vec<Update<'_>> = told.iter().map(Told::update).collect();
+        let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         let lines = written(&updates, Arc::new(around));
-        let surroundings = Arc::<Recorded>::default();
-        let mut decoder = Decoder::new(Arc::clone(&surroundings));
+        let enricher = Arc::<Recorded>::default();
+        let mut decoder = Decoder::new(Arc::clone(&enricher));
         let mut numbers = numbers.iter().copied().cycle();
         let mut read = Vec::new();
         for line in lines.lines() {
             let mut value: Value = serde_json::from_str(line).unwrap();
             replace_numbers(&mut value, &mut numbers);
-            if let Ok(Item::Told(told)) = decoder.decode(&value.to_string()) {
+            if let Ok(Item::Update(told)) = decoder.decode(&value.to_string()) {
                 read.push(told);
             }
         }
-        assert_harmless(&read, &(surroundings as _));
+        assert_harmless(&read, &(enricher as _));
     }
 
     #[test]

@@ -15,15 +15,15 @@ use crate::{
     cli,
     replay::{
         decode::{Decoder, Item},
+        enricher::Recorded,
         source::Source,
-        surroundings::Recorded,
     },
 };
 use tracer_event::{
     container,
-    enricher::{Surroundings, Unknown},
+    enricher::{Enricher, Unknown},
     escape::is_unprintable,
-    header::{Hello, Mode},
+    header::{Header, Mode},
     summary::Summary,
     update::{Observer, Update},
     wall_clock::WallClock,
@@ -45,9 +45,9 @@ use tracer_output::{
 pub const CLOCK: WallClock = WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
 
 /// All formats, as they write to a pipe.
-pub fn formats(surroundings: &Arc<dyn Surroundings>) -> Vec<Box<dyn Format>> {
+pub fn formats(enricher: &Arc<dyn Enricher>) -> Vec<Box<dyn Format>> {
     let times = || Times::new(Timestamps::Relative, TimeZone::UTC);
-    let around = || Arc::clone(surroundings);
+    let around = || Arc::clone(enricher);
     let text = |stories| Text::new(Palette::PLAIN, None, times(), stories, around());
     let ladder =
         |explain| Ladder::new(Style { explain, relative: !explain }, Palette::PLAIN, None, times());
@@ -69,9 +69,9 @@ struct Told {
 }
 
 impl Told {
-    fn new(surroundings: &Arc<dyn Surroundings>) -> Self {
-        let mut told = Self { formats: formats(surroundings), out: Vec::new() };
-        let hello = Hello {
+    fn new(enricher: &Arc<dyn Enricher>) -> Self {
+        let mut told = Self { formats: formats(enricher), out: Vec::new() };
+        let header = Header {
             version: "0".into(),
             kernel: "6".into(),
             mode: Mode::Btf,
@@ -80,7 +80,7 @@ impl Told {
             host: None,
             file: None,
         };
-        told.each(|format, out| format.hello(&hello, CLOCK, out));
+        told.each(|format, out| format.header(&header, CLOCK, out));
         told
     }
 
@@ -170,7 +170,7 @@ pub fn proc(bytes: &[u8]) {
 /// Items of the ring buffer, one behind the other, each with its kind of damage; every fourth is
 /// what a look at the sockets found instead.
 pub fn records(bytes: &[u8]) {
-    let around: Arc<dyn Surroundings> = Arc::new(Unknown);
+    let around: Arc<dyn Enricher> = Arc::new(Unknown);
     let mut told = Told::new(&around);
     let mut table = Table::new(Options { max_sockets: 8, ..Options::default() });
     let mut now = 0;
@@ -208,16 +208,16 @@ pub fn records(bytes: &[u8]) {
 
 /// A recording, plain or compressed.
 pub fn recording(bytes: &[u8]) {
-    let surroundings = Arc::<Recorded>::default();
-    let mut told = Told::new(&(Arc::clone(&surroundings) as _));
-    let mut decoder = Decoder::new(surroundings);
+    let enricher = Arc::<Recorded>::default();
+    let mut told = Told::new(&(Arc::clone(&enricher) as _));
+    let mut decoder = Decoder::new(enricher);
     let mut source = match Source::of_bytes("a.json", bytes) {
         Ok(source) => source,
         Err(error) => return assert_said(&error),
     };
     loop {
         match source.next(&mut decoder) {
-            Ok(Some(Item::Told(item))) => told.tell(&item.update(), decoder.clock()),
+            Ok(Some(Item::Update(item))) => told.tell(&item.update(), decoder.clock()),
             Ok(Some(_)) => {}
             Ok(None) => break,
             Err(error) => {

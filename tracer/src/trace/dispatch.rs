@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use super::diagnosing::Diagnosing;
 use tracer_event::{
-    enricher::Surroundings,
-    header::Hello,
+    enricher::Enricher,
+    header::Header,
     summary::Summary,
     update::{Linger, Loss, Observer, Subject, Update},
     wall_clock::WallClock,
 };
 use tracer_health as health;
 use tracer_kernel::time;
-use tracer_model::{diagnosis::Look, filter::Filter, table::Table, watch::Watch};
-use tracer_output::{Live, LiveSink, Moment, Sink, Undelivered};
+use tracer_model::{diagnosis::HostSnapshot, filter::Filter, table::Table, watch::Watch};
+use tracer_output::{Live, LiveSink, Sink, Tick, Undelivered};
 
 /// The observer of the table.
-pub(super) struct Teller {
+pub(super) struct Dispatcher {
     filter: Filter,
-    pub(super) surroundings: Arc<dyn Surroundings>,
+    pub(super) enricher: Arc<dyn Enricher>,
     sinks: Vec<Box<dyn Sink>>,
     clock: WallClock,
     summary: Summary,
@@ -27,17 +27,17 @@ pub(super) struct Teller {
     pub(super) diagnosing: Option<Diagnosing>,
 }
 
-impl Teller {
+impl Dispatcher {
     pub(super) fn new(
         filter: Filter,
-        surroundings: Arc<dyn Surroundings>,
+        enricher: Arc<dyn Enricher>,
         mut sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
         let asked = live(&mut sinks).any(|sink| sink.wants_diagnosis());
         Self {
             filter,
-            surroundings,
+            enricher,
             sinks,
             diagnosing: asked.then(Diagnosing::default),
             clock,
@@ -47,7 +47,7 @@ impl Teller {
     }
 
     /// Tells what a look at the host shows to be wrong.
-    pub(super) fn look(&mut self, look: &Look) {
+    pub(super) fn look(&mut self, look: &HostSnapshot) {
         live(&mut self.sinks).for_each(|sink| sink.look(look));
         for finding in self.watch.look(look, &self.filter) {
             self.tell(&Update::Finding(&finding));
@@ -55,9 +55,9 @@ impl Teller {
     }
 
     /// Tells what is wrong at the end; `last` has been merged into the table.
-    pub(super) fn diagnose(&mut self, last: &Look, table: &Table) {
+    pub(super) fn diagnose(&mut self, last: &HostSnapshot, table: &Table) {
         let Some(diagnosing) = &self.diagnosing else { return };
-        let findings = diagnosing.findings(last, &self.filter, &*self.surroundings, table);
+        let findings = diagnosing.findings(last, &self.filter, &*self.enricher, table);
         for finding in findings {
             self.tell(&Update::Finding(&finding));
         }
@@ -69,7 +69,7 @@ impl Teller {
     }
 
     /// Shows such a look to the sinks.
-    pub(super) fn show(&mut self, look: &Arc<Look>, table: &Table) {
+    pub(super) fn show(&mut self, look: &Arc<HostSnapshot>, table: &Table) {
         for sink in live(&mut self.sinks).filter(|sink| sink.diagnoses()) {
             sink.diagnose(look, table);
         }
@@ -96,9 +96,9 @@ impl Teller {
         self.summary.reader_lag_ns = self.summary.reader_lag_ns.max(lag);
     }
 
-    pub(super) fn hello(&mut self, hello: &Hello) {
+    pub(super) fn header(&mut self, header: &Header) {
         for sink in &mut self.sinks {
-            sink.hello(hello, self.clock);
+            sink.header(header, self.clock);
         }
         self.flush();
     }
@@ -106,7 +106,7 @@ impl Teller {
     /// Lets the sinks tell what they have held back; when to call again at the latest.
     pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
         let clock = self.clock;
-        let moment = Moment { now, sockets: Some(table.len()) };
+        let moment = Tick { now, sockets: Some(table.len()) };
         let seen = Live { now, table, ports: self.watch.ports() };
         let pause = |sink: &mut Box<dyn Sink>| {
             let observed = sink.live().and_then(|sink| sink.observe(&seen, clock));
@@ -145,12 +145,11 @@ impl Teller {
 
     /// Whether the container of a socket is asked for.
     fn passes(&self, subject: &Subject) -> bool {
-        self.surroundings.is_in_scope(Some(subject))
-            && self.filter.passes(&*self.surroundings, subject)
+        self.enricher.is_in_scope(Some(subject)) && self.filter.passes(&*self.enricher, subject)
     }
 
     fn tell(&mut self, update: &Update<'_>) {
-        if matches!(update, Update::Finding(_)) && !self.surroundings.is_in_scope(None) {
+        if matches!(update, Update::Finding(_)) && !self.enricher.is_in_scope(None) {
             return;
         }
         for sink in &mut self.sinks {
@@ -165,7 +164,7 @@ fn live(sinks: &mut [Box<dyn Sink>]) -> impl Iterator<Item = &mut dyn LiveSink> 
     sinks.iter_mut().filter_map(|sink| sink.live())
 }
 
-impl Observer for Teller {
+impl Observer for Dispatcher {
     fn observe(&mut self, update: Update<'_>) {
         if let Some(diagnosing) = &mut self.diagnosing {
             diagnosing.observed.observe(update);

@@ -22,11 +22,11 @@ use super::{
 };
 use tracer_event::{
     container::Cgroup,
-    enricher::Surroundings,
+    enricher::Enricher,
     escape::escape,
     header::Degraded,
     process::{Parent, Process},
-    stack::{Maker, Stack, Stacks as _},
+    stack::{Creator, Stack, Stacks as _},
     update::{Role, Subject},
 };
 
@@ -92,7 +92,7 @@ impl Host {
     }
 }
 
-impl Surroundings for Host {
+impl Enricher for Host {
     fn cgroup(&self, subject: &Subject) -> Option<Arc<Cgroup>> {
         let known = &mut *self.known();
         let own = self.by_id(subject.cgroup, known);
@@ -131,8 +131,8 @@ impl Surroundings for Host {
         self.known().reported.learn(program);
     }
 
-    fn stack(&self, maker: &Maker) -> Option<Arc<Stack>> {
-        self.stacks.stack(maker)
+    fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
+        self.stacks.stack(creator)
     }
 }
 
