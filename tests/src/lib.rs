@@ -25,6 +25,7 @@
 
 pub mod background;
 pub mod capture;
+pub mod case;
 pub mod cgroup;
 pub mod clock;
 pub mod crowd;
@@ -39,6 +40,7 @@ pub mod ftrace;
 pub mod held;
 pub mod kernel;
 pub mod kernel_objects;
+pub mod link;
 pub mod load;
 pub mod loaded;
 pub mod netns;
@@ -47,6 +49,7 @@ pub mod options;
 pub mod output;
 pub mod page;
 pub mod peer;
+pub mod postgres;
 pub mod receiver;
 pub mod record;
 pub mod recording;

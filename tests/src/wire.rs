@@ -43,8 +43,7 @@ pub struct Wire {
 impl Wire {
     /// Makes the device, in the calling thread's namespace.
     pub fn new(namespace: &Namespace) -> io::Result<Self> {
-        let tun = open()?;
-        attach(&tun)?;
+        let tun = device(NAME)?;
         namespace.set(&format!("net/ipv6/conf/{NAME}/disable_ipv6"), "1");
         run("ip", &["address", "add", &format!("{HERE}/24"), "dev", NAME]);
         run("ip", &["link", "set", NAME, "up"]);
@@ -109,6 +108,13 @@ impl Wire {
     }
 }
 
+/// A TUN device of that name in the calling thread's namespace.
+pub(crate) fn device(name: &str) -> io::Result<File> {
+    let tun = open()?;
+    attach(&tun, name)?;
+    Ok(tun)
+}
+
 /// Where the node is missing, one of our own leads to the same driver.
 fn open() -> io::Result<File> {
     let open = |path: &str| OpenOptions::new().read(true).write(true).open(path);
@@ -124,10 +130,10 @@ fn open() -> io::Result<File> {
     }
 }
 
-fn attach(tun: &File) -> io::Result<()> {
+fn attach(tun: &File, name: &str) -> io::Result<()> {
     // SAFETY: zero is a value of every field of this C structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(NAME.bytes()) {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = libc::c_char::from_ne_bytes([from]);
     }
     let flags = libc::IFF_TUN | libc::IFF_NO_PI;

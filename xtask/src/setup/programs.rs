@@ -18,12 +18,13 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 24] = [
+const PROGRAMS: [Program; 25] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("sysctl", "procps"),
     program("curl", "curl"),
     program("nginx", "nginx-light"),
+    program("pgbench", "postgresql"),
     program("python3", "python3-minimal"),
     program("pip3", "python3-pip"),
     program("jq", "jq"),

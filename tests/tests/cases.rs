@@ -1,0 +1,213 @@
+//! Situations that people have reported, made small: in each, `tracer diagnose` says what is wrong
+//! and whose it is, so does the live trace, and nobody else is named.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+use tracer_tests::{
+    case::Hosts,
+    diagnosis::Diagnosis,
+    peer::Peer,
+    record::{Record, listing},
+    tracer::{Trace, command},
+};
+
+/// The processes that a finding names, wherever in its evidence.
+fn named(record: &Record) -> BTreeSet<u64> {
+    fn collect(value: &Value, into: &mut BTreeSet<u64>) {
+        match value {
+            Value::Object(fields) => {
+                into.extend(fields.get("pid").and_then(Value::as_u64));
+                fields.values().for_each(|field| collect(field, into));
+            }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, into)),
+            _ => {}
+        }
+    }
+    let mut pids = BTreeSet::new();
+    collect(record.at("/finding/evidence"), &mut pids);
+    pids
+}
+
+/// The only finding that is not mere information.
+#[track_caller]
+fn only<'a>(diagnosis: &'a Diagnosis, code: &str) -> &'a Record {
+    let serious = |finding: &&Record| finding.at("/finding/severity") != "info";
+    let serious: Vec<&Record> = diagnosis.findings.iter().filter(serious).collect();
+    assert_eq!(serious.len(), 1, "{code}: {}", listing(&diagnosis.findings));
+    assert_eq!(serious[0].at("/finding/code"), code, "{}", serious[0]);
+    assert_eq!(diagnosis.status, 1);
+    serious[0]
+}
+
+/// A process is named by none of these, in no way.
+#[track_caller]
+#[expect(single_use_lifetimes, reason = "anonymous lifetimes in impl Trait are unstable")]
+fn assert_innocent<'a>(peer: &Peer, name: &str, records: impl IntoIterator<Item = &'a Record>) {
+    for record in records {
+        assert!(!named(record).contains(&peer.pid()), "{name} is named: {record}");
+        assert!(!record.to_string().contains(&format!("{name}[")), "{name} is named: {record}");
+    }
+}
+
+fn findings(trace: &Trace) -> impl Iterator<Item = &Record> {
+    trace.records.iter().filter(|record| record.kind() == "finding")
+}
+
+/// Servers that listen with IPPROTO_MPTCP, as Go does by default since 1.24: one accepts nothing,
+/// one leaks what it accepts.
+#[test]
+fn mptcp_sockets_have_their_owners() {
+    let hosts = Hosts::connected();
+    let (server, _) = hosts.start(
+        0,
+        "gopher",
+        "
+l = listen(SERVER, 9201, 4, 262); m = listen(SERVER, 9100, 64, 262); kept = []; say('listening')
+while True: kept.append(m.accept()[0])",
+    );
+    let (_clients, _) = hosts.start(
+        1,
+        "clients",
+        "
+kept = [socket.create_connection((SERVER, 9201)) for _ in range(5)]
+for i in range(3): s = socket.socket(); s.setblocking(False); s.connect_ex((SERVER, 9201)); kept.append(s)
+for i in range(24):
+    s = socket.socket(2, 1, 262 if i % 2 else 6); s.connect((SERVER, 9100)); s.sendall(b'x')
+    s.close() if i < 18 else kept.append(s)
+say('connected'); hold()",
+    );
+    let diagnosis = hosts.diagnose(0, "3s");
+    let queue = diagnosis.only("accept_queue_full");
+    assert_eq!(named(queue), BTreeSet::from([server.pid()]), "{queue}");
+    let leak = diagnosis.evidence("close_wait_leak");
+    assert_eq!(leak["sockets"], hosts.on(0, |_| count("close-wait")), "{leak}");
+    assert_eq!(leak["processes"][0]["pid"], server.pid(), "{leak}");
+    let (ours, theirs) = hosts.on(0, |namespace| (owners(namespace.inode), owners_by_ss()));
+    assert_eq!(ours, theirs);
+    let open = ours.values().filter(|owner| **owner == Some(server.pid())).count();
+    assert!(open >= 24 + 2, "both listeners and all that was accepted: {ours:?}");
+}
+
+/// Local and peer address of each socket and its first holder, listeners and what is connected.
+type Owners = BTreeMap<(String, String), Option<u64>>;
+
+fn owners(netns: u64) -> Owners {
+    let options = ["sockets", "--format", "json", "--netns", &netns.to_string()];
+    let output = command("", &options).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut owners = Owners::new();
+    for record in records.filter(|record| record["kind"] == "socket") {
+        let state = record["tcp"]["state"].as_str().unwrap();
+        if ["LISTEN", "ESTABLISHED", "CLOSE_WAIT"].contains(&state) {
+            let end = |end: &str| {
+                let end = &record["network"][end];
+                let port = end["port"].as_u64().filter(|port| *port > 0);
+                let port = port.map_or_else(|| "*".to_owned(), |port| port.to_string());
+                format!("{}:{port}", end["address"].as_str().unwrap_or("*"))
+            };
+            let ends = (end("local"), end("peer"));
+            owners.insert(ends, record["processes"][0]["pid"].as_u64());
+        }
+    }
+    owners
+}
+
+/// By `ss`, which tells the owner of an MPTCP socket in the lines of MPTCP only.
+fn owners_by_ss() -> Owners {
+    let lines = |options: &[&str]| {
+        let output = Command::new("ss").args(options).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let of_line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let pid = line.split("pid=").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
+        (words[0].to_owned(), (words[3].to_owned(), words[4].to_owned()), pid)
+    };
+    let of_mptcp: Owners =
+        lines(&["-HManp"]).lines().map(of_line).map(|(_, ends, pid)| (ends, pid)).collect();
+    let mut owners = Owners::new();
+    for (state, ends, pid) in lines(&["-Htanp"]).lines().map(of_line) {
+        if ["LISTEN", "ESTAB", "CLOSE-WAIT"].contains(&&*state) {
+            let pid = pid.or_else(|| of_mptcp.get(&ends).copied().flatten());
+            owners.insert(ends, pid);
+        }
+    }
+    owners
+}
+
+/// Two workers share a port by SO_REUSEPORT; one accepts nothing.
+fn reuseport(hosts: &Hosts) -> (Peer, Peer, Peer) {
+    let (deaf, _) = hosts.start(
+        0,
+        "deaf",
+        "
+l = listen('127.0.0.1', 9400, options=[(1, 15, 1)]); say('listening'); hold()",
+    );
+    let (innocent, _) = hosts.start(
+        0,
+        "innocent",
+        "
+l = listen('127.0.0.1', 9400, options=[(1, 15, 1)]); say('listening')
+def serve(c):
+    while c.recv(10): pass
+    c.close()
+while True: threading.Thread(target=serve, args=(l.accept()[0],), daemon=True).start()",
+    );
+    let (clients, _) = hosts.start(
+        0,
+        "clients",
+        "
+kept = []
+for _ in range(30): s = socket.create_connection(('127.0.0.1', 9400)); s.sendall(b'x'); kept.append(s)
+say('connected'); sys.stdin.readline(); del s; kept.clear(); say('closed'); hold()",
+    );
+    (deaf, innocent, clients)
+}
+
+/// Connections that wait in the queue of a port's listeners, by `ss`.
+fn queued(hosts: &Hosts, port: u16) -> u64 {
+    hosts.on(0, |_| {
+        let output = Command::new("ss").args(["-Htln", &format!("sport = :{port}")]).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let queues =
+            text.lines().map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>());
+        queues.map(Result::unwrap).sum()
+    })
+}
+
+#[test]
+fn clients_that_have_given_up_were_never_accepted_by_one_worker() {
+    let hosts = Hosts::connected();
+    let (deaf, innocent, mut clients) = reuseport(&hosts);
+    let tracer = hosts.trace(0, &["--linger", "close-wait=2s"]);
+    clients.go();
+    assert_eq!(clients.answer(), "closed");
+    let diagnosis = hosts.diagnose(0, "3s");
+    let leak = only(&diagnosis, "close_wait_leak");
+    assert_eq!(leak.at("/finding/evidence/cause"), "never_accepted", "{leak}");
+    assert_eq!(named(leak), BTreeSet::from([deaf.pid()]), "{leak}");
+    assert_eq!(leak.number("/finding/evidence/sockets"), Some(queued(&hosts, 9400)), "{leak}");
+    assert_innocent(&innocent, "innocent", &diagnosis.findings);
+    let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
+    assert_eq!(flag.at("/cause/code"), "never_accepted", "{flag}");
+    let trace = tracer.finish();
+    let flags = trace.records.iter().filter(|record| record.kind() == "linger");
+    for flag in flags {
+        let text = flag.to_string();
+        assert!(!text.contains(&format!("\"pid\":{}", innocent.pid())), "{flag}");
+    }
+    assert_innocent(&innocent, "innocent", findings(&trace));
+}
+
+/// Sockets of the calling thread's namespace in a state, as `ss` names it.
+fn count(state: &str) -> usize {
+    let output = Command::new("ss").args(["-Htn", "state", state]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().count()
+}
