@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 pub use self::draw::Style;
 use self::{diagram::Diagram, draw::Pen, pairs::Pairs, row::Side};
 use super::{
-    Format, Tick,
+    Format, Resized, Tick,
     names::Names,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -55,6 +55,7 @@ pub struct Ladder {
     /// The diagram drawn last.
     last: Option<u32>,
     status: StatusLine,
+    resized: Option<Resized>,
     /// Events since all was drawn last.
     held: usize,
     /// First transitions of child sockets, whose peer is not known until their next event.
@@ -67,13 +68,27 @@ impl Ladder {
         let pen = Pen { style, palette, width, times, names: None };
         let status = StatusLine::new(width, QUIET);
         let (pairs, pending, last, held, children) = Default::default();
-        Self { pen, pairs, pending, last, status, held, children }
+        Self { pen, pairs, pending, last, status, resized: None, held, children }
     }
 
     /// Without the line that says that nothing happens: it is true of live events only.
     #[must_use]
     pub fn without_status(self) -> Self {
         Self { status: StatusLine::new(None, QUIET), ..self }
+    }
+
+    /// With a terminal that may be resized.
+    #[must_use]
+    pub fn resized_by(self, resized: Resized) -> Self {
+        Self { resized: Some(resized), ..self }
+    }
+
+    /// Follows it.
+    fn follow(&mut self) {
+        if let Some(width) = self.pen.width.and_then(|_| self.resized.as_ref()?()) {
+            self.pen.width = Some(width);
+            self.status.resize(width);
+        }
     }
 
     /// With the names of addresses, as far as they are known.
@@ -226,6 +241,7 @@ impl Format for Ladder {
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
         self.held += 1;
+        self.follow();
         self.make_room(clock, out);
         match update {
             Update::Transition(transition) => self.transition(transition),
@@ -261,6 +277,7 @@ impl Format for Ladder {
     }
 
     fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        self.follow();
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
         let Self { pairs, status, .. } = self;
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);

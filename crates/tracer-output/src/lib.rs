@@ -63,6 +63,9 @@ pub struct Live<'a> {
     pub ports: &'a Arc<[PortUse]>,
 }
 
+/// Asks a terminal for its columns; `None` where it does not know.
+pub type Resized = Box<dyn Fn() -> Option<usize> + Send>;
+
 /// Records that a sink was given and could not deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undelivered {

@@ -28,6 +28,11 @@ impl StatusLine {
         Self { width, patience, shown: false, quiet_since: None, next: 0 }
     }
 
+    /// The terminal has `width` columns now.
+    pub(super) fn resize(&mut self, width: usize) {
+        self.width = self.width.map(|_| width);
+    }
+
     /// To be called before anything else is written.
     pub(super) fn erase(&mut self, out: &mut Vec<u8>) {
         self.quiet_since = None;

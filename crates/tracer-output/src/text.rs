@@ -1,10 +1,12 @@
 //! The live view: one line for each event, for people.
 //!
 //! Columns keep their place: a column that meets something longer grows and stays wide. On a
-//! terminal a line is cut at its width rather than wrapped; what an event means stands last, so
-//! that it is cut first. Pipes get whole lines without colour.
+//! terminal a line fits its width, which is asked for again and again: [`layout`] says what gives
+//! way. Pipes get whole lines without colour.
 
 mod columns;
+mod event;
+mod layout;
 mod lingering;
 mod palette;
 mod summary;
@@ -14,14 +16,18 @@ mod tests;
 mod who;
 mod words;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use anstyle::Style;
 
-use self::{columns::Widths, tag::Tags};
 pub use self::{
     columns::{Line, Stories},
     palette::Palette,
+};
+use self::{
+    event::Event,
+    layout::{Layout, Widths},
+    tag::Tags,
 };
 pub use self::{
     lingering::flag,
@@ -36,8 +42,9 @@ pub(super) use self::{
     words::{REFUSED_HERE, life, meaning},
 };
 use super::{
-    Format, Tick,
+    Format, Resized, Tick,
     names::Names,
+    report::broken,
     stamps::Times,
     status::{StatusLine, nothing},
 };
@@ -45,8 +52,7 @@ pub use tracer_event::duration::{duration, grouped, whole_seconds};
 use tracer_event::{
     close::Reason,
     stack::Stack,
-    state::State,
-    update::{ConnectionSummary, Linger, Subject, Transition, Update},
+    update::{ConnectionSummary, Linger, Transition, Update},
 };
 use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
 
@@ -55,6 +61,7 @@ pub struct Text {
     palette: Palette,
     /// Width of the terminal, columns; `None` for pipes.
     width: Option<usize>,
+    resized: Option<Resized>,
     times: Times,
     stories: Stories,
     widths: Widths,
@@ -69,36 +76,6 @@ pub struct Text {
 /// The status line appears after this time without events, nanoseconds.
 const QUIET: u64 = 5_000_000_000;
 
-/// What the columns of a line about a socket hold.
-struct Event<'a> {
-    time: u64,
-    subject: &'a Subject,
-    from: State,
-    /// The state entered, or a segment.
-    to: Cow<'static, str>,
-    style: Style,
-    /// The time in the state that was left.
-    after: Option<String>,
-    words: Cow<'static, str>,
-}
-
-/// The line of a single segment, if the update is about one.
-fn segment<'a>(update: &Update<'a>, palette: Palette) -> Option<Event<'a>> {
-    let (time, subject, from, to, style, words) = match *update {
-        Update::Retransmit(one) => {
-            let to = format!("↻ {}", one.segment.r#type.name()).into();
-            let words = of_retransmit(one).into();
-            (one.time, &one.subject, one.state, to, palette.warning, words)
-        }
-        Update::Reset(one) => {
-            let words = of_reset(one).into();
-            (one.time, &one.subject, one.state, "✗ RST".into(), palette.bad, words)
-        }
-        _ => return None,
-    };
-    Some(Event { time, subject, from, to, style, after: None, words })
-}
-
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(
@@ -111,6 +88,7 @@ impl Text {
         Self {
             palette,
             width,
+            resized: None,
             times,
             stories,
             widths: Widths::new(width),
@@ -128,18 +106,46 @@ impl Text {
         Self { status: StatusLine::new(None, QUIET), ..self }
     }
 
+    /// With a terminal that may be resized.
+    #[must_use]
+    pub fn resized_by(self, resized: Resized) -> Self {
+        Self { resized: Some(resized), ..self }
+    }
+
     /// With the names of addresses, as far as they are known.
     #[must_use]
     pub fn with_names(self, names: Option<Names>) -> Self {
         Self { names, ..self }
     }
 
+    /// Follows a terminal that has been resized; where its lines show more or less than before,
+    /// their header comes again.
+    fn follow(&mut self, out: &mut Vec<u8>) {
+        let Some(width) = self.width.and_then(|_| self.resized.as_ref()?()) else { return };
+        if self.width == Some(width) {
+            return;
+        }
+        let layout = self.widths.layout;
+        self.width = Some(width);
+        self.widths = Widths::new(self.width);
+        self.status.resize(width);
+        if self.widths.layout != layout {
+            self.status.erase(out);
+            self.titles(out);
+        }
+    }
+
+    fn titles(&self, out: &mut Vec<u8>) {
+        let line = Line::new(self.width, self.palette, out);
+        self.widths.header(line, self.times.title(), self.stories);
+    }
+
     /// A line that begins with its time.
     fn line<'a>(&mut self, time: u64, clock: WallClock, out: &'a mut Vec<u8>) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
         let time = self.times.write(clock, time);
-        line.push(self.palette.dim, if self.widths.narrow { &time[..12] } else { time });
-        line.space();
+        line.push(self.palette.dim, self.widths.time(time));
+        line.fill(self.widths.gap());
         line
     }
 
@@ -150,79 +156,108 @@ impl Text {
         line.finish();
     }
 
-    /// Time and ends: what every line about a socket begins with.
-    fn begin<'a>(
-        &mut self,
-        time: u64,
-        subject: &Subject,
-        clock: WallClock,
-        out: &'a mut Vec<u8>,
-    ) -> Line<'a> {
-        let mut line = self.line(time, clock, out);
-        line.push(self.palette.plain, self.tags.of(subject).as_str());
-        line.space();
-        self.widths.endpoints(&mut line, subject, self.names.as_ref());
-        line.space();
-        line
+    /// Columns that a note has for its words.
+    fn room(&self) -> Option<usize> {
+        let time = self.widths.time("00:00:00.000000").len() + self.widths.gap();
+        self.width.map(|width| width.saturating_sub(time))
     }
 
-    /// A line about something that happened to a socket. A narrow terminal gets when, where, what
-    /// and who; the rest as far as there is room.
-    fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        let Event { time, subject, from, to, style, after, words } = event;
-        let (plain, dim) = (self.palette.plain, self.palette.dim);
-        let process = who(subject, &*self.enricher);
-        let mut line = self.begin(*time, subject, clock, out);
-        if self.widths.narrow {
-            line.left(*style, to, 11);
-            line.space();
-            self.widths.process(&mut line, &process);
-        } else {
-            self.widths.process(&mut line, &process);
-            line.space();
-            line.left(dim, from.name(), 11);
-            line.push(dim, if after.is_some() { " → " } else { "   " });
-            line.left(*style, to, 11);
-            line.space();
-            line.right(plain, after.as_deref().unwrap_or_default(), 8);
+    /// Words that go on below themselves where a line is too short.
+    fn paragraph(
+        &mut self,
+        style: Style,
+        time: u64,
+        words: &str,
+        clock: WallClock,
+        out: &mut Vec<u8>,
+    ) {
+        // Wide enough for words at all.
+        let room = self.room().map(|room| room.saturating_sub(2).max(20));
+        let mut parts = broken(words, room).into_iter();
+        self.note(style, time, &parts.next().unwrap_or_default(), clock, out);
+        for part in parts {
+            let mut line = Line::new(self.width, self.palette, out);
+            line.fill(self.widths.time("00:00:00.000000").len() + self.widths.gap() + 2);
+            line.push(style, &part);
+            line.finish();
         }
-        line.space();
-        line.push(plain, words);
+    }
+
+    /// A line about something that happened to a socket.
+    fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        let (plain, dim) = (self.palette.plain, self.palette.dim);
+        let process = who(event.subject, &*self.enricher);
+        let tag = self.tags.of(event.subject);
+        let names = self.names.as_ref();
+        let mut row = self.widths.row(tag.as_str(), event.subject, names, (plain, dim));
+        row.space();
+        let after = event.after.as_deref();
+        if self.widths.layout == Layout::Wide {
+            self.widths.process(&mut row, plain, process);
+            row.space();
+            row.text(dim, event.from.name(), 11);
+            row.text(dim, if after.is_some() { " → " } else { "   " }, 0);
+            row.text(event.style, &*event.to, 11);
+            row.space();
+            row.right(plain, after.unwrap_or_default(), 8);
+            row.space();
+            row.text(plain, &*event.words, 0);
+        } else {
+            row.text(event.style, &*event.brief, self.widths.state());
+            row.space();
+            if self.widths.layout == Layout::Medium {
+                row.right(plain, after.unwrap_or_default(), 8);
+                row.space();
+            }
+            self.widths.process(&mut row, plain, process);
+        }
+        let mut line = self.line(event.time, clock, out);
+        row.write(&mut line);
         line.finish();
     }
 
     fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
-        if self.stories == Stories::Only {
-            return;
+        if self.stories != Stories::Only {
+            self.event(&Event::of(transition, self.palette), clock, out);
         }
-        let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
-        let style = self.palette.of(transition);
-        let after = Some(elapsed.map_or_else(|| "-".to_owned(), duration));
-        let (to, words) = (to.name().into(), meaning(transition));
-        self.event(&Event { time, subject, from, to, style, after, words }, clock, out);
     }
 
     /// A line for a whole connection.
     fn connection(&mut self, connection: &ConnectionSummary, clock: WallClock, out: &mut Vec<u8>) {
+        let (plain, dim) = (self.palette.plain, self.palette.dim);
         let process = who(&connection.subject, &*self.enricher);
-        let mut line = self.begin(connection.time, &connection.subject, clock, out);
-        self.widths.process(&mut line, &process);
-        line.space();
         let style = match connection.close.map(|close| close.reason) {
-            Some(Reason::Graceful) | None => self.palette.plain,
+            Some(Reason::Graceful) | None => plain,
             Some(_) => self.palette.bad,
         };
-        let ending = words::ending(connection);
-        line.push(style, &ending);
-        line.push(self.palette.plain, &life(connection)[ending.len()..]);
+        let (life, ending) = (life(connection), words::ending(connection));
+        let figures = &life[ending.len()..];
+        let tag = self.tags.of(&connection.subject);
+        let names = self.names.as_ref();
+        let mut row = self.widths.row(tag.as_str(), &connection.subject, names, (plain, dim));
+        row.space();
+        if self.widths.layout == Layout::Wide {
+            self.widths.process(&mut row, plain, process);
+            row.space();
+            row.text(style, &*ending, 0);
+        } else {
+            let close = connection.close.filter(|close| close.reason != Reason::Graceful);
+            let brief = close.map_or(&*ending, |close| words::brief_ending(&close));
+            row.text(style, brief, self.widths.state());
+            row.space();
+            self.widths.process(&mut row, plain, process);
+        }
+        row.text(plain, figures, 0);
+        let mut line = self.line(connection.time, clock, out);
+        row.write(&mut line);
         line.finish();
     }
 
     fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let enricher = Arc::clone(&self.enricher);
         for group in lingering::groups(lingers, |linger| who(&linger.subject, &*enricher)) {
-            for (linger, words) in group.lines() {
-                self.note(self.palette.of_linger(linger), linger.time, &words, clock, out);
+            for (linger, words) in group.lines(self.room()) {
+                self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
             }
             for words in group.stacks(&*enricher, &mut self.last_stack) {
                 self.note(self.palette.dim, group.time(), &words, clock, out);
@@ -249,8 +284,7 @@ impl Format for Text {
             line.push(self.palette.warning, &not_available(degraded));
             line.finish();
         }
-        let line = Line::new(self.width, self.palette, out);
-        self.widths.header(line, self.times.title(), self.stories);
+        self.titles(out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -258,6 +292,7 @@ impl Format for Text {
             return;
         }
         self.status.erase(out);
+        self.follow(out);
         self.tags.learn(update);
         if let Some((birth, clock)) = self.tags.born(update) {
             self.transition(&birth, clock, out);
@@ -267,7 +302,7 @@ impl Format for Text {
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Retransmit(_) | Update::Reset(_) if steps => {
-                if let Some(event) = segment(update, palette) {
+                if let Some(event) = Event::of_segment(update, palette) {
                     self.event(&event, clock, out);
                 }
             }
@@ -276,16 +311,17 @@ impl Format for Text {
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
             Update::Loss(lost) => {
                 let style = if lost.healed { palette.dim } else { palette.bad };
-                self.note(style, lost.time, &loss(lost), clock, out);
+                self.paragraph(style, lost.time, &loss(lost), clock, out);
             }
             Update::Finding(finding) => {
                 let words = format!("⚠ {}", finding.sentence());
-                self.note(palette.of_finding(finding), finding.time, &words, clock, out);
+                self.paragraph(palette.of_finding(finding), finding.time, &words, clock, out);
             }
         }
     }
 
     fn pause(&mut self, moment: &Tick, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+        self.follow(out);
         let birth = self.births(moment.now, out);
         let quiet = self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out);
         birth.into_iter().chain(quiet).min()
@@ -297,9 +333,14 @@ impl Format for Text {
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, |words| {
             // Not cut: the last words are the ones that count.
-            let mut line = Line::new(None, self.palette, out);
-            line.push(style, words);
-            line.finish();
+            for (index, part) in
+                broken(words, self.width.map(|width| width.saturating_sub(2))).iter().enumerate()
+            {
+                let mut line = Line::new(None, self.palette, out);
+                line.fill(if index == 0 { 0 } else { 2 });
+                line.push(style, part);
+                line.finish();
+            }
         });
     }
 }

@@ -44,9 +44,14 @@ impl ColorArgument {
             When::Auto => terminal.is_some() && allowed(),
         };
         let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
-        let size = terminal.and_then(|terminal| rustix::termios::tcgetwinsize(terminal).ok());
-        (palette, size.map(|size| usize::from(size.ws_col)).filter(|&columns| columns > 0))
+        (palette, terminal.and_then(columns))
     }
+}
+
+/// The columns that a terminal has now.
+pub(super) fn columns(terminal: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
 }
 
 /// Writes to standard output, and flushes it.

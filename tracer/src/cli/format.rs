@@ -1,14 +1,17 @@
 //! The formats of a stream of events, by the options that choose them.
 
-use std::{io::Stdout, sync::Arc};
+use std::{
+    io::{self, Stdout},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
-use super::console::ColorArgument;
+use super::console::{ColorArgument, columns};
 use tracer_event::enricher::Enricher;
 use tracer_output::{
-    Format,
+    Format, Resized,
     flat::FlatLines,
     json::Json,
     ladder::{Ladder, Style},
@@ -97,6 +100,7 @@ impl FormatArguments {
         let times = || Times::new(self.timestamps, jiff::tz::TimeZone::system());
         let names = || self.resolve.then(Names::start).transpose();
         let failed = "--resolve: cannot start a thread";
+        let resized: Resized = Box::new(|| columns(io::stdout()));
         Ok(match self.format {
             TraceFormat::Json => Box::new(Json::new(enricher)),
             TraceFormat::Csv => Box::new(FlatLines::csv(enricher)),
@@ -104,13 +108,13 @@ impl FormatArguments {
             TraceFormat::Ladder => {
                 let style = Style { explain: self.explain, relative: self.relative_seq };
                 let ladder = Ladder::new(style, palette, width, times());
-                let ladder = ladder.with_names(names().context(failed)?);
+                let ladder = ladder.resized_by(resized).with_names(names().context(failed)?);
                 Box::new(if live { ladder } else { ladder.without_status() })
             }
             TraceFormat::Text | TraceFormat::Parquet => {
                 let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
                 let text = Text::new(palette, width, times(), stories, enricher);
-                let text = text.with_names(names().context(failed)?);
+                let text = text.resized_by(resized).with_names(names().context(failed)?);
                 Box::new(if live { text } else { text.without_status() })
             }
         })

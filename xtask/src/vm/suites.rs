@@ -36,7 +36,7 @@ pub(super) const RUN: [&str; 28] = [
 ];
 
 /// Those that are not, and why.
-pub(super) const LEFT_OUT: [(&str, &str); 29] = [
+pub(super) const LEFT_OUT: [(&str, &str); 30] = [
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("cases", "wants Python and cables between namespaces"),
@@ -65,6 +65,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 29] = [
     ("rotation", "outputs and their rotation; the kernel has no part in it"),
     ("shipping", "who reads outputs; the kernel has no part in it"),
     ("stacks", "wants a C compiler and debug information"),
+    ("screens", "wants tmux"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::who::holder;
+use super::{columns::columns, who::holder};
 use tracer_event::{
     duration::{duration, grouped},
     enricher::Enricher,
@@ -47,11 +47,17 @@ pub(super) fn groups<'a>(
 }
 
 impl<'a> Group<'a> {
-    /// The lines of the group, each with the socket that it is about, or the oldest.
-    pub(super) fn lines(&self) -> Vec<(&'a Linger, String)> {
+    /// The lines of the group, each with the socket that it is about, or the oldest. Where there is
+    /// not enough `room`, columns, addresses are left out.
+    pub(super) fn lines(&self, room: Option<usize>) -> Vec<(&'a Linger, String)> {
         let Self { holder, peer, members } = self;
         if members.len() <= FEW {
-            return members.iter().map(|linger| (*linger, sentence(linger, holder))).collect();
+            let line = |linger: &Linger| {
+                let whole = sentence(linger, holder);
+                let fits = room.is_none_or(|room| columns(&whole) <= room);
+                if fits { whole } else { without_ends(linger, holder) }
+            };
+            return members.iter().map(|linger| (*linger, line(linger))).collect();
         }
         let oldest = members.iter().max_by_key(|linger| linger.age);
         let line = oldest.map(|oldest| {
@@ -124,14 +130,23 @@ pub fn flag(linger: &Linger) -> String {
 /// The flag on a socket, with the name of who holds it.
 pub(crate) fn sentence(linger: &Linger, who: &str) -> String {
     let tuple = linger.subject.tuple;
+    format!("{}: {} ↔ {}{}", held(linger, who), tuple.local, tuple.peer, advice(linger))
+}
+
+/// The same without addresses.
+fn without_ends(linger: &Linger, who: &str) -> String {
+    held(linger, who) + &advice(linger)
+}
+
+/// `⚑ stuck in CLOSE_WAIT for 10.0s, nginx[900] fd 7`
+fn held(linger: &Linger, who: &str) -> String {
     let fd = linger.subject.owner.and_then(|owner| owner.fd).filter(|_| !linger.orphaned);
     let fd = match (fd, linger.holders.len()) {
         (None, _) => String::new(),
         (Some(fd), 0..=1) => format!(" fd {fd}"),
         (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
     };
-    let (flag, advice) = (flag(linger), advice(linger));
-    format!("{flag}, {who}{fd}: {} ↔ {}{advice}", tuple.local, tuple.peer)
+    format!("{}, {who}{fd}", flag(linger))
 }
 
 /// What has to happen before the state ends.

@@ -5,10 +5,12 @@ use rstest::rstest;
 use super::*;
 use crate::stamps::Timestamps;
 use tracer_event::{
+    close::Close,
     container,
     endpoint::{Endpoint, Tuple},
     process::{Evidence, Owner, Process},
-    update::{Handshake, Role, Source},
+    state::State,
+    update::{Handshake, Role, Source, Subject},
 };
 use tracer_model::table::{self, Table};
 
@@ -151,7 +153,7 @@ fn a_birth_that_nothing_follows_is_told() {
 
 #[test]
 fn a_listener_has_no_connection_and_no_tag() {
-    let line = line(120, subject(Role::Listener, "[::]:443", "[::]:0", b"nginx"));
+    let line = line(160, subject(Role::Listener, "[::]:443", "[::]:0", b"nginx"));
     assert!(line.starts_with("00:00:00.000000   ·  [::]:443        · *  "), "{line}");
 }
 
@@ -193,22 +195,140 @@ fn line(width: usize, subject: Subject) -> String {
 
 #[test]
 fn the_name_of_a_process_is_cut_at_its_end_and_its_pid_never() {
-    let subject = subject(Role::Client, "127.0.0.1:43210", "127.0.0.1:8080", b"a-very-long-nam");
+    let subject = subject(Role::Client, "127.0.0.1:43210", "127.0.0.1:65535", b"a-very-long-nam");
     let line = line(80, subject);
-    assert!(line.ends_with("FIN_WAIT1    a-v…[4194304]?\n"), "{line}");
+    assert!(line.ends_with("FIN_WAIT1            a-very-…[4194304]?\n"), "{line}");
     assert!(line.trim_end().chars().count() <= 80, "{line}");
+}
+
+const V6: &str = "[2001:db8:85a3:1111:2222:8a2e:370:7334]";
+
+#[rstest]
+#[case(80)]
+#[case(100)]
+#[case(120)]
+#[case(160)]
+#[case(200)]
+fn lines_fit_the_terminal_and_keep_the_state(#[case] width: usize) {
+    let subject = subject(Role::Server, &format!("{V6}:443"), &format!("{V6}:65535"), b"nginx");
+    let line = line(width, subject);
+    assert!(line.trim_end().chars().count() <= width, "{line}");
+    assert!(line.contains("FIN_WAIT1 ") && line.contains(":65535 "), "{line}");
+    assert!(width < 160 || line.contains("nginx[4194304]?"), "{line}");
+}
+
+/// How a connection may end.
+const REASONS: [Reason; 18] = {
+    use Reason::*;
+    [
+        Graceful,
+        ResetReceived,
+        ResetSentUnreadData,
+        ResetSentLingerZero,
+        ResetSentDataAfterClose,
+        ResetSentUnaccepted,
+        Refused,
+        Unreachable,
+        ConnectTimeout,
+        RetransmitTimeout,
+        KeepaliveTimeout,
+        ZeroWindowTimeout,
+        FinWait2Timeout,
+        AbortedLocally,
+        Killed,
+        NoLocalPort,
+        Disconnected,
+        Unknown,
+    ]
+};
+
+/// The line that ends a connection for that reason, as a terminal of that width shows it.
+fn ending(reason: Reason, width: usize, local: &str, peer: &str) -> String {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let subject = subject(Role::Client, local, peer, b"curl");
+    let close = Close { reason, initiator: None, error: None, icmp: None, reset_reason: None };
+    let transition = Transition {
+        close: Some(close),
+        elapsed: Some(123_456_789),
+        ..step(subject, (State::FinWait1, State::Closed), None)
+    };
+    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps, Arc::new(Nothing));
+    let mut out = Vec::new();
+    text.update(&Update::Transition(&transition), WallClock { lead: 0, now: 0 }, &mut out);
+    String::from_utf8(out).unwrap()
 }
 
 #[rstest]
 #[case(80)]
 #[case(100)]
 #[case(120)]
+#[case(160)]
 #[case(200)]
-fn lines_fit_the_terminal(#[case] width: usize) {
-    let v6 = "[2001:db8:85a3:1111:2222:8a2e:370:7334]";
-    let subject = subject(Role::Server, &format!("{v6}:443"), &format!("{v6}:65535"), b"nginx");
-    let line = line(width, subject);
-    assert!(line.trim_end().chars().count() <= width, "{line}");
+fn every_ending_says_why_at_any_width(#[case] width: usize) {
+    let v4 = ("192.168.100.100:54321", "192.168.200.200:65535");
+    let v6 = (&*format!("{V6}:54321"), &*format!("{V6}:65535"));
+    for (local, peer) in [v4, v6] {
+        let mut shown = std::collections::HashSet::new();
+        for reason in REASONS {
+            let line = ending(reason, width, local, peer);
+            assert!(line.trim_end().chars().count() <= width, "{line}");
+            let words = if width < 150 {
+                let close =
+                    Close { reason, initiator: None, error: None, icmp: None, reset_reason: None };
+                format!("CLOSED {} ", words::brief_ending(&close))
+            } else {
+                let whole = ending(reason, 1_000, local, peer);
+                whole[whole.rfind("123ms").unwrap()..].trim_end().to_owned()
+            };
+            assert!(line.contains(words.trim_end()), "{line}: {words}");
+            assert!(shown.insert(words), "{line}");
+            // At 160 columns nothing is cut that there is room for.
+            assert!(peer == v6.1 || width < 160 || !line.contains('…'), "{line}");
+        }
+    }
+}
+
+/// What lines look like: state and reason survive, at the cost of the rest.
+#[test]
+fn a_narrow_line_looks_like_this() {
+    let v4 = |width| ending(Reason::Refused, width, "10.0.0.1:43210", "10.0.0.2:8080");
+    let v6 = |width, reason| ending(reason, width, &format!("{V6}:43210"), &format!("{V6}:443"));
+    assert_eq!(
+        [v4(80), v6(80, Reason::ResetSentUnreadData), v4(120), v6(160, Reason::Graceful)],
+        [
+            "00:00:00.000 6h :43210 → 10.0.0.2:8080   CLOSED refused       curl[4194304]?\n",
+            "00:00:00.000 yi :43210 → [2001…7334]:443 CLOSED RST sent: unread data …[4194304…\n",
+            "00:00:00.000 6h 10.0.0.1:43210  → 10.0.0.2:8080   CLOSED refused                  \
+             123ms curl[4194304]?\n",
+            "00:00:00.000000  yi  [2001:db8:85a3:…8a2e:370:7334]:43210 → \
+             [2001:db8:85a3:1…:8a2e:370:7334]:443  curl[4194304]?  FIN_WAIT1 → CLOSED  123ms  \
+             ACK of FIN received\n",
+        ]
+    );
+}
+
+/// The width is asked for again and again; where more or less is shown, the header comes again.
+#[test]
+fn a_terminal_that_is_resized_is_followed() {
+    let width = Arc::new(std::sync::atomic::AtomicUsize::new(80));
+    let asked = Arc::clone(&width);
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let text = Text::new(Palette::PLAIN, Some(80), times, Stories::Steps, Arc::new(Nothing));
+    let mut text =
+        text.resized_by(Box::new(move || Some(asked.load(std::sync::atomic::Ordering::Relaxed))));
+    let end = subject(Role::Client, "10.0.0.1:43210", "10.0.0.2:80", b"curl");
+    let step = step(end, (State::Established, State::FinWait1), None);
+    let mut line = |columns| {
+        width.store(columns, std::sync::atomic::Ordering::Relaxed);
+        let mut out = Vec::new();
+        text.update(&Update::Transition(&step), WallClock { lead: 0, now: 0 }, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert!(line(80).contains(" :43210 → 10.0.0.2:80"));
+    let wide = line(160);
+    assert!(wide.starts_with("TIME (UTC) ") && wide.contains("ESTABLISHED → FIN_WAIT1"), "{wide}");
+    let same = line(161);
+    assert!(same.starts_with("00:00:00.000000"), "{same}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tracer_event::{
     state::State,
     update::{
         Answered, Close, ConnectionSummary, Direction, Handshake, Loss, LossPlace, Reset,
-        Retransmit, Retransmitted, Role, Transition,
+        Retransmit, Retransmitted, Role, Source, Transition,
     },
 };
 
@@ -42,6 +42,49 @@ pub(crate) fn meaning(transition: &Transition) -> Cow<'static, str> {
     match step::source(transition) {
         "" => words,
         source => format!("{words}{source}").into(),
+    }
+}
+
+/// State and reason in a word or two, for terminals that have no room for more.
+pub(super) fn brief(transition: &Transition) -> Cow<'static, str> {
+    let Transition { from, to, orphaned, sent, close, source, .. } = *transition;
+    let word = match (from, to) {
+        (State::FinWait2, State::FinWait2) if orphaned => "orphaned",
+        (State::TimeWait, State::Closed) if source == Source::Timer => "expired",
+        (State::TimeWait, State::Closed) => "early",
+        (State::Listen, State::Closed) | (_, State::Listen) => "",
+        (_, State::Closed) => close.map_or("", |close| brief_ending(&close)),
+        (_, State::SynSent | State::FinWait1 | State::LastAck) if sent == Some(false) => "queued",
+        (State::Closed, _) if source == Source::Snapshot => "found",
+        _ => "",
+    };
+    if word.is_empty() { to.name().into() } else { format!("{to} {word}").into() }
+}
+
+/// How a connection ended, in a word or two.
+pub(super) fn brief_ending(close: &Close) -> &'static str {
+    if close.icmp.is_some() {
+        return "unreachable";
+    }
+    match close.reason {
+        Reason::Graceful => "normally",
+        Reason::ResetReceived => "reset by peer",
+        Reason::ResetSentUnreadData => "RST sent: unread data",
+        Reason::ResetSentLingerZero => "RST sent: SO_LINGER 0",
+        Reason::ResetSentDataAfterClose => "RST sent: late data",
+        Reason::ResetSentUnaccepted => "RST sent: unaccepted",
+        Reason::Refused => "refused",
+        Reason::Unreachable => "unreachable",
+        Reason::ConnectTimeout => "connect timed out",
+        Reason::RetransmitTimeout => "timed out",
+        Reason::KeepaliveTimeout => "timed out (keepalive)",
+        Reason::ZeroWindowTimeout => "timed out (window)",
+        Reason::FinWait2Timeout => "timed out (no FIN)",
+        Reason::AbortedLocally => "aborted",
+        Reason::Killed => "killed",
+        Reason::NoLocalPort => "no local port",
+        Reason::Disconnected => "disconnected",
+        Reason::Unknown => "reason unknown",
     }
 }
 

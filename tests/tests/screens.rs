@@ -1,0 +1,66 @@
+//! The live view in a real terminal: what people see of it at 80 columns and at more.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::{TcpListener, TcpStream};
+
+use tracer_tests::{
+    fault::{self, come_and_go},
+    netns::{Namespace, isolated},
+    terminal::Terminal,
+};
+
+const FAULT: &str = env!("CARGO_BIN_EXE_fault");
+
+fn trace(namespace: &Namespace, columns: u16, rows: u16, options: &str) -> Terminal {
+    let terminal = Terminal::open(columns, rows);
+    terminal.run(&format!("trace --netns {} {options}", namespace.inode));
+    terminal.wait_for_words("PROCESS");
+    terminal
+}
+
+fn all_of(terminal: &Terminal, words: &[&str]) -> String {
+    let screen = terminal
+        .wait_for(&words.join(", "), |screen| words.iter().all(|words| screen.contains(words)));
+    // tmux would fold longer ones.
+    assert!(screen.lines().all(|line| line.chars().count() <= 200), "{screen}");
+    screen
+}
+
+/// State and reason are on the screen whatever its width, and a terminal that is resized is
+/// followed.
+#[test]
+fn endings_are_told_apart_at_80_columns_and_a_resized_terminal_is_followed() {
+    isolated(|namespace| {
+        let terminal = trace(namespace, 80, 50, "");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        drop(client);
+        terminal.wait_for_words("FIN_WAIT2 orphaned");
+        drop(server);
+        drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+        all_of(
+            &terminal,
+            &["CLOSED refused", "CLOSED normally", "FIN_WAIT2 orphaned", &format!("→ {address}")],
+        );
+        terminal.resize(160, 50);
+        drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+        all_of(&terminal, &["WHAT HAPPENED", "RST received: connection refused"]);
+    });
+}
+
+/// The cause of a flag is on the screen; the addresses give way.
+#[test]
+fn a_flag_keeps_its_cause_at_80_columns() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        let terminal = trace(namespace, 80, 24, "--problems --linger close-wait=1s");
+        come_and_go(address, 1);
+        let name = format!("hoarder[{}]", server.pid());
+        let screen = all_of(&terminal, &["⚑ stuck in CLOSE_WAIT for", &name, "not closed"]);
+        assert!(!screen.contains("↔"), "{screen}");
+        server.close();
+    });
+}
