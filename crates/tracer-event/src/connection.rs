@@ -48,6 +48,10 @@ pub struct ConnectionSummary {
     pub at_least: bool,
     /// Its handshake, where it was seen.
     pub handshake: Option<Handshake>,
+    /// Time from ESTABLISHED until accept() returned it, nanoseconds; null where it was not
+    /// accepted here, or one of the two was not seen.
+    #[serde(default, rename = "accept_wait_ns")]
+    pub accept_wait: Option<u64>,
     /// Payload sent and acknowledged, bytes.
     pub bytes_sent: Option<u64>,
     /// Payload received, bytes.

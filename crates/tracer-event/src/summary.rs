@@ -1,11 +1,15 @@
 //! `summary`: what a trace amounted to.
 
+mod accepts;
 mod lives;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::lives::Lives;
+pub use self::{
+    accepts::{Acceptor, Accepts},
+    lives::Lives,
+};
 use super::{
     is_zero,
     linger::LingerStatus,

@@ -96,6 +96,8 @@ pub struct Connection {
     uid: u32,
     /// Inode number of the socket's file, 0 for none.
     inode: u32,
+    /// When accept() returned it, 0 where that was not seen.
+    accepted_at: u64,
     opening: Option<Opening>,
     phase: Phase,
 }
@@ -127,6 +129,7 @@ impl Connection {
             owner: None,
             uid: NO_UID,
             inode: 0,
+            accepted_at: 0,
             opening: None,
             phase: Phase::full(),
         }
@@ -203,6 +206,7 @@ impl Connection {
     pub fn accepted(&mut self, record: &Record) {
         self.absorb_inode(record);
         self.uid = record.uid;
+        self.accepted_at = record.time_ns;
     }
 
     /// Inodes of sockets have 32 bits (`get_next_ino`).

@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 84] = [
+pub static COLUMNS: [Column; 85] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -104,6 +104,7 @@ pub static COLUMNS: [Column; 84] = [
     column(Number, "tcp_handshake_duration_ns"),
     column(Number, "tcp_handshake_rtt_ns"),
     column(Number, "tcp_handshake_syn_retransmits"),
+    column(Number, "tcp_accept_wait_ns"),
     column(Text, "tcp_segment_type"),
     column(Text, "tcp_segment_direction"),
     column(Number, "tcp_segment_retransmit"),

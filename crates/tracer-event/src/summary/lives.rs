@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use super::accepts::Accepts;
 use crate::{close::Reason, linger::LingerStatus, state::State, subject::Role, update::Update};
 
-/// Longest handshake that is told apart from longer ones: ten minutes, in nanoseconds.
+/// Longest time that is told apart from longer ones: ten minutes, in nanoseconds.
 const LONGEST: u64 = 600_000_000_000;
 
 /// Handshakes, ends and what lingers.
@@ -16,6 +17,8 @@ pub struct Lives {
     pub connected: Histogram<u64>,
     /// Of servers: from their SYN+ACK to the ACK.
     pub accepted: Histogram<u64>,
+    /// How long connections waited for accept().
+    pub accepts: Accepts,
     /// How many ended for which reason, in the order of their first occurrence.
     pub ends: Vec<(Reason, u64)>,
     /// Sockets that are flagged now, by state.
@@ -24,12 +27,20 @@ pub struct Lives {
 
 impl Default for Lives {
     fn default() -> Self {
-        let empty = || {
-            #[expect(clippy::expect_used, reason = "the bounds are constants that fit")]
-            Histogram::new_with_bounds(1, LONGEST, 2).expect("1 < LONGEST, two digits")
-        };
-        Self { connected: empty(), accepted: empty(), ends: Vec::new(), lingering: BTreeMap::new() }
+        Self {
+            connected: times(),
+            accepted: times(),
+            accepts: Accepts::default(),
+            ends: Vec::new(),
+            lingering: BTreeMap::new(),
+        }
     }
+}
+
+/// Times in nanoseconds, none yet.
+pub(super) fn times() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "the bounds are constants that fit")]
+    Histogram::new_with_bounds(1, LONGEST, 2).expect("1 < LONGEST, two digits")
 }
 
 impl Lives {
@@ -46,6 +57,7 @@ impl Lives {
                 }
             }
             Update::Connection(connection) => {
+                self.accepts.count(connection);
                 let Some(reason) = connection.close.map(|close| close.reason) else { return };
                 match self.ends.iter_mut().find(|(other, _)| *other == reason) {
                     Some((_, count)) => *count += 1,

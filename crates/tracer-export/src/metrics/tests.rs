@@ -40,6 +40,7 @@ pub fn all(metrics: &mut Metrics) {
             spent: [0; State::COUNT],
             at_least: false,
             handshake: None,
+            accept_wait: None,
             bytes_sent: None,
             bytes_received: None,
             retransmits: None,

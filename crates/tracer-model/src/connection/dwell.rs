@@ -25,6 +25,15 @@ impl Connection {
         spent
     }
 
+    /// Nanoseconds from ESTABLISHED until accept() returned it, where both were seen: 0 where it was
+    /// accepted before (TCP Fast Open).
+    pub fn accept_wait(&self) -> Option<u64> {
+        let present = self.since_known.then_some((self.state, self.since));
+        let left = self.past.stays().filter(|_| self.born);
+        let (_, entered) = left.chain(present).find(|(state, _)| *state == State::Established)?;
+        (self.accepted_at != 0).then(|| self.accepted_at.saturating_sub(entered))
+    }
+
     /// Part of the time spent may be before the tracer saw the socket.
     pub fn spent_at_least(&self) -> bool {
         self.at_least || !self.since_known

@@ -113,6 +113,7 @@ fn open(connection: &Connection, time: u64, traffic: Option<Traffic>) -> Connect
         spent,
         at_least: connection.spent_at_least(),
         handshake: connection.handshake(),
+        accept_wait: connection.accept_wait(),
         bytes_sent: traffic.map(|traffic| traffic.sent),
         bytes_received: traffic.map(|traffic| traffic.received),
         retransmits: traffic.map(|traffic| traffic.retransmits),

@@ -81,6 +81,7 @@ fn connection(subject: Subject, time: u64, reason: Reason) -> ConnectionSummary 
         spent: [0; State::COUNT],
         at_least: false,
         handshake: None,
+        accept_wait: None,
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,

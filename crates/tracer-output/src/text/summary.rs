@@ -7,12 +7,14 @@ use hdrhistogram::Histogram;
 use tracer_event::{
     close::Reason,
     duration::{count, duration, grouped},
-    summary::{Lives, Lost, Summary, Transitions},
+    escape::escape,
+    name::comm,
+    summary::{Acceptor, Accepts, Lives, Lost, Summary, Transitions},
 };
 
 /// Passes the lines of the summary to `line`, the most important one last.
 pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
-    let Lives { connected, accepted, ends, lingering } = &summary.lives;
+    let Lives { connected, accepted, accepts, ends, lingering } = &summary.lives;
     let mut ends = ends.clone();
     ends.sort_by_key(|(_, count)| Reverse(*count));
     let ends = ends.iter().map(|(why, count)| format!("{} {}", grouped(*count), reason(*why)));
@@ -28,6 +30,7 @@ pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
     for (what, parts, by) in [
         (&*ended, ends.collect::<Vec<_>>(), ", "),
         ("handshakes", handshakes.collect(), "; "),
+        ("waits for accept()", waits(accepts), "; "),
         ("still stuck", lingering.collect(), ", "),
     ] {
         if !parts.is_empty() {
@@ -40,6 +43,24 @@ pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
 fn quantiles(name: &str, times: &Histogram<u64>) -> String {
     let at = |quantile| duration(times.value_at_quantile(quantile));
     format!("{} {name}, p50 {}, p99 {}", grouped(times.len()), at(0.5), at(0.99))
+}
+
+/// How long connections waited for accept(): the listeners with most of them.
+fn waits(accepts: &Accepts) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let Accepts { listeners, others, .. } = accepts;
+    let mut listeners: Vec<_> = listeners.iter().collect();
+    listeners.sort_by_key(|(_, times)| Reverse(times.len()));
+    let rest = listeners.iter().skip(SHOWN).map(|(_, times)| times.len()).sum::<u64>()
+        + others.as_ref().map_or(0, Histogram::len);
+    let of = |(acceptor, times): (&Acceptor, &Histogram<u64>)| {
+        let name = comm::plain(&acceptor.comm);
+        let who = format!(":{} {}", acceptor.port, escape(name));
+        quantiles(who.trim_end(), times)
+    };
+    let shown = listeners.into_iter().take(SHOWN).map(of);
+    let rest = (rest > 0).then(|| format!("{} of other listeners", grouped(rest)));
+    shown.chain(rest).collect()
 }
 
 fn counts(summary: &Summary) -> String {
@@ -125,6 +146,12 @@ mod tests {
         for time in 1..=100 {
             summary.lives.connected.saturating_record(time * 1_000_000);
         }
+        for (port, times) in [(80, 3), (443, 50)] {
+            let mut waits = Histogram::new(2).unwrap();
+            waits.record_n(2_000_000, times).unwrap();
+            let acceptor = Acceptor { netns: 1, port, comm: *b"nginx\0\0\0\0\0\0\0\0\0\0\0" };
+            summary.lives.accepts.listeners.insert(acceptor, waits);
+        }
         summary.complete = false;
         summary.lost.ring_buffer = 7;
         assert_eq!(
@@ -132,6 +159,8 @@ mod tests {
             [
                 "= 1,003 sockets ended: 1,000 closed normally, 3 refused",
                 "= handshakes: 100 outgoing, p50 50.1ms, p99 99.1ms",
+                "= waits for accept(): 50 :443 nginx, p50 2.01ms, p99 2.01ms; \
+                 3 :80 nginx, p50 2.01ms, p99 2.01ms",
                 "= still stuck: 2 CLOSE_WAIT",
                 "= 0 transitions, 1 socket established, 0 stuck; INCOMPLETE: 7 ring buffer full",
             ]

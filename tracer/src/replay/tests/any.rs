@@ -231,7 +231,7 @@ fn transition() -> BoxedStrategy<Transition> {
 
 fn connection() -> BoxedStrategy<ConnectionSummary> {
     let facts = (option::of(time()), any::<[u16; State::COUNT]>(), any::<bool>());
-    let counts = any::<(Option<u64>, Option<u64>, Option<u32>)>();
+    let counts = any::<(Option<u64>, Option<u64>, Option<u32>, Option<u64>)>();
     let end = (state(), option::of(close()));
     (time(), subject(), facts, option::of(handshake()), counts, end, source())
         .prop_map(|(time, subject, (began, spent, at_least), handshake, counts, end, source)| {
@@ -246,6 +246,7 @@ fn connection() -> BoxedStrategy<ConnectionSummary> {
                 spent: spent.map(u64::from),
                 at_least,
                 handshake,
+                accept_wait: counts.3,
                 bytes_sent: counts.0,
                 bytes_received: counts.1,
                 retransmits: counts.2,

@@ -2,7 +2,7 @@
 
 use super::{
     fixture::{Fixture, holder},
-    lives::{ACCEPTED_FD, Kernel, Life, STARTED, Step, opens::LISTENER},
+    lives::{ACCEPTED_FD, Kernel, Life, MILLISECOND, STARTED, Step, opens::LISTENER},
 };
 use rstest::rstest;
 use tracer_wire::Record;
@@ -102,6 +102,32 @@ fn who_accepts_a_connection_owns_it(#[case] kernel: Kernel) {
     fixture.play(&mut child, &[FinAcked]);
     let [.., story] = &fixture.told.stories[..] else { panic!() };
     assert_eq!(story.subject.owner.unwrap().process.pid, 555);
+}
+
+/// Each step takes a millisecond.
+#[rstest]
+#[case::at_once(&[Syn, Ack, Accept, PeerFin, Close, FinAcked], Some(1))]
+#[case::after_a_while(&[Syn, Ack, Wait(300), Accept, PeerFin, Close, FinAcked], Some(302))]
+#[case::after_the_peer_s_fin(&[Syn, Ack, PeerFin, Wait(40), Accept, Close, FinAcked], Some(43))]
+#[case::fast_open(&[FastOpenSyn, Accept, Ack, PeerFin, Close, FinAcked], Some(0))]
+#[case::accept_was_not_seen(&[Syn, Ack, PeerFin, Close, FinAcked], None)]
+#[case::a_client(&[Connect, Established, PeerFin, Close, FinAcked], None)]
+fn the_time_in_the_accept_queue_is_measured(#[case] steps: &[Step], #[case] wait: Option<u64>) {
+    let mut fixture = Fixture::new();
+    fixture.play(&mut Life::new(LISTENER), &[Listen]);
+    fixture.play(&mut Life::new(1), steps);
+    let [story] = &fixture.told.stories[..] else { panic!("{:?}", fixture.told.stories) };
+    assert_eq!(story.accept_wait.map(|wait| wait / MILLISECOND), wait);
+}
+
+#[test]
+fn how_long_one_waited_that_was_there_before_is_not_known() {
+    let mut fixture = Fixture::new();
+    let mut child = Life::new(1);
+    fixture.play_unseen(&mut child, &[Syn, Ack]);
+    fixture.look(&[&child]);
+    fixture.play(&mut child, &[Accept, PeerFin, Close, FinAcked]);
+    assert_eq!(fixture.told.stories[0].accept_wait, None);
 }
 
 #[test]

@@ -247,6 +247,7 @@ pub(super) fn connection(time: u64, subject: Subject, close: Close) -> Connectio
         spent: [0; State::COUNT],
         at_least: false,
         handshake: None::<Handshake>,
+        accept_wait: None,
         bytes_sent: None,
         bytes_received: None,
         retransmits: None,
