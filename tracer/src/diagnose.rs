@@ -90,6 +90,7 @@ impl Observation {
         let _life = health::watch(READER);
         privileges::keep_only(privileges::READ);
         let first = self.look()?;
+        self.observed = Observed::since(first.look.snapshot.begun);
         let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
         while !self.capture.is_asked_to_stop() {
             let now = time::monotonic();
@@ -122,7 +123,6 @@ impl Observation {
     /// Takes a look, with all events up to its end read before it is merged.
     fn look(&mut self) -> Result<Taken, Trouble> {
         self.capture.table.expect_snapshot();
-        let wanted = Wanted { sockets: true, holders: true, settings: true, processes: true };
         let mut seen: Vec<u32> =
             self.capture.table.connections().map(|life| life.tuple.netns).collect();
         seen.sort_unstable();
@@ -130,7 +130,7 @@ impl Observation {
         // What is too young to be in it is too young to be told.
         let told = self.capture.table.creators(|life| life.state == State::CloseWait);
         let creators = Creators { processes: Vec::new(), told, patience: NAMES_PATIENCE };
-        self.snapshots.request(wanted, seen, creators);
+        self.snapshots.request(Wanted::ALL, seen, creators);
         let taken = loop {
             if let Some(taken) = self.snapshots.ready() {
                 break taken;

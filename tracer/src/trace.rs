@@ -5,7 +5,6 @@
 //! reasons to end.
 
 pub(crate) mod capture;
-mod diagnosing;
 mod dispatch;
 mod ending;
 mod losses;
@@ -191,7 +190,7 @@ impl Running {
     /// Looks for losses and for what is over.
     fn keep_house(&mut self, now: u64) {
         self.housekeeping = now + HOUSEKEEPING;
-        self.dispatcher.expire(now);
+        self.dispatcher.tick(now, &self.capture.table);
         // Logged as soon as it is known.
         let _ = health::trouble();
         let lost = self.count_losses();
@@ -216,8 +215,7 @@ impl Running {
     fn end(mut self) {
         self.capture.losses.log();
         self.capture.table.decide_rest(&mut self.dispatcher);
-        let look =
-            if self.dispatcher.diagnosing.is_some() { self.diagnose() } else { self.check() };
+        let look = if self.dispatcher.wants_diagnosis() { self.diagnose() } else { self.check() };
         self.count_losses();
         let now = time::monotonic();
         let table = &mut self.capture.table;
@@ -235,18 +233,15 @@ impl Running {
     /// Merges a look and gives it back.
     fn merge(&mut self, look: Taken) -> Option<(Arc<HostSnapshot>, Merged)> {
         self.lost |= self.count_losses();
-        if let Some(diagnosing) = &mut self.dispatcher.diagnosing {
-            diagnosing.note(&look);
-        }
-        if look.wanted.settings {
-            self.dispatcher.look(&look.look);
-        }
         let resync = self.resync.as_mut()?;
         let wanted = look.wanted;
         let (look, merged) = resync.merge(look, &mut self.capture.table, &mut self.dispatcher);
         let look = Arc::new(look);
-        if wanted.settings && wanted.processes && look.snapshot.held_at.is_some() {
-            self.dispatcher.show(&look, &self.capture.table);
+        if wanted.settings {
+            self.dispatcher.look(&look);
+        }
+        if wanted.is_complete() {
+            self.dispatcher.judge(&look, &self.capture.table);
         }
         self.reports.with_look(&look.snapshot, &self.capture.table, &mut self.dispatcher);
         Some((look, merged))

@@ -1,9 +1,9 @@
 //! What a diagnosis has found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    finding::{Finding, Severity},
+    finding::{Finding, PortUse, Severity},
     state::State,
 };
 
@@ -22,6 +22,8 @@ pub struct Diagnosis {
     pub sending: u64,
     /// Events that were lost meanwhile: what is said of growth is the least.
     pub lost: u64,
+    /// Ephemeral ports in use towards the busiest destinations.
+    pub ports: Arc<[PortUse]>,
 }
 
 impl Diagnosis {

@@ -121,6 +121,11 @@ pub trait Explain {
     }
     /// How many sockets or events it is about: what is many comes first among equals.
     fn count(&self) -> u64;
+    /// What makes two findings of this kind in one namespace the same at different times; nothing
+    /// where there is one at most.
+    fn key(&self) -> String {
+        String::new()
+    }
 }
 
 macro_rules! findings {
@@ -211,6 +216,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What makes two findings the same at different times.
+    pub fn key(&self) -> String {
+        format!("{} {} {}", self.problem.code(), self.netns, self.problem.explain().key())
+    }
+
     /// What is wrong, in one sentence without a full stop.
     pub fn sentence(&self) -> String {
         let words = self.problem.explain().sentence(self.severity);

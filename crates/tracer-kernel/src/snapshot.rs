@@ -53,6 +53,16 @@ pub struct Wanted {
     pub processes: bool,
 }
 
+impl Wanted {
+    /// All of it, as a diagnosis needs it.
+    pub const ALL: Self = Self { sockets: true, holders: true, settings: true, processes: true };
+
+    /// Whether it is all that a diagnosis needs.
+    pub fn is_complete(self) -> bool {
+        self == Self::ALL
+    }
+}
+
 /// A finished snapshot.
 #[derive(Debug)]
 pub struct Taken {

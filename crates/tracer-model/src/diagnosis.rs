@@ -3,6 +3,24 @@
 //! Two snapshots, because one cannot tell what stands still from what moves, nor how fast it grows.
 //! Findings are of sockets that the filter wants; the figures of what these share with others
 //! (ports, queues, descriptors) are of all.
+//!
+//! `tracer diagnose` asks once, [`Watch`](super::watch::Watch) at each snapshot of a live trace: one
+//! judgement for the trace, the full screen, reports, JSON and metrics.
+//!
+//! To add a finding, write its file in `tracer_event::finding` (data, sentence, evidence, remedies,
+//! and in `Explain::key` what makes two of them the same at different times), a file here with a
+//! function that takes the [`Comparison`] and returns findings, and a line in [`SNAPSHOTS`] or
+//! [`EVENTS`].
+//!
+//! * `comparison.seen` (or `seen_in(state)`) are the sockets of the last snapshot: `record` as the
+//!   kernel reports it, `state`, `earlier` of the first snapshot, `tuple()`. Everything else is made
+//!   on demand: `socket(seen)`, `holders(record)`, `service(tuple)`, `program(process)`. Of a
+//!   million sockets look at `record` and `state` first.
+//! * Only what `wants_seen(seen)` or `wants_subject(subject)` lets pass is reported.
+//! * `comparison.input.observed` is what the events have shown; gather what is missing there.
+//! * `comparison.found` is what the detectors before it in the list have found: findings with one
+//!   cause are one, so a detector keeps silent about what is explained already.
+//! * `comparison.finding(severity, netns, problem)` makes the finding.
 
 mod causes;
 mod close_wait;
@@ -16,14 +34,10 @@ mod queues;
 mod tests;
 
 use self::comparison::Comparison;
-pub use self::{
-    causes::explain,
-    common::{ConnectKey, finding, no_local_port},
-    observed::Observed,
-    queues::full_queues,
-};
+pub use self::{causes::explain, observed::Observed};
 use super::{
     filter::Filter,
+    ports,
     table::{Snapshot, Table},
     time_wait::Ticks,
 };
@@ -61,34 +75,53 @@ pub struct Input<'a> {
     pub stacks: Option<&'a dyn Stacks>,
 }
 
+/// Finds what is wrong in one respect.
+type Detector = fn(&Comparison<'_>) -> Vec<Finding>;
+
+/// What two snapshots show.
+const SNAPSHOTS: &[Detector] = &[
+    close_wait::leaks,
+    limits::ports,
+    limits::time_wait,
+    limits::descriptors,
+    queues::accept,
+    queues::syn,
+    handshakes::stuck,
+];
+
+/// What events show by themselves, without a snapshot.
+const EVENTS: &[Detector] = &[observed::failures];
+
 /// Finds what is wrong.
 pub fn diagnose(input: &Input<'_>) -> Diagnosis {
-    let comparison = Comparison::new(input);
-    let close_wait = close_wait::look(&comparison);
-    let mut findings = close_wait.findings;
-    findings.extend(limits::ports(&comparison));
-    findings.extend(limits::time_wait(&comparison));
-    findings.extend(limits::descriptors(&comparison, &findings));
-    findings.extend(queues::accept(&comparison));
-    findings.extend(queues::syn(&comparison));
-    findings.extend(handshakes::stuck(&comparison));
-    findings.extend(input.observed.failures(&comparison));
-    sort(&mut findings);
+    let mut comparison = Comparison::new(input);
+    for detect in EVENTS.iter().chain(SNAPSHOTS) {
+        let found = detect(&comparison);
+        comparison.found.extend(found);
+    }
     Diagnosis {
-        findings,
         states: comparison.states(),
         namespaces: input.last.snapshot.namespaces.len(),
         observed: comparison.elapsed(),
-        sending: close_wait.sending,
+        sending: close_wait::sending(&comparison),
         lost: input.observed.lost,
+        ports: ports::busiest(comparison.ports(), |one| ports::wants(input.filter, one)),
+        findings: sorted(comparison.found),
     }
 }
 
+/// What events alone have shown to be wrong; `last` need have no sockets.
+pub fn of_events(input: &Input<'_>) -> Vec<Finding> {
+    let comparison = Comparison::new(input);
+    EVENTS.iter().flat_map(|detect| detect(&comparison)).collect()
+}
+
 /// Worst first; of those that are equally bad the one that is about most.
-fn sort(findings: &mut [Finding]) {
+fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     let key = |finding: &Finding| {
         let Finding { severity, ref problem, netns, .. } = *finding;
         (std::cmp::Reverse((severity, problem.count())), problem.code(), netns)
     };
     findings.sort_by_key(key);
+    findings
 }

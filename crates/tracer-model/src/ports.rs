@@ -11,12 +11,13 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Record, kind};
 
-use super::{socket, time_wait::Ticks};
+use super::{filter::Filter, socket, time_wait::Ticks};
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
     finding::Severity,
     host::{Host, PortRange},
     state::State,
+    update::Subject,
 };
 
 use tracer_event::finding::{PortUse, Scope};
@@ -139,6 +140,15 @@ pub fn busiest(usage: &[PortUse], wants: impl Fn(&PortUse) -> bool) -> Arc<[Port
     busiest.sort_by_key(|one| std::cmp::Reverse(one.busy()));
     busiest.truncate(BUSIEST);
     busiest.into()
+}
+
+/// Whether the ports of connections between these are wanted.
+pub fn wants(filter: &Filter, ports: &PortUse) -> bool {
+    let (local, peer) = match ports.scope {
+        Scope::Destination { local, peer } => (local, peer),
+        Scope::Address(local) => (local, local),
+    };
+    filter.wants_subject(&Subject::of_addresses(Tuple { local, peer, netns: ports.netns }))
 }
 
 fn range(host: &Host, netns: u32) -> Option<&PortRange> {

@@ -17,7 +17,11 @@ use tracer_event::socket::{Socket, Timer, TimerKind};
 
 /// The socket in a snapshot's record; `None` where its state is unknown.
 pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> {
-    let state = State::from_kernel(record.new_state)?;
+    Some(in_state(record, State::from_kernel(record.new_state)?, ticks, holders))
+}
+
+/// The same, where its state is known.
+pub fn in_state(record: &Record, state: State, ticks: Ticks, holders: Vec<Owner>) -> Socket {
     let full = record.kind == kind::SOCKET;
     let mut connection = Connection::new(record, state, None);
     if full {
@@ -28,17 +32,13 @@ pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> 
         (true, State::Listen) => (record.accept_queue, record.accept_backlog),
         (true, _) => (record.unread_bytes(), record.write_seq.wrapping_sub(record.snd_una)),
     };
-    let unaccepted = waits(record);
-    let minisocket = record.kind == kind::TIME_WAIT_SOCKET;
-    // A subflow without a socket that is in no accept queue: its MPTCP socket has been closed.
-    let closed_subflow = full && record.has(flag::MPTCP) && !record.has(flag::HAS_SOCKET);
     let role = match state {
         State::Listen => Some(Role::Listener),
         State::SynSent => Some(Role::Client),
         _ => None,
     };
     let owner = holders.first().copied();
-    Some(Socket {
+    Socket {
         time: record.time_ns,
         subject: Subject { owner, role, ..connection.subject() },
         state,
@@ -49,9 +49,19 @@ pub fn of(record: &Record, ticks: Ticks, holders: Vec<Owner>) -> Option<Socket> 
         receive_queue,
         send_queue,
         rtt: (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000),
-        orphaned: minisocket || connection.orphaned || closed_subflow && !unaccepted,
-        unaccepted,
-    })
+        orphaned: is_orphaned(record),
+        unaccepted: waits(record),
+    }
+}
+
+/// Whether no process holds the socket any more.
+pub fn is_orphaned(record: &Record) -> bool {
+    let full = record.kind == kind::SOCKET;
+    // A subflow without a socket that is in no accept queue: its MPTCP socket has been closed.
+    let closed_subflow = full && record.has(flag::MPTCP) && !record.has(flag::HAS_SOCKET);
+    record.kind == kind::TIME_WAIT_SOCKET
+        || full && record.has(flag::DEAD)
+        || closed_subflow && !waits(record)
 }
 
 /// Time in the present state; of a full socket at least that.

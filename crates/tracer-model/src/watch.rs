@@ -1,65 +1,72 @@
-//! Findings of a live trace: told when they begin, when they get worse and when they are over.
+//! Findings of a live trace: reported when they begin, when they get worse and when they are over.
+//!
+//! What is wrong [`diagnose`] says, at each snapshot by comparison with an earlier one; what events
+//! show by themselves is judged every second. Here is only what has changed since.
 
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use tracer_wire::Record;
-
 use super::{
-    connection::SocketId,
-    diagnosis::{ConnectKey, HostSnapshot, finding, full_queues, no_local_port},
+    diagnosis::{HostSnapshot, Input, Observed, diagnose, of_events},
     filter::Filter,
-    ports,
+    table::Table,
     time_wait::Ticks,
 };
 use tracer_event::{
-    endpoint::Tuple,
-    finding::{
-        AcceptQueue, Finding, Listener, NoLocalPort, PortUse, Problem, Program, Scope, Severity,
-        Status,
-    },
-    host::{Counters, Host},
-    process::{Evidence, Owner, Process},
-    update::{Subject, Transition},
+    diagnosis::Diagnosis,
+    finding::{Finding, PortUse, Status},
+    update::{Observer, Subject, Update},
 };
 
 const SECOND: u64 = 1_000_000_000;
-const MINUTE: f64 = 60e9;
-/// Failures are over when there has been none for this time.
-const QUIET: u64 = 10 * SECOND;
-/// Failures are reported again at each tenfold of their number.
+/// Snapshots are compared with one that is at least this old, as soon as there is one; events are
+/// forgotten after this time, or twice.
+const BASELINE: u64 = 15 * SECOND;
+/// A finding is reported again at each tenfold of its number.
 const WORSE: u64 = 10;
 
-type ScarcePorts = HashMap<(u32, Scope), (Severity, PortUse), RandomState>;
+/// What is asked about, and what is known of the sockets.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// What is asked about.
+    pub filter: &'a Filter,
+    /// Whether a socket is in a container that is asked about.
+    pub is_within: &'a dyn Fn(&Subject) -> bool,
+    /// All sockets.
+    pub table: &'a Table,
+}
 
-/// Remembers what has been reported.
+/// Remembers earlier snapshots, and what has been reported.
 #[derive(Debug, Default)]
 pub struct Watch {
     ticks: Ticks,
-    failures: BTreeMap<ConnectKey, Failures>,
-    ports: ScarcePorts,
-    queues: HashMap<SocketId, (u32, AcceptQueue), RandomState>,
-    /// Who holds the listeners: not every snapshot shows holders.
-    listening: HashMap<SocketId, Vec<Process>, RandomState>,
-    busy: HashMap<(u32, Scope), u32, RandomState>,
-    counters: BTreeMap<u32, Counters>,
-    sizes: BTreeMap<u32, u32>,
-    looked: u64,
-    /// Of the last snapshot: who leads into which namespace.
-    host: Host,
+    /// The one to compare with, and the one to be compared with next.
+    earlier: Vec<Arc<HostSnapshot>>,
+    /// What has happened lately; and before that, as long ago.
+    observed: Observed,
+    before: Option<Observed>,
+    /// Facts of the last snapshot, without its sockets.
+    facts: HostSnapshot,
+    known: BTreeMap<String, Known>,
     used: Arc<[PortUse]>,
 }
 
 #[derive(Debug)]
-struct Failures {
-    problem: NoLocalPort,
-    /// Reported again at this count.
+struct Known {
+    /// As it was found last, with its worst severity.
+    finding: Finding,
+    /// Reported again at this number.
     next: u64,
-    last: u64,
+    /// Events alone have shown it.
+    of_events: bool,
+}
+
+impl Observer for Watch {
+    fn observe(&mut self, update: Update<'_>) {
+        self.observed.observe(update);
+    }
 }
 
 impl Watch {
@@ -74,204 +81,96 @@ impl Watch {
         &self.used
     }
 
-    /// A connect() that found no port is reported at once.
-    pub fn transition(&mut self, transition: &Transition) -> Option<Finding> {
-        let (key, failure) = no_local_port(transition)?;
-        let (netns, time) = (key.0, transition.time);
-        let size = self.sizes.get(&netns).copied();
-        let failures = self.failures.entry(key).or_insert(Failures {
-            problem: NoLocalPort { size, ..failure },
-            next: 1,
-            last: time,
-        });
-        failures.last = time;
-        failures.problem.count += 1;
-        if failures.problem.count < failures.next {
+    /// What events alone have shown to be wrong since the last call, to be called every second.
+    pub fn tick(&mut self, now: u64, scope: Scope<'_>) -> Vec<Finding> {
+        self.facts.snapshot.begun = now;
+        if self.observed.since == 0 {
+            self.observed.since = now;
+        }
+        let observed = self.recent();
+        let found = of_events(&self.input(scope, &self.facts, &self.facts, &observed));
+        if self.observed.since + BASELINE <= now {
+            self.before = Some(std::mem::replace(&mut self.observed, Observed::since(now)));
+        }
+        self.changes(now, found, true)
+    }
+
+    /// What is wrong, now that the table has taken in a complete snapshot, and what of it has
+    /// changed; `None` for the first snapshot, which nothing can be compared with.
+    pub fn look(
+        &mut self,
+        look: &Arc<HostSnapshot>,
+        scope: Scope<'_>,
+    ) -> Option<(Diagnosis, Vec<Finding>)> {
+        let now = look.snapshot.begun;
+        self.facts.host.clone_from(&look.host);
+        let first = self.earlier.first().unwrap_or(look);
+        let diagnosis = diagnose(&self.input(scope, first, look, &self.recent()));
+        self.used = Arc::clone(&diagnosis.ports);
+        let is_first = self.earlier.is_empty();
+        self.keep(look);
+        if is_first {
             return None;
         }
-        failures.next *= WORSE;
-        let status = if failures.problem.count == 1 { Status::Raised } else { Status::Continues };
-        let problem = Problem::NoLocalPort(failures.problem);
-        Some(finding(&self.host, time, Severity::Critical, status, netns, problem))
+        let changes = self.changes(now, diagnosis.findings.clone(), false);
+        Some((diagnosis, changes))
     }
 
-    /// Failures that have stopped.
-    pub fn expire(&mut self, now: u64) -> Vec<Finding> {
-        let host = &self.host;
-        let over =
-            self.failures.extract_if(.., |_, failures| failures.last.saturating_add(QUIET) <= now);
-        over.map(|((netns, ..), Failures { problem, .. })| {
-            let problem = Problem::NoLocalPort(problem);
-            finding(host, now, Severity::Critical, Status::Cleared, netns, problem)
-        })
-        .collect()
+    fn input<'a>(
+        &'a self,
+        scope: Scope<'a>,
+        first: &'a HostSnapshot,
+        last: &'a HostSnapshot,
+        observed: &'a Observed,
+    ) -> Input<'a> {
+        let Scope { filter, is_within, table } = scope;
+        let ticks = self.ticks;
+        Input { filter, is_within, ticks, first, last, observed, table, stacks: None }
     }
 
-    /// What a snapshot shows of ports and accept queues.
-    pub fn look(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
-        self.host.clone_from(&look.host);
-        let namespaces = look.host.namespaces.iter();
-        self.sizes = namespaces
-            .filter_map(|(&netns, facts)| Some((netns, facts.ports.as_ref()?.size())))
-            .collect();
-        let mut findings = self.check_ports(look, filter);
-        findings.extend(self.check_queues(look, filter));
-        let namespaces = look.host.namespaces.iter();
-        self.counters = namespaces.map(|(&netns, facts)| (netns, facts.counters)).collect();
-        self.looked = look.snapshot.begun;
-        findings
+    fn recent(&self) -> Observed {
+        let Some(mut all) = self.before.clone() else { return self.observed.clone() };
+        all.add(&self.observed);
+        all
     }
 
-    fn check_ports(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
-        let now = look.snapshot.begun;
-        let bad = self.scarce_ports(look, filter);
-        let mut findings = Vec::new();
-        let mut tell = |severity, status, one: PortUse| {
-            let netns = one.netns;
-            let problem = Problem::EphemeralPorts(one);
-            findings.push(finding(&self.host, now, severity, status, netns, problem));
-        };
-        for (key, (severity, one)) in &bad {
-            match self.ports.get(key) {
-                None => tell(*severity, Status::Raised, one.clone()),
-                Some((known, _)) if severity > known => {
-                    tell(*severity, Status::Continues, one.clone());
-                }
-                Some(_) => {}
+    /// Keeps a snapshot to compare later ones with, and drops the one that is not needed again.
+    fn keep(&mut self, look: &Arc<HostSnapshot>) {
+        let is_old = |one: &Arc<HostSnapshot>| one.snapshot.begun + BASELINE <= look.snapshot.begun;
+        if self.earlier.len() == 2 && is_old(&self.earlier[1]) {
+            self.earlier.remove(0);
+        }
+        if self.earlier.len() < 2 {
+            self.earlier.push(Arc::clone(look));
+        }
+    }
+
+    /// What is new, worse or over, of all findings or of those that events alone show.
+    fn changes(&mut self, now: u64, found: Vec<Finding>, of_events: bool) -> Vec<Finding> {
+        let mut changes = Vec::new();
+        let mut before = std::mem::take(&mut self.known);
+        for mut finding in found {
+            let (key, count) = (finding.key(), finding.problem.count());
+            let known = before.remove(&key);
+            let (mut next, of_events) = known
+                .as_ref()
+                .map_or((0, of_events), |known| (known.next, known.of_events || of_events));
+            let worst = known.map(|known| known.finding.severity);
+            let status = if worst.is_none() { Status::Raised } else { Status::Continues };
+            if worst.is_none_or(|worst| finding.severity > worst) || count >= next {
+                next = count.max(1).saturating_mul(WORSE);
+                changes.push(Finding { status, ..finding.clone() });
+            }
+            finding.severity = worst.map_or(finding.severity, |worst| worst.max(finding.severity));
+            self.known.insert(key, Known { finding, next, of_events });
+        }
+        for (key, known) in before {
+            if of_events && !known.of_events {
+                self.known.insert(key, known);
+            } else {
+                changes.push(Finding { time: now, status: Status::Cleared, ..known.finding });
             }
         }
-        for (key, (severity, mut one)) in std::mem::replace(&mut self.ports, bad) {
-            match self.ports.get_mut(&key) {
-                // It is reported again only if it gets worse than it was at the worst.
-                Some((now, _)) => *now = (*now).max(severity),
-                None => {
-                    one.used = one.reusable + self.busy.get(&key).copied().unwrap_or(0);
-                    tell(severity, Status::Cleared, one);
-                }
-            }
-        }
-        findings
+        changes
     }
-
-    /// The wanted ports of which little is left, with their growth since the last snapshot.
-    fn scarce_ports(&mut self, look: &HostSnapshot, filter: &Filter) -> ScarcePorts {
-        let minutes = look.snapshot.begun.saturating_sub(self.looked) as f64 / MINUTE;
-        let usage = ports::usage(&look.snapshot.records, &look.host, self.ticks);
-        let busy = usage.iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
-        self.used = ports::busiest(&usage, |one| wants_ports(filter, one));
-        let before = std::mem::replace(&mut self.busy, busy);
-        let wanted = ports::scarce(usage).into_iter().filter(|(_, one)| wants_ports(filter, one));
-        let with_growth = wanted.map(|(severity, mut one)| {
-            let key = (one.netns, one.scope);
-            if let Some(&before) = before.get(&key).filter(|_| self.looked > 0) {
-                let growth = (f64::from(one.busy()) - f64::from(before)) / minutes;
-                one = one.growing(growth);
-            }
-            (key, (severity, one))
-        });
-        with_growth.collect()
-    }
-
-    fn check_queues(&mut self, look: &HostSnapshot, filter: &Filter) -> Vec<Finding> {
-        let now = look.snapshot.begun;
-        let full = full_queues(&look.snapshot.records);
-        self.note_holders(look, &full);
-        let mut findings = Vec::new();
-        let mut tell = |status, netns, queue| {
-            let problem = Problem::AcceptQueueFull(queue);
-            findings.push(finding(&look.host, now, Severity::Critical, status, netns, problem));
-        };
-        let mut before = std::mem::take(&mut self.queues);
-        for (&id, &record) in &full {
-            let queue = self.queue(id, record, look);
-            if before.remove(&id).is_none() && wants_queue(filter, record, &queue) {
-                tell(Status::Raised, record.netns, queue.clone());
-            }
-            self.queues.insert(id, (record.netns, queue));
-        }
-        for (id, (netns, mut queue)) in before {
-            let records = &look.snapshot.records;
-            let record = records.iter().find(|record| SocketId::of(record) == id);
-            queue.listener.queue = record.map_or(0, |record| record.accept_queue);
-            if record.is_none_or(|record| wants_queue(filter, record, &queue)) {
-                tell(Status::Cleared, netns, queue);
-            }
-        }
-        findings
-    }
-
-    fn note_holders(
-        &mut self,
-        look: &HostSnapshot,
-        full: &HashMap<SocketId, &Record, RandomState>,
-    ) {
-        if look.snapshot.holders.is_empty() {
-            return;
-        }
-        self.listening.clear();
-        for holder in &look.snapshot.holders {
-            let id = SocketId::held(holder);
-            if full.contains_key(&id) {
-                let processes = self.listening.entry(id).or_default();
-                let process = Owner::from(holder).process;
-                if !processes.contains(&process) {
-                    processes.push(process);
-                }
-            }
-        }
-    }
-
-    fn queue(&self, id: SocketId, record: &Record, look: &HostSnapshot) -> AcceptQueue {
-        let facts = look.host.namespaces.get(&record.netns);
-        let counted = facts.map(|facts| facts.counters).unwrap_or_default();
-        let before = self.counters.get(&record.netns).copied();
-        let counted = before.map_or_else(Counters::default, |before| counted.since(before));
-        let processes = self.listening.get(&id).into_iter().flatten();
-        let program = |&process: &Process| Program { process, executable: None, container: None };
-        AcceptQueue {
-            listener: Listener {
-                local: Tuple::of(record).local,
-                processes: processes.map(program).collect(),
-                halted: None,
-                queue: record.accept_queue,
-                backlog: record.accept_backlog,
-                candidates: 1,
-            },
-            listen_overflows: counted.listen_overflows,
-            listen_drops: counted.listen_drops,
-            somaxconn: facts.and_then(|facts| facts.somaxconn),
-        }
-    }
-}
-
-/// Whether the ports of connections between these are wanted.
-pub fn wants_ports(filter: &Filter, ports: &PortUse) -> bool {
-    let (local, peer) = match ports.scope {
-        Scope::Destination { local, peer } => (local, peer),
-        Scope::Address(local) => (local, local),
-    };
-    wants(filter, Tuple { local, peer, netns: ports.netns }, None)
-}
-
-fn wants_queue(filter: &Filter, record: &Record, queue: &AcceptQueue) -> bool {
-    let tuple = Tuple::of(record);
-    let of = |process: Process| {
-        let evidence = Evidence::TaskFile;
-        wants(filter, tuple, Some(Owner { process, evidence, fd: None, others: 0 }))
-    };
-    let mut processes = queue.listener.processes.iter();
-    wants(filter, tuple, None) || processes.any(|program| of(program.process))
-}
-
-fn wants(filter: &Filter, tuple: Tuple, owner: Option<Owner>) -> bool {
-    filter.wants_subject(&Subject {
-        cookie: None,
-        ordinal: 1,
-        tuple,
-        uid: None,
-        inode: None,
-        cgroup: 0,
-        owner,
-        role: None,
-    })
 }

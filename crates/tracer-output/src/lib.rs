@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use tracer_event::header::{Header, OfFile};
 use tracer_event::{
+    diagnosis::Diagnosis,
     finding::PortUse,
     update::{LossPlace, Update},
 };
@@ -125,18 +126,18 @@ pub trait LiveSink {
     /// What is there, after each batch of events. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
-    /// A snapshot of the host, before the table takes it in.
+    /// A snapshot of the host, as soon as the table has taken it in.
     fn look(&mut self, _: &HostSnapshot) {}
     /// Whether it wants findings about the state at the end of the trace.
     fn wants_diagnosis(&self) -> bool {
         false
     }
-    /// Whether snapshots are to show all that a diagnosis rests on, for [`Self::diagnose`].
+    /// Whether what is wrong is to be judged also while nothing happens, for [`Self::diagnose`].
     fn diagnoses(&self) -> bool {
         false
     }
-    /// Such a snapshot, as soon as the table has taken it in.
-    fn diagnose(&mut self, _: &Arc<HostSnapshot>, _: &Table) {}
+    /// What is wrong, at each snapshot but the first.
+    fn diagnose(&mut self, _: &Diagnosis) {}
 }
 
 /// What a file begins with.

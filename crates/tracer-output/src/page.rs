@@ -33,7 +33,7 @@ use self::{html::Frame, report::Report};
 use super::{Live, LiveSink, Sink};
 use tracer_event::update::Update;
 use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
-use tracer_model::{diagnosis::HostSnapshot, filter::Filter, time_wait::Ticks, watch::wants_ports};
+use tracer_model::{diagnosis::HostSnapshot, filter::Filter, ports, time_wait::Ticks};
 
 /// The shortest time between two readings of the table of sockets, nanoseconds.
 const INTERVAL: u64 = 250_000_000;
@@ -117,11 +117,11 @@ impl LiveSink for Page {
     }
 
     fn look(&mut self, look: &HostSnapshot) {
-        // It is merged into the table next.
+        // The table has taken it in.
         self.next = 0;
         let Self { options: Options { filter, ticks, .. }, report, .. } = self;
         if let Some(report) = report {
-            report.headroom.read(look, *ticks, |used| wants_ports(filter, used));
+            report.headroom.read(look, *ticks, |used| ports::wants(filter, used));
         }
     }
 

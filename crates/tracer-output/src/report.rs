@@ -113,7 +113,8 @@ impl Page<'_> {
     }
 
     fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis, with_states: bool) {
-        let Diagnosis { findings, states, namespaces, observed, sending, lost } = diagnosis;
+        let Diagnosis { findings, states, namespaces, observed, sending, lost, ports: _ } =
+            diagnosis;
         let total: u64 = states.values().sum();
         let by_state: Vec<String> =
             states.iter().map(|(state, count)| format!("{} {state}", grouped(*count))).collect();

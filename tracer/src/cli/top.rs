@@ -16,7 +16,7 @@ use crate::top::{
     theme::Theme,
     ui_snapshot::Shared,
 };
-use tracer_kernel::{confine::Confinement, time};
+use tracer_kernel::confine::Confinement;
 use tracer_model::{
     filter::Filter,
     linger::{self, Thresholds},
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
         let (screen, quit) = (Arc::clone(&shared), move || end.notify_one());
         let thread = screen::start(theme, enricher(), screen, Arc::clone(&failure), quit)
             .context("cannot set the terminal up")?;
-        let feed = Feed::new(filter, time::ticks(), enricher(), shared, Some(thread));
+        let feed = Feed::new(filter, enricher(), shared, Some(thread));
         Ok(vec![Box::new(feed)])
     })?;
     let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,7 +1,7 @@
 //! The sink behind the screens: counts on the reading thread, and copies what the screen needs.
 //!
 //! Counts are always up to date. What costs time in proportion to the number of sockets (their
-//! list, a diagnosis) is made less often, the more it costs.
+//! list) is made less often, the more it costs.
 
 mod counting;
 mod past;
@@ -17,23 +17,18 @@ use super::{
     ui_snapshot::{self, Chosen, Shared, UiSnapshot, ViewRequest},
 };
 use tracer_event::{
+    diagnosis::Diagnosis,
     enricher::Enricher,
     finding::{Finding, Status},
     header::Header,
     initial::InitialNumbers,
     state::State,
     summary::Summary,
-    update::{Linger, Observer as _, OwnedUpdate, Subject, Update},
+    update::{Linger, OwnedUpdate, Subject, Update},
     wall_clock::WallClock,
 };
 use tracer_health as health;
-use tracer_model::{
-    connection::Connection,
-    diagnosis::{HostSnapshot, Input, Observed, diagnose},
-    filter::Filter,
-    table::Table,
-    time_wait::Ticks,
-};
+use tracer_model::{connection::Connection, diagnosis::HostSnapshot, filter::Filter, table::Table};
 use tracer_output::{Live, LiveSink, Sink};
 
 const SECOND: u64 = 1_000_000_000;
@@ -43,8 +38,6 @@ const PERIOD: u64 = SECOND / 2;
 const ROWS: u64 = SECOND;
 /// Copying the list takes at most one part in this many of a CPU's time.
 const SHARE: u64 = 40;
-/// A diagnosis compares with a snapshot that is at least this old, as soon as there is one.
-const BASELINE: u64 = 15 * SECOND;
 
 /// The screen's thread ends within this time, unless the terminal accepts no output.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,16 +47,13 @@ pub struct Feed {
     filter: Filter,
     /// The filter passes all of the table's sockets.
     all: bool,
-    ticks: Ticks,
     enricher: Arc<dyn Enricher>,
     screen: Screen,
     counting: Counting,
     recent: Recent,
-    /// Earlier snapshots, oldest first, with what has happened since.
-    snapshots: Vec<(Arc<HostSnapshot>, Observed)>,
+    /// There has been a snapshot.
+    looked: bool,
     ui_snapshot: UiSnapshot,
-    /// Findings of the live trace, shown as long as there has been no snapshot.
-    live: Vec<Finding>,
     /// When the next picture is due.
     next: u64,
     /// When the list was copied, and how long that took.
@@ -96,7 +86,6 @@ impl Feed {
     /// For a screen that runs in `thread`.
     pub fn new(
         filter: Filter,
-        ticks: Ticks,
         enricher: Arc<dyn Enricher>,
         shared: Arc<Shared>,
         thread: Option<health::Thread>,
@@ -105,14 +94,12 @@ impl Feed {
         Self {
             filter,
             all,
-            ticks,
             enricher,
             screen: Screen { shared, thread },
             counting: Counting::default(),
             recent: Recent::default(),
-            snapshots: Vec::new(),
+            looked: false,
             ui_snapshot: UiSnapshot::default(),
-            live: Vec::new(),
             next: 0,
             copied: (0, 0),
         }
@@ -138,17 +125,12 @@ impl Feed {
         }
     }
 
-    /// Keeps the findings that still hold.
+    /// What has changed since the last snapshot.
     fn finding(&mut self, finding: &Finding) {
-        let same = |known: &Finding| {
-            known.netns == finding.netns && known.problem.code() == finding.problem.code()
-        };
-        self.live.retain(|known| !same(known));
+        let findings = Arc::make_mut(&mut self.ui_snapshot.findings);
+        findings.retain(|known| known.key() != finding.key());
         if finding.status != Status::Cleared {
-            self.live.push(finding.clone());
-        }
-        if self.snapshots.is_empty() {
-            self.ui_snapshot.findings = Arc::new(self.live.clone());
+            findings.push(finding.clone());
         }
     }
 
@@ -217,20 +199,6 @@ impl Feed {
             events,
         }
     }
-
-    /// Keeps a snapshot to compare later ones with, and drops those that are not needed again.
-    fn keep(&mut self, look: &Arc<HostSnapshot>) {
-        let now = look.snapshot.begun;
-        let old =
-            |(look, _): &&(Arc<HostSnapshot>, Observed)| look.snapshot.begun + BASELINE <= now;
-        // Of those that are old enough only the newest is compared with.
-        let spent = self.snapshots.iter().filter(old).count().saturating_sub(1);
-        self.snapshots.drain(..spent);
-        let newest = self.snapshots.last().map_or(0, |(look, _)| look.snapshot.begun);
-        if self.snapshots.len() < 2 || newest + BASELINE <= now {
-            self.snapshots.push((Arc::clone(look), Observed::default()));
-        }
-    }
 }
 
 impl Sink for Feed {
@@ -241,9 +209,6 @@ impl Sink for Feed {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        for (_, observed) in &mut self.snapshots {
-            observed.observe(*update);
-        }
         match update {
             Update::Linger(lingers) => self.lingers(lingers),
             Update::Finding(finding) => self.finding(finding),
@@ -288,26 +253,17 @@ impl LiveSink for Feed {
         true
     }
 
-    fn diagnose(&mut self, look: &Arc<HostSnapshot>, table: &Table) {
-        if self.snapshots.is_empty() {
+    fn look(&mut self, _: &HostSnapshot) {
+        if !self.looked {
+            self.looked = true;
             self.counting.begin();
             // The list that is copied next is the first complete one.
             self.copied = (0, 0);
         }
-        if let Some((first, observed)) = self.snapshots.first() {
-            let diagnosis = diagnose(&Input {
-                filter: &self.filter,
-                is_within: &|subject| self.filter.passes(&*self.enricher, subject),
-                ticks: self.ticks,
-                first,
-                last: look,
-                observed,
-                table,
-                stacks: None,
-            });
-            self.ui_snapshot.findings = Arc::new(diagnosis.findings);
-            self.ui_snapshot.observed = Some(diagnosis.observed);
-        }
-        self.keep(look);
+    }
+
+    fn diagnose(&mut self, diagnosis: &Diagnosis) {
+        self.ui_snapshot.findings = Arc::new(diagnosis.findings.clone());
+        self.ui_snapshot.observed = Some(diagnosis.observed);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::diagnosing::Diagnosing;
 use tracer_event::{
     enricher::Enricher,
+    finding::Finding,
     header::Header,
     summary::Summary,
     update::{Linger, Loss, Observer, Subject, Update},
@@ -12,7 +12,12 @@ use tracer_event::{
 };
 use tracer_health as health;
 use tracer_kernel::time;
-use tracer_model::{diagnosis::HostSnapshot, filter::Filter, table::Table, watch::Watch};
+use tracer_model::{
+    diagnosis::HostSnapshot,
+    filter::Filter,
+    table::Table,
+    watch::{Scope, Watch},
+};
 use tracer_output::{Live, LiveSink, Sink, Tick, Undelivered};
 
 /// The observer of the table.
@@ -23,63 +28,64 @@ pub(super) struct Dispatcher {
     clock: WallClock,
     summary: Summary,
     watch: Watch,
-    /// Where a sink asks what is wrong.
-    pub(super) diagnosing: Option<Diagnosing>,
 }
 
 impl Dispatcher {
     pub(super) fn new(
         filter: Filter,
         enricher: Arc<dyn Enricher>,
-        mut sinks: Vec<Box<dyn Sink>>,
+        sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
-        let asked = live(&mut sinks).any(|sink| sink.wants_diagnosis());
         Self {
             filter,
             enricher,
             sinks,
-            diagnosing: asked.then(Diagnosing::default),
             clock,
             summary: Summary::default(),
             watch: Watch::new(time::ticks()),
         }
     }
 
-    /// Tells what a look at the host shows to be wrong.
+    /// Shows a look at the host to the sinks, after the table has taken it in.
     pub(super) fn look(&mut self, look: &HostSnapshot) {
         live(&mut self.sinks).for_each(|sink| sink.look(look));
-        for finding in self.watch.look(look, &self.filter) {
-            self.tell(&Update::Finding(&finding));
-        }
     }
 
-    /// Tells what is wrong at the end; `last` has been merged into the table.
-    pub(super) fn diagnose(&mut self, last: &HostSnapshot, table: &Table) {
-        let Some(diagnosing) = &self.diagnosing else { return };
-        let findings = diagnosing.findings(last, &self.filter, &*self.enricher, table);
+    /// Tells what a complete look shows to be wrong, after the table has taken it in.
+    pub(super) fn judge(&mut self, look: &Arc<HostSnapshot>, table: &Table) {
+        let judged = self.watch(table, |watch, scope| watch.look(look, scope));
+        let Some((diagnosis, changes)) = judged else { return };
+        live(&mut self.sinks).for_each(|sink| sink.diagnose(&diagnosis));
+        self.tell_findings(&changes);
+    }
+
+    /// Tells what events alone have shown to be wrong, and what is over.
+    pub(super) fn tick(&mut self, now: u64, table: &Table) {
+        let changes = self.watch(table, |watch, scope| watch.tick(now, scope));
+        self.tell_findings(&changes);
+    }
+
+    fn watch<T>(&mut self, table: &Table, judge: impl FnOnce(&mut Watch, Scope<'_>) -> T) -> T {
+        let Self { watch, filter, enricher, .. } = self;
+        let is_within = |subject: &_| filter.passes(&**enricher, subject);
+        judge(watch, Scope { filter, is_within: &is_within, table })
+    }
+
+    fn tell_findings(&mut self, findings: &[Finding]) {
         for finding in findings {
-            self.tell(&Update::Finding(&finding));
+            self.tell(&Update::Finding(finding));
         }
     }
 
-    /// Whether a sink wants looks that a diagnosis can rest on.
+    /// Whether a sink wants to know what is wrong at the end.
+    pub(super) fn wants_diagnosis(&mut self) -> bool {
+        live(&mut self.sinks).any(|sink| sink.wants_diagnosis())
+    }
+
+    /// Whether what is wrong is to be judged also while nothing happens.
     pub(super) fn diagnoses(&mut self) -> bool {
         live(&mut self.sinks).any(|sink| sink.diagnoses())
-    }
-
-    /// Shows such a look to the sinks.
-    pub(super) fn show(&mut self, look: &Arc<HostSnapshot>, table: &Table) {
-        for sink in live(&mut self.sinks).filter(|sink| sink.diagnoses()) {
-            sink.diagnose(look, table);
-        }
-    }
-
-    /// Tells what is over.
-    pub(super) fn expire(&mut self, now: u64) {
-        for finding in self.watch.expire(now) {
-            self.tell(&Update::Finding(&finding));
-        }
     }
 
     pub(super) fn set_clock(&mut self, clock: WallClock) {
@@ -166,9 +172,7 @@ fn live(sinks: &mut [Box<dyn Sink>]) -> impl Iterator<Item = &mut dyn LiveSink> 
 
 impl Observer for Dispatcher {
     fn observe(&mut self, update: Update<'_>) {
-        if let Some(diagnosing) = &mut self.diagnosing {
-            diagnosing.observed.observe(update);
-        }
+        self.watch.observe(update);
         match update {
             Update::Linger(lingers) => {
                 let wanted: Vec<Linger> = lingers
@@ -187,12 +191,6 @@ impl Observer for Dispatcher {
                     self.tell(&update);
                 }
             }
-        }
-        if let Update::Transition(transition) = update
-            && self.filter.wants_subject(&transition.subject)
-            && let Some(finding) = self.watch.transition(transition)
-        {
-            self.tell(&Update::Finding(&finding));
         }
     }
 }

@@ -9,7 +9,7 @@ use tracer_kernel::{snapshot::Taken, time};
 use tracer_model::{diagnosis::HostSnapshot, table::Table};
 
 impl Running {
-    /// Tells what is wrong to those that ask for it at the end; the look that it rests on.
+    /// Looks at everything once more for those that ask what is wrong at the end; the look.
     pub(super) fn diagnose(&mut self) -> Option<Arc<HostSnapshot>> {
         let Some(last) = self.last_look(Resync::ask_for_all, LAST_LOOK_PATIENCE) else {
             tracing::warn!("no last look at the sockets: what is wrong is not known");
@@ -17,7 +17,6 @@ impl Running {
         };
         self.read_rest();
         let (look, _) = self.merge(last)?;
-        self.dispatcher.diagnose(&look, &self.capture.table);
         self.dispatcher.pause(time::monotonic(), &self.capture.table);
         Some(look)
     }

@@ -48,7 +48,7 @@ pub(super) struct Resync {
     snapshots: Snapshots,
     /// The programs record stacks.
     stacks: bool,
-    /// Looks are to show all that a diagnosis rests on, also while nothing happens.
+    /// What is wrong is to be judged also while nothing happens.
     diagnoses: bool,
     /// When the last look was asked for; `None` where one is due.
     asked: Option<u64>,
@@ -63,6 +63,8 @@ pub(super) struct Resync {
     judged: u64,
     /// How many events there had been then.
     judged_events: u64,
+    /// How often they were: what is wrong takes two looks, whether or not something happens.
+    judgements: u64,
     /// The namespaces that could not be entered.
     refused: Vec<u32>,
     /// That none can be entered has been told.
@@ -82,6 +84,7 @@ impl Resync {
             cost: 0,
             judged: 0,
             judged_events: 0,
+            judgements: 0,
             refused: Vec::new(),
             told,
         }
@@ -98,7 +101,9 @@ impl Resync {
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let judge = match table.events() {
-            events if events == self.judged_events && !self.diagnoses => u64::MAX,
+            events if events == self.judged_events && !self.diagnoses && self.judgements > 1 => {
+                u64::MAX
+            }
             _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
         };
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
@@ -159,7 +164,7 @@ impl Resync {
         // Now and then with what it takes to judge them.
         // The host may have been started less than that ago.
         let settings = self.judged == 0 || now >= self.judged + JUDGE;
-        let holders = holders || settings && self.diagnoses;
+        let holders = holders || settings;
         // Whether they can run is part of why they do not close.
         let wanted = Wanted { sockets: true, holders, settings, processes: holders };
         let creators = self.creators(now, table);
@@ -170,6 +175,7 @@ impl Resync {
             if settings {
                 self.judged = now;
                 self.judged_events = table.events();
+                self.judgements += 1;
             }
             if holders {
                 self.held = now;

@@ -95,4 +95,8 @@ impl Explain for AcceptQueue {
     fn count(&self) -> u64 {
         self.listener.queue.into()
     }
+
+    fn key(&self) -> String {
+        format!("{} {:?}", self.listener.local, self.processes())
+    }
 }

@@ -205,6 +205,11 @@ impl Explain for Leak {
     fn count(&self) -> u64 {
         self.sockets
     }
+
+    fn key(&self) -> String {
+        let holders: Vec<u32> = self.holders.iter().map(|holder| holder.process.pid).collect();
+        format!("{:?} {:?} {holders:?}", self.cause, self.service)
+    }
 }
 
 fn not_accepted(listener: Option<&Listener>, connections: &str) -> String {

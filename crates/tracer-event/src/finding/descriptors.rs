@@ -70,4 +70,8 @@ impl Explain for OutOfDescriptors {
     fn count(&self) -> u64 {
         0
     }
+
+    fn key(&self) -> String {
+        self.program.process.pid.to_string()
+    }
 }

@@ -235,4 +235,8 @@ impl Explain for PortUse {
     fn count(&self) -> u64 {
         self.used.into()
     }
+
+    fn key(&self) -> String {
+        format!("{:?}", self.scope)
+    }
 }

@@ -71,4 +71,8 @@ impl Explain for NoLocalPort {
     fn count(&self) -> u64 {
         self.count
     }
+
+    fn key(&self) -> String {
+        format!("{:?} {}", self.process.map(|process| process.pid), self.peer)
+    }
 }

@@ -78,6 +78,10 @@ impl Explain for StuckHandshake {
     fn count(&self) -> u64 {
         self.sockets
     }
+
+    fn key(&self) -> String {
+        format!("{:?} {:?} {:?}", self.state, self.service, self.processes())
+    }
 }
 
 /// The address with its interface, for a shell: anybody may have named that.

@@ -34,14 +34,15 @@ pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
     let comparison = Comparison::new(&input);
     let mut known: HashMap<_, Arc<CloseWaitCause>, RandomState> = HashMap::default();
     let mut explained = Vec::new();
-    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
-        let key = key(&comparison, seen);
+    for seen in comparison.seen_in(State::CloseWait) {
+        let socket = comparison.socket(seen);
+        let key = key(&comparison, seen, &socket);
         let close_wait_cause = known.entry(key).or_insert_with_key(|key| {
             let listener = key.listener(&comparison, seen);
             Arc::new(CloseWaitCause { cause: key.cause, parent: key.parent, listener })
         });
         let id = SocketId::of(seen.record);
-        explained.push((id, Arc::clone(close_wait_cause), seen.socket.receive_queue));
+        explained.push((id, Arc::clone(close_wait_cause), socket.receive_queue));
     }
     drop(comparison);
     for (id, close_wait_cause, unread) in explained {

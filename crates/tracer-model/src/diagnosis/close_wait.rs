@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cause::{self, Context},
     connection::{Connection, SocketId},
-    socket::silence,
+    socket::{is_orphaned, silence},
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
@@ -38,14 +38,6 @@ const SETTLED: u64 = 5 * SECOND;
 /// Descriptors that run out within this time are as good as gone, minutes.
 const SOON: f64 = 10.0;
 
-/// What was found.
-#[derive(Default)]
-pub(super) struct CloseWait {
-    pub(super) findings: Vec<Finding>,
-    /// Sockets that still send.
-    pub(super) sending: u64,
-}
-
 /// What one line of a report is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -67,26 +59,26 @@ struct Group<'a> {
 
 struct Member<'a> {
     seen: &'a Seen<'a>,
+    socket: Socket,
     age: u64,
     at_least: bool,
     /// It was in CLOSE_WAIT at the first snapshot.
     was_there: bool,
 }
 
-pub(super) fn look(comparison: &Comparison<'_>) -> CloseWait {
+/// Sockets in CLOSE_WAIT that nobody closes.
+pub(super) fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     let lives = comparison.lives(State::CloseWait);
     let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
-    let mut found = CloseWait::default();
-    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::CloseWait) {
-        let key = key(comparison, seen);
-        if !wants(comparison, seen, &key) {
+    let idle = |seen: &&Seen<'_>| !cause::is_sending(seen.record, seen.earlier);
+    for seen in comparison.seen_in(State::CloseWait).filter(idle) {
+        let socket = comparison.socket(seen);
+        let key = key(comparison, seen, &socket);
+        if !wants(comparison, seen, &socket, &key) {
             continue;
         }
-        if cause::is_sending(seen.record, seen.earlier) {
-            found.sending += 1;
-            continue;
-        }
-        let member = Member::new(comparison, seen, lives.get(&SocketId::of(seen.record)).copied());
+        let life = lives.get(&SocketId::of(seen.record)).copied();
+        let member = Member::new(comparison, seen, socket, life);
         let group = groups.entry(key).or_default();
         if member.age >= GRACE {
             group.members.push(member);
@@ -94,19 +86,24 @@ pub(super) fn look(comparison: &Comparison<'_>) -> CloseWait {
             group.young += i64::from(!member.was_there);
         }
     }
-    let closed = closed(comparison);
-    let ends = Ends::of(comparison);
-    found.findings = groups
-        .into_iter()
-        .filter(|(_, group)| !group.members.is_empty())
-        .map(|(key, group)| finding(comparison, &key, &group, &closed, &ends))
-        .collect();
-    found
+    groups.retain(|_, group| !group.members.is_empty());
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let (closed, ends) = (closed(comparison), Ends::of(comparison));
+    let groups = groups.into_iter();
+    groups.map(|(key, group)| finding(comparison, &key, &group, &closed, &ends)).collect()
+}
+
+/// How many still send: half-closed by their peers.
+pub(super) fn sending(comparison: &Comparison<'_>) -> u64 {
+    let sends = |seen: &&Seen<'_>| cause::is_sending(seen.record, seen.earlier);
+    let sending = comparison.seen_in(State::CloseWait).filter(sends);
+    sending.filter(|seen| comparison.wants_seen(seen)).count() as u64
 }
 
 /// A connection that nobody has accepted belongs to those who listen.
-fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, key: &Key) -> bool {
-    let socket = &seen.socket;
+fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, socket: &Socket, key: &Key) -> bool {
     if key.cause != Cause::NeverAccepted {
         return comparison.wants(socket);
     }
@@ -117,8 +114,8 @@ fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, key: &Key) -> bool {
     comparison.wants(&Socket { holders, subject, ..socket.clone() })
 }
 
-pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Key {
-    let Seen { record, ref socket, earlier: _ } = *seen;
+pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>, socket: &Socket) -> Key {
+    let record = seen.record;
     let tuple = socket.subject.tuple;
     let listeners = match socket.unaccepted {
         true => comparison.listeners_of_waiting(record),
@@ -160,19 +157,24 @@ impl Group<'_> {
 }
 
 impl<'a> Member<'a> {
-    fn new(comparison: &Comparison<'_>, seen: &'a Seen<'a>, life: Option<&Connection>) -> Self {
+    fn new(
+        comparison: &Comparison<'_>,
+        seen: &'a Seen<'a>,
+        socket: Socket,
+        life: Option<&Connection>,
+    ) -> Self {
         let now = seen.record.time_ns;
         let was_there = seen
             .earlier
             .is_some_and(|earlier| State::from_kernel(earlier.new_state) == Some(State::CloseWait));
         let observed = life.map_or(0, |life| now.saturating_sub(life.since));
         if life.is_some_and(|life| life.since_known) {
-            return Self { seen, age: observed, at_least: false, was_there };
+            return Self { seen, socket, age: observed, at_least: false, was_there };
         }
         // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
         // long.
         let silence = silence(seen.record, comparison.input.ticks).unwrap_or(0);
-        Self { seen, age: observed.max(silence), at_least: true, was_there }
+        Self { seen, socket, age: observed.max(silence), at_least: true, was_there }
     }
 }
 
@@ -200,17 +202,17 @@ struct Ends {
 
 impl Ends {
     fn of(comparison: &Comparison<'_>) -> Self {
-        let seen =
-            || comparison.seen.iter().map(|seen| (seen, (seen.socket.state, seen.socket.orphaned)));
+        let end = |seen: &Seen<'_>| (seen.state, is_orphaned(seen.record));
+        let seen = || comparison.seen.iter().map(|seen| (seen, end(seen)));
         Self {
             by_numbers: seen().map(|(one, end)| (numbers(one.record), end)).collect(),
-            by_addresses: seen().map(|(one, end)| (one.socket.subject.tuple, end)).collect(),
+            by_addresses: seen().map(|(one, end)| (one.tuple(), end)).collect(),
         }
     }
 
     /// The peer of a socket, if it is on this host.
     fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
-        let tuple = seen.socket.subject.tuple;
+        let tuple = seen.tuple();
         let (sends, receives) = numbers(seen.record);
         let known = (sends, receives) != (0, 0) && sends != receives;
         let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
@@ -230,7 +232,7 @@ fn finding(
     ends: &Ends,
 ) -> Finding {
     let members = &group.members;
-    let holder = members.first().and_then(|member| member.seen.socket.holders.first());
+    let holder = members.first().and_then(|member| member.socket.holders.first());
     let pid = holder.map(|holder| holder.process.pid);
     let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
@@ -252,7 +254,7 @@ fn finding(
         oldest: oldest.map_or(0, |member| member.age),
         at_least: oldest.is_some_and(|member| member.at_least),
         growth,
-        unread: members.iter().map(|member| u64::from(member.seen.socket.receive_queue)).sum(),
+        unread: members.iter().map(|member| u64::from(member.socket.receive_queue)).sum(),
         descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
         peer_sockets,
         peer_orphans,
@@ -283,7 +285,7 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
 
 /// Programs that hold them, in the order of the kernel's list.
 fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Vec<Program> {
-    let holders = members.first().into_iter().flat_map(|member| &member.seen.socket.holders);
+    let holders = members.first().into_iter().flat_map(|member| &member.socket.holders);
     each_once(holders.map(|holder| holder.process))
         .into_iter()
         .map(|process| comparison.program(process))
@@ -323,7 +325,7 @@ fn made(comparison: &Comparison<'_>, members: &[Member<'_>], stacks: &dyn Stacks
 /// Clients of one address differ in their ports.
 fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
     let address_only = matches!(service, Service::Here(_)) && members.len() > 1;
-    let peers = members.iter().map(|member| member.seen.socket.subject.tuple.peer);
+    let peers = members.iter().map(|member| member.socket.subject.tuple.peer);
     let peers = peers.map(|peer| if address_only { peer.with_port(0) } else { peer });
     most_first(peers, |peer| (peer.address(), peer.port))
 }

@@ -1,45 +1,11 @@
-//! What findings of a diagnosis and of a live trace have in common.
+//! What several detectors need.
 
 use std::{cmp::Reverse, hash::Hash};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use tracer_event::{
-    close::Reason,
-    finding::{Finding, NoLocalPort, Problem, Severity, Status},
-    host::Host,
-    process::Process,
-    update::Transition,
-};
-
-/// A finding, with a way into its namespace if that is not the tracer's own.
-pub fn finding(
-    host: &Host,
-    time: u64,
-    severity: Severity,
-    status: Status,
-    netns: u32,
-    problem: Problem,
-) -> Finding {
-    let away = netns != host.home;
-    let entry = away.then(|| host.entry(netns, problem.processes())).flatten();
-    Finding { time, severity, status, netns, entry, problem }
-}
-
-/// Calls of connect() are counted by namespace, process and destination.
-pub type ConnectKey = (u32, u32, String);
-
-/// The call of connect() that ends with this transition because no local port was free, if it does;
-/// not counted yet.
-pub fn no_local_port(transition: &Transition) -> Option<(ConnectKey, NoLocalPort)> {
-    let Transition { ref subject, close, .. } = *transition;
-    close.filter(|close| close.reason == Reason::NoLocalPort)?;
-    let (netns, peer) = (subject.tuple.netns, subject.tuple.peer);
-    let process = subject.owner.map(|owner| owner.process);
-    let key = (netns, process.map_or(0, |process| process.pid), peer.to_string());
-    Some((key, NoLocalPort { process, peer, count: 0, size: None }))
-}
+use tracer_event::process::Process;
 
 /// How many there are of each, most first; of equally many in the order of `tie`.
 pub(super) fn most_first<T: Hash + Eq, O: Ord>(

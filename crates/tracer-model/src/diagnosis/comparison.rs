@@ -1,68 +1,104 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Holder, Record};
 
-use super::{
-    Input,
-    common::{each_once, finding},
-};
+use super::{Input, common::each_once};
 use crate::{
     cause::halt,
     connection::{Connection, SocketId},
+    filter::Filter,
     listeners::Listeners,
-    socket,
+    ports, socket,
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    finding::{Descriptors, Finding, Listener, Problem, Program, Service, Severity, Status},
+    finding::{
+        Descriptors, Finding, Listener, PortUse, Problem, Program, Service, Severity, Status,
+    },
     host::{Counters, NetFacts},
     process::{Executable, Owner, Process},
     socket::Socket,
     state::State,
+    update::Subject,
 };
 
 const MINUTE: f64 = 60e9;
 
-/// A socket of the last snapshot.
-#[derive(Clone, Debug)]
+/// A socket of the last snapshot. There may be millions: [`Comparison::socket`] says the rest.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
     /// As the kernel reports it.
     pub record: &'a Record,
-    /// As people see it.
-    pub socket: Socket,
+    /// Its state.
+    pub state: State,
     /// The same socket at the first snapshot.
     pub earlier: Option<&'a Record>,
 }
 
-/// The two snapshots.
+impl Seen<'_> {
+    /// Both ends.
+    pub(super) fn tuple(&self) -> Tuple {
+        Tuple::of(self.record)
+    }
+}
+
+/// The two snapshots, and what has been found so far.
 pub(super) struct Comparison<'a> {
     pub(super) input: &'a Input<'a>,
     pub(super) seen: Vec<Seen<'a>>,
+    /// What the detectors that come earlier in the list have found.
+    pub(super) found: Vec<Finding>,
     holders: HashMap<SocketId, Vec<Owner>, RandomState>,
     listeners: Listeners<'a>,
+    /// Nothing is asked about in particular, but perhaps a namespace.
+    all: bool,
+    ports: OnceCell<Vec<PortUse>>,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(input: &'a Input<'a>) -> Self {
-        let holders = holders(&input.last.snapshot.holders);
         let first = &input.first.snapshot.records;
         let earlier: HashMap<SocketId, &Record, RandomState> =
             first.iter().map(|record| (SocketId::of(record), record)).collect();
-        let listeners = Listeners::among(&input.last.snapshot.records);
-        let of =
-            |record: &Record| holders.get(&SocketId::of(record)).map_or(&[][..], Vec::as_slice);
+        let records = &input.last.snapshot.records;
         let see = |record: &'a Record| {
-            let mut socket = socket::of(record, input.ticks, of(record).to_vec())?;
-            let guess = || listeners.guess(record, of);
-            socket.subject.owner = socket.subject.owner.or_else(guess);
-            Some(Seen { record, socket, earlier: earlier.get(&SocketId::of(record)).copied() })
+            let state = State::from_kernel(record.new_state)?;
+            Some(Seen { record, state, earlier: earlier.get(&SocketId::of(record)).copied() })
         };
-        let seen: Vec<Seen<'a>> = input.last.snapshot.records.iter().filter_map(see).collect();
-        Self { input, seen, holders, listeners }
+        let filter = input.filter;
+        Self {
+            input,
+            seen: records.iter().filter_map(see).collect(),
+            found: Vec::new(),
+            holders: holders(&input.last.snapshot.holders),
+            listeners: Listeners::among(records),
+            all: *filter == Filter { netns: filter.netns, ..Filter::default() },
+            ports: OnceCell::new(),
+        }
+    }
+
+    /// Sockets of the last snapshot that are in a state.
+    pub(super) fn seen_in(&self, state: State) -> impl Iterator<Item = &Seen<'a>> {
+        self.seen.iter().filter(move |seen| seen.state == state)
+    }
+
+    /// All that the last snapshot says of a socket, with those who hold it.
+    pub(super) fn socket(&self, seen: &Seen<'_>) -> Socket {
+        let holders = self.holders(seen.record).to_vec();
+        let mut socket = socket::in_state(seen.record, seen.state, self.input.ticks, holders);
+        let guess = || self.listeners.guess(seen.record, |record| self.holders(record));
+        socket.subject.owner = socket.subject.owner.or_else(guess);
+        socket
+    }
+
+    /// Ephemeral ports in use, as the last snapshot shows them.
+    pub(super) fn ports(&self) -> &[PortUse] {
+        let Input { last, ticks, .. } = self.input;
+        self.ports.get_or_init(|| ports::usage(&last.snapshot.records, &last.host, *ticks))
     }
 
     /// Time between the snapshots, nanoseconds.
@@ -82,10 +118,23 @@ impl<'a> Comparison<'a> {
 
     pub(super) fn states(&self) -> BTreeMap<State, u64> {
         let mut states = BTreeMap::new();
-        for seen in self.seen.iter().filter(|seen| self.wants(&seen.socket)) {
-            *states.entry(seen.socket.state).or_default() += 1;
+        for seen in self.seen.iter().filter(|seen| self.wants_seen(seen)) {
+            *states.entry(seen.state).or_default() += 1;
         }
         states
+    }
+
+    /// Whether a socket of the last snapshot is asked about.
+    pub(super) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
+        match self.all {
+            true => self.input.filter.netns.is_none_or(|netns| netns == seen.record.netns),
+            false => self.wants(&self.socket(seen)),
+        }
+    }
+
+    /// Whether what happened to a socket is asked about.
+    pub(super) fn wants_subject(&self, subject: &Subject) -> bool {
+        self.input.filter.wants_subject(subject) && (self.input.is_within)(subject)
     }
 
     pub(super) fn wants(&self, socket: &Socket) -> bool {
@@ -94,7 +143,11 @@ impl<'a> Comparison<'a> {
 
     /// A finding of now.
     pub(super) fn finding(&self, severity: Severity, netns: u32, problem: Problem) -> Finding {
-        finding(&self.input.last.host, self.now(), severity, Status::Raised, netns, problem)
+        let host = &self.input.last.host;
+        let away = netns != host.home;
+        // A way into its namespace if that is not the tracer's own.
+        let entry = away.then(|| host.entry(netns, problem.processes())).flatten();
+        Finding { time: self.now(), severity, status: Status::Raised, netns, entry, problem }
     }
 
     /// The settings and counters of a namespace.
@@ -192,8 +245,7 @@ impl<'a> Comparison<'a> {
 
     /// Identities of the sockets that are in a state now.
     pub(super) fn now_in(&self, state: State) -> HashSet<SocketId, RandomState> {
-        let seen = self.seen.iter().filter(|seen| seen.socket.state == state);
-        seen.map(|seen| SocketId::of(seen.record)).collect()
+        self.seen_in(state).map(|seen| SocketId::of(seen.record)).collect()
     }
 
     /// All descriptors of a socket.

@@ -19,14 +19,15 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
         HashMap::default();
     for seen in comparison.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
-        let Seen { record, ref socket, .. } = *seen;
-        let tuple = socket.subject.tuple;
-        let service = match (socket.state, record.kind) {
+        let Seen { record, state, .. } = *seen;
+        let tuple = seen.tuple();
+        let service = match (state, record.kind) {
             (State::SynSent, _) => Service::There(tuple.peer),
             (State::SynRecv, kind::REQUEST_SOCKET) => Service::Here(tuple.local),
             _ => continue,
         };
-        if !comparison.wants(socket) {
+        let socket = comparison.socket(seen);
+        if !comparison.wants(&socket) {
             continue;
         }
         let process = match service {
@@ -35,7 +36,6 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
             Service::Here(_) => socket.subject.owner,
         };
         let process = process.map(|holder| holder.process);
-        let state = socket.state;
         let group = groups
             .entry((tuple.netns, state, process, service))
             .or_insert(StuckHandshake { state, process, service, sockets: 0, retransmits: 0 });

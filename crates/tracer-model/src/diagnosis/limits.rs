@@ -22,15 +22,18 @@ const NAMED: usize = 3;
 /// Destinations (and addresses whose ports bind() chose) with half of the range in use.
 pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
     let input = comparison.input;
+    let scarce = ports::scarce(comparison.ports().to_vec());
+    if scarce.is_empty() {
+        return Vec::new();
+    }
     let before = ports::usage(&input.first.snapshot.records, &input.first.host, input.ticks);
     let before: HashMap<(u32, Scope), u32, RandomState> =
         before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
-    let now = ports::usage(&input.last.snapshot.records, &input.last.host, input.ticks);
     let wanted = wanted_ports(comparison);
     // Without cookies a minisocket has another identity than the socket had that it is of.
     let waiting = input.table.connections().filter(|life| life.state == State::TimeWait);
     let waiting = waiting.map(|life| (life.tuple, life)).collect();
-    ports::scarce(now)
+    scarce
         .into_iter()
         .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
         .map(|(severity, one)| {
@@ -53,12 +56,12 @@ fn processes(
     waiting: &HashMap<Tuple, &Connection, RandomState>,
 ) -> Vec<(Process, u64)> {
     let owners = comparison.seen.iter().filter_map(|seen| {
-        let tuple = seen.socket.subject.tuple;
+        let tuple = seen.tuple();
         if !ports.covers(&tuple) || !matches!(comparison.service(&tuple), Service::There(_)) {
             return None;
         }
         let was = || waiting.get(&tuple).and_then(|life| life.owner());
-        Some(seen.socket.holders.first().copied().or_else(was)?.process)
+        Some(comparison.holders(seen.record).first().copied().or_else(was)?.process)
     });
     most_first(owners, |process| process.pid)
 }
@@ -66,16 +69,17 @@ fn processes(
 /// New connections a second.
 fn rate(comparison: &Comparison<'_>, ports: &PortUse) -> f64 {
     let Scope::Destination { local, peer } = ports.scope else { return 0.0 };
-    let opened = comparison.input.observed.opened(ports.netns, local, peer);
-    opened as f64 * 1e9 / comparison.elapsed().max(1) as f64
+    let observed = comparison.input.observed;
+    let time = comparison.now().saturating_sub(observed.since);
+    observed.opened(ports.netns, local, peer) as f64 * 1e9 / time.max(1) as f64
 }
 
 /// The scopes that one of the wanted sockets belongs to.
 fn wanted_ports(comparison: &Comparison<'_>) -> HashSet<(u32, Scope), RandomState> {
-    let wanted = comparison.seen.iter().filter(|seen| comparison.wants(&seen.socket));
+    let wanted = comparison.seen.iter().filter(|seen| comparison.wants_seen(seen));
     wanted
         .flat_map(|seen| {
-            let tuple = seen.socket.subject.tuple;
+            let tuple = seen.tuple();
             let local = tuple.local.with_port(0);
             let one = Scope::Destination { local, peer: tuple.peer };
             [(tuple.netns, one), (tuple.netns, Scope::Address(local))]
@@ -86,11 +90,10 @@ fn wanted_ports(comparison: &Comparison<'_>) -> HashSet<(u32, Scope), RandomStat
 /// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
 pub(super) fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut services: HashMap<u32, Vec<Service>, RandomState> = HashMap::default();
-    for seen in comparison.seen.iter().filter(|seen| seen.socket.state == State::TimeWait) {
-        if comparison.wants(&seen.socket) {
-            let tuple = seen.socket.subject.tuple;
-            services.entry(tuple.netns).or_default().push(comparison.service(&tuple));
-        }
+    let waiting = comparison.seen_in(State::TimeWait);
+    for seen in waiting.filter(|seen| comparison.wants_seen(seen)) {
+        let tuple = seen.tuple();
+        services.entry(tuple.netns).or_default().push(comparison.service(&tuple));
     }
     let find = |(netns, services): (u32, Vec<Service>)| {
         let time_wait = services.len() as u64;
@@ -122,10 +125,10 @@ const NEARLY_ALL: u64 = 95;
 const LEFT: (f64, f64) = (60.0, 10.0);
 
 /// Leaking processes with hardly a descriptor left.
-pub(super) fn descriptors(comparison: &Comparison<'_>, leaks: &[Finding]) -> Vec<Finding> {
+pub(super) fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut told: Vec<Process> = Vec::new();
-    for finding in leaks {
+    for finding in &comparison.found {
         let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
         // Who has no descriptor left cannot accept either.
         let listening = leak.listener.iter().flat_map(|listener| &listener.processes);

@@ -5,23 +5,26 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{
-    Comparison, Input,
-    common::{ConnectKey, no_local_port},
-};
+use super::Comparison;
 use tracer_event::{
+    close::Reason,
     endpoint::Endpoint,
     finding::{Finding, NoLocalPort, Problem, Severity},
     state::State,
     update::{Observer, Role, Subject, Transition, Update},
 };
 
+/// Calls of connect() are counted by namespace, process and destination.
+type ConnectKey = (u32, u32, String);
+
 /// Gathers it from the table's updates.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Observed {
+    /// Since when, nanoseconds of `CLOCK_MONOTONIC`.
+    pub since: u64,
     /// Connections begun, by namespace, local address and destination.
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
-    /// Calls of connect() that found no port, by namespace, process and destination.
+    /// Calls of connect() that found no port.
     failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
     /// Events lost for good.
     pub lost: u64,
@@ -38,35 +41,55 @@ impl Observer for Observed {
 }
 
 impl Observed {
+    /// Nothing yet, from `since` on.
+    pub fn since(since: u64) -> Self {
+        Self { since, ..Self::default() }
+    }
+
     fn transition(&mut self, transition: &Transition) {
-        let Transition { ref subject, from, to, .. } = *transition;
+        let Transition { ref subject, from, to, close, .. } = *transition;
         let tuple = subject.tuple;
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
         {
             let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
             *self.opened.entry(key).or_default() += 1;
         }
-        if let Some((key, failure)) = no_local_port(transition) {
-            self.failed.entry(key).or_insert((*subject, failure)).1.count += 1;
+        if close.is_some_and(|close| close.reason == Reason::NoLocalPort) {
+            let process = subject.owner.map(|owner| owner.process);
+            let pid = process.map_or(0, |process| process.pid);
+            let none = NoLocalPort { process, peer: tuple.peer, count: 0, size: None };
+            let key = (tuple.netns, pid, tuple.peer.to_string());
+            self.failed.entry(key).or_insert((*subject, none)).1.count += 1;
         }
+    }
+
+    /// Adds what was observed next.
+    pub fn add(&mut self, later: &Self) {
+        for (key, count) in &later.opened {
+            *self.opened.entry(*key).or_default() += count;
+        }
+        for (key, (subject, failure)) in &later.failed {
+            let known = self.failed.entry(key.clone());
+            let (_, known) = known.or_insert((*subject, NoLocalPort { count: 0, ..*failure }));
+            known.count += failure.count;
+        }
+        self.lost += later.lost;
     }
 
     /// Connections begun from an address to a destination.
     pub fn opened(&self, netns: u32, local: Endpoint, peer: Endpoint) -> u64 {
         self.opened.get(&(netns, local, peer)).copied().unwrap_or(0)
     }
+}
 
-    /// A finding for each destination and process that found no port.
-    pub(super) fn failures(&self, comparison: &Comparison<'_>) -> Vec<Finding> {
-        let Input { filter, is_within, .. } = *comparison.input;
-        let failed = self.failed.iter();
-        let wanted =
-            failed.filter(|(_, (subject, _))| filter.wants_subject(subject) && is_within(subject));
-        let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
-            let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
-            let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
-            comparison.finding(Severity::Critical, netns, problem)
-        };
-        wanted.map(finding).collect()
-    }
+/// A finding for each destination and process that found no port.
+pub(super) fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let failed = comparison.input.observed.failed.iter();
+    let wanted = failed.filter(|(_, (subject, _))| comparison.wants_subject(subject));
+    let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {
+        let size = comparison.facts(netns).and_then(|facts| Some(facts.ports.as_ref()?.size()));
+        let problem = Problem::NoLocalPort(NoLocalPort { size, ..failure });
+        comparison.finding(Severity::Critical, netns, problem)
+    };
+    wanted.map(finding).collect()
 }

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use tracer_wire::{Record, kind};
 
 use super::comparison::{Comparison, Seen};
-use crate::{connection::SocketId, listeners::is_listener};
+use crate::listeners::is_listener;
 use tracer_event::{
     endpoint::Endpoint,
     finding::{AcceptQueue, Finding, Problem, Severity, SynBacklog},
@@ -26,21 +26,12 @@ fn is_nearly_full(record: &Record) -> bool {
         && u64::from(record.accept_queue) * 5 >= u64::from(record.accept_backlog) * 4
 }
 
-/// The listeners of a snapshot whose accept queue is full.
-pub fn full_queues(records: &[Record]) -> HashMap<SocketId, &Record, RandomState> {
-    records
-        .iter()
-        .filter(|record| is_full(record))
-        .map(|record| (SocketId::of(record), record))
-        .collect()
-}
-
 /// Listeners whose queue is full, or nearly at both snapshots; namespaces where one was full
 /// meanwhile.
 pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut explained: Vec<u32> = Vec::new();
-    let listeners = || comparison.seen.iter().filter(|seen| seen.socket.state == State::Listen);
+    let listeners = || comparison.seen_in(State::Listen);
     for seen in listeners() {
         let netns = seen.record.netns;
         let overflows = comparison.counted(netns).listen_overflows;
@@ -53,12 +44,12 @@ pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
         } else {
             continue;
         };
-        if comparison.wants(&seen.socket) {
+        if comparison.wants_seen(seen) {
             findings.extend(full(comparison, seen, severity));
         }
     }
     let mut longest: BTreeMap<u32, &Seen<'_>> = BTreeMap::new();
-    for seen in listeners().filter(|seen| comparison.wants(&seen.socket)) {
+    for seen in listeners().filter(|seen| comparison.wants_seen(seen)) {
         let netns = seen.record.netns;
         if comparison.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
             let known = longest.entry(netns).or_insert(seen);
@@ -85,7 +76,8 @@ fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Opt
 }
 
 /// Namespaces in which SYNs found no room; not where a full accept queue says why: half-open
-/// connections stay because nobody accepts, and both queues have one limit.
+/// connections stay because nobody accepts, and both queues have one limit. Which listener the SYNs
+/// were for only those show that are half-open still.
 pub(super) fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
     let namespaces = comparison.input.last.host.namespaces.iter();
     namespaces
@@ -103,11 +95,17 @@ pub(super) fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
             };
             let mut by_local: HashMap<Endpoint, u64, RandomState> = HashMap::default();
             for seen in half_open() {
-                *by_local.entry(seen.socket.subject.tuple.local).or_default() += 1;
+                *by_local.entry(seen.tuple().local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
-            let is_unaccepted = |to| comparison.listeners_of(netns, to).into_iter().any(is_full);
-            if most.is_some_and(|(local, _)| is_unaccepted(local)) {
+            let is_unaccepted = match most {
+                Some((local, _)) => comparison.listeners_of(netns, local).into_iter().any(is_full),
+                None => {
+                    let full = |seen: &Seen<'_>| seen.record.netns == netns && is_full(seen.record);
+                    counted.listen_overflows > 0 || comparison.seen_in(State::Listen).any(full)
+                }
+            };
+            if is_unaccepted {
                 return None;
             }
             let backlog = SynBacklog {

@@ -1,21 +1,20 @@
 //! Once, again when it worsens, and when it is over.
 
-use tracer_wire::kind;
+use tracer_wire::{Record, kind};
 
 use super::*;
-use crate::table::{Snapshot, tests::record};
+use crate::table::{self, Snapshot, tests::record};
 use tracer_event::{
     close::{Initiator, Reason},
+    endpoint::Tuple,
+    finding::{Problem, Severity},
     host::{Host, NetFacts, PortRange},
+    process::{Evidence, Owner, Process},
     state::State,
-    update::{Close, Source},
+    update::{Close, Source, Transition},
 };
 
 const NETNS: u32 = 7;
-
-fn watch() -> Watch {
-    Watch::new(Ticks { hz: 250 })
-}
 
 /// A connect() of process 12 that found no port.
 fn failure(time: u64, peer_port: u16) -> Transition {
@@ -48,34 +47,75 @@ fn failure(time: u64, peer_port: u16) -> Transition {
     }
 }
 
-fn count(finding: &Finding) -> u64 {
-    finding.problem.count()
+/// What is asked about, and nothing is known of the sockets.
+struct Asked {
+    watch: Watch,
+    filter: Filter,
+    table: Table,
+}
+
+impl Asked {
+    fn about(filter: Filter) -> Self {
+        let table = Table::new(table::Options::default());
+        Self { watch: Watch::new(Ticks { hz: 250 }), filter, table }
+    }
+
+    fn ask<T>(&mut self, judge: impl FnOnce(&mut Watch, Scope<'_>) -> T) -> T {
+        let Self { watch, filter, table } = self;
+        judge(watch, Scope { filter, is_within: &|_| true, table })
+    }
+
+    fn tick(&mut self, seconds: u64) -> Vec<(Status, u64)> {
+        let findings = self.ask(|watch, scope| watch.tick(seconds * SECOND, scope));
+        findings.iter().map(|one| (one.status, one.problem.count())).collect()
+    }
+
+    /// What a look changes.
+    fn look(&mut self, seconds: u64, used: u16, queue: u32) -> Vec<Finding> {
+        let look = Arc::new(look(seconds * SECOND, used, queue));
+        self.ask(|watch, scope| watch.look(&look, scope)).map_or_else(Vec::new, |(_, some)| some)
+    }
+
+    fn told(&mut self, seconds: u64, used: u16, queue: u32) -> Vec<(String, Status, Severity)> {
+        let changes = self.look(seconds, used, queue);
+        let of = |one: &Finding| (one.problem.code().to_owned(), one.status, one.severity);
+        changes.iter().map(of).collect()
+    }
 }
 
 #[test]
-fn failures_are_told_at_once_at_each_tenfold_and_when_over() {
-    let mut watch = watch();
-    let told: Vec<(Status, u64)> = (1..=250)
-        .filter_map(|n| watch.transition(&failure(n, 443)))
-        .map(|finding| (finding.status, count(&finding)))
-        .collect();
-    assert_eq!(told, [(Status::Raised, 1), (Status::Continues, 10), (Status::Continues, 100)]);
-    assert!(watch.expire(QUIET).is_empty());
-    let over = watch.expire(250 + QUIET);
-    assert_eq!((over[0].status, count(&over[0])), (Status::Cleared, 250));
-    assert!(watch.expire(u64::MAX).is_empty());
-    // From the beginning.
-    assert_eq!(watch.transition(&failure(QUIET * 9, 443)).unwrap().status, Status::Raised);
+fn failures_are_told_within_a_second_at_each_tenfold_and_when_over() {
+    let mut asked = Asked::about(Filter::default());
+    let mut fail = |asked: &mut Asked, times: u64| {
+        (0..times).for_each(|n| asked.watch.observe(Update::Transition(&failure(n, 443))));
+    };
+    assert_eq!(asked.tick(1), []);
+    fail(&mut asked, 1);
+    assert_eq!(asked.tick(2), [(Status::Raised, 1)]);
+    fail(&mut asked, 8);
+    assert_eq!(asked.tick(3), []);
+    fail(&mut asked, 91);
+    assert_eq!(asked.tick(4), [(Status::Continues, 100)]);
+    assert_eq!(asked.tick(17), []);
+    fail(&mut asked, 1);
+    // Those of half a minute count.
+    assert_eq!(asked.tick(32), []);
+    assert_eq!(asked.tick(47), []);
+    assert_eq!(asked.tick(63), [(Status::Cleared, 1)]);
+    fail(&mut asked, 1);
+    assert_eq!(asked.tick(64), [(Status::Raised, 1)]);
 }
 
 #[test]
 fn each_destination_is_a_finding_of_its_own() {
-    let mut watch = watch();
-    assert!(watch.transition(&failure(1, 443)).is_some());
-    assert!(watch.transition(&failure(2, 444)).is_some());
-    assert!(watch.transition(&failure(3, 443)).is_none());
+    let mut asked = Asked::about(Filter::default());
+    for (time, port) in [(1, 443), (2, 444), (3, 443)] {
+        asked.watch.observe(Update::Transition(&failure(time, port)));
+    }
     let graceful = Close::new(Reason::Graceful, None);
-    assert!(watch.transition(&Transition { close: Some(graceful), ..failure(4, 445) }).is_none());
+    let well = Transition { close: Some(graceful), ..failure(4, 445) };
+    asked.watch.observe(Update::Transition(&well));
+    assert_eq!(asked.tick(1), [(Status::Raised, 2), (Status::Raised, 1)]);
 }
 
 /// Connections to one destination from a range of ten ports, and a listener with so many that wait.
@@ -115,56 +155,64 @@ fn look(time: u64, used: u16, queue: u32) -> HostSnapshot {
     }
 }
 
-fn told(watch: &mut Watch, look: &HostSnapshot) -> Vec<(&'static str, Status, Severity)> {
-    watch
-        .look(look, &Filter::default())
-        .iter()
-        .map(|finding| (finding.problem.code(), finding.status, finding.severity))
-        .collect()
-}
-
 #[test]
 fn ports_are_told_when_they_get_scarce_scarcer_and_plenty() {
-    let mut watch = watch();
-    let mut at = |seconds: u64, used| told(&mut watch, &look(seconds * SECOND, used, 0));
-    let code = "ephemeral_ports";
+    let mut asked = Asked::about(Filter::default());
+    let mut at = |seconds: u64, used| asked.told(seconds, used, 0);
+    let told = |status, severity| [("ephemeral_ports".to_owned(), status, severity)];
     assert_eq!(at(1, 4), []);
-    assert_eq!(at(2, 5), [(code, Status::Raised, Severity::Warning)]);
+    assert_eq!(at(2, 5), told(Status::Raised, Severity::Warning));
     assert_eq!(at(3, 6), []);
-    assert_eq!(at(4, 9), [(code, Status::Continues, Severity::Critical)]);
+    assert_eq!(at(4, 9), told(Status::Continues, Severity::Critical));
     // To and fro around the threshold is reported once.
     assert_eq!(at(5, 8), []);
     assert_eq!(at(6, 10), []);
-    assert_eq!(at(7, 4), [(code, Status::Cleared, Severity::Critical)]);
+    assert_eq!(at(7, 4), told(Status::Cleared, Severity::Critical));
     assert_eq!(at(8, 0), []);
 }
 
 #[test]
-fn growth_is_from_look_to_look() {
-    let mut watch = watch();
-    let filter = Filter::default();
-    assert!(watch.look(&look(SECOND, 2, 0), &filter).is_empty());
-    let findings = watch.look(&look(11 * SECOND, 7, 0), &filter);
-    let Problem::EphemeralPorts(ports) = &findings[0].problem else { panic!("{findings:?}") };
-    assert!((ports.growth - 30.0).abs() < 1e-9, "{ports:?}");
-    assert!((ports.minutes_left.unwrap() - 0.1).abs() < 1e-9);
+fn growth_is_that_of_the_last_quarter_of_a_minute_or_half() {
+    let mut asked = Asked::about(Filter::default());
+    assert!(asked.look(1, 2, 0).is_empty());
+    let mut growth = |seconds, used| {
+        let look = Arc::new(look(seconds * SECOND, used, 0));
+        let (diagnosis, _) = asked.ask(|watch, scope| watch.look(&look, scope)).unwrap();
+        let problem = diagnosis.findings.first().map(|one| one.problem.clone());
+        let Some(Problem::EphemeralPorts(ports)) = problem else { panic!("{diagnosis:?}") };
+        ports.growth
+    };
+    assert_eq!(growth(11, 7), 30.0, "five in ten seconds");
+    assert_eq!(growth(17, 6), 15.0, "four in sixteen");
+    assert_eq!(growth(26, 8), 14.4, "six in twenty-five");
+    assert_eq!(growth(31, 8), 3.0, "one in twenty");
+    assert_eq!(asked.watch.earlier.len(), 2);
 }
 
 #[test]
 fn a_full_queue_is_told_once_and_when_it_has_room_again() {
-    let mut watch = watch();
-    let mut at = |seconds: u64, queue| told(&mut watch, &look(seconds * SECOND, 0, queue));
-    let code = "accept_queue_full";
-    assert_eq!(at(1, 8), []);
-    assert_eq!(at(2, 9), [(code, Status::Raised, Severity::Critical)]);
+    let mut asked = Asked::about(Filter::default());
+    let mut at = |seconds: u64, queue| asked.told(seconds, 0, queue);
+    let told = |status| [("accept_queue_full".to_owned(), status, Severity::Warning)];
+    assert_eq!(at(1, 0), []);
+    assert_eq!(at(2, 9), told(Status::Raised));
     assert_eq!(at(3, 9), []);
-    assert_eq!(at(4, 0), [(code, Status::Cleared, Severity::Critical)]);
+    assert_eq!(at(4, 0), told(Status::Cleared));
+}
+
+#[test]
+fn what_events_show_does_not_end_what_snapshots_have_shown() {
+    let mut asked = Asked::about(Filter::default());
+    asked.look(1, 0, 0);
+    assert_eq!(asked.look(2, 0, 9).len(), 1);
+    assert_eq!(asked.tick(3), []);
+    assert_eq!(asked.look(4, 0, 9).len(), 0);
 }
 
 #[test]
 fn what_is_not_asked_about_is_not_told() {
-    let filter = Filter { remote_ports: vec![5432], ..Filter::default() };
-    assert!(watch().look(&look(SECOND, 10, 0), &filter).is_empty());
-    let filter = Filter { local_ports: vec![22], ..Filter::default() };
-    assert!(watch().look(&look(SECOND, 0, 9), &filter).is_empty());
+    let mut asked = Asked::about(Filter { remote_ports: vec![5432], ..Filter::default() });
+    assert!(asked.look(1, 10, 0).is_empty() && asked.look(2, 10, 0).is_empty());
+    let mut asked = Asked::about(Filter { local_ports: vec![22], ..Filter::default() });
+    assert!(asked.look(1, 0, 9).is_empty() && asked.look(2, 0, 9).is_empty());
 }

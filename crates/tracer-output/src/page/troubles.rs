@@ -10,7 +10,7 @@ use super::{
 use crate::text::{duration, grouped};
 use tracer_event::{
     endpoint::Endpoint,
-    finding::{Finding, Problem, Severity, Status},
+    finding::{Finding, Severity, Status},
     linger::LingerCause,
     state::State,
     update::{Linger, LingerStatus, Update},
@@ -116,7 +116,7 @@ impl Troubles {
     }
 
     fn finding(&mut self, finding: &Finding) {
-        let key = key(finding);
+        let key = finding.key();
         let ended = (finding.status == Status::Cleared).then_some(finding.time);
         if let Some(known) = self.findings.iter_mut().find(|known| known.key == key) {
             known.ended = ended;
@@ -240,31 +240,14 @@ fn badness(finding: &Finding) -> (Severity, u64) {
     (finding.severity, finding.problem.count())
 }
 
-/// What makes two findings the same at different times.
-fn key(finding: &Finding) -> String {
-    let of = match &finding.problem {
-        Problem::CloseWaitLeak(leak) => {
-            let holders = leak.holders.iter().map(|holder| holder.process.pid);
-            format!("{:?} {:?} {:?}", leak.cause, leak.service, holders.collect::<Vec<_>>())
-        }
-        Problem::EphemeralPorts(ports) => format!("{:?}", ports.scope),
-        Problem::NoLocalPort(failures) => {
-            format!("{:?} {}", failures.process.map(|process| process.pid), failures.peer)
-        }
-        Problem::AcceptQueueFull(queue) => queue.listener.local.to_string(),
-        Problem::SynBacklog(_) | Problem::TimeWaitOverflow(_) => String::new(),
-        Problem::Descriptors(out) => out.program.process.pid.to_string(),
-        Problem::StuckHandshake(stuck) => {
-            format!("{:?} {:?} {:?}", stuck.state, stuck.service, stuck.process.map(|one| one.pid))
-        }
-    };
-    format!("{} {} {of}", finding.problem.code(), finding.netns)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracer_event::{endpoint::Endpoint, finding::NoLocalPort, fixtures};
+    use tracer_event::{
+        endpoint::Endpoint,
+        finding::{NoLocalPort, Problem},
+        fixtures,
+    };
 
     #[test]
     fn those_who_come_first_do_not_hide_what_lingers_most() {

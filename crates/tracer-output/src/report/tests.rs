@@ -87,6 +87,7 @@ fn diagnosis() -> Diagnosis {
         observed: 5_000_000_000,
         sending: 0,
         lost: 0,
+        ports: [].into(),
     }
 }
 
