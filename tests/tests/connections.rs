@@ -131,6 +131,7 @@ fn long_connections_are_told_of_at_intervals() {
 /// Of a short trace each connection is a line, also where this host closes first, and its true
 /// duration is a column.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_short_trace_has_a_line_for_each_connection_in_every_format() {
     isolated(|namespace| {
         let inode = namespace.inode.to_string();

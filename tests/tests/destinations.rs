@@ -161,6 +161,7 @@ fn rsyslog(directory: &Path, port: u16) -> Background {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn rsyslog_understands_the_messages() {
     let directory = tempfile::tempdir().unwrap();
     let port = sockets::free_port();
@@ -289,6 +290,7 @@ fn query(sql: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn duckdb_reads_all_that_is_for_analysis() {
     let directory = tempfile::tempdir().unwrap();
     let file = |format: &str| directory.path().join(format!("trace.{format}"));

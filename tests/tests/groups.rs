@@ -26,6 +26,7 @@ fn said(prelude: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_control_group_is_asked_for_by_path_and_by_unit() {
     isolated(|namespace| {
         let container = Container::make(3);

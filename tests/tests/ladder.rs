@@ -78,6 +78,7 @@ fn life(tracer: &Tracer) -> [End; 2] {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn the_arrows_are_the_segments_on_the_wire() {
     isolated(|namespace| {
         let capture = Capture::start("lo");

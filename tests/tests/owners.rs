@@ -71,6 +71,7 @@ fn owners<'a>(trace: &'a Trace, server: SocketAddr, role: &str) -> Vec<(&'a Reco
 
 /// nginx, curl, and a process on each CPU that has to do with neither.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn preforked_workers_own_what_they_accept_whatever_else_runs() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|_| {

@@ -144,6 +144,7 @@ fn connections_of_overlapping_networks_are_told_apart() {
 
 /// Two links with the same addresses, and the same ports: the interfaces tell them apart.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn link_local_addresses_carry_their_interface() {
     const PORT: u16 = 18_474;
     let cable = Cable::lay();

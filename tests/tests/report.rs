@@ -70,6 +70,7 @@ fn three_closed_two_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn the_page_counts_what_happened_and_a_browser_shows_it() {
     isolated(|namespace| {
         let directory = tempfile::tempdir().unwrap();

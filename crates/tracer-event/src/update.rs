@@ -45,6 +45,19 @@ impl Update<'_> {
             Self::Linger(_) | Self::Loss(_) | Self::Finding(_) => None,
         }
     }
+
+    /// When it happened or was noticed, nanoseconds of `CLOCK_MONOTONIC`.
+    pub fn time(&self) -> u64 {
+        match self {
+            Self::Transition(event) => event.time,
+            Self::Retransmit(event) => event.time,
+            Self::Reset(event) => event.time,
+            Self::Connection(event) => event.time,
+            Self::Linger(lingers) => lingers.first().map_or(0, |linger| linger.time),
+            Self::Loss(event) => event.time,
+            Self::Finding(event) => event.time,
+        }
+    }
 }
 
 /// Takes updates.
@@ -83,14 +96,6 @@ impl OwnedUpdate {
 
     /// When, nanoseconds of the recorded `CLOCK_MONOTONIC`.
     pub fn time(&self) -> u64 {
-        match self {
-            Self::Transition(told) => told.time,
-            Self::Retransmit(told) => told.time,
-            Self::Reset(told) => told.time,
-            Self::Connection(told) => told.time,
-            Self::Linger(told) => told.first().map_or(0, |linger| linger.time),
-            Self::Loss(told) => told.time,
-            Self::Finding(told) => told.time,
-        }
+        self.update().time()
     }
 }

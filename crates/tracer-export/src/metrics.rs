@@ -137,7 +137,8 @@ impl Metrics {
 
     /// All of it.
     pub fn families(&self) -> Families {
-        self.gauges().into_iter().chain(self.histograms()).chain(self.counters()).collect()
+        let counters = self.counters().into_iter().chain(self.segments());
+        self.gauges().into_iter().chain(self.histograms()).chain(counters).collect()
     }
 
     fn gauges(&self) -> [Family; 4] {
@@ -204,8 +205,29 @@ impl Metrics {
         ]
     }
 
-    fn counters(&self) -> [Family; 7] {
+    fn segments(&self) -> [Family; 3] {
         let segment = Unit::Of("{segment}");
+        [
+            self.retransmits.family(
+                ("tracer.retransmits", segment),
+                "Retransmitted segments of handshakes and teardowns",
+                |segment| vec![label("tcp.segment.type", word(&segment))],
+            ),
+            self.resets.family(
+                ("tracer.resets", segment),
+                "RST segments that ended or refused a connection",
+                |direction| vec![label("tcp.segment.direction", word(&direction))],
+            ),
+            self.answered.family(
+                ("tracer.resets_without_socket", segment),
+                "RST segments sent because there is no socket for a segment, by that segment; a \
+                 SYN is a connection refused here",
+                |answered| vec![label("tcp.segment.answers", word(&answered))],
+            ),
+        ]
+    }
+
+    fn counters(&self) -> [Family; 4] {
         [
             self.transitions.family(
                 ("tracer.transitions", Unit::Of("{transition}")),
@@ -229,22 +251,6 @@ impl Metrics {
                         label("tcp.close.initiator", initiator),
                     ]
                 },
-            ),
-            self.retransmits.family(
-                ("tracer.retransmits", segment),
-                "Retransmitted segments of handshakes and teardowns",
-                |segment| vec![label("tcp.segment.type", word(&segment))],
-            ),
-            self.resets.family(
-                ("tracer.resets", segment),
-                "RST segments that ended or refused a connection",
-                |direction| vec![label("tcp.segment.direction", word(&direction))],
-            ),
-            self.answered.family(
-                ("tracer.resets_without_socket", segment),
-                "RST segments sent because there is no socket for a segment, by that segment; a \
-                 SYN is a connection refused here",
-                |answered| vec![label("tcp.segment.answers", word(&answered))],
             ),
             self.findings.family(
                 ("tracer.findings", Unit::Of("{finding}")),

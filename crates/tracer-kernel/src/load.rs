@@ -170,16 +170,7 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         let further = "and what ended unseen can be taken for the next one there";
         cookies.lost = format!("{}, {further} ({error})", cookies.lost).into();
     }
-    for (program, _, feature) in OPTIONAL {
-        if program == WITHOUT_SOCKET && best.has_reset_reason == 0 {
-            // It would attach, and never be run: both came with the same version.
-            let reason = "tcp:tcp_send_reset has no reason here";
-            degraded.push(feature.missing(reason, "use Linux 6.12 or later"));
-        } else if let Err(error) = attach_btf(&mut ebpf, program, &mut refused) {
-            let remedy = "use a kernel that has this tracepoint";
-            degraded.push(feature.missing(error.to_string(), remedy));
-        }
-    }
+    degraded.extend(attach_optional(&mut ebpf, &mut refused, best.has_reset_reason == 1));
     if request.accept {
         degraded.extend(accept::attach(&mut ebpf, &mut refused, request.stacks));
     }
@@ -191,6 +182,24 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     }
     let tracer = finish(request, ebpf, Mode::Btf, degraded, logger)?;
     Ok(Tracer { snapshots_skip, ..tracer })
+}
+
+/// Attaches what a trace can do without; what of it is missing.
+fn attach_optional(
+    ebpf: &mut Ebpf,
+    refused: &mut Refused,
+    has_reset_reason: bool,
+) -> Vec<Degraded> {
+    let missing = OPTIONAL.iter().filter_map(|&(program, _, feature)| {
+        if program == WITHOUT_SOCKET && !has_reset_reason {
+            // It would attach, and never be run: both came with the same version.
+            let reason = "tcp:tcp_send_reset has no reason here";
+            return Some(feature.missing(reason, "use Linux 6.12 or later"));
+        }
+        let error = attach_btf(ebpf, program, refused).err()?;
+        Some(feature.missing(error.to_string(), "use a kernel that has this tracepoint"))
+    });
+    missing.collect()
 }
 
 /// All that is loaded, what takes the verifier longest first. The iterators are attached for each
@@ -292,6 +301,19 @@ fn attach_btf(
         .map_err(|error| LoadError::program(program, &error))
 }
 
+/// Starts the reader of symbols; without it there are no stacks.
+fn symbols(
+    ebpf: &mut Ebpf,
+    degraded: &mut Vec<Degraded>,
+) -> Result<Option<stacks::Source>, LoadError> {
+    let failed = |error| {
+        let reason = format!("the process that reads symbols cannot be started: {error}");
+        degraded.push(settings::no_stacks(without_numbers(&reason)));
+        None
+    };
+    Ok(stacks::Source::start(take(ebpf, name::STACKS)?).map_or_else(failed, Some))
+}
+
 fn finish(
     request: &Request,
     mut ebpf: Ebpf,
@@ -319,13 +341,7 @@ fn finish(
     let ring = take(&mut ebpf, name::EVENTS)?;
     let reader = take(&mut ebpf, name::READER)?;
     let counters = take(&mut ebpf, name::COUNTERS)?;
-    let stacks = take(&mut ebpf, name::STACKS)?;
-    let stacks = has_stacks.then(|| stacks::Source::start(stacks)).transpose();
-    let stacks = stacks.unwrap_or_else(|error| {
-        let reason = format!("the process that reads symbols cannot be started: {error}");
-        degraded.push(settings::no_stacks(without_numbers(&reason)));
-        None
-    });
+    let stacks = if has_stacks { symbols(&mut ebpf, &mut degraded)? } else { None };
     Ok(Tracer {
         ebpf,
         main,

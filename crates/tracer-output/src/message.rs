@@ -74,7 +74,7 @@ impl Messages {
     }
 
     /// Of an update: one for each of its JSON lines, in the same order.
-    pub(super) fn of(&self, update: &Update<'_>) -> Vec<Message> {
+    pub fn of(&self, update: &Update<'_>) -> Vec<Message> {
         let (text, severity) = match update {
             Update::Linger(lingers) => {
                 return lingers.iter().map(|linger| self.linger(linger)).collect();

@@ -25,6 +25,7 @@ use rustix::{
 };
 use tracer_tests::sockets::End;
 
+#[expect(clippy::too_many_lines, reason = "one arm a command")]
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

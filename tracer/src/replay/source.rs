@@ -155,19 +155,33 @@ impl Source {
                 continue;
             }
             let read = decoded(line, decoder);
-            let wrong = |reason| open.wrong(reason);
-            match (read, self.torn.take()) {
-                (Ok(item), None) => return Ok(Some(item)),
-                (Ok(item @ Item::Header(_)), Some(torn)) => {
-                    self.cut.push(torn.place());
-                    return Ok(Some(item));
-                }
-                (_, Some(torn)) => return Err(torn),
-                (Err(unread), None) if !ends => self.cut.push(wrong(unread.reason).place()),
-                (Err(Unread { reason, is_half: true }), None) => self.torn = Some(wrong(reason)),
-                (Err(unread), None) => return Err(wrong(unread.reason)),
+            if let Some(item) = Self::kept(read, open, ends, &mut self.torn, &mut self.cut)? {
+                return Ok(Some(item));
             }
         }
+    }
+
+    /// What a line was decoded to; `None` where it is one that was cut in the middle.
+    fn kept(
+        read: Result<Item, Unread>,
+        open: &Open,
+        ends: bool,
+        torn: &mut Option<Error>,
+        cut: &mut Vec<String>,
+    ) -> Result<Option<Item>, Error> {
+        let wrong = |reason| open.wrong(reason);
+        match (read, torn.take()) {
+            (Ok(item), None) => return Ok(Some(item)),
+            (Ok(item @ Item::Header(_)), Some(torn)) => {
+                cut.push(torn.place());
+                return Ok(Some(item));
+            }
+            (_, Some(torn)) => return Err(torn),
+            (Err(unread), None) if !ends => cut.push(wrong(unread.reason).place()),
+            (Err(Unread { reason, is_half: true }), None) => *torn = Some(wrong(reason)),
+            (Err(unread), None) => return Err(wrong(unread.reason)),
+        }
+        Ok(None)
     }
 }
 

@@ -16,6 +16,7 @@ use tracer_event::{
 use tracer_model::table::{self, Table};
 
 /// One of everything.
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 pub fn all(metrics: &mut Metrics) {
     let handshake = Handshake {
         duration_ns: Some(3_000_000),

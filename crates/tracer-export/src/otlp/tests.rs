@@ -125,10 +125,8 @@ fn a_record_says_what_the_line_of_json_says() {
     assert_eq!(first.observed_time_unix_nano, 1_700_000_000_000_000_090);
     assert_eq!((first.severity_number, first.severity_text.as_str()), (9, "INFO"));
     let body = first.body.clone().unwrap().value.unwrap();
-    assert_eq!(
-        plain(body),
-        json!("SYN_SENT → ESTABLISHED: SYN+ACK received, 10.0.0.1:40000 → 10.0.0.1:80")
-    );
+    let step = "SYN_SENT → ESTABLISHED after 3.00ms: SYN+ACK received";
+    assert_eq!(plain(body), json!(format!("- 10.0.0.1:40000 → 10.0.0.1:80 {step}")));
     let events: Vec<&str> = records.iter().map(|record| record.event_name.as_str()).collect();
     assert_eq!(events, ["tcp.transition", "tcp.linger", "tcp.linger", "tracer.loss"]);
 }

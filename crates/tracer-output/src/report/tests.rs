@@ -28,6 +28,7 @@ proptest! {
 }
 
 /// Long names and addresses, as they are on a bad day.
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 fn diagnosis() -> Diagnosis {
     let process = Process { pid: 4_194_303, comm: *b"elasticsearch-9\0", start_ns: 0 };
     let local = Endpoint::new("2001:db8:1234:5678::9abc".parse().unwrap(), 54_321);

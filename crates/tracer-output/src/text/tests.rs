@@ -74,6 +74,7 @@ fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Tran
 
 /// The marks of a client's and a server's lines, in their order, of connections of which the ends
 /// are in the namespaces given.
+#[expect(clippy::too_many_lines, reason = "a small world of ends and their lines")]
 fn marks(connections: &[([&str; 2], [&str; 2], [u32; 2])]) -> Vec<(String, String)> {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
     let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));

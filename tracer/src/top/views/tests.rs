@@ -160,6 +160,7 @@ fn chosen() -> Chosen {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 pub(in crate::top) fn ui_snapshot() -> UiSnapshot {
     let clock = WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW };
     let mut ui_snapshot = UiSnapshot { clock, ..UiSnapshot::default() };

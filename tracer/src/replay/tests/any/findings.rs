@@ -136,6 +136,7 @@ fn ports(netns: u32) -> BoxedStrategy<Problem> {
         .boxed()
 }
 
+#[expect(clippy::too_many_lines, reason = "one strategy a kind")]
 fn others() -> BoxedStrategy<Problem> {
     let who = || option::of(process());
     let limit = any::<Option<u64>>;
