@@ -57,5 +57,6 @@ pub fn transition(from: State, to: State) -> Transition {
         sent: None,
         close: None,
         orphaned: false,
+        at_exit: false,
     }
 }

@@ -65,6 +65,9 @@ pub struct Transition {
     /// No process holds the socket any more; the kernel finishes alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub orphaned: bool,
+    /// The process has not closed it: it ends, and the kernel closes what it has left open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_exit: bool,
     /// At `to: ESTABLISHED`: what is known of the three-way handshake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handshake: Option<Handshake>,

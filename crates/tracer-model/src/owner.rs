@@ -43,6 +43,12 @@ pub fn acting(record: &Record, from: State, to: State) -> Option<Owner> {
     Some(Owner { process: Process::on_cpu(record), evidence, fd: None, others: 0 })
 }
 
+/// Whether a process closes the socket because it ends: it has been killed, has crashed or has left
+/// it to the kernel to close what is open.
+pub fn at_exit(record: &Record, from: State, to: State) -> bool {
+    record.exiting != 0 && acting(record, from, to).is_some()
+}
+
 /// The better of what was known and what is known now.
 ///
 /// Who made the socket stays its owner, unless another process acts on it (fork, passed
@@ -96,6 +102,26 @@ mod tests {
     ) {
         let record = Record { error, flags, pid: 7, ..record(from, to) };
         assert_eq!(acting(&record, from, to).map(|owner| owner.evidence), evidence);
+    }
+
+    /// A softirq may run on top of a task that ends.
+    #[rstest]
+    #[case(State::Established, State::FinWait1, 0, true)]
+    #[case(State::CloseWait, State::LastAck, 0, true)]
+    #[case(State::Listen, State::Closed, 0, true)]
+    #[case(State::Established, State::Closed, 0, true)]
+    #[case(State::Established, State::Closed, 104, false)]
+    #[case(State::Established, State::CloseWait, 0, false)]
+    #[case(State::LastAck, State::Closed, 0, false)]
+    fn the_end_of_a_process_closes_what_it_held(
+        #[case] from: State,
+        #[case] to: State,
+        #[case] error: u16,
+        #[case] expected: bool,
+    ) {
+        let ending = Record { error, exiting: 1, pid: 7, ..record(from, to) };
+        assert_eq!(at_exit(&ending, from, to), expected);
+        assert!(!at_exit(&Record { exiting: 0, ..ending }, from, to));
     }
 
     fn owner(pid: u32, evidence: Evidence) -> Option<Owner> {

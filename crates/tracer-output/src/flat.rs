@@ -95,6 +95,7 @@ pub static COLUMNS: [Column; 85] = [
     column(Number, "tcp_elapsed_ns"),
     column(Flag, "tcp_sent"),
     column(Flag, "tcp_orphaned"),
+    column(Flag, "tcp_at_exit"),
     column(Number, "tcp_sequence_snd_una"),
     column(Number, "tcp_sequence_snd_nxt"),
     column(Number, "tcp_sequence_write_seq"),

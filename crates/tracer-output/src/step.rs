@@ -44,9 +44,11 @@ pub fn meaning(transition: &Transition) -> &'static str {
     }
 }
 
-/// How a transition is known, where no event of the kernel told of it: follows its meaning.
+/// How a transition is known, where no event of the kernel told of it, or that no process has asked
+/// for it: follows its meaning.
 pub fn source(transition: &Transition) -> &'static str {
     match transition.source {
+        Source::Tracepoint if transition.at_exit => " (the process ended)",
         Source::Tracepoint => "",
         Source::Snapshot => " (found by snapshot)",
         // Nothing but a timer lets it expire.

@@ -166,8 +166,10 @@ pub struct Record {
     pub icmp_errno: u8,
     /// `enum sk_rst_reason` of a sent reset, where the kernel reports it.
     pub reset_reason: u8,
+    /// 1 where the thread in `pid` has begun to end (`PF_EXITING`): it closes what it held.
+    pub exiting: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
     /// Descriptor that accept() returned; of other kinds zero.
     pub fd: u32,
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a

@@ -56,12 +56,15 @@ pub(super) fn describe_process(record: &mut Record) {
 
 #[inline(always)]
 fn describe_task(task: impl Memory, record: &mut Record) {
-    /// `include/linux/sched.h`
+    // `include/linux/sched.h`
+    const PF_EXITING: u32 = 0x0000_0004;
     const PF_KTHREAD: u32 = 0x0020_0000;
+    let flags: u32 = task.load(offset!(task_flags));
     // Where a worker of the kernel acts for MPTCP, no process does.
-    if record.has(flag::MPTCP) && task.load::<u32>(offset!(task_flags)) & PF_KTHREAD != 0 {
+    if record.has(flag::MPTCP) && flags & PF_KTHREAD != 0 {
         return;
     }
+    record.exiting = u8::from(flags & PF_EXITING != 0);
     describe_ids(record);
     let leader = task.follow(offset!(task_group_leader));
     record.comm = leader.comm();

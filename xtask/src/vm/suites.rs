@@ -43,6 +43,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 30] = [
     ("command", "options and exit statuses; the kernel has no part in it"),
     ("daemon", "configuration and service manager; the kernel has no part in it"),
     ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
+    ("drain", "wants Python; what it needs of the kernel is in other suites"),
     ("endings", "outputs and exit statuses; the kernel has no part in it"),
     ("examples", "wants all that the examples name; the kernel has no part in it"),
     ("exec", "wants curl, Python and tmux; what it needs of the kernel is in other suites"),

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     close::{Context, Outcome, initiator, outcome},
     connection::{Connection, SocketId, Traffic},
+    owner::at_exit,
     time_wait::TIME_WAIT_SECONDS,
 };
 use tracer_event::{
@@ -111,6 +112,7 @@ impl Table {
             kernel: (to != State::Closed).then_some(Edge { from, to: State::Closed }),
             sequence: Sequence::of(record),
             close,
+            at_exit: at_exit(record, from, State::Closed),
             ..transition(connection, from, to, record.time_ns)
         };
         self.emit_received_reset(slot, record, close.map(|close| close.reason), out);

@@ -183,6 +183,7 @@ impl Table {
             handshake,
             sequence: Sequence::of(record),
             sent,
+            at_exit: owner::at_exit(record, connection.state, to),
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.emit(slot, &transition, None, out);

@@ -42,6 +42,7 @@ fn failure(time: u64, peer_port: u16) -> Transition {
         handshake: None,
         close: Some(Close::new(Reason::NoLocalPort, Some(Initiator::Local))),
         orphaned: false,
+        at_exit: false,
         sequence: None,
         sent: None,
     }

@@ -67,6 +67,7 @@ fn step(subject: Subject, time: u64, from: State, to: State) -> Transition {
         sent: None,
         close: None,
         orphaned: false,
+        at_exit: false,
     }
 }
 

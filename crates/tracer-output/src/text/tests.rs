@@ -69,6 +69,7 @@ fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Tran
         sent: None,
         close: None,
         orphaned: false,
+        at_exit: false,
     }
 }
 
@@ -187,6 +188,7 @@ fn line(width: usize, subject: Subject) -> String {
         sent: None,
         close: None,
         orphaned: false,
+        at_exit: false,
     };
     let mut out = Vec::new();
     let clock = WallClock { lead: 0, now: 0 };

@@ -207,9 +207,10 @@ fn transition() -> BoxedStrategy<Transition> {
     let edge = (state(), state()).prop_map(|(from, to)| Edge { from, to });
     let edges = (state(), state(), option::of(edge));
     let ends = (option::of(handshake()), option::of(sequence()), option::of(close()));
-    let flags = any::<(Option<u64>, bool, Option<bool>)>();
+    let flags = any::<(Option<u64>, bool, bool, Option<bool>)>();
     (time(), subject(), edges, source(), flags, ends)
-        .prop_map(|(time, subject, (from, to, kernel), source, (elapsed, orphaned, sent), ends)| {
+        .prop_map(|(time, subject, (from, to, kernel), source, flags, ends)| {
+            let (elapsed, orphaned, at_exit, sent) = flags;
             let (handshake, sequence, close) = ends;
             Transition {
                 time,
@@ -224,6 +225,7 @@ fn transition() -> BoxedStrategy<Transition> {
                 sent,
                 close,
                 orphaned,
+                at_exit,
             }
         })
         .boxed()

@@ -85,6 +85,7 @@ pub(super) fn before(life: &Connection, events: &[OwnedUpdate]) -> Vec<OwnedUpda
                 sent: None,
                 close: None,
                 orphaned: life.orphaned,
+                at_exit: false,
             }));
         }
         from = Some(to);

@@ -137,6 +137,7 @@ fn step(from: State, to: State, time: u64) -> OwnedUpdate {
         sent: None,
         close: None,
         orphaned: false,
+        at_exit: false,
     })
 }
 

@@ -163,6 +163,7 @@ impl Fixture {
             close,
             // Nothing else leads from a state to itself.
             orphaned: wire.states[end] == to,
+            at_exit: false,
         };
         self.emit(&Update::Transition(&transition));
         wire.states[end] = to;
