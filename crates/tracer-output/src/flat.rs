@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 85] = [
+pub static COLUMNS: [Column; 86] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
