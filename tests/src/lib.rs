@@ -53,7 +53,6 @@ pub mod postgres;
 pub mod receiver;
 pub mod record;
 pub mod recording;
-pub mod segment;
 pub mod shipper;
 pub mod slowness;
 pub mod sockets;
@@ -62,3 +61,5 @@ pub mod syslog;
 pub mod terminal;
 pub mod tracer;
 pub mod wire;
+
+pub use tracer_lab::segment;

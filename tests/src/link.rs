@@ -3,8 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::{Read as _, Write as _},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,11 +12,9 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tracer_lab::tun::Tun;
 
-use crate::{
-    netns::{Resident, inside, run},
-    wire,
-};
+use crate::netns::{Resident, inside, run};
 
 /// The addresses of its ends.
 pub const ENDS: [&str; 2] = ["10.89.0.1", "10.89.0.2"];
@@ -42,7 +38,7 @@ impl Link {
     pub fn lay(ends: &[Resident; 2]) -> Self {
         let device = |end: usize| {
             inside(&ends[end].namespace(), |_| {
-                let tun = wire::device(NAME).expect("live tests need TUN devices");
+                let tun = Tun::new(NAME).expect("live tests need TUN devices");
                 run("ip", &["address", "add", ENDS[end], "peer", ENDS[1 - end], "dev", NAME]);
                 run("ip", &["link", "set", NAME, "up"]);
                 tun
@@ -71,9 +67,8 @@ impl Drop for Link {
 }
 
 /// Carries packets, in their order, until it is over.
-fn carry(devices: &[File; 2], is_cut: &AtomicBool, is_over: &AtomicBool) {
+fn carry(devices: &[Tun; 2], is_cut: &AtomicBool, is_over: &AtomicBool) {
     let mut under_way: VecDeque<(Instant, usize, Vec<u8>)> = VecDeque::new();
-    let mut packet = vec![0; 65_536];
     while !is_over.load(Ordering::Relaxed) {
         let next = under_way.front().map(|(due, ..)| due.saturating_duration_since(Instant::now()));
         let rest = Timespec::try_from(next.unwrap_or(IDLE)).expect("a short time");
@@ -81,15 +76,14 @@ fn carry(devices: &[File; 2], is_cut: &AtomicBool, is_over: &AtomicBool) {
         poll(&mut polled, Some(&rest)).expect("two descriptors");
         let ready = polled.map(|polled| polled.revents().contains(PollFlags::IN));
         for (end, _) in ready.into_iter().enumerate().filter(|(_, ready)| *ready) {
-            let length = (&devices[end]).read(&mut packet).expect("a packet");
-            if !is_cut.load(Ordering::Relaxed) {
-                let packet = packet[..length].to_vec();
+            let packet = devices[end].read(Duration::ZERO).expect("a packet");
+            if let Some(packet) = packet.filter(|_| !is_cut.load(Ordering::Relaxed)) {
                 under_way.push_back((Instant::now() + DELAY, 1 - end, packet));
             }
         }
         while under_way.front().is_some_and(|(due, ..)| *due <= Instant::now()) {
             let Some((_, end, packet)) = under_way.pop_front() else { break };
-            (&devices[end]).write_all(&packet).expect("the device takes the packet");
+            devices[end].write(&packet).expect("the device takes the packet");
         }
     }
 }

@@ -9,7 +9,8 @@ use std::{
     thread,
 };
 
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use tracer_lab::namespace;
 
 /// The namespace of the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +77,7 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn enter_new() {
-    // SAFETY: only CLONE_FILES could break something (descriptors that other threads rely on);
-    // this leaves the descriptors alone.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.unwrap_or_else(|error| {
-        panic!("live tests need root: cannot make a network namespace: {error}")
-    });
-    run("ip", &["link", "set", "lo", "up"]);
+    namespace::enter().unwrap_or_else(|error| panic!("live tests need root: {error}"));
 }
 
 /// A process that lives in a namespace; killed when dropped.

@@ -5,17 +5,12 @@
 
 use std::{
     cell::RefCell,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io,
     net::Ipv4Addr,
-    os::fd::AsRawFd as _,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    fs::{CWD, FileType, Mode, makedev, mknodat},
-};
+use tracer_lab::tun::Tun;
 
 use crate::{
     netns::{Namespace, run},
@@ -29,21 +24,20 @@ pub const HERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 pub const THERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
 
 const NAME: &str = "wire0";
-const DEVICE: &str = "/dev/net/tun";
 /// How long a segment that must come may take.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A TUN device of the namespace.
 #[derive(Debug)]
 pub struct Wire {
-    tun: File,
+    tun: Tun,
     log: RefCell<Vec<Segment>>,
 }
 
 impl Wire {
     /// Makes the device, in the calling thread's namespace.
     pub fn new(namespace: &Namespace) -> io::Result<Self> {
-        let tun = device(NAME)?;
+        let tun = Tun::new(NAME)?;
         namespace.set(&format!("net/ipv6/conf/{NAME}/disable_ipv6"), "1");
         run("ip", &["address", "add", &format!("{HERE}/24"), "dev", NAME]);
         run("ip", &["link", "set", NAME, "up"]);
@@ -61,7 +55,7 @@ impl Wire {
     }
 
     fn write(&self, packet: &[u8]) {
-        (&self.tun).write_all(packet).expect("the device takes the packet");
+        self.tun.write(packet).expect("the device takes the packet");
     }
 
     /// Waits for a segment of the kernel; passes over others.
@@ -85,16 +79,10 @@ impl Wire {
     }
 
     fn next(&self, deadline: Instant) -> Option<Segment> {
-        let mut packet = [0; 4096];
         loop {
             let rest = deadline.checked_duration_since(Instant::now())?;
-            let rest = Timespec::try_from(rest).expect("a short time");
-            let mut polled = [PollFd::new(&self.tun, PollFlags::IN)];
-            if poll(&mut polled, Some(&rest)).is_ok_and(|ready| ready == 0) {
-                return None;
-            }
-            let length = (&self.tun).read(&mut packet).expect("a packet");
-            if let Some(segment) = Segment::parse(&packet[..length]) {
+            let packet = self.tun.read(rest).expect("a packet");
+            if let Some(segment) = packet.and_then(|packet| Segment::parse(&packet)) {
                 self.log.borrow_mut().push(segment.clone());
                 return Some(segment);
             }
@@ -106,39 +94,4 @@ impl Wire {
         self.listen(Duration::from_millis(1));
         self.log.borrow().clone()
     }
-}
-
-/// A TUN device of that name in the calling thread's namespace.
-pub(crate) fn device(name: &str) -> io::Result<File> {
-    let tun = open()?;
-    attach(&tun, name)?;
-    Ok(tun)
-}
-
-/// Where the node is missing, one of our own leads to the same driver.
-fn open() -> io::Result<File> {
-    let open = |path: &str| OpenOptions::new().read(true).write(true).open(path);
-    match open(DEVICE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let private = std::env::temp_dir().join(format!("tun-{}", rustix::thread::gettid()));
-            mknodat(CWD, &private, FileType::CharacterDevice, Mode::RUSR, makedev(10, 200))?;
-            let opened = open(private.to_str().unwrap_or_default());
-            fs::remove_file(private)?;
-            opened
-        }
-        other => other,
-    }
-}
-
-fn attach(tun: &File, name: &str) -> io::Result<()> {
-    // SAFETY: zero is a value of every field of this C structure.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = libc::c_char::from_ne_bytes([from]);
-    }
-    let flags = libc::IFF_TUN | libc::IFF_NO_PI;
-    request.ifr_ifru.ifru_flags = i16::try_from(flags).expect("flags of 16 bits");
-    // SAFETY: TUNSETIFF takes a pointer to an ifreq.
-    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -8,6 +8,7 @@ mod completions;
 pub(crate) mod config;
 mod console;
 mod daemon;
+mod demo;
 mod diagnose;
 mod examples;
 mod exec;
@@ -15,6 +16,7 @@ mod features;
 mod filter;
 mod format;
 mod header;
+mod language;
 mod live;
 mod manual;
 mod options;
@@ -88,6 +90,8 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Schema => schema::run().map(done),
         Command::Top(arguments) => top::run(&arguments).map(done),
         Command::Features(arguments) => features::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments).map(done),
+        Command::Lab(arguments) => demo::play(&arguments).map(done),
         Command::Completions(arguments) => {
             completions::run(&arguments, &mut command::bare()).map(done)
         }

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod cli;
+pub mod demo;
 pub mod diagnose;
 pub mod exec;
 pub mod feature_list;

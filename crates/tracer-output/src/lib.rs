@@ -31,6 +31,7 @@ pub mod step;
 pub mod text;
 pub mod trouble;
 pub mod visit;
+pub mod width;
 
 use std::sync::Arc;
 

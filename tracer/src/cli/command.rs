@@ -5,11 +5,21 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
-    completions::CompletionsArguments, daemon::DaemonArguments, diagnose::DiagnoseArguments,
-    examples, exec::ExecArguments, features::FeaturesArguments, manual::ManualArguments,
-    replay::ReplayArguments, report::ReportArguments, sockets::SocketsArguments, top::TopArguments,
+    completions::CompletionsArguments,
+    daemon::DaemonArguments,
+    demo::{DemoArguments, LabArguments},
+    diagnose::DiagnoseArguments,
+    examples,
+    exec::ExecArguments,
+    features::FeaturesArguments,
+    manual::ManualArguments,
+    replay::ReplayArguments,
+    report::ReportArguments,
+    sockets::SocketsArguments,
+    top::TopArguments,
     trace::TraceArguments,
 };
+use crate::demo::player;
 use tracer_kernel::stacks;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
@@ -51,6 +61,8 @@ pub(super) enum Command {
     Replay(Box<ReplayArguments>),
     /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
+    /// Play a textbook scenario of TCP on this kernel and explain it
+    Demo(Box<DemoArguments>),
     /// Show what this kernel and these privileges allow
     Features(FeaturesArguments),
     /// Print the JSON Schema of `--format json`
@@ -60,6 +72,9 @@ pub(super) enum Command {
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArguments),
+    /// Play a scenario for another tracer process
+    #[command(hide = true, name = player::COMMAND)]
+    Lab(LabArguments),
     /// Read the symbols of programs for another tracer process
     #[command(hide = true, name = stacks::COMMAND)]
     Symbols,
@@ -86,6 +101,7 @@ impl Command {
                 | Self::Replay(_)
                 | Self::Daemon(_)
                 | Self::Exec(_)
+                | Self::Demo(_)
         )
     }
 }

@@ -81,6 +81,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("tracer features --format json | jq .", "for machines"),
         ],
     ),
+    (
+        "demo",
+        &[
+            ("tracer demo", "handshake and teardown, explained"),
+            ("tracer demo --list", "what else there is"),
+            ("tracer demo last-ack-lost", "why there is TIME_WAIT"),
+        ],
+    ),
     ("schema", &[("tracer schema > schema.json", "for a validator")]),
     (
         "completions",

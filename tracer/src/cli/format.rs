@@ -63,6 +63,12 @@ pub(super) enum TraceFormat {
 }
 
 impl FormatArguments {
+    /// Those of `tracer demo`.
+    pub(super) fn of_demo(format: TraceFormat, relative_seq: bool, color: ColorArgument) -> Self {
+        let (summary_only, resolve, timestamps) = Default::default();
+        Self { format, summary_only, explain: true, relative_seq, timestamps, resolve, color }
+    }
+
     /// Whether all options have a meaning in the format asked for.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 28] = [
+pub(super) const RUN: [&str; 29] = [
     "handshake",
     "half_close",
     "aborts",
@@ -31,6 +31,7 @@ pub(super) const RUN: [&str; 28] = [
     "time_wait",
     "healing",
     "lifecycles",
+    "demo",
     // A machine that does not wake up again has done all the others.
     "clocks",
 ];

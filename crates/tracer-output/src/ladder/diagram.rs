@@ -292,8 +292,14 @@ impl Diagram {
         missing.then(|| self.arrow(None, Arrow::new(kind, from, false)))
     }
 
-    /// Writes the state beside a row, if there is room.
+    /// Writes the state beside a row, if there is room: states stand below each other in the order
+    /// in which they are entered, also where segments cross.
     fn enter(&mut self, row: usize, side: Side, state: State) -> bool {
+        let time = self.rows[row].time;
+        let is_later = |other: &Row| other.states[side as usize].is_some() && other.time > time;
+        if time.is_some() && self.rows.iter().any(is_later) {
+            return false;
+        }
         let cell = &mut self.rows[row].states[side as usize];
         let free = cell.is_none();
         *cell = cell.or(Some(state));

@@ -8,8 +8,10 @@ pub mod flag {
     pub const FIN: u8 = 1;
     /// Opens the sender's direction.
     pub const SYN: u8 = 2;
-    /// Breaks off.
+    /// Aborts the connection.
     pub const RST: u8 = 4;
+    /// Pushes the data to the application.
+    pub const PSH: u8 = 8;
     /// The acknowledgement number counts.
     pub const ACK: u8 = 16;
 }
@@ -93,11 +95,7 @@ impl Segment {
         bytes.extend(self.window.to_be_bytes());
         bytes.extend([0; 4]);
         bytes.extend(&self.data);
-        let length = u16::try_from(bytes.len()).expect("a short segment");
-        let mut pseudo = [from.octets(), to.octets()].concat();
-        pseudo.extend([0, TCP]);
-        pseudo.extend(length.to_be_bytes());
-        let sum = checksum(&[pseudo, bytes.clone()].concat());
+        let sum = segment_checksum(from, to, &bytes).expect("a short segment");
         bytes[16..18].copy_from_slice(&sum.to_be_bytes());
         ip(TCP, from, to, &bytes)
     }
@@ -134,4 +132,43 @@ fn checksum(bytes: &[u8]) -> u16 {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !u16::try_from(sum).expect("folded")
+}
+
+/// Checksum of a segment in which that field is 0, with its pseudo header (RFC 9293, 3.1).
+fn segment_checksum(from: Ipv4Addr, to: Ipv4Addr, segment: &[u8]) -> Option<u16> {
+    let length = u16::try_from(segment.len()).ok()?;
+    let mut pseudo = [from.octets(), to.octets()].concat();
+    pseudo.extend([0, TCP]);
+    pseudo.extend(length.to_be_bytes());
+    pseudo.extend(segment);
+    Some(checksum(&pseudo))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let segment = Segment {
+            source: 40_001,
+            target: 80,
+            sequence: 7,
+            flags: flag::PSH | flag::ACK,
+            data: b"odd".to_vec(),
+            ..Segment::default()
+        };
+        let packet = segment.packet(Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(Segment::parse(&packet), Some(segment));
+        // A sum over itself is zero.
+        assert_eq!(checksum(&packet[..IP_HEADER]), 0);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_segment() {
+        let packet = Segment::default().packet(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+        for length in 0..packet.len() {
+            assert_eq!(Segment::parse(&packet[..length]), None);
+        }
+    }
 }

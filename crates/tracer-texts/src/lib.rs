@@ -1,0 +1,106 @@
+//! What is explained, said once: texts are data, a directory a language, in the syntax of Fluent.
+//!
+//! English is complete; what another language lacks is said in English. Texts that name a setting
+//! of the kernel have a placeholder for its value.
+//!
+//! ```
+//! use tracer_texts::{Language, Texts};
+//!
+//! let texts = Texts::of(Language::named("ko").expect("a language"));
+//! assert_eq!(texts.attribute("demo-handshake", "title").as_deref(), Some("연결 설정: 3-way handshake"));
+//! ```
+
+mod language;
+#[cfg(test)]
+mod tests;
+
+use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
+use unic_langid::LanguageIdentifier;
+
+pub use self::language::Language;
+
+include!(concat!(env!("OUT_DIR"), "/languages.rs"));
+
+type Bundle = FluentBundle<FluentResource>;
+
+/// The texts of a language.
+pub struct Texts {
+    language: Language,
+    /// Of the language, then English.
+    bundles: Vec<Bundle>,
+}
+
+impl Texts {
+    /// Those of a language.
+    pub fn of(language: Language) -> Self {
+        let mut languages = vec![language];
+        languages.extend((language != Language::ENGLISH).then_some(Language::ENGLISH));
+        Self { language, bundles: languages.into_iter().map(bundle).collect() }
+    }
+
+    /// Which language it is.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// A text without placeholders; the name itself where there is none.
+    pub fn say(&self, name: &str) -> String {
+        self.say_with(name, &[])
+    }
+
+    /// A text with what its placeholders stand for.
+    pub fn say_with(&self, name: &str, values: &[(&str, String)]) -> String {
+        self.find(name, None, values).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// A part of a text.
+    pub fn attribute(&self, name: &str, attribute: &str) -> Option<String> {
+        self.find(name, Some(attribute), &[])
+    }
+
+    /// The same with what its placeholders stand for.
+    pub fn attribute_with(
+        &self,
+        name: &str,
+        attribute: &str,
+        values: &[(&str, String)],
+    ) -> Option<String> {
+        self.find(name, Some(attribute), values)
+    }
+
+    fn find(&self, name: &str, part: Option<&str>, values: &[(&str, String)]) -> Option<String> {
+        self.bundles.iter().find_map(|bundle| {
+            let message = bundle.get_message(name)?;
+            let pattern = match part {
+                Some(part) => message.get_attribute(part)?.value(),
+                None => message.value()?,
+            };
+            let mut arguments = FluentArgs::new();
+            for (name, value) in values {
+                arguments.set(*name, value.as_str());
+            }
+            // What is missing stands as `{$name}`; a test looks for it.
+            let text = bundle.format_pattern(pattern, Some(&arguments), &mut Vec::new());
+            Some(joined(&text))
+        })
+    }
+}
+
+/// In one line: lines are those of the file.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn bundle(language: Language) -> Bundle {
+    let identifier: LanguageIdentifier = language.name().parse().unwrap_or_default();
+    let mut bundle = Bundle::new_concurrent(vec![identifier]);
+    // The marks around values are for texts in two directions.
+    bundle.set_use_isolating(false);
+    for (_, text) in language.files() {
+        // A mistake leaves out what it is in; a test looks for mistakes.
+        let resource =
+            FluentResource::try_new((*text).to_owned()).unwrap_or_else(|(resource, _)| resource);
+        bundle.add_resource_overriding(resource);
+    }
+    bundle
+}

@@ -1,0 +1,204 @@
+//! Each scenario of `tracer demo` plays on this kernel, looks as it did before, and leaves nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    env, fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tracer_lab::scenario::{self, Scenario};
+use tracer_tests::{
+    kernel::lacks,
+    slowness,
+    sockets::eventually,
+    tracer::{child_of, program, wait},
+};
+
+/// How many are played at a time.
+const PLAYERS: usize = 3;
+/// A width at which nothing depends on the time of day.
+const BETWEEN: &str = "│";
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.arg("demo").args(arguments).stdin(Stdio::null()).env_remove("LANG");
+    command.env_remove("LC_ALL").env_remove("LC_MESSAGES");
+    command
+}
+
+fn play(scenario: &Scenario) -> String {
+    let output = demo(&[scenario.name]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("TUN device") {
+        lacks("TUN devices");
+    }
+    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", scenario.name);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What is the same each time: rows with segments and states, without times and process numbers.
+fn lasting(text: &str) -> String {
+    let line = |line: &str| {
+        let columns: Vec<char> = line.chars().collect();
+        let is_row = columns.get(22) == Some(&'│');
+        let is_sentence = is_row
+            && columns[..22].iter().all(|&c| c == ' ')
+            && columns[23] == ' '
+            && columns[24] != ' ';
+        if is_sentence || line.starts_with(['!', '=']) {
+            return None;
+        }
+        if is_row {
+            // The first cell is the time since the row before.
+            let rest: String = columns[10..].iter().collect();
+            return Some(without_durations(&rest));
+        }
+        let is_title = line.starts_with('━');
+        if is_title {
+            return Some(line.split(" ━━").next().unwrap().to_owned());
+        }
+        // The ends of a connection, with process numbers.
+        (line.contains(':') && line.contains("  ") && line.contains("10.0.0.")
+            || line.contains("127.0.0.1:"))
+        .then(|| without_processes(line))
+    };
+    let lines: Vec<String> = text.lines().filter_map(line).collect();
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// `stuck in CLOSE_WAIT for 1.00s` → `stuck in CLOSE_WAIT`
+fn without_durations(row: &str) -> String {
+    match row.split_once(" for ").filter(|(before, _)| before.contains("stuck")) {
+        Some((before, _)) => before.to_owned(),
+        None => row.to_owned(),
+    }
+}
+
+/// `client[123] 127.0.0.1:40001   127.0.0.1:80 server[123]?`, in single spaces and without the
+/// numbers and the mark, which depends on what the kernel tells of accept().
+fn without_processes(line: &str) -> String {
+    let word = |word: &str| word.split('[').next().unwrap().to_owned();
+    line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/demo/{name}.txt"))
+}
+
+/// Plays one after the other, some at a time; what differs from before.
+fn play_all(scenarios: Vec<&'static Scenario>) {
+    let (waiting, wrong) = (Mutex::new(scenarios), Mutex::new(Vec::new()));
+    let update = env::var_os("UPDATE_DOCS").is_some();
+    let player = || {
+        while let Some(scenario) = { waiting.lock().unwrap().pop() } {
+            let text = play(scenario);
+            let (seen, path) = (lasting(&text), golden(scenario.name));
+            assert!(seen.contains(BETWEEN) || scenario.name == "rst-nobody", "{text}");
+            if update {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, &seen).unwrap();
+            }
+            let known = fs::read_to_string(&path).unwrap_or_default();
+            // Where processors are emulated, what belongs together comes apart.
+            let same = |text: &str| text == known || !slowness::is_usual();
+            // A second look: another one may have kept the machine busy.
+            if !same(&seen) && !same(&lasting(&play(scenario))) {
+                wrong.lock().unwrap().push(format!("{}:\n{text}", scenario.name));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let players: Vec<_> = (0..PLAYERS).map(|_| scope.spawn(player)).collect();
+        players.into_iter().for_each(|player| player.join().unwrap());
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "other than before (UPDATE_DOCS=1 takes it):\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_scenario_looks_as_before() {
+    play_all(scenario::all().collect());
+}
+
+/// Processes in a network namespace.
+fn inhabitants(namespace: u64) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let is_there = |process: &fs::DirEntry| {
+        fs::metadata(process.path().join("ns/net")).is_ok_and(|link| link.ino() == namespace)
+    };
+    processes.filter(is_there).count()
+}
+
+/// The process that plays, and its namespace, once it has one of its own.
+fn player_of(child: &Child) -> (u32, u64) {
+    let namespace = |pid: u32| fs::metadata(format!("/proc/{pid}/ns/net")).map(|link| link.ino());
+    let own = namespace(std::process::id()).unwrap();
+    let mut found = None;
+    eventually("the process that plays", || {
+        let name = ["demo", "client", "server"];
+        let player = name.iter().find_map(|name| child_of(child.id(), name));
+        found = player.and_then(|pid| Some((pid, namespace(pid).ok()?)));
+        found.is_some_and(|(_, other)| other != own)
+    });
+    found.unwrap()
+}
+
+#[test]
+fn nothing_is_left_of_a_demo_whenever_it_is_interrupted() {
+    for (signal, delay) in
+        [(Signal::INT, 0), (Signal::INT, 700), (Signal::TERM, 1_200), (Signal::KILL, 1_000)]
+    {
+        let mut child = demo(&["keepalive-timeout"]).stdout(Stdio::null()).spawn().unwrap();
+        let (pid, namespace) = player_of(&child);
+        thread::sleep(Duration::from_millis(delay));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let status = wait(&mut child);
+        assert!(status.success() || signal == Signal::KILL, "{signal:?}: {status}");
+        eventually("the end of the process that plays", || {
+            !Path::new(&format!("/proc/{pid}")).exists() && inhabitants(namespace) == 0
+        });
+    }
+}
+
+#[test]
+fn it_stays_for_another_terminal_when_asked() {
+    let mut child = demo(&["handshake", "--live"]).stdout(Stdio::null()).spawn().unwrap();
+    let (_, namespace) = player_of(&child);
+    let sockets = || {
+        let mut command = Command::new(program());
+        command.args(["sockets", "--format", "json", "--netns", &namespace.to_string()]);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    eventually("both ends", || sockets().matches("\"state\":\"ESTABLISHED\"").count() == 2);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(sockets().matches("\"state\":\"ESTABLISHED\"").count(), 2);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert!(wait(&mut child).success());
+}
+
+#[test]
+fn the_list_is_in_the_language_of_the_environment() {
+    let list = |variable: &str, value: &str| {
+        let output = demo(&["--list"]).env(variable, value).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (english, korean) = (list("LANG", "C"), list("LC_ALL", "ko_KR.UTF-8"));
+    assert_eq!(english.lines().count(), scenario::all().count());
+    assert!(english.contains("teardown-three"), "{english}");
+    assert!(korean.contains("연결 해제") && !korean.contains("Teardown"), "{korean}");
+}
+
+#[test]
+fn what_there_is_none_of_is_said_in_a_line() {
+    let output = demo(&["nonsense"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("tracer: no scenario \"nonsense\"") && error.lines().count() == 1);
+}

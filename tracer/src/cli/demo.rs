@@ -1,0 +1,180 @@
+//! The command `tracer demo`: plays a scenario of TCP and shows it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+
+use super::{
+    console::{ColorArgument, print},
+    format::{FormatArguments, TraceFormat},
+    language::LanguageArgument,
+    live::{Live, Setting},
+};
+use crate::demo::{
+    desk::{Noted, Shared},
+    player::{Player, Said},
+    presenter::Presenter,
+};
+use rustix::thread::CapabilitySet;
+use tracer_kernel::{preflight, privileges};
+use tracer_lab::scenario::{self, Scenario};
+use tracer_model::{filter::Filter, linger::Thresholds};
+use tracer_output::{Sink, file::Sharing, lines::Lines, output::Destination, width};
+use tracer_texts::Texts;
+
+/// What is played without a name: handshake and teardown.
+const FIRST: &str = "teardown";
+/// What playing takes in a namespace of its own: to give addresses and parameters, to bind sockets
+/// to a device and to port 80; the node of the TUN device may have to be made.
+const PLAYS: CapabilitySet = CapabilitySet::NET_ADMIN
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::MKNOD);
+/// When a socket is flagged: nobody wants to wait for half a minute.
+const LINGER: &str = "close-wait=1s,time-wait=off,fin-wait1=off,fin-wait2=off";
+
+/// What to play.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Needs root: a scenario is played with real sockets in a network namespace of its \
+    own, which goes with it. Nothing leaves this host."
+)]
+pub(super) struct DemoArguments {
+    /// The scenario, by its name in --list [default: teardown]
+    #[arg(value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// List the scenarios and what each shows
+    #[arg(long)]
+    list: bool,
+    /// Output format: ladder, text or json
+    #[arg(long, value_enum, default_value_t = TraceFormat::Ladder, value_name = "FORMAT")]
+    format: TraceFormat,
+    /// Show sequence numbers as they are, not relative to the initial ones
+    #[arg(long)]
+    absolute_seq: bool,
+    /// Leave the last state as it is until Ctrl-C, to look at it from another terminal
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    language: LanguageArgument,
+    #[command(flatten)]
+    color: ColorArgument,
+}
+
+/// What the process that plays is given.
+#[derive(Args, Debug)]
+pub(super) struct LabArguments {
+    scenario: String,
+    parent: i32,
+}
+
+/// Plays a scenario and shows it.
+///
+/// # Errors
+///
+/// One line that says what is wrong or missing.
+pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
+    let texts = arguments.language.texts();
+    if arguments.list {
+        return print(list(&texts).as_bytes());
+    }
+    let scenario = find(arguments.scenario.as_deref().unwrap_or(FIRST))?;
+    ensure!(
+        matches!(arguments.format, TraceFormat::Ladder | TraceFormat::Text | TraceFormat::Json),
+        "--format: ladder, text or json"
+    );
+    preflight::privileges()?;
+    let (player, mut talk) = Player::start(scenario)?;
+    let netns = match talk.next()? {
+        Said::Namespace(inode) => inode,
+        Said::Failed(reason) => bail!("{reason}; tracer demo needs root"),
+        said => bail!("the process that plays says {said:?}"),
+    };
+    let filter = Filter { netns: Some(netns), ..Filter::default() };
+    let live = Live::new(filter, LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?, None);
+    let desk = Shared::default();
+    let presented = Arc::<Mutex<Option<Presented>>>::default();
+    let presenter = Presenter { scenario, texts, desk: desk.clone(), talk };
+    let traced = live.run(|setting| {
+        let sink = arguments.sink(setting, desk)?;
+        present(presenter, arguments.live, setting, Arc::clone(&presented))?;
+        Ok(vec![sink])
+    });
+    // What has ended by itself: a signal may have come before.
+    let presented = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // It ends now, whatever it was doing.
+    drop(player);
+    traced?;
+    presented.map_or(Ok(()), |(_, result)| result)
+}
+
+/// Who has led through a scenario, and how that went.
+type Presented = (Presenter, anyhow::Result<()>);
+
+/// Leads through the scenario, in a thread of its own; the trace ends with it.
+fn present(
+    mut presenter: Presenter,
+    stays: bool,
+    setting: &Setting,
+    presented: Arc<Mutex<Option<Presented>>>,
+) -> anyhow::Result<()> {
+    let end = Arc::clone(&setting.end);
+    let lead = move || {
+        let result = presenter.present();
+        let stays = stays && result.is_ok();
+        // With the presenter: the process that plays waits as long as somebody may answer.
+        let mut place = presented.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some((presenter, result));
+        if !stays {
+            end.notify_one();
+        }
+    };
+    thread::Builder::new()
+        .name("tracer-demo".into())
+        .spawn(lead)
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+impl DemoArguments {
+    fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
+        let shown = FormatArguments::of_demo(self.format, !self.absolute_seq, self.color);
+        let format = shown.format(Some(io::stdout()), false, Arc::clone(&setting.enricher))?;
+        let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
+        let destination = Destination::open(None, None, Sharing::Shared)?;
+        let closed = Arc::clone(&setting.closed);
+        let lines = Lines::start(Box::new(noted), destination, move || closed.notify_one());
+        Ok(Box::new(lines.context("cannot start the writing thread")?))
+    }
+}
+
+fn find(name: &str) -> anyhow::Result<&'static Scenario> {
+    let names = || scenario::all().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
+    scenario::find(name).with_context(|| format!("no scenario {name:?}: there are {}", names()))
+}
+
+/// Each scenario and what it shows.
+fn list(texts: &Texts) -> String {
+    let longest = scenario::all().map(|scenario| scenario.name.len()).max().unwrap_or_default();
+    let line = |scenario: &Scenario| {
+        let title = texts.attribute(&format!("demo-{}", scenario.name), "title");
+        format!("{}  {}\n", width::padded(scenario.name, longest), title.unwrap_or_default())
+    };
+    scenario::all().map(line).collect()
+}
+
+/// Plays; started by `tracer demo`.
+///
+/// # Errors
+///
+/// Where nobody listens.
+pub(super) fn play(arguments: &LabArguments) -> anyhow::Result<()> {
+    let scenario = find(&arguments.scenario)?;
+    tracer_lab::process::serve(scenario, arguments.parent, || privileges::keep_only(PLAYS))?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! In which language to explain.
+
+use clap::Args;
+
+use tracer_texts::{Language, Texts};
+
+/// The language of explanations.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct LanguageArgument {
+    /// Language of explanations: en or ko [default: that of LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: Option<Language>,
+}
+
+impl LanguageArgument {
+    /// The texts asked for.
+    pub(super) fn texts(self) -> Texts {
+        let environment = || Language::of_environment(|name| std::env::var(name).ok());
+        Texts::of(self.lang.unwrap_or_else(environment))
+    }
+}

@@ -1,0 +1,5 @@
+//! `tracer demo`: a scenario is played by a process of its own, and traced as any other.
+
+pub mod desk;
+pub mod player;
+pub mod presenter;
