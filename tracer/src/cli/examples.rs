@@ -14,7 +14,6 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
             ("tracer --problems", "failures, retransmissions, stuck sockets"),
-            ("tracer --format ladder --explain", "what TCP does, segment by segment"),
         ],
     ),
     (

@@ -105,7 +105,9 @@ impl Format for Noted {
             Update::Transition(it) => Some(Happened::Transition(**it)),
             Update::Retransmit(it) => Some(Happened::Retransmit(**it)),
             Update::Reset(it) => Some(Happened::Reset(**it)),
-            Update::Connection(_) | Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => None,
+            Update::Connection(_) | Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => {
+                None
+            }
         };
         let mut desk = self.desk.lock();
         if desk.happened.len() < KEPT {
