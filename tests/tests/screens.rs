@@ -64,3 +64,35 @@ fn a_flag_keeps_its_cause_at_80_columns() {
         server.close();
     });
 }
+
+/// A group of stuck sockets is a line that comes again when it has doubled, not one for each.
+#[test]
+fn a_leak_is_a_line_for_each_doubling() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        let options = "--problems --linger close-wait=500ms";
+        let terminal = trace(namespace, 160, 50, options);
+        come_and_go(address, 40);
+        let screen = all_of(&terminal, &["⚑ 40 sockets ", "peer 127.0.0.1"]);
+        assert!(screen.matches('⚑').count() <= 12, "{screen}");
+        server.close();
+    });
+}
+
+/// A quiet terminal says what it watches; a flooded one gets a summary a second.
+#[test]
+fn a_quiet_terminal_explains_itself_and_a_flooded_one_is_summarized() {
+    isolated(|namespace| {
+        let terminal = trace(namespace, 80, 40, "");
+        all_of(&terminal, &["Watching the TCP connections", "· listener", "⚑ stuck"]);
+        all_of(&terminal, &["no events for", "curl localhost"]);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for _ in 0..300 {
+            let client = TcpStream::connect(address).unwrap();
+            drop(listener.accept().unwrap());
+            drop(client);
+        }
+        all_of(&terminal, &["changes in a second:", "--output FILE", "closed normally"]);
+    });
+}

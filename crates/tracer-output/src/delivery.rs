@@ -60,7 +60,10 @@ impl Delivery {
         Ok(Self {
             place,
             json: Json::new(Arc::clone(&enricher)),
-            messages: Messages::new(enricher),
+            messages: match place {
+                LossPlace::Journal | LossPlace::Syslog => Messages::new(enricher).grouped(),
+                _ => Messages::new(enricher),
+            },
             memory: Memory::default(),
             batch: Vec::new(),
             outlet: Outlet::start("tracer-delivery", Limit::Bytes(LIMIT), worker)?,
@@ -72,16 +75,17 @@ impl Delivery {
         &self.outlet
     }
 
-    /// Adds the objects that `tell` gives, each with the message at the same position.
+    /// Adds the objects that `tell` gives, each with the message at the same position; those without
+    /// one are left out.
     fn add(
         &mut self,
-        messages: Vec<Message>,
+        messages: Vec<Option<Message>>,
         tell: impl FnOnce(&mut Json, &mut Rows<'_, &mut dyn FnMut(Row)>),
     ) {
         let Self { json, memory, batch, .. } = self;
         let mut messages = messages.into_iter();
         let mut take = |row: Row| {
-            if let Some(message) = messages.next() {
+            if let Some(message) = messages.next().flatten() {
                 let size = Size { bytes: row.size() + message.text.len(), records: 1 };
                 batch.push((Record { row, message }, size));
             }
@@ -98,7 +102,7 @@ impl Delivery {
 impl Sink for Delivery {
     fn header(&mut self, header: &Header, clock: WallClock) {
         let message = self.messages.header(header);
-        self.add(vec![message], |json, rows| json.tell_hello(header, clock, rows));
+        self.add(vec![Some(message)], |json, rows| json.tell_hello(header, clock, rows));
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -129,7 +133,7 @@ impl Sink for Delivery {
 
     fn finish(mut self: Box<Self>, summary: &Summary, clock: WallClock) {
         let message = self.messages.summary(summary);
-        self.add(vec![message], |json, rows| json.tell_summary(summary, clock, rows));
+        self.add(vec![Some(message)], |json, rows| json.tell_summary(summary, clock, rows));
         let (name, patience, grace) = match self.place {
             LossPlace::Journal => ("the journal", LAST, Some(PATIENCE)),
             LossPlace::Syslog => ("the receiver of syslog messages", LAST, Some(PATIENCE)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::text::{
-    closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
+    Groups, closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
     sentence, who,
 };
 use tracer_event::{
@@ -44,12 +44,21 @@ pub struct Message {
 /// Makes messages.
 pub struct Messages {
     enricher: Arc<dyn Enricher>,
+    /// Where stuck sockets of a kind share a message.
+    groups: Option<Groups>,
 }
 
 impl Messages {
     /// With what is known of this host.
     pub fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { enricher }
+        Self { enricher, groups: None }
+    }
+
+    /// With one message for a group of stuck sockets, again when it has doubled: for logs that
+    /// people read.
+    #[must_use]
+    pub fn grouped(self) -> Self {
+        Self { groups: Some(Groups::default()), ..self }
     }
 
     /// Of the beginning.
@@ -73,11 +82,12 @@ impl Messages {
         Message { text: words.join("; "), severity }
     }
 
-    /// Of an update: one for each of its JSON lines, in the same order.
-    pub fn of(&self, update: &Update<'_>) -> Vec<Message> {
+    /// Of an update: one for each of its JSON lines, in the same order; `None` for those of which
+    /// the message of another one speaks.
+    pub fn of(&mut self, update: &Update<'_>) -> Vec<Option<Message>> {
         let (text, severity) = match update {
             Update::Linger(lingers) => {
-                return lingers.iter().map(|linger| self.linger(linger)).collect();
+                return self.lingers(lingers);
             }
             Update::Transition(event) => (self.about(&event.subject, &step(event)), Severity::Info),
             Update::Retransmit(event) => {
@@ -104,16 +114,22 @@ impl Messages {
                 (format!("⚠ {}", event.sentence()), severity)
             }
         };
-        vec![Message { text, severity }]
+        vec![Some(Message { text, severity })]
     }
 
-    fn linger(&self, linger: &Linger) -> Message {
-        let holder = holder(linger, who(&linger.subject, &*self.enricher));
-        let severity = match linger.status {
-            LingerStatus::Cleared => Severity::Info,
-            LingerStatus::Raised | LingerStatus::Continues => Severity::Warning,
+    fn lingers(&mut self, lingers: &[Linger]) -> Vec<Option<Message>> {
+        let enricher = &*self.enricher;
+        let who = |linger: &Linger| who(&linger.subject, enricher);
+        let Some(groups) = &mut self.groups else {
+            let alone = |linger| flagged(linger, sentence(linger, &holder(linger, who(linger))));
+            return lingers.iter().map(|linger| Some(alone(linger))).collect();
         };
-        Message { text: sentence(linger, &holder), severity }
+        let flags = groups.update(lingers, who);
+        let of = |linger: &Linger| {
+            let flag = flags.iter().find(|flag| std::ptr::eq(flag.linger, linger))?;
+            Some(flagged(linger, flag.words(None)))
+        };
+        lingers.iter().map(of).collect()
     }
 
     /// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`
@@ -128,6 +144,14 @@ impl Messages {
             None => format!("{who} {local} ↔ {peer} {words}"),
         }
     }
+}
+
+fn flagged(linger: &Linger, text: String) -> Message {
+    let severity = match linger.status {
+        LingerStatus::Cleared => Severity::Info,
+        LingerStatus::Raised | LingerStatus::Continues => Severity::Warning,
+    };
+    Message { text, severity }
 }
 
 fn step(event: &Transition) -> String {

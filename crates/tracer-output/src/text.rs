@@ -6,9 +6,12 @@
 
 mod columns;
 mod event;
+mod groups;
 mod layout;
+mod legend;
 mod lingering;
 mod palette;
+mod rates;
 mod summary;
 mod tag;
 #[cfg(test)]
@@ -27,19 +30,22 @@ pub use self::{
 use self::{
     event::Event,
     layout::{Layout, Widths},
+    rates::Rates,
     tag::Tags,
 };
-pub use self::{
-    lingering::flag,
-    summary::reason,
-    who::{in_container, process},
-    words::{bytes, loss, not_available, of_reset, of_retransmit},
-};
 pub(super) use self::{
+    groups::Groups,
     lingering::sentence,
     summary::closing,
     who::{holder, who},
     words::{REFUSED_HERE, life, meaning},
+};
+pub use self::{
+    legend::{LEGEND, legend},
+    lingering::flag,
+    summary::reason,
+    who::{in_container, process},
+    words::{bytes, loss, not_available, of_reset, of_retransmit},
 };
 use super::{
     Format, Resized, Tick,
@@ -67,7 +73,12 @@ pub struct Text {
     widths: Widths,
     names: Option<Names>,
     status: StatusLine,
+    /// Nothing has happened yet, and whoever looks may not know what to expect.
+    introduces: bool,
     enricher: Arc<dyn Enricher>,
+    groups: Groups,
+    /// Of a live terminal.
+    rates: Option<Rates>,
     /// The stack shown last.
     last_stack: Option<Arc<Stack>>,
     tags: Tags,
@@ -94,16 +105,26 @@ impl Text {
             widths: Widths::new(width),
             names: None,
             status: StatusLine::new(width, QUIET),
+            introduces: false,
             enricher,
+            groups: Groups::default(),
+            rates: width.map(|_| Rates::default()),
             last_stack: None,
             tags: Tags::default(),
         }
     }
 
-    /// Without the status line, which is true of a live trace only.
+    /// Without the status line, which is true of a live trace only; every line is shown, however
+    /// many there are.
     #[must_use]
     pub fn without_status(self) -> Self {
-        Self { status: StatusLine::new(None, QUIET), ..self }
+        Self { status: StatusLine::new(None, QUIET), rates: None, ..self }
+    }
+
+    /// A terminal gets a few words on what it shows, and what to try while nothing happens.
+    #[must_use]
+    pub fn introduced(self) -> Self {
+        Self { introduces: self.width.is_some(), ..self }
     }
 
     /// With a terminal that may be resized.
@@ -255,13 +276,25 @@ impl Text {
 
     fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let enricher = Arc::clone(&self.enricher);
-        for group in lingering::groups(lingers, |linger| who(&linger.subject, &*enricher)) {
-            for (linger, words) in group.lines(self.room()) {
-                self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
+        for flag in self.groups.update(lingers, |linger| who(&linger.subject, &*enricher)) {
+            let (linger, words) = (flag.linger, flag.words(self.room()));
+            self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
+            for words in lingering::stacks(&flag.raised, &*enricher, &mut self.last_stack) {
+                self.note(self.palette.dim, linger.time, &words, clock, out);
             }
-            for words in group.stacks(&*enricher, &mut self.last_stack) {
-                self.note(self.palette.dim, group.time(), &words, clock, out);
-            }
+        }
+    }
+
+    /// Whether an update may have a line: not if a terminal gets more of them than can be read.
+    fn admits(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) -> bool {
+        self.summarize(clock.now, clock, out);
+        self.rates.as_mut().is_none_or(|rates| rates.admit(update, self.stories))
+    }
+
+    /// Writes what the lines would have said that a second had too many of.
+    fn summarize(&mut self, now: u64, clock: WallClock, out: &mut Vec<u8>) {
+        if let Some(words) = self.rates.as_mut().and_then(|rates| rates.turn(now)) {
+            self.paragraph(self.palette.plain, clock.now, &words, clock, out);
         }
     }
 
@@ -269,8 +302,11 @@ impl Text {
     fn births(&mut self, now: u64, out: &mut Vec<u8>) -> Option<u64> {
         let (due, next) = self.tags.due(now);
         for (birth, clock) in due {
-            self.status.erase(out);
-            self.transition(&birth, clock, out);
+            // It has been counted where there are too many.
+            if self.rates.as_ref().is_none_or(|rates| rates.due().is_none()) {
+                self.status.erase(out);
+                self.transition(&birth, clock, out);
+            }
         }
         next
     }
@@ -284,6 +320,9 @@ impl Format for Text {
             line.push(self.palette.warning, &not_available(degraded));
             line.finish();
         }
+        if self.introduces {
+            legend::introduction(self.palette, self.widths.layout, out);
+        }
         self.titles(out);
     }
 
@@ -292,7 +331,12 @@ impl Format for Text {
             return;
         }
         self.status.erase(out);
+        self.introduces = false;
         self.follow(out);
+        if !self.admits(update, clock, out) {
+            self.tags.born(update);
+            return;
+        }
         self.tags.learn(update);
         if let Some((birth, clock)) = self.tags.born(update) {
             self.transition(&birth, clock, out);
@@ -320,16 +364,21 @@ impl Format for Text {
         }
     }
 
-    fn pause(&mut self, moment: &Tick, _: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         self.follow(out);
         let birth = self.births(moment.now, out);
-        let quiet = self.status.pause(moment.now, |quiet| Some(nothing(moment, quiet)), out);
-        birth.into_iter().chain(quiet).min()
+        self.summarize(moment.now, clock, out);
+        let rate = self.rates.as_ref().and_then(Rates::due);
+        let hint = if self.introduces { "; to see some: curl localhost" } else { "" };
+        let quiet = |quiet| Some(nothing(moment, quiet) + hint);
+        let quiet = self.status.pause(moment.now, quiet, out);
+        birth.into_iter().chain(quiet).chain(rate).min()
     }
 
-    fn summary(&mut self, summary: &Summary, _: WallClock, out: &mut Vec<u8>) {
+    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
         self.births(u64::MAX, out);
         self.status.erase(out);
+        self.summarize(u64::MAX, clock, out);
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, |words| {
             // Not cut: the last words are the ones that count.

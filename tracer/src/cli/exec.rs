@@ -86,7 +86,11 @@ pub(super) fn fail(message: &str) -> ExitCode {
 
 /// Runs and traces; the status is the command's.
 pub(super) fn run(arguments: &ExecArguments) -> ExitCode {
-    let result = Run::prepare(arguments).and_then(|run| run.trace(arguments));
+    let result = if arguments.trace.legend {
+        trace::run(&arguments.trace).map(|()| ExitCode::SUCCESS)
+    } else {
+        Run::prepare(arguments).and_then(|run| run.trace(arguments))
+    };
     result.unwrap_or_else(|error| fail(&without_numbers(&format!("{error:#}"))))
 }
 

@@ -62,6 +62,17 @@ pub(super) enum TraceFormat {
     Parquet,
 }
 
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// What happens on this host. A terminal says what to expect.
+    Host,
+    /// What a command does.
+    Command,
+    /// What has happened: there is no status line.
+    Recording,
+}
+
 impl FormatArguments {
     /// Those of `tracer demo`.
     pub(super) fn of_demo(format: TraceFormat, relative_seq: bool, color: ColorArgument) -> Self {
@@ -90,8 +101,7 @@ impl FormatArguments {
         Ok(())
     }
 
-    /// The format asked for, for a terminal where there is one. What is not live has no status
-    /// line. Parquet is written by a sink of its own.
+    /// The format asked for, for a terminal where there is one. Parquet is written by a sink of its own.
     ///
     /// # Errors
     ///
@@ -99,7 +109,7 @@ impl FormatArguments {
     pub(super) fn format(
         &self,
         terminal: Option<Stdout>,
-        live: bool,
+        occasion: Occasion,
         enricher: Arc<dyn Enricher>,
     ) -> anyhow::Result<Box<dyn Format + Send>> {
         let (palette, width) = self.color.appearance(terminal);
@@ -107,6 +117,7 @@ impl FormatArguments {
         let names = || self.resolve.then(Names::start).transpose();
         let failed = "--resolve: cannot start a thread";
         let resized: Resized = Box::new(|| columns(io::stdout()));
+        let live = occasion != Occasion::Recording;
         Ok(match self.format {
             TraceFormat::Json => Box::new(Json::new(enricher)),
             TraceFormat::Csv => Box::new(FlatLines::csv(enricher)),
@@ -121,7 +132,11 @@ impl FormatArguments {
                 let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
                 let text = Text::new(palette, width, times(), stories, enricher);
                 let text = text.resized_by(resized).with_names(names().context(failed)?);
-                Box::new(if live { text } else { text.without_status() })
+                Box::new(match occasion {
+                    Occasion::Host => text.introduced(),
+                    Occasion::Command => text,
+                    Occasion::Recording => text.without_status(),
+                })
             }
         })
     }

@@ -15,6 +15,7 @@ use clap_mangen::{
 use jiff::Timestamp;
 
 use super::examples;
+use tracer_output::text;
 
 /// Where to.
 #[derive(Args, Debug)]
@@ -75,6 +76,9 @@ fn page(command: Command, others: &[String]) -> io::Result<Vec<u8>> {
     if notes {
         man.render_extra_section(&mut page)?;
     }
+    if matches!(&*name, "tracer" | "tracer-trace") {
+        legend(&mut page)?;
+    }
     sections(examples, others, &mut page)?;
     Ok(page)
 }
@@ -84,6 +88,16 @@ fn date() -> String {
     let released = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|time| time.parse().ok());
     let time = released.and_then(|seconds| Timestamp::from_second(seconds).ok());
     time.unwrap_or_else(Timestamp::now).strftime("%Y-%m-%d").to_string()
+}
+
+/// Of the live view.
+fn legend(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["LEGEND"]);
+    for (mark, meaning) in text::LEGEND {
+        roff.control("TP", []).text([bold(mark)]).text([roman(meaning)]);
+    }
+    roff.to_writer(page)
 }
 
 /// What ends each page.
@@ -126,6 +140,7 @@ mod tests {
             assert!(page.contains(&format!("{} \\- ", name.replace('-', "\\-"))), "{page}");
         }
         let trace = pages.iter().find(|(name, _)| name == "tracer-trace").unwrap();
-        assert!(String::from_utf8_lossy(&trace.1).contains("\\-\\-no\\-snapshot"));
+        let trace = String::from_utf8_lossy(&trace.1).into_owned();
+        assert!(trace.contains("\\-\\-no\\-snapshot") && trace.contains(".SH LEGEND"), "{trace}");
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{
     filter::FilterArguments,
-    format::FormatArguments,
+    format::{FormatArguments, Occasion},
     recording,
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
@@ -55,7 +55,7 @@ pub(super) struct ReplayArguments {
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let ReplayArguments { shown, destinations, telemetry, .. } = arguments;
-    let outputs = Outputs { shown, destinations, telemetry, live: false };
+    let outputs = Outputs { shown, destinations, telemetry, occasion: Occasion::Recording };
     outputs.check()?;
     let filter = Filter { problems: arguments.problems, ..arguments.filter.filter()? };
     let files = files(arguments)?;

@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::{
-    format::{FormatArguments, TraceFormat},
+    format::{FormatArguments, Occasion, TraceFormat},
     live::Setting,
     options::duration,
     signals::interruptible,
@@ -72,18 +72,18 @@ pub(super) struct SinkArguments {
 /// What tells afterwards whether the end of the trace could be written.
 pub(super) type Endings = Vec<Box<dyn Fn() -> anyhow::Result<()> + Send>>;
 
-/// All that says what is written where. What is not live has no status line.
+/// All that says what is written where.
 pub(super) struct Outputs<'a> {
     pub(super) shown: &'a FormatArguments,
     pub(super) destinations: &'a SinkArguments,
     pub(super) telemetry: &'a TelemetryArguments,
-    pub(super) live: bool,
+    pub(super) occasion: Occasion,
 }
 
 /// Destinations that are open, before anything is traced: a mistake costs nothing.
 pub(super) struct Opened<'a> {
     shown: &'a FormatArguments,
-    live: bool,
+    occasion: Occasion,
     destinations: Destinations,
     telemetry: Telemetry,
 }
@@ -121,11 +121,11 @@ impl<'a> Outputs<'a> {
     ///
     /// For each that cannot be opened, and what is contradictory.
     pub(super) fn open(&self) -> anyhow::Result<Opened<'a>> {
-        let Self { shown, destinations, telemetry, live } = *self;
+        let Self { shown, destinations, telemetry, occasion } = *self;
         let (arguments, format) = (destinations.clone(), shown.format);
         // A pipe waits for its reader, a receiver may not answer.
         let destinations = interruptible(move || arguments.open(format))??;
-        Ok(Opened { shown, live, destinations, telemetry: telemetry.open()? })
+        Ok(Opened { shown, occasion, destinations, telemetry: telemetry.open()? })
     }
 }
 
@@ -193,7 +193,7 @@ impl Opened<'_> {
         setting: &Setting,
         endings: &mut Endings,
     ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-        let Self { shown, live, destinations, telemetry } = self;
+        let Self { shown, occasion, destinations, telemetry } = self;
         let Destinations { main, path, journal, syslog } = destinations;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         match (main, shown.format) {
@@ -201,7 +201,7 @@ impl Opened<'_> {
             (Some(main), TraceFormat::Parquet) => {
                 sinks.push(parquet(main, path, setting, endings)?);
             }
-            (Some(main), _) => sinks.push(lines(main, path, shown, live, setting, endings)?),
+            (Some(main), _) => sinks.push(lines(main, path, shown, occasion, setting, endings)?),
         }
         sinks.extend(journal.map(|to| delivery(to, LossPlace::Journal, setting)).transpose()?);
         sinks.extend(syslog.map(|to| delivery(to, LossPlace::Syslog, setting)).transpose()?);
@@ -227,12 +227,12 @@ fn lines(
     destination: Destination,
     path: Option<PathBuf>,
     shown: &FormatArguments,
-    live: bool,
+    occasion: Occasion,
     setting: &Setting,
     endings: &mut Endings,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let terminal = path.is_none().then(io::stdout);
-    let format = shown.format(terminal, live, Arc::clone(&setting.enricher))?;
+    let format = shown.format(terminal, occasion, Arc::clone(&setting.enricher))?;
     let closed = Arc::clone(&setting.closed);
     let lines = Lines::start(format, destination, move || closed.notify_one())
         .context("cannot start the writing thread")?;
@@ -242,7 +242,10 @@ fn lines(
     let missing = lines.ending();
     let path = path.unwrap_or_else(|| "standard output".into());
     endings.push(Box::new(move || whole(missing(), &path)));
-    Ok(Box::new(if live { lines } else { lines.of_recording() }))
+    Ok(Box::new(match occasion {
+        Occasion::Recording => lines.of_recording(),
+        Occasion::Host | Occasion::Command => lines,
+    }))
 }
 
 /// The sink that writes a Parquet file.

@@ -7,8 +7,9 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
 use super::{
+    console::print,
     filter::{self, FilterArguments},
-    format::FormatArguments,
+    format::{FormatArguments, Occasion},
     header::options,
     live::{Live, Setting},
     options::{StacksArgument, duration, interval},
@@ -23,7 +24,7 @@ use tracer_model::{
     linger::{self, Thresholds},
     table::MAX_SOCKETS,
 };
-use tracer_output::Sink;
+use tracer_output::{Sink, text};
 
 /// What to trace and how to show it.
 #[derive(Args, Debug)]
@@ -43,6 +44,9 @@ pub(super) struct TraceArguments {
     /// Take no snapshots: do not show existing sockets, nor check events against the kernel
     #[arg(long)]
     no_snapshot: bool,
+    /// Explain the columns and marks of the text format, and do nothing else
+    #[arg(long)]
+    pub(super) legend: bool,
     #[command(flatten)]
     pub(super) shown: FormatArguments,
     #[command(flatten)]
@@ -90,6 +94,9 @@ enum ModeName {
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
+    if arguments.legend {
+        return print(text::legend().as_bytes());
+    }
     run_with(arguments, options(), None, |_| Ok(Vec::new()))
 }
 
@@ -102,7 +109,8 @@ pub(super) fn run_with(
     others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
     let TraceArguments { shown, destinations, telemetry, .. } = arguments;
-    let outputs = Outputs { shown, destinations, telemetry, live: true };
+    let occasion = if scope.is_some() { Occasion::Command } else { Occasion::Host };
+    let outputs = Outputs { shown, destinations, telemetry, occasion };
     outputs.check()?;
     let live = Live { scope, ..arguments.live(options)? };
     let is_scoped = live.scope.is_some();

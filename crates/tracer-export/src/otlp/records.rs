@@ -90,10 +90,12 @@ impl Records {
         let messages = self.messages.of(update).into_iter();
         if let Update::Linger(lingers) = update {
             for (linger, message) in lingers.iter().zip(messages) {
-                of_one(&Update::Linger(slice::from_ref(linger)), message);
+                if let Some(message) = message {
+                    of_one(&Update::Linger(slice::from_ref(linger)), message);
+                }
             }
         } else {
-            messages.for_each(|message| of_one(update, message));
+            messages.flatten().for_each(|message| of_one(update, message));
         }
     }
 
