@@ -50,7 +50,7 @@ pub fn text(
     }
 }
 
-const COLUMNS: usize = 9;
+const COLUMNS: usize = 10;
 
 /// The cells of a table, one behind the other: a string each would take longer than all the rest.
 #[derive(Default)]
@@ -106,7 +106,7 @@ impl Cells {
 
 fn header(several: bool, cells: &mut Cells) {
     let netns = if several { "NETNS" } else { "" };
-    ["STATE", "AGE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"]
+    ["STATE", "AGE", "IDLE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"]
         .iter()
         .for_each(|name| cells.push(name));
 }
@@ -119,6 +119,7 @@ fn row(socket: &Socket, several: bool, enricher: &dyn Enricher, cells: &mut Cell
         cells.text.push('≥');
     }
     cells.push(&or_dash(socket.age));
+    cells.push(&or_dash(socket.idle));
     // Writing to a String cannot fail.
     let _ = write!(cells.text, "{}", tuple.local);
     cells.end();
@@ -193,7 +194,7 @@ fn write_row(
             continue;
         }
         match index {
-            1 | 4 | 5 | 6 => line.right(style, cell, width),
+            1 | 2 | 5 | 6 | 7 => line.right(style, cell, width),
             _ => line.left(style, cell, width),
         }
         line.space();

@@ -59,8 +59,8 @@ pub fn list(
     enricher: &dyn Enricher,
     order: Order,
 ) -> Found {
-    let Taken { look: HostSnapshot { snapshot, .. }, refused, .. } =
-        snapshotter.take(Wanted { sockets: true, holders: true, ..Wanted::default() }, &[]);
+    let Taken { look: HostSnapshot { snapshot, host }, refused, .. } = snapshotter
+        .take(Wanted { sockets: true, holders: true, settings: true, processes: false }, &[]);
     let ticks = time::ticks();
     let mut holders: HashMap<SocketId, Vec<Owner>, RandomState> = HashMap::default();
     holders.reserve(snapshot.holders.len());
@@ -78,6 +78,11 @@ pub fn list(
         let Some(mut socket) = socket::of(record, ticks, of(record).to_vec()) else { continue };
         let owner = &mut socket.subject.owner;
         *owner = owner.or_else(|| listeners.guess(record, of));
+        if let (Some(own), Some(facts)) =
+            (&mut socket.keepalive, host.namespaces.get(&record.netns))
+        {
+            *own = own.or(&facts.timeouts);
+        }
         if !everywhere.wants_socket(&socket) || !filter.passes(enricher, &socket.subject) {
             continue;
         }

@@ -2,11 +2,16 @@
 //! sentence, the evidence in words, and what to do about it.
 
 mod accept_queue_full;
+mod churn;
 mod close_wait_leak;
+mod connections;
+mod dead_peer;
 mod descriptors;
 mod ephemeral_ports;
+mod no_keepalive;
 mod no_local_port;
 mod parts;
+mod peer_not_reading;
 mod stuck_handshake;
 mod syn_backlog;
 #[cfg(test)]
@@ -21,11 +26,16 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     accept_queue_full::AcceptQueue,
+    churn::{Churn, PortCost},
     close_wait_leak::{Leak, Made},
+    connections::Connections,
+    dead_peer::{DeadPeer, Idle, Unanswered},
     descriptors::OutOfDescriptors,
     ephemeral_ports::{PortUse, Scope},
+    no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
-    parts::{Cause, Descriptors, Listener, Program, Service, minutes_left},
+    parts::{Cause, Descriptors, Limit, Listener, Program, Service, Setting, minutes_left},
+    peer_not_reading::PeerNotReading,
     stuck_handshake::StuckHandshake,
     syn_backlog::SynBacklog,
     time_wait_overflow::TimeWaitOverflow,
@@ -182,6 +192,14 @@ findings! {
     Descriptors(OutOfDescriptors): OutOfDescriptors = "descriptors",
     /// Handshakes that get no answer.
     StuckHandshake(StuckHandshake): StuckHandshake = "stuck_handshake",
+    /// Peers do not answer any more.
+    DeadPeer(Box<DeadPeer>): DeadPeer = "dead_peer",
+    /// Peers do not read what they are sent.
+    PeerNotReading(Box<PeerNotReading>): PeerNotReading = "peer_not_reading",
+    /// Idle connections that would never notice a dead peer.
+    NoKeepalive(NoKeepalive): NoKeepalive = "no_keepalive",
+    /// Many short connections to one destination, each used once.
+    Churn(Churn): Churn = "churn",
 }
 
 impl Problem {

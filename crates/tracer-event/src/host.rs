@@ -44,10 +44,29 @@ pub struct NetFacts {
     pub somaxconn: Option<u64>,
     /// `tcp_fin_timeout`, seconds: how long an orphan waits in FIN_WAIT2.
     pub fin_timeout: Option<u64>,
+    /// When the kernel asks a silent peer and when it gives up.
+    pub timeouts: Timeouts,
     /// What has been counted since the namespace was made.
     pub counters: Counters,
     /// A process or thread that is in it.
     pub process: Option<u32>,
+}
+
+/// Settings of when the kernel asks a silent peer whether it is there, and when it gives up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `tcp_retries2`: retransmissions of a connection that a process holds.
+    pub retries: Option<u64>,
+    /// `tcp_orphan_retries`: of one that is closed; 0 for eight.
+    pub orphan_retries: Option<u64>,
+    /// `tcp_rto_max_ms`: the longest time between two retransmissions; since 6.15.
+    pub longest_ms: Option<u64>,
+    /// `tcp_keepalive_time`: idle time before the first probe, seconds.
+    pub keepalive_time: Option<u64>,
+    /// `tcp_keepalive_intvl`: between two probes, seconds.
+    pub keepalive_interval: Option<u64>,
+    /// `tcp_keepalive_probes`: probes without an answer.
+    pub keepalive_probes: Option<u64>,
 }
 
 /// When connect() takes over the port of a TIME_WAIT that is older than a second

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    host::Timeouts,
     process::Owner,
     state::State,
     subject::{Role, Subject, role},
@@ -36,6 +37,32 @@ pub struct Timer {
     pub expires_in_ns: u64,
 }
 
+/// How an idle connection is probed (`SO_KEEPALIVE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Keepalive {
+    /// Idle time before the first probe, nanoseconds.
+    #[serde(rename = "time_ns")]
+    pub time: Option<u64>,
+    /// Time between two probes, nanoseconds.
+    #[serde(rename = "interval_ns")]
+    pub interval: Option<u64>,
+    /// Probes without an answer after which the connection is given up.
+    pub probes: Option<u64>,
+}
+
+impl Keepalive {
+    /// With the namespace's settings where the socket has none of its own.
+    #[must_use]
+    pub fn or(self, settings: &Timeouts) -> Self {
+        let nanoseconds = |seconds: u64| seconds.saturating_mul(1_000_000_000);
+        Self {
+            time: self.time.or(settings.keepalive_time.map(nanoseconds)),
+            interval: self.interval.or(settings.keepalive_interval.map(nanoseconds)),
+            probes: self.probes.or(settings.keepalive_probes),
+        }
+    }
+}
+
 /// A socket at the moment of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Socket {
@@ -54,6 +81,15 @@ pub struct Socket {
     pub age: Option<u64>,
     /// The true age may be larger: `age_ns` is the time since the last acknowledgement came.
     pub at_least: bool,
+    /// Time for which no data has moved, either way; null where the kernel does not say.
+    #[serde(rename = "idle_ns")]
+    pub idle: Option<u64>,
+    /// How it is probed while it is idle; null where it is not (`SO_KEEPALIVE`).
+    pub keepalive: Option<Keepalive>,
+    /// After which time without an acknowledgement it is given up (`TCP_USER_TIMEOUT`); null where
+    /// the retransmissions decide.
+    #[serde(rename = "user_timeout_ns")]
+    pub user_timeout: Option<u64>,
     /// Processes that hold a descriptor of it.
     #[serde(skip)]
     pub holders: Vec<Owner>,

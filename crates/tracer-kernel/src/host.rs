@@ -18,7 +18,7 @@ use super::{
     process::Stat,
 };
 use tracer_event::{
-    host::{NetFacts, ProcessFacts, TimeWaitReuse},
+    host::{NetFacts, ProcessFacts, TimeWaitReuse, Timeouts},
     process::Halt,
     state::State,
 };
@@ -40,6 +40,14 @@ pub(super) fn net_facts() -> NetFacts {
         max_syn_backlog: number("ipv4/tcp_max_syn_backlog"),
         somaxconn: number("core/somaxconn"),
         fin_timeout: number("ipv4/tcp_fin_timeout"),
+        timeouts: Timeouts {
+            retries: number("ipv4/tcp_retries2"),
+            orphan_retries: number("ipv4/tcp_orphan_retries"),
+            longest_ms: number("ipv4/tcp_rto_max_ms"),
+            keepalive_time: number("ipv4/tcp_keepalive_time"),
+            keepalive_interval: number("ipv4/tcp_keepalive_intvl"),
+            keepalive_probes: number("ipv4/tcp_keepalive_probes"),
+        },
         counters: read("/proc/thread-self/net/netstat")
             .map(|text| parse::counters(&text))
             .unwrap_or_default(),

@@ -23,15 +23,21 @@
 //! * `comparison.finding(severity, netns, problem)` makes the finding.
 
 mod causes;
+mod churn;
 mod close_wait;
 mod common;
 mod comparison;
+mod dead_peers;
+mod ends;
 mod handshakes;
+mod idle;
 mod limits;
 mod observed;
+mod peers;
 mod queues;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use self::comparison::Comparison;
 pub use self::{causes::explain, observed::Observed};
@@ -87,6 +93,10 @@ const SNAPSHOTS: &[Detector] = &[
     queues::accept,
     queues::syn,
     handshakes::stuck,
+    dead_peers::dead_peers,
+    windows::not_reading,
+    idle::unprobed,
+    churn::churn,
 ];
 
 /// What events show by themselves, without a snapshot.

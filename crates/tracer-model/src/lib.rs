@@ -26,4 +26,5 @@ pub mod progress;
 pub mod socket;
 pub mod table;
 pub mod time_wait;
+pub mod timeouts;
 pub mod watch;

@@ -1,11 +1,12 @@
 //! What one record of a snapshot says of a socket.
 
-use tracer_wire::{Record, flag, kind};
+use tracer_wire::{Record, Timers, flag, kind};
 
 use super::{
     connection::Connection,
     listeners::waits,
     time_wait::{TIME_WAIT_SECONDS, Ticks},
+    timeouts,
 };
 use tracer_event::{
     process::Owner,
@@ -38,12 +39,18 @@ pub fn in_state(record: &Record, state: State, ticks: Ticks, holders: Vec<Owner>
         _ => None,
     };
     let owner = holders.first().copied();
+    let timers = Timers::of(record);
     Socket {
         time: record.time_ns,
         subject: Subject { owner, role, ..connection.subject() },
         state,
         age: age(record, ticks),
         at_least: full && age(record, ticks).is_some(),
+        idle: timeouts::idle(record, ticks),
+        keepalive: timers.and_then(|timers| timeouts::keepalive(&timers, ticks)),
+        user_timeout: timers
+            .filter(|timers| timers.user_timeout != 0)
+            .map(|timers| u64::from(timers.user_timeout) * 1_000_000),
         holders,
         timer: timer(record, ticks),
         receive_queue,
@@ -90,10 +97,7 @@ pub fn half_open(record: &Record) -> Option<u64> {
 
 /// Nanoseconds since the last acknowledgement came.
 pub fn silence(record: &Record, ticks: Ticks) -> Option<u64> {
-    let elapsed = (record.jiffies as u32).wrapping_sub(record.last_ack);
-    // Half of the count's range is the future.
-    let is_past = record.last_ack != 0 && elapsed <= u32::MAX / 2;
-    is_past.then(|| ticks.nanoseconds(elapsed.into()))
+    timeouts::since(record, record.last_ack, ticks)
 }
 
 fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {

@@ -165,5 +165,11 @@ fn filter(finding: &Finding) -> String {
         Problem::TimeWaitOverflow(_) | Problem::EphemeralPorts(_) => "time_wait".into(),
         Problem::Descriptors(out) => pid(out.program.process.pid),
         Problem::StuckHandshake(stuck) => stuck.state.name().to_ascii_lowercase(),
+        Problem::DeadPeer(_)
+        | Problem::PeerNotReading(_)
+        | Problem::NoKeepalive(_)
+        | Problem::Churn(_) => {
+            finding.problem.processes().first().map_or_else(String::new, |first| pid(*first))
+        }
     }
 }

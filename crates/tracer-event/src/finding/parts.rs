@@ -121,3 +121,32 @@ impl Descriptors {
 pub fn minutes_left(left: u64, growth: f64) -> Option<f64> {
     (growth > 0.0).then(|| left as f64 / growth)
 }
+
+/// What decides when the kernel gives up on a peer that does not answer.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// `net.ipv4.tcp_retries2`, retransmissions.
+    #[serde(rename = "tcp_retries2")]
+    Retries,
+    /// `net.ipv4.tcp_orphan_retries`, or the eight that 0 stands for.
+    #[serde(rename = "tcp_orphan_retries")]
+    OrphanRetries,
+    /// `TCP_USER_TIMEOUT` of the socket, milliseconds.
+    UserTimeout,
+    /// `TCP_KEEPCNT` of the socket, or `net.ipv4.tcp_keepalive_probes`.
+    KeepaliveProbes,
+}
+
+/// A setting and its value.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Limit {
+    /// Which.
+    pub setting: Setting,
+    /// How many, or how many milliseconds.
+    pub value: u64,
+}

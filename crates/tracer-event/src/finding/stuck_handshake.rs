@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
-    words::{a_process, command, line, listener, process, service},
+    words::{a_process, command, line, listener, process, reachable, service},
 };
-use crate::{duration::count, endpoint::Endpoint, process::Process, state::State};
+use crate::{duration::count, process::Process, state::State};
 
 /// Handshakes without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ impl Explain for StuckHandshake {
             Service::There(peer) => vec![command(
                 "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
                  status 124: no answer to that one either)",
-                format!("{enter}timeout 3 bash -c '</dev/tcp/{}/{}'", host(peer), peer.port),
+                format!("{enter}{}", reachable(peer, peer.port)),
             )],
             Service::Here(_) => vec![command(
                 "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",
@@ -81,14 +81,5 @@ impl Explain for StuckHandshake {
 
     fn key(&self) -> String {
         format!("{:?} {:?} {:?}", self.state, self.service, self.processes())
-    }
-}
-
-/// The address with its interface, for a shell: anybody may have named that.
-fn host(peer: Endpoint) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    match peer.zone().name().filter(|name| name.chars().all(is_plain)) {
-        Some(name) => format!("{}%{name}", peer.address()),
-        None => peer.address().to_string(),
     }
 }

@@ -1,5 +1,7 @@
 //! What is said of each kind of finding.
 
+mod silence;
+
 use std::collections::BTreeMap;
 
 use rstest::rstest;

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Descriptors, Halt, Line, Listener, Program, Remedy, Service};
+use super::{Descriptors, Halt, Limit, Line, Listener, Program, Remedy, Service, Setting};
 use crate::{
     container::short,
-    duration::grouped,
+    duration::{duration, grouped},
     endpoint::Endpoint,
     escape::{escape, harmless},
     process::{Executable, Process},
@@ -217,4 +217,32 @@ pub(super) fn time_wait_folklore() -> Remedy {
         "does not help: tcp_fin_timeout (TIME_WAIT is always 60 s), tcp_tw_recycle (gone since \
          4.12)",
     )
+}
+
+/// A plain connection to an address, as a command.
+pub(super) fn reachable(peer: Endpoint, port: u16) -> String {
+    format!("timeout 3 bash -c '</dev/tcp/{}/{port}'", host(peer))
+}
+
+/// The address with its interface, for a shell: anybody may have named that.
+fn host(peer: Endpoint) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match peer.zone().name().filter(|name| name.chars().all(is_plain)) {
+        Some(name) => format!("{}%{name}", peer.address()),
+        None => peer.address().to_string(),
+    }
+}
+
+/// What decides when the kernel gives up.
+pub(super) fn limit(limit: Limit) -> String {
+    let Limit { setting, value } = limit;
+    match setting {
+        Setting::Retries => format!("net.ipv4.tcp_retries2 = {value}, no TCP_USER_TIMEOUT"),
+        Setting::OrphanRetries if value == 8 => {
+            "net.ipv4.tcp_orphan_retries: 8 while the time-out is below its maximum".into()
+        }
+        Setting::OrphanRetries => format!("net.ipv4.tcp_orphan_retries = {value}"),
+        Setting::UserTimeout => format!("TCP_USER_TIMEOUT = {}", duration(value * 1_000_000)),
+        Setting::KeepaliveProbes => format!("{value} keepalive probes"),
+    }
 }

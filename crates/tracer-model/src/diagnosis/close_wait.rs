@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
-use tracer_wire::Record;
 
 use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Seen},
+    ends::Ends,
 };
 use crate::{
     cause::{self, Context},
@@ -192,44 +192,12 @@ fn closed(comparison: &Comparison<'_>) -> HashMap<(u32, Option<u32>, Service), i
     closed
 }
 
-/// The sockets that a connection's peer may be, with their states and whether they are orphans.
-struct Ends {
-    /// By the numbers of what each will send and receive next: of a connection on which nothing
-    /// moves they are the other end's, whatever the addresses are in between.
-    by_numbers: HashMap<(u32, u32), (State, bool), RandomState>,
-    by_addresses: HashMap<Tuple, (State, bool), RandomState>,
-}
-
-impl Ends {
-    fn of(comparison: &Comparison<'_>) -> Self {
-        let end = |seen: &Seen<'_>| (seen.state, is_orphaned(seen.record));
-        let seen = || comparison.seen.iter().map(|seen| (seen, end(seen)));
-        Self {
-            by_numbers: seen().map(|(one, end)| (numbers(one.record), end)).collect(),
-            by_addresses: seen().map(|(one, end)| (one.tuple(), end)).collect(),
-        }
-    }
-
-    /// The peer of a socket, if it is on this host.
-    fn far(&self, seen: &Seen<'_>) -> Option<&(State, bool)> {
-        let tuple = seen.tuple();
-        let (sends, receives) = numbers(seen.record);
-        let known = (sends, receives) != (0, 0) && sends != receives;
-        let by_numbers = self.by_numbers.get(&(receives, sends)).filter(|_| known);
-        by_numbers.or_else(|| self.by_addresses.get(&tuple.reversed()))
-    }
-}
-
-fn numbers(record: &Record) -> (u32, u32) {
-    (record.snd_nxt, record.rcv_nxt)
-}
-
 fn finding(
     comparison: &Comparison<'_>,
     key: &Key,
     group: &Group<'_>,
     closed: &HashMap<(u32, Option<u32>, Service), i64, RandomState>,
-    ends: &Ends,
+    ends: &Ends<'_>,
 ) -> Finding {
     let members = &group.members;
     let holder = members.first().and_then(|member| member.socket.holders.first());
@@ -330,13 +298,13 @@ fn peers(members: &[Member<'_>], service: Service) -> Vec<(Endpoint, u64)> {
     most_first(peers, |peer| (peer.address(), peer.port))
 }
 
-fn states_of(members: &[Member<'_>], ends: &Ends) -> (BTreeMap<State, u64>, u64) {
+fn states_of(members: &[Member<'_>], ends: &Ends<'_>) -> (BTreeMap<State, u64>, u64) {
     let mut states = BTreeMap::new();
     let mut orphans = 0;
     for member in members {
-        if let Some(&(state, orphaned)) = ends.far(member.seen) {
-            *states.entry(state).or_default() += 1;
-            orphans += u64::from(orphaned);
+        if let Some(peer) = ends.peer(member.seen) {
+            *states.entry(peer.state).or_default() += 1;
+            orphans += u64::from(is_orphaned(peer.record));
         }
     }
     (states, orphans)

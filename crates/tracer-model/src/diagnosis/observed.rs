@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Comparison;
+use super::{Comparison, churn::Short};
 use tracer_event::{
     close::Reason,
     endpoint::Endpoint,
@@ -26,6 +26,8 @@ pub struct Observed {
     opened: HashMap<(u32, Endpoint, Endpoint), u64, RandomState>,
     /// Calls of connect() that found no port.
     failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
+    /// Short connections.
+    pub(super) short: Short,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -34,6 +36,7 @@ impl Observer for Observed {
     fn observe(&mut self, update: Update<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
+            Update::Connection(connection) => self.short.note(connection),
             Update::Loss(loss) if !loss.healed => self.lost += loss.count,
             _ => {}
         }
@@ -73,6 +76,7 @@ impl Observed {
             let (_, known) = known.or_insert((*subject, NoLocalPort { count: 0, ..*failure }));
             known.count += failure.count;
         }
+        self.short.add(&later.short);
         self.lost += later.lost;
     }
 

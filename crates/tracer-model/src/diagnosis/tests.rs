@@ -1,5 +1,6 @@
 //! Two snapshots, made by hand, and what is found.
 
+mod silence;
 mod situation;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,0 +1,140 @@
+//! `churn`: many short connections to one destination, each used once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Program, Remedy, Severity,
+    words::{REUSE, advice, line, minutes, of_program, process, rate, tw_reuse},
+};
+use crate::{
+    duration::{count, duration, grouped},
+    endpoint::Endpoint,
+};
+
+/// Short connections of one process to one destination.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Churn {
+    /// Who opens them.
+    #[serde(flatten)]
+    pub program: Program,
+    /// To where.
+    pub peer: Endpoint,
+    /// How many were opened and were over while this was observed.
+    #[serde(rename = "sockets")]
+    pub connections: u64,
+    /// How many a second.
+    #[serde(rename = "rate_per_second")]
+    pub rate: f64,
+    /// How long each was open, on average.
+    #[serde(rename = "lifetime_ns")]
+    pub lifetime: u64,
+    /// How long its handshake took, on average.
+    #[serde(rename = "handshake_ns")]
+    pub handshake: u64,
+    /// Payload sent by each, on average.
+    pub bytes_sent: u64,
+    /// Payload received by each, on average.
+    pub bytes_received: u64,
+    /// What it costs in local ports, where this end closes first.
+    pub ports: Option<PortCost>,
+}
+
+/// Ports that wait in TIME_WAIT.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PortCost {
+    /// In TIME_WAIT at this rate when it has been kept up for a minute, and not taken over before.
+    pub time_wait: u64,
+    /// Ports to choose from.
+    pub size: u32,
+    /// Minutes until none is left at this rate; null where they suffice.
+    pub minutes_left: Option<f64>,
+}
+
+impl Churn {
+    /// Share of the lifetime that goes into the handshake, 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.handshake as f64 / self.lifetime.max(1) as f64
+    }
+}
+
+impl Explain for Churn {
+    fn about() -> About {
+        About {
+            when: "a process opened ten connections a second or more to one destination, each for one short exchange; \
+                   info, and a warning where the ports that wait in TIME_WAIT run out, or handshakes of ten \
+                   milliseconds or more take half of the time",
+            evidence: "the connections that began and ended while it was observed: their handshakes, bytes and \
+                       lifetimes, and who closed first",
+            unknown: "whether the protocol allows to reuse a connection",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let out = self.ports.and_then(|ports| ports.minutes_left);
+        let out = out.map_or_else(String::new, |left| {
+            format!("; its ports are exhausted in {}", minutes(left))
+        });
+        format!(
+            "{} opens {} connections/s to {}, each used once for {}: reuse would save {} % of the time{out}",
+            process(&self.program.process),
+            rate(self.rate),
+            self.peer,
+            duration(self.lifetime),
+            (self.share() * 100.0).round(),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
+        lines.push(line("observed", count(self.connections, "connection")));
+        lines.push(line(
+            "each",
+            format!(
+                "{} sent, {} received, open for {}",
+                count(self.bytes_sent, "byte"),
+                count(self.bytes_received, "byte"),
+                duration(self.lifetime),
+            ),
+        ));
+        lines.push(line(
+            "handshake",
+            format!(
+                "{} each, {} of every second",
+                duration(self.handshake),
+                duration((self.rate * self.handshake as f64) as u64),
+            ),
+        ));
+        if let Some(PortCost { time_wait, size, .. }) = self.ports {
+            lines.push(line(
+                "ports",
+                format!(
+                    "{} of {} in TIME_WAIT at this rate",
+                    grouped(time_wait),
+                    grouped(size.into())
+                ),
+            ));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let mut remedies = vec![advice(REUSE)];
+        if self.ports.is_some_and(|ports| ports.minutes_left.is_some()) {
+            remedies.push(tw_reuse(enter));
+        }
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.program.process.pid]
+    }
+
+    fn count(&self) -> u64 {
+        self.connections
+    }
+
+    fn key(&self) -> String {
+        format!("{} {}", self.program.process.pid, self.peer)
+    }
+}

@@ -1,0 +1,87 @@
+//! `no_keepalive`: idle connections on which a dead peer would never be noticed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Program, Remedy, Service, Severity,
+    words::{advice, command, line, of_program, process, service},
+};
+use crate::duration::{count, duration, grouped};
+
+/// Idle connections of one process that nothing probes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoKeepalive {
+    /// Whose they are.
+    #[serde(flatten)]
+    pub program: Program,
+    /// How many sockets.
+    pub sockets: u64,
+    /// For how long no data has moved on the one that is idle longest.
+    #[serde(rename = "idle_ns")]
+    pub longest: u64,
+    /// With what, and how many sockets each has, most first.
+    #[serde(with = "by_service")]
+    #[schemars(with = "Vec<by_service::Counted>")]
+    pub services: Vec<(Service, u64)>,
+}
+
+super::counted!(by_service: #[serde(flatten)] service: Service);
+
+impl Explain for NoKeepalive {
+    fn about() -> About {
+        About {
+            when: "connections of a process were idle for an hour, with neither SO_KEEPALIVE nor TCP_USER_TIMEOUT; \
+                   always info",
+            evidence: "the options of the sockets and the times of their last data in the last snapshot; connections \
+                       within this host are left out",
+            unknown: "whether the application sends messages of its own to probe its peers, less often than hourly",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        format!(
+            "{} would never notice a dead peer on {}, idle for up to {}: neither keepalive nor a user time-out is set",
+            process(&self.program.process),
+            count(self.sockets, "connection"),
+            duration(self.longest),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
+        for (of, sockets) in self.services.iter().take(3) {
+            lines.push(line("idle", format!("{} {}", grouped(*sockets), service(*of))));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        vec![
+            advice(format!(
+                "{} should set SO_KEEPALIVE with TCP_KEEPIDLE (PostgreSQL tcp_keepalives_idle, sshd \
+                 ClientAliveInterval, nginx so_keepalive, haproxy clitcpka and srvtcpka)",
+                process(&self.program.process)
+            )),
+            command(
+                "shows which sockets have a keepalive timer and which have none",
+                format!("{enter}ss -tnpo state established"),
+            ),
+            advice(
+                "does not help: tcp_keepalive_time is for sockets with SO_KEEPALIVE, and is two hours by default",
+            ),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.program.process.pid]
+    }
+
+    fn count(&self) -> u64 {
+        self.sockets
+    }
+
+    fn key(&self) -> String {
+        self.program.process.pid.to_string()
+    }
+}

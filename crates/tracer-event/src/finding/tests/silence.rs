@@ -1,0 +1,177 @@
+//! What is said of silent peers, and of connections that are used once.
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn connections(service: Service, sockets: u64, orphans: u64) -> Connections {
+    let peer = match service {
+        Service::Here(_) => at("10.0.0.9", 0),
+        Service::There(peer) => peer,
+    };
+    Connections {
+        holders: vec![app(900)],
+        listener: None,
+        sockets,
+        orphans,
+        service,
+        peers: vec![(peer, sockets)],
+        states: [(State::Established, sockets)].into(),
+    }
+}
+
+const HERE: fn() -> Service = || Service::Here(at("10.0.0.1", 80));
+const THERE: fn() -> Service = || Service::There(at("10.0.0.9", 5432));
+
+fn dead(unanswered: Unanswered, connections: Connections) -> Finding {
+    of(Problem::DeadPeer(Box::new(DeadPeer {
+        connections,
+        unanswered,
+        unacknowledged: 20_000,
+        since: 5 * SECOND,
+        silent: Some(65 * SECOND),
+        tries: 4,
+        gives_up: Some(920 * SECOND),
+        limit: Some(Limit { setting: Setting::Retries, value: 15 }),
+        idle: Idle { probed: 1, probe_in: Some(7_190 * SECOND), never: 4 },
+    })))
+}
+
+fn stuck(connections: Connections, fins_waiting: u64, readers: Vec<Program>) -> Finding {
+    of(Problem::PeerNotReading(Box::new(PeerNotReading {
+        connections,
+        unsent: 7_000_000,
+        fins_waiting,
+        closed: 4 * SECOND,
+        readers,
+        unread: 0,
+        gives_up: None,
+    })))
+}
+
+fn unprobed() -> Finding {
+    of(Problem::NoKeepalive(NoKeepalive {
+        program: app(900),
+        sockets: 14,
+        longest: 5 * 3_600 * SECOND,
+        services: vec![(THERE(), 14)],
+    }))
+}
+
+fn churn(minutes_left: Option<f64>) -> Finding {
+    of(Problem::Churn(Churn {
+        program: app(900),
+        peer: at("10.0.0.9", 80),
+        connections: 1_234,
+        rate: 500.0,
+        lifetime: 800_000,
+        handshake: 200_000,
+        bytes_sent: 30,
+        bytes_received: 2,
+        ports: Some(PortCost { time_wait: 30_000, size: 28_232, minutes_left }),
+    }))
+}
+
+fn two_peers() -> Connections {
+    let peers = vec![(at("10.0.0.9", 0), 2), (at("10.0.0.8", 0), 1)];
+    Connections { peers, ..connections(HERE(), 3, 0) }
+}
+
+#[rstest]
+#[case(
+    dead(Unanswered::Data, connections(HERE(), 1, 0)),
+    "10.0.0.9 is silent: 20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
+     10.0.0.1:80 here; the kernel gives up in 15m20s"
+)]
+#[case(
+    dead(Unanswered::Fin, connections(THERE(), 2, 2)),
+    "10.0.0.9:5432 is silent: FIN unacknowledged for 5.00s on 2 connections to 10.0.0.9:5432, \
+     closed by app[900]; the kernel gives up in 15m20s"
+)]
+#[case(
+    dead(Unanswered::KeepaliveProbes, two_peers()),
+    "10.0.0.9 and 1 more peer are silent: 4 keepalive probes unanswered for 5.00s on 3 connections \
+     of app[900] to 10.0.0.1:80 here; the kernel gives up in 15m20s"
+)]
+#[case(
+    stuck(Connections { holders: Vec::new(), ..connections(HERE(), 60, 60) }, 60, Vec::new()),
+    "10.0.0.9 does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that no FIN is \
+     sent yet, on 60 connections to 10.0.0.1:80 here, closed by the process"
+)]
+#[case(
+    stuck(connections(THERE(), 2, 0), 1, vec![app(77)]),
+    "app[77] does not read: window closed for 4.00s, 7,000,000 bytes unsent, so that 1 FIN is not \
+     sent yet, on 2 connections of app[900] to 10.0.0.9:5432"
+)]
+#[case(
+    unprobed(),
+    "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
+     keepalive nor a user time-out is set"
+)]
+#[case(
+    churn(Some(0.5)),
+    "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would save \
+     25 % of the time; its ports are exhausted in less than a minute"
+)]
+fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
+    assert_eq!(finding.sentence(), words);
+}
+
+#[test]
+fn evidence_says_what_becomes_of_the_idle_ones() {
+    let dead = dead(Unanswered::Data, connections(HERE(), 1, 0));
+    let lines: Vec<String> = dead
+        .evidence()
+        .into_iter()
+        .map(|Line { label, text }| format!("{label}: {text}"))
+        .collect();
+    let expected = [
+        "process: app[900] /srv/app",
+        "peer: 10.0.0.9 × 1",
+        "states: 1 ESTABLISHED",
+        "last heard: 1m05s ago",
+        "tries: retransmitted 4 times",
+        "limit: net.ipv4.tcp_retries2 = 15, no TCP_USER_TIMEOUT",
+        "idle: 5 more connections to the silent peers: 1 will be probed, the first in 1h59m, 4 \
+         never, without SO_KEEPALIVE",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_is_written_is_read_again_and_remedies_are_few() {
+    for finding in all() {
+        let json = serde_json::to_string(&finding).unwrap();
+        assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding, "{json}");
+        let inside = Finding { entry: Some(77), ..finding };
+        let (code, remedies) = (inside.problem.code(), inside.remedies());
+        assert!((1..=3).contains(&remedies.len()), "{code}: {remedies:?}");
+        for command in remedies.iter().filter_map(|remedy| remedy.command.as_ref()) {
+            let of_namespace =
+                ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
+            assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
+        }
+        assert!(inside.evidence().iter().all(|line| line.label.len() < 12), "{code}");
+    }
+}
+
+fn all() -> [Finding; 7] {
+    [
+        dead(Unanswered::Data, connections(HERE(), 1, 0)),
+        dead(Unanswered::Fin, connections(THERE(), 2, 2)),
+        stuck(connections(THERE(), 2, 0), 0, Vec::new()),
+        stuck(connections(THERE(), 2, 2), 2, vec![app(77)]),
+        unprobed(),
+        churn(None),
+        churn(Some(3.0)),
+    ]
+}
+
+#[test]
+fn clients_are_asked_on_a_port_and_servers_on_theirs() {
+    let command = |finding: &Finding| finding.remedies()[0].command.clone().unwrap();
+    let client = dead(Unanswered::Data, connections(HERE(), 1, 0));
+    assert_eq!(command(&client), "timeout 3 bash -c '</dev/tcp/10.0.0.9/1'");
+    let server = dead(Unanswered::Data, connections(THERE(), 1, 0));
+    assert_eq!(command(&server), "timeout 3 bash -c '</dev/tcp/10.0.0.9/5432'");
+}

@@ -1,0 +1,171 @@
+//! Peers that do not answer any more.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use tracer_wire::{Record, flag};
+
+use super::{
+    comparison::{Comparison, Seen},
+    peers::{Closers, Key, payload, severity, silence},
+};
+use crate::timeouts::{self, GivesUp, Silence};
+use tracer_event::{
+    finding::{DeadPeer, Finding, Idle, Problem, Severity, Unanswered},
+    state::State,
+};
+
+/// The third retransmission comes seven time-outs after the segment.
+const RETRANSMISSIONS: u8 = 3;
+/// Probes of a closed window in a row.
+const WINDOW_PROBES: u8 = 3;
+/// The last one may be on its way.
+const KEEPALIVE_PROBES: u8 = 2;
+/// `ICSK_TIME_RETRANS` and `ICSK_TIME_PROBE0`
+const RETRANSMIT: u8 = 1;
+const WINDOW_PROBE: u8 = 3;
+/// What was heard within this time of the first retransmission may have come before it: the
+/// kernel's tick is 10 ms at most.
+const TICK: u64 = 20_000_000;
+
+struct Member<'a> {
+    seen: &'a Seen<'a>,
+    /// For how long nothing has been answered.
+    since: u64,
+    heard: Option<u64>,
+    tries: u8,
+    gives_up: Option<GivesUp>,
+}
+
+/// Connections on which neither data nor a FIN nor probes are answered.
+pub(super) fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let silent = comparison.seen.iter().filter(|seen| may_be_silent(seen));
+    let found: Vec<(Unanswered, Member<'_>)> = silent
+        .filter_map(|seen| member(comparison, seen))
+        .filter(|(_, member)| comparison.wants_seen(member.seen))
+        .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let closers = Closers::of(comparison);
+    let mut groups: HashMap<Key<Unanswered>, Vec<Member<'_>>, RandomState> = HashMap::default();
+    for (unanswered, member) in found {
+        let key = closers.key(comparison, member.seen, unanswered);
+        groups.entry(key).or_default().push(member);
+    }
+    groups.into_iter().map(|(key, members)| finding(comparison, &closers, key, &members)).collect()
+}
+
+/// Of a million sockets most are not.
+fn may_be_silent(seen: &Seen<'_>) -> bool {
+    let Record { timer, retransmits, .. } = *seen.record;
+    match timer {
+        RETRANSMIT => retransmits >= RETRANSMISSIONS,
+        WINDOW_PROBE => true,
+        _ => timer == 0 && seen.record.has(flag::SK_TIMER),
+    }
+}
+
+fn member<'a>(comparison: &Comparison<'_>, seen: &'a Seen<'a>) -> Option<(Unanswered, Member<'a>)> {
+    if matches!(seen.state, State::SynSent | State::SynRecv | State::Closed) {
+        return None;
+    }
+    let silence = silence(comparison, seen)?;
+    let heard = heard(comparison, seen);
+    let (unanswered, tries, since) = match seen.record.timer {
+        RETRANSMIT => retransmitting(seen, &silence)?,
+        WINDOW_PROBE if silence.timers.probes_out >= WINDOW_PROBES => {
+            (Unanswered::WindowProbes, silence.timers.probes_out, heard?)
+        }
+        0 if silence.timers.keepalive == 1 && silence.timers.probes_out >= KEEPALIVE_PROBES => {
+            (Unanswered::KeepaliveProbes, silence.timers.probes_out, probing(&silence)?)
+        }
+        _ => return None,
+    };
+    // The peer has answered something meanwhile: it is there.
+    if heard.is_some_and(|heard| heard + TICK < since) {
+        return None;
+    }
+    Some((unanswered, Member { seen, since, heard, tries, gives_up: silence.gives_up() }))
+}
+
+fn retransmitting(seen: &Seen<'_>, silence: &Silence<'_>) -> Option<(Unanswered, u8, u64)> {
+    let record = seen.record;
+    let since = silence.retransmitting()?;
+    let data = payload(seen, record.snd_una) > 0;
+    let unanswered = if data { Unanswered::Data } else { Unanswered::Fin };
+    Some((unanswered, record.retransmits, since))
+}
+
+/// Since the first keepalive probe; the timer runs for the next one.
+fn probing(silence: &Silence<'_>) -> Option<u64> {
+    let interval = silence.probing()?.interval?;
+    let since_last = interval.saturating_sub(silence.fires_in()? * 1_000_000);
+    let before = u64::from(silence.timers.probes_out.saturating_sub(1));
+    Some(before * interval + since_last)
+}
+
+/// Nanoseconds since anything came from the peer.
+fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
+    let Record { last_ack, last_received, .. } = *seen.record;
+    let since = |jiffy| timeouts::since(seen.record, jiffy, comparison.input.ticks);
+    [since(last_ack), since(last_received)].into_iter().flatten().min()
+}
+
+fn finding(
+    comparison: &Comparison<'_>,
+    closers: &Closers<'_>,
+    Key { netns, service, what: unanswered, .. }: Key<Unanswered>,
+    members: &[Member<'_>],
+) -> Finding {
+    let seen: Vec<&Seen<'_>> = members.iter().map(|member| member.seen).collect();
+    let connections = closers.connections(comparison, &seen, service);
+    let first = members.iter().filter_map(|member| member.gives_up).min();
+    let dead = DeadPeer {
+        unanswered,
+        unacknowledged: seen.iter().map(|seen| payload(seen, seen.record.snd_una)).sum(),
+        since: members.iter().map(|member| member.since).max().unwrap_or(0),
+        silent: members.iter().filter_map(|member| member.heard).min(),
+        tries: members.iter().map(|member| member.tries).max().unwrap_or(0),
+        gives_up: first.map(|(left, _)| left),
+        limit: first.map(|(_, limit)| limit),
+        idle: idle(comparison, members),
+        connections,
+    };
+    // Where nobody holds them, nobody waits.
+    let severity = if dead.connections.orphans == dead.connections.sockets {
+        Severity::Info
+    } else {
+        severity(comparison, netns, service, dead.connections.sockets)
+    };
+    comparison.finding(severity, netns, Problem::DeadPeer(Box::new(dead)))
+}
+
+/// Other connections of the same service to these peers, on which nothing is under way and nothing
+/// was heard since.
+fn idle(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Idle {
+    let mut idle = Idle::default();
+    let is_same = |member: &Member<'_>, seen: &Seen<'_>| {
+        let (one, other) = (member.seen.tuple(), seen.tuple());
+        (one.netns, one.peer.address()) == (other.netns, other.peer.address())
+            && (one.local == other.local || one.peer == other.peer)
+    };
+    let quiet = |seen: &&Seen<'_>| {
+        matches!(seen.state, State::Established | State::CloseWait | State::FinWait2)
+            && seen.record.has(flag::HAS_SOCKET)
+            && seen.record.snd_una == seen.record.write_seq
+    };
+    for seen in comparison.seen.iter().filter(quiet) {
+        let silent = members.iter().filter(|member| is_same(member, seen));
+        let Some(since) = silent.map(|member| member.since).min() else { continue };
+        let is_silent = heard(comparison, seen).is_some_and(|heard| heard >= since);
+        let Some(silence) = silence(comparison, seen).filter(|_| is_silent) else { continue };
+        if silence.timers.keepalive == 0 {
+            idle.never += 1;
+        } else if silence.timers.probes_out < KEEPALIVE_PROBES {
+            idle.probed += 1;
+            let next = silence.fires_in().map(|left| left * 1_000_000);
+            idle.probe_in = [idle.probe_in, next].into_iter().flatten().min();
+        }
+    }
+    idle
+}

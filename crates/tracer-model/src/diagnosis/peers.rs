@@ -1,0 +1,135 @@
+//! Groups of connections with peers that are silent or do not read.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{
+    common::{each_once, most_first},
+    comparison::{Comparison, Seen},
+};
+use crate::{
+    connection::{Connection, SocketId},
+    socket::is_orphaned,
+    timeouts::Silence,
+};
+use tracer_event::{
+    endpoint::Endpoint,
+    finding::{Connections, Program, Service, Severity},
+    host::Timeouts,
+    process::Process,
+    state::State,
+};
+
+/// Clients come and go without a word: up to this part of a service's connections it is noise.
+const SHARE: u64 = 10;
+
+/// What is one finding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key<T> {
+    pub(super) netns: u32,
+    pids: Vec<u32>,
+    pub(super) service: Service,
+    pub(super) what: T,
+}
+
+/// Who has closed what no process holds any more, as far as that was seen.
+pub(super) struct Closers<'a>(HashMap<SocketId, &'a Connection, RandomState>);
+
+impl<'a> Closers<'a> {
+    pub(super) fn of(comparison: &'a Comparison<'_>) -> Self {
+        let closing = [State::FinWait1, State::Closing, State::LastAck, State::CloseWait];
+        Self(closing.into_iter().flat_map(|state| comparison.lives(state)).collect())
+    }
+
+    /// Who holds a socket, or has closed it.
+    pub(super) fn processes(&self, comparison: &Comparison<'_>, seen: &Seen<'_>) -> Vec<Process> {
+        let holders = comparison.holders(seen.record);
+        if holders.is_empty() {
+            let life = self.0.get(&SocketId::of(seen.record));
+            return life
+                .and_then(|life| life.owner())
+                .map(|owner| owner.process)
+                .into_iter()
+                .collect();
+        }
+        each_once(holders.iter().map(|holder| holder.process))
+    }
+
+    pub(super) fn key<T>(&self, comparison: &Comparison<'_>, seen: &Seen<'_>, what: T) -> Key<T> {
+        let tuple = seen.tuple();
+        let mut pids: Vec<u32> =
+            self.processes(comparison, seen).iter().map(|process| process.pid).collect();
+        pids.sort_unstable();
+        Key { netns: tuple.netns, pids, service: comparison.service(&tuple), what }
+    }
+
+    /// What sockets of one key have in common.
+    pub(super) fn connections(
+        &self,
+        comparison: &Comparison<'_>,
+        members: &[&Seen<'_>],
+        service: Service,
+    ) -> Connections {
+        let first = members.first();
+        let processes = first.map(|seen| self.processes(comparison, seen)).unwrap_or_default();
+        let holders: Vec<Program> =
+            processes.into_iter().map(|process| comparison.program(process)).collect();
+        let listener = (holders.is_empty())
+            .then(|| {
+                let tuple = first?.tuple();
+                comparison.listener(&comparison.listeners_of(tuple.netns, tuple.local))
+            })
+            .flatten();
+        let mut states: BTreeMap<State, u64> = BTreeMap::new();
+        for seen in members {
+            *states.entry(seen.state).or_default() += 1;
+        }
+        Connections {
+            holders,
+            listener,
+            sockets: members.len() as u64,
+            orphans: members.iter().filter(|seen| is_orphaned(seen.record)).count() as u64,
+            service,
+            peers: peers(members, service),
+            states,
+        }
+    }
+}
+
+/// Clients of one address differ in their ports.
+fn peers(members: &[&Seen<'_>], service: Service) -> Vec<(Endpoint, u64)> {
+    let here = matches!(service, Service::Here(_));
+    let peers = members.iter().map(|seen| seen.tuple().peer);
+    let peers = peers.map(|peer| if here { peer.with_port(0) } else { peer });
+    most_first(peers, |peer| (peer.address(), peer.port))
+}
+
+/// The timers of a socket, with the settings of its namespace.
+pub(super) fn silence<'a>(comparison: &Comparison<'_>, seen: &Seen<'a>) -> Option<Silence<'a>> {
+    let settings = comparison.facts(seen.record.netns).map(|facts| facts.timeouts);
+    Silence::of(seen.record, settings.unwrap_or_else(Timeouts::default), comparison.input.ticks)
+}
+
+/// Bytes from one sequence number to another, without the FIN that ends what this end writes.
+pub(super) fn payload(seen: &Seen<'_>, from: u32) -> u64 {
+    let fin = matches!(seen.state, State::FinWait1 | State::Closing | State::LastAck);
+    u64::from(seen.record.write_seq.wrapping_sub(from)).saturating_sub(fin.into())
+}
+
+/// A tenth of a service's connections is worth a warning, one of many clients is not.
+pub(super) fn severity(
+    comparison: &Comparison<'_>,
+    netns: u32,
+    service: Service,
+    sockets: u64,
+) -> Severity {
+    let Service::Here(local) = service else { return Severity::Warning };
+    let is_connection = |seen: &&Seen<'_>| {
+        (seen.record.netns, seen.record.local_port) == (netns, local.port)
+            && !matches!(seen.state, State::Listen | State::TimeWait | State::SynRecv)
+    };
+    let all = comparison.seen.iter().filter(is_connection).count() as u64;
+    if sockets * SHARE >= all { Severity::Warning } else { Severity::Info }
+}

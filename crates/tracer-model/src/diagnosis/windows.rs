@@ -1,0 +1,89 @@
+//! Peers that do not read what they are sent.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::{
+    common::each_once,
+    comparison::{Comparison, Seen},
+    ends::Ends,
+    peers::{Closers, Key, payload, severity, silence},
+};
+use crate::timeouts;
+use tracer_event::{
+    finding::{Finding, PeerNotReading, Problem, Severity},
+    state::State,
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// A reader that is busy comes back within this time.
+const PAUSE: u64 = 3 * SECOND;
+/// One of few that pauses for longer is stuck.
+const LONG: u64 = 10 * SECOND;
+/// So many do not pause together.
+const SEVERAL: u64 = 3;
+/// `ICSK_TIME_PROBE0`
+const WINDOW_PROBE: u8 = 3;
+/// From here on the peer is silent altogether.
+const UNANSWERED: u8 = 3;
+
+/// Connections with data that waits for a window.
+pub(super) fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let closed = |seen: &&Seen<'_>| closed(comparison, seen).is_some_and(|time| time >= PAUSE);
+    let found: Vec<&Seen<'_>> = comparison
+        .seen
+        .iter()
+        .filter(|seen| seen.record.timer == WINDOW_PROBE)
+        .filter(closed)
+        .filter(|seen| comparison.wants_seen(seen))
+        .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let (closers, ends) = (Closers::of(comparison), Ends::of(comparison));
+    let mut groups: HashMap<Key<()>, Vec<&Seen<'_>>, RandomState> = HashMap::default();
+    for seen in found {
+        groups.entry(closers.key(comparison, seen, ())).or_default().push(seen);
+    }
+    let groups = groups.into_iter();
+    groups.map(|(key, members)| finding(comparison, (&closers, &ends), key, &members)).collect()
+}
+
+/// Nanoseconds for which nothing could be sent; a probe without data does not count.
+fn closed(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
+    let timers = silence(comparison, seen)?.timers;
+    let waits = payload(seen, seen.record.snd_nxt) > 0 && timers.probes_out < UNANSWERED;
+    let sent = || timeouts::since(seen.record, seen.record.last_sent, comparison.input.ticks);
+    waits.then(sent).flatten()
+}
+
+fn finding(
+    comparison: &Comparison<'_>,
+    (closers, ends): (&Closers<'_>, &Ends<'_>),
+    Key { netns, service, .. }: Key<()>,
+    members: &[&Seen<'_>],
+) -> Finding {
+    let connections = closers.connections(comparison, members, service);
+    let peers: Vec<&Seen<'_>> = members.iter().filter_map(|seen| ends.peer(seen)).collect();
+    let readers = peers.iter().flat_map(|seen| comparison.holders(seen.record));
+    let readers = each_once(readers.map(|holder| holder.process));
+    let waits =
+        |seen: &&&Seen<'_>| matches!(seen.state, State::FinWait1 | State::Closing | State::LastAck);
+    let gives_up = members.iter().filter_map(|seen| silence(comparison, seen)?.gives_up());
+    let stuck = PeerNotReading {
+        unsent: members.iter().map(|seen| payload(seen, seen.record.snd_nxt)).sum(),
+        fins_waiting: members.iter().filter(waits).count() as u64,
+        closed: members.iter().filter_map(|seen| closed(comparison, seen)).max().unwrap_or(0),
+        readers: readers.into_iter().map(|process| comparison.program(process)).collect(),
+        unread: peers.iter().map(|seen| u64::from(seen.record.unread_bytes())).sum(),
+        gives_up: gives_up.map(|(left, _)| left).min(),
+        connections,
+    };
+    let sockets = stuck.connections.sockets;
+    let severity = if stuck.closed >= LONG || sockets >= SEVERAL {
+        severity(comparison, netns, service, sockets)
+    } else {
+        Severity::Info
+    };
+    comparison.finding(severity, netns, Problem::PeerNotReading(Box::new(stuck)))
+}
