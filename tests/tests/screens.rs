@@ -85,7 +85,7 @@ fn a_quiet_terminal_explains_itself_and_a_flooded_one_is_summarized() {
     isolated(|namespace| {
         let terminal = trace(namespace, 80, 40, "");
         all_of(&terminal, &["Watching the TCP connections", "· listener", "⚑ stuck"]);
-        all_of(&terminal, &["no events for", "curl localhost"]);
+        all_of(&terminal, &["no events for", "tracer demo"]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         for _ in 0..300 {

@@ -369,7 +369,7 @@ impl Format for Text {
         let birth = self.births(moment.now, out);
         self.summarize(moment.now, clock, out);
         let rate = self.rates.as_ref().and_then(Rates::due);
-        let hint = if self.introduces { "; to see some: curl localhost" } else { "" };
+        let hint = if self.introduces { "; try: curl localhost, tracer demo" } else { "" };
         let quiet = |quiet| Some(nothing(moment, quiet) + hint);
         let quiet = self.status.pause(moment.now, quiet, out);
         birth.into_iter().chain(quiet).chain(rate).min()

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{
     console::{ColorArgument, print},
-    format::{FormatArguments, TraceFormat},
+    format::{FormatArguments, Occasion, TraceFormat},
     language::LanguageArgument,
     live::{Live, Setting},
 };
@@ -144,7 +144,7 @@ fn present(
 impl DemoArguments {
     fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
         let shown = FormatArguments::of_demo(self.format, !self.absolute_seq, self.color);
-        let format = shown.format(Some(io::stdout()), false, Arc::clone(&setting.enricher))?;
+        let format = shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
         let destination = Destination::open(None, None, Sharing::Shared)?;
         let closed = Arc::clone(&setting.closed);
