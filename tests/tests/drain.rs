@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
     case::python,
+    diagnosis::Diagnosis,
     netns::isolated,
     peer::Peer,
     record::{Record, listing},
@@ -64,6 +65,65 @@ fn what_a_process_leaves_open_is_closed_by_its_end() {
         assert_eq!(by("ESTABLISHED", "CLOSED"), 2, "unread, or not accepted: {all}");
         assert!(ended.iter().all(|one| one.number("/process/pid") == Some(server.pid())), "{all}");
         drop(clients);
+    });
+}
+
+/// Who ended, and how its connections did.
+fn ends(record: &Record) -> (u64, [u64; 4]) {
+    let of = |name: &str| record.number(&format!("/finding/evidence/{name}")).unwrap();
+    let ends = ["left_open", "closed_normally", "unread", "never_accepted"].map(of);
+    (record.number("/finding/evidence/process/pid").unwrap(), ends)
+}
+
+#[test]
+fn data_that_is_lost_with_a_process_is_told_once() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let mut ended = 0;
+        let diagnosis = Diagnosis::during(namespace, || {
+            let (server, clients) = server();
+            kill(&server);
+            ended = server.pid();
+            // They close when there is nothing more to read.
+            drop(clients);
+        });
+        let finding = diagnosis.only("process_ended");
+        assert_eq!(finding.at("/finding/severity"), "warning", "{finding}");
+        assert_eq!(ends(finding), (ended, [5, 3, 1, 1]), "{finding}");
+        assert_eq!(diagnosis.status, 1);
+        let told = tracer.wait_for("the end", |one| one.at("/finding/code") == "process_ended");
+        assert_eq!(ends(&told), (ended, [5, 3, 1, 1]), "{told}");
+        let text = told.text("/finding/text").unwrap();
+        let words = "3 closed normally, 1 reset with unread data, 1 never accepted";
+        assert_eq!(text, format!("server[{ended}] has ended: {words}"));
+        let trace = tracer.finish();
+        let told = trace.records.iter().filter(|one| one.kind() == "finding").count();
+        assert_eq!(told, 1, "{}", listing(&trace.records));
+    });
+}
+
+/// Who is asked about is told of, whatever becomes of its connections; a client in whose way
+/// nothing was is not.
+#[test]
+fn a_process_that_drains_is_told_of_where_it_is_asked_about() {
+    isolated(|namespace| {
+        let (mut server, clients) = server();
+        let of_server = Tracer::start(namespace, &["--pid", &server.pid().to_string()]);
+        let all = Tracer::start(namespace, &[]);
+        server.go();
+        assert_eq!(server.answer(), "closed");
+        // Its listener is open.
+        kill(&server);
+        kill(&clients);
+        let told = of_server.wait_for("the end", |one| one.kind() == "finding");
+        assert_eq!(told.at("/finding/severity"), "info", "{told}");
+        let (pid, [_, normally, ..]) = ends(&told);
+        assert_eq!((pid, normally), (server.pid(), 4), "{told}");
+        all.wait_for("the end", |one| one.at("/finding/code") == "process_ended");
+        let trace = all.finish();
+        let text = listing(&trace.records);
+        assert!(!text.contains("clients["), "a client has ended: {text}");
+        assert_eq!(of_server.finish().records.last().map(Record::kind), Some("finding"));
     });
 }
 

@@ -12,6 +12,7 @@ mod no_keepalive;
 mod no_local_port;
 mod parts;
 mod peer_not_reading;
+mod process_ended;
 mod stuck_handshake;
 mod syn_backlog;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use self::{
     no_local_port::NoLocalPort,
     parts::{Cause, Descriptors, Limit, Listener, Program, Service, Setting, minutes_left},
     peer_not_reading::PeerNotReading,
+    process_ended::{Ends, ProcessEnded},
     stuck_handshake::StuckHandshake,
     syn_backlog::SynBacklog,
     time_wait_overflow::TimeWaitOverflow,
@@ -136,6 +138,10 @@ pub trait Explain {
     fn key(&self) -> String {
         String::new()
     }
+    /// Whether it has happened, so that it is never over.
+    fn happens_once(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! findings {
@@ -200,6 +206,8 @@ findings! {
     NoKeepalive(NoKeepalive): NoKeepalive = "no_keepalive",
     /// Many short connections to one destination, each used once.
     Churn(Churn): Churn = "churn",
+    /// A process has ended, and what has become of its connections.
+    ProcessEnded(ProcessEnded): ProcessEnded = "process_ended",
 }
 
 impl Problem {
@@ -211,6 +219,11 @@ impl Problem {
     /// How many sockets or events it is about: what is many comes first among equals.
     pub fn count(&self) -> u64 {
         self.explain().count()
+    }
+
+    /// Whether it has happened, so that it is never over.
+    pub fn happens_once(&self) -> bool {
+        self.explain().happens_once()
     }
 }
 

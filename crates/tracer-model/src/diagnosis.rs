@@ -28,6 +28,7 @@ mod close_wait;
 mod common;
 mod comparison;
 mod dead_peers;
+mod ended;
 mod ends;
 mod handshakes;
 mod idle;
@@ -100,7 +101,7 @@ const SNAPSHOTS: &[Detector] = &[
 ];
 
 /// What events show by themselves, without a snapshot.
-const EVENTS: &[Detector] = &[observed::failures];
+const EVENTS: &[Detector] = &[observed::failures, ended::processes];
 
 /// Finds what is wrong.
 pub fn diagnose(input: &Input<'_>) -> Diagnosis {

@@ -167,7 +167,7 @@ impl Watch {
         for (key, known) in before {
             if of_events && !known.of_events {
                 self.known.insert(key, known);
-            } else {
+            } else if !known.finding.problem.happens_once() {
                 changes.push(Finding { time: now, status: Status::Cleared, ..known.finding });
             }
         }

@@ -168,7 +168,8 @@ fn filter(finding: &Finding) -> String {
         Problem::DeadPeer(_)
         | Problem::PeerNotReading(_)
         | Problem::NoKeepalive(_)
-        | Problem::Churn(_) => {
+        | Problem::Churn(_)
+        | Problem::ProcessEnded(_) => {
             finding.problem.processes().first().map_or_else(String::new, |first| pid(*first))
         }
     }

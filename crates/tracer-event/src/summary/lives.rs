@@ -5,10 +5,20 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::accepts::Accepts;
-use crate::{close::Reason, linger::LingerStatus, state::State, subject::Role, update::Update};
+use crate::{
+    close::Reason,
+    finding::{Problem, ProcessEnded},
+    linger::LingerStatus,
+    state::State,
+    subject::Role,
+    update::Update,
+};
 
 /// Longest time that is told apart from longer ones: ten minutes, in nanoseconds.
 const LONGEST: u64 = 600_000_000_000;
+
+/// Processes that have ended are named so far.
+const PROCESSES: usize = 5;
 
 /// Handshakes, ends and what lingers.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +33,8 @@ pub struct Lives {
     pub ends: Vec<(Reason, u64)>,
     /// Sockets that are flagged now, by state.
     pub lingering: BTreeMap<State, u64>,
+    /// The last processes that have ended, and how many there were.
+    pub processes: (Vec<ProcessEnded>, u64),
 }
 
 impl Default for Lives {
@@ -33,6 +45,7 @@ impl Default for Lives {
             accepts: Accepts::default(),
             ends: Vec::new(),
             lingering: BTreeMap::new(),
+            processes: (Vec::new(), 0),
         }
     }
 }
@@ -74,7 +87,17 @@ impl Lives {
                     }
                 }
             }
-            Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
+            Update::Finding(finding) => {
+                if let Problem::ProcessEnded(ended) = finding.problem {
+                    let (last, count) = &mut self.processes;
+                    *count += 1;
+                    if last.len() == PROCESSES {
+                        last.remove(0);
+                    }
+                    last.push(ended);
+                }
+            }
+            Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Comparison, churn::Short};
+use super::{Comparison, churn::Short, ended::Ended};
 use tracer_event::{
     close::Reason,
     endpoint::Endpoint,
@@ -28,6 +28,8 @@ pub struct Observed {
     failed: BTreeMap<ConnectKey, (Subject, NoLocalPort)>,
     /// Short connections.
     pub(super) short: Short,
+    /// How connections ended, and processes.
+    pub(super) ended: Ended,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -36,7 +38,10 @@ impl Observer for Observed {
     fn observe(&mut self, update: Update<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
-            Update::Connection(connection) => self.short.note(connection),
+            Update::Connection(connection) => {
+                self.short.note(connection);
+                self.ended.connection(connection);
+            }
             Update::Loss(loss) if !loss.healed => self.lost += loss.count,
             _ => {}
         }
@@ -50,6 +55,7 @@ impl Observed {
     }
 
     fn transition(&mut self, transition: &Transition) {
+        self.ended.transition(transition);
         let Transition { ref subject, from, to, close, .. } = *transition;
         let tuple = subject.tuple;
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
@@ -77,6 +83,7 @@ impl Observed {
             known.count += failure.count;
         }
         self.short.add(&later.short);
+        self.ended.add(&later.ended);
         self.lost += later.lost;
     }
 

@@ -217,3 +217,25 @@ fn what_is_not_asked_about_is_not_told() {
     let mut asked = Asked::about(Filter { local_ports: vec![22], ..Filter::default() });
     assert!(asked.look(1, 0, 9).is_empty() && asked.look(2, 0, 9).is_empty());
 }
+
+/// It has happened, and is not over some time later.
+#[test]
+fn the_end_of_a_process_is_reported_once_its_connections_have_ended_or_after_seconds() {
+    let mut asked = Asked::about(Filter::default());
+    let listens =
+        Transition { from: State::Listen, close: None, at_exit: true, ..failure(2 * SECOND, 443) };
+    asked.watch.observe(Update::Transition(&Transition { at_exit: false, ..listens }));
+    assert_eq!(asked.tick(2), []);
+    asked.watch.observe(Update::Transition(&listens));
+    assert_eq!(asked.tick(3), [(Status::Raised, 1)]);
+    for seconds in 4..60 {
+        assert_eq!(asked.tick(seconds), [], "after {seconds} s");
+    }
+    // Neither has it listened, nor is it asked about.
+    let is_client = Transition { from: State::Established, to: State::FinWait1, ..listens };
+    asked.watch.observe(Update::Transition(&is_client));
+    assert_eq!(asked.tick(61), []);
+    let mut asked = Asked::about(Filter { pids: vec![12], ..Filter::default() });
+    asked.watch.observe(Update::Transition(&is_client));
+    assert_eq!(asked.tick(2), [(Status::Raised, 1)]);
+}

@@ -8,13 +8,14 @@ use tracer_event::{
     close::Reason,
     duration::{count, duration, grouped},
     escape::escape,
+    finding::{ProcessEnded, process},
     name::comm,
     summary::{Acceptor, Accepts, Lives, Lost, Summary, Transitions},
 };
 
 /// Passes the lines of the summary to `line`, the most important one last.
 pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
-    let Lives { connected, accepted, accepts, ends, lingering } = &summary.lives;
+    let Lives { connected, accepted, accepts, ends, lingering, processes } = &summary.lives;
     let mut ends = ends.clone();
     ends.sort_by_key(|(_, count)| Reverse(*count));
     let ends = ends.iter().map(|(why, count)| format!("{} {}", grouped(*count), reason(*why)));
@@ -31,6 +32,7 @@ pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
         (&*ended, ends.collect::<Vec<_>>(), ", "),
         ("handshakes", handshakes.collect(), "; "),
         ("waits for accept()", waits(accepts), "; "),
+        ("processes ended", gone(processes), "; "),
         ("still stuck", lingering.collect(), ", "),
     ] {
         if !parts.is_empty() {
@@ -38,6 +40,14 @@ pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
         }
     }
     line(&counts(summary));
+}
+
+/// Processes that have ended: the last ones, and how many more there were.
+fn gone((last, count): &(Vec<ProcessEnded>, u64)) -> Vec<String> {
+    let words = |one: &ProcessEnded| format!("{}: {}", process(&one.process), one.words());
+    let before = count.saturating_sub(last.len() as u64);
+    let before = (before > 0).then(|| format!("{} before", grouped(before)));
+    last.iter().map(words).chain(before).collect()
 }
 
 fn quantiles(name: &str, times: &Histogram<u64>) -> String {

@@ -1,0 +1,170 @@
+//! `process_ended`: a process has ended, and what has become of its connections.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Remedy, Severity,
+    words::{advice, line, process},
+};
+use crate::{
+    close::Reason,
+    duration::{count, grouped},
+    process::Process,
+};
+
+/// How many connections came to which end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ends {
+    /// By FIN, all that was sent acknowledged.
+    pub closed_normally: u64,
+    /// By an RST, sent or received, other than those below.
+    pub reset: u64,
+    /// Reset because received data had not been read.
+    pub unread: u64,
+    /// Timed out with data that nobody has acknowledged.
+    pub unacknowledged: u64,
+    /// Reset with their listener: nobody had accepted them.
+    pub never_accepted: u64,
+}
+
+impl Ends {
+    /// Counts one. Failed calls of connect() are no connections.
+    pub fn count(&mut self, reason: Reason) {
+        let counter = match reason {
+            Reason::Graceful | Reason::FinWait2Timeout => &mut self.closed_normally,
+            Reason::ResetSentUnreadData => &mut self.unread,
+            Reason::ResetSentUnaccepted => &mut self.never_accepted,
+            Reason::RetransmitTimeout | Reason::ZeroWindowTimeout => &mut self.unacknowledged,
+            Reason::ResetReceived
+            | Reason::ResetSentLingerZero
+            | Reason::ResetSentDataAfterClose
+            | Reason::KeepaliveTimeout
+            | Reason::AbortedLocally
+            | Reason::Killed
+            | Reason::Disconnected => &mut self.reset,
+            Reason::Refused
+            | Reason::Unreachable
+            | Reason::ConnectTimeout
+            | Reason::NoLocalPort
+            | Reason::Unknown => return,
+        };
+        *counter += 1;
+    }
+
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        let Self { closed_normally, reset, unread, unacknowledged, never_accepted } = other;
+        self.closed_normally += closed_normally;
+        self.reset += reset;
+        self.unread += unread;
+        self.unacknowledged += unacknowledged;
+        self.never_accepted += never_accepted;
+    }
+
+    /// Connections whose data was lost.
+    pub fn lost(&self) -> u64 {
+        self.unread + self.unacknowledged + self.never_accepted
+    }
+}
+
+/// A process that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessEnded {
+    /// Which.
+    pub process: Process,
+    /// Connections that it had open when it ended; the kernel closed them.
+    pub left_open: u64,
+    /// How its connections ended, those included that it closed within seconds before.
+    #[serde(flatten)]
+    pub ends: Ends,
+    /// Those that have not come to their end yet.
+    pub still_closing: u64,
+}
+
+impl ProcessEnded {
+    /// How its connections ended, in words.
+    pub fn words(&self) -> String {
+        let Self { ends, still_closing, .. } = self;
+        let Ends { closed_normally, reset, unread, unacknowledged, never_accepted } = *ends;
+        let parts: Vec<String> = [
+            (closed_normally, "closed normally"),
+            (reset, "reset"),
+            (unread, "reset with unread data"),
+            (unacknowledged, "timed out with unacknowledged data"),
+            (never_accepted, "never accepted"),
+            (*still_closing, "still closing"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .collect();
+        if parts.is_empty() { "no connection was open".into() } else { parts.join(", ") }
+    }
+}
+
+impl Explain for ProcessEnded {
+    fn about() -> About {
+        About {
+            when: "a process has ended that held a TCP socket: a warning where incoming \
+                   connections lost data (reset with unread data, timed out with unacknowledged \
+                   data, never accepted); else information, for processes that listened and for \
+                   those that a filter names (`--pid`, `--comm`, `--container`, `--cgroup`)",
+            evidence: "sockets closed by a task that has begun to end (`PF_EXITING`), and how the \
+                       connections of that process ended in the seconds before and after",
+            unknown: "processes that had closed all their sockets before they ended; whether a \
+                      connection closed normally had been served to the end: a FIN sent for a \
+                      killed process looks the same",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        format!("{} has ended: {}", process(&self.process), self.words())
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let open = count(self.left_open, "connection");
+        vec![line("left open", format!("{open}: the kernel closed what the process had not"))]
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let Ends { unread, unacknowledged, never_accepted, .. } = self.ends;
+        let mut remedies = Vec::new();
+        if never_accepted > 0 {
+            remedies.push(advice(
+                "take it out of the load balancer first, then accept() until the queue is empty \
+                 before the listener is closed; or keep the listener in a parent that stays (socket \
+                 activation)",
+            ));
+        }
+        if unread > 0 {
+            remedies.push(advice(
+                "answer what has been requested before the end: on SIGTERM stop accepting, finish \
+                 open requests, shutdown(SHUT_WR), read until read() returns 0, close()",
+            ));
+        }
+        if unread + unacknowledged > 0 {
+            remedies.push(advice(
+                "if it is killed before it has finished: more time until SIGKILL (TimeoutStopSec=, \
+                 terminationGracePeriodSeconds, docker stop -t)",
+            ));
+        }
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.pid]
+    }
+
+    fn count(&self) -> u64 {
+        self.ends.lost().max(1)
+    }
+
+    fn key(&self) -> String {
+        format!("{} {}", self.process.pid, self.process.start_ns)
+    }
+
+    fn happens_once(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,141 @@
+//! Processes that have ended, and what has become of their connections.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::comparison::Comparison;
+use tracer_event::{
+    finding::{Ends, Finding, Problem, ProcessEnded, Severity},
+    process::Process,
+    state::State,
+    update::{ConnectionSummary, Role, Subject, Transition},
+};
+
+/// How long the ends of what a process has left open are waited for, nanoseconds.
+const PATIENCE: u64 = 3_000_000_000;
+
+/// A process by its id and its start: ids are given again.
+type Key = (u32, u64);
+
+fn key(process: &Process) -> Key {
+    (process.pid, process.start_ns)
+}
+
+/// What events say of ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ended {
+    /// How connections ended: incoming ones, and the others.
+    ends: HashMap<Key, [Ends; 2], RandomState>,
+    /// Processes that have ended with a socket open.
+    exits: BTreeMap<Key, Exit>,
+}
+
+/// The end of a process.
+#[derive(Clone, Copy, Debug)]
+struct Exit {
+    /// One of its sockets.
+    subject: Subject,
+    process: Process,
+    time: u64,
+    open: u64,
+    listened: bool,
+}
+
+impl Ended {
+    /// The end of a process shows only in what it has left open.
+    pub(super) fn transition(&mut self, transition: &Transition) {
+        let Transition { subject, from, time, at_exit: true, .. } = transition else { return };
+        let Some(owner) = subject.owner else { return };
+        let process = owner.process;
+        let (subject, time) = (*subject, *time);
+        let exit = Exit { subject, process, time, open: 0, listened: false };
+        let exit = self.exits.entry(key(&process)).or_insert(exit);
+        exit.time = time;
+        if *from == State::Listen {
+            exit.listened = true;
+        } else {
+            exit.open += 1;
+        }
+    }
+
+    pub(super) fn connection(&mut self, connection: &ConnectionSummary) {
+        let (Some(close), Some(owner)) = (connection.close, connection.subject.owner) else {
+            return;
+        };
+        let is_other = usize::from(connection.subject.role != Some(Role::Server));
+        self.ends.entry(key(&owner.process)).or_default()[is_other].count(close.reason);
+    }
+
+    /// Adds what happened next.
+    pub(super) fn add(&mut self, later: &Self) {
+        for (key, ends) in &later.ends {
+            let known = self.ends.entry(*key).or_default();
+            known.iter_mut().zip(ends).for_each(|(known, ends)| known.add(ends));
+        }
+        for (key, exit) in &later.exits {
+            let first = Exit { open: 0, ..*exit };
+            let known = self.exits.entry(*key).or_insert(first);
+            known.time = exit.time;
+            known.open += exit.open;
+            known.listened |= exit.listened;
+        }
+    }
+}
+
+/// Processes that have ended, as soon as their connections have, or will not soon.
+pub(super) fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let Ended { ends, exits } = &comparison.input.observed.ended;
+    if exits.is_empty() {
+        return Vec::new();
+    }
+    let closing = closing(comparison, exits);
+    let wanted = exits.iter().filter(|(_, exit)| comparison.wants_subject(&exit.subject));
+    let find = |(key, exit): (&Key, &Exit)| {
+        let still_closing = closing.get(key).copied().unwrap_or(0);
+        if still_closing > 0 && comparison.now() < exit.time.saturating_add(PATIENCE) {
+            return None;
+        }
+        let [incoming, mut all] = ends.get(key).copied().unwrap_or_default();
+        all.add(&incoming);
+        let severity = if incoming.lost() > 0 {
+            Severity::Warning
+        } else if exit.listened || names_processes(comparison) {
+            Severity::Info
+        } else {
+            return None;
+        };
+        let Exit { process, open: left_open, .. } = *exit;
+        let ended = ProcessEnded { process, left_open, ends: all, still_closing };
+        let netns = exit.subject.tuple.netns;
+        Some(comparison.finding(severity, netns, Problem::ProcessEnded(ended)))
+    };
+    wanted.filter_map(find).collect()
+}
+
+/// Connections of these that are not over.
+fn closing(
+    comparison: &Comparison<'_>,
+    exits: &BTreeMap<Key, Exit>,
+) -> HashMap<Key, u64, RandomState> {
+    let mut closing = HashMap::default();
+    let lives = comparison.input.table.connections();
+    for life in lives.filter(|life| !matches!(life.state, State::TimeWait | State::Listen)) {
+        let Some(owner) = life.owner() else { continue };
+        let key = key(&owner.process);
+        if exits.contains_key(&key) {
+            *closing.entry(key).or_default() += 1;
+        }
+    }
+    closing
+}
+
+/// Whether somebody waits for the end of certain processes.
+fn names_processes(comparison: &Comparison<'_>) -> bool {
+    let filter = comparison.input.filter;
+    !(filter.pids.is_empty()
+        && filter.comms.is_empty()
+        && filter.containers.is_empty()
+        && filter.cgroups.is_empty())
+}
