@@ -87,7 +87,7 @@ impl Asked {
 #[test]
 fn failures_are_told_within_a_second_at_each_tenfold_and_when_over() {
     let mut asked = Asked::about(Filter::default());
-    let mut fail = |asked: &mut Asked, times: u64| {
+    let fail = |asked: &mut Asked, times: u64| {
         (0..times).for_each(|n| asked.watch.observe(Update::Transition(&failure(n, 443))));
     };
     assert_eq!(asked.tick(1), []);
