@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
 #[inline(never)]
 fn run_command() -> ExitCode {
     let parsed = command::command().try_get_matches();
-    let Cli { verbose, trace, program, command } =
+    let Cli { verbose, trace, words, program, command } =
         match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => cli,
             Err(error) => {
@@ -66,7 +66,13 @@ fn run_command() -> ExitCode {
                 return console::usage(&error, exec::is_asked_for().then_some(exec::fail));
             }
         };
-    let command = command.unwrap_or_else(|| Command::of(trace, program));
+    let command = match command.map_or_else(|| Command::of(trace, words, program), Ok) {
+        Ok(command) => command,
+        Err(message) => {
+            signals::release();
+            return if exec::is_asked_for() { exec::fail(&message) } else { fail(&message) };
+        }
+    };
     if !command.reads_signals() {
         signals::release();
     }
@@ -80,8 +86,8 @@ fn run_command() -> ExitCode {
 fn perform(command: Command) -> anyhow::Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
-        Command::Exec(arguments) => Ok(exec::run(&arguments)),
-        Command::Trace(arguments) => trace::run(&arguments).map(done),
+        Command::Exec(arguments) => Ok(exec::run(*arguments)),
+        Command::Trace(arguments) => trace::run(&(*arguments).into()).map(done),
         Command::Sockets(arguments) => sockets::run(&arguments).map(done),
         Command::Diagnose(arguments) => diagnose::run(&arguments),
         Command::Daemon(_) => daemon::run(&command::bare()).map(done),

@@ -61,7 +61,7 @@ impl Observation {
     /// Where descriptors or threads have run out.
     pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
         let options = table::Options {
-            filter: Filter { netns: filter.netns, ..Filter::default() },
+            filter: filter.of_namespace(),
             ticks: time::ticks(),
             thresholds: Thresholds::NONE,
             resets_traced: tracer.resets_traced,
@@ -72,7 +72,7 @@ impl Observation {
         };
         let resolved = tracer.stacks.is_some().then(|| host.stacks());
         let (capture, programs) = Capture::new(tracer, options)?;
-        let snapshots = capture.snapshots(programs, filter.netns, host.stacks())?;
+        let snapshots = capture.snapshots(programs, filter.netns(), host.stacks())?;
         Ok(Self { capture, observed: Observed::default(), snapshots, resolved, filter, host })
     }
 
@@ -109,7 +109,7 @@ impl Observation {
         self.capture.count_losses(&mut self.observed);
         let diagnosis = diagnose(&Input {
             filter: &self.filter,
-            is_within: &|subject| self.filter.passes(&self.host, subject),
+            enricher: &self.host,
             ticks: time::ticks(),
             first: &first.look,
             last: &last.look,

@@ -27,7 +27,7 @@ use self::{
     source::{Error, Source},
 };
 use tracer_event::{summary::Summary, update::Linger, wall_clock::WallClock};
-use tracer_model::filter::Filter;
+use tracer_model::filter::{Facts, Filter};
 use tracer_output::{Sink, Tick};
 
 /// Sinks are asked how full they are after so many updates.
@@ -215,8 +215,7 @@ impl Player {
         let (mut lingers, clock) = (std::mem::take(&mut self.held.0), self.held.1);
         self.weight = 0;
         lingers.retain(|linger| {
-            self.replay.filter.wants_in_state(&linger.subject, linger.state)
-                && self.replay.filter.passes(&*self.replay.enricher, &linger.subject)
+            self.replay.filter.may_want(&Facts::from(linger), &*self.replay.enricher)
         });
         if !lingers.is_empty() {
             self.tell(&OwnedUpdate::Linger(lingers), clock);
@@ -226,8 +225,7 @@ impl Player {
     fn tell(&mut self, told: &OwnedUpdate, clock: WallClock) {
         let update = told.update();
         let Replay { filter, enricher, .. } = &self.replay;
-        let passes = || update.subject().is_none_or(|of| filter.passes(&**enricher, of));
-        if !filter.wants(&update) || !passes() {
+        if !filter.wants(&update, &**enricher) {
             return;
         }
         self.wait_until(told.time(), clock);

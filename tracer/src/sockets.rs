@@ -17,7 +17,11 @@ use tracer_kernel::{
     time,
 };
 use tracer_model::{
-    connection::SocketId, diagnosis::HostSnapshot, filter::Filter, listeners::Listeners, socket,
+    connection::SocketId,
+    diagnosis::HostSnapshot,
+    filter::{Facts, Filter},
+    listeners::Listeners,
+    socket,
 };
 
 /// By what to sort.
@@ -67,9 +71,6 @@ pub fn list(
     for holder in &snapshot.holders {
         holders.entry(SocketId::held(holder)).or_default().push(holder.into());
     }
-    let everywhere = Filter { netns: None, ..filter.clone() };
-    let is_here =
-        |socket: &Socket| filter.netns.is_none_or(|netns| netns == socket.subject.tuple.netns);
     let mut sockets = Vec::with_capacity(snapshot.records.len());
     let mut elsewhere = Vec::new();
     let listeners = Listeners::among(&snapshot.records);
@@ -83,13 +84,14 @@ pub fn list(
         {
             *own = own.or(&facts.timeouts);
         }
-        if !everywhere.wants_socket(&socket) || !filter.passes(enricher, &socket.subject) {
-            continue;
-        }
-        if is_here(&socket) {
+        let facts = Facts::from(&socket);
+        let netns = socket.subject.tuple.netns;
+        if filter.may_want(&facts, enricher) {
             sockets.push(socket);
-        } else {
-            elsewhere.push(socket.subject.tuple.netns);
+        } else if filter.netns().is_some_and(|wanted| wanted != netns)
+            && filter.may_want(&facts.in_any_netns(), enricher)
+        {
+            elsewhere.push(netns);
         }
     }
     sort(&mut sockets, order);

@@ -109,7 +109,7 @@ impl Trace {
             max_sockets: self.max_sockets,
         };
         let stacks = tracer.stacks.is_some();
-        let netns = filter.netns;
+        let netns = filter.netns();
         let (capture, programs) = Capture::new(tracer, options)?;
         let mut dispatcher = Dispatcher::new(filter, self.enricher, self.sinks, time::wall_clock());
         dispatcher.header(&header);

@@ -53,6 +53,30 @@ pub enum Reason {
     Unknown,
 }
 
+impl Reason {
+    /// All reasons by the names that JSON has.
+    pub const NAMES: [(&'static str, Self); 18] = [
+        ("graceful", Self::Graceful),
+        ("reset_received", Self::ResetReceived),
+        ("reset_sent_unread_data", Self::ResetSentUnreadData),
+        ("reset_sent_linger0", Self::ResetSentLingerZero),
+        ("reset_sent_data_after_close", Self::ResetSentDataAfterClose),
+        ("reset_sent_unaccepted", Self::ResetSentUnaccepted),
+        ("refused", Self::Refused),
+        ("unreachable", Self::Unreachable),
+        ("connect_timeout", Self::ConnectTimeout),
+        ("retransmit_timeout", Self::RetransmitTimeout),
+        ("keepalive_timeout", Self::KeepaliveTimeout),
+        ("zero_window_timeout", Self::ZeroWindowTimeout),
+        ("fin_wait2_timeout", Self::FinWait2Timeout),
+        ("aborted_locally", Self::AbortedLocally),
+        ("killed", Self::Killed),
+        ("no_local_port", Self::NoLocalPort),
+        ("disconnected", Self::Disconnected),
+        ("unknown", Self::Unknown),
+    ];
+}
+
 /// Who took the first step to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -89,5 +113,17 @@ impl Close {
     /// Without an ICMP error.
     pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
         Self { reason, initiator, icmp: None, error: None, reset_reason: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_json() {
+        for (name, reason) in Reason::NAMES {
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("{name:?}"));
+        }
     }
 }

@@ -20,6 +20,12 @@ pub enum Role {
     Listener,
 }
 
+impl Role {
+    /// All roles by the names that JSON has.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("client", Self::Client), ("server", Self::Server), ("listener", Self::Listener)];
+}
+
 /// The socket that an event is about.
 ///
 /// A [`Line`](super::line::Line) has it as `socket`, `network` and `process`; its role stands in

@@ -17,6 +17,7 @@ pub mod host;
 pub mod limits;
 pub mod load;
 pub mod mounts;
+pub mod names;
 pub mod namespaces;
 pub mod preflight;
 pub mod privileges;

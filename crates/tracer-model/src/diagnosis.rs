@@ -48,7 +48,7 @@ use super::{
     table::{Snapshot, Table},
     time_wait::Ticks,
 };
-use tracer_event::{finding::Finding, host::Host, stack::Stacks, update::Subject};
+use tracer_event::{enricher::Enricher, finding::Finding, host::Host, stack::Stacks};
 
 use tracer_event::diagnosis::Diagnosis;
 
@@ -66,8 +66,8 @@ pub struct HostSnapshot {
 pub struct Input<'a> {
     /// What is asked about.
     pub filter: &'a Filter,
-    /// Whether a socket is in a container that is asked about, which no record tells.
-    pub is_within: &'a dyn Fn(&Subject) -> bool,
+    /// Knows the containers and control groups that may be asked about, which no record tells.
+    pub enricher: &'a dyn Enricher,
     /// The kernel's tick.
     pub ticks: Ticks,
     /// The snapshot at the beginning.

@@ -11,7 +11,11 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Record, kind};
 
-use super::{filter::Filter, socket, time_wait::Ticks};
+use super::{
+    filter::{Facts, Filter},
+    socket,
+    time_wait::Ticks,
+};
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
     finding::Severity,
@@ -148,7 +152,8 @@ pub fn wants(filter: &Filter, ports: &PortUse) -> bool {
         Scope::Destination { local, peer } => (local, peer),
         Scope::Address(local) => (local, local),
     };
-    filter.wants_subject(&Subject::of_addresses(Tuple { local, peer, netns: ports.netns }))
+    let subject = Subject::of_addresses(Tuple { local, peer, netns: ports.netns });
+    filter.may_want_anywhere(&Facts::of(&subject))
 }
 
 fn range(host: &Host, netns: u32) -> Option<&PortRange> {

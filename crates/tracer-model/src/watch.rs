@@ -16,8 +16,9 @@ use super::{
 };
 use tracer_event::{
     diagnosis::Diagnosis,
+    enricher::Enricher,
     finding::{Finding, PortUse, Status},
-    update::{Observer, Subject, Update},
+    update::{Observer, Update},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -32,8 +33,8 @@ const WORSE: u64 = 10;
 pub struct Scope<'a> {
     /// What is asked about.
     pub filter: &'a Filter,
-    /// Whether a socket is in a container that is asked about.
-    pub is_within: &'a dyn Fn(&Subject) -> bool,
+    /// Knows the containers and control groups that may be asked about.
+    pub enricher: &'a dyn Enricher,
     /// All sockets.
     pub table: &'a Table,
 }
@@ -123,9 +124,9 @@ impl Watch {
         last: &'a HostSnapshot,
         observed: &'a Observed,
     ) -> Input<'a> {
-        let Scope { filter, is_within, table } = scope;
+        let Scope { filter, enricher, table } = scope;
         let ticks = self.ticks;
-        Input { filter, is_within, ticks, first, last, observed, table, stacks: None }
+        Input { filter, enricher, ticks, first, last, observed, table, stacks: None }
     }
 
     fn recent(&self) -> Observed {

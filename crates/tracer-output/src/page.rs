@@ -33,7 +33,12 @@ use self::{html::Frame, report::Report};
 use super::{Live, LiveSink, Sink};
 use tracer_event::update::Update;
 use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
-use tracer_model::{diagnosis::HostSnapshot, filter::Filter, ports, time_wait::Ticks};
+use tracer_model::{
+    diagnosis::HostSnapshot,
+    filter::{Facts, Filter},
+    ports,
+    time_wait::Ticks,
+};
 
 /// The shortest time between two readings of the table of sockets, nanoseconds.
 const INTERVAL: u64 = 250_000_000;
@@ -130,11 +135,10 @@ impl LiveSink for Page {
         if now >= self.next {
             self.next = now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
             let Options { filter, enricher, .. } = &self.options;
-            let all = *filter == Filter::default();
             if let Some(report) = &mut self.report {
                 report.timeline.advance(now);
                 report.read(table, |subject| {
-                    all || filter.wants_subject(subject) && filter.passes(&**enricher, subject)
+                    filter.is_all() || filter.may_want(&Facts::of(subject), &**enricher)
                 });
             }
         }

@@ -3,7 +3,8 @@
 //! All of it becomes frozen `.rodata`: the verifier takes the values for constants, folds the
 //! offsets into plain loads and removes the branches of whatever is switched off.
 
-/// Ports that one filter list can hold in the kernel; longer lists are left to the user half.
+/// Ranges of ports that one filter list can hold in the kernel; longer lists are left to the user
+/// half.
 pub const MAX_PORTS: usize = 8;
 
 /// A struct member whose offset is looked up in the running kernel's BTF.
@@ -207,6 +208,16 @@ pub struct Settings {
     pub stacks: u32,
 }
 
+/// Ports from `first` to `last`; none where `last` is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
 /// The filters that can be decided in the kernel. Zero means "any" throughout.
 ///
 /// An end that is not known yet (port 0, unspecified address) passes, unless the namespace's range
@@ -220,11 +231,11 @@ pub struct Filter {
     /// The network, in the same form (v4-mapped for IPv4).
     pub network: [u64; 2],
     /// Ports of either end.
-    pub ports: [u16; MAX_PORTS],
+    pub ports: [PortRange; MAX_PORTS],
     /// Local ports.
-    pub local_ports: [u16; MAX_PORTS],
+    pub local_ports: [PortRange; MAX_PORTS],
     /// Peer's ports.
-    pub peer_ports: [u16; MAX_PORTS],
+    pub peer_ports: [PortRange; MAX_PORTS],
     /// Inode number of the network namespace.
     pub netns: u32,
     /// 4 or 6, of the normalised address.
@@ -265,5 +276,5 @@ crate::plain!(Offsets, Settings, Filter, RecordLayout);
 
 const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
 const _: () = assert!(size_of::<Settings>() == 16);
-const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 2 * MAX_PORTS + 8);
+const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 4 * MAX_PORTS + 8);
 const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

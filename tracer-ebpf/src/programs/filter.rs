@@ -9,9 +9,9 @@ use super::{constants::constant, memory::zeroed};
 /// Whether there is nothing to filter by: known at load time, so the rest vanishes.
 #[inline(always)]
 pub(super) fn is_empty() -> bool {
-    constant!(FILTER.ports[0]) == 0
-        && constant!(FILTER.local_ports[0]) == 0
-        && constant!(FILTER.peer_ports[0]) == 0
+    constant!(FILTER.ports[0].last) == 0
+        && constant!(FILTER.local_ports[0].last) == 0
+        && constant!(FILTER.peer_ports[0].last) == 0
         && is_by_ports()
 }
 
@@ -44,8 +44,8 @@ impl Port {
     }
 
     #[inline(always)]
-    fn may_be(self, wanted: u16) -> bool {
-        wanted.wrapping_sub(self.lowest) <= self.others
+    fn may_be_in(self, first: u16, last: u16) -> bool {
+        self.lowest <= last && first <= self.lowest.saturating_add(self.others)
     }
 }
 
@@ -95,10 +95,11 @@ fn passes_netns(record: &Record) -> bool {
 
 macro_rules! listed {
     ($list:ident, $port:expr) => {{
-        let mut found = constant!(FILTER.$list[0]) == 0;
+        let mut found = constant!(FILTER.$list[0].last) == 0;
         let mut index = 0;
         while index < MAX_PORTS {
-            found |= $port.may_be(constant!(FILTER.$list[index]));
+            let last = constant!(FILTER.$list[index].last);
+            found |= last != 0 && $port.may_be_in(constant!(FILTER.$list[index].first), last);
             index += 1;
         }
         found
@@ -107,9 +108,9 @@ macro_rules! listed {
 
 #[inline(always)]
 fn passes_ports(local: Port, peer: Port) -> bool {
-    (constant!(FILTER.ports[0]) == 0 || listed!(ports, local) || listed!(ports, peer))
-        && (constant!(FILTER.local_ports[0]) == 0 || listed!(local_ports, local))
-        && (constant!(FILTER.peer_ports[0]) == 0 || listed!(peer_ports, peer))
+    (constant!(FILTER.ports[0].last) == 0 || listed!(ports, local) || listed!(ports, peer))
+        && (constant!(FILTER.local_ports[0].last) == 0 || listed!(local_ports, local))
+        && (constant!(FILTER.peer_ports[0].last) == 0 || listed!(peer_ports, peer))
 }
 
 #[inline(always)]

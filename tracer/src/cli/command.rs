@@ -12,15 +12,17 @@ use super::{
     examples,
     exec::ExecArguments,
     features::FeaturesArguments,
+    filter::FilterWords,
     manual::ManualArguments,
     replay::ReplayArguments,
     report::ReportArguments,
     sockets::SocketsArguments,
     top::TopArguments,
-    trace::TraceArguments,
+    trace::{TraceArguments, TraceCommand},
 };
 use crate::demo::player;
 use tracer_kernel::stacks;
+use tracer_model::filter::parse;
 
 /// Follow every TCP connection of this host from handshake to the end of TIME_WAIT.
 #[derive(Debug, Parser)]
@@ -36,6 +38,8 @@ pub(super) struct Cli {
     pub(super) verbose: u8,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
+    #[command(flatten)]
+    pub(super) words: FilterWords,
     /// Trace the sockets of a command only: the same as tracer exec
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) program: Vec<OsString>,
@@ -46,7 +50,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show every state change live; the default
-    Trace(Box<TraceArguments>),
+    Trace(Box<TraceCommand>),
     /// Run a command and trace its sockets only, as tracer -- COMMAND
     Exec(Box<ExecArguments>),
     /// Find problems, their causes and remedies
@@ -82,11 +86,21 @@ pub(super) enum Command {
 
 impl Command {
     /// What `tracer` alone does, and `tracer -- COMMAND`.
-    pub(super) fn of(trace: TraceArguments, program: Vec<OsString>) -> Self {
-        if program.is_empty() {
-            Self::Trace(Box::new(trace))
-        } else {
-            Self::Exec(Box::new(ExecArguments::new(trace, program)))
+    ///
+    /// # Errors
+    ///
+    /// Where the first word is neither a command nor the beginning of a filter.
+    pub(super) fn of(
+        trace: TraceArguments,
+        words: FilterWords,
+        program: Vec<OsString>,
+    ) -> Result<Self, String> {
+        match words.words.first() {
+            Some(word) if !parse::begins(word) => {
+                Err(format!("{word:?} is no command, and no filter begins so; see tracer --help"))
+            }
+            _ if program.is_empty() => Ok(Self::Trace(Box::new(TraceCommand { trace, words }))),
+            _ => Ok(Self::Exec(Box::new(ExecArguments::new(trace, words, program)))),
         }
     }
 

@@ -25,7 +25,7 @@ use super::{console::one_line, trusted};
 use tracer_event::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
-const COMMAND_LINE_ONLY: [&str; 4] = ["check", "config", "help", "version"];
+const COMMAND_LINE_ONLY: [&str; 5] = ["check", "config", "explain-filter", "help", "version"];
 /// A file with each option in it takes less than a hundredth, bytes.
 const LONGEST: u64 = 1 << 20;
 /// Characters of a mistake that are shown.
@@ -301,7 +301,7 @@ mod tests {
     #[rstest]
     #[case("\nprot = 1", "t.toml:2: prot: no such key")]
     #[case("config = \"x\"", "t.toml:1: config: no such key")]
-    #[case("# a\n# b\nport = \"http\"", "t.toml:3: port: invalid value 'http'")]
+    #[case("# a\n# b\nport = \"htp\"", "t.toml:3: port: invalid value 'htp'")]
     #[case("port = 99999", "t.toml:1: port: invalid value '99999'")]
     #[case("problems = 1", "t.toml:1: problems: takes true or false")]
     #[case("format = true", "t.toml:1: format: takes a value")]

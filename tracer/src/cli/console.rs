@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::top::messages::Messages;
 use tracer_event::escape::{harmless, without_numbers};
+use tracer_model::filter::parse::Mistake;
 use tracer_output::text::Palette;
 
 const STDOUT_FAILED: &str = "cannot write to standard output";
@@ -78,7 +79,17 @@ pub(super) fn fail(message: &str) -> ExitCode {
 
 /// Prints an error with its causes; the exit status for it.
 pub(super) fn fail_by(error: &anyhow::Error) -> ExitCode {
-    fail(&without_numbers(&format!("{error:#}")))
+    let status = fail(&without_numbers(&format!("{error:#}")));
+    point(error);
+    status
+}
+
+/// Points at the place in a filter that is wrong, if it is one that an error is about.
+pub(super) fn point(error: &anyhow::Error) {
+    if let Some(mistake) = error.downcast_ref::<Mistake>() {
+        // Nobody may be left to read it.
+        let _ = io::stderr().write_all(mistake.pointer().as_bytes());
+    }
 }
 
 /// Prints what clap has to say: help and version on standard output, errors in one line, by

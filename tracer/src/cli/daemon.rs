@@ -134,6 +134,7 @@ impl Configured {
         argv.splice(place..place, read.into_iter().map(OsString::from));
         let (arguments, _) = parse(whole, &argv)?;
         let TraceArguments { destinations, telemetry, .. } = &arguments.trace;
+        arguments.trace.filter()?;
         ensure!(
             destinations.is_any() || telemetry.is_any(),
             "{} names no destination: set output, journald, syslog, otlp or prometheus",

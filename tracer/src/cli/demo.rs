@@ -23,7 +23,7 @@ use crate::demo::{
 use rustix::thread::CapabilitySet;
 use tracer_kernel::{preflight, privileges};
 use tracer_lab::scenario::{self, Scenario};
-use tracer_model::{filter::Filter, linger::Thresholds};
+use tracer_model::{filter::{Condition, Filter}, linger::Thresholds};
 use tracer_output::{Sink, file::Sharing, lines::Lines, output::Destination, width};
 use tracer_texts::Texts;
 
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
         Said::Failed(reason) => bail!("{reason}; tracer demo needs root"),
         said => bail!("the process that plays says {said:?}"),
     };
-    let filter = Filter { netns: Some(netns), ..Filter::default() };
+    let filter = Filter::from(Condition::Netns(netns));
     let live = Live::new(filter, LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?, None);
     let desk = Shared::default();
     let presented = Arc::<Mutex<Option<Presented>>>::default();

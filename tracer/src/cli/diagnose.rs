@@ -16,7 +16,7 @@ use rustix::thread::CapabilitySet;
 
 use super::{
     console::{ColorArgument, print},
-    filter::FilterArguments,
+    filter::{FilterArguments, FilterWords},
     header::{header, options},
     live::BUFFER_SIZE,
     options::{FormatName, StacksArgument, duration},
@@ -54,6 +54,8 @@ pub(super) struct DiagnoseArguments {
     stacks: StacksArgument,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    words: FilterWords,
 }
 
 /// What there is to find, which only the program knows.
@@ -94,7 +96,11 @@ pub(super) fn run(arguments: &DiagnoseArguments) -> anyhow::Result<ExitCode> {
         !(arguments.brief && matches!(arguments.format, FormatName::Json)),
         "--brief shortens the text, and --format json has none: use only one of them"
     );
-    let filter = arguments.filter.on_this_host()?;
+    let DiagnoseArguments { filter, words, .. } = arguments;
+    if filter.explain(words, Filter::of_namespace)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let filter = filter.on_this_host(words)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (header, outcome) = runtime.block_on(observed(arguments, filter))?;
     for (netns, reason) in &outcome.refused {
@@ -110,10 +116,9 @@ async fn observed(
     filter: Filter,
 ) -> anyhow::Result<(Header, Outcome)> {
     let signals = Signals::catch()?;
-    let of_namespace = Filter { netns: filter.netns, ..Filter::default() };
     let tracer = load::load(&load::Request {
         mode: Some(Mode::Btf),
-        filter: of_namespace.in_kernel(),
+        filter: filter.of_namespace().in_kernel(),
         buffer_size: BUFFER_SIZE,
         diagnostics: false,
         accept: true,

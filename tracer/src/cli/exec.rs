@@ -10,11 +10,13 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use rustix::process::{getpid, set_child_subreaper};
 
 use super::{
+    console::point,
+    filter::FilterWords,
     format::TraceFormat,
     header::options,
     trace::{self, TraceArguments},
@@ -62,9 +64,42 @@ pub(super) struct ExecArguments {
 
 impl ExecArguments {
     /// With the options of a trace alone: `tracer -- COMMAND`.
-    pub(super) fn new(trace: TraceArguments, command: Vec<OsString>) -> Self {
+    pub(super) fn new(trace: TraceArguments, words: FilterWords, command: Vec<OsString>) -> Self {
         let (assert, junit) = (Vec::new(), None);
+        let mut trace = trace;
+        trace.words = words;
         Self { wait: false, as_root: false, assert, junit, trace, command }
+    }
+}
+
+impl ExecArguments {
+    /// With the filter that stands before `--`, where one stands before the command. `whole` is
+    /// the command line, of which the command is the end.
+    fn with_filter(
+        mut self,
+        whole: impl ExactSizeIterator<Item = OsString>,
+    ) -> anyhow::Result<Self> {
+        let before = whole.len().checked_sub(self.command.len() + 1);
+        let is_marked = before
+            .and_then(|at| {
+                let mut whole = whole;
+                whole.nth(at)
+            })
+            .is_some_and(|word| word == "--");
+        let marked = self.command.iter().position(|word| word == "--");
+        if let Some(at) = marked.filter(|_| !is_marked) {
+            let command = self.command.split_off(at + 1);
+            let words = self.command.iter().take(at);
+            let word = |word: &OsString| {
+                let text = word.to_str().map(str::to_owned);
+                text.with_context(|| format!("{}: a filter must be UTF-8", word.display()))
+            };
+            self.trace.words.words = words.map(word).collect::<anyhow::Result<_>>()?;
+            self.command = command;
+            ensure!(!self.command.is_empty(), "there is no command behind --");
+        }
+        self.trace.filter()?;
+        Ok(self)
     }
 }
 
@@ -85,13 +120,21 @@ pub(super) fn fail(message: &str) -> ExitCode {
 }
 
 /// Runs and traces; the status is the command's.
-pub(super) fn run(arguments: &ExecArguments) -> ExitCode {
-    let result = if arguments.trace.legend {
-        trace::run(&arguments.trace).map(|()| ExitCode::SUCCESS)
-    } else {
-        Run::prepare(arguments).and_then(|run| run.trace(arguments))
-    };
-    result.unwrap_or_else(|error| fail(&without_numbers(&format!("{error:#}"))))
+pub(super) fn run(arguments: ExecArguments) -> ExitCode {
+    let result = arguments.with_filter(std::env::args_os()).and_then(|arguments| {
+        if arguments.trace.legend {
+            return trace::run(&arguments.trace).map(|()| ExitCode::SUCCESS);
+        }
+        if arguments.trace.explain()? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Run::prepare(&arguments)?.trace(&arguments)
+    });
+    result.unwrap_or_else(|error| {
+        let status = fail(&without_numbers(&format!("{error:#}")));
+        point(&error);
+        status
+    })
 }
 
 /// A command that is about to run.

@@ -1,35 +1,33 @@
-//! The options that say which sockets are shown.
+//! Which sockets are shown: options, and the language of filters.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    os::unix::fs::MetadataExt as _,
-    str::FromStr,
-};
+use std::str::FromStr;
 
-use anyhow::Context as _;
 use clap::{Args, builder::NonEmptyStringValueParser, value_parser};
-use ipnet::IpNet;
 
+use super::console::print;
 use tracer_event::{escape::escape, state::State};
-use tracer_kernel::{absent, preflight};
-use tracer_model::filter::{Filter, IpVersion};
+use tracer_kernel::{absent, names::HostNames, preflight};
+use tracer_model::filter::{
+    Condition, End, Expression, Filter, IpVersion, Network, PortSet, StateSet,
+    parse::{self, Mistake},
+};
 
 /// Which sockets to show. Conditions of different kinds must all hold, of one kind any.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct FilterArguments {
-    /// Port of either end
-    #[arg(short = 'p', long = "port", value_delimiter = ',', value_name = "PORT", value_parser = port)]
-    ports: Vec<u16>,
+    /// Port of either end: 443, https, 8000-8999
+    #[arg(short = 'p', long = "port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]
+    ports: Vec<PortSet>,
     /// Local port
-    #[arg(long = "local-port", value_delimiter = ',', value_name = "PORT", value_parser = port)]
-    local_ports: Vec<u16>,
+    #[arg(long = "local-port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]
+    local_ports: Vec<PortSet>,
     /// Port of the peer
-    #[arg(long = "remote-port", value_delimiter = ',', value_name = "PORT", value_parser = port)]
-    remote_ports: Vec<u16>,
+    #[arg(long = "remote-port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]
+    remote_ports: Vec<PortSet>,
     /// Address or network of either end, such as 10.0.0.0/8 or fe80::1%eth0
     #[arg(short = 'a', long = "address", value_delimiter = ',', value_name = "CIDR")]
-    places: Vec<Place>,
+    places: Vec<Places>,
     /// IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -45,7 +43,7 @@ pub(super) struct FilterArguments {
     /// State left or entered
     #[arg(short = 's', long = "state", value_delimiter = ',', value_name = "STATE")]
     states: Vec<State>,
-    /// Network namespace: all, host or an inode number as `lsns -t net` prints it
+    /// Network namespace: all, host, a name of ip netns, a path, a process id or an inode number
     #[arg(long, default_value = "all", value_name = "NETNS")]
     netns: Netns,
     /// Container: its ID or the beginning of it, or its name if it has no ID (LXC, nspawn)
@@ -55,42 +53,69 @@ pub(super) struct FilterArguments {
     /// nginx.service
     #[arg(long = "cgroup", value_delimiter = ',', value_name = "PATH|UNIT", value_parser = NonEmptyStringValueParser::new())]
     cgroups: Vec<String>,
+    /// Expression such as 'dport :443 and not comm curl'; also as the last arguments
+    #[arg(long = "filter", value_name = "FILTER")]
+    expressions: Vec<String>,
+    /// Show what of the filter the kernel decides and what is left to tracer, and exit
+    #[arg(long)]
+    explain_filter: bool,
+}
+
+/// A filter as the last arguments.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct FilterWords {
+    /// Filter as in ss and tcpdump, such as: state close-wait and dport :443
+    #[arg(value_name = "FILTER", help_heading = "Filters")]
+    pub(super) words: Vec<String>,
 }
 
 impl FilterArguments {
-    /// The filter asked for.
+    /// The filter asked for, by options and by words.
     ///
     /// # Errors
     ///
-    /// Where the network namespace of the host cannot be found.
-    pub(super) fn filter(&self) -> anyhow::Result<Filter> {
-        let Self { places, ipv4, ipv6, netns, cgroups, .. } = self;
-        Ok(Filter {
-            ports: self.ports.clone(),
-            local_ports: self.local_ports.clone(),
-            remote_ports: self.remote_ports.clone(),
-            networks: places.iter().map(|place| place.network).collect(),
-            zones: places
-                .iter()
-                .filter_map(|place| Some((place.network, place.zone.clone()?)))
-                .collect(),
-            ip_version: match (ipv4, ipv6) {
-                (true, _) => Some(IpVersion::V4),
-                (_, true) => Some(IpVersion::V6),
-                _ => None,
-            },
-            pids: self.pids.clone(),
-            comms: self.comms.clone(),
-            states: self.states.clone(),
-            netns: match *netns {
-                Netns::All => None,
-                Netns::Host => Some(host_netns()?),
-                Netns::Inode(inode) => Some(inode),
-            },
-            containers: self.containers.clone(),
-            cgroups: cgroups.iter().map(|name| escape(name.as_bytes()).into_owned()).collect(),
-            problems: false,
-        })
+    /// The first mistake in the words.
+    pub(super) fn filter(&self, words: &FilterWords) -> Result<Filter, Mistake> {
+        let mut parts = self.options();
+        for text in self.expressions.iter().chain([&words.words.join(" ")]) {
+            parts.push(parse::parse(text, &HostNames)?);
+        }
+        Ok(Expression::all_of(parts).into())
+    }
+
+    /// What the options say, in the language.
+    fn options(&self) -> Vec<Expression> {
+        let Self { ports, local_ports, remote_ports, places, ipv4, ipv6, pids, .. } = self;
+        let Self { comms, states, netns, containers, cgroups, .. } = self;
+        let port = |end, sets: &[PortSet]| {
+            let all = sets.iter().fold(PortSet::default(), |all, set| all.union(set));
+            (!sets.is_empty()).then_some(Condition::Port(end, all))
+        };
+        let networks: Vec<Network> = places.iter().flat_map(|place| place.0.clone()).collect();
+        let version = match (ipv4, ipv6) {
+            (true, _) => Some(IpVersion::V4),
+            (_, true) => Some(IpVersion::V6),
+            _ => None,
+        };
+        let single = [
+            port(End::Either, ports),
+            port(End::Local, local_ports),
+            port(End::Peer, remote_ports),
+            (!networks.is_empty()).then_some(Condition::Address(End::Either, networks)),
+            version.map(Condition::Version),
+            netns.0.map(Condition::Netns),
+            (!pids.is_empty()).then(|| Condition::Pid(pids.clone())),
+            (!states.is_empty()).then(|| Condition::State(StateSet::from_iter(states.clone()))),
+        ];
+        let escaped = |name: &String| Condition::Cgroup(escape(name.as_bytes()).into_owned());
+        let lists: [Vec<Condition>; 3] = [
+            comms.iter().cloned().map(Condition::Comm).collect(),
+            containers.iter().cloned().map(Condition::Container).collect(),
+            cgroups.iter().map(escaped).collect(),
+        ];
+        let lists = lists.into_iter().filter(|list| !list.is_empty());
+        let lists = lists.map(|list| Expression::any_of(list.into_iter().map(Expression::Is)));
+        single.into_iter().flatten().map(Expression::Is).chain(lists).collect()
     }
 
     /// The filter for a command that observes this host and may do so.
@@ -98,12 +123,79 @@ impl FilterArguments {
     /// # Errors
     ///
     /// Those of [`Self::filter`], and where privileges are missing.
-    pub(super) fn on_this_host(&self) -> anyhow::Result<Filter> {
-        let filter = self.filter()?;
+    pub(super) fn on_this_host(&self, words: &FilterWords) -> anyhow::Result<Filter> {
+        let filter = self.filter(words)?;
         preflight::privileges()?;
         warn_of_absent(&filter);
         Ok(filter)
     }
+
+    /// Explains the filter where that is asked for, and says whether it was. `in_kernel` makes of
+    /// it what the command has the kernel decide.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the filter, and where standard output fails.
+    pub(super) fn explain(
+        &self,
+        words: &FilterWords,
+        in_kernel: impl FnOnce(&Filter) -> Filter,
+    ) -> anyhow::Result<bool> {
+        if self.explain_filter {
+            let filter = self.filter(words)?;
+            let (kernel, left) = filter.split(&in_kernel(&filter));
+            let or = |expression: Expression, nothing: &str| match expression {
+                all if all == Expression::ALL => nothing.to_owned(),
+                some => some.to_string(),
+            };
+            let text = format!(
+                "filter: {}\nkernel: {}\ntracer: {}\n",
+                or(filter.expression().clone(), "everything"),
+                or(kernel, "lets everything pass"),
+                or(left, "nothing is left to decide"),
+            );
+            print(harmless_lines(&text).as_bytes())?;
+        }
+        Ok(self.explain_filter)
+    }
+}
+
+/// Of what `filter` wants, what went wrong or is stuck, if that is `asked` for.
+pub(super) fn problems(filter: Filter, asked: bool) -> Filter {
+    if !asked {
+        return filter;
+    }
+    let problem = Expression::Is(Condition::Problem);
+    Expression::all_of([problem, filter.expression().clone()]).into()
+}
+
+/// Lines that do not steer a terminal.
+fn harmless_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", tracer_event::escape::harmless(line))).collect()
+}
+
+/// Everything is decided in the kernel that can be.
+pub(super) fn all(filter: &Filter) -> Filter {
+    filter.clone()
+}
+
+/// Files, and the filter behind them: it begins with the first word with which one can begin.
+///
+/// # Errors
+///
+/// Where a word of the filter is not UTF-8.
+pub(super) fn behind_files(
+    arguments: &[std::path::PathBuf],
+) -> anyhow::Result<(&[std::path::PathBuf], FilterWords)> {
+    let begins = |path: &std::path::PathBuf| path.to_str().is_some_and(parse::begins);
+    let at = arguments.iter().position(begins).unwrap_or(arguments.len());
+    let (files, words) = arguments.split_at(at);
+    let word = |path: &std::path::PathBuf| {
+        path.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| anyhow::anyhow!("{}: a filter must be UTF-8", path.display()))
+    };
+    Ok((files, FilterWords { words: words.iter().map(word).collect::<anyhow::Result<_>>()? }))
 }
 
 /// Warns of what a filter names and this host does not have.
@@ -113,65 +205,34 @@ pub(super) fn warn_of_absent(filter: &Filter) {
     }
 }
 
-/// A port that can be in use.
-fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().ok().filter(|&port| port > 0).ok_or("ports are numbers from 1 to 65535")
+/// Ports that can be in use.
+fn ports(text: &str) -> Result<PortSet, String> {
+    let ports = parse::ports(text, &HostNames)?;
+    if ports.contains(0) { Err("ports are numbers from 1 to 65535".into()) } else { Ok(ports) }
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Netns {
-    All,
-    Host,
-    Inode(u32),
-}
+struct Netns(Option<u32>);
 
 impl FromStr for Netns {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match (text, text.parse()) {
-            ("all", _) => Ok(Self::All),
-            ("host", _) => Ok(Self::Host),
-            (_, Ok(inode @ 1..)) => Ok(Self::Inode(inode)),
-            _ => Err("network namespaces are all, host or an inode number"),
+        match text {
+            "all" => Ok(Self(None)),
+            name => parse::netns(name, &HostNames).map(|inode| Self(Some(inode))),
         }
     }
 }
 
-/// The network namespace of the first process; our own where that one may not be looked at.
-pub(super) fn host_netns() -> anyhow::Result<u32> {
-    let inode = std::fs::metadata("/proc/1/ns/net")
-        .or_else(|_| std::fs::metadata("/proc/self/ns/net"))
-        .context("--netns host: cannot look at /proc/self/ns/net")?
-        .ino();
-    u32::try_from(inode).context("--netns host: the inode number does not fit")
-}
-
-/// A network, and of a link-local address the interface.
+/// Networks that one value names: the addresses of a host may be several.
 #[derive(Clone, Debug)]
-struct Place {
-    network: IpNet,
-    zone: Option<String>,
-}
+struct Places(Vec<Network>);
 
-impl FromStr for Place {
-    type Err = &'static str;
+impl FromStr for Places {
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((address, zone)) = text.split_once('%') else {
-            return Ok(Self { network: network(text)?, zone: None });
-        };
-        let link_local = |address: Ipv6Addr| address.segments()[0] & 0xffc0 == 0xfe80;
-        if zone.is_empty() || !address.parse().is_ok_and(link_local) {
-            return Err("only a link-local address takes an interface, as in fe80::1%eth0");
-        }
-        Ok(Self { network: network(address)?, zone: Some(escape(zone.as_bytes()).into_owned()) })
+        parse::networks(text, &HostNames).map(Self)
     }
-}
-
-/// An address alone is a network of one.
-fn network(text: &str) -> Result<IpNet, &'static str> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical())))
-        .map_err(|_| "neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32")
 }

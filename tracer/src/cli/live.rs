@@ -183,7 +183,7 @@ impl Live {
 
     /// What is missing for lack of privileges and would be of use to this trace.
     fn without_privileges(&self) -> Vec<Degraded> {
-        let enters = self.snapshots && self.filter.netns.is_none();
+        let enters = self.snapshots && self.filter.netns().is_none();
         let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
         missing.filter(|one| enters || !feature::NAMESPACES.is_in(one)).collect()
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use super::{
-    filter::FilterArguments,
+    filter::{self, FilterArguments, behind_files},
     format::{FormatArguments, Occasion},
     recording,
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
@@ -26,8 +26,9 @@ use tracer_model::filter::Filter;
                         cannot be replayed."
 )]
 pub(super) struct ReplayArguments {
-    /// Recordings, in this order; - means standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// Recordings, in this order (- means standard input), then a filter as in ss and tcpdump,
+    /// such as: state close-wait and dport :443
+    #[arg(required = true, value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
     /// Begin with the rotated files: FILE.2.zst, FILE.1, then FILE
     #[arg(long)]
@@ -57,8 +58,12 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let ReplayArguments { shown, destinations, telemetry, .. } = arguments;
     let outputs = Outputs { shown, destinations, telemetry, occasion: Occasion::Recording };
     outputs.check()?;
-    let filter = Filter { problems: arguments.problems, ..arguments.filter.filter()? };
-    let files = files(arguments)?;
+    let (files, words) = behind_files(&arguments.files)?;
+    if arguments.filter.explain(&words, |_| Filter::default())? {
+        return Ok(());
+    }
+    let filter = filter::problems(arguments.filter.filter(&words)?, arguments.problems);
+    let files = all(files, arguments.rotated)?;
     let size = recording::size(&files, destinations.output.as_deref())?;
     let outputs = outputs.open()?;
     let free = destinations.output.is_some() || !io::stdout().is_terminal();
@@ -73,16 +78,17 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
 }
 
 /// The files to read.
-fn files(arguments: &ReplayArguments) -> anyhow::Result<Vec<PathBuf>> {
+fn all(named: &[PathBuf], is_rotated: bool) -> anyhow::Result<Vec<PathBuf>> {
+    let first = named.first().context("a recording must stand before the filter")?;
     let mut files = Vec::new();
-    for file in &arguments.files {
-        if arguments.rotated {
+    for file in named {
+        if is_rotated {
             let found = rotated(file);
             files.extend(found.with_context(|| format!("cannot look for {}", file.display()))?);
         } else {
             files.push(file.clone());
         }
     }
-    ensure!(!files.is_empty(), "{}: no such file", arguments.files[0].display());
+    ensure!(!files.is_empty(), "{}: no such file", first.display());
     Ok(files)
 }

@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use jiff::tz::TimeZone;
 
 use super::{
-    filter::{FilterArguments, warn_of_absent},
+    filter::{FilterArguments, behind_files, warn_of_absent},
     header::host_name,
     live::Live,
     options::duration,
@@ -28,11 +28,11 @@ use super::{
 use crate::replay::pace::Speed;
 use tracer_event::{enricher::Enricher, escape::escape};
 use tracer_kernel::{preflight, time};
-use tracer_model::{
-    filter::Filter,
-    linger::{self, Thresholds},
-};
+use tracer_model::{filter::Filter, linger::Thresholds};
 use tracer_output::page::{Options, Page, Written};
+
+/// How long is gathered where nothing else is asked for.
+const DURATION: Duration = Duration::from_secs(60);
 
 /// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]
@@ -41,30 +41,19 @@ use tracer_output::page::{Options, Page, Written};
     earlier and writes it. Sockets that exist already are counted as well."
 )]
 pub(super) struct ReportArguments {
-    /// Report on these recordings (tracer --format json) instead of this host
-    #[arg(value_name = "FILE")]
+    /// Report on these recordings (tracer --format json) instead of this host; then a filter as in
+    /// ss and tcpdump, such as: comm nginx and dport :443
+    #[arg(value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
-    /// How long to gather, such as 30s, 5m or 1h
-    #[arg(
-        short,
-        long,
-        default_value = "60s",
-        value_parser = duration,
-        value_name = "TIME",
-        conflicts_with = "files"
-    )]
-    duration: Duration,
+    /// How long to gather, such as 30s, 5m or 1h [default: 60s]
+    #[arg(short, long, value_parser = duration, value_name = "TIME")]
+    duration: Option<Duration>,
     /// Write to FILE, which is overwritten
     #[arg(short, long, default_value = "tracer-report.html", value_name = "FILE")]
     output: PathBuf,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
-    #[arg(
-        long,
-        default_value = linger::DEFAULT,
-        value_name = "STATE=TIME,…",
-        conflicts_with = "files"
-    )]
-    linger: Thresholds,
+    #[arg(long, value_name = "STATE=TIME,…")]
+    linger: Option<Thresholds>,
     #[command(flatten)]
     filter: FilterArguments,
 }
@@ -75,43 +64,63 @@ pub(super) struct ReportArguments {
 ///
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.filter()?;
-    ensure!(
-        filter.states.is_empty(),
-        "--state: a report counts the sockets of all states, and needs all their changes; remove it"
-    );
-    if !arguments.files.is_empty() {
-        return of_recordings(arguments, filter);
+    let (files, words) = behind_files(&arguments.files)?;
+    let in_kernel = |filter: &Filter| match files {
+        [] => filter.clone(),
+        _ => Filter::default(),
+    };
+    if arguments.filter.explain(&words, in_kernel)? {
+        return Ok(());
+    }
+    let filter = arguments.filter.filter(&words)?;
+    if let Some(one) = filter.expression().conditions().iter().find(|one| one.is_of_moment()) {
+        bail!(
+            "{one}: a report counts the sockets of all states, and needs all that happens to them"
+        )
+    }
+    let given =
+        [("--duration", arguments.duration.is_some()), ("--linger", arguments.linger.is_some())];
+    if !files.is_empty() {
+        for (option, is_given) in given {
+            ensure!(!is_given, "{option} cannot be used with recordings");
+        }
+        return of_recordings(files, arguments, filter);
     }
     preflight::privileges()?;
     warn_of_absent(&filter);
     let output = PageFile::create(&arguments.output)?;
-    let live = Live::new(filter.clone(), arguments.linger, Some(arguments.duration));
-    announce(arguments);
+    let duration = arguments.duration.unwrap_or(DURATION);
+    let linger = arguments.linger.unwrap_or_default();
+    let live = Live::new(filter.clone(), linger, Some(duration));
+    announce(arguments, duration);
     let (page, written) = output.page(host_name(), filter);
     live.run(|setting| Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))]))?;
     tell(arguments, &written)
 }
 
 /// The page of what was recorded.
-fn of_recordings(arguments: &ReportArguments, filter: Filter) -> anyhow::Result<()> {
-    let ReportArguments { files, output, .. } = arguments;
+fn of_recordings(
+    files: &[PathBuf],
+    arguments: &ReportArguments,
+    filter: Filter,
+) -> anyhow::Result<()> {
+    let ReportArguments { output, .. } = arguments;
     let size = recording::size(files, Some(output))?;
     let output = PageFile::create(output)?;
     let names: Vec<String> =
         files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
     let (page, written) = output.page(names.join(", "), filter.clone());
     let bar = recording::bar(!io::stdout().is_terminal(), size);
-    recording::replay(files.clone(), filter, Speed::Max, &bar, |setting| {
+    recording::replay(files.to_vec(), filter, Speed::Max, &bar, |setting| {
         Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))])
     })?;
     tell(arguments, &written)
 }
 
 /// A person who waits wants to know for how long.
-fn announce(arguments: &ReportArguments) {
+fn announce(arguments: &ReportArguments, duration: Duration) {
     if io::stderr().is_terminal() {
-        let time = humantime::format_duration(arguments.duration);
+        let time = humantime::format_duration(duration);
         let path = arguments.output.display();
         // Who has closed it does not want to know.
         let _ = writeln!(io::stderr(), "gathering for {time} (Ctrl-C: until now), then {path}");

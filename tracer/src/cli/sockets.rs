@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     console::{ColorArgument, print},
-    filter::{FilterArguments, host_netns},
+    filter::{FilterArguments, FilterWords},
     options::FormatName,
 };
 use crate::{
@@ -14,7 +14,10 @@ use crate::{
     sockets::{self, Order},
 };
 use tracer_event::enricher::Enricher;
-use tracer_kernel::{confine, enricher::Host, load, privileges, snapshot::Snapshotter, time};
+use tracer_kernel::{
+    confine, enricher::Host, load, names::host_netns, privileges, snapshot::Snapshotter, time,
+};
+use tracer_model::filter::Filter;
 
 /// What to list and how.
 #[derive(Args, Debug)]
@@ -29,6 +32,8 @@ pub(super) struct SocketsArguments {
     color: ColorArgument,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    words: FilterWords,
 }
 
 /// Lists the sockets once.
@@ -37,20 +42,25 @@ pub(super) struct SocketsArguments {
 ///
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
-    let filter = arguments.filter.on_this_host()?;
+    let SocketsArguments { filter, words, .. } = arguments;
+    // A list is not filtered in the kernel: only the namespaces that are looked into are.
+    if filter.explain(words, Filter::of_namespace)? {
+        return Ok(());
+    }
+    let filter = filter.on_this_host(words)?;
     let (host, unknown) = Host::look();
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
     }
     let enricher: Arc<dyn Enricher> = Arc::new(host);
     // For people, what is in the other namespaces is counted too.
-    let only = filter.netns.filter(|_| arguments.format == FormatName::Json);
+    let only = filter.netns().filter(|_| arguments.format == FormatName::Json);
     let mut snapshotter = Snapshotter::new(load::load_iterators_only()?, only);
     privileges::keep_only(privileges::READ | privileges::NAMESPACES);
     confine::seal();
     let found = sockets::list(&mut snapshotter, &filter, &*enricher, arguments.sort);
     for (netns, reason) in &found.refused {
-        if filter.netns.is_none_or(|wanted| wanted == *netns) {
+        if filter.netns().is_none_or(|wanted| wanted == *netns) {
             tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
         }
     }
@@ -62,7 +72,7 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
         FormatName::Text => {
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             listing::text(&found, &*enricher, palette, width, &mut out);
-            let home = filter.netns.or_else(|| host_netns().ok());
+            let home = filter.netns().or_else(|| host_netns().ok());
             listing::counts(&found, home, palette, &mut out);
         }
     }

@@ -9,7 +9,12 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::Args;
 
-use super::{console::ColorArgument, filter::FilterArguments, live::Live, options::duration};
+use super::{
+    console::ColorArgument,
+    filter::{FilterArguments, FilterWords},
+    live::Live,
+    options::duration,
+};
 use crate::top::{
     feed::Feed,
     screen::{self, Failure},
@@ -37,6 +42,8 @@ pub(super) struct TopArguments {
     color: ColorArgument,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    words: FilterWords,
 }
 
 /// Shows what happens until somebody quits.
@@ -45,10 +52,14 @@ pub(super) struct TopArguments {
 ///
 /// Without a terminal that can show it, without privileges, or where the terminal fails.
 pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
-    let theme = theme(arguments.color)?;
-    let filter = arguments.filter.on_this_host()?;
+    let TopArguments { filter, words, .. } = arguments;
     // Ports and queues are shared with sockets that are not asked about.
-    let seen = Filter { netns: filter.netns, ..Filter::default() };
+    if filter.explain(words, Filter::of_namespace)? {
+        return Ok(());
+    }
+    let theme = theme(arguments.color)?;
+    let filter = filter.on_this_host(words)?;
+    let seen = filter.of_namespace();
     let live = Live {
         // The terminal is opened again: for its size, and where standard input is another one.
         confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },

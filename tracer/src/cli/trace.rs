@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     console::print,
-    filter::{self, FilterArguments},
+    filter::{self, FilterArguments, FilterWords},
     format::{FormatArguments, Occasion},
     header::options,
     live::{Live, Setting},
@@ -20,7 +20,7 @@ use crate::exec::scope::Scope;
 use tracer_event::header::Mode;
 use tracer_kernel::{confine::Confinement, load::Request, preflight};
 use tracer_model::{
-    filter::Filter,
+    filter::{Filter, parse::Mistake},
     linger::{self, Thresholds},
     table::MAX_SOCKETS,
 };
@@ -51,6 +51,9 @@ pub(super) struct TraceArguments {
     pub(super) shown: FormatArguments,
     #[command(flatten)]
     filter: FilterArguments,
+    /// Set by the commands that take them.
+    #[arg(skip)]
+    pub(super) words: FilterWords,
     #[command(flatten)]
     pub(super) destinations: SinkArguments,
     #[command(flatten)]
@@ -109,6 +112,9 @@ pub(super) fn run_with(
     others: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>> + Send,
 ) -> anyhow::Result<()> {
     let TraceArguments { shown, destinations, telemetry, .. } = arguments;
+    if arguments.explain()? {
+        return Ok(());
+    }
     let occasion = if scope.is_some() { Occasion::Command } else { Occasion::Host };
     let outputs = Outputs { shown, destinations, telemetry, occasion };
     outputs.check()?;
@@ -131,10 +137,43 @@ pub(super) fn run_with(
     endings.iter().try_for_each(|whole| whole())
 }
 
+/// The arguments of `tracer trace`.
+#[derive(Args, Debug)]
+pub(super) struct TraceCommand {
+    #[command(flatten)]
+    pub(super) trace: TraceArguments,
+    #[command(flatten)]
+    pub(super) words: FilterWords,
+}
+
+impl From<TraceCommand> for TraceArguments {
+    fn from(TraceCommand { trace, words }: TraceCommand) -> Self {
+        Self { words, ..trace }
+    }
+}
+
 impl TraceArguments {
+    /// Which events are shown.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the filter.
+    pub(super) fn filter(&self) -> Result<Filter, Mistake> {
+        Ok(filter::problems(self.filter.filter(&self.words)?, self.problems))
+    }
+
+    /// Explains the filter where that is asked for, and says whether it was.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the filter, and where standard output fails.
+    pub(super) fn explain(&self) -> anyhow::Result<bool> {
+        self.filter.explain(&self.words, filter::all)
+    }
+
     /// The trace asked for.
     fn live(&self, options: Vec<String>) -> anyhow::Result<Live> {
-        let filter = Filter { problems: self.problems, ..self.filter.filter()? };
+        let filter = self.filter()?;
         let live = Live::new(filter, self.linger, self.duration);
         let buffer_size = self.buffer_size()?;
         ensure!(

@@ -24,11 +24,16 @@ use tracer_event::{
     initial::InitialNumbers,
     state::State,
     summary::Summary,
-    update::{Linger, OwnedUpdate, Subject, Update},
+    update::{Linger, OwnedUpdate, Update},
     wall_clock::WallClock,
 };
 use tracer_health as health;
-use tracer_model::{connection::Connection, diagnosis::HostSnapshot, filter::Filter, table::Table};
+use tracer_model::{
+    connection::Connection,
+    diagnosis::HostSnapshot,
+    filter::{Facts, Filter},
+    table::Table,
+};
 use tracer_output::{Live, LiveSink, Sink};
 
 const SECOND: u64 = 1_000_000_000;
@@ -90,7 +95,7 @@ impl Feed {
         shared: Arc<Shared>,
         thread: Option<health::Thread>,
     ) -> Self {
-        let all = filter == Filter { netns: filter.netns, ..Filter::default() };
+        let all = filter == filter.of_namespace();
         Self {
             filter,
             all,
@@ -106,19 +111,16 @@ impl Feed {
     }
 
     fn wants(&self, update: &Update<'_>) -> bool {
-        let passes = |subject| self.filter.passes(&*self.enricher, subject);
-        self.all || self.filter.wants(update) && update.subject().is_none_or(passes)
+        self.all || self.filter.wants(update, &*self.enricher)
     }
 
-    fn wants_socket(&self, subject: &Subject, state: State) -> bool {
-        self.all
-            || self.filter.wants_in_state(subject, state)
-                && self.filter.passes(&*self.enricher, subject)
+    fn wants_socket(&self, facts: &Facts<'_>) -> bool {
+        self.all || self.filter.may_want(facts, &*self.enricher)
     }
 
     fn lingers(&mut self, lingers: &[Linger]) {
         for linger in lingers {
-            if self.wants_socket(&linger.subject, linger.state) {
+            if self.wants_socket(&Facts::from(linger)) {
                 counting::linger(linger, &mut self.ui_snapshot);
                 self.recent.add(OwnedUpdate::Linger(vec![linger.clone()]));
             }
@@ -140,7 +142,7 @@ impl Feed {
         let due =
             now >= made.saturating_add(ROWS.max((cost + view_request.cost).saturating_mul(SHARE)));
         if due && (view_request.rows || !self.all) {
-            let wants = |row: &Row| self.wants_socket(&row.subject, row.state);
+            let wants = |row: &Row| self.wants_socket(&row.facts(now));
             let rows: Vec<Row> = table.connections().map(Row::of).filter(wants).collect();
             if !self.all {
                 self.ui_snapshot.counts = [0; State::COUNT];

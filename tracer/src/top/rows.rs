@@ -13,7 +13,10 @@ use tracer_event::{
     state::State,
     update::{Role, Subject},
 };
-use tracer_model::connection::{Connection, SocketId};
+use tracer_model::{
+    connection::{Connection, SocketId},
+    filter::Facts,
+};
 
 /// One value for each [`State::index`].
 pub(super) type ByState<T> = [T; State::COUNT];
@@ -44,6 +47,12 @@ impl Row {
             orphaned: life.orphaned,
             lingers: life.doublings > 0,
         }
+    }
+
+    /// What a filter is asked about it.
+    pub(super) fn facts(&self, now: u64) -> Facts<'_> {
+        let age = Some(now.saturating_sub(self.since)).filter(|_| !self.at_least);
+        Facts::in_state(&self.subject, self.state, age)
     }
 
     /// Which connection on which socket.

@@ -14,7 +14,7 @@ use tracer_health as health;
 use tracer_kernel::time;
 use tracer_model::{
     diagnosis::HostSnapshot,
-    filter::Filter,
+    filter::{Facts, Filter},
     table::Table,
     watch::{Scope, Watch},
 };
@@ -68,8 +68,7 @@ impl Dispatcher {
 
     fn watch<T>(&mut self, table: &Table, judge: impl FnOnce(&mut Watch, Scope<'_>) -> T) -> T {
         let Self { watch, filter, enricher, .. } = self;
-        let is_within = |subject: &_| filter.passes(&**enricher, subject);
-        judge(watch, Scope { filter, is_within: &is_within, table })
+        judge(watch, Scope { filter, enricher: &**enricher, table })
     }
 
     fn tell_findings(&mut self, findings: &[Finding]) {
@@ -149,9 +148,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the container of a socket is asked for.
-    fn passes(&self, subject: &Subject) -> bool {
-        self.enricher.is_in_scope(Some(subject)) && self.filter.passes(&*self.enricher, subject)
+    fn is_in_scope(&self, subject: &Subject) -> bool {
+        self.enricher.is_in_scope(Some(subject))
     }
 
     fn tell(&mut self, update: &Update<'_>) {
@@ -177,8 +175,8 @@ impl Observer for Dispatcher {
             Update::Linger(lingers) => {
                 let wanted: Vec<Linger> = lingers
                     .iter()
-                    .filter(|linger| self.filter.wants_in_state(&linger.subject, linger.state))
-                    .filter(|linger| self.passes(&linger.subject))
+                    .filter(|linger| self.filter.may_want(&Facts::from(*linger), &*self.enricher))
+                    .filter(|linger| self.is_in_scope(&linger.subject))
                     .cloned()
                     .collect();
                 if !wanted.is_empty() {
@@ -186,8 +184,10 @@ impl Observer for Dispatcher {
                 }
             }
             _ => {
-                let passes = || update.subject().is_none_or(|subject| self.passes(subject));
-                if self.filter.wants(&update) && passes() {
+                let is_in_scope = |subject| self.is_in_scope(subject);
+                if self.filter.wants(&update, &*self.enricher)
+                    && update.subject().is_none_or(is_in_scope)
+                {
                     self.tell(&update);
                 }
             }

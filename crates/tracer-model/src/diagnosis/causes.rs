@@ -14,7 +14,7 @@ use crate::{
     table::{Snapshot, Table},
     time_wait::Ticks,
 };
-use tracer_event::{linger::CloseWaitCause, state::State};
+use tracer_event::{enricher::Unknown, linger::CloseWaitCause, state::State};
 
 /// Tells the table why its sockets in CLOSE_WAIT are not closed: of those that linger, or will
 /// before long. The snapshot must have been merged, and show holders and their processes.
@@ -23,7 +23,7 @@ pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
     let (filter, observed) = (Filter::default(), Observed::default());
     let input = Input {
         filter: &filter,
-        is_within: &|_| true,
+        enricher: &Unknown,
         ticks,
         first: &look,
         last: &look,

@@ -10,7 +10,7 @@ use super::{Input, common::each_once};
 use crate::{
     cause::halt,
     connection::{Connection, SocketId},
-    filter::Filter,
+    filter::Facts,
     listeners::Listeners,
     ports, socket,
 };
@@ -76,7 +76,7 @@ impl<'a> Comparison<'a> {
             found: Vec::new(),
             holders: holders(&input.last.snapshot.holders),
             listeners: Listeners::among(records),
-            all: *filter == Filter { netns: filter.netns, ..Filter::default() },
+            all: *filter == filter.of_namespace(),
             ports: OnceCell::new(),
         }
     }
@@ -127,18 +127,18 @@ impl<'a> Comparison<'a> {
     /// Whether a socket of the last snapshot is asked about.
     pub(super) fn wants_seen(&self, seen: &Seen<'_>) -> bool {
         match self.all {
-            true => self.input.filter.netns.is_none_or(|netns| netns == seen.record.netns),
+            true => self.input.filter.netns().is_none_or(|netns| netns == seen.record.netns),
             false => self.wants(&self.socket(seen)),
         }
     }
 
     /// Whether what happened to a socket is asked about.
     pub(super) fn wants_subject(&self, subject: &Subject) -> bool {
-        self.input.filter.wants_subject(subject) && (self.input.is_within)(subject)
+        self.input.filter.may_want(&Facts::of(subject), self.input.enricher)
     }
 
     pub(super) fn wants(&self, socket: &Socket) -> bool {
-        self.input.filter.wants_socket(socket) && (self.input.is_within)(&socket.subject)
+        self.input.filter.may_want(&Facts::from(socket), self.input.enricher)
     }
 
     /// A finding of now.

@@ -133,9 +133,7 @@ fn closing(
 
 /// Whether somebody waits for the end of certain processes.
 fn names_processes(comparison: &Comparison<'_>) -> bool {
-    let filter = comparison.input.filter;
-    !(filter.pids.is_empty()
-        && filter.comms.is_empty()
-        && filter.containers.is_empty()
-        && filter.cgroups.is_empty())
+    use Condition::{Cgroup, Comm, Container, Pid};
+    let named = comparison.input.filter.expression().affirmed();
+    named.iter().any(|one| matches!(one, Pid(_) | Comm(_) | Container(_) | Cgroup(_)))
 }

@@ -11,6 +11,7 @@ use tracer_wire::{Holder, Record, flag, kind};
 use super::*;
 use crate::table;
 use tracer_event::{
+    enricher::Unknown,
     finding::{Cause, Leak, Problem, Service, Severity},
     host::{Counters, NetFacts, PortRange, ProcessFacts},
     process::Halt,
@@ -113,7 +114,7 @@ fn find(first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
     let observed = Observed::default();
     diagnose(&Input {
         filter: &filter,
-        is_within: &|_| true,
+        enricher: &Unknown,
         ticks,
         first,
         last,
@@ -370,6 +371,7 @@ fn who_does_not_accept_is_named_and_no_other(
 fn only_what_is_asked_about_is_told() {
     let sockets = vec![close_wait(1, 60), listener(9, 8)];
     let (first, last) = (look(SECOND, sockets.clone()), look(SECOND + OBSERVED, sockets));
+    let asked = |text: &str| text.parse::<Filter>().unwrap();
     let told = |filter: Filter| {
         let ticks = Ticks { hz: HZ };
         let table = Table::new(table::Options::default());
@@ -377,7 +379,7 @@ fn only_what_is_asked_about_is_told() {
         let (filter, first, last) = (&filter, &first, &last);
         let input = Input {
             filter,
-            is_within: &|_| true,
+            enricher: &Unknown,
             ticks,
             first,
             last,
@@ -387,8 +389,8 @@ fn only_what_is_asked_about_is_told() {
         };
         diagnose(&input).findings.len()
     };
-    assert_eq!(told(Filter { pids: vec![900], ..Filter::default() }), 2);
-    assert_eq!(told(Filter { pids: vec![901], ..Filter::default() }), 0);
-    assert_eq!(told(Filter { remote_ports: vec![40_001], ..Filter::default() }), 1);
-    assert_eq!(told(Filter { local_ports: vec![22], ..Filter::default() }), 0);
+    assert_eq!(told(asked("pid 900")), 2);
+    assert_eq!(told(asked("pid 901")), 0);
+    assert_eq!(told(asked("dport 40001")), 1);
+    assert_eq!(told(asked("sport 22")), 0);
 }

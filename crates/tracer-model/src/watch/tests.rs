@@ -7,11 +7,12 @@ use crate::table::{self, Snapshot, tests::record};
 use tracer_event::{
     close::{Initiator, Reason},
     endpoint::Tuple,
+    enricher::Unknown,
     finding::{Problem, Severity},
     host::{Host, NetFacts, PortRange},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Close, Source, Transition},
+    update::{Close, Source, Subject, Transition},
 };
 
 const NETNS: u32 = 7;
@@ -63,7 +64,7 @@ impl Asked {
 
     fn ask<T>(&mut self, judge: impl FnOnce(&mut Watch, Scope<'_>) -> T) -> T {
         let Self { watch, filter, table } = self;
-        judge(watch, Scope { filter, is_within: &|_| true, table })
+        judge(watch, Scope { filter, enricher: &Unknown, table })
     }
 
     fn tick(&mut self, seconds: u64) -> Vec<(Status, u64)> {
@@ -212,9 +213,9 @@ fn what_events_show_does_not_end_what_snapshots_have_shown() {
 
 #[test]
 fn what_is_not_asked_about_is_not_told() {
-    let mut asked = Asked::about(Filter { remote_ports: vec![5432], ..Filter::default() });
+    let mut asked = Asked::about("dport 5432".parse().unwrap());
     assert!(asked.look(1, 10, 0).is_empty() && asked.look(2, 10, 0).is_empty());
-    let mut asked = Asked::about(Filter { local_ports: vec![22], ..Filter::default() });
+    let mut asked = Asked::about("sport 22".parse().unwrap());
     assert!(asked.look(1, 0, 9).is_empty() && asked.look(2, 0, 9).is_empty());
 }
 

@@ -304,7 +304,7 @@ fn the_files_of_one_trace_are_one_trace() {
     let first = write(directory.path(), "a.1", format!("{}\n{}\n", lines[0], lines[1]).as_bytes());
     let rest = format!("{again}\n{}\n{}\n", lines[2], lines[3]);
     let second = write(directory.path(), "a", rest.as_bytes());
-    let filter = Filter { problems: true, ..Filter::default() };
+    let filter = "problem".parse().unwrap();
     let (told, _) = told(vec![first, second], filter);
     assert!(told.contains(r#""loss":2,"#) && told.contains(r#""complete":true"#), "{told}");
     assert_eq!(told.matches(r#"{"kind":"hello""#).count(), 1);

@@ -4,12 +4,15 @@ use super::{
     fixture::{Fixture, options},
     lives::{Life, SECOND, Step},
 };
-use crate::{filter::Filter, table::Options};
+use crate::{
+    filter::{Condition, End, Filter},
+    table::Options,
+};
 use Step::*;
 use tracer_event::state::State;
 
 fn fixture(port: u16) -> Fixture {
-    let filter = Filter { ports: vec![port], ..Filter::default() };
+    let filter = Filter::from(Condition::Port(End::Either, port.into()));
     Fixture::with(Options { filter, ..options(250) })
 }
 
