@@ -31,7 +31,10 @@ use tracer_event::{
 use tracer_kernel::{
     btf::Btf, cgroup, host, load::offsets, mounts, process, ring, stacks::maps::Maps, tracefs,
 };
-use tracer_model::table::{Options, Snapshot, Table};
+use tracer_model::{
+    filter::parse::{self, NoNames},
+    table::{Options, Snapshot, Table},
+};
 use tracer_output::{
     Format,
     flat::FlatLines,
@@ -237,5 +240,22 @@ pub fn configuration(bytes: &[u8]) {
     if let Some(error) = cli::config::mistake(text) {
         assert_said(&error);
         assert!(error.to_string().starts_with("t.toml:"), "{error}");
+    }
+}
+
+/// A filter, as arguments have it.
+pub fn filter(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let _ = parse::begins(text);
+    match parse::parse(text, &NoNames) {
+        Ok(expression) => {
+            let again = parse::parse(&expression.to_string(), &NoNames);
+            // Printed it may be longer than what may be read.
+            assert!(text.len() > 256 || again == Ok(expression), "{text:?}");
+        }
+        Err(mistake) => {
+            assert_said(&mistake);
+            mistake.pointer().lines().for_each(|line| assert_said(&line));
+        }
     }
 }

@@ -14,7 +14,8 @@ use crate::process::{self, say};
 use crate::workspace;
 
 /// The targets, each a function of `tracer::fuzz_entry`.
-const TARGETS: [&str; 6] = ["btf", "format_file", "proc", "records", "recording", "configuration"];
+const TARGETS: [&str; 7] =
+    ["btf", "format_file", "proc", "records", "recording", "configuration", "filter"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -79,6 +80,10 @@ fn plant(target: &str, corpus: &Path) -> Result<()> {
             samples.map(|line| format!("{line}\n").into_bytes()).collect()
         }
         "configuration" => vec![fs::read(root.join("deploy/systemd/tracer.toml"))?],
+        "filter" => fs::read_to_string(root.join("docs/filters.md"))?
+            .split('`')
+            .map(|text| text.as_bytes().to_vec())
+            .collect(),
         "format_file" => {
             let event = "/sys/kernel/tracing/events/sock/inet_sock_set_state/format";
             fs::read(event).into_iter().collect()

@@ -39,7 +39,7 @@ pub fn absent(filter: &Filter) -> Vec<String> {
 /// they lead to.
 fn processes(filter: &Filter) -> impl Iterator<Item = String> {
     let is_gone = |pid: &&u32| !Path::new("/proc").join(pid.to_string()).exists();
-    let conditions = filter.expression().conditions();
+    let conditions = filter.expression().affirmed();
     let pids = conditions.iter().filter_map(|condition| match condition {
         Condition::Pid(pids) => Some(pids.iter().copied()),
         _ => None,
@@ -64,7 +64,7 @@ fn processes(filter: &Filter) -> impl Iterator<Item = String> {
 
 /// Of containers and control groups.
 fn groups(filter: &Filter) -> Vec<String> {
-    let conditions = filter.expression().conditions();
+    let conditions = filter.expression().affirmed();
     let containers = conditions.iter().filter_map(|condition| match condition {
         Condition::Container(name) => Some(name),
         _ => None,

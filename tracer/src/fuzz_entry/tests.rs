@@ -6,7 +6,7 @@ use proptest::{prelude::*, sample::Index};
 use rstest::rstest;
 use tracer_wire::{Plain as _, Record, kind};
 
-use super::{btf, configuration, format_file, proc, recording, records};
+use super::{btf, configuration, filter, format_file, proc, recording, records};
 use crate::replay::tests::recorded;
 
 /// What becomes of some bytes.
@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_by_every_reader(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-        for read in [btf, format_file, proc, records, recording, configuration] {
+        for read in [btf, format_file, proc, records, recording, configuration, filter] {
             read(&bytes);
         }
     }

@@ -186,6 +186,23 @@ impl Expression {
         }
     }
 
+    /// Those of its conditions of which something that holds makes it more likely to be wanted.
+    pub fn affirmed(&self) -> Vec<&Condition> {
+        let mut found = Vec::new();
+        self.collect_affirmed(true, &mut found);
+        found
+    }
+
+    fn collect_affirmed<'a>(&'a self, affirmed: bool, found: &mut Vec<&'a Condition>) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => {
+                parts.iter().for_each(|part| part.collect_affirmed(affirmed, found));
+            }
+            Self::Not(part) => part.collect_affirmed(!affirmed, found),
+            Self::Is(condition) => found.extend(affirmed.then_some(condition)),
+        }
+    }
+
     /// Its conditions, in order.
     pub fn conditions(&self) -> Vec<&Condition> {
         match self {
@@ -216,7 +233,12 @@ impl fmt::Display for Expression {
             Self::And(parts) if parts.is_empty() => f.write_str(EVERYTHING),
             Self::Or(parts) if parts.is_empty() => write!(f, "not {EVERYTHING}"),
             Self::And(parts) => joined(f, parts, " and ", |part| matches!(part, Self::Or(_))),
-            Self::Or(parts) => joined(f, parts, " or ", |_| false),
+            Self::Or(parts) => joined(
+                f,
+                parts,
+                " or ",
+                |part| matches!(part, Self::And(parts) if !parts.is_empty()),
+            ),
             Self::Not(part) if matches!(**part, Self::Is(_)) => write!(f, "not {part}"),
             Self::Not(part) => write!(f, "not ({part})"),
             Self::Is(condition) => condition.fmt(f),

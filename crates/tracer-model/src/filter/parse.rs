@@ -1,7 +1,8 @@
 //! The language of filters: what people know from ss(8) and tcpdump(8).
 //!
-//! `or` binds less than `and`, which may be left out, and both less than `not`, as in `ss`. A run of
-//! `state` and `exclude` is one set, as there: `state established state time-wait` is either of them.
+//! `not` binds most; `and`, which may be left out, and `or` bind alike, from left to right. So they do
+//! in tcpdump, and in `ss` as well, whatever its manual says (seen with iproute2 6.1). A run of `state`
+//! and `exclude` is one set, as there: `state established state time-wait` is either of them.
 
 mod error;
 mod host;
@@ -106,9 +107,9 @@ fn combination(input: &mut Input<'_>) -> Parsed<Expression> {
         .prefix(negation.map(|()| Prefix(3, |_: &mut Input<'_>, part| Ok(Expression::not(part)))))
         .infix(alt((
             connective("or", "||", '|').map(move |()| Infix::Left(1, or)),
-            connective("and", "&&", '&').map(move |()| Infix::Left(2, and)),
+            connective("and", "&&", '&').map(move |()| Infix::Left(1, and)),
             // A condition after another one.
-            another.map(move |()| Infix::Left(2, and)),
+            another.map(move |()| Infix::Left(1, and)),
         )))
         .parse_next(input)
 }

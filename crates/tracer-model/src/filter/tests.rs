@@ -100,7 +100,7 @@ fn read(text: &str) -> Expression {
 #[case("host 10.0.0.1", "host 10.0.0.1")]
 #[case("net 192.168", "net 192.168.0.0/16")]
 #[case("net 10.0.0.0/8,192.168.0.0/16", "net 10.0.0.0/8,192.168.0.0/16")]
-#[case("host 10.0.0.1:80", "src 10.0.0.1 and sport 80 or dst 10.0.0.1 and dport 80")]
+#[case("host 10.0.0.1:80", "(src 10.0.0.1 and sport 80) or (dst 10.0.0.1 and dport 80)")]
 #[case("pid 1,2", "pid 1,2")]
 #[case("pid != 1", "not pid 1")]
 #[case("comm nginx", "comm nginx")]
@@ -122,7 +122,9 @@ fn read(text: &str) -> Expression {
 #[case("age < 5", "age < 5s")]
 #[case("problem", "problem")]
 #[case("ip and not port 22", "ip and not port 22")]
-#[case("port 1 or port 2 and port 3", "port 1 or port 2 and port 3")]
+#[case("port 1 or port 2 and port 3", "(port 1 or port 2) and port 3")]
+#[case("port 1 or port 2 port 3", "(port 1 or port 2) and port 3")]
+#[case("port 1 and port 2 or port 3", "(port 1 and port 2) or port 3")]
 #[case("( port 1 or port 2 ) and port 3", "(port 1 or port 2) and port 3")]
 #[case("(port 1 || port 2) & !port 3", "(port 1 or port 2) and not port 3")]
 #[case("not (port 1 and port 2)", "not (port 1 and port 2)")]
@@ -144,7 +146,7 @@ fn filters_are_understood(#[case] text: &str, #[case] printed: &str) {
 }
 
 #[rstest]
-#[case("sport = :htp", ":htp", "expected a port from 0 to 65535, a range")]
+#[case("sport = :htp", ":htp", "expected a port from 1 to 65535, a range")]
 #[case("port 70000", "70000", "expected a port")]
 #[case("port 9-8", "9-8", "expected the lower end of the range first")]
 #[case("port >= 1,2", "1,2", "expected one port")]
