@@ -23,7 +23,10 @@ use crate::demo::{
 use rustix::thread::CapabilitySet;
 use tracer_kernel::{preflight, privileges};
 use tracer_lab::scenario::{self, Scenario};
-use tracer_model::{filter::{Condition, Filter}, linger::Thresholds};
+use tracer_model::{
+    filter::{Condition, Filter},
+    linger::Thresholds,
+};
 use tracer_output::{Sink, file::Sharing, lines::Lines, output::Destination, width};
 use tracer_texts::Texts;
 
@@ -144,7 +147,8 @@ fn present(
 impl DemoArguments {
     fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
         let shown = FormatArguments::of_demo(self.format, !self.absolute_seq, self.color);
-        let format = shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
+        let format =
+            shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
         let destination = Destination::open(None, None, Sharing::Shared)?;
         let closed = Arc::clone(&setting.closed);

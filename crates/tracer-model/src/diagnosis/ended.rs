@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::comparison::Comparison;
+use crate::filter::Condition;
 use tracer_event::{
     finding::{Ends, Finding, Problem, ProcessEnded, Severity},
     process::Process,

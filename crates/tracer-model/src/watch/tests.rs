@@ -236,7 +236,7 @@ fn the_end_of_a_process_is_reported_once_its_connections_have_ended_or_after_sec
     let is_client = Transition { from: State::Established, to: State::FinWait1, ..listens };
     asked.watch.observe(Update::Transition(&is_client));
     assert_eq!(asked.tick(61), []);
-    let mut asked = Asked::about(Filter { pids: vec![12], ..Filter::default() });
+    let mut asked = Asked::about("pid 12".parse().unwrap());
     asked.watch.observe(Update::Transition(&is_client));
     assert_eq!(asked.tick(2), [(Status::Raised, 1)]);
 }

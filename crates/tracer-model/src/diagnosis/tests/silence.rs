@@ -3,6 +3,7 @@
 use tracer_wire::Timers;
 
 use super::*;
+use tracer_event::update::Subject;
 use tracer_event::{
     close::{Close, Initiator, Reason},
     endpoint::{Endpoint, Tuple},
@@ -266,7 +267,7 @@ fn churning(
     };
     let diagnosis = diagnose(&Input {
         filter: &Filter::default(),
-        is_within: &|_| true,
+        enricher: &Unknown,
         ticks: Ticks { hz: HZ },
         first: &at(SECOND),
         last: &at(SECOND + OBSERVED),
