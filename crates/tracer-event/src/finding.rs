@@ -10,6 +10,7 @@ mod descriptors;
 mod ephemeral_ports;
 mod no_keepalive;
 mod no_local_port;
+mod other_side;
 mod parts;
 mod peer_not_reading;
 mod process_ended;
@@ -35,6 +36,7 @@ pub use self::{
     ephemeral_ports::{PortUse, Scope},
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
+    other_side::OtherSide,
     parts::{Cause, Descriptors, Limit, Listener, Program, Service, Setting, minutes_left},
     peer_not_reading::PeerNotReading,
     process_ended::{Ends, ProcessEnded},

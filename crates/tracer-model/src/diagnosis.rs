@@ -38,6 +38,7 @@ mod peers;
 mod queues;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod windows;
 
 use self::comparison::Comparison;

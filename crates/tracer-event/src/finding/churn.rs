@@ -105,11 +105,15 @@ impl Explain for Churn {
                 duration((self.rate * self.handshake as f64) as u64),
             ),
         ));
-        if let Some(PortCost { time_wait, size, .. }) = self.ports {
+        if let Some(PortCost { time_wait, size, minutes_left }) = self.ports {
+            let left = minutes_left.map_or_else(
+                || "no shortage".to_owned(),
+                |left| format!("exhausted in {}", minutes(left)),
+            );
             lines.push(line(
                 "ports",
                 format!(
-                    "{} of {} in TIME_WAIT at this rate",
+                    "{} of {} in TIME_WAIT at this rate: {left}",
                     grouped(time_wait),
                     grouped(size.into())
                 ),

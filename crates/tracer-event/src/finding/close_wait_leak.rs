@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
+    other_side::{OtherSide, half_close, of_other_side, other_peers},
     words::{
         advice, command, end, filter, growth, halted, line, of_limit, of_listener, of_program,
         process, programs, resume, runs, service, states, whose,
@@ -64,6 +65,9 @@ pub struct Leak {
     pub peer_sockets: BTreeMap<State, u64>,
     /// How many of these no process holds any more.
     pub peer_orphans: u64,
+    /// The other side, of `half_close_passed_on` and `half_close_not_passed_on`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_side: Option<OtherSide>,
     /// The code that made them (`--stacks`).
     pub made: Option<Made>,
 }
@@ -118,6 +122,16 @@ impl Explain for Leak {
             Cause::Held => {
                 format!("{who} leaks {connections}; the peers have closed")
             }
+            Cause::PassedOn => format!(
+                "{} does not close {connections} that {who} forwards; {who} has passed on that \
+                 the peers have closed",
+                other_peers(self.other_side.as_ref()),
+            ),
+            Cause::NotPassedOn => format!(
+                "{who} has not passed on that the peers have closed {connections}: the other side, \
+                 {}, is still open",
+                other_peers(self.other_side.as_ref()),
+            ),
             Cause::Orphaned => {
                 format!("{connections} closed by both ends wait in the kernel, nobody holds them")
             }
@@ -148,6 +162,7 @@ impl Explain for Leak {
         ));
         let least = if self.at_least { "≥ " } else { "" };
         lines.push(line("oldest", format!("{least}{} in CLOSE_WAIT", duration(self.oldest))));
+        lines.extend(self.other_side.as_ref().map(of_other_side));
         lines.push(line("growth", growth(self.growth)));
         if self.unread > 0 {
             lines.push(line("unread", count(self.unread, "byte")));
@@ -180,6 +195,7 @@ impl Explain for Leak {
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
                  up or waits for something else"
             ))],
+            Cause::PassedOn | Cause::NotPassedOn => half_close(self),
             Cause::Orphaned => {
                 vec![advice("nothing to do: the kernel gives up when retransmissions time out")]
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity,
-    words::{advice, command, line, of_program, process, service},
+    words::{advice, line, of_program, process, service},
 };
 use crate::duration::{count, duration, grouped};
 
@@ -56,17 +56,13 @@ impl Explain for NoKeepalive {
         lines
     }
 
-    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
         vec![
             advice(format!(
                 "{} should set SO_KEEPALIVE with TCP_KEEPIDLE (PostgreSQL tcp_keepalives_idle, sshd \
                  ClientAliveInterval, nginx so_keepalive, haproxy clitcpka and srvtcpka)",
                 process(&self.program.process)
             )),
-            command(
-                "shows which sockets have a keepalive timer and which have none",
-                format!("{enter}ss -tnpo state established"),
-            ),
             advice(
                 "does not help: tcp_keepalive_time is for sockets with SO_KEEPALIVE, and is two hours by default",
             ),

@@ -22,6 +22,11 @@ pub enum Cause {
     Unread,
     /// It is held and has been read to the end of file, but not closed.
     Held,
+    /// It is one side of what a proxy forwards: the FIN has been passed on, and the other side's
+    /// peer does not close.
+    PassedOn,
+    /// The same, and the proxy has not passed the FIN on: the other side is open.
+    NotPassedOn,
     /// Its descriptors are closed; the kernel has yet to send what is left.
     Orphaned,
     /// It has a file, but nobody's descriptor: in io_uring's table, on its way to another process,
@@ -37,9 +42,18 @@ named!(Cause, "a cause" {
     [Self::Inherited] "inherited",
     [Self::Unread] "unread_data",
     [Self::Held] "held",
+    [Self::PassedOn] "half_close_passed_on",
+    [Self::NotPassedOn] "half_close_not_passed_on",
     [Self::Orphaned] "orphaned",
     [Self::Unseen] "holder_not_visible",
 });
+
+impl Cause {
+    /// Whether its process forwards what comes.
+    pub fn is_forwarding(self) -> bool {
+        matches!(self, Self::PassedOn | Self::NotPassedOn)
+    }
+}
 
 /// What connections have in common that differ in the port of one end only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

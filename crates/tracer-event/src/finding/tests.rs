@@ -57,6 +57,7 @@ fn leak(cause: Cause) -> Leak {
         descriptors: Some(Descriptors::new(500, 1024, 24.0)),
         peer_sockets: BTreeMap::new(),
         peer_orphans: 0,
+        other_side: None,
         made: None,
     }
 }

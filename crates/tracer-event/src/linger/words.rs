@@ -46,6 +46,12 @@ fn not_closed(linger: &Linger, close_wait_cause: &CloseWaitCause, unread: u32) -
         }
         Cause::Unread => format!("{} unread, held and not closed", bytes(unread)),
         Cause::Held => "the peer has closed; held and not closed".into(),
+        Cause::PassedOn => {
+            format!("{} has passed the end on; the other side's peer has not closed", holder())
+        }
+        Cause::NotPassedOn => {
+            format!("{} forwards it; the other side is still open", holder())
+        }
         Cause::Orphaned => "closed, but the kernel has yet to send what is left".into(),
         Cause::Unseen => "held, but by no descriptor that can be seen".into(),
     }

@@ -7,7 +7,12 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::Record;
 
-use super::{HostSnapshot, Input, Observed, close_wait::key, comparison::Comparison};
+use super::{
+    HostSnapshot, Input, Observed,
+    close_wait::key,
+    comparison::Comparison,
+    twins::{STATES, twins},
+};
 use crate::{
     connection::SocketId,
     filter::Filter,
@@ -34,9 +39,10 @@ pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
     let comparison = Comparison::new(&input);
     let mut known: HashMap<_, Arc<CloseWaitCause>, RandomState> = HashMap::default();
     let mut explained = Vec::new();
+    let twins = twins(&comparison);
     for seen in comparison.seen_in(State::CloseWait) {
         let socket = comparison.socket(seen);
-        let key = key(&comparison, seen, &socket);
+        let key = key(&comparison, seen, &socket, &twins);
         let close_wait_cause = known.entry(key).or_insert_with_key(|key| {
             let listener = key.listener(&comparison, seen);
             Arc::new(CloseWaitCause { cause: key.cause, parent: key.parent, listener })
@@ -44,6 +50,7 @@ pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
         let id = SocketId::of(seen.record);
         explained.push((id, Arc::clone(close_wait_cause), socket.receive_queue));
     }
+    drop(twins);
     drop(comparison);
     for (id, close_wait_cause, unread) in explained {
         table.explain(id, close_wait_cause, unread);
@@ -57,10 +64,11 @@ fn essence(look: &HostSnapshot, table: &Table) -> Option<HostSnapshot> {
         Some(State::Listen) => true,
         _ => false,
     };
-    let records: Vec<Record> =
+    let mut records: Vec<Record> =
         look.snapshot.records.iter().filter(is_of_interest).copied().collect();
     let mut states = records.iter().map(|record| State::from_kernel(record.new_state));
     states.find(|state| *state == Some(State::CloseWait))?;
+    records.extend(forwarded(look, &records));
     let ids: HashSet<SocketId, RandomState> = records.iter().map(SocketId::of).collect();
     let holders = look.snapshot.holders.iter();
     let holders = holders.filter(|holder| ids.contains(&SocketId::held(holder))).copied();
@@ -73,4 +81,24 @@ fn essence(look: &HostSnapshot, table: &Table) -> Option<HostSnapshot> {
         held_at: look.snapshot.held_at,
     };
     Some(HostSnapshot { snapshot, host: look.host.clone() })
+}
+
+/// What may be the other sides of sockets in CLOSE_WAIT: the processes hold them too.
+fn forwarded(look: &HostSnapshot, asked: &[Record]) -> Vec<Record> {
+    let is_closed =
+        |record: &&Record| State::from_kernel(record.new_state) == Some(State::CloseWait);
+    let closed: HashSet<SocketId, RandomState> =
+        asked.iter().filter(is_closed).map(SocketId::of).collect();
+    let holders = || look.snapshot.holders.iter();
+    let pids: HashSet<u32, RandomState> = holders()
+        .filter(|holder| closed.contains(&SocketId::held(holder)))
+        .map(|holder| holder.pid)
+        .collect();
+    let held: HashSet<SocketId, RandomState> =
+        holders().filter(|holder| pids.contains(&holder.pid)).map(SocketId::held).collect();
+    let is_other_side = |record: &&Record| {
+        State::from_kernel(record.new_state).is_some_and(|state| STATES.contains(&state))
+            && held.contains(&SocketId::of(record))
+    };
+    look.snapshot.records.iter().filter(is_other_side).copied().collect()
 }

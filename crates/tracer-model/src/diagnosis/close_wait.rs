@@ -9,6 +9,7 @@ use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Seen},
     ends::Ends,
+    twins::{Twins, is_passed_on, twins},
 };
 use crate::{
     cause::{self, Context},
@@ -18,7 +19,8 @@ use crate::{
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
     finding::{
-        Cause, Descriptors, Finding, Leak, Listener, Made, Problem, Program, Service, Severity,
+        Cause, Descriptors, Finding, Leak, Listener, Made, OtherSide, Problem, Program, Service,
+        Severity,
     },
     process::{Owner, Process},
     socket::Socket,
@@ -60,6 +62,8 @@ struct Group<'a> {
 struct Member<'a> {
     seen: &'a Seen<'a>,
     socket: Socket,
+    /// The other side of what its process forwards.
+    twin: Option<&'a Seen<'a>>,
     age: u64,
     at_least: bool,
     /// It was in CLOSE_WAIT at the first snapshot.
@@ -70,15 +74,17 @@ struct Member<'a> {
 pub(super) fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     let lives = comparison.lives(State::CloseWait);
     let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
+    let twins = twins(comparison);
     let idle = |seen: &&Seen<'_>| !cause::is_sending(seen.record, seen.earlier);
     for seen in comparison.seen_in(State::CloseWait).filter(idle) {
         let socket = comparison.socket(seen);
-        let key = key(comparison, seen, &socket);
+        let key = key(comparison, seen, &socket, &twins);
         if !wants(comparison, seen, &socket, &key) {
             continue;
         }
         let life = lives.get(&SocketId::of(seen.record)).copied();
-        let member = Member::new(comparison, seen, socket, life);
+        let twin = twins.get(&SocketId::of(seen.record)).filter(|_| key.cause.is_forwarding());
+        let member = Member { twin: twin.copied(), ..Member::new(comparison, seen, socket, life) };
         let group = groups.entry(key).or_default();
         if member.age >= GRACE {
             group.members.push(member);
@@ -114,7 +120,12 @@ fn wants(comparison: &Comparison<'_>, seen: &Seen<'_>, socket: &Socket, key: &Ke
     comparison.wants(&Socket { holders, subject, ..socket.clone() })
 }
 
-pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>, socket: &Socket) -> Key {
+pub(super) fn key(
+    comparison: &Comparison<'_>,
+    seen: &Seen<'_>,
+    socket: &Socket,
+    twins: &Twins<'_>,
+) -> Key {
     let record = seen.record;
     let tuple = socket.subject.tuple;
     let listeners = match socket.unaccepted {
@@ -128,6 +139,11 @@ pub(super) fn key(comparison: &Comparison<'_>, seen: &Seen<'_>, socket: &Socket)
     let host = &comparison.input.last.host;
     let context = Context { creator, listening: &listening, host };
     let (cause, parent) = cause::cause(socket, record, context);
+    let cause = match (cause, twins.get(&SocketId::of(record))) {
+        (Cause::Held, Some(twin)) if is_passed_on(twin) => Cause::PassedOn,
+        (Cause::Held, Some(_)) => Cause::NotPassedOn,
+        (cause, _) => cause,
+    };
     let mut pids: Vec<u32> = match cause {
         Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
         _ => socket.holders.iter().map(|holder| holder.process.pid).collect(),
@@ -168,13 +184,14 @@ impl<'a> Member<'a> {
             .earlier
             .is_some_and(|earlier| State::from_kernel(earlier.new_state) == Some(State::CloseWait));
         let observed = life.map_or(0, |life| now.saturating_sub(life.since));
+        let member = Self { seen, socket, twin: None, age: 0, at_least: true, was_there };
         if life.is_some_and(|life| life.since_known) {
-            return Self { seen, socket, age: observed, at_least: false, was_there };
+            return Self { age: observed, at_least: false, ..member };
         }
         // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
         // long.
         let silence = silence(seen.record, comparison.input.ticks).unwrap_or(0);
-        Self { seen, socket, age: observed.max(silence), at_least: true, was_there }
+        Self { age: observed.max(silence), ..member }
     }
 }
 
@@ -226,6 +243,7 @@ fn finding(
         descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
         peer_sockets,
         peer_orphans,
+        other_side: other_side(comparison, members, ends),
         made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
     };
     let severity = severity(&leak, members);
@@ -269,6 +287,30 @@ fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) ->
         .collect();
     fds.sort_unstable();
     fds
+}
+
+/// What their process forwards to, or from where.
+fn other_side(
+    comparison: &Comparison<'_>,
+    members: &[Member<'_>],
+    ends: &Ends<'_>,
+) -> Option<OtherSide> {
+    let twins: Vec<&Seen<'_>> = members.iter().filter_map(|member| member.twin).collect();
+    let service = comparison.service(&twins.first()?.tuple());
+    let here = matches!(service, Service::Here(_));
+    let peers = twins.iter().map(|twin| twin.tuple().peer);
+    let peers = peers.map(|peer| if here { peer.with_port(0) } else { peer });
+    let mut states = BTreeMap::new();
+    twins.iter().for_each(|twin| *states.entry(twin.state).or_default() += 1);
+    let holders = twins.iter().filter_map(|twin| ends.peer(twin));
+    let holders = holders.flat_map(|seen| comparison.holders(seen.record));
+    let holders = each_once(holders.map(|holder| holder.process));
+    Some(OtherSide {
+        service,
+        peers: most_first(peers, |peer| (peer.address(), peer.port)),
+        states,
+        processes: holders.into_iter().map(|process| comparison.program(process)).collect(),
+    })
 }
 
 /// The code that made them. Different addresses may have the same names, as those of processes that

@@ -87,6 +87,7 @@ fn leak() -> Finding {
         descriptors: Some(Descriptors::new(420, 1_024, 82.4)),
         peer_sockets: [(State::FinWait2, 412)].into(),
         peer_orphans: 412,
+        other_side: None,
         made: None,
     };
     Finding {

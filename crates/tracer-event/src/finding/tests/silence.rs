@@ -175,3 +175,42 @@ fn clients_are_asked_on_a_port_and_servers_on_theirs() {
     let server = dead(Unanswered::Data, connections(THERE(), 1, 0));
     assert_eq!(command(&server), "timeout 3 bash -c '</dev/tcp/10.0.0.9/5432'");
 }
+
+fn forwarding(cause: Cause, name: &[u8]) -> Finding {
+    let mut proxy = app(900);
+    proxy.process.comm = [0; 16];
+    proxy.process.comm[..name.len()].copy_from_slice(name);
+    let other_side = Some(OtherSide {
+        service: THERE(),
+        peers: vec![(at("10.0.0.9", 5432), 4)],
+        states: [(State::FinWait2, 4)].into(),
+        processes: Vec::new(),
+    });
+    let leak = Leak { holders: vec![proxy], other_side, parent: None, ..leak(cause) };
+    of(Problem::CloseWaitLeak(Box::new(leak)))
+}
+
+#[rstest]
+#[case(
+    Cause::PassedOn,
+    "10.0.0.9:5432 does not close 4 connections that haproxy[900] forwards; haproxy[900] has \
+     passed on that the peers have closed"
+)]
+#[case(
+    Cause::NotPassedOn,
+    "haproxy[900] has not passed on that the peers have closed 4 connections: the other side, \
+     10.0.0.9:5432, is still open"
+)]
+fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case] words: &str) {
+    let finding = forwarding(cause, b"haproxy");
+    assert_eq!(finding.sentence(), words);
+    let remedies = finding.remedies();
+    assert!(remedies[0].text.contains("timeout server-fin"), "{remedies:?}");
+    assert!(remedies.len() <= 3 && !format!("{remedies:?}").contains("must close() when read()"));
+    let stream = forwarding(cause, b"nginx").remedies();
+    assert!(stream[0].text.contains("proxy_timeout"), "{stream:?}");
+    let other = forwarding(cause, b"forwarder").remedies();
+    assert!(other[0].text.contains("half-close time-out"), "{other:?}");
+    let evidence = format!("{:?}", finding.evidence());
+    assert!(evidence.contains("10.0.0.9:5432 × 4, FIN sent: 4 FIN_WAIT2"), "{evidence}");
+}

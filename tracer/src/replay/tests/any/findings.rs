@@ -45,8 +45,19 @@ pub(super) fn listener() -> BoxedStrategy<Listener> {
 }
 
 pub(super) fn cause() -> BoxedStrategy<Cause> {
-    use Cause::{Halted, Held, Inherited, NeverAccepted, Orphaned, Unread, Unseen};
-    let bare = select(vec![NeverAccepted, Inherited, Unread, Held, Orphaned, Unseen]);
+    use Cause::{
+        Halted, Held, Inherited, NeverAccepted, NotPassedOn, Orphaned, PassedOn, Unread, Unseen,
+    };
+    let bare = select(vec![
+        NeverAccepted,
+        Inherited,
+        Unread,
+        Held,
+        PassedOn,
+        NotPassedOn,
+        Orphaned,
+        Unseen,
+    ]);
     prop_oneof![bare, halt().prop_map(Halted)].boxed()
 }
 
@@ -100,6 +111,7 @@ fn leak() -> BoxedStrategy<Problem> {
                     descriptors,
                     peer_sockets,
                     peer_orphans,
+                    other_side: None,
                     made: made.map(|(stacks, before)| Made { stacks, before: before.into() }),
                 }))
             },
