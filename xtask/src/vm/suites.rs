@@ -67,6 +67,7 @@ pub(super) const LEFT_OUT: [(&str, &str); 32] = [
     ("report", "a format; the kernel has no part in it"),
     ("rotation", "outputs and their rotation; the kernel has no part in it"),
     ("shipping", "who reads outputs; the kernel has no part in it"),
+    ("silence", "wants Python, cables between namespaces and a link of TUN devices"),
     ("stacks", "wants a C compiler and debug information"),
     ("screens", "wants tmux"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),

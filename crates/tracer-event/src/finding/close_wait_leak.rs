@@ -93,7 +93,8 @@ impl Explain for Leak {
                    cause that have stayed, or one that is 30 s old; critical when the descriptors \
                    or the accept queue are exhausted; else information",
             evidence: "the sockets, their receive queues and holders in two snapshots, the listener that they came \
-             from, and the FIN if it was seen",
+             from, and the FIN if it was seen; that two sockets are both sides of what a proxy forwards, equal \
+             bytes or a half-close at the same moment",
             unknown: "whether the application would still close them: a half-close at work without any data moving \
              looks the same until it sends; the age of those that were there before is a lower bound",
         }
