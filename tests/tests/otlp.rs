@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "otlp/tls.rs"]
+mod tls;
+
 use std::{
     fs,
     net::TcpListener,

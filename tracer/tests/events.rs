@@ -59,6 +59,7 @@ const OPENTELEMETRY: &[(&str, &str)] = &[
     ("process.executable.path", "process.executable.path"),
     ("process.parent.pid", "process.parent_pid"),
     ("container.id", "container.id"),
+    ("k8s.pod.uid", "k8s.pod.uid"),
     ("kernel", "os.version"),
     ("host.name", "host.name"),
 ];

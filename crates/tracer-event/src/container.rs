@@ -1,4 +1,5 @@
-//! Which container a control group belongs to, by the names that container runtimes give theirs.
+//! Which container, pod or unit a control group belongs to, by the names that container runtimes,
+//! the kubelet and systemd give theirs.
 //!
 //! Anybody may give such a name to a group in a part of the hierarchy that is delegated to him. Two
 //! rules keep him from passing for somebody else's container. The outermost name counts: what a
@@ -6,7 +7,11 @@
 //! root is its owner's: `user-1000/NAME`, which no other container is called, for no name has a
 //! slash in it.
 
-/// A control group and the container that it belongs to.
+mod workload;
+
+use self::workload::{pod, unit};
+
+/// A control group and what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     /// Path in the hierarchy.
@@ -14,13 +19,28 @@ pub struct Cgroup {
     /// Id of the container (docker, containerd, CRI-O, podman), or its name (LXC, nspawn); of one
     /// that a user has made (rootless podman) `user-UID/` and that.
     pub container: Option<Box<str>>,
+    /// UID of the pod of Kubernetes that the container is in, with dashes as the API writes it.
+    pub pod: Option<Box<str>>,
+    /// Unit of systemd, where there is no container: the service or scope of the system's manager.
+    pub unit: Option<Box<str>>,
 }
 
 impl Cgroup {
     /// Of a path as `/proc/PID/cgroup` shows it. `owner` says whose the directory is that the first
     /// so many components of the path lead to, as far as that is known.
     pub fn of(path: &str, owner: impl Fn(usize) -> Option<u32>) -> Self {
-        Self { path: path.into(), container: container(path, owner).map(Into::into) }
+        Self::new(path.into(), container(path, owner).map(Into::into))
+    }
+
+    /// Of a path whose container is known. Pod and unit follow from both.
+    pub fn new(path: Box<str>, container: Option<Box<str>>) -> Self {
+        let pod = container
+            .as_deref()
+            .filter(|name| is_id(name))
+            .and_then(|name| pod(&path, name))
+            .map(Into::into);
+        let unit = if container.is_none() { unit(&path).map(Into::into) } else { None };
+        Self { path, container, pod, unit }
     }
 
     /// Whether it is the group that `wanted` names, or one below: by its path (whatever has a slash
@@ -42,7 +62,8 @@ impl Cgroup {
 /// | runtime | component of the path |
 /// |---|---|
 /// | docker, containerd, CRI-O, podman under systemd | `docker-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`, `libpod-ID.scope` |
-/// | the same with cgroupfs, kubernetes included | `docker/ID`, `kubepods/burstable/podUID/ID` |
+/// | the same with cgroupfs, kubernetes included | `docker/ID`, `kubepods/burstable/podUID/ID`, `…/crio-ID` |
+/// | containerd with cgroupfs below a kubelet with systemd | `kubepods-burstable-podUID.slice:cri-containerd:ID` |
 /// | LXC | `lxc.payload.NAME`, `lxc/NAME` |
 /// | systemd-nspawn | `machine-NAME.scope`, `systemd-nspawn@NAME.service` |
 pub fn container(path: &str, owner: impl Fn(usize) -> Option<u32>) -> Option<String> {
@@ -69,7 +90,7 @@ fn user(outer: &[&str]) -> Option<u32> {
 
 fn named_by(outer: &str, component: &str) -> Option<String> {
     let unit = component.strip_suffix(".scope").unwrap_or(component);
-    let (runtime, id) = unit.rsplit_once('-').unwrap_or(("", unit));
+    let (runtime, id) = unit.rsplit_once(['-', ':']).unwrap_or(("", unit));
     // The monitor of a container runs beside it.
     if is_id(id) && !runtime.ends_with("conmon") {
         return Some(id.to_owned());

@@ -77,6 +77,12 @@ pub struct Line<'a, T> {
     /// Container of the socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+    /// Pod of the container, by the path of its control group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k8s: Option<Kubernetes>,
+    /// Unit of the socket, where it is in no container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<Systemd>,
     /// How it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<LingerStatus>,
@@ -167,6 +173,27 @@ pub struct Container {
     pub id: String,
 }
 
+/// What Kubernetes calls it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Kubernetes {
+    /// The pod.
+    pub pod: Pod,
+}
+
+/// A pod.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Pod {
+    /// Its UID, as the API server has it; of a static pod the kubelet's hash.
+    pub uid: String,
+}
+
+/// What systemd calls it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Systemd {
+    /// The service or scope of the system's manager.
+    pub unit: String,
+}
+
 impl<'a, T> Line<'a, T> {
     /// Of an event about `subject`, at `time` in words.
     #[inline]
@@ -188,6 +215,8 @@ impl<'a, T> Line<'a, T> {
             },
             process: owner.as_ref().map(Holder::from),
             container: None,
+            k8s: None,
+            systemd: None,
             status: None,
             cause: None,
             stack: None,

@@ -4,7 +4,7 @@
 //! Each JSON line is one log record, with the same names. The reading thread encodes it and puts it
 //! into the bounded queue; another thread sends it (`export`). Records that do not fit, that the
 //! receiver refuses, and that it has not accepted at the end are counted; nothing behind the queue
-//! drops anything. Left out: traces, TLS, JSON.
+//! drops anything. Left out: traces, JSON.
 
 mod attributes;
 mod batches;
@@ -17,6 +17,7 @@ mod response;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{io, sync::Arc, time::Duration};
 

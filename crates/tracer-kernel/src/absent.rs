@@ -99,7 +99,7 @@ fn missing<'a>(
 /// Whether one of the groups that are mounted is such a one, or, where a part is not mounted here,
 /// one of a process.
 fn exists(is_it: impl Fn(&Cgroup) -> bool) -> bool {
-    let root = Cgroup { path: "/".into(), container: None };
+    let root = Cgroup::new("/".into(), None);
     let of = |process: std::path::PathBuf| {
         cgroup::of_process(&fs::read(process.join("cgroup")).ok()?, cgroup::owner_in)
     };

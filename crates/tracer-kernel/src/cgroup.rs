@@ -21,7 +21,10 @@ use std::{
 };
 
 use super::mounts::{self, Mount};
-use tracer_event::{container::Cgroup, escape::escape};
+use tracer_event::{
+    container::{Cgroup, container},
+    escape::escape,
+};
 
 /// A search looks at every directory of the hierarchy.
 const SEARCH_REST: Duration = Duration::from_secs(5);
@@ -161,9 +164,8 @@ pub(super) fn is_of(mount: &Mount<'_>, controller: &[u8]) -> bool {
 
 /// The container is recognised in the unescaped path, which has systemd's own escapes.
 pub(super) fn group(path: &[u8], owner: impl Fn(usize) -> Option<u32>) -> Cgroup {
-    let Cgroup { path: _, container } = Cgroup::of(&String::from_utf8_lossy(path), owner);
-    let container = container.map(|name| escape(name.as_bytes()).into());
-    Cgroup { path: escape(path).into(), container }
+    let container = container(&String::from_utf8_lossy(path), owner);
+    Cgroup::new(escape(path).into(), container.map(|name| escape(name.as_bytes()).into()))
 }
 
 /// The control group of a process from its `/proc/PID/cgroup`: the line that names a container,

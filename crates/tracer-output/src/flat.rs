@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 86] = [
+pub static COLUMNS: [Column; 88] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -87,6 +87,8 @@ pub static COLUMNS: [Column; 86] = [
     column(Number, "process_parent_pid"),
     column(Text, "process_parent_name"),
     column(Text, "container_id"),
+    column(Text, "k8s_pod_uid"),
+    column(Text, "systemd_unit"),
     column(Text, "tcp_role"),
     column(Text, "tcp_state"),
     column(Text, "tcp_from"),

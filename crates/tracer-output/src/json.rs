@@ -16,7 +16,7 @@ use tracer_event::{
     container::Cgroup,
     diagnosis::Diagnosis,
     finding::{Finding, Severity},
-    line::{About, Container, Line},
+    line::{About, Container, Kubernetes, Line, Pod, Systemd},
     linger::Linger,
     process::{Evidence, Executable, Holder, Owner},
     socket::Socket,
@@ -144,8 +144,10 @@ impl Json {
     ) -> Line<'a, T> {
         let mut line = Line::new(kind, self.stamps.write(clock.at(time)), subject, tcp);
         let Some(group) = self.enricher.cgroup(subject) else { return line };
-        let Cgroup { path, container } = &*group;
+        let Cgroup { path, container, pod, unit } = &*group;
         line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+        line.k8s = pod.as_deref().map(|uid| Kubernetes { pod: Pod { uid: uid.to_owned() } });
+        line.systemd = unit.as_deref().map(|unit| Systemd { unit: unit.to_owned() });
         // Of a recording that has not said it, it is empty.
         if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
             socket.cgroup = Some((&**path).into());

@@ -136,6 +136,5 @@ fn identity() -> Identity {
         host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         machine_id: first_of(&["/etc/machine-id", "/var/lib/dbus/machine-id"]),
         boot_id: first_of(&["/proc/sys/kernel/random/boot_id"]),
-        cgroups: read("/proc/self/cgroup"),
     }
 }

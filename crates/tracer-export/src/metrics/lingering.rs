@@ -38,7 +38,7 @@ struct Party {
 
 impl Party {
     fn of(group: Option<&Cgroup>) -> Self {
-        let Some(Cgroup { path, container }) = group else {
+        let Some(Cgroup { path, container, .. }) = group else {
             return Self { stranger: true, name: "".into() };
         };
         let mut components = path.split('/').filter(|component| !component.is_empty());
@@ -223,7 +223,7 @@ mod tests {
         #[case] sockets: u64,
     ) {
         let mut lingering = Lingering::default();
-        let group = |path: &str| Some(Arc::new(Cgroup { path: path.into(), container: None }));
+        let group = |path: &str| Some(Arc::new(Cgroup::new(path.into(), None)));
         let mut cookies = 0..;
         let mut add = |name: &str, path: &str, sockets| {
             for cookie in cookies.by_ref().take(sockets as usize) {
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_container_is_a_service_unless_a_user_has_made_it() {
         let party = |path: &str, container: Option<&str>| {
-            Party::of(Some(&Cgroup { path: path.into(), container: container.map(Into::into) }))
+            Party::of(Some(&Cgroup::new(path.into(), container.map(Into::into))))
         };
         let path = "/kubepods.slice/cri-containerd-1.scope";
         assert!(!party(path, Some("1")).stranger);

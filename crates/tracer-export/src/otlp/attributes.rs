@@ -45,7 +45,7 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
 }
 
 /// Attributes that OpenTelemetry's semantic conventions define: they have these names.
-const DEFINED: [&str; 11] = [
+const DEFINED: [&str; 13] = [
     "network.transport",
     "network.type",
     "network.local.address",
@@ -57,6 +57,8 @@ const DEFINED: [&str; 11] = [
     "process.executable.name",
     "process.executable.path",
     "container.id",
+    "k8s.pod.uid",
+    "systemd.unit",
 ];
 
 const STATE: &str = "network.connection.state";

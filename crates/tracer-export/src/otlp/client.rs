@@ -1,4 +1,4 @@
-//! Sends requests over HTTP/1.1, or as gRPC over HTTP/2: a gRPC call without streams is a POST
+//! Sends requests over HTTP/1.1, with TLS or without, or as gRPC over HTTP/2: a gRPC call without streams is a POST
 //! whose body has five bytes in front and whose status comes in trailers
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
@@ -11,6 +11,7 @@ use hyper::{
     body::{Bytes, Incoming},
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, TE, USER_AGENT},
 };
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -19,6 +20,7 @@ use hyper_util::{
 use super::{
     response::{self, Answer},
     settings::{Protocol, Target},
+    tls,
 };
 use tracer_event::escape::without_numbers;
 
@@ -31,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub(super) struct Client {
     target: Target,
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Client {
@@ -39,6 +41,17 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(target.timeout));
         connector.set_nodelay(true);
+        // The schemes that it may have are what `https` below says.
+        connector.enforce_http(false);
+        let https = HttpsConnectorBuilder::new();
+        let https = match &target.tls {
+            Some(config) => https.with_tls_config(config.clone()).https_only(),
+            None => https.with_tls_config(tls::unused()).https_or_http(),
+        };
+        let connector = match target.protocol {
+            Protocol::Http => https.enable_http1().wrap_connector(connector),
+            Protocol::Grpc => https.enable_http2().wrap_connector(connector),
+        };
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)

@@ -19,7 +19,7 @@ use super::{
     batches::{Batch, Batches},
     client::Client,
     measurements::{self, Span},
-    resource::{Resource, scope},
+    resource::{Resource, SCHEMA_URL, scope},
     response::Answer,
     settings::Settings,
 };
@@ -235,15 +235,18 @@ fn since_1970() -> u64 {
 /// What is around log records in each request.
 #[derive(Debug)]
 pub(super) struct Envelope {
-    /// `ResourceLogs.resource`, `ScopeLogs.scope`.
+    /// `ResourceLogs.resource` and `schema_url`, `ScopeLogs.scope`.
     resource: Vec<u8>,
     scope: Vec<u8>,
 }
 
 impl Envelope {
     pub(super) fn new(resource: &Resource) -> Self {
-        let resource =
-            ResourceLogs { resource: Some(resource.message()), ..ResourceLogs::default() };
+        let resource = ResourceLogs {
+            resource: Some(resource.message()),
+            schema_url: SCHEMA_URL.to_owned(),
+            ..ResourceLogs::default()
+        };
         let scope = ScopeLogs { scope: Some(scope()), ..ScopeLogs::default() };
         Self { resource: resource.encode_to_vec(), scope: scope.encode_to_vec() }
     }

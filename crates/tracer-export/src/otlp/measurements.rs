@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::{
 
 use super::{
     attributes::namespace,
-    resource::{Resource, attribute, scope},
+    resource::{Resource, SCHEMA_URL, attribute, scope},
 };
 use crate::metrics::{Family, Labels, Points, Unit};
 
@@ -34,7 +34,8 @@ pub(super) fn request(
     let scope_metrics =
         vec![ScopeMetrics { scope: Some(scope()), metrics, ..ScopeMetrics::default() }];
     let resource = Some(resource.message());
-    let of_resource = ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() };
+    let of_resource =
+        ResourceMetrics { resource, scope_metrics, schema_url: SCHEMA_URL.to_owned() };
     ExportMetricsServiceRequest { resource_metrics: vec![of_resource] }
 }
 

@@ -1,5 +1,5 @@
 //! The source of the telemetry (<https://opentelemetry.io/docs/specs/semconv/resource/>): the service,
-//! the host, and where the tracer itself runs: container and Kubernetes.
+//! the host, and the node of Kubernetes.
 
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
@@ -8,17 +8,13 @@ use opentelemetry_proto::tonic::{
 use uuid::{Uuid, uuid};
 
 use super::settings::pairs;
-use tracer_event::container::container;
 
 /// Variables that a pod's specification fills by the downward API, and what they are called here.
-const KUBERNETES: [(&str, &str); 6] = [
-    ("K8S_CLUSTER_NAME", "k8s.cluster.name"),
-    ("K8S_NODE_NAME", "k8s.node.name"),
-    ("K8S_NAMESPACE_NAME", "k8s.namespace.name"),
-    ("K8S_POD_NAME", "k8s.pod.name"),
-    ("K8S_POD_UID", "k8s.pod.uid"),
-    ("K8S_CONTAINER_NAME", "k8s.container.name"),
-];
+/// Not the tracer's own pod: what is sent is about the sockets of a node, and a record says in
+/// which pod and container its socket is. A processor that adds names to a pod takes the UID from
+/// the resource if there is one.
+const KUBERNETES: [(&str, &str); 2] =
+    [("K8S_CLUSTER_NAME", "k8s.cluster.name"), ("K8S_NODE_NAME", "k8s.node.name")];
 
 /// How the host identifies itself.
 #[derive(Clone, Debug, Default)]
@@ -29,9 +25,10 @@ pub struct Identity {
     pub machine_id: String,
     /// Content of `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// Content of `/proc/self/cgroup`.
-    pub cgroups: String,
 }
+
+/// Version of the semantic conventions whose names are used, in all that is sent.
+pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.37.0";
 
 /// The namespace for UUIDs that stand for an instance of a service
 /// (<https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/>).
@@ -82,10 +79,6 @@ impl Resource {
             add("service.instance.id", &Uuid::new_v5(&INSTANCE, host.as_bytes()).to_string());
         }
         add("os.type", "linux");
-        let groups = identity.cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        if let Some(id) = groups.filter_map(|path| container(path, |_| None)).next() {
-            add("container.id", &id);
-        }
         for (name, key) in KUBERNETES {
             add(key, &variable(name).unwrap_or_default());
         }
@@ -118,19 +111,18 @@ mod tests {
 
     #[test]
     fn the_environment_completes_and_corrects_what_the_host_says() {
-        let id = "0123456789abcdef".repeat(4);
         let identity = Identity {
             host_name: "node1".to_owned(),
             machine_id: "abc\n".to_owned(),
             boot_id: "not asked".to_owned(),
-            cgroups: format!("0::/system.slice/docker-{id}.scope\n"),
         };
         let resource = Resource::new(&identity, |name| {
             let value = match name {
                 "OTEL_SERVICE_NAME" => "edge",
                 "OTEL_RESOURCE_ATTRIBUTES" => "service.name=other,host.name=a%2Cb,team=net",
                 "K8S_NODE_NAME" => "worker",
-                "K8S_POD_NAME" => "",
+                // The tracer's own, which would pass for that of every socket.
+                "K8S_POD_UID" => "0b6ff5e4",
                 _ => return None,
             };
             Some(value.to_owned())
@@ -143,7 +135,6 @@ mod tests {
             ("host.id", "abc"),
             ("service.instance.id", "924f37d1-244c-556d-bfc1-23550f6e6c1c"),
             ("os.type", "linux"),
-            ("container.id", id.as_str()),
             ("k8s.node.name", "worker"),
         ];
         assert_eq!(resource.0, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));

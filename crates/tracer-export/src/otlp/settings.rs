@@ -10,6 +10,9 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 use percent_encoding::percent_decode_str;
+use rustls::ClientConfig;
+
+use super::tls::{self, Files, PemFile};
 
 /// Ports of the specification.
 const HTTP_PORT: u16 = 4318;
@@ -22,6 +25,12 @@ pub struct SettingsError {
     name: String,
     value: String,
     reason: String,
+}
+
+impl SettingsError {
+    pub(super) fn new(name: &str, value: &str, reason: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }
+    }
 }
 
 /// How requests are written.
@@ -71,6 +80,8 @@ pub(super) struct Target {
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
     pub(super) gzip: bool,
+    /// Where the endpoint is https://.
+    pub(super) tls: Option<ClientConfig>,
 }
 
 /// Where and how to send.
@@ -144,10 +155,31 @@ impl Lookup<'_> {
             Some((name, value)) => match value.as_str() {
                 "gzip" => true,
                 "none" => false,
-                _ => return Err(wrong(&name, &value, "compressions are gzip and none")),
+                _ => {
+                    return Err(SettingsError::new(
+                        &name,
+                        &value,
+                        "compressions are gzip and none",
+                    ));
+                }
             },
         };
-        Ok(Target { signal, protocol, uri, headers, timeout, gzip })
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Some(self.tls(signal)?),
+            _ => None,
+        };
+        Ok(Target { signal, protocol, uri, headers, timeout, gzip, tls })
+    }
+
+    fn tls(&self, signal: Signal) -> Result<ClientConfig, SettingsError> {
+        let file = |what| {
+            self.find(signal, what).map(|(variable, path)| PemFile { variable, path: path.into() })
+        };
+        tls::config(&Files {
+            roots: file("CERTIFICATE"),
+            certificate: file("CLIENT_CERTIFICATE"),
+            key: file("CLIENT_KEY"),
+        })
     }
 
     /// HTTP as the specification recommends, unless the port is gRPC's.
@@ -159,27 +191,19 @@ impl Lookup<'_> {
         match value.as_str() {
             "grpc" => Ok(Protocol::Grpc),
             "http/protobuf" => Ok(Protocol::Http),
-            _ => Err(wrong(&name, &value, "protocols are grpc and http/protobuf")),
+            _ => Err(SettingsError::new(&name, &value, "protocols are grpc and http/protobuf")),
         }
     }
-}
-
-fn wrong(name: &str, value: &str, reason: &str) -> SettingsError {
-    SettingsError { name: name.to_owned(), value: value.to_owned(), reason: reason.to_owned() }
 }
 
 /// `http://host:port/path`; the scheme can be left out.
 fn parse(name: &str, value: &str) -> Result<Uri, SettingsError> {
     let text = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let no_endpoint = "no endpoint as http://localhost:4318 is";
-    let uri: Uri = text.parse().map_err(|_| wrong(name, value, no_endpoint))?;
-    if uri.scheme() == Some(&Scheme::HTTPS) {
-        let reason = "TLS is not built in: send to a collector on this host by http://, which \
-                      passes on by https://";
-        return Err(wrong(name, value, reason));
-    }
-    if uri.scheme() != Some(&Scheme::HTTP) || uri.host().is_none_or(str::is_empty) {
-        return Err(wrong(name, value, no_endpoint));
+    let uri: Uri = text.parse().map_err(|_| SettingsError::new(name, value, no_endpoint))?;
+    let is_known = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme());
+    if !is_known || uri.host().is_none_or(str::is_empty) {
+        return Err(SettingsError::new(name, value, no_endpoint));
     }
     Ok(uri)
 }
@@ -202,7 +226,7 @@ fn complete(uri: Option<Uri>, whole: bool, signal: Signal, protocol: Protocol) -
         Protocol::Http if whole => format!("{base}/").trim_end_matches('/').to_owned(),
         Protocol::Http => format!("{base}{}", signal.path(protocol)),
     };
-    parts.scheme = Some(Scheme::HTTP);
+    parts.scheme = parts.scheme.or(Some(Scheme::HTTP));
     parts.authority = with_port.parse().ok();
     parts.path_and_query = PathAndQuery::try_from(if path.is_empty() { "/" } else { &path }).ok();
     Uri::from_parts(parts).unwrap_or_default()
@@ -223,7 +247,7 @@ pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 
 fn headers(name: &str, value: &str) -> Result<HeaderMap, SettingsError> {
     // Values are secrets: they are not repeated.
-    let wrong = || wrong(name, "…", "no headers as key=value,key2=value2 are");
+    let wrong = || SettingsError::new(name, "…", "no headers as key=value,key2=value2 are");
     let mut headers = HeaderMap::new();
     for (key, value) in pairs(value).ok_or_else(wrong)? {
         let key = HeaderName::from_bytes(key.as_bytes()).map_err(|_| wrong())?;
@@ -237,7 +261,7 @@ fn headers(name: &str, value: &str) -> Result<HeaderMap, SettingsError> {
 fn milliseconds(name: &str, value: &str) -> Result<Duration, SettingsError> {
     match value.trim().parse() {
         Ok(milliseconds @ 1..) => Ok(Duration::from_millis(milliseconds)),
-        _ => Err(wrong(name, value, "no number of milliseconds from 1 on")),
+        _ => Err(SettingsError::new(name, value, "no number of milliseconds from 1 on")),
     }
 }
 
@@ -270,6 +294,8 @@ mod tests {
     #[case(Some("a:1"), &[(BASE, "http://b:2"), (LOGS, "c:3")], "http://a:1/v1/logs")]
     #[case(None, &[(BASE, "http://b:2"), (LOGS, "http://c:3/own")], "http://c:3/own")]
     #[case(None, &[(LOGS, "http://c:3")], "http://c:3/")]
+    #[case(Some("https://a"), &[], "https://a:4318/v1/logs")]
+    #[case(None, &[(LOGS, "https://c/own")], "https://c/own")]
     fn endpoints_are_completed_as_specified(
         #[case] endpoint: Option<&str>,
         #[case] variables: &[(&str, &str)],
@@ -311,7 +337,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Some("https://a:1"), "", "", "--otlp \"https://a:1\": TLS is not built in")]
     #[case(Some("ftp://a"), "", "", "--otlp \"ftp://a\": no endpoint")]
     #[case(Some("http://"), "", "", "--otlp \"http://\": no endpoint")]
     #[case(None, BASE, "a b", "OTEL_EXPORTER_OTLP_ENDPOINT \"a b\": no endpoint")]

@@ -86,7 +86,7 @@ fn flat(value: &Value, key: &str, out: &mut Vec<(String, Value)>) {
                 let state = state.to_lowercase().into();
                 out.push(("network.connection.state".into(), state));
             }
-            let defined = ["network.", "process.pid", "container.id"];
+            let defined = ["network.", "process.pid", "container.id", "k8s.", "systemd."];
             let own = key == "network.netns" || !defined.iter().any(|name| key.starts_with(name));
             out.push((format!("{}{key}", if own { "tracer." } else { "" }), other.clone()));
         }

@@ -360,7 +360,7 @@ pub(super) struct Around {
 
 pub(super) fn around() -> BoxedStrategy<Around> {
     let group = (safe(), option::of(safe())).prop_map(|(path, container)| {
-        Arc::new(Cgroup { path: (*path).into(), container: container.map(|id| (*id).into()) })
+        Arc::new(Cgroup::new((*path).into(), container.map(|id| (*id).into())))
     });
     let groups = prop::collection::vec(group, 1..4);
     let stacks = prop::collection::vec(stack().prop_map(Arc::new), 1..4);
