@@ -6,6 +6,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,
+    thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -14,7 +16,8 @@ use tracer_tests::{
     diagnosis::Diagnosis,
     peer::Peer,
     record::{Record, listing},
-    tracer::{Trace, command},
+    sockets::eventually,
+    tracer::{Trace, Tracer, command},
 };
 
 /// The processes that a finding names, wherever in its evidence.
@@ -57,6 +60,11 @@ fn assert_innocent<'a>(peer: &Peer, name: &str, records: impl IntoIterator<Item 
 
 fn findings(trace: &Trace) -> impl Iterator<Item = &Record> {
     trace.records.iter().filter(|record| record.kind() == "finding")
+}
+
+/// A finding of a live trace.
+fn wait_for(tracer: &Tracer, code: &str) -> Record {
+    tracer.wait_for(code, |record| record.at("/finding/code") == code)
 }
 
 /// Servers that listen with IPPROTO_MPTCP, as Go does by default since 1.24: one accepts nothing,
@@ -206,8 +214,100 @@ fn clients_that_have_given_up_were_never_accepted_by_one_worker() {
     assert_innocent(&innocent, "innocent", findings(&trace));
 }
 
+/// The peer's host is gone without FIN or RST: five idle sessions, and one with data under way.
+#[test]
+fn a_peer_that_is_gone_is_silent_since() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    let (mut server, _) = hosts.start(
+        0,
+        "desktop",
+        "
+l = listen('10.89.0.1', 5999, 9); say('listening'); k = [l.accept()[0] for _ in range(6)]
+k[1].setsockopt(1, 9, 1); say('accepted'); sys.stdin.readline(); k[0].sendall(b'r' * 20000); say('sent'); hold()",
+    );
+    let (_viewers, _) = hosts.start(
+        1,
+        "viewers",
+        "
+k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('connected'); hold()",
+    );
+    assert_eq!(server.answer(), "accepted");
+    link.cut();
+    server.go();
+    assert_eq!(server.answer(), "sent");
+    thread::sleep(Duration::from_secs(3));
+    let diagnosis = hosts.diagnose(0, "3s");
+    let dead = only(&diagnosis, "dead_peer");
+    assert_eq!(named(dead), BTreeSet::from([server.pid()]), "{dead}");
+    let text = dead.text("/finding/text").unwrap();
+    assert!(text.contains("desktop[") && text.contains("20,000 bytes"), "{text}");
+}
+
+/// A server answers more than its clients read, and closes.
+#[test]
+fn an_answer_that_nobody_reads_has_not_sent_its_fin() {
+    let hosts = Hosts::connected();
+    let (_server, _) = hosts.start(
+        0,
+        "talker",
+        "
+l = listen(SERVER, 8555, 200); say('listening')
+def answer(c):
+    c.settimeout(2)
+    try: c.sendall(b'x' * 8_000_000)
+    except OSError: pass
+    c.close()
+while True: threading.Thread(target=answer, args=(l.accept()[0],), daemon=True).start()",
+    );
+    let (_clients, _) = hosts.start(
+        1,
+        "clients",
+        "
+k = [socket.create_connection((SERVER, 8555)) for _ in range(60)]; say('connected'); hold()",
+    );
+    let tracer = hosts.trace(0, &["--linger", "fin-wait1=2s"]);
+    hosts.on(0, |_| eventually("all have closed", || count("fin-wait-1") == 60));
+    let diagnosis = hosts.diagnose(0, "3s");
+    let unread = only(&diagnosis, "peer_not_reading");
+    assert_eq!(unread.number("/finding/evidence/sockets"), Some(60), "{unread}");
+    let text = unread.text("/finding/text").unwrap();
+    assert!(!text.contains("FIN was sent") && text.contains("does not read"), "{text}");
+    let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
+    let cause = (flag.text("/cause/code"), flag.text("/cause/segment"));
+    assert_eq!(cause, (Some("not_sent"), Some("FIN")), "{flag}");
+}
+
 /// Sockets of the calling thread's namespace in a state, as `ss` names it.
 fn count(state: &str) -> usize {
     let output = Command::new("ss").args(["-Htn", "state", state]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().count()
+}
+
+/// A client opens a connection for each of 100 small requests a second.
+#[test]
+fn a_connection_for_each_request_is_told_with_what_reuse_would_save() {
+    let hosts = Hosts::connected();
+    let (_server, _) = hosts.start(
+        0,
+        "server",
+        "
+l = listen(SERVER, 4096); say('listening')
+while True: c, _ = l.accept(); c.recv(100); c.sendall(b'ok'); c.recv(1); c.close()",
+    );
+    let (client, _) = hosts.start(
+        1,
+        "spender",
+        "
+say('connecting')
+while True:
+    s = socket.create_connection((SERVER, 4096)); s.sendall(b'GET'); s.recv(10); s.close(); time.sleep(.01)",
+    );
+    let diagnosis = hosts.diagnose(1, "5s");
+    let churn = diagnosis.only("churn");
+    assert_eq!(named(churn), BTreeSet::from([client.pid()]), "{churn}");
+    let text = churn.text("/finding/text").unwrap();
+    assert!(text.contains("spender[") && text.contains("10.0.0.1:4096"), "{text}");
+    let tracer = hosts.trace(1, &[]);
+    wait_for(&tracer, "churn");
 }
