@@ -19,9 +19,38 @@ static __attribute__((noinline)) void keep_all(int listener)
         __asm__ volatile("");
 }
 
+#ifdef COMPILES
+#include <string.h>
+#include <sys/mman.h>
+
+/* push %rbp; mov %rsp,%rbp; mov %rdi,%rax; mov %esi,%edi; call *%rax; pop %rbp; ret */
+static const unsigned char CODE[] = { 0x55, 0x48, 0x89, 0xe5, 0x48, 0x89, 0xf8, 0x89, 0xf7,
+                                      0xff, 0xd0, 0x5d, 0xc3 };
+
+/* As a runtime: compiles a function that calls another one, and writes down its name. */
+static void run(void (*function)(int), int argument)
+{
+    char name[64];
+    void *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    FILE *map;
+
+    snprintf(name, sizeof name, "/tmp/perf-%d.map", getpid());
+    memcpy(code, CODE, sizeof CODE);
+    map = fopen(name, "w");
+    fprintf(map, "%lx %lx compiled handler\n", (unsigned long)code, sizeof CODE);
+    fclose(map);
+    ((void (*)(void (*)(int), int))code)(function, argument);
+}
+#else
+static void run(void (*function)(int), int argument)
+{
+    function(argument);
+}
+#endif
+
 static void *serve(void *listener)
 {
-    keep_all(*(int *)listener);
+    run(keep_all, *(int *)listener);
     return 0;
 }
 

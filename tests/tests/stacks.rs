@@ -5,7 +5,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::fs::{FileExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -20,11 +20,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{
     diagnosis::Diagnosis,
+    kernel::lacks,
     netns::{Namespace, isolated},
     peer::Peer,
     record::Record,
     sockets,
-    stranger::Stranger,
+    stranger::{Stranger, USER_ID},
     tracer::{Tracer, WITH_TRACEFS, child_of},
 };
 
@@ -350,4 +351,33 @@ fn file_capabilities_suffice_for_the_names_of_others() {
         let flag = linger(&tracer, |record| record.local() == Some(leaky.address));
         assert!(functions(flag.at("/stack")).contains(&"keep_all"), "{flag}");
     });
+}
+
+/// The names that a runtime has written of the code that it compiles; not those of somebody else.
+#[test]
+fn compiled_functions_have_the_names_that_their_runtime_has_written() {
+    if !cfg!(target_arch = "x86_64") {
+        lacks("code for another architecture");
+    }
+    for (is_own, expected) in [(true, Some("compiled handler")), (false, None)] {
+        isolated(|_| {
+            let leaky = Leaky::start(&[FRAME_POINTERS, &["-DCOMPILES"]].concat());
+            let map = format!("/tmp/perf-{}.map", leaky.server.pid());
+            sockets::eventually("names are written", || {
+                fs::read_to_string(&map).is_ok_and(|text| text.ends_with('\n'))
+            });
+            if !is_own {
+                chown(&map, Some(USER_ID), None).unwrap();
+            }
+            let diagnosis = diagnosed(WITH_TRACEFS, &["--stacks"], &leaky, 4);
+            fs::remove_file(&map).unwrap();
+            let made = &diagnosis.evidence("close_wait_leak")["made"]["stacks"][0];
+            let named = functions(&made["stack"]);
+            let found = named.iter().find(|name| name.starts_with("compiled"));
+            assert_eq!(found.copied(), expected, "{made}");
+            assert!(named.contains(&"keep_all") && named.contains(&"serve"), "{made}");
+            let missing = made["stack_gap"].as_str().unwrap_or_default();
+            assert_eq!(missing.contains("--perf-basic-prof"), !is_own, "{made}");
+        });
+    }
 }

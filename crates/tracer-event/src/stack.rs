@@ -144,11 +144,13 @@ pub enum Gap {
     Refused,
     /// Nobody is left to read symbols.
     NoReader,
+    /// A runtime has compiled the code, and has written no names of it.
+    Compiled,
 }
 
 impl Gap {
     /// All that there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ended,
         Self::Caller,
         Self::Cut,
@@ -160,6 +162,7 @@ impl Gap {
         Self::Late,
         Self::Refused,
         Self::NoReader,
+        Self::Compiled,
     ];
 
     /// Whether there may be more to tell when it is asked for again.
@@ -209,6 +212,10 @@ pub fn gap(stack: &Stack) -> Option<String> {
                 .into()
         }
         Gap::NoReader => "no names: the process that reads symbols has ended".into(),
+        Gap::Compiled => "no names of compiled code: no /tmp/perf-PID.map of the process's user \
+                          (java -XX:+PreserveFramePointer and jcmd PID Compiler.perfmap, node \
+                          --perf-basic-prof, python3 -X perf)"
+            .into(),
     };
     Some(words)
 }

@@ -79,6 +79,11 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Whether the file system of a device (`8:1`) is served by a process (FUSE).
+pub(crate) fn is_fuse(mountinfo: &[u8], device: &[u8]) -> bool {
+    parse(mountinfo).any(|mount| mount.device == device && mount.kind.starts_with(b"fuse"))
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -8,6 +8,7 @@
 mod handshake;
 mod link;
 pub mod maps;
+mod perf_map;
 mod prologue;
 mod protocol;
 mod quota;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StacksArgument {
     /// Show which code created a stuck socket: the stack of its connect() or accept(). Needs
-    /// programs with frame pointers; for interpreters such as Python, only native frames
+    /// programs with frame pointers; of java, node and Python also a perf map in /tmp
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
 }

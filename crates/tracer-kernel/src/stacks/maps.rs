@@ -35,6 +35,14 @@ pub(super) struct FileId {
     pub(super) inode: u64,
 }
 
+impl Mapping {
+    /// Whether a runtime can have compiled the code while it runs: memory of no file, and not of the
+    /// kernel (`[vdso]`).
+    pub(super) fn is_compiled(&self) -> bool {
+        self.file.inode == 0 && (self.path.is_empty() || self.path.starts_with("[anon"))
+    }
+}
+
 impl From<Vec<Mapping>> for Maps {
     fn from(mut maps: Vec<Mapping>) -> Self {
         maps.truncate(MOST);
@@ -59,7 +67,8 @@ impl Maps {
 
     /// The file that is mapped at an address, and where in it.
     pub fn find(&self, address: u64) -> Option<(Arc<str>, u64)> {
-        self.at(address).map(|(mapping, offset)| (Arc::clone(&mapping.path), offset))
+        let (mapping, offset) = self.at(address).filter(|(one, _)| !one.path.is_empty())?;
+        Some((Arc::clone(&mapping.path), offset))
     }
 }
 
@@ -76,7 +85,7 @@ fn bounded_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, 
     String::deserialize(deserializer).map(|path| bounded(&path).into())
 }
 
-/// `55d0-55e0 r-xp 00001000 fe:01 1234      /usr/bin/app`; the path may hold spaces.
+/// `55d0-55e0 r-xp 00001000 fe:01 1234      /usr/bin/app`; the path may hold spaces, or be missing.
 fn mapping(line: &[u8]) -> Option<Mapping> {
     let mut rest = line;
     let mut fields = [""; 5];
@@ -88,7 +97,7 @@ fn mapping(line: &[u8]) -> Option<Mapping> {
     }
     let path = rest.trim_ascii();
     let [range, rights, offset, device, inode] = fields;
-    if path.is_empty() || !rights.contains('x') {
+    if !rights.contains('x') {
         return None;
     }
     let (start, end) = range.split_once('-')?;

@@ -23,7 +23,7 @@ use rustix::{
 
 use super::{
     maps::{FileId, Mapping, Maps, bounded},
-    prologue,
+    perf_map, prologue,
     protocol::{Function, Job, Line, Names},
 };
 use crate::{confine, mounts, process::is_same};
@@ -59,7 +59,7 @@ pub(super) fn work(job: &Job, mut out: impl Write) -> io::Result<()> {
         {
             let files = Files::open(job, maps);
             confine::confine_reading(&files.readable());
-            let symbols = Symbols::new(maps, &files);
+            let symbols = Symbols::new(maps, &files, &job.stacks);
             for stack in &job.stacks {
                 say(&Line::Names(symbols.of(stack)))?;
             }
@@ -97,28 +97,35 @@ fn maps_of(process: &Process) -> Option<Maps> {
 }
 
 /// What is mapped at the addresses of a job, open for reading.
-struct Files(HashMap<FileId, Result<File, Gap>>);
+struct Files {
+    mapped: HashMap<FileId, Result<File, Gap>>,
+    /// Names of code that is in no file, where the process has some.
+    perf_map: Option<File>,
+}
 
 impl Files {
     fn open(job: &Job, maps: &Maps) -> Self {
         let mounts = fs::read(format!("/proc/{}/mountinfo", job.pid)).unwrap_or_default();
-        let mut files = HashMap::new();
-        for &address in job.stacks.iter().flatten() {
-            if let Some((mapping, _)) = maps.at(address).filter(|(one, _)| one.file.inode != 0) {
+        let mut mapped = HashMap::new();
+        let mut is_compiled = false;
+        for (mapping, _) in job.stacks.iter().flatten().filter_map(|&address| maps.at(address)) {
+            is_compiled |= mapping.is_compiled();
+            if mapping.file.inode != 0 {
                 let file = || open(job.pid, mapping, &mounts);
-                files.entry(mapping.file).or_insert_with(file);
+                mapped.entry(mapping.file).or_insert_with(file);
             }
         }
-        Self(files)
+        let perf_map = is_compiled.then(|| perf_map::open(job.pid, &mounts)).flatten();
+        Self { mapped, perf_map }
     }
 
     fn get(&self, mapping: &Mapping) -> Option<Result<&File, Gap>> {
-        Some(self.0.get(&mapping.file)?.as_ref().map_err(|gap| *gap))
+        Some(self.mapped.get(&mapping.file)?.as_ref().map_err(|gap| *gap))
     }
 
     /// These files, and the directories in which there may be files with debug information.
     fn readable(&self) -> Vec<PathBuf> {
-        let own = self.0.values().flatten().map(path);
+        let own = self.mapped.values().flatten().map(path);
         let beside = own.clone().filter_map(|path| fs::read_link(path).ok());
         let beside = beside.filter_map(|path| path.parent().map(Path::to_owned));
         own.chain(beside).chain(DEBUG_DIRECTORIES.map(PathBuf::from)).collect()
@@ -161,30 +168,36 @@ fn check(found: &OwnedFd, mapping: &Mapping, mounts: &[u8]) -> Result<(), Gap> {
         return Err(Gap::NotRegular);
     }
     let device = format!("{major}:{minor}");
-    let serves = |mount: &mounts::Mount<'_>| {
-        mount.device == device.as_bytes() && mount.kind.starts_with(b"fuse")
-    };
-    if mounts::parse(mounts).any(|mount| serves(&mount)) { Err(Gap::Fuse) } else { Ok(()) }
+    if mounts::is_fuse(mounts, device.as_bytes()) { Err(Gap::Fuse) } else { Ok(()) }
+}
+
+/// But for the first, addresses of a stack are those of the instruction after a call.
+fn call((index, address): (usize, &u64)) -> u64 {
+    address.saturating_sub(u64::from(index > 0))
 }
 
 /// Finds names in files.
 struct Symbols<'a> {
     maps: &'a Maps,
     files: &'a Files,
+    /// By the address of the call.
+    compiled: HashMap<u64, String>,
     symbolizer: Symbolizer,
 }
 
 impl<'a> Symbols<'a> {
-    fn new(maps: &'a Maps, files: &'a Files) -> Self {
+    fn new(maps: &'a Maps, files: &'a Files, stacks: &[Vec<u64>]) -> Self {
         let symbolizer = Symbolizer::builder().enable_auto_reload(false).build();
-        Self { maps, files, symbolizer }
+        let calls = || stacks.iter().flat_map(|stack| stack.iter().enumerate().map(call));
+        let file = files.perf_map.as_ref();
+        let compiled = file.map(|file| perf_map::names(file, calls().collect()));
+        Self { maps, files, compiled: compiled.unwrap_or_default(), symbolizer }
     }
 
     fn of(&self, stack: &[u64]) -> Names {
         let mut names = Names::default();
         for (index, &address) in stack.iter().enumerate() {
-            // But for the first these are addresses of the instruction after a call.
-            let call = address.saturating_sub(u64::from(index > 0));
+            let call = call((index, &address));
             let functions = match self.find(call) {
                 Some(Ok((file, offset))) => {
                     self.named(file, offset, index == 0, &mut names.skips_caller)
@@ -193,11 +206,25 @@ impl<'a> Symbols<'a> {
                     names.gap = names.gap.or(Some(gap));
                     Vec::new()
                 }
-                None => Vec::new(),
+                None => self.compiled(call, &mut names.gap),
             };
             names.functions.push(functions);
         }
         names
+    }
+
+    /// The function of a runtime that has compiled it.
+    fn compiled(&self, call: u64, gap: &mut Option<Gap>) -> Vec<Function> {
+        if !self.maps.at(call).is_some_and(|(mapping, _)| mapping.is_compiled()) {
+            return Vec::new();
+        }
+        let name = self.compiled.get(&call);
+        if name.is_none() {
+            *gap = gap.or(Some(Gap::Compiled));
+        }
+        name.map(|name| Function { name: name.clone(), file: None, line: None })
+            .into_iter()
+            .collect()
     }
 
     fn find(&self, address: u64) -> Option<Result<(&File, u64), Gap>> {
