@@ -8,6 +8,7 @@ use tracer_tests::{
     fault::{self, come_and_go},
     netns::{Namespace, isolated},
     terminal::Terminal,
+    tracer::command,
 };
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
@@ -94,5 +95,38 @@ fn a_quiet_terminal_explains_itself_and_a_flooded_one_is_summarized() {
             drop(client);
         }
         all_of(&terminal, &["changes in a second:", "--output FILE", "closed normally"]);
+    });
+}
+
+/// What matters comes first, groups are counted, and a limit says what it leaves out.
+#[test]
+fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 5);
+        let inode = namespace.inode.to_string();
+        let list = |options: &[&str]| {
+            let arguments = [&["sockets", "--netns", &inode], options].concat();
+            let output = command("", &arguments).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let all = list(&[]);
+        let states = all.lines().skip(1).map(|line| line.split(' ').next().unwrap().to_owned());
+        let states: Vec<String> = states.take(6).collect();
+        assert_eq!(states[..5], ["CLOSE_WAIT"; 5], "{all}");
+        let limited = list(&["--limit", "2"]);
+        assert!(limited.contains("sockets more (--limit)"), "{limited}");
+        assert_eq!(limited.matches("127.0.0.1:").count(), 4, "{limited}");
+        let groups = list(&["--group", "process"]);
+        let first = groups.lines().nth(1).unwrap();
+        let name = format!("hoarder[{}]", server.pid());
+        assert!(first.contains(&name) && first.contains("5 CLOSE_WAIT, 1 LISTEN"), "{groups}");
+        for (by, words) in
+            [("peer", "127.0.0.1:*"), ("container", "CONTAINER"), ("state", "CLOSE_WAIT")]
+        {
+            let groups = list(&["--group", by]);
+            assert!(groups.contains(words), "{groups}");
+        }
+        server.close();
     });
 }

@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
 #[inline(never)]
 fn run_command() -> ExitCode {
     let parsed = command::command().try_get_matches();
-    let Cli { verbose, trace, words, program, command } =
+    let Cli { verbose, trace, words, program, command, .. } =
         match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => cli,
             Err(error) => {
@@ -77,13 +77,14 @@ fn run_command() -> ExitCode {
         signals::release();
     }
     console::log(verbose);
-    let result = limits::descriptors().map_err(Into::into).and_then(|()| perform(command));
+    let perform = |()| perform(command, verbose > 0);
+    let result = limits::descriptors().map_err(Into::into).and_then(perform);
     // Whatever the result is: if one of the threads has died, it is incomplete.
     let result = result.and_then(|status| health::trouble().map_or(Ok(status), |it| bail!(it)));
     result.unwrap_or_else(|error| fail_by(&error))
 }
 
-fn perform(command: Command) -> anyhow::Result<ExitCode> {
+fn perform(command: Command, verbose: bool) -> anyhow::Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match command {
         Command::Exec(arguments) => Ok(exec::run(*arguments)),
@@ -95,7 +96,7 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(arguments) => replay::run(&arguments).map(done),
         Command::Schema => schema::run().map(done),
         Command::Top(arguments) => top::run(&arguments).map(done),
-        Command::Features(arguments) => features::run(&arguments),
+        Command::Features(arguments) => features::run(&arguments, verbose),
         Command::Demo(arguments) => demo::run(&arguments).map(done),
         Command::Lab(arguments) => demo::play(&arguments).map(done),
         Command::Completions(arguments) => {
@@ -104,6 +105,12 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Symbols => stacks::reader::run()
             .context("tracer symbols is run by a tracer, which it talks to on standard input")
             .map(done),
+        Command::Help { command } => {
+            console::print(command::help(command.as_deref())?.as_bytes()).map(done)
+        }
+        Command::Version => {
+            console::print(concat!("tracer ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()).map(done)
+        }
         Command::Manual(arguments) => manual::run(&arguments, &command::bare()).map(done),
     }
 }

@@ -8,12 +8,53 @@ use crate::features::{Missing, Survey, Tried};
 use tracer_event::{header::Mode, wall_clock::WallClock};
 use tracer_output::{stamps::Stamps, text::Palette};
 
-/// One line a feature; below those that are missing, why, and how to get them.
+/// What there is, in three lines; below them what is missing, what is lost without it, why, and how
+/// to get it.
 ///
 /// # Errors
 ///
 /// Those of `out`.
 pub fn text(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let Survey { kernel, mode, features, all, .. } = survey;
+    let missing: Vec<&Tried> = features.iter().filter(|tried| tried.missing.is_some()).collect();
+    let (total, bad) = (features.len(), palette.warning);
+    match missing.len() {
+        0 => writeln!(out, "{}all {total} features are available{:#}", palette.open, palette.open)?,
+        some => writeln!(out, "{bad}{some} of {total} features missing{bad:#}")?,
+    }
+    writeln!(out, "kernel   Linux {kernel}")?;
+    writeln!(out, "tracing  {}", traced(*mode))?;
+    for Tried { feature, missing } in missing {
+        let Some(Missing { reason, remedy }) = missing else { continue };
+        writeln!(out, "\n{bad}no {}{bad:#}: {reason}", feature.name)?;
+        writeln!(out, "  without: {}", feature.lost)?;
+        if let Some(remedy) = remedy {
+            writeln!(out, "  to get it: {remedy}")?;
+        }
+    }
+    if let Some(all) = all {
+        writeln!(out, "\nall that takes privileges, at once: {all}")?;
+    }
+    if survey.features.iter().all(|tried| tried.missing.is_none()) {
+        return Ok(());
+    }
+    writeln!(out, "\n{}the whole list: tracer features -v{:#}", palette.dim, palette.dim)
+}
+
+fn traced(mode: Option<Mode>) -> &'static str {
+    match mode {
+        Some(Mode::Btf) => "with BTF: all that the kernel knows of a socket",
+        Some(Mode::Tracepoint) => "by the classic tracepoint: addresses, ports and states",
+        None => "not possible",
+    }
+}
+
+/// One line a feature; below those that are missing, why, and how to get them.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn whole(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Result<()> {
     let Survey { kernel, lockdown, capabilities, mode, features, all } = survey;
     let dim = palette.dim;
     writeln!(out, "kernel        {kernel}")?;
@@ -23,12 +64,7 @@ pub fn text(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Re
     }
     let held = if capabilities.is_empty() { "none".into() } else { capabilities.join(" ") };
     writeln!(out, "capabilities  {held}")?;
-    let traced = match mode {
-        Some(Mode::Btf) => "with BTF: all that the kernel knows of a socket",
-        Some(Mode::Tracepoint) => "by the classic tracepoint: addresses, ports and states",
-        None => "not possible",
-    };
-    writeln!(out, "tracing       {traced}\n")?;
+    writeln!(out, "tracing       {}\n", traced(*mode))?;
     let width = features.iter().map(|tried| tried.feature.name.len()).max().unwrap_or(0);
     for Tried { feature, missing } in features {
         let (answer, style) =

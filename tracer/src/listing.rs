@@ -1,9 +1,11 @@
 //! Lists of sockets, for people and for machines.
 
+pub mod groups;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use crate::sockets::Found;
-use tracer_event::{enricher::Enricher, wall_clock::WallClock};
+use tracer_event::{duration::count, enricher::Enricher, wall_clock::WallClock};
 use tracer_event::{
     socket::{Socket, Timer, TimerKind},
     state::State,
@@ -21,7 +23,7 @@ pub fn json(sockets: &[Socket], clock: WallClock, enricher: Arc<dyn Enricher>, o
 
 /// A table with aligned columns, the lines cut at `width`.
 pub fn text(
-    Found { sockets, .. }: &Found,
+    sockets: &[Socket],
     enricher: &dyn Enricher,
     palette: Palette,
     width: Option<usize>,
@@ -202,6 +204,15 @@ fn write_row(
     line.finish();
 }
 
+/// How many sockets were not shown.
+pub fn more(number: usize, palette: Palette, out: &mut Vec<u8>) {
+    if number > 0 {
+        let style = palette.dim;
+        let line = format!("{style}… {} more (--limit){style:#}\n", sockets(number));
+        out.extend_from_slice(line.as_bytes());
+    }
+}
+
 /// The counts by state: of the namespace `home`, and apart from them those of the others.
 pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<u8>) {
     let netns = |socket: &&Socket| socket.subject.tuple.netns;
@@ -240,8 +251,8 @@ fn elsewhere(mut netns: Vec<u32>) -> String {
     format!("{} in {} other network namespace{several}", sockets(count), netns.len())
 }
 
-fn sockets(count: usize) -> String {
-    format!("{} socket{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+fn sockets(number: usize) -> String {
+    count(number as u64, "socket")
 }
 
 /// `3 LISTEN, 2 ESTABLISHED`

@@ -11,6 +11,7 @@ use tracer_event::{
     enricher::Enricher,
     process::Owner,
     socket::Socket,
+    state::State,
 };
 use tracer_kernel::{
     snapshot::{Snapshotter, Taken, Wanted},
@@ -27,8 +28,10 @@ use tracer_model::{
 /// By what to sort.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Order {
-    /// In the order of a connection's life, listeners first
+    /// What needs attention first: CLOSE_WAIT, unfinished, open; the longest in its state first
     #[default]
+    Attention,
+    /// In the order of a connection's life, listeners first
     State,
     /// Longest in its state first
     Age,
@@ -100,6 +103,7 @@ pub fn list(
 
 fn sort(sockets: &mut [Socket], order: Order) {
     match order {
+        Order::Attention => by(sockets, |socket| (urgency(socket.state), Reverse(socket.age))),
         Order::Local => by(sockets, |_| ()),
         Order::State => by(sockets, |socket| socket.state.index()),
         Order::Age => by(sockets, |socket| Reverse(socket.age)),
@@ -110,6 +114,20 @@ fn sort(sockets: &mut [Socket], order: Order) {
         }),
         Order::ReceiveQueue => by(sockets, |socket| Reverse(socket.receive_queue)),
         Order::SendQueue => by(sockets, |socket| Reverse(socket.send_queue)),
+    }
+}
+
+/// Less is more urgent: what an application has left unfinished comes first, what is only
+/// remembered last.
+fn urgency(state: State) -> u8 {
+    match state {
+        State::CloseWait => 0,
+        State::FinWait1 | State::LastAck | State::Closing => 1,
+        State::SynSent | State::SynRecv => 2,
+        State::FinWait2 => 3,
+        State::Established => 4,
+        State::Listen => 5,
+        State::TimeWait | State::Closed => 6,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
@@ -36,6 +37,9 @@ pub(super) struct Cli {
     /// Log more of what tracer does; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub(super) verbose: u8,
+    /// Show numbers instead of names, as in ss: it always does, without --resolve
+    #[arg(short = 'n', long, global = true, hide = true)]
+    numeric: bool,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
     #[command(flatten)]
@@ -73,6 +77,15 @@ pub(super) enum Command {
     Schema,
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
+    /// Print the help of a command
+    #[command(hide = true)]
+    Help {
+        /// Which; without it, that of tracer
+        command: Option<String>,
+    },
+    /// Print the version
+    #[command(hide = true)]
+    Version,
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArguments),
@@ -154,6 +167,20 @@ pub(super) fn command() -> clap::Command {
         bare.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let whole = names.iter().fold(bare, |whole, name| whole.mut_subcommand(name, examples::add));
     examples::add(whole).help_template(TEMPLATE)
+}
+
+/// The help of a command, or of `tracer` itself.
+///
+/// # Errors
+///
+/// Where there is no such command.
+pub(super) fn help(of: Option<&str>) -> anyhow::Result<String> {
+    let mut whole = command();
+    whole.build();
+    let Some(name) = of else { return Ok(whole.render_help().to_string()) };
+    let command = whole.find_subcommand_mut(name);
+    let command = command.with_context(|| format!("{name:?} is no command; see tracer --help"))?;
+    Ok(command.render_help().to_string())
 }
 
 #[cfg(test)]

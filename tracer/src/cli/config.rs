@@ -26,7 +26,7 @@ use tracer_event::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
 const COMMAND_LINE_ONLY: [&str; 6] =
-    ["check", "config", "explain-filter", "help", "legend", "version"];
+    ["check", "config", "explain-filter", "help", "legend", "numeric", "version"];
 /// A file with each option in it takes less than a hundredth, bytes.
 const LONGEST: u64 = 1 << 20;
 /// Characters of a mistake that are shown.

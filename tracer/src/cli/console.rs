@@ -96,7 +96,12 @@ pub(super) fn point(error: &anyhow::Error) {
 /// `fail_otherwise` where 2 is not the status for them.
 pub(super) fn usage(error: &clap::Error, fail_otherwise: Option<fn(&str) -> ExitCode>) -> ExitCode {
     if error.use_stderr() {
-        return fail_otherwise.unwrap_or(fail)(&format!("{}; see tracer --help", one_line(error)));
+        let (message, tips) = parts(error);
+        let status = fail_otherwise.unwrap_or(fail)(&format!("{message}; see {}", help()));
+        for tip in tips {
+            let _ = writeln!(io::stderr(), "tracer: {}", harmless(&tip));
+        }
+        return status;
     }
     let printed = error.print().or_else(unless_closed).context(STDOUT_FAILED);
     printed.map_or_else(|error| fail_by(&error), |()| ExitCode::SUCCESS)
@@ -104,15 +109,32 @@ pub(super) fn usage(error: &clap::Error, fail_otherwise: Option<fn(&str) -> Exit
 
 /// A mistake in the arguments. clap's own messages take several lines.
 pub(super) fn one_line(error: &clap::Error) -> String {
+    parts(error).0
+}
+
+/// The same, and clap's tips.
+fn parts(error: &clap::Error) -> (String, Vec<String>) {
     let text = error.to_string();
-    let lines: Vec<&str> = text
+    let (mut tips, lines): (Vec<&str>, Vec<&str>) = text
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         // What follows `--` is a command, not a value.
         .filter(|line| !line.is_empty() && !line.starts_with("tip: to pass"))
-        .collect();
-    lines.join(" ").trim_start_matches("error: ").to_owned()
+        .partition(|line| line.starts_with("tip: "));
+    let message = lines.join(" ").trim_start_matches("error: ").to_owned();
+    if message.contains("'-p'") {
+        tips = vec!["tip: -p is the port in some tools and the process in others: --port or --pid"];
+    }
+    (message, tips.into_iter().map(str::to_owned).collect())
+}
+
+/// The help of the command that was typed.
+fn help() -> String {
+    let typed = std::env::args_os().nth(1).and_then(|typed| typed.into_string().ok());
+    let commands = super::command::bare();
+    let typed = typed.filter(|typed| commands.find_subcommand(typed).is_some());
+    typed.map_or("tracer --help".into(), |command| format!("tracer {command} --help"))
 }
 
 /// Sends the log to standard error: warnings, and more if asked for.

@@ -13,7 +13,10 @@ use tracer_kernel::time;
 
 /// How to write it.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 if tracing works, 2 if not. Nothing is changed.")]
+#[command(
+    after_help = "Exit status: 0 if tracing works, 2 if not. Nothing is changed. -v shows what \
+    is available too."
+)]
 pub(super) struct FeaturesArguments {
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
@@ -22,12 +25,12 @@ pub(super) struct FeaturesArguments {
     color: ColorArgument,
 }
 
-/// Tries everything once; status 2 where nothing can be traced.
+/// Tries everything once, and shows all of it if `verbose`; status 2 where nothing can be traced.
 ///
 /// # Errors
 ///
 /// Where standard output fails.
-pub(super) fn run(arguments: &FeaturesArguments) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &FeaturesArguments, verbose: bool) -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tracer"));
     let survey = features::survey(&program);
     let mut out = Vec::new();
@@ -35,7 +38,8 @@ pub(super) fn run(arguments: &FeaturesArguments) -> anyhow::Result<ExitCode> {
         FormatName::Json => pages::json(&survey, time::wall_clock(), &mut out)?,
         FormatName::Text => {
             let (palette, _) = arguments.color.appearance(Some(io::stdout()));
-            pages::text(&survey, palette, &mut out)?;
+            let text = if verbose { pages::whole } else { pages::text };
+            text(&survey, palette, &mut out)?;
         }
     }
     print(&out)?;

@@ -17,7 +17,7 @@ use tracer_model::filter::{
 #[command(next_help_heading = "Filters")]
 pub(super) struct FilterArguments {
     /// Port of either end: 443, https, 8000-8999
-    #[arg(short = 'p', long = "port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]
+    #[arg(long = "port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]
     ports: Vec<PortSet>,
     /// Local port
     #[arg(long = "local-port", value_delimiter = ',', value_name = "PORT", value_parser = ports)]

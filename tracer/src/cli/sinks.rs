@@ -65,7 +65,7 @@ pub(super) struct SinkArguments {
     #[arg(long, value_name = "ADDRESS")]
     syslog: Option<syslog::Address>,
     /// Write nothing to standard output
-    #[arg(short, long, conflicts_with = "output")]
+    #[arg(short, long)]
     pub(super) quiet: bool,
 }
 
@@ -136,7 +136,7 @@ impl SinkArguments {
         // Nothing can be appended to Parquet.
         let sharing = if format == TraceFormat::Parquet { Sharing::Alone } else { Sharing::Shared };
         let open = || Destination::open(path.as_deref(), rotation, sharing);
-        let main = (!self.quiet).then(open).transpose().with_context(|| {
+        let main = (!self.quiet || path.is_some()).then(open).transpose().with_context(|| {
             let path = path.as_deref().unwrap_or(Path::new("standard output"));
             format!("cannot open the output file {} (--output)", path.display())
         })?;

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use anyhow::ensure;
 use clap::Args;
 
 use super::{
@@ -10,7 +11,10 @@ use super::{
     options::FormatName,
 };
 use crate::{
-    listing,
+    listing::{
+        self,
+        groups::{self, Grouping},
+    },
     sockets::{self, Order},
 };
 use tracer_event::enricher::Enricher;
@@ -25,9 +29,15 @@ pub(super) struct SocketsArguments {
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
-    /// Sort by state, age, local, peer, process, receive-queue or send-queue
+    /// Sort by attention (what matters first), state, age, local, peer, process, receive-queue or send-queue
     #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
     sort: Order,
+    /// Show groups instead of sockets: by process, peer, container or state (text)
+    #[arg(long, value_enum, value_name = "BY")]
+    group: Option<Grouping>,
+    /// Show at most this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
@@ -42,6 +52,10 @@ pub(super) struct SocketsArguments {
 ///
 /// Without privileges or BTF, or where standard output fails.
 pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
+    ensure!(
+        arguments.group.is_none() || arguments.format == FormatName::Text,
+        "--group works with --format text only"
+    );
     let SocketsArguments { filter, words, .. } = arguments;
     // A list is not filtered in the kernel: only the namespaces that are looked into are.
     if filter.explain(words, Filter::of_namespace)? {
@@ -65,13 +79,19 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
         }
     }
     let mut out = Vec::new();
+    let limit = arguments.limit.map_or(usize::MAX, |limit| limit as usize);
+    let shown = &found.sockets[..limit.min(found.sockets.len())];
     match arguments.format {
-        FormatName::Json => {
-            listing::json(&found.sockets, time::wall_clock(), enricher, &mut out);
-        }
+        FormatName::Json => listing::json(shown, time::wall_clock(), enricher, &mut out),
         FormatName::Text => {
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
-            listing::text(&found, &*enricher, palette, width, &mut out);
+            if let Some(by) = arguments.group {
+                let (by, appearance) = ((by, limit), (palette, width));
+                groups::text(&found.sockets, by, &*enricher, appearance, &mut out);
+            } else {
+                listing::text(shown, &*enricher, palette, width, &mut out);
+                listing::more(found.sockets.len() - shown.len(), palette, &mut out);
+            }
             let home = filter.netns().or_else(|| host_netns().ok());
             listing::counts(&found, home, palette, &mut out);
         }

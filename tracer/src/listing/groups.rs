@@ -1,0 +1,134 @@
+//! Sockets in groups: how many of which process, peer, container or state, and how long they have
+//! been there.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use tracer_event::{
+    duration::count, enricher::Enricher, socket::Socket, state::State, subject::Role,
+};
+use tracer_output::text::{Line, Palette, duration, grouped, in_container, process};
+
+/// What the sockets of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Grouping {
+    /// The process that holds them
+    Process,
+    /// The peer's address, with its port where that is the server's
+    Peer,
+    /// The container
+    Container,
+    /// The state
+    State,
+}
+
+impl Grouping {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Process => "PROCESS",
+            Self::Peer => "PEER",
+            Self::Container => "CONTAINER",
+            Self::State => "STATE",
+        }
+    }
+
+    fn of(self, socket: &Socket, enricher: &dyn Enricher) -> String {
+        let subject = &socket.subject;
+        match self {
+            Self::Process => {
+                let holder = socket.holders.first().copied().or(subject.owner);
+                process(holder) + &in_container(subject, enricher)
+            }
+            Self::Peer if socket.state == State::Listen => "* (listening)".to_owned(),
+            Self::Peer => {
+                let (local, peer) = (subject.tuple.local, subject.tuple.peer);
+                let serves = |role| role == Role::Server;
+                let is_client = subject.role.map_or(peer.port >= local.port, serves);
+                if is_client { peer.with_port(0) } else { peer }.to_string()
+            }
+            Self::Container => match in_container(subject, enricher) {
+                none if none.is_empty() => "-".to_owned(),
+                container => container,
+            },
+            Self::State => socket.state.to_string(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    sockets: u64,
+    states: BTreeMap<usize, u64>,
+    oldest: Option<u64>,
+    idle: Option<u64>,
+}
+
+impl Group {
+    fn add(&mut self, socket: &Socket) {
+        self.sockets += 1;
+        *self.states.entry(socket.state.index()).or_default() += 1;
+        self.oldest = self.oldest.max(socket.age);
+        self.idle = self.idle.max(socket.idle);
+    }
+
+    fn stuck(&self) -> u64 {
+        self.states.get(&State::CloseWait.index()).copied().unwrap_or(0)
+    }
+
+    fn cells(&self, name: String) -> [String; 5] {
+        let time = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), duration);
+        let mut states: Vec<(usize, u64)> = self.states.iter().map(|(&at, &n)| (at, n)).collect();
+        states.sort_by_key(|&(state, count)| (std::cmp::Reverse(count), state));
+        let states = states.into_iter();
+        let states = states.map(|(state, n)| format!("{} {}", grouped(n), State::ALL[state]));
+        let states = states.collect::<Vec<_>>().join(", ");
+        [grouped(self.sockets), time(self.oldest), time(self.idle), name, states]
+    }
+}
+
+/// A table of groups, at most `limit`: those with most in CLOSE_WAIT first, then the largest.
+pub fn text(
+    sockets: &[Socket],
+    (grouping, limit): (Grouping, usize),
+    enricher: &dyn Enricher,
+    (palette, width): (Palette, Option<usize>),
+    out: &mut Vec<u8>,
+) {
+    let mut groups: HashMap<String, Group, RandomState> = HashMap::default();
+    for socket in sockets {
+        groups.entry(grouping.of(socket, enricher)).or_default().add(socket);
+    }
+    let mut groups: Vec<(String, Group)> = groups.into_iter().collect();
+    groups.sort_by(|(one, a), (other, b)| {
+        (b.stuck(), b.sockets).cmp(&(a.stuck(), a.sockets)).then_with(|| one.cmp(other))
+    });
+    let more = groups.len().saturating_sub(limit);
+    groups.truncate(limit);
+    let titles = ["SOCKETS", "OLDEST", "IDLE", grouping.title(), "STATES"].map(str::to_owned);
+    let rows: Vec<[String; 5]> = [titles]
+        .into_iter()
+        .chain(groups.into_iter().map(|(name, group)| group.cells(name)))
+        .collect();
+    let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..5).map(|column| wide(column).unwrap_or(0)).collect();
+    for (index, row) in rows.iter().enumerate() {
+        let style = if index == 0 { palette.dim } else { palette.plain };
+        let mut line = Line::new(width, palette, out);
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
+            if column < 3 {
+                line.right(style, cell, width);
+            } else {
+                line.left(style, cell, width);
+            }
+            line.space();
+        }
+        line.finish();
+    }
+    if more > 0 {
+        let mut line = Line::new(width, palette, out);
+        line.push(palette.dim, &format!("… {} more (--limit)", count(more as u64, "group")));
+        line.finish();
+    }
+}
