@@ -2,10 +2,13 @@
 //! sentence, the evidence in words, and what to do about it.
 
 mod accept_queue_full;
+mod accept_wait;
 mod churn;
 mod close_wait_leak;
+mod closed_but_held;
 mod connections;
 mod dead_peer;
+mod deferred_accept;
 mod descriptors;
 mod ephemeral_ports;
 mod no_keepalive;
@@ -14,6 +17,7 @@ mod other_side;
 mod parts;
 mod peer_not_reading;
 mod process_ended;
+mod self_connect;
 mod stuck_handshake;
 mod syn_backlog;
 #[cfg(test)]
@@ -28,10 +32,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     accept_queue_full::AcceptQueue,
+    accept_wait::AcceptWait,
     churn::{Churn, PortCost},
     close_wait_leak::{Leak, Made},
+    closed_but_held::ClosedButHeld,
     connections::Connections,
     dead_peer::{DeadPeer, Idle, Unanswered},
+    deferred_accept::DeferredAccept,
     descriptors::OutOfDescriptors,
     ephemeral_ports::{PortUse, Scope},
     no_keepalive::NoKeepalive,
@@ -40,6 +47,7 @@ pub use self::{
     parts::{Cause, Descriptors, Limit, Listener, Program, Service, Setting, minutes_left},
     peer_not_reading::PeerNotReading,
     process_ended::{Ends, ProcessEnded},
+    self_connect::SelfConnect,
     stuck_handshake::StuckHandshake,
     syn_backlog::SynBacklog,
     time_wait_overflow::TimeWaitOverflow,
@@ -192,6 +200,14 @@ findings! {
     NoLocalPort(NoLocalPort): NoLocalPort = "no_local_port",
     /// A listener's accept queue is full, or was.
     AcceptQueueFull(AcceptQueue): AcceptQueue = "accept_queue_full",
+    /// Connections wait in a listener's queue, and nobody accepts them.
+    AcceptWait(Box<AcceptWait>): AcceptWait = "accept_wait",
+    /// Half-open connections wait for their clients' first data.
+    DeferredAccept(DeferredAccept): DeferredAccept = "deferred_accept",
+    /// A process is done with connections, and another one still holds them.
+    ClosedButHeld(Box<ClosedButHeld>): ClosedButHeld = "closed_but_held",
+    /// A socket is connected to itself.
+    SelfConnect(SelfConnect): SelfConnect = "self_connect",
     /// There are too many half-open connections.
     SynBacklog(SynBacklog): SynBacklog = "syn_backlog",
     /// There are too many sockets in TIME_WAIT.

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::process::Halt;
+use crate::{activity::Activity, process::Halt};
 
 /// All facts of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,6 +165,10 @@ pub struct ProcessFacts {
     pub parent: u32,
     /// Why it cannot run, if so.
     pub halted: Option<Halt>,
+    /// The leader of its process group has ended: who started it, as a rule.
+    pub leaderless: bool,
+    /// What its threads do.
+    pub activity: Activity,
     /// Path of the program, where it may be looked at: bytes that anybody may choose.
     pub executable: Option<Vec<u8>>,
     /// Inode number of the network namespace that it is in now; its sockets may be of others.

@@ -61,6 +61,7 @@ macro_rules! named {
     };
 }
 
+pub mod activity;
 pub mod close;
 pub mod connection;
 pub mod container;

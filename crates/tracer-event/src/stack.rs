@@ -43,7 +43,8 @@ impl Creator {
 
     /// As far as an owner tells who made what he owns.
     pub fn from_owner(owner: &Owner) -> Option<Self> {
-        let makes = matches!(owner.evidence, Evidence::Connect | Evidence::Accept);
+        use Evidence::{Accept, Connect, Listen};
+        let makes = matches!(owner.evidence, Connect | Accept | Listen);
         makes.then_some(Self { process: owner.process, stack: None })
     }
 }

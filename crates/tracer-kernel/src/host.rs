@@ -3,6 +3,7 @@
 //! Settings and counters are those of the calling thread's network namespace: the snapshot's
 //! thread reads them while it is in each. What cannot be read stays unknown.
 
+mod activity;
 pub mod parse;
 
 use std::{
@@ -16,13 +17,16 @@ use std::{
 use super::{
     cgroup::{self, of_process, owner_in},
     process::Stat,
+    time,
 };
 use tracer_event::{
+    endpoint::Tuple,
     host::{NetFacts, ProcessFacts, TimeWaitReuse, Timeouts},
     process::Halt,
     state::State,
 };
-use tracer_model::{connection::SocketId, table::Snapshot};
+use tracer_model::{connection::SocketId, held, table::Snapshot};
+use tracer_wire::Record;
 
 /// Settings and counters of the namespace that the calling thread is in.
 ///
@@ -60,7 +64,21 @@ pub(super) fn interfaces() -> Vec<(u32, String)> {
     parse::interfaces(&fs::read("/proc/thread-self/net/if_inet6").unwrap_or_default())
 }
 
-/// The processes that hold sockets in CLOSE_WAIT, or listeners with connections that wait.
+/// Processes of which it is read what they wait for, which takes some files a descriptor.
+const WATCHED: usize = 64;
+
+/// What is to be read of a process.
+#[derive(Default)]
+struct Asked {
+    start_ns: u64,
+    /// Threads whose descriptor tables count.
+    tids: BTreeSet<u32>,
+    /// The descriptors that it waits for.
+    served: bool,
+}
+
+/// The processes that hold sockets in CLOSE_WAIT, listeners with connections that wait, connections
+/// to themselves, or what somebody else may be done with.
 pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
     let stuck: HashSet<SocketId> = snapshot
         .records
@@ -68,27 +86,36 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         .filter(|record| match State::from_kernel(record.new_state) {
             Some(State::CloseWait) => true,
             Some(State::Listen) => record.accept_queue > 0,
+            Some(State::Established) => is_of_itself(record),
             _ => false,
         })
         .map(SocketId::of)
         .collect();
-    let holders = snapshot.holders.iter().filter(|holder| stuck.contains(&SocketId::held(holder)));
-    let mut pids: BTreeMap<u32, (u64, BTreeSet<u32>)> = BTreeMap::new();
-    for holder in holders {
-        let (start, tids) = pids.entry(holder.pid).or_default();
-        *start = holder.start_ns;
-        tids.insert(holder.tid);
+    let held = held::candidates(&snapshot.records, &snapshot.holders, time::ticks());
+    let held: HashSet<SocketId> = held.into_iter().map(SocketId::of).collect();
+    let mut pids: BTreeMap<u32, Asked> = BTreeMap::new();
+    for holder in &snapshot.holders {
+        let id = SocketId::held(holder);
+        let is_watched = held.contains(&id);
+        if stuck.contains(&id) || is_watched && pids.len() < WATCHED {
+            let asked = pids.entry(holder.pid).or_default();
+            asked.start_ns = holder.start_ns;
+            asked.tids.insert(holder.tid);
+            asked.served |= is_watched;
+        }
     }
-    let facts = |(pid, (start, tids))| Some((pid, process_facts(pid, start, &tids)?));
+    let facts = |(pid, asked)| Some((pid, process_facts(pid, &asked)?));
     pids.into_iter().filter_map(facts).collect()
 }
 
-/// What `/proc` says of a process that was started at `start_ns` (`CLOCK_BOOTTIME`); `None` where
-/// another process has its pid by now, or has it in this `/proc`'s pid namespace. `tids` are the
-/// threads whose descriptor tables count: the limit is of each, so the fullest.
-fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<ProcessFacts> {
+/// What `/proc` says of a process that was started at the time asked for (`CLOCK_BOOTTIME`); `None`
+/// where another process has its pid by now, or has it in this `/proc`'s pid namespace. The limit of
+/// descriptors is of each table, so the fullest counts.
+fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
+    let Asked { start_ns, tids, served } = asked;
     let directory = format!("/proc/{pid}");
-    let Stat { state, parent, .. } = Stat::of(pid).filter(|stat| stat.started_at(start_ns))?;
+    let stat = Stat::of(pid).filter(|stat| stat.started_at(*start_ns))?;
+    let Stat { state, parent, group, .. } = stat;
     let groups = fs::read(format!("{directory}/cgroup")).unwrap_or_default();
     let halted = match state {
         b'T' => Some(Halt::Stopped),
@@ -101,6 +128,8 @@ fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<Proces
     Some(ProcessFacts {
         parent,
         halted,
+        leaderless: group != 0 && !Path::new(&format!("/proc/{group}")).exists(),
+        activity: activity::activity(pid, &stat, *served),
         executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
         netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
         container: of_process(&groups, owner_in).and_then(|group| group.container),
@@ -108,6 +137,12 @@ fn process_facts(pid: u32, start_ns: u64, tids: &BTreeSet<u32>) -> Option<Proces
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),
     })
+}
+
+/// Whether a connection is of a socket with itself.
+fn is_of_itself(record: &Record) -> bool {
+    let Tuple { local, peer, .. } = Tuple::of(record);
+    local == peer
 }
 
 /// Since 6.2 the directory's size is their number.
@@ -148,12 +183,12 @@ mod tests {
         let pid = std::process::id();
         let ticks = Stat::of(pid).unwrap().start_ticks;
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        let tids = BTreeSet::from([pid]);
-        let own = process_facts(pid, ticks * tick, &tids).unwrap();
+        let asked = |start_ns| Asked { start_ns, tids: BTreeSet::from([pid]), served: true };
+        let own = process_facts(pid, &asked(ticks * tick)).unwrap();
         assert_eq!(own.parent, std::os::unix::process::parent_id());
         assert_eq!(own.halted, None);
         assert!(own.descriptors.unwrap() >= 3 && own.netns.is_some());
-        let another = process_facts(pid, (ticks + 100) * tick, &tids);
+        let another = process_facts(pid, &asked((ticks + 100) * tick));
         assert!(another.is_none(), "another process with the pid");
     }
 }

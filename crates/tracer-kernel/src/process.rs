@@ -27,6 +27,10 @@ pub struct Stat {
     pub state: u8,
     /// The parent's pid.
     pub parent: u32,
+    /// Its process group: the pid of the process that leads it, or led it.
+    pub group: u32,
+    /// Processor time used, ticks of `USER_HZ`.
+    pub cpu_ticks: u64,
     /// Start of the process, ticks of `USER_HZ` since boot.
     pub start_ticks: u64,
 }
@@ -46,9 +50,12 @@ impl Stat {
         let mut fields = str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace();
         let state = *fields.next()?.as_bytes().first()?;
         let parent = fields.next()?.parse().ok()?;
-        // Field 22; state is field 3.
-        let start_ticks = fields.nth(17)?.parse().ok()?;
-        Some(Self { state, parent, start_ticks })
+        let group = fields.next()?.parse().ok()?;
+        // Fields 14, 15 and 22; the group is field 5.
+        let user: u64 = fields.nth(8)?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
+        let start_ticks = fields.nth(6)?.parse().ok()?;
+        Some(Self { state, parent, group, cpu_ticks: user.saturating_add(system), start_ticks })
     }
 
     /// Whether the process started at this time of the kernel's `CLOCK_BOOTTIME`.
@@ -89,17 +96,27 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(b"7 (a b) S 1 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 4711 1", b'S', 1, 4711)]
-    #[case(b"7 (x) T 9) t 12 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b't', 12, 5)]
-    #[case(b"7 (\xff)) T 3 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b'T', 3, 5)]
-    #[case(b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 99 0\n", b'S', 1, 4711)]
+    #[case(b"7 (a b) S 1 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 4711 1", b'S', 1, 13, 4711)]
+    #[case(b"7 (x) T 9) t 12 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b't', 12, 13, 5)]
+    #[case(b"7 (\xff)) T 3 7 7 0 -1 1 2 3 4 5 6 7 8 9 20 0 1 0 5 1", b'T', 3, 13, 5)]
+    #[case(
+        b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 99 0\n",
+        b'S',
+        1,
+        0,
+        4711
+    )]
     fn a_name_cannot_pass_for_the_state(
         #[case] stat: &[u8],
         #[case] state: u8,
         #[case] parent: u32,
+        #[case] cpu_ticks: u64,
         #[case] start_ticks: u64,
     ) {
-        assert_eq!(Stat::parse(stat), Some(Stat { state, parent, start_ticks }));
+        assert_eq!(
+            Stat::parse(stat),
+            Some(Stat { state, parent, group: 7, cpu_ticks, start_ticks })
+        );
     }
 
     #[rstest]

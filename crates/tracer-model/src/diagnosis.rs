@@ -22,6 +22,7 @@
 //!   cause are one, so a detector keeps silent about what is explained already.
 //! * `comparison.finding(severity, netns, problem)` makes the finding.
 
+mod accepting;
 mod causes;
 mod churn;
 mod close_wait;
@@ -31,11 +32,13 @@ mod dead_peers;
 mod ended;
 mod ends;
 mod handshakes;
+mod held;
 mod idle;
 mod limits;
 mod observed;
 mod peers;
 mod queues;
+mod self_connects;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -88,6 +91,10 @@ type Detector = fn(&Comparison<'_>) -> Vec<Finding>;
 
 /// What two snapshots show.
 const SNAPSHOTS: &[Detector] = &[
+    accepting::waiting,
+    accepting::deferred,
+    held::by_another,
+    self_connects::found,
     close_wait::leaks,
     limits::ports,
     limits::time_wait,

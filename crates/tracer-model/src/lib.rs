@@ -18,6 +18,7 @@ pub mod close;
 pub mod connection;
 pub mod diagnosis;
 pub mod filter;
+pub mod held;
 pub mod linger;
 pub mod listeners;
 pub mod owner;

@@ -219,6 +219,11 @@ impl Table {
         self.store.iter().map(|(_, connection)| connection)
     }
 
+    /// The socket with this identity.
+    pub fn connection(&self, id: SocketId) -> Option<&Connection> {
+        self.store.known(id)
+    }
+
     /// Takes one event of the kernel.
     pub fn ingest(&mut self, record: &Record, out: &mut impl Observer) {
         self.events += 1;

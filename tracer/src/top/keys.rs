@@ -161,6 +161,12 @@ fn filter(finding: &Finding) -> String {
             failures.process.map(|process| pid(process.pid)).unwrap_or_default()
         }
         Problem::AcceptQueueFull(queue) => format!(":{}", queue.listener.local.port),
+        Problem::AcceptWait(wait) => format!(":{}", wait.listener.local.port),
+        Problem::DeferredAccept(deferred) => format!(":{}", deferred.listener.local.port),
+        Problem::ClosedButHeld(held) => {
+            held.holders.first().map(|holder| pid(holder.process.pid)).unwrap_or_default()
+        }
+        Problem::SelfConnect(itself) => format!(":{}", itself.address.port),
         Problem::SynBacklog(_) => "syn_recv".into(),
         Problem::TimeWaitOverflow(_) | Problem::EphemeralPorts(_) => "time_wait".into(),
         Problem::Descriptors(out) => pid(out.program.process.pid),

@@ -9,8 +9,8 @@ use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     other_side::{OtherSide, half_close, of_other_side, other_peers},
     words::{
-        advice, command, end, filter, growth, halted, line, of_limit, of_listener, of_program,
-        process, programs, resume, runs, service, states, whose,
+        CLOSE_ON_EXEC, advice, command, end, filter, growth, halted, line, of_limit, of_listener,
+        of_program, process, programs, resume, runs, service, stacks, states, whose,
     },
 };
 use crate::{
@@ -188,10 +188,7 @@ impl Explain for Leak {
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
             Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
-            Cause::Inherited => vec![advice(
-                "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC \
-                 (accept4) so that exec() closes it",
-            )],
+            Cause::Inherited => vec![advice(CLOSE_ON_EXEC)],
             Cause::Unread => vec![advice(format!(
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
                  up or waits for something else"
@@ -318,8 +315,7 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
          descriptors); restarting it frees the queue",
         programs(&from.processes)
     ))];
-    let look = |pid| command("what its first thread waits for", format!("cat /proc/{pid}/stack"));
-    remedies.extend(pid.map(look));
+    remedies.extend(pid.map(stacks));
     remedies.push(advice(
         "does not help: ss -K ends the connections, but their places in the queue stay taken",
     ));

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    activity::Doing,
     endpoint::Endpoint,
     name,
     process::{Executable, Halt, Process},
@@ -89,6 +90,9 @@ pub struct Listener {
     pub processes: Vec<Program>,
     /// Why none of these can run.
     pub halted: Option<Halt>,
+    /// What the first of these does, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doing: Option<Doing>,
     /// Connections that wait for accept().
     pub queue: u32,
     /// The most that may wait.

@@ -1,5 +1,6 @@
 //! What is said of each kind of finding.
 
+mod accepting;
 mod silence;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ fn from(queue: u32) -> Listener {
         local: at("0.0.0.0", 8080),
         processes,
         halted: None,
+        doing: None,
         queue,
         backlog: 256,
         candidates: 1,
@@ -209,6 +211,7 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
     let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
     all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
     all.extend(others());
+    all.extend(accepting::all());
     for finding in all {
         let code = finding.problem.code();
         assert!(!finding.remedies().is_empty(), "{code}");

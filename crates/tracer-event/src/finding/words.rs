@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{Descriptors, Halt, Limit, Line, Listener, Program, Remedy, Service, Setting};
 use crate::{
+    activity::{Doing, Wait, WaitKind},
     container::short,
     duration::{duration, grouped},
     endpoint::Endpoint,
@@ -145,9 +146,60 @@ pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
     if let Some(halt) = from.halted {
         let who = programs(&from.processes);
         lines.push(line("state", format!("{who} {}", halted(halt))));
+    } else if let (Some(doing), Some(first)) = (&from.doing, from.processes.first()) {
+        lines.extend(of_activity(doing, &first.process));
     }
     lines
 }
+
+/// What a process does, in a few words after its name: `sleeps`, `is busy (98 % of a processor)`.
+pub(super) fn does(doing: &Doing) -> Option<String> {
+    const BUSY: u32 = 50;
+    let Doing { cpu_percent, blocked, ref waits } = *doing;
+    if blocked > 0 {
+        return Some("is blocked in the kernel (uninterruptible)".into());
+    }
+    if let Some(percent) = cpu_percent.filter(|percent| *percent >= BUSY) {
+        return Some(format!("is busy ({percent} % of a processor)"));
+    }
+    let function = &waits.first()?.function;
+    Some(match WaitKind::of(function) {
+        WaitKind::Accept => "waits in accept() of another socket".into(),
+        WaitKind::Receive => "waits for data of a peer".into(),
+        WaitKind::Events | WaitKind::Poll | WaitKind::Ring => "waits for other events".into(),
+        WaitKind::Sleep => "sleeps".into(),
+        WaitKind::Lock => "waits for a lock".into(),
+        WaitKind::Child => "waits for a child process".into(),
+        WaitKind::Other if function.is_empty() || &**function == "0" => return None,
+        WaitKind::Other => format!("waits in {}", harmless(function)),
+    })
+}
+
+/// Where the threads of a process wait.
+pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
+    let Doing { cpu_percent, blocked, ref waits } = *doing;
+    let wait = |wait: &Wait| match wait.threads {
+        1 => harmless(&wait.function).into_owned(),
+        threads => format!("{} × {threads}", harmless(&wait.function)),
+    };
+    let known = waits.iter().filter(|wait| !matches!(&*wait.function, "" | "0"));
+    let mut parts: Vec<String> = known.map(wait).collect();
+    if blocked > 0 {
+        parts.push(format!("{blocked} uninterruptible"));
+    }
+    let waits = (!parts.is_empty()).then(|| format!("threads wait in {}", parts.join(", ")));
+    let cpu = cpu_percent.map(|percent| format!("{percent} % of a processor"));
+    let parts: Vec<String> = waits.into_iter().chain(cpu).collect();
+    (!parts.is_empty()).then(|| line("state", format!("{}: {}", process(who), parts.join("; "))))
+}
+
+/// Shows what all threads of a process wait for.
+pub(super) fn stacks(pid: u32) -> Remedy {
+    command("what its threads wait for", format!("tail -n +1 /proc/{pid}/task/*/stack"))
+}
+
+pub(super) const CLOSE_ON_EXEC: &str = "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC (accept4) so \
+     that exec() closes it";
 
 pub(super) fn growth(growth: f64) -> String {
     if growth > 0.0 {

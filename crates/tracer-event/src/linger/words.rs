@@ -128,7 +128,15 @@ mod tests {
     fn listening() -> Listener {
         let processes = vec![Program { process: python(12), executable: None, container: None }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
-        Listener { local, processes, halted: None, queue: 200, backlog: 256, candidates: 1 }
+        Listener {
+            local,
+            processes,
+            halted: None,
+            doing: None,
+            queue: 200,
+            backlog: 256,
+            candidates: 1,
+        }
     }
 
     #[rstest]

@@ -25,12 +25,18 @@ impl Connection {
         spent
     }
 
+    /// When it became ESTABLISHED, where that was seen.
+    pub fn established_at(&self) -> Option<u64> {
+        let present = self.since_known.then_some((self.state, self.since));
+        let left = self.past.stays().filter(|_| self.born);
+        let mut entered = left.chain(present);
+        entered.find(|(state, _)| *state == State::Established).map(|(_, time)| time)
+    }
+
     /// Nanoseconds from ESTABLISHED until accept() returned it, where both were seen: 0 where it was
     /// accepted before (TCP Fast Open).
     pub fn accept_wait(&self) -> Option<u64> {
-        let present = self.since_known.then_some((self.state, self.since));
-        let left = self.past.stays().filter(|_| self.born);
-        let (_, entered) = left.chain(present).find(|(state, _)| *state == State::Established)?;
+        let entered = self.established_at()?;
         (self.accepted_at != 0).then(|| self.accepted_at.saturating_sub(entered))
     }
 

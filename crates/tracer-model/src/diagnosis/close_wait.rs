@@ -98,7 +98,20 @@ pub(super) fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     }
     let (closed, ends) = (closed(comparison), Ends::of(comparison));
     let groups = groups.into_iter();
-    groups.map(|(key, group)| finding(comparison, &key, &group, &closed, &ends)).collect()
+    let found = groups.map(|(key, group)| finding(comparison, &key, &group, &closed, &ends));
+    found.filter(|finding| !is_explained(comparison, finding)).collect()
+}
+
+/// Whether others that wait for the same listener, and have not given up, say it.
+fn is_explained(comparison: &Comparison<'_>, finding: &Finding) -> bool {
+    let Problem::CloseWaitLeak(leak) = &finding.problem else { return false };
+    let of_same = |found: &Finding| match &found.problem {
+        Problem::AcceptWait(wait) => {
+            found.netns == finding.netns && Some(&wait.listener) == leak.listener.as_ref()
+        }
+        _ => false,
+    };
+    leak.cause == Cause::NeverAccepted && comparison.found.iter().any(of_same)
 }
 
 /// How many still send: half-closed by their peers.

@@ -15,6 +15,7 @@ use crate::{
     ports, socket,
 };
 use tracer_event::{
+    activity::{Activity, Doing},
     endpoint::{Endpoint, Tuple},
     finding::{
         Descriptors, Finding, Listener, PortUse, Problem, Program, Service, Severity, Status,
@@ -197,6 +198,7 @@ impl<'a> Comparison<'a> {
         Some(Listener {
             local: Tuple::of(fullest).local,
             halted: halt(&pids, &self.input.last.host),
+            doing: pids.first().and_then(|pid| self.doing(*pid)),
             processes: processes.into_iter().map(|process| self.program(process)).collect(),
             queue: fullest.accept_queue,
             backlog: fullest.accept_backlog,
@@ -211,6 +213,21 @@ impl<'a> Comparison<'a> {
             executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
             container: facts.and_then(|facts| facts.container.clone()),
         }
+    }
+
+    /// What a process does, where that could be seen.
+    pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
+        let Input { first, last, .. } = self.input;
+        let Activity { running, blocked, waits, cpu, .. } =
+            &last.host.processes.get(&pid)?.activity;
+        if waits.is_empty() && running + blocked == 0 {
+            return None;
+        }
+        let before = first.host.processes.get(&pid).filter(|_| self.elapsed() > 0);
+        let percent =
+            before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
+        let cpu_percent = percent.map(|percent| percent as u32);
+        Some(Doing { cpu_percent, blocked: *blocked, waits: waits.clone() })
     }
 
     /// Descriptors of a process that loses `leaking` of them a minute; others come and go.

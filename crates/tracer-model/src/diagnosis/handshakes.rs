@@ -4,7 +4,10 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::kind;
 
-use super::comparison::{Comparison, Seen};
+use super::{
+    accepting::is_deferred,
+    comparison::{Comparison, Seen},
+};
 use tracer_event::{
     finding::{Finding, Problem, Service, Severity, StuckHandshake},
     process::Process,
@@ -23,7 +26,9 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         let tuple = seen.tuple();
         let service = match (state, record.kind) {
             (State::SynSent, _) => Service::There(tuple.peer),
-            (State::SynRecv, kind::REQUEST_SOCKET) => Service::Here(tuple.local),
+            (State::SynRecv, kind::REQUEST_SOCKET) if !is_deferred(record) => {
+                Service::Here(tuple.local)
+            }
             _ => continue,
         };
         let socket = comparison.socket(seen);

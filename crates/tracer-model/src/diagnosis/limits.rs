@@ -129,11 +129,16 @@ pub(super) fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut told: Vec<Process> = Vec::new();
     for finding in &comparison.found {
-        let Problem::CloseWaitLeak(leak) = &finding.problem else { continue };
         // Who has no descriptor left cannot accept either.
-        let listening = leak.listener.iter().flat_map(|listener| &listener.processes);
-        let program = leak.holders.iter().chain(listening).next();
-        let (Some(program), Some(descriptors)) = (program, leak.descriptors) else { continue };
+        let (program, descriptors) = match &finding.problem {
+            Problem::CloseWaitLeak(leak) => {
+                let listening = leak.listener.iter().flat_map(|listener| &listener.processes);
+                (leak.holders.iter().chain(listening).next(), leak.descriptors)
+            }
+            Problem::AcceptWait(wait) => (wait.listener.processes.first(), wait.descriptors),
+            _ => continue,
+        };
+        let (Some(program), Some(descriptors)) = (program, descriptors) else { continue };
         let Some(severity) = scarcity(&descriptors) else { continue };
         if !told.contains(&program.process) {
             told.push(program.process);

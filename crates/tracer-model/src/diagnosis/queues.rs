@@ -33,17 +33,10 @@ pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut explained: Vec<u32> = Vec::new();
     let listeners = || comparison.seen_in(State::Listen);
     for seen in listeners() {
-        let netns = seen.record.netns;
-        let overflows = comparison.counted(netns).listen_overflows;
-        let severity = if is_full(seen.record) {
-            explained.push(netns);
-            let stays = overflows > 0 || seen.earlier.is_some_and(is_full);
-            if stays { Severity::Critical } else { Severity::Warning }
-        } else if is_nearly_full(seen.record) && seen.earlier.is_some_and(is_nearly_full) {
-            Severity::Warning
-        } else {
-            continue;
-        };
+        let Some(severity) = severity(comparison, seen) else { continue };
+        if is_full(seen.record) {
+            explained.push(seen.record.netns);
+        }
         if comparison.wants_seen(seen) {
             findings.extend(full(comparison, seen, severity));
         }
@@ -61,6 +54,17 @@ pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     findings
         .extend(longest.into_values().filter_map(|seen| full(comparison, seen, Severity::Warning)));
     findings
+}
+
+/// How bad it is that a listener's queue is full, or nearly at both snapshots; `None` if it is not.
+pub(super) fn severity(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<Severity> {
+    let overflows = || comparison.counted(seen.record.netns).listen_overflows;
+    if is_full(seen.record) {
+        let stays = seen.earlier.is_some_and(is_full) || overflows() > 0;
+        return Some(if stays { Severity::Critical } else { Severity::Warning });
+    }
+    let stays = is_nearly_full(seen.record) && seen.earlier.is_some_and(is_nearly_full);
+    stays.then_some(Severity::Warning)
 }
 
 fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {

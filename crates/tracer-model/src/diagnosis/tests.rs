@@ -1,5 +1,6 @@
 //! Two snapshots, made by hand, and what is found.
 
+mod accepting;
 mod forwarding;
 mod silence;
 mod situation;

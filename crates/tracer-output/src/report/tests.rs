@@ -37,6 +37,7 @@ fn diagnosis() -> Diagnosis {
         local,
         processes: vec![program()],
         halted: None,
+        doing: None,
         queue: 4097,
         backlog: 4096,
         candidates: 1,

@@ -6,11 +6,12 @@ use proptest::{option, prelude::*, sample::select};
 
 use super::{bytes, end, process, stack, state, time};
 use tracer_event::{
+    activity::{Doing, Wait},
     close::Initiator,
     finding::{
-        AcceptQueue, Cause, Descriptors, Finding, Leak, Listener, Made, NoLocalPort,
-        OutOfDescriptors, PortUse, Problem, Program, Scope, Service, Severity, Status,
-        StuckHandshake, SynBacklog, TimeWaitOverflow,
+        AcceptQueue, AcceptWait, Cause, ClosedButHeld, DeferredAccept, Descriptors, Finding, Leak,
+        Listener, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope,
+        SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
     },
     process::{Executable, Halt},
     state::State,
@@ -32,16 +33,83 @@ fn halt() -> BoxedStrategy<Halt> {
 
 pub(super) fn listener() -> BoxedStrategy<Listener> {
     let processes = prop::collection::vec(program(), 0..3);
-    (end(), processes, option::of(halt()), 0..70_000_u32, 0..70_000_u32, 1..4_u32)
-        .prop_map(|(local, processes, halted, queue, backlog, candidates)| Listener {
+    let state = (option::of(halt()), option::of(doing()));
+    (end(), processes, state, 0..70_000_u32, 0..70_000_u32, 1..4_u32)
+        .prop_map(|(local, processes, (halted, doing), queue, backlog, candidates)| Listener {
             local,
             processes,
             halted,
+            doing,
             queue,
             backlog,
             candidates,
         })
         .boxed()
+}
+
+fn doing() -> BoxedStrategy<Doing> {
+    let wait = ("[a-z_.0-9]{0,20}", any::<u32>())
+        .prop_map(|(function, threads)| Wait { function: function.into(), threads });
+    let waits = prop::collection::vec(wait, 0..3);
+    (option::of(0..200_u32), any::<u32>(), waits)
+        .prop_map(|(cpu_percent, blocked, waits)| Doing { cpu_percent, blocked, waits })
+        .boxed()
+}
+
+fn accepting() -> BoxedStrategy<Problem> {
+    let counts = any::<(u64, u64, u64, u32, u64)>();
+    let flags = any::<(bool, bool, bool)>();
+    let wait = (listener(), counts, flags, option::of(process()), option::of(descriptors()));
+    let wait = wait.prop_map(|(listener, counts, flags, listened, descriptors)| {
+        let (waiting, given_up, oldest, siblings, siblings_waiting) = counts;
+        let (at_least, moves, leaderless) = flags;
+        Problem::AcceptWait(Box::new(AcceptWait {
+            listener,
+            waiting,
+            given_up,
+            oldest,
+            at_least,
+            moves,
+            listened,
+            leaderless,
+            siblings,
+            siblings_waiting,
+            descriptors,
+        }))
+    });
+    let deferred = (listener(), any::<(u64, u64)>()).prop_map(|(listener, (half_open, oldest))| {
+        Problem::DeferredAccept(DeferredAccept { listener, half_open, oldest })
+    });
+    prop_oneof![wait, deferred].boxed()
+}
+
+fn held() -> BoxedStrategy<Problem> {
+    let fds = prop::collection::btree_set(0..100_000_u32, 0..6);
+    let who = (prop::collection::vec(program(), 0..4), process(), option::of(doing()));
+    let held = (who, fds, any::<(bool, bool)>(), (service(), end()), any::<(u64, u64)>());
+    let held = held.prop_map(|((holders, closed_by, doing), fds, flags, of, counts)| {
+        let ((is_parent, accepted), (service, peer), (sockets, idle)) = (flags, of, counts);
+        let fds = fds.into_iter().collect();
+        Problem::ClosedButHeld(Box::new(ClosedButHeld {
+            sockets,
+            holders,
+            fds,
+            closed_by,
+            is_parent,
+            accepted,
+            service,
+            peer,
+            idle,
+            doing,
+        }))
+    });
+    let range = option::of(any::<(u16, u16)>());
+    let reserved = prop::collection::vec(any::<(u16, u16)>(), 0..3);
+    let itself = (prop::collection::vec(program(), 0..3), end(), range, reserved);
+    let itself = itself.prop_map(|(processes, address, range, reserved)| {
+        Problem::SelfConnect(SelfConnect { processes, address, range, reserved })
+    });
+    prop_oneof![held, itself].boxed()
 }
 
 pub(super) fn cause() -> BoxedStrategy<Cause> {
@@ -200,7 +268,7 @@ pub(super) fn finding() -> BoxedStrategy<Finding> {
     let netns = 1..5_u32;
     (time(), severity, status, any::<Option<u32>>(), netns)
         .prop_flat_map(|(time, severity, status, entry, netns)| {
-            let problem = prop_oneof![leak(), ports(netns), others()];
+            let problem = prop_oneof![leak(), ports(netns), others(), accepting(), held()];
             problem.prop_map(move |problem| Finding {
                 time,
                 severity,

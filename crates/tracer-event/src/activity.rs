@@ -1,0 +1,151 @@
+//! What a process does at the moment of a snapshot: whether its threads run or wait, and for what.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::name;
+
+/// What a thread waits for, as far as the function tells in which it sleeps in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitKind {
+    /// accept().
+    Accept,
+    /// Data of a peer: recv(), read().
+    Receive,
+    /// What is registered with an epoll instance.
+    Events,
+    /// poll() or select(): of which descriptors cannot be seen.
+    Poll,
+    /// io_uring: for what cannot be seen.
+    Ring,
+    /// Time, or a signal.
+    Sleep,
+    /// Another thread (futex).
+    Lock,
+    /// The end of a child process.
+    Child,
+    /// Anything else.
+    Other,
+}
+
+/// Functions by parts of their names, on Linux 5.10 to 7.2: the names of the innermost ones change,
+/// and depend on what the compiler has inlined.
+const FUNCTIONS: [(&str, WaitKind); 18] = [
+    ("inet_csk_accept", WaitKind::Accept),
+    ("inet_csk_wait_for_connect", WaitKind::Accept),
+    ("wait_woken", WaitKind::Receive),
+    ("sk_wait_data", WaitKind::Receive),
+    ("tcp_recvmsg", WaitKind::Receive),
+    ("ep_poll", WaitKind::Events),
+    ("epoll_wait", WaitKind::Events),
+    ("poll_schedule_timeout", WaitKind::Poll),
+    ("do_sys_poll", WaitKind::Poll),
+    ("do_select", WaitKind::Poll),
+    ("io_cqring_wait", WaitKind::Ring),
+    ("nanosleep", WaitKind::Sleep),
+    ("pause", WaitKind::Sleep),
+    ("sigsuspend", WaitKind::Sleep),
+    ("sigtimedwait", WaitKind::Sleep),
+    ("futex", WaitKind::Lock),
+    ("do_wait", WaitKind::Child),
+    ("kernel_wait4", WaitKind::Child),
+];
+
+impl WaitKind {
+    /// Of a function, as `/proc/PID/task/TID/wchan` names it.
+    pub fn of(function: &str) -> Self {
+        let known = FUNCTIONS.iter().find(|(part, _)| function.contains(part));
+        known.map_or(Self::Other, |(_, kind)| *kind)
+    }
+}
+
+/// Threads that wait in one place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Wait {
+    /// The function of the kernel in which they sleep (`wchan`).
+    #[serde(with = "name::text")]
+    #[schemars(with = "String")]
+    pub function: Box<str>,
+    /// How many threads.
+    pub threads: u32,
+}
+
+/// What a process does, as findings say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Doing {
+    /// Processor time between the snapshots, percent of one processor.
+    pub cpu_percent: Option<u32>,
+    /// Threads in uninterruptible sleep, as for a disk.
+    pub blocked: u32,
+    /// Where its other threads wait, most first.
+    pub waits: Vec<Wait>,
+}
+
+/// What a process does at the moment of a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Threads on a processor, or ready for one.
+    pub running: u32,
+    /// Threads in uninterruptible sleep.
+    pub blocked: u32,
+    /// Where its other threads wait, most first.
+    pub waits: Vec<Wait>,
+    /// Processor time used so far, nanoseconds.
+    pub cpu: u64,
+    /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
+    /// asked, or cannot be seen.
+    pub served: Option<BTreeSet<u32>>,
+}
+
+impl Activity {
+    /// Whether no thread runs, or waits for a certain descriptor: false where that is not known.
+    pub fn ignores(&self, fd: u32) -> bool {
+        let is_idle = |wait: &Wait| {
+            use WaitKind::{Child, Events, Lock, Sleep};
+            matches!(WaitKind::of(&wait.function), Child | Events | Lock | Sleep)
+        };
+        self.running == 0
+            && self.blocked == 0
+            && self.waits.iter().all(is_idle)
+            && self.served.as_ref().is_some_and(|served| !served.contains(&fd))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn activity(functions: &[&str], served: Option<Vec<u32>>) -> Activity {
+        let waits = functions.iter().map(|&one| Wait { function: one.into(), threads: 1 });
+        let served = served.map(|fds| fds.into_iter().collect());
+        Activity { waits: waits.collect(), served, ..Activity::default() }
+    }
+
+    #[rstest]
+    #[case::sleeps(&["hrtimer_nanosleep"], Some(vec![]), true)]
+    #[case::waits_for_a_child(&["do_wait", "futex_wait_queue"], Some(vec![]), true)]
+    #[case::an_event_loop_without_it(&["ep_poll"], Some(vec![3, 9]), true)]
+    #[case::an_event_loop_with_it(&["ep_poll"], Some(vec![4]), false)]
+    #[case::not_asked(&["hrtimer_nanosleep"], None, false)]
+    #[case::poll_may_be_of_it(&["poll_schedule_timeout.constprop.0"], Some(vec![]), false)]
+    #[case::works_with_another_peer(&["wait_woken"], Some(vec![9]), false)]
+    #[case::works_with_a_pipe(&["hrtimer_nanosleep", "pipe_read"], Some(vec![]), false)]
+    fn who_waits_for_something_else_only_ignores_a_descriptor(
+        #[case] functions: &[&str],
+        #[case] served: Option<Vec<u32>>,
+        #[case] ignores: bool,
+    ) {
+        assert_eq!(activity(functions, served).ignores(4), ignores);
+    }
+
+    #[test]
+    fn who_runs_or_is_blocked_may_be_at_work() {
+        let idle = activity(&["hrtimer_nanosleep"], Some(vec![]));
+        assert!(!Activity { running: 1, ..idle.clone() }.ignores(4));
+        assert!(!Activity { blocked: 1, ..idle }.ignores(4));
+    }
+}

@@ -1,0 +1,121 @@
+//! `closed_but_held`: a process is done with connections, and another one still holds them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Program, Remedy, Service, Severity,
+    words::{
+        CLOSE_ON_EXEC, advice, command, end, line, of_activity, of_program, process, programs,
+        runs, service,
+    },
+};
+use crate::{
+    activity::Doing,
+    duration::{count, duration},
+    endpoint::Endpoint,
+    process::Process,
+};
+
+/// Open connections that their process has closed and another one holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClosedButHeld {
+    /// How many.
+    pub sockets: u64,
+    /// Who holds them.
+    #[serde(rename = "processes")]
+    pub holders: Vec<Program>,
+    /// Descriptors of the first process, ascending.
+    pub fds: Vec<u32>,
+    /// Who has closed them: who accepted them, or listens for their like.
+    pub closed_by: Process,
+    /// That is the parent of who holds them.
+    pub is_parent: bool,
+    /// It was seen to accept them.
+    pub accepted: bool,
+    /// What they have in common.
+    pub service: Service,
+    /// A peer.
+    pub peer: Endpoint,
+    /// Longest time in which no data has moved.
+    #[serde(rename = "idle_ns")]
+    pub idle: u64,
+    /// What the first holder does.
+    pub doing: Option<Doing>,
+}
+
+impl Explain for ClosedButHeld {
+    fn about() -> About {
+        About {
+            when: "open connections have been silent for two seconds after an answer, the process that \
+                   accepted them (or listens for them) holds them no more, and those that do hold them wait \
+                   for something else: a warning from four seconds on",
+            evidence: "who holds descriptors of connections and listeners, accept() where it was seen, \
+                       parents, the times of the last data, and what the holders wait for: the functions that \
+                       their threads sleep in, the descriptors of their system calls and epoll instances",
+            unknown: "what a holder means to do later; holders that use poll(), select() or io_uring, or hold \
+                      a connection as standard input or output, are taken to serve it",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let Self { sockets, holders, closed_by, is_parent, service: of, idle, .. } = self;
+        let whose = if *is_parent { "its parent " } else { "" };
+        let (them, peers) =
+            if *sockets == 1 { ("it", "the peer waits") } else { ("them", "the peers wait") };
+        format!(
+            "{} still holds {} {} that {whose}{} has closed: no FIN is sent for {them}, {peers}; \
+             silent for {}",
+            programs(holders),
+            count(*sockets, "connection"),
+            service(*of),
+            process(closed_by),
+            duration(*idle),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.holders.iter().filter_map(of_program).collect();
+        let holder = self.holders.first().map(|program| &program.process);
+        let doing = self.doing.as_ref().zip(holder);
+        lines.extend(doing.and_then(|(doing, holder)| of_activity(doing, holder)));
+        let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
+        lines.push(line(fds, runs(&self.fds)));
+        let more = if self.sockets > 1 { " and others" } else { "" };
+        lines.push(line("peer", format!("{}{more}", end(self.peer))));
+        let how = if self.accepted { "accepted them" } else { "listens, and holds none of them" };
+        lines.push(line("closed by", format!("{}, which {how}", process(&self.closed_by))));
+        lines
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let closed_by = process(&self.closed_by);
+        let mut remedies = vec![
+            advice(CLOSE_ON_EXEC),
+            advice(format!(
+                "{closed_by} can shutdown(SHUT_WR) before close(): that sends the FIN, whoever holds \
+                 copies"
+            )),
+        ];
+        if let (Some(holder), Some(fd)) = (self.holders.first(), self.fds.first()) {
+            let pid = holder.process.pid;
+            remedies.push(command(
+                "what it holds; when it ends, the FIN is sent",
+                format!("ls -l /proc/{pid}/fd/{fd}"),
+            ));
+        }
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.holders.iter().map(|program| program.process.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.sockets
+    }
+
+    fn key(&self) -> String {
+        format!("{:?} {:?}", self.service, self.processes())
+    }
+}

@@ -1,0 +1,74 @@
+//! `deferred_accept`: half-open connections wait for their clients' first data.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Listener, Remedy, Severity,
+    words::{advice, command, of_listener, whose},
+};
+use crate::duration::{count, duration};
+
+/// Half-open connections of a listener with `TCP_DEFER_ACCEPT`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeferredAccept {
+    /// The listener: who accepts them once data has come, as a guess.
+    pub listener: Listener,
+    /// How many there are.
+    pub half_open: u64,
+    /// Longest time since the SYN+ACK was first sent.
+    #[serde(rename = "oldest_ns")]
+    pub oldest: u64,
+}
+
+impl Explain for DeferredAccept {
+    fn about() -> About {
+        About {
+            when: "clients have been connected for two seconds to a listener with TCP_DEFER_ACCEPT and have \
+                   sent nothing: information, a warning when they fill four fifths of its backlog",
+            evidence: "the half-open connections whose clients have acknowledged the SYN+ACK, and the \
+                       listener's setting",
+            unknown: "whether the clients mean to send: scanners, probes and spare connections of browsers \
+                      look the same",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let Self { listener, half_open, oldest, .. } = self;
+        let guess = if listener.processes.is_empty() { "" } else { "?" };
+        format!(
+            "{} half-open for up to {}: waiting for the client's first data (TCP_DEFER_ACCEPT), \
+             listener {}{guess}",
+            count(*half_open, "connection"),
+            duration(*oldest),
+            whose(listener, ", "),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        of_listener(&self.listener)
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let port = self.listener.local.port;
+        vec![
+            advice(
+                "the clients believe that they are connected; the server does not see them before \
+                 they send: a protocol whose server speaks first must not set TCP_DEFER_ACCEPT",
+            ),
+            command("who they are", format!("{enter}ss -tan state syn-recv '( sport = :{port} )'")),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.listener.processes.iter().map(|program| program.process.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.half_open
+    }
+
+    fn key(&self) -> String {
+        format!("{} {:?}", self.listener.local, self.processes())
+    }
+}

@@ -1,0 +1,124 @@
+//! What is said of connections that wait, are held by somebody else, or are with themselves.
+
+use super::*;
+use crate::activity::{Doing, Wait};
+
+fn doing(function: &str, cpu_percent: u32, blocked: u32) -> Doing {
+    let waits = vec![Wait { function: function.into(), threads: 2 }];
+    Doing { cpu_percent: Some(cpu_percent), blocked, waits }
+}
+
+fn wait(doing: Option<Doing>, moves: bool) -> AcceptWait {
+    AcceptWait {
+        listener: Listener { doing, ..from(30) },
+        waiting: 30,
+        given_up: 4,
+        oldest: 65_000_000_000,
+        at_least: true,
+        moves,
+        listened: None,
+        leaderless: true,
+        siblings: 1,
+        siblings_waiting: 0,
+        descriptors: None,
+    }
+}
+
+fn waiting(doing: Option<Doing>, moves: bool) -> Finding {
+    of(Problem::AcceptWait(Box::new(wait(doing, moves))))
+}
+
+pub(super) fn held() -> Finding {
+    of(Problem::ClosedButHeld(Box::new(ClosedButHeld {
+        sockets: 2,
+        holders: vec![app(901)],
+        fds: vec![4, 5],
+        closed_by: app(900).process,
+        is_parent: true,
+        accepted: false,
+        service: Service::Here(at("10.0.0.1", 8080)),
+        peer: at("10.0.0.2", 40_000),
+        idle: 5_000_000_000,
+        doing: Some(doing("do_wait", 0, 0)),
+    })))
+}
+
+pub(super) fn itself(reserved: &[(u16, u16)]) -> Finding {
+    of(Problem::SelfConnect(SelfConnect {
+        processes: vec![app(900)],
+        address: at("127.0.0.1", 40_000),
+        range: Some((39_990, 40_010)),
+        reserved: reserved.to_vec(),
+    }))
+}
+
+pub(super) fn deferred() -> Finding {
+    let deferred = DeferredAccept { listener: from(0), half_open: 40, oldest: 5_000_000_000 };
+    of(Problem::DeferredAccept(deferred))
+}
+
+/// All of them, for what holds for each.
+pub(super) fn all() -> [Finding; 5] {
+    [waiting(None, false), waiting(None, true), held(), itself(&[]), deferred()]
+}
+
+#[rstest]
+#[case(Some(doing("hrtimer_nanosleep", 0, 0)), ", which sleeps")]
+#[case(Some(doing("futex_wait_queue", 3, 0)), ", which waits for a lock")]
+#[case(Some(doing("wait_woken", 0, 0)), ", which waits for data of a peer")]
+#[case(Some(doing("pipe_read", 0, 0)), ", which waits in pipe_read")]
+#[case(Some(doing("pipe_read", 98, 0)), ", which is busy (98 % of a processor)")]
+#[case(Some(doing("ep_poll", 0, 1)), ", which is blocked in the kernel (uninterruptible)")]
+#[case(Some(doing("0", 0, 0)), "")]
+#[case(None, "")]
+fn what_a_process_does_that_does_not_accept(#[case] doing: Option<Doing>, #[case] words: &str) {
+    assert_eq!(
+        waiting(doing, false).sentence(),
+        format!(
+            "30 connections wait and nobody accepts them: listener :8080, app[900]{words}; \
+             backlog 30 of 256, the oldest for ≥ 1m05s"
+        )
+    );
+}
+
+#[rstest]
+#[case(
+    waiting(None, true),
+    "30 connections wait long for accept(): listener :8080, app[900]; backlog 30 of 256, the \
+     oldest for ≥ 1m05s"
+)]
+#[case(
+    held(),
+    "app[901] still holds 2 connections to 10.0.0.1:8080 here that its parent app[900] has \
+     closed: no FIN is sent for them, the peers wait; silent for 5.00s"
+)]
+#[case(
+    itself(&[]),
+    "app[900] is connected to itself at 127.0.0.1:40000: the port of its server is taken by a \
+     client, and a server that wants it cannot start"
+)]
+#[case(
+    deferred(),
+    "40 connections half-open for up to 5.00s: waiting for the client's first data \
+     (TCP_DEFER_ACCEPT), listener :8080, app[900]?"
+)]
+fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
+    assert_eq!(finding.sentence(), words);
+}
+
+#[test]
+fn ports_that_are_reserved_already_stay_reserved() {
+    let remedies = itself(&[(8_080, 8_080), (9_148, 9_150)]).remedies();
+    let command = remedies[0].command.as_deref();
+    let expected = "sysctl -w net.ipv4.ip_local_reserved_ports=8080,9148-9150,40000";
+    assert_eq!(command, Some(expected));
+}
+
+#[test]
+fn who_has_no_descriptor_left_is_told_so_and_nothing_else() {
+    let descriptors = Some(Descriptors::new(1_024, 1_024, 0.0));
+    let finding =
+        of(Problem::AcceptWait(Box::new(AcceptWait { descriptors, ..wait(None, false) })));
+    let [remedy] = &finding.remedies()[..] else { panic!("{:?}", finding.remedies()) };
+    assert!(remedy.text.contains("no descriptor left"), "{remedy:?}");
+}

@@ -1,0 +1,149 @@
+//! What a process does: its threads' states, the functions they sleep in, and the descriptors that
+//! they wait for. What cannot be read is not known, which is never taken for idleness.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use tracer_event::{
+    activity::{Activity, Wait, WaitKind},
+    escape::escape,
+};
+
+use crate::process::{NANOSECONDS_PER_TICK, Stat, numbered};
+
+/// Threads that are looked at; of a process with more nothing is concluded from what the rest does.
+const THREADS: usize = 64;
+/// Descriptors among which epoll instances are looked for.
+const DESCRIPTORS: usize = 1024;
+/// Places that are named.
+const WAITS: usize = 8;
+
+/// What a process does; with the descriptors that it waits for if `descriptors`.
+pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
+    let directory = format!("/proc/{pid}");
+    let mut found = Activity { cpu: stat.cpu_ticks * NANOSECONDS_PER_TICK, ..Activity::default() };
+    let mut waits: BTreeMap<String, u32> = BTreeMap::new();
+    let mut served = Some(BTreeSet::new());
+    let tasks = format!("{directory}/task");
+    let mut threads = numbered(Path::new(&tasks));
+    for thread in threads.by_ref().take(THREADS) {
+        let stat = fs::read(thread.join("stat")).ok().and_then(|text| Stat::parse(&text));
+        match stat.map(|stat| stat.state) {
+            Some(b'R') => found.running += 1,
+            Some(b'D') => found.blocked += 1,
+            Some(_) => {
+                let function = fs::read(thread.join("wchan")).unwrap_or_default();
+                let function = escape(&function).into_owned();
+                if descriptors {
+                    note_call(&thread, WaitKind::of(&function), &mut served);
+                }
+                *waits.entry(function).or_default() += 1;
+            }
+            // It has just ended.
+            None => {}
+        }
+    }
+    if threads.next().is_some() {
+        served = None;
+    }
+    let mut waits: Vec<Wait> = waits
+        .into_iter()
+        .map(|(function, threads)| Wait { function: function.into(), threads })
+        .collect();
+    waits.sort_by_key(|wait| std::cmp::Reverse(wait.threads));
+    waits.truncate(WAITS);
+    found.waits = waits;
+    if let Some(served) = served.as_mut().filter(|_| descriptors) {
+        found.served =
+            in_epoll(&directory).map(|all| all.into_iter().chain(served.iter().copied()).collect());
+    }
+    found
+}
+
+/// Adds the descriptor that a thread waits for in accept() or recv(): the first argument of its
+/// system call (`0 0x4 0x7ffd… `). Where that cannot be read it may be any.
+fn note_call(thread: &Path, kind: WaitKind, served: &mut Option<BTreeSet<u32>>) {
+    if !matches!(kind, WaitKind::Accept | WaitKind::Receive) {
+        return;
+    }
+    let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
+    match (served.as_mut(), first_argument(&text)) {
+        (Some(served), Some(fd)) => drop(served.insert(fd)),
+        _ => *served = None,
+    }
+}
+
+fn first_argument(call: &str) -> Option<u32> {
+    let word = call.split_ascii_whitespace().nth(1)?;
+    u32::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+/// The descriptors that are registered with a process's epoll instances; `None` where there are too
+/// many descriptors to look at, one cannot be read, or io_uring is used.
+fn in_epoll(directory: &str) -> Option<BTreeSet<u32>> {
+    let mut found = BTreeSet::new();
+    let open = format!("{directory}/fd");
+    let mut descriptors = numbered(Path::new(&open));
+    for descriptor in descriptors.by_ref().take(DESCRIPTORS) {
+        let target = fs::read_link(&descriptor).ok()?;
+        match target.as_os_str().as_encoded_bytes() {
+            b"anon_inode:[eventpoll]" => {
+                let number = descriptor.file_name()?.to_str()?.to_owned();
+                let text = fs::read_to_string(format!("{directory}/fdinfo/{number}")).ok()?;
+                found.extend(registered(&text));
+            }
+            b"anon_inode:[io_uring]" => return None,
+            _ => {}
+        }
+    }
+    descriptors.next().is_none().then_some(found)
+}
+
+/// `tfd:        5 events:       19 data: …`, a line each.
+fn registered(text: &str) -> impl Iterator<Item = u32> {
+    let of_line = |line: &str| {
+        let rest = line.strip_prefix("tfd:")?;
+        rest.split_ascii_whitespace().next()?.parse().ok()
+    };
+    text.lines().filter_map(of_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("0 0x4 0x7ffd2 0x400 0x0 0x0 0x0 0x7ffd 0x7f1", Some(4))]
+    #[case("running\n", None)]
+    #[case("-1 0x7ffd 0x7f1\n", Some(0x7ffd))]
+    #[case("0 0xffffffffffffffff 0x0", None)]
+    #[case("", None)]
+    fn the_first_argument_is_the_descriptor(#[case] call: &str, #[case] fd: Option<u32>) {
+        assert_eq!(first_argument(call), fd);
+    }
+
+    #[test]
+    fn what_an_epoll_instance_waits_for_is_read() {
+        let text = "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t1\n\
+                    tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:9\n\
+                    tfd:       12 events:       1d data: c  pos:0 ino:61 sdev:9\ntfd: x\n";
+        assert_eq!(registered(text).collect::<Vec<_>>(), [5, 12]);
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_seen_to_sleep() {
+        let pid = std::process::id();
+        let sleeper = std::thread::spawn(|| std::thread::sleep(std::time::Duration::from_secs(1)));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let seen = activity(pid, &Stat::of(pid).unwrap(), true);
+        let sleeps = |wait: &Wait| WaitKind::of(&wait.function) == WaitKind::Sleep;
+        assert!(seen.waits.iter().any(sleeps), "{seen:?}");
+        assert!(seen.running > 0, "this thread runs: {seen:?}");
+        sleeper.join().unwrap();
+    }
+}

@@ -1,0 +1,116 @@
+//! Connections that one process is done with and another one holds.
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use tracer_wire::Record;
+
+use super::{
+    common::each_once,
+    comparison::{Comparison, Seen},
+};
+use crate::{connection::SocketId, held};
+use tracer_event::{
+    endpoint::Tuple,
+    finding::{ClosedButHeld, Finding, Problem, Service, Severity},
+    process::{Owner, Process},
+};
+
+/// From here on a client has noticed, nanoseconds.
+const LONG: u64 = 4_000_000_000;
+/// Standard input, output and error are given to a process on purpose.
+const STANDARD: u32 = 2;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    netns: u32,
+    service: Service,
+    holders: Vec<Process>,
+    closed_by: Process,
+}
+
+/// Silent connections that are held only by who waits for something else.
+pub(super) fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let last = &comparison.input.last.snapshot;
+    let candidates = held::candidates(&last.records, &last.holders, comparison.input.ticks);
+    if candidates.is_empty() {
+        return Vec::new();
+    }
+    let ids: HashSet<SocketId, RandomState> = candidates.into_iter().map(SocketId::of).collect();
+    let mut groups: HashMap<Key, Vec<(&Seen<'_>, bool)>, RandomState> = HashMap::default();
+    for seen in comparison.seen.iter().filter(|seen| ids.contains(&SocketId::of(seen.record))) {
+        let holders = comparison.holders(seen.record);
+        if !holders.iter().all(|holder| ignores(comparison, holder)) || !comparison.wants_seen(seen)
+        {
+            continue;
+        }
+        let Some((closed_by, accepted)) = closed_by(comparison, seen.record, holders) else {
+            continue;
+        };
+        let tuple = seen.tuple();
+        let key = Key {
+            netns: tuple.netns,
+            service: comparison.service(&tuple),
+            holders: each_once(holders.iter().map(|holder| holder.process)),
+            closed_by,
+        };
+        groups.entry(key).or_default().push((seen, accepted));
+    }
+    groups.iter().map(|(key, members)| finding(comparison, key, members)).collect()
+}
+
+/// Whether a process holds a connection without waiting for it.
+fn ignores(comparison: &Comparison<'_>, holder: &Owner) -> bool {
+    let facts = comparison.input.last.host.processes.get(&holder.process.pid);
+    let fd = holder.fd.filter(|fd| *fd > STANDARD);
+    facts.zip(fd).is_some_and(|(facts, fd)| facts.activity.ignores(fd))
+}
+
+/// Who is done with a connection, and whether it was seen to accept it: else the parent of a holder
+/// that listens for its like.
+fn closed_by(
+    comparison: &Comparison<'_>,
+    record: &Record,
+    holders: &[Owner],
+) -> Option<(Process, bool)> {
+    if let Some(creator) = comparison.input.table.creator(SocketId::of(record)) {
+        let holds = holders.iter().any(|holder| holder.process.is(&creator.process));
+        return (!holds).then_some((creator.process, true));
+    }
+    let local = Tuple::of(record).local;
+    let listeners = comparison.listeners_of(record.netns, local);
+    let mut listening = listeners.iter().flat_map(|one| comparison.holders(one));
+    let parent = listening.find(|owner| is_parent(comparison, &owner.process, holders))?;
+    Some((parent.process, false))
+}
+
+fn is_parent(comparison: &Comparison<'_>, process: &Process, holders: &[Owner]) -> bool {
+    let processes = &comparison.input.last.host.processes;
+    let parent = |holder: &Owner| Some(processes.get(&holder.process.pid)?.parent);
+    holders.iter().any(|holder| parent(holder) == Some(process.pid))
+}
+
+fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]) -> Finding {
+    let first = key.holders[0];
+    let ticks = comparison.input.ticks;
+    let idle = members.iter().filter_map(|(seen, _)| held::idle_after_answer(seen.record, ticks));
+    let idle = idle.max().unwrap_or(0);
+    let holders = || members.iter().flat_map(|(seen, _)| comparison.holders(seen.record));
+    let of_first = holders().filter(|holder| holder.process.pid == first.pid);
+    let mut fds: Vec<u32> = of_first.filter_map(|holder| holder.fd).collect();
+    fds.sort_unstable();
+    let owners: Vec<Owner> = holders().copied().collect();
+    let problem = ClosedButHeld {
+        sockets: members.len() as u64,
+        holders: key.holders.iter().map(|process| comparison.program(*process)).collect(),
+        fds,
+        closed_by: key.closed_by,
+        is_parent: is_parent(comparison, &key.closed_by, &owners),
+        accepted: members.iter().all(|(_, accepted)| *accepted),
+        service: key.service,
+        peer: members[0].0.tuple().peer,
+        idle,
+        doing: comparison.doing(first.pid),
+    };
+    let severity = if idle >= LONG { Severity::Warning } else { Severity::Info };
+    comparison.finding(severity, key.netns, Problem::ClosedButHeld(Box::new(problem)))
+}

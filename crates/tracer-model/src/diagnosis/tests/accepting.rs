@@ -1,0 +1,237 @@
+//! Connections that wait for accept(), that somebody else holds, and that are with themselves.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use tracer_event::{
+    activity::{Activity, Wait},
+    finding::{AcceptWait, ClosedButHeld},
+};
+use tracer_wire::segment;
+
+const SERVER_PID: u32 = 901;
+const CHILD: u32 = 902;
+
+fn of_codes(diagnosis: &Diagnosis) -> Vec<&str> {
+    diagnosis.findings.iter().map(|finding| finding.problem.code()).collect()
+}
+
+/// A connection in the queue of the listener at address 1, silent for some seconds.
+fn waiting(n: u64, seconds: u64, state: State) -> Record {
+    Record { flags: flag::DONE, listener: 1, ..socket(n, state, seconds) }
+}
+
+/// Two listeners share a port; process 901 has the first, 902 the second.
+fn shared(mut waiting: Vec<Record>, time: u64) -> HostSnapshot {
+    let queue = waiting.len() as u32;
+    let one = |n: u64, queue| Record { sk: n, cookie: 9_000 + n, ..listener(queue, 128) };
+    waiting.extend([one(1, queue), one(2, 0)]);
+    let mut look = look(time, waiting);
+    let listeners = look.snapshot.records.iter().filter(|record| record.sk != 0);
+    look.snapshot.holders =
+        listeners.map(|record| holder(record, 900 + record.sk as u32)).collect();
+    look.host.processes = [(SERVER_PID, ProcessFacts::default())].into();
+    look
+}
+
+fn wait(diagnosis: &Diagnosis) -> (Severity, &AcceptWait) {
+    let [finding] = &diagnosis.findings[..] else { panic!("{:?}", diagnosis.findings) };
+    let Problem::AcceptWait(wait) = &finding.problem else { panic!("{finding:?}") };
+    (finding.severity, wait)
+}
+
+const OPEN: State = State::Established;
+const CLOSED: State = State::CloseWait;
+
+/// Before and now: number, silence in seconds and state of each.
+#[rstest]
+#[case::stands(&[(1, 1, OPEN)], &[(1, 11, OPEN), (2, 3, OPEN)], Some((Severity::Warning, false)))]
+#[case::some_have_given_up(
+    &[(1, 1, OPEN)], &[(1, 11, CLOSED), (2, 3, OPEN)], Some((Severity::Warning, false))
+)]
+#[case::a_moment(&[(1, 0, OPEN)], &[(1, 2, OPEN)], Some((Severity::Info, false)))]
+#[case::slow(&[(1, 9, OPEN), (2, 1, OPEN)], &[(2, 11, OPEN)], Some((Severity::Warning, true)))]
+#[case::moves(&[(1, 1, OPEN), (2, 1, OPEN)], &[(2, 2, OPEN)], None)]
+#[case::new_ones(&[(1, 1, OPEN)], &[(2, 9, OPEN)], None)]
+#[case::all_have_given_up_which_is_told_already(&[(1, 9, OPEN)], &[(1, 9, CLOSED)], None)]
+fn a_queue_that_does_not_move_is_told_long_before_it_is_full(
+    #[case] before: &[(u64, u64, State)],
+    #[case] now: &[(u64, u64, State)],
+    #[case] found: Option<(Severity, bool)>,
+) {
+    let all = |list: &[(u64, u64, State)]| {
+        list.iter().map(|&(n, seconds, state)| waiting(n, seconds, state)).collect()
+    };
+    let (first, last) = (shared(all(before), SECOND), shared(all(now), SECOND + OBSERVED));
+    let diagnosis = find(&first, &last);
+    let Some((severity, moves)) = found else {
+        assert!(!of_codes(&diagnosis).contains(&"accept_wait"), "{:?}", diagnosis.findings);
+        return;
+    };
+    let (found, wait) = wait(&diagnosis);
+    assert_eq!((found, wait.moves), (severity, moves));
+    let pids: Vec<u32> = wait.listener.processes.iter().map(|one| one.process.pid).collect();
+    assert_eq!(pids, [SERVER_PID], "and not who shares the port");
+    assert_eq!((wait.waiting, wait.siblings), (now.len() as u64, 1));
+}
+
+#[test]
+fn what_the_process_does_instead_is_told() {
+    let connections = vec![waiting(1, 9, OPEN)];
+    let (mut first, mut last) =
+        (shared(connections.clone(), SECOND), shared(connections, SECOND + OBSERVED));
+    let activity = |cpu| Activity { cpu, running: 1, ..Activity::default() };
+    let facts = |look: &mut HostSnapshot, cpu| {
+        let facts = look.host.processes.get_mut(&SERVER_PID).unwrap();
+        (facts.activity, facts.leaderless) = (activity(cpu), true);
+    };
+    facts(&mut first, 3 * SECOND);
+    facts(&mut last, 12 * SECOND);
+    let diagnosis = find(&first, &last);
+    let doing = wait(&diagnosis).1.listener.doing.as_ref().unwrap();
+    assert_eq!(doing.cpu_percent, Some(90), "nine of ten seconds");
+    assert!(wait(&diagnosis).1.leaderless);
+    last.host.processes.get_mut(&SERVER_PID).unwrap().halted = Some(Halt::Stopped);
+    assert_eq!(wait(&find(&first, &last)).1.listener.halted, Some(Halt::Stopped));
+}
+
+#[test]
+fn a_full_queue_is_told_as_that() {
+    let full = |time| {
+        let mut look = shared((1..5).map(|n| waiting(n, 9, OPEN)).collect(), time);
+        look.snapshot.records.iter_mut().for_each(|one| one.accept_backlog = 3);
+        look
+    };
+    let diagnosis = find(&full(SECOND), &full(SECOND + OBSERVED));
+    assert_eq!(of_codes(&diagnosis), ["accept_queue_full"]);
+}
+
+/// A client that has acknowledged the SYN+ACK, and nothing else.
+#[rstest]
+#[case::speechless(3_000, 40, 128, Some(Severity::Info))]
+#[case::crowded(3_000, 40, 50, Some(Severity::Warning))]
+#[case::young(900, 40, 128, None)]
+fn clients_that_say_nothing_are_told_with_their_listener(
+    #[case] milliseconds: u32,
+    #[case] clients: u64,
+    #[case] backlog: u32,
+    #[case] severity: Option<Severity>,
+) {
+    let half_open = |n| Record {
+        kind: kind::REQUEST_SOCKET,
+        flags: 0,
+        segment_flags: segment::ACK,
+        last_ack: milliseconds,
+        retransmits: 3,
+        listener: 1,
+        ..socket(n, State::SynRecv, 0)
+    };
+    let server = Record { sk: 1, defer_accept: 5, ..listener(0, backlog) };
+    let now: Vec<Record> = (0..clients).map(half_open).chain([server]).collect();
+    let diagnosis = between(now.clone(), now);
+    let found: Vec<Severity> = diagnosis.findings.iter().map(|one| one.severity).collect();
+    assert_eq!(found, severity.into_iter().collect::<Vec<_>>());
+    if let [finding] = &diagnosis.findings[..] {
+        let Problem::DeferredAccept(deferred) = &finding.problem else { panic!("{finding:?}") };
+        let age = u64::from(milliseconds) * 1_000_000;
+        assert_eq!((deferred.half_open, deferred.oldest), (clients, age));
+        assert_eq!(deferred.listener.processes[0].process.pid, 900);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum But {
+    Nothing,
+    ParentHoldsIt,
+    NoRelation,
+    ItIsItsInput,
+    ItWaitsForIt,
+    ItWorks,
+    ARequestCame,
+}
+
+/// A connection that process 902 holds, a child of 901, which listens.
+fn inherited(but: But, seconds: u64) -> HostSnapshot {
+    let moved = JIFFIES as u32 - (seconds * HZ) as u32;
+    let received = if but == But::ARequestCame { moved + 1 } else { moved };
+    let connection = Record {
+        flags: flag::HAS_SOCKET,
+        bytes_acked: 6,
+        bytes_received: 1,
+        rcv_nxt: 0,
+        last_sent: moved,
+        last_received: received,
+        ..socket(1, OPEN, seconds)
+    };
+    let server = listener(0, 128);
+    let mut look = look(SECOND, vec![connection, server]);
+    let fd = if but == But::ItIsItsInput { 0 } else { 4 };
+    let held = |pid| Holder { fd, ..holder(&connection, pid) };
+    look.snapshot.holders = vec![holder(&server, SERVER_PID), held(CHILD)];
+    if but == But::ParentHoldsIt {
+        look.snapshot.holders.push(held(SERVER_PID));
+    }
+    let function = if but == But::ItWorks { "pipe_read" } else { "hrtimer_nanosleep" };
+    let served = if but == But::ItWaitsForIt { BTreeSet::from([4]) } else { BTreeSet::new() };
+    let activity = Activity {
+        waits: vec![Wait { function: function.into(), threads: 1 }],
+        served: Some(served),
+        ..Activity::default()
+    };
+    let parent = if but == But::NoRelation { 1 } else { SERVER_PID };
+    let child = ProcessFacts { parent, activity, ..ProcessFacts::default() };
+    look.host.processes = [(CHILD, child)].into();
+    look
+}
+
+fn held(diagnosis: &Diagnosis) -> Option<(Severity, &ClosedButHeld)> {
+    let found = diagnosis.findings.iter().find_map(|finding| match &finding.problem {
+        Problem::ClosedButHeld(held) => Some((finding.severity, &**held)),
+        _ => None,
+    });
+    assert_eq!(diagnosis.findings.len(), usize::from(found.is_some()));
+    found
+}
+
+#[rstest]
+#[case::for_a_while(But::Nothing, 5, Some(Severity::Warning))]
+#[case::for_a_moment(But::Nothing, 3, Some(Severity::Info))]
+#[case::just_now(But::Nothing, 1, None)]
+#[case::both_hold_it(But::ParentHoldsIt, 60, None)]
+#[case::handed_over_by_somebody(But::NoRelation, 60, None)]
+#[case::as_inetd_starts_servers(But::ItIsItsInput, 60, None)]
+#[case::the_child_serves_it(But::ItWaitsForIt, 60, None)]
+#[case::the_child_passes_an_answer_on(But::ItWorks, 60, None)]
+#[case::the_child_works_on_a_request(But::ARequestCame, 60, None)]
+fn a_child_is_named_only_if_it_ignores_what_its_parent_has_closed(
+    #[case] but: But,
+    #[case] seconds: u64,
+    #[case] severity: Option<Severity>,
+) {
+    let look = inherited(but, seconds);
+    let diagnosis = find(&look, &look);
+    let found = held(&diagnosis);
+    assert_eq!(found.map(|(severity, _)| severity), severity);
+    if let Some((_, held)) = found {
+        assert_eq!(held.holders[0].process.pid, CHILD);
+        assert_eq!((held.closed_by.pid, held.is_parent), (SERVER_PID, true));
+        assert_eq!((&held.fds[..], held.sockets), (&[4][..], 1));
+    }
+}
+
+#[rstest]
+#[case(40_001, 40_001, true)]
+#[case(40_001, 40_002, false)]
+fn a_socket_that_is_connected_to_itself_is_told(
+    #[case] local_port: u16,
+    #[case] peer_port: u16,
+    #[case] is_told: bool,
+) {
+    let itself = Record { local_port, peer_port, peer_address: wire(1), ..socket(1, OPEN, 9) };
+    let diagnosis = between(vec![itself], vec![itself]);
+    assert_eq!(of_codes(&diagnosis), if is_told { &["self_connect"][..] } else { &[] });
+    if let [finding] = &diagnosis.findings[..] {
+        let Problem::SelfConnect(found) = &finding.problem else { panic!("{finding:?}") };
+        assert_eq!((found.processes[0].process.pid, found.range), (900, Some((40_000, 40_099))));
+    }
+}
