@@ -25,7 +25,7 @@ use super::{console::one_line, trusted};
 use tracer_event::escape::{escape, harmless};
 
 /// Options that make no sense in the file.
-const COMMAND_LINE_ONLY: [&str; 6] =
+const COMMAND_LINE_ONLY: [&str; 7] =
     ["check", "config", "explain-filter", "help", "legend", "numeric", "version"];
 /// A file with each option in it takes less than a hundredth, bytes.
 const LONGEST: u64 = 1 << 20;
