@@ -107,12 +107,17 @@ pub struct Close {
     /// Why the kernel sent the RST that ended it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_reason: Option<ResetReason>,
+    /// For how long no data had moved when it left ESTABLISHED, nanoseconds: a spread that is
+    /// small among connections shows a timer.
+    #[serde(default, rename = "idle_ns", skip_serializing_if = "Option::is_none")]
+    pub idle: Option<u64>,
 }
 
 impl Close {
     /// Without an ICMP error.
     pub fn new(reason: Reason, initiator: Option<Initiator>) -> Self {
-        Self { reason, initiator, icmp: None, error: None, reset_reason: None }
+        let (icmp, error, reset_reason, idle) = (None, None, None, None);
+        Self { reason, initiator, icmp, error, reset_reason, idle }
     }
 }
 

@@ -6,11 +6,14 @@ mod accept_wait;
 mod churn;
 mod close_wait_leak;
 mod closed_but_held;
+mod connect_failures;
+mod connection_resets;
 mod connections;
 mod dead_peer;
 mod deferred_accept;
 mod descriptors;
 mod ephemeral_ports;
+mod keepalive_race;
 mod no_keepalive;
 mod no_local_port;
 mod other_side;
@@ -36,11 +39,14 @@ pub use self::{
     churn::{Churn, PortCost},
     close_wait_leak::{Leak, Made},
     closed_but_held::ClosedButHeld,
+    connect_failures::{ConnectFailure, ConnectFailures},
+    connection_resets::{BadEnd, ConnectionResets},
     connections::Connections,
     dead_peer::{DeadPeer, Idle, Unanswered},
     deferred_accept::DeferredAccept,
     descriptors::OutOfDescriptors,
     ephemeral_ports::{PortUse, Scope},
+    keepalive_race::KeepaliveRace,
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
     other_side::OtherSide,
@@ -226,6 +232,12 @@ findings! {
     Churn(Churn): Churn = "churn",
     /// A process has ended, and what has become of its connections.
     ProcessEnded(ProcessEnded): ProcessEnded = "process_ended",
+    /// Attempts to connect fail, or are slow because SYNs are lost.
+    ConnectFailures(Box<ConnectFailures>): ConnectFailures = "connect_failures",
+    /// Connections end by RST or timeout instead of being closed.
+    ConnectionResets(ConnectionResets): ConnectionResets = "connection_resets",
+    /// A server closes idle connections just before its clients use them again.
+    KeepaliveRace(Box<KeepaliveRace>): KeepaliveRace = "keepalive_race",
 }
 
 impl Problem {

@@ -86,6 +86,9 @@ pub struct Connection {
     /// How often the threshold of its state was doubled for the age at which lingering is reported
     /// next; 0 until it is raised.
     pub doublings: u8,
+    /// Milliseconds plus one for which no data had moved when it left ESTABLISHED; 0 where that is
+    /// not known.
+    idle: u32,
     /// Its life was seen from the beginning.
     born: bool,
     /// Part of the time in the states that were left was before the tracer saw the socket.
@@ -102,6 +105,7 @@ pub struct Connection {
     phase: Phase,
 }
 
+const MILLISECOND: u64 = 1_000_000;
 /// `INVALID_UID` of the kernel.
 const NO_UID: u32 = u32::MAX;
 
@@ -123,6 +127,7 @@ impl Connection {
             last_edge: (0, 0),
             shown: 0,
             doublings: 0,
+            idle: 0,
             born: false,
             at_least: false,
             past: Past::default(),
@@ -157,6 +162,17 @@ impl Connection {
             self.uid = record.uid;
         }
         self.orphaned |= record.has(flag::DEAD);
+    }
+
+    /// It leaves ESTABLISHED after so many nanoseconds without data.
+    pub fn set_idle(&mut self, idle: Option<u64>) {
+        let milliseconds = |ns| u32::try_from(ns / MILLISECOND).unwrap_or(u32::MAX - 1) + 1;
+        self.idle = idle.map_or(0, milliseconds);
+    }
+
+    /// For how long no data had moved when it left ESTABLISHED, nanoseconds.
+    pub fn idle(&self) -> Option<u64> {
+        self.idle.checked_sub(1).map(|milliseconds| u64::from(milliseconds) * MILLISECOND)
     }
 
     /// Whether the SYN or FIN of the present state has left this host, where that is known.

@@ -30,9 +30,11 @@ mod common;
 mod comparison;
 mod dead_peers;
 mod ended;
+mod endings;
 mod ends;
 mod handshakes;
 mod held;
+mod history;
 mod idle;
 mod limits;
 mod observed;
@@ -109,15 +111,23 @@ const SNAPSHOTS: &[Detector] = &[
 ];
 
 /// What events show by themselves, without a snapshot.
-const EVENTS: &[Detector] = &[observed::failures, ended::processes];
+const EVENTS: &[Detector] =
+    &[observed::failures, endings::connects, endings::races, endings::resets, ended::processes];
+
+impl Comparison<'_> {
+    fn run(&mut self, detectors: &[Detector]) {
+        for detect in detectors {
+            let found = detect(self);
+            self.found.extend(found);
+        }
+    }
+}
 
 /// Finds what is wrong.
 pub fn diagnose(input: &Input<'_>) -> Diagnosis {
     let mut comparison = Comparison::new(input);
-    for detect in EVENTS.iter().chain(SNAPSHOTS) {
-        let found = detect(&comparison);
-        comparison.found.extend(found);
-    }
+    comparison.run(SNAPSHOTS);
+    comparison.run(EVENTS);
     Diagnosis {
         states: comparison.states(),
         namespaces: input.last.snapshot.namespaces.len(),
@@ -129,10 +139,14 @@ pub fn diagnose(input: &Input<'_>) -> Diagnosis {
     }
 }
 
-/// What events alone have shown to be wrong; `last` need have no sockets.
-pub fn of_events(input: &Input<'_>) -> Vec<Finding> {
-    let comparison = Comparison::new(input);
-    EVENTS.iter().flat_map(|detect| detect(&comparison)).collect()
+/// What events alone have shown to be wrong, beside what snapshots have: `last` need have no
+/// sockets.
+pub fn of_events(input: &Input<'_>, known: Vec<Finding>) -> Vec<Finding> {
+    let mut comparison = Comparison::new(input);
+    let others = known.len();
+    comparison.found = known;
+    comparison.run(EVENTS);
+    comparison.found.split_off(others)
 }
 
 /// Worst first; of those that are equally bad the one that is about most.

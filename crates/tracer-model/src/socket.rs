@@ -100,6 +100,14 @@ pub fn silence(record: &Record, ticks: Ticks) -> Option<u64> {
     timeouts::since(record, record.last_ack, ticks)
 }
 
+/// Nanoseconds since data was last sent or received, where the kernel says.
+pub fn idle(record: &Record, ticks: Ticks) -> Option<u64> {
+    let since = |last: u32| (record.jiffies as u32).wrapping_sub(last);
+    let moved = [record.last_sent, record.last_received].into_iter().filter(|last| *last != 0);
+    let elapsed = moved.map(since).filter(|elapsed| *elapsed <= u32::MAX / 2).min()?;
+    Some(ticks.nanoseconds(elapsed.into()))
+}
+
 fn timer(record: &Record, ticks: Ticks) -> Option<Timer> {
     let name = match (record.kind, record.timer) {
         _ if record.timer_expires == 0 => return None,

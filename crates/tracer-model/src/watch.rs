@@ -89,7 +89,9 @@ impl Watch {
             self.observed.since = now;
         }
         let observed = self.recent();
-        let found = of_events(&self.input(scope, &self.facts, &self.facts, &observed));
+        let known = self.known.values().filter(|known| !known.of_events);
+        let known = known.map(|known| known.finding.clone()).collect();
+        let found = of_events(&self.input(scope, &self.facts, &self.facts, &observed), known);
         if self.observed.since + BASELINE <= now {
             self.before = Some(std::mem::replace(&mut self.observed, Observed::since(now)));
         }

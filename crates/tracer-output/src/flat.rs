@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 88] = [
+pub static COLUMNS: [Column; 89] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -136,6 +136,7 @@ pub static COLUMNS: [Column; 88] = [
     column(Text, "tcp_close_icmp_text"),
     column(Text, "tcp_close_error"),
     column(Text, "tcp_close_reset_reason"),
+    column(Number, "tcp_close_idle_ns"),
     column(Number, "tcp_age_ns"),
     column(Number, "tcp_idle_ns"),
     column(Flag, "tcp_at_least"),

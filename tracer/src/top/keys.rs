@@ -157,9 +157,6 @@ fn filter(finding: &Finding) -> String {
             let holder = leak.holders.first().map(|holder| pid(holder.process.pid));
             holder.map_or_else(|| "close_wait".into(), |holder| format!("close_wait {holder}"))
         }
-        Problem::NoLocalPort(failures) => {
-            failures.process.map(|process| pid(process.pid)).unwrap_or_default()
-        }
         Problem::AcceptQueueFull(queue) => format!(":{}", queue.listener.local.port),
         Problem::AcceptWait(wait) => format!(":{}", wait.listener.local.port),
         Problem::DeferredAccept(deferred) => format!(":{}", deferred.listener.local.port),
@@ -169,14 +166,7 @@ fn filter(finding: &Finding) -> String {
         Problem::SelfConnect(itself) => format!(":{}", itself.address.port),
         Problem::SynBacklog(_) => "syn_recv".into(),
         Problem::TimeWaitOverflow(_) | Problem::EphemeralPorts(_) => "time_wait".into(),
-        Problem::Descriptors(out) => pid(out.program.process.pid),
         Problem::StuckHandshake(stuck) => stuck.state.name().to_ascii_lowercase(),
-        Problem::DeadPeer(_)
-        | Problem::PeerNotReading(_)
-        | Problem::NoKeepalive(_)
-        | Problem::Churn(_)
-        | Problem::ProcessEnded(_) => {
-            finding.problem.processes().first().map_or_else(String::new, |first| pid(*first))
-        }
+        problem => problem.processes().first().copied().map(pid).unwrap_or_default(),
     }
 }

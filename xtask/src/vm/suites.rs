@@ -3,11 +3,12 @@
 use super::{architecture::Architecture, machine::Machine};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 29] = [
+pub(super) const RUN: [&str; 30] = [
     "handshake",
     "half_close",
     "aborts",
     "connections",
+    "ends",
     "features",
     "classic",
     "processes",

@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use super::{words::runs, *};
 use crate::{
-    close::Initiator,
+    close::{Initiator, Reason},
     endpoint::Endpoint,
     process::{Executable, Process},
     state::State,
@@ -119,8 +119,72 @@ fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
     SynBacklog { half_open: 9, local, syn_drops, syn_cookies, limit: Some(limit) }
 }
 
-fn others() -> [Finding; 4] {
+fn connects(failures: Vec<ConnectFailure>) -> Finding {
+    of(Problem::ConnectFailures(Box::new(ConnectFailures {
+        process: Some(app(900).process),
+        peer: at("10.0.0.5", 443),
+        attempts: 100,
+        failures,
+        retransmitted: 6,
+        delay: 6_060_000_000,
+        p50: Some(1_200_000),
+        p99: Some(1_010_000_000),
+        since: 12_000_000_000,
+    })))
+}
+
+fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
+    ConnectFailure { reason, icmp: None, attempts }
+}
+
+fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {
+    let end = |&(reason, connections): &(Reason, u64)| BadEnd { reason, connections };
+    of(Problem::ConnectionResets(ConnectionResets {
+        process: Some(app(900).process),
+        service,
+        ended: 60,
+        ends: ends.iter().map(end).collect(),
+        since: 4_000_000_000,
+    }))
+}
+
+fn race(server: Option<Program>, client: Option<Process>) -> Finding {
+    of(Problem::KeepaliveRace(Box::new(KeepaliveRace {
+        server,
+        client,
+        service: at("10.0.0.1", 8080),
+        resets: 7,
+        closed: 19,
+        idle: 5_000_000_000,
+        spread: 3_000_000,
+        shortest: 2_000_000,
+        longest: 9_000_000,
+        since: 61_000_000_000,
+    })))
+}
+
+fn named(name: &str) -> Program {
+    let mut program = Program { executable: None, ..app(900) };
+    program.process.comm = [0; 16];
+    program.process.comm[..name.len()].copy_from_slice(name.as_bytes());
+    program
+}
+
+#[rstest]
+#[case("node", "raise server.keepAliveTimeout and headersTimeout above")]
+#[case("nginx", "raise keepalive_timeout above")]
+#[case("app", "raise its keep-alive timeout (node keepAliveTimeout")]
+fn the_timeout_to_raise_is_named_by_program(#[case] name: &str, #[case] words: &str) {
+    let remedies = race(Some(named(name)), None).remedies();
+    assert!(remedies[0].text.contains(words), "{}", remedies[0].text);
+    assert_eq!(remedies.len(), 3);
+}
+
+fn others() -> [Finding; 7] {
     [
+        connects(vec![failed(Reason::Refused, 5), failed(Reason::ConnectTimeout, 1)]),
+        resets(Service::Here(at("10.0.0.1", 80)), &[(Reason::ResetSentUnreadData, 3)]),
+        race(Some(app(900)), None),
         of(Problem::SynBacklog(backlog(5, 0, 128))),
         of(Problem::TimeWaitOverflow(TimeWaitOverflow {
             time_wait: 4_000,
@@ -179,6 +243,38 @@ fn others() -> [Finding; 4] {
 #[case(
     queue(0),
     "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256"
+)]
+#[case(
+    connects(vec![failed(Reason::Refused, 40)]),
+    "app[900] cannot connect to 10.0.0.5:443: 40 of 100 attempts refused, for 12 s"
+)]
+#[case(
+    connects(vec![failed(Reason::Refused, 5), failed(Reason::AbortedLocally, 1)]),
+    "app[900] cannot connect to 10.0.0.5:443: 6 of 100 attempts failed: 5 refused, 1 given up \
+     without an answer, for 12 s"
+)]
+#[case(
+    connects(Vec::new()),
+    "6 of 100 handshakes from app[900] to 10.0.0.5:443 needed another SYN, 6.06s lost in all, for \
+     12 s"
+)]
+#[case(
+    resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]),
+    "9 of 60 connections to 10.0.0.5:443 of app[900] reset by the peer, for 4 s"
+)]
+#[case(
+    resets(Service::Here(at("0.0.0.0", 80)), &[(Reason::ResetSentUnreadData, 9)]),
+    "9 of 60 connections to :80 here of app[900] reset by this end: closed with unread data, for 4 s"
+)]
+#[case(
+    race(Some(named("node")), None),
+    "7 requests met an RST: node[900] (10.0.0.1:8080) closes connections that were idle for \
+     5.00s ± 3.00ms, for 1m01s"
+)]
+#[case(
+    race(None, Some(app(900).process)),
+    "7 requests of app[900] met an RST: the server 10.0.0.1:8080 closes connections that were idle \
+     for 5.00s ± 3.00ms, for 1m01s"
 )]
 fn a_sentence_says_what_is_wrong_with_whom(#[case] finding: Finding, #[case] words: &str) {
     assert_eq!(finding.sentence(), words);

@@ -6,7 +6,7 @@ use super::{Descriptors, Halt, Limit, Line, Listener, Program, Remedy, Service, 
 use crate::{
     activity::{Doing, Wait, WaitKind},
     container::short,
-    duration::{duration, grouped},
+    duration::{duration, grouped, whole_seconds},
     endpoint::Endpoint,
     escape::{escape, harmless},
     process::{Executable, Process},
@@ -91,6 +91,11 @@ pub(super) fn runs(numbers: &[u32]) -> String {
 /// `a process` where it is not known.
 pub(super) fn a_process(known: Option<&Process>) -> String {
     known.map_or_else(|| "a process".to_owned(), process)
+}
+
+/// `, for 12 s`: since when.
+pub(super) fn since(since: u64) -> String {
+    format!(", for {}", whole_seconds(since))
 }
 
 /// `, exhausted in 12 min`, if so.

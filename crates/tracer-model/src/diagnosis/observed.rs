@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Comparison, churn::Short, ended::Ended};
+use super::{Comparison, churn::Short, ended::Ended, history::History};
 use tracer_event::{
     close::Reason,
     endpoint::Endpoint,
@@ -30,6 +30,8 @@ pub struct Observed {
     pub(super) short: Short,
     /// How connections ended, and processes.
     pub(super) ended: Ended,
+    /// Beginnings and ends of connections.
+    pub(super) history: History,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -41,6 +43,7 @@ impl Observer for Observed {
             Update::Connection(connection) => {
                 self.short.note(connection);
                 self.ended.connection(connection);
+                self.history.connection(connection);
             }
             Update::Loss(loss) if !loss.healed => self.lost += loss.count,
             _ => {}
@@ -58,6 +61,7 @@ impl Observed {
         self.ended.transition(transition);
         let Transition { ref subject, from, to, close, .. } = *transition;
         let tuple = subject.tuple;
+        self.history.transition(transition);
         if (from, to) == (State::SynSent, State::Established) && subject.role == Some(Role::Client)
         {
             let key = (tuple.netns, tuple.local.with_port(0), tuple.peer);
@@ -84,6 +88,7 @@ impl Observed {
         }
         self.short.add(&later.short);
         self.ended.add(&later.ended);
+        self.history.add(&later.history);
         self.lost += later.lost;
     }
 

@@ -267,9 +267,10 @@ impl Table {
     ) {
         self.emit_held(slot, None, out);
         let connection = &self.store[slot];
+        let initiator = initiator(reason, connection.first_fin);
         let transition = Transition {
             source,
-            close: Some(Close::new(reason, initiator(reason, connection.first_fin))),
+            close: Some(Close { idle: connection.idle(), ..Close::new(reason, initiator) }),
             ..transition(connection, connection.state, State::Closed, time)
         };
         self.emit(slot, &transition, None, out);
@@ -279,7 +280,8 @@ impl Table {
 
 /// How the full socket of a record has ended.
 fn closed(record: &Record, reason: Reason, connection: &Connection) -> Close {
-    let close = Close::new(reason, initiator(reason, connection.first_fin));
+    let initiator = initiator(reason, connection.first_fin);
+    let close = Close { idle: connection.idle(), ..Close::new(reason, initiator) };
     match reason {
         Reason::Unreachable => Close { icmp: Icmp::of(record), error: icmp::told(record), ..close },
         _ => close,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     connection::{self, Traffic},
-    owner,
+    owner, socket,
 };
 use tracer_event::endpoint::Tuple;
 
@@ -93,6 +93,9 @@ impl Table {
     fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
         let connection = &mut self.store[slot];
         connection.absorb(record);
+        if from == State::Established {
+            connection.set_idle(socket::idle(record, self.options.ticks));
+        }
         connection.role = connection.role.or(match (from, to) {
             (State::Closed, State::SynSent) => Some(Role::Client),
             (State::Listen, State::SynRecv) => Some(Role::Server),

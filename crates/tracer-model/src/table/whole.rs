@@ -33,7 +33,8 @@ impl Table {
         let close = match state {
             State::TimeWait => {
                 let reason = Reason::Graceful;
-                Some(Close::new(reason, initiator(reason, connection.first_fin)))
+                let idle = connection.idle();
+                Some(Close { idle, ..Close::new(reason, initiator(reason, connection.first_fin)) })
             }
             State::Closed if connection.state != State::TimeWait => close,
             _ => None,

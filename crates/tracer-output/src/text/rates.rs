@@ -176,9 +176,7 @@ mod tests {
     #[test]
     fn a_busy_second_is_a_summary_and_a_quiet_one_is_lines() {
         let mut step = transition(State::LastAck, State::Closed);
-        let close = |reason| {
-            Some(Close { reason, initiator: None, icmp: None, error: None, reset_reason: None })
-        };
+        let close = |reason| Some(Close::new(reason, None));
         let mut rates = Rates::default();
         let mut lines = |lines: u64, second: u64| {
             let words = rates.turn(second * SECOND);

@@ -249,7 +249,7 @@ const REASONS: [Reason; 18] = {
 fn ending(reason: Reason, width: usize, local: &str, peer: &str) -> String {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
     let subject = subject(Role::Client, local, peer, b"curl");
-    let close = Close { reason, initiator: None, error: None, icmp: None, reset_reason: None };
+    let close = Close::new(reason, None);
     let transition = Transition {
         close: Some(close),
         elapsed: Some(123_456_789),
@@ -276,8 +276,7 @@ fn every_ending_says_why_at_any_width(#[case] width: usize) {
             let line = ending(reason, width, local, peer);
             assert!(line.trim_end().chars().count() <= width, "{line}");
             let words = if width < 150 {
-                let close =
-                    Close { reason, initiator: None, error: None, icmp: None, reset_reason: None };
+                let close = Close::new(reason, None);
                 format!("CLOSED {} ", words::brief_ending(&close))
             } else {
                 let whole = ending(reason, 1_000, local, peer);

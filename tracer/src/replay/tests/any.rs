@@ -157,13 +157,15 @@ fn close() -> BoxedStrategy<Close> {
         option::of(icmp),
         error,
         reset_reason(),
+        option::of(any::<u64>()),
     )
-        .prop_map(|(reason, initiator, icmp, error, reset_reason)| Close {
+        .prop_map(|(reason, initiator, icmp, error, reset_reason, idle)| Close {
             reason,
             initiator,
             icmp,
             error,
             reset_reason,
+            idle,
         })
         .boxed()
 }

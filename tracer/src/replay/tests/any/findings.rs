@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{option, prelude::*, sample::select};
 
-use super::{bytes, end, process, stack, state, time};
+use super::{bytes, close, end, process, stack, state, time};
 use tracer_event::{
     activity::{Doing, Wait},
     close::Initiator,
     finding::{
-        AcceptQueue, AcceptWait, Cause, ClosedButHeld, DeferredAccept, Descriptors, Finding, Leak,
-        Listener, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope,
-        SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
+        AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
+        ConnectionResets, DeferredAccept, Descriptors, Finding, KeepaliveRace, Leak, Listener,
+        Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope, SelfConnect,
+        Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
     },
     process::{Executable, Halt},
     state::State,
@@ -262,13 +263,74 @@ fn others() -> BoxedStrategy<Problem> {
     .boxed()
 }
 
+/// What the ends of connections show.
+fn endings() -> BoxedStrategy<Problem> {
+    let counts = any::<[u64; 4]>;
+    let failures = (close(), any::<u64>()).prop_map(|(close, attempts)| ConnectFailure {
+        reason: close.reason,
+        icmp: close.icmp,
+        attempts: attempts >> 4,
+    });
+    let ends = (close(), any::<u64>()).prop_map(|(close, connections)| BadEnd {
+        reason: close.reason,
+        connections: connections >> 4,
+    });
+    let times = option::of(any::<u64>());
+    prop_oneof![
+        (
+            option::of(process()),
+            end(),
+            counts(),
+            prop::collection::vec(failures, 0..3),
+            (times.clone(), times)
+        )
+            .prop_map(
+                |(process, peer, [attempts, retransmitted, delay, since], failures, (p50, p99))| {
+                    Problem::ConnectFailures(Box::new(ConnectFailures {
+                        process,
+                        peer,
+                        attempts,
+                        failures,
+                        retransmitted,
+                        delay,
+                        p50,
+                        p99,
+                        since,
+                    }))
+                }
+            ),
+        (option::of(process()), service(), any::<[u64; 2]>(), prop::collection::vec(ends, 0..3))
+            .prop_map(|(process, service, [ended, since], ends)| {
+                Problem::ConnectionResets(ConnectionResets { process, service, ended, ends, since })
+            }),
+        (option::of(program()), option::of(process()), end(), counts(), any::<[u64; 3]>())
+            .prop_map(|(server, client, service, [resets, closed, idle, spread], rest)| {
+                let [shortest, longest, since] = rest;
+                Problem::KeepaliveRace(Box::new(KeepaliveRace {
+                    server,
+                    client,
+                    service,
+                    resets,
+                    closed,
+                    idle,
+                    spread,
+                    shortest,
+                    longest,
+                    since,
+                }))
+            }),
+    ]
+    .boxed()
+}
+
 pub(super) fn finding() -> BoxedStrategy<Finding> {
     let severity = select(vec![Severity::Info, Severity::Warning, Severity::Critical]);
     let status = select(vec![Status::Raised, Status::Continues, Status::Cleared]);
     let netns = 1..5_u32;
     (time(), severity, status, any::<Option<u32>>(), netns)
         .prop_flat_map(|(time, severity, status, entry, netns)| {
-            let problem = prop_oneof![leak(), ports(netns), others(), accepting(), held()];
+            let problem =
+                prop_oneof![leak(), ports(netns), others(), accepting(), held(), endings()];
             problem.prop_map(move |problem| Finding {
                 time,
                 severity,

@@ -1,0 +1,190 @@
+//! `connect_failures`: connect() fails, or is slow because SYNs are lost.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Remedy, Severity,
+    words::{a_process, advice, command, destination, line, since},
+};
+use crate::{
+    close::Reason,
+    duration::{count, duration, grouped},
+    endpoint::Endpoint,
+    icmp::Icmp,
+    process::Process,
+};
+
+/// Attempts of one process to connect to one destination, while observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectFailures {
+    /// Who connects.
+    pub process: Option<Process>,
+    /// To what.
+    pub peer: Endpoint,
+    /// Attempts that ended, either way.
+    pub attempts: u64,
+    /// Of these, failed, by reason.
+    pub failures: Vec<ConnectFailure>,
+    /// Handshakes that were completed after the SYN had been retransmitted.
+    pub retransmitted: u64,
+    /// What the retransmissions have cost, all of them together, nanoseconds.
+    #[serde(rename = "delay_ns")]
+    pub delay: u64,
+    /// Median of the times that completed handshakes took, nanoseconds.
+    #[serde(rename = "p50_ns")]
+    pub p50: Option<u64>,
+    /// 99 of 100 took no longer, nanoseconds.
+    #[serde(rename = "p99_ns")]
+    pub p99: Option<u64>,
+    /// Time since the first failure or delay, nanoseconds.
+    #[serde(rename = "since_ns")]
+    pub since: u64,
+}
+
+/// Attempts that failed for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectFailure {
+    /// `refused`, `unreachable`, `connect_timeout`, or `aborted_locally`: the application gave up
+    /// after a second or more without an answer.
+    pub reason: Reason,
+    /// The ICMP error that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<Icmp>,
+    /// How many.
+    pub attempts: u64,
+}
+
+impl ConnectFailure {
+    fn words(&self) -> &'static str {
+        match self.reason {
+            Reason::Refused => "refused",
+            Reason::Unreachable => "unreachable",
+            Reason::ConnectTimeout => "timed out",
+            _ => "given up without an answer",
+        }
+    }
+
+    /// In which phase it failed, and by whom.
+    fn phase(&self) -> String {
+        let phase = match (self.reason, self.icmp) {
+            (Reason::Refused, _) => {
+                "RST in answer to the SYN: nobody listens there, or a firewall rejects it"
+            }
+            (_, Some(icmp)) => icmp.words(),
+            (Reason::Unreachable, None) => "an ICMP error in answer to the SYN",
+            (Reason::ConnectTimeout, None) => {
+                "no answer to any SYN until the kernel gave up: lost, or dropped by a firewall or a \
+                 full backlog"
+            }
+            _ => {
+                "no answer to the SYN until the application gave up: lost, or dropped by a firewall \
+                 or a full backlog"
+            }
+        };
+        format!("{} × {phase}", grouped(self.attempts))
+    }
+}
+
+impl ConnectFailures {
+    fn failed(&self) -> u64 {
+        self.failures.iter().map(|failure| failure.attempts).sum()
+    }
+}
+
+impl Explain for ConnectFailures {
+    fn about() -> About {
+        About {
+            when: "while observed, three or more attempts of a process to connect to one destination \
+                   failed, and at least a tenth of all, or as many handshakes needed another SYN \
+                   (information below that)",
+            evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
+                       SYNs that were retransmitted",
+            unknown: "whether a SYN or the answer to it was lost, where the peer is another host",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let who = a_process(self.process.as_ref());
+        let since = since(self.since);
+        let failed = self.failed();
+        if failed == 0 {
+            return format!(
+                "{} of {} from {who} to {} needed another SYN, {} lost in all{since}",
+                grouped(self.retransmitted),
+                count(self.attempts, "handshake"),
+                self.peer,
+                duration(self.delay),
+            );
+        }
+        let each =
+            |failure: &ConnectFailure| format!("{} {}", grouped(failure.attempts), failure.words());
+        let kinds = match self.failures.as_slice() {
+            [one] => one.words().to_owned(),
+            several => {
+                format!("failed: {}", several.iter().map(each).collect::<Vec<_>>().join(", "))
+            }
+        };
+        format!(
+            "{who} cannot connect to {}: {} of {} {kinds}{since}",
+            self.peer,
+            grouped(failed),
+            count(self.attempts, "attempt"),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> =
+            self.failures.iter().map(|failure| line("phase", failure.phase())).collect();
+        if self.retransmitted > 0 {
+            let more = format!(
+                "SYN retransmitted in {} that succeeded, which cost {} in all",
+                count(self.retransmitted, "handshake"),
+                duration(self.delay)
+            );
+            lines.push(line("delays", more));
+        }
+        if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
+            let times = format!("p50 {}, p99 {}", duration(p50), duration(p99));
+            lines.push(line("handshakes", times));
+        }
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let has = |reason| self.failures.iter().any(|failure| failure.reason == reason);
+        let mut remedies = Vec::new();
+        if has(Reason::Refused) {
+            remedies.push(command(
+                "on the host of the peer: is the service running, and does it listen on that address",
+                format!("{enter}ss -tlnp 'sport = :{}'", self.peer.port),
+            ));
+        }
+        if has(Reason::Unreachable) {
+            remedies.push(advice("a route or a firewall on the way refuses: see the ICMP message"));
+        }
+        if self.retransmitted > 0 || has(Reason::ConnectTimeout) || has(Reason::AbortedLocally) {
+            remedies.push(advice(
+                "on the host of the peer, tracer diagnose tells a full accept queue; if there is \
+                 none, look for a firewall that drops SYNs, or for loss on the way",
+            ));
+        }
+        remedies.push(command(
+            "what is connecting now",
+            format!("{enter}ss -tnp state syn-sent {}", destination(self.peer)),
+        ));
+        remedies
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.process.iter().map(|one| one.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.failed().max(self.retransmitted)
+    }
+
+    fn key(&self) -> String {
+        format!("{:?} {}", self.processes(), self.peer)
+    }
+}

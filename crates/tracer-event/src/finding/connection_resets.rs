@@ -1,0 +1,140 @@
+//! `connection_resets`: connections end by RST or by timeout instead of being closed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Remedy, Service, Severity,
+    words::{a_process, advice, line, service, since},
+};
+use crate::{
+    close::Reason,
+    duration::{count, grouped},
+    process::Process,
+};
+
+/// Connections of one process with one service that ended badly, while observed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionResets {
+    /// Whose they were.
+    pub process: Option<Process>,
+    /// With what.
+    pub service: Service,
+    /// Connections that ended, well or badly.
+    pub ended: u64,
+    /// Of these, ended badly, by reason.
+    pub ends: Vec<BadEnd>,
+    /// Time since the first of them, nanoseconds.
+    #[serde(rename = "since_ns")]
+    pub since: u64,
+}
+
+/// Connections that ended badly for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BadEnd {
+    /// Why.
+    pub reason: Reason,
+    /// How many.
+    pub connections: u64,
+}
+
+impl BadEnd {
+    fn words(&self) -> &'static str {
+        match self.reason {
+            Reason::ResetReceived => "reset by the peer",
+            Reason::ResetSentUnreadData => "reset by this end: closed with unread data",
+            Reason::ResetSentLingerZero => "reset by this end: SO_LINGER 0 with unsent data",
+            Reason::ResetSentDataAfterClose => "reset by this end: data came after close()",
+            Reason::ResetSentUnaccepted => {
+                "reset by this end: the listener was closed before accept()"
+            }
+            Reason::RetransmitTimeout => "timed out: no answer to retransmissions",
+            Reason::KeepaliveTimeout => "timed out: no answer to keepalive probes",
+            Reason::ZeroWindowTimeout => "timed out: the peer's window stayed at zero",
+            _ => "aborted",
+        }
+    }
+
+    fn remedy(&self, of: Service) -> &'static str {
+        match (self.reason, of) {
+            (Reason::ResetReceived, Service::There(_)) => {
+                "the cause is at the peer: run tracer there; it may have restarted, closed with \
+                 unread data, or a middlebox between has dropped the connection"
+            }
+            (Reason::ResetReceived, Service::Here(_)) => {
+                "the clients go away while answers are on their way: compare their timeouts with \
+                 the time that answers take"
+            }
+            (Reason::ResetSentUnreadData, _) => {
+                "read what the peer sends before close(), or shutdown(SHUT_WR) and read to the end: \
+                 the RST may destroy what was sent just before"
+            }
+            (Reason::ResetSentLingerZero, _) => {
+                "do not set SO_LINGER 0: close() throws away what the peer has not acknowledged"
+            }
+            (Reason::ResetSentDataAfterClose, _) => {
+                "shutdown(SHUT_WR) and read to the end of file before close(): the peer still sends"
+            }
+            (Reason::ResetSentUnaccepted, _) => {
+                "accept() what waits before the listener is closed, or hand the listener over"
+            }
+            (Reason::ZeroWindowTimeout, _) => "the peer must read what it is sent",
+            _ => "the peer or the way to it is gone: see whether other connections to it live",
+        }
+    }
+}
+
+impl ConnectionResets {
+    fn bad(&self) -> u64 {
+        self.ends.iter().map(|end| end.connections).sum()
+    }
+}
+
+impl Explain for ConnectionResets {
+    fn about() -> About {
+        About {
+            when: "while observed, three or more connections of a process with one service were \
+                   reset or timed out, and at least one in twenty (information below that, and \
+                   where clients reset connections that a server still sent on)",
+            evidence: "the way each connection ended; an RST by choice (SO_LINGER 0) that destroyed \
+                       nothing is none of these, nor one for a connection without data, as health \
+                       checks send it, nor one after both ends had closed",
+            unknown: "why another host has sent an RST",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let (bad, ended) = (grouped(self.bad()), count(self.ended, "connection"));
+        let (who, with) = (a_process(self.process.as_ref()), service(self.service));
+        let kind = match self.ends.as_slice() {
+            [one] => one.words().to_owned(),
+            _ => "reset or timed out".to_owned(),
+        };
+        format!("{bad} of {ended} {with} of {who} {kind}{}", since(self.since))
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let of =
+            |end: &BadEnd| line("ends", format!("{} × {}", grouped(end.connections), end.words()));
+        self.ends.iter().map(of).collect()
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let mut remedies: Vec<&str> =
+            self.ends.iter().map(|end| end.remedy(self.service)).collect();
+        remedies.dedup();
+        remedies.into_iter().take(3).map(advice).collect()
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.process.iter().map(|one| one.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.bad()
+    }
+
+    fn key(&self) -> String {
+        format!("{:?} {:?}", self.processes(), self.service)
+    }
+}

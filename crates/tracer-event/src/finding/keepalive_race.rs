@@ -1,0 +1,160 @@
+//! `keepalive_race`: a server closes idle connections that its clients are about to use again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Program, Remedy, Severity,
+    words::{advice, line, of_program, programs, since},
+};
+use crate::{
+    duration::{count, duration},
+    endpoint::Endpoint,
+    process::Process,
+};
+
+/// Requests on connections that the server had just closed for idleness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeepaliveRace {
+    /// Who listens, where it is on this host.
+    pub server: Option<Program>,
+    /// Who has used the connections again, where it is on this host.
+    pub client: Option<Process>,
+    /// Address of the server.
+    pub service: Endpoint,
+    /// Requests that met the RST.
+    pub resets: u64,
+    /// Connections that the server has closed after that time, these included.
+    pub closed: u64,
+    /// Time without data after which the server closed them: the median, nanoseconds.
+    #[serde(rename = "idle_ns")]
+    pub idle: u64,
+    /// How far from the median the others were at most, nanoseconds: little for a timer.
+    #[serde(rename = "idle_spread_ns")]
+    pub spread: u64,
+    /// Shortest time from the server's FIN to the RST, nanoseconds.
+    #[serde(rename = "shortest_after_fin_ns")]
+    pub shortest: u64,
+    /// Longest time from the server's FIN to the RST, nanoseconds.
+    #[serde(rename = "longest_after_fin_ns")]
+    pub longest: u64,
+    /// Time since the first of them, nanoseconds.
+    #[serde(rename = "since_ns")]
+    pub since: u64,
+}
+
+/// What sets the time after which idle connections are closed, by the names of programs.
+const SETTINGS: &[(&str, &str)] = &[
+    ("node", "server.keepAliveTimeout and headersTimeout"),
+    ("nginx", "keepalive_timeout"),
+    ("gunicorn", "--keep-alive"),
+    ("uvicorn", "--timeout-keep-alive"),
+    ("hypercorn", "--keep-alive"),
+    ("haproxy", "timeout http-keep-alive"),
+    ("apache2", "KeepAliveTimeout"),
+    ("httpd", "KeepAliveTimeout"),
+    ("java", "keepAliveTimeout of its connector (Tomcat, Undertow) or idleTimeout (Jetty)"),
+    ("envoy", "idle_timeout of common_http_protocol_options"),
+    ("caddy", "servers > timeouts > idle"),
+    ("traefik", "respondingTimeouts.idleTimeout"),
+    ("puma", "persistent_timeout"),
+    ("dotnet", "KestrelServerLimits.KeepAliveTimeout"),
+];
+
+impl KeepaliveRace {
+    /// The server's setting: by the name of the process or that of its program.
+    fn setting(&self) -> Option<&'static str> {
+        let server = self.server.as_ref()?;
+        let comm = String::from_utf8_lossy(server.process.name());
+        let path = server.executable.as_ref().map_or("", |path| &path.0);
+        let names = [comm.as_ref(), path.rsplit('/').next().unwrap_or_default()];
+        let is_it = |program: &str| names.iter().any(|name| name.starts_with(program));
+        SETTINGS.iter().find(|(program, _)| is_it(program)).map(|(_, setting)| *setting)
+    }
+
+    fn timer(&self) -> String {
+        format!("{} ± {}", duration(self.idle), duration(self.spread))
+    }
+}
+
+impl Explain for KeepaliveRace {
+    fn about() -> About {
+        About {
+            when: "while observed, a request was sent on a connection that the server had closed after \
+                   half a second or more without data (a warning from the second on)",
+            evidence: "from the server: its FIN after an idle time, then data, answered by an RST; from \
+                       the client: a FIN after an idle time, then its data, then an RST",
+            unknown: "which setting of an unknown program, or of another host, the time comes from",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> String {
+        let server = match &self.server {
+            Some(program) => {
+                format!("{} ({})", programs(std::slice::from_ref(program)), self.service)
+            }
+            None => format!("the server {}", self.service),
+        };
+        let whose = self
+            .client
+            .as_ref()
+            .map_or_else(String::new, |client| format!(" of {}", super::process(client)));
+        format!(
+            "{}{whose} met an RST: {server} closes connections that were idle for {}{}",
+            count(self.resets, "request"),
+            self.timer(),
+            since(self.since),
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.server.iter().filter_map(of_program).collect();
+        let closed = format!(
+            "{} closed by the server first, idle for {}",
+            count(self.closed, "connection"),
+            self.timer()
+        );
+        lines.push(line("closed by", closed));
+        let after = match (self.shortest, self.longest) {
+            (one, other) if one == other => duration(one),
+            (shortest, longest) => format!("{} to {}", duration(shortest), duration(longest)),
+        };
+        lines.push(line("too late", format!("used again {after} after the server's FIN")));
+        lines
+    }
+
+    fn remedies(&self, _: &str) -> Vec<Remedy> {
+        let setting = self.setting().map_or_else(
+            || {
+                "its keep-alive timeout (node keepAliveTimeout, nginx keepalive_timeout, gunicorn \
+                --keep-alive, haproxy timeout http-keep-alive)"
+                    .to_owned()
+            },
+            str::to_owned,
+        );
+        vec![
+            advice(format!(
+                "the server must wait longer than its clients keep connections: raise {setting} \
+                 above the idle timeout of the client or load balancer"
+            )),
+            advice(format!(
+                "or let the client, pool or load balancer drop idle connections before {}",
+                duration(self.idle)
+            )),
+            advice("or let the client retry once, on a new connection, what it can repeat safely"),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let server = self.server.iter().map(|program| program.process.pid);
+        server.chain(self.client.iter().map(|client| client.pid)).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.resets
+    }
+
+    fn key(&self) -> String {
+        self.service.to_string()
+    }
+}

@@ -1,0 +1,191 @@
+//! What the beginnings and ends of connections show to be wrong: attempts to connect that fail or
+//! are slow, connections that are reset, servers that close what their clients are about to use.
+
+use super::{
+    Comparison,
+    history::{Group, History, Times},
+};
+use crate::listeners::listens_for;
+use tracer_event::{
+    close::Reason,
+    endpoint::Endpoint,
+    finding::{
+        BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace, Problem,
+        Service, Severity,
+    },
+    process::Process,
+};
+
+/// So many are no accident.
+const SEVERAL: u64 = 3;
+/// Of so many attempts to connect one that fails is worth a warning.
+const OF_ATTEMPTS: u64 = 10;
+/// Of so many connections one that ends badly is; of so many handshakes one that is slow.
+const OF_CONNECTIONS: u64 = 20;
+
+fn severity(bad: u64, all: u64, share: u64) -> Severity {
+    if bad >= SEVERAL && bad * share >= all { Severity::Warning } else { Severity::Info }
+}
+
+/// Time since the first of these.
+fn since(comparison: &Comparison<'_>, all: impl Iterator<Item = Times>) -> u64 {
+    let first = all.filter(|times| times.count > 0).map(|times| times.first).min();
+    comparison.now().saturating_sub(first.unwrap_or(u64::MAX))
+}
+
+/// The sample below which `percent` of a hundred are.
+fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+    sorted.get((sorted.len().checked_sub(1)? * percent).div_ceil(100)).copied()
+}
+
+/// Clients whose attempts to connect fail, or need another SYN.
+pub(super) fn connects(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let groups = History::wanted(comparison).filter_map(|(service, group)| match service {
+        Service::There(peer) => connect(comparison, peer, group),
+        Service::Here(_) => None,
+    });
+    groups.collect()
+}
+
+fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option<Finding> {
+    let failed: u64 = group.failures.iter().map(|(_, times)| times.count).sum();
+    let attempts = group.connected + failed;
+    let retransmitted = group.retransmitted.count;
+    let slow = severity(retransmitted, group.connected, OF_CONNECTIONS);
+    if failed == 0 && slow == Severity::Info || is_explained(comparison, peer, group) {
+        return None;
+    }
+    let failing = match answers_elsewhere(comparison, peer, group) {
+        true => Severity::Info,
+        false => severity(failed, attempts, OF_ATTEMPTS),
+    };
+    let mut handshakes = group.handshakes.clone();
+    handshakes.sort_unstable();
+    let failure = |((reason, icmp), times): &((_, _), Times)| ConnectFailure {
+        reason: *reason,
+        icmp: *icmp,
+        attempts: times.count,
+    };
+    let times = group.failures.iter().map(|(_, times)| *times).chain([group.retransmitted]);
+    let problem = Problem::ConnectFailures(Box::new(ConnectFailures {
+        process: group.process(),
+        peer,
+        attempts,
+        failures: group.failures.iter().map(failure).collect(),
+        retransmitted,
+        delay: group.delay,
+        p50: percentile(&handshakes, 50),
+        p99: percentile(&handshakes, 99),
+        since: since(comparison, times),
+    }));
+    Some(comparison.finding(failing.max(slow), group.subject.tuple.netns, problem))
+}
+
+/// Whether another finding says why there is no answer: the accept queue of a listener here, or that
+/// the sockets are in SYN_SENT now.
+fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> bool {
+    let answered = |reason| matches!(reason, Reason::Refused | Reason::Unreachable);
+    if group.failures.iter().any(|((reason, _), _)| answered(*reason)) {
+        return false;
+    }
+    comparison.found.iter().any(|finding| match &finding.problem {
+        Problem::AcceptQueueFull(queue) => {
+            let local = queue.listener.local;
+            local.port == peer.port && listens_for(local.address(), peer.address())
+        }
+        Problem::StuckHandshake(stuck) => {
+            let is_same = |process: Process| stuck.process.is_some_and(|one| one.is(&process));
+            stuck.service == Service::There(peer) && group.process().is_some_and(is_same)
+        }
+        _ => false,
+    })
+}
+
+/// Whether the process reaches that port at another address: it tries the addresses of a name one
+/// after the other (RFC 8305).
+fn answers_elsewhere(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> bool {
+    let pid = group.process().map(|process| process.pid);
+    History::wanted(comparison).any(|(service, other)| {
+        let Service::There(elsewhere) = service else { return false };
+        elsewhere.port == peer.port
+            && elsewhere != peer
+            && other.connected > 0
+            && other.process().map(|process| process.pid) == pid
+    })
+}
+
+/// Processes whose connections with a service are reset or time out.
+pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let bad = History::wanted(comparison).filter(|(_, group)| !group.ends.is_empty());
+    let find = |(service, group): (Service, &Group)| {
+        // A client that goes away is the client's affair.
+        let own = |reason| reason != Reason::ResetReceived || matches!(service, Service::There(_));
+        let own = group.ends.iter().filter(|(reason, _)| own(*reason));
+        let count: u64 = own.map(|(_, times)| times.count).sum();
+        let end = |(reason, times): &(Reason, Times)| BadEnd {
+            reason: *reason,
+            connections: times.count,
+        };
+        let mut ends: Vec<BadEnd> = group.ends.iter().map(end).collect();
+        ends.sort_by_key(|end| std::cmp::Reverse(end.connections));
+        let problem = Problem::ConnectionResets(ConnectionResets {
+            process: group.process(),
+            service,
+            ended: group.ended,
+            ends,
+            since: since(comparison, group.ends.iter().map(|(_, times)| *times)),
+        });
+        let severity = severity(count, group.ended, OF_CONNECTIONS);
+        comparison.finding(severity, group.subject.tuple.netns, problem)
+    };
+    bad.map(find).collect()
+}
+
+/// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the
+/// server's.
+pub(super) fn races(comparison: &Comparison<'_>) -> Vec<Finding> {
+    let met = || History::wanted(comparison).filter(|(_, group)| group.race.times.count > 0);
+    let server_of = |to: Endpoint| {
+        met().find(|(service, _)| *service == Service::Here(to)).map(|(_, group)| group)
+    };
+    let find = |(service, group): (Service, &Group)| match service {
+        Service::Here(local) => {
+            let mut clients = met().filter(|(service, _)| *service == Service::There(local));
+            let client = clients.next().and_then(|(_, group)| group.process());
+            Some(race(comparison, local, group, group.process(), client))
+        }
+        Service::There(peer) if server_of(peer).is_some() => None,
+        Service::There(peer) => Some(race(comparison, peer, group, None, group.process())),
+    };
+    met().filter_map(find).collect()
+}
+
+fn race(
+    comparison: &Comparison<'_>,
+    service: Endpoint,
+    group: &Group,
+    server: Option<Process>,
+    client: Option<Process>,
+) -> Finding {
+    let race = &group.race;
+    let mut met = race.met.clone();
+    met.sort_unstable();
+    let idle = percentile(&met, 50).unwrap_or(0);
+    // Those that it has closed for another reason were idle for another time.
+    let alike = race.closed.iter().filter(|one| one.abs_diff(idle) <= idle / 5);
+    let resets = race.times.count;
+    let problem = Problem::KeepaliveRace(Box::new(KeepaliveRace {
+        server: server.map(|process| comparison.program(process)),
+        client,
+        service,
+        resets,
+        closed: alike.clone().count() as u64,
+        idle,
+        spread: alike.map(|one| one.abs_diff(idle)).max().unwrap_or(0),
+        shortest: race.after.iter().copied().min().unwrap_or(0),
+        longest: race.after.iter().copied().max().unwrap_or(0),
+        since: since(comparison, std::iter::once(race.times)),
+    }));
+    let severity = if resets > 1 { Severity::Warning } else { Severity::Info };
+    comparison.finding(severity, group.subject.tuple.netns, problem)
+}

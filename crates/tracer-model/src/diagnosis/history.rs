@@ -1,0 +1,302 @@
+//! How connections began and ended, by process and service, as the events show it.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::Comparison;
+use tracer_event::{
+    close::{Close, Initiator, Reason},
+    endpoint::Tuple,
+    finding::Service,
+    icmp::Icmp,
+    process::Process,
+    state::State,
+    update::{ConnectionSummary, Role, Sequence, Subject, Transition},
+};
+
+/// Groups that are kept: anybody may connect to anywhere. What comes beyond is not judged.
+const MOST: usize = 4_096;
+/// Times of handshakes, and idle times, of one group that are kept.
+const SAMPLES: usize = 1_024;
+/// A timer for idle connections is no shorter than this, nor does an application wait as long for a
+/// handshake without a reason.
+pub(super) const IDLE: u64 = 500_000_000;
+/// The first retransmission of a SYN comes after this time (`TCP_TIMEOUT_INIT`).
+const FIRST_RETRANSMISSION: u64 = 1_000_000_000;
+
+/// All groups.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    /// By namespace, process and service.
+    groups: HashMap<(u32, u32, Service), Group, RandomState>,
+    /// The connection that ended last, if a request has met an idle timer on it.
+    met: Option<Tuple>,
+}
+
+/// Connections of one process with one service.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The first of them.
+    pub subject: Subject,
+    /// Handshakes of a client that were completed.
+    pub connected: u64,
+    /// Of these, with a retransmitted SYN.
+    pub retransmitted: Times,
+    /// What the retransmissions have cost, nanoseconds.
+    pub delay: u64,
+    /// How long completed handshakes took, nanoseconds.
+    pub handshakes: Vec<u64>,
+    /// Attempts to connect that failed.
+    pub failures: Vec<((Reason, Option<Icmp>), Times)>,
+    /// Connections that ended.
+    pub ended: u64,
+    /// Of these, badly.
+    pub ends: Vec<(Reason, Times)>,
+    /// Requests that met a server's idle timer.
+    pub race: Race,
+}
+
+/// Requests on connections that the server had closed for idleness.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Race {
+    pub times: Times,
+    /// Idle times before the server's FIN: of these connections, and of all that it has closed.
+    pub met: Vec<u64>,
+    pub closed: Vec<u64>,
+    /// From the FIN to the RST, nanoseconds.
+    pub after: Vec<u64>,
+}
+
+/// How often, and when for the first time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    pub count: u64,
+    pub first: u64,
+}
+
+impl Times {
+    fn note(&mut self, time: u64) {
+        self.add(Self { count: 1, first: time });
+    }
+
+    fn add(&mut self, later: Self) {
+        self.first = if self.count == 0 { later.first } else { self.first };
+        self.count += later.count;
+    }
+}
+
+/// The entry of a short list.
+fn of<K: PartialEq>(list: &mut Vec<(K, Times)>, key: K) -> &mut Times {
+    let index = list.iter().position(|(known, _)| *known == key).unwrap_or(list.len());
+    if index == list.len() {
+        list.push((key, Times::default()));
+    }
+    &mut list[index].1
+}
+
+fn keep(samples: &mut Vec<u64>, sample: u64) {
+    if samples.len() < SAMPLES {
+        samples.push(sample);
+    }
+}
+
+impl History {
+    pub(super) fn transition(&mut self, transition: &Transition) {
+        let Transition { ref subject, from, to, close, time, .. } = *transition;
+        match (from, to) {
+            (State::SynSent, State::Established) => {
+                if let Some(group) = self.group(subject) {
+                    group.connect(transition);
+                }
+            }
+            (State::SynSent, State::Closed) => {
+                let Some(failure) = close.and_then(|close| failure(transition, close)) else {
+                    return;
+                };
+                if let Some(group) = self.group(subject) {
+                    of(&mut group.failures, failure).note(time);
+                }
+            }
+            (State::TimeWait | State::Listen | State::SynRecv, _) => {}
+            (_, State::Closed | State::TimeWait) => {
+                let met = self.group(subject).is_some_and(|group| group.end(transition));
+                self.met = met.then_some(subject.tuple);
+            }
+            _ => {}
+        }
+    }
+
+    /// The summary of a connection follows its last transition.
+    pub(super) fn connection(&mut self, summary: &ConnectionSummary) {
+        let ConnectionSummary { ref subject, spent, close, .. } = *summary;
+        let met = self.met.take() == Some(subject.tuple);
+        if let Some(close) = close.filter(|close| close.idle.is_some())
+            && let Some(group) = self.group(subject)
+            && let Some(idle) = group.idle(close)
+        {
+            keep(&mut group.race.closed, idle);
+            if met {
+                let closing = [State::FinWait1, State::FinWait2, State::Closing, State::CloseWait];
+                keep(&mut group.race.met, idle);
+                keep(&mut group.race.after, closing.map(|state| spent[state.index()]).iter().sum());
+            }
+        }
+    }
+
+    /// The group of a connection, unless there are too many.
+    fn group(&mut self, subject: &Subject) -> Option<&mut Group> {
+        let service = match subject.role {
+            Some(Role::Client) => Service::There(subject.tuple.peer),
+            Some(Role::Server) => Service::Here(subject.tuple.local),
+            _ => return None,
+        };
+        let pid = subject.owner.map_or(0, |owner| owner.process.pid);
+        let key = (subject.tuple.netns, pid, service);
+        if self.groups.len() >= MOST && !self.groups.contains_key(&key) {
+            return None;
+        }
+        Some(self.groups.entry(key).or_insert_with(|| Group::new(subject)))
+    }
+
+    /// Adds what was observed next.
+    pub(super) fn add(&mut self, later: &Self) {
+        for (key, group) in &later.groups {
+            self.groups.entry(*key).or_insert_with(|| Group::new(&group.subject)).add(group);
+        }
+    }
+
+    /// The groups that are asked about.
+    pub(super) fn wanted<'a>(
+        comparison: &'a Comparison<'_>,
+    ) -> impl Iterator<Item = (Service, &'a Group)> {
+        let all = comparison.input.observed.history.groups.iter();
+        let all = all.map(|((_, _, service), group)| (*service, group));
+        all.filter(|(_, group)| comparison.wants_subject(&group.subject))
+    }
+}
+
+/// Why an attempt to connect failed; `None` where it is no failure, or another finding's.
+fn failure(transition: &Transition, close: Close) -> Option<(Reason, Option<Icmp>)> {
+    match close.reason {
+        Reason::Refused | Reason::Unreachable | Reason::ConnectTimeout => {
+            Some((close.reason, close.icmp))
+        }
+        // Who closes earlier has not waited for an answer.
+        Reason::AbortedLocally if transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
+            Some((Reason::AbortedLocally, None))
+        }
+        _ => None,
+    }
+}
+
+impl Group {
+    fn new(subject: &Subject) -> Self {
+        Self {
+            subject: *subject,
+            connected: 0,
+            retransmitted: Times::default(),
+            delay: 0,
+            handshakes: Vec::new(),
+            failures: Vec::new(),
+            ended: 0,
+            ends: Vec::new(),
+            race: Race::default(),
+        }
+    }
+
+    /// Whose they are.
+    pub(super) fn process(&self) -> Option<Process> {
+        self.subject.owner.map(|owner| owner.process)
+    }
+
+    fn connect(&mut self, transition: &Transition) {
+        self.connected += 1;
+        let Some(handshake) = transition.handshake else { return };
+        let Some(duration) = handshake.duration_ns else { return };
+        keep(&mut self.handshakes, duration);
+        if handshake.syn_retransmits.is_some_and(|retransmits| retransmits > 0) {
+            self.retransmitted.note(transition.time);
+            self.delay += duration.saturating_sub(handshake.rtt_ns.unwrap_or(0));
+        }
+    }
+
+    /// Whether a request has met an idle timer.
+    fn end(&mut self, transition: &Transition) -> bool {
+        self.ended += 1;
+        let Transition { from, close, sequence, time, at_exit, .. } = *transition;
+        let Some(close) = close else { return false };
+        let reason = close.reason;
+        let met = self.idle(close).is_some() && met_a_timer(transition, reason);
+        let server = self.subject.role == Some(Role::Server);
+        if met {
+            self.race.times.note(time);
+        } else if !at_exit && is_bad(reason, from, server, sequence) {
+            // What the end of a process resets is told with it.
+            of(&mut self.ends, reason).note(time);
+        }
+        met
+    }
+
+    /// For how long a connection was idle that its server has closed first.
+    fn idle(&self, close: Close) -> Option<u64> {
+        let server = self.subject.role == Some(Role::Server);
+        let closer = if server { Initiator::Local } else { Initiator::Peer };
+        close.idle.filter(|idle| *idle >= IDLE && close.initiator == Some(closer))
+    }
+
+    fn add(&mut self, later: &Self) {
+        self.connected += later.connected;
+        self.retransmitted.add(later.retransmitted);
+        self.delay += later.delay;
+        self.ended += later.ended;
+        later.handshakes.iter().for_each(|sample| keep(&mut self.handshakes, *sample));
+        later.failures.iter().for_each(|(key, times)| of(&mut self.failures, *key).add(*times));
+        later.ends.iter().for_each(|(key, times)| of(&mut self.ends, *key).add(*times));
+        self.race.times.add(later.race.times);
+        for (mine, others) in [
+            (&mut self.race.met, &later.race.met),
+            (&mut self.race.closed, &later.race.closed),
+            (&mut self.race.after, &later.race.after),
+        ] {
+            others.iter().for_each(|sample| keep(mine, *sample));
+        }
+    }
+}
+
+/// Whether this is the end of a connection that a server has closed for idleness, and whose client
+/// has sent a request all the same: at the server data after close(), at the client an RST in
+/// CLOSE_WAIT while something is unacknowledged.
+fn met_a_timer(transition: &Transition, reason: Reason) -> bool {
+    match (reason, transition.from) {
+        (Reason::ResetSentDataAfterClose, State::FinWait1 | State::FinWait2) => true,
+        (Reason::ResetReceived, State::CloseWait) => is_unacknowledged(transition.sequence),
+        _ => false,
+    }
+}
+
+fn is_unacknowledged(sequence: Option<Sequence>) -> bool {
+    sequence.is_some_and(|sequence| sequence.snd_una != sequence.write_seq)
+}
+
+/// Whether an end is one that somebody should look into.
+fn is_bad(reason: Reason, from: State, server: bool, sequence: Option<Sequence>) -> bool {
+    let lost = is_unacknowledged(sequence);
+    match reason {
+        // After both have closed it destroys nothing. A server is harmed only where it still sends:
+        // health checks and clients that have what they want end so.
+        Reason::ResetReceived => match from {
+            State::Established => !server || lost,
+            State::CloseWait => lost,
+            _ => false,
+        },
+        // The application has chosen it.
+        Reason::ResetSentLingerZero => lost,
+        Reason::ResetSentUnreadData
+        | Reason::ResetSentDataAfterClose
+        | Reason::ResetSentUnaccepted
+        | Reason::RetransmitTimeout
+        | Reason::KeepaliveTimeout
+        | Reason::ZeroWindowTimeout => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! What the beginnings and ends of connections show: attempts that fail, resets, idle timers that
+//! meet requests; and what is only the habit of an application.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tracer_tests::{
+    diagnosis::Diagnosis,
+    netns::{Namespace, isolated},
+    record::{Record, listing},
+    sockets::{self, Path},
+    tracer::Tracer,
+};
+
+/// After which a server here closes idle connections.
+const KEEP_ALIVE: Duration = Duration::from_millis(900);
+
+/// Of several findings of a kind the one with a side of it: `peer` or `local`.
+#[track_caller]
+fn of<'a>(findings: &'a [Record], code: &str, at: &str) -> &'a Value {
+    let found = findings.iter().find(|one| one.at("/finding/code") == code && one.has(at));
+    found
+        .unwrap_or_else(|| panic!("{code} with {at}: {}", listing(findings)))
+        .at("/finding/evidence")
+}
+
+fn diagnose(namespace: &Namespace, happens: impl FnOnce()) -> Diagnosis {
+    Diagnosis::during(namespace, happens)
+}
+
+#[test]
+fn attempts_that_are_refused_are_counted_with_who_refuses() {
+    isolated(|namespace| {
+        let closed = sockets::loopback(Path::V4, sockets::free_port());
+        let listener = sockets::listen(Path::V4);
+        let diagnosis = diagnose(namespace, || {
+            for _ in 0..4 {
+                assert!(TcpStream::connect(closed).is_err());
+            }
+            drop(sockets::connect(&listener, Path::V4));
+        });
+        let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
+        assert_eq!(finding.at("/finding/severity"), "warning");
+        let evidence = diagnosis.evidence("connect_failures");
+        assert_eq!(
+            (&evidence["attempts"], &evidence["peer"]["port"]),
+            (&4.into(), &closed.port().into())
+        );
+        assert_eq!(evidence["failures"][0]["reason"], "refused");
+        assert_eq!(evidence["process"]["pid"], std::process::id());
+        let text = diagnosis.text("connect_failures");
+        assert!(
+            text.contains(&format!("cannot connect to {closed}: 4 of 4 attempts refused")),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn resets_are_told_at_both_ends_with_why() {
+    isolated(|namespace| {
+        let listener = sockets::listen(Path::V4);
+        let diagnosis = diagnose(namespace, || {
+            for _ in 0..4 {
+                let (mut client, server) = sockets::connect(&listener, Path::V4);
+                sockets::send(&mut client, &server, b"a request that nobody reads");
+                drop(server);
+                sockets::wait_for_end(&mut client);
+            }
+        });
+        let client = of(&diagnosis.findings, "connection_resets", "/finding/evidence/service/peer");
+        assert_eq!(
+            (&client["ended"], &client["ends"][0]["reason"]),
+            (&4.into(), &"reset_received".into())
+        );
+        let server =
+            of(&diagnosis.findings, "connection_resets", "/finding/evidence/service/local");
+        assert_eq!(server["ends"][0]["reason"], "reset_sent_unread_data");
+        assert_eq!(server["ends"][0]["connections"], 4);
+        assert_eq!(diagnosis.findings.len(), 2, "{}", listing(&diagnosis.findings));
+    });
+}
+
+/// A request on a connection that the server has just closed; the socket must be the server's alone.
+fn too_late(listener: &TcpListener, client: &mut TcpStream) {
+    let mut server = sockets::accept(listener);
+    let mut byte = [0];
+    client.write_all(b"?").unwrap();
+    server.read_exact(&mut byte).unwrap();
+    server.write_all(b"!").unwrap();
+    client.read_exact(&mut byte).unwrap();
+    thread::sleep(KEEP_ALIVE);
+    drop(server);
+    // It does not look before it writes.
+    thread::sleep(Duration::from_millis(5));
+    client.write_all(b"?").unwrap();
+    sockets::wait_for_end(client);
+}
+
+#[test]
+fn a_server_that_closes_what_is_used_again_is_told_with_its_timer() {
+    isolated(|namespace| {
+        let listener = sockets::listen(Path::V4);
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let races = || {
+            for _ in 0..3 {
+                let mut client = TcpStream::connect(address).unwrap();
+                too_late(&listener, &mut client);
+            }
+        };
+        let diagnosis = diagnose(namespace, races);
+        let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
+        assert_eq!(finding.at("/finding/severity"), "warning");
+        let race = diagnosis.evidence("keepalive_race");
+        assert_eq!((&race["resets"], &race["closed"]), (&3.into(), &3.into()), "{race}");
+        assert_eq!(race["server"]["pid"], std::process::id());
+        assert_eq!(race["client"]["pid"], std::process::id());
+        assert_eq!(race["service"]["port"], address.port());
+        let time = |name: &str| Duration::from_nanos(race[name].as_u64().unwrap());
+        let idle = time("idle_ns");
+        assert!(idle + Duration::from_millis(20) >= KEEP_ALIVE && idle < 2 * KEEP_ALIVE, "{race}");
+        assert!(time("idle_spread_ns") < KEEP_ALIVE / 2, "{race}");
+        assert!(time("shortest_after_fin_ns") >= Duration::from_millis(4), "{race}");
+        // The live trace has it too, and each connection its idle time.
+        let tracer = Tracer::start(namespace, &[]);
+        races();
+        tracer.wait_for("the finding", |record| record.at("/finding/code") == "keepalive_race");
+        let trace = tracer.finish();
+        let is_idle = |record: &&Record| {
+            record.kind() == "connection" && record.number("/tcp/close/idle_ns") > Some(800_000_000)
+        };
+        assert_eq!(trace.records.iter().filter(is_idle).count(), 6);
+    });
+}
+
+#[test]
+fn health_checks_and_what_is_closed_in_order_are_no_problem() {
+    isolated(|namespace| {
+        let listener = sockets::listen(Path::V4);
+        let checks = || {
+            let until = Instant::now() + Duration::from_secs(3);
+            while Instant::now() < until {
+                // A check is over at once; the server closes what it has accepted.
+                let (client, server) = sockets::connect(&listener, Path::V4);
+                sockets::linger_zero(&client);
+                drop(client);
+                drop(server);
+                // One that asks and has its answer ends in the same way.
+                let (mut client, mut server) = sockets::connect(&listener, Path::V4);
+                sockets::send(&mut client, &server, b"GET /health");
+                server.read_exact(&mut [0; 11]).unwrap();
+                sockets::send(&mut server, &client, b"200 OK");
+                client.read_exact(&mut [0; 6]).unwrap();
+                thread::sleep(Duration::from_millis(100));
+                sockets::linger_zero(&client);
+                drop((client, server));
+            }
+        };
+        let tracer = Tracer::start(namespace, &["--problems"]);
+        let diagnosis = diagnose(namespace, checks);
+        assert_eq!(diagnosis.findings.len(), 0, "{}", listing(&diagnosis.findings));
+        assert_eq!(diagnosis.status, 0);
+        let trace = tracer.finish();
+        let found = trace.records.iter().filter(|record| record.kind() == "finding").count();
+        assert_eq!(found, 0, "{}", listing(&trace.records));
+    });
+}
