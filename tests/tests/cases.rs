@@ -191,6 +191,21 @@ fn queued(hosts: &Hosts, port: u16) -> u64 {
 }
 
 #[test]
+fn clients_wait_for_the_worker_that_accepts_nothing() {
+    let hosts = Hosts::connected();
+    let (deaf, innocent, _clients) = reuseport(&hosts);
+    let diagnosis = hosts.diagnose(0, "5s");
+    let waiting = only(&diagnosis, "accept_wait");
+    assert_eq!(named(waiting), BTreeSet::from([deaf.pid()]), "{waiting}");
+    assert_eq!(
+        waiting.number("/finding/evidence/listener/queue"),
+        Some(queued(&hosts, 9400)),
+        "{waiting}"
+    );
+    assert_innocent(&innocent, "innocent", &diagnosis.findings);
+}
+
+#[test]
 fn clients_that_have_given_up_were_never_accepted_by_one_worker() {
     let hosts = Hosts::connected();
     let (deaf, innocent, mut clients) = reuseport(&hosts);
@@ -282,6 +297,87 @@ k = [socket.create_connection((SERVER, 8555)) for _ in range(60)]; say('connecte
 fn count(state: &str) -> usize {
     let output = Command::new("ss").args(["-Htn", "state", state]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().count()
+}
+
+/// A client keeps connecting to a port of its own host's ephemeral range until it meets itself.
+#[test]
+fn a_client_that_has_connected_to_itself_keeps_the_port_of_a_server() {
+    let hosts = Hosts::connected();
+    hosts.on(0, |namespace| namespace.set("net/ipv4/ip_local_port_range", "39990 40010"));
+    let (client, _) = hosts.start(
+        0,
+        "narcissus",
+        "
+while True:
+    s = socket.socket()
+    try: s.connect(('127.0.0.1', 40000)); break
+    except OSError: s.close()
+say('connected'); hold()",
+    );
+    let diagnosis = hosts.diagnose(0, "1s");
+    let own = only(&diagnosis, "self_connect");
+    assert_eq!(named(own), BTreeSet::from([client.pid()]), "{own}");
+    let text = own.text("/finding/text").unwrap();
+    assert!(text.contains("itself") && text.contains("40000"), "{text}");
+    assert!(own.at("/finding/remedies").to_string().contains("ip_local_reserved_ports"), "{own}");
+}
+
+/// A server with TCP_DEFER_ACCEPT; 40 clients connect and say nothing.
+#[test]
+fn half_open_connections_wait_for_the_first_data() {
+    let hosts = Hosts::connected();
+    let (server, _) = hosts.start(
+        0,
+        "patient",
+        "
+l = listen(SERVER, 8900, 100, options=[(6, 9, 60)]); say('listening')
+while True: l.accept()[0].close()",
+    );
+    let tracer = hosts.trace(0, &["--linger", "syn-recv=2s"]);
+    let (_clients, _) = hosts.start(
+        1,
+        "clients",
+        "
+k = [socket.create_connection((SERVER, 8900)) for _ in range(40)]; say('connected'); hold()",
+    );
+    let diagnosis = hosts.diagnose(0, "4s");
+    let half_open = diagnosis.only("deferred_accept");
+    assert_eq!(half_open.number("/finding/evidence/half_open"), Some(40), "{half_open}");
+    assert_eq!(named(half_open), BTreeSet::from([server.pid()]), "{half_open}");
+    let text = half_open.text("/finding/text").unwrap();
+    assert!(text.contains("TCP_DEFER_ACCEPT") && text.contains("half-open"), "{text}");
+    let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
+    assert_eq!(flag.at("/cause/code"), "no_data", "{flag}");
+}
+
+/// A server forks in the middle of a request; the child inherits the connection that the server
+/// closes.
+#[test]
+fn a_child_holds_what_its_parent_has_closed() {
+    let hosts = Hosts::connected();
+    let (mut server, _) = hosts.start(
+        0,
+        "parent",
+        "
+l = listen('127.0.0.1', 9300, 9); say('listening'); c, _ = l.accept(); c.recv(100)
+child = os.fork()
+if child == 0: l.close(); open('/proc/self/comm', 'w').write('heir'); hold(); os._exit(0)
+c.sendall(b'answer'); c.close(); say(child); hold()",
+    );
+    let (client, _) = hosts.start(
+        0,
+        "client",
+        "
+s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); say('answered'); s.recv(10)",
+    );
+    let child: u64 = server.answer().parse().unwrap();
+    let diagnosis = hosts.diagnose(0, "6s");
+    let held = only(&diagnosis, "closed_but_held");
+    let evidence = held.at("/finding/evidence");
+    assert_eq!(evidence["processes"][0]["pid"], child, "{held}");
+    let text = held.text("/finding/text").unwrap();
+    assert!(text.contains(&format!("heir[{child}]")) && text.contains("FIN"), "{text}");
+    assert_innocent(&client, "client", &diagnosis.findings);
 }
 
 /// A client opens a connection for each of 100 small requests a second.
