@@ -53,6 +53,7 @@ pub mod postgres;
 pub mod receiver;
 pub mod record;
 pub mod recording;
+pub mod remedy;
 pub mod shipper;
 pub mod slowness;
 pub mod sockets;

@@ -1,10 +1,10 @@
-//! Who is silent, since when, and when the kernel gives up; who does not read; which end of a proxy
-//! does not close; and connections that are used once. What is well is not accused.
+//! Who is silent, since when, and when the kernel gives up; who does not read; and connections that
+//! are used once. What is well is not accused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    process::{Command, Output},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -14,30 +14,12 @@ use tracer_tests::{
     case::{Hosts, python},
     clock::Moment,
     diagnosis::Diagnosis,
-    netns::{Namespace, isolated},
+    netns::isolated,
     record::{Record, listing},
+    remedy::{run_command, succeeds},
     sockets::eventually,
     tracer::command,
 };
-
-/// Runs the only command of a finding with a word in it, as somebody would who has copied it.
-#[track_caller]
-fn run_command(finding: &Record, word: &str) -> Output {
-    let remedies = finding.at("/finding/remedies").as_array().unwrap();
-    assert!(remedies.len() <= 3, "{finding}");
-    let commands = remedies.iter().filter_map(|one| one["command"].as_str());
-    let of_word: Vec<&str> = commands.filter(|command| command.contains(word)).collect();
-    let [one] = of_word[..] else { panic!("{word}: {finding}") };
-    Command::new("sh").args(["-c", one]).output().unwrap()
-}
-
-/// The same; it succeeds.
-#[track_caller]
-fn succeeds(finding: &Record, word: &str) -> String {
-    let output = run_command(finding, word);
-    assert!(output.status.success() && output.stderr.is_empty(), "{word}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// Sockets of the calling thread's namespace in a state, as `ss` names it.
 fn count(state: &str) -> usize {
@@ -272,68 +254,6 @@ hold()",
     });
 }
 
-/// A forwarder that passes a FIN on, as proxies do, or waits for both sides.
-fn forward(passes_on: bool) -> String {
-    let shut = if passes_on { "b.shutdown(1)" } else { "pass" };
-    format!(
-        "
-l = listen('127.0.0.1', 9000); say('listening'); kept = []
-def pump(a, b):
-    while True:
-        data = a.recv(65536)
-        if not data: break
-        b.sendall(data)
-    {shut}
-while True:
-    a, _ = l.accept(); b = socket.create_connection(('127.0.0.1', 9001)); kept += [a, b]
-    for pair in (a, b), (b, a): threading.Thread(target=pump, args=pair, daemon=True).start()"
-    )
-}
-
-const BACKEND: &str = "
-l = listen('127.0.0.1', 9001); say('listening'); kept = []
-while True: c, _ = l.accept(); c.recv(100); c.sendall(b'answer'); kept.append(c)";
-const CLIENT: &str = "
-for i in range(5):
-    k = socket.create_connection(('127.0.0.1', 9000)); k.sendall(b'question %d' % i); k.recv(100); k.close()
-say('closed'); hold()";
-
-fn forwarded(namespace: &Namespace, passes_on: bool, cause: &str) {
-    let (backend, _) = python("backend", BACKEND);
-    let (proxy, _) = python("proxy", &forward(passes_on));
-    let (_client, line) = python("client", CLIENT);
-    assert_eq!(line, "closed");
-    thread::sleep(Duration::from_millis(1_500));
-    let diagnosis = Diagnosis::of(namespace, &[]);
-    let leaks = diagnosis.all("close_wait_leak");
-    let its =
-        leaks.iter().find(|leak| leak.at("/finding/evidence/processes")[0]["pid"] == proxy.pid());
-    let its = its.unwrap_or_else(|| panic!("{}", listing(&diagnosis.findings)));
-    let evidence = its.at("/finding/evidence");
-    assert_eq!((&evidence["cause"], &evidence["sockets"]), (&json!(cause), &json!(5)), "{its}");
-    let side = &evidence["other_side"];
-    assert_eq!(side["peers"][0]["peer"], json!({ "address": "127.0.0.1", "port": 9001 }), "{its}");
-    assert_eq!(side["processes"][0]["pid"], backend.pid(), "{its}");
-    let words = its.at("/finding/remedies").to_string();
-    assert!(
-        words.contains("half-close time-out") && !words.contains("must close() when"),
-        "{words}"
-    );
-    let text = its.text("/finding/text").unwrap();
-    assert!(text.contains(&format!("127.0.0.1:9001 (backend[{}])", backend.pid())), "{text}");
-    succeeds(its, "ss -K");
-}
-
-#[test]
-fn of_a_proxy_that_passes_the_end_on_the_end_that_does_not_close_is_named() {
-    isolated(|namespace| forwarded(namespace, true, "half_close_passed_on"));
-}
-
-#[test]
-fn a_proxy_that_waits_for_both_sides_has_an_other_side_that_is_open() {
-    isolated(|namespace| forwarded(namespace, false, "half_close_not_passed_on"));
-}
-
 /// A server for one exchange a connection, and a client that makes so many a second.
 fn exchanges(every: f64) -> [tracer_tests::peer::Peer; 2] {
     let (server, _) = python(
@@ -376,8 +296,7 @@ fn a_connection_for_each_exchange_is_told_and_the_ports_that_it_takes() {
     });
 }
 
-/// A few exchanges a second, a reader that is slow but reads, an idle session, and a proxy whose
-/// client has closed its half and still gets data.
+/// A few exchanges a second, and a reader that is slow but reads.
 #[test]
 fn what_is_well_is_not_accused() {
     isolated(|namespace| {
@@ -393,20 +312,6 @@ while True: k.recv(100_000); time.sleep(.2)",
             "
 k = socket.create_connection(('127.0.0.1', 9100)); say('connected')
 while True: k.sendall(b'x' * 65536)",
-        );
-        let (_backend, _) = python(
-            "backend",
-            "
-l = listen('127.0.0.1', 9001); say('listening'); c, _ = l.accept()
-while c.recv(100): pass
-while True: c.sendall(b'more'); time.sleep(.1)",
-        );
-        let (_proxy, _) = python("proxy", &forward(true));
-        let (_client, _) = python(
-            "client",
-            "
-k = socket.create_connection(('127.0.0.1', 9000)); k.sendall(b'question'); k.shutdown(1); say('half-closed')
-while k.recv(100): pass",
         );
         let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
         assert!(diagnosis.findings.is_empty(), "{}", listing(&diagnosis.findings));

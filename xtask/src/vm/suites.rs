@@ -38,7 +38,11 @@ pub(super) const RUN: [&str; 30] = [
 ];
 
 /// Those that are not, and why.
+<<<<<<< HEAD
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
+=======
+pub(super) const LEFT_OUT: [(&str, &str); 33] = [
+>>>>>>> d86a1c6 (Tests of proxies have a file of their own)
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("cases", "wants Python and cables between namespaces"),
@@ -54,6 +58,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("expressions", "wants names of services and of namespaces; what it needs is in filters"),
     ("faults", "wants cgroups and processes by the thousand; what it needs is in other suites"),
     ("files", "outputs and their rotation; the kernel has no part in it"),
+    ("forwarding", "wants Python; the kernel has no part in it"),
     ("ladder", "a format; the kernel has no part in it"),
     ("latency", "measures time, which an emulated processor has another of"),
     ("limits", "wants the host's control groups"),
