@@ -95,11 +95,6 @@ while k.recv(100): pass",
         );
         let diagnosis = Diagnosis::of(namespace, &["--for", "4s"]);
         assert!(diagnosis.findings.is_empty(), "{}", listing(&diagnosis.findings));
-        assert_eq!(
-            diagnosis.summary.number("/sending"),
-            Some(2),
-            "{}",
-            diagnosis.summary
-        );
+        assert_eq!(diagnosis.summary.number("/sending"), Some(2), "{}", diagnosis.summary);
     });
 }

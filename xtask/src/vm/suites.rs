@@ -38,11 +38,7 @@ pub(super) const RUN: [&str; 30] = [
 ];
 
 /// Those that are not, and why.
-<<<<<<< HEAD
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
-=======
-pub(super) const LEFT_OUT: [(&str, &str); 33] = [
->>>>>>> d86a1c6 (Tests of proxies have a file of their own)
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("cases", "wants Python and cables between namespaces"),

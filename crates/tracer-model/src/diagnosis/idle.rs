@@ -20,6 +20,9 @@ use tracer_event::{
 /// does so more often.
 const LONG: u64 = 3_600_000_000_000;
 
+/// A process, and its connections with the time for which each is idle.
+type Group<'a> = (Process, Vec<(&'a Seen<'a>, u64)>);
+
 /// Processes with connections that nothing probes.
 pub(super) fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
     let unprobed: Vec<(&Seen<'_>, u64)> = comparison
@@ -37,7 +40,7 @@ pub(super) fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let ends = Ends::of(comparison);
-    let mut groups: BTreeMap<(u32, u32), (Process, Vec<(&Seen<'_>, u64)>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(u32, u32), Group<'_>> = BTreeMap::new();
     for (seen, idle) in unprobed {
         let tuple = seen.tuple();
         // This host will not lose itself.
@@ -52,7 +55,7 @@ pub(super) fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
             group.1.push((seen, idle));
         }
     }
-    let finding = |((netns, _), (process, members)): (_, (Process, Vec<(&Seen<'_>, u64)>))| {
+    let finding = |((netns, _), (process, members)): (_, Group<'_>)| {
         let services = members.iter().map(|(seen, _)| comparison.service(&seen.tuple()));
         let unprobed = NoKeepalive {
             program: comparison.program(process),

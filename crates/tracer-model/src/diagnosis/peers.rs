@@ -17,7 +17,6 @@ use crate::{
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Connections, Program, Service, Severity},
-    host::Timeouts,
     process::Process,
     state::State,
 };
@@ -109,7 +108,7 @@ fn peers(members: &[&Seen<'_>], service: Service) -> Vec<(Endpoint, u64)> {
 /// The timers of a socket, with the settings of its namespace.
 pub(super) fn silence<'a>(comparison: &Comparison<'_>, seen: &Seen<'a>) -> Option<Silence<'a>> {
     let settings = comparison.facts(seen.record.netns).map(|facts| facts.timeouts);
-    Silence::of(seen.record, settings.unwrap_or_else(Timeouts::default), comparison.input.ticks)
+    Silence::of(seen.record, settings.unwrap_or_default(), comparison.input.ticks)
 }
 
 /// Bytes from one sequence number to another, without the FIN that ends what this end writes.

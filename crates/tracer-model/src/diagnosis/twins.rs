@@ -116,11 +116,10 @@ impl<'a> Side<'a> {
             if one.received == two.sent && one.sent == two.received && one.sent + one.received > 0);
         let apart = self.closed.zip(other.closed).map(|(one, two)| one.abs_diff(two));
         match (is_opposite, forwards, apart.filter(|apart| *apart <= AT_ONCE)) {
-            (false, ..) => None,
+            (false, ..) | (_, false, None) => None,
             (_, true, Some(apart)) => Some((0, apart)),
             (_, false, Some(apart)) => Some((1, apart)),
             (_, true, None) => Some((2, 0)),
-            (_, false, None) => None,
         }
     }
 }
