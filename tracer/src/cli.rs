@@ -7,11 +7,13 @@ mod command;
 mod completions;
 pub(crate) mod config;
 mod console;
+mod course;
 mod daemon;
 mod demo;
 mod diagnose;
 mod examples;
 mod exec;
+mod explain;
 mod features;
 mod filter;
 mod format;
@@ -98,6 +100,7 @@ fn perform(command: Command, verbose: bool) -> anyhow::Result<ExitCode> {
         Command::Top(arguments) => top::run(&arguments).map(done),
         Command::Features(arguments) => features::run(&arguments, verbose),
         Command::Demo(arguments) => demo::run(&arguments).map(done),
+        Command::Explain(arguments) => explain::run(&arguments).map(done),
         Command::Lab(arguments) => demo::play(&arguments).map(done),
         Command::Completions(arguments) => {
             completions::run(&arguments, &mut command::bare()).map(done)

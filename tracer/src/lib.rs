@@ -15,6 +15,7 @@ pub mod cli;
 pub mod demo;
 pub mod diagnose;
 pub mod exec;
+pub mod explain;
 pub mod feature_list;
 pub mod features;
 #[cfg(any(test, fuzzing))]

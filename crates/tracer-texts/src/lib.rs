@@ -7,10 +7,11 @@
 //! use tracer_texts::{Language, Texts};
 //!
 //! let texts = Texts::of(Language::named("ko").expect("a language"));
-//! assert_eq!(texts.attribute("demo-handshake", "title").as_deref(), Some("연결 설정: 3-way handshake"));
+//! assert_eq!(texts.attribute("demo-syn-lost", "title").as_deref(), Some("SYN 손실"));
 //! ```
 
 mod language;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,9 @@ use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
 
 pub use self::language::Language;
+
+/// The state machine of RFC 9293, drawn: the same in each language.
+pub const MACHINE: &str = include_str!("machine.txt");
 
 include!(concat!(env!("OUT_DIR"), "/languages.rs"));
 

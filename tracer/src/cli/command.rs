@@ -12,6 +12,7 @@ use super::{
     diagnose::DiagnoseArguments,
     examples,
     exec::ExecArguments,
+    explain::ExplainArguments,
     features::FeaturesArguments,
     filter::FilterWords,
     manual::ManualArguments,
@@ -71,6 +72,8 @@ pub(super) enum Command {
     Daemon(Box<DaemonArguments>),
     /// Play a textbook scenario of TCP on this kernel and explain it
     Demo(Box<DemoArguments>),
+    /// Explain a state, flag, close reason, finding or timer
+    Explain(ExplainArguments),
     /// Show what this kernel and these privileges allow
     Features(FeaturesArguments),
     /// Print the JSON Schema of `--format json`

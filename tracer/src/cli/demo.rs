@@ -1,24 +1,29 @@
 //! The command `tracer demo`: plays a scenario of TCP and shows it.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{BorrowedFd, RawFd},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
 use super::{
     console::{ColorArgument, print},
+    course,
     format::{FormatArguments, Occasion, TraceFormat},
     language::LanguageArgument,
     live::{Live, Setting},
 };
 use crate::demo::{
     desk::{Noted, Shared},
+    keys::Keys,
     player::{Player, Said},
-    presenter::Presenter,
+    presenter::{Presenter, Score},
 };
 use rustix::thread::CapabilitySet;
 use tracer_kernel::{preflight, privileges};
@@ -63,6 +68,15 @@ pub(super) struct DemoArguments {
     /// Leave the last state as it is until Ctrl-C, to look at it from another terminal
     #[arg(long)]
     live: bool,
+    /// Ask before each step what comes next: a course of ten lessons, or the scenario
+    #[arg(long, conflicts_with = "live")]
+    step: bool,
+    /// Take the answers of --step from FILE, a character each
+    #[arg(long, value_name = "FILE", requires = "step")]
+    answers: Option<PathBuf>,
+    /// Where a lesson of the course says its score
+    #[arg(long, hide = true, value_name = "DESCRIPTOR", requires = "step")]
+    score_to: Option<RawFd>,
     #[command(flatten)]
     language: LanguageArgument,
     #[command(flatten)]
@@ -86,34 +100,50 @@ pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
     if arguments.list {
         return print(list(&texts).as_bytes());
     }
-    let scenario = find(arguments.scenario.as_deref().unwrap_or(FIRST))?;
     ensure!(
         matches!(arguments.format, TraceFormat::Ladder | TraceFormat::Text | TraceFormat::Json),
         "--format: ladder, text or json"
     );
+    ensure!(
+        !arguments.step || arguments.format != TraceFormat::Json,
+        "--step asks people, and --format json is for machines: use only one of them"
+    );
+    let scenario = arguments.scenario.as_deref();
+    let scenario = find(scenario.unwrap_or(FIRST))?;
     preflight::privileges()?;
-    let (player, mut talk) = Player::start(scenario)?;
-    let netns = match talk.next()? {
-        Said::Namespace(inode) => inode,
-        Said::Failed(reason) => bail!("{reason}; tracer demo needs root"),
-        said => bail!("the process that plays says {said:?}"),
-    };
-    let filter = Filter::from(Condition::Netns(netns));
-    let live = Live::new(filter, LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?, None);
-    let desk = Shared::default();
-    let presented = Arc::<Mutex<Option<Presented>>>::default();
-    let presenter = Presenter { scenario, texts, desk: desk.clone(), talk };
-    let traced = live.run(|setting| {
-        let sink = arguments.sink(setting, desk)?;
-        present(presenter, arguments.live, setting, Arc::clone(&presented))?;
-        Ok(vec![sink])
-    });
-    // What has ended by itself: a signal may have come before.
-    let presented = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // It ends now, whatever it was doing.
-    drop(player);
-    traced?;
-    presented.map_or(Ok(()), |(_, result)| result)
+    if let Some(path) = &arguments.answers {
+        let file = File::open(path)
+            .with_context(|| format!("cannot read the answers {} (--answers)", path.display()))?;
+        rustix::stdio::dup2_stdin(file).context("cannot read the answers (--answers)")?;
+    }
+    if arguments.step && arguments.scenario.is_none() {
+        return course::run(&texts, &arguments.handed_on(&texts));
+    }
+    let _keys = arguments.step.then(Keys::of_stdin);
+    let score = arguments.score_to.map(Handed::of).transpose()?;
+    let presenter = arguments.trace(scenario, texts)?;
+    match (score, presenter) {
+        (Some(score), Some(presenter)) if presenter.is_complete => score.hand_on(presenter.score),
+        _ => Ok(()),
+    }
+}
+
+/// Where the score of a lesson is handed on to.
+struct Handed(File);
+
+impl Handed {
+    /// A descriptor that this process has inherited for it.
+    fn of(descriptor: RawFd) -> anyhow::Result<Self> {
+        ensure!(descriptor > 2, "--score-to: a descriptor of the course's");
+        // SAFETY: whoever gives the option has made the descriptor for this process alone.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let own = borrowed.try_clone_to_owned().context("--score-to: no such descriptor")?;
+        Ok(Self(own.into()))
+    }
+
+    fn hand_on(mut self, score: Score) -> anyhow::Result<()> {
+        self.0.write_all(score.line().as_bytes()).context("the course has ended")
+    }
 }
 
 /// Who has led through a scenario, and how that went.
@@ -145,6 +175,50 @@ fn present(
 }
 
 impl DemoArguments {
+    /// Plays a scenario and traces it; who has led through it, unless a signal ended it before.
+    fn trace(
+        &self,
+        scenario: &'static Scenario,
+        texts: Texts,
+    ) -> anyhow::Result<Option<Presenter>> {
+        let (player, mut talk) = Player::start(scenario)?;
+        let netns = match talk.next()? {
+            Said::Namespace(inode) => inode,
+            Said::Failed(reason) => bail!("{reason}; tracer demo needs root"),
+            said => bail!("the process that plays says {said:?}"),
+        };
+        let filter = Filter::from(Condition::Netns(netns));
+        let thresholds = LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?;
+        let live = Live::new(filter, thresholds, None);
+        let desk = Shared::default();
+        let presented = Arc::<Mutex<Option<Presented>>>::default();
+        let farewell = || texts.say_with("demo-network", &[("netns", netns.to_string())]);
+        let farewell = self.live.then(farewell);
+        let presenter =
+            Presenter::new(scenario, texts, desk.clone(), talk).asking(self.step).staying(farewell);
+        let traced = live.run(|setting| {
+            let sink = self.sink(setting, desk)?;
+            present(presenter, self.live, setting, Arc::clone(&presented))?;
+            Ok(vec![sink])
+        });
+        // What has ended by itself: a signal may have come before.
+        let presented = presented.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It ends now, whatever it was doing.
+        drop(player);
+        traced?;
+        presented.map(|(presenter, result)| result.map(|()| presenter)).transpose()
+    }
+
+    /// The options that each lesson of a course has too.
+    fn handed_on(&self, texts: &Texts) -> Vec<String> {
+        let format = self.format.to_possible_value();
+        let format = format.map_or_else(String::new, |value| value.get_name().to_owned());
+        let mut options =
+            vec![format!("--lang={}", texts.language()), format!("--format={format}")];
+        options.extend(self.absolute_seq.then(|| "--absolute-seq".to_owned()));
+        options
+    }
+
     fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
         let shown = FormatArguments::of_demo(self.format, !self.absolute_seq, self.color);
         let format =

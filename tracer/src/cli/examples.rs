@@ -86,6 +86,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("tracer demo", "handshake and teardown, explained"),
             ("tracer demo --list", "what else there is"),
             ("tracer demo last-ack-lost", "why there is TIME_WAIT"),
+            ("tracer demo --step", "a course that asks what comes next"),
+            ("tracer demo --step --lang ko", "the same in Korean"),
+        ],
+    ),
+    (
+        "explain",
+        &[
+            ("tracer explain", "the state machine, and all terms"),
+            ("tracer explain TIME_WAIT", "what it is, and what this kernel does"),
+            ("tracer explain why-three --lang ko", "why three segments, in Korean"),
         ],
     ),
     ("schema", &[("tracer schema > schema.json", "for a validator")]),

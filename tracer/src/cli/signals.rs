@@ -64,7 +64,7 @@ fn set() -> libc::sigset_t {
 }
 
 /// Whether one that asks for the end waits to be read.
-fn is_asked_to_end() -> bool {
+pub(super) fn is_asked_to_end() -> bool {
     let mut set = MaybeUninit::uninit();
     // SAFETY: the first call fills the set that the others read.
     unsafe {

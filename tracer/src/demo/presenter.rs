@@ -1,4 +1,5 @@
-//! Leads through a scenario: says what comes next, lets it happen, and ends the trace.
+//! Leads through a scenario: says what comes next, asks where that is wanted, lets it happen, and
+//! ends the trace.
 
 use anyhow::bail;
 use tracer_lab::scenario::Scenario;
@@ -6,26 +7,64 @@ use tracer_texts::Texts;
 
 use super::{
     desk::Shared,
+    keys,
     player::{Said, Talk},
+    quiz::{self, Question},
 };
 use tracer_output::width;
 
 /// The width of notes.
 const WIDTH: usize = 78;
 
-/// A scenario and those who play and draw it.
-pub struct Presenter {
-    /// Which one.
-    pub scenario: &'static Scenario,
-    /// In which language.
-    pub texts: Texts,
-    /// Who draws it.
-    pub desk: Shared,
-    /// Who plays it.
-    pub talk: Talk,
+/// Answers so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// As the kernel did.
+    pub right: u32,
+    /// All that count.
+    pub asked: u32,
 }
 
+/// A scenario and those who play and draw it.
+pub struct Presenter {
+    scenario: &'static Scenario,
+    texts: Texts,
+    /// Who draws it.
+    desk: Shared,
+    /// Who plays it.
+    talk: Talk,
+    /// Asks before each step.
+    asks: bool,
+    /// Said at the end, where it stays.
+    farewell: Option<String>,
+    /// Answers so far.
+    pub score: Score,
+    /// To its end.
+    pub is_complete: bool,
+}
+
+/// Somebody does not want to go on.
+struct Quit;
+
 impl Presenter {
+    /// For a scenario that is about to be played.
+    pub fn new(scenario: &'static Scenario, texts: Texts, desk: Shared, talk: Talk) -> Self {
+        let (score, is_complete) = Default::default();
+        Self { scenario, texts, desk, talk, asks: false, farewell: None, score, is_complete }
+    }
+
+    /// Asks before each step, or does not.
+    #[must_use]
+    pub fn asking(self, asks: bool) -> Self {
+        Self { asks, ..self }
+    }
+
+    /// Says at the end how to look at what stays.
+    #[must_use]
+    pub fn staying(self, farewell: Option<String>) -> Self {
+        Self { farewell, ..self }
+    }
+
     /// Plays it to its end.
     ///
     /// # Errors
@@ -35,35 +74,136 @@ impl Presenter {
         if !self.desk.wait_for_begin() {
             bail!("the trace does not begin");
         }
-        let id = format!("demo-{}", self.scenario.name);
-        self.note(&self.texts.attribute(&id, "title").unwrap_or_default(), "")?;
+        self.note("", &self.text("title"))?;
         // The namespace has been reported before the trace began.
         self.talk.go_on()?;
+        // Asked before the step that is under way, with what was answered.
+        let mut open: Vec<(&Question, usize)> = Vec::new();
         loop {
-            match self.talk.next()? {
+            let said = self.talk.next()?;
+            self.judge(&std::mem::take(&mut open))?;
+            match said {
                 Said::Step(name) => {
-                    self.note(&self.texts.attribute(&id, &name).unwrap_or_default(), "▶ ")?;
+                    self.note("▶ ", &self.text(&name))?;
+                    match self.ask(&name)? {
+                        Ok(answers) => open = answers,
+                        Err(Quit) => return Ok(()),
+                    }
                     self.talk.go_on()?;
                 }
-                Said::Done => {
-                    let end = self.texts.attribute(&id, "end").unwrap_or_default();
-                    return self.note(&end, "■ ");
-                }
+                Said::Done => return self.end(),
                 Said::Failed(reason) => bail!("{}: {reason}", self.scenario.name),
                 Said::Namespace(_) => bail!("the process that plays says its namespace twice"),
             }
         }
     }
 
-    fn note(&self, words: &str, mark: &str) -> anyhow::Result<()> {
+    fn text(&self, part: &str) -> String {
+        let name = format!("demo-{}", self.scenario.name);
+        self.texts.attribute(&name, part).unwrap_or_default()
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.note("■ ", &self.text("end"))?;
+        if self.score.asked > 0 {
+            self.note("", &self.texts.say_with("step-score", &self.score.values()))?;
+        }
+        if let Some(farewell) = &self.farewell {
+            self.note("", farewell)?;
+        }
+        self.is_complete = true;
+        Ok(())
+    }
+
+    /// Asks what comes next; the answers, or that nobody wants to go on.
+    fn ask(&self, step: &str) -> anyhow::Result<Result<Vec<(&'static Question, usize)>, Quit>> {
+        let mut answers = Vec::new();
+        if !self.asks {
+            return Ok(Ok(answers));
+        }
+        for question in quiz::before(self.scenario.name, step) {
+            let numbered = question.choices.iter().enumerate();
+            let choices: Vec<String> =
+                numbered.map(|(number, choice)| format!("{} {choice}", number + 1)).collect();
+            let count = [("count", choices.len().to_string())];
+            self.note("? ", &question.say(&self.texts))?;
+            self.write(&format!("  {}\n", choices.join("   ")))?;
+            self.write(&format!("  {}\n", self.texts.say_with("answer-keys", &count)))?;
+            let answer = loop {
+                let Some(key) = keys::next().filter(|key| *key != 'q') else {
+                    return Ok(Err(Quit));
+                };
+                let number = key.to_digit(10).map_or(0, |number| number as usize);
+                if (1..=choices.len()).contains(&number) {
+                    break number - 1;
+                }
+            };
+            self.write(&format!("  → {}\n", question.choices[answer]))?;
+            answers.push((question, answer));
+        }
+        Ok(Ok(answers))
+    }
+
+    /// Compares the answers with what the kernel did.
+    fn judge(&mut self, answers: &[(&Question, usize)]) -> anyhow::Result<()> {
+        // All that has happened has been drawn then.
+        self.write("")?;
+        let happened = self.desk.take_happened();
+        for (question, answer) in answers {
+            let did = question.answer(&happened);
+            let (is_known, is_right) = match &did {
+                Some(did) => (
+                    question.choices.contains(&did.as_str()),
+                    question.choices[*answer] == did.as_str(),
+                ),
+                None => (false, false),
+            };
+            self.score.asked += u32::from(is_known);
+            self.score.right += u32::from(is_right);
+            let value = [("answer", did.clone().unwrap_or_default())];
+            let (mark, words) = match (did.is_some(), is_known, is_right) {
+                (false, ..) => ("· ", "answer-unknown"),
+                (_, false, _) => ("· ", "answer-other"),
+                (.., true) => ("✓ ", "answer-right"),
+                (.., false) => ("✗ ", "answer-wrong"),
+            };
+            let words = self.texts.say_with(words, &value);
+            self.note(mark, &format!("{} {words}", question.say(&self.texts)))?;
+        }
+        Ok(())
+    }
+
+    fn note(&self, mark: &str, words: &str) -> anyhow::Result<()> {
         let mut text = String::from("\n");
-        for (number, line) in width::wrap(words, WIDTH - mark.len()).iter().enumerate() {
+        for (number, line) in width::wrap(words, WIDTH - 2).iter().enumerate() {
             let mark = if number == 0 { mark } else { &"  "[..mark.chars().count()] };
             text += &format!("{mark}{line}\n");
         }
-        if !self.desk.note(text) {
+        self.write(&text)
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        if !self.desk.note(text.to_owned()) {
             bail!("nothing is drawn any more");
         }
         Ok(())
+    }
+}
+
+impl Score {
+    /// For the texts that say it.
+    pub fn values(self) -> [(&'static str, String); 2] {
+        [("right", self.right.to_string()), ("asked", self.asked.to_string())]
+    }
+
+    /// As it is handed on: `3/4`.
+    pub fn line(self) -> String {
+        format!("{}/{}\n", self.right, self.asked)
+    }
+
+    /// Reads [`Self::line`].
+    pub fn parse(line: &str) -> Option<Self> {
+        let (right, asked) = line.trim().split_once('/')?;
+        Some(Self { right: right.parse().ok()?, asked: asked.parse().ok()? })
     }
 }

@@ -1,0 +1,58 @@
+# What `tracer diagnose` finds.
+
+close_wait_leak =
+    .title = close_wait_leak: an application does not close its sockets
+    .what = Sockets stay in CLOSE_WAIT, and by two snapshots neither close nor send.
+    .many = The finding names process, descriptors and cause. Only the application can be repaired.
+ephemeral_ports =
+    .title = ephemeral_ports: local ports run out
+    .what = Most local ports for one destination are in use, TIME_WAIT included.
+    .linux = net.ipv4.ip_local_port_range = { $ip_local_port_range } (32768 to 60999 by default).
+    .many = Keep connections open and use them again.
+accept_queue_full =
+    .title = accept_queue_full: a server does not accept fast enough
+    .what = Complete connections wait for accept(), and there is no room for more: SYNs are dropped, and
+        clients wait a second or more.
+    .linux = The smaller of the backlog of listen() and net.core.somaxconn = { $somaxconn } (4096 by default).
+    .many = Accept faster, or listen with a larger backlog.
+syn_backlog =
+    .title = syn_backlog: too many half-open connections
+    .what = SYNs arrive faster than they are answered, as in a SYN flood.
+    .linux = net.ipv4.tcp_max_syn_backlog = { $tcp_max_syn_backlog }, net.ipv4.tcp_syncookies =
+        { $tcp_syncookies } (1 by default).
+time_wait_overflow =
+    .title = time_wait_overflow: TIME_WAIT cut short
+    .what = There were too many TIME_WAITs, and the kernel made further ones end at once: late segments
+        may reach the next connection.
+    .linux = net.ipv4.tcp_max_tw_buckets = { $tcp_max_tw_buckets }.
+descriptors =
+    .title = descriptors: a process has no descriptors left
+    .what = accept() and socket() fail with EMFILE, often as the consequence of a leak.
+stuck_handshake =
+    .title = stuck_handshake: handshakes do not complete
+    .what = Sockets stay in SYN_SENT or SYN_RECV: an end does not answer, or answers are lost.
+dead_peer =
+    .title = dead_peer: a peer does not answer any more
+    .what = Data, a FIN or keepalive probes stay unanswered: the peer, or the way to it, is gone. The
+        application does not know yet.
+    .linux = It is told after net.ipv4.tcp_retries2 = { $tcp_retries2 } timeouts (15 by default), or after
+        TCP_USER_TIMEOUT.
+peer_not_reading =
+    .title = peer_not_reading: a peer does not read
+    .what = Peers have closed their windows: their applications do not read what they are sent.
+    .many = Find out what the reader waits for; the sender can only give up.
+no_keepalive =
+    .title = no_keepalive: a dead peer would never be noticed
+    .what = Idle connections with neither keepalive nor TCP_USER_TIMEOUT stay ESTABLISHED for ever if the
+        peer vanishes.
+    .linux = SO_KEEPALIVE; the first probe after net.ipv4.tcp_keepalive_time = { $tcp_keepalive_time } s
+        (7200 by default).
+churn =
+    .title = churn: each connection is used once
+    .what = A process opens many short connections to one destination; most of their time is handshake, and
+        each leaves a TIME_WAIT.
+    .many = Keep connections open and use them again (a pool, HTTP keep-alive).
+process_ended =
+    .title = process_ended: what became of the connections of a process
+    .what = A process has ended, and the kernel has closed what it had left open: gracefully where nothing
+        was unread, with RST where something was.

@@ -1,0 +1,57 @@
+# `tracer diagnose`가 찾아내는 문제.
+
+close_wait_leak =
+    .title = close_wait_leak: 응용 프로그램이 소켓을 닫지 않는다
+    .what = 소켓들이 CLOSE_WAIT에 머물며, 두 번의 스냅숏 사이에 닫지도 보내지도 않았습니다.
+    .many = 프로세스와 디스크립터, 원인이 함께 나옵니다. 고칠 수 있는 것은 응용 프로그램뿐입니다.
+ephemeral_ports =
+    .title = ephemeral_ports: 로컬 포트가 모자란다
+    .what = TIME_WAIT를 포함해 한 목적지에 쓸 로컬 포트를 대부분 쓰고 있습니다.
+    .linux = net.ipv4.ip_local_port_range = { $ip_local_port_range }(기본값 32768~60999)입니다.
+    .many = 연결을 닫지 말고 재사용하세요.
+accept_queue_full =
+    .title = accept_queue_full: 서버가 accept()를 제때 하지 못한다
+    .what = 완성된 연결이 accept()를 기다리고 있어 더 받을 자리가 없습니다. SYN이 버려지고 클라이언트는 1초
+        넘게 기다립니다.
+    .linux = listen()의 backlog와 net.core.somaxconn = { $somaxconn }(기본값 4096) 가운데 작은 값입니다.
+    .many = 더 빨리 accept()하거나 backlog를 늘리세요.
+syn_backlog =
+    .title = syn_backlog: 반쯤 열린 연결이 너무 많다
+    .what = SYN 홍수처럼 SYN이 응답보다 빨리 옵니다.
+    .linux = net.ipv4.tcp_max_syn_backlog = { $tcp_max_syn_backlog }, net.ipv4.tcp_syncookies =
+        { $tcp_syncookies }(기본값 1)입니다.
+time_wait_overflow =
+    .title = time_wait_overflow: TIME_WAIT가 일찍 끝났다
+    .what = TIME_WAIT가 너무 많아 커널이 그 뒤의 것을 곧바로 끝냈습니다. 늦은 세그먼트가 다음 연결에 도착할 수
+        있습니다.
+    .linux = net.ipv4.tcp_max_tw_buckets = { $tcp_max_tw_buckets }입니다.
+descriptors =
+    .title = descriptors: 프로세스에 디스크립터가 남지 않았다
+    .what = accept()와 socket()이 EMFILE로 실패합니다. 누수의 결과일 때가 많습니다.
+stuck_handshake =
+    .title = stuck_handshake: 연결 설정이 끝나지 않는다
+    .what = 소켓들이 SYN_SENT나 SYN_RECV에 머뭅니다. 한쪽이 응답하지 않거나 응답이 사라집니다.
+dead_peer =
+    .title = dead_peer: 상대가 더는 응답하지 않는다
+    .what = 데이터나 FIN, keepalive 확인에 응답이 없습니다. 상대나 그곳까지의 경로가 사라졌고, 응용 프로그램은
+        아직 모릅니다.
+    .linux = net.ipv4.tcp_retries2 = { $tcp_retries2 }번의 타임아웃 뒤(기본값 15) 또는 TCP_USER_TIMEOUT이 지나면
+        알게 됩니다.
+peer_not_reading =
+    .title = peer_not_reading: 상대가 읽지 않는다
+    .what = 상대가 윈도를 닫았습니다. 상대 응용 프로그램이 받은 것을 읽지 않습니다.
+    .many = 읽는 쪽이 무엇을 기다리는지 알아보세요. 보내는 쪽이 할 수 있는 일은 포기하는 것뿐입니다.
+no_keepalive =
+    .title = no_keepalive: 상대가 사라져도 알아채지 못한다
+    .what = keepalive도 TCP_USER_TIMEOUT도 없는 유휴 연결은 상대가 사라지면 끝없이 ESTABLISHED로 남습니다.
+    .linux = SO_KEEPALIVE를 켜세요. 첫 확인은 net.ipv4.tcp_keepalive_time = { $tcp_keepalive_time }초(기본값 7200)
+        뒤입니다.
+churn =
+    .title = churn: 연결을 한 번만 쓰고 버린다
+    .what = 프로세스가 한 목적지로 짧은 연결을 많이 엽니다. 시간의 대부분이 연결 설정에 쓰이고, 연결마다
+        TIME_WAIT가 남습니다.
+    .many = 연결을 닫지 말고 재사용하세요(연결 풀, HTTP keep-alive).
+process_ended =
+    .title = process_ended: 끝난 프로세스의 연결
+    .what = 프로세스가 끝났고, 열어 둔 연결은 커널이 닫았습니다. 읽지 않은 데이터가 없으면 정상 해제, 있으면
+        RST입니다.
