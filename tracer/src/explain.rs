@@ -54,6 +54,8 @@ pub fn list(texts: &Texts) -> String {
         let _ = writeln!(text, "\n{}", texts.say(section.heading()));
         for term in TERMS.iter().filter(|term| term.section == section) {
             let title = texts.attribute(term.name, "title").unwrap_or_default();
+            let prefix = format!("{}: ", term.name);
+            let title = title.strip_prefix(&prefix).unwrap_or(&title);
             let _ = writeln!(text, "  {}  {title}", padded(term.name, longest));
         }
     }

@@ -33,6 +33,7 @@ use tracer_event::{
     update::{Answered, Role, Subject, Transition, Update},
 };
 use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_texts::Texts;
 
 /// A step waits this long for what the other end reports of it, nanoseconds: people do not notice,
 /// and a delayed ACK of a FIN is sent within 40 ms (`TCP_DELACK_MIN`).
@@ -65,7 +66,7 @@ pub struct Ladder {
 impl Ladder {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
-        let pen = Pen { style, palette, width, times, names: None };
+        let pen = Pen { style, palette, width, times, texts: None, names: None };
         let status = StatusLine::new(width, QUIET);
         let (pairs, pending, last, held, children) = Default::default();
         Self { pen, pairs, pending, last, status, resized: None, held, children }
@@ -89,6 +90,13 @@ impl Ladder {
             self.pen.width = Some(width);
             self.status.resize(width);
         }
+    }
+
+    /// With sentences in a language; in English without it.
+    #[must_use]
+    pub fn with_texts(mut self, texts: Texts) -> Self {
+        self.pen.texts = Some(texts);
+        self
     }
 
     /// With the names of addresses, as far as they are known.

@@ -190,7 +190,12 @@ pub fn find(asked: &str) -> Option<&'static Term> {
         let all: Vec<Texts> = Language::all().map(Texts::of).collect();
         let is_titled = |term: &&Term| {
             let titles = all.iter().filter_map(|texts| texts.attribute(term.name, "title"));
-            titles.flat_map(|title| spellings(&title)).any(|title| title == asked)
+            // What a question is about is a term of its own.
+            let is_question = term.section == Questions;
+            let of = |title: String| {
+                if is_question { vec![plain(&title)] } else { spellings(&title) }
+            };
+            titles.flat_map(of).any(|title| title == asked)
         };
         TERMS.iter().find(is_titled)
     })

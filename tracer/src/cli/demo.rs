@@ -220,7 +220,8 @@ impl DemoArguments {
     }
 
     fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
-        let shown = FormatArguments::of_demo(self.format, !self.absolute_seq, self.color);
+        let shown =
+            FormatArguments::of_demo(self.format, !self.absolute_seq, self.language, self.color);
         let format =
             shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);

@@ -9,13 +9,7 @@ pub(super) type Example = (&'static str, &'static str);
 
 /// The examples of each command.
 const EXAMPLES: &[(&str, &[Example])] = &[
-    (
-        "tracer",
-        &[
-            ("tracer --port 443 --duration 10s", "only port 443, for ten seconds"),
-            ("tracer --problems", "failures, retransmissions, stuck sockets"),
-        ],
-    ),
+    ("tracer", &[("tracer --port 443 --duration 10s", "only port 443, for ten seconds")]),
     (
         "trace",
         &[

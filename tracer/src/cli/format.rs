@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 
-use super::console::{ColorArgument, columns};
+use super::{
+    console::{ColorArgument, columns},
+    language::LanguageArgument,
+};
 use tracer_event::enricher::Enricher;
 use tracer_output::{
     Format, Resized,
@@ -41,6 +44,8 @@ pub(super) struct FormatArguments {
     /// Show host names instead of addresses, once they are resolved (text, ladder)
     #[arg(long)]
     resolve: bool,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
 }
@@ -75,9 +80,15 @@ pub(super) enum Occasion {
 
 impl FormatArguments {
     /// Those of `tracer demo`.
-    pub(super) fn of_demo(format: TraceFormat, relative_seq: bool, color: ColorArgument) -> Self {
-        let (summary_only, resolve, timestamps) = Default::default();
-        Self { format, summary_only, explain: true, relative_seq, timestamps, resolve, color }
+    pub(super) fn of_demo(
+        format: TraceFormat,
+        relative_seq: bool,
+        language: LanguageArgument,
+        color: ColorArgument,
+    ) -> Self {
+        let (summary_only, resolve, timestamps, explain) =
+            (false, false, Timestamps::default(), true);
+        Self { format, summary_only, explain, relative_seq, timestamps, resolve, language, color }
     }
 
     /// Whether all options have a meaning in the format asked for.
@@ -90,6 +101,7 @@ impl FormatArguments {
         for (given, option, formats, names) in [
             (self.resolve, "--resolve", &[Text, Ladder][..], "text and ladder"),
             (self.explain, "--explain", &[Ladder], "ladder"),
+            (self.language.is_given(), "--lang", &[Ladder], "ladder"),
             (self.relative_seq, "--relative-seq", &[Ladder], "ladder"),
             (self.summary_only, "--summary-only", &[Text], "text"),
         ] {
@@ -126,6 +138,7 @@ impl FormatArguments {
                 let style = Style { explain: self.explain, relative: self.relative_seq };
                 let ladder = Ladder::new(style, palette, width, times());
                 let ladder = ladder.resized_by(resized).with_names(names().context(failed)?);
+                let ladder = ladder.with_texts(self.language.texts());
                 Box::new(if live { ladder } else { ladder.without_status() })
             }
             TraceFormat::Text | TraceFormat::Parquet => {

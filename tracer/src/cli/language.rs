@@ -5,7 +5,7 @@ use clap::Args;
 use tracer_texts::{Language, Texts};
 
 /// The language of explanations.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub(super) struct LanguageArgument {
     /// Language of explanations: en or ko [default: that of LC_ALL, LC_MESSAGES or LANG]
     #[arg(long, value_name = "LANGUAGE")]
@@ -13,6 +13,11 @@ pub(super) struct LanguageArgument {
 }
 
 impl LanguageArgument {
+    /// Whether one is asked for.
+    pub(super) fn is_given(self) -> bool {
+        self.lang.is_some()
+    }
+
     /// The texts asked for.
     pub(super) fn texts(self) -> Texts {
         let environment = || Language::of_environment(|name| std::env::var(name).ok());

@@ -9,6 +9,7 @@ use crate::{
     names::Names,
     stamps::Times,
     text::{Line, Palette, bytes, duration, process},
+    width::{padded, wrap},
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
@@ -16,6 +17,7 @@ use tracer_event::{
     update::Subject,
     wall_clock::WallClock,
 };
+use tracer_texts::{Language, Texts};
 
 /// In less, numbers of ten digits do not fit between the lifelines.
 const LEAST: usize = 80;
@@ -48,6 +50,8 @@ pub(super) struct Pen {
     /// Width of the terminal, where it is one.
     pub(super) width: Option<usize>,
     pub(super) times: Times,
+    /// What the sentences say.
+    pub(super) texts: Option<Texts>,
     /// Names of addresses, where asked for.
     pub(super) names: Option<Names>,
 }
@@ -149,7 +153,9 @@ impl Pen {
             let mut sentences = explain(diagram, row);
             sentences.retain(|sentence| !diagram.explained.contains(sentence));
             diagram.explained.extend(&sentences);
-            self.sentences(&sentences.join(" "), out);
+            let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
+            let words: Vec<String> = sentences.iter().map(|name| texts.say(name)).collect();
+            self.sentences(&words.join(" "), out);
         }
     }
 
@@ -157,7 +163,7 @@ impl Pen {
     fn sentences(&self, words: &str, out: &mut Vec<u8>) {
         let room = self.between() - 2;
         for line in wrap(words, room) {
-            let middle = format!(" {line:room$} ");
+            let middle = format!(" {} ", padded(&line, room));
             self.row(&Cells { middle, style: self.palette.plain, ..Cells::default() }, out);
         }
     }
@@ -295,19 +301,4 @@ fn centred(words: &str, room: usize, fill: char) -> String {
         '╌' => format!("{words:╌^room$}"),
         _ => format!("{words:^room$}"),
     }
-}
-
-/// Lines of at most `room` characters, broken between words.
-fn wrap(words: &str, room: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                *line += " ";
-                *line += word;
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{step, text::REFUSED_HERE};
 use tracer_event::{close::Reason, state::State, update::Close};
 
-/// The sentences on a step, in order.
+/// The names of the sentences on a step, in order.
 pub(super) fn explain(diagram: &Diagram, row: &Row) -> Vec<&'static str> {
     let mut sentences = Vec::new();
     match &row.middle {
@@ -90,46 +90,30 @@ fn entered(diagram: &Diagram, state: State, row: &Row) -> Option<&'static str> {
     }
 }
 
-const SYN: &str = "SYN asks for a connection and names the client's initial sequence number: \
-    random, so that nobody can guess it, and so that late segments of an earlier connection are \
-    not mistaken for this one's.";
-const SECOND_SYN: &str = "A SYN from this side too: both open at once (simultaneous open). Each \
-    answers the other's, and they become one connection.";
-const OWN_SYN: &str = "The same SYN: connect() was given the port that it connects to, and the \
-    socket is the peer of itself. To TCP that is a simultaneous open.";
-const SYN_ACK: &str = "SYN+ACK accepts, with this side's own random initial sequence number.";
-const SYN_ACK_NUMBERS: &str = "SYN+ACK accepts: seq is this side's own random number, and ack names \
-    the next byte that it expects. A SYN counts as one byte, hence the +1.";
-const ACK: &str = "Now each end knows that the other has its number: the three-way handshake is \
-    complete, data can flow.";
-const DATA: &str = "Every byte of data has its own number, counted from the SYN's.";
-const DATA_AND_FIN: &str = "The number of a FIN exceeds that of its side's SYN by what was sent.";
-const FIN: &str = "FIN: \"I have no more to send.\" It closes one direction only, the other may go \
-    on (half-close). Like a SYN it counts as one byte and must be acknowledged.";
-const SECOND_FIN: &str = "The other direction is closed too.";
-const RELEASED: &str = "A graceful release: all data was delivered, in both directions.";
-const FIN_WITH_ACK: &str = "The application has closed this end too. Linux delayed its ACK of the \
-    first FIN by up to 40 ms, so that this FIN carries it.";
-const ACK_OF_FIN: &str = "The FIN has arrived.";
-const FIN_WAIT2: &str = "FIN_WAIT2: this direction is closed, the other one is still open.";
-const LAST_ACK: &str = "The last ACK: it closes the other end.";
-const CLOSE_WAIT: &str = "CLOSE_WAIT asks the application to close() its end as well: nothing else \
-    ends this state, and sockets that pile up in it are a leak in the application.";
-const CLOSING: &str = "Both have sent their FIN before the other's arrived (simultaneous close); \
-    CLOSING waits for the ACK of one's own.";
-const OWN_FIN: &str = "The socket's own FIN has come back to it: a FIN that arrived before the ACK \
-    of one's own (simultaneous close). CLOSING waits for that ACK.";
-const TIME_WAIT: &str = "TIME_WAIT stays with the end that closed first (with both, if they \
-    closed at once), for 2 MSL, 60 s on Linux: if the last ACK is lost, the FIN is retransmitted \
-    and must be answered; and late segments must expire before the same ports are used again.";
-const ORPHAN: &str = "Orphaned: no process holds the socket any more. The kernel waits for the \
-    peer's FIN, for a minute unless tcp_fin_timeout or TCP_LINGER2 says otherwise.";
-const RST: &str = "RST aborts immediately (abortive release): nothing is acknowledged, data in \
-    flight is lost, and no TIME_WAIT follows.";
-const REFUSED: &str = "Nothing listens on this port, or a firewall says so: the answer is RST, and \
-    connect() fails with ECONNREFUSED.";
-const AGAIN: &str = "No answer in time: the same segment is retransmitted, with the same number.";
-const SAME_TIMEOUT: &str = "The timeout was as long as before: Linux retransmits the first SYNs at \
-    equal intervals (net.ipv4.tcp_syn_linear_timeouts), then doubles the timeout each time.";
-const DOUBLE_TIMEOUT: &str = "The timeout doubles each time.";
-const GONE: &str = "The kernel has released the connection: its addresses and ports are free.";
+// Names of texts (`texts/*/ladder.ftl`).
+const SYN: &str = "ladder-syn";
+const SECOND_SYN: &str = "ladder-second-syn";
+const OWN_SYN: &str = "ladder-own-syn";
+const SYN_ACK: &str = "ladder-syn-ack";
+const SYN_ACK_NUMBERS: &str = "ladder-syn-ack-numbers";
+const ACK: &str = "ladder-ack";
+const DATA: &str = "ladder-data";
+const DATA_AND_FIN: &str = "ladder-data-and-fin";
+const FIN: &str = "ladder-fin";
+const SECOND_FIN: &str = "ladder-second-fin";
+const RELEASED: &str = "ladder-released";
+const FIN_WITH_ACK: &str = "ladder-fin-with-ack";
+const ACK_OF_FIN: &str = "ladder-ack-of-fin";
+const FIN_WAIT2: &str = "ladder-fin-wait2";
+const LAST_ACK: &str = "ladder-last-ack";
+const CLOSE_WAIT: &str = "ladder-close-wait";
+const CLOSING: &str = "ladder-closing";
+const OWN_FIN: &str = "ladder-own-fin";
+const TIME_WAIT: &str = "ladder-time-wait";
+const ORPHAN: &str = "ladder-orphan";
+const RST: &str = "ladder-rst";
+const REFUSED: &str = "ladder-refused";
+const AGAIN: &str = "ladder-again";
+const SAME_TIMEOUT: &str = "ladder-same-timeout";
+const DOUBLE_TIMEOUT: &str = "ladder-double-timeout";
+const GONE: &str = "ladder-gone";
