@@ -36,7 +36,7 @@ why-time-wait =
         change it.
 
 which-end =
-    .title = Which end gets CLOSE_WAIT, and which one TIME_WAIT?
+    .title = Which end gets CLOSE_WAIT, which one TIME_WAIT?
     .what = The end that closes first (active close) goes through FIN_WAIT1 and FIN_WAIT2 to
         TIME_WAIT. The end that receives the first FIN (passive close) is in CLOSE_WAIT: this is the
         end that waits for its own application to call close(). Notes that put TIME_WAIT there have
