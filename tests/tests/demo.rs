@@ -46,15 +46,21 @@ fn play(scenario: &Scenario) -> String {
 }
 
 /// What is the same each time: rows with segments and states, without times and process numbers.
+/// What a snapshot finds comes when it is taken, and a diagram that it interrupts begins again.
 fn lasting(text: &str) -> String {
+    let mut block = String::new();
+    let mut is_again = false;
     let line = |line: &str| {
+        if std::mem::take(&mut is_again) {
+            return None;
+        }
         let columns: Vec<char> = line.chars().collect();
         let is_row = columns.get(22) == Some(&'│');
         let is_sentence = is_row
             && columns[..22].iter().all(|&c| c == ' ')
             && columns[23] == ' '
             && columns[24] != ' ';
-        if is_sentence || line.starts_with(['!', '=']) {
+        if is_sentence || line.starts_with(['!', '=', '⚠']) {
             return None;
         }
         if is_row {
@@ -64,7 +70,10 @@ fn lasting(text: &str) -> String {
         }
         let is_title = line.starts_with('━');
         if is_title {
-            return Some(line.split(" ━━").next().unwrap().to_owned());
+            let title = line.split(" ━━").next().unwrap().to_owned();
+            is_again = title == block;
+            block.clone_from(&title);
+            return (!is_again).then_some(title);
         }
         // The ends of a connection, with process numbers.
         (line.contains(':') && line.contains("  ") && line.contains("10.0.0.")
