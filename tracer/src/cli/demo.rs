@@ -182,7 +182,7 @@ impl DemoArguments {
         texts: Texts,
     ) -> anyhow::Result<Option<Presenter>> {
         let (player, mut talk) = Player::start(scenario)?;
-        let netns = match talk.next()? {
+        let netns = match talk.listen()? {
             Said::Namespace(inode) => inode,
             Said::Failed(reason) => bail!("{reason}; tracer demo needs root"),
             said => bail!("the process that plays says {said:?}"),

@@ -67,7 +67,7 @@ impl Talk {
     /// # Errors
     ///
     /// Where it has ended.
-    pub fn next(&mut self) -> anyhow::Result<Said> {
+    pub fn listen(&mut self) -> anyhow::Result<Said> {
         let mut line = String::new();
         self.out.read_line(&mut line).context("cannot read from the process that plays")?;
         let line = line.trim_end();

@@ -80,7 +80,7 @@ impl Presenter {
         // Asked before the step that is under way, with what was answered.
         let mut open: Vec<(&Question, usize)> = Vec::new();
         loop {
-            let said = self.talk.next()?;
+            let said = self.talk.listen()?;
             self.judge(&std::mem::take(&mut open))?;
             match said {
                 Said::Step(name) => {
