@@ -56,3 +56,36 @@ process_ended =
     .title = process_ended: what became of the connections of a process
     .what = A process has ended, and the kernel has closed what it had left open: gracefully where nothing
         was unread, with RST where something was.
+accept_wait =
+    .title = accept_wait: connections wait long for accept()
+    .what = Connections are complete, but the server's application takes them late. The client believes
+        that it is served, and waits.
+    .many = Accept faster: an event loop that is busy, too few workers.
+deferred_accept =
+    .title = deferred_accept: a listener waits for data
+    .what = With TCP_DEFER_ACCEPT a connection is given to accept() with its first data only: until then
+        the server shows SYN_RECV though the client is ESTABLISHED.
+closed_but_held =
+    .title = closed_but_held: closed by one process, held by another
+    .what = A process has closed its descriptor, but a child or another process still holds the socket, so
+        that no FIN is sent.
+    .many = Open sockets with SOCK_CLOEXEC, or close them in the child.
+self_connect =
+    .title = self_connect: a socket is connected to itself
+    .what = connect() was given the port that it connects to, and succeeded by a simultaneous open with
+        itself. The server's port is taken by its client then.
+    .linux = net.ipv4.ip_local_port_range = { $ip_local_port_range } should not include ports of servers
+        (net.ipv4.ip_local_reserved_ports).
+connect_failures =
+    .title = connect_failures: connections fail or are slow
+    .what = Connections to a destination are refused, time out, or need retransmitted SYNs.
+    .many = Refused: nobody listens. Timed out or slow: a firewall that drops, or a full accept queue.
+connection_resets =
+    .title = connection_resets: connections end by RST or timeout
+    .what = Connections with a destination end by RST or by a timeout instead of being closed; the finding
+        says by whom and why.
+keepalive_race =
+    .title = keepalive_race: an idle timer meets a request
+    .what = A server closes idle connections just when its client sends the next request on one, and the
+        client gets an RST.
+    .many = Let the client's idle time-out be shorter than the server's.

@@ -55,3 +55,34 @@ process_ended =
     .title = process_ended: 끝난 프로세스의 연결
     .what = 프로세스가 끝났고, 열어 둔 연결은 커널이 닫았습니다. 읽지 않은 데이터가 없으면 정상 해제, 있으면
         RST입니다.
+accept_wait =
+    .title = accept_wait: 연결이 accept()를 오래 기다린다
+    .what = 연결은 완성되었지만 서버 응용 프로그램이 늦게 가져갑니다. 클라이언트는 연결된 줄 알고 기다립니다.
+    .many = 더 빨리 accept()하세요. 바쁜 이벤트 루프나 모자란 워커가 원인입니다.
+deferred_accept =
+    .title = deferred_accept: listener가 데이터를 기다린다
+    .what = TCP_DEFER_ACCEPT가 있으면 첫 데이터가 와야 accept()에 넘깁니다. 그때까지 클라이언트는
+        ESTABLISHED인데 서버는 SYN_RECV로 보입니다.
+closed_but_held =
+    .title = closed_but_held: 닫았지만 다른 프로세스가 쥐고 있다
+    .what = 한 프로세스는 디스크립터를 닫았지만 자식이나 다른 프로세스가 소켓을 쥐고 있어 FIN이 나가지
+        않습니다.
+    .many = SOCK_CLOEXEC로 열거나 자식에서 닫으세요.
+self_connect =
+    .title = self_connect: 소켓이 자기 자신과 연결되었다
+    .what = connect()가 목적지와 같은 포트를 받아, 자기 자신과의 동시 열기로 성공했습니다. 서버의 포트를
+        클라이언트가 차지합니다.
+    .linux = net.ipv4.ip_local_port_range = { $ip_local_port_range }에 서버의 포트가 들어가지 않게
+        하세요(net.ipv4.ip_local_reserved_ports).
+connect_failures =
+    .title = connect_failures: 연결이 실패하거나 느리다
+    .what = 한 목적지로 가는 연결이 거부되거나, 시간이 초과되거나, SYN을 재전송해야 합니다.
+    .many = 거부되면 LISTEN하는 프로그램이 없습니다. 시간이 초과되거나 느리면 버리는 방화벽이나 가득 찬 accept
+        큐가 원인입니다.
+connection_resets =
+    .title = connection_resets: 연결이 RST나 타임아웃으로 끝난다
+    .what = 한 목적지와의 연결이 닫히지 않고 RST나 타임아웃으로 끝납니다. 누가 왜 보냈는지 함께 나옵니다.
+keepalive_race =
+    .title = keepalive_race: 유휴 타이머와 요청이 엇갈린다
+    .what = 서버가 유휴 연결을 닫는 바로 그때 클라이언트가 그 연결로 다음 요청을 보내 RST를 받습니다.
+    .many = 클라이언트의 유휴 제한 시간을 서버보다 짧게 하세요.
