@@ -5,6 +5,7 @@ use std::fs;
 use tracer_tests::{
     exec::{exec, json, lines, said, web_server},
     netns::isolated,
+    receiver::fetched,
     sockets::free_port,
 };
 
@@ -26,7 +27,7 @@ if refused:
     except ConnectionRefusedError: pass
 "#;
 
-const ASSERTIONS: &str = "no-resets,no-refused,no-retransmits,no-close-wait,no-open,max-connections=60,handshake-p99=10s";
+const ASSERTIONS: &str = "no-resets,no-refused,no-retransmits,no-close-wait,no-open,no-leaks,max-connections=60,reuse=60,handshake-p99=10s";
 
 #[test]
 fn what_is_asserted_holds_of_a_clean_suite_and_is_named_where_it_does_not() {
@@ -51,7 +52,7 @@ fn what_is_asserted_holds_of_a_clean_suite_and_is_named_where_it_does_not() {
         for _ in 0..5 {
             let (status, violated, xml) = run(&[&port, "0"]);
             assert_eq!((status, violated.len()), (Some(0), 0), "{violated:?}");
-            assert!(xml.contains(r#"tests="7" failures="0""#), "{xml}");
+            assert!(xml.contains(r#"tests="9" failures="0""#), "{xml}");
         }
         let (status, violated, xml) = run(&[&port, &closed, "reset"]);
         assert_eq!((status, violated.len()), (Some(1), 2), "{violated:?}");
@@ -60,7 +61,7 @@ fn what_is_asserted_holds_of_a_clean_suite_and_is_named_where_it_does_not() {
         assert!(first[0]["message"].as_str().unwrap().contains("SO_LINGER 0"), "{first:?}");
         assert_eq!(first[0]["process"]["name"], "python3");
         assert_eq!(first[1]["network"]["peer"]["port"].to_string(), closed);
-        assert!(xml.contains(r#"tests="7" failures="2""#), "{xml}");
+        assert!(xml.contains(r#"tests="9" failures="2""#), "{xml}");
     });
 }
 
@@ -70,13 +71,15 @@ fn a_close_wait_past_its_threshold_is_named_with_process_and_descriptor() {
         let port = web_server().to_string();
         let leak = "import socket, sys, time; c = socket.create_connection(('127.0.0.1', \
                     int(sys.argv[1]))); c.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n'); time.sleep(3)";
-        let options = ["--quiet", "--linger", "close-wait=1s", "--assert", "no-close-wait"];
+        let options =
+            ["--quiet", "--stacks", "--linger", "close-wait=1s", "--assert", "no-close-wait"];
         let output = json(namespace, &options, &["python3", "-c", leak, &port]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let (_, report) = lines(&output);
         let violation = &report["assertions"][0]["violations"][0];
         assert_eq!(violation["process"]["name"], "python3", "{report}");
         assert!(violation["process"]["fd"].as_u64().is_some(), "{report}");
+        assert!(violation["message"].as_str().unwrap().contains("; created at "), "{report}");
     });
 }
 
@@ -91,5 +94,79 @@ fn the_command_s_own_failure_comes_before_what_is_asserted() {
         assert!(said.contains("! no-refused violated: 127.0.0.1:"), "{said}");
         let output = exec(&["--assert", "no-leek"], &["true"]).output().unwrap();
         assert_eq!(output.status.code(), Some(125));
+    });
+}
+
+/// Fifty tests that each open a connection to a server that closes it; test 7 keeps its socket if
+/// it is to leak.
+const PYTEST: &str = r#"
+import os, socket, time, pytest
+
+kept = []
+
+@pytest.mark.parametrize("number", range(50))
+def test_request(number):
+    client = socket.create_connection(("127.0.0.1", int(os.environ["SERVED"])))
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    while client.recv(100): pass
+    if number == 7 and os.environ["LEAK"] == "yes":
+        kept.append(client)
+    else:
+        client.close()
+    time.sleep(0.05)
+"#;
+
+#[test]
+fn one_leak_of_fifty_tests_is_found_and_a_clean_suite_has_none() {
+    isolated(|namespace| {
+        let port = web_server().to_string();
+        let directory = tempfile::tempdir().unwrap();
+        let suite = directory.path().join("test_sockets.py");
+        fs::write(&suite, PYTEST).unwrap();
+        let packages = format!("PYTHONPATH={}", fetched("pytest").display());
+        let run = |leak: &str| {
+            let (served, leak) = (format!("SERVED={port}"), format!("LEAK={leak}"));
+            let words = ["env", &packages, &served, &leak, "python3", "-m", "pytest", "-q", "-p"];
+            let words = [&words[..], &["no:cacheprovider", suite.to_str().unwrap()]].concat();
+            let options = ["--quiet", "--linger", "close-wait=1s", "--assert", "no-leaks,reuse=50"];
+            let output = json(namespace, &options, &words).output().unwrap();
+            let (_, report) = lines(&output);
+            assert_eq!(report["status"], 0, "{report}");
+            (output.status.code(), report["assertions"].clone())
+        };
+        for _ in 0..3 {
+            let (status, assertions) = run("no");
+            assert_eq!(status, Some(0), "{assertions}");
+        }
+        let (status, assertions) = run("yes");
+        assert_eq!(status, Some(1), "{assertions}");
+        let leak = &assertions[0];
+        assert_eq!(leak["count"], 1, "{leak}");
+        let violation = &leak["violations"][0];
+        assert_eq!(violation["network"]["peer"]["port"].to_string(), port, "{leak}");
+        assert_eq!(violation["process"]["name"], "python3", "{leak}");
+        assert!(violation["process"]["fd"].as_u64().is_some(), "{leak}");
+        assert!(violation["message"].as_str().unwrap().contains("CLOSE_WAIT"), "{leak}");
+    });
+}
+
+/// What a process leaves open when it ends without ado is a leak; `--stacks` names the code.
+#[test]
+fn what_is_open_at_the_end_of_its_process_is_a_leak() {
+    isolated(|namespace| {
+        let port = web_server().to_string();
+        let leak = "import os, socket, sys; c = socket.create_connection(('127.0.0.1', \
+                    int(sys.argv[1]))); d = socket.create_connection(('127.0.0.1', \
+                    int(sys.argv[1]))); d.close(); os._exit(0)";
+        let options = ["--quiet", "--assert", "no-leaks,reuse=1"];
+        let output = json(namespace, &options, &["python3", "-c", leak, &port]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let (_, report) = lines(&output);
+        let [leaks, reuse] = [0, 1].map(|index| &report["assertions"][index]);
+        assert_eq!(leaks["count"], 1, "{report}");
+        let message = leaks["violations"][0]["message"].as_str().unwrap();
+        assert!(message.ends_with("open, in ESTABLISHED, when its process ended"), "{message}");
+        let message = reuse["violations"][0]["message"].as_str().unwrap();
+        assert_eq!(message, format!("2 connections to 127.0.0.1:{port}"));
     });
 }

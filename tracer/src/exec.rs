@@ -7,6 +7,7 @@
 
 pub mod assertion;
 pub mod command;
+pub mod fault;
 pub mod group;
 pub mod inherited;
 pub mod report;

@@ -49,7 +49,8 @@ pub(super) struct ExecArguments {
     #[arg(long)]
     as_root: bool,
     /// Exit with 1 where this does not hold of a command that succeeded: no-resets, no-refused,
-    /// no-retransmits, no-close-wait, no-open, max-connections=N, handshake-p99=TIME
+    /// no-retransmits, no-close-wait, no-open, no-leaks, max-connections=N, reuse=N,
+    /// handshake-p99=TIME
     #[arg(long, value_delimiter = ',', value_name = "ASSERTION")]
     assert: Vec<Assertion>,
     /// Write what was asserted to FILE, as JUnit does for CI systems
@@ -182,10 +183,9 @@ impl Run {
     fn trace(self, arguments: &ExecArguments) -> anyhow::Result<ExitCode> {
         let Self { words, link, tally, scope, started, junit } = self;
         let (gate, finish) = started.split();
-        let counting = tally.sink(move || gate.open());
         let traced = trace::run_with(&arguments.trace, options(), Some(scope), |setting| {
             link.trace_ends_by(Arc::clone(&setting.end));
-            Ok(vec![counting])
+            Ok(vec![tally.sink(Arc::clone(&setting.enricher), move || gate.open())])
         });
         // The gate is gone: where the trace has not begun, nor does the command.
         let outcome = finish();

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::tally::{Account, Fault, Incident};
+use super::{
+    fault::{Fault, Incident},
+    tally::{Account, Place},
+};
 use tracer_event::duration::{duration, grouped};
 
 /// One assertion.
@@ -12,6 +15,8 @@ pub enum Assertion {
     No(Fault),
     /// No more connections are opened or accepted.
     MaxConnections(u64),
+    /// No destination is connected to more often: connections are used again.
+    Reuse(u64),
     /// So many percent of the handshakes take no longer.
     Handshake(u8, Duration),
 }
@@ -25,7 +30,7 @@ pub enum AssertionError {
     /// No such name.
     #[error(
         "{0:?} is none of no-resets, no-refused, no-retransmits, no-close-wait, no-open, \
-         max-connections=N, handshake-p50=TIME (or p90, p95, p99)"
+         no-leaks, max-connections=N, reuse=N, handshake-p50=TIME (or p90, p95, p99)"
     )]
     Unknown(String),
     /// What stands behind `=` is no number, or no time.
@@ -57,6 +62,10 @@ impl FromStr for Assertion {
             let most = value.and_then(|value| value.parse().ok());
             return most.map(Self::MaxConnections).ok_or_else(|| wrong("number, as 20"));
         }
+        if name == "reuse" {
+            let most = value.and_then(|value| value.parse().ok());
+            return most.map(Self::Reuse).ok_or_else(|| wrong("number, as 10"));
+        }
         let quantile = name.strip_prefix("handshake-p").and_then(|number| number.parse().ok());
         if let Some(quantile) = quantile.filter(|quantile| QUANTILES.contains(quantile)) {
             let limit = value.and_then(|value| humantime::parse_duration(value).ok());
@@ -72,6 +81,7 @@ impl fmt::Display for Assertion {
         match self {
             Self::No(fault) => f.write_str(fault.rule()),
             Self::MaxConnections(most) => write!(f, "max-connections={most}"),
+            Self::Reuse(most) => write!(f, "reuse={most}"),
             Self::Handshake(quantile, limit) => {
                 write!(f, "handshake-p{quantile}={}", humantime::format_duration(*limit))
             }
@@ -119,6 +129,20 @@ impl Assertion {
                 } else {
                     (Vec::new(), 0)
                 }
+            }
+            Self::Reuse(most) => {
+                let places = account.places().into_iter();
+                let often = places.filter_map(|(place, one)| match place {
+                    Place::To(peer) if one.connections > most => Some((peer, one.connections)),
+                    _ => None,
+                });
+                let violation = |(peer, count)| Violation {
+                    message: format!("{} connections to {peer}", grouped(count)),
+                    incident: None,
+                };
+                let violations: Vec<Violation> = often.map(violation).collect();
+                let count = violations.len() as u64;
+                (violations, count)
             }
             Self::Handshake(quantile, limit) => {
                 let times = &account.handshakes;

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,11 +10,13 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
+use super::fault::{Fault, Incident, created_at};
 use tracer_event::{
     close::{Close, Reason},
     connection::ConnectionSummary,
     duration::duration,
     endpoint::{Endpoint, Tuple},
+    enricher::Enricher,
     header::Header,
     linger::{Linger, LingerStatus},
     state::State,
@@ -25,10 +26,7 @@ use tracer_event::{
     update::Update,
     wall_clock::WallClock,
 };
-use tracer_output::{
-    Sink,
-    text::{process, reason},
-};
+use tracer_output::{Sink, text::reason};
 
 /// Where connections lead to, or come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,63 +74,14 @@ pub struct Account {
     incidents: BTreeMap<Fault, (Vec<Incident>, u64)>,
     /// Sockets whose segments are on the way, by their identity.
     unsettled: HashSet<Identity, RandomState>,
-}
-
-/// What can go wrong with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// An RST ended it, sent or received.
-    Reset,
-    /// The peer refused it.
-    Refused,
-    /// Segments were retransmitted.
-    Retransmit,
-    /// It stayed in CLOSE_WAIT for longer than its threshold (`--linger`).
-    CloseWait,
-    /// It was open when the trace ended.
-    Open,
-}
-
-impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Reset, Self::Refused, Self::Retransmit, Self::CloseWait, Self::Open];
-
-    /// The assertion that there is none.
-    pub fn rule(self) -> &'static str {
-        match self {
-            Self::Reset => "no-resets",
-            Self::Refused => "no-refused",
-            Self::Retransmit => "no-retransmits",
-            Self::CloseWait => "no-close-wait",
-            Self::Open => "no-open",
-        }
-    }
-}
-
-/// Something that went wrong with a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incident {
-    /// Which one, and whose.
-    pub subject: Subject,
-    /// What happened.
-    pub what: String,
-}
-
-impl fmt::Display for Incident {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, what } = self;
-        let Subject { tuple, owner, .. } = *subject;
-        write!(f, "{} → {} {}", tuple.local, tuple.peer, process(owner))?;
-        if let Some(fd) = owner.and_then(|owner| owner.fd) {
-            write!(f, " fd {fd}")?;
-        }
-        write!(f, ": {what}")
-    }
+    /// Those that are leaks already, so that each is one.
+    leaked: HashSet<Identity, RandomState>,
 }
 
 /// Of each kind of incident, no more are kept.
 const KEPT: usize = 100;
+/// Leaks that are told apart; beyond that they are not counted.
+const REMEMBERED: usize = 1 << 16;
 
 /// Which connection: cookie and ordinal, or what there is where the kernel gives no cookies.
 pub type Identity = (Option<u64>, u32, Option<Tuple>);
@@ -170,6 +119,7 @@ impl Default for Account {
             summary: None,
             incidents: BTreeMap::new(),
             unsettled: HashSet::default(),
+            leaked: HashSet::default(),
         }
     }
 }
@@ -197,11 +147,11 @@ impl Account {
     }
 
     /// Takes in what is told.
-    pub fn observe(&mut self, update: &Update<'_>) {
+    pub fn observe(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
         match update {
             Update::Transition(transition) => self.transition(transition),
             Update::Connection(connection) => self.connection(connection),
-            Update::Linger(lingers) => self.linger(lingers),
+            Update::Linger(lingers) => self.linger(lingers, enricher),
             Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
         }
     }
@@ -233,7 +183,14 @@ impl Account {
         }
     }
 
-    fn linger(&mut self, lingers: &[Linger]) {
+    /// One for each connection, with the first thing that shows it.
+    fn leak(&mut self, subject: Subject, what: impl Into<String>) {
+        if self.leaked.len() < REMEMBERED && self.leaked.insert(identity(&subject)) {
+            self.note(Fault::Leak, subject, what);
+        }
+    }
+
+    fn linger(&mut self, lingers: &[Linger], enricher: &dyn Enricher) {
         let raised = |linger: &&Linger| linger.status == LingerStatus::Raised;
         let lingers = lingers.iter().filter(|linger| linger.state == State::CloseWait);
         for linger in lingers.filter(raised) {
@@ -242,8 +199,11 @@ impl Account {
             let subject = Subject { owner, ..linger.subject };
             let why =
                 linger.why.as_ref().map_or_else(String::new, |why| format!(" ({})", why.code()));
-            let age = duration(linger.age);
-            self.note(Fault::CloseWait, subject, format!("in CLOSE_WAIT for {age}{why}"));
+            let code = linger.creator.and_then(|creator| enricher.stack(&creator));
+            let code = code.map_or_else(String::new, |stack| created_at(&stack));
+            let what = format!("in CLOSE_WAIT for {}{why}{code}", duration(linger.age));
+            self.note(Fault::CloseWait, subject, what.clone());
+            self.leak(subject, what);
         }
     }
 
@@ -258,14 +218,21 @@ impl Account {
             Reason::Refused => self.note(Fault::Refused, subject, reason(ended)),
             _ => {}
         }
+        if ended == Reason::ResetSentUnaccepted {
+            self.leak(subject, "never accepted");
+        }
         if retransmits > 0 {
             self.note(Fault::Retransmit, subject, retransmitted(retransmits));
         }
     }
 
     fn transition(&mut self, transition: &Transition) {
-        let Transition { subject, from, to, handshake, .. } = *transition;
+        let Transition { subject, from, to, handshake, at_exit, .. } = *transition;
         let identity = identity(&subject);
+        // A listener that ends with its process is the usual way for a server to end.
+        if at_exit && from != State::Listen {
+            self.leak(subject, format!("open, in {from}, when its process ended"));
+        }
         if is_on_the_way(to) {
             self.unsettled.insert(identity);
         } else {
@@ -347,13 +314,19 @@ impl Tally {
     }
 
     /// The sink that keeps it, and lets the command run when the trace has begun.
-    pub fn sink(&self, begin: impl FnOnce() + Send + 'static) -> Box<dyn Sink> {
-        Box::new(Counting { tally: self.clone(), begin: Some(Box::new(begin)) })
+    /// `enricher` knows the stacks.
+    pub fn sink(
+        &self,
+        enricher: Arc<dyn Enricher>,
+        begin: impl FnOnce() + Send + 'static,
+    ) -> Box<dyn Sink> {
+        Box::new(Counting { tally: self.clone(), enricher, begin: Some(Box::new(begin)) })
     }
 }
 
 struct Counting {
     tally: Tally,
+    enricher: Arc<dyn Enricher>,
     begin: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -365,7 +338,7 @@ impl Sink for Counting {
     }
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.tally.account().observe(update);
+        self.tally.account().observe(update, &*self.enricher);
     }
 
     fn finish(self: Box<Self>, summary: &Summary, _: WallClock) {

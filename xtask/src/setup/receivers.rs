@@ -1,4 +1,5 @@
-//! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver.
+//! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver; and pytest, which
+//! runs a suite whose sockets are judged.
 //!
 //! They go to a directory of xtask's own: Debian's package of Prometheus, installed, would start
 //! a service, and the receiver is a Python package that nothing else here needs.
@@ -12,6 +13,7 @@ use crate::{process, process::say, workspace};
 
 /// A collector in Rust, with a program of its own inside the package.
 const ROTEL: &str = "rotel==0.0.1a15";
+const PYTEST: &str = "pytest==8.4.2";
 
 /// Fetches what is not there; returns the directory.
 pub(crate) fn ensure() -> Result<PathBuf> {
@@ -25,6 +27,13 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         say(format_args!("fetching {ROTEL} from PyPI for the tests (once)"));
         rotel(&root).with_context(|| format!("the tests need {ROTEL} from PyPI"))?;
     }
+    let pytest = root.join("pytest");
+    if !pytest.join("pytest").exists() {
+        say(format_args!("fetching {PYTEST} from PyPI for the tests (once)"));
+        let packages = ["--upgrade", PYTEST, "--target"];
+        install(&packages, &pytest)
+            .with_context(|| format!("the tests need {PYTEST} from PyPI"))?;
+    }
     Ok(root)
 }
 
@@ -36,8 +45,11 @@ fn prometheus(root: &Path) -> Result<()> {
 }
 
 fn rotel(root: &Path) -> Result<()> {
+    install(&["--no-deps", "--pre", "--upgrade", ROTEL, "--target"], root)
+}
+
+fn install(packages: &[&str], to: &Path) -> Result<()> {
     let mut install = Command::new("python3");
-    install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
-    install.args(["--pre", "--upgrade", ROTEL, "--target"]).arg(root);
-    process::silently(&mut install, None)
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    process::silently(install.args(packages).arg(to), None)
 }
