@@ -58,6 +58,13 @@ fn assert_innocent<'a>(peer: &Peer, name: &str, records: impl IntoIterator<Item 
     }
 }
 
+/// What a trace says of problems, ended after a time.
+fn problems(hosts: &Hosts, host: usize, options: &[&str], time: Duration) -> Trace {
+    let tracer = hosts.trace(host, &[&["--problems"], options].concat());
+    thread::sleep(time);
+    tracer.finish()
+}
+
 fn findings(trace: &Trace) -> impl Iterator<Item = &Record> {
     trace.records.iter().filter(|record| record.kind() == "finding")
 }
@@ -378,6 +385,32 @@ s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); 
     let text = held.text("/finding/text").unwrap();
     assert!(text.contains(&format!("heir[{child}]")) && text.contains("FIN"), "{text}");
     assert_innocent(&client, "client", &diagnosis.findings);
+}
+
+/// A load balancer checks a server by connect and RST, ten times a second.
+#[test]
+fn health_checks_by_rst_are_no_problem() {
+    let hosts = Hosts::connected();
+    let (_server, _) = hosts.start(
+        0,
+        "server",
+        "
+l = listen('127.0.0.1', 8801, 50); say('listening')
+while True: l.accept()[0].close()",
+    );
+    let (_checker, _) = hosts.start(
+        0,
+        "balancer",
+        "
+say('checking')
+while True:
+    s = socket.create_connection(('127.0.0.1', 8801)); s.setsockopt(1, 13, b'\\1\\0\\0\\0\\0\\0\\0\\0'); s.close(); time.sleep(.1)",
+    );
+    let trace = problems(&hosts, 0, &[], Duration::from_secs(4));
+    let few = trace.records.iter().take(4);
+    assert!(trace.records.is_empty(), "{} records:{}", trace.records.len(), listing(few));
+    let diagnosis = hosts.diagnose(0, "4s");
+    assert_eq!((diagnosis.status, diagnosis.findings.len()), (0, 0), "{:?}", diagnosis.findings);
 }
 
 /// A client opens a connection for each of 100 small requests a second.

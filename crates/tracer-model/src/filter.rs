@@ -116,9 +116,13 @@ impl Filter {
     pub fn wants<S: Enricher + ?Sized>(&self, update: &Update<'_>, enricher: &S) -> bool {
         let facts = match update {
             Update::Transition(transition) => Facts::from(*transition),
-            Update::Retransmit(Retransmit { subject, state, .. })
-            | Update::Reset(Reset { subject, state, .. }) => {
+            Update::Retransmit(Retransmit { subject, state, .. }) => {
                 Facts::in_state(subject, *state, None).with_problem()
+            }
+            Update::Reset(Reset { subject, state, .. }) => {
+                let facts = Facts::in_state(subject, *state, None);
+                // The end of a connection says what the RST has done to it.
+                if subject.cookie.is_none() { facts.with_problem() } else { facts }
             }
             Update::Connection(story) => Facts::from(*story),
             Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => return true,

@@ -12,9 +12,10 @@ use tracer_event::{
     endpoint::Endpoint,
     linger::Linger,
     process::Owner,
+    sequence::Sequence,
     socket::Socket,
     state::State,
-    subject::Subject,
+    subject::{Role, Subject},
     update::{ConnectionSummary, Transition},
 };
 
@@ -137,9 +138,15 @@ impl<'a> Facts<'a> {
         self.subject
     }
 
-    fn ended(self, close: Option<Close>) -> Self {
+    /// With the end; an RST of the peer may have been `harmless`.
+    fn ended(self, close: Option<Close>, harmless: bool) -> Self {
         let reason = close.map(|close| close.reason);
-        let wrong = reason.is_some_and(|reason| reason != Reason::Graceful);
+        let wrong = reason.is_some_and(|reason| match reason {
+            // The application has chosen it, as a load balancer does that checks a server.
+            Reason::Graceful | Reason::ResetSentLingerZero => false,
+            Reason::ResetReceived => !harmless,
+            _ => true,
+        });
         let problem = if wrong { Known::Is(()) } else { self.problem };
         Self { reason: Known::of(reason), problem, ..self }
     }
@@ -151,7 +158,7 @@ impl<'a> Facts<'a> {
 
 impl<'a> From<&'a Transition> for Facts<'a> {
     fn from(transition: &'a Transition) -> Self {
-        let Transition { subject, from, to, elapsed, handshake, close, .. } = transition;
+        let Transition { subject, from, to, elapsed, handshake, close, sequence, .. } = transition;
         let sent_again = handshake.and_then(|handshake| handshake.syn_retransmits);
         let is_slow = sent_again.is_some_and(|count| count > 0);
         Self {
@@ -160,8 +167,17 @@ impl<'a> From<&'a Transition> for Facts<'a> {
             problem: if is_slow { Known::Is(()) } else { Known::Nothing },
             ..Self::in_state(subject, *to, *elapsed)
         }
-        .ended(*close)
+        .ended(*close, *from == State::FinWait2 || is_probe(subject, *sequence))
     }
+}
+
+/// Whether a peer has connected and said nothing, and this end not either, but a FIN at most: nothing
+/// is lost by an RST.
+fn is_probe(subject: &Subject, sequence: Option<Sequence>) -> bool {
+    let is_silent = |now: Sequence| {
+        (now.acked, now.received) == (0, 0) && now.write_seq.wrapping_sub(now.snd_una) <= 1
+    };
+    subject.role == Some(Role::Server) && sequence.is_some_and(is_silent)
 }
 
 impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
@@ -169,6 +185,8 @@ impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
         let ConnectionSummary {
             subject, state, spent, at_least, handshake, duration, close, ..
         } = story;
+        let is_probe = subject.role == Some(Role::Server)
+            && (story.bytes_sent, story.bytes_received) == (Some(0), Some(0));
         let passed = State::ALL.into_iter().filter(|state| spent[state.index()] > 0);
         Self {
             states: Known::Is(passed.chain([*state]).collect()),
@@ -177,7 +195,7 @@ impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
             handshake: Known::of(handshake.and_then(|handshake| handshake.duration_ns)),
             ..Self::in_state(subject, *state, None)
         }
-        .ended(*close)
+        .ended(*close, spent[State::FinWait2.index()] > 0 || is_probe)
     }
 }
 

@@ -10,9 +10,10 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
     process::{Evidence, Owner, Process},
+    sequence::Sequence,
     state::State,
     subject::{Role, Subject},
-    update::{ConnectionSummary, Source, Update},
+    update::{ConnectionSummary, Source, Transition, Update},
 };
 
 use super::{kernel::Kernel, parse::Names, *};
@@ -397,4 +398,48 @@ fn what_the_kernel_lets_through_is_known(
 #[test]
 fn a_kernel_that_is_asked_nothing_filters_nothing() {
     assert_eq!(Kernel::of(&Expression::ALL).wire(), tracer_wire::Filter::default());
+}
+
+/// Of an end that is reset: whether it is a problem.
+#[rstest]
+#[case::check(Role::Server, State::Established, Reason::ResetReceived, (0, 0, 0), false)]
+#[case::check_after_our_fin(Role::Server, State::FinWait1, Reason::ResetReceived, (0, 0, 1), false)]
+#[case::after_all_is_acknowledged(Role::Server, State::FinWait2, Reason::ResetReceived, (9, 9, 0), false)]
+#[case::in_a_request(Role::Server, State::Established, Reason::ResetReceived, (0, 9, 0), true)]
+#[case::unacknowledged(Role::Server, State::FinWait1, Reason::ResetReceived, (0, 0, 9), true)]
+#[case::of_a_client(Role::Client, State::Established, Reason::ResetReceived, (0, 0, 0), true)]
+#[case::chosen(Role::Client, State::CloseWait, Reason::ResetSentLingerZero, (9, 9, 0), false)]
+#[case::unread(Role::Server, State::Established, Reason::ResetSentUnreadData, (0, 9, 0), true)]
+fn an_rst_by_which_nothing_is_lost_is_no_problem(
+    #[case] role: Role,
+    #[case] from: State,
+    #[case] reason: Reason,
+    #[case] (acked, received, unacknowledged): (u64, u64, u32),
+    #[case] expected: bool,
+) {
+    let sequence = Sequence {
+        snd_una: 5,
+        snd_nxt: 5,
+        write_seq: 5 + unacknowledged,
+        rcv_nxt: 1,
+        acked,
+        received,
+    };
+    let transition = Transition {
+        time: 0,
+        subject: Subject { role: Some(role), ..subject() },
+        from,
+        to: State::Closed,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake: None,
+        sequence: Some(sequence),
+        sent: None,
+        close: Some(Close::new(reason, None)),
+        orphaned: false,
+        at_exit: false,
+    };
+    let filter: Filter = "problem".parse().unwrap();
+    assert_eq!(filter.wants(&Update::Transition(&transition), &Unknown), expected);
 }
