@@ -11,6 +11,7 @@ use tracer_tests::{
     netns::{Namespace, isolated},
     record::listing,
     remedy::succeeds,
+    tracer::Tracer,
 };
 
 /// A forwarder that passes a FIN on, as proxies do, or waits for both sides.
@@ -40,6 +41,7 @@ for i in range(5):
 say('closed'); hold()";
 
 fn forwarded(namespace: &Namespace, passes_on: bool, cause: &str) {
+    let tracer = Tracer::start(namespace, &["--linger", "close-wait=1s"]);
     let (backend, _) = python("backend", BACKEND);
     let (proxy, _) = python("proxy", &forward(passes_on));
     let (_client, line) = python("client", CLIENT);
@@ -62,6 +64,9 @@ fn forwarded(namespace: &Namespace, passes_on: bool, cause: &str) {
     );
     let text = its.text("/finding/text").unwrap();
     assert!(text.contains(&format!("127.0.0.1:9001 (backend[{}])", backend.pid())), "{text}");
+    let flag = tracer
+        .wait_for("a flag", |one| one.kind() == "linger" && one.at("/process/pid") == proxy.pid());
+    assert_eq!(flag.at("/cause/code"), cause, "{flag}");
     succeeds(its, "ss -K");
 }
 
