@@ -92,6 +92,8 @@ pub struct Activity {
     pub blocked: u32,
     /// Where its other threads wait, most first.
     pub waits: Vec<Wait>,
+    /// Threads that read standard input, which no peer writes to unless it is a connection.
+    pub reading_input: u32,
     /// Processor time used so far, nanoseconds.
     pub cpu: u64,
     /// The descriptors that it waits for, by accept(), recv() or epoll; `None` where that was not
@@ -102,13 +104,14 @@ pub struct Activity {
 impl Activity {
     /// Whether no thread runs, or waits for a certain descriptor: false where that is not known.
     pub fn ignores(&self, fd: u32) -> bool {
-        let is_idle = |wait: &Wait| {
+        let is_at_work = |wait: &&Wait| {
             use WaitKind::{Child, Events, Lock, Sleep};
-            matches!(WaitKind::of(&wait.function), Child | Events | Lock | Sleep)
+            !matches!(WaitKind::of(&wait.function), Child | Events | Lock | Sleep)
         };
+        let at_work: u32 = self.waits.iter().filter(is_at_work).map(|wait| wait.threads).sum();
         self.running == 0
             && self.blocked == 0
-            && self.waits.iter().all(is_idle)
+            && at_work <= self.reading_input
             && self.served.as_ref().is_some_and(|served| !served.contains(&fd))
     }
 }
@@ -140,6 +143,14 @@ mod tests {
         #[case] ignores: bool,
     ) {
         assert_eq!(activity(functions, served).ignores(4), ignores);
+    }
+
+    #[test]
+    fn who_reads_standard_input_serves_nobody() {
+        let reader = Activity { reading_input: 1, ..activity(&["pipe_read"], Some(vec![0])) };
+        assert!(reader.ignores(4) && !reader.ignores(0));
+        let waits = vec![Wait { function: "pipe_read".into(), threads: 2 }];
+        assert!(!Activity { waits, ..reader }.ignores(4), "the other one reads something else");
     }
 
     #[test]

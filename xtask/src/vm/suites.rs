@@ -39,6 +39,7 @@ pub(super) const RUN: [&str; 30] = [
 
 /// Those that are not, and why.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
+    ("accepting", "wants Python; what it needs of the kernel is in other suites"),
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("cases", "wants Python and cables between namespaces"),

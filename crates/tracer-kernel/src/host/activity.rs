@@ -38,7 +38,7 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
                 let function = fs::read(thread.join("wchan")).unwrap_or_default();
                 let function = escape(&function).into_owned();
                 if descriptors {
-                    note_call(&thread, WaitKind::of(&function), &mut served);
+                    note_call(&thread, &function, &mut served, &mut found.reading_input);
                 }
                 *waits.entry(function).or_default() += 1;
             }
@@ -63,14 +63,24 @@ pub(super) fn activity(pid: u32, stat: &Stat, descriptors: bool) -> Activity {
     found
 }
 
-/// Adds the descriptor that a thread waits for in accept() or recv(): the first argument of its
-/// system call (`0 0x4 0x7ffd… `). Where that cannot be read it may be any.
-fn note_call(thread: &Path, kind: WaitKind, served: &mut Option<BTreeSet<u32>>) {
-    if !matches!(kind, WaitKind::Accept | WaitKind::Receive) {
+/// Notes the descriptor that a thread waits for in accept() or recv(), and whether it reads standard
+/// input: the first argument of its system call (`0 0x4 0x7ffd… `). Where that cannot be read it
+/// may be any.
+fn note_call(
+    thread: &Path,
+    function: &str,
+    served: &mut Option<BTreeSet<u32>>,
+    reading_input: &mut u32,
+) {
+    let is_socket = matches!(WaitKind::of(function), WaitKind::Accept | WaitKind::Receive);
+    if !is_socket && !function.contains("pipe_read") {
         return;
     }
     let text = fs::read_to_string(thread.join("syscall")).unwrap_or_default();
-    match (served.as_mut(), first_argument(&text)) {
+    let fd = first_argument(&text);
+    *reading_input += u32::from(fd == Some(0));
+    match (served.as_mut(), fd) {
+        _ if !is_socket => {}
         (Some(served), Some(fd)) => drop(served.insert(fd)),
         _ => *served = None,
     }

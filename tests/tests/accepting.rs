@@ -1,0 +1,259 @@
+//! Connections that wait for accept(), that another process holds, or that are with themselves:
+//! found with the process whose they are, and nothing where nothing is wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Command, Output},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tracer_tests::{
+    case::python,
+    diagnosis::Diagnosis,
+    netns::isolated,
+    record::{Record, listing},
+    sockets::{self, eventually},
+    tracer::{Tracer, WITH_TRACEFS},
+};
+
+/// The commands of a finding.
+fn commands(finding: &Record) -> Vec<String> {
+    let remedies = finding.at("/finding/remedies").as_array().unwrap().iter();
+    remedies.filter_map(|one| Some(one["command"].as_str()?.to_owned())).collect()
+}
+
+/// Runs the command with a word in it, which must succeed; what it prints.
+#[track_caller]
+fn run_one(finding: &Record, word: &str) -> String {
+    let all = commands(finding);
+    let command = all.iter().find(|one| one.contains(word));
+    let command = command.unwrap_or_else(|| panic!("{word}: {all:?}"));
+    let Output { status, stdout, stderr } =
+        Command::new("sh").args(["-c", command]).output().unwrap();
+    let errors = String::from_utf8_lossy(&stderr);
+    assert!(status.success() && errors.is_empty(), "{command}: {errors}");
+    String::from_utf8(stdout).unwrap()
+}
+
+fn clients(port: u16, count: usize) -> Vec<TcpStream> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    (0..count).map(|_| TcpStream::connect(address).unwrap()).collect()
+}
+
+const DEAF: &str = "
+l = listen('127.0.0.1', 9400); say('listening'); time.sleep(600)";
+
+#[test]
+fn who_does_not_accept_is_found_long_before_the_queue_is_full() {
+    isolated(|namespace| {
+        let (deaf, _) = python("deaf", DEAF);
+        let _clients = clients(9400, 5);
+        let diagnosis = Diagnosis::of(namespace, &["--for", "3s"]);
+        let finding = diagnosis.only("accept_wait");
+        let evidence = finding.at("/finding/evidence");
+        assert_eq!(evidence["listener"]["processes"][0]["pid"], deaf.pid(), "{finding}");
+        assert_eq!((&evidence["waiting"], &evidence["moves"]), (&5.into(), &false.into()));
+        let function = evidence["listener"]["doing"]["waits"][0]["function"].as_str().unwrap();
+        assert!(function.contains("nanosleep"), "{finding}");
+        assert!(finding.text("/finding/text").unwrap().contains("which sleeps"), "{finding}");
+        assert!(run_one(finding, "/stack").contains("nanosleep"), "{finding}");
+        assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
+        let pid = Pid::from_raw(deaf.pid() as i32).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        let stopped = Diagnosis::of(namespace, &["--for", "3s"]);
+        let finding = stopped.only("accept_wait");
+        assert!(finding.text("/finding/text").unwrap().contains("is stopped"), "{finding}");
+        run_one(finding, "kill -CONT");
+    });
+}
+
+/// A server that has ended; its child has the listener, and knows nothing of it.
+#[test]
+fn an_inherited_listener_is_told_with_who_listened() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "established=1s"]);
+        let (server, line) = python(
+            "server",
+            "
+l = listen('127.0.0.1', 9400); pid = os.fork()
+if pid == 0: time.sleep(600)
+say(pid); sys.stdin.readline()",
+        );
+        let child: u64 = line.parse().unwrap();
+        let listened = server.pid();
+        server.close();
+        let _clients = clients(9400, 4);
+        let found = tracer.wait_for("the child", |one| one.at("/finding/code") == "accept_wait");
+        let evidence = found.at("/finding/evidence");
+        assert_eq!(evidence["listener"]["processes"][0]["pid"], child, "{found}");
+        assert_eq!(evidence["listened"]["pid"], listened, "{found}");
+        let pid = Pid::from_raw(child as i32).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+    });
+}
+
+/// A server that accepts after a while measures how long clients waited.
+#[test]
+fn the_time_until_accept_is_measured() {
+    isolated(|namespace| {
+        let inode = namespace.inode.to_string();
+        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        let server = sockets::accept(&listener);
+        drop(client);
+        drop(server);
+        let port = listener.local_addr().unwrap().port();
+        let is_server = move |one: &Record| {
+            one.kind() == "connection" && one.number("/network/local/port") == Some(port.into())
+        };
+        let ended = tracer.wait_for("the server's end", is_server);
+        let wait = ended.number("/tcp/accept_wait_ns").unwrap();
+        assert!((300_000_000..2_000_000_000).contains(&wait), "{ended}");
+        let trace = tracer.finish();
+        let client = trace.records.iter().find(|one| {
+            one.kind() == "connection" && one.number("/network/peer/port") == Some(port.into())
+        });
+        assert!(client.unwrap().at("/tcp/accept_wait_ns").is_null());
+    });
+}
+
+#[test]
+fn a_child_that_holds_what_its_parent_has_closed_is_found() {
+    isolated(|namespace| {
+        let (_server, line) = python(
+            "server",
+            "
+l = listen('127.0.0.1', 9300); say('listening')
+c, _ = l.accept(); c.recv(100); pid = os.fork()
+if pid == 0: l.close(); hold(); os._exit(0)
+c.sendall(b'answer'); c.close(); hold()",
+        );
+        assert_eq!(line, "listening");
+        let (_client, _) = python(
+            "client",
+            "
+s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); say('answered'); s.recv(10)",
+        );
+        let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
+        let finding = diagnosis.only("closed_but_held");
+        let evidence = finding.at("/finding/evidence");
+        let child = evidence["processes"][0]["pid"].as_u64().unwrap();
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+        let parent = evidence["closed_by"]["pid"].as_u64().unwrap();
+        assert!(status.contains(&format!("PPid:\t{parent}\n")), "{finding}");
+        assert_eq!(finding.at("/finding/severity"), "warning", "{finding}");
+        assert!(run_one(finding, "ls -l").contains("socket:["), "{finding}");
+        assert_eq!(diagnosis.findings.len(), 1, "{}", listing(&diagnosis.findings));
+    });
+}
+
+/// Servers whose children serve what they have accepted: by a loop of their own, by poll(), as
+/// inetd does, and while they work.
+#[test]
+fn children_that_serve_are_not_told() {
+    const SERVE: [&str; 5] = [
+        "c.recv(100); c.sendall(b'a'); c.recv(100)",
+        "c.recv(100); c.sendall(b'a'); p = select.poll(); p.register(c); p.unregister(c); p.register(c, 1); p.poll()",
+        "c.recv(100); c.sendall(b'a'); e = select.epoll(); e.register(c, 1); e.poll()",
+        "os.dup2(c.fileno(), 0); os.dup2(0, 1); c.close(); os.read(0, 9); os.write(1, b'a'); time.sleep(20)",
+        "c.recv(100); time.sleep(20)",
+    ];
+    isolated(|namespace| {
+        let mut all = Vec::new();
+        for (serve, port) in SERVE.iter().zip(9500..) {
+            let code = format!(
+                "
+import select
+l = listen('127.0.0.1', {port}); say('listening')
+c, _ = l.accept(); pid = os.fork()
+if pid == 0:
+    l.close()
+    {serve}
+    os._exit(0)
+c.close(); hold(); os.kill(pid, 9)"
+            );
+            all.push(python("forking", &code).0);
+            let client = format!(
+                "
+s = socket.create_connection(('127.0.0.1', {port})); s.sendall(b'?'); say('asked'); s.recv(9); s.recv(9)"
+            );
+            all.push(python("asking", &client).0);
+        }
+        let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
+        assert!(diagnosis.findings.is_empty(), "{}", listing(&diagnosis.findings));
+    });
+}
+
+#[test]
+fn a_socket_that_is_connected_to_itself_is_found_and_its_port_reserved() {
+    isolated(|namespace| {
+        namespace.set("net/ipv4/ip_local_port_range", "39990 40010");
+        namespace.set("net/ipv4/ip_local_reserved_ports", "8080");
+        let (client, _) = python(
+            "client",
+            "
+while True:
+    s = socket.socket()
+    try: s.connect(('127.0.0.1', 40000)); break
+    except OSError: s.close()
+say('connected'); hold()",
+        );
+        let diagnosis = Diagnosis::of(namespace, &[]);
+        let finding = diagnosis.only("self_connect");
+        assert_eq!(finding.at("/finding/evidence/processes/0/pid"), client.pid(), "{finding}");
+        assert!(TcpListener::bind("127.0.0.1:40000").is_err(), "the server cannot start");
+        run_one(finding, "ip_local_reserved_ports");
+        let reserved = fs::read_to_string("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap();
+        assert_eq!(reserved.trim(), "8080,40000");
+        run_one(finding, "ss -K");
+        eventually("the server can start", || TcpListener::bind("127.0.0.1:40000").is_ok());
+    });
+}
+
+#[test]
+fn clients_that_say_nothing_are_found_with_their_listener() {
+    isolated(|namespace| {
+        let (server, _) = python(
+            "patient",
+            "
+l = listen('127.0.0.1', 8900, options=[(6, 9, 60)]); say('listening'); l.accept()",
+        );
+        let _clients = clients(8900, 6);
+        let diagnosis = Diagnosis::of(namespace, &["--for", "3s"]);
+        let finding = diagnosis.only("deferred_accept");
+        assert_eq!(finding.at("/finding/evidence/half_open"), 6, "{finding}");
+        let words = format!("listener 127.0.0.1:8900, patient[{}]?", server.pid());
+        assert!(finding.text("/finding/text").unwrap().ends_with(&words), "{finding}");
+        assert_eq!(run_one(finding, "syn-recv").matches("127.0.0.1:8900").count(), 6);
+    });
+}
+
+/// A busy server with one thread, whose clients wait for a moment each.
+#[test]
+fn a_queue_that_moves_is_not_told() {
+    isolated(|namespace| {
+        let (_server, _) = python(
+            "server",
+            "
+l = listen('127.0.0.1', 9600); say('listening')
+while True: c, _ = l.accept(); time.sleep(.05); c.sendall(b'a'); c.close()",
+        );
+        let (_clients, _) = python(
+            "clients",
+            "
+def ask():
+    while True: s = socket.create_connection(('127.0.0.1', 9600)); s.recv(9); s.recv(9); s.close()
+for _ in range(8): threading.Thread(target=ask, daemon=True).start()
+say('asking'); hold()",
+        );
+        let diagnosis = Diagnosis::of(namespace, &["--for", "4s"]);
+        assert!(diagnosis.all("accept_wait").is_empty(), "{}", listing(&diagnosis.findings));
+    });
+}
