@@ -5,6 +5,7 @@
 //! underscores and the unit (`docs/metrics.md` lists them). No label has a value that anybody can
 //! make up without a bound: no ports, pids or peers, and few names of processes.
 
+mod accepting;
 mod counts;
 mod family;
 mod histogram;
@@ -16,6 +17,7 @@ pub mod tests;
 use std::{borrow::Cow, sync::Arc};
 
 use self::{
+    accepting::Accepting,
     counts::{Counts, every},
     family::{label, word},
     histogram::{HANDSHAKE, STATE},
@@ -57,6 +59,7 @@ pub struct Metrics {
     resets: Counts<Direction>,
     answered: Counts<Answered>,
     lingering: Lingering,
+    accepting: Accepting,
     findings: Counts<(&'static str, Severity)>,
     lost: Counts<LossPlace>,
 }
@@ -75,6 +78,7 @@ impl Default for Metrics {
             resets: Counts::from_zero(every()),
             answered: Counts::from_zero(every()),
             lingering: Lingering::default(),
+            accepting: Accepting::default(),
             findings: Counts::from_zero(known_findings()),
             lost: Counts::from_zero(every()),
         }
@@ -90,6 +94,7 @@ impl Metrics {
     /// Takes in the current state.
     pub fn stand(&mut self, live: &Live<'_>) {
         self.sockets = Some(State::ALL.map(|state| live.table.count(state)));
+        self.accepting.stand(live.table);
         if !Arc::ptr_eq(&self.ports, live.ports) {
             self.ports = Arc::clone(live.ports);
         }
@@ -138,7 +143,9 @@ impl Metrics {
     /// All of it.
     pub fn families(&self) -> Families {
         let counters = self.counters().into_iter().chain(self.segments());
-        self.gauges().into_iter().chain(self.histograms()).chain(counters).collect()
+        let accepting = self.accepting.gauges().into_iter().chain([self.accepting.histogram()]);
+        let all = self.gauges().into_iter().chain(self.histograms()).chain(counters);
+        all.chain(accepting).collect()
     }
 
     fn gauges(&self) -> [Family; 4] {

@@ -13,6 +13,7 @@
 //! assert_eq!(table.next_deadline(), None);
 //! ```
 
+pub mod accepts;
 pub mod cause;
 pub mod close;
 pub mod connection;

@@ -39,7 +39,6 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::{Record, kind};
 
-pub use self::merge::{Merged, Snapshot};
 use self::{
     arena::Slot,
     covered::Covered,
@@ -53,7 +52,12 @@ use self::{
     undecided::Undecided,
     unseen::{Unseen, Way},
 };
+pub use self::{
+    listeners::Queue,
+    merge::{Merged, Snapshot},
+};
 use super::{
+    accepts::AcceptTimes,
     connection::{Connection, Processes, SocketId},
     filter::Filter,
     linger::Thresholds,
@@ -136,6 +140,7 @@ pub struct Table {
     /// The processes that own them.
     processes: Processes,
     listeners: Listeners,
+    accepts: AcceptTimes,
     half_open: HalfOpen,
     /// When the last snapshot of holders was taken.
     held_at: Option<u64>,
@@ -217,6 +222,11 @@ impl Table {
     /// All sockets, in no order.
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.store.iter().map(|(_, connection)| connection)
+    }
+
+    /// How long connections waited for accept().
+    pub fn accepts(&self) -> &AcceptTimes {
+        &self.accepts
     }
 
     /// The socket with this identity.

@@ -11,6 +11,10 @@ pub(super) const HANDSHAKE: &[f64] = &[
 pub(super) const STATE: &[f64] =
     &[0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 55.0, 65.0, 120.0, 300.0, 900.0, 3600.0];
 
+/// Waits for accept(), seconds: a process that is ready, one that is busy, one that is stuck.
+pub(super) const ACCEPT: &[f64] =
+    &[0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
+
 const SECOND: f64 = 1e9;
 
 /// A distribution of times.
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn bounds_rise() {
-        for bounds in [HANDSHAKE, STATE] {
+        for bounds in [HANDSHAKE, STATE, ACCEPT] {
             assert!(bounds.is_sorted_by(|a, b| a < b));
         }
     }

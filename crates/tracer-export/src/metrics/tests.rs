@@ -9,11 +9,13 @@ use std::{
 use super::*;
 use tracer_event::enricher::Unknown;
 use tracer_event::fixtures::{linger, subject, transition};
+use tracer_event::update::Observer;
 use tracer_event::{
     finding::{Finding, NoLocalPort, Problem},
     update::{Close, Handshake, Loss, Reset, Retransmit, Retransmitted, Rst},
 };
-use tracer_model::table::{self, Table};
+use tracer_model::table::{self, Snapshot, Table};
+use tracer_wire::{Record, kind, state};
 
 /// One of everything.
 #[expect(clippy::too_many_lines, reason = "one of everything")]
@@ -86,8 +88,43 @@ pub fn all(metrics: &mut Metrics) {
         rate: 0.0,
         minutes_left: None,
     }]);
-    let table = Table::new(table::Options::default());
+    let table = accepting();
     metrics.stand(&Live { now: 1, table: &table, ports: &(ports as _) });
+}
+
+/// A listener with two connections that wait, and one that was accepted after three milliseconds.
+fn accepting() -> Table {
+    struct Nobody;
+    impl Observer for Nobody {
+        fn observe(&mut self, _: Update<'_>) {}
+    }
+    let server =
+        Record { netns: 7, local_port: 80, comm: *b"nginx\0\0\0\0\0\0\0\0\0\0\0", ..Record::EMPTY };
+    let listener = Record {
+        kind: kind::SOCKET,
+        cookie: 1,
+        new_state: state::LISTEN,
+        accept_queue: 2,
+        accept_backlog: 128,
+        ..server
+    };
+    let event = |old_state, new_state, time_ns| Record {
+        kind: kind::STATE,
+        cookie: 2,
+        peer_port: 9,
+        old_state,
+        new_state,
+        time_ns,
+        ..server
+    };
+    let mut table = Table::new(table::Options::default());
+    let snapshot = Snapshot { records: vec![listener], namespaces: vec![7], ..Snapshot::default() };
+    table.merge(&snapshot, &mut Nobody);
+    table.ingest(&event(state::LISTEN, state::SYN_RECV, 1_000_000), &mut Nobody);
+    table.ingest(&event(state::SYN_RECV, state::ESTABLISHED, 2_000_000), &mut Nobody);
+    let accepted = event(state::ESTABLISHED, state::ESTABLISHED, 5_000_000);
+    table.ingest(&Record { kind: kind::ACCEPTED, ..accepted }, &mut Nobody);
+    table
 }
 
 fn text() -> String {
@@ -108,6 +145,10 @@ fn each_update_is_counted_where_it_belongs() {
         "tracer_state_duration_seconds_sum{network_connection_state=\"syn_sent\"} 0.003",
         "tracer_closes_total{tcp_close_reason=\"graceful\",tcp_close_initiator=\"local\"} 1",
         "tracer_lingering{network_connection_state=\"close_wait\",process_name=\"unknown\"} 1.0",
+        "tracer_accept_queue_length{network_local_address=\"::\",network_local_port=\"80\",process_name=\"unknown\",socket_netns=\"7\"} 2.0",
+        "tracer_accept_queue_backlog{network_local_address=\"::\",network_local_port=\"80\",process_name=\"unknown\",socket_netns=\"7\"} 128.0",
+        "tracer_accept_wait_seconds_bucket{le=\"0.001\",network_local_address=\"::\",network_local_port=\"80\",process_name=\"nginx\",socket_netns=\"7\"} 0",
+        "tracer_accept_wait_seconds_bucket{le=\"0.005\",network_local_address=\"::\",network_local_port=\"80\",process_name=\"nginx\",socket_netns=\"7\"} 1",
         "tracer_retransmits_total{tcp_segment_type=\"SYN\"} 1",
         "tracer_resets_total{tcp_segment_direction=\"received\"} 1",
         "tracer_resets_total{tcp_segment_direction=\"sent\"} 0",

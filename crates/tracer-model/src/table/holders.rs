@@ -4,7 +4,7 @@
 use tracer_wire::{Holder, Record};
 
 use super::{Slot, State, Table};
-use crate::connection::SocketId;
+use crate::{accepts::Acceptor, connection::SocketId};
 use tracer_event::process::{Evidence, Owner, Process};
 
 impl Table {
@@ -15,7 +15,14 @@ impl Table {
         let Some(slot) = self.lookup(record) else { return };
         let connection = &mut self.store[slot];
         connection.accepted(record);
-        connection.acted(Some(Owner::accepted(record)), record, &mut self.processes);
+        let owner = Owner::accepted(record);
+        connection.acted(Some(owner), record, &mut self.processes);
+        if let Some(wait) = connection.accept_wait() {
+            let tuple = connection.tuple;
+            let local = self.listeners.local(&tuple).unwrap_or(tuple.local);
+            let comm = owner.process.comm;
+            self.accepts.add(Acceptor { netns: tuple.netns, local, comm }, wait);
+        }
     }
 
     /// Whether a snapshot of holders would show something new at once: if the listener that has

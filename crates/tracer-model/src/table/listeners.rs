@@ -6,7 +6,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_wire::Record;
+use tracer_wire::{Record, kind};
 
 use super::Table;
 use crate::{
@@ -29,6 +29,23 @@ struct Listening {
     sk: u64,
     local: Endpoint,
     owner: Option<Owner>,
+    /// Length and limit of its queue, as the last snapshot has shown them.
+    queue: Option<(u32, u32)>,
+}
+
+/// A listener's accept queue, as the last snapshot has shown it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// The listener's address.
+    pub local: Endpoint,
+    /// Whose it is, as the kernel keeps its name.
+    pub comm: Option<[u8; 16]>,
+    /// Connections that wait.
+    pub length: u32,
+    /// The most that may wait.
+    pub backlog: u32,
 }
 
 fn key(tuple: &Tuple) -> (u32, u16) {
@@ -43,11 +60,14 @@ impl Listeners {
         // The address is used again at once.
         at_port.retain(|known| known.id == id || known.sk != record.sk);
         let owner = connection.owner();
+        let is_seen = record.kind == kind::SOCKET;
+        let queue = is_seen.then_some((record.accept_queue, record.accept_backlog));
         match at_port.iter_mut().find(|known| known.id == id) {
             Some(known) => {
-                *known = Listening { sk: record.sk, owner: owner.or(known.owner), ..*known }
+                let (owner, queue) = (owner.or(known.owner), queue.or(known.queue));
+                *known = Listening { sk: record.sk, owner, queue, ..*known };
             }
-            None => at_port.push(Listening { id, sk: record.sk, local: tuple.local, owner }),
+            None => at_port.push(Listening { id, sk: record.sk, local: tuple.local, owner, queue }),
         }
     }
 
@@ -68,6 +88,24 @@ impl Listeners {
                 self.0.remove(&key);
             }
         }
+    }
+
+    /// The address of the listener that takes connections to a local one; of several the first.
+    pub(super) fn local(&self, tuple: &Tuple) -> Option<Endpoint> {
+        let mut at_port = self.0.get(&key(tuple))?.iter();
+        let takes = |known: &&Listening| listens_for(known.local.address(), tuple.local.address());
+        at_port.find(takes).map(|known| known.local)
+    }
+
+    /// The accept queues.
+    fn queues(&self) -> impl Iterator<Item = Queue> {
+        self.0.iter().flat_map(|(&(netns, _), at_port)| {
+            at_port.iter().filter_map(move |known| {
+                let (length, backlog) = known.queue?;
+                let comm = known.owner.map(|owner| owner.process.comm);
+                Some(Queue { netns, local: known.local, comm, length, backlog })
+            })
+        })
     }
 
     /// Whether somebody listens on a connection's local port.
@@ -93,6 +131,11 @@ impl Listeners {
 }
 
 impl Table {
+    /// The accept queues of all listeners, as the last snapshot has shown them.
+    pub fn accept_queues(&self) -> impl Iterator<Item = Queue> {
+        self.listeners.queues()
+    }
+
     /// A snapshot shows in whose queues connections wait: for as long as nobody has accepted them,
     /// that is whose they are.
     pub(super) fn guess_owners(&mut self, records: &[Record]) {
