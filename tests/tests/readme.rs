@@ -1,4 +1,4 @@
-//! What the README shows, made anew: `cargo xtask test -- --test readme -- --ignored`.
+//! What the README and docs/watching.md show, regenerated: `cargo xtask test -- --test readme -- --ignored`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,6 +20,7 @@ use tracer_tests::{
 };
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const WATCHING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/watching.md");
 const PORT: u16 = 8080;
 
 /// What tracer writes while curl fetches a page.
@@ -68,10 +69,23 @@ fn screen() -> String {
             fault::come_and_go(address, 8);
             thread::sleep(Duration::from_secs(1));
         }
-        let screen = terminal.wait_for_words("does not close");
+        let screen = terminal.wait_for_words("leaks");
         terminal.press(&["q"]);
         server.close();
         screen
+    })
+}
+
+/// What a command writes while a server leaks, without the number of the namespace.
+fn about_a_leak(arguments: &[&str]) -> String {
+    isolated(|namespace| {
+        let (server, address) = fault::server(env!("CARGO_BIN_EXE_fault"), "shop-api", &["keep"]);
+        fault::come_and_go(address, 100);
+        let inode = namespace.inode.to_string();
+        let arguments = [arguments, &["--netns", &inode]].concat();
+        let output = command(WITH_TRACEFS, &arguments).output().unwrap();
+        server.close();
+        String::from_utf8(output.stdout).unwrap()
     })
 }
 
@@ -86,16 +100,21 @@ fn replace(readme: &str, name: &str, text: &str) -> String {
 #[test]
 #[ignore = "rewrites README.md; wants curl and python3"]
 fn the_readme_shows_real_output() {
+    let sample = |options: &str, text: &str| {
+        format!("```console\n$ sudo tracer {options}\n{}\n```\n", text.trim_end())
+    };
     let mut readme = fs::read_to_string(README).unwrap();
-    for (name, options) in [
-        ("text", &["--linger", "time-wait=1s"][..]),
-        ("ladder", &["--format", "ladder", "--explain"]),
-    ] {
-        let text = shown(options);
-        let told =
-            format!("```console\n$ sudo tracer {}\n{}\n```\n", options.join(" "), text.trim_end());
-        readme = replace(&readme, name, &told);
+    let options = ["--linger", "time-wait=1s"];
+    readme = replace(&readme, "text", &sample(&options.join(" "), &shown(&options)));
+    for (name, arguments) in
+        [("diagnose", &["diagnose", "--brief"][..]), ("sockets", &["sockets", "--limit", "3"])]
+    {
+        readme = replace(&readme, name, &sample(&arguments.join(" "), &about_a_leak(arguments)));
     }
+    let watching = fs::read_to_string(WATCHING).unwrap();
+    let options = ["--format", "ladder", "--explain"];
+    let ladder = sample(&options.join(" "), &shown(&options));
+    fs::write(WATCHING, replace(&watching, "ladder", &ladder)).unwrap();
     let screen = screen();
     // The namespace of the sample means nothing to who reads it.
     let option = screen.split_once("--netns ").map(|(_, after)| {

@@ -36,6 +36,11 @@ pub fn json(diagnosis: &Diagnosis, header: &Header, clock: WallClock, out: &mut 
 /// For people; `width` is that of the terminal.
 pub fn text(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
     let mut page = Page { palette, width, out };
+    // Several do not fit a screen: first what there is, then the details.
+    if width.is_some() && diagnosis.findings.len() > 1 {
+        diagnosis.findings.iter().for_each(|finding| page.sentence(finding));
+        page.out.push(b'\n');
+    }
     for finding in &diagnosis.findings {
         page.finding(finding);
     }
@@ -148,12 +153,36 @@ impl Page<'_> {
     }
 }
 
-/// Parts of at most `room` characters, broken between words; longer words stay whole.
+/// Units that stay with their number.
+const UNITS: [&str; 14] =
+    ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
+
+/// What is never broken inside: words, numbers with their unit, and commands in backticks.
+fn unbreakable(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']));
+        match pieces.last_mut() {
+            Some(last)
+                if last.matches('`').count() % 2 == 1
+                    || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
+            {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => pieces.push(word.to_owned()),
+        }
+    }
+    pieces
+}
+
+/// Parts of at most `room` characters, broken between words; longer words, numbers with their unit
+/// and commands in backticks stay whole.
 pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room else { return vec![text.to_owned()] };
     let mut parts = vec![String::new()];
     let mut length = 0;
-    for word in text.split(' ') {
+    for word in unbreakable(text) {
         let more = word.chars().count();
         if length > 0 && length + 1 + more > room {
             parts.push(String::new());
@@ -164,7 +193,7 @@ pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
                 part.push(' ');
                 length += 1;
             }
-            part.push_str(word);
+            part.push_str(&word);
             length += more;
         }
     }

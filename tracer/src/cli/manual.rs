@@ -100,6 +100,39 @@ fn legend(page: &mut dyn Write) -> io::Result<()> {
     roff.to_writer(page)
 }
 
+/// Names, each with its meaning.
+type Entries = &'static [(&'static str, &'static str)];
+
+/// What is true of all commands.
+const SECTIONS: &[(&str, Entries)] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "Success; of diagnose: nothing as bad as --fail-on asks for."),
+            ("1", "Problems that diagnose has found, or an assertion of exec that does not hold."),
+            ("2", "An error: one line on standard error says what and what to do."),
+            ("other", "Of exec: the status of the command; 125 to 127 as of env(1)."),
+        ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[
+            ("NO_COLOR", "No colours, unless --color always is given."),
+            ("TRACER_LOG", "What to log to standard error, as debug or tracer=trace."),
+            ("TZ", "The time zone of times that people read."),
+            ("OTEL_*", "Where --otlp sends to, and as whom."),
+        ],
+    ),
+    (
+        "FILES",
+        &[
+            ("/etc/tracer/tracer.toml", "The options of tracer daemon."),
+            ("/sys/kernel/btf/vmlinux", "Types of the kernel: where its fields are."),
+            ("/sys/kernel/tracing", "tracefs, from which accept() is known."),
+        ],
+    ),
+];
+
 /// What ends each page.
 fn sections(
     examples: &[examples::Example],
@@ -110,6 +143,12 @@ fn sections(
     roff.control("SH", ["EXAMPLES"]);
     for (line, meaning) in examples {
         roff.control("TP", []).text([bold(*line)]).text([roman(*meaning)]);
+    }
+    for (title, entries) in SECTIONS {
+        roff.control("SH", [*title]);
+        for (name, meaning) in *entries {
+            roff.control("TP", []).text([bold(*name)]).text([roman(*meaning)]);
+        }
     }
     roff.control("SH", ["SEE ALSO"]);
     let count = others.len();
@@ -137,6 +176,13 @@ mod tests {
                 page.contains(".SH EXAMPLES\n.TP\n\\fBtracer") || name.ends_with("completions"),
                 "{page}"
             );
+            for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+                assert!(
+                    page.contains(&format!(".SH \"{section}\""))
+                        || page.contains(&format!(".SH {section}\n")),
+                    "{page}"
+                );
+            }
             assert!(page.contains(&format!("{} \\- ", name.replace('-', "\\-"))), "{page}");
         }
         let trace = pages.iter().find(|(name, _)| name == "tracer-trace").unwrap();

@@ -27,6 +27,12 @@ proptest! {
     }
 }
 
+#[test]
+fn numbers_keep_their_units_and_commands_stay_whole() {
+    let parts = broken("stuck for 10 s, see `ss -K -t state close-wait` for all", Some(12));
+    assert_eq!(parts, ["stuck for", "10 s, see", "`ss -K -t state close-wait`", "for all"]);
+}
+
 /// Long names and addresses, as they are on a bad day.
 #[expect(clippy::too_many_lines, reason = "one of everything")]
 fn diagnosis() -> Diagnosis {
