@@ -289,6 +289,35 @@ fn query(sql: &str) -> Vec<Vec<String>> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The view of docs/fleet.md, as it stands there, joins the ends that two tracers have recorded: one
+/// that reports what arrives at the server's port, and one the rest of it.
+#[test]
+fn duckdb_joins_both_ends_of_connections_as_documented() {
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let tracers = ["client", "server"].map(|role| {
+            let path = directory.path().join(format!("{role}.json"));
+            let options = ["--format", "json", "--output", path.to_str().unwrap(), "role", role];
+            Background::tracer("", namespace, &options)
+        });
+        eventually("all are attached", || tracers.iter().all(Background::is_attached));
+        load::connections(50);
+        tracers.into_iter().for_each(Background::finish);
+    });
+    let document = include_str!("../../docs/fleet.md");
+    let (_, rest) = document.split_once("```sql\n").unwrap();
+    let (views, _) = rest.split_once("```").unwrap();
+    let files = format!("'{}/*.json'", directory.path().display());
+    let views = views.replace("'*.json'", &files);
+    let sql = format!(
+        "{views} SELECT count(*), count(DISTINCT community_id), \
+         count(*) FILTER (client LIKE '%client.json' AND server LIKE '%server.json'), \
+         count(*) FILTER (arrived = acknowledged AND client_close = server_close) FROM pairs"
+    );
+    assert_eq!(query(&sql), [["50"; 4]]);
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn duckdb_reads_all_that_is_for_analysis() {

@@ -4,11 +4,15 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tracer_tests::{
     kernel,
     netns::isolated,
@@ -104,6 +108,57 @@ fn the_text_is_right(address: &str) {
     assert!(openmetrics.ends_with("# EOF\n") && !text.contains("# EOF"));
     assert!(fetch(&format!("http://{address}/"), &[]).is_none(), "only /metrics is served");
     assert!(fetch(&url, &["--request", "POST"]).is_none(), "GET only");
+}
+
+/// The dashboard's queries: title of the panel and expression.
+fn panels() -> Vec<(String, String)> {
+    let dashboard = include_str!("../../deploy/grafana/dashboard.json");
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| {
+        let title = panel["title"].as_str().unwrap();
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        targets.map(move |target| (title.to_owned(), target["expr"].as_str().unwrap().to_owned()))
+    });
+    targets.collect()
+}
+
+/// As Grafana asks: a query with a wrong name has no data, and nobody notices.
+#[test]
+fn every_panel_of_the_dashboard_has_data_of_a_busy_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let (port, target) = (free_port(), free_port());
+    isolated(|namespace| {
+        // Shown from a tenth on.
+        namespace.set("net/ipv4/ip_local_port_range", "20000 20999");
+        let address = format!("127.0.0.1:{target}");
+        let options = ["--prometheus", &address, "--linger", "close-wait=100ms"];
+        let tracer = Tracer::start(namespace, &options);
+        let prometheus = Prometheus::start(port, target, directory.path());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let held: Vec<_> = (0..200)
+            .map(|_| (TcpStream::connect(to).unwrap(), listener.accept().unwrap()))
+            .collect();
+        let leaked: Vec<_> = (0..5).map(|_| sockets::Pair::over(Way::V4)).collect();
+        let leaked: Vec<_> = leaked
+            .into_iter()
+            .map(|pair| (pair.listener, pair.server, drop(pair.client)))
+            .collect();
+        let panels = panels();
+        assert!(panels.len() > 10, "{panels:?}");
+        for (title, expression) in panels {
+            let query = expression.replace("$instance", ".*").replace("$__rate_interval", "10s");
+            assert!(!query.contains('$'), "{title}: {query}");
+            eventually(&format!("{title} has data: {query}"), || {
+                drop(sockets::Pair::over(Way::V4));
+                thread::sleep(Duration::from_millis(100));
+                prometheus.ask(&query).is_some_and(|value| !value.is_nan())
+            });
+        }
+        drop((held, leaked, prometheus));
+        tracer.finish();
+    });
 }
 
 fn promtool() -> std::path::PathBuf {

@@ -145,6 +145,10 @@ pub struct Network {
     /// Inode number of the network namespace, where there is no socket that is in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+    /// Of a `connection`: its Community ID (version 1), by which other tools name it, and by which
+    /// both hosts do where nothing between them rewrites addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub community_id: Option<String>,
 }
 
 /// The one transport protocol.
@@ -212,6 +216,7 @@ impl<'a, T> Line<'a, T> {
                 local,
                 peer,
                 netns: (!exists).then_some(netns),
+                community_id: None,
             },
             process: owner.as_ref().map(Holder::from),
             container: None,

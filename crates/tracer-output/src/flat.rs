@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 89] = [
+pub static COLUMNS: [Column; 92] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -78,6 +78,7 @@ pub static COLUMNS: [Column; 89] = [
     column(Number, "network_local_port"),
     column(Text, "network_peer_address"),
     column(Number, "network_peer_port"),
+    column(Text, "network_community_id"),
     column(Number, "process_pid"),
     column(Text, "process_name"),
     column(Text, "process_evidence"),
@@ -107,6 +108,8 @@ pub static COLUMNS: [Column; 89] = [
     column(Number, "tcp_handshake_duration_ns"),
     column(Number, "tcp_handshake_rtt_ns"),
     column(Number, "tcp_handshake_syn_retransmits"),
+    column(Number, "tcp_handshake_local_isn"),
+    column(Number, "tcp_handshake_peer_isn"),
     column(Number, "tcp_accept_wait_ns"),
     column(Text, "tcp_segment_type"),
     column(Text, "tcp_segment_direction"),

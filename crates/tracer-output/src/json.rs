@@ -76,13 +76,14 @@ impl Json {
                 let (began, ended) = (on_wall(told.began), on_wall(told.ended));
                 let connection = ConnectionSummary { began, ended, ..*told };
                 let process = holder(told.subject.owner.as_ref(), &*self.enricher);
-                let line = self.line(
+                let mut line = self.line(
                     ConnectionSummary::KIND,
                     told.time,
                     &told.subject,
                     &connection,
                     clock,
                 );
+                line.network.community_id = Some(told.subject.tuple.community_id());
                 out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {

@@ -190,7 +190,7 @@ impl Decoder {
 
     /// The socket of a line.
     fn subject<T>(&self, line: &mut Line<'_, T>) -> Subject {
-        let Network { transport: _, r#type: _, local, peer, netns } = line.network;
+        let Network { transport: _, r#type: _, local, peer, netns, community_id: _ } = line.network;
         let container = line.container.take().map(|container| container.id);
         let Some(socket) = line.socket.take() else {
             let tuple = Tuple { local, peer, netns: netns.unwrap_or(0) };

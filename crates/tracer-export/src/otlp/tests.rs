@@ -87,7 +87,8 @@ fn flat(value: &Value, key: &str, out: &mut Vec<(String, Value)>) {
                 out.push(("network.connection.state".into(), state));
             }
             let defined = ["network.", "process.pid", "container.id", "k8s.", "systemd."];
-            let own = key == "network.netns" || !defined.iter().any(|name| key.starts_with(name));
+            let of_no_convention = ["network.netns", "network.community_id"].contains(&key);
+            let own = of_no_convention || !defined.iter().any(|name| key.starts_with(name));
             out.push((format!("{}{key}", if own { "tracer." } else { "" }), other.clone()));
         }
     }
