@@ -368,7 +368,10 @@ fn a_child_holds_what_its_parent_has_closed() {
         "
 l = listen('127.0.0.1', 9300, 9); say('listening'); c, _ = l.accept(); c.recv(100)
 child = os.fork()
-if child == 0: l.close(); open('/proc/self/comm', 'w').write('heir'); hold(); os._exit(0)
+if child == 0:
+    l.close(); open('/proc/self/comm', 'w').write('heir'); parent = os.getppid()
+    while os.getppid() == parent: time.sleep(.2)
+    os._exit(0)
 c.sendall(b'answer'); c.close(); say(child); hold()",
     );
     let (client, _) = hosts.start(
