@@ -19,7 +19,7 @@ use tracer_kernel::{
     time,
 };
 use tracer_model::{
-    diagnosis::{Input, Observed, diagnose},
+    diagnosis::{Baseline, Input, Observed, diagnose},
     filter::Filter,
     linger::Thresholds,
     table,
@@ -89,9 +89,9 @@ impl Observation {
     pub fn run(mut self, duration: Duration) -> Result<Outcome, Trouble> {
         let _life = health::watch(READER);
         privileges::keep_only(privileges::READ);
-        let first = self.look()?;
-        self.observed = Observed::since(first.look.snapshot.begun);
-        let end = first.look.snapshot.begun.saturating_add(duration.as_nanos() as u64);
+        let first = Baseline::of(&self.look()?.look, time::ticks());
+        self.observed = Observed::since(first.begun());
+        let end = first.begun().saturating_add(duration.as_nanos() as u64);
         while !self.capture.is_asked_to_stop() {
             let now = time::monotonic();
             if now >= end {
@@ -111,7 +111,7 @@ impl Observation {
             filter: &self.filter,
             enricher: &self.host,
             ticks: time::ticks(),
-            first: &first.look,
+            first: &first,
             last: &last.look,
             observed: &self.observed,
             table: &self.capture.table,

@@ -23,6 +23,7 @@
 //! * `comparison.finding(severity, netns, problem)` makes the finding.
 
 mod accepting;
+mod baseline;
 mod causes;
 mod churn;
 mod close_wait;
@@ -47,7 +48,7 @@ mod twins;
 mod windows;
 
 use self::comparison::Comparison;
-pub use self::{causes::explain, observed::Observed};
+pub use self::{baseline::Baseline, causes::explain, observed::Observed};
 use super::{
     filter::Filter,
     ports,
@@ -77,7 +78,7 @@ pub struct Input<'a> {
     /// The kernel's tick.
     pub ticks: Ticks,
     /// The snapshot at the beginning.
-    pub first: &'a HostSnapshot,
+    pub first: &'a Baseline,
     /// The snapshot at the end.
     pub last: &'a HostSnapshot,
     /// What happened between them.

@@ -9,7 +9,7 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    diagnosis::{HostSnapshot, Input, Observed, diagnose, of_events},
+    diagnosis::{Baseline, HostSnapshot, Input, Observed, diagnose, of_events},
     filter::Filter,
     table::Table,
     time_wait::Ticks,
@@ -44,12 +44,14 @@ pub struct Scope<'a> {
 pub struct Watch {
     ticks: Ticks,
     /// The one to compare with, and the one to be compared with next.
-    earlier: Vec<Arc<HostSnapshot>>,
+    earlier: Vec<Baseline>,
     /// What has happened lately; and before that, as long ago.
     observed: Observed,
     before: Option<Observed>,
     /// Facts of the last snapshot, without its sockets.
     facts: HostSnapshot,
+    /// The same, as what to compare with.
+    same: Baseline,
     known: BTreeMap<String, Known>,
     used: Arc<[PortUse]>,
 }
@@ -85,13 +87,14 @@ impl Watch {
     /// What events alone have shown to be wrong since the last call, to be called every second.
     pub fn tick(&mut self, now: u64, scope: Scope<'_>) -> Vec<Finding> {
         self.facts.snapshot.begun = now;
+        self.same.look.snapshot.begun = now;
         if self.observed.since == 0 {
             self.observed.since = now;
         }
         let observed = self.recent();
         let known = self.known.values().filter(|known| !known.of_events);
         let known = known.map(|known| known.finding.clone()).collect();
-        let found = of_events(&self.input(scope, &self.facts, &self.facts, &observed), known);
+        let found = of_events(&self.input(scope, &self.same, &self.facts, &observed), known);
         if self.observed.since + BASELINE <= now {
             self.before = Some(std::mem::replace(&mut self.observed, Observed::since(now)));
         }
@@ -102,19 +105,22 @@ impl Watch {
     /// changed; `None` for the first snapshot, which nothing can be compared with.
     pub fn look(
         &mut self,
-        look: &Arc<HostSnapshot>,
+        look: &HostSnapshot,
         scope: Scope<'_>,
     ) -> Option<(Diagnosis, Vec<Finding>)> {
         let now = look.snapshot.begun;
         self.facts.host.clone_from(&look.host);
-        let first = self.earlier.first().unwrap_or(look);
-        let diagnosis = diagnose(&self.input(scope, first, look, &self.recent()));
-        self.used = Arc::clone(&diagnosis.ports);
+        self.same.look.host.clone_from(&look.host);
         let is_first = self.earlier.is_empty();
-        self.keep(look);
+        if is_first {
+            self.earlier.push(Baseline::of(look, self.ticks));
+        }
+        let diagnosis = diagnose(&self.input(scope, &self.earlier[0], look, &self.recent()));
+        self.used = Arc::clone(&diagnosis.ports);
         if is_first {
             return None;
         }
+        self.keep(look);
         let changes = self.changes(now, diagnosis.findings.clone(), false);
         Some((diagnosis, changes))
     }
@@ -122,7 +128,7 @@ impl Watch {
     fn input<'a>(
         &'a self,
         scope: Scope<'a>,
-        first: &'a HostSnapshot,
+        first: &'a Baseline,
         last: &'a HostSnapshot,
         observed: &'a Observed,
     ) -> Input<'a> {
@@ -138,13 +144,13 @@ impl Watch {
     }
 
     /// Keeps a snapshot to compare later ones with, and drops the one that is not needed again.
-    fn keep(&mut self, look: &Arc<HostSnapshot>) {
-        let is_old = |one: &Arc<HostSnapshot>| one.snapshot.begun + BASELINE <= look.snapshot.begun;
+    fn keep(&mut self, look: &HostSnapshot) {
+        let is_old = |one: &Baseline| one.begun() + BASELINE <= look.snapshot.begun;
         if self.earlier.len() == 2 && is_old(&self.earlier[1]) {
             self.earlier.remove(0);
         }
         if self.earlier.len() < 2 {
-            self.earlier.push(Arc::clone(look));
+            self.earlier.push(Baseline::of(look, self.ticks));
         }
     }
 

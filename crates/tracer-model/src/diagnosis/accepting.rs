@@ -35,7 +35,8 @@ struct Queue<'a> {
     waiting: Vec<&'a Seen<'a>>,
 }
 
-fn is_waiting(record: &Record) -> bool {
+/// Whether a connection waits for accept().
+pub(super) fn is_waiting(record: &Record) -> bool {
     let state = State::from_kernel(record.new_state);
     waits(record) && matches!(state, Some(State::Established | State::CloseWait))
 }
@@ -135,7 +136,7 @@ fn has_moved(comparison: &Comparison<'_>, queue: &Queue<'_>) -> bool {
                 sk => listeners.iter().any(|one| one.sk == sk),
             }
     };
-    let earlier = comparison.input.first.snapshot.records.iter().filter(is_of_queue);
+    let earlier = comparison.input.first.look.snapshot.records.iter().filter(is_of_queue);
     earlier.into_iter().any(|record| !still.contains(&SocketId::of(record)))
 }
 

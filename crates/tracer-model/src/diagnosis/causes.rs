@@ -8,17 +8,13 @@ use hashbrown::{HashMap, HashSet};
 use tracer_wire::Record;
 
 use super::{
-    HostSnapshot, Input, Observed,
+    Baseline, HostSnapshot, Input, Observed,
+    baseline::with_records,
     close_wait::key,
     comparison::Comparison,
     twins::{STATES, twins},
 };
-use crate::{
-    connection::SocketId,
-    filter::Filter,
-    table::{Snapshot, Table},
-    time_wait::Ticks,
-};
+use crate::{connection::SocketId, filter::Filter, table::Table, time_wait::Ticks};
 use tracer_event::{enricher::Unknown, linger::CloseWaitCause, state::State};
 
 /// Tells the table why its sockets in CLOSE_WAIT are not closed: of those that linger, or will
@@ -30,7 +26,7 @@ pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
         filter: &filter,
         enricher: &Unknown,
         ticks,
-        first: &look,
+        first: &Baseline::of(&look, ticks),
         last: &look,
         observed: &observed,
         table,
@@ -69,18 +65,7 @@ fn essence(look: &HostSnapshot, table: &Table) -> Option<HostSnapshot> {
     let mut states = records.iter().map(|record| State::from_kernel(record.new_state));
     states.find(|state| *state == Some(State::CloseWait))?;
     records.extend(forwarded(look, &records));
-    let ids: HashSet<SocketId, RandomState> = records.iter().map(SocketId::of).collect();
-    let holders = look.snapshot.holders.iter();
-    let holders = holders.filter(|holder| ids.contains(&SocketId::held(holder))).copied();
-    let snapshot = Snapshot {
-        begun: look.snapshot.begun,
-        ended: look.snapshot.ended,
-        records,
-        namespaces: Vec::new(),
-        holders: holders.collect(),
-        held_at: look.snapshot.held_at,
-    };
-    Some(HostSnapshot { snapshot, host: look.host.clone() })
+    Some(with_records(look, records))
 }
 
 /// What may be the other sides of sockets in CLOSE_WAIT: the processes hold them too.

@@ -62,7 +62,7 @@ pub(super) struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(input: &'a Input<'a>) -> Self {
-        let first = &input.first.snapshot.records;
+        let first = &input.first.look.snapshot.records;
         let earlier: HashMap<SocketId, &Record, RandomState> =
             first.iter().map(|record| (SocketId::of(record), record)).collect();
         let records = &input.last.snapshot.records;
@@ -104,7 +104,7 @@ impl<'a> Comparison<'a> {
 
     /// Time between the snapshots, nanoseconds.
     pub(super) fn elapsed(&self) -> u64 {
-        self.now().saturating_sub(self.input.first.snapshot.begun)
+        self.now().saturating_sub(self.input.first.begun())
     }
 
     /// When the last snapshot was.
@@ -158,7 +158,7 @@ impl<'a> Comparison<'a> {
 
     /// What was counted in a namespace between the snapshots.
     pub(super) fn counted(&self, netns: u32) -> Counters {
-        let first = self.input.first.host.namespaces.get(&netns);
+        let first = self.input.first.look.host.namespaces.get(&netns);
         match (first, self.facts(netns)) {
             (Some(first), Some(last)) => last.counters.since(first.counters),
             _ => Counters::default(),
@@ -223,7 +223,7 @@ impl<'a> Comparison<'a> {
         if waits.is_empty() && running + blocked == 0 {
             return None;
         }
-        let before = first.host.processes.get(&pid).filter(|_| self.elapsed() > 0);
+        let before = first.look.host.processes.get(&pid).filter(|_| self.elapsed() > 0);
         let percent =
             before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
         let cpu_percent = percent.map(|percent| percent as u32);
@@ -235,7 +235,7 @@ impl<'a> Comparison<'a> {
         let Input { first, last, .. } = self.input;
         let now = last.host.processes.get(&pid)?;
         let (open, limit) = (now.descriptors?, now.descriptor_limit?);
-        let before = first.host.processes.get(&pid).and_then(|facts| facts.descriptors);
+        let before = first.look.host.processes.get(&pid).and_then(|facts| facts.descriptors);
         let grown = self.per_minute(open as i64 - before.unwrap_or(0) as i64);
         Some(Descriptors::new(open, limit, grown.min(leaking).max(0.0)))
     }
@@ -248,7 +248,7 @@ impl<'a> Comparison<'a> {
 
     /// Sockets of the first snapshot in a state, with their first holder.
     pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<u32>)> {
-        let first = &self.input.first.snapshot;
+        let first = &self.input.first.look.snapshot;
         let held = holders(&first.holders);
         let records = first.records.iter();
         records

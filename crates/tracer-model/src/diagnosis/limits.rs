@@ -26,9 +26,6 @@ pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
     if scarce.is_empty() {
         return Vec::new();
     }
-    let before = ports::usage(&input.first.snapshot.records, &input.first.host, input.ticks);
-    let before: HashMap<(u32, Scope), u32, RandomState> =
-        before.into_iter().map(|one| ((one.netns, one.scope), one.busy())).collect();
     let wanted = wanted_ports(comparison);
     // Without cookies a minisocket has another identity than the socket had that it is of.
     let waiting = input.table.connections().filter(|life| life.state == State::TimeWait);
@@ -37,7 +34,7 @@ pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
         .into_iter()
         .filter(|(_, one)| wanted.contains(&(one.netns, one.scope)))
         .map(|(severity, one)| {
-            let earlier = before.get(&(one.netns, one.scope)).copied().unwrap_or(0);
+            let earlier = input.first.ports.get(&(one.netns, one.scope)).copied().unwrap_or(0);
             let growth = comparison.per_minute(i64::from(one.busy()) - i64::from(earlier));
             let rate = rate(comparison, &one);
             let processes = processes(comparison, &one, &waiting);

@@ -269,7 +269,7 @@ fn churning(
         filter: &Filter::default(),
         enricher: &Unknown,
         ticks: Ticks { hz: HZ },
-        first: &at(SECOND),
+        first: &Baseline::of(&at(SECOND), Ticks { hz: HZ }),
         last: &at(SECOND + OBSERVED),
         observed: &observed,
         table: &Table::new(table::Options::default()),
