@@ -15,7 +15,7 @@ use crate::{
         self,
         groups::{self, Grouping},
     },
-    sockets::{self, Order},
+    sockets::{self, Found, Order},
 };
 use tracer_event::enricher::Enricher;
 use tracer_kernel::{
@@ -73,11 +73,29 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     privileges::keep_only(privileges::READ | privileges::NAMESPACES);
     confine::seal();
     let found = sockets::list(&mut snapshotter, &filter, &*enricher, arguments.sort);
+    warn_of_refused(&found, &filter);
+    let out = listed(arguments, &filter, &found, enricher);
+    let written = print(&out);
+    // The process ends here: giving back a hundred thousand sockets one by one takes as long as
+    // sorting them.
+    std::mem::forget(found);
+    written
+}
+
+fn warn_of_refused(found: &Found, filter: &Filter) {
     for (netns, reason) in &found.refused {
         if filter.netns().is_none_or(|wanted| wanted == *netns) {
             tracing::warn!("network namespace {netns} is left out: {reason} (CAP_SYS_ADMIN)");
         }
     }
+}
+
+fn listed(
+    arguments: &SocketsArguments,
+    filter: &Filter,
+    found: &Found,
+    enricher: Arc<dyn Enricher>,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let limit = arguments.limit.map_or(usize::MAX, |limit| limit as usize);
     let shown = &found.sockets[..limit.min(found.sockets.len())];
@@ -93,12 +111,8 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
                 listing::more(found.sockets.len() - shown.len(), palette, &mut out);
             }
             let home = filter.netns().or_else(|| host_netns().ok());
-            listing::counts(&found, home, palette, &mut out);
+            listing::counts(found, home, palette, &mut out);
         }
     }
-    let written = print(&out);
-    // The process ends here: giving back a hundred thousand sockets one by one takes as long as
-    // sorting them.
-    std::mem::forget(found);
-    written
+    out
 }

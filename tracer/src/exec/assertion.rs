@@ -130,20 +130,7 @@ impl Assertion {
                     (Vec::new(), 0)
                 }
             }
-            Self::Reuse(most) => {
-                let places = account.places().into_iter();
-                let often = places.filter_map(|(place, one)| match place {
-                    Place::To(peer) if one.connections > most => Some((peer, one.connections)),
-                    _ => None,
-                });
-                let violation = |(peer, count)| Violation {
-                    message: format!("{} connections to {peer}", grouped(count)),
-                    incident: None,
-                };
-                let violations: Vec<Violation> = often.map(violation).collect();
-                let count = violations.len() as u64;
-                (violations, count)
-            }
+            Self::Reuse(most) => reuse(account, most),
             Self::Handshake(quantile, limit) => {
                 let times = &account.handshakes;
                 let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
@@ -158,6 +145,21 @@ impl Assertion {
         };
         Verdict { assertion: self, violations, count }
     }
+}
+
+/// Destinations that were connected to more often.
+fn reuse(account: &Account, most: u64) -> (Vec<Violation>, u64) {
+    let often = account.places().into_iter().filter_map(|(place, one)| match place {
+        Place::To(peer) if one.connections > most => Some((peer, one.connections)),
+        _ => None,
+    });
+    let violation = |(peer, count)| Violation {
+        message: format!("{} connections to {peer}", grouped(count)),
+        incident: None,
+    };
+    let violations: Vec<Violation> = often.map(violation).collect();
+    let count = violations.len() as u64;
+    (violations, count)
 }
 
 impl Verdict {

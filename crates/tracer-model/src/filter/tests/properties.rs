@@ -5,11 +5,7 @@ use tracer_event::{close::Reason, state::State, subject::Role};
 
 use super::*;
 
-fn conditions() -> impl Strategy<Value = Condition> {
-    use Condition::{Address, Age, Cgroup, Comm, Container, Handshake, Netns, Pid, Port, Version};
-    let end = || prop_oneof![Just(End::Local), Just(End::Peer), Just(End::Either)];
-    let range = (0..6u16, 0..3u16).prop_map(|(first, more)| first..=first + more);
-    let ports = prop::collection::vec(range, 1..4).prop_map(PortSet::new);
+fn networks() -> impl Strategy<Value = Vec<Network>> {
     let net = prop_oneof![
         (0..4u8, 28..=32u8).prop_map(|(last, prefix)| format!("10.0.0.{last}/{prefix}")),
         (0..4u8, 126..=128u8).prop_map(|(last, prefix)| format!("2001:db8::{last}/{prefix}")),
@@ -17,7 +13,14 @@ fn conditions() -> impl Strategy<Value = Condition> {
     let net = net.prop_map(|text| Network::from(text.parse::<ipnet::IpNet>().unwrap()));
     let zoned = "[a-z0-9]{1,8}"
         .prop_map(|zone| Network { net: "fe80::1/128".parse().unwrap(), zone: Some(zone) });
-    let nets = prop::collection::vec(prop_oneof![4 => net, 1 => zoned], 1..4);
+    prop::collection::vec(prop_oneof![4 => net, 1 => zoned], 1..4)
+}
+
+fn conditions() -> impl Strategy<Value = Condition> {
+    use Condition::{Address, Age, Cgroup, Comm, Container, Handshake, Netns, Pid, Port, Version};
+    let end = || prop_oneof![Just(End::Local), Just(End::Peer), Just(End::Either)];
+    let range = (0..6u16, 0..3u16).prop_map(|(first, more)| first..=first + more);
+    let ports = prop::collection::vec(range, 1..4).prop_map(PortSet::new);
     let operator = prop_oneof![
         Just(Operator::Less),
         Just(Operator::AtMost),
@@ -36,7 +39,7 @@ fn conditions() -> impl Strategy<Value = Condition> {
             Condition::State(states.collect())
         }),
         (end(), ports).prop_map(|(end, ports)| Port(end, ports)),
-        (end(), nets).prop_map(|(end, nets)| Address(end, nets)),
+        (end(), networks()).prop_map(|(end, nets)| Address(end, nets)),
         prop_oneof![Just(IpVersion::V4), Just(IpVersion::V6)].prop_map(Version),
         prop::collection::vec(1..u32::MAX, 1..3).prop_map(Pid),
         text().prop_map(Comm),
