@@ -85,6 +85,15 @@ fn resets_are_told_at_both_ends_with_why() {
         assert_eq!(server["ends"][0]["reason"], "reset_sent_unread_data");
         assert_eq!(server["ends"][0]["connections"], 4);
         assert_eq!(diagnosis.findings.len(), 2, "{}", listing(&diagnosis.findings));
+        // One reset is one line at each end: the end of its connection.
+        let tracer = Tracer::start(namespace, &["--problems"]);
+        let (mut client, server) = sockets::connect(&listener, Path::V4);
+        sockets::send(&mut client, &server, b"a request that nobody reads");
+        drop(server);
+        sockets::wait_for_end(&mut client);
+        let trace = tracer.finish();
+        let count = |kind| trace.records.iter().filter(|record| record.kind() == kind).count();
+        assert_eq!((count("transition"), count("reset")), (2, 0), "{}", listing(&trace.records));
     });
 }
 
@@ -168,7 +177,12 @@ fn health_checks_and_what_is_closed_in_order_are_no_problem() {
         assert_eq!(diagnosis.findings.len(), 0, "{}", listing(&diagnosis.findings));
         assert_eq!(diagnosis.status, 0);
         let trace = tracer.finish();
-        let found = trace.records.iter().filter(|record| record.kind() == "finding").count();
-        assert_eq!(found, 0, "{}", listing(&trace.records));
+        // Nor do --problems show that a client has chosen it.
+        let told = |record: &&Record| {
+            matches!(record.kind(), "finding" | "reset")
+                || record.at("/tcp/close/reason") == "reset_sent_linger0"
+        };
+        let told: Vec<&Record> = trace.records.iter().filter(told).collect();
+        assert!(told.is_empty(), "{}", listing(told));
     });
 }

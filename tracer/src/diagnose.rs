@@ -107,7 +107,7 @@ impl Observation {
         }
         let last = self.look()?;
         self.capture.count_losses(&mut self.observed);
-        let diagnosis = diagnose(&Input {
+        let mut diagnosis = diagnose(&Input {
             filter: &self.filter,
             enricher: &self.host,
             ticks: time::ticks(),
@@ -117,6 +117,7 @@ impl Observation {
             table: &self.capture.table,
             stacks: self.resolved.as_deref().map(|resolved| resolved as &dyn Stacks),
         });
+        diagnosis.refused = last.refused.len();
         Ok(Outcome { diagnosis, refused: last.refused })
     }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    duration::{count, duration},
     finding::{Finding, PortUse, Severity},
     state::State,
 };
@@ -22,11 +23,30 @@ pub struct Diagnosis {
     pub sending: u64,
     /// Events that were lost meanwhile: what is said of growth is the least.
     pub lost: u64,
+    /// Namespaces that could not be looked into.
+    pub refused: usize,
     /// Ephemeral ports in use towards the busiest destinations.
     pub ports: Arc<[PortUse]>,
 }
 
+/// What takes longer than this is rare enough: the kernel gives up a connect() after 127 s.
+const LONG: u64 = 130_000_000_000;
+
 impl Diagnosis {
+    /// What nothing can be said of, each in some words: an all-clear is worth no more than that.
+    pub fn not_judged(&self) -> Vec<String> {
+        let mut not_judged = Vec::new();
+        if self.observed < LONG {
+            let time = duration(self.observed);
+            not_judged.push(format!("what takes longer than {time}, as timeouts do (--for)"));
+        }
+        if self.refused > 0 {
+            let namespaces = count(self.refused as u64, "network namespace");
+            not_judged.push(format!("{namespaces} that could not be entered"));
+        }
+        not_judged
+    }
+
     /// Whether something is at least this bad.
     pub fn is_at_least(&self, severity: Severity) -> bool {
         self.findings.iter().any(|finding| finding.severity >= severity)

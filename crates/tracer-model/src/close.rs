@@ -8,7 +8,10 @@ use tracer_wire::{Record, flag};
 
 use tracer_event::state::State;
 
-use tracer_event::close::{Initiator, Reason};
+use tracer_event::{
+    close::{Initiator, Reason},
+    update::{Role, Sequence},
+};
 
 const EPIPE: u16 = 32;
 const ECONNABORTED: u16 = 103;
@@ -174,6 +177,34 @@ pub fn initiator(reason: Reason, by_fin: Option<Initiator>) -> Option<Initiator>
         | Reason::KeepaliveTimeout
         | Reason::ZeroWindowTimeout
         | Reason::FinWait2Timeout => Some(by_fin.unwrap_or(Initiator::Kernel)),
+    }
+}
+
+/// Whether something that was written has not been acknowledged.
+pub fn is_unacknowledged(sequence: Option<Sequence>) -> bool {
+    sequence.is_some_and(|sequence| sequence.snd_una != sequence.write_seq)
+}
+
+/// Whether an end is one that somebody should look into.
+pub fn is_bad(reason: Reason, from: State, role: Option<Role>, sequence: Option<Sequence>) -> bool {
+    let lost = is_unacknowledged(sequence);
+    match reason {
+        // After both have closed it destroys nothing. A server is harmed only where it still sends:
+        // health checks and clients that have what they want end so.
+        Reason::ResetReceived => match from {
+            State::Established => role != Some(Role::Server) || lost,
+            State::CloseWait => lost,
+            _ => false,
+        },
+        // The application has chosen it.
+        Reason::ResetSentLingerZero => lost,
+        Reason::ResetSentUnreadData
+        | Reason::ResetSentDataAfterClose
+        | Reason::ResetSentUnaccepted
+        | Reason::RetransmitTimeout
+        | Reason::KeepaliveTimeout
+        | Reason::ZeroWindowTimeout => true,
+        _ => false,
     }
 }
 

@@ -135,6 +135,7 @@ pub fn diagnose(input: &Input<'_>) -> Diagnosis {
         observed: comparison.elapsed(),
         sending: close_wait::sending(&comparison),
         lost: input.observed.lost,
+        refused: 0,
         ports: ports::busiest(comparison.ports(), |one| ports::wants(input.filter, one)),
         findings: sorted(comparison.found),
     }

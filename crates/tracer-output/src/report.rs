@@ -118,8 +118,7 @@ impl Page<'_> {
     }
 
     fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis, with_states: bool) {
-        let Diagnosis { findings, states, namespaces, observed, sending, lost, ports: _ } =
-            diagnosis;
+        let Diagnosis { findings, states, namespaces, observed, sending, lost, .. } = diagnosis;
         let total: u64 = states.values().sum();
         let by_state: Vec<String> =
             states.iter().map(|(state, count)| format!("{} {state}", grouped(*count))).collect();
@@ -135,9 +134,14 @@ impl Page<'_> {
         }
         if findings.is_empty() {
             let open = self.palette.open;
-            self.lines("OK", MARK, open, open, "nothing is wrong");
+            self.lines("OK", MARK, open, open, "no problems found");
         }
         self.lines("", MARK, self.palette.dim, self.palette.dim, &counts);
+        let not_judged = diagnosis.not_judged();
+        if findings.is_empty() && !not_judged.is_empty() {
+            let words = format!("not judged: {}", not_judged.join("; "));
+            self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
+        }
         if *sending > 0 {
             let words = format!(
                 "{} in CLOSE_WAIT still send: half-closed by the peer, not leaked",

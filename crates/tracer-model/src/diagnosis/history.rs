@@ -4,6 +4,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::Comparison;
+use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
     endpoint::Tuple,
@@ -11,7 +12,7 @@ use tracer_event::{
     icmp::Icmp,
     process::Process,
     state::State,
-    update::{ConnectionSummary, Role, Sequence, Subject, Transition},
+    update::{ConnectionSummary, Role, Subject, Transition},
 };
 
 /// Groups that are kept: anybody may connect to anywhere. What comes beyond is not judged.
@@ -227,10 +228,9 @@ impl Group {
         let Some(close) = close else { return false };
         let reason = close.reason;
         let met = self.idle(close).is_some() && met_a_timer(transition, reason);
-        let server = self.subject.role == Some(Role::Server);
         if met {
             self.race.times.note(time);
-        } else if !at_exit && is_bad(reason, from, server, sequence) {
+        } else if !at_exit && is_bad(reason, from, self.subject.role, sequence) {
             // What the end of a process resets is told with it.
             of(&mut self.ends, reason).note(time);
         }
@@ -270,33 +270,6 @@ fn met_a_timer(transition: &Transition, reason: Reason) -> bool {
     match (reason, transition.from) {
         (Reason::ResetSentDataAfterClose, State::FinWait1 | State::FinWait2) => true,
         (Reason::ResetReceived, State::CloseWait) => is_unacknowledged(transition.sequence),
-        _ => false,
-    }
-}
-
-fn is_unacknowledged(sequence: Option<Sequence>) -> bool {
-    sequence.is_some_and(|sequence| sequence.snd_una != sequence.write_seq)
-}
-
-/// Whether an end is one that somebody should look into.
-fn is_bad(reason: Reason, from: State, server: bool, sequence: Option<Sequence>) -> bool {
-    let lost = is_unacknowledged(sequence);
-    match reason {
-        // After both have closed it destroys nothing. A server is harmed only where it still sends:
-        // health checks and clients that have what they want end so.
-        Reason::ResetReceived => match from {
-            State::Established => !server || lost,
-            State::CloseWait => lost,
-            _ => false,
-        },
-        // The application has chosen it.
-        Reason::ResetSentLingerZero => lost,
-        Reason::ResetSentUnreadData
-        | Reason::ResetSentDataAfterClose
-        | Reason::ResetSentUnaccepted
-        | Reason::RetransmitTimeout
-        | Reason::KeepaliveTimeout
-        | Reason::ZeroWindowTimeout => true,
         _ => false,
     }
 }

@@ -95,6 +95,7 @@ fn diagnosis() -> Diagnosis {
         observed: 5_000_000_000,
         sending: 0,
         lost: 0,
+        refused: 0,
         ports: [].into(),
     }
 }
@@ -115,4 +116,16 @@ fn five_findings_fit_a_small_terminal() {
         assert!(together.contains(&first.text), "{text}");
         assert!(first.command.is_none_or(|command| text.contains(&command)), "{text}");
     }
+}
+
+#[test]
+fn an_all_clear_says_what_it_does_not_rest_on() {
+    let well = Diagnosis { findings: Vec::new(), refused: 2, ..diagnosis() };
+    let mut out = Vec::new();
+    text(&well, Palette::PLAIN, None, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("no problems found"), "{text}");
+    let words = "not judged: what takes longer than 5.00s, as timeouts do (--for); 2 network \
+                 namespaces that could not be entered";
+    assert!(text.contains(words), "{text}");
 }
