@@ -12,7 +12,7 @@ explain-linux = Linux에서는
 explain-here = 직접 보기
 explain-many = 많을 때
 explain-rfc = 출처
-explain-usage = tracer explain TERM은 용어 하나를 설명하고, tracer demo는 그것을 실제로 보여 줍니다.
+explain-usage = tracer explain TERM: 용어 설명, tracer demo: 실제로 보기.
 explain-legend = ──▶ 클라이언트의 보통 경로, ┄┄▶ 서버의 보통 경로. 연결을 해제할 때 먼저 닫는 쪽은 왼쪽으로
     내려갑니다.
 
