@@ -47,6 +47,7 @@ pub mod netns;
 pub mod nginx;
 pub mod options;
 pub mod output;
+pub mod owners;
 pub mod page;
 pub mod peer;
 pub mod postgres;

@@ -1,7 +1,5 @@
 //! The live view in a real terminal: what people see of it at 80 columns and at more.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::net::{TcpListener, TcpStream};
 
 use tracer_tests::{

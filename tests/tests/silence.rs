@@ -33,6 +33,7 @@ fn seconds(value: &Value) -> f64 {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_host_that_is_gone_is_told_with_the_bytes_and_when_the_kernel_gives_up() {
     let hosts = Hosts::connected();
     let link = hosts.link();
@@ -85,6 +86,7 @@ k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('conn
 
 /// What is predicted happens: by TCP_USER_TIMEOUT, and by the number of retransmissions.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn the_kernel_gives_up_when_it_was_said() {
     let hosts = Hosts::connected();
     let link = hosts.link();
@@ -133,6 +135,7 @@ k = [socket.create_connection(('10.89.0.1', port)) for port in (5001, 5002)]; sa
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_fin_and_keepalive_probes_without_an_answer_are_told() {
     let hosts = Hosts::connected();
     let link = hosts.link();
@@ -320,6 +323,7 @@ while True: k.sendall(b'x' * 65536)",
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn sockets_show_how_long_they_are_idle_and_what_ends_them() {
     isolated(|namespace| {
         let (server, _) = python(

@@ -65,7 +65,11 @@ fn run_command() -> ExitCode {
             Ok(cli) => cli,
             Err(error) => {
                 signals::release();
-                return console::usage(&error, exec::is_asked_for().then_some(exec::fail));
+                return console::usage(
+                    &error,
+                    &command::bare(),
+                    exec::is_asked_for().then_some(exec::fail),
+                );
             }
         };
     let command = match command.map_or_else(|| Command::of(trace, words, program), Ok) {

@@ -9,6 +9,7 @@ mod closed_but_held;
 mod connect_failures;
 mod connection_resets;
 mod connections;
+mod counted;
 mod dead_peer;
 mod deferred_accept;
 mod descriptors;
@@ -33,6 +34,7 @@ use std::borrow::Borrow as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::counted::counted;
 pub use self::{
     accept_queue_full::AcceptQueue,
     accept_wait::AcceptWait,
@@ -365,41 +367,3 @@ impl From<Body> for Finding {
         Self { time: 0, severity, status, netns, entry, problem }
     }
 }
-
-/// Lists of things and how many sockets each has: in JSON a name for each. Makes a module for
-/// `#[serde(with = "…")]`.
-macro_rules! counted {
-    ($module:ident: $(#[$meta:meta])* $name:ident: $type:ty) => {
-        mod $module {
-            use schemars::JsonSchema;
-            use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-            use super::*;
-
-            /// One and its sockets.
-            #[derive(Serialize, Deserialize, JsonSchema)]
-            pub(super) struct Counted {
-                $(#[$meta])*
-                $name: $type,
-                sockets: u64,
-            }
-
-            pub(super) fn serialize<S: Serializer>(
-                list: &[($type, u64)],
-                serializer: S,
-            ) -> Result<S::Ok, S::Error> {
-                let counted =
-                    |($name, sockets): &($type, u64)| Counted { $name: $name.clone(), sockets: *sockets };
-                serializer.collect_seq(list.iter().map(counted))
-            }
-
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-                deserializer: D,
-            ) -> Result<Vec<($type, u64)>, D::Error> {
-                let list = Vec::<Counted>::deserialize(deserializer)?;
-                Ok(list.into_iter().map(|Counted { $name, sockets }| ($name, sockets)).collect())
-            }
-        }
-    };
-}
-use counted;

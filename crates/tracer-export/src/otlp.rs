@@ -9,6 +9,7 @@
 mod attributes;
 mod batches;
 mod client;
+mod error;
 mod export;
 mod measurements;
 mod records;
@@ -23,8 +24,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use self::{batches::Batches, export::Exporter, records::Records};
 pub use self::{
+    error::SettingsError,
     resource::{Identity, Resource},
-    settings::{Settings, SettingsError},
+    settings::Settings,
 };
 use super::metrics::measuring::Shared;
 use tracer_event::update::{LossPlace, Update};

@@ -32,6 +32,7 @@ pub mod text;
 pub mod trouble;
 pub mod visit;
 pub mod width;
+pub mod wrap;
 
 use std::sync::Arc;
 

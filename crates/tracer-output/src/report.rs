@@ -11,6 +11,7 @@ use super::{
     Format as _,
     json::Json,
     text::{Palette, duration, grouped},
+    wrap::broken,
 };
 use tracer_event::{
     diagnosis::Diagnosis,
@@ -155,53 +156,6 @@ impl Page<'_> {
             self.lines("", MARK, self.palette.warning, self.palette.warning, &words);
         }
     }
-}
-
-/// Units that stay with their number.
-const UNITS: [&str; 14] =
-    ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
-
-/// What is never broken inside: words, numbers with their unit, and commands in backticks.
-fn unbreakable(text: &str) -> Vec<String> {
-    let mut pieces: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let is_unit = UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']));
-        match pieces.last_mut() {
-            Some(last)
-                if last.matches('`').count() % 2 == 1
-                    || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
-            {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => pieces.push(word.to_owned()),
-        }
-    }
-    pieces
-}
-
-/// Parts of at most `room` characters, broken between words; longer words, numbers with their unit
-/// and commands in backticks stay whole.
-pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
-    let Some(room) = room else { return vec![text.to_owned()] };
-    let mut parts = vec![String::new()];
-    let mut length = 0;
-    for word in unbreakable(text) {
-        let more = word.chars().count();
-        if length > 0 && length + 1 + more > room {
-            parts.push(String::new());
-            length = 0;
-        }
-        if let Some(part) = parts.last_mut() {
-            if length > 0 {
-                part.push(' ');
-                length += 1;
-            }
-            part.push_str(&word);
-            length += more;
-        }
-    }
-    parts
 }
 
 #[cfg(test)]

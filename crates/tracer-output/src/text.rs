@@ -50,9 +50,9 @@ pub use self::{
 use super::{
     Format, Resized, Tick,
     names::Names,
-    report::broken,
     stamps::Times,
     status::{StatusLine, nothing},
+    wrap::broken,
 };
 pub use tracer_event::duration::{duration, grouped, whole_seconds};
 use tracer_event::{

@@ -94,10 +94,14 @@ pub(super) fn point(error: &anyhow::Error) {
 
 /// Prints what clap has to say: help and version on standard output, errors in one line, by
 /// `fail_otherwise` where 2 is not the status for them.
-pub(super) fn usage(error: &clap::Error, fail_otherwise: Option<fn(&str) -> ExitCode>) -> ExitCode {
+pub(super) fn usage(
+    error: &clap::Error,
+    commands: &clap::Command,
+    fail_otherwise: Option<fn(&str) -> ExitCode>,
+) -> ExitCode {
     if error.use_stderr() {
         let (message, tips) = parts(error);
-        let status = fail_otherwise.unwrap_or(fail)(&format!("{message}; see {}", help()));
+        let status = fail_otherwise.unwrap_or(fail)(&format!("{message}; see {}", help(commands)));
         for tip in tips {
             let _ = writeln!(io::stderr(), "tracer: {}", harmless(&tip));
         }
@@ -130,9 +134,8 @@ fn parts(error: &clap::Error) -> (String, Vec<String>) {
 }
 
 /// The help of the command that was typed.
-fn help() -> String {
+fn help(commands: &clap::Command) -> String {
     let typed = std::env::args_os().nth(1).and_then(|typed| typed.into_string().ok());
-    let commands = super::command::bare();
     let typed = typed.filter(|typed| commands.find_subcommand(typed).is_some());
     typed.map_or("tracer --help".into(), |command| format!("tracer {command} --help"))
 }

@@ -193,7 +193,9 @@ impl Explain for Leak {
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
                  up or waits for something else"
             ))],
-            Cause::PassedOn | Cause::NotPassedOn => half_close(self),
+            Cause::PassedOn | Cause::NotPassedOn => {
+                half_close(&self.holders, &self.service, self.other_side.as_ref())
+            }
             Cause::Orphaned => {
                 vec![advice("nothing to do: the kernel gives up when retransmissions time out")]
             }

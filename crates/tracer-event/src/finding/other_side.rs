@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Leak, Line, Program, Remedy, Service,
+    Line, Program, Remedy, Service,
     words::{advice, end, line, programs, states},
 };
 use crate::{duration::grouped, endpoint::Endpoint, state::State};
@@ -56,11 +56,15 @@ pub(super) fn of_other_side(side: &OtherSide) -> Line {
 }
 
 /// Who ends it: a time-out of the proxy, where the end that does not close cannot be changed.
-pub(super) fn half_close(leak: &Leak) -> Vec<Remedy> {
-    let who = programs(&leak.holders);
+pub(super) fn half_close(
+    holders: &[Program],
+    service: &Service,
+    other_side: Option<&OtherSide>,
+) -> Vec<Remedy> {
+    let who = programs(holders);
     // The side that is closed by its peer is the one in CLOSE_WAIT.
-    let server_side = matches!(leak.service, Service::Here(_));
-    let name = leak.holders.first().map_or(&[][..], |program| program.process.name());
+    let server_side = matches!(service, Service::Here(_));
+    let name = holders.first().map_or(&[][..], |program| program.process.name());
     let timeout = match name {
         b"haproxy" if server_side => "timeout server-fin".to_owned(),
         b"haproxy" => "timeout client-fin".to_owned(),
@@ -76,7 +80,7 @@ pub(super) fn half_close(leak: &Leak) -> Vec<Remedy> {
         advice(format!(
             "{} should close when its peer has: it has read the end of file, or waits for something \
              else",
-            other_peers(leak.other_side.as_ref())
+            other_peers(other_side)
         )),
     ]
 }

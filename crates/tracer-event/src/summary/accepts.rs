@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use hdrhistogram::Histogram;
 
-use super::lives::times;
 use crate::{connection::ConnectionSummary, endpoint::Tuple};
 
 /// Listeners that are told apart; each takes some 35 KiB.
 const LISTENERS: usize = 32;
+
+/// Longest time that is told apart from longer ones: ten minutes, in nanoseconds.
+const LONGEST: u64 = 600_000_000_000;
 
 /// Whose connections: the port of the listener, and the name of the process that accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,12 @@ pub struct Accepts {
     pub others: Option<Histogram<u64>>,
     /// Connections that were reported while they were open (`--interval`): each counts once.
     reported: HashSet<(Option<u64>, u32, Tuple)>,
+}
+
+/// Times in nanoseconds, none yet.
+pub(super) fn times() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "the bounds are constants that fit")]
+    Histogram::new_with_bounds(1, LONGEST, 2).expect("1 < LONGEST, two digits")
 }
 
 impl Accepts {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::accepts::Accepts;
+use super::accepts::{Accepts, times};
 use crate::{
     close::Reason,
     finding::{Problem, ProcessEnded},
@@ -13,9 +13,6 @@ use crate::{
     subject::Role,
     update::Update,
 };
-
-/// Longest time that is told apart from longer ones: ten minutes, in nanoseconds.
-const LONGEST: u64 = 600_000_000_000;
 
 /// Processes that have ended are named so far.
 const PROCESSES: usize = 5;
@@ -50,22 +47,14 @@ impl Default for Lives {
     }
 }
 
-/// Times in nanoseconds, none yet.
-pub(super) fn times() -> Histogram<u64> {
-    #[expect(clippy::expect_used, reason = "the bounds are constants that fit")]
-    Histogram::new_with_bounds(1, LONGEST, 2).expect("1 < LONGEST, two digits")
-}
-
 impl Lives {
     pub(super) fn count(&mut self, update: &Update<'_>) {
         match update {
             Update::Transition(transition) => {
-                let Some(time) = transition.handshake.and_then(|known| known.duration_ns) else {
-                    return;
-                };
-                match transition.subject.role {
-                    Some(Role::Client) => self.connected.saturating_record(time),
-                    Some(Role::Server) => self.accepted.saturating_record(time),
+                let time = transition.handshake.and_then(|known| known.duration_ns);
+                match (transition.subject.role, time) {
+                    (Some(Role::Client), Some(time)) => self.connected.saturating_record(time),
+                    (Some(Role::Server), Some(time)) => self.accepted.saturating_record(time),
                     _ => {}
                 }
             }

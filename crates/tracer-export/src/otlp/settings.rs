@@ -12,26 +12,14 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 
-use super::tls::{self, Files, PemFile};
+use super::{
+    error::SettingsError,
+    tls::{self, Files, PemFile},
+};
 
 /// Ports of the specification.
 const HTTP_PORT: u16 = 4318;
 const GRPC_PORT: u16 = 4317;
-
-/// A setting that cannot be used: what it is called, its value, what is wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("{name} {value:?}: {reason}")]
-pub struct SettingsError {
-    name: String,
-    value: String,
-    reason: String,
-}
-
-impl SettingsError {
-    pub(super) fn new(name: &str, value: &str, reason: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), value: value.to_owned(), reason: reason.into() }
-    }
-}
 
 /// How requests are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

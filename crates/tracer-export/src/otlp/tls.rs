@@ -10,7 +10,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-use super::settings::SettingsError;
+use super::error::SettingsError;
 
 /// Longer files are not read, bytes: the roots of all systems together are shorter.
 const LONGEST: u64 = 16 << 20;

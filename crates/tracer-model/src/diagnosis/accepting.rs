@@ -75,6 +75,20 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
         GRACE.. if !moves => Severity::Info,
         _ => return None,
     };
+    let problem = AcceptWait {
+        waiting: waiting.len() as u64,
+        given_up: given_up as u64,
+        oldest,
+        at_least: !is_exact,
+        moves,
+        ..of_listener(comparison, listeners)?
+    };
+    let netns = listeners[0].netns;
+    Some(comparison.finding(severity, netns, Problem::AcceptWait(Box::new(problem))))
+}
+
+/// What there is to say of the listener, whoever waits.
+fn of_listener(comparison: &Comparison<'_>, listeners: &[&Record]) -> Option<AcceptWait> {
     let listener = comparison.listener(listeners)?;
     let netns = listeners[0].netns;
     let siblings: Vec<&Record> = comparison
@@ -82,12 +96,12 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
         .into_iter()
         .filter(|other| !listeners.iter().any(|one| std::ptr::eq(*one, *other)))
         .collect();
-    let problem = AcceptWait {
-        waiting: waiting.len() as u64,
-        given_up: given_up as u64,
-        oldest,
-        at_least: !is_exact,
-        moves,
+    Some(AcceptWait {
+        waiting: 0,
+        given_up: 0,
+        oldest: 0,
+        at_least: false,
+        moves: false,
         listened: listened(comparison, listeners[0], &listener),
         leaderless: listener.processes.first().is_some_and(|program| {
             let facts = comparison.input.last.host.processes.get(&program.process.pid);
@@ -100,15 +114,14 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
             .first()
             .and_then(|program| comparison.descriptors(program.process.pid, 0.0)),
         listener,
-    };
-    Some(comparison.finding(severity, netns, Problem::AcceptWait(Box::new(problem))))
+    })
 }
 
 /// How long a connection has waited, and whether that is exact or at least so long.
 fn age(comparison: &Comparison<'_>, seen: &Seen<'_>) -> (u64, bool) {
     let now = seen.record.time_ns;
     let life = comparison.input.table.connection(SocketId::of(seen.record));
-    match life.and_then(|life| life.established_at()) {
+    match life.and_then(super::super::connection::Connection::established_at) {
         Some(time) => (now.saturating_sub(time), true),
         None => {
             let observed = life.map_or(0, |life| now.saturating_sub(life.since));
@@ -131,7 +144,7 @@ fn has_moved(comparison: &Comparison<'_>, queue: &Queue<'_>) -> bool {
                     let is_at = |one: &&Record| {
                         (one.netns, one.local_port) == (record.netns, record.local_port)
                     };
-                    listeners.iter().any(|one| is_at(one))
+                    listeners.iter().any(is_at)
                 }
                 sk => listeners.iter().any(|one| one.sk == sk),
             }

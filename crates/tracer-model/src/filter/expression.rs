@@ -135,7 +135,7 @@ impl Operator {
     }
 
     /// Whether a value compares so with a limit.
-    pub fn holds<T: PartialOrd>(self, value: T, limit: T) -> bool {
+    pub fn holds<T: PartialOrd>(self, value: &T, limit: &T) -> bool {
         match self {
             Self::Less => value < limit,
             Self::AtMost => value <= limit,

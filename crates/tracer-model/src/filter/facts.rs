@@ -68,7 +68,7 @@ struct Time {
 impl Time {
     fn compares(self, Comparison { operator, limit }: Comparison) -> bool {
         let is_short = matches!(operator, Operator::Less | Operator::AtMost);
-        !(is_short && self.at_least) && operator.holds(self.ns, limit)
+        !(is_short && self.at_least) && operator.holds(&self.ns, &limit)
     }
 }
 
@@ -292,7 +292,7 @@ fn is(condition: &Condition, facts: &Facts<'_>) -> Option<bool> {
         Condition::Reason(wanted) => facts.reason.holds(|reason| reason == *wanted),
         Condition::Age(limit) => facts.age.holds(|age| age.compares(*limit)),
         Condition::Handshake(Comparison { operator, limit }) => {
-            facts.handshake.holds(|time| operator.holds(time, *limit))
+            facts.handshake.holds(|time| operator.holds(&time, limit))
         }
         Condition::Problem => facts.problem.holds(|()| true),
     }

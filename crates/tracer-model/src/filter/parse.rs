@@ -8,6 +8,7 @@ mod error;
 mod host;
 mod input;
 mod value;
+mod words;
 
 use winnow::{
     Parser as _,
@@ -20,7 +21,8 @@ pub use input::{Names, NoNames};
 
 use self::{
     error::{Parsed, expected},
-    input::{Input, Word, spaces, word},
+    input::{Input, Word},
+    words::{spaces, word},
 };
 use super::{
     expression::{Comparison, Condition, EVERYTHING, End, Expression, IpVersion, Operator},
@@ -40,7 +42,7 @@ const MOST_NESTED: usize = 100;
 /// The place of the first mistake and what could stand there.
 pub fn parse(text: &str, names: &dyn Names) -> Result<Expression, Mistake> {
     let refused =
-        |(span, message): (std::ops::Range<usize>, String)| Mistake::new(text, span, message);
+        |(span, message): (std::ops::Range<usize>, String)| Mistake::new(text, span, &message);
     if text.len() > LONGEST {
         return Err(refused((0..0, format!("a filter has {LONGEST} bytes at most"))));
     }
@@ -264,7 +266,7 @@ fn condition(input: &mut Input<'_>, keyword: &Word) -> Parsed<Expression> {
 
 /// `src` and `dst`: an address, or as tcpdump has it the kind of what follows.
 fn qualified(input: &mut Input<'_>, end: End) -> Parsed<Expression> {
-    let before = input.clone();
+    let before = *input;
     let kind = word(input)?;
     match kind.text.to_ascii_lowercase().as_str() {
         "port" | "portrange" if !kind.quoted => port(input, end),
@@ -289,7 +291,7 @@ fn states(input: &mut Input<'_>, included: bool) -> Parsed<StateSet> {
         };
         let named = named.into_iter().fold(StateSet::NONE, StateSet::with);
         set = if included { set.with(named) } else { set.without(named) };
-        let before = input.clone();
+        let before = *input;
         included = match self::word(input)? {
             next if next.is("state") => true,
             next if next.is("exclude") || next.is("excl") => false,
@@ -305,7 +307,7 @@ fn port(input: &mut Input<'_>, end: End) -> Parsed<Expression> {
     let operator = value::operator(input)?;
     let word = word(input)?;
     let text = word.text.strip_prefix(':').unwrap_or(&word.text);
-    let set = value::ports(text, input.state.names).map_err(|it| error::value(&word, it))?;
+    let set = value::ports(text, input.state.names).map_err(|it| error::value(&word, &it))?;
     let is = |set| Expression::Is(Condition::Port(end, set));
     let Some(operator) = operator.order() else {
         return Ok(if operator.is_not() { is(set).not() } else { is(set) });

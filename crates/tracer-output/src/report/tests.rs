@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use tracer_event::{
     endpoint::Endpoint,
     finding::{
@@ -14,24 +13,6 @@ use tracer_event::{
 };
 
 use super::*;
-
-proptest! {
-    #[test]
-    fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
-        let parts = broken(&text, Some(room));
-        let together = parts.join(" ");
-        prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
-        for part in parts {
-            prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
-        }
-    }
-}
-
-#[test]
-fn numbers_keep_their_units_and_commands_stay_whole() {
-    let parts = broken("stuck for 10 s, see `ss -K -t state close-wait` for all", Some(12));
-    assert_eq!(parts, ["stuck for", "10 s, see", "`ss -K -t state close-wait`", "for all"]);
-}
 
 /// Long names and addresses, as they are on a bad day.
 #[expect(clippy::too_many_lines, reason = "one of everything")]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::top::{app::App, ui_snapshot::HISTORY};
 use tracer_event::{finding::Finding, state::State};
-use tracer_output::{report::broken, text::grouped};
+use tracer_output::{text::grouped, wrap::broken};
 
 /// States with sockets, and their header.
 const TABLE: usize = State::COUNT;

@@ -7,7 +7,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use tracer_output::{report::broken, text::grouped};
+use tracer_output::{text::grouped, wrap::broken};
 
 /// Writes a line into a row of an area, cut at its width.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) {

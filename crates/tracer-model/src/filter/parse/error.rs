@@ -23,14 +23,14 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(super) fn new(text: &str, span: Range<usize>, message: String) -> Self {
+    pub(super) fn new(text: &str, span: Range<usize>, message: &str) -> Self {
         let part = |range: Range<usize>| text.get(range).unwrap_or_default();
         let before = part(0..span.start).chars();
         let skipped = before.clone().count().saturating_sub(SHOWN);
         let shown =
             |text: &mut dyn Iterator<Item = char>| harmless(&text.collect::<String>()).into_owned();
         Self {
-            message: harmless(&message).into_owned(),
+            message: harmless(message).into_owned(),
             before: shown(&mut before.skip(skipped)),
             wrong: shown(&mut part(span.clone()).chars().take(SHOWN)),
             behind: shown(&mut part(span.end..text.len()).chars().take(SHOWN)),
@@ -95,11 +95,11 @@ pub(super) fn other(word: &Word) -> ErrMode<Placed> {
 
 /// Something else should stand here.
 pub(super) fn expected(word: &Word, what: &str) -> ErrMode<Placed> {
-    value(word, format!("expected {what}"))
+    value(word, &format!("expected {what}"))
 }
 
 /// A value that is none, with what is wrong with it.
-pub(super) fn value(word: &Word, wrong: String) -> ErrMode<Placed> {
+pub(super) fn value(word: &Word, wrong: &str) -> ErrMode<Placed> {
     let found: String = word.text.chars().take(40).collect();
     match word.span.is_empty() {
         true => of(word, format!("{wrong}, and the filter ends here")),

@@ -7,8 +7,9 @@ use tracer_event::escape::harmless;
 
 use super::{
     error::{self, Parsed},
-    input::{Input, Names, word},
+    input::{Input, Names},
     value,
+    words::word,
 };
 use crate::filter::{
     expression::{Condition, End, Expression, IpVersion, Network},
@@ -26,14 +27,14 @@ pub(super) fn condition(input: &mut Input<'_>, end: End, is_net: bool) -> Parsed
         return Err(error::of(&word, "addresses have no order: only = and != can stand here"));
     }
     if word.text.is_empty() {
-        return Err(error::value(&word, HOST.into()));
+        return Err(error::value(&word, HOST));
     }
     let read = if is_net {
         net(&word.text, end, input.state.names)
     } else {
         host(&word.text, end, input.state.names)
     };
-    let read = read.map_err(|wrong| error::value(&word, wrong))?;
+    let read = read.map_err(|wrong| error::value(&word, &wrong))?;
     Ok(if relation.is_not() { read.not() } else { read })
 }
 

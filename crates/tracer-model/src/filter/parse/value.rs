@@ -10,7 +10,8 @@ use winnow::{
 
 use super::{
     error::{self, Parsed, expected},
-    input::{Input, Names, Word, spaces, word},
+    input::{Input, Names, Word},
+    words::{spaces, word},
 };
 use crate::filter::{
     expression::{Condition, Expression, MAX_PID, Operator},
@@ -61,7 +62,7 @@ pub(super) fn operator(input: &mut Input<'_>) -> Parsed<Relation> {
     if let Some(sign) = opt(sign).parse_next(input)? {
         return Ok(sign);
     }
-    let before = input.clone();
+    let before = *input;
     let relation = match word(input)?.text.as_str() {
         "eq" => Relation::Equal,
         "ne" | "neq" => Relation::Different,

@@ -144,6 +144,7 @@ fn states() -> BoxedStrategy<BTreeMap<State, u64>> {
     prop::collection::btree_map(state(), any::<u64>(), 0..4).boxed()
 }
 
+#[expect(clippy::too_many_lines, reason = "one strategy a kind")]
 fn leak() -> BoxedStrategy<Problem> {
     let who = (prop::collection::vec(program(), 0..4), option::of(process()), cause());
     let fds = prop::collection::btree_set(0..100_000_u32, 0..6);
@@ -264,6 +265,7 @@ fn others() -> BoxedStrategy<Problem> {
 }
 
 /// What the ends of connections show.
+#[expect(clippy::too_many_lines, reason = "one strategy a kind")]
 fn endings() -> BoxedStrategy<Problem> {
     let counts = any::<[u64; 4]>;
     let failures = (close(), any::<u64>()).prop_map(|(close, attempts)| ConnectFailure {

@@ -1,0 +1,73 @@
+//! Breaks text into lines without breaking what belongs together.
+
+/// Units that stay with their number.
+const UNITS: [&str; 14] =
+    ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
+
+/// What is never broken inside: words, numbers with their unit, and commands in backticks.
+fn unbreakable(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let is_unit = UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']));
+        match pieces.last_mut() {
+            Some(last)
+                if last.matches('`').count() % 2 == 1
+                    || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
+            {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => pieces.push(word.to_owned()),
+        }
+    }
+    pieces
+}
+
+/// Parts of at most `room` characters, broken between words; longer words, numbers with their unit
+/// and commands in backticks stay whole.
+pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
+    let Some(room) = room else { return vec![text.to_owned()] };
+    let mut parts = vec![String::new()];
+    let mut length = 0;
+    for word in unbreakable(text) {
+        let more = word.chars().count();
+        if length > 0 && length + 1 + more > room {
+            parts.push(String::new());
+            length = 0;
+        }
+        if let Some(part) = parts.last_mut() {
+            if length > 0 {
+                part.push(' ');
+                length += 1;
+            }
+            part.push_str(&word);
+            length += more;
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn breaking_loses_no_word_and_keeps_to_the_room(text in "[a-z ]{0,80}", room in 10usize..40) {
+            let parts = broken(&text, Some(room));
+            let together = parts.join(" ");
+            prop_assert!(together.split_whitespace().eq(text.split_whitespace()), "{}", together);
+            for part in parts {
+                prop_assert!(part.chars().count() <= room || !part.contains(' '), "{}", part);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_units_and_commands_stay_whole() {
+        let parts = broken("stuck for 10 s, see `ss -K -t state close-wait` for all", Some(12));
+        assert_eq!(parts, ["stuck for", "10 s, see", "`ss -K -t state close-wait`", "for all"]);
+    }
+}
