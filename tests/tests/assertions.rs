@@ -124,7 +124,7 @@ fn one_leak_of_fifty_tests_is_found_and_a_clean_suite_has_none() {
         let suite = directory.path().join("test_sockets.py");
         fs::write(&suite, PYTEST).unwrap();
         let packages = format!("PYTHONPATH={}", fetched("pytest").display());
-        let run = |leak: &str| {
+        let pytest = |leak: &str| {
             let (served, leak) = (format!("SERVED={port}"), format!("LEAK={leak}"));
             let words = ["env", &packages, &served, &leak, "python3", "-m", "pytest", "-q", "-p"];
             let words = [&words[..], &["no:cacheprovider", suite.to_str().unwrap()]].concat();
@@ -135,10 +135,10 @@ fn one_leak_of_fifty_tests_is_found_and_a_clean_suite_has_none() {
             (output.status.code(), report["assertions"].clone())
         };
         for _ in 0..3 {
-            let (status, assertions) = run("no");
+            let (status, assertions) = pytest("no");
             assert_eq!(status, Some(0), "{assertions}");
         }
-        let (status, assertions) = run("yes");
+        let (status, assertions) = pytest("yes");
         assert_eq!(status, Some(1), "{assertions}");
         let leak = &assertions[0];
         assert_eq!(leak["count"], 1, "{leak}");

@@ -1,7 +1,7 @@
 //! The live view: one line for each event, for people.
 //!
 //! Columns keep their place: a column that meets something longer grows and stays wide. On a
-//! terminal a line fits its width, which is asked for again and again: [`layout`] says what gives
+//! terminal a line fits its width, which is asked for again and again: `layout` says what gives
 //! way. Pipes get whole lines without colour.
 
 mod columns;
