@@ -9,8 +9,8 @@
 //!
 //! To add a finding, write its file in `tracer_event::finding` (data, sentence, evidence, remedies,
 //! and in `Explain::key` what makes two of them the same at different times), a file here with a
-//! function that takes the [`Comparison`] and returns findings, and a line in [`SNAPSHOTS`] or
-//! [`EVENTS`].
+//! function that takes the `Comparison` and returns findings, and a line in `SNAPSHOTS` or
+//! `EVENTS`.
 //!
 //! * `comparison.seen` (or `seen_in(state)`) are the sockets of the last snapshot: `record` as the
 //!   kernel reports it, `state`, `earlier` of the first snapshot, `tuple()`. Everything else is made

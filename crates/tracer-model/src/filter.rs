@@ -1,6 +1,6 @@
 //! What the user wants to see.
 //!
-//! An [`Expression`], written in a language ([`parse`]) or by options. Ports, addresses and
+//! An [`Expression`], written in a language ([`parse()`]) or by options. Ports, addresses and
 //! namespaces are decided in the kernel as far as they fit there ([`Filter::in_kernel`]) and always
 //! once more here, on the completed addresses. Owners and states are decided here only: the table
 //! has to see all transitions of a connection to know them.
