@@ -175,7 +175,7 @@ impl Explain for Leak {
                 orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
             };
             lines.push(line(
-                "peer sockets",
+                "peer states",
                 format!("{} on this host{orphans}", states(&self.peer_sockets)),
             ));
         }
