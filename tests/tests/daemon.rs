@@ -239,12 +239,12 @@ fn sighup_reads_the_configuration_again() {
 
 #[test]
 fn a_mistake_in_the_configuration_is_told_with_its_line() {
-    let service = Service::new("format = \"json\"\nport = \"http\"\n");
+    let service = Service::new("format = \"json\"\nport = \"0\"\n");
     let mut daemon = service.start();
     let errors = read_all(daemon.stderr.take().unwrap());
     assert_eq!(wait(&mut daemon).code(), Some(2));
     let errors = errors.join().unwrap();
-    assert!(errors.contains("t.toml:2: port: invalid value 'http'"), "{errors}");
+    assert!(errors.contains("t.toml:2: port: invalid value '0'"), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
 }
 

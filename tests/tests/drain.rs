@@ -97,7 +97,8 @@ fn data_that_is_lost_with_a_process_is_told_once() {
         let words = "3 closed normally, 1 reset with unread data, 1 never accepted";
         assert_eq!(text, format!("server[{ended}] has ended: {words}"));
         let trace = tracer.finish();
-        let told = trace.records.iter().filter(|one| one.kind() == "finding").count();
+        let is_told = |one: &&Record| one.at("/finding/code") == "process_ended";
+        let told = trace.records.iter().filter(is_told).count();
         assert_eq!(told, 1, "{}", listing(&trace.records));
     });
 }

@@ -20,6 +20,7 @@ use tracer_event::{
     container::Cgroup,
     endpoint::Tuple,
     enricher::Enricher,
+    segment::Answered,
     update::{Reset, Retransmit, Update},
 };
 
@@ -119,10 +120,12 @@ impl Filter {
             Update::Retransmit(Retransmit { subject, state, .. }) => {
                 Facts::in_state(subject, *state, None).with_problem()
             }
-            Update::Reset(Reset { subject, state, .. }) => {
+            Update::Reset(Reset { subject, state, segment, .. }) => {
                 let facts = Facts::in_state(subject, *state, None);
-                // The end of a connection says what the RST has done to it.
-                if subject.cookie.is_none() { facts.with_problem() } else { facts }
+                // The end of a connection says what the RST has done to it. Where there is none any
+                // more, nothing is lost if the peer closes as well.
+                let is_known = subject.cookie.is_some() || segment.answers == Some(Answered::Fin);
+                if is_known { facts } else { facts.with_problem() }
             }
             Update::Connection(story) => Facts::from(*story),
             Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => return true,

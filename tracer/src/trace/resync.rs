@@ -25,6 +25,9 @@ const OFTEN: u64 = 700 * MILLISECOND;
 const SELDOM: u64 = 30_000 * MILLISECOND;
 /// How full ports and queues are is judged this often at most.
 const JUDGE: u64 = 3_000 * MILLISECOND;
+/// And this often after the last event: what waits, or has no answer, does so without events, and takes
+/// some seconds to be a finding.
+const STILL: u64 = 5;
 /// A look for that alone takes at most one part in this many.
 const JUDGE_SHARE: u64 = 200;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
@@ -63,8 +66,8 @@ pub(super) struct Resync {
     judged: u64,
     /// How many events there had been then.
     judged_events: u64,
-    /// How often they were: what is wrong takes two looks, whether or not something happens.
-    judgements: u64,
+    /// How often they were since something happened.
+    still: u64,
     /// The namespaces that could not be entered.
     refused: Vec<u32>,
     /// That none can be entered has been told.
@@ -84,7 +87,7 @@ impl Resync {
             cost: 0,
             judged: 0,
             judged_events: 0,
-            judgements: 0,
+            still: 0,
             refused: Vec::new(),
             told,
         }
@@ -101,7 +104,7 @@ impl Resync {
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
         let judge = match table.events() {
-            events if events == self.judged_events && !self.diagnoses && self.judgements > 1 => {
+            events if events == self.judged_events && !self.diagnoses && self.still >= STILL => {
                 u64::MAX
             }
             _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
@@ -174,8 +177,9 @@ impl Resync {
             self.looked_events = table.events();
             if settings {
                 self.judged = now;
+                let is_still = table.events() == self.judged_events;
+                self.still = if is_still { self.still + 1 } else { 0 };
                 self.judged_events = table.events();
-                self.judgements += 1;
             }
             if holders {
                 self.held = now;

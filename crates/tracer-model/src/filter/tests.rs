@@ -11,6 +11,8 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
     process::{Evidence, Owner, Process},
+    reset::{Reset, Rst},
+    segment::Answered,
     sequence::Sequence,
     state::State,
     subject::{Role, Subject},
@@ -338,6 +340,21 @@ fn a_connection_is_wanted_for_its_whole_life(#[case] text: &str, #[case] wanted:
     };
     let filter: Filter = text.parse().unwrap();
     assert_eq!(filter.wants(&Update::Connection(&story), &Unknown), wanted);
+}
+
+#[rstest]
+#[case::refused(Answered::Syn, true)]
+#[case::unknown(Answered::Ack, true)]
+#[case::closed_by_both(Answered::Fin, false)]
+fn an_rst_without_a_socket_is_a_problem_unless_both_have_closed(
+    #[case] answered: Answered,
+    #[case] expected: bool,
+) {
+    let subject = Subject { cookie: None, ..subject() };
+    let segment = Rst::answering(answered);
+    let reset = Reset { time: 0, subject, state: State::Closed, segment };
+    let filter: Filter = "problem".parse().unwrap();
+    assert_eq!(filter.wants(&Update::Reset(&reset), &Unknown), expected);
 }
 
 /// Of an end that is reset: whether it is a problem.
