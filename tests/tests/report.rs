@@ -174,7 +174,7 @@ fn a_report_ends_by_itself_even_where_nothing_happens() {
 fn mistakes_are_said_in_one_line() {
     for (arguments, words) in [
         (["--output", "/nowhere/report.html"], "/nowhere/report.html (--output)"),
-        (["--state", "LISTEN"], "--state"),
+        (["--state", "LISTEN"], "state listen"),
     ] {
         let output = command("", &[&["report"], &arguments[..]].concat()).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
