@@ -1,6 +1,7 @@
 //! The language, what it means, and what of it the kernel decides.
 
 mod kernel;
+mod problems;
 mod properties;
 
 use std::net::IpAddr;
@@ -11,8 +12,6 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
     process::{Evidence, Owner, Process},
-    reset::{Reset, Rst},
-    segment::Answered,
     sequence::Sequence,
     state::State,
     subject::{Role, Subject},
@@ -340,63 +339,4 @@ fn a_connection_is_wanted_for_its_whole_life(#[case] text: &str, #[case] wanted:
     };
     let filter: Filter = text.parse().unwrap();
     assert_eq!(filter.wants(&Update::Connection(&story), &Unknown), wanted);
-}
-
-#[rstest]
-#[case::refused(Answered::Syn, true)]
-#[case::unknown(Answered::Ack, true)]
-#[case::closed_by_both(Answered::Fin, false)]
-fn an_rst_without_a_socket_is_a_problem_unless_both_have_closed(
-    #[case] answered: Answered,
-    #[case] expected: bool,
-) {
-    let subject = Subject { cookie: None, ..subject() };
-    let segment = Rst::answering(answered);
-    let reset = Reset { time: 0, subject, state: State::Closed, segment };
-    let filter: Filter = "problem".parse().unwrap();
-    assert_eq!(filter.wants(&Update::Reset(&reset), &Unknown), expected);
-}
-
-/// Of an end that is reset: whether it is a problem.
-#[rstest]
-#[case::check(Role::Server, State::Established, Reason::ResetReceived, (0, 0, 0), false)]
-#[case::check_after_our_fin(Role::Server, State::FinWait1, Reason::ResetReceived, (0, 0, 1), false)]
-#[case::after_all_is_acknowledged(Role::Server, State::FinWait2, Reason::ResetReceived, (9, 9, 0), false)]
-#[case::in_a_request(Role::Server, State::Established, Reason::ResetReceived, (0, 9, 0), true)]
-#[case::unacknowledged(Role::Server, State::FinWait1, Reason::ResetReceived, (0, 0, 9), true)]
-#[case::of_a_client(Role::Client, State::Established, Reason::ResetReceived, (0, 0, 0), true)]
-#[case::chosen(Role::Client, State::CloseWait, Reason::ResetSentLingerZero, (9, 9, 0), false)]
-#[case::unread(Role::Server, State::Established, Reason::ResetSentUnreadData, (0, 9, 0), true)]
-fn an_rst_by_which_nothing_is_lost_is_no_problem(
-    #[case] role: Role,
-    #[case] from: State,
-    #[case] reason: Reason,
-    #[case] (acked, received, unacknowledged): (u64, u64, u32),
-    #[case] expected: bool,
-) {
-    let sequence = Sequence {
-        snd_una: 5,
-        snd_nxt: 5,
-        write_seq: 5 + unacknowledged,
-        rcv_nxt: 1,
-        acked,
-        received,
-    };
-    let transition = Transition {
-        time: 0,
-        subject: Subject { role: Some(role), ..subject() },
-        from,
-        to: State::Closed,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: None,
-        sequence: Some(sequence),
-        sent: None,
-        close: Some(Close::new(reason, None)),
-        orphaned: false,
-        at_exit: false,
-    };
-    let filter: Filter = "problem".parse().unwrap();
-    assert_eq!(filter.wants(&Update::Transition(&transition), &Unknown), expected);
 }
