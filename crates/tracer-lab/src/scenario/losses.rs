@@ -1,6 +1,6 @@
 //! What a network does to segments: it loses them, or delivers them late.
 
-use super::Scenario;
+use super::{Scenario, close};
 use crate::{
     error::Result,
     network::{Fate, Network, Way, which},
@@ -44,14 +44,7 @@ fn data_lost(stage: &Stage<'_>) -> Result<()> {
     stage.step("request")?;
     send(&mut pair.client, &pair.server, b"GET /\r\n")?;
     receive(&mut pair.server)?;
-    stage.step("close")?;
-    let Pair { listener, client, server } = pair;
-    finish(&client)?;
-    until(CLIENT_PORT, State::FinWait2)?;
-    drop(server);
-    until(CLIENT_PORT, State::TimeWait)?;
-    stage.keep((listener, client));
-    Ok(())
+    close(stage, pair)
 }
 
 fn last_ack_lost(stage: &Stage<'_>) -> Result<()> {

@@ -1,13 +1,13 @@
 //! How connections begin, or do not.
 
-use super::Scenario;
+use super::{Scenario, close};
 use crate::{
     error::{During as _, Result},
     network::{Fate, Way, which},
     options::set_tcp,
     sockets::{
-        CLIENT_PORT, Pair, Path, State, accept, act_as, bound, client_socket, connect, finish,
-        listen, receive, send, start_connecting, until,
+        CLIENT_PORT, Path, State, accept, act_as, bound, client_socket, connect, listen, receive,
+        send, start_connecting, until,
     },
     stage::Stage,
 };
@@ -36,14 +36,7 @@ fn data(stage: &Stage<'_>) -> Result<()> {
     stage.step("response")?;
     send(&mut pair.server, &pair.client, b"hello, world\n")?;
     receive(&mut pair.client)?;
-    stage.step("close")?;
-    let Pair { listener, client, server } = pair;
-    finish(&client)?;
-    until(CLIENT_PORT, State::FinWait2)?;
-    drop(server);
-    until(CLIENT_PORT, State::TimeWait)?;
-    stage.keep((listener, client));
-    Ok(())
+    close(stage, pair)
 }
 
 fn simultaneous_open(stage: &Stage<'_>) -> Result<()> {

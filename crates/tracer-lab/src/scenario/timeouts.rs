@@ -4,14 +4,12 @@ use std::{io::Write as _, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::Scenario;
+use super::{Scenario, close};
 use crate::{
     error::{During as _, Result},
     network::{Way, which},
     options::set_tcp,
-    sockets::{
-        CLIENT_PORT, Pair, Path, State, client_socket, finish, listen, receive, until, until_gone,
-    },
+    sockets::{CLIENT_PORT, Pair, Path, client_socket, listen, receive, until_gone},
     stage::Stage,
 };
 
@@ -37,18 +35,12 @@ fn connect_timeout(stage: &Stage<'_>) -> Result<()> {
 }
 
 fn read_timeout(stage: &Stage<'_>) -> Result<()> {
-    let Pair { listener, mut client, server } = stage.connected()?;
-    client.set_read_timeout(Some(Duration::from_millis(500))).during("set SO_RCVTIMEO")?;
+    let mut pair = stage.connected()?;
+    pair.client.set_read_timeout(Some(Duration::from_millis(500))).during("set SO_RCVTIMEO")?;
     stage.step("read")?;
     // Fails with EAGAIN; the connection is as before.
-    let _ = receive(&mut client);
-    stage.step("close")?;
-    finish(&client)?;
-    until(CLIENT_PORT, State::FinWait2)?;
-    drop(server);
-    until(CLIENT_PORT, State::TimeWait)?;
-    stage.keep((listener, client));
-    Ok(())
+    let _ = receive(&mut pair.client);
+    close(stage, pair)
 }
 
 fn keepalive(stage: &Stage<'_>) -> Result<()> {
