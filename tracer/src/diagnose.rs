@@ -112,6 +112,7 @@ impl Observation {
             enricher: &self.host,
             ticks: time::ticks(),
             first: &first,
+            recent: &first,
             last: &last.look,
             observed: &self.observed,
             table: &self.capture.table,

@@ -79,6 +79,8 @@ pub struct Input<'a> {
     pub ticks: Ticks,
     /// The snapshot at the beginning.
     pub first: &'a Baseline,
+    /// A younger one, if there is one: shows sooner what stands still, but not how fast something grows.
+    pub recent: &'a Baseline,
     /// The snapshot at the end.
     pub last: &'a HostSnapshot,
     /// What happened between them.

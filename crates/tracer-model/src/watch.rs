@@ -94,7 +94,7 @@ impl Watch {
         let observed = self.recent();
         let known = self.known.values().filter(|known| !known.of_events);
         let known = known.map(|known| known.finding.clone()).collect();
-        let found = of_events(&self.input(scope, &self.same, &self.facts, &observed), known);
+        let found = of_events(&self.input(scope, [&self.same; 2], &self.facts, &observed), known);
         if self.observed.since + BASELINE <= now {
             self.before = Some(std::mem::replace(&mut self.observed, Observed::since(now)));
         }
@@ -115,7 +115,8 @@ impl Watch {
         if is_first {
             self.earlier.push(Baseline::of(look, self.ticks));
         }
-        let diagnosis = diagnose(&self.input(scope, &self.earlier[0], look, &self.recent()));
+        let baselines = [&self.earlier[0], &self.earlier[self.earlier.len() - 1]];
+        let diagnosis = diagnose(&self.input(scope, baselines, look, &self.recent()));
         self.used = Arc::clone(&diagnosis.ports);
         if is_first {
             return None;
@@ -128,13 +129,13 @@ impl Watch {
     fn input<'a>(
         &'a self,
         scope: Scope<'a>,
-        first: &'a Baseline,
+        [first, recent]: [&'a Baseline; 2],
         last: &'a HostSnapshot,
         observed: &'a Observed,
     ) -> Input<'a> {
         let Scope { filter, enricher, table } = scope;
         let ticks = self.ticks;
-        Input { filter, enricher, ticks, first, last, observed, table, stacks: None }
+        Input { filter, enricher, ticks, first, recent, last, observed, table, stacks: None }
     }
 
     fn recent(&self) -> Observed {

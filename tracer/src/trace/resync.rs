@@ -25,9 +25,9 @@ const OFTEN: u64 = 700 * MILLISECOND;
 const SELDOM: u64 = 30_000 * MILLISECOND;
 /// How full ports and queues are is judged this often at most.
 const JUDGE: u64 = 3_000 * MILLISECOND;
-/// And this often after the last event: what waits, or has no answer, does so without events. The
-/// comparison is with a snapshot that is 15 s old, and that one has to show it too.
-const STILL: u64 = 8;
+/// And this often after the last event: what waits, or has no answer, does so without events, and takes
+/// some seconds to be a finding.
+const STILL: u64 = 5;
 /// A look for that alone takes at most one part in this many.
 const JUDGE_SHARE: u64 = 200;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,

@@ -63,7 +63,7 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
     let own: Vec<&Seen<'_>> = comparison.seen_in(State::Listen).filter(of_queue).collect();
     let given_up = waiting.iter().filter(|seen| seen.state == State::CloseWait).count();
     let is_explained = own.iter().any(|seen| queues::severity(comparison, seen).is_some());
-    let stuck = waiting.iter().any(|seen| seen.earlier.is_some_and(is_waiting));
+    let stuck = waiting.iter().any(|seen| seen.recent.is_some_and(is_waiting));
     let is_wanted = || own.iter().chain(waiting).any(|seen| comparison.wants_seen(seen));
     if given_up == waiting.len() || is_explained || !stuck || !is_wanted() {
         return None;
@@ -149,8 +149,9 @@ fn has_moved(comparison: &Comparison<'_>, queue: &Queue<'_>) -> bool {
                 sk => listeners.iter().any(|one| one.sk == sk),
             }
     };
-    let earlier = comparison.input.first.look.snapshot.records.iter().filter(is_of_queue);
-    earlier.into_iter().any(|record| !still.contains(&SocketId::of(record)))
+    let baselines = [comparison.input.first, comparison.input.recent].into_iter();
+    let mut earlier = baselines.flat_map(|one| &one.look.snapshot.records).filter(is_of_queue);
+    earlier.any(|record| !still.contains(&SocketId::of(record)))
 }
 
 /// Who called listen(), if that was seen and it holds the listener no more.

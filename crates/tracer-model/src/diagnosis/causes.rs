@@ -22,11 +22,13 @@ use tracer_event::{enricher::Unknown, linger::CloseWaitCause, state::State};
 pub fn explain(look: &HostSnapshot, ticks: Ticks, table: &mut Table) {
     let Some(look) = essence(look, table) else { return };
     let (filter, observed) = (Filter::default(), Observed::default());
+    let baseline = Baseline::of(&look, ticks);
     let input = Input {
         filter: &filter,
         enricher: &Unknown,
         ticks,
-        first: &Baseline::of(&look, ticks),
+        first: &baseline,
+        recent: &baseline,
         last: &look,
         observed: &observed,
         table,

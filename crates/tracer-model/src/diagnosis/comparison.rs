@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Holder, Record};
 
-use super::{Input, common::each_once};
+use super::{Baseline, Input, common::each_once};
 use crate::{
     cause::halt,
     connection::{Connection, SocketId},
@@ -38,6 +38,8 @@ pub(super) struct Seen<'a> {
     pub state: State,
     /// The same socket at the first snapshot.
     pub earlier: Option<&'a Record>,
+    /// The same socket at the younger one.
+    pub recent: Option<&'a Record>,
 }
 
 impl Seen<'_> {
@@ -62,13 +64,16 @@ pub(super) struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(input: &'a Input<'a>) -> Self {
-        let first = &input.first.look.snapshot.records;
-        let earlier: HashMap<SocketId, &Record, RandomState> =
-            first.iter().map(|record| (SocketId::of(record), record)).collect();
+        let of = |baseline: &'a Baseline| -> HashMap<SocketId, &'a Record, RandomState> {
+            let records = baseline.look.snapshot.records.iter();
+            records.map(|record| (SocketId::of(record), record)).collect()
+        };
+        let (earlier, recent) = (of(input.first), of(input.recent));
         let records = &input.last.snapshot.records;
         let see = |record: &'a Record| {
-            let state = State::from_kernel(record.new_state)?;
-            Some(Seen { record, state, earlier: earlier.get(&SocketId::of(record)).copied() })
+            let (id, state) = (SocketId::of(record), State::from_kernel(record.new_state)?);
+            let [earlier, recent] = [&earlier, &recent].map(|known| known.get(&id).copied());
+            Some(Seen { record, state, earlier, recent })
         };
         let filter = input.filter;
         Self {

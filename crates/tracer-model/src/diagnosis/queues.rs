@@ -60,10 +60,10 @@ pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
 pub(super) fn severity(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<Severity> {
     let overflows = || comparison.counted(seen.record.netns).listen_overflows;
     if is_full(seen.record) {
-        let stays = seen.earlier.is_some_and(is_full) || overflows() > 0;
+        let stays = seen.recent.is_some_and(is_full) || overflows() > 0;
         return Some(if stays { Severity::Critical } else { Severity::Warning });
     }
-    let stays = is_nearly_full(seen.record) && seen.earlier.is_some_and(is_nearly_full);
+    let stays = is_nearly_full(seen.record) && seen.recent.is_some_and(is_nearly_full);
     stays.then_some(Severity::Warning)
 }
 

@@ -114,11 +114,13 @@ fn find(first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
     let ticks = Ticks { hz: HZ };
     let table = Table::new(table::Options::default());
     let observed = Observed::default();
+    let first = &Baseline::of(first, ticks);
     diagnose(&Input {
         filter: &filter,
         enricher: &Unknown,
         ticks,
-        first: &Baseline::of(first, ticks),
+        first,
+        recent: first,
         last,
         observed: &observed,
         table: &table,
@@ -379,11 +381,13 @@ fn only_what_is_asked_about_is_told() {
         let table = Table::new(table::Options::default());
         let observed = Observed::default();
         let (filter, first, last) = (&filter, &first, &last);
+        let first = &Baseline::of(first, Ticks { hz: HZ });
         let input = Input {
             filter,
             enricher: &Unknown,
             ticks,
-            first: &Baseline::of(first, Ticks { hz: HZ }),
+            first,
+            recent: first,
             last,
             observed: &observed,
             table: &table,

@@ -265,11 +265,13 @@ fn churning(
             Some(PortRange { low: 30_000, high: 32_999, reserved: Vec::new() });
         look
     };
+    let first = &Baseline::of(&at(SECOND), Ticks { hz: HZ });
     let diagnosis = diagnose(&Input {
         filter: &Filter::default(),
         enricher: &Unknown,
         ticks: Ticks { hz: HZ },
-        first: &Baseline::of(&at(SECOND), Ticks { hz: HZ }),
+        first,
+        recent: first,
         last: &at(SECOND + OBSERVED),
         observed: &observed,
         table: &Table::new(table::Options::default()),
