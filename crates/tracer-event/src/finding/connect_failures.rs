@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    words::{a_process, advice, command, destination, line, since},
+    words::{a_process, advice, command, destination, line, since, total},
 };
 use crate::{
     close::Reason,
@@ -88,7 +88,7 @@ impl ConnectFailure {
 
 impl ConnectFailures {
     fn failed(&self) -> u64 {
-        self.failures.iter().map(|failure| failure.attempts).sum()
+        total(self.failures.iter().map(|failure| failure.attempts))
     }
 }
 

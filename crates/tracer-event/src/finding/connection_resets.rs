@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
-    words::{a_process, advice, line, service, since},
+    words::{a_process, advice, line, service, since, total},
 };
 use crate::{
     close::Reason,
@@ -86,7 +86,7 @@ impl BadEnd {
 
 impl ConnectionResets {
     fn bad(&self) -> u64 {
-        self.ends.iter().map(|end| end.connections).sum()
+        total(self.ends.iter().map(|end| end.connections))
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
-    words::{advice, command, destination, limit, line, reachable},
+    words::{advice, command, destination, limit, line, reachable, total},
 };
 use crate::duration::{count, duration, grouped};
 
@@ -107,7 +107,7 @@ impl Explain for DeadPeer {
         lines.push(line("tries", tries));
         lines.extend(self.limit.map(|decides| line("limit", limit(decides))));
         let Idle { probed, probe_in, never } = self.idle;
-        if probed + never > 0 {
+        if probed > 0 || never > 0 {
             let mut parts = Vec::new();
             if probed > 0 {
                 let first = probe_in
@@ -117,7 +117,7 @@ impl Explain for DeadPeer {
             if never > 0 {
                 parts.push(format!("{} never, without SO_KEEPALIVE", grouped(never)));
             }
-            let all = count(probed + never, "more connection");
+            let all = count(total([probed, never]), "more connection");
             let text = format!("{all} to the silent peers: {}", parts.join(", "));
             lines.push(line("idle", text));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    words::{advice, line, process},
+    words::{advice, line, process, total},
 };
 use crate::{
     close::Reason,
@@ -64,7 +64,7 @@ impl Ends {
 
     /// Connections whose data was lost.
     pub fn lost(&self) -> u64 {
-        self.unread + self.unacknowledged + self.never_accepted
+        total([self.unread, self.unacknowledged, self.never_accepted])
     }
 }
 
@@ -143,7 +143,7 @@ impl Explain for ProcessEnded {
                  open requests, shutdown(SHUT_WR), read until read() returns 0, close()",
             ));
         }
-        if unread + unacknowledged > 0 {
+        if unread > 0 || unacknowledged > 0 {
             remedies.push(advice(
                 "if it is killed before it has finished: more time until SIGKILL (TimeoutStopSec=, \
                  terminationGracePeriodSeconds, docker stop -t)",

@@ -21,6 +21,11 @@ pub(super) fn command(text: &str, command: String) -> Remedy {
     Remedy { text: text.into(), command: Some(command) }
 }
 
+/// All together; a recording may say any numbers.
+pub(super) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// `python3[812]`
 pub fn process(process: &Process) -> String {
     format!("{}[{}]", escape(process.name()), process.pid)
