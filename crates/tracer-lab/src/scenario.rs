@@ -9,11 +9,7 @@ mod opens;
 mod resets;
 mod timeouts;
 
-use crate::{
-    error::Result,
-    sockets::{CLIENT_PORT, Pair, State, finish, until},
-    stage::Stage,
-};
+use crate::{error::Result, stage::Stage};
 
 /// Something that TCP does.
 #[derive(Clone, Copy, Debug)]
@@ -44,18 +40,6 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
 /// The one of that name.
 pub fn find(name: &str) -> Option<&'static Scenario> {
     all().find(|scenario| scenario.name == name)
-}
-
-/// Ends a connection in order, the client first.
-fn close(stage: &Stage<'_>, pair: Pair) -> Result<()> {
-    stage.step("close")?;
-    let Pair { listener, client, server } = pair;
-    finish(&client)?;
-    until(CLIENT_PORT, State::FinWait2)?;
-    drop(server);
-    until(CLIENT_PORT, State::TimeWait)?;
-    stage.keep((listener, client));
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     namespace,
     network::Network,
-    sockets::{Pair, Path},
+    sockets::{CLIENT_PORT, Pair, Path, State, finish, until},
 };
 
 /// What happens in the kernel by itself is over by then: an ACK is delayed by 40 ms.
@@ -106,5 +106,21 @@ impl<'a> Stage<'a> {
         let network = self.network()?;
         self.step("connect")?;
         Ok((network, Pair::over(Path::Network)?))
+    }
+
+    /// Announces the end of a connection and ends it in order, the client first.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refuses, or its timers do not get there.
+    pub fn close(&self, pair: Pair) -> Result<()> {
+        self.step("close")?;
+        let Pair { listener, client, server } = pair;
+        finish(&client)?;
+        until(CLIENT_PORT, State::FinWait2)?;
+        drop(server);
+        until(CLIENT_PORT, State::TimeWait)?;
+        self.keep((listener, client));
+        Ok(())
     }
 }

@@ -92,6 +92,12 @@ pub fn waits(record: &Record) -> bool {
         && !matches!(State::from_kernel(record.new_state), Some(State::Listen | State::SynSent))
 }
 
+/// Whether an established connection waits for accept(), closed by its peer or not.
+pub fn awaits_accept(record: &Record) -> bool {
+    let state = State::from_kernel(record.new_state);
+    waits(record) && matches!(state, Some(State::Established | State::CloseWait))
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

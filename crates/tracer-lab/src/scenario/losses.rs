@@ -1,6 +1,6 @@
 //! What a network does to segments: it loses them, or delivers them late.
 
-use super::{Scenario, close};
+use super::Scenario;
 use crate::{
     error::Result,
     network::{Fate, Network, Way, which},
@@ -44,7 +44,7 @@ fn data_lost(stage: &Stage<'_>) -> Result<()> {
     stage.step("request")?;
     send(&mut pair.client, &pair.server, b"GET /\r\n")?;
     receive(&mut pair.server)?;
-    close(stage, pair)
+    stage.close(pair)
 }
 
 fn last_ack_lost(stage: &Stage<'_>) -> Result<()> {

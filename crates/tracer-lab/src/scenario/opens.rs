@@ -1,6 +1,6 @@
 //! How connections begin, or do not.
 
-use super::{Scenario, close};
+use super::Scenario;
 use crate::{
     error::{During as _, Result},
     network::{Fate, Way, which},
@@ -36,7 +36,7 @@ fn data(stage: &Stage<'_>) -> Result<()> {
     stage.step("response")?;
     send(&mut pair.server, &pair.client, b"hello, world\n")?;
     receive(&mut pair.client)?;
-    close(stage, pair)
+    stage.close(pair)
 }
 
 fn simultaneous_open(stage: &Stage<'_>) -> Result<()> {

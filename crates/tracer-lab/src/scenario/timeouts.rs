@@ -4,7 +4,7 @@ use std::{io::Write as _, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::{Scenario, close};
+use super::Scenario;
 use crate::{
     error::{During as _, Result},
     network::{Way, which},
@@ -40,7 +40,7 @@ fn read_timeout(stage: &Stage<'_>) -> Result<()> {
     stage.step("read")?;
     // Fails with EAGAIN; the connection is as before.
     let _ = receive(&mut pair.client);
-    close(stage, pair)
+    stage.close(pair)
 }
 
 fn keepalive(stage: &Stage<'_>) -> Result<()> {

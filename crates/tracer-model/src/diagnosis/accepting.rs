@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     connection::SocketId,
-    listeners::{is_listener, waits},
+    listeners::{awaits_accept, is_listener, waits},
     socket::{half_open, silence},
 };
 use tracer_event::{
@@ -35,17 +35,11 @@ struct Queue<'a> {
     waiting: Vec<&'a Seen<'a>>,
 }
 
-/// Whether a connection waits for accept().
-pub(super) fn is_waiting(record: &Record) -> bool {
-    let state = State::from_kernel(record.new_state);
-    waits(record) && matches!(state, Some(State::Established | State::CloseWait))
-}
-
 /// Listeners whose queue stands still, or moves so slowly that clients wait. Where all of them have
 /// given up the sockets in CLOSE_WAIT say it, and where the queue is full that says it.
 pub(super) fn waiting(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut queues: HashMap<Vec<SocketId>, Queue<'_>, RandomState> = HashMap::default();
-    for seen in comparison.seen.iter().filter(|seen| is_waiting(seen.record)) {
+    for seen in comparison.seen.iter().filter(|seen| awaits_accept(seen.record)) {
         let listeners = comparison.listeners_of_waiting(seen.record);
         if listeners.is_empty() {
             continue;
@@ -63,7 +57,7 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
     let own: Vec<&Seen<'_>> = comparison.seen_in(State::Listen).filter(of_queue).collect();
     let given_up = waiting.iter().filter(|seen| seen.state == State::CloseWait).count();
     let is_explained = own.iter().any(|seen| queues::severity(comparison, seen).is_some());
-    let stuck = waiting.iter().any(|seen| seen.recent.is_some_and(is_waiting));
+    let stuck = waiting.iter().any(|seen| seen.recent.is_some_and(awaits_accept));
     let is_wanted = || own.iter().chain(waiting).any(|seen| comparison.wants_seen(seen));
     if given_up == waiting.len() || is_explained || !stuck || !is_wanted() {
         return None;
@@ -138,7 +132,7 @@ fn has_moved(comparison: &Comparison<'_>, queue: &Queue<'_>) -> bool {
     let still: HashSet<SocketId, RandomState> =
         waiting.iter().map(|seen| SocketId::of(seen.record)).collect();
     let is_of_queue = |record: &&Record| {
-        is_waiting(record)
+        awaits_accept(record)
             && match record.listener {
                 0 => {
                     let is_at = |one: &&Record| {

@@ -8,8 +8,10 @@ use hashbrown::{HashMap, HashSet};
 use tracer_event::{finding::Scope, state::State};
 use tracer_wire::Record;
 
-use super::{HostSnapshot, accepting::is_waiting};
-use crate::{connection::SocketId, ports, table::Snapshot, time_wait::Ticks};
+use super::HostSnapshot;
+use crate::{
+    connection::SocketId, listeners::awaits_accept, ports, table::Snapshot, time_wait::Ticks,
+};
 
 /// An earlier snapshot, without the sockets that are not compared.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ impl Baseline {
     pub fn of(look: &HostSnapshot, ticks: Ticks) -> Self {
         let stands_still = |record: &&Record| {
             matches!(State::from_kernel(record.new_state), Some(State::Listen | State::CloseWait))
-                || is_waiting(record)
+                || awaits_accept(record)
         };
         let records = look.snapshot.records.iter().filter(stands_still).copied().collect();
         let ports = ports::usage(&look.snapshot.records, &look.host, ticks).into_iter();

@@ -235,3 +235,32 @@ fn a_socket_that_is_connected_to_itself_is_told(
         assert_eq!((found.processes[0].process.pid, found.range), (900, Some((40_000, 40_099))));
     }
 }
+
+/// Listeners that share an address, held by processes 901 and 902.
+#[rstest]
+#[case::known(1, &[901], 1)]
+#[case::the_other(2, &[902], 1)]
+#[case::unknown(0, &[901, 902], 2)]
+#[case::gone(9, &[], 0)]
+fn who_does_not_accept_is_named_and_no_other(
+    #[case] waits_for: u64,
+    #[case] pids: &[u32],
+    #[case] candidates: u32,
+) {
+    let mut records: Vec<Record> =
+        (1..4).map(|n| Record { sk: n, cookie: 9_000 + n, ..listener(3 - n as u32, 8) }).collect();
+    let holders = records.iter().map(|record| holder(record, 900 + record.sk as u32)).collect();
+    let waiting = |n| Record { flags: flag::DONE, listener: waits_for, ..close_wait(n, 60) };
+    records.extend((10..15).map(waiting));
+    let mut last = look(SECOND + OBSERVED, records);
+    last.snapshot.holders = holders;
+    let diagnosis = find(&last.clone(), &last);
+    let [finding] = &diagnosis.findings[..] else { panic!("{:?}", diagnosis.findings) };
+    let Problem::CloseWaitLeak(leak) = &finding.problem else { panic!("{finding:?}") };
+    assert_eq!((leak.cause, leak.sockets), (Cause::NeverAccepted, 5));
+    let listener = leak.listener.as_ref();
+    let named = listener.map_or_else(Vec::new, |from| {
+        from.processes.iter().map(|program| program.process.pid).collect()
+    });
+    assert_eq!((&named[..], listener.map_or(0, |from| from.candidates)), (pids, candidates));
+}
