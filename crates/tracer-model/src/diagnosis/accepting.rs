@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     connection::SocketId,
-    listeners::{awaits_accept, is_listener, waits},
+    listeners::{awaits_accept, is_listener},
     socket::{half_open, silence},
 };
 use tracer_event::{
