@@ -4,6 +4,7 @@
 //! [`source`] lines of files, [`pace`] decides when; here they meet. What is not recorded, as the
 //! table of sockets, sinks do without.
 
+pub mod anonymize;
 pub mod decode;
 pub mod enricher;
 pub mod pace;

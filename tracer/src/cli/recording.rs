@@ -37,7 +37,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// Those of `sinks`, where a recording cannot be read, and where a signal has ended it but not in
 /// time.
 pub(super) fn replay(
-    files: Vec<PathBuf>,
+    source: impl Into<Source>,
     filter: Filter,
     speed: Speed,
     bar: &ProgressBar,
@@ -53,7 +53,7 @@ pub(super) fn replay(
     };
     let stop = Arc::<AtomicBool>::default();
     let replay = Replay { sinks, enricher, filter, speed, stop: Arc::clone(&stop) };
-    let outcome = runtime.block_on(wait(replay, Source::new(files), setting, &stop, bar))??;
+    let outcome = runtime.block_on(wait(replay, source.into(), setting, &stop, bar))??;
     warn_of_gaps(&outcome);
     Ok(())
 }

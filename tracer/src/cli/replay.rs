@@ -1,12 +1,14 @@
 //! The command `tracer replay`.
 
 use std::{
-    io::{self, IsTerminal as _},
+    fs::File,
+    io::{self, IsTerminal as _, Read as _},
     path::PathBuf,
 };
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{
     filter::{self, FilterArguments, behind_files},
@@ -15,8 +17,15 @@ use super::{
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
 };
-use crate::replay::{pace::Speed, source::rotated};
+use crate::replay::{
+    anonymize::Anonymizer,
+    pace::Speed,
+    source::{Source, rotated},
+};
 use tracer_model::filter::Filter;
+
+/// With fewer bytes somebody can try all keys.
+const SHORTEST_KEY: usize = 16;
 
 /// What to replay, and how to show it.
 #[derive(Args, Debug)]
@@ -36,6 +45,12 @@ pub(super) struct ReplayArguments {
     /// Speed: original, max, or a factor such as 10x
     #[arg(long, default_value = "max", value_name = "SPEED")]
     speed: Speed,
+    /// Replace addresses and names by hashes, to give a recording away
+    #[arg(long)]
+    anonymize: bool,
+    /// Replace them by hashes with the key in FILE: recordings made with the same one fit together
+    #[arg(long, value_name = "FILE")]
+    anonymize_key: Option<PathBuf>,
     #[command(flatten)]
     shown: FormatArguments,
     #[command(flatten)]
@@ -47,6 +62,31 @@ pub(super) struct ReplayArguments {
     problems: bool,
     #[command(flatten)]
     filter: FilterArguments,
+}
+
+impl ReplayArguments {
+    /// What makes the recordings anonymous, if anything. A key of one's own stays with the file.
+    fn anonymizer(&self) -> anyhow::Result<Option<Anonymizer>> {
+        if let Some(path) = &self.anonymize_key {
+            let place = path.display();
+            let mut key = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut key));
+            read.with_context(|| format!("cannot read {place}"))?;
+            ensure!(
+                key.len() >= SHORTEST_KEY,
+                "{place} has {} bytes; a key needs {SHORTEST_KEY}: head -c 32 /dev/urandom > FILE",
+                key.len()
+            );
+            return Ok(Some(Anonymizer::new(&key)));
+        }
+        if !self.anonymize {
+            return Ok(None);
+        }
+        let mut key = [0; SHORTEST_KEY];
+        let read = getrandom(&mut key, GetRandomFlags::empty()).context("no random key")?;
+        ensure!(read == key.len(), "no random key: the kernel gave {read} bytes");
+        Ok(Some(Anonymizer::new(&key)))
+    }
 }
 
 /// Replays the recordings.
@@ -64,12 +104,14 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     }
     let filter = filter::problems(arguments.filter.filter(&words)?, arguments.problems);
     let files = all(files, arguments.rotated)?;
+    let anonymizer = arguments.anonymizer()?;
     let size = recording::size(&files, destinations.output.as_deref())?;
     let outputs = outputs.open()?;
     let free = destinations.output.is_some() || !io::stdout().is_terminal();
     let bar = recording::bar(free, size);
     let mut endings = Endings::new();
-    recording::replay(files, filter, arguments.speed, &bar, |setting| {
+    let source = Source::new(files).anonymized(anonymizer);
+    recording::replay(source, filter, arguments.speed, &bar, |setting| {
         let sinks = outputs.sinks(setting, &mut endings)?;
         ensure_any(&sinks)?;
         Ok(sinks)

@@ -3,6 +3,7 @@
 //! comes, the request to stop is looked at.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, BufRead, BufReader, Read},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
@@ -18,7 +19,10 @@ use rustix::{
     time::Timespec,
 };
 
-use super::decode::{Decoder, Item, Wrong};
+use super::{
+    anonymize::Anonymizer,
+    decode::{Decoder, Item, Wrong},
+};
 use tracer_event::escape::{escape, harmless, without_numbers};
 
 /// No line of ours comes near it: the descriptors of a million leaked sockets take less.
@@ -65,6 +69,7 @@ pub struct Source {
     /// The last line is half of one. Where the next one begins a trace, the one before was killed,
     /// and this one has ended its line.
     torn: Option<Error>,
+    anonymizer: Option<Anonymizer>,
 }
 
 struct Open {
@@ -80,6 +85,12 @@ enum Next {
     End,
 }
 
+impl From<Vec<PathBuf>> for Source {
+    fn from(files: Vec<PathBuf>) -> Self {
+        Self::new(files)
+    }
+}
+
 impl Source {
     /// Of these files in this order; `-` is standard input.
     pub fn new(files: Vec<PathBuf>) -> Self {
@@ -91,7 +102,13 @@ impl Source {
             stop: Arc::default(),
             cut: Vec::new(),
             torn: None,
+            anonymizer: None,
         }
+    }
+
+    /// Without the addresses and names that are in the files.
+    pub fn anonymized(self, anonymizer: Option<Anonymizer>) -> Self {
+        Self { anonymizer, ..self }
     }
 
     /// Ends when this is set, wherever it is.
@@ -154,7 +171,7 @@ impl Source {
             if line.is_empty() {
                 continue;
             }
-            let read = decoded(line, decoder);
+            let read = decoded(line, self.anonymizer.as_ref(), decoder);
             if let Some(item) = Self::kept(read, open, ends, &mut self.torn, &mut self.cut)? {
                 return Ok(Some(item));
             }
@@ -192,12 +209,18 @@ struct Unread {
     is_half: bool,
 }
 
-fn decoded(line: &[u8], decoder: &mut Decoder) -> Result<Item, Unread> {
+fn decoded(
+    line: &[u8],
+    anonymizer: Option<&Anonymizer>,
+    decoder: &mut Decoder,
+) -> Result<Item, Unread> {
     let line = str::from_utf8(line).map_err(|error| Unread {
         reason: "not UTF-8: no line of tracer --format json".into(),
         is_half: error.error_len().is_none(),
     })?;
-    decoder.decode(line).map_err(|wrong| Unread {
+    let line = anonymizer.map_or(Ok(Cow::Borrowed(line)), |one| one.line(line).map(Cow::Owned));
+    let item = line.map_err(Wrong::Json).and_then(|line| decoder.decode(&line));
+    item.map_err(|wrong| Unread {
         reason: reason(&wrong),
         is_half: matches!(&wrong, Wrong::Json(error) if error.is_eof()),
     })
