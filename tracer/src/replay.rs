@@ -8,6 +8,7 @@ pub mod anonymize;
 pub mod decode;
 pub mod enricher;
 pub mod pace;
+pub mod rotated;
 pub mod source;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,11 +17,7 @@ use super::{
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
 };
-use crate::replay::{
-    anonymize::Anonymizer,
-    pace::Speed,
-    source::{Source, rotated},
-};
+use crate::replay::{anonymize::Anonymizer, pace::Speed, rotated::rotated, source::Source};
 use tracer_model::filter::Filter;
 
 /// With fewer bytes somebody can try all keys.
