@@ -51,10 +51,15 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts it on a port, with its files in a directory; returns when it is ready.
     pub fn start(port: u16, target: u16, directory: &Path) -> Self {
-        let configuration = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: tracer\n    \
-             static_configs: [{{targets: ['127.0.0.1:{target}']}}]\n"
+        let job = format!(
+            "  - job_name: tracer\n    static_configs: [{{targets: ['127.0.0.1:{target}']}}]\n"
         );
+        Self::scraping(port, &job, directory)
+    }
+
+    /// The same with jobs (the list under `scrape_configs`).
+    pub fn scraping(port: u16, jobs: &str, directory: &Path) -> Self {
+        let configuration = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}");
         let file = directory.join("prometheus.yml");
         fs::write(&file, configuration).expect("a directory to write to");
         let child = in_host(fetched("usr/bin/prometheus"))

@@ -106,7 +106,7 @@ fn the_text_is_right(address: &str) {
     let openmetrics =
         fetch(&url, &["--header", "Accept: application/openmetrics-text;version=1.0.0"]).unwrap();
     assert!(openmetrics.ends_with("# EOF\n") && !text.contains("# EOF"));
-    assert!(fetch(&format!("http://{address}/"), &[]).is_none(), "only /metrics is served");
+    assert!(fetch(&format!("http://{address}/metrics/"), &[]).is_none(), "no such page");
     assert!(fetch(&url, &["--request", "POST"]).is_none(), "GET only");
 }
 

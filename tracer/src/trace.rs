@@ -26,6 +26,7 @@ use tracer_model::{
     diagnosis::HostSnapshot,
     filter::Filter,
     linger::Thresholds,
+    selection::Selection,
     table::{self, Merged},
 };
 use tracer_output::Sink;
@@ -55,6 +56,8 @@ pub struct Trace {
     pub tracer: Tracer,
     /// What to show.
     pub filter: Filter,
+    /// Which records of it to write.
+    pub selection: Selection,
     /// What is known of containers and programs.
     pub enricher: Arc<dyn Enricher>,
     /// When to flag.
@@ -111,7 +114,8 @@ impl Trace {
         let stacks = tracer.stacks.is_some();
         let netns = filter.netns();
         let (capture, programs) = Capture::new(tracer, options)?;
-        let mut dispatcher = Dispatcher::new(filter, self.enricher, self.sinks, time::wall_clock());
+        let shown = (filter, self.selection);
+        let mut dispatcher = Dispatcher::new(shown, self.enricher, self.sinks, time::wall_clock());
         dispatcher.header(&header);
         let (resync, programs) = if looks {
             let snapshots = capture.snapshots(programs, netns, resolved)?;

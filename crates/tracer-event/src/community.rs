@@ -18,6 +18,16 @@ const TCP: [u8; 2] = [6, 0];
 impl Tuple {
     /// Its Community ID.
     pub fn community_id(&self) -> String {
+        format!("{VERSION}{}", BASE64_STANDARD.encode(self.community()))
+    }
+
+    /// The first four bytes of what its Community ID encodes, as a number: the same on both ends.
+    pub fn digest(&self) -> u32 {
+        let [first, second, third, fourth, ..] = self.community();
+        u32::from_be_bytes([first, second, third, fourth])
+    }
+
+    fn community(&self) -> [u8; 20] {
         let bytes = |end: Endpoint| (octets(end.address()), end.port);
         let (local, peer) = (bytes(self.local), bytes(self.peer));
         let (first, second) = if local <= peer { (local, peer) } else { (peer, local) };
@@ -28,7 +38,7 @@ impl Tuple {
         hash.update(&TCP);
         hash.update(&first.1.to_be_bytes());
         hash.update(&second.1.to_be_bytes());
-        format!("{VERSION}{}", BASE64_STANDARD.encode(hash.digest().bytes()))
+        hash.digest().bytes()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod journald;
 pub mod metrics;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+mod pem;
 pub mod prometheus;
 pub mod service;
 pub mod syslog;

@@ -91,6 +91,11 @@ impl Metrics {
         self.kernel = escape(release.as_bytes()).into_owned();
     }
 
+    /// Whether it is known of which host they are.
+    pub fn has_kernel(&self) -> bool {
+        !self.kernel.is_empty()
+    }
+
     /// Takes in the current state.
     pub fn stand(&mut self, live: &Live<'_>) {
         self.sockets = Some(State::ALL.map(|state| live.table.count(state)));

@@ -1,8 +1,14 @@
-//! Metrics for Prometheus: what an endpoint answers.
+//! Metrics for Prometheus: what an endpoint answers, and to whom.
 
 mod endpoint;
 mod exposition;
+mod process;
+mod users;
+mod web;
 
-pub use self::endpoint::{Endpoint, Listen};
 #[cfg(test)]
 pub(super) use self::exposition::tests;
+pub use self::{
+    endpoint::{Endpoint, Listen},
+    web::Web,
+};

@@ -25,6 +25,7 @@ pub mod listeners;
 pub mod owner;
 pub mod ports;
 pub mod progress;
+pub mod selection;
 pub mod socket;
 pub mod table;
 pub mod time_wait;

@@ -92,6 +92,10 @@ pub trait Sink: Send {
     fn header(&mut self, header: &Header, clock: WallClock);
     /// One event that has passed the filters.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
+    /// Whether it gets what is not to be written as well: it counts, and writes no records.
+    fn counts(&self) -> bool {
+        false
+    }
     /// There is nothing to report for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
     fn pause(&mut self, _: &Tick, _: WallClock) -> Option<u64> {

@@ -28,7 +28,7 @@ use tracer_kernel::{
     load::{self, Request, Tracer},
     privileges,
 };
-use tracer_model::{filter::Filter, linger::Thresholds, table::MAX_SOCKETS};
+use tracer_model::{filter::Filter, linger::Thresholds, selection::Selection, table::MAX_SOCKETS};
 use tracer_output::Sink;
 
 /// Size of the ring buffer, bytes: enough for what happens on a busy host while a snapshot is
@@ -41,6 +41,8 @@ pub(super) struct Live {
     pub(super) request: Request,
     /// Which events are shown.
     pub(super) filter: Filter,
+    /// Which records are written.
+    pub(super) selection: Selection,
     /// When a socket is flagged.
     pub(super) thresholds: Thresholds,
     /// Sockets to keep track of at most.
@@ -101,6 +103,7 @@ impl Live {
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             filter,
+            selection: Selection::default(),
             thresholds,
             max_sockets: MAX_SOCKETS,
             snapshots: true,
@@ -167,6 +170,7 @@ impl Live {
         let running = Trace {
             tracer,
             filter: self.filter,
+            selection: self.selection,
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
             sinks: sinks?,

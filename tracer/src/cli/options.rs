@@ -1,8 +1,31 @@
 //! Options that several commands have.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use clap::{Args, ValueEnum};
+
+use tracer_model::selection::{Records, Selection};
+
+/// Which records to write. Metrics count everything all the same.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Records")]
+pub(super) struct RecordArguments {
+    /// Write only these kinds of records: transition, retransmit, reset, connection, linger,
+    /// finding; finding=warning for those at least so severe. Losses are always written
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    records: Vec<Records>,
+    /// Write only one in N connections, chosen by addresses and ports: the same on both hosts.
+    /// Stuck sockets and findings are always written
+    #[arg(long, value_name = "N")]
+    sample: Option<NonZeroU32>,
+}
+
+impl RecordArguments {
+    /// What they say.
+    pub(super) fn selection(&self) -> Selection {
+        Selection { records: self.records.clone(), sample: self.sample }
+    }
+}
 
 /// Whether to record the code that creates a socket.
 #[derive(Args, Clone, Copy, Debug)]

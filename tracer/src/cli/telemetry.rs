@@ -1,18 +1,27 @@
 //! What is sent to, or fetched by, other programs: a Prometheus endpoint, OTLP.
 
-use std::{io::ErrorKind, net::TcpListener, sync::Arc};
+use std::{
+    io::{ErrorKind, Read as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use super::trusted;
 use tracer_event::enricher::Enricher;
 #[cfg(feature = "otlp")]
 use tracer_export::otlp::{Identity, Limit, Otlp, Resource, Settings};
 use tracer_export::{
     metrics::measuring::{Measuring, Shared},
-    prometheus::{Endpoint, Listen},
+    prometheus::{Endpoint, Listen, Web},
 };
 use tracer_output::Sink;
+
+/// More of a web configuration is not read, bytes.
+const LONGEST_WEB: u64 = 1 << 20;
 
 /// Metrics and log records for other programs.
 #[derive(Args, Clone, Debug)]
@@ -21,6 +30,10 @@ pub(super) struct TelemetryArguments {
     /// Serve metrics for Prometheus at http://ADDR/metrics; a port alone means loopback
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<Listen>,
+    /// Serve them by TLS or for passwords only, as this file says: tls_server_config and
+    /// basic_auth_users, as in exporters of Prometheus
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    web_config: Option<PathBuf>,
     /// Send log records and metrics to an OpenTelemetry receiver; see the variables OTEL_…
     #[cfg(feature = "otlp")]
     #[arg(long, value_name = "ENDPOINT", num_args = 0..=1, default_missing_value = "")]
@@ -34,7 +47,7 @@ pub(super) struct TelemetryArguments {
 /// Telemetry whose settings are right and whose port is taken; nobody answers there yet.
 pub(super) struct Telemetry {
     shared: Shared,
-    listener: Option<TcpListener>,
+    listener: Option<(TcpListener, Web)>,
     #[cfg(feature = "otlp")]
     otlp: Option<(Settings, Limit)>,
 }
@@ -67,13 +80,26 @@ impl TelemetryArguments {
             }
             None => None,
         };
+        let web = self.web_config.as_deref().map(web).transpose()?.unwrap_or_default();
+        let listener = self.prometheus.map(listen_at).transpose()?;
         Ok(Telemetry {
-            listener: self.prometheus.map(listen_at).transpose()?,
+            listener: listener.map(|listener| (listener, web)),
             shared,
             #[cfg(feature = "otlp")]
             otlp,
         })
     }
+}
+
+/// Reads the file that says who may read the metrics.
+fn web(path: &Path) -> anyhow::Result<Web> {
+    let shown = || format!("--web-config {}", path.display());
+    let mut text = String::new();
+    let file = trusted::open(path).with_context(|| format!("{}: cannot be read", shown()))?;
+    let read = file.take(LONGEST_WEB).read_to_string(&mut text);
+    read.with_context(|| format!("{}: cannot be read", shown()))?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    Web::parse(&text, directory).map_err(|reason| anyhow!("{}: {reason}", shown()))
 }
 
 fn listen_at(listen: Listen) -> anyhow::Result<TcpListener> {
@@ -101,7 +127,7 @@ impl Telemetry {
         #[cfg(not(feature = "otlp"))]
         let asked = false;
         if asked || self.listener.is_some() {
-            let start = |listener| Endpoint::start(listener, self.shared.clone());
+            let start = |(listener, web)| Endpoint::start(listener, self.shared.clone(), web);
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
             let enricher = Arc::clone(enricher);

@@ -12,7 +12,7 @@ use super::{
     format::{FormatArguments, Occasion},
     header::options,
     live::{Live, Setting},
-    options::{StacksArgument, duration, interval},
+    options::{RecordArguments, StacksArgument, duration, interval},
     sinks::{Endings, Outputs, SinkArguments, ensure_any},
     telemetry::TelemetryArguments,
 };
@@ -51,6 +51,8 @@ pub(super) struct TraceArguments {
     pub(super) shown: FormatArguments,
     #[command(flatten)]
     filter: FilterArguments,
+    #[command(flatten)]
+    records: RecordArguments,
     /// Set by the commands that take them.
     #[arg(skip)]
     pub(super) words: FilterWords,
@@ -193,6 +195,7 @@ impl TraceArguments {
                 ..live.request
             },
             max_sockets: self.max_sockets as usize,
+            selection: self.records.selection(),
             snapshots: !self.no_snapshot,
             interval: self.interval,
             options,

@@ -15,6 +15,7 @@ use tracer_kernel::time;
 use tracer_model::{
     diagnosis::HostSnapshot,
     filter::{Facts, Filter},
+    selection::Selection,
     table::Table,
     watch::{Scope, Watch},
 };
@@ -23,6 +24,7 @@ use tracer_output::{Live, LiveSink, Sink, Tick, Undelivered};
 /// The observer of the table.
 pub(super) struct Dispatcher {
     filter: Filter,
+    selection: Selection,
     pub(super) enricher: Arc<dyn Enricher>,
     sinks: Vec<Box<dyn Sink>>,
     clock: WallClock,
@@ -32,13 +34,14 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(
-        filter: Filter,
+        (filter, selection): (Filter, Selection),
         enricher: Arc<dyn Enricher>,
         sinks: Vec<Box<dyn Sink>>,
         clock: WallClock,
     ) -> Self {
         Self {
             filter,
+            selection,
             enricher,
             sinks,
             clock,
@@ -156,10 +159,13 @@ impl Dispatcher {
         if matches!(update, Update::Finding(_)) && !self.enricher.is_in_scope(None) {
             return;
         }
-        for sink in &mut self.sinks {
+        let is_written = self.selection.wants(update);
+        for sink in self.sinks.iter_mut().filter(|sink| is_written || sink.counts()) {
             sink.update(update, self.clock);
         }
-        self.summary.count(update);
+        if is_written {
+            self.summary.count(update);
+        }
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("pairs", "wants cables between namespaces and NAT, which kernels have as modules"),
     ("prometheus", "wants Prometheus; the kernel has no part in it"),
     ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),
+    ("records", "options; the kernel has no part in it"),
     ("remedies", "commands of other programs, which it wants"),
     ("replay", "wants tmux; the kernel has no part in it"),
     ("report", "a format; the kernel has no part in it"),
@@ -74,6 +75,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("stacks", "wants a C compiler and debug information"),
     ("screens", "wants tmux"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
+    ("web", "wants Prometheus; the kernel has no part in it"),
 ];
 
 /// What `cargo xtask test` runs on older and newer kernels: the path of a connection, what

@@ -18,6 +18,11 @@ impl Shared {
         self.lock().families()
     }
 
+    /// Whether the trace has begun: the programs are attached.
+    pub fn has_begun(&self) -> bool {
+        self.lock().has_kernel()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Metrics> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,6 +57,10 @@ impl Sink for Measuring {
 
     fn update(&mut self, update: &Update<'_>, _: WallClock) {
         self.shared.lock().count(update, &*self.enricher);
+    }
+
+    fn counts(&self) -> bool {
+        true
     }
 
     fn live(&mut self) -> Option<&mut dyn LiveSink> {

@@ -1,19 +1,16 @@
 //! TLS to the receiver: whom to trust and how to identify this host. All files are read when the
-//! settings are, which is before privileges are given up and the file system is closed; a
-//! certificate that is renewed needs a restart.
+//! settings are.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer},
 };
 
 use super::error::SettingsError;
-
-/// Longer files are not read, bytes: the roots of all systems together are shorter.
-const LONGEST: u64 = 16 << 20;
+use crate::pem;
 
 /// A file in PEM and the variable that names it.
 #[derive(Clone, Debug)]
@@ -27,26 +24,12 @@ impl PemFile {
         SettingsError::new(&self.variable, &self.path.to_string_lossy(), reason)
     }
 
-    fn read(&self) -> Result<Vec<u8>, SettingsError> {
-        match fs::metadata(&self.path) {
-            Ok(file) if !file.is_file() => return Err(self.wrong("not a file")),
-            Ok(file) if file.len() > LONGEST => return Err(self.wrong("longer than 16 MiB")),
-            _ => {}
-        }
-        fs::read(&self.path).map_err(|error| self.wrong(format!("cannot be read: {error}")))
-    }
-
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.read()?).collect();
-        match found {
-            Ok(found) if !found.is_empty() => Ok(found),
-            _ => Err(self.wrong("no certificate in PEM (-----BEGIN CERTIFICATE-----)")),
-        }
+        pem::certificates(&self.path).map_err(|reason| self.wrong(reason))
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, SettingsError> {
-        PrivateKeyDer::from_pem_slice(&self.read()?)
-            .map_err(|_| self.wrong("no private key in PEM (-----BEGIN PRIVATE KEY-----)"))
+        pem::key(&self.path).map_err(|reason| self.wrong(reason))
     }
 }
 
@@ -64,15 +47,7 @@ pub(super) struct Files {
 /// Reads them.
 pub(super) fn config(files: &Files) -> Result<ClientConfig, SettingsError> {
     let roots = match &files.roots {
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in file.certificates()? {
-                let added = roots.add(certificate);
-                added
-                    .map_err(|error| file.wrong(format!("no authority's certificate: {error}")))?;
-            }
-            roots
-        }
+        Some(file) => pem::roots(&file.path).map_err(|reason| file.wrong(reason))?,
         None => system_roots()?,
     };
     let builder = with_provider().with_root_certificates(roots);

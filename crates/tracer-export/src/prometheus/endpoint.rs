@@ -1,6 +1,7 @@
 //! The endpoint: a small HTTP server on a thread of its own, which sleeps between scrapes.
 //!
-//! It answers `GET /metrics` and nothing else. A client can occupy little memory, and not for long;
+//! It answers `GET` for the metrics, a page that leads to them, and two probes, which need no
+//! password: they say nothing of the host. A client can occupy little memory, and not for long;
 //! it cannot keep a scraper out by connecting more often, more slowly, or from more addresses
 //! ([`guests`]).
 
@@ -18,14 +19,28 @@ use std::{
     time::Duration,
 };
 
-use hyper::{body::Incoming, header::ACCEPT, server::conn::http1, service::service_fn};
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    header::{ACCEPT, AUTHORIZATION},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Notify,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 
 use self::{
-    answer::Answers,
+    answer::{Answers, HEALTHZ, READYZ, unauthorized},
     guests::{Guests, Seen},
 };
+use super::{users::Users, web::Web};
 use crate::metrics::measuring::Shared;
 use tracer_health as health;
 
@@ -95,7 +110,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(listener: TcpListener, shared: Shared) -> io::Result<Self> {
+    pub fn start(listener: TcpListener, shared: Shared, web: Web) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let end = Arc::new(Notify::new());
         let asked = Arc::clone(&end);
@@ -103,7 +118,7 @@ impl Endpoint {
             runtime.block_on(async {
                 tokio::spawn(health::beat());
                 tokio::select! {
-                    () = serve(listener, shared) => {}
+                    () = serve(listener, shared, web) => {}
                     () = asked.notified() => {}
                 }
             });
@@ -118,20 +133,21 @@ impl Endpoint {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Shared) {
+async fn serve(listener: TcpListener, shared: Shared, web: Web) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("the metrics endpoint cannot start: {error}"),
     };
-    let answers = Answers::new(shared);
+    let Web { tls, users } = web;
+    let offered = Offered { answers: Answers::new(shared), users, tls: tls.map(TlsAcceptor::from) };
     let mut guests = Guests::new();
     let mut failing = false;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
-                let answers = answers.clone();
-                guests.welcome(peer.ip(), |seen| tokio::spawn(attend(stream, answers, seen)));
+                let offered = offered.clone();
+                guests.welcome(peer.ip(), |seen| tokio::spawn(attend(stream, offered, seen)));
             }
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -145,18 +161,48 @@ async fn serve(listener: TcpListener, shared: Shared) {
     }
 }
 
-/// Answers on one connection until it ends or takes too long.
-async fn attend(stream: TcpStream, answers: Answers, seen: Seen) {
+/// What there is, for whom, over what.
+#[derive(Clone)]
+struct Offered {
+    answers: Answers,
+    users: Arc<Users>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Offered {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let header = |name| request.headers().get(name);
+        let path = request.uri().path();
+        let is_open = [HEALTHZ, READYZ].contains(&path);
+        if !is_open && !self.users.allow(header(AUTHORIZATION)).await {
+            return unauthorized();
+        }
+        let accept = header(ACCEPT).and_then(|accept| accept.to_str().ok());
+        self.answers.to(request.method(), path, accept)
+    }
+}
+
+/// Answers on one connection until it ends or takes too long. What goes wrong on it is the
+/// scraper's affair.
+async fn attend(stream: TcpStream, offered: Offered, seen: Seen) {
     // Who has sent nothing yet has no buffer.
     if !matches!(timeout(PATIENCE, stream.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let asked = seen.clone();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        asked.now();
-        let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
-        let response = answers.to(request.method(), request.uri().path(), accept);
-        async move { Ok::<_, std::convert::Infallible>(response) }
+    match &offered.tls {
+        None => converse(stream, &offered, &seen).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await {
+                converse(stream, &offered, &seen).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, offered: &Offered, seen: &Seen) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        seen.now();
+        async move { Ok::<_, std::convert::Infallible>(offered.answer(&request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -167,7 +213,7 @@ async fn attend(stream: TcpStream, answers: Answers, seen: Seen) {
     let begun = tokio::time::Instant::now();
     let mut leaving = false;
     // After each answer the next request is due: where neither it nor the end comes, the answer is
-    // not being taken. What goes wrong on a connection is the scraper's affair.
+    // not being taken.
     while let Some(left) = WHOLE.checked_sub(seen.ago()) {
         if timeout(left, &mut connection).await.is_ok() {
             return;

@@ -9,6 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::process::Process;
 use crate::metrics::{Families, Family, Histogram, Labels, Points};
 
 /// A format that a scraper can ask for.
@@ -40,9 +41,14 @@ impl Exposition {
         }
     }
 
-    pub(super) fn write(self, families: Families) -> String {
+    /// What was traced, and what the tracer itself takes.
+    pub(super) fn write_all(self, families: Families) -> String {
+        self.text([Box::new(Now(families)), Box::new(Process)])
+    }
+
+    fn text<const N: usize>(self, collectors: [Box<dyn Collector>; N]) -> String {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Now(families)));
+        collectors.into_iter().for_each(|one| registry.register_collector(one));
         let mut text = String::new();
         if let Err(error) = text::encode(&mut text, &registry) {
             // Writing to a String cannot fail, and all histograms have buckets.
@@ -137,7 +143,7 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn written(families: Families) -> String {
-        Exposition::Text.write(families)
+        Exposition::Text.text([Box::new(Now(families))])
     }
 
     #[rstest]

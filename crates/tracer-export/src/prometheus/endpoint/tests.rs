@@ -46,7 +46,12 @@ fn started() -> (Endpoint, SocketAddr) {
     let address = probe.local_addr().unwrap();
     drop(probe);
     (
-        Endpoint::start(Endpoint::listen(Listen(address)).unwrap(), Shared::default()).unwrap(),
+        Endpoint::start(
+            Endpoint::listen(Listen(address)).unwrap(),
+            Shared::default(),
+            Web::default(),
+        )
+        .unwrap(),
         address,
     )
 }
@@ -63,11 +68,14 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
 }
 
 #[test]
-fn only_get_metrics_is_answered() {
+fn pages_are_only_read_and_nothing_else_is_answered() {
     let (endpoint, address) = started();
     for (request, status) in [
         ("GET /metrics", "200 OK"),
-        ("GET /", "404 Not Found"),
+        ("GET /", "200 OK"),
+        ("GET /healthz", "200 OK"),
+        // Nothing is traced yet.
+        ("GET /readyz", "503 Service Unavailable"),
         ("GET /metrics/", "404 Not Found"),
         ("POST /metrics", "405 Method Not Allowed"),
     ] {
