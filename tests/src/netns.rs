@@ -144,6 +144,15 @@ impl Drop for Resident {
     }
 }
 
+/// How many processes are in a network namespace.
+pub fn inhabitants(namespace: u64) -> usize {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let is_there = |process: &fs::DirEntry| {
+        fs::metadata(process.path().join("ns/net")).is_ok_and(|link| link.ino() == namespace)
+    };
+    processes.filter(is_there).count()
+}
+
 /// Runs a command in the calling thread's namespace.
 pub fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program)

@@ -74,6 +74,37 @@ impl Terminal {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// What is on the screen and what has left it at its upper edge.
+    pub fn history(&self) -> String {
+        let output = self.command(&["capture-pane", "-p", "-S", "-", "-t", "test"]);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Whether a line was too long for the screen.
+    pub fn has_folded(&self) -> bool {
+        let output = self.command(&["capture-pane", "-p", "-J", "-S", "-", "-t", "test"]);
+        let unfolded = String::from_utf8(output.stdout).expect("text");
+        unfolded.trim_end().lines().count() != self.history().trim_end().lines().count()
+    }
+
+    /// Checks that a shell has the terminal again, as it was before a program was run.
+    #[track_caller]
+    pub fn assert_as_before(&self) {
+        // What was on the screen before may have been folded by another width.
+        self.wait_for("a shell again", |screen| screen.trim_end().ends_with("shell>"));
+        assert!(!self.is("alternate_on"), "the alternate screen is still on");
+        assert!(!self.is("mouse_any_flag"), "the mouse is still taken");
+        assert!(self.is("cursor_flag"), "the cursor is hidden");
+        // Raw mode would neither echo nor answer line by line.
+        self.press(&[
+            "-l",
+            "stty -a | grep -o -- '[-]*\\bicanon\\|[-]*\\becho\\b'; echo is $((6*7))",
+        ]);
+        self.press(&["Enter"]);
+        let screen = self.wait_for_words("is 42");
+        assert!(!screen.contains("\n-icanon") && !screen.contains("\n-echo"), "{screen}");
+    }
+
     /// What tmux knows of the screen, as `alternate_on` or `cursor_flag`.
     pub fn is(&self, what: &str) -> bool {
         let format = format!("#{{{what}}}");

@@ -1,4 +1,5 @@
-//! Each scenario of `tracer demo` plays on this kernel, looks as it did before, and leaves nothing.
+//! Each scenario of `tracer demo` plays on this kernel, looks as it did before, shows what was on
+//! the wire, and leaves nothing.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,9 +16,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_lab::scenario::{self, Scenario};
 use tracer_tests::{
+    drawn::Comparison,
     kernel::lacks,
+    netns::{inhabitants, inside},
     slowness,
     sockets::eventually,
+    tap::Tap,
     tracer::{child_of, program, wait},
 };
 
@@ -35,14 +39,22 @@ fn demo(arguments: &[&str]) -> Command {
     command
 }
 
-fn play(scenario: &Scenario) -> String {
-    let output = demo(&[scenario.name]).output().unwrap();
+/// Plays a scenario; what is drawn, and what of that was not on the wire.
+fn play(scenario: &Scenario) -> (String, Vec<String>) {
+    let mut command = demo(&[scenario.name]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It waits for the trace to begin, which takes longer than this.
+    let (player, _) = player_of(&child);
+    let tap = inside(Path::new(&format!("/proc/{player}/ns/net")), |_| Tap::open());
+    let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.contains("TUN device") {
         lacks("TUN devices");
     }
     assert!(output.status.success() && errors.is_empty(), "{}: {errors}", scenario.name);
-    String::from_utf8(output.stdout).unwrap()
+    let text = String::from_utf8(output.stdout).unwrap();
+    let wrong = Comparison::with(&tap.finish()).check(&text);
+    (text, wrong)
 }
 
 /// What is the same each time: rows with segments and states, without times and process numbers.
@@ -109,7 +121,10 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
     let update = env::var_os("UPDATE_DOCS").is_some();
     let player = || {
         while let Some(scenario) = { waiting.lock().unwrap().pop() } {
-            let text = play(scenario);
+            let (text, not_there) = play(scenario);
+            if !not_there.is_empty() {
+                wrong.lock().unwrap().push(format!("{}: {not_there:#?} of\n{text}", scenario.name));
+            }
             let (seen, path) = (lasting(&text), golden(scenario.name));
             assert!(seen.contains(BETWEEN) || scenario.name == "rst-nobody", "{text}");
             if update {
@@ -122,7 +137,7 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
                 text == known || !slowness::is_usual() || RACES.contains(&scenario.name)
             };
             // A second look: another one may have kept the machine busy.
-            if !same(&seen) && !same(&lasting(&play(scenario))) {
+            if !same(&seen) && !same(&lasting(&play(scenario).0)) {
                 wrong.lock().unwrap().push(format!("{}:\n{text}", scenario.name));
             }
         }
@@ -138,15 +153,6 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
 #[test]
 fn each_scenario_looks_as_before() {
     play_all(scenario::all().collect());
-}
-
-/// Processes in a network namespace.
-fn inhabitants(namespace: u64) -> usize {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let is_there = |process: &fs::DirEntry| {
-        fs::metadata(process.path().join("ns/net")).is_ok_and(|link| link.ino() == namespace)
-    };
-    processes.filter(is_there).count()
 }
 
 /// The process that plays, and its namespace, once it has one of its own.

@@ -43,20 +43,6 @@ fn pid(namespace: &Namespace) -> Pid {
     Pid::from_raw(found.file_name().to_str().unwrap().parse().unwrap()).unwrap()
 }
 
-fn is_as_before(terminal: &Terminal) {
-    // What was on the screen before may have been folded by another width.
-    terminal.wait_for("a shell again", |screen| screen.trim_end().ends_with("shell>"));
-    assert!(!terminal.is("alternate_on"), "the alternate screen is still on");
-    assert!(!terminal.is("mouse_any_flag"), "the mouse is still taken");
-    assert!(terminal.is("cursor_flag"), "the cursor is hidden");
-    // Raw mode would neither echo nor answer line by line.
-    terminal
-        .press(&["-l", "stty -a | grep -o -- '[-]*\\bicanon\\|[-]*\\becho\\b'; echo is $((6*7))"]);
-    terminal.press(&["Enter"]);
-    let screen = terminal.wait_for_words("is 42");
-    assert!(!screen.contains("\n-icanon") && !screen.contains("\n-echo"), "{screen}");
-}
-
 #[test]
 fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
     isolated(|namespace| {
@@ -96,7 +82,7 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
         terminal.press(&["5"]);
         terminal.wait_for_words("connect() to ESTABLISHED");
         terminal.press(&["q"]);
-        is_as_before(&terminal);
+        terminal.assert_as_before();
         server.close();
     });
 }
@@ -118,7 +104,7 @@ fn what_happens_is_seen_as_it_happens() {
         }
         assert!(screen.contains(&address.to_string()), "{screen}");
         terminal.press(&["C-c"]);
-        is_as_before(&terminal);
+        terminal.assert_as_before();
         server.close();
     });
 }
@@ -129,7 +115,7 @@ fn a_signal_ends_it_and_gives_the_terminal_back() {
         for signal in [Signal::TERM, Signal::HUP] {
             let terminal = top(namespace, 80, 24);
             kill_process(pid(namespace), signal).unwrap();
-            is_as_before(&terminal);
+            terminal.assert_as_before();
         }
     });
 }

@@ -58,6 +58,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("forwarding", "wants Python; the kernel has no part in it"),
     ("ladder", "a format; the kernel has no part in it"),
     ("latency", "measures time, which an emulated processor has another of"),
+    ("lessons", "wants tmux; what is played is in demo"),
     ("limits", "wants the host's control groups"),
     ("load", "wants a load that an emulated processor cannot make"),
     ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
