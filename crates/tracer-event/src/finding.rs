@@ -20,6 +20,7 @@ mod no_local_port;
 mod other_side;
 mod parts;
 mod peer_not_reading;
+mod phrases;
 mod process_ended;
 mod self_connect;
 mod stuck_handshake;
@@ -61,7 +62,7 @@ pub use self::{
     time_wait_overflow::TimeWaitOverflow,
     words::{halted, process, whose},
 };
-use super::process::Halt;
+use super::{phrase::Phrase, process::Halt};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -288,6 +289,13 @@ impl Finding {
     pub fn sentence(&self) -> String {
         let words = self.problem.explain().sentence(self.severity);
         if self.status == Status::Cleared { format!("over: {words}") } else { words }
+    }
+
+    /// Its sentence for other languages, where they have one that says as much.
+    pub fn phrase(&self) -> Option<Phrase> {
+        let phrase = self.problem.phrase(self.severity)?;
+        let is_over = self.status == Status::Cleared;
+        Some(if is_over { Phrase::new("over").with("sentence", phrase) } else { phrase })
     }
 
     /// What shows it.

@@ -82,6 +82,7 @@ pub mod line;
 pub mod linger;
 pub mod loss;
 pub mod name;
+pub mod phrase;
 pub mod process;
 pub mod reset;
 pub mod retransmit;

@@ -1,5 +1,6 @@
 //! `linger`: a socket outlasts the threshold of its state, and why.
 
+mod phrase;
 mod words;
 
 use std::{borrow::Cow, sync::Arc};

@@ -22,9 +22,10 @@ use self::{diagram::Diagram, draw::Pen, pairs::Pairs, row::Side};
 use super::{
     Format, Resized, Tick,
     names::Names,
+    phrases::of_finding,
     stamps::Times,
     status::{StatusLine, nothing},
-    text::{self, Palette, closing, not_available, whole_seconds},
+    text::{self, Palette, closing, flag, not_available, whole_seconds},
 };
 use tracer_event::{
     endpoint::Tuple,
@@ -269,8 +270,9 @@ impl Format for Ladder {
             }
             Update::Linger(lingers) => {
                 for linger in *lingers {
+                    let words = flag(linger, self.pen.texts.as_ref());
                     self.add(&linger.subject, &[], (linger.state, false), |diagram, side| {
-                        diagram.linger(side, linger);
+                        diagram.linger(side, linger, words);
                     });
                 }
             }
@@ -279,7 +281,8 @@ impl Format for Ladder {
             Update::Loss(loss) => self.note(self.pen.palette.bad, &text::loss(loss), clock, out),
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
-                self.note(style, &format!("⚠ {}", finding.sentence()), clock, out);
+                let words = format!("⚠ {}", of_finding(finding, self.pen.texts.as_ref()));
+                self.note(style, &words, clock, out);
             }
         }
     }

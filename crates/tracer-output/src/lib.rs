@@ -23,6 +23,7 @@ pub mod output;
 pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod phrases;
 pub mod queue;
 pub mod report;
 pub mod stamps;

@@ -10,6 +10,7 @@ use anstyle::Style;
 use super::{
     Format as _,
     json::Json,
+    phrases::{advice, of_finding},
     text::{Palette, duration, grouped},
     wrap::broken,
 };
@@ -18,6 +19,7 @@ use tracer_event::{
     finding::{Finding, Line, Remedy, Severity},
 };
 use tracer_event::{enricher::Unknown, header::Header, wall_clock::WallClock};
+use tracer_texts::Texts;
 
 /// Labels are as wide as the longest.
 const LABEL: usize = 12;
@@ -34,9 +36,15 @@ pub fn json(diagnosis: &Diagnosis, header: &Header, clock: WallClock, out: &mut 
     json.diagnosis(diagnosis, clock, out);
 }
 
-/// For people; `width` is that of the terminal.
-pub fn text(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
-    let mut page = Page { palette, width, out };
+/// For people; `width` is that of the terminal. Without texts in English.
+pub fn text(
+    diagnosis: &Diagnosis,
+    palette: Palette,
+    width: Option<usize>,
+    texts: Option<&Texts>,
+    out: &mut Vec<u8>,
+) {
+    let mut page = Page { palette, width, texts, out };
     // Several do not fit a screen: first what there is, then the details.
     if width.is_some() && diagnosis.findings.len() > 1 {
         diagnosis.findings.iter().for_each(|finding| page.sentence(finding));
@@ -49,11 +57,17 @@ pub fn text(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: 
 }
 
 /// For people who know the rest: of each finding the sentence and the first remedy.
-pub fn brief(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out: &mut Vec<u8>) {
-    let mut page = Page { palette, width, out };
+pub fn brief(
+    diagnosis: &Diagnosis,
+    palette: Palette,
+    width: Option<usize>,
+    texts: Option<&Texts>,
+    out: &mut Vec<u8>,
+) {
+    let mut page = Page { palette, width, texts, out };
     for finding in &diagnosis.findings {
         page.sentence(finding);
-        if let Some(remedy) = finding.remedies().into_iter().next() {
+        if let Some(remedy) = remedies(finding, texts).into_iter().next() {
             page.remedy("  • ", &remedy);
         }
     }
@@ -63,7 +77,14 @@ pub fn brief(diagnosis: &Diagnosis, palette: Palette, width: Option<usize>, out:
 struct Page<'a> {
     palette: Palette,
     width: Option<usize>,
+    texts: Option<&'a Texts>,
     out: &'a mut Vec<u8>,
+}
+
+/// What helps: in other languages that first, in general, then the commands with their English.
+fn remedies(finding: &Finding, texts: Option<&Texts>) -> Vec<Remedy> {
+    let general = advice(finding, texts).map(|text| Remedy { text, command: None });
+    general.into_iter().chain(finding.remedies()).collect()
 }
 
 impl Page<'_> {
@@ -73,7 +94,8 @@ impl Page<'_> {
             Severity::Warning => ("WARNING", self.palette.warning),
             Severity::Info => ("INFO", self.palette.dim),
         };
-        self.lines(mark, MARK, style, style, &finding.sentence());
+        let words = of_finding(finding, self.texts);
+        self.lines(mark, MARK, style, style, &words);
     }
 
     fn remedy(&mut self, label: &str, remedy: &Remedy) {
@@ -89,7 +111,7 @@ impl Page<'_> {
         for Line { label, text } in finding.evidence() {
             self.labelled(label, self.palette.dim, &text);
         }
-        for (index, remedy) in finding.remedies().into_iter().enumerate() {
+        for (index, remedy) in remedies(finding, self.texts).into_iter().enumerate() {
             let label = if index == 0 { "remedy" } else { "" };
             self.remedy(&format!("  {label:LABEL$}• "), &remedy);
         }

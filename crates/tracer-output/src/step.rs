@@ -89,8 +89,51 @@ pub fn ending(close: &Close) -> &'static str {
 mod tests {
     use rstest::rstest;
 
-    use super::*;
     use tracer_event::fixtures::transition;
+    use tracer_texts::{Language, Texts};
+
+    use super::*;
+
+    const REASONS: [Reason; 18] = [
+        Reason::Graceful,
+        Reason::ResetReceived,
+        Reason::ResetSentUnreadData,
+        Reason::ResetSentLingerZero,
+        Reason::ResetSentDataAfterClose,
+        Reason::ResetSentUnaccepted,
+        Reason::Refused,
+        Reason::Unreachable,
+        Reason::ConnectTimeout,
+        Reason::RetransmitTimeout,
+        Reason::KeepaliveTimeout,
+        Reason::ZeroWindowTimeout,
+        Reason::FinWait2Timeout,
+        Reason::AbortedLocally,
+        Reason::Killed,
+        Reason::NoLocalPort,
+        Reason::Disconnected,
+        Reason::Unknown,
+    ];
+
+    /// ICMP's words are those of its RFCs.
+    #[test]
+    fn what_is_said_of_a_step_is_said_in_every_language() {
+        let english = State::ALL.into_iter().flat_map(|from| {
+            let to = State::ALL.into_iter().filter(|to| *to != State::Closed);
+            to.flat_map(move |to| {
+                let sent = [None, Some(true), Some(false)];
+                sent.map(|sent| meaning(&Transition { sent, ..transition(from, to) }))
+            })
+        });
+        let endings = REASONS.into_iter().map(|reason| ending(&Close::new(reason, None)));
+        let all: Vec<&str> = english.chain(endings).collect();
+        for language in Language::all().filter(|language| *language != Language::ENGLISH) {
+            let texts = Texts::of(language);
+            for words in &all {
+                assert_ne!(texts.translated(words), *words, "{language}");
+            }
+        }
+    }
 
     /// "sent" is said of what has left the host, "ACK sent" of no ACK that the kernel holds back.
     #[rstest]

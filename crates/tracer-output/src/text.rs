@@ -17,6 +17,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 mod who;
+mod with;
 mod words;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use self::{
 use super::{
     Format, Resized, Tick,
     names::Names,
+    phrases::of_finding,
     stamps::Times,
     status::{StatusLine, nothing},
     wrap::broken,
@@ -61,6 +63,7 @@ use tracer_event::{
     update::{ConnectionSummary, Linger, Transition, Update},
 };
 use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_texts::Texts;
 
 /// The text format.
 pub struct Text {
@@ -75,6 +78,8 @@ pub struct Text {
     status: StatusLine,
     /// Nothing has happened yet, and whoever looks may not know what to expect.
     introduces: bool,
+    /// What findings say, where not in English.
+    texts: Option<Texts>,
     enricher: Arc<dyn Enricher>,
     groups: Groups,
     /// Of a live terminal.
@@ -106,6 +111,7 @@ impl Text {
             names: None,
             status: StatusLine::new(width, QUIET),
             introduces: false,
+            texts: None,
             enricher,
             groups: Groups::default(),
             rates: width.map(|_| Rates::default()),
@@ -125,18 +131,6 @@ impl Text {
     #[must_use]
     pub fn introduced(self) -> Self {
         Self { introduces: self.width.is_some(), ..self }
-    }
-
-    /// With a terminal that may be resized.
-    #[must_use]
-    pub fn resized_by(self, resized: Resized) -> Self {
-        Self { resized: Some(resized), ..self }
-    }
-
-    /// With the names of addresses, as far as they are known.
-    #[must_use]
-    pub fn with_names(self, names: Option<Names>) -> Self {
-        Self { names, ..self }
     }
 
     /// Follows a terminal that has been resized; where its lines show more or less than before,
@@ -358,7 +352,7 @@ impl Format for Text {
                 self.paragraph(style, lost.time, &loss(lost), clock, out);
             }
             Update::Finding(finding) => {
-                let words = format!("⚠ {}", finding.sentence());
+                let words = format!("⚠ {}", of_finding(finding, self.texts.as_ref()));
                 self.paragraph(palette.of_finding(finding), finding.time, &words, clock, out);
             }
         }

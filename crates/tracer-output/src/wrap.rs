@@ -1,5 +1,7 @@
 //! Breaks text into lines without breaking what belongs together.
 
+use crate::width::columns;
+
 /// Units that stay with their number.
 const UNITS: [&str; 14] =
     ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
@@ -23,14 +25,14 @@ fn unbreakable(text: &str) -> Vec<String> {
     pieces
 }
 
-/// Parts of at most `room` characters, broken between words; longer words, numbers with their unit
+/// Parts of at most `room` columns, broken between words; longer words, numbers with their unit
 /// and commands in backticks stay whole.
 pub fn broken(text: &str, room: Option<usize>) -> Vec<String> {
     let Some(room) = room else { return vec![text.to_owned()] };
     let mut parts = vec![String::new()];
     let mut length = 0;
     for word in unbreakable(text) {
-        let more = word.chars().count();
+        let more = columns(&word);
         if length > 0 && length + 1 + more > room {
             parts.push(String::new());
             length = 0;

@@ -15,6 +15,8 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
 
@@ -32,6 +34,8 @@ pub struct Texts {
     language: Language,
     /// Of the language, then English.
     bundles: Vec<Bundle>,
+    /// The English words of `steps` and their names.
+    steps: Vec<(String, String)>,
 }
 
 impl Texts {
@@ -39,7 +43,8 @@ impl Texts {
     pub fn of(language: Language) -> Self {
         let mut languages = vec![language];
         languages.extend((language != Language::ENGLISH).then_some(Language::ENGLISH));
-        Self { language, bundles: languages.into_iter().map(bundle).collect() }
+        let bundles = languages.into_iter().map(bundle).collect();
+        Self { language, bundles, steps: steps() }
     }
 
     /// Which language it is.
@@ -55,6 +60,22 @@ impl Texts {
     /// A text with what its placeholders stand for.
     pub fn say_with(&self, name: &str, values: &[(&str, String)]) -> String {
         self.find(name, None, values).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The same; `None` where neither the language nor English has it.
+    pub fn say_known(&self, name: &str, values: &[(&str, String)]) -> Option<String> {
+        self.find(name, None, values)
+    }
+
+    /// What the code says in English, as the language has it; as it is where it has not. English
+    /// and the other language have it under the same name in `steps`.
+    pub fn translated<'a>(&self, english: &'a str) -> Cow<'a, str> {
+        if self.language == Language::ENGLISH {
+            return Cow::Borrowed(english);
+        }
+        let name = self.steps.iter().find(|(words, _)| words == english).map(|(_, name)| name);
+        let words = name.and_then(|name| self.find(name, None, &[]));
+        words.map_or(Cow::Borrowed(english), Cow::Owned)
     }
 
     /// A part of a text.
@@ -88,6 +109,14 @@ impl Texts {
             Some(joined(&text))
         })
     }
+}
+
+/// The English words of `steps` and their names.
+fn steps() -> Vec<(String, String)> {
+    let files = Language::ENGLISH.files().iter().filter(|(name, _)| *name == "steps");
+    let lines = files.flat_map(|(_, text)| text.lines());
+    let named = lines.filter_map(|line| line.split_once(" = "));
+    named.map(|(name, words)| (words.to_owned(), name.to_owned())).collect()
 }
 
 /// In one line: lines are those of the file.

@@ -9,10 +9,16 @@ use fluent_syntax::{
 
 use super::*;
 
-/// Placeholders by message and part.
-fn placeholders(language: Language) -> BTreeMap<String, BTreeSet<String>> {
+/// What languages other than English have: the English sentences are made where they are said.
+const SENTENCES: &str = "sentences";
+
+/// Placeholders by message and part, of the files of which that holds.
+fn placeholders(
+    language: Language,
+    of: impl Fn(&str) -> bool,
+) -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
-    for (file, text) in language.files() {
+    for (file, text) in language.files().iter().filter(|(file, _)| of(file)) {
         let resource = parser::parse(*text)
             .unwrap_or_else(|(_, errors)| panic!("{language}/{file}: {errors:?}"));
         for entry in resource.body {
@@ -44,16 +50,30 @@ fn variables(pattern: &Pattern<&str>) -> BTreeSet<String> {
 
 #[test]
 fn each_language_says_what_english_says_with_the_same_placeholders() {
-    let english = placeholders(Language::ENGLISH);
-    assert!(!english.is_empty());
+    let korean = Language::named("ko").unwrap();
+    let said = |file: &str| file != SENTENCES;
+    let mut expected = placeholders(Language::ENGLISH, |_| true);
+    assert!(!expected.is_empty());
     for language in Language::all() {
-        let other = placeholders(language);
-        for (name, variables) in &english {
+        let is_english = language == Language::ENGLISH;
+        if !is_english {
+            expected.extend(placeholders(korean, |file| !said(file)));
+        }
+        let other = placeholders(language, |_| true);
+        for (name, variables) in &expected {
             assert_eq!(other.get(name), Some(variables), "{language}: {name}");
         }
-        let strays: Vec<_> = other.keys().filter(|name| !english.contains_key(*name)).collect();
+        let strays: Vec<_> = other.keys().filter(|name| !expected.contains_key(*name)).collect();
         assert!(strays.is_empty(), "{language}: {strays:?}");
     }
+}
+
+#[test]
+fn what_the_code_says_in_english_is_translated() {
+    let korean = Texts::of(Language::named("ko").unwrap());
+    assert_eq!(korean.translated("SYN sent"), "SYN 보냄");
+    assert_eq!(korean.translated("unknown words"), "unknown words");
+    assert_eq!(Texts::of(Language::ENGLISH).translated("SYN sent"), "SYN sent");
 }
 
 #[test]

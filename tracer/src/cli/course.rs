@@ -21,8 +21,11 @@ use crate::demo::{
     presenter::Score,
     quiz::COURSE,
 };
+use tracer_output::width::wrap;
 use tracer_texts::Texts;
 
+/// The width of what is said.
+const WIDTH: usize = 78;
 /// Between two looks at whether a lesson is over.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -34,14 +37,17 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) fn run(texts: &Texts, options: &[String]) -> anyhow::Result<()> {
     let mut total = Score::default();
     for (number, lesson) in COURSE.iter().enumerate() {
-        let Some(score) = give(lesson, options)? else { return Ok(()) };
+        let following = (number > 0).then(|| "--next-lesson".to_owned());
+        let options: Vec<String> = options.iter().cloned().chain(following).collect();
+        let Some(score) = give(lesson, &options)? else { return Ok(()) };
         total = Score { right: total.right + score.right, asked: total.asked + score.asked };
         let Some(next) = COURSE.get(number + 1) else { break };
         let title = texts.attribute(&format!("demo-{next}"), "title").unwrap_or_default();
-        let words = texts.say_with("step-next", &[("lesson", format!("\"{title}\""))]);
-        print(format!("\n{words}\n").as_bytes())?;
+        let words = texts.say_with("step-next", &[("lesson", title)]);
+        let keys = texts.say("step-page");
+        print(format!("\n{}\n  {keys}\n", wrap(&words, WIDTH).join("\n")).as_bytes())?;
         let _keys = Keys::of_stdin();
-        if keys::any().is_none_or(|key| key == 'q') {
+        if keys::any_until(signals::is_asked_to_end).is_none_or(|key| key == 'q') {
             return Ok(());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     os::fd::{BorrowedFd, RawFd},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -25,7 +25,7 @@ use crate::demo::{
     player::{Player, Said},
     presenter::{Presenter, Score},
 };
-use rustix::thread::CapabilitySet;
+use rustix::{termios::tcgetwinsize, thread::CapabilitySet};
 use tracer_kernel::{preflight, privileges};
 use tracer_lab::scenario::{self, Scenario};
 use tracer_model::{
@@ -43,6 +43,8 @@ const PLAYS: CapabilitySet = CapabilitySet::NET_ADMIN
     .union(CapabilitySet::NET_RAW)
     .union(CapabilitySet::NET_BIND_SERVICE)
     .union(CapabilitySet::MKNOD);
+/// Lines of a screen that are left for what is said at its end.
+const MARGIN: usize = 5;
 /// When a socket is flagged: nobody wants to wait for half a minute.
 const LINGER: &str = "close-wait=1s,time-wait=off,fin-wait1=off,fin-wait2=off";
 
@@ -77,6 +79,9 @@ pub(super) struct DemoArguments {
     /// Where a lesson of the course says its score
     #[arg(long, hide = true, value_name = "DESCRIPTOR", requires = "step")]
     score_to: Option<RawFd>,
+    /// A lesson after another one
+    #[arg(long, hide = true, requires = "step")]
+    next_lesson: bool,
     #[command(flatten)]
     language: LanguageArgument,
     #[command(flatten)]
@@ -191,6 +196,9 @@ impl DemoArguments {
         let thresholds = LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?;
         let live = Live::new(filter, thresholds, None);
         let desk = Shared::default();
+        if let Some(rows) = self.rows() {
+            desk.limit_page(rows.saturating_sub(MARGIN));
+        }
         let presented = Arc::<Mutex<Option<Presented>>>::default();
         let farewell = || texts.say_with("demo-network", &[("netns", netns.to_string())]);
         let farewell = self.live.then(farewell);
@@ -209,6 +217,13 @@ impl DemoArguments {
         presented.map(|(presenter, result)| result.map(|()| presenter)).transpose()
     }
 
+    /// Lines of the screen in front of which somebody turns pages.
+    fn rows(&self) -> Option<usize> {
+        let sits_there = self.step && self.answers.is_none() && io::stdin().is_terminal();
+        let size = tcgetwinsize(io::stdout()).ok().filter(|_| sits_there)?;
+        Some(size.ws_row.into()).filter(|rows| *rows > MARGIN)
+    }
+
     /// The options that each lesson of a course has too.
     fn handed_on(&self, texts: &Texts) -> Vec<String> {
         let format = self.format.to_possible_value();
@@ -225,6 +240,7 @@ impl DemoArguments {
         let format =
             shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
+        let noted = noted.without(self.next_lesson, self.step);
         let destination = Destination::open(None, None, Sharing::Shared)?;
         let closed = Arc::clone(&setting.closed);
         let lines = Lines::start(Box::new(noted), destination, move || closed.notify_one());

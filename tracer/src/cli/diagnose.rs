@@ -18,6 +18,7 @@ use super::{
     console::{ColorArgument, print},
     filter::{FilterArguments, FilterWords},
     header::{header, options},
+    language::LanguageArgument,
     live::BUFFER_SIZE,
     options::{FormatName, StacksArgument, duration},
     signals::{self, Hangup, Signals},
@@ -48,6 +49,8 @@ pub(super) struct DiagnoseArguments {
     /// Only the sentence and the first remedy of each finding
     #[arg(long)]
     brief: bool,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
@@ -200,7 +203,8 @@ fn write(arguments: &DiagnoseArguments, header: &Header, outcome: &Outcome) -> a
             }
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             let write = if arguments.brief { report::brief } else { report::text };
-            write(diagnosis, palette, width, &mut out);
+            let texts = arguments.language.texts();
+            write(diagnosis, palette, width, Some(&texts), &mut out);
         }
     }
     // A reader that does not read can be left alone.

@@ -101,7 +101,7 @@ impl FormatArguments {
         for (given, option, formats, names) in [
             (self.resolve, "--resolve", &[Text, Ladder][..], "text and ladder"),
             (self.explain, "--explain", &[Ladder], "ladder"),
-            (self.language.is_given(), "--lang", &[Ladder], "ladder"),
+            (self.language.is_given(), "--lang", &[Text, Ladder], "text and ladder"),
             (self.relative_seq, "--relative-seq", &[Ladder], "ladder"),
             (self.summary_only, "--summary-only", &[Text], "text"),
         ] {
@@ -144,6 +144,7 @@ impl FormatArguments {
             TraceFormat::Text | TraceFormat::Parquet => {
                 let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
                 let text = Text::new(palette, width, times(), stories, enricher);
+                let text = text.with_texts(self.language.texts());
                 let text = text.resized_by(resized).with_names(names().context(failed)?);
                 Box::new(match occasion {
                     Occasion::Host => text.introduced(),

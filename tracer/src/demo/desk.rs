@@ -38,6 +38,41 @@ struct Desk {
     begun: bool,
     notes: VecDeque<String>,
     happened: Vec<Happened>,
+    /// What is written even where the page is full.
+    prompts: Vec<String>,
+    page: Page,
+}
+
+/// What fits a screen, so that nothing leaves it before somebody has read it.
+#[derive(Default)]
+struct Page {
+    /// Lines of a page; without a limit where nobody sits at a terminal.
+    lines: Option<usize>,
+    /// How many have been written.
+    written: usize,
+    /// What waits for the next page.
+    held: Vec<u8>,
+}
+
+impl Page {
+    /// Lines that still fit.
+    fn room(&self) -> usize {
+        self.lines.map_or(usize::MAX, |lines| lines.saturating_sub(self.written))
+    }
+
+    fn is_full(&self) -> bool {
+        self.room() == 0 && !self.held.is_empty()
+    }
+
+    /// Writes as many lines as fit.
+    fn turn_out(&mut self, out: &mut Vec<u8>) {
+        let ends = self.held.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let ends: Vec<usize> = ends.take(self.room()).map(|(at, _)| at + 1).collect();
+        let end =
+            if self.lines.is_none() { self.held.len() } else { ends.last().map_or(0, |end| *end) };
+        self.written += ends.len();
+        out.extend(self.held.drain(..end));
+    }
 }
 
 /// The desk of one scenario.
@@ -54,11 +89,36 @@ impl Shared {
         self.wait(|desk| desk.begun)
     }
 
+    /// Shows so many lines, and then no more before [`Self::turn_page`].
+    pub fn limit_page(&self, lines: usize) {
+        self.lock().page.lines = Some(lines);
+    }
+
     /// Has a note written, behind what has been drawn and before what happens next; returns when it
-    /// is.
+    /// is, or is to be on the next page.
     pub fn note(&self, text: String) -> bool {
         self.lock().notes.push_back(text);
-        self.wait(|desk| desk.notes.is_empty())
+        self.wait(|desk| {
+            desk.notes.is_empty() && (desk.page.held.is_empty() || desk.page.is_full())
+        })
+    }
+
+    /// Whether something waits for the next page, or would not fit any more.
+    pub fn is_full(&self, lines: usize) -> bool {
+        let desk = self.lock();
+        desk.page.is_full() || desk.page.written > 0 && desk.page.room() < lines
+    }
+
+    /// Has something written at once, whether the page is full or not.
+    pub fn say(&self, text: String) -> bool {
+        self.lock().prompts.push(text);
+        self.wait(|desk| desk.prompts.is_empty())
+    }
+
+    /// Begins a page; returns when it is full, or all is on it.
+    pub fn turn_page(&self) -> bool {
+        self.lock().page.written = 0;
+        self.wait(|desk| desk.page.held.is_empty() || desk.page.is_full())
     }
 
     /// What has happened since this was called last.
@@ -84,20 +144,43 @@ pub struct Noted {
     desk: Shared,
     /// Machines read what is written: notes are left out.
     silent: bool,
+    /// The header, findings and closing summary: whether they are left out.
+    leaves_out: [bool; 2],
 }
 
 impl Noted {
     /// Adds the notes of a desk to a format; to none that machines read.
     pub fn new(inner: Box<dyn Format + Send>, desk: Shared, silent: bool) -> Self {
-        Self { inner, desk, silent }
+        Self { inner, desk, silent, leaves_out: [false; 2] }
+    }
+
+    /// Without a header that has been read, or without findings and a closing summary, by which a
+    /// course would be interrupted; unless that has to say that something was lost.
+    #[must_use]
+    pub fn without(self, header: bool, summary: bool) -> Self {
+        Self { leaves_out: [header, summary], ..self }
+    }
+
+    /// What has been drawn, as much as fits.
+    fn show(&self, drawn: &mut Vec<u8>, out: &mut Vec<u8>) {
+        let mut desk = self.desk.lock();
+        desk.page.held.append(drawn);
+        desk.page.turn_out(out);
+        desk.prompts.drain(..).for_each(|prompt| out.extend_from_slice(prompt.as_bytes()));
+        drop(desk);
+        self.desk.0.1.notify_all();
     }
 }
 
 impl Format for Noted {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
-        self.inner.header(header, clock, out);
+        let mut drawn = Vec::new();
+        self.inner.header(header, clock, &mut drawn);
+        if self.leaves_out[0] {
+            drawn.clear();
+        }
         self.desk.lock().begun = true;
-        self.desk.0.1.notify_all();
+        self.show(&mut drawn, out);
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
@@ -114,24 +197,35 @@ impl Format for Noted {
             desk.happened.extend(happened);
         }
         drop(desk);
-        self.inner.update(update, clock, out);
+        // What a host would have to be told of is what a lesson is about.
+        if self.leaves_out[1] && matches!(update, Update::Finding(_)) {
+            return;
+        }
+        let mut drawn = Vec::new();
+        self.inner.update(update, clock, &mut drawn);
+        self.show(&mut drawn, out);
     }
 
     fn pause(&mut self, tick: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        let due = self.inner.pause(tick, clock, out);
+        let mut drawn = Vec::new();
+        let due = self.inner.pause(tick, clock, &mut drawn);
         if due.is_none() {
-            let mut desk = self.desk.lock();
-            for note in desk.notes.drain(..).filter(|_| !self.silent) {
-                out.extend_from_slice(note.as_bytes());
+            for note in self.desk.lock().notes.drain(..).filter(|_| !self.silent) {
+                drawn.extend_from_slice(note.as_bytes());
             }
-            drop(desk);
-            self.desk.0.1.notify_all();
         }
+        self.show(&mut drawn, out);
         let look = tick.now + LOOK;
         Some(due.map_or(look, |due| due.min(look)))
     }
 
     fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.inner.summary(summary, clock, out);
+        // Nobody turns a page any more.
+        out.append(&mut self.desk.lock().page.held);
+        let mut drawn = Vec::new();
+        self.inner.summary(summary, clock, &mut drawn);
+        if !(self.leaves_out[1] && summary.complete) {
+            out.append(&mut drawn);
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! Answers, a key each: of a terminal without a line discipline in between, or of a file.
 
-use std::io;
+use std::{io, time::Duration};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+
+/// Between two looks at whether somebody asks for the end.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A terminal that gives each key at once; as it was when dropped.
 #[derive(Debug)]
@@ -52,4 +56,19 @@ pub fn any() -> Option<char> {
         Ok(1) => Some(char::from(byte[0])),
         _ => None,
     }
+}
+
+/// The same; `None` also once somebody asks for the end, which is looked for in between.
+pub fn any_until(is_asked_to_end: impl Fn() -> bool) -> Option<char> {
+    let stdin = io::stdin();
+    let look = Timespec::try_from(LOOK).ok()?;
+    while !is_asked_to_end() {
+        let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+        match poll(&mut polled, Some(&look)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return any(),
+            Err(_) => return None,
+        }
+    }
+    None
 }

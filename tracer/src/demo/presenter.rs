@@ -44,6 +44,8 @@ pub struct Presenter {
 }
 
 /// Somebody does not want to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("quit")]
 struct Quit;
 
 impl Presenter {
@@ -71,6 +73,13 @@ impl Presenter {
     ///
     /// Where the scenario cannot be played, or nobody draws any more.
     pub fn present(&mut self) -> anyhow::Result<()> {
+        match self.lead() {
+            Err(error) if error.is::<Quit>() => Ok(()),
+            other => other,
+        }
+    }
+
+    fn lead(&mut self) -> anyhow::Result<()> {
         if !self.desk.wait_for_begin() {
             bail!("the trace does not begin");
         }
@@ -85,10 +94,7 @@ impl Presenter {
             match said {
                 Said::Step(name) => {
                     self.note("▶ ", &self.text(&name))?;
-                    match self.ask(&name)? {
-                        Ok(answers) => open = answers,
-                        Err(Quit) => return Ok(()),
-                    }
+                    open = self.ask(&name)?;
                     self.talk.go_on()?;
                 }
                 Said::Done => return self.end(),
@@ -116,32 +122,31 @@ impl Presenter {
     }
 
     /// Asks what comes next; the answers, or that nobody wants to go on.
-    fn ask(&self, step: &str) -> anyhow::Result<Result<Vec<(&'static Question, usize)>, Quit>> {
+    fn ask(&self, step: &str) -> anyhow::Result<Vec<(&'static Question, usize)>> {
         let mut answers = Vec::new();
         if !self.asks {
-            return Ok(Ok(answers));
+            return Ok(answers);
         }
         for question in quiz::before(self.scenario.name, step) {
             let numbered = question.choices.iter().enumerate();
             let choices: Vec<String> =
                 numbered.map(|(number, choice)| format!("{} {choice}", number + 1)).collect();
             let count = [("count", choices.len().to_string())];
-            self.note("? ", &question.say(&self.texts))?;
-            self.write(&format!("  {}\n", choices.join("   ")))?;
-            self.write(&format!("  {}\n", self.texts.say_with("answer-keys", &count)))?;
+            let question_itself = noted("? ", &question.say(&self.texts));
+            let keys = self.texts.say_with("answer-keys", &count);
+            self.write(&format!("{question_itself}  {}\n  {keys}\n", choices.join("   ")))?;
             let answer = loop {
-                let Some(key) = keys::next().filter(|key| *key != 'q') else {
-                    return Ok(Err(Quit));
-                };
+                let Some(key) = keys::next().filter(|key| *key != 'q') else { bail!(Quit) };
                 let number = key.to_digit(10).map_or(0, |number| number as usize);
                 if (1..=choices.len()).contains(&number) {
                     break number - 1;
                 }
             };
+            self.desk.turn_page();
             self.write(&format!("  → {}\n", question.choices[answer]))?;
             answers.push((question, answer));
         }
-        Ok(Ok(answers))
+        Ok(answers)
     }
 
     /// Compares the answers with what the kernel did.
@@ -174,20 +179,42 @@ impl Presenter {
     }
 
     fn note(&self, mark: &str, words: &str) -> anyhow::Result<()> {
-        let mut text = String::from("\n");
-        for (number, line) in width::wrap(words, WIDTH - 2).iter().enumerate() {
-            let mark = if number == 0 { mark } else { &"  "[..mark.chars().count()] };
-            text += &format!("{mark}{line}\n");
-        }
-        self.write(&text)
+        self.write(&noted(mark, words))
     }
 
+    /// Writes, page by page where somebody sits at a terminal.
     fn write(&self, text: &str) -> anyhow::Result<()> {
+        if self.desk.is_full(text.lines().count()) {
+            self.turn_page()?;
+        }
         if !self.desk.note(text.to_owned()) {
             bail!("nothing is drawn any more");
         }
+        while self.desk.is_full(0) {
+            self.turn_page()?;
+        }
         Ok(())
     }
+
+    /// Waits for a key.
+    fn turn_page(&self) -> anyhow::Result<()> {
+        self.desk.say(format!("  {}\n", self.texts.say("step-page")));
+        if keys::any().is_none_or(|key| key == 'q') {
+            bail!(Quit);
+        }
+        self.desk.turn_page();
+        Ok(())
+    }
+}
+
+/// Words as a note, with a mark in front.
+fn noted(mark: &str, words: &str) -> String {
+    let mut text = String::from("\n");
+    for (number, line) in width::wrap(words, WIDTH - 2).iter().enumerate() {
+        let mark = if number == 0 { mark } else { &"  "[..mark.chars().count()] };
+        text += &format!("{mark}{line}\n");
+    }
+    text
 }
 
 impl Score {

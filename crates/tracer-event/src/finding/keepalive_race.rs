@@ -72,7 +72,7 @@ impl KeepaliveRace {
         SETTINGS.iter().find(|(program, _)| is_it(program)).map(|(_, setting)| *setting)
     }
 
-    fn timer(&self) -> String {
+    pub(super) fn timer(&self) -> String {
         format!("{} ± {}", duration(self.idle), duration(self.spread))
     }
 }

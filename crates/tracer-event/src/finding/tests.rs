@@ -360,3 +360,17 @@ fn names_cannot_speak_to_the_terminal() {
 fn descriptors_are_written_as_runs(#[case] numbers: &[u32], #[case] text: &str) {
     assert_eq!(runs(numbers), text);
 }
+
+/// In Korean, too, a sentence says with whom, and none of its parts lacks words.
+#[test]
+fn every_finding_has_a_sentence_in_other_languages() {
+    let causes = [Cause::Held, Cause::Unread, Cause::Inherited, Cause::Orphaned, Cause::Unseen];
+    let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
+    all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
+    all.extend(others());
+    all.extend(accepting::all());
+    for finding in all {
+        let phrase = finding.phrase().unwrap_or_else(|| panic!("{}", finding.sentence()));
+        assert!(!phrase.values.is_empty(), "{phrase:?}");
+    }
+}

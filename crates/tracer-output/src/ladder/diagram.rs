@@ -9,10 +9,7 @@ use super::{
     acts::{Act, acts},
     row::{Arrow, Kind, Middle, Note, Row, Side},
 };
-use crate::{
-    step,
-    text::{flag, of_reset},
-};
+use crate::{step, text::of_reset};
 use tracer_event::{
     close::Reason,
     endpoint::Tuple,
@@ -128,8 +125,8 @@ impl Diagram {
         let acts = acts(transition, self.knows(side, Kind::Syn));
         self.precede(side, transition, acts);
         let row = self.segments(side, transition, acts).unwrap_or_else(|| {
-            let words = format!("{}{}", step::meaning(transition), step::source(transition));
-            let row = self.push(Row::new(Some(time), Middle::Words(words)));
+            let (meaning, source) = (step::meaning(transition), step::source(transition));
+            let row = self.push(Row::new(Some(time), Middle::Step(meaning, source)));
             self.enter(row, side, to);
             row
         });
@@ -170,7 +167,7 @@ impl Diagram {
     /// Adds to a row what else is known of the change of state.
     fn remark(&mut self, transition: &Transition, row: usize) {
         let Transition { time, from, to, close, orphaned, .. } = *transition;
-        let is_arrow = !matches!(self.rows[row].middle, Middle::Words(_));
+        let is_arrow = !matches!(self.rows[row].middle, Middle::Step(..));
         let mut note = self.rows[row].note;
         if orphaned && from == to {
             note = Some(Note::Orphaned);
@@ -245,9 +242,9 @@ impl Diagram {
         Some(timeout?.saturating_mul(100) / before?.2?.max(1))
     }
 
-    pub(super) fn linger(&mut self, side: Side, linger: &Linger) {
+    pub(super) fn linger(&mut self, side: Side, linger: &Linger, words: String) {
         self.join(side, &linger.subject, linger.state, linger.state);
-        self.push(Row::new(Some(linger.time), Middle::Words(flag(linger))));
+        self.push(Row::new(Some(linger.time), Middle::Words(words)));
     }
 
     /// Adds the ACK of a FIN that no event reports: it has been sent by now, a FIN of this end
@@ -318,22 +315,29 @@ impl Diagram {
         let late = left == State::Listen;
         let by_event = !sent || matches!(kind, Kind::Syn | Kind::Fin) && leaves == Some(true);
         let observed = source == Source::Tracepoint && by_event && !late;
+        let ack = match kind {
+            Kind::Fin if sent => sequence.map(|sequence| sequence.rcv_nxt),
+            // More than the SYN where that carried data (Fast Open).
+            Kind::SynAck if !sent => sequence.map(|sequence| sequence.snd_una),
+            _ => None,
+        };
         if let Some(row) = self.row_of(kind, from) {
             let row_of_both = &mut self.rows[row];
             // Which end's event comes first is chance; the segment was sent by the earlier one.
             if let (Some(known), false) = (&mut row_of_both.time, late) {
                 *known = time.min(*known);
             }
-            row_of_both.arrow_mut()?.observed |= observed;
+            let arrow = row_of_both.arrow_mut()?;
+            arrow.observed |= observed;
+            arrow.ack = arrow.ack.or(ack);
             return Some(row);
         }
         if self.knows(from, kind) {
             return None;
         }
-        let mut arrow = Arrow::new(kind, from, observed);
+        let mut arrow = Arrow { ack, ..Arrow::new(kind, from, observed) };
         if kind == Kind::Fin && sent {
             arrow.acks_fin = left == State::CloseWait && !self.knows(side, Kind::AckOfFin);
-            arrow.ack = sequence.map(|sequence| sequence.rcv_nxt);
         }
         Some(self.arrow((!late).then_some(time), arrow))
     }

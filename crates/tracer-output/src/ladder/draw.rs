@@ -1,5 +1,7 @@
 //! Rows as lines: lifelines, arrows, states and times in columns that fit the width.
 
+use std::borrow::Cow;
+
 use super::{
     diagram::Diagram,
     explain::explain,
@@ -9,7 +11,8 @@ use crate::{
     names::Names,
     stamps::Times,
     text::{Line, Palette, bytes, duration, process},
-    width::{padded, wrap},
+    width::{columns, cut, padded, wrap},
+    wrap::broken,
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
@@ -18,6 +21,14 @@ use tracer_event::{
     wall_clock::WallClock,
 };
 use tracer_texts::{Language, Texts};
+
+/// What the marks mean.
+const LEGEND: [(&str, &str); 4] = [
+    ("──", "reported by a kernel event, at one end or both"),
+    ("╌╌", "deduced from TCP's rules, not reported by an event"),
+    (" ↻", "retransmitted   +1.2ms  time since the previous step"),
+    ("  ", "not drawn: data, its ACKs, window updates and probes: no event reports them"),
+];
 
 /// In less, numbers of ten digits do not fit between the lifelines.
 const LEAST: usize = 80;
@@ -71,19 +82,27 @@ impl Pen {
         Line::new(self.width, self.palette, out)
     }
 
-    /// A line that belongs to no connection; it is never cut.
+    /// What belongs to no connection: never cut, on a terminal broken between words.
     pub(super) fn words(&self, style: anstyle::Style, words: &str, out: &mut Vec<u8>) {
-        let mut line = Line::new(None, self.palette, out);
-        line.push(style, words);
-        line.finish();
+        for (number, part) in broken(words, self.width.map(|width| width - 2)).iter().enumerate() {
+            let mut line = Line::new(None, self.palette, out);
+            line.push(style, if number == 0 { "" } else { "  " });
+            line.push(style, part);
+            line.finish();
+        }
     }
 
     /// What the marks mean.
     pub(super) fn legend(&self, out: &mut Vec<u8>) {
         let dim = self.palette.dim;
-        self.words(dim, "── reported by a kernel event, at one end or both", out);
-        self.words(dim, "╌╌ deduced from TCP's rules, not reported by an event", out);
-        self.words(dim, " ↻ retransmitted   +1.2ms  time since the previous step", out);
+        for (mark, words) in LEGEND {
+            self.words(dim, &format!("{mark} {}", self.said(words)), out);
+        }
+    }
+
+    /// What the code says in English, in the language that is asked for.
+    fn said<'a>(&self, english: &'a str) -> Cow<'a, str> {
+        self.texts.as_ref().map_or(Cow::Borrowed(english), |texts| texts.translated(english))
     }
 
     /// Number, time and ends of a connection, whose steps follow.
@@ -141,11 +160,13 @@ impl Pen {
     fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
         match row.note {
             None | Some(Note::Expired | Note::Orphaned) => {}
-            Some(Note::Ending(words)) => self.sentences(words, out),
+            Some(Note::Ending(words)) => self.sentences(&self.said(words), out),
             Some(Note::Expires(time)) => {
                 let time = self.times.write(clock, time).trim_start();
                 let second = time.split_once('.').map_or(time, |(second, _)| second);
-                let words = format!("CLOSED expected at {second}, in 60 s");
+                let second = [("time", second.to_owned())];
+                let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
+                let words = texts.say_with("ladder-expires", &second);
                 self.sentences(&words, out);
             }
         }
@@ -199,12 +220,17 @@ impl Pen {
     /// What lies between the lifelines, exactly as wide as there is room.
     fn middle(&self, diagram: &Diagram, row: &Row) -> String {
         let room = self.between();
+        let data = self.said("data");
         let words = match &row.middle {
-            Middle::Words(words) => words,
-            Middle::Data([left, 0]) => &format!("data: {} ▷", bytes(*left)),
-            Middle::Data([0, right]) => &format!("data: ◁ {}", bytes(*right)),
+            Middle::Words(words) => words.clone(),
+            Middle::Step(meaning, source) => {
+                let words = format!("{} {}", self.said(meaning), self.said(source.trim()));
+                words.trim_end().to_owned()
+            }
+            Middle::Data([left, 0]) => format!("{data}: {} ▷", bytes(*left)),
+            Middle::Data([0, right]) => format!("{data}: ◁ {}", bytes(*right)),
             Middle::Data([left, right]) => {
-                &format!("data: {} ▷   ◁ {}", bytes(*left), bytes(*right))
+                format!("{data}: {} ▷   ◁ {}", bytes(*left), bytes(*right))
             }
             Middle::Arrow(arrow) => {
                 let fill = if arrow.observed { '─' } else { '╌' };
@@ -213,7 +239,7 @@ impl Pen {
                 return if left { format!("{shaft}▶") } else { format!("◀{shaft}") };
             }
         };
-        centred(words, room, ' ')
+        centred(&words, room, ' ')
     }
 
     /// `SYN+ACK seq=1234 ack=5678`
@@ -222,7 +248,7 @@ impl Pen {
         let next = |number: Option<u32>| number.map(|number| number.wrapping_add(1));
         let (name, seq, ack) = match arrow.kind {
             Kind::Syn => ("SYN", here.initial, None),
-            Kind::SynAck => ("SYN+ACK", here.initial, next(there.initial)),
+            Kind::SynAck => ("SYN+ACK", here.initial, arrow.ack.or(next(there.initial))),
             Kind::Ack => ("ACK", None, next(there.initial)),
             Kind::Fin if arrow.acks_fin => ("FIN+ACK", here.fin, next(there.fin)),
             Kind::Fin => ("FIN", here.fin, arrow.ack),
@@ -295,10 +321,8 @@ struct Cells {
 
 /// `words` in the middle of a line of `fill`; cut where there is no room.
 fn centred(words: &str, room: usize, fill: char) -> String {
-    let words = format!(" {words:.cut$} ", cut = room - 2);
-    match fill {
-        '─' => format!("{words:─^room$}"),
-        '╌' => format!("{words:╌^room$}"),
-        _ => format!("{words:^room$}"),
-    }
+    let words = format!(" {} ", cut(words, room - 2));
+    let rest = room.saturating_sub(columns(&words));
+    let side = |length: usize| String::from(fill).repeat(length);
+    format!("{}{words}{}", side(rest / 2), side(rest - rest / 2))
 }

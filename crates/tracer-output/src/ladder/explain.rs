@@ -26,7 +26,7 @@ pub(super) fn explain(diagram: &Diagram, row: &Row) -> Vec<&'static str> {
             });
         }
         Middle::Arrow(arrow) => sentences.extend(segment(diagram, row, arrow)),
-        Middle::Words(_) => {}
+        Middle::Step(..) | Middle::Words(_) => {}
     }
     // All is known to have arrived, in both directions.
     match row.arrow().map(|arrow| arrow.kind) {

@@ -67,7 +67,7 @@ pub(super) struct Arrow {
     pub(super) acks_fin: bool,
     /// Its own number, where the connection's numbers do not say it.
     pub(super) sequence: Option<u32>,
-    /// What a FIN acknowledges.
+    /// What a FIN or SYN+ACK acknowledges, where an end has told.
     pub(super) ack: Option<u32>,
     /// Of a retransmission: the timeout in percent of the one before.
     pub(super) timeout: Option<u64>,
@@ -96,7 +96,9 @@ pub(super) enum Middle {
     Arrow(Arrow),
     /// Payload bytes sent since the last such row, from the left and from the right.
     Data([u64; 2]),
-    /// What no arrow can show.
+    /// A change of state that no arrow can show, and how it is known.
+    Step(&'static str, &'static str),
+    /// What else there is to say.
     Words(String),
 }
 

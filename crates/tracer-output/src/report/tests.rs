@@ -85,7 +85,7 @@ fn diagnosis() -> Diagnosis {
 fn five_findings_fit_a_small_terminal() {
     let diagnosis = diagnosis();
     let mut out = Vec::new();
-    brief(&diagnosis, Palette::PLAIN, Some(80), &mut out);
+    brief(&diagnosis, Palette::PLAIN, Some(80), None, &mut out);
     let text = String::from_utf8(out).unwrap();
     // Commands are not broken, and the terminal continues them below. The prompt needs a line.
     let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
@@ -103,7 +103,7 @@ fn five_findings_fit_a_small_terminal() {
 fn an_all_clear_says_what_it_does_not_rest_on() {
     let well = Diagnosis { findings: Vec::new(), refused: 2, ..diagnosis() };
     let mut out = Vec::new();
-    text(&well, Palette::PLAIN, None, &mut out);
+    text(&well, Palette::PLAIN, None, None, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("no problems found"), "{text}");
     let words = "not judged: what takes longer than 5.00s, as timeouts do (--for); 2 network \

@@ -8,6 +8,9 @@ use tracer_event::{
     stack::{self, Stack},
     update::{Linger, LingerStatus},
 };
+use tracer_texts::Texts;
+
+use crate::phrases::say;
 
 /// Whether addresses are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,10 @@ pub(super) fn stay(linger: &Linger) -> String {
 }
 
 /// The flag on a socket that is named elsewhere.
-pub fn flag(linger: &Linger) -> String {
+pub fn flag(linger: &Linger, texts: Option<&Texts>) -> String {
+    if let Some(words) = texts.and_then(|texts| say(texts, &linger.stay())) {
+        return words;
+    }
     let sign = if linger.at_least { "≥" } else { "" };
     let idle = linger.idle.map(|idle| format!(" ({} without data)", duration(idle)));
     let idle = idle.unwrap_or_default();
@@ -81,7 +87,7 @@ fn held(linger: &Linger, who: &str) -> String {
         (Some(fd), 0..=1) => format!(" fd {fd}"),
         (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
     };
-    format!("{}, {who}{fd}", flag(linger))
+    format!("{}, {who}{fd}", flag(linger, None))
 }
 
 /// What has to happen before the state ends.

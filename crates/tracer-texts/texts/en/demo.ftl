@@ -103,8 +103,7 @@ demo-last-ack-lost =
     .title = The last ACK is lost: what TIME_WAIT is for
     .connect = The client connects.
     .close = The client closes; its FIN is acknowledged.
-    .lost = The server closes too. The client answers its FIN and is in TIME_WAIT, but the network
-        loses that last ACK.
+    .lost = The server closes too. The client answers its FIN, but the network loses that last ACK.
     .end = The server sent its FIN again, and the client could answer it only because it was still
         in TIME_WAIT. Without TIME_WAIT the answer would have been an RST, and the server would have
         seen an error on a connection that had closed normally.
@@ -112,8 +111,9 @@ demo-last-ack-lost =
 demo-late-segment =
     .title = A late segment of an old connection
     .connect = The client connects and sends 7 bytes. The network keeps a copy of them.
-    .close = Both close, the server first: its end is in TIME_WAIT.
-    .late = Now the copy arrives, late, from a connection that is over.
+    .close = Both close, the server first.
+    .late = Now the copy arrives, late, from a connection that is over: the server's end is in
+        TIME_WAIT.
     .end = TIME_WAIT took it, threw it away and answered with an ACK (which no event reports). A new
         connection between the same ports might have taken it for its own data: TIME_WAIT keeps them
         apart until all late segments have expired, and random initial numbers make the rest

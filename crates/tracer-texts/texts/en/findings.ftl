@@ -20,23 +20,31 @@ syn_backlog =
     .what = SYNs arrive faster than they are answered, as in a SYN flood.
     .linux = net.ipv4.tcp_max_syn_backlog = { $tcp_max_syn_backlog }, net.ipv4.tcp_syncookies =
         { $tcp_syncookies } (1 by default).
+    .many = Leave SYN cookies on. A longer backlog (listen(), somaxconn, tcp_max_syn_backlog) helps against
+        bursts, not against a flood.
 time_wait_overflow =
     .title = time_wait_overflow: TIME_WAIT cut short
     .what = There were too many TIME_WAITs, and the kernel made further ones end at once: late segments
         may reach the next connection.
     .linux = net.ipv4.tcp_max_tw_buckets = { $tcp_max_tw_buckets }.
+    .many = Keep connections open and use them again, or raise the limit.
 descriptors =
     .title = descriptors: a process has no descriptors left
     .what = accept() and socket() fail with EMFILE, often as the consequence of a leak.
+    .many = Look for the leak first: a higher limit (ulimit -n, LimitNOFILE=) only postpones it.
 stuck_handshake =
     .title = stuck_handshake: handshakes do not complete
     .what = Sockets stay in SYN_SENT or SYN_RECV: an end does not answer, or answers are lost.
+    .many = SYN_SENT: is the address right, is the host up, does a firewall drop? SYN_RECV: the clients are not
+        there, or the answers do not reach them.
 dead_peer =
     .title = dead_peer: a peer does not answer any more
     .what = Data, a FIN or keepalive probes stay unanswered: the peer, or the way to it, is gone. The
         application does not know yet.
     .linux = It is told after net.ipv4.tcp_retries2 = { $tcp_retries2 } timeouts (15 by default), or after
         TCP_USER_TIMEOUT.
+    .many = Find out whether the host still answers. Keepalive and TCP_USER_TIMEOUT let the application know
+        sooner.
 peer_not_reading =
     .title = peer_not_reading: a peer does not read
     .what = Peers have closed their windows: their applications do not read what they are sent.
@@ -47,6 +55,7 @@ no_keepalive =
         peer vanishes.
     .linux = SO_KEEPALIVE; the first probe after net.ipv4.tcp_keepalive_time = { $tcp_keepalive_time } s
         (7200 by default).
+    .many = Set SO_KEEPALIVE with TCP_KEEPIDLE, or TCP_USER_TIMEOUT, in the application.
 churn =
     .title = churn: each connection is used once
     .what = A process opens many short connections to one destination; most of their time is handshake, and
@@ -56,6 +65,8 @@ process_ended =
     .title = process_ended: what became of the connections of a process
     .what = A process has ended, and the kernel has closed what it had left open: gracefully where nothing
         was unread, with RST where something was.
+    .many = Before it ends: stop accepting, answer what was requested, shutdown(SHUT_WR), read to the end,
+        close().
 accept_wait =
     .title = accept_wait: connections wait long for accept()
     .what = Connections are complete, but the server's application takes them late. The client believes
@@ -65,6 +76,7 @@ deferred_accept =
     .title = deferred_accept: a listener waits for data
     .what = With TCP_DEFER_ACCEPT a connection is given to accept() with its first data only: until then
         the server shows SYN_RECV though the client is ESTABLISHED.
+    .many = Such clients say nothing: wait for them, or listen without TCP_DEFER_ACCEPT.
 closed_but_held =
     .title = closed_but_held: closed by one process, held by another
     .what = A process has closed its descriptor, but a child or another process still holds the socket, so
@@ -76,6 +88,7 @@ self_connect =
         itself. The server's port is taken by its client then.
     .linux = net.ipv4.ip_local_port_range = { $ip_local_port_range } should not include ports of servers
         (net.ipv4.ip_local_reserved_ports).
+    .many = End that client, and keep the ports of servers out of the ephemeral range.
 connect_failures =
     .title = connect_failures: connections fail or are slow
     .what = Connections to a destination are refused, time out, or need retransmitted SYNs.
@@ -84,6 +97,7 @@ connection_resets =
     .title = connection_resets: connections end by RST or timeout
     .what = Connections with a destination end by RST or by a timeout instead of being closed; the finding
         says by whom and why.
+    .many = Whoever sends the RST has the cause: unread data, an abort, a restart. Look there.
 keepalive_race =
     .title = keepalive_race: an idle timer meets a request
     .what = A server closes idle connections just when its client sends the next request on one, and the

@@ -43,3 +43,4 @@ ladder-same-timeout = The timeout was as long as before: Linux retransmits the f
     intervals (net.ipv4.tcp_syn_linear_timeouts), then doubles the timeout each time.
 ladder-double-timeout = The timeout doubles each time.
 ladder-gone = The kernel has released the connection: its addresses and ports are free.
+ladder-expires = CLOSED expected at { $time }, in 60 s

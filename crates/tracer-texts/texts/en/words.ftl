@@ -30,5 +30,6 @@ answer-other = None of these: { $answer }. The question does not count.
 answer-keys = Press 1 to { $count }, q to quit.
 step-score = { $right } of { $asked } answers were right.
 step-total = In all, { $right } of { $asked } answers were right.
-step-next = Any key for the next lesson, { $lesson }; q to quit.
+step-page = Any key to go on, q to quit.
+step-next = Next lesson: { $lesson }
 demo-network = In another terminal: tracer top --netns { $netns }. Ctrl-C ends it.

@@ -41,3 +41,4 @@ ladder-same-timeout = 타임아웃이 앞과 같았습니다. Linux는 처음 �
     재전송하고(net.ipv4.tcp_syn_linear_timeouts), 그 뒤에는 타임아웃을 두 배씩 늘립니다.
 ladder-double-timeout = 타임아웃은 매번 두 배가 됩니다.
 ladder-gone = 커널이 연결을 놓아주었습니다. 주소와 포트를 다시 쓸 수 있습니다.
+ladder-expires = { $time }에 CLOSED 예정, 60초 뒤

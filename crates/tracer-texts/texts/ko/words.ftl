@@ -30,5 +30,6 @@ answer-other = 보기에 없습니다: { $answer }. 이 문제는 세지 않습�
 answer-keys = 1부터 { $count }까지 누르세요. q는 그만두기입니다.
 step-score = 문제 { $asked }개 가운데 { $right }개를 맞혔습니다.
 step-total = 모두 { $asked }개 가운데 { $right }개를 맞혔습니다.
-step-next = 아무 키나 누르면 다음 수업 { $lesson }(으)로 갑니다. q는 그만두기입니다.
+step-page = 아무 키나 누르면 계속합니다. q는 그만두기입니다.
+step-next = 다음 수업: { $lesson }
 demo-network = 다른 터미널에서: tracer top --netns { $netns }. Ctrl-C로 끝냅니다.

@@ -141,7 +141,7 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
             }
             OwnedUpdate::Reset(event) => (of_reset(event).into(), app.theme.warning()),
             OwnedUpdate::Linger(lingers) => {
-                (lingers.iter().map(flag).collect(), app.theme.warning())
+                (lingers.iter().map(|linger| flag(linger, None)).collect(), app.theme.warning())
             }
             OwnedUpdate::Connection(_) | OwnedUpdate::Loss(_) | OwnedUpdate::Finding(_) => continue,
         };
