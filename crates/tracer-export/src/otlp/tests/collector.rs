@@ -161,34 +161,3 @@ fn a_gateway_can_tell_hosts_apart() {
     let agent = yaml("otel-collector/agent.yaml");
     assert_eq!(agent["processors"]["resourcedetection"]["override"].as_bool(), Some(false));
 }
-
-#[test]
-fn a_daemon_set_mounts_what_the_tracer_reads_and_says_where_its_image_comes_from() {
-    let text = text("kubernetes/daemonset.yaml");
-    let documents = serde_yaml_ng::Deserializer::from_str(&text);
-    let documents = documents.map(|one| serde::Deserialize::deserialize(one).unwrap());
-    let set: Value = documents.last().unwrap();
-    let pod = &set["spec"]["template"]["spec"];
-    let [container] = pod["containers"].as_sequence().unwrap().as_slice() else { panic!("one") };
-    let named = |list: &Value, field: &str| -> BTreeSet<String> {
-        let items = list.as_sequence().into_iter().flatten();
-        items.map(|item| item[field].as_str().unwrap().to_owned()).collect()
-    };
-    let mounts = &container["volumeMounts"];
-    assert_eq!(named(mounts, "name"), named(&pod["volumes"], "name"));
-    for path in ["/etc/tracer", "/sys/kernel/tracing", "/sys/fs/cgroup", "/etc/machine-id"] {
-        assert!(named(mounts, "mountPath").contains(path), "{path} is not mounted");
-    }
-    for volume in pod["volumes"].as_sequence().unwrap() {
-        let mount = mounts.as_sequence().unwrap().iter().find(|one| one["name"] == volume["name"]);
-        let path = &volume["hostPath"]["path"];
-        assert!(path.is_null() || *path == mount.unwrap()["mountPath"], "{volume:?}");
-    }
-    let image = container["image"].as_str().unwrap();
-    let build = format!("docker build -f deploy/kubernetes/Dockerfile -t {image} target/dist");
-    assert!(text.contains(&build), "nobody says how {image} is built");
-    // The arguments are the tracer's: its image must start it.
-    assert_eq!(container["args"][0].as_str(), Some("daemon"));
-    let recipe = self::text("kubernetes/Dockerfile");
-    assert!(recipe.ends_with("ENTRYPOINT [\"/usr/bin/tracer\"]\n"), "{recipe}");
-}

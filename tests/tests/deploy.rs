@@ -1,0 +1,334 @@
+//! What is deployed: Kubernetes objects as kustomize makes them of deploy/kubernetes, checked by the
+//! schemas of Kubernetes, and run as far as there is no cluster; and that each file of deploy/ has a
+//! test.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use tracer_tests::{
+    receiver::{fetch, fetched, in_host},
+    sockets::{eventually, free_port},
+    tracer::{program, wait},
+};
+
+const OVERLAYS: [&str; 4] =
+    ["base", "overlays/restricted", "overlays/with-agent", "overlays/prometheus-operator"];
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The objects that kustomize makes of a directory.
+fn rendered(overlay: &str) -> Vec<Value> {
+    let directory = repository().join("deploy/kubernetes").join(overlay);
+    let mut kubectl = Command::new(fetched("kubernetes/bin/kubectl"));
+    let output = kubectl.arg("kustomize").arg(directory).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{overlay}: {said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let documents = serde_yaml_ng::Deserializer::from_str(&text);
+    documents.map(|document| Value::deserialize(document).unwrap()).collect()
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let mut found = objects.iter().filter(|object| object["kind"] == kind);
+    let object = found.next().unwrap_or_else(|| panic!("no {kind}"));
+    assert!(found.next().is_none(), "two of {kind}");
+    object
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value}: no text"))
+}
+
+fn texts<'a>(values: &'a Value, field: &str) -> BTreeSet<&'a str> {
+    list(values).iter().map(|value| text(&value[field])).collect()
+}
+
+/// What Kubernetes' strict schemas say of an object: wrong types, and fields that there are not.
+fn mistakes(object: &Value, definitions: &Value) -> Vec<String> {
+    let name = match text(&object["kind"]) {
+        "DaemonSet" => "io.k8s.api.apps.v1.DaemonSet",
+        "Namespace" => "io.k8s.api.core.v1.Namespace",
+        "ConfigMap" => "io.k8s.api.core.v1.ConfigMap",
+        other => panic!("{other}: of a kind that this test does not know"),
+    };
+    let schema = json!({"$ref": format!("#/$defs/{name}"), "$defs": definitions});
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mistakes = validator.iter_errors(object);
+    mistakes.map(|mistake| format!("{}: {mistake}", mistake.instance_path())).collect()
+}
+
+fn definitions() -> Value {
+    let text = fs::read_to_string(fetched("kubernetes/definitions.json")).unwrap();
+    let mut all: Value = serde_json::from_str(&text).unwrap();
+    all["$defs"].take()
+}
+
+#[test]
+fn kustomize_makes_objects_that_the_schemas_of_kubernetes_allow() {
+    let definitions = definitions();
+    for overlay in OVERLAYS {
+        let objects = rendered(overlay);
+        assert!(objects.len() >= 3, "{overlay}: {objects:?}");
+        for object in objects.iter().filter(|object| object["kind"] != "PodMonitor") {
+            let mistakes = mistakes(object, &definitions);
+            assert!(mistakes.is_empty(), "{overlay}: {}: {mistakes:#?}", object["kind"]);
+        }
+    }
+    // And that they would say so.
+    let mut wrong = of_kind(&rendered("base"), "DaemonSet").clone();
+    wrong["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpget"] = json!({});
+    assert_eq!(mistakes(&wrong, &definitions).len(), 1);
+}
+
+#[test]
+fn a_daemon_set_mounts_what_the_tracer_reads_and_keeps_its_pods_apart() {
+    for overlay in OVERLAYS {
+        let objects = rendered(overlay);
+        let set = of_kind(&objects, "DaemonSet");
+        let pod = &set["spec"]["template"]["spec"];
+        let containers = list(&pod["containers"]);
+        let tracer = containers.iter().find(|one| one["name"] == "tracer").unwrap();
+        let named: BTreeSet<&str> =
+            containers.iter().flat_map(|one| texts(&one["volumeMounts"], "name")).collect();
+        assert_eq!(named, texts(&pod["volumes"], "name"), "{overlay}");
+        let paths = texts(&tracer["volumeMounts"], "mountPath");
+        for path in [
+            "/etc/tracer",
+            "/sys/kernel/tracing",
+            "/sys/kernel/btf",
+            "/sys/fs/cgroup",
+            "/etc/machine-id",
+        ] {
+            assert!(paths.contains(path), "{overlay}: {path} is not mounted");
+        }
+        for volume in list(&pod["volumes"]).iter().filter(|one| one.get("hostPath").is_some()) {
+            let mounts = list(&tracer["volumeMounts"]);
+            let mount = mounts.iter().find(|mount| mount["name"] == volume["name"]).unwrap();
+            assert_eq!(mount["mountPath"], volume["hostPath"]["path"], "{overlay}");
+            assert_eq!(mount["readOnly"], true, "{overlay}: {mount}");
+        }
+        for container in containers {
+            let context = &container["securityContext"];
+            assert_eq!(context["readOnlyRootFilesystem"], true, "{overlay}: {container}");
+            assert_eq!(context["allowPrivilegeEscalation"], false, "{overlay}: {container}");
+            assert_eq!(context["seccompProfile"]["type"], "RuntimeDefault", "{overlay}");
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]), "{overlay}");
+            assert!(container["resources"]["limits"]["memory"].is_string(), "{overlay}");
+        }
+        let namespace = &of_kind(&objects, "Namespace")["metadata"];
+        assert_eq!(namespace["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
+        assert_eq!(set["metadata"]["namespace"], namespace["name"], "{overlay}");
+    }
+}
+
+#[test]
+fn a_pod_monitor_finds_the_pods_and_their_port() {
+    let objects = rendered("overlays/prometheus-operator");
+    let monitor = of_kind(&objects, "PodMonitor");
+    assert_eq!(monitor["apiVersion"], "monitoring.coreos.com/v1");
+    let template = &of_kind(&objects, "DaemonSet")["spec"]["template"];
+    let wanted = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
+    assert!(!wanted.is_empty());
+    for (label, value) in wanted {
+        assert_eq!(&template["metadata"]["labels"][label], value, "{label}");
+    }
+    let ports = texts(&template["spec"]["containers"][0]["ports"], "name");
+    for endpoint in list(&monitor["spec"]["podMetricsEndpoints"]) {
+        assert!(ports.contains(text(&endpoint["port"])), "{endpoint}");
+        assert_eq!(endpoint["path"], "/metrics");
+    }
+}
+
+/// The tracer as a container of a DaemonSet runs it: its arguments, its configuration, its
+/// capabilities and nothing else.
+struct Pod {
+    child: Child,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl Pod {
+    fn start(objects: &[Value]) -> Self {
+        let port = free_port();
+        let directory = tempfile::tempdir().unwrap();
+        let set = of_kind(objects, "DaemonSet");
+        let containers = list(&set["spec"]["template"]["spec"]["containers"]);
+        let tracer = containers.iter().find(|one| one["name"] == "tracer").unwrap();
+        let maps = objects.iter().filter(|object| object["kind"] == "ConfigMap");
+        let written = maps.filter_map(|map| map["data"]["tracer.toml"].as_str()).next().unwrap();
+        let configuration = directory.path().join("tracer.toml");
+        // Tests listen where there is room.
+        let moved = written.replace("0.0.0.0:9498", &format!("127.0.0.1:{port}"));
+        assert_ne!(written, moved);
+        fs::write(&configuration, moved).unwrap();
+        let mount = "/etc/tracer/tracer.toml";
+        let arguments = list(&tracer["args"]).iter().map(text);
+        let arguments: Vec<PathBuf> = arguments
+            .map(|one| if one == mount { configuration.clone() } else { one.into() })
+            .collect();
+        let added = list(&tracer["securityContext"]["capabilities"]["add"]).iter();
+        let kept: String =
+            added.map(|one| format!(",+{}", text(one).to_lowercase())).collect::<String>();
+        let mut command = in_host("setpriv");
+        command.args(["--no-new-privs", "--bounding-set"]).arg(format!("-all{kept}"));
+        command.args(["--inh-caps", "-all"]).arg(program()).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        Self { child: command.spawn().unwrap(), port, _directory: directory }
+    }
+
+    fn answers(&self, probe: &Value) -> bool {
+        let path = text(&probe["httpGet"]["path"]);
+        fetch(&format!("http://127.0.0.1:{}{path}", self.port), &[]).is_some()
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_pod_traces_with_the_capabilities_that_it_has_and_answers_its_probes() {
+    for overlay in ["base", "overlays/restricted", "overlays/with-agent"] {
+        let objects = rendered(overlay);
+        let mut pod = Pod::start(&objects);
+        let set = of_kind(&objects, "DaemonSet");
+        let containers = list(&set["spec"]["template"]["spec"]["containers"]);
+        let tracer = containers.iter().find(|one| one["name"] == "tracer").unwrap();
+        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+            let probe = &tracer[probe];
+            assert_eq!(probe["httpGet"]["port"], "metrics", "{overlay}");
+            eventually(&format!("{overlay}: {probe} is answered"), || {
+                let ended = pod.child.try_wait().unwrap();
+                assert!(ended.is_none(), "{overlay}: it ended");
+                pod.answers(probe)
+            });
+        }
+        let url = format!("http://127.0.0.1:{}/metrics", pod.port);
+        let established = "tracer_transitions_total{tcp_from=\"SYN_SENT\",tcp_to=\"ESTABLISHED\",tcp_source=\"tracepoint\"}";
+        let counted = || {
+            let metrics = fetch(&url, &[]).unwrap();
+            let line = metrics.lines().find_map(|line| line.strip_prefix(established));
+            line.unwrap().trim().parse::<u64>().unwrap()
+        };
+        let before = counted();
+        // Each request is a connection.
+        eventually(&format!("{overlay}: connections are counted"), || counted() > before);
+        kill_process(Pid::from_child(&pod.child), Signal::TERM).unwrap();
+        assert!(wait(&mut pod.child).success(), "{overlay}");
+    }
+}
+
+/// The list after `key=` in the unit.
+fn listed<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+    let line = unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("no {key}")).split_whitespace().collect()
+}
+
+#[test]
+fn the_unit_is_valid_and_its_capabilities_suffice() {
+    let directory = repository().join("deploy/systemd");
+    let unit = fs::read_to_string(directory.join("tracer.service")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    // systemd looks for the program, and the user must be able to start it.
+    let copy = place.path().join("tracer.service");
+    let program = place.path().join("tracer");
+    fs::copy(tracer_tests::tracer::program(), &program).unwrap();
+    fs::write(&copy, unit.replace("/usr/bin/tracer", program.to_str().unwrap())).unwrap();
+    let mut verify = Command::new("systemd-analyze");
+    let output = verify.args(["verify", "--man=no"]).arg(copy).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let capabilities = listed(&unit, "AmbientCapabilities");
+    assert_eq!(capabilities, listed(&unit, "CapabilityBoundingSet"));
+    let kept: String =
+        capabilities.iter().map(|one| format!(",+{}", one[4..].to_lowercase())).collect();
+    let shipped = fs::read_to_string(directory.join("tracer.toml")).unwrap();
+    let output = place.path().join("log/tracer.json");
+    let configuration = place.path().join("tracer.toml");
+    let text = shipped.replace("/var/log/tracer/tracer.json", output.to_str().unwrap());
+    fs::write(&configuration, text.replace(":9498", &format!(":{}", free_port()))).unwrap();
+    fs::create_dir(output.parent().unwrap()).unwrap();
+    for (path, mode) in [(place.path(), 0o755), (output.parent().unwrap(), 0o755)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let nobody = 65_534;
+    std::os::unix::fs::chown(output.parent().unwrap(), Some(nobody), Some(nobody)).unwrap();
+    let mut daemon = in_host("setpriv");
+    daemon.args(["--no-new-privs", "--clear-groups", "--reuid", "65534", "--regid", "65534"]);
+    daemon.arg("--bounding-set").arg(format!("-all{kept}"));
+    daemon.arg("--inh-caps").arg(format!("-all{kept}"));
+    daemon.arg("--ambient-caps").arg(format!("-all{kept}"));
+    daemon.arg(program).args(["daemon", "--config"]).arg(configuration);
+    let mut daemon = daemon.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("the daemon writes", || {
+        assert!(daemon.try_wait().unwrap().is_none(), "it ended");
+        fs::read_to_string(&output).is_ok_and(|text| text.contains("\"hello\""))
+    });
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert!(wait(&mut daemon).success());
+}
+
+fn files(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            let within = path.strip_prefix(repository().join("deploy")).unwrap();
+            found.insert(within.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+/// Sources of all tests.
+fn sources(directory: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            all += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all += &fs::read_to_string(path).unwrap();
+        }
+    }
+    all
+}
+
+/// The table in docs/fleet.md: file, what is done with it, test.
+#[test]
+fn each_file_of_deploy_is_tried_by_a_test_that_the_table_names() {
+    let document = fs::read_to_string(repository().join("docs/fleet.md")).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `deploy/"));
+    let mut named = BTreeSet::new();
+    let all: String =
+        ["tests/tests", "crates", "tracer"].map(|part| sources(&repository().join(part))).concat();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').collect();
+        let [file, _, test, ..] = cells[..] else { panic!("{row}: file, what, test") };
+        named.insert(file.trim().trim_end_matches('`').to_owned());
+        let test = test.trim().trim_matches('`');
+        assert!(all.contains(&format!("fn {test}(")), "{file}: there is no test {test}");
+    }
+    let mut there = BTreeSet::new();
+    files(&repository().join("deploy"), &mut there);
+    assert_eq!(named, there, "files in the table, files in deploy/");
+}
