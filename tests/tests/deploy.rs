@@ -188,7 +188,7 @@ impl Pod {
         let mut command = in_host("setpriv");
         command.args(["--no-new-privs", "--bounding-set"]).arg(format!("-all{kept}"));
         command.args(["--inh-caps", "-all"]).arg(program()).args(arguments);
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         Self { child: command.spawn().unwrap(), port, _directory: directory }
     }
 
@@ -243,42 +243,44 @@ fn listed<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     line.unwrap_or_else(|| panic!("no {key}")).split_whitespace().collect()
 }
 
-#[test]
-fn the_unit_is_valid_and_its_capabilities_suffice() {
-    let directory = repository().join("deploy/systemd");
-    let unit = fs::read_to_string(directory.join("tracer.service")).unwrap();
-    let place = tempfile::tempdir().unwrap();
-    // systemd looks for the program, and the user must be able to start it.
-    let copy = place.path().join("tracer.service");
-    let program = place.path().join("tracer");
-    fs::copy(tracer_tests::tracer::program(), &program).unwrap();
+/// What systemd says of the unit, with the program where it is.
+fn verify(unit: &str, program: &Path) {
+    let copy = program.with_file_name("tracer.service");
     fs::write(&copy, unit.replace("/usr/bin/tracer", program.to_str().unwrap())).unwrap();
     let mut verify = Command::new("systemd-analyze");
     let output = verify.args(["verify", "--man=no"]).arg(copy).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn the_unit_is_valid_and_its_capabilities_suffice() {
+    let deployed = repository().join("deploy/systemd");
+    let unit = fs::read_to_string(deployed.join("tracer.service")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let (program, log) = (place.path().join("tracer"), place.path().join("log"));
+    // The user must be able to start it, wherever it was built.
+    fs::copy(tracer_tests::tracer::program(), &program).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    verify(&unit, &program);
     let capabilities = listed(&unit, "AmbientCapabilities");
     assert_eq!(capabilities, listed(&unit, "CapabilityBoundingSet"));
-    let kept: String =
-        capabilities.iter().map(|one| format!(",+{}", one[4..].to_lowercase())).collect();
-    let shipped = fs::read_to_string(directory.join("tracer.toml")).unwrap();
-    let output = place.path().join("log/tracer.json");
-    let configuration = place.path().join("tracer.toml");
-    let text = shipped.replace("/var/log/tracer/tracer.json", output.to_str().unwrap());
+    let kept = capabilities.iter().map(|one| format!(",+{}", one[4..].to_lowercase()));
+    let kept = format!("-all{}", kept.collect::<String>());
+    let (output, configuration) = (log.join("tracer.json"), place.path().join("tracer.toml"));
+    let text = fs::read_to_string(deployed.join("tracer.toml")).unwrap();
+    let text = text.replace("/var/log/tracer/tracer.json", output.to_str().unwrap());
     fs::write(&configuration, text.replace(":9498", &format!(":{}", free_port()))).unwrap();
-    fs::create_dir(output.parent().unwrap()).unwrap();
-    for (path, mode) in [(place.path(), 0o755), (output.parent().unwrap(), 0o755)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
+    fs::create_dir(&log).unwrap();
     let nobody = 65_534;
-    std::os::unix::fs::chown(output.parent().unwrap(), Some(nobody), Some(nobody)).unwrap();
+    std::os::unix::fs::chown(&log, Some(nobody), Some(nobody)).unwrap();
     let mut daemon = in_host("setpriv");
     daemon.args(["--no-new-privs", "--clear-groups", "--reuid", "65534", "--regid", "65534"]);
-    daemon.arg("--bounding-set").arg(format!("-all{kept}"));
-    daemon.arg("--inh-caps").arg(format!("-all{kept}"));
-    daemon.arg("--ambient-caps").arg(format!("-all{kept}"));
+    for set in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
+        daemon.args([set, &kept]);
+    }
     daemon.arg(program).args(["daemon", "--config"]).arg(configuration);
-    let mut daemon = daemon.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut daemon = daemon.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("the daemon writes", || {
         assert!(daemon.try_wait().unwrap().is_none(), "it ended");
         fs::read_to_string(&output).is_ok_and(|text| text.contains("\"hello\""))

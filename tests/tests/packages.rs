@@ -228,3 +228,60 @@ fn the_bill_of_materials_names_both_halves_and_the_c_library() {
         }
     }
 }
+
+/// Unpacks the image `$1` below `$2` and traces a connection with nothing but its files, in a mount
+/// namespace of its own.
+const CONTAINER: &str = r#"
+image="$1" out="$2"
+ip link set lo up
+mkdir "$out/layout" "$out/root"
+tar --extract --file "$image" --directory "$out/layout"
+blob() { echo "$out/layout/blobs/sha256/${1#sha256:}"; }
+manifest=$(blob "$(jq -r '.manifests[0].digest' "$out/layout/index.json")")
+config=$(blob "$(jq -r .config.digest "$manifest")")
+layer=$(blob "$(jq -r '.layers[0].digest' "$manifest")")
+cp "$manifest" "$out/manifest"; cp "$config" "$out/config"
+for blob in "$out"/layout/blobs/sha256/*; do
+    echo "$(basename "$blob")  $blob" | sha256sum --check --strict --quiet
+done
+gzip --decompress --stdout "$layer" | sha256sum | cut -d ' ' -f 1 > "$out/diff"
+tar --extract --gzip --file "$layer" --directory "$out/root"
+(cd "$out/root"; find . -type f | sort) > "$out/files"
+entry=$(jq -r '.config.Entrypoint[0]' "$config")
+mkdir "$out/root/proc" "$out/root/sys"
+mount -t proc proc "$out/root/proc"
+mount --rbind /sys "$out/root/sys"
+chroot "$out/root" "$entry" --format json --no-snapshot --duration 20s > "$out/trace" & tracer=$!
+until grep -q hello "$out/trace"; do sleep 0.1; done
+perl -MIO::Socket::INET -e '
+    my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die;
+    my $client = IO::Socket::INET->new("127.0.0.1:" . $listener->sockport) or die;
+    my $server = $listener->accept or die;
+    close $client; close $server;'
+sleep 0.5; kill -INT $tracer; wait $tracer
+"#;
+
+#[test]
+fn the_image_holds_the_binary_alone_and_runs() {
+    let out = tempfile::tempdir().unwrap();
+    let mut apart = Command::new("unshare");
+    apart.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-euc", CONTAINER]);
+    run(apart.arg("bash").arg(package(".oci.tar")).arg(out.path()));
+    let read = |name| fs::read_to_string(out.path().join(name)).unwrap();
+    let json = |name| serde_json::from_str::<Value>(&read(name)).unwrap();
+    let files = ["usr/bin/tracer", "usr/share/doc/tracer/LICENSE-APACHE"]
+        .into_iter()
+        .chain(["usr/share/doc/tracer/LICENSE-MIT", "usr/share/doc/tracer/tracer.cdx.json"]);
+    let files: String = files.map(|path| format!("./{path}\n")).collect();
+    assert_eq!(read("files"), files);
+    let (manifest, config) = (json("manifest"), json("config"));
+    let unpacked = format!("sha256:{}", read("diff").trim());
+    assert_eq!(config["rootfs"]["diff_ids"], serde_json::json!([unpacked]));
+    let labels = &config["config"]["Labels"];
+    assert_eq!(labels, &manifest["annotations"]);
+    assert_eq!(labels["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+    let here = [("x86_64", "amd64"), ("aarch64", "arm64")];
+    let here = here.iter().find(|(rust, _)| *rust == env::consts::ARCH);
+    assert_eq!(config["architecture"], here.map_or("", |(_, go)| go));
+    connection_is_told(&read("trace"));
+}

@@ -11,6 +11,7 @@ use std::{
 use tracer_tests::{
     netns::isolated,
     receiver::fetch,
+    record::Record,
     sockets::{self, Path, eventually, free_port},
     tracer::{Trace, Tracer},
 };
@@ -48,7 +49,7 @@ fn only_the_kinds_that_are_named_are_written_and_everything_is_counted() {
         let steps = metric(port, "tracer_transitions_total");
         assert!(steps >= 2 * 3 * COUNT, "{steps} transitions are counted");
         let Trace { records, summary, .. } = tracer.finish();
-        let written: BTreeSet<&str> = records.iter().map(|record| record.kind()).collect();
+        let written: BTreeSet<&str> = records.iter().map(Record::kind).collect();
         assert!(written.contains("connection"), "{written:?}");
         for left_out in ["transition", "retransmit", "reset"] {
             assert!(!written.contains(left_out), "{written:?}");

@@ -1,13 +1,14 @@
 //! `cargo xtask dist`: what is published, in target/dist.
 //!
 //! One static binary and one tree of files around it, from which each package is made by its
-//! distribution's own tool: .deb by dpkg-deb, .rpm by rpmbuild, a tarball by tar; beside them a
-//! bill of materials and checksums. The same commit makes the same files on the same machine:
+//! distribution's own tool: .deb by dpkg-deb, .rpm by rpmbuild, a tarball and a container image by tar;
+//! beside them a bill of materials and checksums. The same commit makes the same files on the same machine:
 //! times are the commit's, owners root, orders fixed.
 
 mod archive;
 mod bill;
 mod deb;
+mod image;
 mod io;
 mod rpm;
 mod tree;
@@ -65,6 +66,7 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
     deb::make(&release)?;
     rpm::make(&release)?;
     archive::make(&release)?;
+    image::make(&release)?;
     release.remove("manual")?;
     archive::checksums(&release)?;
     say(format_args!("the packages are in {}", release.directory.display()));
