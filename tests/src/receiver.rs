@@ -123,9 +123,21 @@ pub struct Ports {
 impl Rotel {
     /// Starts it with its files in a directory; returns when it listens.
     pub fn start(ports: Ports, directory: &Path) -> Self {
+        Self::launch(ports, directory, &["--exporter", "blackhole"])
+    }
+
+    /// The same, as an agent that passes what it gets on to a receiver of OTLP over gRPC.
+    pub fn passing_on(ports: Ports, to: u16, directory: &Path) -> Self {
+        let gateway = format!("http://127.0.0.1:{to}");
+        let exporter = ["--exporter", "otlp", "--otlp-exporter-endpoint", &gateway];
+        Self::launch(ports, directory, &exporter)
+    }
+
+    fn launch(ports: Ports, directory: &Path, exporter: &[&str]) -> Self {
         let Ports { http, grpc } = ports;
         let mut child = in_host(fetched("rotel/rotel-agent"))
-            .args(["start", "--exporter", "blackhole"])
+            .arg("start")
+            .args(exporter)
             .args(["--debug-log", "logs", "--debug-log", "metrics"])
             .args(["--debug-log-verbosity", "basic"])
             .arg(format!("--otlp-http-endpoint=127.0.0.1:{http}"))

@@ -163,6 +163,32 @@ fn the_receiver_gets_all_records_compressed() {
     all_arrives("grpc", "gzip");
 }
 
+/// As deploy/kubernetes/overlays/with-agent has it: the tracer, an agent beside it, a gateway. With
+/// the same kinds of records.
+#[test]
+fn an_agent_passes_all_records_on_to_its_gateway() {
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [agent, gateway] = [ports(), ports()];
+    isolated(|namespace| {
+        let to = Rotel::start(gateway, directories[1].path());
+        let between = Rotel::passing_on(agent, gateway.grpc, directories[0].path());
+        let endpoint = format!("http://127.0.0.1:{}", agent.grpc);
+        let options = ["--otlp", &endpoint, "--records", "connection,linger,finding"];
+        let protocol = [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        let sending = Sending::start(namespace, directories[0].path(), &options, &protocol);
+        lives(200);
+        let sent = sending.finish();
+        let (told, lost) = sent.told();
+        assert_eq!((sent.errors.as_str(), lost), ("", 0));
+        assert!(told >= 200, "{told} records of 200 connections");
+        let kinds = sent.lines.iter().filter(|line| line["kind"] == "transition");
+        assert_eq!(kinds.count(), 0);
+        eventually("all have passed the agent", || to.so_far().logs >= told);
+        assert_eq!(between.finish().logs, told);
+        assert_eq!(to.finish().logs, told);
+    });
+}
+
 /// Down before the start, and once more in between: what fits into the queue arrives later.
 #[test]
 fn what_happens_while_the_receiver_is_down_arrives_when_it_is_back() {
