@@ -1,10 +1,10 @@
 //! A slow link between two network namespaces, two TUN devices, which can be cut: whatever is sent
-//! then is lost without a word.
+//! then is lost without a word; or loses chosen segments.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracer_lab::tun::Tun;
+use tracer_lab::{segment::Segment, tun::Tun};
 
 use crate::netns::{Resident, inside, run};
 
@@ -25,9 +25,12 @@ const DELAY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(100);
 const NAME: &str = "slow0";
 
+/// Whether a segment from this end is lost.
+type Losing = Box<dyn Fn(usize, &Segment) -> bool + Send>;
+
 /// The link; gone when dropped.
-#[derive(Debug)]
 pub struct Link {
+    losing: Arc<Mutex<Option<Losing>>>,
     is_cut: Arc<AtomicBool>,
     is_over: Arc<AtomicBool>,
     carrier: Option<JoinHandle<()>>,
@@ -46,16 +49,36 @@ impl Link {
         };
         let devices = [device(0), device(1)];
         let [is_cut, is_over] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let losing = Arc::<Mutex<Option<Losing>>>::default();
         let carrier = thread::spawn({
             let (is_cut, is_over) = (Arc::clone(&is_cut), Arc::clone(&is_over));
-            move || carry(&devices, &is_cut, &is_over)
+            let losing = Arc::clone(&losing);
+            let is_lost = move |from, packet: &[u8]| {
+                let chosen = losing.lock().unwrap_or_else(PoisonError::into_inner);
+                let chosen = chosen.as_ref().zip(Segment::parse(packet));
+                is_cut.load(Ordering::Relaxed)
+                    || chosen.is_some_and(|(lose, segment)| lose(from, &segment))
+            };
+            move || carry(&devices, is_lost, &is_over)
         });
-        Self { is_cut, is_over, carrier: Some(carrier) }
+        Self { losing, is_cut, is_over, carrier: Some(carrier) }
     }
 
     /// From now on each end has a peer that is silent.
     pub fn cut(&self) {
         self.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on those segments are lost that are chosen by the end that sends them and what
+    /// they are.
+    pub fn lose(&self, lost: impl Fn(usize, &Segment) -> bool + Send + 'static) {
+        *self.losing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(lost));
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("is_cut", &self.is_cut).finish_non_exhaustive()
     }
 }
 
@@ -67,7 +90,7 @@ impl Drop for Link {
 }
 
 /// Carries packets, in their order, until it is over.
-fn carry(devices: &[Tun; 2], is_cut: &AtomicBool, is_over: &AtomicBool) {
+fn carry(devices: &[Tun; 2], is_lost: impl Fn(usize, &[u8]) -> bool, is_over: &AtomicBool) {
     let mut under_way: VecDeque<(Instant, usize, Vec<u8>)> = VecDeque::new();
     while !is_over.load(Ordering::Relaxed) {
         let next = under_way.front().map(|(due, ..)| due.saturating_duration_since(Instant::now()));
@@ -77,7 +100,7 @@ fn carry(devices: &[Tun; 2], is_cut: &AtomicBool, is_over: &AtomicBool) {
         let ready = polled.map(|polled| polled.revents().contains(PollFlags::IN));
         for (end, _) in ready.into_iter().enumerate().filter(|(_, ready)| *ready) {
             let packet = devices[end].read(Duration::ZERO).expect("a packet");
-            if let Some(packet) = packet.filter(|_| !is_cut.load(Ordering::Relaxed)) {
+            if let Some(packet) = packet.filter(|packet| !is_lost(end, packet)) {
                 under_way.push_back((Instant::now() + DELAY, 1 - end, packet));
             }
         }

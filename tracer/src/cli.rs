@@ -22,6 +22,8 @@ mod language;
 mod live;
 mod manual;
 mod options;
+mod pair;
+mod record;
 mod recording;
 mod replay;
 mod report;
@@ -99,6 +101,8 @@ fn perform(command: Command, verbose: bool) -> anyhow::Result<ExitCode> {
         Command::Diagnose(arguments) => diagnose::run(&arguments),
         Command::Daemon(_) => daemon::run(&command::bare()).map(done),
         Command::Report(arguments) => report::run(&arguments).map(done),
+        Command::Pair(arguments) => pair::run(&arguments).map(done),
+        Command::Record(arguments) => record::run(&arguments).map(done),
         Command::Replay(arguments) => replay::run(&arguments).map(done),
         Command::Schema => schema::run().map(done),
         Command::Top(arguments) => top::run(&arguments).map(done),

@@ -13,6 +13,7 @@ use tracer_wire::{Holder, Plain as _, Record};
 
 use crate::{
     cli,
+    pair::{self, show::View},
     replay::{
         decode::{Decoder, Item},
         enricher::Recorded,
@@ -33,6 +34,7 @@ use tracer_kernel::{
 };
 use tracer_model::{
     filter::parse::{self, NoNames},
+    pair::join,
     table::{Options, Snapshot, Table},
 };
 use tracer_output::{
@@ -232,6 +234,28 @@ pub fn recording(bytes: &[u8]) {
     }
     source.take_cut().iter().for_each(assert_said);
     told.finish();
+}
+
+/// Recordings of two hosts, one behind the other with a NUL between them.
+pub fn pair(bytes: &[u8]) {
+    let middle = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let (first, second) = bytes.split_at(middle);
+    let read = |name, bytes: &[u8]| pair::read::recording(&mut Source::of_bytes(name, bytes)?);
+    let both = [read("a", first), read("b", second.get(1..).unwrap_or_default())];
+    let [Ok(first), Ok(second)] = both else {
+        return both.iter().filter_map(|one| one.as_ref().err()).for_each(assert_said);
+    };
+    let (recordings, names) = ([first, second], ["a", "b"].map(str::to_owned));
+    let joined = join(&recordings);
+    let view = View { recordings: &recordings, names: &names, joined: &joined, all: true };
+    let times = || Times::new(Timestamps::Utc, TimeZone::UTC);
+    let style = Style { explain: false, relative: false };
+    let text = view.text(|| Ladder::new(style, Palette::PLAIN, None, times()));
+    let json = view.json().expect("JSON");
+    for text in [text, json] {
+        let stray = text.chars().find(|c| is_unprintable(*c) && *c != '\n');
+        assert_eq!(stray, None, "{text}");
+    }
 }
 
 /// A daemon's configuration file.

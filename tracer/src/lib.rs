@@ -22,6 +22,7 @@ pub mod features;
 pub mod fuzz_entry;
 pub mod listing;
 pub mod memory;
+pub mod pair;
 pub mod replay;
 pub mod sockets;
 pub mod top;

@@ -14,8 +14,8 @@ use crate::process::{self, say};
 use crate::workspace;
 
 /// The targets, each a function of `tracer::fuzz_entry`.
-const TARGETS: [&str; 7] =
-    ["btf", "format_file", "proc", "records", "recording", "configuration", "filter"];
+const TARGETS: [&str; 8] =
+    ["btf", "format_file", "proc", "records", "recording", "pair", "configuration", "filter"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -74,7 +74,7 @@ fn plant(target: &str, corpus: &Path) -> Result<()> {
             .iter()
             .filter_map(|name| fs::read(format!("/proc/self/{name}")).ok())
             .collect(),
-        "recording" => {
+        "recording" | "pair" => {
             let document = fs::read_to_string(root.join("docs/events.md"))?;
             let samples = document.lines().filter(|line| line.starts_with(r#"{"kind""#));
             samples.map(|line| format!("{line}\n").into_bytes()).collect()

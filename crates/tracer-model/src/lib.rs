@@ -23,6 +23,7 @@ pub mod held;
 pub mod linger;
 pub mod listeners;
 pub mod owner;
+pub mod pair;
 pub mod ports;
 pub mod progress;
 pub mod selection;

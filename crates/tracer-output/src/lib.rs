@@ -20,11 +20,13 @@ pub mod lines;
 pub mod message;
 pub mod names;
 pub mod output;
+pub mod packed;
 pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod phrases;
 pub mod queue;
+pub mod recording;
 pub mod report;
 pub mod stamps;
 mod status;

@@ -16,6 +16,8 @@ use super::{
     features::FeaturesArguments,
     filter::FilterWords,
     manual::ManualArguments,
+    pair::PairArguments,
+    record::RecordArguments,
     replay::ReplayArguments,
     report::ReportArguments,
     sockets::SocketsArguments,
@@ -66,8 +68,12 @@ pub(super) enum Command {
     Top(Box<TopArguments>),
     /// Write an HTML report with charts, findings and remedies
     Report(Box<ReportArguments>),
-    /// Replay a recording made by `tracer --format json`
+    /// Record all that happens to a file
+    Record(Box<RecordArguments>),
+    /// Replay a recording of `tracer record` or `--format json`
     Replay(Box<ReplayArguments>),
+    /// Join the recordings of several hosts: both ends of each connection
+    Pair(Box<PairArguments>),
     /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
     /// Play a textbook scenario of TCP on this kernel and explain it
@@ -128,6 +134,7 @@ impl Command {
                 | Self::Diagnose(_)
                 | Self::Top(_)
                 | Self::Report(_)
+                | Self::Record(_)
                 | Self::Replay(_)
                 | Self::Daemon(_)
                 | Self::Exec(_)

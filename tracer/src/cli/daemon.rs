@@ -18,6 +18,10 @@ use super::{
     trace::{self, TraceArguments},
 };
 use tracer_export::service::Service;
+use tracer_output::{
+    Sink,
+    recording::{FlightRecorder, settings::Settings},
+};
 
 const NAME: &str = "daemon";
 
@@ -34,11 +38,25 @@ pub(super) struct DaemonArguments {
     /// Only check whether the configuration is valid
     #[arg(long)]
     check: bool,
+    /// Keep the last events in memory and write them to a file when a finding is raised, on
+    /// SIGUSR1 and so on, such as keep=10m,memory=64MiB,directory=/var/log/tracer,files=10,
+    /// finding=critical,ports=90%,descriptors=90%,process=nginx
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    recorder: Option<Settings>,
     #[command(flatten)]
     pub(super) trace: TraceArguments,
 }
 
 impl DaemonArguments {
+    /// The sink that keeps the last minutes, if it is asked for.
+    fn flight_recorder(&self, setting: &Setting) -> anyhow::Result<Option<Box<dyn Sink>>> {
+        let Some(settings) = self.recorder.clone() else { return Ok(None) };
+        let recorder = FlightRecorder::start(settings, Arc::clone(&setting.enricher));
+        let recorder = recorder.context("cannot start the flight recorder's thread")?;
+        setting.on_request(recorder.writes());
+        Ok(Some(Box::new(recorder)))
+    }
+
     fn config(&self) -> Option<&Path> {
         let default = Path::new(DEFAULT_CONFIG);
         // A link to nowhere is a mistake, not a choice.
@@ -68,7 +86,9 @@ pub(super) fn run(whole: &Command) -> anyhow::Result<()> {
                 let following = next.clone();
                 let service = Service::new(move || following.lock().is_some());
                 reread_on_hangup(whole.clone(), &configured, next.clone(), setting);
-                Ok(vec![Box::new(service)])
+                let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(service)];
+                sinks.extend(configured.arguments.flight_recorder(setting)?);
+                Ok(sinks)
             })
         };
         // In a thread of its own, which gives its privileges up: the next trace needs them again.
@@ -136,8 +156,8 @@ impl Configured {
         let TraceArguments { destinations, telemetry, .. } = &arguments.trace;
         arguments.trace.filter()?;
         ensure!(
-            destinations.is_any() || telemetry.is_any(),
-            "{} names no destination: set output, journald, syslog, otlp or prometheus",
+            destinations.is_any() || telemetry.is_any() || arguments.recorder.is_some(),
+            "{} names no destination: set output, journald, syslog, otlp, prometheus or recorder",
             path.display()
         );
         Ok(Self { arguments, given, argv })
@@ -151,6 +171,15 @@ fn parse(whole: &Command, argv: &[OsString]) -> anyhow::Result<(DaemonArguments,
     let daemon = matches.remove_subcommand().filter(|(name, _)| name == NAME);
     let (_, matches) = daemon.context("tracer daemon must be the command")?;
     let mut arguments = DaemonArguments::from_arg_matches(&matches).map_err(said)?;
+    if let Some(settings) = &arguments.recorder {
+        let directory = &settings.directory;
+        ensure!(
+            directory.is_dir(),
+            "--recorder: directory={}: no such directory; make it, or name another one",
+            directory.display()
+        );
+        arguments.trace.writable = Some(directory.clone());
+    }
     // Nobody looks at the standard output of a service.
     let destinations = &mut arguments.trace.destinations;
     destinations.quiet |= destinations.output.is_none();

@@ -52,11 +52,27 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "record",
+        &[
+            ("tracer record -o trace.rec", "until Ctrl-C, for tracer replay"),
+            ("tracer record -o trace.rec --compress -d 10m", "a twentieth of JSON"),
+            ("tracer record -o trace.rec dport :443", "only what a filter wants"),
+        ],
+    ),
+    (
         "replay",
         &[
             ("tracer replay trace.json", "as text, at once"),
             ("tracer replay trace.json --speed 10x --format ladder", "drawn, ten times as fast"),
             ("tracer replay trace.json --port 443 --summary-only", "one line per connection"),
+        ],
+    ),
+    (
+        "pair",
+        &[
+            ("tracer pair web.rec db.rec", "what only both ends prove"),
+            ("tracer pair web.rec db.rec --all", "all connections between them"),
+            ("tracer pair web.rec db.rec --format json", "for machines"),
         ],
     ),
     (

@@ -84,6 +84,11 @@ impl Setting {
         self.hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds something to do on SIGUSR1.
+    pub(super) fn on_request(&self, act: impl Fn() + Send + 'static) {
+        self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add_on_request(act);
+    }
+
     /// Adds something to do on SIGHUP. If there is nothing to do, SIGHUP ends the trace.
     pub(super) fn on_hangup(&self, act: impl Fn() + Send + 'static) {
         self.hangup.lock().unwrap_or_else(PoisonError::into_inner).add(act);

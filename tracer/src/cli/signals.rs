@@ -1,4 +1,5 @@
-//! The signals that end an observation in order, and the one that opens its files anew.
+//! The signals that end an observation in order, the one that opens its files anew, and the one that
+//! has a flight recorder write.
 //!
 //! They are blocked from the first moment on, in all threads, and read from a descriptor. So one
 //! that comes early waits until somebody can act on it, and none is lost between two traces of a
@@ -17,8 +18,8 @@ use anyhow::{Context as _, bail};
 use tokio::io::unix::AsyncFd;
 
 /// Those that are read.
-const READ: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
-/// Those that end a process by default and mean nothing here; instead of SIGXFSZ, writing fails.
+const READ: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1];
+/// Those that end a process by default and do not here, though SIGUSR1 may be read; instead of SIGXFSZ, writing fails.
 const IGNORED: [libc::c_int; 3] = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGXFSZ];
 /// How long what is under way may take once a signal has come.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -147,6 +148,7 @@ impl Signals {
                     hangup.acts.iter().for_each(|act| act());
                 }
                 Some(libc::SIGHUP) if is_hangup_ignored() => {}
+                Some(libc::SIGUSR1) => hangup.on_request.iter().for_each(|act| act()),
                 Some(_) => return,
                 // Without it there is no way to be asked.
                 None => std::future::pending().await,
@@ -177,14 +179,20 @@ impl Signals {
     }
 }
 
-/// What to do on SIGHUP.
+/// What to do on SIGHUP and SIGUSR1.
 #[derive(Default)]
 pub(super) struct Hangup {
     acts: Vec<Box<dyn Fn() + Send>>,
+    /// On SIGUSR1.
+    on_request: Vec<Box<dyn Fn() + Send>>,
 }
 
 impl Hangup {
     pub(super) fn add(&mut self, act: impl Fn() + Send + 'static) {
         self.acts.push(Box::new(act));
+    }
+
+    pub(super) fn add_on_request(&mut self, act: impl Fn() + Send + 'static) {
+        self.on_request.push(Box::new(act));
     }
 }

@@ -1,6 +1,6 @@
 //! The command `tracer trace`: sets the parts up and waits for the end.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{bail, ensure};
 use bytesize::ByteSize;
@@ -56,6 +56,9 @@ pub(super) struct TraceArguments {
     /// Set by the commands that take them.
     #[arg(skip)]
     pub(super) words: FilterWords,
+    /// Where other sinks than these make files.
+    #[arg(skip)]
+    pub(super) writable: Option<PathBuf>,
     #[command(flatten)]
     pub(super) destinations: SinkArguments,
     #[command(flatten)]
@@ -130,7 +133,7 @@ pub(super) fn run_with(
     let mut endings = Endings::new();
     live.run(|setting| {
         let mut sinks = outputs.sinks(setting, &mut endings)?;
-        if !is_scoped {
+        if !is_scoped && arguments.writable.is_none() {
             ensure_any(&sinks)?;
         }
         sinks.extend(others(setting)?);
@@ -201,7 +204,8 @@ impl TraceArguments {
             options,
             // The file itself is opened before.
             confinement: Confinement {
-                writable: self.destinations.writable(),
+                writable: [self.destinations.writable(), self.writable.iter().cloned().collect()]
+                    .concat(),
                 ..Confinement::default()
             },
             ..live

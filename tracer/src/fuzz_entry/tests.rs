@@ -4,9 +4,13 @@ use std::{fs, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
 use rstest::rstest;
+use tracer_output::{
+    json::Take as _,
+    packed::{MAGIC, Packer},
+};
 use tracer_wire::{Plain as _, Record, kind};
 
-use super::{btf, configuration, filter, format_file, proc, recording, records};
+use super::{btf, configuration, filter, format_file, pair, proc, recording, records};
 use crate::replay::tests::recorded;
 
 /// What becomes of some bytes.
@@ -104,12 +108,22 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Lines in the binary form.
+fn binary(lines: &str, compress: bool) -> Vec<u8> {
+    let mut packer = Packer::default();
+    for line in lines.lines() {
+        packer.take(&serde_json::from_str::<serde_json::Value>(line).unwrap());
+    }
+    let block = packer.block().unwrap().stored(compress).unwrap();
+    [&MAGIC[..], block.bytes()].concat()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read_by_every_reader(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-        for read in [btf, format_file, proc, records, recording, configuration, filter] {
+        for read in [btf, format_file, proc, records, recording, pair, configuration, filter] {
             read(&bytes);
         }
     }
@@ -150,6 +164,24 @@ proptest! {
         } else {
             recording(&changed(lines, &changes));
         }
+    }
+
+    #[test]
+    fn recordings_of_two_hosts_may_be_damaged(
+        first in recorded(),
+        second in recorded(),
+        changes in changes(),
+    ) {
+        pair(&changed([first.as_bytes(), second.as_bytes()].join(&0), &changes));
+    }
+
+    #[test]
+    fn recordings_in_the_binary_form_may_be_damaged(
+        lines in recorded(),
+        changes in changes(),
+        compress: bool,
+    ) {
+        recording(&changed(binary(&lines, compress), &changes));
     }
 }
 

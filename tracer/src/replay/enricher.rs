@@ -83,7 +83,7 @@ impl<K: std::hash::Hash + Eq, T: ?Sized> Numbered<K, T> {
 
 impl Recorded {
     /// Forgets what has become much. Not to be called while an update refers to it.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.known();
         if known.is_full() {
             // Numbers are not given twice.

@@ -1,5 +1,5 @@
-//! Recorded lines from files, one after another: plain, gzip or zstd, told apart by their first
-//! bytes, and standard input. Never more than a line is held. Whatever is in them, and where nothing
+//! Recorded lines from files, one after another: plain, gzip, zstd or the binary form, told apart by
+//! their first bytes, and standard input. Never more than a line is held. Whatever is in them, and where nothing
 //! comes, the request to stop is looked at.
 
 use std::{
@@ -24,6 +24,7 @@ use super::{
     decode::{Decoder, Item, Wrong},
 };
 use tracer_event::escape::{escape, harmless, without_numbers};
+use tracer_output::packed::{MAGIC, Unpacker};
 
 /// No line of ours comes near it: the descriptors of a million leaked sockets take less.
 const LONGEST: usize = 16 << 20;
@@ -275,7 +276,7 @@ impl Open {
         let counted = Counted { file, read: Arc::clone(progress) };
         let mut raw = BufReader::with_capacity(CHUNK, counted);
         let begin = raw.fill_buf().map_err(|error| unreadable(&name, &error))?;
-        let lines: Box<dyn BufRead + Send> = if begin.starts_with(&[0x1f, 0x8b]) {
+        let mut lines: Box<dyn BufRead + Send> = if begin.starts_with(&[0x1f, 0x8b]) {
             let plain = flate2::bufread::MultiGzDecoder::new(raw);
             Box::new(BufReader::with_capacity(CHUNK, plain))
         } else if begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
@@ -285,6 +286,10 @@ impl Open {
         } else {
             Box::new(raw)
         };
+        // Where compression is damaged, whoever reads lines will say so.
+        if lines.fill_buf().is_ok_and(|begin| begin.first() == Some(&MAGIC[0])) {
+            lines = Box::new(BufReader::with_capacity(CHUNK, Unpacker::new(lines)));
+        }
         Ok(Self { name, lines, number: 0 })
     }
 

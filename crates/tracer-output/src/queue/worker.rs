@@ -125,6 +125,11 @@ impl<T: Send + 'static> Outlet<T> {
         self.queue.push(items)
     }
 
+    /// The queue, for another thread that fills it.
+    pub fn queue(&self) -> Arc<Queue<T>> {
+        Arc::clone(&self.queue)
+    }
+
     /// Asks for the worker's file to be opened again.
     pub fn reopen(&self) -> impl Fn() + Send + use<T> {
         let queue = Arc::clone(&self.queue);

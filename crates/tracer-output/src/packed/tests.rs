@@ -1,0 +1,141 @@
+use std::io::Read as _;
+
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{MAGIC, Packer, Unpacker};
+use crate::json::Take as _;
+
+/// These lines as a recording.
+fn packed(lines: &[Value], per_block: usize, compress: bool) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    let mut packer = Packer::default();
+    for some in lines.chunks(per_block) {
+        some.iter().for_each(|line| packer.take(line));
+        let block = packer.block().unwrap();
+        assert_eq!(block.lines, some.len() as u64);
+        file.extend_from_slice(block.stored(compress).unwrap().bytes());
+    }
+    file
+}
+
+fn unpacked(file: &[u8]) -> Result<String, String> {
+    let mut text = String::new();
+    let read = Unpacker::new(file).read_to_string(&mut text);
+    read.map(|_| text).map_err(|error| error.to_string())
+}
+
+fn lines(lines: &[Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Anything that events consist of.
+fn value() -> impl Strategy<Value = Value> {
+    let text =
+        prop_oneof!["[a-z]{0,6}", ".{0,300}", "20[0-9]{2}-01-02T03:04:0[0-9]\\.[0-9]{8,10}Z",];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (0_u64..300).prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(".{0,8}", inner, 0..6)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_come_back_byte_for_byte(
+        values in prop::collection::vec(value(), 1..20),
+        per_block in 1..8_usize,
+        compress: bool,
+    ) {
+        let file = packed(&values, per_block, compress);
+        prop_assert_eq!(unpacked(&file), Ok(lines(&values)));
+    }
+
+    #[test]
+    fn of_a_file_that_breaks_off_the_whole_lines_are_read(
+        values in prop::collection::vec(value(), 1..20),
+        compress: bool,
+        at: prop::sample::Index,
+    ) {
+        let file = packed(&values, 5, compress);
+        let cut = at.index(file.len());
+        let text = unpacked(&file[..cut]).unwrap();
+        let (whole, rest) = text.split_at(text.rfind('\n').map_or(0, |at| at + 1));
+        prop_assert!(lines(&values).starts_with(whole), "{text}");
+        // What is missing can be seen, unless it breaks off between two blocks.
+        prop_assert!(serde_json::from_str::<Value>(rest).is_err());
+    }
+
+    #[test]
+    fn other_bytes_are_refused_in_one_line(mut bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let file = [&MAGIC[..], &[0], &(bytes.len() as u32).to_le_bytes(), &bytes].concat();
+        if let Err(error) = unpacked(&file) {
+            prop_assert!(error.starts_with("the recording is damaged: "), "{}", error);
+        }
+        bytes.insert(0, MAGIC[0]);
+        let _ = unpacked(&bytes);
+    }
+}
+
+#[test]
+fn more_texts_than_have_a_number_are_written_all_the_same() {
+    let values: Vec<Value> =
+        (0..6000).map(|number| json!({ format!("k{number}"): number })).collect();
+    assert_eq!(unpacked(&packed(&values, 10_000, false)), Ok(lines(&values)));
+}
+
+#[test]
+fn recordings_one_behind_the_other_are_one() {
+    let values = [json!({"kind": "loss", "count": 1})];
+    let twice = packed(&values, 1, true).repeat(2);
+    assert_eq!(unpacked(&twice), Ok(lines(&values).repeat(2)));
+}
+
+#[test]
+fn the_form_of_another_version_is_named() {
+    let error = unpacked(b"\x89tracer\x02").unwrap_err();
+    assert!(error.starts_with("the recording has form 2, and this tracer reads 1"), "{error}");
+}
+
+#[rstest]
+#[case::large(b"\0\xff\xff\xff\x7f", "a block is too large")]
+#[case::kind(b"\x07\x01\0\0\0\0", "an unknown kind of block")]
+#[case::half(b"\0\x01\0\0\0\x0a", "a block ends within a line")]
+#[case::end(b"\0\x01\0\0\0\x0c", "an end of nothing")]
+#[case::name(b"\0\x02\0\0\0\x0a\xc0", "a value without a name")]
+#[case::text(b"\0\x01\0\0\0\x20", "a text that is not there")]
+#[case::number(
+    b"\0\x0c\0\0\0\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    "a number without end"
+)]
+#[case::utf8(b"\0\x03\0\0\0\x06\x01\xff", "a text is not UTF-8")]
+fn what_is_wrong_with_a_block_is_said(#[case] block: &[u8], #[case] what: &str) {
+    let file = [&MAGIC[..], block].concat();
+    assert_eq!(unpacked(&file), Err(format!("the recording is damaged: {what}")));
+}
+
+#[test]
+fn nothing_is_unpacked_to_more_than_a_line() {
+    // A list of references to a long text, without an end.
+    let text = [b"\x0b\x07\xff\x01".as_slice(), &[b'x'; 255]].concat();
+    let body = [text, vec![0x20; 4 << 20]].concat();
+    let file = [&MAGIC[..], &[0], &(body.len() as u32).to_le_bytes(), &body].concat();
+    assert_eq!(unpacked(&file), Err("the recording is damaged: a line is too long".into()));
+    let body = vec![0x0b; 1000];
+    let file = [&MAGIC[..], &[0], &(body.len() as u32).to_le_bytes(), &body].concat();
+    assert_eq!(unpacked(&file), Err("the recording is damaged: too deep".into()));
+}

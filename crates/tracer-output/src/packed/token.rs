@@ -1,0 +1,42 @@
+//! What a block consists of: a byte that says what follows.
+
+/// No value.
+pub(super) const NULL: u8 = 0x00;
+/// No.
+pub(super) const FALSE: u8 = 0x01;
+/// Yes.
+pub(super) const TRUE: u8 = 0x02;
+/// A number: seven bits a byte, the lowest first.
+pub(super) const NUMBER: u8 = 0x03;
+/// A number below 0: the complement follows in the same way.
+pub(super) const NEGATIVE: u8 = 0x04;
+/// A fraction: eight bytes, the lowest first.
+pub(super) const FRACTION: u8 = 0x05;
+/// A text: its length, its bytes.
+pub(super) const TEXT: u8 = 0x06;
+/// The same, which gets the next number of its block.
+pub(super) const NEW_TEXT: u8 = 0x07;
+/// The number of a text.
+pub(super) const SAME_TEXT: u8 = 0x08;
+/// A time with nine digits behind the second: the text up to there, then four bytes.
+pub(super) const TIME: u8 = 0x09;
+/// An object: names and values, until it ends.
+pub(super) const OBJECT: u8 = 0x0a;
+/// A list: values, until it ends.
+pub(super) const LIST: u8 = 0x0b;
+/// Object or list ends.
+pub(super) const END: u8 = 0x0c;
+/// From here on, the first texts by their number.
+pub(super) const SAME_TEXTS: u8 = 0x20;
+/// From here on, small numbers.
+pub(super) const NUMBERS: u8 = 0xc0;
+
+/// Texts with a number in one block.
+pub(super) const TEXTS: usize = 4096;
+/// Longer ones get no number, bytes.
+pub(super) const LONGEST_TEXT: usize = 255;
+
+/// Bytes of a time up to its second.
+pub(super) const SECOND: usize = "2026-01-31T12:34:56".len();
+/// Bytes of a whole one.
+pub(super) const WHOLE: usize = "2026-01-31T12:34:56.123456789Z".len();

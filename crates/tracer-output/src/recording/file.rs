@@ -1,0 +1,137 @@
+//! A recording as a file: `tracer record`.
+
+use std::{
+    fs::File,
+    io::{self, Seek as _, SeekFrom},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::batches::{Batch, Batches};
+use crate::{
+    Sink, Tick, Undelivered,
+    file::{Unwritten, write},
+    packed::MAGIC,
+    queue::{Limit, Outlet, Worker},
+};
+use tracer_event::{
+    enricher::Enricher,
+    header::Header,
+    summary::Summary,
+    update::{LossPlace, Update},
+    wall_clock::WallClock,
+};
+
+/// Bytes that may wait to be written.
+const LIMIT: usize = 64 << 20;
+/// How long the end of the trace waits for a disk that does not take it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Writes all that happens to a file.
+pub struct Recording {
+    batches: Batches,
+    outlet: Outlet<Batch>,
+}
+
+impl Recording {
+    /// Starts the thread that writes to `file`, which is `name`, and compresses if asked to.
+    ///
+    /// # Errors
+    ///
+    /// Where no thread can be had.
+    pub fn start(
+        file: File,
+        name: String,
+        compress: bool,
+        enricher: Arc<dyn Enricher>,
+    ) -> io::Result<Self> {
+        let writer = Writer { file, name, compress, end: None };
+        let outlet = Outlet::start("tracer-record", Limit::Bytes(LIMIT), writer)?;
+        Ok(Self { batches: Batches::new(enricher), outlet })
+    }
+
+    /// Says afterwards why the end of the trace is not in the file, if it is not.
+    pub fn ending(&self) -> impl Fn() -> Option<&'static str> + Send + use<> {
+        self.outlet.ending("the disk is too slow")
+    }
+
+    fn push(&mut self) {
+        // Where there is no room they are counted.
+        let _ = self.outlet.push(self.batches.take().into_iter().collect());
+    }
+}
+
+impl Sink for Recording {
+    fn header(&mut self, header: &Header, clock: WallClock) {
+        self.batches.line(clock.now, |json, packer| json.tell_hello(header, clock, packer));
+        self.push();
+    }
+
+    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
+        if self.batches.update(update, clock) {
+            self.push();
+        }
+    }
+
+    fn pause(&mut self, moment: &Tick, _: WallClock) -> Option<u64> {
+        if self.batches.due().is_some_and(|due| moment.now >= due) {
+            self.push();
+        }
+        self.batches.due()
+    }
+
+    fn flush(&mut self) -> Option<Undelivered> {
+        Undelivered::new(LossPlace::Output, self.outlet.take_lost())
+    }
+
+    fn backlog(&self) -> f64 {
+        self.outlet.fill()
+    }
+
+    fn last(&mut self) -> Option<Undelivered> {
+        self.push();
+        Undelivered::new(LossPlace::Output, self.outlet.take_all_lost(PATIENCE))
+    }
+
+    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+        let Self { mut batches, outlet } = *self;
+        batches.line(clock.now, |json, packer| json.tell_summary(summary, clock, packer));
+        outlet.finish(batches.take().into_iter().collect(), PATIENCE, None);
+    }
+}
+
+struct Writer {
+    file: File,
+    name: String,
+    compress: bool,
+    /// Where the last whole block ends; `None` before the first.
+    end: Option<u64>,
+}
+
+impl Writer {
+    /// Writes it all, or nothing.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.end.unwrap_or(0);
+        if let Err(Unwritten { error, .. }) = write(&mut self.file, bytes) {
+            // Of a pipe nothing can be taken back.
+            let _ = self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
+            return Err(error);
+        }
+        self.end = Some(end + bytes.len() as u64);
+        Ok(())
+    }
+}
+
+impl Worker<Batch> for Writer {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn deliver(&mut self, batch: &mut Batch) -> io::Result<()> {
+        if self.end.is_none() {
+            self.write(&MAGIC)?;
+        }
+        let stored = batch.block.stored(self.compress)?;
+        self.write(stored.bytes())
+    }
+}

@@ -1,0 +1,244 @@
+//! `tracer pair`: two hosts, each with a tracer of its own, and a link between them that loses chosen
+//! segments. What is said is what neither recording says alone, and of whom all is well nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tracer_lab::segment::flag;
+use tracer_tests::{
+    case::Hosts,
+    link::{ENDS, Link},
+    slowness::allowed,
+    sockets::{self, eventually},
+    tracer::{command, program, read_all, wait},
+};
+
+/// After this time what has not arrived counts as lost.
+const MARGIN: Duration = Duration::from_millis(1_300);
+
+/// A recorder of a host; killed when dropped.
+struct Recorder(Child);
+
+impl Recorder {
+    fn start(hosts: &Hosts, host: usize, arguments: &[&str], file: &Path) -> Self {
+        let inode = hosts.on(host, |namespace| namespace.inode.to_string());
+        let output = ["--netns", &inode, "--output", file.to_str().unwrap()];
+        let arguments = [arguments, &output].concat();
+        let child = command("", &arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let recorder = Self(child);
+        eventually("a header", || fs::metadata(file).is_ok_and(|file| file.len() > 8));
+        recorder
+    }
+
+    fn end(mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+        let errors = read_all(self.0.stderr.take().unwrap());
+        let status = wait(&mut self.0);
+        let errors = errors.join().unwrap();
+        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Both fail where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn joined(files: &[&Path], options: &[&str]) -> String {
+    let output = Command::new(program()).arg("pair").args(files).args(options).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn lines(files: &[&Path], options: &[&str]) -> Vec<Value> {
+    let text = joined(files, &[&["--format", "json"], options].concat());
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What is proved of the connection to each port of the second host.
+fn verdicts(lines: &[Value]) -> BTreeMap<u64, Vec<String>> {
+    let pairs = lines.iter().filter(|line| line["kind"] == "pair");
+    let of = |line: &Value| {
+        let verdicts = line["verdicts"].as_array().unwrap().iter();
+        let codes = verdicts.map(|one| one["code"].as_str().unwrap().to_owned());
+        (line["ends"][0]["peer"]["port"].as_u64().unwrap(), codes.collect())
+    };
+    pairs.map(of).collect()
+}
+
+fn listen(hosts: &Hosts, port: u16) -> TcpListener {
+    let address = SocketAddr::new(ENDS[1].parse().unwrap(), port);
+    hosts.on(1, |_| TcpListener::bind(address).unwrap())
+}
+
+fn connect(hosts: &Hosts, port: u16) -> (TcpStream, TcpStream) {
+    let listener = listen(hosts, port);
+    let address = listener.local_addr().unwrap();
+    let client = hosts.on(0, |_| TcpStream::connect(address).unwrap());
+    (client, sockets::accept(&listener))
+}
+
+/// What is lost, by the port of the server.
+fn lose(link: &Link) {
+    link.lose(|from, segment| match (from, segment.source.min(segment.target)) {
+        (0, 1002) => segment.flags & flag::FIN != 0,
+        (0, 1003) => segment.flags & flag::RST != 0,
+        (1, 1004) => segment.is(flag::SYN | flag::ACK),
+        (1, 1005) => !segment.data.is_empty(),
+        _ => false,
+    });
+}
+
+/// What is sent and lost; what is to be held until the end.
+fn live(hosts: &Hosts) -> Vec<TcpStream> {
+    let (mut client, mut server) = connect(hosts, 1001);
+    client.write_all(b"question").unwrap();
+    server.read_exact(&mut [0; 8]).unwrap();
+    drop(client);
+    sockets::wait_for_end(&mut server);
+    drop(server);
+    let (unclosed, held) = connect(hosts, 1002);
+    let (reset, unaware) = connect(hosts, 1003);
+    sockets::linger_zero(&reset);
+    drop((unclosed, reset));
+    let unanswered = listen(hosts, 1004);
+    let address = unanswered.local_addr().unwrap();
+    let patience = Duration::from_millis(2_500);
+    hosts.on(0, |_| TcpStream::connect_timeout(&address, patience).unwrap_err());
+    let (waiting, mut answering) = connect(hosts, 1005);
+    answering.write_all(&[b'x'; 100]).unwrap();
+    drop(answering);
+    vec![held, unaware, waiting]
+}
+
+#[test]
+fn both_ends_prove_what_was_lost_between_them() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    let directory = tempfile::tempdir().unwrap();
+    let files: [PathBuf; 2] = ["a.rec", "b.json"].map(|name| directory.path().join(name));
+    // Both forms.
+    let recorders = [
+        Recorder::start(&hosts, 0, &["record"], &files[0]),
+        Recorder::start(&hosts, 1, &["--format", "json"], &files[1]),
+    ];
+    lose(&link);
+    let held = live(&hosts);
+    // So much must pass until it is lost, and not under way.
+    thread::sleep(allowed(MARGIN));
+    for recorder in recorders {
+        recorder.end();
+    }
+    drop(held);
+    let files = files.each_ref().map(PathBuf::as_path);
+    let all = lines(&files, &["--all"]);
+    let found = verdicts(&all);
+    let expected: [(u64, &[&str]); 5] = [
+        (1001, &[]),
+        (1002, &["fin_lost"]),
+        (1003, &["reset_lost"]),
+        (1004, &["syn_ack_lost"]),
+        (1005, &["data_lost"]),
+    ];
+    let expected =
+        expected.map(|(port, codes)| (port, codes.iter().map(|&code| code.to_owned()).collect()));
+    assert_eq!(found, BTreeMap::from(expected), "{all:#?}");
+    // One host has one clock, and each handshake takes 40 ms there and back.
+    let clock = &all[0];
+    let (ahead, within) =
+        (clock["ahead_ns"].as_i64().unwrap(), clock["within_ns"].as_i64().unwrap());
+    assert!(ahead.abs() <= within && within <= 25_000_000, "{clock}");
+    // The order of the recordings does not matter, and one is no pair.
+    assert_eq!(verdicts(&lines(&[files[1], files[0]], &["--all"])), found);
+    assert!(lines(&[files[0], files[0]], &[]).iter().all(|line| line["kind"] == "clock"));
+    let text = joined(&files, &[]);
+    for words in [
+        "a.rec's FIN never reached b.json",
+        "a.rec reset the connection",
+        "and b.json never heard of it",
+        "the answer left b.json and did not arrive: SYN+ACK retransmitted",
+        "the answer left b.json and did not arrive: 100 bytes",
+        "10.89.0.1:",
+        "shown: 4",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains(":1001"), "{text}");
+}
+
+/// Closes a socket without a word, as a host does that loses its power.
+fn forget(stream: TcpStream) {
+    use std::os::fd::AsRawFd as _;
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an int, which lives through the call.
+    let result = unsafe {
+        let size = size_of::<libc::c_int>() as libc::socklen_t;
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_REPAIR,
+            (&raw const on).cast(),
+            size,
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+#[test]
+fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_rebooted() {
+    let hosts = Hosts::connected();
+    let _link = hosts.link();
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b, rebooted] = ["a.json", "b.json", "c.json"].map(|name| directory.path().join(name));
+    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
+    let (mut client, server) = connect(&hosts, 1001);
+    forget(server);
+    // It has recorded nothing of what was before.
+    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    client.write_all(b"are you there?").unwrap();
+    assert!(client.read(&mut [0; 1]).is_err());
+    drop(client);
+    here.end();
+    there.end();
+    assert_eq!(
+        verdicts(&lines(&[&a, &b], &[])),
+        BTreeMap::from([(1001, vec!["peer_forgot".into()])])
+    );
+    // The same of a host whose clock says that it was started a moment before.
+    let text = fs::read_to_string(&b).unwrap();
+    let (hello, rest) = text.split_once('\n').unwrap();
+    let mut hello: Value = serde_json::from_str(hello).unwrap();
+    hello["monotonic_ns"] = 1.into();
+    fs::write(&rebooted, format!("{hello}\n{rest}")).unwrap();
+    assert_eq!(
+        verdicts(&lines(&[&a, &rebooted], &[])),
+        BTreeMap::from([(1001, vec!["peer_rebooted".into()])])
+    );
+}
+
+#[test]
+fn a_recording_that_is_none_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "no recording\n").unwrap();
+    let name = file.path().to_str().unwrap();
+    let output = Command::new(program()).args(["pair", name, name]).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.lines().count() == 1 && errors.contains(name), "{errors}");
+}

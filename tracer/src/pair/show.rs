@@ -1,0 +1,267 @@
+//! The pairs, for people and for machines.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::words;
+use tracer_event::{
+    duration::{count, grouped},
+    endpoint::{Endpoint, Tuple},
+    update::{OwnedUpdate, Role, Subject},
+    wall_clock::WallClock,
+};
+use tracer_model::pair::{Joined, Link, Pair, Recording, Verdict, What, verdicts};
+use tracer_output::{Format as _, Tick, ladder::Ladder};
+
+/// All that is shown.
+pub struct View<'a> {
+    /// The recordings.
+    pub recordings: &'a [Recording],
+    /// Their names.
+    pub names: &'a [String],
+    /// What could be joined.
+    pub joined: &'a Joined,
+    /// Also those of which nothing is to be said.
+    pub all: bool,
+}
+
+/// A line of JSON: how far two clocks are apart.
+#[derive(Serialize)]
+struct ClockLine<'a> {
+    kind: &'static str,
+    first: &'a str,
+    second: &'a str,
+    /// Of the second host's clock.
+    ahead_ns: i64,
+    within_ns: Option<i64>,
+    handshakes: usize,
+}
+
+/// A line of JSON: a connection.
+#[derive(Serialize)]
+struct PairLine<'a> {
+    kind: &'static str,
+    /// When it began, by the first host's clock.
+    time: String,
+    /// By what the ends are known to belong together.
+    link: Option<&'static str>,
+    ends: Vec<EndLine<'a>>,
+    verdicts: Vec<VerdictLine>,
+}
+
+#[derive(Serialize)]
+struct EndLine<'a> {
+    recording: &'a str,
+    role: Option<Role>,
+    local: Endpoint,
+    peer: Endpoint,
+    local_isn: Option<u32>,
+    peer_isn: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct VerdictLine {
+    code: &'static str,
+    text: String,
+}
+
+impl<'a> View<'a> {
+    fn names(&self, pair: &Pair) -> [&'a str; 2] {
+        let second = pair.second.map_or(pair.peer, |(recording, _)| recording);
+        [&self.names[pair.first.0], &self.names[second]]
+    }
+
+    /// The pairs to be shown, with what is proved of each.
+    fn pairs(&self) -> impl Iterator<Item = (&'a Pair, Vec<Verdict>)> {
+        let Self { recordings, joined, all, .. } = *self;
+        let judged = move |pair| (pair, verdicts(recordings, joined, pair));
+        let wanted = move |(_, found): &(&Pair, Vec<Verdict>)| all || !found.is_empty();
+        joined.pairs.iter().map(judged).filter(wanted)
+    }
+
+    /// JSON lines.
+    ///
+    /// # Errors
+    ///
+    /// None is known.
+    pub fn json(&self) -> serde_json::Result<String> {
+        let mut text = String::new();
+        for ((first, second), skew) in &self.joined.skews {
+            let line = ClockLine {
+                kind: "clock",
+                first: &self.names[*first],
+                second: &self.names[*second],
+                ahead_ns: skew.ahead,
+                within_ns: skew.within,
+                handshakes: skew.handshakes,
+            };
+            let _ = writeln!(text, "{}", serde_json::to_string(&line)?);
+        }
+        for (pair, found) in self.pairs() {
+            let names = self.names(pair);
+            let of = |verdict: &Verdict| VerdictLine {
+                code: verdict.code(),
+                text: words::sentence(verdict, names),
+            };
+            let began = self.recordings[pair.first.0].ends[pair.first.1].began();
+            let line = PairLine {
+                kind: "pair",
+                time: wall_time(began),
+                link: pair.link.map(link),
+                ends: [Some(pair.first), pair.second]
+                    .into_iter()
+                    .flatten()
+                    .map(|at| self.end(at))
+                    .collect(),
+                verdicts: found.iter().map(of).collect(),
+            };
+            let _ = writeln!(text, "{}", serde_json::to_string(&line)?);
+        }
+        Ok(text)
+    }
+
+    fn end(&self, (recording, end): (usize, usize)) -> EndLine<'a> {
+        let one = &self.recordings[recording].ends[end];
+        let Tuple { local, peer, .. } = one.tuple;
+        EndLine {
+            recording: &self.names[recording],
+            role: one.role,
+            local,
+            peer,
+            local_isn: one.local,
+            peer_isn: one.peer,
+        }
+    }
+
+    /// For people: the clocks, then each connection with its diagram, which `ladder` makes.
+    pub fn text(&self, ladder: impl Fn() -> Ladder) -> String {
+        let mut text = String::new();
+        for ((first, second), skew) in &self.joined.skews {
+            let names = [self.names[*first].as_str(), self.names[*second].as_str()];
+            let _ = writeln!(text, "{}", words::clock(skew, names));
+        }
+        let mut shown = 0;
+        for (pair, found) in self.pairs() {
+            shown += 1;
+            let names = self.names(pair);
+            let _ = writeln!(text, "\n{}", self.title(pair));
+            for verdict in &found {
+                let _ = writeln!(text, "⚠ {}", words::sentence(verdict, names));
+            }
+            text.push_str(&self.diagram(pair, ladder()));
+        }
+        let both = self.joined.pairs.iter().filter(|pair| pair.second.is_some()).count();
+        let lone = self.joined.pairs.len() - both + self.joined.alone;
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let (both, lone) = (count(both as u64, "connection"), count(lone as u64, "end"));
+        let more = if self.all { "" } else { " (--all for the others)" };
+        let _ =
+            writeln!(text, "in both recordings: {both}; in one only: {lone}; shown: {shown}{more}");
+        for (recording, name) in self.recordings.iter().zip(self.names) {
+            if !recording.complete || !recording.whole {
+                let _ = writeln!(
+                    text,
+                    "{name}: events are missing, so nothing is said of what did not arrive there"
+                );
+            }
+            if recording.left_out > 0 {
+                let left_out = grouped(recording.left_out as u64);
+                let _ = writeln!(
+                    text,
+                    "{name}: {left_out} events too many were not looked at: use a filter when recording"
+                );
+            }
+        }
+        text
+    }
+
+    /// `10.0.0.1:47976 (web) → 10.0.0.2:1002 (db)`
+    fn title(&self, pair: &Pair) -> String {
+        let [first, second] = self.names(pair);
+        let end = &self.recordings[pair.first.0].ends[pair.first.1];
+        let Tuple { local, peer, .. } = end.tuple;
+        let arrow = if end.role == Some(Role::Client) { "→" } else { "↔" };
+        let mut title = format!("{local} ({first}) {arrow} {peer} ({second})");
+        if let Some((recording, other)) = pair.second {
+            let seen = self.recordings[recording].ends[other].tuple;
+            if (seen.local, seen.peer) != (peer, local) {
+                let _ = write!(
+                    title,
+                    "; addresses are rewritten: {second} sees {} → {}",
+                    seen.peer, seen.local
+                );
+            }
+        }
+        title
+    }
+
+    /// Both ends in one diagram, by the first one's clock.
+    fn diagram(&self, pair: &Pair, mut ladder: Ladder) -> String {
+        let skew = pair.second.and_then(|(second, _)| self.joined.skew(pair.first.0, second));
+        let mut steps: Vec<(u64, OwnedUpdate)> = Vec::new();
+        for (side, (recording, end)) in
+            [Some(pair.first), pair.second].into_iter().flatten().enumerate()
+        {
+            for event in &self.recordings[recording].ends[end].events {
+                let behind = |time| skew.map_or(time, |skew| skew.by_first(time));
+                let time = if side == 0 { event.time } else { behind(event.time) };
+                let time = time.max(0).cast_unsigned();
+                steps.extend(drawn(&event.what, time, side).map(|update| (time, update)));
+            }
+        }
+        // Of one time, in the order of each recording.
+        steps.sort_by_key(|(time, _)| *time);
+        let mut out = Vec::new();
+        let mut last = WallClock::default();
+        for (time, update) in steps {
+            last = WallClock { lead: 0, now: time };
+            ladder.update(&update.update(), last, &mut out);
+        }
+        let now = last.now.saturating_add(1_000_000_000);
+        ladder.pause(&Tick { now, sockets: None }, WallClock { lead: 0, now }, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+fn link(link: Link) -> &'static str {
+    match link {
+        Link::Numbers => "initial_sequence_numbers",
+        Link::Opening => "addresses",
+        Link::Addresses => "addresses_only",
+    }
+}
+
+fn wall_time(time: i64) -> String {
+    WallClock { lead: 0, now: 0 }.at(time.max(0).cast_unsigned()).to_string()
+}
+
+/// An event as the diagram takes it: at this time, and in one network with the other end's.
+fn drawn(what: &What, time: u64, side: usize) -> Option<OwnedUpdate> {
+    let of = |subject: Subject| Subject {
+        // Hosts number their sockets alike.
+        cookie: subject.cookie.map(|cookie| cookie ^ ((side as u64) << 63)),
+        tuple: Tuple { netns: 0, ..subject.tuple },
+        ..subject
+    };
+    Some(match what {
+        What::Transition(one) => {
+            let mut one = **one;
+            (one.time, one.subject) = (time, of(one.subject));
+            OwnedUpdate::Transition(one)
+        }
+        What::Retransmit(one) => {
+            let mut one = **one;
+            (one.time, one.subject) = (time, of(one.subject));
+            OwnedUpdate::Retransmit(one)
+        }
+        What::Reset(one) => {
+            let mut one = **one;
+            (one.time, one.subject) = (time, of(one.subject));
+            OwnedUpdate::Reset(one)
+        }
+        What::Connection(_) => return None,
+    })
+}
