@@ -29,6 +29,7 @@ pub mod case;
 pub mod cgroup;
 pub mod clock;
 pub mod crowd;
+pub mod database;
 pub mod diagnosis;
 pub mod drawn;
 pub mod end;

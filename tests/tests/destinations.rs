@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -13,8 +13,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tracer_tests::{
     background::Background,
+    database::duckdb,
     load,
-    netns::{Namespace, isolated, run},
+    netns::{Namespace, isolated},
     sockets::{self, Pair, eventually},
     syslog::{Manner, Receiver},
     tracer::program,
@@ -264,60 +265,6 @@ fn datagrams_that_nobody_listens_for_are_lost() {
     assert_eq!(lost, lines);
 }
 
-/// DuckDB for Python, installed once beside what cargo builds.
-fn duckdb() -> PathBuf {
-    let target = program().parent().unwrap().parent().unwrap().join("duckdb");
-    if !target.join("duckdb").exists() {
-        let place = target.to_str().unwrap();
-        run("python3", &["-m", "pip", "install", "--quiet", "--target", place, "duckdb"]);
-    }
-    target
-}
-
-/// The answer of DuckDB to a query, row by row, the values as text.
-fn query(sql: &str) -> Vec<Vec<String>> {
-    let script = "import duckdb, json, sys\n\
-        rows = duckdb.sql(sys.argv[1]).fetchall()\n\
-        print(json.dumps([[str(value) for value in row] for row in rows]))";
-    let output = Command::new("python3")
-        .env("PYTHONPATH", duckdb())
-        .args(["-c", script, sql])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The view of docs/fleet.md, as it stands there, joins the ends that two tracers have recorded: one
-/// that reports what arrives at the server's port, and one the rest of it.
-#[test]
-fn duckdb_joins_both_ends_of_connections_as_documented() {
-    let directory = tempfile::tempdir().unwrap();
-    isolated(|namespace| {
-        load::prepare(namespace);
-        let tracers = ["client", "server"].map(|role| {
-            let path = directory.path().join(format!("{role}.json"));
-            let options = ["--format", "json", "--output", path.to_str().unwrap(), "role", role];
-            Background::tracer("", namespace, &options)
-        });
-        eventually("all are attached", || tracers.iter().all(Background::is_attached));
-        load::connections(50);
-        tracers.into_iter().for_each(Background::finish);
-    });
-    let document = include_str!("../../docs/fleet.md");
-    let (_, rest) = document.split_once("```sql\n").unwrap();
-    let (views, _) = rest.split_once("```").unwrap();
-    let files = format!("'{}/*.json'", directory.path().display());
-    let views = views.replace("'*.json'", &files);
-    let sql = format!(
-        "{views} SELECT count(*), count(DISTINCT community_id), \
-         count(*) FILTER (client LIKE '%client.json' AND server LIKE '%server.json'), \
-         count(*) FILTER (arrived = acknowledged AND client_close = server_close) FROM pairs"
-    );
-    assert_eq!(query(&sql), [["50"; 4]]);
-}
-
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn duckdb_reads_all_that_is_for_analysis() {
@@ -350,20 +297,20 @@ fn duckdb_reads_all_that_is_for_analysis() {
         (&format!("'{csv}'"), "tcp_close_reason"),
         (&format!("'{parquet}'"), "tcp_close_reason"),
     ] {
-        let counts = query(&format!("SELECT kind, count(*) FROM {table} GROUP BY kind"));
+        let counts = duckdb(&format!("SELECT kind, count(*) FROM {table} GROUP BY kind"));
         let of = |kind| counts.iter().find(|row| row[0] == kind).map(|row| row[1].clone());
         for kind in ["transition", "connection"] {
             assert_eq!(of(kind), Some(told(kind)), "{table}: {kind}");
         }
         assert_eq!(of("summary").as_deref(), Some("1"), "{table}");
-        let ended = query(&format!(
+        let ended = duckdb(&format!(
             "SELECT count(*) FROM {table} WHERE kind = 'connection' AND {close_reason} = 'graceful'"
         ));
         assert_eq!(ended, [[told("connection")]], "{table}");
     }
     for table in [&csv, &parquet] {
         let types =
-            query(&format!("SELECT column_name, column_type FROM (DESCRIBE FROM '{table}')"));
+            duckdb(&format!("SELECT column_name, column_type FROM (DESCRIBE FROM '{table}')"));
         let of = |name| types.iter().find(|row| row[0] == name).map(|row| row[1].as_str());
         assert!(of("time").is_some_and(|kind| kind.starts_with("TIMESTAMP")), "{table}: {types:?}");
         assert_eq!(of("network_peer_port"), Some("BIGINT"), "{table}");

@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,8 +16,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{
     case::python,
+    load,
     netns::{Namespace, isolated},
     peer::Peer,
+    slowness::fewer,
     sockets::{self, Path as Over, eventually},
     tracer::{Tracer, command, program, read_all, wait},
 };
@@ -231,6 +234,34 @@ fn a_signal_writes_the_last_minutes_and_the_trace_goes_on() {
         let trace = fs::read_to_string(output).unwrap();
         let last: Value = serde_json::from_str(trace.lines().last().unwrap()).unwrap();
         assert_eq!((&last["kind"], &last["complete"]), (&"summary".into(), &true.into()), "{last}");
+    });
+}
+
+#[test]
+fn a_signal_during_a_load_loses_nothing() {
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let flight = Flight::start(namespace, "finding = \"off\"");
+        thread::scope(|scope| {
+            let load = scope.spawn(|| load::connections(fewer(4_000)));
+            flight.daemon.signal(Signal::USR1);
+            eventually("a file", || flight.files().len() == 1);
+            load.join().unwrap();
+        });
+        flight.daemon.signal(Signal::USR1);
+        eventually("another file", || flight.files().len() == 2);
+        let [_, last] = &flight.files()[..] else { panic!("{:?}", flight.files()) };
+        let output = flight.directory.path().join("out.json");
+        let last = last.clone();
+        let Flight { daemon, directory: _directory } = flight;
+        // It has its name before it is whole, and is whole at the end.
+        daemon.end();
+        let trace = fs::read_to_string(output).unwrap();
+        let trace: Vec<Value> =
+            trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(trace.last().unwrap()["complete"], true);
+        let (kept, told) = (events(&replayed(&last)), events(&trace));
+        assert!(told.len() >= 10 * fewer(4_000) && kept == told, "{} {}", kept.len(), told.len());
     });
 }
 

@@ -17,6 +17,7 @@ use tracer_model::table::Table;
 use tracer_output::{
     Format, Sink,
     json::Json,
+    packed::Packer,
     stamps::{Times, Timestamps},
     text::{Palette, Stories, Text},
 };
@@ -74,6 +75,29 @@ fn json(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
         let mut out =
             Formatted { format: Json::new(Arc::new(Unknown)), bytes: Vec::with_capacity(1 << 17) };
+        Box::new(move |table, events| ingest(table, events, &mut out))
+    });
+}
+
+/// The binary form, as `tracer record` has it.
+struct Packed {
+    json: Json,
+    packer: Packer,
+}
+
+impl Observer for Packed {
+    fn observe(&mut self, update: Update<'_>) {
+        self.json.tell(&update, CLOCK, &mut self.packer);
+        if self.packer.len() > 128 << 10 {
+            black_box(self.packer.block());
+        }
+    }
+}
+
+#[divan::bench]
+fn recording(bencher: divan::Bencher<'_, '_>) {
+    run(bencher, || {
+        let mut out = Packed { json: Json::new(Arc::new(Unknown)), packer: Packer::default() };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }

@@ -26,8 +26,8 @@ const SHORTEST_KEY: usize = 16;
 /// What to replay, and how to show it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Recordings are what `tracer --format json` writes, plain or compressed by \
-                        gzip or zstd. The output of `tracer sockets` and `tracer diagnose` \
+    after_help = "Recordings are what `tracer record` and `tracer --format json` write, plain \
+                        or compressed by gzip or zstd. The output of `tracer sockets` and `tracer diagnose` \
                         cannot be replayed."
 )]
 pub(super) struct ReplayArguments {

@@ -58,6 +58,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("faults", "wants cgroups and processes by the thousand; what it needs is in other suites"),
     ("files", "outputs and their rotation; the kernel has no part in it"),
     ("forwarding", "wants Python; the kernel has no part in it"),
+    ("joins", "wants Python; the kernel has no part in it"),
     ("ladder", "a format; the kernel has no part in it"),
     ("latency", "measures time, which an emulated processor has another of"),
     ("lessons", "wants tmux; what is played is in demo"),
