@@ -146,8 +146,12 @@ fn both_ends_prove_what_was_lost_between_them() {
         recorder.end();
     }
     drop(held);
-    let files = files.each_ref().map(PathBuf::as_path);
-    let all = lines(&files, &["--all"]);
+    check(&files.each_ref().map(PathBuf::as_path));
+}
+
+/// What is said of these two recordings.
+fn check(files: &[&Path; 2]) {
+    let all = lines(files, &["--all"]);
     let found = verdicts(&all);
     let expected: [(u64, &[&str]); 5] = [
         (1001, &[]),
@@ -167,7 +171,7 @@ fn both_ends_prove_what_was_lost_between_them() {
     // The order of the recordings does not matter, and one is no pair.
     assert_eq!(verdicts(&lines(&[files[1], files[0]], &["--all"])), found);
     assert!(lines(&[files[0], files[0]], &[]).iter().all(|line| line["kind"] == "clock"));
-    let text = joined(&files, &[]);
+    let text = joined(files, &[]);
     for words in [
         "a.rec's FIN never reached b.json",
         "a.rec reset the connection",

@@ -72,7 +72,7 @@ pub(super) enum Command {
     Record(Box<RecordArguments>),
     /// Replay a recording of `tracer record` or `--format json`
     Replay(Box<ReplayArguments>),
-    /// Join the recordings of several hosts: both ends of each connection
+    /// Join recordings of several hosts: both ends of connections
     Pair(Box<PairArguments>),
     /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
@@ -176,7 +176,8 @@ pub(super) fn command() -> clap::Command {
     let names: Vec<String> =
         bare.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let whole = names.iter().fold(bare, |whole, name| whole.mut_subcommand(name, examples::add));
-    examples::add(whole).help_template(TEMPLATE)
+    // The commands leave no room for an example: it stands in the manual page.
+    whole.help_template(TEMPLATE)
 }
 
 /// The help of a command, or of `tracer` itself.

@@ -39,8 +39,8 @@ pub(super) struct DaemonArguments {
     #[arg(long)]
     check: bool,
     /// Keep the last events in memory and write them to a file when a finding is raised, on
-    /// SIGUSR1 and so on, such as keep=10m,memory=64MiB,directory=/var/log/tracer,files=10,
-    /// finding=critical,ports=90%,descriptors=90%,process=nginx
+    /// SIGUSR1 and so on, such as keep=10m, memory=64MiB, directory=/var/log/tracer, files=10,
+    /// finding=critical, ports=90%, descriptors=90%, process=nginx
     #[arg(long, value_name = "KEY=VALUE,…")]
     recorder: Option<Settings>,
     #[command(flatten)]

@@ -18,64 +18,30 @@ fn between(from: i64, to: i64) -> String {
 /// The sentence; `names` are those of the two hosts.
 pub(super) fn sentence(verdict: &Verdict, names: [&str; 2]) -> String {
     let [first, second] = names;
-    let name = |side: Side| names[side as usize];
     match *verdict {
-        Verdict::FinLost { from, sent, retransmits, state, until } => {
-            let (from, to) = (name(from), name(from.other()));
-            let again = again(retransmits);
-            let (sent, until) = (at(sent), at(until));
-            format!(
-                "{from}'s FIN never reached {to}: sent at {sent}{again}; {to} was {state} until {until}"
-            )
-        }
-        Verdict::FinLate { from, sent, retransmits, arrived } => {
-            let (from, to, late) = (name(from), name(from.other()), between(sent, arrived));
-            format!(
-                "{from}'s FIN reached {to} {late} late: sent at {}{}",
-                at(sent),
-                again(retransmits)
-            )
-        }
+        Verdict::FinLost { .. }
+        | Verdict::FinLate { .. }
+        | Verdict::SynLost { .. }
+        | Verdict::SynAckLost { .. }
+        | Verdict::DataLost { .. } => lost(verdict, names),
         Verdict::ResetLost { from, sent, heard, until } => {
-            let (from, to) = (name(from), name(from.other()));
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
             let begun = format!("{from} reset the connection at {}", at(sent));
             match heard {
                 None => format!("{begun}, and {to} never heard of it (until {})", at(until)),
                 Some(heard) => {
                     let late = between(sent, heard);
                     format!(
-                        "{begun}; {to} heard of it {late} later, as the answer to a segment of its own"
+                        "{begun}; {to} heard of it {late} later, by the answer to a segment of its own"
                     )
                 }
             }
         }
-        Verdict::DataLost { from, bytes, sent, missing } => {
-            let what = if from == Side::First { "data" } else { "the answer" };
-            let (from, to) = (name(from), name(from.other()));
-            let bytes = count(bytes.into(), "byte");
-            let (sent, missing) = (at(sent), at(missing));
-            format!(
-                "{what} left {from} and did not arrive: {bytes}, sent by {sent}, not at {to} at {missing}"
-            )
-        }
-        Verdict::SynAckLost { sent, retransmits } => {
-            let (again, sent) = (count(retransmits as u64, "time"), at(sent));
-            format!(
-                "the answer left {second} and did not arrive: SYN+ACK retransmitted {again}, first at {sent}"
-            )
-        }
-        Verdict::SynLost { sent, retransmits } => format!(
-            "{first}'s SYN of {} came to nothing on {second}, which others reached: lost on the \
-             way, or dropped there{}",
-            at(sent),
-            again(retransmits)
-        ),
         Verdict::Rebooted { booted, answered } => {
-            let answered = answered
-                .map_or_else(String::new, |time| format!("; it answered with RST at {}", at(time)));
+            let answer = |time| format!("; it answered with RST at {}", at(time));
+            let (booted, answered) = (at(booted), answered.map_or_else(String::new, answer));
             format!(
-                "{second} has rebooted, at {}, while {first} had the connection{answered}",
-                at(booted)
+                "{second} has rebooted, at {booted}, while {first} had the connection{answered}"
             )
         }
         Verdict::Unknown { answered } => {
@@ -85,6 +51,49 @@ pub(super) fn sentence(verdict: &Verdict, names: [&str; 2]) -> String {
             "a proxy between {first} and {second} rewrites the numbers: it ends the connection of \
              one and makes another one to the other"
         ),
+    }
+}
+
+/// Of segments that have not arrived, or late.
+fn lost(verdict: &Verdict, names: [&str; 2]) -> String {
+    match *verdict {
+        Verdict::FinLost { from, sent, retransmits, state, until } => {
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
+            let (again, sent, until) = (again(retransmits), at(sent), at(until));
+            format!(
+                "{from}'s FIN never reached {to}: sent at {sent}{again}; {to} was {state} until {until}"
+            )
+        }
+        Verdict::FinLate { from, sent, retransmits, arrived } => {
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
+            let (late, sent, again) = (between(sent, arrived), at(sent), again(retransmits));
+            format!("{from}'s FIN reached {to} {late} late: sent at {sent}{again}")
+        }
+        Verdict::SynLost { sent, retransmits } => {
+            let ([first, second], sent, again) = (names, at(sent), again(retransmits));
+            format!(
+                "{first}'s SYN of {sent} came to nothing on {second}, which others reached: lost \
+                 on the way, or dropped there{again}"
+            )
+        }
+        Verdict::DataLost { from, bytes, sent, missing } => {
+            let what = if from == Side::First { "data" } else { "the answer" };
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
+            let bytes = count(bytes.into(), "byte");
+            let (sent, missing) = (at(sent), at(missing));
+            format!(
+                "{what} left {from} and did not arrive: {bytes}, sent by {sent}, not at {to} at {missing}"
+            )
+        }
+        Verdict::SynAckLost { sent, retransmits } => {
+            let (again, sent) = (count(retransmits as u64, "time"), at(sent));
+            let [_, second] = names;
+            format!(
+                "the answer left {second} and did not arrive: SYN+ACK retransmitted {again}, first at {sent}"
+            )
+        }
+        // The others have their words in `sentence`.
+        _ => String::new(),
     }
 }
 

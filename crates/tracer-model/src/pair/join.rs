@@ -104,19 +104,21 @@ pub fn join(recordings: &[Recording]) -> Joined {
             joined.pairs.push(pair(recordings, place, other, link));
         }
     }
-    for place in places().filter(|place| !taken.contains(place)) {
-        let of = end(place).tuple.peer;
-        let is_there =
-            |(at, one): &(usize, &Recording)| *at != place.0 && one.addresses.contains(&of);
-        match recordings.iter().enumerate().find(is_there) {
-            Some((peer, _)) => {
-                joined.pairs.push(Pair { first: place, second: None, peer, link: None });
-            }
+    for first in places().filter(|place| !taken.contains(place)) {
+        match host_of_peer(recordings, first) {
+            Some(peer) => joined.pairs.push(Pair { first, second: None, peer, link: None }),
             None => joined.alone += 1,
         }
     }
     joined.pairs.sort_by_key(|one| end(one.first).began());
     joined
+}
+
+/// Another recording, of the host that has the peer's address and port.
+fn host_of_peer(recordings: &[Recording], (recording, end): (usize, usize)) -> Option<usize> {
+    let peer = recordings[recording].ends[end].tuple.peer;
+    let has_it = |at: &usize| *at != recording && recordings[*at].addresses.contains(&peer);
+    (0..recordings.len()).find(has_it)
 }
 
 /// The clocks, by what the handshakes say of them in either direction.

@@ -105,20 +105,22 @@ pub(super) fn read(file: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Found
             let read = stored.read_to_end(body)?;
             Ok(if read < length { Found::Torn } else { Found::Whole })
         }
-        ZSTD => {
-            let plain = zstd::stream::read::Decoder::new(&mut stored)?;
-            match plain.take(LARGEST as u64 + 1).read_to_end(body) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Found::Torn),
-                Err(error) => Err(damaged(&error.to_string())),
-                Ok(read) if read > LARGEST => Err(damaged("a block is too large")),
-                Ok(_) => {
-                    // What stands behind the compressed block in its place.
-                    io::copy(&mut stored, &mut io::sink())?;
-                    Ok(Found::Whole)
-                }
-            }
-        }
+        ZSTD => decompress(&mut stored, body),
         _ => Err(damaged("an unknown kind of block")),
+    }
+}
+
+fn decompress(stored: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Found> {
+    let plain = zstd::stream::read::Decoder::new(&mut *stored)?;
+    match plain.take(LARGEST as u64 + 1).read_to_end(body) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Found::Torn),
+        Err(error) => Err(damaged(&error.to_string())),
+        Ok(read) if read > LARGEST => Err(damaged("a block is too large")),
+        Ok(_) => {
+            // What stands behind the compressed block in its place.
+            io::copy(stored, &mut io::sink())?;
+            Ok(Found::Whole)
+        }
     }
 }
 
