@@ -247,15 +247,20 @@ fn a_signal_during_a_load_loses_nothing() {
         load::prepare(namespace);
         let flight = Flight::start(namespace, "finding = \"off\"");
         thread::scope(|scope| {
-            let load = scope.spawn(|| load::connections(fewer(4_000)));
+            let load = scope.spawn(|| load::connections(fewer(1_000)));
             flight.daemon.signal(Signal::USR1);
             eventually("a file", || flight.files().len() == 1);
             load.join().unwrap();
         });
+        let output = flight.directory.path().join("out.json");
+        // A tracer on a busy machine is behind; what it has not read yet it cannot write.
+        let closed = r#""from":"LAST_ACK","to":"CLOSED""#;
+        eventually("all of it", || {
+            fs::read_to_string(&output).unwrap().matches(closed).count() >= fewer(1_000)
+        });
         flight.daemon.signal(Signal::USR1);
         eventually("another file", || flight.files().len() == 2);
         let [_, last] = &flight.files()[..] else { panic!("{:?}", flight.files()) };
-        let output = flight.directory.path().join("out.json");
         let last = last.clone();
         let Flight { daemon, directory: _directory } = flight;
         // It has its name before it is whole, and is whole at the end.
@@ -265,7 +270,7 @@ fn a_signal_during_a_load_loses_nothing() {
             trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(trace.last().unwrap()["complete"], true);
         let (kept, told) = (events(&replayed(&last)), events(&trace));
-        assert!(told.len() >= 10 * fewer(4_000) && kept == told, "{} {}", kept.len(), told.len());
+        assert!(told.len() >= 10 * fewer(1_000) && kept == told, "{} {}", kept.len(), told.len());
     });
 }
 
