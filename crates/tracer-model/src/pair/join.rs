@@ -177,14 +177,21 @@ impl Index {
             |&at| {
                 let other = &recordings[at.0].ends[at.1];
                 let skew = joined.skew(place.0, at.0).unwrap_or(Skew::UNKNOWN);
-                let (began, ended) = (skew.by_first(other.began()), skew.by_first(other.ended()));
-                if began > end.ended() || ended < end.began() {
+                let begun = skew.by_first(other.began());
+                let until = skew.by_first(over(&recordings[at.0], other));
+                if begun > over(&recordings[place.0], end) || until < end.began() {
                     return None;
                 }
                 Some((at, link(end, other, skew)?))
             },
         )
     }
+}
+
+/// Until when an end is there, by its own clock.
+fn over(recording: &Recording, end: &End) -> i64 {
+    let is_closed = end.state() == Some(State::Closed);
+    if is_closed { end.ended() } else { recording.until.max(end.ended()) }
 }
 
 /// By what ends with the addresses of one another belong together.
