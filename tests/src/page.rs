@@ -1,7 +1,7 @@
 //! The page of `tracer report` in a real browser.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::BufReader,
     path::{Path, PathBuf},
     process::Command,
@@ -48,6 +48,29 @@ impl Page {
         colours.sort_unstable();
         colours.dedup();
         Picture { size: (info.width, info.height), colours: colours.len() }
+    }
+
+    /// The parts that a window of that width cuts off at its side, all that can be unfolded
+    /// unfolded. A window of a browser has some least width, a frame in it has not.
+    pub fn cut_at(&self, width: u32) -> String {
+        let frame = format!(
+            "<iframe id=page style='width:{width}px;height:2000px;border:0' src='file://{}'></iframe>
+            <script>page.onload = () => {{
+                const all = page.contentDocument;
+                all.querySelectorAll('details').forEach(one => one.open = true);
+                const cut = [...all.querySelectorAll('body, .wide, pre, figure, article')]
+                    .filter(one => one.scrollWidth > one.clientWidth + 1);
+                document.body.textContent =
+                    'cut: ' + cut.map(one => one.textContent.slice(0, 80)).join('; ');
+            }}</script>",
+            self.file.display()
+        );
+        let file = self.profile.with_extension("html");
+        fs::write(&file, frame).expect("a file in a directory of the test's own");
+        let framed = Self { file, profile: self.profile.clone(), document: String::new() };
+        let document = framed.browse(&["--allow-file-access-from-files", "--dump-dom"]);
+        let cut = document.split_once("cut: ").expect("the page has been loaded").1;
+        cut.split_once("</body>").map_or(cut, |(cut, _)| cut).trim().to_owned()
     }
 
     fn browse(&self, options: &[&str]) -> String {

@@ -31,6 +31,8 @@ impl Terminal {
         begin.extend([net.as_str(), "bash", "-c", shell]);
         let output = terminal.command(&begin);
         assert!(output.status.success(), "live tests need tmux: {output:?}");
+        // What a program gives to the clipboard is kept (OSC 52).
+        terminal.command(&["set-option", "-s", "set-clipboard", "on"]);
         terminal.wait_for("a shell", |screen| screen.contains("shell>"));
         terminal
     }
@@ -103,6 +105,18 @@ impl Terminal {
         self.press(&["Enter"]);
         let screen = self.wait_for_words("is 42");
         assert!(!screen.contains("\n-icanon") && !screen.contains("\n-echo"), "{screen}");
+    }
+
+    /// The same with its colours and styles, as a terminal is sent them.
+    pub fn coloured(&self) -> String {
+        let output = self.command(&["capture-pane", "-p", "-e", "-t", "test"]);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// What has been given to the clipboard last.
+    pub fn clipboard(&self) -> String {
+        let output = self.command(&["show-buffer"]);
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// What tmux knows of the screen, as `alternate_on` or `cursor_flag`.

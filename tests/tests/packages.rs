@@ -170,9 +170,10 @@ fn manual_pages_and_completions_can_be_read() {
     run(Command::new("bash").arg("-n").arg(&bash));
     run(Command::new("zsh").arg("-n").arg(share.join("zsh/vendor-completions/_tracer")));
     run(Command::new("fish").arg("-n").arg(share.join("fish/vendor_completions.d/tracer.fish")));
-    let complete = "source \"$1\"; COMP_WORDS=(tracer diag); COMP_CWORD=1; \
-        _tracer tracer diag tracer; echo \"${COMPREPLY[@]}\"";
-    assert_eq!(shell(&format!("set +u; {complete}"), &[&bash]).trim(), "diagnose");
+    let complete = "source \"$1\"; PATH=\"$2:$PATH\"; COMP_WORDS=(tracer diag); COMP_CWORD=1; \
+        COMP_TYPE=9; _clap_complete_tracer tracer diag tracer; echo \"${COMPREPLY[@]}\"";
+    let programs = root.path().join("usr/bin");
+    assert_eq!(shell(&format!("set +u; {complete}"), &[&bash, &programs]).trim(), "diagnose");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! What the README and docs/watching.md show, regenerated: `cargo xtask test -- --test readme -- --ignored`.
+//! What the README and docs/watching.md show, samples and pictures, regenerated:
+//! `cargo xtask test -- --test readme -- --ignored`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -16,27 +17,33 @@ use tracer_tests::{
     netns::isolated,
     sockets::eventually,
     terminal::Terminal,
-    tracer::{WITH_TRACEFS, command, wait},
+    tracer::{WITH_TRACEFS, command, program, wait},
 };
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 const WATCHING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/watching.md");
 const PORT: u16 = 8080;
 
+/// A web server, and the address of its page.
+fn web_server() -> (Child, String) {
+    let server = Command::new("python3")
+        .args(["-m", "http.server", "--bind", "127.0.0.1", &PORT.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Without a connection, of which the trace would tell. 0A is LISTEN.
+    let listens = format!("0100007F:{PORT:04X} 00000000:0000 0A");
+    eventually("the server", || {
+        fs::read_to_string("/proc/thread-self/net/tcp").unwrap().contains(&listens)
+    });
+    (server, format!("http://127.0.0.1:{PORT}/"))
+}
+
 /// What tracer writes while curl fetches a page.
 fn shown(options: &[&str]) -> String {
     isolated(|namespace| {
-        let mut server = Command::new("python3")
-            .args(["-m", "http.server", "--bind", "127.0.0.1", &PORT.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Without a connection, of which the trace would tell. 0A is LISTEN.
-        let listens = format!("0100007F:{PORT:04X} 00000000:0000 0A");
-        eventually("the server", || {
-            fs::read_to_string("/proc/thread-self/net/tcp").unwrap().contains(&listens)
-        });
+        let (mut server, page) = web_server();
         let inode = namespace.inode.to_string();
         let arguments = [&["--netns", &inode], options].concat();
         let mut tracer = command(WITH_TRACEFS, &arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -45,7 +52,6 @@ fn shown(options: &[&str]) -> String {
         out.read_line(&mut text).unwrap();
         // For the first look at the sockets, which finds the listener.
         thread::sleep(Duration::from_millis(500));
-        let page = format!("http://127.0.0.1:{PORT}/");
         let curl = Command::new("curl").args(["-s", "-o", "/dev/null", &page]).status();
         assert!(curl.unwrap().success());
         thread::sleep(Duration::from_millis(1_500));
@@ -58,22 +64,72 @@ fn shown(options: &[&str]) -> String {
     })
 }
 
+/// Runs the program on a screen that is empty but for it, in 256 colours; tracefs is there.
+fn run_alone(terminal: &Terminal, arguments: &str) {
+    let tracer = format!("TERM=xterm-256color {} {arguments}", program().display());
+    let script = format!("clear; unshare --mount sh -c '{WITH_TRACEFS}; {tracer}'");
+    terminal.press(&["-l", &script]);
+    terminal.press(&["Enter"]);
+}
+
+/// A screen without what concerns the machine that made it, below the command that a reader types.
+fn picture(screen: &str, typed: &str, namespace: &str) -> String {
+    let shown = screen.replace(&format!("--netns {namespace}"), "");
+    let lines = shown.lines().filter(|line| !line.contains("shell>"));
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    anstyle_svg::Term::new().render_svg(&format!("$ {typed}\n{}", lines.trim_end()))
+}
+
 /// The first screen of `tracer top` while a server leaks.
-fn screen() -> String {
+fn picture_of_top() -> String {
     isolated(|namespace| {
         let (server, address) = fault::server(env!("CARGO_BIN_EXE_fault"), "shop-api", &["keep"]);
         fault::come_and_go(address, 100);
         let terminal = Terminal::open(100, 26);
-        terminal.run(&format!("top --netns {}", namespace.inode));
+        let inode = namespace.inode.to_string();
+        run_alone(&terminal, &format!("top --netns {inode}"));
         for _ in 0..20 {
             fault::come_and_go(address, 8);
             thread::sleep(Duration::from_secs(1));
         }
-        let screen = terminal.wait_for_words("leaks");
+        terminal.wait_for_words("leaks");
+        let screen = terminal.coloured();
         terminal.press(&["q"]);
         server.close();
-        screen
+        picture(&screen, "sudo tracer top", &inode)
     })
+}
+
+/// A live trace on a terminal: a page is fetched, a connection refused, another reset.
+fn picture_of_a_trace() -> String {
+    isolated(|namespace| {
+        let terminal = Terminal::open(120, 40);
+        let inode = namespace.inode.to_string();
+        run_alone(&terminal, &format!("--netns {inode} --linger time-wait=1s"));
+        terminal.wait_for_words("PROCESS");
+        let (mut server, page) = web_server();
+        let fetch =
+            |page: &str| Command::new("curl").args(["-s", "-o", "/dev/null", page]).status();
+        assert!(fetch(&page).unwrap().success());
+        assert!(!fetch("http://127.0.0.1:81/").unwrap().success());
+        terminal.wait_for_words("stuck in TIME_WAIT");
+        terminal.press(&["C-c"]);
+        terminal.wait_for_words("nothing lost");
+        server.kill().unwrap();
+        server.wait().unwrap();
+        picture(&terminal.coloured(), "sudo tracer", &inode)
+    })
+}
+
+#[test]
+#[ignore = "rewrites docs/trace.svg and docs/top.svg; wants curl and python3"]
+fn the_readme_shows_real_screens() {
+    fs::write(docs("trace.svg"), picture_of_a_trace()).unwrap();
+    fs::write(docs("top.svg"), picture_of_top()).unwrap();
+}
+
+fn docs(name: &str) -> String {
+    format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// What a command writes while a server leaks, without the number of the namespace.
@@ -115,15 +171,5 @@ fn the_readme_shows_real_output() {
     let options = ["--format", "ladder", "--explain"];
     let ladder = sample(&options.join(" "), &shown(&options));
     fs::write(WATCHING, replace(&watching, "ladder", &ladder)).unwrap();
-    let screen = screen();
-    // The namespace of the sample means nothing to who reads it.
-    let option = screen.split_once("--netns ").map(|(_, after)| {
-        let digits = after.chars().take_while(char::is_ascii_digit).count();
-        format!("--netns {}", &after[..digits])
-    });
-    let option = option.expect("the options are shown");
-    let screen = screen.trim_end().replace(&option, &" ".repeat(option.len()));
-    let screen = format!("```console\n$ sudo tracer top\n{screen}\n```\n");
-    readme = replace(&readme, "top", &screen);
     fs::write(README, readme).unwrap();
 }

@@ -109,6 +109,7 @@ fn the_page_counts_what_happened_and_a_browser_shows_it() {
         assert_eq!(page.row("handshakes", "Clients").unwrap()[0], "6");
         assert_eq!(page.row("handshakes", "Servers").unwrap()[0], "6");
 
+        assert_eq!(page.cut_at(360), "", "a phone shows all of it");
         let [wide, narrow] = [1280, 420].map(|width| page.picture(width, 2400));
         assert_eq!(wide.size, (1280, 2400));
         assert!(narrow.size.0 <= 500, "{narrow:?}");

@@ -78,6 +78,24 @@ fn a_leak_is_a_line_for_each_doubling() {
     });
 }
 
+/// Who has a socket is on the screen whatever its width; how it goes is where there is room.
+#[test]
+fn a_list_of_sockets_names_their_owner_at_80_columns() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 3);
+        let name = format!("hoarder[{}]", server.pid());
+        for (columns, has_all) in [(80, false), (160, true)] {
+            let terminal = Terminal::open(columns, 40);
+            terminal.run(&format!("sockets --netns {}", namespace.inode));
+            let screen = all_of(&terminal, &["PROCESS", "= 7 sockets"]);
+            assert_eq!(screen.matches(&name).count(), 4, "{screen}");
+            assert_eq!(screen.contains(" RTT "), has_all, "{screen}");
+        }
+        server.close();
+    });
+}
+
 /// A quiet terminal says what it watches; a flooded one gets a summary a second.
 #[test]
 fn a_quiet_terminal_explains_itself_and_a_flooded_one_is_summarized() {

@@ -67,8 +67,9 @@ fn a_leak_is_on_the_first_screen_and_the_keys_lead_to_all_of_it() {
         terminal.press(&["/"]);
         terminal.press(&["-l", "close_wait hoarder"]);
         terminal.press(&["Enter"]);
-        let screen = terminal.wait_for_words("12 of 25 sockets");
-        assert_eq!(screen.matches(&name).count(), 12, "{screen}");
+        terminal.wait_for("12 of 25 sockets", |screen| {
+            screen.contains("12 of 25 sockets") && screen.matches(&name).count() == 12
+        });
         terminal.press(&["s"]);
         terminal.wait_for_words("sorted by age");
         terminal.press(&["Enter"]);
@@ -104,6 +105,29 @@ fn what_happens_is_seen_as_it_happens() {
         }
         assert!(screen.contains(&address.to_string()), "{screen}");
         terminal.press(&["C-c"]);
+        terminal.assert_as_before();
+        server.close();
+    });
+}
+
+/// The clipboard has the command; where there is none, the terminal's own selection works.
+#[test]
+fn the_command_of_a_remedy_is_copied_and_can_be_selected() {
+    isolated(|namespace| {
+        let (server, address) = leaking("hoarder", 12);
+        let terminal = top(namespace, 80, 24);
+        terminal.wait_for_words("leaks 12");
+        assert!(terminal.is("mouse_any_flag"));
+        terminal.press(&["c"]);
+        let screen = terminal.wait_for_words("Copied to the terminal's clipboard");
+        let command = terminal.clipboard();
+        assert!(command.contains(&format!(":{}", address.port())), "{command}");
+        assert!(screen.lines().any(|line| line.trim_end() == command), "{command}: {screen}");
+        eventually("the mouse is the terminal's", || !terminal.is("mouse_any_flag"));
+        terminal.press(&["q"]);
+        terminal.wait_for_words("leaks 12");
+        eventually("the mouse is taken again", || terminal.is("mouse_any_flag"));
+        terminal.press(&["q"]);
         terminal.assert_as_before();
         server.close();
     });

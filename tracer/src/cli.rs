@@ -3,6 +3,7 @@
 //! A command is a file with its arguments and `run`. What commands share is below them: options in
 //! `options`, `filter` and `format`, what is written and how in `console`.
 
+mod candidates;
 mod command;
 mod completions;
 pub(crate) mod config;
@@ -52,6 +53,11 @@ use tracer_kernel::{limits, privileges, stacks};
 
 /// Runs the command line; every error is one line on standard error and status 2.
 pub fn run() -> ExitCode {
+    match completions::answer(command::command) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => return fail(&console::one_line(&error)),
+    }
     inherited::remember();
     privileges::keep_others_out();
     signals::hold();
@@ -110,9 +116,7 @@ fn perform(command: Command, verbose: bool) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments).map(done),
         Command::Explain(arguments) => explain::run(&arguments).map(done),
         Command::Lab(arguments) => demo::play(&arguments).map(done),
-        Command::Completions(arguments) => {
-            completions::run(&arguments, &mut command::bare()).map(done)
-        }
+        Command::Completions(arguments) => completions::run(&arguments).map(done),
         Command::Symbols => stacks::reader::run()
             .context("tracer symbols is run by a tracer, which it talks to on standard input")
             .map(done),

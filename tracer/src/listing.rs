@@ -36,7 +36,7 @@ pub fn text(
     for socket in sockets {
         row(socket, several, enricher, &mut table);
     }
-    let widths = table.widths();
+    let widths = table.fitted(width);
     for (index, row) in table.rows().enumerate() {
         let style = match index.checked_sub(1).map(|index| &sockets[index]) {
             None => palette.dim,
@@ -53,6 +53,10 @@ pub fn text(
 }
 
 const COLUMNS: usize = 10;
+/// What there is room for of an owner at least.
+const OWNER: usize = 20;
+/// Columns that give way to it, the first one first: RTT, the queues, IDLE.
+const SPARED: [usize; 4] = [7, 6, 5, 2];
 
 /// The cells of a table, one behind the other: a string each would take longer than all the rest.
 #[derive(Default)]
@@ -89,6 +93,24 @@ impl Cells {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = cell.1.max(*width);
             }
+        }
+        widths
+    }
+
+    /// The widths, 0 for columns that leave no room for the owner on a terminal: who it is matters
+    /// more than how it goes.
+    fn fitted(&self, room: Option<usize>) -> [usize; COLUMNS] {
+        let mut widths = self.widths();
+        let Some(room) = room else { return widths };
+        widths[COLUMNS - 1] = widths[COLUMNS - 1].min(OWNER);
+        let used = |widths: &[usize; COLUMNS]| {
+            widths.iter().filter(|width| **width > 0).map(|width| width + 1).sum::<usize>()
+        };
+        for column in SPARED {
+            if used(&widths) <= room {
+                break;
+            }
+            widths[column] = 0;
         }
         widths
     }

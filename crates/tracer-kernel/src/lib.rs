@@ -20,6 +20,7 @@ pub mod mounts;
 pub mod names;
 pub mod namespaces;
 pub mod preflight;
+pub mod present;
 pub mod privileges;
 pub mod process;
 pub mod ring;

@@ -11,7 +11,7 @@ use tracer_model::filter::parse::Names;
 const NSFS_MAGIC: FsWord = 0x6e73_6673;
 
 /// Where `ip netns add` puts a namespace.
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
 
 /// This host's names.
 #[derive(Clone, Copy, Debug)]

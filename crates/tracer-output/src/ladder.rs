@@ -9,6 +9,7 @@ mod acts;
 mod diagram;
 mod draw;
 mod explain;
+mod numbers;
 mod pairs;
 mod row;
 #[cfg(test)]
@@ -67,7 +68,8 @@ pub struct Ladder {
 impl Ladder {
     /// For a terminal of `width` columns, or for a pipe.
     pub fn new(style: Style, palette: Palette, width: Option<usize>, times: Times) -> Self {
-        let pen = Pen { style, palette, width, times, texts: None, names: None };
+        let pen =
+            Pen { style, palette, width, times, texts: None, names: None, explained: Vec::new() };
         let status = StatusLine::new(width, QUIET);
         let (pairs, pending, last, held, children) = Default::default();
         Self { pen, pairs, pending, last, status, resized: None, held, children }

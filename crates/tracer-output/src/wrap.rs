@@ -6,7 +6,7 @@ use crate::width::columns;
 const UNITS: [&str; 14] =
     ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
 
-/// What is never broken inside: words, numbers with their unit, and commands in backticks.
+/// What is never broken inside: words, numbers with their sign and unit, and commands in backticks.
 fn unbreakable(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -14,6 +14,7 @@ fn unbreakable(text: &str) -> Vec<String> {
         match pieces.last_mut() {
             Some(last)
                 if last.matches('`').count() % 2 == 1
+                    || last.ends_with(['≥', '≤', '×'])
                     || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
             {
                 last.push(' ');

@@ -44,7 +44,10 @@ impl ColorArgument {
             When::Never => false,
             When::Auto => terminal.is_some() && allowed(),
         };
-        let palette = if colour { Palette::COLOUR } else { Palette::PLAIN };
+        let palette = match colour {
+            true => Palette::of_terminal(|name| std::env::var(name).ok()),
+            false => Palette::PLAIN,
+        };
         (palette, terminal.and_then(columns))
     }
 }

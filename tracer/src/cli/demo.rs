@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum as _};
 
 use super::{
+    candidates,
     console::{ColorArgument, print},
     course,
     format::{FormatArguments, Occasion, TraceFormat},
@@ -56,7 +57,7 @@ const LINGER: &str = "close-wait=1s,time-wait=off,fin-wait1=off,fin-wait2=off";
 )]
 pub(super) struct DemoArguments {
     /// The scenario, by its name in --list [default: teardown]
-    #[arg(value_name = "SCENARIO")]
+    #[arg(value_name = "SCENARIO", add = candidates::scenarios())]
     scenario: Option<String>,
     /// List the scenarios and what each shows
     #[arg(long)]

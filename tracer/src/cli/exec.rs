@@ -15,7 +15,7 @@ use clap::Args;
 use rustix::process::{getpid, set_child_subreaper};
 
 use super::{
-    console::point,
+    console::{columns, point},
     filter::FilterWords,
     format::TraceFormat,
     header::options,
@@ -33,6 +33,7 @@ use crate::exec::{
 };
 use tracer_event::escape::{harmless, without_numbers};
 use tracer_kernel::preflight;
+use tracer_output::wrap::broken;
 
 /// What to run and how to trace it.
 #[derive(Args, Debug)]
@@ -208,7 +209,13 @@ impl Run {
 fn say(report: &Report<'_>, format: TraceFormat) {
     let text = match (format, &report.outcome.ending) {
         (TraceFormat::Json, _) => report.json(),
-        (_, Ending::Ended(..)) => report.text(),
+        // A terminal would break it anywhere.
+        (_, Ending::Ended(..)) => report
+            .text()
+            .lines()
+            .flat_map(|line| broken(line, columns(io::stderr())))
+            .map(|line| line + "\n")
+            .collect(),
         // What is to be said of it is said with the status.
         _ => return,
     };

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{console::print, language::LanguageArgument};
+use super::{candidates, console::print, language::LanguageArgument};
 use crate::explain;
 use tracer_texts::terms;
 
@@ -11,7 +11,7 @@ use tracer_texts::terms;
 #[derive(Args, Debug)]
 pub(super) struct ExplainArguments {
     /// A state, flag, close reason, finding, timer or question; all of them without it
-    #[arg(value_name = "TERM", num_args = 0..)]
+    #[arg(value_name = "TERM", num_args = 0.., add = candidates::explained())]
     term: Vec<String>,
     #[command(flatten)]
     language: LanguageArgument,

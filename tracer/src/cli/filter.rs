@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, builder::NonEmptyStringValueParser, value_parser};
 
-use super::console::print;
+use super::{candidates, console::print};
 use tracer_event::{escape::escape, state::State};
 use tracer_kernel::{absent, names::HostNames, preflight};
 use tracer_model::filter::{
@@ -41,13 +41,13 @@ pub(super) struct FilterArguments {
     #[arg(long = "comm", value_delimiter = ',', value_name = "NAME")]
     comms: Vec<String>,
     /// State left or entered
-    #[arg(short = 's', long = "state", value_delimiter = ',', value_name = "STATE")]
+    #[arg(short = 's', long = "state", value_delimiter = ',', value_name = "STATE", add = candidates::states())]
     states: Vec<State>,
     /// Network namespace: all, host, a name of ip netns, a path, a process id or an inode number
-    #[arg(long, default_value = "all", value_name = "NETNS")]
+    #[arg(long, default_value = "all", value_name = "NETNS", add = candidates::namespaces())]
     netns: Netns,
     /// Container: its ID or the beginning of it, or its name if it has no ID (LXC, nspawn)
-    #[arg(long = "container", value_delimiter = ',', value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long = "container", value_delimiter = ',', value_name = "ID", value_parser = NonEmptyStringValueParser::new(), add = candidates::containers())]
     containers: Vec<String>,
     /// Control group and its descendants: a path as in /proc/PID/cgroup, or a unit such as
     /// nginx.service

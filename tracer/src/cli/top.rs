@@ -26,7 +26,6 @@ use tracer_model::{
     filter::Filter,
     linger::{self, Thresholds},
 };
-use tracer_output::text::Palette;
 
 /// What to show.
 #[derive(Args, Debug)]
@@ -92,5 +91,5 @@ fn theme(color: ColorArgument) -> anyhow::Result<Theme> {
         redirection"
     );
     let (palette, _) = color.appearance(Some(io::stdout()));
-    Ok(Theme::of(|name| std::env::var(name).ok(), palette != Palette::PLAIN)?)
+    Ok(Theme::of(|name| std::env::var(name).ok(), palette)?)
 }

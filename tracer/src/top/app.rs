@@ -43,6 +43,8 @@ pub(super) enum Pane {
     Help,
     /// Details of the selected socket.
     Details,
+    /// The command that has been copied.
+    Command,
 }
 
 pub(super) struct App {
@@ -52,6 +54,8 @@ pub(super) struct App {
     /// First line shown of a text that is longer than the screen.
     pub(super) scroll: usize,
     pub(super) list: List,
+    /// The commands of the finding from which one is copied, and which of them.
+    pub(super) commands: (Vec<String>, usize),
     /// The screen is not updated.
     pub(super) frozen: bool,
     /// Messages that have not been dismissed, oldest first.
@@ -78,6 +82,7 @@ impl App {
             pane: None,
             scroll: 0,
             list: List::new(enricher),
+            commands: (Vec::new(), 0),
             frozen: false,
             messages: Vec::new(),
             theme,

@@ -17,10 +17,12 @@ use super::{
 use tracer_event::finding::{Finding, Problem};
 
 /// What has to be done after a key, beside drawing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     None,
     Quit,
+    /// Gives a text to the terminal's clipboard.
+    Copy(String),
 }
 
 impl App {
@@ -39,6 +41,7 @@ impl App {
             KeyCode::Char('c') if control => return Effect::Quit,
             code if self.list.typing => self.list.edit(code, control),
             KeyCode::Char('q') if self.pane.is_none() => return Effect::Quit,
+            KeyCode::Char('c') => return self.copy(),
             code if self.on_any_screen(code) => {}
             code if !self.is_listing() => self.scroll_by(code),
             KeyCode::Enter => self.enter(),
@@ -55,9 +58,8 @@ impl App {
     /// Keys that work on all screens; true if this was one.
     fn on_any_screen(&mut self, code: KeyCode) -> bool {
         match (code, self.pane) {
-            (KeyCode::Char('q'), _) => self.pane = None,
             (KeyCode::Char('?' | 'h') | KeyCode::F(1), Some(Pane::Help))
-            | (KeyCode::Esc, Some(_)) => self.open(None),
+            | (KeyCode::Char('q') | KeyCode::Esc, Some(_)) => self.open(None),
             (KeyCode::Char('?' | 'h') | KeyCode::F(1), _) => self.open(Some(Pane::Help)),
             (KeyCode::Char(digit @ '1'..='5'), _) => {
                 self.show(Tab::ALL[digit as usize - '1' as usize]);
@@ -88,6 +90,32 @@ impl App {
     fn open(&mut self, pane: Option<Pane>) {
         self.pane = pane;
         self.scroll = 0;
+    }
+
+    /// Copies the first command of the finding at the top of the screen, then the next one.
+    fn copy(&mut self) -> Effect {
+        let (commands, index) = &mut self.commands;
+        if self.pane == Some(Pane::Command) {
+            *index = (*index + 1) % commands.len().max(1);
+        } else {
+            let first = match self.tab {
+                Tab::Diagnosis => views::finding_at(self, self.area, self.scroll),
+                _ => 0,
+            };
+            let findings = &self.ui_snapshot.findings;
+            let of = |finding: &Finding| -> Vec<String> {
+                finding.remedies().into_iter().filter_map(|remedy| remedy.command).collect()
+            };
+            let found = findings.iter().skip(first).map(of).find(|some| !some.is_empty());
+            let Some(found) = found else {
+                self.messages.push("no command to copy: no finding here has one".into());
+                return Effect::None;
+            };
+            self.commands = (found, 0);
+            self.open(Some(Pane::Command));
+        }
+        let (commands, index) = &self.commands;
+        commands.get(*index).cloned().map_or(Effect::None, Effect::Copy)
     }
 
     /// Lists the sockets of the finding at the top of the screen.

@@ -12,7 +12,7 @@ use ratatui::{
 };
 
 use super::{
-    app::App,
+    app::{App, Pane},
     keys::Effect,
     messages,
     terminal::Taken,
@@ -81,6 +81,8 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
             })?;
             stale = false;
         }
+        // What is shown to be selected is selected by the terminal.
+        taken.take_mouse(app.pane != Some(Pane::Command))?;
         shared.lock().view_request = app.view_request();
         let mut wait = TICK;
         // Handles everything that has been typed meanwhile before drawing again. If the terminal
@@ -90,7 +92,11 @@ fn run(mut app: App, shared: &Shared, mut taken: Taken) -> io::Result<()> {
             stale = true;
             wait = Duration::ZERO;
             match event::read()? {
-                Event::Key(key) if app.key(key) == Effect::Quit => return Ok(()),
+                Event::Key(key) => match app.key(key) {
+                    Effect::None => {}
+                    Effect::Quit => return Ok(()),
+                    Effect::Copy(text) => taken.copy(&text)?,
+                },
                 Event::Mouse(mouse) => app.mouse(mouse),
                 Event::Resize(columns, rows) => app.fit(Rect::new(0, 0, columns, rows)),
                 _ => {}

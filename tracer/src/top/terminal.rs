@@ -1,7 +1,7 @@
 //! Takes the terminal over for a while, and restores it whatever happens.
 
 use std::{
-    io::{self, Stdout},
+    io::{self, Stdout, Write as _},
     panic,
     sync::{
         Once,
@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ratatui::{
     Terminal,
     backend::CrosstermBackend,
@@ -28,6 +29,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal, taken over until this is dropped.
 pub(super) struct Taken {
     pub(super) terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// It reports what the mouse does.
+    mouse: bool,
 }
 
 impl Taken {
@@ -43,7 +46,36 @@ impl Taken {
         let terminal = enable_raw_mode()
             .and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableMouseCapture))
             .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        terminal.map(|terminal| Self { terminal }).inspect_err(|_| give_back())
+        terminal.map(|terminal| Self { terminal, mouse: true }).inspect_err(|_| give_back())
+    }
+}
+
+impl Taken {
+    /// Takes the mouse, or leaves it to the terminal, which selects text with it.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal fails.
+    pub(super) fn take_mouse(&mut self, take: bool) -> io::Result<()> {
+        match (self.mouse, take) {
+            (false, true) => execute!(io::stdout(), EnableMouseCapture)?,
+            (true, false) => execute!(io::stdout(), DisableMouseCapture)?,
+            _ => {}
+        }
+        self.mouse = take;
+        Ok(())
+    }
+
+    /// Gives a text to the terminal's clipboard (xterm's OSC 52). A terminal that does not take it
+    /// says nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal fails.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        write!(out, "\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text))?;
+        out.flush()
     }
 }
 

@@ -13,8 +13,6 @@ use tracer_output::text::Palette;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
     palette: Palette,
-    /// It has 256 colours.
-    shades: bool,
     /// It has characters beyond ASCII.
     unicode: bool,
 }
@@ -31,17 +29,21 @@ pub struct Unable(&'static str);
 impl Theme {
     /// A terminal that has everything.
     #[cfg(test)]
-    pub(super) const FULL: Self = Self { palette: Palette::COLOUR, shades: true, unicode: true };
+    pub(super) const FULL: Self = Self { palette: Palette::COLOUR, unicode: true };
     /// A terminal that has colours, but only ASCII.
     #[cfg(test)]
     pub(super) const ASCII: Self = Self { unicode: false, ..Self::FULL };
 
-    /// From the environment, which `variable` looks up.
+    /// A terminal without colours.
+    #[cfg(test)]
+    pub(super) const MONOCHROME: Self = Self { palette: Palette::PLAIN, ..Self::FULL };
+
+    /// From the environment, which `variable` looks up, with the colours that are wanted.
     ///
     /// # Errors
     ///
     /// If the terminal cannot show a screen.
-    pub fn of(variable: impl Fn(&str) -> Option<String>, colour: bool) -> Result<Self, Unable> {
+    pub fn of(variable: impl Fn(&str) -> Option<String>, palette: Palette) -> Result<Self, Unable> {
         let get = |name| variable(name).filter(|value| !value.is_empty());
         let term = get("TERM").ok_or(Unable("not set"))?;
         if term == "dumb" {
@@ -54,58 +56,35 @@ impl Theme {
         let locale = locale.to_ascii_lowercase();
         let utf8 = locale.contains("utf-8") || locale.contains("utf8");
         Ok(Self {
-            palette: if colour && !old { Palette::COLOUR } else { Palette::PLAIN },
-            shades: term.contains("256color") || get("COLORTERM").is_some(),
+            palette: if old { Palette::PLAIN } else { palette },
             // The Linux console has the lines, but not the bars.
             unicode: utf8 && !old && term != "linux",
         })
     }
 
-    fn style(&self, style: anstyle::Style) -> Style {
-        use anstyle::{AnsiColor, Color as Ansi, Effects};
-        let mut drawn = match style.get_fg_color() {
-            None => Style::new(),
-            Some(Ansi::Ansi(AnsiColor::Cyan)) => Style::new().fg(Color::Cyan),
-            Some(Ansi::Ansi(AnsiColor::Blue)) => Style::new().fg(Color::Blue),
-            Some(Ansi::Ansi(AnsiColor::Magenta)) => Style::new().fg(Color::Magenta),
-            Some(Ansi::Ansi(AnsiColor::Red)) => Style::new().fg(Color::Red),
-            Some(Ansi::Ansi256(colour)) if self.shades => {
-                Style::new().fg(Color::Indexed(colour.index()))
-            }
-            Some(_) => Style::new().dim(),
-        };
-        if style.get_effects().contains(Effects::BOLD) {
-            drawn = drawn.bold();
-        }
-        if style.get_effects().contains(Effects::UNDERLINE) {
-            drawn = drawn.underlined();
-        }
-        drawn
-    }
-
     /// Less important.
     pub(super) fn dim(&self) -> Style {
-        self.style(self.palette.dim)
+        drawn(self.palette.dim)
     }
 
     /// Needs attention.
     pub(super) fn warning(&self) -> Style {
-        self.style(self.palette.warning)
+        drawn(self.palette.warning)
     }
 
     /// Failed or lost.
     pub(super) fn bad(&self) -> Style {
         let plain = self.palette == Palette::PLAIN;
-        if plain { self.title() } else { self.style(self.palette.bad) }
+        if plain { self.title() } else { drawn(self.palette.bad) }
     }
 
     pub(super) fn good(&self) -> Style {
-        self.style(self.palette.open)
+        drawn(self.palette.open)
     }
 
     /// Bars and curves.
     pub(super) fn bar(&self) -> Style {
-        self.style(self.palette.closing)
+        drawn(self.palette.closing)
     }
 
     pub(super) fn title(&self) -> Style {
@@ -117,7 +96,12 @@ impl Theme {
     }
 
     pub(super) fn state(&self, state: State) -> Style {
-        self.style(self.palette.of_state(state))
+        drawn(self.palette.of_state(state))
+    }
+
+    /// The box of a state: underlined, its border would be two lines.
+    pub(super) fn frame(&self, state: State) -> Style {
+        self.state(state).not_underlined()
     }
 
     pub(super) fn severity(&self, severity: Severity) -> Style {
@@ -147,6 +131,26 @@ impl Theme {
             }
         }
     }
+}
+
+/// A style as ratatui has it.
+fn drawn(style: anstyle::Style) -> Style {
+    use anstyle::{Ansi256Color, Color as Ansi, Effects, RgbColor};
+    let mut drawn = match style.get_fg_color() {
+        None => Style::new(),
+        Some(Ansi::Ansi(colour)) => {
+            Style::new().fg(Color::Indexed(Ansi256Color::from_ansi(colour).index()))
+        }
+        Some(Ansi::Ansi256(colour)) => Style::new().fg(Color::Indexed(colour.index())),
+        Some(Ansi::Rgb(RgbColor(r, g, b))) => Style::new().fg(Color::Rgb(r, g, b)),
+    };
+    if style.get_effects().contains(Effects::BOLD) {
+        drawn = drawn.bold();
+    }
+    if style.get_effects().contains(Effects::UNDERLINE) {
+        drawn = drawn.underlined();
+    }
+    drawn
 }
 
 /// Writes two characters in place of one: into the blank beside it, or else by moving what follows
@@ -216,9 +220,9 @@ mod tests {
             "LANG" => Some(locale.to_owned()),
             _ => None,
         };
-        let theme = Theme::of(variable, true).unwrap();
+        let theme = Theme::of(variable, Palette::COLOUR).unwrap();
         assert_eq!((theme.palette != Palette::PLAIN, theme.unicode), (colour, unicode));
-        assert!(Theme::of(variable, false).unwrap().palette == Palette::PLAIN);
+        assert!(Theme::of(variable, Palette::PLAIN).unwrap().palette == Palette::PLAIN);
     }
 
     /// `>` alone would say something else than `≥`.
@@ -241,6 +245,6 @@ mod tests {
     #[case(None)]
     fn a_terminal_that_can_do_nothing_is_refused(#[case] term: Option<&str>) {
         let variable = |name: &str| term.filter(|_| name == "TERM").map(str::to_owned);
-        assert!(Theme::of(variable, true).is_err());
+        assert!(Theme::of(variable, Palette::COLOUR).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! What is where on the screens: functions that draw the state into an area, without effects.
 
+mod command;
 mod details;
 mod diagnosis;
 mod frame;
@@ -34,7 +35,7 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         let body = frame::draw(app, area, buffer);
         match (app.pane, app.tab) {
             (None, Tab::Sockets) => sockets::draw(app, body, buffer),
-            (None, Tab::States) => states::draw(app, body, buffer),
+            (None, Tab::States) => states::scrolled(app, body, buffer),
             _ => {
                 for (row, line) in lines(app, body).into_iter().skip(app.scroll).enumerate() {
                     put(buffer, body, row, &line);
@@ -51,6 +52,7 @@ fn lines(app: &App, body: Rect) -> Vec<Line<'static>> {
     match (app.pane, app.tab) {
         (Some(Pane::Help), _) => help::lines(app, width),
         (Some(Pane::Details), _) => details::lines(app, width),
+        (Some(Pane::Command), _) => command::lines(app, width),
         (None, Tab::Overview) => overview::lines(app, width, usize::from(body.height)),
         (None, Tab::Diagnosis) => diagnosis::lines(app, width).0,
         (None, Tab::Handshakes) => handshakes::lines(app, width),
@@ -62,7 +64,8 @@ fn lines(app: &App, body: Rect) -> Vec<Line<'static>> {
 pub(super) fn length(app: &App, area: Rect) -> usize {
     let body = frame::body(app, area);
     match (app.pane, app.tab) {
-        (None, Tab::Overview | Tab::Sockets | Tab::States) => 1,
+        (None, Tab::Overview | Tab::Sockets) => 1,
+        (None, Tab::States) => usize::from(states::height(body).saturating_sub(body.height)) + 1,
         // Each finding can be brought to the top.
         (None, Tab::Diagnosis) => {
             diagnosis::lines(app, usize::from(body.width)).1.last().map_or(1, |last| last + 1)

@@ -45,6 +45,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("both_ends", "wants cables between namespaces and a link of TUN devices"),
     ("cases", "wants Python and cables between namespaces"),
     ("command", "options and exit statuses; the kernel has no part in it"),
+    ("completions", "wants names of namespaces; the kernel has no part in it"),
     ("daemon", "configuration and service manager; the kernel has no part in it"),
     ("deploy", "wants kubectl; the kernel has no part in it"),
     ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),

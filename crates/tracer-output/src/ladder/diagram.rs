@@ -7,6 +7,7 @@ use std::ops::{Index, IndexMut};
 
 use super::{
     acts::{Act, acts},
+    numbers,
     row::{Arrow, Kind, Middle, Note, Row, Side},
 };
 use crate::{step, text::of_reset};
@@ -57,7 +58,7 @@ pub(super) struct Diagram {
     pub(super) begun: bool,
     /// Time of the last row drawn.
     pub(super) drawn_until: Option<u64>,
-    /// Sentences that have been written.
+    /// Sentences that have been written, or named, in it.
     pub(super) explained: Vec<&'static str>,
     /// When TIME_WAIT expires, if an end is in it.
     pub(super) expires: Option<u64>,
@@ -187,6 +188,7 @@ impl Diagram {
             }
         }
         self.rows[row].note = note;
+        self.rows[row].reason = close.filter(|_| to == State::Closed).map(|close| close.reason);
     }
 
     pub(super) fn retransmit(&mut self, side: Side, retransmit: &Retransmit) {
@@ -228,7 +230,9 @@ impl Diagram {
                 arrow.observed = true;
             }
         } else if !self.knows(from, Kind::Rst) {
-            let row = self.arrow(Some(time), Arrow::new(Kind::Rst, from, true));
+            let (sequence, ack) = numbers::of_answer(answers, self[!side].initial);
+            let arrow = Arrow { sequence, ack, ..Arrow::new(Kind::Rst, from, true) };
+            let row = self.arrow(Some(time), arrow);
             self.rows[row].note = answers.map(|_| Note::Ending(of_reset(reset)));
         }
     }
@@ -315,11 +319,12 @@ impl Diagram {
         let late = left == State::Listen;
         let by_event = !sent || matches!(kind, Kind::Syn | Kind::Fin) && leaves == Some(true);
         let observed = source == Source::Tracepoint && by_event && !late;
+        let (number, of_reset) = numbers::of_reset(kind, sent, transition);
         let ack = match kind {
             Kind::Fin if sent => sequence.map(|sequence| sequence.rcv_nxt),
             // More than the SYN where that carried data (Fast Open).
             Kind::SynAck if !sent => sequence.map(|sequence| sequence.snd_una),
-            _ => None,
+            _ => of_reset,
         };
         if let Some(row) = self.row_of(kind, from) {
             let row_of_both = &mut self.rows[row];
@@ -329,13 +334,13 @@ impl Diagram {
             }
             let arrow = row_of_both.arrow_mut()?;
             arrow.observed |= observed;
-            arrow.ack = arrow.ack.or(ack);
+            (arrow.sequence, arrow.ack) = (arrow.sequence.or(number), arrow.ack.or(ack));
             return Some(row);
         }
         if self.knows(from, kind) {
             return None;
         }
-        let mut arrow = Arrow { ack, ..Arrow::new(kind, from, observed) };
+        let mut arrow = Arrow { sequence: number, ack, ..Arrow::new(kind, from, observed) };
         if kind == Kind::Fin && sent {
             arrow.acks_fin = left == State::CloseWait && !self.knows(side, Kind::AckOfFin);
         }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use super::{
     diagram::Diagram,
-    explain::explain,
+    explain::{explain, named},
     row::{Arrow, Kind, Middle, Note, Row, Side},
 };
 use crate::{
     names::Names,
     stamps::Times,
-    text::{Line, Palette, bytes, duration, process},
+    text::{Line, Palette, bytes, duration, grouped, process},
     width::{columns, cut, padded, wrap},
     wrap::broken,
 };
@@ -23,10 +23,11 @@ use tracer_event::{
 use tracer_texts::{Language, Texts};
 
 /// What the marks mean.
-const LEGEND: [(&str, &str); 4] = [
+const LEGEND: [(&str, &str); 5] = [
     ("──", "reported by a kernel event, at one end or both"),
     ("╌╌", "deduced from TCP's rules, not reported by an event"),
     (" ↻", "retransmitted   +1.2ms  time since the previous step"),
+    ("  ", "FIN+ACK: a FIN that is the first to acknowledge the other's; all carry an ACK"),
     ("  ", "not drawn: data, its ACKs, window updates and probes: no event reports them"),
 ];
 
@@ -65,6 +66,8 @@ pub(super) struct Pen {
     pub(super) texts: Option<Texts>,
     /// Names of addresses, where asked for.
     pub(super) names: Option<Names>,
+    /// Sentences that have been written.
+    pub(super) explained: Vec<&'static str>,
 }
 
 impl Pen {
@@ -171,13 +174,28 @@ impl Pen {
             }
         }
         if self.style.explain {
-            let mut sentences = explain(diagram, row);
-            sentences.retain(|sentence| !diagram.explained.contains(sentence));
-            diagram.explained.extend(&sentences);
-            let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
-            let words: Vec<String> = sentences.iter().map(|name| texts.say(name)).collect();
-            self.sentences(&words.join(" "), out);
+            let words = self.explanation(diagram, row);
+            self.sentences(&words, out);
         }
+    }
+
+    /// Sentences that have not been written in this trace; of the others, the name of what they
+    /// explain, once a diagram.
+    fn explanation(&mut self, diagram: &mut Diagram, row: &Row) -> String {
+        let mut sentences = explain(diagram, row);
+        sentences.retain(|sentence| !diagram.explained.contains(sentence));
+        diagram.explained.extend(&sentences);
+        let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
+        let mut words = Vec::new();
+        for sentence in sentences {
+            if !self.explained.contains(&sentence) {
+                self.explained.push(sentence);
+                words.push(texts.say(sentence));
+            } else if let Some(name) = named(sentence) {
+                words.push(texts.say(name));
+            }
+        }
+        words.join(" ")
     }
 
     /// Writes words between the lifelines.
@@ -227,10 +245,11 @@ impl Pen {
                 let words = format!("{} {}", self.said(meaning), self.said(source.trim()));
                 words.trim_end().to_owned()
             }
-            Middle::Data([left, 0]) => format!("{data}: {} ▷", bytes(*left)),
-            Middle::Data([0, right]) => format!("{data}: ◁ {}", bytes(*right)),
-            Middle::Data([left, right]) => {
-                format!("{data}: {} ▷   ◁ {}", bytes(*left), bytes(*right))
+            // Exact, for the numbers of the FINs follow from it.
+            Middle::Data(sent) => {
+                Some(carried(&data, *sent, |count| format!("{}B", grouped(count))))
+                    .filter(|exact| columns(exact) + 2 <= room)
+                    .unwrap_or_else(|| carried(&data, *sent, bytes))
             }
             Middle::Arrow(arrow) => {
                 let fill = if arrow.observed { '─' } else { '╌' };
@@ -253,7 +272,7 @@ impl Pen {
             Kind::Fin if arrow.acks_fin => ("FIN+ACK", here.fin, next(there.fin)),
             Kind::Fin => ("FIN", here.fin, arrow.ack),
             Kind::AckOfFin => ("ACK", None, next(there.fin)),
-            Kind::Rst => ("RST", None, None),
+            Kind::Rst => ("RST", None, arrow.ack),
         };
         let mut label = match arrow.ordinal {
             0 => name.to_owned(),
@@ -317,6 +336,15 @@ struct Cells {
     states: [Option<State>; 2],
     middle: String,
     style: anstyle::Style,
+}
+
+/// `data: 82B ▷   ◁ 4,998B`
+fn carried(data: &str, [left, right]: [u64; 2], count: impl Fn(u64) -> String) -> String {
+    match (left, right) {
+        (left, 0) => format!("{data}: {} ▷", count(left)),
+        (0, right) => format!("{data}: ◁ {}", count(right)),
+        (left, right) => format!("{data}: {} ▷   ◁ {}", count(left), count(right)),
+    }
 }
 
 /// `words` in the middle of a line of `fill`; cut where there is no room.

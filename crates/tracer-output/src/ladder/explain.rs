@@ -36,6 +36,7 @@ pub(super) fn explain(diagram: &Diagram, row: &Row) -> Vec<&'static str> {
     }
     let entered = |state: &State| entered(diagram, *state, row);
     sentences.extend(row.states.iter().flatten().filter_map(entered));
+    sentences.extend(row.reason.and_then(ended));
     sentences.dedup();
     sentences
 }
@@ -73,6 +74,43 @@ fn is_itself(diagram: &Diagram) -> bool {
 fn refuses(note: Note) -> bool {
     let refused = step::ending(&Close::new(Reason::Refused, None));
     [refused, REFUSED_HERE].into_iter().any(|words| note == Note::Ending(words))
+}
+
+/// What an ending without an RST means, and what the application is told.
+fn ended(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Unreachable => Some(UNREACHABLE),
+        Reason::ConnectTimeout => Some(CONNECT_TIMEOUT),
+        Reason::RetransmitTimeout => Some(RETRANSMIT_TIMEOUT),
+        Reason::KeepaliveTimeout => Some(KEEPALIVE_TIMEOUT),
+        Reason::ZeroWindowTimeout => Some(ZERO_WINDOW_TIMEOUT),
+        Reason::FinWait2Timeout => Some(FIN_WAIT2_TIMEOUT),
+        Reason::AbortedLocally => Some(ABORTED),
+        Reason::Killed => Some(KILLED),
+        Reason::NoLocalPort => Some(NO_LOCAL_PORT),
+        Reason::Disconnected => Some(DISCONNECTED),
+        Reason::Graceful
+        | Reason::Refused
+        | Reason::ResetReceived
+        | Reason::ResetSentUnreadData
+        | Reason::ResetSentLingerZero
+        | Reason::ResetSentDataAfterClose
+        | Reason::ResetSentUnaccepted
+        | Reason::Unknown => None,
+    }
+}
+
+/// The name of what a sentence explains, where neither the segment nor the state is its name.
+pub(super) fn named(sentence: &str) -> Option<&'static str> {
+    Some(match sentence {
+        ACK => "ladder-name-handshake",
+        SECOND_SYN => "ladder-name-simultaneous-open",
+        RELEASED => "ladder-name-graceful",
+        CLOSING => "ladder-name-simultaneous-close",
+        ORPHAN => "ladder-name-orphan",
+        RST => "ladder-name-abortive",
+        _ => return None,
+    })
 }
 
 fn entered(diagram: &Diagram, state: State, row: &Row) -> Option<&'static str> {
@@ -117,3 +155,13 @@ const AGAIN: &str = "ladder-again";
 const SAME_TIMEOUT: &str = "ladder-same-timeout";
 const DOUBLE_TIMEOUT: &str = "ladder-double-timeout";
 const GONE: &str = "ladder-gone";
+const UNREACHABLE: &str = "ladder-unreachable";
+const CONNECT_TIMEOUT: &str = "ladder-connect-timeout";
+const RETRANSMIT_TIMEOUT: &str = "ladder-retransmit-timeout";
+const KEEPALIVE_TIMEOUT: &str = "ladder-keepalive-timeout";
+const ZERO_WINDOW_TIMEOUT: &str = "ladder-zero-window-timeout";
+const FIN_WAIT2_TIMEOUT: &str = "ladder-fin-wait2-timeout";
+const ABORTED: &str = "ladder-aborted";
+const KILLED: &str = "ladder-killed";
+const NO_LOCAL_PORT: &str = "ladder-no-local-port";
+const DISCONNECTED: &str = "ladder-disconnected";

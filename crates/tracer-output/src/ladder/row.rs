@@ -3,6 +3,7 @@
 use std::ops::Not;
 
 use tracer_event::{
+    close::Reason,
     state::State,
     update::{Role, Segment},
 };
@@ -67,7 +68,7 @@ pub(super) struct Arrow {
     pub(super) acks_fin: bool,
     /// Its own number, where the connection's numbers do not say it.
     pub(super) sequence: Option<u32>,
-    /// What a FIN or SYN+ACK acknowledges, where an end has told.
+    /// What a FIN, an RST or a SYN+ACK acknowledges, where an end has told.
     pub(super) ack: Option<u32>,
     /// Of a retransmission: the timeout in percent of the one before.
     pub(super) timeout: Option<u64>,
@@ -111,6 +112,8 @@ pub(super) struct Row {
     /// States entered with it, left and right.
     pub(super) states: [Option<State>; 2],
     pub(super) note: Option<Note>,
+    /// Why the connection ended with it.
+    pub(super) reason: Option<Reason>,
 }
 
 /// A remark on a step.
@@ -128,7 +131,7 @@ pub(super) enum Note {
 
 impl Row {
     pub(super) fn new(time: Option<u64>, middle: Middle) -> Self {
-        Self { time, middle, states: [None; 2], note: None }
+        Self { time, middle, states: [None; 2], note: None, reason: None }
     }
 
     pub(super) fn arrow(&self) -> Option<&Arrow> {

@@ -1,6 +1,7 @@
 //! Diagrams of whole connections, compared as text.
 
 mod departures;
+mod endings;
 mod explained;
 mod fixture;
 

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::{
-    html::{Frame, section, table},
+    html::{Frame, section, table, words},
     troubles::Troubles,
 };
 use crate::text::{duration, grouped};
@@ -48,9 +48,11 @@ pub(super) fn facts(header: &Header, begun: u64, summary: &Summary, frame: &Fram
         Mode::Tracepoint => "addresses, ports and states only (classic tracepoint)",
     };
     // With the offset from UTC.
-    let start = frame.zoned(begun).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let [start, end] = [begun, frame.clock.now]
+        .map(|time| frame.zoned(time).strftime("%Y-%m-%d %H:%M:%S %:z").to_string());
     let entries = [
         ("Start", start),
+        ("End", end),
         ("Duration", duration(frame.clock.now.saturating_sub(begun))),
         ("Kernel", escape(header.kernel.as_bytes()).into_owned()),
         ("Transitions", grouped(summary.records.transition)),
@@ -61,7 +63,7 @@ pub(super) fn facts(header: &Header, begun: u64, summary: &Summary, frame: &Fram
     ];
     html! {
         dl.facts {
-            @for (name, value) in entries { div { dt { (name) } dd { (value) } } }
+            @for (name, value) in entries { div { dt { (name) } dd { (words(&value)) } } }
         }
     }
 }

@@ -38,6 +38,17 @@ pub(super) fn section(id: &str, heading: &str, reading: &str, content: &Markup) 
     }
 }
 
+/// A text, and above all a command, that breaks at blanks only: elsewhere a break would be taken
+/// for one of its own.
+pub(super) fn words(text: &str) -> Markup {
+    html! {
+        @for (index, word) in text.split(' ').enumerate() {
+            @if index > 0 { " " }
+            span.word { (word) }
+        }
+    }
+}
+
 /// The content, or the sentence that says that there is none.
 pub(super) fn unless(empty: bool, sentence: &str, content: impl FnOnce() -> Markup) -> Markup {
     if empty {
@@ -53,13 +64,19 @@ pub(super) fn process(comm: &[u8], pid: Option<u32>) -> String {
     pid.map_or_else(|| format!("{name} (several)"), |pid| format!("{name}[{pid}]"))
 }
 
+/// Columns that fit a phone's width.
+const FIT: usize = 5;
+
 /// A table by its columns' names. The first column names the row; of the others the last `texts`
 /// are text, the rest numbers.
 pub(super) fn table(columns: &[&str], rows: &[Vec<String>], texts: usize) -> Markup {
     let numbers = columns.len() - texts;
+    // A phone shows a row of many cells as a list of them; of a long table it would be too long.
+    let cards = columns.len() > FIT && rows.len() <= Ranking::ROWS;
+    let label = |index: usize| cards.then(|| columns[index]);
     html! {
         div.wide {
-            table {
+            table.cards[cards] {
                 thead { tr {
                     @for (index, name) in columns.iter().enumerate() {
                         th.n[(1..numbers).contains(&index)] scope="col" { (name) }
@@ -70,7 +87,9 @@ pub(super) fn table(columns: &[&str], rows: &[Vec<String>], texts: usize) -> Mar
                         tr {
                             @for (index, cell) in row.iter().enumerate() {
                                 @if index == 0 { th scope="row" { (cell) } }
-                                @else { td.n[index < numbers] { (cell) } }
+                                @else {
+                                    td.n[index < numbers] data-label=[label(index)] { (cell) }
+                                }
                             }
                         }
                     }

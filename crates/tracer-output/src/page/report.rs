@@ -55,7 +55,7 @@ impl Report {
 
     pub(super) fn html(&self, summary: &Summary, frame: &Frame) -> String {
         let Self { header, begun, timeline, guests, headroom, troubles } = self;
-        let title = format!("TCP on {}", escape(frame.title.as_bytes()));
+        let title = title(header, frame);
         let sections = [
             troubles.findings_section(frame),
             troubles.lingering_section(),
@@ -92,5 +92,16 @@ impl Report {
             }
         };
         page.into_string()
+    }
+}
+
+/// The host, and of a recording the file.
+fn title(header: &Header, frame: &Frame) -> String {
+    let of = escape(frame.title.as_bytes());
+    match &header.host {
+        Some(host) if host.name != of => {
+            format!("TCP on {} ({of})", escape(host.name.as_bytes()))
+        }
+        _ => format!("TCP on {of}"),
     }
 }

@@ -16,7 +16,7 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
     finding::{Finding, NoLocalPort, Problem, Severity, Status},
-    header::{Degraded, Mode},
+    header::{Degraded, Host, Mode},
     process::{Evidence, Owner, Process},
     state::State,
     update::{
@@ -150,6 +150,23 @@ fn report(updates: &[Update<'_>], after: u64) -> String {
     let html = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
     assert_eq!(result.recv().unwrap().unwrap().bytes, html.len());
     html
+}
+
+/// Of a recording both are known; a live report's title is the host.
+#[rstest]
+#[case(Some("web1"), "trace.jsonl", "TCP on web1 (trace.jsonl)")]
+#[case(Some("web1"), "web1", "TCP on web1")]
+#[case(None, "trace.jsonl", "TCP on trace.jsonl")]
+fn the_title_names_the_host(#[case] host: Option<&str>, #[case] of: &str, #[case] title: &str) {
+    let host = host.map(|name| Host { name: name.into(), boot_id: None });
+    let report = Report::new(Header { host, ..header() }, BEGUN);
+    let clock = WallClock { lead: 1_700_000_000_000_000_000, now: BEGUN + 9 * SECOND };
+    let frame = Frame { title: of.into(), zone: TimeZone::UTC, clock };
+    let html = report.html(&Summary::default(), &frame);
+    assert!(html.contains(&format!("<title>{title}</title>")), "{html}");
+    for time in ["22:15:00", "22:15:09"] {
+        assert!(html.contains(time), "when it began and ended: {time}");
+    }
 }
 
 fn handshake(time: u64) -> Handshake {

@@ -18,8 +18,9 @@ use tracer_event::{
 
 /// Slices that there are at most.
 const SLICES: usize = 240;
-/// Length of a slice at the beginning, nanoseconds.
-const SHORTEST: u64 = 100_000_000;
+/// Length of a slice at the beginning, nanoseconds. It doubles: some slices always are a whole
+/// number of seconds.
+const SHORTEST: u64 = 250_000_000;
 const SECOND: f64 = 1e9;
 
 /// What is counted in each slice.
@@ -182,7 +183,7 @@ impl Timeline {
 
     /// When a slice begins.
     fn start(&self, index: usize) -> String {
-        format!("{:.1} s", index as f64 * self.slice())
+        format!("{}\u{a0}s", index as f64 * self.slice())
     }
 
     /// Sockets by state; `stuck` are states in which some lingered.
@@ -205,12 +206,12 @@ impl Timeline {
              to it."
         };
         let reading = format!(
-            "The most sockets in each state at one time, in slices of {} s; times count from {}. \
-             Each chart has its own scale; states in which sockets were stuck are red. {before}",
+            "The most sockets in each state at one time, in slices of {} s. {} Each chart has its \
+             own scale; states in which sockets were stuck are red. {before}",
             self.slice(),
-            frame.time(self.begun)
+            self.period(frame)
         );
-        let columns = ["State", "At the start", "Peak", "Peak after", "At the end"];
+        let columns = ["State", "At the start", "Peak", "Peak at", "At the end"];
         let states = State::ALL.into_iter().filter(|state| *state != State::Closed);
         let none = "There were no connections.";
         let content = self.draw(states.map(chart), "", &columns, frame, none);
@@ -236,16 +237,18 @@ impl Timeline {
             let totals = [&[grouped(total)], &rates[..]].concat();
             Chart { name, caption, tone, drawn, totals, values }
         };
-        let reading = "Connections opened and closed, and segments of handshakes and teardowns \
-                       that were retransmitted, per second. Slices shorter than a second are \
-                       combined.";
+        let reading = format!(
+            "Connections opened and closed, and segments of handshakes and teardowns that were \
+             retransmitted, per second, by whole seconds. {}",
+            self.period(frame)
+        );
         let columns = ["", "Total", "Mean per second", "Peak per second"];
         let none = "No connection was opened or closed.";
         let charts = EVENTS.into_iter().map(chart);
         section(
             "events",
             "Events",
-            reading,
+            &reading,
             &self.draw(charts, " per second", &columns, frame, none),
         )
     }
@@ -283,6 +286,12 @@ impl Timeline {
         };
         let rows: Vec<Vec<String>> = (0..self.slices.len()).map(row).collect();
         folded("Numbers by slice", &columns, &rows, 0)
+    }
+
+    /// When the charts begin and end.
+    fn period(&self, frame: &Frame) -> String {
+        let [begin, end] = [self.begun, frame.clock.now].map(|time| frame.time(time));
+        format!("From {begin} (0\u{a0}s) to {end} ({}\u{a0}s).", self.seconds(frame).round())
     }
 
     /// Length of all, seconds.
@@ -327,13 +336,24 @@ mod tests {
 
     use super::*;
 
+    /// However long it takes, some slices are a whole number of seconds.
+    #[test]
+    fn slices_add_up_to_whole_seconds() {
+        for hours in 0..100 {
+            let mut timeline = Timeline::new(0);
+            timeline.advance(hours * 3_600 * 1_000_000_000);
+            let (_, length) = per_second(&[0], timeline.slice());
+            assert!(length >= 1.0 && length.fract() == 0.0, "{hours} h: {length} s");
+        }
+    }
+
     /// One event is one a second, in however short a slice it happened.
     #[rstest]
-    #[case(&[0, 1, 0], 0.1, &[1.0], 1.0)]
-    #[case(&[1, 0, 0, 0, 0, 2], 0.2, &[1.0, 2.0], 1.0)]
-    #[case(&[6, 0, 0, 0], 0.4, &[5.0, 0.0], 1.2)]
-    #[case(&[8, 4], 1.6, &[5.0, 2.5], 1.6)]
-    fn rates_are_those_of_a_second_or_more(
+    #[case(&[0, 1, 0], 0.25, &[1.0], 1.0)]
+    #[case(&[1, 0, 0, 0, 2, 1], 0.25, &[1.0, 3.0], 1.0)]
+    #[case(&[6, 0, 0, 0], 0.5, &[6.0, 0.0], 1.0)]
+    #[case(&[8, 4], 2.0, &[4.0, 2.0], 2.0)]
+    fn rates_are_those_of_whole_seconds(
         #[case] counts: &[u64],
         #[case] slice: f64,
         #[case] rates: &[f64],

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     groups::{Groups, Tally},
-    html::{Frame, process, section, table, unless},
+    html::{Frame, process, section, table, unless, words},
     peer::{named, peer},
 };
 use crate::text::{duration, grouped};
@@ -53,7 +53,7 @@ impl Trouble {
                 h4 { "What to do" }
                 ul {
                     @for remedy in worst.remedies() {
-                        li { (remedy.text) @if let Some(command) = remedy.command { pre { (command) } } }
+                        li { (remedy.text) @if let Some(command) = remedy.command { pre { (words(&command)) } } }
                     }
                 }
             }

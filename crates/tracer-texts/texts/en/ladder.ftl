@@ -44,3 +44,32 @@ ladder-same-timeout = The timeout was as long as before: Linux retransmits the f
 ladder-double-timeout = The timeout doubles each time.
 ladder-gone = The kernel has released the connection: its addresses and ports are free.
 ladder-expires = CLOSED expected at { $time }, in 60 s
+ladder-unreachable = A router, or the host itself, answered with the ICMP error that stands here.
+    connect() fails at once, with EHOSTUNREACH, ENETUNREACH or ECONNREFUSED.
+ladder-connect-timeout = Nobody answered any SYN: the host is down, or a firewall drops them
+    silently. connect() fails with ETIMEDOUT, after net.ipv4.tcp_syn_retries retransmissions.
+ladder-retransmit-timeout = What was sent was not acknowledged for too long: the peer is dead, or
+    the way to it is (dead peer). TCP_USER_TIMEOUT says how long; without it, it takes
+    net.ipv4.tcp_retries2 retransmissions, some 15 minutes. The application gets ETIMEDOUT.
+ladder-keepalive-timeout = The peer answered none of the keepalive probes: it is dead, or the way to
+    it is (dead peer). The application gets ETIMEDOUT.
+ladder-zero-window-timeout = The peer acknowledged, but accepted no more data for too long: its
+    application does not read. The application here gets ETIMEDOUT.
+ladder-fin-wait2-timeout = The peer acknowledged the FIN and never sent its own. The kernel waits for
+    net.ipv4.tcp_fin_timeout, or TCP_LINGER2, for a socket that no process holds any more.
+ladder-aborted = The application closed the socket before the handshake was complete. If the SYN+ACK
+    still comes, it is answered with an RST.
+ladder-killed = An administrator ended it (ss -K, SOCK_DESTROY): the application gets ECONNABORTED,
+    and an RST tells the peer.
+ladder-no-local-port = No segment was sent: all local ports towards this peer are in use. connect()
+    fails with EADDRNOTAVAIL.
+ladder-disconnected = connect() with AF_UNSPEC dissolves a connection; the socket can be used again.
+
+# Names of what has been explained before.
+
+ladder-name-handshake = (three-way handshake)
+ladder-name-simultaneous-open = (simultaneous open)
+ladder-name-graceful = (graceful release)
+ladder-name-simultaneous-close = (simultaneous close)
+ladder-name-orphan = (orphaned)
+ladder-name-abortive = (abortive release)

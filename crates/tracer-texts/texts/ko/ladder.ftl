@@ -42,3 +42,32 @@ ladder-same-timeout = 타임아웃이 앞과 같았습니다. Linux는 처음 �
 ladder-double-timeout = 타임아웃은 매번 두 배가 됩니다.
 ladder-gone = 커널이 연결을 놓아주었습니다. 주소와 포트를 다시 쓸 수 있습니다.
 ladder-expires = { $time }에 CLOSED 예정, 60초 뒤
+ladder-unreachable = 라우터나 호스트가 여기 적힌 ICMP 오류로 응답했습니다. connect()는 EHOSTUNREACH,
+    ENETUNREACH 또는 ECONNREFUSED로 바로 실패합니다.
+ladder-connect-timeout = 어떤 SYN에도 응답이 없었습니다. 호스트가 꺼져 있거나 방화벽이 말없이 버립니다.
+    connect()는 net.ipv4.tcp_syn_retries만큼 재전송한 뒤 ETIMEDOUT으로 실패합니다.
+ladder-retransmit-timeout = 보낸 것이 너무 오래 확인 응답되지 않았습니다. 상대나 상대까지의 경로가
+    죽었습니다(dead peer). 기다리는 시간은 TCP_USER_TIMEOUT이 정하고, 없으면
+    net.ipv4.tcp_retries2만큼 재전송하는 약 15분입니다. 응용 프로그램은 ETIMEDOUT을 받습니다.
+ladder-keepalive-timeout = 상대가 keepalive 탐침에 하나도 응답하지 않았습니다. 상대나 상대까지의 경로가
+    죽었습니다(dead peer). 응용 프로그램은 ETIMEDOUT을 받습니다.
+ladder-zero-window-timeout = 상대는 확인 응답했지만 너무 오래 데이터를 더 받지 않았습니다. 상대 응용
+    프로그램이 읽지 않습니다. 이쪽 응용 프로그램은 ETIMEDOUT을 받습니다.
+ladder-fin-wait2-timeout = 상대는 FIN을 확인 응답했지만 자기 FIN을 보내지 않았습니다. 어떤 프로세스도 가지고
+    있지 않은 소켓을 커널은 net.ipv4.tcp_fin_timeout 또는 TCP_LINGER2만큼 기다립니다.
+ladder-aborted = handshake가 끝나기 전에 응용 프로그램이 소켓을 닫았습니다. SYN+ACK가 늦게 오면 RST로
+    응답합니다.
+ladder-killed = 관리자가 끝냈습니다(ss -K, SOCK_DESTROY). 응용 프로그램은 ECONNABORTED를 받고, RST가
+    상대에게 알립니다.
+ladder-no-local-port = 세그먼트를 보내지 않았습니다. 이 상대로 가는 로컬 포트가 모두 사용 중입니다.
+    connect()는 EADDRNOTAVAIL로 실패합니다.
+ladder-disconnected = AF_UNSPEC으로 connect()하면 연결이 해제되고, 소켓을 다시 쓸 수 있습니다.
+
+# 앞에서 설명한 것의 이름.
+
+ladder-name-handshake = (3-way handshake)
+ladder-name-simultaneous-open = (동시 열기)
+ladder-name-graceful = (정상 해제)
+ladder-name-simultaneous-close = (동시 닫기)
+ladder-name-orphan = (주인 없는 소켓)
+ladder-name-abortive = (강제 해제)

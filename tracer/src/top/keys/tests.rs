@@ -28,7 +28,7 @@ pub(in crate::top) fn press(app: &mut App, keys: &str) {
             '⌫' => KeyCode::Backspace,
             key => KeyCode::Char(key),
         };
-        assert_eq!(app.key(KeyEvent::from(code)), Effect::None, "{key}");
+        assert_ne!(app.key(KeyEvent::from(code)), Effect::Quit, "{key}");
     }
 }
 
@@ -165,6 +165,51 @@ fn a_finding_leads_to_its_sockets() {
     assert_eq!(app.tab, Tab::Sockets);
     assert_eq!(app.list.selection.filter, "close_wait [812]");
     assert_eq!(app.list.len(), 30);
+}
+
+#[test]
+fn a_command_is_copied_and_shown_alone_and_the_next_one_after_it() {
+    let mut app = fresh();
+    let copy = |app: &mut App| app.key(KeyEvent::from(KeyCode::Char('c')));
+    let Effect::Copy(command) = copy(&mut app) else { panic!("nothing copied") };
+    assert!(command.starts_with("ss -K"), "{command}");
+    assert_eq!(app.pane, Some(Pane::Command));
+    assert_eq!(copy(&mut app), Effect::Copy(command.clone()), "the only one");
+    app.commands.0.push("second".into());
+    assert_eq!(copy(&mut app), Effect::Copy("second".into()));
+    press(&mut app, "q");
+    assert_eq!((app.pane, copy(&mut app)), (None, Effect::Copy(command)));
+}
+
+#[test]
+fn without_a_command_nothing_is_copied_and_that_is_said() {
+    let mut app = fresh();
+    app.ui_snapshot.findings = Arc::default();
+    press(&mut app, "3");
+    assert_eq!(app.key(KeyEvent::from(KeyCode::Char('c'))), Effect::None);
+    assert_eq!(app.pane, None);
+    assert!(app.messages.iter().any(|message| message.contains("no command")));
+}
+
+#[test]
+fn q_goes_back_from_details_as_the_help_says() {
+    let mut app = fresh();
+    press(&mut app, "2\nq");
+    assert_eq!((app.pane, app.tab), (None, Tab::Sockets));
+}
+
+#[test]
+fn a_low_screen_scrolls_the_states_to_their_end() {
+    let mut app = fresh();
+    app.fit(Rect::new(0, 0, 80, 14));
+    press(&mut app, "4");
+    let last = |app: &App| views::tests::show_again(app, 80, 14);
+    assert!(!last(&app).contains("LAST_ACK"));
+    press(&mut app, "⇲");
+    assert!(last(&app).contains("LAST_ACK") && last(&app).contains("CLOSED ▼"));
+    app.fit(Rect::new(0, 0, 80, 40));
+    press(&mut app, "⇲");
+    assert_eq!(app.scroll, 0, "all of it is shown");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::paint::block;
+use super::paint::{GAP, beside, block};
 use crate::top::{
     app::App,
     ui_snapshot::{self, Chosen},
@@ -24,6 +24,8 @@ use tracer_output::{
 
 /// Labels, indented.
 const LABEL: usize = 12;
+/// From this width on, timeline and segments stand beside each other.
+const BESIDE: usize = 156;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
@@ -35,10 +37,18 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         let label = format!("  {label}");
         lines.extend(block((&label, theme.dim()), LABEL, &text, Style::new(), width));
     }
-    lines.extend([Line::default(), Line::styled(" Timeline", theme.title())]);
-    lines.extend(timeline(app, chosen));
-    lines.extend([Line::default(), Line::styled(" Segments", theme.title())]);
-    lines.extend(segments(app, chosen, width));
+    let titled = |title: &'static str| vec![Line::default(), Line::styled(title, theme.title())];
+    let mut events = titled(" Timeline");
+    events.extend(timeline(app, chosen));
+    let mut drawn = titled(" Segments");
+    if width < BESIDE {
+        drawn.extend(segments(app, chosen, width));
+        lines.extend(events.into_iter().chain(drawn));
+    } else {
+        let left = width / 2 - 2;
+        drawn.extend(segments(app, chosen, width - left - GAP));
+        lines.extend(beside(events, drawn, left));
+    }
     lines
 }
 

@@ -9,10 +9,13 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::paint::{cut, put, rate};
+use super::{
+    paint::{cut, put, rate},
+    states,
+};
 use crate::top::app::{App, Pane, Tab};
 use tracer_event::escape::escape;
-use tracer_output::text::grouped;
+use tracer_output::{text::grouped, wrap::broken};
 
 const NAME: &str = " tracer top ";
 /// Width of the time.
@@ -24,10 +27,10 @@ pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Rect {
     put(buffer, area, 1, &status(app, usize::from(area.width)));
     clock(app, area, buffer);
     let last = usize::from(area.height) - 1;
-    if let Some(message) = message(app) {
+    if let Some(message) = message(app, usize::from(area.width)) {
         put(buffer, area, last - 1, &message);
     }
-    put(buffer, area, last, &keys(app));
+    put(buffer, area, last, &keys(app, area));
     body(app, area)
 }
 
@@ -118,24 +121,52 @@ fn clock(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The oldest message that has not been dismissed.
-fn message(app: &App) -> Option<Line<'static>> {
+fn message(app: &App, width: usize) -> Option<Line<'static>> {
     let first = app.messages.first()?;
     let more = match app.messages.len() {
         1 => String::new(),
         all => format!(" (1 of {all})"),
     };
+    let key = format!(" x: dismiss{more} ");
+    let room = width.saturating_sub(key.chars().count() + 1);
+    // The help has all of it.
+    let shown = match broken(first, Some(room)).as_slice() {
+        [all] => all.clone(),
+        _ => {
+            let part = broken(first, Some(room.saturating_sub(9))).into_iter().next()?;
+            format!("{}…: see ?", cut(part, room.saturating_sub(9)))
+        }
+    };
     Some(Line::from(vec![
-        Span::styled(format!(" x: dismiss{more} "), app.theme.selected()),
-        Span::styled(format!(" {first}"), app.theme.warning()),
+        Span::styled(key, app.theme.selected()),
+        Span::raw(" "),
+        Span::styled(shown, app.theme.warning()),
     ]))
 }
 
 const CLEAR: (&str, &str) = ("Esc", "clear filter");
 const SCROLL: (&str, &str) = ("↑↓", "scroll");
 const FREEZE: (&str, &str) = ("f", "freeze");
+const COPY: (&str, &str) = ("c", "copy command");
 
-/// The keys that are needed most, and what they do.
-fn keys(app: &App) -> Line<'static> {
+/// The keys that are needed most, and what they do, as far as they fit.
+fn keys(app: &App, area: Rect) -> Line<'static> {
+    let mut spans = vec![Span::raw(" ")];
+    let mut room = usize::from(area.width).saturating_sub(1);
+    for (key, what) in hints(app, area) {
+        let needed = key.chars().count() + 1 + what.chars().count();
+        if needed > room {
+            break;
+        }
+        room = room.saturating_sub(needed + 2);
+        spans.push(Span::styled(key, app.theme.title()));
+        spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
+    }
+    Line::from(spans)
+}
+
+/// The keys, the most important ones first.
+fn hints(app: &App, area: Rect) -> Vec<(&'static str, &'static str)> {
     let list = &app.list;
     let mut hints = Vec::new();
     if app.pane.is_none() && !list.typing {
@@ -143,26 +174,33 @@ fn keys(app: &App) -> Line<'static> {
     }
     match (app.pane, app.tab) {
         _ if list.typing => hints.extend([("type", "to filter"), ("Enter", "done"), CLEAR]),
-        (Some(Pane::Help), _) => hints.extend([("Esc", "close"), SCROLL]),
-        (Some(Pane::Details), _) => hints.extend([("Esc", "back"), SCROLL, FREEZE]),
-        (None, Tab::Overview) => hints.extend([("Enter", "diagnosis"), ("/", "find"), FREEZE]),
-        (None, Tab::Diagnosis) => hints.extend([SCROLL, ("Enter", "show sockets"), FREEZE]),
+        (Some(Pane::Help), _) => hints.extend([("q", "back"), SCROLL]),
+        (Some(Pane::Details), _) => hints.extend([("q", "back"), SCROLL, FREEZE]),
+        (Some(Pane::Command), _) => hints.extend([("q", "back"), ("c", "copy again")]),
+        (None, Tab::Overview) => {
+            hints.extend([("Enter", "diagnosis"), ("/", "find"), COPY, FREEZE]);
+        }
+        (None, Tab::Diagnosis) => hints.extend([("Enter", "show sockets"), COPY, SCROLL, FREEZE]),
         (None, Tab::Sockets) => {
             if list.selection.within.is_some() {
                 hints.push(("Esc", "back"));
             } else if !list.selection.filter.is_empty() {
                 hints.push(CLEAR);
             }
-            hints.extend([("/", "filter"), ("s", "sort"), ("g", "group"), FREEZE]);
-            hints.push(("Enter", "details"));
+            let enter = if list.grouping.is_some() { "open" } else { "details" };
+            hints.extend([
+                ("Enter", enter),
+                ("/", "filter"),
+                ("s", "sort"),
+                ("g", "group"),
+                FREEZE,
+            ]);
+        }
+        (None, Tab::States) if states::height(body(app, area)) > body(app, area).height => {
+            hints.extend([SCROLL, FREEZE]);
         }
         (None, Tab::States) => hints.push(FREEZE),
         (None, Tab::Handshakes) => hints.extend([SCROLL, FREEZE]),
     }
-    let mut spans = vec![Span::raw(" ")];
-    for (key, what) in hints {
-        spans.push(Span::styled(key, app.theme.title()));
-        spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
-    }
-    Line::from(spans)
+    hints
 }

@@ -1,26 +1,30 @@
 //! The keys, and what the columns and states mean.
 
-use ratatui::{
-    style::Style,
-    text::{Line, Span},
-};
+use ratatui::{style::Style, text::Line};
 
 use super::paint::block;
 use crate::top::app::App;
 use tracer_output::text::not_available;
 
+/// Where the explanations begin.
+const INDENT: usize = 14;
+
 const KEYS: [(&str, &str); 17] = [
     ("1 … 5, Tab", "choose a screen; or click on its name"),
     ("? or h", "show or close this help"),
-    ("q, Ctrl-C", "quit"),
+    ("q", "back from details, help and a command; elsewhere quit"),
+    ("Ctrl-C", "quit"),
     ("f or Space", "freeze the screen; again to resume"),
     ("x", "dismiss the message at the bottom"),
-    ("", ""),
-    ("/", "filter as you type, by state, address, process[pid] or"),
-    ("", "@container: close_wait nginx 10.0.0.7:443; Esc clears the filter"),
+    (
+        "/",
+        "filter as you type, by state, address, process[pid] or @container: close_wait nginx \
+        10.0.0.7:443; Esc clears the filter",
+    ),
     ("s, S", "sort by state, age, process, local or peer; S reverses the order"),
     ("g", "group by process, peer, container or state; Enter opens a group"),
     ("Enter", "details of a socket: holders, times, timeline, segments"),
+    ("c", "copy the command of a finding's remedy; again: the next one"),
     ("Esc", "go back one step: details, group, filter"),
     ("↑ ↓, j k", "one line; PgUp PgDn, Home End or the wheel: more"),
     ("", ""),
@@ -41,9 +45,9 @@ const STATES: [(&str, &str); 6] = [
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let mut lines = vec![Line::styled(" Keys", theme.title())];
-    lines.extend(list(app, &KEYS));
+    lines.extend(list(app, &KEYS, width));
     lines.extend([Line::default(), Line::styled(" Terms", theme.title())]);
-    lines.extend(list(app, &STATES));
+    lines.extend(list(app, &STATES, width));
     let degraded = app.ui_snapshot.header.iter().flat_map(|header| &header.degraded);
     let missing: Vec<String> = degraded.map(not_available).collect();
     for (title, texts) in [(" Not available on this host", &missing), (" Messages", &app.messages)]
@@ -58,9 +62,9 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn list(app: &App, entries: &[(&'static str, &'static str)]) -> Vec<Line<'static>> {
-    let line = |(name, what): &(&'static str, &'static str)| {
-        Line::from(vec![Span::styled(format!("  {name:<11} "), app.theme.good()), Span::raw(*what)])
+fn list(app: &App, entries: &[(&str, &str)], width: usize) -> Vec<Line<'static>> {
+    let lines = |(name, what): &(&str, &str)| {
+        block((&format!("  {name}"), app.theme.good()), INDENT, what, Style::new(), width)
     };
-    entries.iter().map(line).collect()
+    entries.iter().flat_map(lines).collect()
 }

@@ -7,17 +7,26 @@ use ratatui::{
 
 use super::{
     diagnosis,
-    paint::{Align, Column, block, header, rate, row, some},
+    paint::{Align, Column, GAP, beside, block, header, rate, row, some},
     spark::curve,
 };
 use crate::top::{app::App, ui_snapshot::HISTORY};
 use tracer_event::{finding::Finding, state::State};
 use tracer_output::{text::grouped, wrap::broken};
 
+/// From this width on, findings and states stand beside each other.
+const BESIDE: usize = 156;
 /// States with sockets, and their header.
 const TABLE: usize = State::COUNT;
 
 pub(super) fn lines(app: &App, width: usize, height: usize) -> Vec<Line<'static>> {
+    if width >= BESIDE && !app.ui_snapshot.findings.is_empty() {
+        let left = width - GAP - BESIDE / 2;
+        let findings = findings(app, left, height);
+        let mut lines = beside(findings, table(app, BESIDE / 2), left);
+        lines.truncate(height);
+        return lines;
+    }
     let room = height.saturating_sub(TABLE + 1).max(3);
     let mut lines = findings(app, width, room);
     lines.push(Line::default());

@@ -12,7 +12,8 @@ use tracer_output::{text::grouped, wrap::broken};
 /// Writes a line into a row of an area, cut at its width.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) {
     if let Some(row) = area.rows().nth(row) {
-        buffer.set_style(row, line.style);
+        // Only words are underlined.
+        buffer.set_style(row, line.style.not_underlined());
         buffer.set_line(row.x, row.y, line, row.width);
     }
 }
@@ -112,4 +113,40 @@ pub(super) fn block(
         Line::from(vec![label, Span::raw(padding), Span::styled(part, style)])
     };
     parts.map(line).collect()
+}
+
+/// Between what stands side by side.
+pub(super) const GAP: usize = 2;
+
+/// Lines of `width` columns at most, and others to the right of them.
+pub(super) fn beside(
+    left: Vec<Line<'static>>,
+    right: Vec<Line<'static>>,
+    width: usize,
+) -> Vec<Line<'static>> {
+    let rows = left.len().max(right.len());
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    let row = |_| {
+        let mut line = cut_line(left.next().unwrap_or_default(), width);
+        line.spans.push(Span::raw(" ".repeat(width.saturating_sub(line.width()) + GAP)));
+        let other = right.next().unwrap_or_default();
+        line.spans.extend(other.spans.into_iter().map(|span| span.patch_style(other.style)));
+        line
+    };
+    (0..rows).map(row).collect()
+}
+
+/// Cut to a width, with a mark where cut; its style is that of its spans.
+fn cut_line(line: Line<'static>, width: usize) -> Line<'static> {
+    let mut room = width;
+    let mut spans = Vec::new();
+    for span in line.spans {
+        if room == 0 {
+            break;
+        }
+        let text = cut(span.content.into_owned(), room);
+        room -= text.chars().count();
+        spans.push(Span::styled(text, line.style.patch(span.style)));
+    }
+    Line::from(spans)
 }

@@ -67,9 +67,34 @@ struct Canvas<'a> {
     down: u16,
 }
 
-pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
-    let (width, across) = if body.width >= 100 { (17, 41) } else { (15, 30) };
-    let down = if body.height >= 24 { 6 } else { 5 };
+/// From a row of boxes to the next.
+fn down(body: Rect) -> u16 {
+    if body.height >= 24 { 6 } else { 5 }
+}
+
+/// How many lines it takes.
+pub(super) fn height(body: Rect) -> u16 {
+    3 * down(body) + 5
+}
+
+/// Draws what a lower screen shows of it.
+pub(super) fn scrolled(app: &App, body: Rect, buffer: &mut Buffer) {
+    let whole = Rect::new(0, 0, body.width, height(body).max(body.height));
+    let mut all = Buffer::empty(whole);
+    draw(app, whole, &mut all);
+    let first = app.scroll.min(usize::from(whole.height - body.height)) as u16;
+    for (x, y) in (0..body.height).flat_map(|y| (0..body.width).map(move |x| (x, y))) {
+        buffer[(body.x + x, body.y + y)] = all[(x, first + y)].clone();
+    }
+}
+
+fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
+    let (width, across) = match body.width {
+        ..100 => (15, 30),
+        100..150 => (17, 41),
+        _ => (21, 62),
+    };
+    let down = down(body);
     let x = body.x + body.width.saturating_sub(2 * across + width).min(60) / 2;
     let area = Rect { x, width: body.right() - x, ..body };
     let mut canvas = Canvas { app, buffer, area, width, across, down };
@@ -82,8 +107,7 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
     for state in LAST {
         canvas.end(state);
     }
-    let below = (3 * down + 4).min(body.height.saturating_sub(1));
-    put(buffer, body, usize::from(below), &aborts(app));
+    put(buffer, body, usize::from(3 * down + 4), &aborts(app));
 }
 
 /// Column and row of a state in the grid.
@@ -112,7 +136,7 @@ impl Canvas<'_> {
         let theme = self.app.theme;
         let inside = usize::from(self.width) - 2;
         let count = self.app.ui_snapshot.counts[state.index()];
-        let style = if count > 0 { theme.state(state) } else { theme.dim() };
+        let style = if count > 0 { theme.frame(state) } else { theme.dim() };
         let number = if state == State::Closed { String::new() } else { grouped(count) };
         let flags = match some(self.app.ui_snapshot.lingering[state.index()]) {
             none if none.is_empty() => none,

@@ -1,211 +1,21 @@
-//! The screens as text, at several sizes, of one scene: a server that leaks.
+//! The screens as text and as pictures, at several sizes, of one scene.
 
-use std::{collections::VecDeque, sync::Arc};
+mod scene;
 
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, layout::Rect};
+use std::sync::Arc;
+
+use anstyle::Effects;
+use ratatui::{
+    buffer::{Buffer, Cell},
+    layout::Rect,
+    style::{Color, Modifier},
+};
 use rstest::rstest;
-use tracer_wire::Record;
 
 use super::*;
-use crate::top::{
-    rows::Row,
-    theme::Theme,
-    ui_snapshot::{Chosen, Durations, UiSnapshot},
-};
-use tracer_event::{
-    endpoint::{Endpoint, Tuple},
-    enricher::Unknown,
-    finding::{Cause, Descriptors, Finding, Leak, Problem, Program, Service, Severity, Status},
-    header::{Degraded, Header, Mode},
-    process::{Evidence, Executable, Owner, Process},
-    state::State,
-    update::{Handshake, OwnedUpdate, Role, Source, Subject, Transition},
-    wall_clock::WallClock,
-};
-use tracer_model::connection::SocketId;
-
-const SECOND: u64 = 1_000_000_000;
-const NOW: u64 = 1_000 * SECOND;
-
-fn process() -> Process {
-    let mut comm = [0; 16];
-    comm[..7].copy_from_slice(b"hoarder");
-    Process { pid: 812, comm, start_ns: 7 }
-}
-
-fn tuple(port: u16) -> Tuple {
-    let end = |last, port| Endpoint::new([192, 0, 2, last].into(), port);
-    Tuple { local: end(1, 8080), peer: end(7, port), netns: 4_026_531_840 }
-}
-
-pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
-    let owner = Owner {
-        process: process(),
-        evidence: Evidence::TaskFile,
-        fd: Some(u32::from(port % 100)),
-        others: 0,
-    };
-    Row {
-        id: SocketId::of(&Record { cookie: u64::from(port), ..Record::EMPTY }),
-        subject: Subject {
-            cookie: Some(u64::from(port)),
-            ordinal: 1,
-            tuple: tuple(port),
-            uid: Some(1_000),
-            inode: Some(4_711),
-            cgroup: 0,
-            owner: Some(owner),
-            role: Some(if state == State::Listen { Role::Listener } else { Role::Server }),
-        },
-        state,
-        since: NOW - age * SECOND,
-        at_least: false,
-        orphaned: state == State::TimeWait,
-        lingers: state == State::CloseWait && age >= 30,
-    }
-}
-
-fn leak() -> Finding {
-    let program = Program {
-        process: process(),
-        executable: Some(Executable::of(b"/usr/bin/hoarder")),
-        container: Some("lxc-shop".into()),
-    };
-    let leak = Leak {
-        cause: Cause::Held,
-        holders: vec![program],
-        parent: None,
-        fds: (4..416).collect(),
-        sockets: 412,
-        service: Service::Here(tuple(0).local),
-        peers: vec![(tuple(0).peer, 412)],
-        listener: None,
-        oldest: 300 * SECOND,
-        at_least: true,
-        growth: 82.4,
-        unread: 0,
-        descriptors: Some(Descriptors::new(420, 1_024, 82.4)),
-        peer_sockets: [(State::FinWait2, 412)].into(),
-        peer_orphans: 412,
-        other_side: None,
-        made: None,
-    };
-    Finding {
-        time: NOW,
-        severity: Severity::Critical,
-        status: Status::Raised,
-        netns: 4_026_531_840,
-        entry: None,
-        problem: Problem::CloseWaitLeak(Box::new(leak)),
-    }
-}
-
-fn header() -> Header {
-    Header {
-        version: "0".into(),
-        kernel: "6.18".into(),
-        mode: Mode::Btf,
-        degraded: vec![Degraded {
-            feature: "accept".into(),
-            lost: "servers are named by their listener".into(),
-            reason: "tracefs is not mounted".into(),
-            remedy: "mount it".into(),
-        }],
-        options: vec!["top".into()],
-        host: None,
-        file: None,
-    }
-}
-
-fn step(from: State, to: State, time: u64) -> OwnedUpdate {
-    let handshake = Handshake {
-        duration_ns: Some(86_000),
-        rtt_ns: Some(41_000),
-        syn_retransmits: Some(0),
-        local_isn: None,
-        peer_isn: None,
-    };
-    OwnedUpdate::Transition(Transition {
-        time,
-        subject: row(to, 40_001, 0).subject,
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: (to == State::Established).then_some(handshake),
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
-    })
-}
-
-fn chosen() -> Chosen {
-    let row = row(State::CloseWait, 40_001, 300);
-    let mut spent = [0; State::COUNT];
-    spent[State::Established.index()] = 4 * SECOND;
-    spent[State::CloseWait.index()] = 300 * SECOND;
-    let begun = row.since - 4 * SECOND;
-    Chosen {
-        row,
-        spent,
-        at_least: false,
-        handshake: None,
-        holders: row.subject.owner.into_iter().collect(),
-        events: vec![
-            step(State::Listen, State::SynRecv, begun - 86_000),
-            step(State::SynRecv, State::Established, begun),
-            step(State::Established, State::CloseWait, row.since),
-        ],
-    }
-}
-
-#[expect(clippy::too_many_lines, reason = "one of everything")]
-pub(in crate::top) fn ui_snapshot() -> UiSnapshot {
-    let clock = WallClock { lead: 1_700_000_000 * SECOND as i64, now: NOW };
-    let mut ui_snapshot = UiSnapshot { clock, ..UiSnapshot::default() };
-    let mut rows = vec![row(State::Listen, 0, 900)];
-    rows.extend((0..30).map(|n| row(State::CloseWait, 40_001 + n, 300 - 9 * u64::from(n))));
-    rows.extend((0..6).map(|n| row(State::Established, 50_001 + n, 2 + u64::from(n))));
-    rows.extend((0..4).map(|n| row(State::TimeWait, 60_001 + n, 10 * u64::from(n))));
-    let mut history = VecDeque::new();
-    for second in 0..300_u32 {
-        let mut sample = [0; State::COUNT];
-        sample[State::CloseWait.index()] = second * 412 / 300;
-        sample[State::Established.index()] = 6 + (second / 20) % 3;
-        sample[State::Listen.index()] = 1;
-        history.push_back(sample);
-    }
-    ui_snapshot.header = Some(Arc::new(header()));
-    ui_snapshot.counts[State::Listen.index()] = 1;
-    ui_snapshot.counts[State::CloseWait.index()] = 412;
-    ui_snapshot.counts[State::Established.index()] = 6;
-    ui_snapshot.counts[State::TimeWait.index()] = 12_345;
-    ui_snapshot.lingering[State::CloseWait.index()] = 330;
-    ui_snapshot.history = Arc::new(history);
-    for (from, to, rate) in [
-        (State::Listen, State::SynRecv, 1_234.0),
-        (State::SynRecv, State::Established, 1_234.0),
-        (State::Established, State::CloseWait, 1.4),
-        (State::CloseWait, State::LastAck, 1_200.0),
-        (State::LastAck, State::Closed, 1_200.0),
-        (State::SynSent, State::Closed, 0.4),
-    ] {
-        ui_snapshot.rates[from.index()][to.index()] = rate;
-    }
-    let mut connected =
-        Durations { quantiles: [86_000, 1_200_000, 3_000_000], ..Durations::default() };
-    connected.classes[2..8].copy_from_slice(&[400, 90, 12, 5, 2, 1]);
-    ui_snapshot.handshakes.connected = connected;
-    ui_snapshot.handshakes.failed = 2;
-    ui_snapshot.findings = Arc::new(vec![leak()]);
-    ui_snapshot.observed = Some(20 * SECOND);
-    ui_snapshot.rows = Arc::new(rows);
-    ui_snapshot.chosen = Some(Arc::new(chosen()));
-    ui_snapshot
-}
+use crate::top::{theme::Theme, ui_snapshot::UiSnapshot};
+pub(in crate::top) use scene::{row, ui_snapshot};
+use tracer_event::{enricher::Unknown, state::State};
 
 pub(in crate::top) fn app(theme: Theme) -> App {
     let zone = jiff::tz::TimeZone::UTC;
@@ -215,19 +25,25 @@ pub(in crate::top) fn app(theme: Theme) -> App {
 }
 
 fn show(app: &mut App, columns: u16, rows: u16) -> String {
-    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal
-        .draw(|frame| {
-            app.fit(frame.area());
-            draw(app, frame.area(), frame.buffer_mut());
-        })
-        .unwrap();
-    text(terminal.backend().buffer())
+    app.fit(Rect::new(0, 0, columns, rows));
+    show_again(app, columns, rows)
+}
+
+/// As it is, on a screen of that size.
+pub(in crate::top) fn show_again(app: &App, columns: u16, rows: u16) -> String {
+    text(&drawn(app, columns, rows))
+}
+
+fn drawn(app: &App, columns: u16, rows: u16) -> Buffer {
+    let area = Rect::new(0, 0, columns, rows);
+    let mut buffer = Buffer::empty(area);
+    draw(app, area, &mut buffer);
+    buffer
 }
 
 fn text(buffer: &Buffer) -> String {
     let rows = buffer.content().chunks(usize::from(buffer.area.width));
-    let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
+    let lines = rows.map(|row| row.iter().map(Cell::symbol).collect::<String>());
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -241,12 +57,44 @@ fn every_screen_is_as_it_was_looked_at(
         "diagnosis",
         "states",
         "handshakes",
-        "help"
+        "help",
+        "command"
     )]
     screen: &str,
-    #[values((80, 24), (120, 40), (200, 50))] (columns, rows): (u16, u16),
+    #[values((80, 24), (100, 30), (160, 50), (200, 60))] (columns, rows): (u16, u16),
 ) {
-    let mut app = app(Theme::FULL);
+    let shown = text(&screen_of(screen, Theme::FULL, columns, rows));
+    insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), shown);
+    // No colour says anything alone.
+    let plain = screen_of(screen, Theme::MONOCHROME, columns, rows);
+    assert_eq!(text(&plain), shown);
+    assert!(plain.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+}
+
+/// As pictures, in the colours of a terminal with 256 of them.
+#[rstest]
+fn every_screen_has_the_colours_that_were_looked_at(
+    #[values(
+        "overview",
+        "sockets",
+        "groups",
+        "details",
+        "diagnosis",
+        "states",
+        "handshakes",
+        "help",
+        "command"
+    )]
+    screen: &str,
+) {
+    let ansi = ansi(&screen_of(screen, Theme::FULL, 100, 30));
+    let picture = anstyle_svg::Term::new().render_svg(&ansi);
+    insta::assert_binary_snapshot!(&format!("{screen}.svg"), picture.into_bytes());
+}
+
+/// The screen that keys lead to.
+fn screen_of(screen: &str, theme: Theme, columns: u16, rows: u16) -> Buffer {
+    let mut app = app(theme);
     app.fit(Rect::new(0, 0, columns, rows));
     let keys = match screen {
         "sockets" => "2",
@@ -256,10 +104,58 @@ fn every_screen_is_as_it_was_looked_at(
         "states" => "4",
         "handshakes" => "5",
         "help" => "?",
+        "command" => "c",
         _ => "",
     };
     crate::top::keys::tests::press(&mut app, keys);
-    insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), show(&mut app, columns, rows));
+    drawn(&app, columns, rows)
+}
+
+/// What a terminal is sent: a style for each run of cells.
+fn ansi(buffer: &Buffer) -> String {
+    let style = |cell: &Cell| {
+        let colour = |color| match color {
+            Color::Indexed(index) => Some(anstyle::Ansi256Color(index).into()),
+            _ => None,
+        };
+        let has = |one, effect| if cell.modifier.contains(one) { effect } else { Effects::new() };
+        let effects = has(Modifier::BOLD, Effects::BOLD)
+            | has(Modifier::UNDERLINED, Effects::UNDERLINE)
+            | has(Modifier::REVERSED, Effects::INVERT);
+        anstyle::Style::new().fg_color(colour(cell.fg)).effects(effects)
+    };
+    let mut text = String::new();
+    for row in buffer.content().chunks(usize::from(buffer.area.width)) {
+        for run in row.chunk_by(|one, other| style(one) == style(other)) {
+            let words: String = run.iter().map(Cell::symbol).collect();
+            let style = style(&run[0]);
+            text.push_str(&format!("{style}{words}{style:#}"));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Nothing that a newcomer needs is cut on a terminal of the usual size.
+#[rstest]
+fn at_80_columns_no_word_of_the_help_and_the_footers_is_cut(
+    #[values("", "2", "2g", "2\n", "2/x\n", "3", "3c", "4", "5", "?")] keys: &str,
+) {
+    let mut app = app(Theme::FULL);
+    app.messages.push("! a message that is much longer than the screen is wide ".repeat(3));
+    let area = Rect::new(0, 0, 80, 24);
+    app.fit(area);
+    crate::top::keys::tests::press(&mut app, keys);
+    for line in lines(&app, frame::body(&app, area)) {
+        let shown: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+        assert!(shown.trim_end().chars().count() <= 80, "{shown}");
+    }
+    // On a screen that is wider, the same words come, and perhaps more.
+    let [narrow, wide] = [80, 120]
+        .map(|columns| show_again(&app, columns, 24).lines().last().unwrap_or_default().to_owned());
+    assert!(wide.starts_with(&narrow), "{narrow}");
+    let next = wide[narrow.len()..].chars().next();
+    assert!(next.is_none_or(|next| next == ' '), "{narrow}");
 }
 
 #[test]
