@@ -5,6 +5,7 @@
 
 mod dwell;
 mod held;
+mod marks;
 mod opening;
 mod ownership;
 mod past;
@@ -13,7 +14,13 @@ mod traffic;
 
 use tracer_wire::{Holder, Record, flag};
 
-use self::{held::Held, opening::Opening, past::Past, phase::Phase};
+use self::{
+    held::Held,
+    marks::{Mark, Marks},
+    opening::Opening,
+    past::Past,
+    phase::Phase,
+};
 pub use self::{held::Processes, opening::handshake, traffic::Traffic};
 
 use tracer_event::linger::CloseWaitCause;
@@ -67,18 +74,12 @@ pub struct Connection {
     pub state: State,
     /// When it was entered, nanoseconds of `CLOCK_MONOTONIC`.
     pub since: u64,
-    /// False where the state was entered before the tracer saw the socket: `since` is when it did.
-    pub since_known: bool,
     /// Which part it plays.
     pub role: Option<Role>,
     /// Number of its control group, 0 where it is not known.
     pub cgroup: u64,
     /// Who sent the first FIN.
     pub first_fin: Option<Initiator>,
-    /// No process holds the socket any more.
-    pub orphaned: bool,
-    /// `CLOSED → SYN_SENT` is held back until the local port is known.
-    pub unannounced: bool,
     /// The state change told last, as the kernel numbers states.
     pub last_edge: (u8, u8),
     /// The snapshot that has shown it last, modulo 256.
@@ -89,18 +90,13 @@ pub struct Connection {
     /// Milliseconds plus one for which no data had moved when it left ESTABLISHED; 0 where that is
     /// not known.
     idle: u32,
-    /// Its life was seen from the beginning.
-    born: bool,
-    /// Part of the time in the states that were left was before the tracer saw the socket.
-    at_least: bool,
+    marks: Marks,
     past: Past,
     owner: Option<Held>,
     /// User id of the owner, or [`NO_UID`].
     uid: u32,
     /// Inode number of the socket's file, 0 for none.
     inode: u32,
-    /// When accept() returned it, 0 where that was not seen.
-    accepted_at: u64,
     opening: Option<Opening>,
     phase: Phase,
 }
@@ -118,23 +114,18 @@ impl Connection {
             ordinal: 1,
             state,
             since: since.unwrap_or(record.time_ns),
-            since_known: since.is_some(),
             role: None,
             cgroup: 0,
             first_fin: None,
-            orphaned: false,
-            unannounced: false,
             last_edge: (0, 0),
             shown: 0,
             doublings: 0,
             idle: 0,
-            born: false,
-            at_least: false,
+            marks: Marks::default().with(Mark::SinceKnown, since.is_some()),
             past: Past::default(),
             owner: None,
             uid: NO_UID,
             inode: 0,
-            accepted_at: 0,
             opening: None,
             phase: Phase::full(),
         }
@@ -142,7 +133,8 @@ impl Connection {
 
     /// A socket whose life begins with this record, as the `ordinal`th on it.
     pub fn born(record: &Record, state: State, ordinal: u32) -> Self {
-        Self { born: true, ordinal, ..Self::new(record, state, Some(record.time_ns)) }
+        let new = Self::new(record, state, Some(record.time_ns));
+        Self { marks: new.marks.with(Mark::Born, true), ordinal, ..new }
     }
 
     /// Takes over what the record of a full socket says.
@@ -161,7 +153,9 @@ impl Connection {
         if !record.has(flag::CLASSIC) {
             self.uid = record.uid;
         }
-        self.orphaned |= record.has(flag::DEAD);
+        if record.has(flag::DEAD) {
+            self.orphan();
+        }
     }
 
     /// It leaves ESTABLISHED after so many nanoseconds without data.
@@ -194,7 +188,7 @@ impl Connection {
     pub fn note_left(&mut self, record: &Record) {
         match self.state {
             _ if record.has(flag::CLASSIC) => {}
-            State::SynSent if !self.unannounced && record.snd_nxt != record.snd_una => {
+            State::SynSent if !self.is_unannounced() && record.snd_nxt != record.snd_una => {
                 self.set_left(Some(true));
             }
             State::FinWait1 | State::Closing | State::LastAck => {
@@ -222,7 +216,7 @@ impl Connection {
     pub fn accepted(&mut self, record: &Record) {
         self.absorb_inode(record);
         self.uid = record.uid;
-        self.accepted_at = record.time_ns;
+        self.past.accept(record.time_ns);
     }
 
     /// Inodes of sockets have 32 bits (`get_next_ino`).
@@ -286,7 +280,7 @@ impl Connection {
 
     /// A minisocket has taken over, with the counters of the full socket where they are known.
     pub fn become_minisocket(&mut self, traffic: Option<Traffic>) {
-        self.orphaned = true;
+        self.orphan();
         self.phase = self.phase.mini(traffic);
     }
 
@@ -371,7 +365,7 @@ impl Connection {
     /// Whether these are its ends once its local port is known: it has not connected before.
     pub fn may_get(&self, ends: &Tuple) -> bool {
         let Tuple { local: _, peer, netns } = self.tuple;
-        self.unannounced && self.ordinal == 1 && (peer, netns) == (ends.peer, ends.netns)
+        self.is_unannounced() && self.ordinal == 1 && (peer, netns) == (ends.peer, ends.netns)
     }
 
     /// What updates say of the socket.

@@ -43,8 +43,8 @@ impl Row {
             subject: life.subject(),
             state: life.state,
             since: life.since,
-            at_least: !life.since_known,
-            orphaned: life.orphaned,
+            at_least: !life.since_known(),
+            orphaned: life.is_orphaned(),
             lingers: life.doublings > 0,
         }
     }

@@ -1,18 +1,18 @@
 //! How long a connection has been in which states.
 
-use super::{Connection, Initiator, Phase, State};
+use super::{Connection, Initiator, Mark, Phase, State};
 
 impl Connection {
     /// Time spent in the present state until `time`, where its beginning is known.
     #[inline]
     pub fn elapsed(&self, time: u64) -> Option<u64> {
-        self.since_known.then(|| time.saturating_sub(self.since))
+        self.since_known().then(|| time.saturating_sub(self.since))
     }
 
     /// When the life began, where that was seen.
     pub fn began(&self) -> Option<u64> {
         let first = self.past.stays().next();
-        self.born.then(|| first.map_or(self.since, |(_, time)| time))
+        self.marks.has(Mark::Born).then(|| first.map_or(self.since, |(_, time)| time))
     }
 
     /// Nanoseconds spent in each state until `time`, by [`State::index`].
@@ -27,8 +27,8 @@ impl Connection {
 
     /// When it became ESTABLISHED, where that was seen.
     pub fn established_at(&self) -> Option<u64> {
-        let present = self.since_known.then_some((self.state, self.since));
-        let left = self.past.stays().filter(|_| self.born);
+        let present = self.since_known().then_some((self.state, self.since));
+        let left = self.past.stays().filter(|_| self.marks.has(Mark::Born));
         let mut entered = left.chain(present);
         entered.find(|(state, _)| *state == State::Established).map(|(_, time)| time)
     }
@@ -37,12 +37,12 @@ impl Connection {
     /// accepted before (TCP Fast Open).
     pub fn accept_wait(&self) -> Option<u64> {
         let entered = self.established_at()?;
-        (self.accepted_at != 0).then(|| self.accepted_at.saturating_sub(entered))
+        self.past.accepted().map(|accepted| accepted.saturating_sub(entered))
     }
 
     /// Part of the time spent may be before the tracer saw the socket.
     pub fn spent_at_least(&self) -> bool {
-        self.at_least || !self.since_known
+        self.marks.has(Mark::AtLeast) || !self.since_known()
     }
 
     /// The states that were left, with the times of entry, oldest first.
@@ -64,7 +64,7 @@ impl Connection {
         self.leave();
         self.state = state;
         self.since = time;
-        self.since_known = true;
+        self.marks.set(Mark::SinceKnown, true);
         self.doublings = 0;
         match &mut self.phase {
             Phase::Mini { removal, moved, .. }
@@ -88,12 +88,14 @@ impl Connection {
 
     /// Remembers the stay in the present state.
     fn leave(&mut self) {
-        self.at_least |= !self.since_known;
+        let at_least = self.spent_at_least();
+        self.marks.set(Mark::AtLeast, at_least);
         // Lives begin in these: no time is spent there.
         if !matches!(self.state, State::Closed | State::Listen)
             && !self.past.leave(self.state, self.since)
         {
-            (self.born, self.at_least) = (false, true);
+            self.marks.set(Mark::Born, false);
+            self.marks.set(Mark::AtLeast, true);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Connection {
 
     /// Who holds a descriptor of it, as far as known: nobody holds an orphan.
     pub fn holding(&self) -> Vec<Owner> {
-        if self.orphaned {
+        if self.is_orphaned() {
             return Vec::new();
         }
         match self.phase.rare().map_or(&[][..], |rare| &rare.holders) {

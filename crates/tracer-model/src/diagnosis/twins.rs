@@ -95,7 +95,7 @@ impl<'a> Side<'a> {
         }
         let record = seen.record;
         let is_server = matches!(comparison.service(&seen.tuple()), Service::Here(_));
-        let life = lives.get(&SocketId::of(record)).filter(|life| life.since_known);
+        let life = lives.get(&SocketId::of(record)).filter(|life| life.since_known());
         let observed = life.map(|life| record.time_ns.saturating_sub(life.since));
         // Of what nothing moves on, the FIN or its acknowledgement was the last that came.
         let heard = || timeouts::since(record, record.last_ack, comparison.input.ticks);

@@ -41,7 +41,7 @@ impl Table {
         if self.undecided.contains(slot) {
             return self.decide(slot, Some(record), out);
         }
-        let Connection { state, orphaned, .. } = self.store[slot];
+        let (state, orphaned) = (self.store[slot].state, self.store[slot].is_orphaned());
         let ends = [State::Closed as u8, State::TimeWait as u8].contains(&record.old_state);
         if state == State::FinWait2 && orphaned && ends {
             // What looked like an orphaned FIN_WAIT2 was data after close(), or data has come for
@@ -247,7 +247,7 @@ impl Table {
             State::TimeWait => Reason::Graceful,
             // The kernel gave up waiting for the peer's FIN (tcp_fin_timeout).
             State::FinWait2
-                if connection.orphaned && (1..=time).contains(&connection.removal()) =>
+                if connection.is_orphaned() && (1..=time).contains(&connection.removal()) =>
             {
                 Reason::FinWait2Timeout
             }

@@ -17,7 +17,7 @@ pub(super) fn transition(connection: &Connection, from: State, to: State, time: 
         sequence: None,
         sent: None,
         close: None,
-        orphaned: connection.orphaned,
+        orphaned: connection.is_orphaned(),
         at_exit: false,
     }
 }

@@ -62,7 +62,7 @@ impl Table {
 
     fn is_unannounced(&self, waiting: Deadline) -> bool {
         let connection = self.store.get(waiting.slot);
-        connection.is_some_and(|c| c.unannounced && waiting.is_of(c))
+        connection.is_some_and(|c| c.is_unannounced() && waiting.is_of(c))
     }
 
     /// Gives up waiting for local ports that no event shows.

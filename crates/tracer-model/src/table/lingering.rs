@@ -52,7 +52,7 @@ impl Table {
         let is_old = |look: u64| look.saturating_add(LOOK_LEAD) < due.time;
         self.options.look_patience > 0
             && self.store.get(due.slot).is_some_and(|connection| {
-                let Connection { state, orphaned, .. } = *connection;
+                let (state, orphaned) = (connection.state, connection.is_orphaned());
                 // Data for an orphan is answered by an RST.
                 let moves =
                     Progress::is_possible_in(state) && !(orphaned && state == State::FinWait2);
@@ -192,10 +192,10 @@ pub(super) fn linger(
         state: connection.state,
         age,
         idle: idle.filter(|idle| *idle != age),
-        at_least: !connection.since_known,
+        at_least: !connection.since_known(),
         threshold,
         status,
-        orphaned: connection.orphaned,
+        orphaned: connection.is_orphaned(),
         holders: connection.holding(),
         why: why(connection),
         creator: connection.creator(),

@@ -194,7 +194,7 @@ impl Table {
                 self.listeners.note(connection, record);
             }
             self.emit_held_with_port(slot, record, out);
-        } else if connection.unannounced {
+        } else if connection.is_unannounced() {
             connection.tuple = Tuple::of(record);
         }
         let slot = self.correct(slot, record, state, merged, out);
@@ -248,7 +248,9 @@ impl Table {
         }
         let time = self.entered(slot, record);
         let connection = &mut self.store[slot];
-        connection.orphaned |= minisocket;
+        if minisocket {
+            connection.orphan();
+        }
         if minisocket && state == State::TimeWait {
             self.unseen.closed_in_order(&connection.tuple, state, record.time_ns);
         }

@@ -219,11 +219,11 @@ mod tests {
     use crate::table::tests::record;
 
     /// What a socket costs is this, four to eleven bytes for each of at most two indexes, and for
-    /// a minisocket as much for its removal: 268 bytes in all (`benches/memory.rs`).
+    /// a minisocket as much for its removal: 248 bytes in all (`benches/memory.rs`).
     #[test]
     fn a_connection_takes_no_more_than_it_has_to() {
-        assert!(size_of::<Connection>() <= 224, "{}", size_of::<Connection>());
-        assert!(size_of::<Option<Entry>>() <= 232, "{}", size_of::<Option<Entry>>());
+        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+        assert!(size_of::<Option<Entry>>() <= 216, "{}", size_of::<Option<Entry>>());
     }
 
     fn connection(cookie: u64, state: State, since: u64) -> Connection {

@@ -137,9 +137,10 @@ impl Table {
         out: &mut impl Observer,
     ) {
         let connection = &mut self.store[slot];
-        if !std::mem::take(&mut connection.unannounced) {
+        if !connection.is_unannounced() {
             return;
         }
+        connection.set_unannounced(false);
         // Without a port nothing was sent.
         let portless = connection.tuple.local.port == 0;
         let failed = portless && record.is_some_and(|record| record.new_state == CLOSE);
@@ -168,10 +169,10 @@ impl Table {
             // The port is stale where the socket was connected before (kernel: inet_sport is
             // chosen after the event).
             let stale = connection.ordinal > 1 || record.error != 0;
-            connection.unannounced = connection.tuple.local.port == 0 || stale;
+            connection.set_unannounced(connection.tuple.local.port == 0 || stale);
         }
         let sent = has_left(record, to);
-        if connection.unannounced {
+        if connection.is_unannounced() {
             return self.hold_back(slot, to, sent, record.time_ns);
         }
         if to == State::SynSent {

@@ -92,7 +92,7 @@ fn report_one(
 ) {
     let is_connection = connection.role != Some(Role::Listener)
         && !matches!(connection.state, State::Listen | State::TimeWait)
-        && !connection.unannounced;
+        && !connection.is_unannounced();
     if is_connection {
         let story = open(connection, time, traffic);
         if story.duration >= age {

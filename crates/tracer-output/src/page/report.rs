@@ -43,7 +43,7 @@ impl Report {
     /// left out.
     pub(super) fn read(&mut self, table: &Table, wanted: impl Fn(&Subject) -> bool) {
         let mut sockets = [0; State::COUNT];
-        for life in table.connections().filter(|life| !life.unannounced) {
+        for life in table.connections().filter(|life| !life.is_unannounced()) {
             let subject = life.subject();
             if wanted(&subject) {
                 sockets[life.state.index()] += 1;

@@ -63,7 +63,7 @@ pub(super) fn before(life: &Connection, events: &[OwnedUpdate]) -> Vec<OwnedUpda
             && matches!(event, OwnedUpdate::Transition(_))
     });
     let oldest = oldest.map_or(u64::MAX, OwnedUpdate::time);
-    let present = life.since_known.then_some((life.state, life.since));
+    let present = life.since_known().then_some((life.state, life.since));
     let mut from = match life.role {
         _ if life.began().is_none() => None,
         Some(Role::Server) => Some(State::Listen),
@@ -84,7 +84,7 @@ pub(super) fn before(life: &Connection, events: &[OwnedUpdate]) -> Vec<OwnedUpda
                 sequence: None,
                 sent: None,
                 close: None,
-                orphaned: life.orphaned,
+                orphaned: life.is_orphaned(),
                 at_exit: false,
             }));
         }

@@ -114,7 +114,7 @@ fn nobody_holds_a_minisocket(#[case] steps: &[Step], #[case] orphaned: bool) {
     let mut fixture = Fixture::new();
     fixture.play(&mut Life::new(1), steps);
     let connection = fixture.table.connections().next().unwrap();
-    assert_eq!(connection.orphaned, orphaned);
+    assert_eq!(connection.is_orphaned(), orphaned);
 }
 
 #[test]

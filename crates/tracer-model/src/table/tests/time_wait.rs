@@ -208,7 +208,7 @@ fn a_minisocket_of_before_is_found_with_its_age() {
     assert_eq!(fixture.told.take(), [""; 0]);
     let connection = fixture.table.connections().next().unwrap();
     assert!(connection.since.abs_diff(armed) <= 4 * MILLISECOND, "{}", connection.since - armed);
-    assert!(connection.since_known);
+    assert!(connection.since_known());
     let expected = removal(&life, 250, armed, 60);
     fixture.until(expected + SECOND);
     assert_eq!(fixture.told.take(), ["TIME_WAIT>CLOSED [Timer] Graceful by nobody"]);
@@ -224,8 +224,8 @@ fn the_age_of_an_orphan_of_before_is_not_known() {
     fixture.now += 20 * SECOND;
     fixture.look(&[&life]);
     let connection = fixture.table.connections().next().unwrap();
-    assert_eq!((connection.state, connection.since_known), (State::FinWait2, false));
-    assert!(connection.orphaned);
+    assert_eq!((connection.state, connection.since_known()), (State::FinWait2, false));
+    assert!(connection.is_orphaned());
 }
 
 #[rstest]
