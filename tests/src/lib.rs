@@ -58,6 +58,7 @@ pub mod record;
 pub mod recording;
 pub mod remedy;
 pub mod shipper;
+pub mod shown;
 pub mod slowness;
 pub mod sockets;
 pub mod stranger;

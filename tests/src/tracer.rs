@@ -249,6 +249,11 @@ impl Trace {
         Self { hello, records, summary }
     }
 
+    /// State changes that the kernel has not shown, though something proves them.
+    pub fn unseen(&self) -> u64 {
+        self.summary.number("/lost/unseen").unwrap_or_else(|| panic!("{}", self.summary))
+    }
+
     /// The state changes.
     pub fn transitions(&self) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(|record| record.is_transition())

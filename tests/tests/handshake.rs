@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::Value;
 use tracer_tests::{
     netns::isolated,
+    shown::shown,
     sockets::{self, End, Pair, Path, close_client_first},
     tracer::{Trace, Tracer},
 };
@@ -28,6 +29,10 @@ struct Traced {
 
 /// A connection from before its listener to after it, closed by the client.
 fn connection_over(path: Path) -> Traced {
+    shown(|| connection_once(path), |traced| traced.trace.unseen())
+}
+
+fn connection_once(path: Path) -> Traced {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let pair = Pair::over(path);
@@ -98,8 +103,8 @@ fn an_ipv4_client_of_an_ipv6_listener_has_one_spelling_on_both_ends() {
     }
 }
 
-#[test]
-fn the_server_can_close_first() {
+/// A connection closed by the server; its listener stays.
+fn closed_by_the_server() -> Traced {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let pair = Pair::over(Path::V4);
@@ -110,29 +115,40 @@ fn the_server_can_close_first() {
         drop(client);
         tracer.wait_for_step(&server_end, "FIN_WAIT2", "TIME_WAIT");
         let trace = tracer.finish();
-        let (client, server) = (trace.life(&client_end), trace.life(&server_end));
-        client
-            .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
-            .closed("graceful", "peer");
-        let [whole, kept] = [CLIENT, KEPT].map(|story| story.replace(ACTIVE, PASSIVE));
-        server.is_one_of("server", &[&whole, &kept]);
-        let listener = trace.life(&End::of(&listener));
-        listener.is("listener", "CLOSED LISTEN");
-        trace.tells_only(&[&client, &server, &listener]);
-    });
+        Traced { trace, listener: End::of(&listener), client: client_end, server: server_end }
+    })
 }
 
 #[test]
-fn syn_sent_carries_the_local_port_even_before_the_connection_is_made() {
+fn the_server_can_close_first() {
+    let traced = shown(closed_by_the_server, |traced| traced.trace.unseen());
+    let Traced { trace, listener, client, server } = &traced;
+    let [client, server, listener] = [client, server, listener].map(|end| trace.life(end));
+    client
+        .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
+        .closed("graceful", "peer");
+    let [whole, kept] = [CLIENT, KEPT].map(|story| story.replace(ACTIVE, PASSIVE));
+    server.is_one_of("server", &[&whole, &kept]);
+    listener.is("listener", "CLOSED LISTEN");
+    trace.tells_only(&[&client, &server, &listener]);
+}
+
+/// The clients of some connections, of which only SYN_SENT is told.
+fn syn_sent() -> (Trace, Vec<End>) {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &["--state", "syn-sent"]);
         let listener = sockets::listen(Path::V4);
         let streams: Vec<_> = (0..20).map(|_| sockets::connect(&listener, Path::V4)).collect();
-        let trace = tracer.finish();
-        for (client, _) in &streams {
-            let life = trace.life(&End::of(client));
-            life.is("client", "CLOSED SYN_SENT ESTABLISHED");
-        }
-        assert_eq!(trace.transitions().count(), 40);
-    });
+        let clients = streams.iter().map(|(client, _)| End::of(client)).collect();
+        (tracer.finish(), clients)
+    })
+}
+
+#[test]
+fn syn_sent_carries_the_local_port_even_before_the_connection_is_made() {
+    let (trace, clients) = shown(syn_sent, |(trace, _)| trace.unseen());
+    for client in &clients {
+        trace.life(client).is("client", "CLOSED SYN_SENT ESTABLISHED");
+    }
+    assert_eq!(trace.transitions().count(), 40);
 }

@@ -15,6 +15,7 @@ use tracer_tests::{
     netns::{Namespace, isolated, run},
     record::Record,
     segment::flag::{ACK, FIN, SYN},
+    shown::shown,
     sockets::{self, End, Path, wait_for_end},
     tracer::{PATIENCE, Trace, Tracer},
 };
@@ -94,7 +95,11 @@ struct Observed {
 }
 
 /// A connection over `lo`, closed by the client, then by the server.
-fn observed(path: Path, prepare: impl FnOnce(&TcpListener) + Send) -> Observed {
+fn observed(path: Path, prepare: impl Fn(&TcpListener) + Sync) -> Observed {
+    shown(|| observed_once(path, &prepare), |observed| observed.trace.unseen())
+}
+
+fn observed_once(path: Path, prepare: &(impl Fn(&TcpListener) + Sync)) -> Observed {
     isolated(|namespace| {
         let capture = Capture::start("lo");
         let tracer = Tracer::start(namespace, &[]);
@@ -266,22 +271,10 @@ fn over_a_cable() -> Cable {
     })
 }
 
-impl Cable {
-    /// Whether the kernel showed all to the tracers. All that passes here does so in softirqs, by a
-    /// timer, and a hardened kernel may run no BPF program where these interrupt its protected
-    /// init: that is told as not seen.
-    fn was_shown(&self) -> bool {
-        let unseen = [&self.of_clients, &self.of_servers]
-            .map(|trace| trace.summary.number("/lost/unseen").unwrap());
-        println!("not seen at the ends: {unseen:?}");
-        unseen == [0, 0]
-    }
-}
-
 #[test]
 fn both_ends_of_a_cable_are_told_as_on_the_wire() {
-    let mut cables = std::iter::repeat_with(over_a_cable).take(3);
-    let cable = cables.find(Cable::was_shown).expect("all shown at least once");
+    // All that passes here does so in softirqs, by a timer.
+    let cable = shown(over_a_cable, |cable| cable.of_clients.unseen() + cable.of_servers.unseen());
     let Cable { ends, of_clients, of_servers, captured } = cable;
     for ends in &ends {
         let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
