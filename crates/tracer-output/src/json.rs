@@ -10,7 +10,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Beginning, Format, Opening, stamps::Stamps};
+use super::{Beginning, Format, Opening, rendered::Rendered, stamps::Stamps, visit::Unsupported};
 use tracer_event::{
     connection::ConnectionSummary,
     container::Cgroup,
@@ -31,6 +31,8 @@ use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_cl
 pub struct Json {
     stamps: Stamps,
     enricher: Arc<dyn Enricher>,
+    /// What lines have between their time and `tcp`.
+    same: Rendered<Vec<u8>>,
 }
 
 /// A line that is about no socket.
@@ -62,7 +64,7 @@ pub struct HeaderBody {
 impl Json {
     /// With what is known of this host.
     pub fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { stamps: Stamps::utc(), enricher }
+        Self { stamps: Stamps::utc(), enricher, same: Rendered::default() }
     }
 
     /// One update: one line, or several.
@@ -131,7 +133,15 @@ impl Json {
 
     fn about<T: About + Serialize>(&mut self, told: &T, clock: WallClock, out: &mut impl Take) {
         let (time, subject) = told.origin();
-        out.take(&self.line(T::KIND, time, subject, told, clock));
+        let Some(bytes) = out.bytes() else {
+            return out.take(&self.line(T::KIND, time, subject, told, clock));
+        };
+        let Self { stamps, enricher, same } = self;
+        let same = same.of(subject, &**enricher, |group, same| {
+            compact::same(same, |kind, time| about(kind, time, subject, group, ()));
+        });
+        let time = stamps.write(clock.at(time));
+        add_line(bytes, |bytes| compact::with_same(T::KIND, time, same, told, bytes));
     }
 
     /// A line with control group and container of the socket.
@@ -143,17 +153,8 @@ impl Json {
         tcp: T,
         clock: WallClock,
     ) -> Line<'a, T> {
-        let mut line = Line::new(kind, self.stamps.write(clock.at(time)), subject, tcp);
-        let Some(group) = self.enricher.cgroup(subject) else { return line };
-        let Cgroup { path, container, pod, unit } = &*group;
-        line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
-        line.k8s = pod.as_deref().map(|uid| Kubernetes { pod: Pod { uid: uid.to_owned() } });
-        line.systemd = unit.as_deref().map(|unit| Systemd { unit: unit.to_owned() });
-        // Of a recording that has not said it, it is empty.
-        if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
-            socket.cgroup = Some((&**path).into());
-        }
-        line
+        let group = self.enricher.cgroup(subject);
+        about(kind, self.stamps.write(clock.at(time)), subject, group.as_deref(), tcp)
     }
 
     /// The beginning.
@@ -181,6 +182,26 @@ impl Json {
     }
 }
 
+/// A line with control group and container of the socket, as far as they are known.
+fn about<'a, T>(
+    kind: &'static str,
+    time: &'a str,
+    subject: &Subject,
+    group: Option<&Cgroup>,
+    tcp: T,
+) -> Line<'a, T> {
+    let mut line = Line::new(kind, time, subject, tcp);
+    let Some(Cgroup { path, container, pod, unit }) = group else { return line };
+    line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
+    line.k8s = pod.as_deref().map(|uid| Kubernetes { pod: Pod { uid: uid.to_owned() } });
+    line.systemd = unit.as_deref().map(|unit| Systemd { unit: unit.to_owned() });
+    // Of a recording that has not said it, it is empty.
+    if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
+        socket.cgroup = Some((&**path).into());
+    }
+    line
+}
+
 /// An owner with the program that it runs, for the lines that are few.
 fn holder(owner: Option<&Owner>, enricher: &dyn Enricher) -> Option<Holder> {
     let owner = owner?;
@@ -199,17 +220,31 @@ fn holders(holders: &[Owner], enricher: &dyn Enricher) -> Vec<Holder> {
 pub trait Take {
     /// The next one.
     fn take(&mut self, line: &impl Serialize);
+
+    /// Where they are JSON text: parts of it may be copied.
+    fn bytes(&mut self) -> Option<&mut Vec<u8>> {
+        None
+    }
 }
 
 impl Take for Vec<u8> {
-    fn take(&mut self, line: &impl Serialize) {
-        let begun = self.len();
-        match compact::write(line, self) {
-            Ok(()) => self.push(b'\n'),
-            Err(error) => {
-                tracing::error!("{error}");
-                self.truncate(begun);
-            }
+    fn take(&mut self, object: &impl Serialize) {
+        add_line(self, |bytes| compact::write(object, bytes));
+    }
+
+    fn bytes(&mut self) -> Option<&mut Vec<u8>> {
+        Some(self)
+    }
+}
+
+/// Adds a line, or nothing.
+fn add_line(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), Unsupported>) {
+    let begun = bytes.len();
+    match write(bytes) {
+        Ok(()) => bytes.push(b'\n'),
+        Err(error) => {
+            tracing::error!("{error}");
+            bytes.truncate(begun);
         }
     }
 }

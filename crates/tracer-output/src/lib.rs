@@ -27,6 +27,7 @@ pub mod parquet;
 pub mod phrases;
 pub mod queue;
 pub mod recording;
+mod rendered;
 pub mod report;
 pub mod stamps;
 mod status;

@@ -7,6 +7,7 @@ mod recordings;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use serde::Serialize;
 
 use super::{
     decode::{Decoder, Item, OwnedUpdate},
@@ -17,7 +18,7 @@ use tracer_event::{
 };
 use tracer_output::{
     Format as _,
-    json::{Json, schema::schema},
+    json::{Json, Take, schema::schema},
 };
 
 pub(super) const CLOCK: WallClock =
@@ -71,6 +72,16 @@ pub(crate) fn assert_same(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) {
     assert_eq!(again.len(), recorded.len());
 }
 
+/// JSON of which nothing is copied.
+#[derive(Default)]
+struct Whole(Vec<u8>);
+
+impl Take for Whole {
+    fn take(&mut self, line: &impl Serialize) {
+        self.0.take(line);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -81,6 +92,21 @@ proptest! {
     ) {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         assert_same(&updates, Arc::new(around));
+    }
+
+    /// Each twice, so that what lines have in common has been kept by then.
+    #[test]
+    fn lines_that_are_copied_in_part_are_those_that_are_written_whole(
+        told in prop::collection::vec(any::told(), 1..12),
+        around in any::around(),
+    ) {
+        let mut json = Json::new(Arc::new(around));
+        let (mut copied, mut whole) = (Vec::new(), Whole::default());
+        for update in told.iter().chain(&told).map(OwnedUpdate::update) {
+            json.tell(&update, CLOCK, &mut copied);
+            json.tell(&update, CLOCK, &mut whole);
+        }
+        prop_assert_eq!(String::from_utf8(copied), String::from_utf8(whole.0));
     }
 
     #[test]

@@ -1,13 +1,54 @@
 //! JSON as `serde_json` writes it, in less time: the names of fields and variants are known to be
 //! plain, so they are copied and not looked at byte by byte. That is half the cost of a line.
 
-use serde::Serialize;
+use serde::{Serialize, ser::Error as _};
 
 use crate::visit::{Unsupported, Visitor, visit};
 
 /// Appends `value` to `out`; what has been written until an error stays there.
 pub(super) fn write(value: &impl Serialize, out: &mut Vec<u8>) -> Result<(), Unsupported> {
     visit(value, out)
+}
+
+/// What a line begins with up to its time, of which kind and time are left out.
+const BEFORE: &[u8] = br#"{"kind":"","time":"","#;
+/// What it ends with, where `tcp` is null.
+const AFTER: &[u8] = b"null}";
+
+/// Makes `same` what the line that `line` makes of a kind and a time has between its time and the
+/// value of `tcp`, its last field.
+pub(super) fn same<'a, L: Serialize>(
+    same: &mut Vec<u8>,
+    line: impl FnOnce(&'static str, &'a str) -> L,
+) {
+    same.clear();
+    match write(&line("", ""), same) {
+        Ok(()) if same.starts_with(BEFORE) && same.ends_with(AFTER) => {
+            same.truncate(same.len() - AFTER.len());
+            same.drain(..BEFORE.len());
+        }
+        _ => same.clear(),
+    }
+}
+
+/// Appends the line of a kind and a time with what [`same`] has made and this value of `tcp`.
+pub(super) fn with_same(
+    kind: &'static str,
+    time: &str,
+    same: &[u8],
+    tcp: &impl Serialize,
+    out: &mut Vec<u8>,
+) -> Result<(), Unsupported> {
+    if same.is_empty() {
+        return Err(Unsupported::custom("a line that does not begin with kind and time"));
+    }
+    for part in [br#"{"kind":""#, kind.as_bytes(), br#"","time":""#, time.as_bytes(), br#"","#] {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(same);
+    write(tcp, out)?;
+    out.push(b'}');
+    Ok(())
 }
 
 /// A string that needs no escape.
