@@ -17,7 +17,8 @@ const PLACES: usize = 1 << 10;
 /// What is kept of subjects, each in a place that it shares with others.
 #[derive(Debug)]
 pub(crate) struct Rendered<T> {
-    places: Box<[Place<T>]>,
+    /// None until one is needed.
+    places: Vec<Place<T>>,
     hasher: RandomState,
 }
 
@@ -29,13 +30,13 @@ struct Place<T> {
     rendered: T,
 }
 
-impl<T: Clone + Default> Default for Rendered<T> {
+impl<T> Default for Rendered<T> {
     fn default() -> Self {
-        Self { places: vec![Place::default(); PLACES].into(), hasher: RandomState::default() }
+        Self { places: Vec::new(), hasher: RandomState::default() }
     }
 }
 
-impl<T> Rendered<T> {
+impl<T: Default> Rendered<T> {
     /// What is kept of a subject, or what `render` makes of what was there before.
     pub(crate) fn of(
         &mut self,
@@ -46,6 +47,7 @@ impl<T> Rendered<T> {
         // Without cookies, sockets differ by their ends.
         let port = subject.cookie.is_none().then_some(subject.tuple.peer.port);
         let hash = self.hasher.hash_one((subject.cookie, subject.tuple.local.port, port));
+        self.places.resize_with(PLACES, Place::default);
         let place = &mut self.places[hash as usize % PLACES];
         let is_same = place.subject.as_ref() == Some(subject);
         if is_same && place.has_group {
@@ -57,13 +59,6 @@ impl<T> Rendered<T> {
             (place.subject, place.has_group) = (Some(*subject), group.is_some());
         }
         &place.rendered
-    }
-
-    /// What was rendered is not as it is to be any more.
-    pub(crate) fn forget(&mut self) {
-        for place in &mut self.places {
-            place.subject = None;
-        }
     }
 }
 

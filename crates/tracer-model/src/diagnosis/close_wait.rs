@@ -198,7 +198,7 @@ impl<'a> Member<'a> {
             .is_some_and(|earlier| State::from_kernel(earlier.new_state) == Some(State::CloseWait));
         let observed = life.map_or(0, |life| now.saturating_sub(life.since));
         let member = Self { seen, socket, twin: None, age: 0, at_least: true, was_there };
-        if life.is_some_and(|life| life.since_known()) {
+        if life.is_some_and(Connection::since_known) {
             return Self { age: observed, at_least: false, ..member };
         }
         // The FIN carried an acknowledgement as well: it has been in CLOSE_WAIT for at least as
