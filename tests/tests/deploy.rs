@@ -334,3 +334,33 @@ fn each_file_of_deploy_is_tried_by_a_test_that_the_table_names() {
     files(&repository().join("deploy"), &mut there);
     assert_eq!(named, there, "files in the table, files in deploy/");
 }
+
+/// A pod without the mount of /sys/fs/cgroup has only its own groups there, and is told so; `$0` is
+/// the program, the group is made and removed here.
+#[test]
+fn groups_that_a_cgroup_namespace_hides_are_said_to_be_missing() {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).unwrap();
+    let root = Path::new(mount.split(' ').nth(4).unwrap());
+    let group = root.join(format!("tracer-test-{}", std::process::id()));
+    fs::create_dir(&group).unwrap();
+    let place = root.display();
+    let inside = format!("umount '{place}' && mount -t cgroup2 none '{place}' && exec \"$@\"");
+    let script = format!(
+        "echo $$ > '{}/cgroup.procs' && exec unshare --cgroup --mount sh -c '{}' sh \"$@\"",
+        group.display(),
+        inside.replace('\'', "'\\''")
+    );
+    let mut shell = in_host("sh");
+    shell.args(["-c", &script, "sh"]).arg(program()).args(["features", "--format", "json"]);
+    let output = shell.output().unwrap();
+    // Empty again, as soon as the kernel has put the process away.
+    eventually("the group can be removed", || fs::remove_dir(&group).is_ok());
+    let said = String::from_utf8(output.stdout).unwrap();
+    let features = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut containers = features.filter(|line| line["feature"] == "containers");
+    let containers =
+        containers.next().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(containers["available"], false, "{containers}");
+    assert!(containers["reason"].as_str().unwrap().contains("cgroup namespace"), "{containers}");
+}

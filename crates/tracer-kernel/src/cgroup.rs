@@ -67,6 +67,12 @@ impl Hierarchy {
         }
     }
 
+    /// Whether there are groups outside of what is mounted, as in a cgroup namespace: only the root
+    /// of all groups has no type (Documentation/admin-guide/cgroup-v2.rst, `cgroup.type`).
+    pub fn is_part(&self) -> bool {
+        self.root.join("cgroup.type").exists()
+    }
+
     /// Path of a group from the root of the hierarchy; `None` where the group is gone, or not
     /// found for the present.
     pub fn path(&self, id: u64) -> Option<PathBuf> {

@@ -60,7 +60,12 @@ impl Host {
         let mounts = mounts::read();
         let has_v1 = mounts::parse(&mounts).any(|mount| mount.kind == b"cgroup");
         let (hierarchy, degraded) = match Hierarchy::open(&mounts) {
-            Ok(hierarchy) => (Some(hierarchy), None),
+            Ok(hierarchy) => {
+                let reason = "only the control groups of a cgroup namespace are mounted";
+                let remedy = "mount the /sys/fs/cgroup of the host";
+                let is_part = hierarchy.is_part();
+                (Some(hierarchy), is_part.then(|| feature::CONTAINERS.missing(reason, remedy)))
+            }
             Err(_) if fs::metadata("/proc/self/cgroup").is_ok() => (None, None),
             Err(error) => {
                 let remedy = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
