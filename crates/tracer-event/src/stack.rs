@@ -147,11 +147,13 @@ pub enum Gap {
     NoReader,
     /// A runtime has compiled the code, and has written no names of it.
     Compiled,
+    /// A runtime interprets the code: each of its functions is the interpreter to the kernel.
+    Interpreted,
 }
 
 impl Gap {
     /// All that there are.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ended,
         Self::Caller,
         Self::Cut,
@@ -164,6 +166,7 @@ impl Gap {
         Self::Refused,
         Self::NoReader,
         Self::Compiled,
+        Self::Interpreted,
     ];
 
     /// Whether there may be more to tell when it is asked for again.
@@ -191,7 +194,7 @@ pub fn gap(stack: &Stack) -> Option<String> {
         Gap::Ended => "no names: the process had ended before they were looked up".into(),
         Gap::Cut => format!(
             "(stack ends after {} frame{}: built without frame pointers \
-             (-fno-omit-frame-pointer))",
+             (-fno-omit-frame-pointer; java -XX:+PreserveFramePointer))",
             stack.frames.len(),
             if stack.frames.len() == 1 { "" } else { "s" },
         ),
@@ -216,6 +219,10 @@ pub fn gap(stack: &Stack) -> Option<String> {
         Gap::Compiled => "no names of compiled code: no /tmp/perf-PID.map of the process's user \
                           (java -XX:+PreserveFramePointer and jcmd PID Compiler.perfmap, node \
                           --perf-basic-prof, python3 -X perf)"
+            .into(),
+        Gap::Interpreted => "(functions that are interpreted have no names: node --perf-basic-prof \
+                             --interpreted-frames-native-stack, python3 -X perf (from 3.12 on); java \
+                             names what it has compiled)"
             .into(),
     };
     Some(words)
@@ -278,7 +285,8 @@ mod tests {
         let words = gap(&stack).unwrap();
         assert_eq!(
             words,
-            "(stack ends after 1 frame: built without frame pointers (-fno-omit-frame-pointer))"
+            "(stack ends after 1 frame: built without frame pointers (-fno-omit-frame-pointer; java \
+             -XX:+PreserveFramePointer))"
         );
         let frames = vec![named(Some("recurse"), None, None); 20];
         assert_eq!(lines(&Stack { frames, gap: None }).last().unwrap(), "… 8 more");

@@ -18,13 +18,18 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 25] = [
+const PROGRAMS: [Program; 30] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("sysctl", "procps"),
     program("curl", "curl"),
     program("nginx", "nginx-light"),
+    program("haproxy", "haproxy"),
     program("pgbench", "postgresql"),
+    program("node", "nodejs"),
+    program("java", "openjdk-17-jre-headless"),
+    program("javac", "openjdk-17-jdk-headless"),
+    program("jcmd", "openjdk-17-jdk-headless"),
     program("python3", "python3-minimal"),
     program("pip3", "python3-pip"),
     program("jq", "jq"),
@@ -45,6 +50,10 @@ const PROGRAMS: [Program; 25] = [
     program("zsh", "zsh"),
     program("fish", "fish"),
 ];
+
+/// What forwards TCP in nginx: no program, but a module.
+const NGINX_STREAM: (&str, &str) =
+    ("/usr/lib/nginx/modules/ngx_stream_module.so", "libnginx-mod-stream");
 
 /// What makes packages.
 const PACKAGERS: [Program; 2] = [program("dpkg-deb", "dpkg"), program("rpmbuild", "rpm")];
@@ -107,7 +116,9 @@ pub(crate) fn ensure_compiler(
 
 /// Installs what the tests start and is not there.
 pub(crate) fn ensure() -> Result<()> {
-    install(&PROGRAMS, "the tests")
+    install(&PROGRAMS, "the tests")?;
+    let (file, package) = NGINX_STREAM;
+    if Path::new(file).exists() { Ok(()) } else { install_packages(&[package], "the tests") }
 }
 
 /// Installs what makes packages and is not there.

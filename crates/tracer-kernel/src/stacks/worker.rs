@@ -210,6 +210,9 @@ impl<'a> Symbols<'a> {
             };
             names.functions.push(functions);
         }
+        if is_interpreted(&names.functions) {
+            names.gap = names.gap.or(Some(Gap::Interpreted));
+        }
         names
     }
 
@@ -250,6 +253,24 @@ impl<'a> Symbols<'a> {
     }
 }
 
+/// Functions that stand for those that they interpret: of node without
+/// `--interpreted-frames-native-stack`, of the JVM in a perf map, of Python.
+const INTERPRETERS: [&str; 3] =
+    ["Builtins_InterpreterEntryTrampoline", "Interpreter", PYTHON_INTERPRETER];
+const PYTHON_INTERPRETER: &str = "_PyEval_EvalFrameDefault";
+/// With `-X perf` each function of Python is called by one with its name, beside the interpreter.
+const PYTHON_FUNCTION: &str = "py::";
+
+/// Whether functions of a stack are hidden behind their interpreter.
+fn is_interpreted(stack: &[Vec<Function>]) -> bool {
+    let names = || stack.iter().flatten().map(|function| function.name.as_str());
+    let interprets = |name: &str| match name {
+        PYTHON_INTERPRETER => !names().any(|name| name.starts_with(PYTHON_FUNCTION)),
+        name => INTERPRETERS.contains(&name),
+    };
+    names().any(interprets)
+}
+
 /// A function and those that the compiler has put into it, the innermost first.
 fn functions(symbol: &Sym<'_>) -> Vec<Function> {
     let inlined = symbol.inlined.iter().rev();
@@ -271,6 +292,8 @@ fn place(code: &CodeInfo<'_>) -> PathBuf {
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
+    use rstest::rstest;
+
     use super::*;
     use crate::process::Stat;
 
@@ -281,6 +304,18 @@ mod tests {
         let path = path.to_str().unwrap().into();
         // Nothing is mapped there: it is found by its name.
         Mapping { start: 1, end: 2, offset: 0, path, file }
+    }
+
+    #[rstest]
+    #[case(&["connect", "Builtins_InterpreterEntryTrampoline"], true)]
+    #[case(&["connect", "JS:~internalConnect node:net:1038:25"], false)]
+    #[case(&["Interpreter", "call_stub"], true)]
+    #[case(&["_PyEval_EvalFrameDefault", "main"], true)]
+    #[case(&["_PyEval_EvalFrameDefault", "py::serve:/srv/app.py", "main"], false)]
+    fn functions_are_hidden_behind_their_interpreter(#[case] names: &[&str], #[case] hidden: bool) {
+        let function =
+            |name: &&str| vec![Function { name: (*name).into(), file: None, line: None }];
+        assert_eq!(is_interpreted(&names.iter().map(function).collect::<Vec<_>>()), hidden);
     }
 
     #[test]
