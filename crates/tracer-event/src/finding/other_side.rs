@@ -68,7 +68,7 @@ pub(super) fn half_close(
     let timeout = match name {
         b"haproxy" if server_side => "timeout server-fin".to_owned(),
         b"haproxy" => "timeout client-fin".to_owned(),
-        b"nginx" => "proxy_timeout (stream), or proxy_read_timeout (http)".to_owned(),
+        b"nginx" => "proxy_timeout".to_owned(),
         b"envoy" => "idle_timeout of tcp_proxy".to_owned(),
         b"socat" => "-t".to_owned(),
         _ => "its half-close time-out (haproxy timeout client-fin and server-fin, nginx \
