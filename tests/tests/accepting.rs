@@ -97,6 +97,39 @@ say(pid); sys.stdin.readline()",
     });
 }
 
+/// Two workers of a port by SO_REUSEPORT, of which one accepts.
+#[test]
+fn workers_are_told_with_how_many_each_has_accepted() {
+    isolated(|namespace| {
+        let inode = namespace.inode.to_string();
+        let tracer = Tracer::launch(WITH_TRACEFS, &["--netns", &inode]);
+        let (deaf, _) = python(
+            "deaf",
+            "
+l = listen('127.0.0.1', 9700, options=[(1, 15, 1)]); say('listening'); hold()",
+        );
+        let (busy, _) = python(
+            "busy",
+            "
+l = listen('127.0.0.1', 9700, options=[(1, 15, 1)]); say('listening'); kept = []
+while True: kept.append(l.accept())",
+        );
+        let _clients = clients(9700, 80);
+        let found = tracer.wait_for("the share", |one| {
+            one.at("/finding/code") == "accept_wait" && one.at("/finding/evidence/uneven") == true
+        });
+        let workers = found.at("/finding/evidence/workers");
+        assert_eq!(
+            (&workers[0]["pid"], &workers[1]["pid"]),
+            (&busy.pid().into(), &deaf.pid().into())
+        );
+        let [most, least] = [0, 1].map(|at| workers[at]["accepted"].as_u64().unwrap());
+        let waiting = found.number("/finding/evidence/waiting").unwrap();
+        assert_eq!((most + waiting, least), (80, 0), "{found}");
+        tracer.finish();
+    });
+}
+
 /// A server that accepts after a while measures how long clients waited.
 #[test]
 fn the_time_until_accept_is_measured() {

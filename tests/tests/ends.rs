@@ -15,6 +15,7 @@ use tracer_tests::{
     diagnosis::Diagnosis,
     netns::{Namespace, isolated},
     record::{Record, listing},
+    remedy::succeeds,
     sockets::{self, Path},
     tracer::Tracer,
 };
@@ -60,6 +61,9 @@ fn attempts_that_are_refused_are_counted_with_who_refuses() {
             text.contains(&format!("cannot connect to {closed}: 4 of 4 attempts refused")),
             "{text}"
         );
+        let listening = succeeds(finding, "ss -tlnp");
+        assert!(!listening.contains("127.0.0.1"), "nobody listens there: {listening}");
+        succeeds(finding, "state syn-sent");
     });
 }
 

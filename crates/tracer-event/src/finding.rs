@@ -53,7 +53,10 @@ pub use self::{
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
     other_side::OtherSide,
-    parts::{Cause, Descriptors, Limit, Listener, Program, Service, Setting, minutes_left},
+    parts::{
+        Cause, Descriptors, Limit, Listener, LostSegment, Program, Service, Setting, Worker,
+        minutes_left,
+    },
     peer_not_reading::PeerNotReading,
     process_ended::{Ends, ProcessEnded},
     self_connect::SelfConnect,

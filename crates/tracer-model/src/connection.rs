@@ -219,6 +219,11 @@ impl Connection {
         self.past.accept(record.time_ns);
     }
 
+    /// Whether accept() has returned it at `time` or later.
+    pub fn is_accepted_since(&self, time: u64) -> bool {
+        self.past.accepted().is_some_and(|accepted| accepted >= time)
+    }
+
     /// Inodes of sockets have 32 bits (`get_next_ino`).
     fn absorb_inode(&mut self, record: &Record) {
         if let Ok(inode @ 1..) = u32::try_from(record.inode) {

@@ -23,6 +23,7 @@
 //! * `comparison.finding(severity, netns, problem)` makes the finding.
 
 mod accepting;
+mod attempts;
 mod baseline;
 mod causes;
 mod churn;
@@ -46,6 +47,7 @@ mod self_connects;
 mod tests;
 mod twins;
 mod windows;
+mod workers;
 
 use self::comparison::Comparison;
 pub use self::{baseline::Baseline, causes::explain, observed::Observed};

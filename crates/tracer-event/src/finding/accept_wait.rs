@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Descriptors, Explain, Line, Listener, Remedy, Severity,
+    About, Descriptors, Explain, Line, Listener, Remedy, Severity, Worker,
     words::{
         advice, does, halted, line, of_limit, of_listener, process, programs, resume, stacks, whose,
     },
@@ -40,6 +40,13 @@ pub struct AcceptWait {
     pub siblings_waiting: u64,
     /// Descriptors of the first process: who has none left cannot accept.
     pub descriptors: Option<Descriptors>,
+    /// Who accepts connections of this port, and who holds a listener of it and accepts none, where
+    /// there are several and accept() is seen; most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Worker>,
+    /// Their shares are further from even than chance makes them.
+    #[serde(default)]
+    pub uneven: bool,
 }
 
 impl Explain for AcceptWait {
@@ -47,10 +54,13 @@ impl Explain for AcceptWait {
         About {
             when: "connections have waited in a listener's own queue for a second or longer and nobody \
                    accepts them, however long the queue may be: a warning from three seconds on; or the \
-                   queue moves, and they wait for three seconds all the same",
+                   queue moves, and they wait for three seconds all the same; information from one \
+                   second on where the processes of the port accept unevenly",
             evidence: "the queue in which each connection waits in two snapshots, the processes that hold \
                        this listener and no other of its port, their states, processor time, and the kernel \
-                       functions that their threads sleep in (`/proc/PID/task/TID/wchan`)",
+                       functions that their threads sleep in (`/proc/PID/task/TID/wchan`); how many \
+                       connections each process has accepted while observed, uneven where that is four \
+                       standard deviations from an even share of twenty or more",
             unknown: "which of several listeners of a port (SO_REUSEPORT) it is on kernels that do not \
                       show the queue; what the threads wait for without CAP_SYS_PTRACE",
         }
@@ -100,6 +110,7 @@ impl Explain for AcceptWait {
             let words = format!("{others} of this port (SO_REUSEPORT), {waiting} waiting there");
             lines.push(line("shared", words));
         }
+        lines.extend(shares(self));
         lines
     }
 
@@ -148,6 +159,25 @@ impl Explain for AcceptWait {
     fn key(&self) -> String {
         format!("{} {:?}", self.listener.local, self.processes())
     }
+}
+
+/// `worker[12] accepted 96, worker[13] none: uneven`
+fn shares(wait: &AcceptWait) -> Option<Line> {
+    const SHOWN: usize = 4;
+    let each = |worker: &Worker| match worker.accepted {
+        0 => format!("{} none", process(&worker.process)),
+        accepted => format!("{} {}", process(&worker.process), grouped(accepted)),
+    };
+    // Who has accepted most, and who has least.
+    let last = wait.workers.len().saturating_sub(1).max(SHOWN - 1);
+    let shown = wait.workers.iter().take(SHOWN - 1).chain(wait.workers.get(last));
+    let more = match wait.workers.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(", {more} more"),
+    };
+    let names = shown.map(each).collect::<Vec<_>>().join(", ");
+    let uneven = if wait.uneven { ": uneven" } else { "" };
+    (wait.workers.len() > 1).then(|| line("accepted", format!("{names}{more}{uneven}")))
 }
 
 impl AcceptWait {

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Severity,
-    words::{a_process, advice, command, destination, line, since, total},
+    About, Explain, Line, LostSegment, Remedy, Severity,
+    words::{a_process, advice, command, destination, firewall, line, lost, since, total},
 };
 use crate::{
     close::Reason,
@@ -28,6 +28,9 @@ pub struct ConnectFailures {
     pub failures: Vec<ConnectFailure>,
     /// Handshakes that were completed after the SYN had been retransmitted.
     pub retransmitted: u64,
+    /// Of these, how many because the SYN+ACK was lost, where the peer is on this host.
+    #[serde(default, rename = "syn_ack_lost")]
+    pub answered: u64,
     /// What the retransmissions have cost, all of them together, nanoseconds.
     #[serde(rename = "delay_ns")]
     pub delay: u64,
@@ -51,6 +54,9 @@ pub struct ConnectFailure {
     /// The ICMP error that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icmp: Option<Icmp>,
+    /// What was lost, where the peer is on this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostSegment>,
     /// How many.
     pub attempts: u64,
 }
@@ -67,6 +73,9 @@ impl ConnectFailure {
 
     /// In which phase it failed, and by whom.
     fn phase(&self) -> String {
+        if let Some(segment) = self.lost {
+            return format!("{} × no answer: {}", grouped(self.attempts), lost(segment));
+        }
         let phase = match (self.reason, self.icmp) {
             (Reason::Refused, _) => {
                 "RST in answer to the SYN: nobody listens there, or a firewall rejects it"
@@ -74,12 +83,12 @@ impl ConnectFailure {
             (_, Some(icmp)) => icmp.words(),
             (Reason::Unreachable, None) => "an ICMP error in answer to the SYN",
             (Reason::ConnectTimeout, None) => {
-                "no answer to any SYN until the kernel gave up: lost, or dropped by a firewall or a \
-                 full backlog"
+                "no answer to any SYN until the kernel gave up: the SYN or the SYN+ACK lost, or \
+                 dropped by a firewall or a full backlog"
             }
             _ => {
-                "no answer to the SYN until the application gave up: lost, or dropped by a firewall \
-                 or a full backlog"
+                "no answer to the SYN until the application gave up: the SYN or the SYN+ACK lost, or \
+                 dropped by a firewall or a full backlog"
             }
         };
         format!("{} × {phase}", grouped(self.attempts))
@@ -99,7 +108,8 @@ impl Explain for ConnectFailures {
                    failed, and at least a tenth of all, or as many handshakes needed another SYN \
                    (information below that)",
             evidence: "each end of SYN_SENT: the RST, ICMP error or timeout that ended it, and the \
-                       SYNs that were retransmitted",
+                       SYNs that were retransmitted; where the peer is on this host, the SYN+ACKs \
+                       that it has retransmitted",
             unknown: "whether a SYN or the answer to it was lost, where the peer is another host",
         }
     }
@@ -137,9 +147,14 @@ impl Explain for ConnectFailures {
         let mut lines: Vec<Line> =
             self.failures.iter().map(|failure| line("phase", failure.phase())).collect();
         if self.retransmitted > 0 {
+            let answered = match self.answered {
+                0 => String::new(),
+                answered => format!("; SYN+ACKs lost in {}", grouped(answered)),
+            };
             let more = format!(
-                "SYN retransmitted in {} that succeeded, which cost {} in all",
-                count(self.retransmitted, "handshake"),
+                "SYN retransmitted in {} of {} that succeeded, which cost {} in all{answered}",
+                grouped(self.retransmitted),
+                count(self.attempts.saturating_sub(self.failed()), "handshake"),
                 duration(self.delay)
             );
             lines.push(line("delays", more));
@@ -163,7 +178,12 @@ impl Explain for ConnectFailures {
         if has(Reason::Unreachable) {
             remedies.push(advice("a route or a firewall on the way refuses: see the ICMP message"));
         }
-        if self.retransmitted > 0 || has(Reason::ConnectTimeout) || has(Reason::AbortedLocally) {
+        if self.answered > 0 || self.failures.iter().any(|failure| failure.lost.is_some()) {
+            remedies.push(firewall(enter));
+        } else if self.retransmitted > 0
+            || has(Reason::ConnectTimeout)
+            || has(Reason::AbortedLocally)
+        {
             remedies.push(advice(
                 "on the host of the peer, tracer diagnose tells a full accept queue; if there is \
                  none, look for a firewall that drops SYNs, or for loss on the way",

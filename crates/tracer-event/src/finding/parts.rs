@@ -168,3 +168,27 @@ pub struct Limit {
     /// How many, or how many milliseconds.
     pub value: u64,
 }
+
+/// Which segment of handshakes is lost, where what both ends on this host have shows it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LostSegment {
+    /// The SYN: it was retransmitted, and the listener on this host has not answered.
+    Syn,
+    /// The SYN+ACK: the listener on this host has sent it, and the client has not got it.
+    SynAck,
+    /// The ACK of the SYN+ACK: the client on this host is connected, the listener has not got it.
+    Ack,
+}
+
+/// A process that accepts connections of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Worker {
+    /// Which.
+    #[serde(flatten)]
+    pub process: Process,
+    /// How many it has accepted while observed.
+    pub accepted: u64,
+}

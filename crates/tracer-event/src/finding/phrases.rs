@@ -7,8 +7,9 @@ use self::parts::{
 };
 use super::{
     AcceptQueue, AcceptWait, Cause, Churn, ClosedButHeld, ConnectFailures, ConnectionResets,
-    DeadPeer, DeferredAccept, KeepaliveRace, Leak, NoLocalPort, PeerNotReading, PortUse, Problem,
-    ProcessEnded, Scope, Severity, StuckHandshake, SynBacklog, TimeWaitOverflow, Unanswered,
+    DeadPeer, DeferredAccept, KeepaliveRace, Leak, LostSegment, NoLocalPort, PeerNotReading,
+    PortUse, Problem, ProcessEnded, Scope, Severity, StuckHandshake, SynBacklog, TimeWaitOverflow,
+    Unanswered,
     words::{process as name, rate},
 };
 use crate::{
@@ -172,12 +173,21 @@ fn closed_but_held(held: &ClosedButHeld) -> Phrase {
 }
 
 fn stuck_handshake(one: &StuckHandshake) -> Phrase {
-    let of = if one.state == State::SynSent {
-        Phrase::new("stuck-syn-sent").with("who", a_process(one.process.as_ref()))
-    } else {
-        Phrase::new("stuck-half-open")
+    let of = match (one.state, one.lost) {
+        (State::SynSent, _) => {
+            Phrase::new("stuck-syn-sent").with("who", a_process(one.process.as_ref()))
+        }
+        (_, Some(_)) => Phrase::new("stuck-half-open-lost"),
+        (_, None) => Phrase::new("stuck-half-open"),
     };
-    of.with("count", grouped(one.sockets)).with("service", service(one.service))
+    let lost = one.lost.map(|segment| {
+        Phrase::new(match segment {
+            LostSegment::Syn => "lost-syn",
+            LostSegment::SynAck => "lost-syn-ack",
+            LostSegment::Ack => "lost-ack",
+        })
+    });
+    of.with("count", grouped(one.sockets)).with("service", service(one.service)).with("lost", lost)
 }
 
 fn dead_peer(one: &DeadPeer) -> Phrase {

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Explain, Line, Remedy, Service, Severity,
-    words::{a_process, command, line, listener, process, reachable, service},
+    About, Explain, Line, LostSegment, Remedy, Service, Severity,
+    words::{a_process, command, firewall, line, listener, lost, process, reachable, service},
 };
 use crate::{duration::count, process::Process, state::State};
 
@@ -22,14 +22,19 @@ pub struct StuckHandshake {
     pub sockets: u64,
     /// Most retransmissions of one of them.
     pub retransmits: u8,
+    /// What is lost, where all of them show the same with their other ends on this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostSegment>,
 }
 
 impl Explain for StuckHandshake {
     fn about() -> About {
         About {
             when: "a SYN or a SYN+ACK was retransmitted twice or more without an answer",
-            evidence: "the retransmission counters of sockets in SYN_SENT and SYN_RECV in the last snapshot",
-            unknown: "whether the peer is down, a firewall drops the SYN, or its answer gets lost",
+            evidence: "the retransmission counters of sockets in SYN_SENT and SYN_RECV in the last snapshot; \
+                       where both ends are on this host, what the other one has got",
+            unknown: "whether the peer is down, a firewall drops the SYN, or its answer gets lost, where the \
+                      peer is another host",
         }
     }
 
@@ -37,12 +42,14 @@ impl Explain for StuckHandshake {
         let sockets = count(self.sockets, "connection");
         if self.state == State::SynSent {
             let who = a_process(self.process.as_ref());
+            let lost = self.lost.map_or_else(String::new, |one| format!("; {}", lost(one)));
             return format!(
-                "{who} gets no answer: {sockets} {} in SYN_SENT",
+                "{who} gets no answer: {sockets} {} in SYN_SENT{lost}",
                 service(self.service)
             );
         }
-        format!("{sockets} {} half-open: the clients do not answer", service(self.service))
+        let why = self.lost.map_or("the clients do not answer", lost);
+        format!("{sockets} {} half-open: {why}", service(self.service))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -58,17 +65,20 @@ impl Explain for StuckHandshake {
     }
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let mut remedies: Vec<Remedy> = self.lost.map(|_| firewall(enter)).into_iter().collect();
         match self.service {
-            Service::There(peer) => vec![command(
+            Service::There(_) if self.lost.is_some() => {}
+            Service::There(peer) => remedies.push(command(
                 "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
                  status 124: no answer to that one either)",
                 format!("{enter}{}", reachable(peer, peer.port)),
-            )],
-            Service::Here(_) => vec![command(
+            )),
+            Service::Here(_) => remedies.push(command(
                 "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",
                 format!("{enter}ss -tn state syn-recv"),
-            )],
+            )),
         }
+        remedies
     }
 
     fn processes(&self) -> Vec<u32> {

@@ -1,6 +1,7 @@
 //! What is said of each kind of finding.
 
 mod accepting;
+mod connecting;
 mod silence;
 
 use std::collections::BTreeMap;
@@ -126,6 +127,7 @@ fn connects(failures: Vec<ConnectFailure>) -> Finding {
         attempts: 100,
         failures,
         retransmitted: 6,
+        answered: 0,
         delay: 6_060_000_000,
         p50: Some(1_200_000),
         p99: Some(1_010_000_000),
@@ -134,7 +136,7 @@ fn connects(failures: Vec<ConnectFailure>) -> Finding {
 }
 
 fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
-    ConnectFailure { reason, icmp: None, attempts }
+    ConnectFailure { reason, icmp: None, lost: None, attempts }
 }
 
 fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {
@@ -203,6 +205,7 @@ fn others() -> [Finding; 7] {
             service: Service::There(at("2001:db8::9", 443)),
             sockets: 2,
             retransmits: 4,
+            lost: None,
         })),
     ]
 }

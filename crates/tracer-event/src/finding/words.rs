@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Descriptors, Halt, Limit, Line, Listener, Program, Remedy, Service, Setting};
+use super::{
+    Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Remedy, Service, Setting,
+};
 use crate::{
     activity::{Doing, Wait, WaitKind},
     container::short,
@@ -278,6 +280,28 @@ pub(super) fn time_wait_folklore() -> Remedy {
     advice(
         "does not help: tcp_fin_timeout (TIME_WAIT is always 60 s), tcp_tw_recycle (gone since \
          4.12)",
+    )
+}
+
+/// Where a segment of a handshake within this host is lost.
+pub(super) fn lost(segment: LostSegment) -> &'static str {
+    match segment {
+        LostSegment::Syn => "the SYN does not reach the listener on this host",
+        LostSegment::SynAck => {
+            "the SYN arrives at the listener on this host, its SYN+ACK does not reach the client"
+        }
+        LostSegment::Ack => {
+            "the client on this host is connected, its ACK does not reach the listener"
+        }
+    }
+}
+
+/// What drops segments between two ends of one host.
+pub(super) fn firewall(enter: &str) -> Remedy {
+    command(
+        "within one host a packet filter drops segments (iptables is shown as well), rp_filter or a \
+         qdisc (tc -s qdisc): look for the rule, in the namespace of either end",
+        format!("{enter}nft list ruleset"),
     )
 }
 

@@ -7,7 +7,7 @@ use tracer_wire::{Record, kind, segment};
 
 use super::{
     comparison::{Comparison, Seen},
-    queues,
+    queues, workers,
 };
 use crate::{
     connection::SocketId,
@@ -64,9 +64,10 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
     }
     let (oldest, is_exact) = waiting.iter().map(|seen| age(comparison, seen)).max()?;
     let moves = has_moved(comparison, queue);
+    let about = (oldest >= GRACE).then(|| of_listener(comparison, listeners)).flatten()?;
     let severity = match oldest {
         LONG.. => Severity::Warning,
-        GRACE.. if !moves => Severity::Info,
+        _ if !moves || about.uneven => Severity::Info,
         _ => return None,
     };
     let problem = AcceptWait {
@@ -75,7 +76,7 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
         oldest,
         at_least: !is_exact,
         moves,
-        ..of_listener(comparison, listeners)?
+        ..about
     };
     let netns = listeners[0].netns;
     Some(comparison.finding(severity, netns, Problem::AcceptWait(Box::new(problem))))
@@ -85,8 +86,9 @@ fn judge(comparison: &Comparison<'_>, queue: &Queue<'_>) -> Option<Finding> {
 fn of_listener(comparison: &Comparison<'_>, listeners: &[&Record]) -> Option<AcceptWait> {
     let listener = comparison.listener(listeners)?;
     let netns = listeners[0].netns;
-    let siblings: Vec<&Record> = comparison
-        .listeners_of(netns, Tuple::of(listeners[0]).local)
+    let all = comparison.listeners_of(netns, Tuple::of(listeners[0]).local);
+    let workers = workers::of(comparison, &all);
+    let siblings: Vec<&Record> = all
         .into_iter()
         .filter(|other| !listeners.iter().any(|one| std::ptr::eq(*one, *other)))
         .collect();
@@ -107,6 +109,8 @@ fn of_listener(comparison: &Comparison<'_>, listeners: &[&Record]) -> Option<Acc
             .processes
             .first()
             .and_then(|program| comparison.descriptors(program.process.pid, 0.0)),
+        uneven: workers::is_uneven(&workers),
+        workers,
         listener,
     })
 }

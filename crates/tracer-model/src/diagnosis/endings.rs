@@ -2,7 +2,7 @@
 //! are slow, connections that are reset, servers that close what their clients are about to use.
 
 use super::{
-    Comparison,
+    Comparison, attempts,
     history::{Group, History, Times},
 };
 use crate::listeners::listens_for;
@@ -10,8 +10,8 @@ use tracer_event::{
     close::Reason,
     endpoint::Endpoint,
     finding::{
-        BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace, Problem,
-        Service, Severity,
+        BadEnd, ConnectFailure, ConnectFailures, ConnectionResets, Finding, KeepaliveRace,
+        LostSegment, Problem, Service, Severity,
     },
     process::Process,
 };
@@ -61,18 +61,14 @@ fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option
     };
     let mut handshakes = group.handshakes.clone();
     handshakes.sort_unstable();
-    let failure = |((reason, icmp), times): &((_, _), Times)| ConnectFailure {
-        reason: *reason,
-        icmp: *icmp,
-        attempts: times.count,
-    };
     let times = group.failures.iter().map(|(_, times)| *times).chain([group.retransmitted]);
     let problem = Problem::ConnectFailures(Box::new(ConnectFailures {
         process: group.process(),
         peer,
         attempts,
-        failures: group.failures.iter().map(failure).collect(),
+        failures: failures(comparison, group),
         retransmitted,
+        answered: group.answered,
         delay: group.delay,
         p50: percentile(&handshakes, 50),
         p99: percentile(&handshakes, 99),
@@ -81,11 +77,28 @@ fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option
     Some(comparison.finding(failing.max(slow), group.subject.tuple.netns, problem))
 }
 
+/// The failures by reason, and by what was lost where that is proved.
+fn failures(comparison: &Comparison<'_>, group: &Group) -> Vec<ConnectFailure> {
+    let is_here = group.failures.iter().any(|((.., lost), _)| lost.is_some())
+        && attempts::is_here(comparison, &group.subject.tuple);
+    let mut failures: Vec<ConnectFailure> = Vec::new();
+    for &((reason, icmp, lost), Times { count, .. }) in &group.failures {
+        let lost = lost.filter(|lost| *lost == LostSegment::SynAck || is_here);
+        let is_same =
+            |one: &&mut ConnectFailure| (one.reason, one.icmp, one.lost) == (reason, icmp, lost);
+        match failures.iter_mut().find(is_same) {
+            Some(known) => known.attempts += count,
+            None => failures.push(ConnectFailure { reason, icmp, lost, attempts: count }),
+        }
+    }
+    failures
+}
+
 /// Whether another finding says why there is no answer: the accept queue of a listener here, or that
 /// the sockets are in SYN_SENT now.
 fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> bool {
     let answered = |reason| matches!(reason, Reason::Refused | Reason::Unreachable);
-    if group.failures.iter().any(|((reason, _), _)| answered(*reason)) {
+    if group.failures.iter().any(|((reason, ..), _)| answered(*reason)) {
         return false;
     }
     comparison.found.iter().any(|finding| match &finding.problem {

@@ -6,6 +6,7 @@ use tracer_wire::kind;
 
 use super::{
     accepting::is_deferred,
+    attempts::Ends,
     comparison::{Comparison, Seen},
 };
 use tracer_event::{
@@ -21,6 +22,7 @@ const RETRANSMITS: u8 = 2;
 pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
         HashMap::default();
+    let ends = std::cell::LazyCell::new(|| Ends::of(comparison));
     for seen in comparison.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
         let Seen { record, state, .. } = *seen;
         let tuple = seen.tuple();
@@ -41,11 +43,12 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
             Service::Here(_) => socket.subject.owner,
         };
         let process = process.map(|holder| holder.process);
-        let group = groups
-            .entry((tuple.netns, state, process, service))
-            .or_insert(StuckHandshake { state, process, service, sockets: 0, retransmits: 0 });
+        let lost = ends.lost(comparison, seen);
+        let new = StuckHandshake { state, process, service, sockets: 0, retransmits: 0, lost };
+        let group = groups.entry((tuple.netns, state, process, service)).or_insert(new);
         group.sockets += 1;
         group.retransmits = group.retransmits.max(record.retransmits);
+        group.lost = group.lost.filter(|one| lost == Some(*one));
     }
     let find = |(key, stuck): (_, StuckHandshake)| {
         let (netns, state, ..): (u32, State, Option<Process>, Service) = key;

@@ -3,16 +3,16 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::Comparison;
+use super::{Comparison, attempts::Attempts};
 use crate::close::{is_bad, is_unacknowledged};
 use tracer_event::{
     close::{Close, Initiator, Reason},
     endpoint::Tuple,
-    finding::Service,
+    finding::{LostSegment, Service},
     icmp::Icmp,
-    process::Process,
+    process::{Evidence, Process},
     state::State,
-    update::{ConnectionSummary, Role, Subject, Transition},
+    update::{ConnectionSummary, Retransmit, Role, Subject, Transition},
 };
 
 /// Groups that are kept: anybody may connect to anywhere. What comes beyond is not judged.
@@ -32,6 +32,8 @@ pub(super) struct History {
     groups: HashMap<(u32, u32, Service), Group, RandomState>,
     /// The connection that ended last, if a request has met an idle timer on it.
     met: Option<Tuple>,
+    /// Attempts to connect that need another SYN.
+    attempts: Attempts,
 }
 
 /// Connections of one process with one service.
@@ -43,12 +45,16 @@ pub(super) struct Group {
     pub connected: u64,
     /// Of these, with a retransmitted SYN.
     pub retransmitted: Times,
+    /// Of these, where the SYN+ACK was lost.
+    pub answered: u64,
     /// What the retransmissions have cost, nanoseconds.
     pub delay: u64,
     /// How long completed handshakes took, nanoseconds.
     pub handshakes: Vec<u64>,
     /// Attempts to connect that failed.
-    pub failures: Vec<((Reason, Option<Icmp>), Times)>,
+    pub failures: Vec<(Failure, Times)>,
+    /// Connections that it has accepted.
+    pub accepted: u64,
     /// Connections that ended.
     pub ended: u64,
     /// Of these, badly.
@@ -56,6 +62,9 @@ pub(super) struct Group {
     /// Requests that met a server's idle timer.
     pub race: Race,
 }
+
+/// Why an attempt to connect failed, and what was lost if that is known.
+pub(super) type Failure = (Reason, Option<Icmp>, Option<LostSegment>);
 
 /// Requests on connections that the server had closed for idleness.
 #[derive(Clone, Debug, Default)]
@@ -102,16 +111,22 @@ fn keep(samples: &mut Vec<u64>, sample: u64) {
 }
 
 impl History {
+    pub(super) fn retransmit(&mut self, event: &Retransmit) {
+        self.attempts.retransmit(event);
+    }
+
     pub(super) fn transition(&mut self, transition: &Transition) {
         let Transition { ref subject, from, to, close, time, .. } = *transition;
         match (from, to) {
             (State::SynSent, State::Established) => {
+                let lost = self.attempts.end(transition);
                 if let Some(group) = self.group(subject) {
-                    group.connect(transition);
+                    group.connect(transition, lost);
                 }
             }
             (State::SynSent, State::Closed) => {
-                let Some(failure) = close.and_then(|close| failure(transition, close)) else {
+                let lost = self.attempts.end(transition);
+                let Some(failure) = close.and_then(|close| failure(transition, close, lost)) else {
                     return;
                 };
                 if let Some(group) = self.group(subject) {
@@ -131,6 +146,12 @@ impl History {
     pub(super) fn connection(&mut self, summary: &ConnectionSummary) {
         let ConnectionSummary { ref subject, spent, close, .. } = *summary;
         let met = self.met.take() == Some(subject.tuple);
+        if summary.ended.is_some()
+            && is_accepted(subject)
+            && let Some(group) = self.group(subject)
+        {
+            group.accepted += 1;
+        }
         if let Some(close) = close.filter(|close| close.idle.is_some())
             && let Some(group) = self.group(subject)
             && let Some(idle) = group.idle(close)
@@ -166,25 +187,36 @@ impl History {
         }
     }
 
+    /// All groups.
+    pub(super) fn all<'a>(
+        comparison: &'a Comparison<'_>,
+    ) -> impl Iterator<Item = (Service, &'a Group)> {
+        let all = comparison.input.observed.history.groups.iter();
+        all.map(|((_, _, service), group)| (*service, group))
+    }
+
     /// The groups that are asked about.
     pub(super) fn wanted<'a>(
         comparison: &'a Comparison<'_>,
     ) -> impl Iterator<Item = (Service, &'a Group)> {
-        let all = comparison.input.observed.history.groups.iter();
-        let all = all.map(|((_, _, service), group)| (*service, group));
-        all.filter(|(_, group)| comparison.wants_subject(&group.subject))
+        Self::all(comparison).filter(|(_, group)| comparison.wants_subject(&group.subject))
     }
 }
 
+/// Whether it is known who has accepted a connection.
+pub(super) fn is_accepted(subject: &Subject) -> bool {
+    let by = subject.owner.map(|owner| owner.evidence);
+    subject.role == Some(Role::Server) && by == Some(Evidence::Accept)
+}
+
 /// Why an attempt to connect failed; `None` where it is no failure, or another finding's.
-fn failure(transition: &Transition, close: Close) -> Option<(Reason, Option<Icmp>)> {
+fn failure(transition: &Transition, close: Close, lost: Option<LostSegment>) -> Option<Failure> {
     match close.reason {
-        Reason::Refused | Reason::Unreachable | Reason::ConnectTimeout => {
-            Some((close.reason, close.icmp))
-        }
+        Reason::ConnectTimeout => Some((close.reason, close.icmp, lost)),
+        Reason::Refused | Reason::Unreachable => Some((close.reason, close.icmp, None)),
         // Who closes earlier has not waited for an answer.
         Reason::AbortedLocally if transition.elapsed >= Some(FIRST_RETRANSMISSION) => {
-            Some((Reason::AbortedLocally, None))
+            Some((Reason::AbortedLocally, None, lost))
         }
         _ => None,
     }
@@ -196,9 +228,11 @@ impl Group {
             subject: *subject,
             connected: 0,
             retransmitted: Times::default(),
+            answered: 0,
             delay: 0,
             handshakes: Vec::new(),
             failures: Vec::new(),
+            accepted: 0,
             ended: 0,
             ends: Vec::new(),
             race: Race::default(),
@@ -210,13 +244,14 @@ impl Group {
         self.subject.owner.map(|owner| owner.process)
     }
 
-    fn connect(&mut self, transition: &Transition) {
+    fn connect(&mut self, transition: &Transition, lost: Option<LostSegment>) {
         self.connected += 1;
         let Some(handshake) = transition.handshake else { return };
         let Some(duration) = handshake.duration_ns else { return };
         keep(&mut self.handshakes, duration);
         if handshake.syn_retransmits.is_some_and(|retransmits| retransmits > 0) {
             self.retransmitted.note(transition.time);
+            self.answered += u64::from(lost == Some(LostSegment::SynAck));
             self.delay += duration.saturating_sub(handshake.rtt_ns.unwrap_or(0));
         }
     }
@@ -247,6 +282,8 @@ impl Group {
     fn add(&mut self, later: &Self) {
         self.connected += later.connected;
         self.retransmitted.add(later.retransmitted);
+        self.answered += later.answered;
+        self.accepted += later.accepted;
         self.delay += later.delay;
         self.ended += later.ended;
         later.handshakes.iter().for_each(|sample| keep(&mut self.handshakes, *sample));

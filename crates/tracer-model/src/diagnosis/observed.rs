@@ -45,6 +45,7 @@ impl Observer for Observed {
                 self.ended.connection(connection);
                 self.history.connection(connection);
             }
+            Update::Retransmit(event) => self.history.retransmit(event),
             Update::Loss(loss) if !loss.healed => self.lost += loss.count,
             _ => {}
         }

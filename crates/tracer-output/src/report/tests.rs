@@ -59,6 +59,7 @@ fn diagnosis() -> Diagnosis {
             service: Service::There(local),
             sockets: 1_234,
             retransmits: 5,
+            lost: None,
         }),
     ];
     let finding = |problem| Finding {

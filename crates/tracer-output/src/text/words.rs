@@ -34,7 +34,11 @@ pub(crate) fn meaning(transition: &Transition) -> Cow<'static, str> {
             figures.extend(took(handshake));
         }
         figures.extend(handshake.rtt_ns.map(|ns| format!("RTT {}", duration(ns))));
-        figures.extend(retransmissions(handshake.syn_retransmits.map(u64::from)));
+        let again = retransmissions(handshake.syn_retransmits.map(u64::from));
+        figures.extend(again.map(|words| match cost(handshake, transition.subject.role) {
+            Some(cost) => format!("{words}, which cost {}", duration(cost)),
+            None => words,
+        }));
         if !figures.is_empty() {
             words = format!("{words}: {}", figures.join(", ")).into();
         }
@@ -90,6 +94,12 @@ pub(super) fn brief_ending(close: &Close) -> &'static str {
 
 fn took(handshake: &Handshake) -> Option<String> {
     handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns)))
+}
+
+/// What retransmissions of the SYN have cost: an answer to the first takes a round trip.
+fn cost(handshake: &Handshake, role: Option<Role>) -> Option<u64> {
+    let known = handshake.duration_ns.filter(|_| role == Some(Role::Client));
+    known.and_then(|took| took.checked_sub(handshake.rtt_ns?))
 }
 
 fn retransmissions(count: Option<u64>) -> Option<String> {

@@ -68,8 +68,12 @@ syn-backlog-drops = SYN { $count }개를 버림, 반쯤 열린 연결이 너무 
 time-wait-many = TIME_WAIT 소켓 { $count }개{ $limit }
 time-wait-skipped = TIME_WAIT 소켓 { $count }개{ $limit }: 연결 { $skipped }개는 TIME_WAIT를 건너뜀
 descriptors-used = { $who }: 디스크립터 { $limit }개 중 { $open }개 사용 중{ $left }
-stuck-syn-sent = { $who }: 응답 없음. SYN_SENT인 연결 { $count }개, 목적지 { $service }
+stuck-syn-sent = { $who }: 응답 없음. SYN_SENT인 연결 { $count }개, 목적지 { $service }{ $lost }
 stuck-half-open = 반쯤 열린 연결 { $count }개, { $service }: 클라이언트가 응답하지 않음
+stuck-half-open-lost = 반쯤 열린 연결 { $count }개, { $service }{ $lost }
+lost-syn = : SYN이 이 호스트의 listener에 도달하지 않음
+lost-syn-ack = : SYN은 이 호스트의 listener에 도달하지만 SYN+ACK가 클라이언트에 도달하지 않음
+lost-ack = : 이 호스트의 클라이언트는 연결되었지만 ACK가 listener에 도달하지 않음
 
 # dead_peer, peer_not_reading, no_keepalive
 dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $gives-up }

@@ -21,6 +21,8 @@ fn wait(doing: Option<Doing>, moves: bool) -> AcceptWait {
         siblings: 1,
         siblings_waiting: 0,
         descriptors: None,
+        workers: Vec::new(),
+        uneven: false,
     }
 }
 
@@ -121,4 +123,21 @@ fn who_has_no_descriptor_left_is_told_so_and_nothing_else() {
         of(Problem::AcceptWait(Box::new(AcceptWait { descriptors, ..wait(None, false) })));
     let [remedy] = &finding.remedies()[..] else { panic!("{:?}", finding.remedies()) };
     assert!(remedy.text.contains("no descriptor left"), "{remedy:?}");
+}
+
+#[test]
+fn workers_are_told_with_the_most_and_the_least_of_their_shares() {
+    let worker = |(pid, accepted): (u32, u64)| Worker { process: app(pid).process, accepted };
+    let shares = |workers: &[(u32, u64)], uneven| {
+        let workers = workers.iter().copied().map(worker).collect();
+        let finding =
+            of(Problem::AcceptWait(Box::new(AcceptWait { workers, uneven, ..wait(None, false) })));
+        let lines = finding.evidence();
+        lines.into_iter().find(|line| line.label == "accepted").map(|line| line.text)
+    };
+    assert_eq!(shares(&[(1, 96), (2, 0)], true).unwrap(), "app[1] 96, app[2] none: uneven");
+    let many = [(1, 9), (2, 8), (3, 7), (4, 6), (5, 5), (6, 0)];
+    let words = "app[1] 9, app[2] 8, app[3] 7, app[6] none, 2 more";
+    assert_eq!(shares(&many, false).unwrap(), words);
+    assert_eq!(shares(&[(1, 9)], false), None, "there is nobody else");
 }

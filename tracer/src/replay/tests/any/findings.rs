@@ -11,8 +11,9 @@ use tracer_event::{
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
         ConnectionResets, DeferredAccept, Descriptors, Finding, KeepaliveRace, Leak, Listener,
-        Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope, SelfConnect,
-        Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
+        LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope,
+        SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
+        Worker,
     },
     process::{Executable, Halt},
     state::State,
@@ -57,13 +58,21 @@ fn doing() -> BoxedStrategy<Doing> {
         .boxed()
 }
 
+fn lost() -> BoxedStrategy<Option<LostSegment>> {
+    use LostSegment::{Ack, Syn, SynAck};
+    option::of(select(vec![Syn, SynAck, Ack])).boxed()
+}
+
 fn accepting() -> BoxedStrategy<Problem> {
     let counts = any::<(u64, u64, u64, u32, u64)>();
-    let flags = any::<(bool, bool, bool)>();
-    let wait = (listener(), counts, flags, option::of(process()), option::of(descriptors()));
-    let wait = wait.prop_map(|(listener, counts, flags, listened, descriptors)| {
+    let flags = any::<(bool, bool, bool, bool)>();
+    let worker = (process(), any::<u64>());
+    let worker = worker.prop_map(|(process, accepted)| Worker { process, accepted });
+    let who = (option::of(process()), prop::collection::vec(worker, 0..3));
+    let wait = (listener(), counts, flags, who, option::of(descriptors()));
+    let wait = wait.prop_map(|(listener, counts, flags, (listened, workers), descriptors)| {
         let (waiting, given_up, oldest, siblings, siblings_waiting) = counts;
-        let (at_least, moves, leaderless) = flags;
+        let (at_least, moves, leaderless, uneven) = flags;
         Problem::AcceptWait(Box::new(AcceptWait {
             listener,
             waiting,
@@ -76,6 +85,8 @@ fn accepting() -> BoxedStrategy<Problem> {
             siblings,
             siblings_waiting,
             descriptors,
+            workers,
+            uneven,
         }))
     });
     let deferred = (listener(), any::<(u64, u64)>()).prop_map(|(listener, (half_open, oldest))| {
@@ -249,14 +260,15 @@ fn others() -> BoxedStrategy<Problem> {
         (program(), descriptors()).prop_map(|(program, descriptors)| {
             Problem::Descriptors(OutOfDescriptors { program, descriptors })
         }),
-        (state(), who(), service(), any::<(u64, u8)>()).prop_map(
-            |(state, process, service, (sockets, retransmits))| {
+        (state(), who(), service(), any::<(u64, u8)>(), lost()).prop_map(
+            |(state, process, service, (sockets, retransmits), lost)| {
                 Problem::StuckHandshake(StuckHandshake {
                     state,
                     process,
                     service,
                     sockets,
                     retransmits,
+                    lost,
                 })
             }
         ),
@@ -268,9 +280,11 @@ fn others() -> BoxedStrategy<Problem> {
 #[expect(clippy::too_many_lines, reason = "one strategy a kind")]
 fn endings() -> BoxedStrategy<Problem> {
     let counts = any::<[u64; 4]>;
-    let failures = (close(), any::<u64>()).prop_map(|(close, attempts)| ConnectFailure {
+    let failures = (close(), any::<u64>(), lost());
+    let failures = failures.prop_map(|(close, attempts, lost)| ConnectFailure {
         reason: close.reason,
         icmp: close.icmp,
+        lost,
         attempts: attempts >> 4,
     });
     let ends = (close(), any::<u64>()).prop_map(|(close, connections)| BadEnd {
@@ -282,25 +296,25 @@ fn endings() -> BoxedStrategy<Problem> {
         (
             option::of(process()),
             end(),
-            counts(),
+            any::<[u64; 5]>(),
             prop::collection::vec(failures, 0..3),
             (times.clone(), times)
         )
-            .prop_map(
-                |(process, peer, [attempts, retransmitted, delay, since], failures, (p50, p99))| {
-                    Problem::ConnectFailures(Box::new(ConnectFailures {
-                        process,
-                        peer,
-                        attempts,
-                        failures,
-                        retransmitted,
-                        delay,
-                        p50,
-                        p99,
-                        since,
-                    }))
-                }
-            ),
+            .prop_map(|(process, peer, counts, failures, (p50, p99))| {
+                let [attempts, retransmitted, answered, delay, since] = counts;
+                Problem::ConnectFailures(Box::new(ConnectFailures {
+                    process,
+                    peer,
+                    attempts,
+                    failures,
+                    retransmitted,
+                    answered,
+                    delay,
+                    p50,
+                    p99,
+                    since,
+                }))
+            }),
         (option::of(process()), service(), any::<[u64; 2]>(), prop::collection::vec(ends, 0..3))
             .prop_map(|(process, service, [ended, since], ends)| {
                 Problem::ConnectionResets(ConnectionResets { process, service, ended, ends, since })
