@@ -202,6 +202,7 @@ fn forget(stream: TcpStream) {
         )
     };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    drop(stream);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) fn recording(source: &mut Source) -> Result<Recording, Error> {
             Item::Header(header) => begin(&mut recording, header, clock),
             Item::Update(update) => {
                 let time = clock.wall(update.time());
-                recording.add(time, update);
+                recording.add(time, &update);
             }
             Item::Summary(summary) => {
                 recording.complete &= summary.complete;

@@ -206,13 +206,13 @@ impl Recording {
     }
 
     /// Takes the next event, which happened at this time.
-    pub fn add(&mut self, time: i64, update: OwnedUpdate) {
+    pub fn add(&mut self, time: i64, update: &OwnedUpdate) {
         self.until = self.until.max(time);
         let what = match update {
-            OwnedUpdate::Transition(one) => What::Transition(Box::new(one)),
-            OwnedUpdate::Retransmit(one) => What::Retransmit(Box::new(one)),
-            OwnedUpdate::Reset(one) => What::Reset(Box::new(one)),
-            OwnedUpdate::Connection(one) => What::Connection(Box::new(one)),
+            OwnedUpdate::Transition(one) => What::Transition(Box::new(*one)),
+            OwnedUpdate::Retransmit(one) => What::Retransmit(Box::new(*one)),
+            OwnedUpdate::Reset(one) => What::Reset(Box::new(*one)),
+            OwnedUpdate::Connection(one) => What::Connection(Box::new(*one)),
             OwnedUpdate::Loss(loss) => {
                 self.complete &= loss.healed;
                 return;

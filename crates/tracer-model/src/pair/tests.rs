@@ -47,7 +47,7 @@ impl Fixture {
         Self { recording, subject: subject(role, 1), role, ahead, isn }
     }
 
-    fn add(&mut self, time: i64, update: OwnedUpdate) {
+    fn add(&mut self, time: i64, update: &OwnedUpdate) {
         self.recording.add(time * MS + self.ahead, update);
     }
 
@@ -91,7 +91,7 @@ impl Fixture {
             close: None,
         };
         change(&mut step);
-        self.add(time, OwnedUpdate::Transition(step));
+        self.add(time, &OwnedUpdate::Transition(step));
         self
     }
 
@@ -123,15 +123,15 @@ impl Fixture {
     }
 
     fn again(&mut self, time: i64, state: State, segment: Segment) -> &mut Self {
-        let number = if segment == Segment::SynAck { Some(self.isn[0]) } else { None };
+        let number = (segment == Segment::SynAck).then_some(self.isn[0]);
         let segment = Retransmitted::new(segment, 1, number);
         let one = Retransmit { time: 0, state, subject: self.subject, segment };
-        self.add(time, OwnedUpdate::Retransmit(one));
+        self.add(time, &OwnedUpdate::Retransmit(one));
         self
     }
 
     fn reset(&mut self, time: i64, state: State, subject: Subject, segment: Rst) -> &mut Self {
-        self.add(time, OwnedUpdate::Reset(Reset { time: 0, state, subject, segment }));
+        self.add(time, &OwnedUpdate::Reset(Reset { time: 0, state, subject, segment }));
         self
     }
 }
@@ -367,7 +367,7 @@ proptest! {
                     (other.subject, other.isn) = (one.subject, one.isn);
                     other.changed(0, from, to, [0, 0], |step| step.handshake = handshake);
                     let step = other.recording.ends.remove(0).events.remove(0).what.into_update();
-                    one.recording.add(time + one.ahead, step);
+                    one.recording.add(time + one.ahead, &step);
                 };
                 let duration = (syn_ack + ack).cast_unsigned();
                 let handshake = Handshake {

@@ -104,7 +104,7 @@ impl Visitor for Packer {
     fn unsigned(&mut self, number: u64) {
         match u8::try_from(number) {
             Ok(small) if small <= u8::MAX - token::NUMBERS => {
-                self.body.push(token::NUMBERS + small)
+                self.body.push(token::NUMBERS + small);
             }
             _ => {
                 self.body.push(token::NUMBER);
