@@ -1,11 +1,14 @@
 //! Situations that people have reported, made small: two hosts with a cable between them, and
 //! programs in Python.
 
+use std::time::Duration;
+
 use crate::{
     diagnosis::Diagnosis,
     link::Link,
     netns::{Cable, Namespace, inside},
     peer::Peer,
+    slowness::allowed,
     tracer::Tracer,
 };
 
@@ -13,6 +16,9 @@ use crate::{
 pub const SERVER: &str = "10.0.0.1";
 /// The other one.
 pub const CLIENT: &str = "10.0.0.2";
+
+/// Who has started a trace waits no longer than this.
+const SOON: Duration = Duration::from_secs(9);
 
 /// What each program begins with: its name, and a way to wait for the end of the test, which
 /// children that it has forked notice too.
@@ -58,6 +64,14 @@ impl Hosts {
     /// What is wrong on a host.
     pub fn diagnose(&self, host: usize, time: &str) -> Diagnosis {
         self.on(host, |namespace| Diagnosis::of(namespace, &["--for", time]))
+    }
+
+    /// A trace of problems that begins now, with all that is wrong before it, names it within nine
+    /// seconds.
+    pub fn is_traced_soon(&self, host: usize, code: &str) {
+        let time = format!("{}s", allowed(SOON).as_secs());
+        let tracer = self.trace(host, &["--problems", "--duration", &time]);
+        tracer.wait_for(code, |record| record.at("/finding/code") == code);
     }
 
     /// A trace of a host.

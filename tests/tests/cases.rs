@@ -93,6 +93,7 @@ for i in range(24):
     s.close() if i < 18 else kept.append(s)
 say('connected'); hold()",
     );
+    hosts.is_traced_soon(0, "accept_queue_full");
     let diagnosis = hosts.diagnose(0, "3s");
     let queue = diagnosis.only("accept_queue_full");
     assert_eq!(named(queue), BTreeSet::from([server.pid()]), "{queue}");
@@ -149,6 +150,7 @@ fn queued(hosts: &Hosts, port: u16) -> u64 {
 fn clients_wait_for_the_worker_that_accepts_nothing() {
     let hosts = Hosts::connected();
     let (deaf, innocent, _clients) = reuseport(&hosts);
+    hosts.is_traced_soon(0, "accept_wait");
     let diagnosis = hosts.diagnose(0, "5s");
     let waiting = only(&diagnosis, "accept_wait");
     assert_eq!(named(waiting), BTreeSet::from([deaf.pid()]), "{waiting}");
@@ -206,7 +208,7 @@ k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('conn
     link.cut();
     server.go();
     assert_eq!(server.answer(), "sent");
-    thread::sleep(Duration::from_secs(3));
+    hosts.is_traced_soon(0, "dead_peer");
     let diagnosis = hosts.diagnose(0, "3s");
     let dead = only(&diagnosis, "dead_peer");
     assert_eq!(named(dead), BTreeSet::from([server.pid()]), "{dead}");
@@ -238,6 +240,7 @@ k = [socket.create_connection((SERVER, 8555)) for _ in range(60)]; say('connecte
     );
     let tracer = hosts.trace(0, &["--linger", "fin-wait1=2s"]);
     hosts.on(0, |_| eventually("all have closed", || count("fin-wait-1") == 60));
+    hosts.is_traced_soon(0, "peer_not_reading");
     let diagnosis = hosts.diagnose(0, "3s");
     let unread = only(&diagnosis, "peer_not_reading");
     assert_eq!(unread.number("/finding/evidence/sockets"), Some(60), "{unread}");
@@ -269,6 +272,7 @@ while True:
     except OSError: s.close()
 say('connected'); hold()",
     );
+    hosts.is_traced_soon(0, "self_connect");
     let diagnosis = hosts.diagnose(0, "1s");
     let own = only(&diagnosis, "self_connect");
     assert_eq!(named(own), BTreeSet::from([client.pid()]), "{own}");
@@ -329,6 +333,7 @@ c.sendall(b'answer'); c.close(); say(child); hold()",
 s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); say('answered'); s.recv(10)",
     );
     let child: u64 = server.answer().parse().unwrap();
+    hosts.is_traced_soon(0, "closed_but_held");
     let diagnosis = hosts.diagnose(0, "6s");
     let held = only(&diagnosis, "closed_but_held");
     let evidence = held.at("/finding/evidence");

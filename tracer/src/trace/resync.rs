@@ -30,6 +30,9 @@ const JUDGE: u64 = 3_000 * MILLISECOND;
 const STILL: u64 = 5;
 /// A look for that alone takes at most one part in this many.
 const JUDGE_SHARE: u64 = 200;
+/// But so many judgements, at the start and when something happens after a rest, may take a larger
+/// part: what was wrong before shows by comparison, and who has started a trace waits for it.
+const PROMPT: u64 = 3;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 100;
@@ -68,6 +71,8 @@ pub(super) struct Resync {
     judged_events: u64,
     /// How often they were since something happened.
     still: u64,
+    /// Judgements that may take a larger part.
+    prompt: u64,
     /// The namespaces that could not be entered.
     refused: Vec<u32>,
     /// That none can be entered has been told.
@@ -88,6 +93,7 @@ impl Resync {
             judged: 0,
             judged_events: 0,
             still: 0,
+            prompt: PROMPT,
             refused: Vec::new(),
             told,
         }
@@ -103,12 +109,7 @@ impl Resync {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(RAISE_LEAD));
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
-        let judge = match table.events() {
-            events if events == self.judged_events && !self.diagnoses && self.still >= STILL => {
-                u64::MAX
-            }
-            _ => (self.judged + JUDGE).max(asked + self.cost * JUDGE_SHARE),
-        };
+        let judge = self.judge_at(asked, table.events());
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let report = if report > self.looked { report } else { u64::MAX };
         let due = due.min(judge).min(report);
@@ -122,6 +123,15 @@ impl Resync {
         }
         let next = due.min(raise.max(raise_rest));
         if table.wants_ports(now) { next.min((now + PORT_WAIT).max(port_rest)) } else { next }
+    }
+
+    /// When to look for what is wrong again.
+    fn judge_at(&self, asked: u64, events: u64) -> u64 {
+        if events == self.judged_events && !self.diagnoses && self.still >= STILL {
+            return u64::MAX;
+        }
+        let share = if self.prompt > 0 { RAISE_SHARE } else { JUDGE_SHARE };
+        (self.judged + JUDGE).max(asked + self.cost * share)
     }
 
     /// Asks for a look at everything now, unless one is being taken; whether it was asked for.
@@ -178,6 +188,8 @@ impl Resync {
             if settings {
                 self.judged = now;
                 let is_still = table.events() == self.judged_events;
+                let begins = !is_still && self.still >= STILL;
+                self.prompt = if begins { PROMPT } else { self.prompt.saturating_sub(1) };
                 self.still = if is_still { self.still + 1 } else { 0 };
                 self.judged_events = table.events();
             }

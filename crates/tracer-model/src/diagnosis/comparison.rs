@@ -143,8 +143,9 @@ impl<'a> Comparison<'a> {
         self.input.filter.may_want(&Facts::of(subject), self.input.enricher)
     }
 
+    /// Whether a socket with which something is wrong is asked about.
     pub(super) fn wants(&self, socket: &Socket) -> bool {
-        self.input.filter.may_want(&Facts::from(socket), self.input.enricher)
+        self.input.filter.may_want(&Facts::from(socket).with_problem(), self.input.enricher)
     }
 
     /// A finding of now.

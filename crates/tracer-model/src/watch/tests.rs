@@ -195,11 +195,12 @@ fn growth_is_that_of_the_last_quarter_of_a_minute_or_half() {
 fn a_full_queue_is_told_once_and_when_it_has_room_again() {
     let mut asked = Asked::about(Filter::default());
     let mut at = |seconds: u64, queue| asked.told(seconds, 0, queue);
-    let told = |status| [("accept_queue_full".to_owned(), status, Severity::Warning)];
+    let told = |status, severity| [("accept_queue_full".to_owned(), status, severity)];
     assert_eq!(at(1, 0), []);
-    assert_eq!(at(2, 9), told(Status::Raised));
-    assert_eq!(at(3, 9), []);
-    assert_eq!(at(4, 0), told(Status::Cleared));
+    assert_eq!(at(2, 9), told(Status::Raised, Severity::Warning));
+    assert_eq!(at(3, 9), told(Status::Continues, Severity::Critical), "it stays full");
+    assert_eq!(at(4, 9), []);
+    assert_eq!(at(5, 0), told(Status::Cleared, Severity::Critical));
 }
 
 #[test]
@@ -207,8 +208,9 @@ fn what_events_show_does_not_end_what_snapshots_have_shown() {
     let mut asked = Asked::about(Filter::default());
     asked.look(1, 0, 0);
     assert_eq!(asked.look(2, 0, 9).len(), 1);
-    assert_eq!(asked.tick(3), []);
-    assert_eq!(asked.look(4, 0, 9).len(), 0);
+    assert_eq!(asked.look(3, 0, 9).len(), 1, "it has become worse");
+    assert_eq!(asked.tick(4), []);
+    assert_eq!(asked.look(5, 0, 9).len(), 0);
 }
 
 #[test]
