@@ -185,27 +185,53 @@ pub fn is_unacknowledged(sequence: Option<Sequence>) -> bool {
     sequence.is_some_and(|sequence| sequence.snd_una != sequence.write_seq)
 }
 
-/// Whether an end is one that somebody should look into.
-pub fn is_bad(reason: Reason, from: State, role: Option<Role>, sequence: Option<Sequence>) -> bool {
-    let lost = is_unacknowledged(sequence);
+/// Whether an end is one that somebody should look into: not if it was in order, nor if an RST has
+/// destroyed nothing.
+pub fn is_problem(
+    reason: Reason,
+    from: State,
+    role: Option<Role>,
+    sequence: Option<Sequence>,
+) -> bool {
     match reason {
-        // After both have closed it destroys nothing. A server is harmed only where it still sends:
-        // health checks and clients that have what they want end so.
-        Reason::ResetReceived => match from {
-            State::Established => role != Some(Role::Server) || lost,
-            State::CloseWait => lost,
-            _ => false,
-        },
-        // The application has chosen it.
-        Reason::ResetSentLingerZero => lost,
-        Reason::ResetSentUnreadData
-        | Reason::ResetSentDataAfterClose
-        | Reason::ResetSentUnaccepted
-        | Reason::RetransmitTimeout
-        | Reason::KeepaliveTimeout
-        | Reason::ZeroWindowTimeout => true,
-        _ => false,
+        Reason::Graceful => false,
+        Reason::ResetReceived => harms(from, role, sequence),
+        // The application has chosen it, as a load balancer does that checks a server.
+        Reason::ResetSentLingerZero => is_unacknowledged(sequence),
+        _ => true,
     }
+}
+
+/// Whether an RST of the peer has destroyed something.
+fn harms(from: State, role: Option<Role>, sequence: Option<Sequence>) -> bool {
+    // The FIN of this end is no data.
+    let fin = u32::from(matches!(from, State::FinWait1 | State::Closing | State::LastAck));
+    let lost = sequence.is_some_and(|now| now.write_seq.wrapping_sub(now.snd_una) > fin);
+    // Clients that check a server, or have what they want, end so; others have given up waiting.
+    let unanswered = sequence.is_some_and(|now| now.received > 0 && now.acked == 0);
+    match (from, role) {
+        (State::Established, Some(Role::Server)) => lost || unanswered,
+        (State::Established, _) => true,
+        // It answers what was sent to a peer that has closed.
+        (State::CloseWait, _) => lost || sequence.is_none(),
+        _ => lost,
+    }
+}
+
+/// Whether a connection, once established, was broken off in a way that somebody should look into.
+pub fn is_bad(reason: Reason, from: State, role: Option<Role>, sequence: Option<Sequence>) -> bool {
+    let is_broken_off = matches!(
+        reason,
+        Reason::ResetReceived
+            | Reason::ResetSentLingerZero
+            | Reason::ResetSentUnreadData
+            | Reason::ResetSentDataAfterClose
+            | Reason::ResetSentUnaccepted
+            | Reason::RetransmitTimeout
+            | Reason::KeepaliveTimeout
+            | Reason::ZeroWindowTimeout
+    );
+    is_broken_off && is_problem(reason, from, role, sequence)
 }
 
 #[cfg(test)]

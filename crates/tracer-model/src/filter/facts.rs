@@ -15,7 +15,7 @@ use tracer_event::{
     sequence::Sequence,
     socket::Socket,
     state::State,
-    subject::{Role, Subject},
+    subject::Subject,
     update::{ConnectionSummary, Transition},
 };
 
@@ -23,6 +23,7 @@ use super::{
     expression::{Comparison, Condition, End, Expression, IpVersion, Operator},
     states::StateSet,
 };
+use crate::close::is_problem;
 
 /// `TASK_COMM_LEN - 1`, include/linux/sched.h.
 const COMM_LEN: usize = 15;
@@ -138,15 +139,11 @@ impl<'a> Facts<'a> {
         self.subject
     }
 
-    /// With the end; an RST of the peer may have been `harmless`.
-    fn ended(self, close: Option<Close>, harmless: bool) -> Self {
+    /// With the end, from a state and with the numbers of that time.
+    fn ended(self, close: Option<Close>, from: State, sequence: Option<Sequence>) -> Self {
         let reason = close.map(|close| close.reason);
-        let wrong = reason.is_some_and(|reason| match reason {
-            // The application has chosen it, as a load balancer does that checks a server.
-            Reason::Graceful | Reason::ResetSentLingerZero => false,
-            Reason::ResetReceived => !harmless,
-            _ => true,
-        });
+        let role = self.subject.role;
+        let wrong = reason.is_some_and(|reason| is_problem(reason, from, role, sequence));
         let problem = if wrong { Known::Is(()) } else { self.problem };
         Self { reason: Known::of(reason), problem, ..self }
     }
@@ -167,17 +164,8 @@ impl<'a> From<&'a Transition> for Facts<'a> {
             problem: if is_slow { Known::Is(()) } else { Known::Nothing },
             ..Self::in_state(subject, *to, *elapsed)
         }
-        .ended(*close, *from == State::FinWait2 || is_probe(subject, *sequence))
+        .ended(*close, *from, *sequence)
     }
-}
-
-/// Whether a peer has connected and said nothing, and this end not either, but a FIN at most: nothing
-/// is lost by an RST.
-fn is_probe(subject: &Subject, sequence: Option<Sequence>) -> bool {
-    let is_silent = |now: Sequence| {
-        (now.acked, now.received) == (0, 0) && now.write_seq.wrapping_sub(now.snd_una) <= 1
-    };
-    subject.role == Some(Role::Server) && sequence.is_some_and(is_silent)
 }
 
 impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
@@ -185,8 +173,6 @@ impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
         let ConnectionSummary {
             subject, state, spent, at_least, handshake, duration, close, ..
         } = story;
-        let is_probe = subject.role == Some(Role::Server)
-            && (story.bytes_sent, story.bytes_received) == (Some(0), Some(0));
         let passed = State::ALL.into_iter().filter(|state| spent[state.index()] > 0);
         Self {
             states: Known::Is(passed.chain([*state]).collect()),
@@ -195,8 +181,30 @@ impl<'a> From<&'a ConnectionSummary> for Facts<'a> {
             handshake: Known::of(handshake.and_then(|handshake| handshake.duration_ns)),
             ..Self::in_state(subject, *state, None)
         }
-        .ended(*close, spent[State::FinWait2.index()] > 0 || is_probe)
+        .ended(*close, last_state(story), numbers(story))
     }
+}
+
+/// The state that a connection has left at its end.
+fn last_state(story: &ConnectionSummary) -> State {
+    use State::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck};
+    let latest_first = [LastAck, Closing, FinWait2, FinWait1, CloseWait, Established];
+    let passed = |state: &State| story.spent[state.index()] > 0;
+    latest_first.into_iter().find(passed).unwrap_or(story.state)
+}
+
+/// What its counters say of the sequence numbers: nothing of what was unacknowledged, which matters
+/// to an RST in CLOSE_WAIT.
+fn numbers(story: &ConnectionSummary) -> Option<Sequence> {
+    let (acked, received) = (story.bytes_sent?, story.bytes_received?);
+    (last_state(story) != State::CloseWait).then_some(Sequence {
+        snd_una: 0,
+        snd_nxt: 0,
+        write_seq: 0,
+        rcv_nxt: 0,
+        acked,
+        received,
+    })
 }
 
 impl<'a> From<&'a Linger> for Facts<'a> {
