@@ -43,6 +43,7 @@ mod observed;
 mod peers;
 mod queues;
 mod self_connects;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -111,6 +112,7 @@ const SNAPSHOTS: &[Detector] = &[
     handshakes::stuck,
     dead_peers::dead_peers,
     windows::not_reading,
+    stuck::sockets,
     idle::unprobed,
     churn::churn,
 ];

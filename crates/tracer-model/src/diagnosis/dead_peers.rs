@@ -55,6 +55,11 @@ pub(super) fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     groups.into_iter().map(|(key, members)| finding(comparison, &closers, key, &members)).collect()
 }
 
+/// Whether the peer of a socket is dead.
+pub(super) fn is_dead(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
+    may_be_silent(seen) && member(comparison, seen).is_some()
+}
+
 /// Of a million sockets most are not.
 fn may_be_silent(seen: &Seen<'_>) -> bool {
     let Record { timer, retransmits, .. } = *seen.record;

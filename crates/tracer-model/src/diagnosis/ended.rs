@@ -1,6 +1,6 @@
 //! Processes that have ended, and what has become of their connections.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 use super::comparison::Comparison;
 use crate::filter::Condition;
 use tracer_event::{
-    finding::{Ends, Finding, Problem, ProcessEnded, Severity},
+    container::Cgroup,
+    finding::{EndedGroup, Ends, Finding, Problem, ProcessEnded, Severity},
     process::Process,
     state::State,
     update::{ConnectionSummary, Role, Subject, Transition},
@@ -85,34 +86,80 @@ impl Ended {
     }
 }
 
-/// Processes that have ended, as soon as their connections have, or will not soon.
+/// Processes that have ended, as soon as their connections have, or will not soon; those of a
+/// container or a unit that has ended as one.
 pub(super) fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let Ended { ends, exits } = &comparison.input.observed.ended;
+    let exits = &comparison.input.observed.ended.exits;
     if exits.is_empty() {
         return Vec::new();
     }
     let closing = closing(comparison, exits);
-    let wanted = exits.iter().filter(|(_, exit)| comparison.wants_subject(&exit.subject));
-    let find = |(key, exit): (&Key, &Exit)| {
-        let still_closing = closing.get(key).copied().unwrap_or(0);
-        if still_closing > 0 && comparison.now() < exit.time.saturating_add(PATIENCE) {
-            return None;
+    let enricher = comparison.input.enricher;
+    let mut found = Vec::new();
+    let mut groups: BTreeMap<String, (Arc<Cgroup>, Vec<&Exit>)> = BTreeMap::new();
+    for exit in exits.values().filter(|exit| comparison.wants_subject(&exit.subject)) {
+        match enricher.cgroup(&exit.subject) {
+            Some(group) if enricher.is_over(&group) => {
+                let known = groups.entry(group.whole().to_owned());
+                known.or_insert_with(|| (group, Vec::new())).1.push(exit);
+            }
+            // The others of the container may be about to end.
+            Some(group) if group.container.is_some() && is_fresh(comparison, exit) => {}
+            _ => found.extend(finding(comparison, &closing, &[exit], None)),
         }
-        let [incoming, mut all] = ends.get(key).copied().unwrap_or_default();
-        all.add(&incoming);
-        let severity = if incoming.lost() > 0 {
-            Severity::Warning
-        } else if exit.listened || names_processes(comparison) {
-            Severity::Info
-        } else {
-            return None;
-        };
-        let Exit { process, open: left_open, .. } = *exit;
-        let ended = ProcessEnded { process, left_open, ends: all, still_closing };
-        let netns = exit.subject.tuple.netns;
-        Some(comparison.finding(severity, netns, Problem::ProcessEnded(ended)))
+    }
+    let of_group = |(group, exits): (Arc<Cgroup>, Vec<&Exit>)| {
+        finding(comparison, &closing, &exits, Some(&group))
     };
-    wanted.filter_map(find).collect()
+    found.extend(groups.into_values().filter_map(of_group));
+    found
+}
+
+fn is_fresh(comparison: &Comparison<'_>, exit: &Exit) -> bool {
+    comparison.now() < exit.time.saturating_add(PATIENCE)
+}
+
+/// What has become of the connections of processes that are one: of those of a group, or of one.
+fn finding(
+    comparison: &Comparison<'_>,
+    closing: &HashMap<Key, u64, RandomState>,
+    exits: &[&Exit],
+    group: Option<&Cgroup>,
+) -> Option<Finding> {
+    let known = &comparison.input.observed.ended.ends;
+    let (mut incoming, mut all) = (Ends::default(), Ends::default());
+    for exit in exits {
+        let [accepted, others] = known.get(&key(&exit.process)).copied().unwrap_or_default();
+        incoming.add(&accepted);
+        [accepted, others].iter().for_each(|ends| all.add(ends));
+    }
+    let still_closing = exits.iter().filter_map(|exit| closing.get(&key(&exit.process))).sum();
+    if still_closing > 0 && exits.iter().any(|exit| is_fresh(comparison, exit)) {
+        return None;
+    }
+    let listener = exits.iter().find(|exit| exit.listened);
+    let severity = if incoming.lost() > 0 {
+        Severity::Warning
+    } else if listener.is_some() || names_processes(comparison) {
+        Severity::Info
+    } else {
+        return None;
+    };
+    let first = listener.or(exits.first())?;
+    let ended = ProcessEnded {
+        process: first.process,
+        group: group.map(|group| EndedGroup {
+            path: group.whole().into(),
+            container: group.container.clone(),
+            unit: group.unit.clone(),
+            processes: exits.len() as u64,
+        }),
+        left_open: exits.iter().map(|exit| exit.open).sum(),
+        ends: all,
+        still_closing,
+    };
+    let netns = first.subject.tuple.netns;
+    Some(comparison.finding(severity, netns, Problem::ProcessEnded(Box::new(ended))))
 }
 
 /// Connections of these that are not over.

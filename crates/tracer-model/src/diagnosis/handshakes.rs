@@ -23,16 +23,9 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
         HashMap::default();
     let ends = std::cell::LazyCell::new(|| Ends::of(comparison));
-    for seen in comparison.seen.iter().filter(|seen| seen.record.retransmits >= RETRANSMITS) {
-        let Seen { record, state, .. } = *seen;
-        let tuple = seen.tuple();
-        let service = match (state, record.kind) {
-            (State::SynSent, _) => Service::There(tuple.peer),
-            (State::SynRecv, kind::REQUEST_SOCKET) if !is_deferred(record) => {
-                Service::Here(tuple.local)
-            }
-            _ => continue,
-        };
+    for seen in &comparison.seen {
+        let state = seen.state;
+        let Some(service) = stuck_with(seen) else { continue };
         let socket = comparison.socket(seen);
         if !comparison.wants(&socket) {
             continue;
@@ -45,9 +38,9 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         let process = process.map(|holder| holder.process);
         let lost = ends.lost(comparison, seen);
         let new = StuckHandshake { state, process, service, sockets: 0, retransmits: 0, lost };
-        let group = groups.entry((tuple.netns, state, process, service)).or_insert(new);
+        let group = groups.entry((seen.record.netns, state, process, service)).or_insert(new);
         group.sockets += 1;
-        group.retransmits = group.retransmits.max(record.retransmits);
+        group.retransmits = group.retransmits.max(seen.record.retransmits);
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
     let find = |(key, stuck): (_, StuckHandshake)| {
@@ -57,4 +50,17 @@ pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         comparison.finding(severity, netns, Problem::StuckHandshake(stuck))
     };
     groups.into_iter().map(find).collect()
+}
+
+/// With whom a handshake is stuck, if it is.
+pub(super) fn stuck_with(seen: &Seen<'_>) -> Option<Service> {
+    let Seen { record, state, .. } = *seen;
+    let is_silent = record.retransmits >= RETRANSMITS;
+    match (state, record.kind) {
+        (State::SynSent, _) if is_silent => Some(Service::There(seen.tuple().peer)),
+        (State::SynRecv, kind::REQUEST_SOCKET) if is_silent && !is_deferred(record) => {
+            Some(Service::Here(seen.tuple().local))
+        }
+        _ => None,
+    }
 }

@@ -4,6 +4,7 @@ mod accepting;
 mod forwarding;
 mod silence;
 mod situation;
+mod stuck;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -110,13 +111,17 @@ fn look(time: u64, records: Vec<Record>) -> HostSnapshot {
 }
 
 fn find(first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
-    let filter = Filter::default();
+    find_wanted(&Filter::default(), first, last)
+}
+
+/// Of what is asked about.
+fn find_wanted(filter: &Filter, first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
     let ticks = Ticks { hz: HZ };
     let table = Table::new(table::Options::default());
     let observed = Observed::default();
     let first = &Baseline::of(first, ticks);
     diagnose(&Input {
-        filter: &filter,
+        filter,
         enricher: &Unknown,
         ticks,
         first,

@@ -29,13 +29,10 @@ const UNANSWERED: u8 = 3;
 
 /// Connections with data that waits for a window.
 pub(super) fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let closed = |seen: &&Seen<'_>| closed(comparison, seen).is_some_and(|time| time >= PAUSE);
     let found: Vec<&Seen<'_>> = comparison
         .seen
         .iter()
-        .filter(|seen| seen.record.timer == WINDOW_PROBE)
-        .filter(closed)
-        .filter(|seen| comparison.wants_seen(seen))
+        .filter(|seen| is_closed(comparison, seen) && comparison.wants_seen(seen))
         .collect();
     if found.is_empty() {
         return Vec::new();
@@ -47,6 +44,11 @@ pub(super) fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
     }
     let groups = groups.into_iter();
     groups.map(|(key, members)| finding(comparison, (&closers, &ends), key, &members)).collect()
+}
+
+/// Whether the peer of a socket does not read.
+pub(super) fn is_closed(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
+    seen.record.timer == WINDOW_PROBE && closed(comparison, seen).is_some_and(|time| time >= PAUSE)
 }
 
 /// Nanoseconds for which nothing could be sent; a probe without data does not count.

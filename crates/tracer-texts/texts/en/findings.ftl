@@ -49,6 +49,10 @@ peer_not_reading =
     .title = peer_not_reading: a peer does not read
     .what = Peers have closed their windows: their applications do not read what they are sent.
     .many = Find out what the reader waits for; the sender can only give up.
+stuck_state =
+    .title = stuck_state: sockets stay in a state for too long
+    .what = Nothing moves, and a healthy connection would have left the state: the peer has not closed its
+        side (FIN_WAIT2), or does not answer (SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSING, LAST_ACK).
 no_keepalive =
     .title = no_keepalive: a dead peer would never be noticed
     .what = Idle connections with neither keepalive nor TCP_USER_TIMEOUT stay ESTABLISHED for ever if the

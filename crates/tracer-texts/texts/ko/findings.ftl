@@ -49,6 +49,10 @@ peer_not_reading =
     .title = peer_not_reading: 상대가 읽지 않는다
     .what = 상대가 윈도를 닫았습니다. 상대 응용 프로그램이 받은 것을 읽지 않습니다.
     .many = 읽는 쪽이 무엇을 기다리는지 알아보세요. 보내는 쪽이 할 수 있는 일은 포기하는 것뿐입니다.
+stuck_state =
+    .title = stuck_state: 소켓이 한 상태에 너무 오래 머문다
+    .what = 아무것도 움직이지 않고, 정상적인 연결이라면 이미 그 상태를 떠났을 시간입니다. 상대가 자기 쪽을 닫지
+        않았거나(FIN_WAIT2) 응답하지 않습니다(SYN_SENT, SYN_RECV, FIN_WAIT1, CLOSING, LAST_ACK).
 no_keepalive =
     .title = no_keepalive: 상대가 사라져도 알아채지 못한다
     .what = keepalive도 TCP_USER_TIMEOUT도 없는 유휴 연결은 상대가 사라지면 끝없이 ESTABLISHED로 남습니다.

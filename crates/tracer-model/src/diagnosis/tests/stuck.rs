@@ -1,0 +1,101 @@
+//! A state that a trace flags is never "OK".
+
+use tracer_event::update::{LingerStatus, Observer, Update};
+
+use super::*;
+use crate::linger::Thresholds;
+
+/// Sockets of each state, in which nothing moves, from the first to the last of these seconds.
+const FIRST: u64 = 1;
+const LAST: u64 = 121;
+
+fn stuck(state: State, second: u64) -> Record {
+    let jiffies = JIFFIES + second * HZ;
+    let record = Record {
+        time_ns: second * SECOND,
+        jiffies,
+        local_port: 40_001,
+        peer_port: SERVER,
+        ..socket(1, state, 0)
+    };
+    let timer_expires = jiffies + 50 * HZ;
+    match state {
+        State::SynRecv => Record {
+            kind: kind::REQUEST_SOCKET,
+            local_port: SERVER,
+            peer_port: 40_001,
+            last_ack: ((second - FIRST) * 1_000 + 1) as u32,
+            flags: 0,
+            ..record
+        },
+        State::TimeWait => {
+            Record { kind: kind::TIME_WAIT_SOCKET, timer_expires, flags: 0, ..record }
+        }
+        _ => record,
+    }
+}
+
+/// Whether a flag has been raised.
+#[derive(Default)]
+struct Flags {
+    raised: bool,
+}
+
+impl Observer for Flags {
+    fn observe(&mut self, update: Update<'_>) {
+        if let Update::Linger(lingers) = update {
+            self.raised |= lingers.iter().any(|one| one.status == LingerStatus::Raised);
+        }
+    }
+}
+
+/// Whether a trace flags it, and what a diagnosis of the last ten seconds finds.
+fn judge(state: State) -> (bool, Vec<&'static str>) {
+    let thresholds = Thresholds::default();
+    let ticks = Ticks { hz: HZ };
+    let mut table = Table::new(table::Options { thresholds, ticks, ..table::Options::default() });
+    let mut flags = Flags::default();
+    let at = |second| look(second * SECOND, vec![stuck(state, second)]);
+    for second in (FIRST..=LAST).step_by(10) {
+        table.merge(&at(second).snapshot, &mut flags);
+        table.expire(second * SECOND, &mut flags);
+    }
+    let (filter, observed) = (Filter::default(), Observed::default());
+    let first = Baseline::of(&at(LAST - 10), ticks);
+    let diagnosis = diagnose(&Input {
+        filter: &filter,
+        enricher: &Unknown,
+        ticks,
+        first: &first,
+        recent: &first,
+        last: &at(LAST),
+        observed: &observed,
+        table: &table,
+        stacks: None,
+    });
+    let codes = diagnosis.findings.iter().map(|finding| finding.problem.code()).collect();
+    (flags.raised, codes)
+}
+
+#[test]
+fn whatever_a_trace_flags_a_diagnosis_finds() {
+    for state in Thresholds::default().states() {
+        let (flagged, found) = judge(state);
+        assert!(flagged, "{state} is not flagged");
+        assert_eq!(found.len(), 1, "{state}: {found:?}");
+    }
+    // Flagged where that is asked for.
+    assert_eq!(judge(State::FinWait1).1, ["stuck_state"]);
+    assert_eq!(judge(State::Established), (false, Vec::new()));
+}
+
+/// Whoever asks for problems alone is told of those that snapshots show.
+#[test]
+fn what_is_found_is_a_problem() {
+    let sockets: Vec<Record> = (1..6).map(|n| close_wait(n, 60)).collect();
+    let [first, last] = [SECOND, SECOND + OBSERVED].map(|time| look(time, sockets.clone()));
+    for (filter, findings) in [("problem", 1), ("not problem", 0), ("problem and pid 1", 0)] {
+        let filter: Filter = filter.parse().unwrap();
+        assert_eq!(find_wanted(&filter, &first, &last).findings.len(), findings, "{filter:?}");
+    }
+}
