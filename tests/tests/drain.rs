@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
     case::python,
+    cgroup::Container,
     diagnosis::Diagnosis,
     netns::isolated,
     peer::Peer,
@@ -125,6 +126,52 @@ fn a_process_that_drains_is_told_of_where_it_is_asked_about() {
         let text = listing(&trace.records);
         assert!(!text.contains("clients["), "a client has ended: {text}");
         assert_eq!(of_server.finish().records.last().map(Record::kind), Some("finding"));
+    });
+}
+
+/// Two workers of one listener, in a control group as Docker makes one, that ends with them.
+#[test]
+fn what_a_container_leaves_open_is_told_once_and_last() {
+    isolated(|namespace| {
+        let container = Container::make(7);
+        let (mut master, port) = python(
+            "server",
+            "
+say('started'); sys.stdin.readline()
+l = listen('127.0.0.1', 0, 9); say(l.getsockname()[1])
+child = os.fork(); c = l.accept()[0]; c.recv(10); say(child or os.getpid()); hold()",
+        );
+        assert_eq!(port, "started");
+        // A socket belongs to the group in which it is made.
+        container.adopt(master.pid());
+        let asked = ["--container", &container.id[..20]];
+        let tracer = Tracer::start(namespace, &asked);
+        master.go();
+        let port = master.answer();
+        let code = format!(
+            "
+k = [socket.create_connection(('127.0.0.1', {port})) for _ in range(2)]
+for s in k: s.sendall(b'x')
+say('connected'); hold()"
+        );
+        let (clients, _) = python("clients", &code);
+        let workers: Vec<u64> = (0..2).map(|_| master.answer().parse().unwrap()).collect();
+        let child = workers.into_iter().find(|pid| *pid != master.pid()).unwrap();
+        kill(&master);
+        kill_process(Pid::from_raw(child as i32).unwrap(), Signal::KILL).unwrap();
+        drop(clients);
+        let told = tracer.wait_for("the end", |one| one.kind() == "finding");
+        let group = told.at("/finding/evidence/group");
+        assert_eq!(group["container"], container.id, "{told}");
+        assert_eq!(group["processes"], 2, "{told}");
+        let text = told.text("/finding/text").unwrap();
+        let words = format!("container {} (server[", &container.id[..12]);
+        assert!(text.starts_with(&words), "{text}");
+        assert!(text.ends_with("1 more process) has ended: 2 closed normally"), "{text}");
+        let trace = tracer.finish();
+        let findings = trace.records.iter().filter(|one| one.kind() == "finding").count();
+        assert_eq!(findings, 1, "{}", listing(&trace.records));
+        assert_eq!(trace.records.last().map(Record::kind), Some("finding"));
     });
 }
 

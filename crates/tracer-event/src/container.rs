@@ -43,6 +43,21 @@ impl Cgroup {
         Self { path, container, pod, unit }
     }
 
+    /// The path of the whole container or unit, which may have groups below; else its own.
+    pub fn whole(&self) -> &str {
+        let ends = self.path.match_indices('/').map(|(at, _)| at).chain([self.path.len()]);
+        let is_it = |above: &&str| {
+            let mut names = above.rsplit('/');
+            let [own, outer] = [names.next(), names.next()].map(Option::unwrap_or_default);
+            match (&self.container, &self.unit) {
+                (Some(_), _) => named_by(outer, own).is_some(),
+                (None, Some(unit)) => *own == **unit,
+                (None, None) => false,
+            }
+        };
+        ends.map(|end| &self.path[..end]).find(is_it).unwrap_or(&self.path)
+    }
+
     /// Whether it is the group that `wanted` names, or one below: by its path (whatever has a slash
     /// in it), or by a component of that, which is what systemd names after a unit.
     pub fn is_within(&self, wanted: &str) -> bool {
@@ -141,6 +156,19 @@ mod tests {
     use super::*;
 
     const ID: &str = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
+
+    /// Containers may have groups of their own, and so may units.
+    #[rstest]
+    #[case("/system.slice/docker-ID.scope/init/web", "/system.slice/docker-ID.scope")]
+    #[case("/docker/ID", "/docker/ID")]
+    #[case("/lxc/web/system.slice/cron.service", "/lxc/web")]
+    #[case("/system.slice/nginx.service/workers", "/system.slice/nginx.service")]
+    #[case("/system.slice/nginx.service", "/system.slice/nginx.service")]
+    #[case("/batch/jobs", "/batch/jobs")]
+    fn the_whole_of_a_container_or_a_unit_has_a_path(#[case] path: &str, #[case] whole: &str) {
+        let group = Cgroup::of(&path.replace("ID", ID), |_| None);
+        assert_eq!(group.whole(), whole.replace("ID", ID));
+    }
 
     const OTHER: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -34,6 +34,11 @@ pub trait Enricher: Send + Sync {
         None
     }
 
+    /// Whether no process is left in the container or unit of a control group, as far as is known.
+    fn is_over(&self, _group: &Cgroup) -> bool {
+        false
+    }
+
     /// Whether what happens to a socket is to be reported, or what is found of the host (`None`).
     fn is_in_scope(&self, _subject: Option<&Subject>) -> bool {
         true

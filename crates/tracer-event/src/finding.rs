@@ -24,6 +24,7 @@ mod phrases;
 mod process_ended;
 mod self_connect;
 mod stuck_handshake;
+mod stuck_state;
 mod syn_backlog;
 #[cfg(test)]
 mod tests;
@@ -58,9 +59,10 @@ pub use self::{
         minutes_left,
     },
     peer_not_reading::PeerNotReading,
-    process_ended::{Ends, ProcessEnded},
+    process_ended::{EndedGroup, Ends, ProcessEnded},
     self_connect::SelfConnect,
     stuck_handshake::StuckHandshake,
+    stuck_state::StuckState,
     syn_backlog::SynBacklog,
     time_wait_overflow::TimeWaitOverflow,
     words::{halted, process, whose},
@@ -232,12 +234,14 @@ findings! {
     DeadPeer(Box<DeadPeer>): DeadPeer = "dead_peer",
     /// Peers do not read what they are sent.
     PeerNotReading(Box<PeerNotReading>): PeerNotReading = "peer_not_reading",
+    /// Sockets stay in a state longer than those of a healthy connection.
+    StuckState(Box<StuckState>): StuckState = "stuck_state",
     /// Idle connections that would never notice a dead peer.
     NoKeepalive(NoKeepalive): NoKeepalive = "no_keepalive",
     /// Many short connections to one destination, each used once.
     Churn(Churn): Churn = "churn",
     /// A process has ended, and what has become of its connections.
-    ProcessEnded(ProcessEnded): ProcessEnded = "process_ended",
+    ProcessEnded(Box<ProcessEnded>): ProcessEnded = "process_ended",
     /// Attempts to connect fail, or are slow because SYNs are lost.
     ConnectFailures(Box<ConnectFailures>): ConnectFailures = "connect_failures",
     /// Connections end by RST or timeout instead of being closed.

@@ -89,6 +89,21 @@ impl Hierarchy {
         owner(&self.root, path, depth)
     }
 
+    /// Whether no process is left in a group, nor in those below it; `None` where there is no such
+    /// group.
+    pub fn is_empty(&self, path: &str) -> Option<bool> {
+        let inner = path.trim_start_matches('/');
+        // Names that were escaped for output lead nowhere, nor do those outside of what is mounted.
+        if inner.is_empty() || inner.contains('\\') || inner.contains("..") {
+            return Some(false);
+        }
+        let events = fs::read_to_string(self.root.join(inner).join("cgroup.events"));
+        match events {
+            Ok(events) => Some(events.lines().any(|line| line == "populated 0")),
+            Err(error) => (error.kind() != io::ErrorKind::NotFound).then_some(false),
+        }
+    }
+
     fn search(&self, id: u64) -> Option<PathBuf> {
         if fs::metadata(&self.root).is_ok_and(|root| root.ino() == id) {
             return Some(self.root.clone());

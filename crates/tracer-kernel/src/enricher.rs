@@ -136,6 +136,14 @@ impl Enricher for Host {
         self.known().reported.learn(program);
     }
 
+    fn is_over(&self, group: &Cgroup) -> bool {
+        let is_empty = |hierarchy: &Hierarchy| {
+            // One that is gone is empty, unless its path is one of version 1.
+            hierarchy.is_empty(group.whole()).unwrap_or(!self.has_v1)
+        };
+        self.hierarchy.as_ref().is_some_and(is_empty)
+    }
+
     fn stack(&self, creator: &Creator) -> Option<Arc<Stack>> {
         self.stacks.stack(creator)
     }

@@ -157,6 +157,10 @@ impl Enricher for Scoped {
         self.host.stack(creator)
     }
 
+    fn is_over(&self, group: &Cgroup) -> bool {
+        self.host.is_over(group)
+    }
+
     fn is_in_scope(&self, subject: Option<&Subject>) -> bool {
         // What is found of the host is of the host, whoever causes it.
         subject.is_some_and(|subject| self.has(subject))

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     close::Reason,
+    container::short,
     duration::{count, grouped},
+    escape::harmless,
     process::Process,
 };
 
@@ -68,11 +70,29 @@ impl Ends {
     }
 }
 
-/// A process that has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A container, a unit of systemd or another control group in which no process is left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedGroup {
+    /// Path in the hierarchy.
+    pub path: Box<str>,
+    /// Id of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<str>>,
+    /// The unit, where there is no container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Box<str>>,
+    /// How many of its processes have ended with a socket open.
+    pub processes: u64,
+}
+
+/// A process that has ended, or all that a container or a unit had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessEnded {
-    /// Which.
+    /// Which; of several one that listened.
     pub process: Process,
+    /// What has ended with its last process: the figures are of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<EndedGroup>,
     /// Connections that it had open when it ended; the kernel closed them.
     pub left_open: u64,
     /// How its connections ended, those included that it closed within seconds before.
@@ -83,6 +103,23 @@ pub struct ProcessEnded {
 }
 
 impl ProcessEnded {
+    /// Who has ended.
+    pub fn who(&self) -> String {
+        let first = process(&self.process);
+        let Some(EndedGroup { path, container, unit, processes }) = &self.group else {
+            return first;
+        };
+        let name = match (container, unit) {
+            (Some(id), _) => format!("container {}", harmless(short(id))),
+            (None, Some(unit)) => harmless(unit).into_owned(),
+            (None, None) => format!("control group {}", harmless(path)),
+        };
+        match processes.saturating_sub(1) {
+            0 => format!("{name} ({first})"),
+            others => format!("{name} ({first} and {})", count(others, "more process")),
+        }
+    }
+
     /// How its connections ended, in words.
     pub fn words(&self) -> String {
         let Self { ends, still_closing, .. } = self;
@@ -106,7 +143,8 @@ impl ProcessEnded {
 impl Explain for ProcessEnded {
     fn about() -> About {
         About {
-            when: "a process has ended that held a TCP socket: a warning where incoming \
+            when: "a process has ended that held a TCP socket, or the last one of a container or another \
+                   control group: those that end within seconds are one finding. A warning where incoming \
                    connections lost data (reset with unread data, timed out with unacknowledged \
                    data, never accepted); else information, for processes that listened and for \
                    those that a filter names (`--pid`, `--comm`, `--container`, `--cgroup`)",
@@ -119,7 +157,7 @@ impl Explain for ProcessEnded {
     }
 
     fn sentence(&self, _: Severity) -> String {
-        format!("{} has ended: {}", process(&self.process), self.words())
+        format!("{} has ended: {}", self.who(), self.words())
     }
 
     fn evidence(&self) -> Vec<Line> {

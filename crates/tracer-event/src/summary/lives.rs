@@ -77,13 +77,13 @@ impl Lives {
                 }
             }
             Update::Finding(finding) => {
-                if let Problem::ProcessEnded(ended) = finding.problem {
+                if let Problem::ProcessEnded(ended) = &finding.problem {
                     let (last, count) = &mut self.processes;
                     *count += 1;
                     if last.len() == PROCESSES {
                         last.remove(0);
                     }
-                    last.push(ended);
+                    last.push(ProcessEnded::clone(ended));
                 }
             }
             Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) => {}
