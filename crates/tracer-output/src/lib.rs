@@ -25,6 +25,7 @@ pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod phrases;
+pub mod problems;
 pub mod queue;
 pub mod recording;
 mod rendered;

@@ -178,7 +178,7 @@ impl Text {
     }
 
     /// Words that go on below themselves where a line is too short.
-    fn paragraph(
+    pub(super) fn paragraph(
         &mut self,
         style: Style,
         time: u64,
@@ -186,6 +186,7 @@ impl Text {
         clock: WallClock,
         out: &mut Vec<u8>,
     ) {
+        self.status.erase(out);
         // Wide enough for words at all.
         let room = self.room().map(|room| room.saturating_sub(2).max(20));
         let mut parts = broken(words, room).into_iter();

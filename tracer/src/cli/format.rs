@@ -19,6 +19,7 @@ use tracer_output::{
     json::Json,
     ladder::{Ladder, Style},
     names::Names,
+    problems::Problems,
     stamps::{Times, Timestamps},
     text::{Stories, Text},
 };
@@ -26,6 +27,9 @@ use tracer_output::{
 /// How to show events.
 #[derive(Args, Debug)]
 pub(super) struct FormatArguments {
+    /// Only failures, retransmissions and stuck sockets
+    #[arg(long)]
+    pub(super) problems: bool,
     /// Output format: text, ladder, json, csv, logfmt or parquet
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(super) format: TraceFormat,
@@ -86,9 +90,19 @@ impl FormatArguments {
         language: LanguageArgument,
         color: ColorArgument,
     ) -> Self {
-        let (summary_only, resolve, timestamps, explain) =
-            (false, false, Timestamps::default(), true);
-        Self { format, summary_only, explain, relative_seq, timestamps, resolve, language, color }
+        let (summary_only, problems, resolve, timestamps, explain) =
+            (false, false, false, Timestamps::default(), true);
+        Self {
+            format,
+            problems,
+            summary_only,
+            explain,
+            relative_seq,
+            timestamps,
+            resolve,
+            language,
+            color,
+        }
     }
 
     /// Whether all options have a meaning in the format asked for.
@@ -146,11 +160,15 @@ impl FormatArguments {
                 let text = Text::new(palette, width, times(), stories, enricher);
                 let text = text.with_texts(self.language.texts());
                 let text = text.resized_by(resized).with_names(names().context(failed)?);
-                Box::new(match occasion {
+                let text = match occasion {
                     Occasion::Host => text.introduced(),
                     Occasion::Command => text,
                     Occasion::Recording => text.without_status(),
-                })
+                };
+                match self.problems {
+                    true => Box::new(Problems::new(text, palette, stories)),
+                    false => Box::new(text),
+                }
             }
         })
     }

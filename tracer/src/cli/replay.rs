@@ -53,9 +53,6 @@ pub(super) struct ReplayArguments {
     destinations: SinkArguments,
     #[command(flatten)]
     telemetry: TelemetryArguments,
-    /// Only failures, retransmissions and stuck sockets
-    #[arg(long)]
-    problems: bool,
     #[command(flatten)]
     filter: FilterArguments,
 }
@@ -98,7 +95,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     if arguments.filter.explain(&words, |_| Filter::default())? {
         return Ok(());
     }
-    let filter = filter::problems(arguments.filter.filter(&words)?, arguments.problems);
+    let filter = filter::problems(arguments.filter.filter(&words)?, shown.problems);
     let files = all(files, arguments.rotated)?;
     let anonymizer = arguments.anonymizer()?;
     let size = recording::size(&files, destinations.output.as_deref())?;

@@ -32,9 +32,6 @@ pub(super) struct TraceArguments {
     /// End after this time, such as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     duration: Option<Duration>,
-    /// Only failures, retransmissions and stuck sockets
-    #[arg(long)]
-    problems: bool,
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
@@ -164,7 +161,7 @@ impl TraceArguments {
     ///
     /// The first mistake in the filter.
     pub(super) fn filter(&self) -> Result<Filter, Mistake> {
-        Ok(filter::problems(self.filter.filter(&self.words)?, self.problems))
+        Ok(filter::problems(self.filter.filter(&self.words)?, self.shown.problems))
     }
 
     /// Explains the filter where that is asked for, and says whether it was.

@@ -1,0 +1,137 @@
+use std::{net::Ipv4Addr, sync::Arc};
+
+use super::*;
+use crate::stamps::{Times, Timestamps};
+use tracer_event::{
+    close::{Close, Initiator},
+    endpoint::Tuple,
+    enricher::Unknown,
+    finding::{BadEnd, ConnectionResets, Status},
+    process::{Evidence, Owner, Process},
+    reset::Rst,
+    state::State,
+    transition::{Source, Transition},
+};
+
+const CLOCK: WallClock = WallClock { lead: 0, now: 0 };
+
+fn end(last: u8, port: u16) -> Endpoint {
+    Endpoint::new(Ipv4Addr::new(10, 0, 0, last).into(), port)
+}
+
+fn subject(local: Endpoint, peer: Endpoint, role: Option<Role>) -> Subject {
+    let process = Process { pid: 7, comm: *b"app\0\0\0\0\0\0\0\0\0\0\0\0\0", start_ns: 1 };
+    let owner = Owner { process, evidence: Evidence::Connect, fd: None, others: 0 };
+    Subject {
+        cookie: Some(1),
+        ordinal: 1,
+        tuple: Tuple { local, peer, netns: 1 },
+        uid: None,
+        inode: None,
+        cgroup: 0,
+        owner: role.map(|_| owner),
+        role,
+    }
+}
+
+/// The end of a client's connection.
+fn ended(time: u64, port: u16, from: State, reason: Reason) -> Transition {
+    Transition {
+        time,
+        subject: subject(end(1, port), end(2, 80), Some(Role::Client)),
+        from,
+        to: State::Closed,
+        kernel: None,
+        source: Source::Tracepoint,
+        elapsed: None,
+        handshake: None,
+        sequence: None,
+        sent: None,
+        close: Some(Close::new(reason, Some(Initiator::Peer))),
+        orphaned: false,
+        at_exit: false,
+    }
+}
+
+fn problems() -> Problems {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    let text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Unknown));
+    Problems::new(text, Palette::PLAIN, Stories::Steps)
+}
+
+/// The lines that some updates make, without those of the beginning.
+fn lines(out: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(out).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn many_ends_of_one_kind_have_a_line_at_each_tenfold_and_the_rest_at_the_end() {
+    let (mut problems, mut out) = (problems(), Vec::new());
+    for n in 0..150 {
+        let reset = ended(n, 1_000 + n as u16, State::Established, Reason::ResetReceived);
+        problems.update(&Update::Transition(&reset), CLOCK, &mut out);
+    }
+    let other = ended(150, 5_000, State::Established, Reason::RetransmitTimeout);
+    problems.update(&Update::Transition(&other), CLOCK, &mut out);
+    let so_far = lines(&out);
+    assert_eq!(so_far.len(), 4, "one, ten, a hundred, and another reason: {so_far:#?}");
+    assert!(so_far[1].ends_with("✗ app to 10.0.0.2:80: 10 × reset by the peer"), "{so_far:#?}");
+    problems.summary(&Summary::default(), CLOCK, &mut out);
+    let all = lines(&out);
+    assert!(all[4].contains("150 × reset"), "{all:#?}");
+}
+
+#[test]
+fn a_group_that_grows_slowly_comes_again_after_a_while() {
+    let (mut problems, mut out) = (problems(), Vec::new());
+    for time in [SECOND, 2 * SECOND] {
+        let reset = ended(time, 1_000, State::Established, Reason::ResetReceived);
+        problems.update(&Update::Transition(&reset), CLOCK, &mut out);
+    }
+    let mut pause = |now| {
+        let next = problems.pause(&Tick { now, sockets: None }, CLOCK, &mut out);
+        (next, lines(&out).len())
+    };
+    assert_eq!(pause(3 * SECOND), (Some(6 * SECOND), 1));
+    assert_eq!(pause(6 * SECOND), (None, 2));
+    assert_eq!(pause(60 * SECOND).1, 2, "it has not grown");
+}
+
+/// Both ends are on this host: the client's end says it.
+#[test]
+fn a_refused_connection_within_the_host_has_one_line() {
+    let rst = |port| Reset {
+        time: 1,
+        subject: Subject { cookie: None, ..subject(end(2, 80), end(1, port), None) },
+        state: State::Closed,
+        segment: Rst::answering(Answered::Syn),
+    };
+    let (mut problems, mut out) = (problems(), Vec::new());
+    let refused = ended(2, 1_000, State::SynSent, Reason::Refused);
+    problems.update(&Update::Reset(&rst(1_000)), CLOCK, &mut out);
+    problems.update(&Update::Transition(&refused), CLOCK, &mut out);
+    assert_eq!(lines(&out).len(), 1, "{:#?}", lines(&out));
+    assert!(lines(&out)[0].contains("app["), "{:#?}", lines(&out));
+    problems.update(&Update::Reset(&rst(2_000)), CLOCK, &mut out);
+    problems.pause(&Tick { now: 3, sockets: None }, CLOCK, &mut out);
+    assert_eq!(lines(&out).len(), 2, "of another host: {:#?}", lines(&out));
+}
+
+#[test]
+fn a_finding_of_mere_information_does_not_say_a_reset_again() {
+    let (mut problems, mut out) = (problems(), Vec::new());
+    for (severity, expected) in [(Severity::Info, 0), (Severity::Warning, 1)] {
+        let resets = ConnectionResets {
+            process: None,
+            service: tracer_event::finding::Service::There(end(2, 80)),
+            ended: 9,
+            ends: vec![BadEnd { reason: Reason::ResetReceived, connections: 3 }],
+            since: 0,
+        };
+        let problem = Problem::ConnectionResets(resets);
+        let status = Status::Raised;
+        let finding = Finding { time: 0, severity, status, netns: 1, entry: None, problem };
+        problems.update(&Update::Finding(&finding), CLOCK, &mut out);
+        assert_eq!(lines(&out).len(), expected, "{:#?}", lines(&out));
+    }
+}
