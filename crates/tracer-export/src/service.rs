@@ -6,7 +6,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use tracer_event::update::Update;
-use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{duration::count, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_health as health;
 use tracer_output::{Sink, Tick};
 
@@ -44,7 +44,8 @@ impl Service {
     fn status(&self, sockets: usize) -> String {
         let Self { records, lost, .. } = self;
         let lost = if *lost > 0 { format!(", {lost} lost") } else { String::new() };
-        format!("{sockets} sockets tracked, {records} records reported{lost}")
+        let sockets = count(sockets as u64, "socket");
+        format!("{sockets} tracked, {} reported{lost}", count(*records, "record"))
     }
 }
 

@@ -20,7 +20,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use self::archive::{Archive, Successor};
 pub use self::{archive::Keep, lock::Sharing};
 use super::trouble::Retry;
-use tracer_event::escape::without_numbers;
+use tracer_event::{duration::count, escape::without_numbers};
 
 /// When a file is full or old enough to be set aside.
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +201,7 @@ impl LogFile {
             Ok(old) => {
                 let failures = self.rotating.over();
                 if failures > 0 {
-                    tracing::warn!("{path} is set aside, after {failures} failures");
+                    tracing::warn!("{path} is set aside, after {}", count(failures, "failure"));
                 }
                 Some(old)
             }

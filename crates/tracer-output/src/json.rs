@@ -291,6 +291,8 @@ pub struct DiagnosisBody {
     lost_events: u64,
     /// Nothing was lost.
     complete: bool,
+    /// What nothing can be said of, each in words: that nothing is wrong is worth no more than that.
+    not_judged: Vec<String>,
 }
 
 impl From<&Diagnosis> for DiagnosisBody {
@@ -308,6 +310,7 @@ impl From<&Diagnosis> for DiagnosisBody {
             sending: diagnosis.sending,
             lost_events: diagnosis.lost,
             complete: diagnosis.lost == 0,
+            not_judged: diagnosis.not_judged(),
         }
     }
 }

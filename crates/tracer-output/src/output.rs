@@ -17,7 +17,7 @@ use super::{
     queue::{Lost, Worker},
     trouble::Retry,
 };
-use tracer_event::{escape::without_numbers, header::OfFile};
+use tracer_event::{duration::count, escape::without_numbers, header::OfFile};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -216,7 +216,7 @@ impl<F: FnOnce() + Send> Writer<F> {
             Ok(_) => {
                 let failures = retry.over();
                 if failures > 0 {
-                    tracing::warn!("{path} is opened anew, after {failures} failures");
+                    tracing::warn!("{path} is opened anew, after {}", count(failures, "failure"));
                 }
                 self.reopening = None;
                 self.begin_if_empty();

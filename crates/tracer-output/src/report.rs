@@ -16,6 +16,7 @@ use super::{
 };
 use tracer_event::{
     diagnosis::Diagnosis,
+    duration::count,
     finding::{Finding, Line, Remedy, Severity},
 };
 use tracer_event::{enricher::Unknown, header::Header, wall_clock::WallClock};
@@ -143,13 +144,14 @@ impl Page<'_> {
     fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis, with_states: bool) {
         let Diagnosis { findings, states, namespaces, observed, sending, lost, .. } = diagnosis;
         let total: u64 = states.values().sum();
-        let by_state: Vec<String> =
-            states.iter().map(|(state, count)| format!("{} {state}", grouped(*count))).collect();
-        let s = |count: usize| if count == 1 { "" } else { "s" };
+        let by_state: Vec<String> = states
+            .iter()
+            .map(|(state, sockets)| format!("{} {state}", grouped(*sockets)))
+            .collect();
         let mut counts = format!(
-            "{} sockets in {namespaces} network namespace{}, observed for {}",
-            grouped(total),
-            s(*namespaces),
+            "{} in {}, observed for {}",
+            count(total, "socket"),
+            count(*namespaces as u64, "network namespace"),
             duration(*observed),
         );
         if with_states && !by_state.is_empty() {
@@ -166,15 +168,17 @@ impl Page<'_> {
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
         }
         if *sending > 0 {
+            let sends = if *sending == 1 { "sends" } else { "send" };
             let words = format!(
-                "{} in CLOSE_WAIT still send: half-closed by the peer, not leaked",
+                "{} in CLOSE_WAIT still {sends}: half-closed by the peer, not leaked",
                 grouped(*sending)
             );
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
         }
         if *lost > 0 {
+            let were = if *lost == 1 { "was" } else { "were" };
             let words =
-                format!("{} events were lost: growth may be more than said", grouped(*lost));
+                format!("{} {were} lost: growth may be more than said", count(*lost, "event"));
             self.lines("", MARK, self.palette.warning, self.palette.warning, &words);
         }
     }

@@ -4,7 +4,7 @@
 //! get it.
 
 use super::Tick;
-use tracer_event::duration::{grouped, whole_seconds};
+use tracer_event::duration::{count, whole_seconds};
 
 /// Time between two writings, nanoseconds.
 const SECOND: u64 = 1_000_000_000;
@@ -72,8 +72,8 @@ impl StatusLine {
 /// That nothing has happened for so many nanoseconds, and to how many sockets, where that is known.
 pub(super) fn nothing(moment: &Tick, quiet: u64) -> String {
     let quiet = whole_seconds(quiet);
-    match moment.sockets.map(|sockets| grouped(sockets as u64)) {
-        Some(sockets) => format!("… {sockets} sockets tracked, no events for {quiet}"),
+    match moment.sockets.map(|sockets| count(sockets as u64, "socket")) {
+        Some(sockets) => format!("… {sockets} tracked, no events for {quiet}"),
         None => format!("… no events for {quiet}"),
     }
 }
@@ -87,6 +87,12 @@ mod tests {
         let next =
             line.pause(now, |quiet| Some(format!("quiet for {} s", quiet / SECOND)), &mut out);
         (next, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn one_socket_is_no_plural() {
+        let words = nothing(&Tick { now: 0, sockets: Some(1) }, SECOND);
+        assert_eq!(words, "… 1 socket tracked, no events for 1 s");
     }
 
     #[test]

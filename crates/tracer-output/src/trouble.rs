@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tracer_event::duration::count;
+
 /// The first pause; each further one is twice as long.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest pause before the next attempt.
@@ -75,7 +77,11 @@ impl Seldom {
 
 /// A note on how often a report was held back.
 pub fn again(held: u64) -> String {
-    if held == 0 { String::new() } else { format!(" (and {held} times since the last message)") }
+    if held == 0 {
+        String::new()
+    } else {
+        format!(" (and {} since the last message)", count(held, "time"))
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::replay::{
     pace::Speed,
     source::{Error, Source},
 };
+use tracer_event::duration::count;
 use tracer_model::filter::Filter;
 use tracer_output::Sink;
 
@@ -135,9 +136,9 @@ fn warn_of_gaps(outcome: &Outcome) {
         tracing::warn!("{place}: the recording breaks off here, in the middle of a line");
     }
     if outcome.passed > 0 {
-        tracing::warn!("{} lines of other kinds were passed over", outcome.passed);
+        tracing::warn!("{} passed over: of other kinds", count(outcome.passed, "line"));
     }
     if outcome.undelivered > 0 {
-        tracing::warn!("{} lines could not be delivered", outcome.undelivered);
+        tracing::warn!("{} not delivered", count(outcome.undelivered, "line"));
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 
 use crate::trouble::Retry;
-use tracer_event::escape::without_numbers;
+use tracer_event::{duration::count, escape::without_numbers};
 
 /// What becomes of files that are set aside.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +187,8 @@ impl Archive {
                 if failures > 0 {
                     let path = self.path.display();
                     tracing::warn!(
-                        "what was set aside of {path} is compressed, after {failures} failures"
+                        "what was set aside of {path} is compressed, after {}",
+                        count(failures, "failure")
                     );
                 }
             }

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use bytesize::ByteSize;
+use tracer_event::duration::count;
 
 /// How much something takes of a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => ByteSize(*bytes as u64).fmt(f),
-            Self::Records(records) => write!(f, "{records} records"),
+            Self::Records(records) => f.write_str(&count(*records as u64, "record")),
         }
     }
 }

@@ -111,3 +111,26 @@ fn an_all_clear_says_what_it_does_not_rest_on() {
                  namespaces that could not be entered";
     assert!(text.contains(words), "{text}");
 }
+
+/// `1 sockets` is what a program says, not a person.
+#[test]
+fn one_of_a_kind_is_no_plural() {
+    let states = [(State::CloseWait, 1)].into();
+    let one = Diagnosis {
+        findings: Vec::new(),
+        states,
+        namespaces: 1,
+        sending: 1,
+        lost: 1,
+        refused: 1,
+        ..diagnosis()
+    };
+    let mut out = Vec::new();
+    text(&one, Palette::PLAIN, None, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("1 socket in 1 network namespace, observed"), "{text}");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let plural =
+        |pair: &&[&str]| pair[0] == "1" && pair[1].trim_end_matches([',', ':']).ends_with('s');
+    assert_eq!(words.windows(2).find(plural), None, "{text}");
+}

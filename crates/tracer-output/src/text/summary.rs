@@ -8,7 +8,7 @@ use tracer_event::{
     close::Reason,
     duration::{count, duration, grouped},
     escape::escape,
-    finding::{ProcessEnded, process},
+    finding::ProcessEnded,
     name::comm,
     summary::{Acceptor, Accepts, Lives, Lost, Summary, Transitions},
 };
@@ -44,7 +44,7 @@ pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
 
 /// Processes that have ended: the last ones, and how many more there were.
 fn gone((last, count): &(Vec<ProcessEnded>, u64)) -> Vec<String> {
-    let words = |one: &ProcessEnded| format!("{}: {}", process(&one.process), one.words());
+    let words = |one: &ProcessEnded| format!("{}: {}", one.who(), one.words());
     let before = count.saturating_sub(last.len() as u64);
     let before = (before > 0).then(|| format!("{} before", grouped(before)));
     last.iter().map(words).chain(before).collect()
@@ -77,8 +77,8 @@ fn counts(summary: &Summary) -> String {
     let Summary { transitions, established, lingered, lost, complete, .. } = summary;
     let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
     let mut words = format!(
-        "= {} transitions, {} established, {} stuck",
-        grouped(tracepoint + snapshot + timer + inferred),
+        "= {}, {} established, {} stuck",
+        count(tracepoint + snapshot + timer + inferred, "transition"),
         count(*established, "socket"),
         grouped(*lingered),
     );

@@ -14,8 +14,8 @@ use super::{
     states,
 };
 use crate::top::app::{App, Pane, Tab};
-use tracer_event::escape::escape;
-use tracer_output::{text::grouped, wrap::broken};
+use tracer_event::{duration::count, escape::escape};
+use tracer_output::wrap::broken;
 
 const NAME: &str = " tracer top ";
 /// Width of the time.
@@ -92,10 +92,10 @@ fn status(app: &App, width: usize) -> Line<'static> {
         none if none.is_empty() => "no transitions".into(),
         some => format!("{some} transitions/s"),
     };
-    let counts = format!("  {} sockets  {events}  ", grouped(total));
+    let counts = format!("  {}  {events}  ", count(total, "socket"));
     let lost = match ui_snapshot.lost {
         0 => Span::styled("no events lost", theme.dim()),
-        lost => Span::styled(format!("{} events lost", grouped(lost)), theme.bad()),
+        lost => Span::styled(format!("{} lost", count(lost, "event")), theme.bad()),
     };
     let mut spans = vec![state, Span::raw(counts), lost];
     if let Some(header) = &ui_snapshot.header

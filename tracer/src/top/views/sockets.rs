@@ -12,7 +12,9 @@ use crate::top::{
     app::App,
     rows::{Group, Row},
 };
-use tracer_event::{container, escape::escape, process::Evidence, state::State, update::Role};
+use tracer_event::{
+    container, duration::count, escape::escape, process::Evidence, state::State, update::Role,
+};
 use tracer_output::text::{duration, grouped, process};
 
 /// The summary and the names of the columns.
@@ -56,11 +58,11 @@ fn summary(app: &App) -> Line<'static> {
     let selection = &list.selection;
     let [all, listed] = [list.rows.len(), list.listed.len()].map(|len| grouped(len as u64));
     let of_all = if listed == all { String::new() } else { format!(" of {all}") };
-    let mut words = format!(" {listed}{of_all} sockets");
+    let sockets = if list.rows.len() == 1 { "socket" } else { "sockets" };
+    let mut words = format!(" {listed}{of_all} {sockets}");
     if let Some(grouping) = list.grouping {
-        let groups = list.groups.len();
-        let s = if groups == 1 { "" } else { "s" };
-        words.push_str(&format!(" in {groups} group{s} by {}", grouping.name()));
+        let groups = count(list.groups.len() as u64, "group");
+        words.push_str(&format!(" in {groups} by {}", grouping.name()));
     }
     let reversed = if selection.reversed { ", reversed" } else { "" };
     words.push_str(&format!(", sorted by {}{reversed}", selection.order.name()));
