@@ -234,7 +234,7 @@ findings! {
     DeadPeer(Box<DeadPeer>): DeadPeer = "dead_peer",
     /// Peers do not read what they are sent.
     PeerNotReading(Box<PeerNotReading>): PeerNotReading = "peer_not_reading",
-    /// Sockets stay in a state longer than those of a healthy connection.
+    /// Sockets stay in a state for too long.
     StuckState(Box<StuckState>): StuckState = "stuck_state",
     /// Idle connections that would never notice a dead peer.
     NoKeepalive(NoKeepalive): NoKeepalive = "no_keepalive",

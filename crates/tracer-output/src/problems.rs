@@ -1,10 +1,10 @@
 //! The live view of problems: connections that end badly have one line a group, of a process, a
 //! service and a reason. The line comes again, with the count, as the group grows.
 //!
-//! What two lines would say twice has one: the RST that refuses a connection of this host, and what
+//! What two lines would say twice has one: an RST of which both ends are on this host, and what
 //! findings of mere information say of these ends.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::VecDeque};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -16,7 +16,7 @@ use super::{
 use tracer_event::{
     close::Reason,
     duration::grouped,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Tuple},
     escape::escape,
     finding::{Finding, Problem, Severity},
     header::Header,
@@ -36,6 +36,10 @@ const TENFOLD: u64 = 10;
 const FORGOTTEN: u64 = 60 * SECOND;
 /// Groups that are kept; all are forgotten when there are more.
 const MOST: usize = 1 << 12;
+/// Both ends of a connection are reset within this time.
+const TOGETHER: u64 = SECOND;
+/// Resets that are remembered for that.
+const RECENT: usize = 256;
 /// Groups that the end names.
 const NAMED: usize = 5;
 
@@ -66,6 +70,8 @@ pub struct Problems {
     palette: Palette,
     steps: bool,
     groups: HashMap<Key, Group, RandomState>,
+    /// The ends that were reset lately, and when: the other end of one has no line.
+    resets: VecDeque<(u64, Tuple)>,
     /// An RST to a SYN, which the connecting end may say as well.
     refusal: Option<(Reset, WallClock)>,
 }
@@ -74,7 +80,14 @@ impl Problems {
     /// Of connections as `stories` shows them.
     pub fn new(text: Text, palette: Palette, stories: Stories) -> Self {
         let steps = stories != Stories::Only;
-        Self { text, palette, steps, groups: HashMap::default(), refusal: None }
+        Self {
+            text,
+            palette,
+            steps,
+            groups: HashMap::default(),
+            resets: VecDeque::new(),
+            refusal: None,
+        }
     }
 
     /// Shows an update, or counts it with its like.
@@ -101,6 +114,26 @@ impl Problems {
                 self.text.update(update, clock, out);
             }
         }
+    }
+
+    /// Whether the other end of a reset connection has had its line.
+    fn is_other_end(&mut self, update: &Update<'_>) -> bool {
+        let (time, tuple, close) = match *update {
+            Update::Transition(one) if self.steps => (one.time, one.subject.tuple, one.close),
+            Update::Connection(one) if !self.steps => (one.time, one.subject.tuple, one.close),
+            _ => return false,
+        };
+        if !close.is_some_and(|close| is_reset(close.reason)) {
+            return false;
+        }
+        let is_recent = |(then, _): &(u64, Tuple)| time <= then.saturating_add(TOGETHER);
+        let known = self.resets.iter().filter(|reset| is_recent(reset));
+        let has_line = known.rev().any(|(_, other)| are_ends(*other, tuple));
+        self.resets.push_back((time, tuple));
+        if self.resets.len() > RECENT {
+            self.resets.pop_front();
+        }
+        has_line
     }
 
     /// When an end was, and what it has in common with others; `None` where it is no bad end.
@@ -130,10 +163,7 @@ impl Problems {
         let Some((reset, clock)) = self.refusal.take() else { return };
         let is_same = next.is_some_and(|next| {
             let (Update::Transition(_) | Update::Connection(_)) = next else { return false };
-            next.subject().is_some_and(|subject| {
-                let (there, here) = (subject.tuple, reset.subject.tuple);
-                (there.local, there.peer) == (here.peer, here.local)
-            })
+            next.subject().is_some_and(|subject| are_ends(subject.tuple, reset.subject.tuple))
         });
         if !is_same {
             self.take(&Update::Reset(&reset), clock, out);
@@ -175,6 +205,22 @@ fn say((_, process, service, what): &Key, group: &mut Group, now: u64) -> String
     format!("✗ {who}{service}: {} × {what}", grouped(group.count))
 }
 
+/// Whether these are the two ends of a connection, wherever they are on this host.
+fn are_ends(one: Tuple, other: Tuple) -> bool {
+    (one.local, one.peer) == (other.peer, other.local)
+}
+
+fn is_reset(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ResetReceived
+            | Reason::ResetSentUnreadData
+            | Reason::ResetSentLingerZero
+            | Reason::ResetSentDataAfterClose
+            | Reason::ResetSentUnaccepted
+    )
+}
+
 /// Whether a finding says no more than the ends that have lines.
 fn is_known(finding: &Finding) -> bool {
     finding.severity == Severity::Info
@@ -193,6 +239,7 @@ impl Format for Problems {
             Update::Reset(reset) if self.steps && reset.segment.answers == Some(Answered::Syn) => {
                 self.refusal = Some((**reset, clock));
             }
+            _ if self.is_other_end(update) => {}
             _ => self.take(update, clock, out),
         }
     }

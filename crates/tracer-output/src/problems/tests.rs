@@ -4,7 +4,6 @@ use super::*;
 use crate::stamps::{Times, Timestamps};
 use tracer_event::{
     close::{Close, Initiator},
-    endpoint::Tuple,
     enricher::Unknown,
     finding::{BadEnd, ConnectionResets, Status},
     process::{Evidence, Owner, Process},
@@ -115,6 +114,28 @@ fn a_refused_connection_within_the_host_has_one_line() {
     problems.update(&Update::Reset(&rst(2_000)), CLOCK, &mut out);
     problems.pause(&Tick { now: 3, sockets: None }, CLOCK, &mut out);
     assert_eq!(lines(&out).len(), 2, "of another host: {:#?}", lines(&out));
+}
+
+/// Who sends the RST knows why.
+#[test]
+fn a_reset_within_the_host_has_the_line_of_one_end() {
+    let (mut problems, mut out) = (problems(), Vec::new());
+    let received = ended(2, 1_000, State::Established, Reason::ResetReceived);
+    let tuple = received.subject.tuple;
+    let sent = Transition {
+        time: 1,
+        subject: subject(tuple.peer, tuple.local, Some(Role::Server)),
+        close: Some(Close::new(Reason::ResetSentUnreadData, Some(Initiator::Local))),
+        ..received
+    };
+    problems.update(&Update::Transition(&sent), CLOCK, &mut out);
+    problems.update(&Update::Transition(&received), CLOCK, &mut out);
+    assert_eq!(lines(&out).len(), 1, "{:#?}", lines(&out));
+    assert!(lines(&out)[0].contains("10.0.0.2:80"), "{:#?}", lines(&out));
+    // Another connection has had the same addresses, long ago.
+    let later = Transition { time: 90 * SECOND, ..received };
+    problems.update(&Update::Transition(&later), CLOCK, &mut out);
+    assert_eq!(lines(&out).len(), 2, "{:#?}", lines(&out));
 }
 
 #[test]
