@@ -167,7 +167,7 @@ say('connected'); hold()"
         let text = told.text("/finding/text").unwrap();
         let words = format!("container {} (server[", &container.id[..12]);
         assert!(text.starts_with(&words), "{text}");
-        assert!(text.ends_with("1 more process) has ended: 2 closed normally"), "{text}");
+        assert!(text.ends_with("and 1 more) has ended: 2 closed normally"), "{text}");
         let trace = tracer.finish();
         let findings = trace.records.iter().filter(|one| one.kind() == "finding").count();
         assert_eq!(findings, 1, "{}", listing(&trace.records));

@@ -8,7 +8,8 @@ use self::parts::{
 use super::{
     AcceptQueue, AcceptWait, Cause, Churn, ClosedButHeld, ConnectFailures, ConnectionResets,
     DeadPeer, DeferredAccept, KeepaliveRace, Leak, LostSegment, NoLocalPort, PeerNotReading,
-    PortUse, Problem, ProcessEnded, Scope, Severity, StuckHandshake, SynBacklog, TimeWaitOverflow,
+    PortUse, Problem, ProcessEnded, Scope, Severity, StuckHandshake, StuckState, SynBacklog,
+    TimeWaitOverflow,
     Unanswered,
     words::{process as name, rate},
 };
@@ -44,6 +45,7 @@ impl Problem {
             Self::StuckHandshake(one) => stuck_handshake(one),
             Self::DeadPeer(one) => dead_peer(one),
             Self::PeerNotReading(one) => peer_not_reading(one),
+            Self::StuckState(one) => stuck_state(one),
             Self::NoKeepalive(one) => Phrase::new("never-noticed")
                 .with("who", name(&one.program.process))
                 .with("count", grouped(one.sockets))
@@ -222,6 +224,21 @@ fn peer_not_reading(one: &PeerNotReading) -> Phrase {
         .with("connections", connections(&one.connections))
 }
 
+fn stuck_state(one: &StuckState) -> Phrase {
+    let cause = match one.state {
+        State::SynSent | State::SynRecv => "stuck-no-answer",
+        State::FinWait2 => "stuck-peer-open",
+        State::TimeWait => "stuck-late-fins",
+        State::FinWait1 | State::Closing | State::LastAck => "stuck-fin",
+        State::CloseWait | State::Established | State::Listen | State::Closed => "stuck-data",
+    };
+    Phrase::new("stuck-in-state")
+        .with("connections", connections(&one.connections))
+        .with("state", one.state.to_string())
+        .with("oldest", duration(one.oldest))
+        .with("cause", Phrase::new(cause))
+}
+
 fn process_ended(one: &ProcessEnded) -> Phrase {
     let ends = &one.ends;
     let counts = [
@@ -238,7 +255,16 @@ fn process_ended(one: &ProcessEnded) -> Phrase {
     if parts.is_empty() {
         parts.push(Phrase::new("ended-none"));
     }
-    Phrase::new("process-ended").with("who", name(&one.process)).with("ends", Value::Parts(parts))
+    let first = name(&one.process);
+    let who: Value = match &one.group {
+        None => first.into(),
+        Some(group) => Phrase::new("ended-group")
+            .with("group", group.name())
+            .with("who", first)
+            .with("count", grouped(group.processes))
+            .into(),
+    };
+    Phrase::new("process-ended").with("who", who).with("ends", Value::Parts(parts))
 }
 
 fn connect_failures(one: &ConnectFailures) -> Phrase {

@@ -85,6 +85,15 @@ pub struct EndedGroup {
     pub processes: u64,
 }
 
+impl EndedGroup {
+    /// Its name, or its path.
+    pub(super) fn name(&self) -> String {
+        let container = self.container.as_deref().map(short);
+        let name = container.or(self.unit.as_deref()).unwrap_or(&self.path);
+        harmless(name).into_owned()
+    }
+}
+
 /// A process that has ended, or all that a container or a unit had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessEnded {
@@ -106,17 +115,12 @@ impl ProcessEnded {
     /// Who has ended.
     pub fn who(&self) -> String {
         let first = process(&self.process);
-        let Some(EndedGroup { path, container, unit, processes }) = &self.group else {
-            return first;
-        };
-        let name = match (container, unit) {
-            (Some(id), _) => format!("container {}", harmless(short(id))),
-            (None, Some(unit)) => harmless(unit).into_owned(),
-            (None, None) => format!("control group {}", harmless(path)),
-        };
-        match processes.saturating_sub(1) {
+        let Some(group) = &self.group else { return first };
+        let kind = if group.container.is_some() { "container " } else { "" };
+        let name = format!("{kind}{}", group.name());
+        match group.processes.saturating_sub(1) {
             0 => format!("{name} ({first})"),
-            others => format!("{name} ({first} and {})", count(others, "more process")),
+            others => format!("{name} ({first} and {} more)", grouped(others)),
         }
     }
 

@@ -87,9 +87,18 @@ fins-waiting = , 그 뒤의 FIN { $fins }개도 나가지 못함
 never-noticed = { $who }: 연결 { $count }개에서 상대가 사라져도 알 수 없음, 최대 { $longest } 동안 유휴. keepalive도
     user timeout도 설정되지 않음
 
+# stuck_state
+stuck-in-state = { $connections }: { $state } 상태로 최대 { $oldest }, { $cause }
+stuck-no-answer = 상대가 응답하지 않음
+stuck-peer-open = 상대가 자기 쪽을 닫지 않음
+stuck-late-fins = 늦은 FIN이 다시 시작하게 함(마지막 ACK가 도착하지 않음)
+stuck-fin = FIN이 확인 응답을 받지 못함
+stuck-data = 보낸 것이 확인 응답을 받지 못함
+
 # churn, process_ended
 churned = { $who }: { $peer } 쪽으로 초당 연결 { $rate }개를 열어 { $lifetime } 동안 한 번씩만 씀. 재사용하면 시간의
     { $percent } % 절약{ $left }
+ended-group = { $group }({ $who } 등 프로세스 { $count }개)
 process-ended = { $who } 종료: { $ends }
 ended-normally = 정상 종료 { $count }개
 ended-reset = RST { $count }개

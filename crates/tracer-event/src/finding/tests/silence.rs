@@ -58,6 +58,33 @@ fn unprobed() -> Finding {
     }))
 }
 
+fn in_fin_wait2() -> Finding {
+    of(Problem::StuckState(Box::new(StuckState {
+        state: State::FinWait2,
+        connections: connections(THERE(), 1, 0),
+        oldest: 125 * SECOND,
+        threshold: 75 * SECOND,
+    })))
+}
+
+/// All of a container, and one of its processes.
+fn ended(processes: u64) -> Finding {
+    let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
+    let group = EndedGroup {
+        path: format!("/docker/{id}").into(),
+        container: Some(id.into()),
+        unit: None,
+        processes,
+    };
+    of(Problem::ProcessEnded(Box::new(ProcessEnded {
+        process: app(900).process,
+        group: (processes > 0).then_some(group),
+        left_open: 2,
+        ends: Ends { closed_normally: 2, ..Ends::default() },
+        still_closing: 0,
+    })))
+}
+
 fn churn(minutes_left: Option<f64>) -> Finding {
     of(Problem::Churn(Churn {
         program: app(900),
@@ -108,6 +135,14 @@ fn two_peers() -> Connections {
     "app[900] would never notice a dead peer on 14 connections, idle for up to 5h00m: neither \
      keepalive nor a user time-out is set"
 )]
+#[case(
+    in_fin_wait2(),
+    "1 connection of app[900] to 10.0.0.9:5432: in FIN_WAIT2 for up to 2m05s, the peer has not closed \
+     its side"
+)]
+#[case(ended(0), "app[900] has ended: 2 closed normally")]
+#[case(ended(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
+#[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
 #[case(
     churn(Some(0.5)),
     "app[900] opens 500 connections/s to 10.0.0.9:80, each used once for 800µs: reuse would save \
