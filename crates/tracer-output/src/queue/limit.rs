@@ -106,7 +106,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => ByteSize(*bytes as u64).fmt(f),
-            Self::Records(records) => f.write_str(&count(*records as u64, "record")),
+            Self::Records(records) => f.write_str(&count(*records, "record")),
         }
     }
 }

@@ -126,7 +126,7 @@ fn one_of_a_kind_is_no_plural() {
         ..diagnosis()
     };
     let mut out = Vec::new();
-    text(&one, Palette::PLAIN, None, &mut out);
+    text(&one, Palette::PLAIN, None, None, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("1 socket in 1 network namespace, observed"), "{text}");
     let words: Vec<&str> = text.split_whitespace().collect();
