@@ -9,8 +9,7 @@ use super::{
     AcceptQueue, AcceptWait, Cause, Churn, ClosedButHeld, ConnectFailures, ConnectionResets,
     DeadPeer, DeferredAccept, KeepaliveRace, Leak, LostSegment, NoLocalPort, PeerNotReading,
     PortUse, Problem, ProcessEnded, Scope, Severity, StuckHandshake, StuckState, SynBacklog,
-    TimeWaitOverflow,
-    Unanswered,
+    TimeWaitOverflow, Unanswered,
     words::{process as name, rate},
 };
 use crate::{
