@@ -31,6 +31,12 @@ impl Arrow {
         value.trim_start_matches('=').trim_end_matches('B').parse().ok()
     }
 
+    /// Which retransmission it is.
+    fn ordinal(&self) -> usize {
+        let ordinal = self.label.split(' ').find_map(|word| word.strip_prefix('↻'));
+        ordinal.and_then(|ordinal| ordinal.parse().ok()).unwrap_or(0)
+    }
+
     fn has(&self, flags: u8) -> bool {
         let mut words = self.label.split(' ').filter(|word| !word.starts_with('↻'));
         let names = words.next().unwrap_or_default().split('+');
@@ -106,6 +112,10 @@ impl<'a> Comparison<'a> {
         let stream = self.stream(from, to, !is_own);
         let rest = &stream.segments[stream.next..];
         let Some(at) = rest.iter().position(|one| fits(one)) else { return false };
+        // The nth retransmission is one of n + 1.
+        if stream.segments.iter().filter(|one| fits(one)).count() <= arrow.ordinal() {
+            return false;
+        }
         let sent = rest[at].segment.clone();
         stream.next += at + 1;
         !arrow.has_arrived || self.any(from, to, |one| !one.is_sent && one.segment == sent)

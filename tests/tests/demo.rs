@@ -75,6 +75,11 @@ fn lasting(text: &str) -> String {
         if is_sentence || line.starts_with(['!', '=', '⚠']) {
             return None;
         }
+        // How often data is sent again, and which where a buffer is full, depends on the machine.
+        let is_data = line.contains('↻') && !line.contains("SYN") && !line.contains("FIN");
+        if is_row && is_data && !line.contains("↻1 PSH+ACK") {
+            return None;
+        }
         if is_row {
             // The first cell is the time since the row before.
             let rest: String = columns[10..].iter().collect();

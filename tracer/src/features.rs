@@ -123,6 +123,7 @@ fn try_tracing() -> Trial {
         buffer_size: rustix::param::page_size() as u32,
         accept: true,
         stacks: true,
+        retransmitted_data: false,
         diagnostics: false,
     };
     match load::load(&request) {

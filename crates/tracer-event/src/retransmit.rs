@@ -1,4 +1,5 @@
-//! `retransmit`: a segment of the handshake or teardown was retransmitted.
+//! `retransmit`: a segment of the handshake or teardown was retransmitted, or data where that is
+//! asked for (the ladder does).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,8 @@ use super::{
     subject::{Role, Subject, role},
 };
 
-/// A segment of the handshake or teardown that was retransmitted.
+/// A segment of the handshake or teardown that was retransmitted; data (`ACK`, `PSH+ACK`) in the
+/// traces of `--format ladder` and of `tracer demo` only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retransmit {
     /// When.

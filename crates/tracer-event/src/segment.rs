@@ -15,6 +15,29 @@ pub enum Segment {
     Fin,
     /// Aborts.
     Rst,
+    /// Carries data.
+    Data,
+    /// Carries data after which the sender has no more for now.
+    PushedData,
+}
+
+impl Segment {
+    /// By its flags, one that is retransmitted.
+    pub fn of(flags: u8) -> Self {
+        let has = |flag| flags & flag != 0;
+        match (has(segment::SYN), has(segment::ACK), has(segment::FIN)) {
+            (true, false, _) => Self::Syn,
+            (true, true, _) => Self::SynAck,
+            (false, _, true) => Self::Fin,
+            (false, ..) if has(segment::PSH) => Self::PushedData,
+            (false, ..) => Self::Data,
+        }
+    }
+
+    /// Whether it carries data alone.
+    pub fn is_data(self) -> bool {
+        matches!(self, Self::Data | Self::PushedData)
+    }
 }
 
 named!(Segment, "a segment" {
@@ -22,6 +45,8 @@ named!(Segment, "a segment" {
     [Self::SynAck] "SYN+ACK",
     [Self::Fin] "FIN",
     [Self::Rst] "RST",
+    [Self::Data] "ACK",
+    [Self::PushedData] "PSH+ACK",
 });
 
 /// Which way a segment went.

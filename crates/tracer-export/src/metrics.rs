@@ -112,6 +112,8 @@ impl Metrics {
             Update::Connection(&ConnectionSummary { close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
             }
+            // Where data is reported, some of it is; the kernel's counters have all.
+            Update::Retransmit(event) if event.segment.r#type.is_data() => {}
             Update::Retransmit(event) => self.retransmits.add(event.segment.r#type, 1),
             Update::Reset(event) => {
                 self.resets.add(event.segment.direction, 1);

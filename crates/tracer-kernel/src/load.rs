@@ -49,6 +49,8 @@ pub struct Request {
     pub accept: bool,
     /// Remember the user stack of each connect() and accept().
     pub stacks: bool,
+    /// Report retransmitted data too, not only SYN, SYN+ACK and FIN.
+    pub retransmitted_data: bool,
     /// Let the programs log what they do.
     pub diagnostics: bool,
 }
@@ -140,12 +142,7 @@ pub fn load(request: &Request) -> Result<Tracer, LoadError> {
 
 fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let types = Types::read()?;
-    let best = Settings {
-        has_cookie_helper: 1,
-        reads_addresses: 1,
-        has_reset_reason: u32::from(types.has_reset_reason),
-        stacks: u32::from(request.stacks),
-    };
+    let best = settings::best(types.has_reset_reason, request.stacks, request.retransmitted_data);
     let mut attempt = |settings| {
         let layout = RecordLayout::default();
         let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
@@ -229,6 +226,7 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
         buffer_size: rustix::param::page_size() as u32,
         accept: false,
         stacks: false,
+        retransmitted_data: false,
         diagnostics: false,
     };
     let types = Types::read()?;

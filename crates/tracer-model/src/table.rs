@@ -177,6 +177,8 @@ pub struct Table {
     closed_last: VecDeque<(SocketId, Subject)>,
     /// The ends for which the last RSTs were sent that no socket sent.
     socketless: VecDeque<Tuple>,
+    /// Data retransmitted last: whose, its number, and how often.
+    data_again: VecDeque<((SocketId, u32), u32)>,
     evicted: Evicted,
     unseen: Unseen,
 }

@@ -3,7 +3,8 @@
 //!
 //! Steps are drawn as they happen, but a little later, so that what both ends report of one segment
 //! comes together; the steps of several connections are drawn in blocks with a header each.
-//! Segments that only carry data are not drawn one by one: no event reports them.
+//! Segments that only carry data are not drawn one by one, unless they are retransmitted: no event
+//! reports them.
 
 mod acts;
 mod diagram;

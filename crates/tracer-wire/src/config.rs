@@ -206,6 +206,8 @@ pub struct Settings {
     pub has_reset_reason: u32,
     /// 1 where the user stack of each connect() and accept() is asked for.
     pub stacks: u32,
+    /// 1 where retransmissions of data are asked for, which can be many.
+    pub retransmitted_data: u32,
 }
 
 /// Ports from `first` to `last`; none where `last` is 0.
@@ -275,6 +277,6 @@ pub struct RecordLayout {
 crate::plain!(Offsets, Settings, Filter, RecordLayout);
 
 const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
-const _: () = assert!(size_of::<Settings>() == 16);
+const _: () = assert!(size_of::<Settings>() == 20);
 const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 4 * MAX_PORTS + 8);
 const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

@@ -195,7 +195,8 @@ impl DemoArguments {
         };
         let filter = Filter::from(Condition::Netns(netns));
         let thresholds = LINGER.parse::<Thresholds>().map_err(anyhow::Error::msg)?;
-        let live = Live::new(filter, thresholds, None);
+        let mut live = Live::new(filter, thresholds, None);
+        live.request.retransmitted_data = true;
         let desk = Shared::default();
         if let Some(rows) = self.rows() {
             desk.limit_page(rows.saturating_sub(MARGIN));

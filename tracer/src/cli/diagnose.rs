@@ -126,6 +126,7 @@ async fn observed(
         diagnostics: false,
         accept: true,
         stacks: arguments.stacks.stacks,
+        retransmitted_data: false,
     })?;
     if !tracer.has_iterators {
         bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");

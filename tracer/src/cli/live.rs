@@ -105,6 +105,7 @@ impl Live {
                 buffer_size: BUFFER_SIZE,
                 accept: true,
                 stacks: false,
+                retransmitted_data: false,
                 diagnostics: tracing::enabled!(tracing::Level::DEBUG),
             },
             filter,

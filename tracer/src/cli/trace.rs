@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{
     console::print,
     filter::{self, FilterArguments, FilterWords},
-    format::{FormatArguments, Occasion},
+    format::{FormatArguments, Occasion, TraceFormat},
     header::options,
     live::{Live, Setting},
     options::{RecordArguments, StacksArgument, duration, interval},
@@ -192,6 +192,8 @@ impl TraceArguments {
                 buffer_size,
                 accept: !self.no_accept,
                 stacks: self.stacks.stacks,
+                // Of use where each segment is drawn.
+                retransmitted_data: self.shown.format == TraceFormat::Ladder,
                 ..live.request
             },
             max_sockets: self.max_sockets as usize,

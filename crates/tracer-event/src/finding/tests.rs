@@ -7,11 +7,13 @@ mod silence;
 use std::collections::BTreeMap;
 
 use rstest::rstest;
+use tracer_texts::{Language, Texts};
 
 use super::{words::runs, *};
 use crate::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
+    phrase::Value,
     process::{Executable, Process},
     state::State,
 };
@@ -364,16 +366,28 @@ fn descriptors_are_written_as_runs(#[case] numbers: &[u32], #[case] text: &str) 
     assert_eq!(runs(numbers), text);
 }
 
-/// In Korean, too, a sentence says with whom, and none of its parts lacks words.
+/// In Korean, too, a sentence says with whom, and none of its parts lacks words or values.
 #[test]
 fn every_finding_has_a_sentence_in_other_languages() {
-    let causes = [Cause::Held, Cause::Unread, Cause::Inherited, Cause::Orphaned, Cause::Unseen];
+    let causes = Cause::ALL;
     let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
-    all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
+    all.extend([never_accepted(), to_one(), no_port(1), queue(300), queue(200), queue(3)]);
     all.extend(others());
     all.extend(accepting::all());
     for finding in all {
         let phrase = finding.phrase().unwrap_or_else(|| panic!("{}", finding.sentence()));
-        assert!(!phrase.values.is_empty(), "{phrase:?}");
+        for language in Language::all().filter(|language| *language != Language::ENGLISH) {
+            let words = said(&Texts::of(language), &phrase);
+            assert!(!words.contains("{$"), "{language}: {words}");
+        }
     }
+}
+
+fn said(texts: &Texts, phrase: &Phrase) -> String {
+    let value = |value: &Value| match value {
+        Value::Text(text) => text.clone(),
+        Value::Parts(parts) => parts.iter().map(|part| said(texts, part)).collect(),
+    };
+    let values: Vec<_> = phrase.values.iter().map(|(name, of)| (*name, value(of))).collect();
+    texts.say_known(phrase.name, &values).unwrap_or_else(|| panic!("{}", phrase.name))
 }

@@ -21,7 +21,7 @@ impl Linger {
         LingerCause::PeerNotClosed => "the peer has not closed its side".into(),
         LingerCause::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
         LingerCause::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
-        LingerCause::NoAnswer(Segment::Fin | Segment::Rst) => "the FIN is not acknowledged".into(),
+        LingerCause::NoAnswer(_) => "the FIN is not acknowledged".into(),
         LingerCause::NotSent(Segment::Syn) => "no SYN sent: Fast Open waits for the first data".into(),
         LingerCause::NotSent(_) => "FIN not sent: the peer does not take the data before it".into(),
         LingerCause::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),

@@ -6,6 +6,17 @@ use super::LoadError;
 use crate::feature;
 use tracer_event::header::Degraded;
 
+/// Those of a kernel that can do all, with what is asked for.
+pub(super) fn best(has_reset_reason: bool, stacks: bool, retransmitted_data: bool) -> Settings {
+    Settings {
+        has_cookie_helper: 1,
+        reads_addresses: 1,
+        has_reset_reason: has_reset_reason.into(),
+        stacks: stacks.into(),
+        retransmitted_data: retransmitted_data.into(),
+    }
+}
+
 /// What the best settings that work make, and what is missing without the better ones.
 ///
 /// # Errors
@@ -60,8 +71,13 @@ pub(super) fn no_stacks(reason: String) -> Degraded {
 mod tests {
     use super::*;
 
-    const BEST: Settings =
-        Settings { has_cookie_helper: 1, reads_addresses: 1, has_reset_reason: 1, stacks: 1 };
+    const BEST: Settings = Settings {
+        has_cookie_helper: 1,
+        reads_addresses: 1,
+        has_reset_reason: 1,
+        stacks: 1,
+        retransmitted_data: 1,
+    };
 
     /// What is said to be lost, and with which settings, on a kernel that takes what `takes` does.
     fn tried(takes: fn(&Settings) -> bool) -> (Settings, Vec<String>) {

@@ -1,6 +1,6 @@
 //! Single segments that are reported: resets and retransmissions of SYN, SYN+ACK and FIN.
 
-use tracer_wire::{Record, segment};
+use tracer_wire::Record;
 
 use super::{Observer, Slot, State, Table, Update, push_last};
 use crate::connection::{Connection, SocketId};
@@ -12,38 +12,45 @@ use tracer_event::{
 };
 
 impl Table {
-    /// `tcp_retransmit_skb` of a segment with SYN or FIN.
+    /// `tcp_retransmit_skb`: of a segment with SYN or FIN, of data where that is asked for.
     pub(super) fn retransmit(&mut self, record: &Record, out: &mut impl Observer) {
         let Some(state) = State::from_kernel(record.old_state) else {
             return;
         };
-        let slot = self.store.find(SocketId::of(record));
-        let mut seen = 0;
+        let r#type = Segment::of(record.segment_flags);
+        let id = SocketId::of(record);
+        let slot = self.store.find(id);
+        let mut seen = if r#type.is_data() { self.data_again(id, record.segment_seq) } else { 0 };
         if let Some(slot) = slot {
             let connection = &mut self.store[slot];
             connection.absorb(record);
-            seen = connection.retransmitted();
+            if !r#type.is_data() {
+                seen = connection.retransmitted();
+            }
             // The port is known by now, whatever the state.
             if state != State::SynSent || connection.tuple.local.port != 0 {
                 self.emit_held(slot, Some(record), out);
             }
         }
-        let syn = record.segment_flags & segment::SYN != 0;
-        let ack = record.segment_flags & segment::ACK != 0;
+        // The kernel counts timeouts, of whatever segment.
+        let ordinal = if r#type.is_data() { seen } else { seen.max(record.retransmits.into()) };
         out.observe(Update::Retransmit(&Retransmit {
             time: record.time_ns,
             subject: self.subject_of(record, slot),
             state,
-            segment: Retransmitted::new(
-                match (syn, ack) {
-                    (true, false) => Segment::Syn,
-                    (true, true) => Segment::SynAck,
-                    (false, _) => Segment::Fin,
-                },
-                seen.max(u32::from(record.retransmits)).max(1),
-                Some(record.segment_seq),
-            ),
+            segment: Retransmitted::new(r#type, ordinal.max(1), Some(record.segment_seq)),
         }));
+    }
+
+    /// How often data of a socket was retransmitted from this number on, as far as is remembered.
+    fn data_again(&mut self, id: SocketId, number: u32) -> u32 {
+        let known = self.data_again.iter_mut().rev().find(|(one, _)| *one == (id, number));
+        if let Some((_, times)) = known {
+            *times = times.saturating_add(1);
+            return *times;
+        }
+        push_last(&mut self.data_again, ((id, number), 1));
+        1
     }
 
     /// `tcp_retransmit_synack`: a half-open connection, which is no socket of the table.

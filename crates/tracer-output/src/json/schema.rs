@@ -49,7 +49,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "retransmit",
         of: "",
-        when: "A SYN, SYN+ACK or FIN is retransmitted.",
+        when: "A SYN, SYN+ACK or FIN is retransmitted; data too where `--format ladder` or `tracer demo` asks for it.",
         shape: shape::<Line<'static, Retransmit>>,
     },
     Kind {

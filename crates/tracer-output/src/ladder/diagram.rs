@@ -209,7 +209,8 @@ impl Diagram {
         if kind == Kind::Fin && self.owes_fin(side) {
             self.deduce(kind, side);
         }
-        let timeout = self.timeout(side, kind, time);
+        // The time since data was sent for the first time is not known.
+        let timeout = if r#type.is_data() { None } else { self.timeout(side, kind, time) };
         let arrow = Arrow { ordinal, sequence, timeout, ..Arrow::new(kind, side, true) };
         self.arrow(Some(time), arrow);
     }

@@ -28,7 +28,7 @@ const LEGEND: [(&str, &str); 5] = [
     ("╌╌", "deduced from TCP's rules, not reported by an event"),
     (" ↻", "retransmitted   +1.2ms  time since the previous step"),
     ("  ", "FIN+ACK: a FIN that is the first to acknowledge the other's; all carry an ACK"),
-    ("  ", "not drawn: data, its ACKs, window updates and probes: no event reports them"),
+    ("  ", "not drawn, as no event reports it: data sent for the first time, its ACKs"),
 ];
 
 /// In less, numbers of ten digits do not fit between the lifelines.
@@ -273,6 +273,8 @@ impl Pen {
             Kind::Fin => ("FIN", here.fin, arrow.ack),
             Kind::AckOfFin => ("ACK", None, next(there.fin)),
             Kind::Rst => ("RST", None, arrow.ack),
+            Kind::Data => ("ACK", None, None),
+            Kind::PushedData => ("PSH+ACK", None, None),
         };
         let mut label = match arrow.ordinal {
             0 => name.to_owned(),

@@ -62,6 +62,8 @@ fn segment(diagram: &Diagram, row: &Row, arrow: &Arrow) -> Option<&'static str> 
         Kind::AckOfFin => ACK_OF_FIN,
         Kind::Rst if row.note.is_some_and(refuses) => REFUSED,
         Kind::Rst => RST,
+        // Its first transmission is not drawn.
+        Kind::Data | Kind::PushedData => return None,
     })
 }
 

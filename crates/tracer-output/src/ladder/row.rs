@@ -42,6 +42,9 @@ pub(super) enum Kind {
     /// Acknowledges a FIN, on its own or with the other FIN.
     AckOfFin,
     Rst,
+    /// Retransmitted data: without and with PSH.
+    Data,
+    PushedData,
 }
 
 impl From<Segment> for Kind {
@@ -51,6 +54,8 @@ impl From<Segment> for Kind {
             Segment::SynAck => Self::SynAck,
             Segment::Fin => Self::Fin,
             Segment::Rst => Self::Rst,
+            Segment::Data => Self::Data,
+            Segment::PushedData => Self::PushedData,
         }
     }
 }

@@ -51,5 +51,5 @@ step-data = data
 step-reported-by-a-kernel-event-at-one-end-or-both = reported by a kernel event, at one end or both
 step-deduced-from-tcp-s-rules-not-reported-by-an-event = deduced from TCP's rules, not reported by an event
 step-retransmitted-1-2ms-time-since-the-previous-step = retransmitted   +1.2ms  time since the previous step
-step-not-drawn-data-its-acks-window-updates-and-probes-no-event-r = not drawn: data, its ACKs, window updates and probes: no event reports them
 step-fin-ack-all-carry-an-ack = FIN+ACK: a FIN that is the first to acknowledge the other's; all carry an ACK
+step-not-drawn = not drawn, as no event reports it: data sent for the first time, its ACKs

@@ -51,5 +51,5 @@ step-data = 데이터
 step-reported-by-a-kernel-event-at-one-end-or-both = 한쪽 또는 양쪽의 커널 이벤트가 알려 준 것
 step-deduced-from-tcp-s-rules-not-reported-by-an-event = 이벤트는 없지만 TCP 규칙에서 알 수 있는 것
 step-retransmitted-1-2ms-time-since-the-previous-step = 다시 보낸 것   +1.2ms  앞 단계부터의 시간
-step-not-drawn-data-its-acks-window-updates-and-probes-no-event-r = 그리지 않음: 데이터와 그 ACK, 윈도 갱신, 탐침 (이벤트가 없음)
 step-fin-ack-all-carry-an-ack = FIN+ACK: 상대의 FIN을 처음으로 확인하는 FIN (모든 FIN에 ACK가 실림)
+step-not-drawn = 그리지 않음, 이벤트가 없어서: 처음 보낸 데이터와 그 ACK

@@ -1,5 +1,6 @@
 //! `tcp:tcp_retransmit_skb` and `tcp:tcp_retransmit_synack`: handshakes and teardowns that had to
-//! try again. Retransmitted data is only counted, by the kernel (`total_retrans`).
+//! try again. Retransmitted data is only counted, by the kernel (`total_retrans`), unless it is
+//! asked for.
 
 use core::ffi::c_void;
 
@@ -7,7 +8,7 @@ use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use tracer_wire::{Record, kind, segment};
 
 use crate::programs::{
-    constants::offset,
+    constants::{constant, offset},
     emit::emit,
     filter,
     memory::Typed,
@@ -24,7 +25,8 @@ fn retransmit_skb(context: BtfTracePointContext) -> i32 {
     };
     // Since 6.15 `tcp_flags` is a little-endian u16 whose low byte holds the flags wanted here.
     let flags = skb.control_byte(offset!(skb_cb_tcp_flags));
-    if flags & (segment::SYN | segment::FIN) != 0 {
+    let data = constant!(SETTINGS.retransmitted_data) != 0 && flags & segment::ACK != 0;
+    if data || flags & (segment::SYN | segment::FIN) != 0 {
         on_full_socket(&context, kind::RETRANSMIT, socket, |record| {
             record.segment_flags = flags;
             record.segment_seq = skb.control_word(offset!(skb_cb_seq));
