@@ -12,6 +12,7 @@ mod course;
 mod daemon;
 mod demo;
 mod diagnose;
+mod diff;
 mod examples;
 mod exec;
 mod explain;
@@ -110,6 +111,7 @@ fn perform(command: Command, verbose: bool) -> anyhow::Result<ExitCode> {
         Command::Pair(arguments) => pair::run(&arguments).map(done),
         Command::Record(arguments) => record::run(&arguments).map(done),
         Command::Replay(arguments) => replay::run(&arguments).map(done),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Schema => schema::run().map(done),
         Command::Top(arguments) => top::run(&arguments).map(done),
         Command::Features(arguments) => features::run(&arguments, verbose),

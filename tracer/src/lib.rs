@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod demo;
 pub mod diagnose;
+pub mod diff;
 pub mod exec;
 pub mod explain;
 pub mod feature_list;

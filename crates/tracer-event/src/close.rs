@@ -75,6 +75,11 @@ impl Reason {
         ("disconnected", Self::Disconnected),
         ("unknown", Self::Unknown),
     ];
+
+    /// The name that JSON has.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| *name)
+    }
 }
 
 /// Who took the first step to the end.

@@ -10,6 +10,7 @@ use super::{
     daemon::DaemonArguments,
     demo::{DemoArguments, LabArguments},
     diagnose::DiagnoseArguments,
+    diff::DiffArguments,
     examples,
     exec::ExecArguments,
     explain::ExplainArguments,
@@ -74,6 +75,8 @@ pub(super) enum Command {
     Replay(Box<ReplayArguments>),
     /// Join recordings of several hosts: both ends of connections
     Pair(Box<PairArguments>),
+    /// Compare two recordings: what changed beyond noise
+    Diff(DiffArguments),
     /// Run as a service, with options from a TOML file
     Daemon(Box<DaemonArguments>),
     /// Play a textbook scenario of TCP on this kernel and explain it
@@ -136,6 +139,7 @@ impl Command {
                 | Self::Report(_)
                 | Self::Record(_)
                 | Self::Replay(_)
+                | Self::Diff(_)
                 | Self::Daemon(_)
                 | Self::Exec(_)
                 | Self::Demo(_)

@@ -76,6 +76,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "diff",
+        &[
+            ("tracer diff before.json after.json", "what changed beyond noise"),
+            ("tracer diff old.json new.json --fail-on regression", "for CI: see the status"),
+            ("tracer diff a.json b.json --format json | jq .", "for machines"),
+        ],
+    ),
+    (
         "daemon",
         &[
             ("tracer daemon --check", "is the configuration valid?"),
@@ -130,9 +138,14 @@ pub(super) fn add(command: Command) -> Command {
         return command;
     }
     let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
-    let mut text = String::from("Examples:\n");
-    for (line, meaning) in examples {
-        let _ = writeln!(text, "  {line:width$}  {meaning}");
+    let mut text = String::new();
+    if let [(line, meaning)] = examples {
+        let _ = writeln!(text, "Example: {line}  {meaning}");
+    } else {
+        text.push_str("Examples:\n");
+        for (line, meaning) in examples {
+            let _ = writeln!(text, "  {line:width$}  {meaning}");
+        }
     }
     if let Some(after) = command.get_after_help() {
         let _ = write!(text, "\n{after}");
