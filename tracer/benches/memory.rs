@@ -136,6 +136,7 @@ fn found(index: u64, now: u64) -> Record {
 fn table() -> Table {
     Table::new(Options {
         filter: Filter::default(),
+        in_one_group: false,
         ticks: Ticks { hz: 250 },
         thresholds: Thresholds::default(),
         resets_traced: true,

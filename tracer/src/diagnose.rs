@@ -62,6 +62,7 @@ impl Observation {
     pub fn new(tracer: Tracer, filter: Filter, host: Host) -> io::Result<Self> {
         let options = table::Options {
             filter: filter.of_namespace(),
+            in_one_group: false,
             ticks: time::ticks(),
             thresholds: Thresholds::NONE,
             resets_traced: tracer.resets_traced,

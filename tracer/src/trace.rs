@@ -56,8 +56,13 @@ pub struct Trace {
     pub tracer: Tracer,
     /// What to show.
     pub filter: Filter,
+<<<<<<< HEAD
     /// Which records of it to write.
     pub selection: Selection,
+=======
+    /// The kernel leaves out what is not of one control group.
+    pub in_one_group: bool,
+>>>>>>> e31cd70 (exec: the kernel half leaves out the sockets of other control groups, so that a busy host costs a command nothing)
     /// What is known of containers and programs.
     pub enricher: Arc<dyn Enricher>,
     /// When to flag.
@@ -103,6 +108,7 @@ impl Trace {
         let looks = self.snapshots && tracer.has_iterators;
         let options = table::Options {
             filter: filter.clone(),
+            in_one_group: self.in_one_group,
             ticks: time::ticks(),
             thresholds: self.thresholds,
             resets_traced: tracer.resets_traced,

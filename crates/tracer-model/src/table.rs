@@ -79,6 +79,9 @@ pub const MAX_SOCKETS: usize = 1_000_000;
 pub struct Options {
     /// What the kernel lets through: of nothing else are there events.
     pub filter: Filter,
+    /// The kernel leaves out the sockets of all control groups but one. A minisocket has no group:
+    /// one whose socket is not known is none of these.
+    pub in_one_group: bool,
     /// The kernel's tick.
     pub ticks: Ticks,
     /// When to flag a socket.
@@ -101,6 +104,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             filter: Filter::default(),
+            in_one_group: false,
             ticks: Ticks::default(),
             thresholds: Thresholds::default(),
             resets_traced: true,

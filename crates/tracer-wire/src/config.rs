@@ -7,6 +7,9 @@
 /// half.
 pub const MAX_PORTS: usize = 8;
 
+/// Levels of control groups that are looked at in the kernel.
+pub const GROUP_DEPTH: u32 = 16;
+
 /// A struct member whose offset is looked up in the running kernel's BTF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -101,6 +104,8 @@ offsets! {
     inode_mode = "inode" "i_mode" optional;
     cgroup_kn = "cgroup" "kn" optional;
     kernfs_id = "kernfs_node" "id" optional;
+    kernfs_parent = "kernfs_node" "parent" optional;
+    kernfs_parent_rcu = "kernfs_node" "__parent" optional;
     inet_sport = "inet_sock" "inet_sport";
     /// Present where `iter/tcp` locks each socket while it is shown (5.15).
     iterator_batch = "bpf_tcp_iter_state" "batch" optional;
@@ -242,6 +247,8 @@ pub struct Filter {
     pub netns: u32,
     /// 4 or 6, of the normalised address.
     pub ip_version: u32,
+    /// Number of the control group to which the socket belongs, or to one below.
+    pub cgroup: u64,
 }
 
 /// Where the fields of the classic tracepoint's record lie, from the tracefs `format` file.
@@ -278,5 +285,5 @@ crate::plain!(Offsets, Settings, Filter, RecordLayout);
 
 const _: () = assert!(size_of::<Offsets>() == 4 * Offsets::COUNT);
 const _: () = assert!(size_of::<Settings>() == 20);
-const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 4 * MAX_PORTS + 8);
+const _: () = assert!(size_of::<Filter>() == 4 * 8 + 3 * 4 * MAX_PORTS + 8 + 8);
 const _: () = assert!(size_of::<RecordLayout>() == 12 * 4);

@@ -19,7 +19,9 @@ mod plain;
 mod record;
 mod timers;
 
-pub use config::{Filter, MAX_PORTS, Member, Offsets, PortRange, RecordLayout, Settings};
+pub use config::{
+    Filter, GROUP_DEPTH, MAX_PORTS, Member, Offsets, PortRange, RecordLayout, Settings,
+};
 pub use plain::Plain;
 pub use record::{
     Counters, Handled, Holder, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag, kind,

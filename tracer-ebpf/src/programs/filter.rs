@@ -12,6 +12,7 @@ pub(super) fn is_empty() -> bool {
     constant!(FILTER.ports[0].last) == 0
         && constant!(FILTER.local_ports[0].last) == 0
         && constant!(FILTER.peer_ports[0].last) == 0
+        && constant!(FILTER.cgroup) == 0
         && is_by_ports()
 }
 

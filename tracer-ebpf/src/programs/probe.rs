@@ -64,6 +64,9 @@ fn wanted(full: Full) -> bool {
 /// exceed 512 ("combined stack size of 3 calls is 544. Too large", of the guard on 6.1).
 #[inline(never)]
 fn passes(full: Full) -> bool {
+    if full.is_outside_group() {
+        return false;
+    }
     filter::wants(full.local_port(), full.peer_port(), |identity| full.describe_identity(identity))
 }
 

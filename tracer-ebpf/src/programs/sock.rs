@@ -2,6 +2,7 @@
 
 mod common;
 mod departure;
+mod group;
 mod icmp;
 mod probed;
 mod request;

@@ -72,6 +72,7 @@ pub(crate) fn life(index: u64) -> [Record; 10] {
 pub(crate) fn table() -> Table {
     Table::new(Options {
         filter: Filter::default(),
+        in_one_group: false,
         ticks: Ticks { hz: 250 },
         thresholds: Thresholds::default(),
         resets_traced: true,

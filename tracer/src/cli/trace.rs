@@ -120,8 +120,9 @@ pub(super) fn run_with(
     let occasion = if scope.is_some() { Occasion::Command } else { Occasion::Host };
     let outputs = Outputs { shown, destinations, telemetry, occasion };
     outputs.check()?;
-    let live = Live { scope, ..arguments.live(options)? };
+    let mut live = Live { scope, ..arguments.live(options)? };
     let is_scoped = live.scope.is_some();
+    live.request.filter.cgroup = live.scope.as_ref().map_or(0, Scope::group_in_kernel);
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     preflight::privileges()?;
@@ -162,6 +163,11 @@ impl TraceArguments {
     /// The first mistake in the filter.
     pub(super) fn filter(&self) -> Result<Filter, Mistake> {
         Ok(filter::problems(self.filter.filter(&self.words)?, self.shown.problems))
+    }
+
+    /// Whether the code that makes sockets is to be shown.
+    pub(super) fn shows_stacks(&self) -> bool {
+        self.stacks.stacks
     }
 
     /// Explains the filter where that is asked for, and says whether it was.

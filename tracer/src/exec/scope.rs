@@ -3,11 +3,13 @@
 
 use std::{
     fs,
+    os::fd::{BorrowedFd, RawFd},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use rustix::net::{AddressFamily, sockopt::socket_domain};
 use tracer_wire::Program;
 
 use tracer_event::{
@@ -55,6 +57,15 @@ impl Scope {
                 reason.clone(),
                 "run as root where cgroup2 is mounted (mount -t cgroup2 cgroup2 /sys/fs/cgroup)",
             )),
+        }
+    }
+
+    /// The group whose sockets alone the kernel is to report, 0 for all: what a descriptor that the
+    /// command inherits leads to was made elsewhere, as were all that such a listener accepts.
+    pub fn group_in_kernel(&self) -> u64 {
+        match self {
+            Self::Group { id, .. } if !inherits_tcp() => *id,
+            Self::Group { .. } | Self::Descent { .. } => 0,
         }
     }
 
@@ -125,6 +136,18 @@ impl Scoped {
         known.processes.insert(key, answer);
         answer
     }
+}
+
+/// Whether this process, and therefore the command, was given a TCP socket.
+fn inherits_tcp() -> bool {
+    let list = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let mut numbers = list.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.any(|fd: RawFd| {
+        // SAFETY: only asked for an option; one that is closed meanwhile has none.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        let domain = socket_domain(fd);
+        domain.is_ok_and(|one| one == AddressFamily::INET || one == AddressFamily::INET6)
+    })
 }
 
 /// Whether a process that is there descends from another.

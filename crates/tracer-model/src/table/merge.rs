@@ -151,6 +151,7 @@ impl Table {
         let slot = match self.lookup(record) {
             Some(slot) => slot,
             None if self.is_replaced(record, &merge.closed) => return,
+            None if self.options.in_one_group && record.kind == kind::TIME_WAIT_SOCKET => return,
             // Of a closed one nothing is to be known; too many may be closed by now.
             None if state == State::Closed || merge.closed.too_many => return,
             None if !self.has_room() => {

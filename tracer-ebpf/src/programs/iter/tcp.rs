@@ -50,6 +50,9 @@ fn describe(socket: Common, session: u64, record: &mut Record) -> bool {
             let Some(full) = socket.full() else {
                 return false;
             };
+            if full.is_outside_group() {
+                return false;
+            }
             full.describe(record);
             full.describe_queue_and_timer(record);
             full.describe_inode(record);

@@ -48,7 +48,10 @@ fn file(fd: u32) -> Option<Address> {
 
 #[inline(always)]
 fn report(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
-    if !filter::is_empty() && !filter::passes_described(|record| socket.describe(record)) {
+    if !filter::is_empty()
+        && (socket.is_outside_group()
+            || !filter::passes_described(|record| socket.describe(record)))
+    {
         return;
     }
     program::report();

@@ -45,7 +45,8 @@ fn send_reset(context: BtfTracePointContext) -> i32 {
 /// a port where nobody listens. A program of its own, as not every kernel lets addresses be read.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn send_reset_without_socket(context: BtfTracePointContext) -> i32 {
-    if !context.arg::<*const c_void>(0).is_null() {
+    // Of no socket, and so of no control group.
+    if !context.arg::<*const c_void>(0).is_null() || constant!(FILTER.cgroup) != 0 {
         return 0;
     }
     let Some(received) = Received::of(Address(context.arg::<*const c_void>(1) as u64)) else {

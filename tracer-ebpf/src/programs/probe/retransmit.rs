@@ -39,9 +39,14 @@ fn retransmit_skb(context: BtfTracePointContext) -> i32 {
 /// connection, which has no full socket yet.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 fn retransmit_synack(context: BtfTracePointContext) -> i32 {
-    let Some(request) = Common::new(context.arg::<*const c_void>(1)) else {
+    let listener = Common::new(context.arg::<*const c_void>(0));
+    let (Some(listener), Some(request)) = (listener, Common::new(context.arg::<*const c_void>(1)))
+    else {
         return 0;
     };
+    if listener.is_outside_group() {
+        return 0;
+    }
     if filter::is_empty() || passes_as_it_is(request) {
         emit(&context, kind::RETRANSMIT_SYNACK, |record: &mut Record| {
             request.describe_request_argument(record);

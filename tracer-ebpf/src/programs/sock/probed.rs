@@ -16,7 +16,7 @@ pub(in crate::programs) const IPPROTO_MPTCP: u16 = 262;
 /// Address of the `struct sock` of a TCP socket.
 #[derive(Clone, Copy)]
 pub(in crate::programs) struct Probed {
-    sk: Address,
+    pub(super) sk: Address,
     family: u16,
 }
 

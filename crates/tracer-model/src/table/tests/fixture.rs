@@ -108,6 +108,7 @@ impl Told {
 pub(super) fn options(hz: u64) -> Options {
     Options {
         filter: Filter::default(),
+        in_one_group: false,
         ticks: Ticks { hz },
         thresholds: Thresholds::NONE,
         resets_traced: true,
