@@ -172,7 +172,7 @@ fn a_command_that_is_killed_is_told_and_its_group_removed() {
         assert_eq!(output.status.signal(), Some(9));
         let (lines, report) = lines(&output);
         assert_eq!(of_kind(&lines, "connection").len(), 1, "{lines:#?}");
-        assert_eq!((&report["signal"], &report["status"]), (&9.into(), &137.into()));
+        assert_eq!((&report["signal"], &report["exit_code"]), (&9.into(), &137.into()));
         assert_eq!(groups_of(tracer), Vec::<String>::new());
     });
 }

@@ -71,6 +71,7 @@ pub mod duration;
 pub mod endpoint;
 pub mod enricher;
 pub mod escape;
+pub mod exec;
 pub mod finding;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

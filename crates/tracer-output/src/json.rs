@@ -49,6 +49,13 @@ pub struct Bare<'a, T> {
     pub body: T,
 }
 
+impl<'a, T> Bare<'a, T> {
+    /// A line of this kind.
+    pub fn new(kind: &'static str, time: Cow<'a, str>, body: T) -> Self {
+        Self { kind, time, body }
+    }
+}
+
 /// Of a `hello`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct HeaderBody {

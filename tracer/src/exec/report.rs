@@ -2,6 +2,7 @@
 //! for machines.
 
 use std::{
+    borrow::Cow,
     ffi::{CStr, OsString},
     fmt::Write as _,
     fs::File,
@@ -9,20 +10,20 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-use serde_json::{Value, json};
-
 use super::{
     assertion::{Verdict, Violation, junit},
     command::{Ending, Outcome},
+    group::Survivor,
     tally::{Account, Open, Place, Traffic},
 };
 use tracer_event::{
     duration::{duration, grouped},
-    endpoint::Endpoint,
     escape::escape,
+    exec::{self, Exec},
     state::State,
     subject::Subject,
 };
+use tracer_output::json::Bare;
 use tracer_output::text::{bytes, process, reason};
 
 /// Of open sockets, no more are listed for people.
@@ -147,39 +148,40 @@ impl Report<'_> {
 
     /// One object, on a line.
     pub fn json(&self) -> String {
+        let time = Cow::Owned(format!("{:.9}", jiff::Timestamp::now()));
+        let line = serde_json::to_string(&Bare::new("exec", time, self.line()));
+        format!("{}\n", line.unwrap_or_default())
+    }
+
+    fn line(&self) -> Exec {
         let Outcome { ending, survivors } = self.outcome;
-        let words: Vec<_> = self.command.iter().map(|word| escape(word.as_bytes())).collect();
-        let (duration, error) = match ending {
+        let (duration_ns, error) = match ending {
             Ending::Ended(_, time) => (u64::try_from(time.as_nanos()).ok(), None),
             Ending::NotExecuted(error) => (None, Some(error.to_string())),
             Ending::NotStarted(reason) => (None, Some(reason.clone())),
             Ending::Stopped(_) => (None, None),
         };
         let [sent, received, retransmits] = self.account.traffic();
-        let handshakes = &self.account.handshakes;
-        let at =
-            |quantile| (!handshakes.is_empty()).then(|| handshakes.value_at_quantile(quantile));
-        let places = self.account.places();
-        let object = json!({
-            "kind": "exec",
-            "command": words,
-            "status": ending.code(),
-            "signal": ending.signal(),
-            "error": error,
-            "duration_ns": duration,
-            "destinations": places.iter().map(place_json).collect::<Vec<_>>(),
-            "handshake": {
-                "count": handshakes.len(), "p50_ns": at(0.5), "p99_ns": at(0.99),
-            },
-            "bytes": { "sent": sent, "received": received },
-            "retransmits": retransmits,
-            "open": self.sorted().into_iter().map(open_json).collect::<Vec<_>>(),
-            "survivors": survivors.iter().map(|one| json!({ "pid": one.pid, "name": one.name }))
-                .collect::<Vec<_>>(),
-            "assertions": self.verdicts.iter().map(verdict_json).collect::<Vec<_>>(),
-            "complete": self.account.summary.as_ref().is_some_and(|summary| summary.complete),
-        });
-        format!("{object}\n")
+        let times = &self.account.handshakes;
+        let at = |quantile| (!times.is_empty()).then(|| times.value_at_quantile(quantile));
+        let survivor =
+            |Survivor { pid, name }: &Survivor| exec::Survivor { pid: *pid, name: name.clone() };
+        let escaped = |word: &OsString| escape(word.as_bytes()).into_owned();
+        Exec {
+            command: self.command.iter().map(escaped).collect(),
+            exit_code: ending.code(),
+            signal: ending.signal(),
+            error,
+            duration_ns,
+            destinations: self.account.places().iter().map(destination).collect(),
+            handshake: exec::Handshakes { count: times.len(), p50_ns: at(0.5), p99_ns: at(0.99) },
+            bytes: exec::Bytes { sent, received },
+            retransmits,
+            open: self.sorted().into_iter().map(open).collect(),
+            survivors: survivors.iter().map(survivor).collect(),
+            assertions: self.verdicts.iter().map(assertion).collect(),
+            complete: self.account.summary.as_ref().is_some_and(|summary| summary.complete),
+        }
     }
 }
 
@@ -236,69 +238,54 @@ fn place_line(place: &Place, traffic: &Traffic) -> String {
     format!("{place}: {}: {}", counted(traffic.connections, "connection"), facts.join(", "))
 }
 
-fn place_json((place, traffic): &(Place, Traffic)) -> Value {
+fn destination((place, traffic): &(Place, Traffic)) -> exec::Destination {
+    let Traffic { connections, ends, open } = traffic;
     let (direction, end) = match place {
-        Place::To(peer) => ("outgoing", peer),
-        Place::At(local) => ("incoming", local),
+        Place::To(peer) => (exec::Direction::Outgoing, *peer),
+        Place::At(local) => (exec::Direction::Incoming, *local),
     };
-    let outcomes: serde_json::Map<String, Value> = traffic
-        .ends
-        .iter()
-        .filter_map(|(reason, count)| {
-            let Ok(Value::String(name)) = serde_json::to_value(reason) else { return None };
-            Some((name, json!(count)))
-        })
-        .collect();
-    json!({
-        "direction": direction,
-        "address": end.address(),
-        "port": end.port,
-        "connections": traffic.connections,
-        "outcomes": outcomes,
-        "open": traffic.open,
-    })
+    let outcomes = ends.iter().map(|(reason, count)| (reason.name(), *count)).collect();
+    exec::Destination { direction, end, connections: *connections, outcomes, open: *open }
 }
 
-fn verdict_json(verdict: &Verdict) -> Value {
-    let violation = |one: &Violation| {
-        let mut object = json!({ "message": one.message });
-        if let Some(incident) = &one.incident {
-            object["socket"] = socket_json(&incident.subject);
-            object["network"] = network_json(&incident.subject);
-            object["process"] = process_json(&incident.subject).unwrap_or_default();
+fn assertion(verdict: &Verdict) -> exec::Assertion {
+    let violation = |Violation { message, incident }: &Violation| {
+        let subject = incident.as_ref().map(|incident| &incident.subject);
+        exec::Violation {
+            message: message.clone(),
+            socket: subject.map(socket),
+            network: subject.map(network),
+            process: subject.and_then(owner),
         }
-        object
     };
-    json!({
-        "name": verdict.assertion.to_string(),
-        "passed": verdict.holds(),
-        "count": verdict.count,
-        "violations": verdict.violations.iter().map(violation).collect::<Vec<_>>(),
-    })
+    exec::Assertion {
+        name: verdict.assertion.to_string(),
+        passed: verdict.holds(),
+        count: verdict.count,
+        violations: verdict.violations.iter().map(violation).collect(),
+    }
 }
 
-fn socket_json(subject: &Subject) -> Value {
-    json!({ "cookie": subject.cookie, "netns": subject.tuple.netns })
+fn socket(subject: &Subject) -> exec::Socket {
+    exec::Socket { cookie: subject.cookie, netns: subject.tuple.netns }
 }
 
-fn network_json(subject: &Subject) -> Value {
-    let end = |end: Endpoint| json!({ "address": end.address(), "port": end.port });
-    json!({ "local": end(subject.tuple.local), "peer": end(subject.tuple.peer) })
+fn network(subject: &Subject) -> exec::Network {
+    exec::Network { local: subject.tuple.local, peer: subject.tuple.peer }
 }
 
-fn process_json(subject: &Subject) -> Option<Value> {
+fn owner(subject: &Subject) -> Option<exec::Process> {
     subject.owner.map(|owner| {
-        let process = owner.process;
-        json!({ "pid": process.pid, "name": escape(process.name()), "fd": owner.fd })
+        let name = escape(owner.process.name()).into_owned();
+        exec::Process { pid: owner.process.pid, name, fd: owner.fd }
     })
 }
 
-fn open_json(open: &Open) -> Value {
-    let Open { subject, state, age, .. } = open;
-    json!({
-        "socket": socket_json(subject),
-        "network": network_json(subject),
-        "process": process_json(subject),
-        "tcp": { "state": state, "age_ns": age },
-    })
+fn open(Open { subject, state, age, .. }: &Open) -> exec::Open {
+    exec::Open {
+        socket: socket(subject),
+        network: network(subject),
+        process: owner(subject),
+        tcp: exec::Standing { state: *state, age_ns: *age },
+    }
 }

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Bare, DiagnosisBody, HeaderBody};
 use tracer_event::{
-    connection::ConnectionSummary, finding::Finding, line::Line, linger::Linger, loss::Loss,
-    reset::Reset, retransmit::Retransmit, socket::Socket, summary::Summary, transition::Transition,
+    connection::ConnectionSummary, exec::Exec, finding::Finding, line::Line, linger::Linger,
+    loss::Loss, reset::Reset, retransmit::Retransmit, socket::Socket, summary::Summary,
+    transition::Transition,
 };
 
 /// Version of the schema, in the field `schema` of each `hello`.
@@ -96,6 +97,12 @@ pub const KINDS: &[Kind] = &[
         of: "",
         when: "A socket of the list of `tracer sockets`.",
         shape: shape::<Line<'static, Socket>>,
+    },
+    Kind {
+        name: "exec",
+        of: "",
+        when: "What a command did: the last line that `tracer exec` writes to standard error.",
+        shape: shape::<Bare<'static, Exec>>,
     },
 ];
 
