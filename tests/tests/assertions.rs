@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use serde_json::Value;
 use tracer_tests::{
     exec::{exec, json, lines, said, web_server},
-    netns::isolated,
+    netns::{Namespace, isolated},
     receiver::fetched,
     sockets::free_port,
 };
@@ -116,29 +117,38 @@ def test_request(number):
     time.sleep(0.05)
 "#;
 
+/// The line of [`PYTEST`] that connects.
+const LINE: &str = "test_sockets.py:8";
+
+/// Runs pytest under `--assert no-leaks,reuse=50`; the status and what was found.
+fn pytest(namespace: &Namespace, port: &str, leak: &str) -> (Option<i32>, Value) {
+    let directory = tempfile::tempdir().unwrap();
+    let suite = directory.path().join("test_sockets.py");
+    fs::write(&suite, PYTEST).unwrap();
+    let words = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider"];
+    let words = [&words[..], &[suite.to_str().unwrap()]].concat();
+    let options =
+        ["--quiet", "--stacks", "--linger", "close-wait=1s", "--assert", "no-leaks,reuse=50"];
+    let output = json(namespace, &options, &words)
+        .env("PYTHONPATH", fetched("pytest"))
+        .env("SERVED", port)
+        .env("LEAK", leak)
+        .output()
+        .unwrap();
+    let (_, report) = lines(&output);
+    assert_eq!(report["exit_code"], 0, "{report}");
+    (output.status.code(), report["assertions"].clone())
+}
+
 #[test]
-fn one_leak_of_fifty_tests_is_found_and_a_clean_suite_has_none() {
+fn one_leak_of_fifty_tests_is_found_with_its_line_and_a_clean_suite_has_none() {
     isolated(|namespace| {
         let port = web_server().to_string();
-        let directory = tempfile::tempdir().unwrap();
-        let suite = directory.path().join("test_sockets.py");
-        fs::write(&suite, PYTEST).unwrap();
-        let packages = format!("PYTHONPATH={}", fetched("pytest").display());
-        let pytest = |leak: &str| {
-            let (served, leak) = (format!("SERVED={port}"), format!("LEAK={leak}"));
-            let words = ["env", &packages, &served, &leak, "python3", "-m", "pytest", "-q", "-p"];
-            let words = [&words[..], &["no:cacheprovider", suite.to_str().unwrap()]].concat();
-            let options = ["--quiet", "--linger", "close-wait=1s", "--assert", "no-leaks,reuse=50"];
-            let output = json(namespace, &options, &words).output().unwrap();
-            let (_, report) = lines(&output);
-            assert_eq!(report["status"], 0, "{report}");
-            (output.status.code(), report["assertions"].clone())
-        };
         for _ in 0..3 {
-            let (status, assertions) = pytest("no");
+            let (status, assertions) = pytest(namespace, &port, "no");
             assert_eq!(status, Some(0), "{assertions}");
         }
-        let (status, assertions) = pytest("yes");
+        let (status, assertions) = pytest(namespace, &port, "yes");
         assert_eq!(status, Some(1), "{assertions}");
         let leak = &assertions[0];
         assert_eq!(leak["count"], 1, "{leak}");
@@ -146,7 +156,24 @@ fn one_leak_of_fifty_tests_is_found_and_a_clean_suite_has_none() {
         assert_eq!(violation["network"]["peer"]["port"].to_string(), port, "{leak}");
         assert_eq!(violation["process"]["name"], "python3", "{leak}");
         assert!(violation["process"]["fd"].as_u64().is_some(), "{leak}");
-        assert!(violation["message"].as_str().unwrap().contains("CLOSE_WAIT"), "{leak}");
+        let message = violation["message"].as_str().unwrap();
+        for words in ["CLOSE_WAIT", "; connected at test_request (", LINE, "test_request[7] (call)"]
+        {
+            assert!(message.contains(words), "{words}: {message}");
+        }
+    });
+}
+
+/// Takes some ten minutes: `cargo xtask test -- --test assertions -- --ignored`.
+#[test]
+#[ignore = "takes some ten minutes"]
+fn a_hundred_clean_runs_raise_no_alarm() {
+    isolated(|namespace| {
+        let port = web_server().to_string();
+        for run in 0..100 {
+            let (status, assertions) = pytest(namespace, &port, "no");
+            assert_eq!(status, Some(0), "run {run}: {assertions}");
+        }
     });
 }
 

@@ -25,11 +25,12 @@ use crate::exec::{
     assertion::{Assertion, Verdict},
     command::{self, Ending, Outcome, Plan},
     group::Group,
+    python::{Hook, Notes},
     report::{self, Report},
     scope::Scope,
     signals::{self, Link},
     tally::Tally,
-    user,
+    user::{self, User},
 };
 use tracer_event::escape::{harmless, without_numbers};
 use tracer_kernel::preflight;
@@ -146,6 +147,8 @@ struct Run {
     tally: Tally,
     scope: Scope,
     started: command::Started,
+    /// Where the lines of Python that connect are noted.
+    notes: Option<Notes>,
     /// Opened before anything is given up.
     junit: Option<File>,
 }
@@ -173,16 +176,18 @@ impl Run {
         };
         let user = if arguments.as_root { None } else { user::behind_sudo() };
         let words = arguments.command.clone();
-        let plan = Plan { command: words.clone(), user, group, stdout, wait: arguments.wait };
+        let (python, notes) = hook(arguments, user.as_ref()).unzip();
+        let (command, wait) = (words.clone(), arguments.wait);
+        let plan = Plan { command, user, group, python, stdout, wait };
         let (link, tally) = (Arc::<Link>::default(), Tally::default());
         let started =
             command::start(plan, &link, tally.clone()).context("cannot start a process")?;
         signals::pass_on(Arc::clone(&link)).context("cannot read signals")?;
-        Ok(Self { words, link, tally, scope, started, junit })
+        Ok(Self { words, link, tally, scope, started, notes, junit })
     }
 
     fn trace(self, arguments: &ExecArguments) -> anyhow::Result<ExitCode> {
-        let Self { words, link, tally, scope, started, junit } = self;
+        let Self { words, link, tally, scope, started, notes, junit } = self;
         let (gate, finish) = started.split();
         let traced = trace::run_with(&arguments.trace, options(), Some(scope), |setting| {
             link.trace_ends_by(Arc::clone(&setting.end));
@@ -190,7 +195,8 @@ impl Run {
         });
         // The gate is gone: where the trace has not begun, nor does the command.
         let outcome = finish();
-        let account = tally.take();
+        let mut account = tally.take();
+        account.code = notes.map(Notes::read).unwrap_or_default();
         if let Err(error) = traced {
             return Err(error.context(format!("the command {}", report::ending(&outcome.ending))));
         }
@@ -204,6 +210,18 @@ impl Run {
         }
         Ok(judged(&report).unwrap_or_else(|| status(&words, &outcome)))
     }
+}
+
+/// What says which lines of Python connect, where the code is asked for.
+fn hook(arguments: &ExecArguments, user: Option<&User>) -> Option<(Hook, Notes)> {
+    if !arguments.trace.shows_stacks() {
+        return None;
+    }
+    let made = Hook::make(user.map(|user| (user.uid, user.gid)));
+    made.inspect_err(|error| {
+        tracing::warn!("lines of Python are not shown: no directory can be made for it: {error}");
+    })
+    .ok()
 }
 
 fn say(report: &Report<'_>, format: TraceFormat) {

@@ -31,7 +31,8 @@ impl RecordArguments {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StacksArgument {
     /// Show which code created a stuck socket: the stack of its connect() or accept(). Needs
-    /// programs with frame pointers; of java, node and Python also a perf map in /tmp
+    /// programs with frame pointers; of java, node and Python also a perf map in /tmp. exec shows the
+    /// lines of Python that connect without it
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
 }

@@ -5,14 +5,15 @@
 //! Ctrl-Z and reading from the terminal work as without tracer.
 
 use std::{
-    ffi::OsString,
+    env,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::{
         fd::{AsRawFd as _, OwnedFd, RawFd},
         unix::process::{CommandExt as _, ExitStatusExt as _},
     },
-    process::{Child, ExitStatus, Stdio},
+    process::{self, Child, ExitStatus, Stdio},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -26,6 +27,7 @@ use rustix::{
 use super::{
     group::{Group, Survivor},
     inherited::{Inherited, inherited},
+    python::{Hook, PYTHONPATH},
     signals::Link,
     tally::Tally,
     user::User,
@@ -45,6 +47,8 @@ pub struct Plan {
     pub user: Option<User>,
     /// In which control group.
     pub group: Option<Group>,
+    /// Says which lines of Python connect.
+    pub python: Option<Hook>,
     /// Its standard output.
     pub stdout: OwnedFd,
     /// The trace goes on until the last of its descendants has ended.
@@ -164,8 +168,9 @@ pub fn start(plan: Plan, link: &Arc<Link>, tally: Tally) -> io::Result<Started> 
     let gate = Gate(writer, Arc::clone(link));
     let link = Arc::clone(link);
     let thread = thread::Builder::new().name("tracer-command".into()).spawn(move || {
-        let Plan { command, user, group, stdout, wait } = plan;
-        let child = spawn(&command, user, stdout, steps, trouble);
+        let Plan { command, user, group, python, stdout, wait } = plan;
+        let command = prepared(&command, user, python.as_ref(), stdout);
+        let child = spawn(command, steps, trouble);
         // To remove the group, whose directory may belong to the user.
         privileges::keep_only(CapabilitySet::DAC_OVERRIDE);
         let ending = match child {
@@ -185,6 +190,7 @@ pub fn start(plan: Plan, link: &Arc<Link>, tally: Tally) -> io::Result<Started> 
         // Whoever waits is gone where it fails.
         let _ = is_over.recv();
         let survivors = group.map(Group::remove).unwrap_or_default();
+        python.into_iter().for_each(Hook::remove);
         Outcome { ending: link.stopped().map_or(ending, Ending::Stopped), survivors }
     })?;
     Ok(Started { gate, thread, trace_is_over })
@@ -214,22 +220,38 @@ fn settle(tally: &Tally) {
     }
 }
 
-/// Returns when it executes.
-fn spawn(
+/// The command with its environment; `None` where there is none.
+fn prepared(
     words: &[OsString],
     user: Option<User>,
+    python: Option<&Hook>,
     stdout: OwnedFd,
-    steps: Steps,
-    mut trouble: PipeReader,
-) -> Result<Child, Ending> {
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(Ending::NotStarted("no command".into()));
-    };
-    let mut command = std::process::Command::new(program);
+) -> Option<process::Command> {
+    let (program, arguments) = words.split_first()?;
+    let mut command = process::Command::new(program);
     command.args(arguments).stdin(Stdio::inherit()).stdout(stdout);
+    let path = match &user {
+        Some(user) => user.environment.get(OsStr::new(PYTHONPATH)).cloned(),
+        None => env::var_os(PYTHONPATH),
+    };
     if let Some(user) = user {
         command.env_clear().envs(user.environment);
     }
+    if let Some(python) = python {
+        command.envs(python.environment(path.as_deref()));
+    }
+    Some(command)
+}
+
+/// Returns when it executes.
+fn spawn(
+    command: Option<process::Command>,
+    steps: Steps,
+    mut trouble: PipeReader,
+) -> Result<Child, Ending> {
+    let Some(mut command) = command else {
+        return Err(Ending::NotStarted("no command".into()));
+    };
     // SAFETY: the steps make system calls only, and allocate nothing.
     unsafe { command.pre_exec(move || steps.take()) };
     let spawned = command.spawn();

@@ -10,7 +10,10 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
-use super::fault::{Fault, Incident, created_at};
+use super::{
+    fault::{Fault, Incident, created_at},
+    python::Code,
+};
 use tracer_event::{
     close::{Close, Reason},
     connection::ConnectionSummary,
@@ -38,7 +41,8 @@ pub enum Place {
 }
 
 impl Place {
-    fn of(subject: &Subject) -> Self {
+    /// That of a connection.
+    pub fn of(subject: &Subject) -> Self {
         match subject.role {
             Some(Role::Server) => Self::At(subject.tuple.local),
             _ => Self::To(subject.tuple.peer),
@@ -74,6 +78,8 @@ pub struct Account {
     incidents: BTreeMap<Fault, (Vec<Incident>, u64)>,
     /// Sockets whose segments are on the way, by their identity.
     unsettled: HashSet<Identity, RandomState>,
+    /// The code that has connected a socket, where it is known.
+    pub code: Code,
     /// Those that are leaks already, so that each is one.
     leaked: HashSet<Identity, RandomState>,
 }
@@ -86,7 +92,8 @@ const REMEMBERED: usize = 1 << 16;
 /// Which connection: cookie and ordinal, or what there is where the kernel gives no cookies.
 pub type Identity = (Option<u64>, u32, Option<Tuple>);
 
-fn identity(subject: &Subject) -> Identity {
+/// That of a connection.
+pub fn identity(subject: &Subject) -> Identity {
     let Subject { cookie, ordinal, tuple, .. } = *subject;
     (cookie, ordinal, cookie.is_none().then_some(tuple))
 }
@@ -119,6 +126,7 @@ impl Default for Account {
             summary: None,
             incidents: BTreeMap::new(),
             unsettled: HashSet::default(),
+            code: Code::default(),
             leaked: HashSet::default(),
         }
     }
@@ -172,6 +180,10 @@ impl Account {
             kept.push(Incident { subject, what });
         }
         kept.truncate(KEPT);
+        for Incident { subject, what } in &mut kept {
+            let code = subject.inode.and_then(|inode| self.code.get(&inode));
+            what.push_str(code.map_or("", |code| code));
+        }
         (kept, count)
     }
 
