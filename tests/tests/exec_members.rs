@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader},
     net::{TcpListener, TcpStream},
     os::fd::OwnedFd,
     process::Stdio,
@@ -16,6 +16,7 @@ use tracer_tests::{
     exec::{json, lines, of_kind, web_server},
     load,
     netns::isolated,
+    sockets::eventually,
     tracer::{read_all, wait},
 };
 
@@ -104,30 +105,35 @@ fn a_pool_of_python_processes_is_traced_whole() {
     });
 }
 
-/// A socket keeps the control group of who made it: what leads to one that was made elsewhere is
-/// decided by the process that holds it.
+/// A socket keeps the control group of who made it: of one that was made elsewhere, the process
+/// that holds it decides, as long as it is there.
 #[test]
-fn a_listener_that_the_command_inherits_is_its_own() {
+fn what_an_inherited_listener_accepts_is_the_command_s() {
     isolated(|namespace| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = "import socket; s = socket.socket(fileno=0); print('ready', flush=True); \
-                     a, _ = s.accept(); a.recv(1); a.close()";
-        let mut child = json(namespace, &[], &["python3", "-c", serve])
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("trace");
+        let serve = "import socket; s = socket.socket(fileno=0); a, _ = s.accept(); a.recv(1); \
+                     a.close(); s.accept()";
+        let options = ["--output", file.to_str().unwrap()];
+        let mut child = json(namespace, &options, &["python3", "-c", serve])
             .stdin(OwnedFd::from(listener))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut said = String::new();
-        out.read_line(&mut said).unwrap();
+        // Only what happens after its beginning is traced.
+        let told = |word: &str| fs::read_to_string(&file).is_ok_and(|text| text.contains(word));
+        eventually("the trace", || told(r#""kind":"hello""#));
         drop(TcpStream::connect(address).unwrap());
-        out.read_to_string(&mut said).unwrap();
-        let (lines, _) = lines(&child.wait_with_output().unwrap());
-        let connections = of_kind(&lines, "connection");
-        assert_eq!(connections.len(), 1, "{lines:#?}");
-        assert_eq!(connections[0]["network"]["local"]["port"], address.port());
-        assert_eq!(connections[0]["tcp"]["role"], "server");
+        eventually("the connection", || told(r#""kind":"connection""#));
+        let trace = fs::read_to_string(&file).unwrap();
+        let line = trace.lines().find(|line| line.contains(r#""kind":"connection""#)).unwrap();
+        let connection: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(connection["network"]["local"]["port"], address.port());
+        assert_eq!(connection["tcp"]["role"], "server");
+        // Lets it end.
+        drop(TcpStream::connect(address).unwrap());
+        assert!(wait(&mut child).success());
     });
 }
