@@ -1,7 +1,5 @@
 //! `tracer exec`: which sockets are the command's, and what the others cost.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     collections::BTreeSet,
     fs,

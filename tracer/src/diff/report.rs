@@ -222,12 +222,13 @@ fn metric_name(metric: Metric) -> String {
     }
 }
 
-fn row_json(row: &Row) -> Value {
+/// The name of a metric in JSON.
+fn code(metric: Metric) -> String {
     let quantile = |of: &str, quantile| match quantile {
         Quantile::Median => format!("{of}_p50"),
         Quantile::Tail => format!("{of}_p99"),
     };
-    let name = match row.metric {
+    match metric {
         Metric::Connections => "connections".to_owned(),
         Metric::Place(_) => "destination".to_owned(),
         Metric::Churn => "churn".to_owned(),
@@ -236,7 +237,10 @@ fn row_json(row: &Row) -> Value {
         Metric::Lifetime(which) => quantile("lifetime", which),
         Metric::Retransmits => "retransmits".to_owned(),
         Metric::Leaks => "leaks".to_owned(),
-    };
+    }
+}
+
+fn row_json(row: &Row) -> Value {
     let unit = match row.metric.unit() {
         Unit::PerSecond => "per_second",
         Unit::Share => "share",
@@ -248,7 +252,7 @@ fn row_json(row: &Row) -> Value {
         Verdict::Neither => "neither",
     };
     let mut object = json!({
-        "metric": name,
+        "metric": code(row.metric),
         "unit": unit,
         "before": row.before,
         "after": row.after,
