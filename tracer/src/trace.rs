@@ -56,13 +56,10 @@ pub struct Trace {
     pub tracer: Tracer,
     /// What to show.
     pub filter: Filter,
-<<<<<<< HEAD
     /// Which records of it to write.
     pub selection: Selection,
-=======
     /// The kernel leaves out what is not of one control group.
     pub in_one_group: bool,
->>>>>>> e31cd70 (exec: the kernel half leaves out the sockets of other control groups, so that a busy host costs a command nothing)
     /// What is known of containers and programs.
     pub enricher: Arc<dyn Enricher>,
     /// When to flag.

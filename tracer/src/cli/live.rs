@@ -176,11 +176,8 @@ impl Live {
         let running = Trace {
             tracer,
             filter: self.filter,
-<<<<<<< HEAD
             selection: self.selection,
-=======
             in_one_group: self.request.filter.cgroup != 0,
->>>>>>> e31cd70 (exec: the kernel half leaves out the sockets of other control groups, so that a busy host costs a command nothing)
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
             sinks: sinks?,
