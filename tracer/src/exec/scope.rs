@@ -64,8 +64,15 @@ impl Scope {
     /// command inherits leads to was made elsewhere, as were all that such a listener accepts.
     pub fn group_in_kernel(&self) -> u64 {
         match self {
-            Self::Group { id, .. } if !inherits_tcp() => *id,
-            Self::Group { .. } | Self::Descent { .. } => 0,
+            Self::Group { .. } if inherits_tcp() => {
+                tracing::debug!("a TCP socket is inherited: all sockets are looked at");
+                0
+            }
+            Self::Group { id, .. } => *id,
+            Self::Descent { reason } => {
+                tracing::debug!("no control group: {reason}");
+                0
+            }
         }
     }
 
