@@ -9,7 +9,10 @@ use std::{
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use rustix::net::{AddressFamily, sockopt::socket_domain};
+use rustix::net::{
+    AddressFamily, SocketType,
+    sockopt::{socket_domain, socket_type},
+};
 use tracer_wire::Program;
 
 use tracer_event::{
@@ -152,8 +155,9 @@ fn inherits_tcp() -> bool {
     numbers.any(|fd: RawFd| {
         // SAFETY: only asked for an option; one that is closed meanwhile has none.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let domain = socket_domain(fd);
-        domain.is_ok_and(|one| one == AddressFamily::INET || one == AddressFamily::INET6)
+        socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM)
+            && socket_domain(fd)
+                .is_ok_and(|one| one == AddressFamily::INET || one == AddressFamily::INET6)
     })
 }
 
