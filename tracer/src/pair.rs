@@ -1,5 +1,5 @@
 //! `tracer pair`: recordings of several hosts, joined connection by connection. [`read`] takes the
-//! recordings, [`tracer_model::pair`] joins and judges them, [`show`] and [`words`] say what is
+//! recordings, [`tracer_model::pair`] joins and judges them, [`show`] and `words` say what is
 //! proved.
 
 pub mod read;

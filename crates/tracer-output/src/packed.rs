@@ -1,7 +1,7 @@
 //! The binary form of a recording: what JSON lines say, in a fifth of the bytes.
 //!
 //! A file is [`MAGIC`] and then blocks, each of which can be read alone: the flight recorder drops
-//! the oldest ones. A block holds whole lines as [`token`]s; names and texts stand in it once and
+//! the oldest ones. A block holds whole lines as tokens; names and texts stand in it once and
 //! are then referred to by their number. [`Packer`] writes, [`Unpacker`] gives the JSON lines back,
 //! byte for byte, so that whatever reads those reads recordings as well.
 //!
