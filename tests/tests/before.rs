@@ -196,7 +196,9 @@ fn a_crowd_lingers_each_once_with_its_age() {
         let recording = recorder.finish();
         recording.steps(|step| panic!("told although nothing has happened: {step:?}"));
         let others = recording.others();
-        let is_raised = |record: &&Record| record.at("/status") == "raised";
+        // Findings are raised as well.
+        let is_raised =
+            |record: &&Record| record.kind() == "linger" && record.at("/status") == "raised";
         let mut raised = BTreeMap::new();
         for record in others.iter().filter(is_raised) {
             let other = raised.insert(record.cookie().unwrap(), record);

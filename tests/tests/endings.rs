@@ -179,9 +179,9 @@ fn just_started(path: &Path) -> Running {
     let options = ["--format", "json", "--output", path.to_str().unwrap()];
     let child = Running::start(Command::new(program()).args(options));
     let status = format!("/proc/{}/status", child.0.id());
-    // SIGHUP is 1, SIGINT 2, SIGTERM 15.
+    // SIGHUP is 1, SIGINT 2, SIGUSR1 10, SIGTERM 15.
     let holds =
-        |line: &str| line.strip_prefix("SigBlk:\t").is_some_and(|set| set.ends_with("4003"));
+        |line: &str| line.strip_prefix("SigBlk:\t").is_some_and(|set| set.ends_with("4203"));
     eventually("signals are held", || fs::read_to_string(&status).unwrap().lines().any(holds));
     child
 }

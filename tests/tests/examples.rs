@@ -8,7 +8,7 @@ use tracer_tests::{netns::isolated, tracer::program};
 
 /// Each command with a help of its own; `top` takes a terminal, which tests/top.rs has for it.
 const COMMANDS: [&str; 11] = [
-    "",
+    "record",
     "trace",
     "exec",
     "diagnose",
@@ -34,11 +34,14 @@ fn shell(script: &str, directory: &Path) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The lines of the help under `Examples:`, without what they mean.
+/// The lines of the help under `Examples:`, or the only one, without what they mean.
 fn examples(command: &str) -> Vec<String> {
     let mut help = Command::new(program());
-    let output = help.args((!command.is_empty()).then_some(command)).arg("--help").output();
+    let output = help.args([command, "--help"]).output();
     let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    if let Some(only) = text.lines().find_map(|line| line.strip_prefix("Example: ")) {
+        return vec![only.split("  ").next().unwrap().to_owned()];
+    }
     let lines = text.lines().skip_while(|line| *line != "Examples:").skip(1);
     let lines = lines.take_while(|line| !line.is_empty());
     lines.map(|line| line.trim_start().split("  ").next().unwrap().to_owned()).collect()

@@ -130,6 +130,7 @@ fn connections_of_overlapping_networks_are_told_apart() {
         assert!(!diagrams.contains("network"), "an end was not found: {diagrams}");
         let closed: BTreeSet<&str> = diagrams
             .split("━━ #")
+            .skip(1)
             .filter(|block| block.contains(" FIN "))
             .filter_map(|block| block.split(' ').next())
             .collect();
@@ -196,6 +197,7 @@ fn link_local_addresses_carry_their_interface() {
     let [lines, diagrams] = tracers.finish();
     let drawn: BTreeSet<&str> = diagrams
         .split("━━ #")
+        .skip(1)
         .filter(|block| block.contains(" FIN "))
         .filter_map(|block| block.split(' ').next())
         .collect();

@@ -7,12 +7,14 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     process::{Command, Output},
+    thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
+    case::Hosts,
     cgroup::Freezer,
     diagnosis::Diagnosis,
     fault::{self, close_waits, come_and_go},
@@ -80,6 +82,24 @@ fn connections_in_close_wait_are_ended_in_the_leaker_s_namespace() {
         eventually("all have ended", || close_waits() == 0);
         drop((stranger, leaking));
     });
+}
+
+/// As long as a healthy connection is in FIN_WAIT2 at most.
+#[test]
+fn who_waits_in_fin_wait2_is_shown_with_its_timers() {
+    let hosts = Hosts::connected();
+    let serve = "l = listen(SERVER, 80); say('listens'); c = l.accept()[0]; hold()";
+    let (server, _) = hosts.start(0, "server", serve);
+    let half_close = "
+s = socket.create_connection((SERVER, 80)); s.shutdown(socket.SHUT_WR); say('half closed'); hold()";
+    let (client, _) = hosts.start(1, "client", half_close);
+    thread::sleep(Duration::from_secs(77));
+    let diagnosis = hosts.diagnose(1, "1s");
+    let finding = diagnosis.only("stuck_state");
+    assert_eq!(finding.at("/finding/evidence/state"), "FIN_WAIT2", "{finding}");
+    let shown = prints(&commands(finding, client.pid()), "ss -tnoip");
+    assert!(shown.contains(&format!("pid={}", client.pid())), "{shown}");
+    drop((client, server));
 }
 
 #[test]

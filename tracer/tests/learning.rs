@@ -125,20 +125,20 @@ const STATEMENTS: &[(&str, &[Shown])] = &[
         &[Demo("simultaneous-close", &["│ FIN_WAIT1", "│ CLOSING", "CLOSING │"])],
     ),
     ("A release is graceful or abrupt.", &[Text("graceful-and-abrupt", "no TIME_WAIT")]),
-    ("RST answers a SYN to a port on which nobody listens.", &[Demo("refused", &["─ RST ─"])]),
-    ("RST is sent if data is left unread.", &[Demo("rst-unread", &["data: 7B ▷", "─ RST ─"])]),
+    ("RST answers a SYN to a port on which nobody listens.", &[Demo("refused", &["─ RST "])]),
+    ("RST is sent if data is left unread.", &[Demo("rst-unread", &["data: 7B ▷", "─ RST "])]),
     (
         "RST is sent with SO_LINGER 0, and no TIME_WAIT follows.",
-        &[Demo("rst-linger", &["─ RST ─", "CLOSED"])],
+        &[Demo("rst-linger", &["─ RST ", "CLOSED"])],
     ),
     (
         "RST answers data for a socket that is closed.",
-        &[Demo("rst-after-close", &["data: ◁", "─ RST ─"])],
+        &[Demo("rst-after-close", &["data: ◁", "─ RST "])],
     ),
-    ("RST by the peer ends the connection at once.", &[Demo("rst-peer", &["─ RST ─"])]),
+    ("RST by the peer ends the connection at once.", &[Demo("rst-peer", &["─ RST "])]),
     (
         "RST answers a segment of a connection that is not there.",
-        &[Demo("rst-nobody", &["─ RST ─"])],
+        &[Demo("rst-nobody", &["─ RST "])],
     ),
     (
         "A router may say that there is no way.",

@@ -90,6 +90,12 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "remedies",
         "a_flood_of_syns_is_shown_and_survived",
     ),
+    (
+        "stuck_state",
+        "ss -tnoip state",
+        "remedies",
+        "who_waits_in_fin_wait2_is_shown_with_its_timers",
+    ),
     ("syn_backlog", "ss -tn state syn-recv", "remedies", "a_flood_of_syns_is_shown_and_survived"),
     ("syn_backlog", "tcp_syncookies", "remedies", "a_flood_of_syns_is_shown_and_survived"),
     ("syn_backlog", "tcp_max_syn_backlog", "remedies", "a_flood_of_syns_is_shown_and_survived"),

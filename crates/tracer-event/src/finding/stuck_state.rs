@@ -77,8 +77,10 @@ impl Explain for StuckState {
             _ => "close-wait",
         };
         let service = filter(self.connections.service);
-        let show = format!("{enter}ss -tnoip state {name} {service}");
-        let mut remedies = vec![command("see them, with their timers", show)];
+        let mut remedies = vec![command(
+            "see them, with their timers",
+            format!("{enter}ss -tnoip state {name} {service}"),
+        )];
         if self.state == State::FinWait2 && self.connections.is_held() {
             remedies.insert(
                 0,
