@@ -21,12 +21,12 @@ pub const CLIENT: &str = "10.0.0.2";
 const SOON: Duration = Duration::from_secs(9);
 
 /// What each program begins with: its name, and a way to wait for the end of the test, which
-/// children that it has forked notice too.
+/// children that it has forked notice too. A line is written at once: two processes may speak.
 const PRELUDE: &str = "
 import os, socket, sys, threading, time
 open('/proc/self/comm', 'w').write(sys.argv[1])
 SERVER, CLIENT = '10.0.0.1', '10.0.0.2'
-def say(*words): print(*words, flush=True)
+def say(*words): os.write(1, (' '.join(map(str, words)) + '\\n').encode())
 def hold(): sys.stdin.read()
 def listen(address, port, backlog=128, protocol=0, options=()):
     l = socket.socket(2, 1, protocol); l.setsockopt(1, 2, 1)

@@ -84,7 +84,8 @@ pub(super) fn processes_of(snapshot: &Snapshot) -> BTreeMap<u32, ProcessFacts> {
         .records
         .iter()
         .filter(|record| match State::from_kernel(record.new_state) {
-            Some(State::CloseWait) => true,
+            // Closed by one side only: whoever holds it may be to blame.
+            Some(State::CloseWait | State::FinWait1 | State::FinWait2 | State::Closing) => true,
             Some(State::Listen) => record.accept_queue > 0,
             Some(State::Established) => is_of_itself(record),
             _ => false,
