@@ -201,7 +201,7 @@ fn a_flood_of_syns_is_shown_and_survived() {
         let diagnosis = Diagnosis::during(namespace, || {
             clients = half_open(address, 16);
             // The second retransmission comes after three seconds.
-            std::thread::sleep(Duration::from_secs(4));
+            thread::sleep(Duration::from_secs(4));
         });
         let flood = diagnosis.only("syn_backlog");
         // It has no process of its own.
