@@ -73,6 +73,36 @@ impl Container {
     }
 }
 
+/// A container in a pod of Kubernetes, as the kubelet and containerd make the groups with cgroupfs.
+#[derive(Debug)]
+pub struct Pod {
+    // Removed in this order.
+    container: Group,
+    _groups: [Group; 2],
+    /// Its UID.
+    pub uid: String,
+    /// The id of the container.
+    pub id: String,
+}
+
+impl Pod {
+    /// An empty one; of one test process there is one at a time.
+    pub fn make() -> Self {
+        let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroup2");
+        let process = std::process::id();
+        let uid = format!("{process:08x}-1c5d-4f52-8e0f-9f3c7d2f6a11");
+        let id = format!("{process:08x}000000ff").repeat(4);
+        let all = Group::make(&mount, &format!("kubepods-test-{process}"));
+        let pod = Group::make(&all.0, &format!("pod{uid}"));
+        Self { container: Group::make(&pod.0, &id), _groups: [pod, all], uid, id }
+    }
+
+    /// Takes a process in.
+    pub fn adopt(&self, pid: u64) {
+        self.container.adopt(pid);
+    }
+}
+
 /// A group that belongs to a user; to be dropped after what is in it.
 #[derive(Debug)]
 pub struct Delegated(#[expect(dead_code, reason = "removed when dropped")] Group);

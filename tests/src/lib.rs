@@ -30,6 +30,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod crowd;
 pub mod database;
+pub mod deployed;
 pub mod diagnosis;
 pub mod drawn;
 pub mod end;

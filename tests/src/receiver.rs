@@ -108,6 +108,7 @@ pub struct Got {
 pub struct Rotel {
     child: Child,
     got: Arc<Mutex<Got>>,
+    text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -126,6 +127,12 @@ impl Rotel {
         Self::launch(ports, directory, &["--exporter", "blackhole"])
     }
 
+    /// The same; each record is in [`Self::text`] as well.
+    pub fn showing(ports: Ports, directory: &Path) -> Self {
+        let options = ["--exporter", "blackhole", "--debug-log-verbosity", "detailed"];
+        Self::launch(ports, directory, &options)
+    }
+
     /// The same, as an agent that passes what it gets on to a receiver of OTLP over gRPC.
     pub fn passing_on(ports: Ports, to: u16, directory: &Path) -> Self {
         let gateway = format!("http://127.0.0.1:{to}");
@@ -139,7 +146,6 @@ impl Rotel {
             .arg("start")
             .args(exporter)
             .args(["--debug-log", "logs", "--debug-log", "metrics"])
-            .args(["--debug-log-verbosity", "basic"])
             .arg(format!("--otlp-http-endpoint=127.0.0.1:{http}"))
             .arg(format!("--otlp-grpc-endpoint=127.0.0.1:{grpc}"))
             .arg(format!("--pid-file={}", directory.join("pid").display()))
@@ -150,16 +156,20 @@ impl Rotel {
             .spawn()
             .expect("rotel");
         let got = Arc::new(Mutex::new(Got::default()));
-        let theirs = Arc::clone(&got);
+        let text = Arc::new(Mutex::new(String::new()));
+        let theirs = (Arc::clone(&got), Arc::clone(&text));
         let output = child.stdout.take().expect("a pipe");
         let reader = thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let mut got = theirs.lock().expect("a number");
+                let mut got = theirs.0.lock().expect("a number");
                 got.logs += number(&line, "Received logs.", " logs=");
                 got.metrics += number(&line, "Received metrics.", " metrics=");
+                let mut text = theirs.1.lock().expect("a text");
+                text.push_str(&line);
+                text.push('\n');
             }
         });
-        let rotel = Self { child, got, reader: Some(reader) };
+        let rotel = Self { child, got, text, reader: Some(reader) };
         eventually("rotel listens", || {
             let answers = |port: u16| {
                 let port = format!("127.0.0.1/{port}");
@@ -175,6 +185,11 @@ impl Rotel {
     /// What it has got so far.
     pub fn so_far(&self) -> Got {
         *self.got.lock().expect("a number")
+    }
+
+    /// What it has written so far.
+    pub fn text(&self) -> String {
+        self.text.lock().expect("a text").clone()
     }
 
     /// Ends it; what it has got.

@@ -20,6 +20,7 @@ use tracer_lab::segment::flag;
 use tracer_tests::{
     case::Hosts,
     link::{ENDS, Link},
+    netns::{Cable, Resident, inside, isolated, run},
     slowness::allowed,
     sockets::{self, eventually},
     tracer::{command, program, read_all, wait},
@@ -33,7 +34,12 @@ struct Recorder(Child);
 
 impl Recorder {
     fn start(hosts: &Hosts, host: usize, arguments: &[&str], file: &Path) -> Self {
-        let inode = hosts.on(host, |namespace| namespace.inode.to_string());
+        Self::of(hosts.on(host, |namespace| namespace.inode), arguments, file)
+    }
+
+    /// Of the host with this namespace.
+    fn of(inode: u64, arguments: &[&str], file: &Path) -> Self {
+        let inode = inode.to_string();
         let output = ["--netns", &inode, "--output", file.to_str().unwrap()];
         let arguments = [arguments, &output].concat();
         let child = command("", &arguments).stderr(Stdio::piped()).spawn().unwrap();
@@ -235,6 +241,124 @@ fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_reb
         verdicts(&lines(&[&a, &rebooted], &[])),
         BTreeMap::from([(1001, vec!["peer_rebooted".into()])])
     );
+}
+
+/// What is proved of all connections, without those of which nothing is to be said.
+fn proved(files: &[&Path]) -> Vec<Vec<String>> {
+    let pairs = lines(files, &[]).into_iter().filter(|line| line["kind"] == "pair");
+    let codes = |line: Value| {
+        let verdicts = line["verdicts"].as_array().unwrap().iter();
+        verdicts.map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+    };
+    pairs.map(codes).collect()
+}
+
+/// The server's host knows other addresses and ports than the client's, and the numbers are the same.
+#[test]
+fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    let [client, server] = ENDS;
+    hosts.on(0, |_| {
+        run("ip", &["route", "add", "10.96.0.0/16", "via", server, "dev", "slow0"]);
+        let rules = format!(
+            "table ip tracer_test {{\n\
+             chain to {{\ntype nat hook output priority -100;\n\
+             ip daddr 10.96.0.1 tcp dport 80 dnat to {server}:1001\n}}\n\
+             chain from {{\ntype nat hook postrouting priority 100;\n\
+             ip daddr {server} tcp dport 1001 masquerade to :30000-30099\n}}\n}}"
+        );
+        run("nft", &[&rules]);
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.json", "b.json"].map(|name| directory.path().join(name));
+    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
+    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    let listener = listen(&hosts, 1001);
+    let address = SocketAddr::from(([10, 96, 0, 1], 80));
+    let connect = || {
+        let client = hosts.on(0, |_| TcpStream::connect(address).unwrap());
+        (client, sockets::accept(&listener))
+    };
+    let (whole, mut ended) = connect();
+    drop(whole);
+    sockets::wait_for_end(&mut ended);
+    drop(ended);
+    link.lose(|from, segment| from == 0 && segment.flags & flag::FIN != 0);
+    let (unclosed, held) = connect();
+    let seen = held.peer_addr().unwrap();
+    assert!(seen.ip().to_string() == client && (30_000..30_100).contains(&seen.port()), "{seen}");
+    drop(unclosed);
+    thread::sleep(allowed(MARGIN));
+    here.end();
+    there.end();
+    drop(held);
+    assert_eq!(proved(&[&a, &b]), [["fin_lost"]]);
+    let text = joined(&[&a, &b], &["--all"]);
+    assert!(text.contains("in both recordings: 2 connections"), "{text}");
+    let rewritten = format!("addresses are rewritten: b.json sees {seen} → {server}:1001");
+    assert!(text.contains(&rewritten), "{rewritten}: {text}");
+}
+
+#[test]
+fn syns_that_come_to_nothing_on_a_host_that_others_reach_were_lost() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.json", "b.json"].map(|name| directory.path().join(name));
+    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
+    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    let listener = listen(&hosts, 1006);
+    let address = listener.local_addr().unwrap();
+    let client = hosts.on(0, |_| TcpStream::connect(address).unwrap());
+    let held = (client, sockets::accept(&listener));
+    link.lose(|_, segment| segment.flags & flag::SYN != 0);
+    // The SYN is retransmitted after one second and after three.
+    let patience = Duration::from_millis(3_500);
+    hosts.on(0, |_| TcpStream::connect_timeout(&address, patience).unwrap_err());
+    here.end();
+    there.end();
+    drop(held);
+    assert_eq!(proved(&[&a, &b]), [["syn_lost"]]);
+}
+
+/// A host that loses its power, and is there again with the same addresses.
+#[test]
+fn a_host_that_was_made_anew_is_said_to_have_forgotten_the_connection() {
+    const ADDRESSES: [&str; 2] = ["10.0.0.1/24", "10.0.0.2/24"];
+    let before = Cable::lay();
+    let inode = |end: &Resident| inside(&end.namespace(), |namespace| namespace.inode);
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["a.json", "b.json", "c.json"].map(|name| directory.path().join(name));
+    let format = ["--format", "json"];
+    let here = Recorder::of(inode(&before.ends[0]), &format, &a);
+    let there = Recorder::of(inode(&before.ends[1]), &format, &b);
+    let listener = inside(&before.ends[1].namespace(), |_| TcpListener::bind("10.0.0.2:1001"));
+    let listener = listener.unwrap();
+    let client = inside(&before.ends[0].namespace(), |_| TcpStream::connect("10.0.0.2:1001"));
+    let (mut client, server) = (client.unwrap(), sockets::accept(&listener));
+    there.end();
+    let Cable { ends: [own, lost] } = before;
+    inside(&lost.namespace(), |_| run("ip", &["link", "delete", "cable"]));
+    forget(server);
+    drop((listener, lost));
+    let after = Cable { ends: [own, isolated(|_| Resident::settle())] };
+    after.add("cable", ADDRESSES);
+    let there = Recorder::of(inode(&after.ends[1]), &format, &c);
+    client.write_all(b"are you there?").unwrap();
+    assert!(client.read(&mut [0; 1]).is_err());
+    drop(client);
+    here.end();
+    there.end();
+    assert_eq!(proved(&[&a, &c]), [["peer_forgot"]]);
+    // Here both have one kernel. With one of its own, the host has another boot.
+    let text = fs::read_to_string(&c).unwrap();
+    let (hello, rest) = text.split_once('\n').unwrap();
+    let mut hello: Value = serde_json::from_str(hello).unwrap();
+    hello["monotonic_ns"] = 1.into();
+    hello["host"]["boot_id"] = "another".into();
+    fs::write(&c, format!("{hello}\n{rest}")).unwrap();
+    assert_eq!(proved(&[&a, &b, &c]), [["peer_rebooted"]]);
 }
 
 #[test]

@@ -13,9 +13,9 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tracer_tests::{
+    deployed::{list, of_kind, rendered, repository, text, texts},
     receiver::{fetch, fetched, in_host},
     sockets::{eventually, free_port},
     tracer::{program, wait},
@@ -23,41 +23,6 @@ use tracer_tests::{
 
 const OVERLAYS: [&str; 4] =
     ["base", "overlays/restricted", "overlays/with-agent", "overlays/prometheus-operator"];
-
-fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-/// The objects that kustomize makes of a directory.
-fn rendered(overlay: &str) -> Vec<Value> {
-    let directory = repository().join("deploy/kubernetes").join(overlay);
-    let mut kubectl = Command::new(fetched("kubernetes/bin/kubectl"));
-    let output = kubectl.arg("kustomize").arg(directory).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{overlay}: {said}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let documents = serde_yaml_ng::Deserializer::from_str(&text);
-    documents.map(|document| Value::deserialize(document).unwrap()).collect()
-}
-
-fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
-    let mut found = objects.iter().filter(|object| object["kind"] == kind);
-    let object = found.next().unwrap_or_else(|| panic!("no {kind}"));
-    assert!(found.next().is_none(), "two of {kind}");
-    object
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value}: no text"))
-}
-
-fn texts<'a>(values: &'a Value, field: &str) -> BTreeSet<&'a str> {
-    list(values).iter().map(|value| text(&value[field])).collect()
-}
 
 /// What Kubernetes' strict schemas say of an object: wrong types, and fields that there are not.
 fn mistakes(object: &Value, definitions: &Value) -> Vec<String> {
@@ -134,24 +99,6 @@ fn a_daemon_set_mounts_what_the_tracer_reads_and_keeps_its_pods_apart() {
         let namespace = &of_kind(&objects, "Namespace")["metadata"];
         assert_eq!(namespace["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
         assert_eq!(set["metadata"]["namespace"], namespace["name"], "{overlay}");
-    }
-}
-
-#[test]
-fn a_pod_monitor_finds_the_pods_and_their_port() {
-    let objects = rendered("overlays/prometheus-operator");
-    let monitor = of_kind(&objects, "PodMonitor");
-    assert_eq!(monitor["apiVersion"], "monitoring.coreos.com/v1");
-    let template = &of_kind(&objects, "DaemonSet")["spec"]["template"];
-    let wanted = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
-    assert!(!wanted.is_empty());
-    for (label, value) in wanted {
-        assert_eq!(&template["metadata"]["labels"][label], value, "{label}");
-    }
-    let ports = texts(&template["spec"]["containers"][0]["ports"], "name");
-    for endpoint in list(&monitor["spec"]["podMetricsEndpoints"]) {
-        assert!(ports.contains(text(&endpoint["port"])), "{endpoint}");
-        assert_eq!(endpoint["path"], "/metrics");
     }
 }
 

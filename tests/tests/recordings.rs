@@ -178,13 +178,18 @@ struct Flight {
 impl Flight {
     /// With these settings, besides its directory.
     fn start(namespace: &Namespace, settings: &str) -> Self {
+        Self::choosing(namespace, "", settings)
+    }
+
+    /// With further options of the daemon.
+    fn choosing(namespace: &Namespace, options: &str, settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let files = directory.path().join("flights");
         fs::create_dir(&files).unwrap();
         let (configuration, output) =
             (directory.path().join("t.toml"), directory.path().join("out.json"));
         let text = format!(
-            "netns = {}\nformat = \"json\"\noutput = {output:?}\n[recorder]\ndirectory = {files:?}\n{settings}\n",
+            "netns = {}\nformat = \"json\"\noutput = {output:?}\n{options}\n[recorder]\ndirectory = {files:?}\n{settings}\n",
             namespace.inode
         );
         fs::write(&configuration, text).unwrap();
@@ -238,6 +243,24 @@ fn a_signal_writes_the_last_minutes_and_the_trace_goes_on() {
         let trace = fs::read_to_string(output).unwrap();
         let last: Value = serde_json::from_str(trace.lines().last().unwrap()).unwrap();
         assert_eq!((&last["kind"], &last["complete"]), (&"summary".into(), &true.into()), "{last}");
+    });
+}
+
+/// The log has problems only, as in the packaged configuration; what led to them is kept.
+#[test]
+fn what_the_log_leaves_out_is_kept() {
+    isolated(|namespace| {
+        let flight = Flight::choosing(namespace, "problems = true", "finding = \"off\"");
+        let listener = sockets::listen(Over::V4);
+        drop(sockets::connect(&listener, Over::V4));
+        flight.daemon.signal(Signal::USR1);
+        let lines = flight.wait_for("signal");
+        assert!(lines.iter().any(|line| line["tcp"]["to"] == "ESTABLISHED"), "{lines:?}");
+        assert!(!lines[0]["options"].to_string().contains("problems"), "{}", lines[0]);
+        let output = flight.directory.path().join("out.json");
+        flight.daemon.end();
+        let trace = fs::read_to_string(output).unwrap();
+        assert!(!trace.contains("ESTABLISHED"), "{trace}");
     });
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
 };
 
 use tracer_tests::{
@@ -56,6 +56,37 @@ fn only_the_kinds_that_are_named_are_written_and_everything_is_counted() {
             assert_eq!(summary.number(&format!("/records/{left_out}")), Some(0), "{summary}");
         }
         assert_eq!(summary.number("/records/connection"), Some(2 * COUNT));
+    });
+}
+
+fn of_kind(records: &[Record], kind: &str) -> usize {
+    records.iter().filter(|record| record.kind() == kind).count()
+}
+
+/// As the packaged configuration asks for it.
+#[test]
+fn of_problems_alone_nothing_else_is_written_and_everything_is_counted() {
+    let port = free_port();
+    isolated(|namespace| {
+        let address = format!("127.0.0.1:{port}");
+        let tracer = Tracer::start(namespace, &["--problems", "--prometheus", &address]);
+        let listener = sockets::listen(Path::V4);
+        for _ in 0..COUNT {
+            let (client, server) = sockets::connect(&listener, Path::V4);
+            drop(client);
+            drop(server);
+        }
+        let nobody = listener.local_addr().unwrap();
+        drop(listener);
+        TcpStream::connect(nobody).unwrap_err();
+        let opened = "tracer_transitions_total{tcp_from=\"SYN_RECV\",tcp_to=\"ESTABLISHED\"";
+        eventually("all handshakes are counted", || metric(port, opened) == COUNT);
+        tracer.wait_for("a refusal", |record| record.kind() == "connection");
+        let Trace { records, summary, .. } = tracer.finish();
+        assert!(of_kind(&records, "transition") < 4, "{records:?}");
+        assert_eq!(of_kind(&records, "connection"), 1, "{records:?}");
+        assert_eq!(summary.number("/records/connection"), Some(1), "{summary}");
+        assert_eq!(summary.value["complete"], true, "{summary}");
     });
 }
 

@@ -13,6 +13,7 @@ mod lingering;
 pub mod measuring;
 #[cfg(test)]
 pub mod tests;
+mod workloads;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -21,7 +22,8 @@ use self::{
     counts::{Counts, every},
     family::{label, word},
     histogram::{HANDSHAKE, STATE},
-    lingering::Lingering,
+    lingering::{Lingering, workload},
+    workloads::Workloads,
 };
 pub use self::{
     family::{Families, Family, Labels, Points, Unit},
@@ -55,6 +57,7 @@ pub struct Metrics {
     handshakes: [Histogram; ROLES.len()],
     durations: [Histogram; State::COUNT],
     closes: Counts<(Reason, Option<Initiator>)>,
+    workloads: Workloads,
     retransmits: Counts<Segment>,
     resets: Counts<Direction>,
     answered: Counts<Answered>,
@@ -74,6 +77,7 @@ impl Default for Metrics {
             handshakes: std::array::from_fn(|_| Histogram::new(HANDSHAKE)),
             durations: std::array::from_fn(|_| Histogram::new(STATE)),
             closes: Counts::from_zero(ends()),
+            workloads: Workloads::default(),
             retransmits: Counts::from_zero(SEGMENTS),
             resets: Counts::from_zero(every()),
             answered: Counts::from_zero(every()),
@@ -109,8 +113,10 @@ impl Metrics {
     pub fn count(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
         match *update {
             Update::Transition(event) => self.transition(event),
-            Update::Connection(&ConnectionSummary { close: Some(close), .. }) => {
+            Update::Connection(ConnectionSummary { time, subject, close: Some(close), .. }) => {
                 self.closes.add((close.reason, close.initiator), 1);
+                let workload = workload(enricher.cgroup(subject).as_deref());
+                self.workloads.count(workload, close.reason, *time);
             }
             // Where data is reported, some of it is; the kernel's counters have all.
             Update::Retransmit(event) if event.segment.r#type.is_data() => {}
@@ -152,7 +158,7 @@ impl Metrics {
         let counters = self.counters().into_iter().chain(self.segments());
         let accepting = self.accepting.gauges().into_iter().chain([self.accepting.histogram()]);
         let all = self.gauges().into_iter().chain(self.histograms()).chain(counters);
-        all.chain(accepting).collect()
+        all.chain([self.workloads.family()]).chain(accepting).collect()
     }
 
     fn gauges(&self) -> [Family; 4] {
@@ -164,8 +170,8 @@ impl Metrics {
         let sockets = known.into_iter().flatten().map(|(state, sockets)| {
             (vec![in_state(state), label("network.transport", "tcp")], sockets as f64)
         });
-        let lingering = self.lingering.counts().into_iter().map(|(state, name, count)| {
-            (vec![in_state(state), label("process.name", name)], count as f64)
+        let lingering = self.lingering.counts().into_iter().map(|(state, labels, count)| {
+            ([in_state(state)].into_iter().chain(labels).collect(), count as f64)
         });
         [
             Family {

@@ -16,16 +16,10 @@ mod tests;
 
 use std::str::FromStr;
 
-use tracer_event::{
-    container::Cgroup,
-    endpoint::Tuple,
-    enricher::Enricher,
-    segment::Answered,
-    update::{Reset, Retransmit, Update},
-};
+use tracer_event::{container::Cgroup, endpoint::Tuple, enricher::Enricher, update::Update};
 
 pub use expression::{Comparison, Condition, End, Expression, IpVersion, Network, Operator};
-pub use facts::{Facts, kept};
+pub use facts::{Facts, is_problem, kept};
 pub use ports::PortSet;
 pub use states::StateSet;
 
@@ -115,22 +109,7 @@ impl Filter {
     /// Whether an update is wanted. Losses always are, and findings, which are of wanted
     /// sockets only, as are flags, of which each is asked about by itself.
     pub fn wants<S: Enricher + ?Sized>(&self, update: &Update<'_>, enricher: &S) -> bool {
-        let facts = match update {
-            Update::Transition(transition) => Facts::from(*transition),
-            Update::Retransmit(Retransmit { subject, state, .. }) => {
-                Facts::in_state(subject, *state, None).with_problem()
-            }
-            Update::Reset(Reset { subject, state, segment, .. }) => {
-                let facts = Facts::in_state(subject, *state, None);
-                // The end of a connection says what the RST has done to it. Where there is none any
-                // more, nothing is lost if the peer closes as well.
-                let is_known = subject.cookie.is_some() || segment.answers == Some(Answered::Fin);
-                if is_known { facts } else { facts.with_problem() }
-            }
-            Update::Connection(story) => Facts::from(*story),
-            Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => return true,
-        };
-        self.may_want(&facts, enricher)
+        Facts::of_update(update).is_none_or(|facts| self.may_want(&facts, enricher))
     }
 
     /// Whether a socket of which this is known can be wanted. Its control group is looked up only

@@ -1,5 +1,5 @@
-//! Which records are written: kinds of them, findings from a severity on, a sample of the
-//! connections. Metrics count all the same.
+//! Which records are written: kinds of them, findings from a severity on, problems only, a sample of
+//! the connections. Metrics count all the same.
 //!
 //! A [`Filter`](crate::filter::Filter) says which sockets are of interest; this says how much is
 //! to be known of each. A sample is drawn by addresses and ports, by which both hosts of a
@@ -8,6 +8,8 @@
 use std::{num::NonZeroU32, str::FromStr};
 
 use tracer_event::{finding::Severity, update::Update};
+
+use crate::filter::is_problem;
 
 /// A kind of record that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +91,14 @@ pub struct Selection {
     pub records: Vec<Records>,
     /// Of so many connections one.
     pub sample: Option<NonZeroU32>,
+    /// Only what fails, is retried or is stuck.
+    pub problems: bool,
 }
 
 impl Selection {
     /// Whether a record is written.
     pub fn wants(&self, update: &Update<'_>) -> bool {
-        self.wants_kind(update) && self.draws(update)
+        self.wants_kind(update) && self.draws(update) && (!self.problems || is_problem(update))
     }
 
     fn wants_kind(&self, update: &Update<'_>) -> bool {
@@ -118,14 +122,16 @@ mod tests {
 
     use super::*;
     use tracer_event::{
+        close::{Close, Reason},
         endpoint::{Endpoint, Tuple},
+        fixtures::transition,
         state::State,
-        update::{Direction, Loss, LossPlace, Reset, Rst, Subject},
+        update::{Direction, Loss, LossPlace, Reset, Rst, Subject, Transition},
     };
 
     fn selection(records: &[&str], sample: u32) -> Selection {
         let records = records.iter().map(|one| one.parse().unwrap()).collect();
-        Selection { records, sample: NonZeroU32::new(sample) }
+        Selection { records, sample: NonZeroU32::new(sample), problems: false }
     }
 
     fn reset(tuple: Tuple) -> Reset {
@@ -155,6 +161,18 @@ mod tests {
         assert!(selection(&["reset", "linger"], 0).wants(&reset));
         assert!(!selection(&["connection"], 0).wants(&reset));
         assert!(selection(&["connection"], 0).wants(&loss));
+    }
+
+    #[test]
+    fn of_problems_alone_losses_are_told_too() {
+        let problems = Selection { problems: true, ..Selection::default() };
+        let open = transition(State::SynSent, State::Established);
+        assert!(!problems.wants(&Update::Transition(&open)));
+        let refused = Close::new(Reason::Refused, None);
+        let refused =
+            Transition { close: Some(refused), ..transition(State::SynSent, State::Closed) };
+        assert!(problems.wants(&Update::Transition(&refused)));
+        assert!(problems.wants(&Update::Loss(&Loss::final_loss(1, LossPlace::Otlp, 1))));
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub trait Sink: Send {
     fn header(&mut self, header: &Header, clock: WallClock);
     /// One event that has passed the filters.
     fn update(&mut self, update: &Update<'_>, clock: WallClock);
-    /// Whether it gets what is not to be written as well: it counts, and writes no records.
+    /// Whether it gets what is not to be written as well: it counts, or keeps all for later.
     fn counts(&self) -> bool {
         false
     }

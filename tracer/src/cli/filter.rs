@@ -160,7 +160,9 @@ impl FilterArguments {
     }
 }
 
-/// Of what `filter` wants, what went wrong or is stuck, if that is `asked` for.
+/// Of what `filter` wants in a recording, what went wrong or is stuck, if that is `asked` for. In a
+/// live trace that is a [`Selection`](tracer_model::selection::Selection), so that metrics count the
+/// rest as well.
 pub(super) fn problems(filter: Filter, asked: bool) -> Filter {
     if !asked {
         return filter;

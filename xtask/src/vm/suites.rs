@@ -71,6 +71,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
     ("packages", "wants a whole Debian; the kernel has no part in it"),
     ("pairs", "wants cables between namespaces and NAT, which kernels have as modules"),
+    ("pods", "wants an OpenTelemetry receiver and kubectl; the kernel has no part in it"),
     ("prometheus", "wants Prometheus; the kernel has no part in it"),
     ("proxies", "wants Python, haproxy and nginx; what it needs of the kernel is in other suites"),
     ("readme", "wants nginx, tmux, Python; its samples are of one kernel"),

@@ -1,4 +1,4 @@
-//! How many sockets linger now, by state and process name.
+//! How many sockets linger now, by state, process name and workload.
 //!
 //! Processes choose their names, so that anybody who may start processes can create any number of
 //! them. All are counted, since there are no more of them than sockets, but only some are shown. The
@@ -14,6 +14,10 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::{
+    family::{Labels, label},
+    workloads::{OTHER, Workload},
+};
 use tracer_event::{
     container::Cgroup,
     endpoint::Tuple,
@@ -22,9 +26,8 @@ use tracer_event::{
     update::{Linger, LingerStatus, Subject},
 };
 
-/// Names that are shown; all other processes are called [`OTHER`].
+/// Names that are shown, each of a workload; all other processes are called [`OTHER`].
 const NAMES: usize = 100;
-const OTHER: &str = "other";
 const UNKNOWN: &str = "unknown";
 
 /// Who has started a process: a service, or somebody else.
@@ -56,7 +59,7 @@ impl Party {
 }
 
 /// `comm`, and who has started the process; `None` where it is not known whose the socket is.
-type Name = Option<([u8; 16], Party)>;
+type Name = Option<([u8; 16], Party, Workload)>;
 
 /// Which socket: the cookie, or the ends where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,56 +101,65 @@ impl Lingering {
         }
     }
 
-    /// The names that are shown.
-    fn shown(&self) -> BTreeSet<[u8; 16]> {
-        let mut by_party: BTreeMap<&Party, BTreeMap<[u8; 16], u64>> = BTreeMap::new();
+    /// The names that are shown, and of which workload.
+    fn shown(&self) -> BTreeSet<([u8; 16], &Workload)> {
+        let mut by_party: BTreeMap<&Party, BTreeMap<([u8; 16], &Workload), u64>> = BTreeMap::new();
         for ((_, name), count) in &self.counts {
-            if let Some((comm, party)) = name {
-                *by_party.entry(party).or_default().entry(*comm).or_default() += count;
+            if let Some((comm, party, workload)) = name {
+                let of_party = by_party.entry(party).or_default();
+                *of_party.entry((*comm, workload)).or_default() += count;
             }
         }
         let mut places = Vec::new();
         for (party, names) in by_party {
             let mut names: Vec<_> =
-                names.into_iter().map(|(comm, count)| (Reverse(count), comm)).collect();
+                names.into_iter().map(|(name, count)| (Reverse(count), name)).collect();
             names.sort_unstable();
-            let place = |(rank, (count, comm))| (party.stranger, rank, count, comm);
+            let place = |(rank, (count, name))| (party.stranger, rank, count, name);
             places.extend(names.into_iter().enumerate().map(place));
         }
         places.sort_unstable();
         let mut shown = BTreeSet::new();
-        for (.., comm) in places {
+        for (.., name) in places {
             if shown.len() < NAMES {
-                shown.insert(comm);
+                shown.insert(name);
             }
         }
         shown
     }
 
-    /// State, name of the process, sockets; sorted.
-    pub(super) fn counts(&self) -> Vec<(State, String, u64)> {
+    /// State, name of the process and workload, sockets; sorted.
+    pub(super) fn counts(&self) -> Vec<(State, Labels, u64)> {
         let known = self.shown();
         // What is written differently may have been the same after escaping; so it is added up.
         let mut shown = BTreeMap::new();
         for ((state, name), &count) in &self.counts {
-            let name = match name {
-                Some((comm, _)) if known.contains(comm) => {
+            let (name, workload) = match name {
+                Some((comm, _, workload)) if known.contains(&(*comm, workload)) => {
                     let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
-                    escape(&comm[..end]).into_owned()
+                    (escape(&comm[..end]).into_owned(), workload.labels())
                 }
-                Some(_) => OTHER.to_owned(),
-                None => UNKNOWN.to_owned(),
+                Some(_) => (OTHER.to_owned(), Labels::new()),
+                None => (UNKNOWN.to_owned(), Labels::new()),
             };
-            *shown.entry((*state, name)).or_default() += count;
+            let labels: Labels =
+                [label("process.name", name)].into_iter().chain(workload).collect();
+            *shown.entry((*state, labels)).or_default() += count;
         }
-        shown.into_iter().map(|((state, name), count)| (state, name, count)).collect()
+        shown.into_iter().map(|((state, labels), count)| (state, labels, count)).collect()
     }
 }
 
 fn name(linger: &Linger, group: impl FnOnce() -> Option<Arc<Cgroup>>) -> Name {
     let holder = linger.holders.first().or(linger.subject.owner.as_ref());
     let holder = holder.filter(|_| !linger.orphaned)?;
-    Some((holder.process.comm, Party::of(group().as_deref())))
+    let group = group();
+    Some((holder.process.comm, Party::of(group.as_deref()), workload(group.as_deref())))
+}
+
+/// What a control group belongs to, unless a user has made it and chosen its name.
+pub(super) fn workload(group: Option<&Cgroup>) -> Workload {
+    group.filter(|group| !Party::of(Some(group)).stranger).map(Workload::of).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -174,7 +186,8 @@ mod tests {
     }
 
     fn told(lingering: &Lingering) -> Vec<(String, u64)> {
-        lingering.counts().into_iter().map(|(_, name, count)| (name, count)).collect()
+        let counts = lingering.counts().into_iter();
+        counts.map(|(_, labels, count)| (labels[0].1.to_string(), count)).collect()
     }
 
     #[test]
@@ -235,6 +248,25 @@ mod tests {
         let told = told(&lingering);
         assert!(told.contains(&("nginx".to_owned(), sockets)), "{told:?}");
         assert_eq!(told.len(), NAMES + 1);
+    }
+
+    #[test]
+    fn a_name_is_told_for_each_unit_but_not_for_what_users_call_theirs() {
+        let mut lingering = Lingering::default();
+        for (cookie, path) in ["/system.slice/a.service", "/system.slice/b.service", USER, USER]
+            .into_iter()
+            .enumerate()
+        {
+            lingering.count(&linger(cookie as u64, "nginx", LingerStatus::Raised), || {
+                Some(Arc::new(Cgroup::new(path.into(), None)))
+            });
+        }
+        let counts = lingering.counts().into_iter();
+        let told: Vec<_> = counts.map(|(_, labels, count)| (labels, count)).collect();
+        let name = || label("process.name", "nginx");
+        let unit = |name: &'static str| label("systemd.unit", name);
+        let of_unit = |unit_name| (vec![name(), unit(unit_name)], 1);
+        assert_eq!(told, [(vec![name()], 2), of_unit("a.service"), of_unit("b.service")]);
     }
 
     #[test]

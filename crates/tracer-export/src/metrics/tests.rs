@@ -144,6 +144,7 @@ fn each_update_is_counted_where_it_belongs() {
         "tracer_handshake_duration_seconds_count{tcp_role=\"server\"} 0",
         "tracer_state_duration_seconds_sum{network_connection_state=\"syn_sent\"} 0.003",
         "tracer_closes_total{tcp_close_reason=\"graceful\",tcp_close_initiator=\"local\"} 1",
+        "tracer_workload_closes_total{tcp_close_reason=\"graceful\"} 1",
         "tracer_lingering{network_connection_state=\"close_wait\",process_name=\"unknown\"} 1.0",
         "tracer_accept_queue_length{network_local_address=\"::\",network_local_port=\"80\",process_name=\"unknown\",socket_netns=\"7\"} 2.0",
         "tracer_accept_queue_backlog{network_local_address=\"::\",network_local_port=\"80\",process_name=\"unknown\",socket_netns=\"7\"} 128.0",
@@ -219,7 +220,8 @@ fn whatever_can_be_counted_is_told_from_zero() {
     let series = |text: &str| -> BTreeMap<String, String> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let split = |line: &str| line.rsplit_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned()));
-        samples.filter_map(split).filter(|(name, _)| name.contains("_total{")).collect()
+        let is_known = |name: &str| name.contains("_total{") && !name.contains("_workload_");
+        samples.filter_map(split).filter(|(name, _)| is_known(name)).collect()
     };
     let (before, after) = (series(&fresh), series(&text()));
     for name in after.keys() {

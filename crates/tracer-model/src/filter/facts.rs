@@ -12,18 +12,19 @@ use tracer_event::{
     endpoint::Endpoint,
     linger::Linger,
     process::Owner,
+    segment::Answered,
     sequence::Sequence,
     socket::Socket,
     state::State,
     subject::Subject,
-    update::{ConnectionSummary, Transition},
+    update::{ConnectionSummary, Reset, Retransmit, Transition, Update},
 };
 
 use super::{
     expression::{Comparison, Condition, End, Expression, IpVersion, Operator},
     states::StateSet,
 };
-use crate::close::is_problem;
+use crate::close;
 
 /// `TASK_COMM_LEN - 1`, include/linux/sched.h.
 const COMM_LEN: usize = 15;
@@ -117,6 +118,25 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Of what happens to one socket; `None` of anything else.
+    pub(super) fn of_update(update: &Update<'a>) -> Option<Self> {
+        Some(match *update {
+            Update::Transition(transition) => Self::from(transition),
+            Update::Retransmit(Retransmit { subject, state, .. }) => {
+                Self::in_state(subject, *state, None).with_problem()
+            }
+            Update::Reset(Reset { subject, state, segment, .. }) => {
+                let facts = Self::in_state(subject, *state, None);
+                // The end of a connection says what the RST has done to it. Where there is none any
+                // more, nothing is lost if the peer closes as well.
+                let is_known = subject.cookie.is_some() || segment.answers == Some(Answered::Fin);
+                if is_known { facts } else { facts.with_problem() }
+            }
+            Update::Connection(story) => Self::from(story),
+            Update::Linger(_) | Update::Loss(_) | Update::Finding(_) => return None,
+        })
+    }
+
     /// The same of which something has gone wrong.
     #[must_use]
     pub fn with_problem(self) -> Self {
@@ -143,7 +163,7 @@ impl<'a> Facts<'a> {
     fn ended(self, close: Option<Close>, from: State, sequence: Option<Sequence>) -> Self {
         let reason = close.map(|close| close.reason);
         let role = self.subject.role;
-        let wrong = reason.is_some_and(|reason| is_problem(reason, from, role, sequence));
+        let wrong = reason.is_some_and(|reason| close::is_problem(reason, from, role, sequence));
         let problem = if wrong { Known::Is(()) } else { self.problem };
         Self { reason: Known::of(reason), problem, ..self }
     }
@@ -221,6 +241,12 @@ impl<'a> From<&'a Socket> for Facts<'a> {
         let age = Known::of(age.map(|ns| Time { ns, at_least: *at_least }));
         Self { age, holders, ..Self::in_state(subject, *state, None) }
     }
+}
+
+/// Whether something has failed, was retried or is stuck; also where that is not said of one socket.
+pub fn is_problem(update: &Update<'_>) -> bool {
+    let facts = Facts::of_update(update);
+    facts.is_none_or(|facts| is(&Condition::Problem, &facts) != Some(false))
 }
 
 /// Whether an expression holds; `None` where these facts leave it open. The control group is looked

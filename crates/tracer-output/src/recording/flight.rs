@@ -99,9 +99,31 @@ fn push(queue: &Queue<Item>, item: Item) {
     let _ = queue.push(vec![(item, Size::default())]);
 }
 
+/// The options but those that choose records, which are kept all the same.
+fn unselected(options: &[String]) -> Vec<String> {
+    let mut rest = options.iter();
+    let mut kept = Vec::new();
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--problems" => {}
+            // Its value is the next word.
+            "--records" | "--sample" => drop(rest.next()),
+            one if one.starts_with("--records=") || one.starts_with("--sample=") => {}
+            _ => kept.push(option.clone()),
+        }
+    }
+    kept
+}
+
 impl Sink for FlightRecorder {
     fn header(&mut self, header: &Header, clock: WallClock) {
-        push(&self.outlet, Item::Begin(Box::new((header.clone(), clock))));
+        let header = Header { options: unselected(&header.options), ..header.clone() };
+        push(&self.outlet, Item::Begin(Box::new((header, clock))));
+    }
+
+    /// What led to a problem is no problem itself.
+    fn counts(&self) -> bool {
+        true
     }
 
     fn update(&mut self, update: &Update<'_>, clock: WallClock) {
@@ -218,5 +240,16 @@ impl Worker<Item> for Work {
             *due = Instant::now();
         }
         self.write_if_due()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_choose_records_are_not_those_of_a_flight_recording() {
+        let options = ["--records", "connection", "--problems", "--sample=4", "--port=80"];
+        assert_eq!(unselected(&options.map(str::to_owned)), ["--port=80"]);
     }
 }
