@@ -253,12 +253,9 @@ fn proved(files: &[&Path]) -> Vec<Vec<String>> {
     pairs.map(codes).collect()
 }
 
-/// The server's host knows other addresses and ports than the client's, and the numbers are the same.
-#[test]
-fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
-    let hosts = Hosts::connected();
-    let link = hosts.link();
-    let [client, server] = ENDS;
+/// On the first host, 10.96.0.1:80 is port 1001 of the second, and others are its own ports.
+fn translate(hosts: &Hosts) {
+    let server = ENDS[1];
     hosts.on(0, |_| {
         run("ip", &["route", "add", "10.96.0.0/16", "via", server, "dev", "slow0"]);
         let rules = format!(
@@ -270,6 +267,15 @@ fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
         );
         run("nft", &[&rules]);
     });
+}
+
+/// The server's host knows other addresses and ports than the client's, and the numbers are the same.
+#[test]
+fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
+    let hosts = Hosts::connected();
+    let link = hosts.link();
+    translate(&hosts);
+    let [client, server] = ENDS;
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a.json", "b.json"].map(|name| directory.path().join(name));
     let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);

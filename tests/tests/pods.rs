@@ -32,6 +32,7 @@ fn metric(port: u16, series: &str) -> Option<f64> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
     let directory = tempfile::tempdir().unwrap();
     let (ports, target) = (Ports { http: free_port(), grpc: free_port() }, free_port());
