@@ -1,10 +1,15 @@
-//! Completions in a real shell: what bash offers at Tab, names of this host among it.
+//! Completions in real shells: what bash, fish and zsh offer at Tab, names of this host among it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, process::Command};
 
-use tracer_tests::{cgroup::Container, tracer::program};
+use tracer_tests::{cgroup::Container, terminal::Terminal, tracer::program};
+
+/// `PATH` with the program under test first.
+fn path() -> String {
+    format!("{}:{}", program().parent().unwrap().display(), std::env::var("PATH").unwrap())
+}
 
 /// What bash completes the last word of a line to.
 fn offered(line: &str) -> Vec<String> {
@@ -15,11 +20,9 @@ fn offered(line: &str) -> Vec<String> {
         COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_TYPE=9
         _clap_complete_tracer tracer "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let here = program();
-    let path = format!("{}:{}", here.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
         .args(["--norc", "-c", script, "bash", line])
-        .env("PATH", path)
+        .env("PATH", path())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -44,6 +47,58 @@ fn commands_options_and_values_are_completed() {
     assert_eq!(offered("tracer explain syn-s"), ["syn-sent"]);
     assert!(offered("tracer demo ").contains(&"teardown".to_owned()));
     assert_eq!(offered("tracer --netns ho"), ["host"]);
+}
+
+/// fish says itself what it offers, with what each value means behind a tab.
+#[test]
+fn fish_offers_commands_options_and_values_with_what_they_mean() {
+    let offered = |line: &str| {
+        let script = "tracer completions fish | source; complete -C $argv[1]";
+        let output = Command::new("fish")
+            .args(["--no-config", "-c", script, line])
+            .env("PATH", path())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && errors.is_empty(), "{line}: {errors}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered("tracer diag"), ["diagnose\tFind problems, their causes and remedies"]);
+    assert_eq!(offered("tracer sockets -s listen,time-"), ["listen,time-wait"]);
+    let formats = offered("tracer trace --format ");
+    let names: Vec<_> = formats.iter().map(|one| one.split('\t').next().unwrap()).collect();
+    assert_eq!(names, ["text", "ladder", "json", "csv", "logfmt", "parquet"]);
+    assert_eq!(offered("tracer --netns ho"), ["host"]);
+}
+
+/// zsh completes nothing outside of a terminal, so that it gets one, and the key.
+#[test]
+fn zsh_completes_what_is_typed_on_a_terminal() {
+    let terminal = Terminal::open(100, 40);
+    let typed = |keys: &str| terminal.press(&["-l", keys]);
+    typed(&format!("PATH={} PS1='zsh> ' exec zsh -f", path()));
+    terminal.press(&["Enter"]);
+    terminal.wait_for_words("zsh>");
+    typed(
+        "autoload -U compinit && compinit -u -D && . <(tracer completions zsh); echo is $((6*7))",
+    );
+    terminal.press(&["Enter"]);
+    terminal.wait_for_words("is 42");
+    for (begun, completed) in [
+        ("tracer diag", "tracer diagnose"),
+        ("tracer sockets -s listen,time-", "tracer sockets -s listen,time-wait"),
+        ("tracer trace --state close-w", "tracer trace --state close-wait"),
+        ("tracer --netns ho", "tracer --netns host"),
+        // Several: a list below the line.
+        ("tracer trace --format ", "ladder   -- A sequence diagram"),
+    ] {
+        typed(begun);
+        terminal.press(&["Tab"]);
+        terminal.wait_for_words(completed);
+        terminal.press(&["C-u"]);
+        terminal.wait_for("an empty line", |screen| screen.contains("\nzsh>\n"));
+    }
 }
 
 /// Takes the namespace away again.

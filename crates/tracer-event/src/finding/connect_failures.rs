@@ -145,7 +145,7 @@ impl Explain for ConnectFailures {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> =
-            self.failures.iter().map(|failure| line("phase", failure.phase())).collect();
+            self.failures.iter().map(|failure| line("failed", failure.phase())).collect();
         if self.retransmitted > 0 {
             let answered = match self.answered {
                 0 => String::new(),

@@ -115,7 +115,7 @@ impl Explain for ConnectionResets {
 
     fn evidence(&self) -> Vec<Line> {
         let of =
-            |end: &BadEnd| line("ends", format!("{} × {}", grouped(end.connections), end.words()));
+            |end: &BadEnd| line("ended", format!("{} × {}", grouped(end.connections), end.words()));
         self.ends.iter().map(of).collect()
     }
 
