@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use tracer_object::Compiler;
 
 use crate::process::{self, say};
 use crate::workspace;
@@ -38,16 +39,21 @@ pub(crate) enum Progress {
     Hidden,
 }
 
-/// Cargo with all that the eBPF half of the build needs.
+/// Cargo, and all that compiling the eBPF half needs where it is to be compiled.
 pub(crate) struct Cargo {
-    /// Name of the rustup toolchain that compiles the eBPF half.
+    ebpf: Option<Ebpf>,
+}
+
+/// What compiles the eBPF half.
+pub(crate) struct Ebpf {
+    /// Name of the rustup toolchain.
     pub(crate) toolchain: String,
     /// That toolchain's directory.
     pub(crate) sysroot: PathBuf,
     path: OsString,
 }
 
-impl Cargo {
+impl Ebpf {
     /// `linker` is the directory of bpf-linker.
     pub(crate) fn new(toolchain: String, sysroot: PathBuf, linker: &Path) -> Result<Self> {
         let user = env::var_os("PATH").unwrap_or_default();
@@ -56,16 +62,39 @@ impl Cargo {
         Ok(Self { toolchain, sysroot, path })
     }
 
+    /// The same, for the object that travels with the source.
+    pub(crate) fn compiler(&self) -> Compiler {
+        Compiler::new(&self.toolchain, &self.path)
+    }
+
+    /// The cargo of that toolchain.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["run", &self.toolchain, "cargo"]).args(arguments);
+        self.environment(&mut rustup).current_dir(workspace::root());
+        rustup
+    }
+
+    /// Lets a command find all of it.
+    pub(crate) fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("PATH", &self.path).env(TOOLCHAIN, &self.toolchain)
+    }
+}
+
+impl Cargo {
+    /// `ebpf` is left out where the eBPF half's object is there already.
+    pub(crate) fn new(ebpf: Option<Ebpf>) -> Self {
+        Self { ebpf }
+    }
+
+    /// What compiles the eBPF half.
+    pub(crate) fn ebpf(&self) -> Result<&Ebpf> {
+        self.ebpf.as_ref().context("nothing that compiles the eBPF half has been set up")
+    }
+
     /// The cargo that the user called, with the first arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.environment(plain(), arguments)
-    }
-
-    /// The cargo that compiles the eBPF half.
-    pub(crate) fn ebpf_command(&self, arguments: &[&str]) -> Command {
-        let mut rustup = Command::new("rustup");
-        rustup.args(["run", &self.toolchain, "cargo"]);
-        self.environment(rustup, arguments)
     }
 
     /// A program that calls cargo itself.
@@ -75,7 +104,9 @@ impl Cargo {
 
     fn environment(&self, mut cargo: Command, arguments: &[&str]) -> Command {
         cargo.args(arguments).current_dir(workspace::root());
-        cargo.env("PATH", &self.path).env(TOOLCHAIN, &self.toolchain);
+        if let Some(ebpf) = &self.ebpf {
+            ebpf.environment(&mut cargo);
+        }
         cargo
     }
 

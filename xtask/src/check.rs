@@ -16,21 +16,23 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo::Cargo;
+use crate::cargo::{Cargo, Ebpf};
 use crate::process::{self, say};
-use crate::{setup, workspace};
+use crate::{object, setup, workspace};
 
 pub(crate) fn check(cargo: &Cargo) -> Result<()> {
-    setup::lints::ensure(cargo)?;
+    let ebpf = cargo.ebpf()?;
+    setup::lints::ensure(ebpf)?;
     lock_file_is_committed()?;
     say("checking the formatting");
     process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;
     say("checking the lints");
     process::show(&mut lints(cargo))?;
     say("checking the lints of the eBPF half");
-    process::show(&mut ebpf_lints(cargo)?)?;
+    process::show(&mut ebpf_lints(ebpf)?)?;
     say("checking the documentation");
-    process::show(&mut documentation(cargo))
+    process::show(&mut documentation(cargo))?;
+    object::check(ebpf)
 }
 
 /// What neither rustfmt nor Clippy looks at; all that is wrong with it at once.
@@ -67,12 +69,10 @@ fn lints(cargo: &Cargo) -> Command {
     command
 }
 
-/// The eBPF half as aya-build compiles it: the same flags, and `core` from source.
-fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
-    let target = if cfg!(target_endian = "big") { "bpfeb" } else { "bpfel" };
-    let target = format!("{target}-unknown-none");
+/// The eBPF half as it is compiled: the same flags, and `core` from source.
+fn ebpf_lints(ebpf: &Ebpf) -> Result<Command> {
     let mut command =
-        cargo.ebpf_command(&["clippy", "--package", "tracer-ebpf", "--package", "tracer-wire"]);
+        ebpf.command(&["clippy", "--package", "tracer-ebpf", "--package", "tracer-wire"]);
     command.args([
         "--release",
         "--locked",
@@ -80,13 +80,12 @@ fn ebpf_lints(cargo: &Cargo) -> Result<Command> {
         "--lib",
         "-Zbuild-std=core",
         "--target",
-        &target,
+        "bpfel-unknown-none",
     ]);
     // Another compiler's artefacts would evict those of the host's.
     command.arg("--target-dir").arg(workspace::target()?.join("ebpf"));
     command.env("RUSTC_BOOTSTRAP", "1");
-    let architecture = std::env::consts::ARCH;
-    command.env("CARGO_ENCODED_RUSTFLAGS", format!("--cfg=bpf_target_arch=\"{architecture}\""));
+    command.env("CARGO_ENCODED_RUSTFLAGS", tracer_object::ARCHITECTURE);
     command.args(["--", "--deny", "warnings"]);
     Ok(command)
 }

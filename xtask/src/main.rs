@@ -1,14 +1,15 @@
 //! `cargo xtask`: sets up what tracer needs, then builds, runs, tests and checks it.
 //!
-//! A plain `cargo build` cannot do this: the eBPF half wants a second compiler, that compiler's
-//! library source and a linker of its own. Everything that needs a decision lives in [`setup`];
-//! the sub-commands only say which cargo commands they stand for.
+//! A plain `cargo build` does as long as the eBPF half has not changed: that wants a second compiler,
+//! the compiler's library source and a linker of its own. Everything that needs a decision lives in
+//! [`setup`]; the sub-commands only say which cargo commands they stand for.
 
 mod bench;
 mod cargo;
 mod check;
 mod dist;
 mod fuzz;
+mod object;
 mod process;
 mod run;
 mod setup;
@@ -62,8 +63,15 @@ enum Task {
     Soak(soak::Options),
     /// Run the live tests on other kernels, in emulated machines, and write docs/kernels.md.
     Vm(vm::Options),
-    /// Check the structure, formatting, lints of both halves, and documentation.
+    /// Check the structure, formatting, lints of both halves, documentation, and the eBPF half's
+    /// object.
     Check,
+    /// Compile the object of the eBPF half that builds use, which then need no second compiler.
+    Object {
+        /// Only check that it is what its sources compile to, in two directories.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -100,12 +108,14 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Vm(options) => {
             setup::programs::ensure()?;
-            vm::vm(&setup::prepare()?, &options)
+            vm::vm(&setup::prepare_ebpf()?, &options)
         }
         Task::Check => {
             check::structure()?;
-            check::check(&setup::prepare()?)
+            check::check(&setup::prepare_ebpf()?)
         }
+        Task::Object { check: true } => object::check(setup::prepare_ebpf()?.ebpf()?),
+        Task::Object { check: false } => object::renew(setup::prepare_ebpf()?.ebpf()?),
     }
 }
 

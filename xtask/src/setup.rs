@@ -18,11 +18,25 @@ mod toolchain;
 use anyhow::Result;
 
 use self::toolchain::Toolchain;
-use crate::cargo::Cargo;
+use crate::cargo::{Cargo, Ebpf};
+use crate::process::say;
+use crate::workspace;
+
+/// Sets up what a build needs: where the object of the eBPF half is there already, nothing.
+pub(crate) fn prepare() -> Result<Cargo> {
+    let root = workspace::root();
+    match tracer_object::shipped(&tracer_object::directory(root), Some(root)) {
+        Ok(_) => Ok(Cargo::new(None)),
+        Err(error) => {
+            say(format_args!("{error:#}: compiling it (`cargo xtask object` renews the file)"));
+            prepare_ebpf()
+        }
+    }
+}
 
 /// Sets up the eBPF half's tools and returns the cargo that uses them.
-pub(crate) fn prepare() -> Result<Cargo> {
+pub(crate) fn prepare_ebpf() -> Result<Cargo> {
     let Toolchain { name, sysroot, compiler } = toolchain::ensure()?;
     let linker = linker::ensure(&name, &sysroot, compiler.llvm)?;
-    Cargo::new(name, sysroot, &linker)
+    Ok(Cargo::new(Some(Ebpf::new(name, sysroot, &linker)?)))
 }

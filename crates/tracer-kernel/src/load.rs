@@ -33,8 +33,8 @@ use tracer_event::{
     header::{Degraded, Mode},
 };
 
-/// The eBPF half, built by `build.rs`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-programs"));
+/// The eBPF half, put there by `build.rs`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
 
 /// What is to be loaded.
 #[derive(Clone, Debug)]

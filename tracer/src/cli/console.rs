@@ -145,7 +145,9 @@ fn help(commands: &clap::Command) -> String {
 
 /// Sends the log to standard error: warnings, and more if asked for.
 pub(super) fn log(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::{
+        filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    };
     let level = match verbose {
         // Our own messages about limits and BTF are better than aya's.
         0 => "warn,aya=error",
@@ -153,11 +155,10 @@ pub(super) fn log(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("TRACER_LOG").unwrap_or_else(|_| EnvFilter::new(level)),
-        )
+    let asked = std::env::var("TRACER_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let targets = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(Messages::default)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines).with(targets).init();
 }

@@ -3,11 +3,11 @@
 use anyhow::{Result, bail};
 
 use super::{debian, rustup};
-use crate::cargo::Cargo;
+use crate::cargo::Ebpf;
 use crate::process::say;
 
-pub(crate) fn ensure(cargo: &Cargo) -> Result<()> {
-    let Cargo { toolchain, sysroot, .. } = cargo;
+pub(crate) fn ensure(ebpf: &Ebpf) -> Result<()> {
+    let Ebpf { toolchain, sysroot, .. } = ebpf;
     let program = sysroot.join("bin/cargo-clippy");
     if program.exists() {
         return Ok(());

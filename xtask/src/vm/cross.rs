@@ -59,7 +59,7 @@ fn command(cargo: &Cargo, architecture: Architecture, options: &[&str]) -> Resul
     programs::ensure_compiler((compiler, package), architecture.cross_library())?;
     let target = architecture.target();
     let variable = target.to_uppercase().replace('-', "_");
-    let mut command = cargo.ebpf_command(options);
+    let mut command = cargo.ebpf()?.command(options);
     command.args(["--release", "--locked", LIBRARY, "--target", target, "--target-dir"]);
     command.arg(target_directory()?);
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-C target-feature=+crt-static");
