@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -74,18 +74,43 @@ fn joined(files: &[&Path], options: &[&str]) -> String {
 
 fn lines(files: &[&Path], options: &[&str]) -> Vec<Value> {
     let text = joined(files, &[&["--format", "json"], options].concat());
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let schema = Command::new(program()).arg("schema").output().unwrap().stdout;
+    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &lines {
+        let mistakes: Vec<String> = schema.iter_errors(line).map(|one| one.to_string()).collect();
+        assert!(mistakes.is_empty(), "{line}: {mistakes:?}");
+    }
+    let both = ["clock", "pair"].iter().all(|kind| lines.iter().any(|line| line["kind"] == *kind));
+    if both && env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
+        keep_examples(&text);
+    }
+    lines
+}
+
+/// Puts the first line of each kind where the documents take their examples from.
+fn keep_examples(text: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.jsonl");
+    let begins = ["{\"kind\":\"clock\"", "{\"kind\":\"pair\""];
+    let first = |begin: &&str| text.lines().find(|line| line.starts_with(begin));
+    let there = fs::read_to_string(path).unwrap();
+    let others = there.lines().filter(|line| !begins.iter().any(|one| line.starts_with(one)));
+    fs::write(
+        path,
+        others.chain(begins.iter().filter_map(first)).collect::<Vec<_>>().join("\n") + "\n",
+    )
+    .unwrap();
 }
 
 /// What is proved of the connection to each port of the second host.
 fn verdicts(lines: &[Value]) -> BTreeMap<u64, Vec<String>> {
     let pairs = lines.iter().filter(|line| line["kind"] == "pair");
-    let of = |line: &Value| {
-        let verdicts = line["verdicts"].as_array().unwrap().iter();
-        let codes = verdicts.map(|one| one["code"].as_str().unwrap().to_owned());
-        (line["ends"][0]["peer"]["port"].as_u64().unwrap(), codes.collect())
-    };
-    pairs.map(of).collect()
+    pairs.map(|line| (line["ends"][0]["peer"]["port"].as_u64().unwrap(), codes(line))).collect()
+}
+
+fn codes(pair: &Value) -> Vec<String> {
+    let verdicts = pair["verdicts"].as_array().unwrap().iter();
+    verdicts.map(|one| one["code"].as_str().unwrap().to_owned()).collect()
 }
 
 fn listen(hosts: &Hosts, port: u16) -> TcpListener {
@@ -211,6 +236,16 @@ fn forget(stream: TcpStream) {
     drop(stream);
 }
 
+/// The same recording of a host whose kernel was started a moment before.
+fn boot_again(from: &Path, to: &Path) {
+    let text = fs::read_to_string(from).unwrap();
+    let (hello, rest) = text.split_once('\n').unwrap();
+    let mut hello: Value = serde_json::from_str(hello).unwrap();
+    hello["monotonic_ns"] = 1.into();
+    hello["host"]["boot_id"] = "another".into();
+    fs::write(to, format!("{hello}\n{rest}")).unwrap();
+}
+
 #[test]
 fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_rebooted() {
     let hosts = Hosts::connected();
@@ -232,11 +267,7 @@ fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_reb
         BTreeMap::from([(1001, vec!["peer_forgot".into()])])
     );
     // The same of a host whose clock says that it was started a moment before.
-    let text = fs::read_to_string(&b).unwrap();
-    let (hello, rest) = text.split_once('\n').unwrap();
-    let mut hello: Value = serde_json::from_str(hello).unwrap();
-    hello["monotonic_ns"] = 1.into();
-    fs::write(&rebooted, format!("{hello}\n{rest}")).unwrap();
+    boot_again(&b, &rebooted);
     assert_eq!(
         verdicts(&lines(&[&a, &rebooted], &[])),
         BTreeMap::from([(1001, vec!["peer_rebooted".into()])])
@@ -246,11 +277,7 @@ fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_reb
 /// What is proved of all connections, without those of which nothing is to be said.
 fn proved(files: &[&Path]) -> Vec<Vec<String>> {
     let pairs = lines(files, &[]).into_iter().filter(|line| line["kind"] == "pair");
-    let codes = |line: Value| {
-        let verdicts = line["verdicts"].as_array().unwrap().iter();
-        verdicts.map(|one| one["code"].as_str().unwrap().to_owned()).collect()
-    };
-    pairs.map(codes).collect()
+    pairs.map(|line| codes(&line)).collect()
 }
 
 /// On the first host, 10.96.0.1:80 is port 1001 of the second, and others are its own ports.
@@ -331,7 +358,6 @@ fn syns_that_come_to_nothing_on_a_host_that_others_reach_were_lost() {
 /// A host that loses its power, and is there again with the same addresses.
 #[test]
 fn a_host_that_was_made_anew_is_said_to_have_forgotten_the_connection() {
-    const ADDRESSES: [&str; 2] = ["10.0.0.1/24", "10.0.0.2/24"];
     let before = Cable::lay();
     let inode = |end: &Resident| inside(&end.namespace(), |namespace| namespace.inode);
     let directory = tempfile::tempdir().unwrap();
@@ -339,17 +365,17 @@ fn a_host_that_was_made_anew_is_said_to_have_forgotten_the_connection() {
     let format = ["--format", "json"];
     let here = Recorder::of(inode(&before.ends[0]), &format, &a);
     let there = Recorder::of(inode(&before.ends[1]), &format, &b);
-    let listener = inside(&before.ends[1].namespace(), |_| TcpListener::bind("10.0.0.2:1001"));
-    let listener = listener.unwrap();
-    let client = inside(&before.ends[0].namespace(), |_| TcpStream::connect("10.0.0.2:1001"));
-    let (mut client, server) = (client.unwrap(), sockets::accept(&listener));
+    let [own, lost] = before.ends.each_ref().map(Resident::namespace);
+    let listener = inside(&lost, |_| TcpListener::bind("10.0.0.2:1001").unwrap());
+    let mut client = inside(&own, |_| TcpStream::connect("10.0.0.2:1001").unwrap());
+    let server = sockets::accept(&listener);
     there.end();
     let Cable { ends: [own, lost] } = before;
     inside(&lost.namespace(), |_| run("ip", &["link", "delete", "cable"]));
     forget(server);
     drop((listener, lost));
     let after = Cable { ends: [own, isolated(|_| Resident::settle())] };
-    after.add("cable", ADDRESSES);
+    after.add("cable", ["10.0.0.1/24", "10.0.0.2/24"]);
     let there = Recorder::of(inode(&after.ends[1]), &format, &c);
     client.write_all(b"are you there?").unwrap();
     assert!(client.read(&mut [0; 1]).is_err());
@@ -358,12 +384,7 @@ fn a_host_that_was_made_anew_is_said_to_have_forgotten_the_connection() {
     there.end();
     assert_eq!(proved(&[&a, &c]), [["peer_forgot"]]);
     // Here both have one kernel. With one of its own, the host has another boot.
-    let text = fs::read_to_string(&c).unwrap();
-    let (hello, rest) = text.split_once('\n').unwrap();
-    let mut hello: Value = serde_json::from_str(hello).unwrap();
-    hello["monotonic_ns"] = 1.into();
-    hello["host"]["boot_id"] = "another".into();
-    fs::write(&c, format!("{hello}\n{rest}")).unwrap();
+    boot_again(&c, &c);
     assert_eq!(proved(&[&a, &b, &c]), [["peer_rebooted"]]);
 }
 

@@ -83,6 +83,7 @@ pub mod line;
 pub mod linger;
 pub mod loss;
 pub mod name;
+pub mod pair;
 pub mod phrase;
 pub mod process;
 pub mod reset;

@@ -2,17 +2,16 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
 use super::words;
 use tracer_event::{
     duration::{count, grouped},
-    endpoint::{Endpoint, Tuple},
+    endpoint::Tuple,
+    pair,
     update::{OwnedUpdate, Role, Subject},
     wall_clock::WallClock,
 };
 use tracer_model::pair::{Joined, Link, Pair, Recording, Verdict, What, verdicts};
-use tracer_output::{Format as _, Tick, ladder::Ladder};
+use tracer_output::{Format as _, Tick, json::Bare, ladder::Ladder};
 
 /// All that is shown.
 pub struct View<'a> {
@@ -24,46 +23,6 @@ pub struct View<'a> {
     pub joined: &'a Joined,
     /// Also those of which nothing is to be said.
     pub all: bool,
-}
-
-/// A line of JSON: how far two clocks are apart.
-#[derive(Serialize)]
-struct ClockLine<'a> {
-    kind: &'static str,
-    first: &'a str,
-    second: &'a str,
-    /// Of the second host's clock.
-    ahead_ns: i64,
-    within_ns: Option<i64>,
-    handshakes: usize,
-}
-
-/// A line of JSON: a connection.
-#[derive(Serialize)]
-struct PairLine<'a> {
-    kind: &'static str,
-    /// When it began, by the first host's clock.
-    time: String,
-    /// By what the ends are known to belong together.
-    link: Option<&'static str>,
-    ends: Vec<EndLine<'a>>,
-    verdicts: Vec<VerdictLine>,
-}
-
-#[derive(Serialize)]
-struct EndLine<'a> {
-    recording: &'a str,
-    role: Option<Role>,
-    local: Endpoint,
-    peer: Endpoint,
-    local_isn: Option<u32>,
-    peer_isn: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct VerdictLine {
-    code: &'static str,
-    text: String,
 }
 
 impl<'a> View<'a> {
@@ -87,45 +46,45 @@ impl<'a> View<'a> {
     /// None is known.
     pub fn json(&self) -> serde_json::Result<String> {
         let mut text = String::new();
+        let now = wall_time(self.recordings.iter().map(|one| one.until).max().unwrap_or_default());
         for ((first, second), skew) in &self.joined.skews {
-            let line = ClockLine {
-                kind: "clock",
-                first: &self.names[*first],
-                second: &self.names[*second],
+            let clock = pair::Clock {
+                first: self.names[*first].clone(),
+                second: self.names[*second].clone(),
                 ahead_ns: skew.ahead,
                 within_ns: skew.within,
                 handshakes: skew.handshakes,
             };
+            let line = Bare::new("clock", now.as_str().into(), clock);
             let _ = writeln!(text, "{}", serde_json::to_string(&line)?);
         }
         for (pair, found) in self.pairs() {
-            let names = self.names(pair);
-            let of = |verdict: &Verdict| VerdictLine {
-                code: verdict.code(),
-                text: words::sentence(verdict, names),
-            };
             let began = self.recordings[pair.first.0].ends[pair.first.1].began();
-            let line = PairLine {
-                kind: "pair",
-                time: wall_time(began),
-                link: pair.link.map(link),
-                ends: [Some(pair.first), pair.second]
-                    .into_iter()
-                    .flatten()
-                    .map(|at| self.end(at))
-                    .collect(),
-                verdicts: found.iter().map(of).collect(),
-            };
+            let line = Bare::new("pair", wall_time(began).into(), self.line(pair, &found));
             let _ = writeln!(text, "{}", serde_json::to_string(&line)?);
         }
         Ok(text)
     }
 
-    fn end(&self, (recording, end): (usize, usize)) -> EndLine<'a> {
+    fn line(&self, pair: &Pair, found: &[Verdict]) -> pair::Pair {
+        let names = self.names(pair);
+        let verdict = |verdict: &Verdict| pair::Verdict {
+            code: verdict.code(),
+            text: words::sentence(verdict, names),
+        };
+        let ends = [Some(pair.first), pair.second].into_iter().flatten();
+        pair::Pair {
+            link: pair.link.map(link),
+            ends: ends.map(|at| self.end(at)).collect(),
+            verdicts: found.iter().map(verdict).collect(),
+        }
+    }
+
+    fn end(&self, (recording, end): (usize, usize)) -> pair::End {
         let one = &self.recordings[recording].ends[end];
         let Tuple { local, peer, .. } = one.tuple;
-        EndLine {
-            recording: &self.names[recording],
+        pair::End {
+            recording: self.names[recording].clone(),
             role: one.role,
             local,
             peer,
@@ -226,11 +185,11 @@ impl<'a> View<'a> {
     }
 }
 
-fn link(link: Link) -> &'static str {
+fn link(link: Link) -> pair::Link {
     match link {
-        Link::Numbers => "initial_sequence_numbers",
-        Link::Opening => "addresses",
-        Link::Addresses => "addresses_only",
+        Link::Numbers => pair::Link::InitialSequenceNumbers,
+        Link::Opening => pair::Link::Addresses,
+        Link::Addresses => pair::Link::AddressesOnly,
     }
 }
 

@@ -5,8 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Bare, DiagnosisBody, HeaderBody};
 use tracer_event::{
-    connection::ConnectionSummary, exec::Exec, finding::Finding, line::Line, linger::Linger,
-    loss::Loss, reset::Reset, retransmit::Retransmit, socket::Socket, summary::Summary,
+    connection::ConnectionSummary,
+    exec::Exec,
+    finding::Finding,
+    line::Line,
+    linger::Linger,
+    loss::Loss,
+    pair::{Clock, Pair},
+    reset::Reset,
+    retransmit::Retransmit,
+    socket::Socket,
+    summary::Summary,
     transition::Transition,
 };
 
@@ -103,6 +112,20 @@ pub const KINDS: &[Kind] = &[
         of: "",
         when: "What a command did: the last line that `tracer exec` writes to standard error.",
         shape: shape::<Bare<'static, Exec>>,
+    },
+    Kind {
+        name: "clock",
+        of: "",
+        when: "How far the clocks of two hosts are apart: the first lines of `tracer pair`. `time` is \
+               when the last recording ends.",
+        shape: shape::<Bare<'static, Clock>>,
+    },
+    Kind {
+        name: "pair",
+        of: "",
+        when: "A connection between hosts, by their recordings (`tracer pair`). `time` is when it \
+               began, by the clock of the first end's host.",
+        shape: shape::<Bare<'static, Pair>>,
     },
 ];
 
