@@ -14,9 +14,11 @@ mod in_kernel;
 mod latency;
 mod machine;
 pub(crate) mod namespace;
+mod one_core;
 mod snapshot;
 mod start;
 mod table;
+mod tax;
 mod throughput;
 pub(crate) mod tool;
 mod watch;
@@ -156,6 +158,8 @@ fn measure_all(bench: &Bench) -> Vec<Row> {
         rows.extend(measured().unwrap_or_else(|error| vec![Row::failed(what, &error)]));
     };
     part("connections per second", &|| Ok(connections(bench)));
+    part("connections on one core", &|| Ok(one_core::measure(bench)));
+    part("the tax on system calls", &|| tax::measure(bench));
     part("losses beside other work", &|| Ok(throughput::beside_other_work(bench)));
     part("requests to nginx", &|| web::measure(bench));
     part("the time to start", &|| start::measure(bench));
@@ -193,11 +197,9 @@ fn totals(cpu: &[(String, Figures)], in_kernel: &[(String, Figures)]) -> Vec<Row
     let peer = all.iter().find(|(label, _)| *label == "tcpstates");
     let to = peer.map_or(Err("no such run".to_owned()), |(_, figures)| figures.clone());
     let rows = all.iter().map(|(label, figures)| {
-        Row::new("CPU per event, kernel and user", label, Unit::Nanoseconds, figures).compared(
-            figures,
-            &to,
-            "tcpstates",
-        )
+        Row::new("CPU per event, kernel and user", label, Unit::Nanoseconds, figures)
+            .compared(figures, &to, "tcpstates")
+            .verdict()
     });
     rows.collect()
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+/// What `taskset` takes to run a program on the first processor.
+pub(crate) const ONE_CORE: [&str; 2] = ["--cpu-list", "0"];
+
 /// For each command of a measurement.
 const LIMIT: Duration = Duration::from_secs(90);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);

@@ -13,11 +13,15 @@ pub(crate) fn write(machine: &str, rows: &[Row], bench: &Bench) -> String {
         Tool::tracer(tracer, "", &["--format", "json"]),
         Tool::tracer(tracer, "", &["--port", "9"]),
         Tool::tracer(tracer, "", &["--summary-only"]),
+        Tool::tracer(tracer, "", &["record", "-o", "FILE"]),
         Tool::tcpstates(),
         Tool::bpftrace(),
     ];
-    let commands: Vec<String> =
-        commands.iter().map(|tool| format!("{} > FILE", tool.command_line())).collect();
+    let shown = |tool: &Tool| match tool.command_line() {
+        line if line.ends_with(" FILE") => line,
+        line => format!("{line} > FILE"),
+    };
+    let commands: Vec<String> = commands.iter().map(shown).collect();
     let opening = "# What tracing costs\n\n\
         Made by `cargo xtask bench`; do not edit. Where the time goes is in \
         [benchmarks/anatomy.md](benchmarks/anatomy.md).\n";
@@ -42,10 +46,18 @@ const METHODS: &str = "\
 All variants take turns, untraced first, in {rounds} rounds, fewer where that would take too long; \
 figures are medians, ratios the medians of the ratios of each turn. Every run has a network \
 namespace of its own; the tools trace the whole host unless a line says otherwise, and write to \
-files in memory.
+files in memory. What is bold is a verdict on the tool: the same on a machine's good and bad days. The \
+other ratios depend on where the kernel lets load and tool run that hour.
 
 * **connections**: one thread connects and closes, another accepts and closes, {connections} \
 times over loopback; both ends make {transitions} transitions a connection.
+* **connections, all on one core**: load and tool pinned to the first processor (`taskset`), a \
+third of the connections. What the tool takes is taken from the load, so that the ratio is that of \
+the processor time.
+* **getppid()**, **on each system call**: the shortest system call, the fastest of ten parts of \
+5,000,000 calls, while a tracer has nothing to do; the difference to the untraced turn before. \
+Accept() is seen at the return of the kernel's function where `tracer features` has fexit, else at \
+the exit of system calls, which all pass; `--no-accept` sees it nowhere.
 * **CPU per event, the tool's own**: time of all its threads on a processor, from before the \
 first connection until the output is written (`/proc/PID/task/*/schedstat`). The eBPF programs are \
 not in it: they run in whoever changes the state.
@@ -59,6 +71,8 @@ tracer only lines that the tracepoint told count, not what was made good afterwa
 nothing but spin.
 * **recursion misses**: times the kernel skipped a program because it was running on that \
 processor already. What the main program of tracer misses, its guard catches.
+* **start to all attached**: from starting tracer until its header is on a pipe, which it writes when \
+nothing that happens from then on is missed.
 * **start to first event told**: from starting the tool until the first line on a pipe that shows \
 one of the events that another thread makes each millisecond; peers write by line for this \
 (`stdbuf -oL`, `-B line`).

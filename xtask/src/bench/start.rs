@@ -1,4 +1,5 @@
-//! How long a tool takes from its start until it reports an event.
+//! How long a tool takes from its start until it reports an event, and tracer until all of its programs
+//! are attached.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,14 +29,27 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let namespace = Namespace::new()?;
     let samples =
         alternate(2 * bench.scale.rounds, BUDGET, &tools, |tool| run(bench, &namespace, tool));
+    let row = |what, tool: &Tool, figures: &Figures| {
+        Row::new(what, &tool.label, Unit::Nanoseconds, figures).verdict()
+    };
+    let attached = samples[0].figures(|started| started.attached.as_nanos() as f64);
     let rows = tools.iter().zip(&samples).map(|(tool, samples)| {
-        let figures: Figures = samples.figures(|took| took.as_nanos() as f64);
-        Row::new("start to first event told", &tool.label, Unit::Nanoseconds, &figures)
+        let figures = samples.figures(|started| started.told.as_nanos() as f64);
+        row("start to first event told", tool, &figures)
     });
-    Ok(rows.collect())
+    let attached = row("start to all attached", &tools[0], &attached);
+    Ok([attached].into_iter().chain(rows).collect())
 }
 
-fn run(bench: &Bench, namespace: &Namespace, tool: &Tool) -> Result<Duration> {
+/// What happened so long after the start.
+struct Started {
+    /// The first line was written: tracer's header, when all is attached.
+    attached: Duration,
+    /// An event was.
+    told: Duration,
+}
+
+fn run(bench: &Bench, namespace: &Namespace, tool: &Tool) -> Result<Started> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let events = scope.spawn(|| {
@@ -53,10 +67,11 @@ fn run(bench: &Bench, namespace: &Namespace, tool: &Tool) -> Result<Duration> {
     })
 }
 
-fn first_event(bench: &Bench, tool: &Tool) -> Result<Duration> {
+fn first_event(bench: &Bench, tool: &Tool) -> Result<Started> {
     let begun = Instant::now();
     let mut watched = Watched::start(tool, &bench.directory)?;
-    let took = watched.wait_for(&ADDRESS.to_string())?.duration_since(begun);
+    let attached = watched.wait_for("")?.duration_since(begun);
+    let told = watched.wait_for(&ADDRESS.to_string())?.duration_since(begun);
     watched.running.finish()?;
-    Ok(took)
+    Ok(Started { attached, told })
 }

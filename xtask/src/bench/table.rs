@@ -14,6 +14,8 @@ pub(crate) struct Row {
     median: String,
     range: String,
     ratio: String,
+    /// Its figure decides; the others depend on the machine's hour.
+    is_verdict: bool,
 }
 
 impl Row {
@@ -24,6 +26,7 @@ impl Row {
             median: String::new(),
             range: String::new(),
             ratio: String::new(),
+            is_verdict: false,
         };
         match figures {
             Ok(values) => row.fill(unit, values),
@@ -50,6 +53,11 @@ impl Row {
         }
     }
 
+    /// A figure that says how the tool is, not how the machine was.
+    pub(crate) fn verdict(self) -> Self {
+        Self { is_verdict: true, ..self }
+    }
+
     /// Adds the figure as a share of another one, as `0.92 × untraced`.
     pub(crate) fn compared(mut self, figures: &Figures, to: &Figures, name: &str) -> Self {
         if let Some(ratio) = ratio(figures, to) {
@@ -60,7 +68,7 @@ impl Row {
     }
 }
 
-/// The lines as Markdown; what is measured is named only where it changes.
+/// The lines as Markdown; what is measured is named only where it changes, verdicts are bold.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = "| measured | of | median | lowest – highest | ratio |\n".to_owned();
     text.push_str("|---|---|---|---|---|\n");
@@ -68,7 +76,9 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     for row in rows {
         let what = if row.what == last { "" } else { &row.what };
         last = &row.what;
-        let cells = [what, &row.variant, &row.median, &row.range, &row.ratio].map(escape);
+        let bold = if row.is_verdict { "**" } else { "" };
+        let variant = format!("{bold}{}{bold}", row.variant);
+        let cells = [what, &variant, &row.median, &row.range, &row.ratio].map(escape);
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
@@ -94,14 +104,15 @@ mod tests {
         let rows = [
             Row::new("connections", "untraced", Unit::PerSecond, &untraced),
             Row::new("connections", "traced", Unit::PerSecond, &traced)
-                .compared(&traced, &untraced, "untraced"),
+                .compared(&traced, &untraced, "untraced")
+                .verdict(),
             Row::new("memory", "traced", Unit::Bytes, &Ok(vec![2048.0])),
         ];
         let expected = "\
 | measured | of | median | lowest – highest | ratio |
 |---|---|---|---|---|
 | connections | untraced | 75,000/s | 70,000/s – 80,000/s |  |
-|  | traced | 67,500/s | 63,000/s – 72,000/s | 0.90 × untraced |
+|  | **traced** | 67,500/s | 63,000/s – 72,000/s | 0.90 × untraced |
 | memory | traced | 2.00 KiB |  |  |
 ";
         assert_eq!(markdown(&rows), expected);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -22,9 +22,9 @@ const BUSY_BUDGET: Duration = Duration::from_secs(15);
 const CLEARING_UP: Duration = Duration::from_millis(500);
 
 /// What one run of one variant has shown.
-struct Run {
+pub(crate) struct Run {
     /// Connections a second.
-    rate: f64,
+    pub(crate) rate: f64,
     traced: Option<Traced>,
 }
 
@@ -54,15 +54,43 @@ pub(crate) struct Throughput {
     pub(crate) cpu: Vec<(String, Figures)>,
 }
 
+/// Where load and tool run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Where the kernel lets them.
+    Anywhere,
+    /// Both on the first processor.
+    OneCore,
+}
+
 /// A variant: a tool, and which lines of its output are events.
 #[derive(Clone)]
-struct Variant {
-    tool: Tool,
+pub(crate) struct Variant {
+    pub(crate) tool: Tool,
     /// Regular expression of a line that shows an event; `None` where there is none for each.
     event: Option<&'static str>,
+    /// Where it writes, if not to standard output.
+    recording: Option<PathBuf>,
 }
 
 impl Variant {
+    /// tracer in each of the ways to write all events, or none.
+    pub(crate) fn ours(bench: &Bench) -> Vec<Self> {
+        let ours = |label, arguments: &[&str], event| Self {
+            tool: Tool::tracer(&bench.tracer, label, arguments),
+            event,
+            recording: None,
+        };
+        let recording = bench.directory.join("recording");
+        let arguments = ["record", "-o", &recording.to_string_lossy()];
+        vec![
+            ours("tracer, text", &[], None),
+            ours("tracer, JSON", &["--format", "json"], Some(OBSERVED)),
+            ours("tracer, summary only", &["--summary-only"], None),
+            Self { recording: Some(recording.clone()), ..ours("tracer, record", &arguments, None) },
+        ]
+    }
+
     fn writes_json(&self) -> bool {
         self.event == Some(OBSERVED)
     }
@@ -72,27 +100,19 @@ impl Variant {
 const OBSERVED: &str = "^{\"kind\":\"transition\",.*\"127\\.1\\.0\\..*\"source\":\"tracepoint\"";
 
 fn variants(bench: &Bench) -> Vec<Option<Variant>> {
-    let tracer = |label, arguments: &[&str], event| Variant {
-        tool: Tool::tracer(&bench.tracer, label, arguments),
-        event,
-    };
-    let peer = |tool| Variant { tool, event: Some("127\\.1\\.0\\.") };
-    vec![
-        None,
-        Some(tracer("tracer, text", &[], None)),
-        Some(tracer("tracer, JSON", &["--format", "json"], Some(OBSERVED))),
-        Some(tracer("tracer, another port", &["--port", "9"], None)),
-        Some(tracer("tracer, summary only", &["--summary-only"], None)),
-        Some(peer(Tool::tcpstates())),
-        Some(peer(Tool::bpftrace())),
-    ]
+    let variant = |tool, event| Variant { tool, event, recording: None };
+    let other = Tool::tracer(&bench.tracer, "tracer, another port", &["--port", "9"]);
+    let peers = [Tool::tcpstates(), Tool::bpftrace()];
+    let peers = peers.into_iter().map(|tool| variant(tool, Some("127\\.1\\.0\\.")));
+    let all = Variant::ours(bench).into_iter().chain([variant(other, None)]).chain(peers);
+    [None].into_iter().chain(all.map(Some)).collect()
 }
 
 pub(crate) fn measure(bench: &Bench) -> Throughput {
     let variants = variants(bench);
     let connections = bench.scale.connections;
     let samples = alternate(bench.scale.rounds, BUDGET, &variants, |variant| {
-        run(bench, variant.as_ref(), connections)
+        run(bench, variant.as_ref(), connections, Place::Anywhere)
     });
     let rates: Vec<Figures> = samples.iter().map(|s| s.figures(|run| run.rate)).collect();
     let label = |variant: &Option<Variant>| match variant {
@@ -128,7 +148,8 @@ fn costs(traced: &[(&Variant, &Samples<Run>)], rows: &mut Vec<Row>) -> Vec<(Stri
         .map(|(variant, samples)| (variant.tool.label.clone(), figures(samples, |t| t.cpu)))
         .collect();
     for (label, figures) in &cpu {
-        rows.push(Row::new("CPU per event, the tool's own", label, Unit::Nanoseconds, figures));
+        let row = Row::new("CPU per event, the tool's own", label, Unit::Nanoseconds, figures);
+        rows.push(row.verdict());
     }
     losses(traced, "", rows);
     for (variant, samples) in traced {
@@ -144,7 +165,8 @@ fn losses(traced: &[(&Variant, &Samples<Run>)], beside: &str, rows: &mut Vec<Row
     let by_account = format!("by its own account{beside}");
     for (variant, samples) in traced.iter().filter(|(variant, _)| variant.event.is_some()) {
         let missing = figures(samples, |traced| traced.missing);
-        rows.push(Row::new(&not_seen, &variant.tool.label, Unit::PerMillion, &missing));
+        let row = Row::new(&not_seen, &variant.tool.label, Unit::PerMillion, &missing);
+        rows.push(row.verdict());
     }
     for (variant, samples) in traced.iter().filter(|(variant, _)| variant.writes_json()) {
         let label = |what: &str| format!("{}, {what}", variant.tool.label);
@@ -173,7 +195,7 @@ pub(crate) fn beside_other_work(bench: &Bench) -> Vec<Row> {
             });
         }
         let samples = alternate(rounds, BUSY_BUDGET, &variants, |variant| {
-            run(bench, Some(variant), connections)
+            run(bench, Some(variant), connections, Place::Anywhere)
         });
         over.store(true, Ordering::Relaxed);
         samples
@@ -183,19 +205,28 @@ pub(crate) fn beside_other_work(bench: &Bench) -> Vec<Row> {
     rows
 }
 
-fn run(bench: &Bench, variant: Option<&Variant>, connections: usize) -> Result<Run> {
+/// One run of a variant, of none for untraced.
+pub(crate) fn run(
+    bench: &Bench,
+    variant: Option<&Variant>,
+    connections: usize,
+    place: Place,
+) -> Result<Run> {
     thread::sleep(CLEARING_UP);
     let namespace = Namespace::new()?;
     let Some(variant) = variant else {
-        return Ok(Run { rate: load(bench, &namespace, connections)?, traced: None });
+        let rate = load_in(bench, &namespace, connections, place)?;
+        return Ok(Run { rate, traced: None });
     };
+    let pinned = variant.tool.on_one_core();
+    let tool = if place == Place::OneCore { &pinned } else { &variant.tool };
     let output = bench.directory.join("output");
     let stdout = File::create(&output).context("no file for a tool's output")?;
-    let mut running = Running::start(&variant.tool, Stdio::from(stdout), &bench.directory)?;
+    let mut running = Running::start(tool, Stdio::from(stdout), &bench.directory)?;
     running.wait_until_attached()?;
     let before = accounts::cpu(running.pid())?;
-    let rate = load(bench, &namespace, connections)?;
-    running.wait_until_written(&output);
+    let rate = load_in(bench, &namespace, connections, place)?;
+    running.wait_until_written(variant.recording.as_ref().unwrap_or(&output));
     let spent = accounts::cpu(running.pid())? - before;
     let memory = accounts::memory(running.pid(), "VmHWM")? as f64;
     running.finish()?;
@@ -210,6 +241,7 @@ fn run(bench: &Bench, variant: Option<&Variant>, connections: usize) -> Result<R
         Summary { lost: f64::NAN, healed: f64::NAN }
     };
     fs::remove_file(&output)?;
+    variant.recording.as_ref().map_or(Ok(()), fs::remove_file)?;
     let cpu = spent as f64 / events;
     Ok(Run { rate, traced: Some(Traced { cpu, memory, missing, summary }) })
 }
@@ -236,8 +268,20 @@ fn summary(output: &str, events: f64) -> Option<Summary> {
 
 /// Makes short connections in a namespace; how many a second.
 pub(crate) fn load(bench: &Bench, namespace: &Namespace, connections: usize) -> Result<f64> {
+    load_in(bench, namespace, connections, Place::Anywhere)
+}
+
+fn load_in(bench: &Bench, namespace: &Namespace, connections: usize, place: Place) -> Result<f64> {
     let program = bench.load.to_string_lossy();
-    let said = command::output(namespace.command(&program).arg(connections.to_string()))?;
+    let mut command = match place {
+        Place::Anywhere => namespace.command(&program),
+        Place::OneCore => {
+            let mut pinned = namespace.command("taskset");
+            pinned.args(command::ONE_CORE).arg(&*program);
+            pinned
+        }
+    };
+    let said = command::output(command.arg(connections.to_string()))?;
     said.trim().parse().with_context(|| format!("the load generator says: {said}"))
 }
 

@@ -44,6 +44,14 @@ impl Tool {
         Self::new(label, &tracer.to_string_lossy(), arguments)
     }
 
+    /// The same on one core.
+    pub(crate) fn on_one_core(&self) -> Self {
+        let own = self.arguments.iter().map(String::as_str);
+        let arguments: Vec<&str> =
+            command::ONE_CORE.into_iter().chain([self.program.as_str()]).chain(own).collect();
+        Self::new(&self.label, "taskset", &arguments)
+    }
+
     /// libbpf-tools' tcpstates.
     pub(crate) fn tcpstates() -> Self {
         Self::new("tcpstates", "tcpstates", &[])
