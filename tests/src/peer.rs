@@ -50,6 +50,13 @@ impl Peer {
         (peer, address)
     }
 
+    /// A server that takes one connection by io_uring; returns when it listens.
+    pub fn ring(program: &str, name: &str, address: SocketAddr) -> Self {
+        let mut peer = Self::start(program, name, &["ring", &address.to_string()]);
+        assert_eq!(peer.answer(), address.to_string());
+        peer
+    }
+
     /// One that holds both ends of `count` connections; returns when it does.
     pub fn crowd(program: &str, name: &str, count: usize) -> Self {
         let mut peer = Self::start(program, name, &["crowd", &count.to_string()]);

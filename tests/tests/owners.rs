@@ -35,7 +35,17 @@ fn trace(server: SocketAddr, options: &[&str]) -> Tracer {
 fn lacks(hello: &Record) -> Vec<&str> {
     let degraded = hello.at("/degraded").as_array().unwrap().iter();
     let names = degraded.map(|missing| missing["feature"].as_str().unwrap());
-    names.filter(|name| *name != "socket cookies").collect()
+    names.filter(|name| !["socket cookies", RETURNS].contains(name)).collect()
+}
+
+/// The hook at the return of the kernel's function; without it accept() is seen at the exit of the
+/// system calls.
+const RETURNS: &str = "fexit";
+
+/// Whether who accepts is seen there, in whichever way the process does it.
+fn sees_returns(hello: &Record) -> bool {
+    let degraded = hello.at("/degraded").as_array().unwrap();
+    degraded.iter().all(|missing| missing["feature"] != RETURNS)
 }
 
 /// Fetches a page; the process id of curl.
@@ -108,7 +118,9 @@ fn preforked_workers_own_what_they_accept_whatever_else_runs() {
                 assert_eq!(record.number("/process/others"), Some(3), "one of several: {record}");
             } else {
                 assert_eq!(record.at("/process/evidence"), "accept", "{record}");
-                assert!(record.number("/process/fd").is_some(), "{record}");
+                // At the return of the kernel's function there is none yet.
+                let has_fd = record.number("/process/fd").is_some();
+                assert!(has_fd || sees_returns(&trace.hello), "{record}");
                 assert!(nginx.workers.contains(pid), "{record}");
                 accepted += 1;
             }
@@ -125,7 +137,7 @@ fn preforked_workers_own_what_they_accept_whatever_else_runs() {
 }
 
 #[test]
-fn without_tracefs_the_acceptor_is_guessed_and_that_is_said() {
+fn without_tracefs_the_acceptor_is_guessed_and_that_is_said_unless_its_return_is_seen() {
     let hidden = "for name in tracing debug; do \
         if test -d /sys/kernel/$name; then mount -t tmpfs none /sys/kernel/$name; fi; done";
     isolated(|_| {
@@ -137,10 +149,35 @@ fn without_tracefs_the_acceptor_is_guessed_and_that_is_said() {
         drop(sockets::accept(&listener));
         client.close();
         let trace = tracer.finish();
+        if sees_returns(&trace.hello) {
+            assert_eq!(lacks(&trace.hello), [""; 0]);
+            return;
+        }
         assert_eq!(lacks(&trace.hello), ["accept"]);
         let degraded = trace.hello.at("/degraded").as_array().unwrap();
         let missing = degraded.iter().find(|missing| missing["feature"] == "accept").unwrap();
         assert_eq!(missing["remedy"], "mount -t tracefs tracefs /sys/kernel/tracing");
+    });
+}
+
+/// No system call returns that socket.
+#[test]
+fn who_accepts_by_io_uring_is_seen_where_a_program_may_be_at_the_return_of_accept() {
+    isolated(|_| {
+        let address = SocketAddr::from(([127, 0, 0, 1], sockets::free_port()));
+        let tracer = trace(address, &[]);
+        let mut server = Peer::ring(PEER, "ring", address);
+        let (client, _) = Peer::client(PEER, "courier", address);
+        let end = server.end();
+        client.close();
+        let step = tracer.wait_for_step(&end, "ESTABLISHED", "CLOSE_WAIT");
+        let pid = server.pid();
+        server.close();
+        tracer.wait_for_step(&end, "LAST_ACK", "CLOSED");
+        let trace = tracer.finish();
+        assert_eq!(step.number("/process/pid"), Some(pid), "{step}");
+        let is_seen = step.at("/process/evidence") == "accept";
+        assert_eq!(is_seen, sees_returns(&trace.hello), "{step}");
     });
 }
 

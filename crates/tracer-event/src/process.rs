@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracer_wire::Record;
+use tracer_wire::{NO_DESCRIPTOR, Record};
 
 use super::{escape::escape, is_zero, name};
 
@@ -111,7 +111,7 @@ impl Owner {
         Self {
             process: Process::on_cpu(record),
             evidence: Evidence::Accept,
-            fd: Some(record.fd),
+            fd: Some(record.fd).filter(|fd| *fd != NO_DESCRIPTOR),
             others: 0,
         }
     }

@@ -63,6 +63,9 @@ features! {
     ACCEPT = "accept":
         "a server's sockets are named by their listener, with a `?`, until they are closed or a \
          look at the descriptors shows who holds them";
+    RETURNS = "fexit":
+        "while a trace runs, each system call of the host takes some 10 ns longer, and who accepts \
+         by io_uring or in a 32-bit program is not seen";
     MPTCP = "MPTCP":
         "of what listens with MPTCP, as services in Go do, it is not told who holds its sockets, \
          how old its half-open connections are, nor which of its orphans still wait for the peer's \

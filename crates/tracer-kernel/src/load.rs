@@ -22,7 +22,7 @@ pub use self::error::LoadError;
 use self::{
     error::creation_failed,
     types::Types,
-    verify::{Hook, Refused},
+    verify::{Hook, Refused, Wanted},
 };
 use super::{
     feature::{self, Feature},
@@ -143,12 +143,13 @@ pub fn load(request: &Request) -> Result<Tracer, LoadError> {
 fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let types = Types::read()?;
     let best = settings::best(types.has_reset_reason, request.stacks, request.retransmitted_data);
+    let returns = if request.accept { accept::returns(&types.offsets) } else { Vec::new() };
     let mut attempt = |settings| {
         let layout = RecordLayout::default();
         let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
-        let mut refused = verify::load(&mut ebpf, &programs(request, &settings), &types.targets);
+        let mut refused = verify::load(&mut ebpf, &programs(&returns, &settings), &types.targets);
         attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
         if settings.reads_addresses == 1 {
             // Without it is another attempt.
@@ -169,7 +170,7 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     }
     degraded.extend(attach_optional(&mut ebpf, &mut refused, best.has_reset_reason == 1));
     if request.accept {
-        degraded.extend(accept::attach(&mut ebpf, &mut refused, request.stacks));
+        degraded.extend(accept::attach(&mut ebpf, &mut refused, &returns, request.stacks));
     }
     for (program, _, feature) in ITERATORS {
         if let Err(error) = refused.check(program) {
@@ -201,16 +202,16 @@ fn attach_optional(
 
 /// All that is loaded, what takes the verifier longest first. The iterators are attached for each
 /// snapshot.
-fn programs(request: &Request, settings: &Settings) -> Vec<(&'static str, Hook)> {
-    let accept = request.accept.then_some((accept::PROGRAM, Hook::Classic));
+fn programs(returns: &[accept::Return], settings: &Settings) -> Vec<Vec<Wanted>> {
     let main = (MAIN_BTF, Hook::Typed("inet_sock_set_state"));
     let optional = OPTIONAL.map(|(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
     let destroy = (DESTROY, Hook::Typed("tcp_destroy_sock"));
     let destroy = (settings.has_cookie_helper == 0).then_some(destroy);
-    accept.into_iter().chain([main]).chain(optional).chain(iterators()).chain(destroy).collect()
+    let others = [main].into_iter().chain(optional).chain(iterators()).chain(destroy);
+    accept::wanted(returns).into_iter().chain(others.map(|one| vec![one])).collect()
 }
 
-fn iterators() -> [(&'static str, Hook); 2] {
+fn iterators() -> [Wanted; 2] {
     ITERATORS.map(|(program, target, _)| (program, Hook::Iterator(target)))
 }
 
@@ -233,7 +234,8 @@ pub fn load_iterators_only() -> Result<Ebpf, LoadError> {
     let mut attempt = |settings| {
         let mut ebpf = object(&request, &types.offsets, &settings, &RecordLayout::default())?;
         // Without holders the list is still worth having.
-        let mut refused = verify::load(&mut ebpf, &iterators(), &types.targets);
+        let mut refused =
+            verify::load(&mut ebpf, &iterators().map(|one| vec![one]), &types.targets);
         refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
         Ok(ebpf)
     };

@@ -24,7 +24,8 @@ pub use config::{
 };
 pub use plain::Plain;
 pub use record::{
-    Counters, Handled, Holder, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag, kind,
+    Counters, Handled, Holder, NO_DESCRIPTOR, NOTES, PATH_DEPTH, PATH_NAME, Program, Record, flag,
+    kind,
 };
 pub use timers::Timers;
 

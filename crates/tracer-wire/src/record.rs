@@ -58,6 +58,9 @@ pub mod flag {
     pub const CLASSIC: u8 = 1 << 7;
 }
 
+/// [`Record::fd`] of what was seen before it had a descriptor.
+pub const NO_DESCRIPTOR: u32 = u32::MAX;
+
 /// A socket at one moment.
 ///
 /// Values are the kernel's own unless said; what a mode, kernel or hook cannot know is 0.
@@ -170,7 +173,8 @@ pub struct Record {
     pub exiting: u8,
     /// Zero.
     pub reserved: u8,
-    /// Descriptor that accept() returned; of other kinds zero.
+    /// Descriptor that accept() returned, [`NO_DESCRIPTOR`] where it has not got one yet; of other
+    /// kinds zero.
     pub fd: u32,
     /// Low half of the jiffy at which the last acknowledgement came (`tcp_sock.rcv_tstamp`); of a
     /// request socket in a snapshot milliseconds since its SYN+ACK was first sent.

@@ -7,7 +7,8 @@
 //! connections with itself, prints the count and holds them as long. `peer NAME storm ADDRESS
 //! COUNT` makes so many processes, one after the other, each of which connects, prints its number
 //! and its port, closes and ends; `peer NAME spin` keeps a CPU busy; `peer NAME take` takes one
-//! connection from the listener that is its standard input, closes it and ends.
+//! connection from the listener that is its standard input, closes it and ends; `peer NAME ring
+//! ADDRESS` is `serve` by io_uring.
 
 use std::{
     env,
@@ -15,10 +16,12 @@ use std::{
     hint,
     io::{self, Read as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _},
     process::{Command, Stdio},
+    ptr,
 };
 
+use io_uring::{IoUring, opcode, types};
 use rustix::{
     io::FdFlags,
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -62,6 +65,11 @@ fn main() -> io::Result<()> {
             let (stream, _) = listener.accept()?;
             hold(&stream)
         }
+        ["ring", address] => {
+            let listener = TcpListener::bind(address)?;
+            println!("{}", listener.local_addr()?);
+            hold(&accept_by_ring(&listener)?)
+        }
         ["storm", address, count] => {
             let address: SocketAddr = address.parse().expect("an address");
             (0..count.parse().expect("a number")).try_for_each(|_| flash(address))
@@ -95,6 +103,22 @@ fn flash(address: SocketAddr) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Without a system call that returns the connection.
+fn accept_by_ring(listener: &TcpListener) -> io::Result<TcpStream> {
+    let mut ring = IoUring::new(1)?;
+    let (from, nowhere) = (types::Fd(listener.as_raw_fd()), ptr::null_mut());
+    let accept = opcode::Accept::new(from, nowhere, ptr::null_mut()).build();
+    // SAFETY: the listener is open until the ring has answered, and there is no address to write.
+    unsafe { ring.submission().push(&accept) }.expect("room for one");
+    ring.submit_and_wait(1)?;
+    let answer = ring.completion().next().expect("an answer").result();
+    if answer < 0 {
+        return Err(io::Error::from_raw_os_error(-answer));
+    }
+    // SAFETY: a new descriptor that nobody else knows.
+    Ok(unsafe { TcpStream::from_raw_fd(answer) })
 }
 
 /// Both ends of so many connections.

@@ -6,7 +6,7 @@ use aya::Btf;
 use tracer_wire::Offsets;
 
 use super::{
-    LoadError,
+    LoadError, accept,
     offsets::{self, OffsetsError},
     verify,
 };
@@ -32,7 +32,9 @@ impl Types {
     /// Where there is no BTF, or it lacks something required.
     pub(super) fn read() -> Result<Self, LoadError> {
         let bytes = fs::read(BTF).map_err(|error| LoadError::NoBtf(error.to_string()))?;
-        let wanted = |name: &[u8]| offsets::is_wanted(name) || verify::is_target(name);
+        let wanted = |name: &[u8]| {
+            offsets::is_wanted(name) || verify::is_target(name) || accept::is_target(name)
+        };
         let index = btf::Btf::parse(&bytes, wanted).map_err(OffsetsError::from)?;
         let offsets = offsets::resolve(&index)?;
         let has_reset_reason = offsets::has_reset_reason(&index);

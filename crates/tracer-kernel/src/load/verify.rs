@@ -1,13 +1,14 @@
 //! Loading programs side by side: the verifier takes half of the time of a start.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, PoisonError},
     thread,
 };
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, Iter, Program, ProgramError, TracePoint},
+    programs::{BtfTracePoint, FExit, Iter, Program, ProgramError, TracePoint},
 };
 
 /// Threads that wait for the verifier.
@@ -20,9 +21,14 @@ pub(super) enum Hook {
     Typed(&'static str),
     /// An iterator over this target.
     Iterator(&'static str),
+    /// The return of this function.
+    Return(&'static str),
     /// A classic tracepoint.
     Classic,
 }
+
+/// A program and what it is for.
+pub(super) type Wanted = (&'static str, Hook);
 
 impl Hook {
     fn load(self, program: &mut Program, btf: &Btf) -> Result<(), ProgramError> {
@@ -31,6 +37,7 @@ impl Hook {
                 <&mut BtfTracePoint>::try_from(program)?.load(tracepoint, btf)
             }
             Self::Iterator(target) => <&mut Iter>::try_from(program)?.load(target, btf),
+            Self::Return(function) => <&mut FExit>::try_from(program)?.load(function, btf),
             Self::Classic => <&mut TracePoint>::try_from(program)?.load(),
         }
     }
@@ -66,23 +73,26 @@ where
     ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-/// Loads these programs of the object; those that take longest should come first.
-pub(super) fn load(ebpf: &mut Ebpf, wanted: &[(&'static str, Hook)], btf: &Btf) -> Refused {
-    let mut jobs = Vec::new();
-    for (name, program) in ebpf.programs_mut() {
-        let place = wanted.iter().position(|(wanted, _)| *wanted == name);
-        jobs.extend(place.map(|place| (place, program)));
-    }
+/// Loads programs of the object: of each list the first that the kernel takes. The list that takes
+/// longest should come first.
+pub(super) fn load(ebpf: &mut Ebpf, wanted: &[Vec<Wanted>], btf: &Btf) -> Refused {
+    let mut programs: HashMap<&str, &mut Program> = ebpf.programs_mut().collect();
+    let job = |list: &Vec<Wanted>| -> Vec<(Wanted, &mut Program)> {
+        let one = |wanted: &Wanted| Some((*wanted, programs.remove(wanted.0)?));
+        list.iter().filter_map(one).collect()
+    };
     // Taken from the end.
-    jobs.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let jobs = Mutex::new(wanted.iter().rev().map(job).collect::<Vec<_>>());
+    let refused = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, |cpus| cpus.get().min(THREADS));
-    let (jobs, refused) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     let next = || lock(&jobs).pop();
     let work = || {
-        while let Some((place, program)) = next() {
-            let (name, hook) = wanted[place];
-            if let Err(error) = hook.load(program, btf) {
-                lock(&refused).push((name, error));
+        while let Some(job) = next() {
+            for ((name, hook), program) in job {
+                match hook.load(program, btf) {
+                    Ok(()) => break,
+                    Err(error) => lock(&refused).push((name, error)),
+                }
             }
         }
     };

@@ -1,12 +1,21 @@
-//! `syscalls:sys_exit_accept` and `sys_exit_accept4`: who has accepted a connection.
+//! Who has accepted a connection: at the return of the kernel's own function where the kernel lets a
+//! program be there (`fexit`), else at that of the system calls.
 //!
-//! accept() changes no state, and no other tracepoint runs in it: `fexit/inet_csk_accept` would
-//! cost nothing elsewhere but is refused on some hosts, and does not know the descriptor. While
-//! one of these is attached, every system call of the host takes the kernel's slow way out, some
-//! 30 ns longer. Not seen: accept by io_uring, and by 32-bit programs.
+//! accept() changes no state. `inet_accept` and `mptcp_stream_accept` are behind every way to accept,
+//! io_uring's and that of 32-bit programs included, and cost other system calls nothing. They have put
+//! the new socket into its file, but not yet the file into a descriptor: that is for the next snapshot
+//! to tell. `inet_csk_accept`, further down, would know neither file nor user. While one of
+//! `syscalls:sys_exit_accept` and `sys_exit_accept4` is attached, every system call of the host takes
+//! the kernel's slow way out, some 10 ns longer; what io_uring and 32-bit programs accept is not seen.
 
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
-use tracer_wire::{Record, kind};
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{fexit, tracepoint},
+    programs::{FExitContext, TracePointContext, tracing::StackIdContext},
+};
+use tracer_wire::{NO_DESCRIPTOR, Record, kind};
 
 use crate::programs::{
     actor,
@@ -22,6 +31,29 @@ use crate::programs::{
 /// `long ret` in `struct syscall_trace_exit`, after `trace_entry` and `int nr`: the same on every
 /// 64-bit kernel, and the layout that BPF programs get (`struct syscall_tp_t`).
 const RETURN_VALUE: usize = 16;
+
+#[fexit(function = "inet_accept")]
+fn accepted(context: FExitContext) -> i32 {
+    returned(&context);
+    0
+}
+
+#[fexit(function = "mptcp_stream_accept")]
+fn accepted_mptcp(context: FExitContext) -> i32 {
+    returned(&context);
+    0
+}
+
+/// The functions' second argument is the new `struct socket` on every version; what comes behind it
+/// changed with 6.10. Where they have failed, it has no `struct sock`; where the kernel accepts for
+/// itself, no file.
+#[inline(always)]
+fn returned(context: &FExitContext) {
+    let socket = Address(context.arg::<*const c_void>(1) as u64);
+    if let Some((socket, inode)) = Probed::of_file(socket.follow(offset!(socket_file))) {
+        report(context, socket, inode, NO_DESCRIPTOR);
+    }
+}
 
 /// Attached to both.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
@@ -47,7 +79,7 @@ fn file(fd: u32) -> Option<Address> {
 }
 
 #[inline(always)]
-fn report(context: &TracePointContext, socket: Probed, inode: u64, fd: u32) {
+fn report(context: &(impl EbpfContext + StackIdContext), socket: Probed, inode: u64, fd: u32) {
     if !filter::is_empty()
         && (socket.is_outside_group()
             || !filter::passes_described(|record| socket.describe(record)))
