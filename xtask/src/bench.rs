@@ -214,8 +214,8 @@ mod tests {
         let cpu = [named("tracer", &[500.0, 700.0, 600.0]), named("tcpstates", &[2_600.0])];
         let in_kernel = [named("tracer", &[200.0]), named("tcpstates", &[1_400.0])];
         let rows = table::markdown(&totals(&cpu, &in_kernel));
-        assert!(rows.contains("| tracer | 800 ns |  | 0.20 × tcpstates |"), "{rows}");
+        assert!(rows.contains("| **tracer** | 800 ns |  | 0.20 × tcpstates |"), "{rows}");
         let without = table::markdown(&totals(&cpu[..1], &in_kernel));
-        assert!(without.contains("| tcpstates | not measured: no such run |"), "{without}");
+        assert!(without.contains("| **tcpstates** | not measured: no such run |"), "{without}");
     }
 }
