@@ -156,6 +156,32 @@ fn lintian_has_nothing_to_say_of_the_deb() {
 }
 
 #[test]
+fn rpmlint_has_nothing_to_say_of_the_rpm() {
+    let told = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/package/rpm/rpmlint.toml");
+    let said =
+        shell("rpmlint --strict --config \"$1\" \"$2\" 2>&1", &[Path::new(told), &package(".rpm")]);
+    assert!(said.contains("0 errors, 0 warnings"), "{said}");
+}
+
+#[test]
+fn the_rpm_is_not_installed_beside_another_program_of_that_name() {
+    let conflicts = shell("rpm --query --conflicts --package \"$1\"", &[&package(".rpm")]);
+    assert_eq!(conflicts.trim(), "python3-tracer");
+}
+
+#[test]
+fn the_maintainer_is_named_by_cargo_toml_alone() {
+    let [deb, rpm] = [
+        ("dpkg-deb --field \"$1\" Maintainer Homepage", ".deb"),
+        ("rpm --query --queryformat '%{PACKAGER}\n%{URL}\n' --package \"$1\"", ".rpm"),
+    ]
+    .map(|(query, end)| shell(query, &[&package(end)]));
+    let [who, place] = [env!("CARGO_PKG_AUTHORS"), env!("CARGO_PKG_REPOSITORY")];
+    assert_eq!(deb, format!("Maintainer: {who}\nHomepage: {place}\n"));
+    assert_eq!(rpm, format!("{who}\n{place}\n"));
+}
+
+#[test]
 fn manual_pages_and_completions_can_be_read() {
     let root = tempfile::tempdir().unwrap();
     let share = root.path().join("usr/share");

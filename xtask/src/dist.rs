@@ -24,6 +24,11 @@ use crate::cargo::Cargo;
 use crate::process::{self, say};
 use crate::workspace;
 
+/// Who is asked about a package: the authors of Cargo.toml.
+const MAINTAINER: &str = env!("CARGO_PKG_AUTHORS");
+/// Where the project is, as Cargo.toml says.
+const URL: &str = env!("CARGO_PKG_REPOSITORY");
+
 /// What is published, and from what.
 struct Release {
     version: &'static str,

@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod check;
+mod crates;
 mod dist;
 mod fuzz;
 mod object;
@@ -66,6 +67,8 @@ enum Task {
     /// Check the structure, formatting, lints of both halves, documentation, and the eBPF half's
     /// object.
     Check,
+    /// Install tracer from its crates as they would be published, by stable Rust alone, and trace.
+    Crates,
     /// Compile the object of the eBPF half that builds use, which then need no second compiler.
     Object {
         /// Only check that it is what its sources compile to, in two directories.
@@ -114,6 +117,7 @@ fn perform(task: Task) -> Result<()> {
             check::structure()?;
             check::check(&setup::prepare_ebpf()?)
         }
+        Task::Crates => crates::check(),
         Task::Object { check: true } => object::check(setup::prepare_ebpf()?.ebpf()?),
         Task::Object { check: false } => object::renew(setup::prepare_ebpf()?.ebpf()?),
     }

@@ -117,6 +117,7 @@ mod tests {
             write(&format!("{part}/Cargo.toml"), "[package]");
             write(&format!("{part}/src/main.rs"), "fn main() {}");
         }
+        write("Cargo.toml", "[workspace]\n\n[profile.release]\ndebug = 1\n");
         write("Cargo.lock", "[[package]]\nname = \"aya-ebpf\"\nversion = \"0.2.1\"\n");
         root
     }
@@ -135,6 +136,19 @@ mod tests {
         assert_eq!(changed, "the eBPF half has changed since tracer.bpf.o was compiled");
         // A published crate has no sources of it.
         assert!(shipped(&directory(root), None).is_ok());
+    }
+
+    #[test]
+    fn another_profile_makes_another_object() {
+        let root = fixture();
+        let root = root.path();
+        ship(root, b"code", "rustc 1.97").unwrap();
+        let manifest = root.join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        fs::write(&manifest, format!("# Members.\n{text}")).unwrap();
+        assert!(shipped(&directory(root), Some(root)).is_ok());
+        fs::write(&manifest, text.replace('1', "2")).unwrap();
+        assert!(shipped(&directory(root), Some(root)).is_err());
     }
 
     #[test]

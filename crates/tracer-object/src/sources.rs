@@ -13,16 +13,18 @@ use anyhow::{Context as _, Result};
 const CRATES: [&str; 3] = ["tracer-ebpf", "crates/tracer-wire", "crates/tracer-object"];
 
 const LOCK: &str = "Cargo.lock";
+const WORKSPACE: &str = "Cargo.toml";
 
 /// Where changes are to be looked for.
 #[must_use]
 pub fn watched(root: &Path) -> Vec<PathBuf> {
     let crates = CRATES.iter().flat_map(|name| ["Cargo.toml", "src"].map(|part| (name, part)));
     let crates = crates.map(|(name, part)| root.join(name).join(part));
-    crates.chain([root.join(LOCK)]).collect()
+    crates.chain([LOCK, WORKSPACE].map(|name| root.join(name))).collect()
 }
 
-/// The hash of all that is watched; of the lock file only what the object is linked from.
+/// The hash of all that is watched; of the lock file only what the object is linked from, of the
+/// workspace's manifest only the profiles.
 pub(crate) fn hash_of_sources(root: &Path) -> Result<u64> {
     let mut files = Vec::new();
     for path in watched(root) {
@@ -32,7 +34,13 @@ pub(crate) fn hash_of_sources(root: &Path) -> Result<u64> {
     let mut all = Vec::new();
     for path in &files {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let bytes = if path.ends_with(LOCK) { libraries(&bytes) } else { bytes };
+        let bytes = if *path == root.join(LOCK) {
+            libraries(&bytes)
+        } else if *path == root.join(WORKSPACE) {
+            profiles(&bytes)
+        } else {
+            bytes
+        };
         let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
         all.extend_from_slice(format!("{name} {}\n", bytes.len()).as_bytes());
         all.extend_from_slice(&bytes);
@@ -59,6 +67,13 @@ fn libraries(lock: &[u8]) -> Vec<u8> {
     let lines = blocks.flat_map(str::lines);
     let kept = lines.filter(|line| line.starts_with("name = ") || line.starts_with("version = "));
     kept.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+}
+
+/// The profiles, which are the last part: cargo names what it compiles after them, too.
+fn profiles(manifest: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(manifest);
+    let start = text.find("\n[profile.").unwrap_or(text.len());
+    text[start..].as_bytes().to_vec()
 }
 
 /// FNV-1a, 64 bits (<https://www.rfc-editor.org/rfc/rfc9923>).

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::Release;
 use super::io::{make_directory, output, read, write};
 use super::tree::{self, Places, install, set_mode};
+use super::{MAINTAINER, Release, URL};
 use crate::{process, workspace};
 
 const PLACES: Places = Places { zsh: "usr/share/zsh/vendor-completions/_tracer" };
@@ -44,6 +44,8 @@ fn control(release: &Release, parts: &Path, root: &Path) -> Result<()> {
     write(&directory.join("md5sums"), sums + "\n")?;
     let control = read(&parts.join("control"))?
         .replace("@VERSION@", release.version)
+        .replace("@MAINTAINER@", MAINTAINER)
+        .replace("@URL@", URL)
         .replace("@ARCHITECTURE@", architecture(release.architecture))
         .replace("@SIZE@", size.split_whitespace().next().unwrap_or("0"));
     write(&directory.join("control"), control)?;
@@ -78,7 +80,7 @@ fn changelog(release: &Release) -> Result<String> {
     let date = release.date("%a, %d %b %Y %H:%M:%S +0000")?;
     Ok(format!(
         "tracer ({version}-1) unstable; urgency=medium\n\n  * Release {version}.\n\n \
-         -- The tracer authors <maintainers@users.noreply.github.com>  {date}\n"
+         -- {MAINTAINER}  {date}\n"
     ))
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Release;
 use super::tree::{self, Places};
+use super::{MAINTAINER, Release, URL};
 use crate::{process, workspace};
 
 const PLACES: Places = Places { zsh: "usr/share/zsh/site-functions/_tracer" };
@@ -21,6 +21,9 @@ pub(super) fn make(release: &Release) -> Result<()> {
         define("_rpmdir", &release.directory),
         define("tree", &tree),
         format!("--define=version_of_tracer {}", release.version),
+        format!("--define=date_of_tracer {}", release.date("%a %b %d %Y")?),
+        format!("--define=packager {MAINTAINER}"),
+        format!("--define=url_of_tracer {URL}"),
         "--define=_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm".to_owned(),
         "--define=use_source_date_epoch_as_buildtime 1".to_owned(),
         "--define=clamp_mtime_to_source_date_epoch 1".to_owned(),

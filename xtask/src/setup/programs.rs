@@ -18,7 +18,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
-const PROGRAMS: [Program; 31] = [
+const PROGRAMS: [Program; 32] = [
     program("ip", "iproute2"),
     program("nft", "nftables"),
     program("sysctl", "procps"),
@@ -44,6 +44,7 @@ const PROGRAMS: [Program; 31] = [
     program("setcap", "libcap2-bin"),
     program("dpkg-deb", "dpkg"),
     program("rpmbuild", "rpm"),
+    program("rpmlint", "rpmlint"),
     program("debootstrap", "debootstrap"),
     program("lintian", "lintian"),
     program("cpio", "cpio"),
