@@ -2,11 +2,18 @@
 
 use std::{fs, thread, time::Duration};
 
+use crate::kernel;
+
 /// Where a hierarchy is mounted, by its line in `/proc/self/mountinfo`.
 fn mount(wanted: impl Fn(&str) -> bool) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc");
     let line = mounts.lines().find(|line| wanted(line))?;
     line.split(' ').nth(4).map(str::to_owned)
+}
+
+/// Where cgroup2 is.
+fn unified() -> String {
+    mount(|line| line.contains(" - cgroup2 ")).unwrap_or_else(|| kernel::lacks("cgroup2"))
 }
 
 fn write(path: &str, text: &str) {
@@ -52,14 +59,14 @@ pub struct Container {
 impl Container {
     /// An empty one; of one test process there is one at a time for each `number`.
     pub fn make(number: u32) -> Self {
-        let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroup2");
+        let mount = unified();
         let id = format!("{:08x}{number:08x}", std::process::id()).repeat(4);
         Self { group: Group::make(&mount, &format!("docker-{id}.scope")), id }
     }
 
     /// One that a user has made in a group that is delegated to him, named as another one is.
     pub fn forged(other: &Self, uid: u32) -> (Delegated, Self) {
-        let mount = mount(|line| line.contains(" - cgroup2 ")).expect("live tests need cgroup2");
+        let mount = unified();
         let delegated = Group::make(&mount, &format!("delegated-{}.service", std::process::id()));
         std::os::unix::fs::chown(&delegated.0, Some(uid), None).expect("live tests need root");
         let id = other.id.clone();

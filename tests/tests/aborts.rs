@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     netns::{Namespace, isolated},
     record::Record,
+    shown::shown,
     sockets::{self, End, Pair, Path, linger_zero, send, wait_for_end},
     tracer::{Trace, Tracer},
 };
@@ -20,22 +21,25 @@ const ACCEPTED: &str = "LISTEN SYN_RECV ESTABLISHED";
 
 /// Runs a scenario on a connection; checks both ends and that nothing else is told.
 fn both_ends(
-    scenario: impl FnOnce(&Tracer, Pair) + Send,
+    scenario: impl Fn(&Tracer, Pair) + Sync,
     [client_story, server_story]: [&str; 2],
     [client_close, server_close]: [(&str, &str); 2],
 ) {
-    isolated(|namespace| {
-        let tracer = Tracer::start(namespace, &[]);
-        let pair = Pair::over(Path::V4);
-        let (client, server) = pair.ends();
-        let listener = End::of(&pair.listener);
-        scenario(&tracer, pair);
-        let trace = tracer.finish();
-        let (client, server) = (trace.life(&client), trace.life(&server));
-        client.is("client", client_story).closed(client_close.0, client_close.1);
-        server.is("server", server_story).closed(server_close.0, server_close.1);
-        trace.tells_only(&[&client, &server, &trace.life(&listener)]);
-    });
+    let once = || {
+        isolated(|namespace| {
+            let tracer = Tracer::start(namespace, &[]);
+            let pair = Pair::over(Path::V4);
+            let (client, server) = pair.ends();
+            let listener = End::of(&pair.listener);
+            scenario(&tracer, pair);
+            (tracer.finish(), [client, server, listener])
+        })
+    };
+    let (trace, ends) = shown(once, |(trace, _)| trace.unseen());
+    let [client, server, listener] = ends.each_ref().map(|end| trace.life(end));
+    client.is("client", client_story).closed(client_close.0, client_close.1);
+    server.is("server", server_story).closed(server_close.0, server_close.1);
+    trace.tells_only(&[&client, &server, &listener]);
 }
 
 #[test]

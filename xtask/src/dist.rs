@@ -28,6 +28,8 @@ use crate::workspace;
 const MAINTAINER: &str = env!("CARGO_PKG_AUTHORS");
 /// Where the project is, as Cargo.toml says.
 const URL: &str = env!("CARGO_PKG_REPOSITORY");
+/// The version of what is published.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What is published, and from what.
 struct Release {
@@ -55,18 +57,8 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
         fs::remove_dir_all(&directory)
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
-    let manual = directory.join("manual");
-    make_directory(&manual)?;
-    let release = Release {
-        version: env!("CARGO_PKG_VERSION"),
-        architecture: std::env::consts::ARCH,
-        epoch: epoch()?,
-        binary,
-        manual,
-        directory,
-    };
-    let mut manual = release.command("env");
-    process::silently(manual.arg(&release.binary).arg("manual").arg(&release.manual), None)?;
+    let release = Release::new(binary, VERSION, directory)?;
+    release.write_manual()?;
     bill::write(cargo, &release)?;
     deb::make(&release)?;
     rpm::make(&release)?;
@@ -78,7 +70,33 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
     Ok(release.directory)
 }
 
+/// Makes the .deb alone, of a binary that is there, under a version of its own; where it is.
+pub(crate) fn debian(
+    binary: PathBuf,
+    version: &'static str,
+    directory: PathBuf,
+) -> Result<PathBuf> {
+    let release = Release::new(binary, version, directory)?;
+    release.write_manual()?;
+    deb::make(&release)?;
+    release.remove("manual")?;
+    Ok(deb::path(&release))
+}
+
 impl Release {
+    fn new(binary: PathBuf, version: &'static str, directory: PathBuf) -> Result<Self> {
+        let manual = directory.join("manual");
+        make_directory(&manual)?;
+        let (architecture, epoch) = (std::env::consts::ARCH, epoch()?);
+        Ok(Self { version, architecture, epoch, binary, manual, directory })
+    }
+
+    /// The manual pages, which the binary itself makes.
+    fn write_manual(&self) -> Result<()> {
+        let mut manual = self.command("env");
+        process::silently(manual.arg(&self.binary).arg("manual").arg(&self.manual), None)
+    }
+
     /// `tracer-0.1.0-x86_64-linux`
     fn name(&self) -> String {
         format!("tracer-{}-{}-linux", self.version, self.architecture)

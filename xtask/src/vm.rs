@@ -13,6 +13,7 @@ mod kernels;
 mod machine;
 mod messages;
 mod suites;
+mod systemd;
 mod table;
 
 use std::{
@@ -30,7 +31,7 @@ use self::{
     build::Source,
     initramfs::FileSystem,
     kernels::{Kernel, Kernels},
-    machine::{Machine, Outcome, Report},
+    machine::{Machine, Outcome, Report, Setting},
     table::Ran,
 };
 use crate::cargo::Cargo;
@@ -40,7 +41,7 @@ use crate::workspace;
 
 /// The lines of kernels that are in service, as Debian has them.
 const LINES: [&str; 5] = ["5.10", "6.1", "6.12", "6.18", "7.2"];
-/// The line that is also booted under lockdown and on another architecture.
+/// The line that is also booted in other settings and on another architecture.
 const FURTHER: &str = "6.12";
 /// Kernels that `cargo xtask test` boots: an old one and a new one.
 const SHORT: [&str; 2] = ["6.1", "7.2"];
@@ -57,12 +58,19 @@ pub(crate) struct Options {
     /// Run only this live test (handshake); may be given several times.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     suite: Vec<String>,
-    /// Restrict what the kernel lets root do.
-    #[arg(long, value_name = "MODE", value_parser = ["integrity", "confidentiality"])]
-    lockdown: Option<String>,
+    /// Boot it otherwise than usual: locked down, with other control groups, other privileges.
+    #[arg(long, value_name = "NAME", value_parser = suites::SETTINGS.map(|setting| setting.name))]
+    setting: Option<String>,
     /// Test this program, linked statically, instead of building one for x86-64.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Boot a Debian with systemd instead, and try the packaged service in it; the results become
+    /// docs/systemd.md.
+    #[arg(long, conflicts_with_all = ["kernel", "suite", "setting", "program", "architecture"])]
+    systemd: bool,
+    /// Test what `cargo build` makes, without optimisation: it is built in less time.
+    #[arg(long, conflicts_with = "program")]
+    debug: bool,
     /// End each machine after so many minutes.
     #[arg(long, default_value = "90")]
     minutes: u64,
@@ -73,27 +81,29 @@ pub(crate) struct Options {
 
 /// Boots what was asked for.
 pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
-    let Options { kernel, suite, lockdown, architecture, minutes, program } = options;
+    let Options { kernel, suite, setting, architecture, minutes, program, systemd, debug } =
+        options;
     let limit = Duration::from_secs(60 * minutes);
+    let otherwise = if *debug { Source::Debug } else { Source::Static };
+    let source = program.as_deref().map_or(otherwise, Source::Given);
+    if *systemd {
+        return systemd::run(cargo, source, limit);
+    }
     let unknown = suite.iter().find(|name| !suites::RUN.contains(&name.as_str()));
     if let Some(name) = unknown {
         bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
     }
     let whole = kernel.is_empty();
-    let lockdown = lockdown.as_deref().map(|mode| match mode {
-        "integrity" => "integrity",
-        _ => "confidentiality",
-    });
+    let setting = setting.as_deref().and_then(suites::setting);
     let wanted = if whole {
         matrix()
     } else {
-        kernel.iter().map(|line| Wanted { line, lockdown, architecture: *architecture }).collect()
+        kernel.iter().map(|line| Wanted { line, setting, architecture: *architecture }).collect()
     };
     let chosen: Vec<&str> = suites::RUN
         .into_iter()
         .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
         .collect();
-    let source = program.as_deref().map_or(Source::Static, Source::Given);
     let ran = boot(cargo, &wanted, &chosen, How { source, limit })?;
     if whole && suite.is_empty() {
         document::write(&ran)?;
@@ -109,7 +119,7 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
 ///
 /// Where a test fails.
 pub(crate) fn short(cargo: &Cargo) -> Result<()> {
-    let wanted = SHORT.map(|line| Wanted { line, lockdown: None, architecture: Architecture::X86 });
+    let wanted = SHORT.map(|line| Wanted { line, setting: None, architecture: Architecture::X86 });
     if let Err(error) = obtain(&wanted) {
         say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
         return Ok(());
@@ -132,16 +142,15 @@ struct How<'a> {
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     line: &'a str,
-    lockdown: Option<&'static str>,
+    setting: Option<&'static Setting>,
     architecture: Architecture,
 }
 
 fn matrix() -> Vec<Wanted<'static>> {
-    let plain = |line| Wanted { line, lockdown: None, architecture: Architecture::X86 };
+    let plain = |line| Wanted { line, setting: None, architecture: Architecture::X86 };
     let mut wanted: Vec<_> = LINES.map(plain).into();
-    for lockdown in ["integrity", "confidentiality"] {
-        wanted.push(Wanted { lockdown: Some(lockdown), ..plain(FURTHER) });
-    }
+    let settings = suites::SETTINGS.iter();
+    wanted.extend(settings.map(|setting| Wanted { setting: Some(setting), ..plain(FURTHER) }));
     wanted.push(Wanted { architecture: Architecture::Arm, ..plain(FURTHER) });
     wanted
 }
@@ -162,7 +171,7 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
         let kernels = Kernels::known(architecture)?;
         let machine = |wanted: &Wanted<'_>| {
             let kernel = kernels.newest(wanted.line)?;
-            Ok(Machine { architecture, kernel, lockdown: wanted.lockdown })
+            Ok(Machine { architecture, kernel, setting: wanted.setting })
         };
         let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
         fleets.push((architecture, kernels, machines));
@@ -258,15 +267,7 @@ fn run(Berth { machine, suites, files, root }: &Berth<'_>, limit: Duration) -> R
     files.write(&initial)?;
     say(format_args!("booting Linux {release} ({name})"));
     let begun = Instant::now();
-    let each = |outcome: &Outcome| {
-        let Outcome { suite, test, passed, attempts, milliseconds, .. } = outcome;
-        let how = match (passed, attempts) {
-            (true, 1) => "ok",
-            (true, _) => "ok when tried again",
-            (false, _) => "NOT PASSED",
-        };
-        eprintln!("  {name}: {suite}: {test}: {how} ({milliseconds} ms)");
-    };
+    let each = |outcome: &Outcome| eprintln!("  {name}: {}", outcome.line());
     let report = machine.run(&initial, &root.join(format!("{file}.log")), limit, &each);
     // Large, and made anew each time.
     let _ = fs::remove_file(&initial);

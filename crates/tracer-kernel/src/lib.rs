@@ -6,6 +6,10 @@
 //! assert!(tracer_kernel::time::monotonic() >= earlier);
 //! ```
 
+// Both halves read each other's bytes as they lie; none of it has run on such a machine.
+#[cfg(target_endian = "big")]
+compile_error!("tracer runs on little-endian machines only (x86-64, aarch64)");
+
 pub mod absent;
 mod bounded;
 pub mod btf;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    net::{AddressFamily, SocketType, socket},
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
     thread::UnshareFlags,
 };
 
@@ -77,7 +77,8 @@ pub(crate) fn interface(name: &str) -> libc::ifreq {
 }
 
 fn configure(what: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
-    let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    let flags = SocketFlags::CLOEXEC;
+    let any = socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
     // SAFETY: these requests take a pointer to an ifreq, which lives through the call.
     let result = unsafe { libc::ioctl(any.as_fd().as_raw_fd(), what, &raw mut *request) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

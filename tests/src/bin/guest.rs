@@ -7,7 +7,9 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
+    ffi::CStr,
+    fs,
     io::{self, Read as _, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
@@ -92,7 +94,6 @@ fn prepare() -> io::Result<()> {
         ("tmpfs", "/dev/shm", true),
         ("devpts", "/dev/pts", false),
         ("tmpfs", "/run", true),
-        ("cgroup2", "/sys/fs/cgroup", true),
         ("securityfs", "/sys/kernel/security", false),
     ] {
         // Some are directories of the file system before.
@@ -101,6 +102,10 @@ fn prepare() -> io::Result<()> {
         if let (Err(error), true) = (mounted, needed) {
             return Err(io::Error::other(format!("cannot mount {target}: {error}")));
         }
+    }
+    for &(kind, target, options) in hierarchies(&words_of_the_kernel()) {
+        fs::create_dir_all(target)?;
+        mount(kind, target, kind, none, options)?;
     }
     let linked = [("/proc/self/fd", "/dev/fd"), ("/proc/self/fd/0", "/dev/stdin")];
     for (target, link) in linked {
@@ -117,9 +122,46 @@ fn prepare() -> io::Result<()> {
     up.success().then_some(()).ok_or_else(|| io::Error::other("lo does not come up"))
 }
 
+/// What the machine's setting asks for.
+fn words_of_the_kernel() -> String {
+    fs::read_to_string("/proc/cmdline").unwrap_or_default()
+}
+
+/// Control groups, in the order in which they are mounted: type, place, options. Those of version 1
+/// are what systemd mounts, as far as the tests can notice.
+fn hierarchies(words: &str) -> &'static [(&'static str, &'static str, &'static CStr)] {
+    const FIRST: (&str, &str, &CStr) = ("tmpfs", "/sys/fs/cgroup", c"");
+    const NAMED: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/systemd", c"none,name=systemd");
+    const MEMORY: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/memory", c"memory");
+    const FREEZER: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/freezer", c"freezer");
+    let has = |word| words.split_whitespace().any(|one| one == word);
+    if has("guest.cgroup=v1") {
+        &[FIRST, NAMED, MEMORY, FREEZER]
+    } else if has("guest.cgroup=hybrid") {
+        &[FIRST, ("cgroup2", "/sys/fs/cgroup/unified", c""), NAMED, MEMORY, FREEZER]
+    } else {
+        &[("cgroup2", "/sys/fs/cgroup", c"")]
+    }
+}
+
+/// What the kernel was asked for by `sysctl.NAME=VALUE` and has not taken.
+fn not_taken(words: &str) -> Vec<&str> {
+    let is_taken = |word: &&str| {
+        let setting = word.strip_prefix("sysctl.").and_then(|word| word.split_once('='));
+        setting.is_none_or(|(name, value)| {
+            let file = format!("/proc/sys/{}", name.replace('.', "/"));
+            fs::read_to_string(file).is_ok_and(|text| text.trim() == value)
+        })
+    };
+    words.split_whitespace().filter(|word| !is_taken(word)).collect()
+}
+
 fn run() {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let command_line = words_of_the_kernel();
+    for word in not_taken(&command_line) {
+        tell(&json!({"broken": format!("the kernel has not taken {word}")}));
+    }
     tell(&json!({
         "kernel": release.trim(),
         "command_line": command_line.trim(),

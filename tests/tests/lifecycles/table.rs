@@ -8,9 +8,10 @@ use std::{
 };
 
 use tracer_tests::{
-    netns::isolated,
+    netns::{Namespace, isolated},
     record::{Record, listing},
     segment::{Segment, flag},
+    shown::shown,
     slowness::allowed,
     sockets::End,
     tracer::Trace,
@@ -57,33 +58,51 @@ pub(crate) enum Outcome {
 /// The two sources that may tell of the end of a minisocket, whichever is first.
 const EITHER: &str = "(timer, snapshot)";
 
-/// Plays a row.
+/// Plays a row, again where it is not right because the kernel has not shown all of it.
 pub(crate) fn play(row: &Row) -> Outcome {
-    let played = AssertUnwindSafe(|| {
-        isolated(|namespace| {
-            let stage = Stage::new(namespace);
-            let subjects = (row.drive)(&stage)?;
-            assert_eq!(subjects.len(), row.lives.len(), "sockets of the row {}", row.name);
-            wait(&stage, row, &subjects);
-            let sent = stage.sent();
-            let Stage { tracer, .. } = stage;
-            let trace = tracer.finish();
+    let played = caught(|| shown(|| isolated(|namespace| once(row, namespace)), |once| once.1).0);
+    played.unwrap_or_else(Outcome::Failed)
+}
+
+/// What has come of a row, and where it is not right, how many changes of state were unseen.
+fn once(row: &Row, namespace: &Namespace) -> (Outcome, u64) {
+    let stage = Stage::new(namespace);
+    let driven = caught(|| {
+        let subjects = (row.drive)(&stage)?;
+        assert_eq!(subjects.len(), row.lives.len(), "sockets of the row {}", row.name);
+        wait(&stage, row, &subjects);
+        Ok(subjects)
+    });
+    let driven = match driven {
+        Ok(Err(reason)) => return (Outcome::Impossible(reason), 0),
+        Ok(Ok(subjects)) => Ok(subjects),
+        Err(message) => Err(message),
+    };
+    let sent = stage.sent();
+    let Stage { tracer, .. } = stage;
+    let trace = tracer.finish();
+    let told = driven.and_then(|subjects| {
+        caught(|| {
             let told = tell(&trace, row, &subjects);
-            if !is_right(row, &told) {
-                println!("{}: all records:{}", row.name, listing(&trace.records));
-                println!("{}", trace.summary);
-            }
             if let Some(sent) = sent.filter(|_| is_right(row, &told)) {
                 agree(&told, &sent);
             }
-            Ok(told)
+            told
         })
     });
-    match catch_unwind(played) {
-        Ok(Ok(told)) => Outcome::Told(told),
-        Ok(Err(reason)) => Outcome::Impossible(reason),
-        Err(panic) => Outcome::Failed(message(&*panic)),
+    match told {
+        Ok(told) if is_right(row, &told) => (Outcome::Told(told), 0),
+        otherwise => {
+            println!("{}: all records:{}", row.name, listing(&trace.records));
+            println!("{}", trace.summary);
+            (otherwise.map_or_else(Outcome::Failed, Outcome::Told), trace.unseen())
+        }
     }
+}
+
+/// What it comes to, or what it says when it panics.
+fn caught<T>(what: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(what)).map_err(|panic| message(&*panic))
 }
 
 /// Checks that what is reported of segments is what was on the wire.

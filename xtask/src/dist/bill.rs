@@ -51,8 +51,7 @@ pub(super) fn write(cargo: &Cargo, release: &Release) -> Result<()> {
     let mut parts = Parts::default();
     let host = format!("{}-unknown-linux-gnu", release.architecture);
     parts.add(&metadata(cargo, &host)?, "tracer")?;
-    let target = if cfg!(target_endian = "big") { "bpfeb" } else { "bpfel" };
-    parts.add(&metadata(cargo, &format!("{target}-unknown-none"))?, "tracer-ebpf")?;
+    parts.add(&metadata(cargo, "bpfel-unknown-none")?, "tracer-ebpf")?;
     let libc = output(Command::new("getconf").arg("GNU_LIBC_VERSION"))?;
     let libc = libc.trim_start_matches("glibc ");
     let bill = describe(&parts, release, libc)?;

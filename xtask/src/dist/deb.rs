@@ -69,7 +69,7 @@ fn pack(release: &Release, root: &Path) -> Result<()> {
     process::silently(&mut dpkg, None)
 }
 
-fn path(release: &Release) -> PathBuf {
+pub(super) fn path(release: &Release) -> PathBuf {
     let architecture = architecture(release.architecture);
     release.directory.join(format!("tracer_{}-1_{architecture}.deb", release.version))
 }

@@ -24,6 +24,11 @@ const FISH: &str = "usr/share/fish/vendor_completions.d/tracer.fish";
 
 const CONFIGURATION: &str = "etc/tracer/tracer.toml";
 const UNIT: &str = "usr/lib/systemd/system/tracer.service";
+/// What is copied to where it takes effect by whoever wants it.
+const EXAMPLES: [(&str, &str); 2] = [
+    ("deploy/logrotate/tracer", "logrotate"),
+    ("deploy/systemd/restricted.conf", "restricted.conf"),
+];
 const DOCUMENTS: &str = "usr/share/doc/tracer";
 
 /// Lays the tree of an installed package under `root`.
@@ -45,6 +50,9 @@ pub(super) fn lay(release: &Release, places: &Places, root: &Path) -> Result<()>
     }
     for name in ["README.md", "SECURITY.md", "LICENSE-MIT"] {
         install(&source.join(name), &root.join(DOCUMENTS).join(name), 0o644)?;
+    }
+    for (from, to) in EXAMPLES {
+        install(&source.join(from), &root.join(DOCUMENTS).join("examples").join(to), 0o644)?;
     }
     let changes = root.join(DOCUMENTS).join("changelog");
     install(&source.join("CHANGELOG.md"), &changes, 0o644)?;

@@ -1,4 +1,5 @@
-//! A clean Debian of its own, in which the tests install the package.
+//! A clean Debian of its own, in which the tests install the package: for namespaces without, for a
+//! machine with a service manager.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,19 +13,31 @@ use crate::workspace;
 /// The release whose package is tried.
 const SUITE: &str = "bookworm";
 
-/// Makes it unless it is there; returns its root.
+/// What a machine that boots into it has besides.
+const SERVICES: &str = "--include=systemd,systemd-sysv,dbus,logrotate,iproute2,kmod";
+
+/// Makes the one without services unless it is there; returns its root.
 pub(crate) fn ensure() -> Result<PathBuf> {
+    made(&format!("debian-{SUITE}"), None)
+}
+
+/// Makes the one with systemd unless it is there; returns its root.
+pub(crate) fn ensure_with_systemd() -> Result<PathBuf> {
+    made(&format!("debian-{SUITE}-systemd"), Some(SERVICES))
+}
+
+fn made(name: &str, more: Option<&str>) -> Result<PathBuf> {
     let cache = workspace::cache()?;
-    let root = cache.join(format!("debian-{SUITE}"));
+    let root = cache.join(name);
     if root.exists() {
         return Ok(root);
     }
     say(format_args!("making a clean Debian {SUITE} for the tests (once, about a minute)"));
-    let unfinished = cache.join(format!("debian-{SUITE}.unfinished"));
+    let unfinished = cache.join(format!("{name}.unfinished"));
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
     process::silently(process::as_root("rm").arg("-rf").arg(&unfinished), None)?;
     let mut debootstrap = process::as_root("debootstrap");
-    debootstrap.args(["--variant=minbase", SUITE]).arg(&unfinished).args(mirror());
+    debootstrap.arg("--variant=minbase").args(more).arg(SUITE).arg(&unfinished).args(mirror());
     process::silently(&mut debootstrap, None)
         .with_context(|| format!("the tests need a Debian {SUITE}, made by debootstrap"))?;
     process::silently(process::as_root("mv").arg(&unfinished).arg(&root), None)?;

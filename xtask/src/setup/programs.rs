@@ -182,8 +182,13 @@ mod tests {
     ];
 
     /// Of packages that are named with another program of theirs.
-    const BESIDE: [(&str, &str); 3] =
-        [("ss", "ip"), ("systemd-analyze", "journalctl"), ("tc", "ip")];
+    const BESIDE: [(&str, &str); 5] = [
+        ("dpkg", "dpkg-deb"),
+        ("ss", "ip"),
+        ("systemctl", "journalctl"),
+        ("systemd-analyze", "journalctl"),
+        ("tc", "ip"),
+    ];
 
     #[test]
     fn whatever_the_tests_start_is_installed_for_them() {

@@ -16,12 +16,13 @@ use super::{
     messages, suites,
 };
 use crate::cargo::Cargo;
+use crate::process;
 use crate::workspace;
 
 /// Programs of the package of the tests: their paths are compiled into the tests.
 const COMPANIONS: [&str; 3] = ["peer", "load", "fault"];
 /// The first process (`tests/src/bin/guest.rs`), and where it finds the program under test.
-const GUEST: &str = "guest";
+pub(super) const GUEST: &str = "guest";
 const PROGRAM: &str = "/usr/bin/tracer";
 /// Names under which one program is several.
 const LINKS: [(&str, &str); 3] = [
@@ -69,8 +70,54 @@ pub(super) enum Source<'a> {
     Static,
     /// That of the live tests, as it is.
     Tested,
+    /// Built without optimisation, and the tests with it.
+    Debug,
     /// There is one.
     Given(&'a Path),
+}
+
+impl Source<'_> {
+    /// Options of cargo, and where it puts what it builds.
+    fn profile(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::Debug => (&[], "debug"),
+            Self::Static | Self::Tested | Self::Given(_) => (&["--release"], "release"),
+        }
+    }
+
+    /// The program under test, built if need be, for the host's architecture.
+    pub(super) fn program(self, cargo: &Cargo) -> Result<PathBuf> {
+        match self {
+            Self::Static => cargo.build_static(&workspace::FEATURES),
+            Self::Tested => workspace::tracer(),
+            Self::Given(program) => Ok(program.to_owned()),
+            Self::Debug => {
+                let mut build = cargo.command(&["build", "--workspace", "--locked"]);
+                process::show(build.args(workspace::FEATURES))?;
+                Ok(self.directory()?.join("tracer"))
+            }
+        }
+    }
+
+    /// Where cargo puts the companions of the tests.
+    pub(super) fn directory(self) -> Result<PathBuf> {
+        Ok(workspace::target()?.join(self.profile().1))
+    }
+
+    /// Builds test programs, with the features that all the others have: their names and paths.
+    pub(super) fn test_programs(
+        self,
+        cargo: &Cargo,
+        chosen: &[&str],
+    ) -> Result<Vec<(String, PathBuf)>> {
+        let mut command = cargo.command(&["test", "--workspace", "--locked", "--no-run"]);
+        command.args(self.profile().0);
+        command.args(chosen.iter().flat_map(|name| ["--test", name]));
+        command.args(workspace::FEATURES).args(["--message-format", "json-render-diagnostics"]);
+        let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        ensure!(output.status.success(), "the tests cannot be built");
+        Ok(messages::test_programs(&output.stdout))
+    }
 }
 
 /// Builds the tests, and the program if need be.
@@ -84,36 +131,17 @@ pub(super) fn build(
     let built = if foreign {
         cross::test_programs(cargo, architecture, chosen)?
     } else {
-        test_programs(cargo, chosen)?
+        source.test_programs(cargo, chosen)?
     };
     let program = |name: &&str| {
         let found = built.iter().find(|(built, _)| built == name);
         found.cloned().with_context(|| format!("cargo has built no test {name}"))
     };
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
-    let tracer = match source {
-        _ if foreign => cross::program(cargo, architecture)?,
-        Source::Static => cargo.build_static(&workspace::FEATURES)?,
-        Source::Tested => workspace::tracer()?,
-        Source::Given(program) => program.to_owned(),
-    };
-    let directory = if foreign {
-        cross::directory(architecture)?
-    } else {
-        workspace::target()?.join("release")
-    };
+    let tracer =
+        if foreign { cross::program(cargo, architecture)? } else { source.program(cargo)? };
+    let directory = if foreign { cross::directory(architecture)? } else { source.directory()? };
     Ok(Built { architecture, tracer, directory, tests })
-}
-
-/// Builds test programs, with the features that all the others have: their names and paths.
-fn test_programs(cargo: &Cargo, chosen: &[&str]) -> Result<Vec<(String, PathBuf)>> {
-    let options = ["test", "--workspace", "--release", "--locked", "--no-run"];
-    let mut command = cargo.command(&options);
-    command.args(chosen.iter().flat_map(|name| ["--test", name]));
-    command.args(workspace::FEATURES).args(["--message-format", "json-render-diagnostics"]);
-    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "the tests cannot be built");
-    Ok(messages::test_programs(&output.stdout))
 }
 
 /// Where a test program is in the machine.

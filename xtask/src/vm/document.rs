@@ -1,6 +1,6 @@
-//! `docs/kernels.md`.
+//! `docs/kernels.md`, and `docs/systemd.md`.
 
-use std::fs;
+use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -19,10 +19,47 @@ processors) that has booted Debian's kernel with the static program and the live
 (`tracer features`), never by its version: a test that needs what is missing is counted apart.
 ";
 
-/// Writes the document.
+const SYSTEMD: &str = "# Under systemd
+
+Made by `cargo xtask vm --systemd`; do not edit. A Debian with systemd has booted in an emulated
+machine (QEMU without KVM), and systemd has started the tests of `tests/tests/service.rs` there: each
+installs the .deb, does what its name says, and purges it. It is no part of the tests of each change.
+";
+
+/// Writes the document on kernels.
 pub(super) fn write(ran: &[Ran]) -> Result<()> {
-    let path = workspace::root().join("docs/kernels.md");
-    fs::write(&path, text(ran)).with_context(|| format!("cannot write {}", path.display()))?;
+    write_to("docs/kernels.md", &text(ran))
+}
+
+/// Writes the document on the service.
+pub(super) fn write_systemd(ran: &Ran) -> Result<()> {
+    let (machine, report) = ran;
+    let date = Command::new("date").args(["--utc", "+%F"]).output().context("date")?;
+    let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
+    let mut rows = String::new();
+    for outcome in &report.outcomes {
+        let passed = match (outcome.passed, outcome.attempts) {
+            (true, 1) => "passed",
+            (true, _) => "passed when tried again",
+            (false, _) => "**failed**",
+        };
+        let test = outcome.test.replace('_', " ");
+        let seconds = outcome.milliseconds.div_ceil(1000);
+        let _ = writeln!(rows, "| {test} | {passed} | {seconds} s |");
+    }
+    let text = format!(
+        "{SYSTEMD}\nLast run on {date}, on Linux {}: {:.0} s until the first test, {:.0} min in all.\n\n\
+         | test | | took |\n|---|---|---|\n{rows}",
+        machine.kernel.release,
+        report.booted.as_secs_f64(),
+        report.took.as_secs_f64() / 60.0,
+    );
+    write_to("docs/systemd.md", &text)
+}
+
+fn write_to(document: &str, text: &str) -> Result<()> {
+    let path = workspace::root().join(document);
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     say(format_args!("wrote {}", path.display()));
     Ok(())
 }

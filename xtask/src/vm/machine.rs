@@ -26,13 +26,23 @@ const SILENCE: Duration = Duration::from_secs(900);
 const MEMORY: &str = "2048";
 const PROCESSORS: &str = "2";
 
+/// What a machine differs in from an ordinary one of its kernel.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) name: &'static str,
+    /// Of the kernel's command line; `guest.` is for `tests/src/bin/guest.rs`.
+    pub(super) words: &'static str,
+    /// The suites that may notice.
+    pub(super) suites: &'static [&'static str],
+}
+
 /// What is to be booted.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     pub(super) architecture: Architecture,
     pub(super) kernel: Kernel,
-    /// Of the kernel's command line: `lockdown=integrity`.
-    pub(super) lockdown: Option<&'static str>,
+    /// What it differs in from an ordinary one.
+    pub(super) setting: Option<&'static Setting>,
 }
 
 /// What a test did.
@@ -46,6 +56,19 @@ pub(super) struct Outcome {
     pub(super) milliseconds: u64,
     /// The end of what it said when it failed first.
     pub(super) said: String,
+}
+
+impl Outcome {
+    /// For whoever watches the run.
+    pub(super) fn line(&self) -> String {
+        let Self { suite, test, passed, attempts, milliseconds, .. } = self;
+        let how = match (passed, attempts) {
+            (true, 1) => "ok",
+            (true, _) => "ok when tried again",
+            (false, _) => "NOT PASSED",
+        };
+        format!("{suite}: {test}: {how} ({milliseconds} ms)")
+    }
 }
 
 /// What a machine did.
@@ -66,8 +89,8 @@ impl Machine {
     /// What the table calls it.
     pub(super) fn name(&self) -> String {
         let mut name = self.kernel.line.clone();
-        if let Some(lockdown) = self.lockdown {
-            name = format!("{name} {lockdown}");
+        if let Some(setting) = self.setting {
+            name = format!("{name} {}", setting.name);
         }
         if self.architecture != Architecture::X86 {
             name = format!("{name} {}", self.architecture);
@@ -125,8 +148,8 @@ impl Machine {
             "console={} quiet loglevel=1 panic=-1 rdinit=/init",
             self.architecture.console()
         );
-        if let Some(lockdown) = self.lockdown {
-            words = format!("{words} lockdown={lockdown}");
+        if let Some(setting) = self.setting {
+            words = format!("{words} {}", setting.words);
         }
         let mut command = Command::new(emulator);
         command.args(self.architecture.machine());

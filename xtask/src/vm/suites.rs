@@ -1,6 +1,9 @@
 //! Which live tests are run in a machine, what they need there, and which are left out and why.
 
-use super::{architecture::Architecture, machine::Machine};
+use super::{
+    architecture::Architecture,
+    machine::{Machine, Setting},
+};
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
 pub(super) const RUN: [&str; 30] = [
@@ -82,8 +85,11 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("report", "a format; the kernel has no part in it"),
     ("rotation", "outputs and their rotation; the kernel has no part in it"),
     ("runtimes", "wants node and Java"),
+    ("service", "wants a Debian with systemd: `cargo xtask vm --systemd`"),
+    ("hardening", "units and documents; the kernel has no part in it"),
     ("shipping", "who reads outputs; the kernel has no part in it"),
     ("silence", "wants Python, cables between namespaces and a link of TUN devices"),
+    ("shown", "whether tests try again; the kernel has no part in it"),
     ("stacks", "wants a C compiler and debug information"),
     ("screens", "wants tmux"),
     ("top", "wants tmux and a browser's fonts; the kernel has no part in it"),
@@ -95,25 +101,60 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
 /// was there before, and what this kernel allows.
 pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "aborts", "processes"];
 
-/// What is run under lockdown: whatever the kernel may refuse then.
-pub(super) const LOCKED: [&str; 7] =
-    ["handshake", "half_close", "aborts", "before", "processes", "classic", "features"];
+/// Machines that differ from ordinary ones, and what is run in them.
+pub(super) const SETTINGS: [Setting; 6] = [
+    // Whatever the kernel may refuse then.
+    Setting {
+        name: "integrity",
+        words: "lockdown=integrity",
+        suites: &[
+            "handshake",
+            "half_close",
+            "aborts",
+            "before",
+            "processes",
+            "classic",
+            "features",
+        ],
+    },
+    // But for what mounts tracefs: it is empty then, and unmounting it stops Linux 6.12 (list
+    // corruption in `tracefs_destroy_inode`).
+    Setting {
+        name: "confidentiality",
+        words: "lockdown=confidentiality",
+        suites: &["handshake", "half_close", "aborts", "before", "processes"],
+    },
+    // As hosts had it before systemd 247, and may have it since.
+    Setting { name: "cgroup v1", words: "guest.cgroup=v1", suites: GROUPS },
+    Setting { name: "cgroup hybrid", words: "guest.cgroup=hybrid", suites: GROUPS },
+    // Debian's default is 2.
+    Setting {
+        name: "unprivileged BPF 0",
+        words: "sysctl.kernel.unprivileged_bpf_disabled=0",
+        suites: PRIVILEGES,
+    },
+    Setting {
+        name: "unprivileged BPF 1",
+        words: "sysctl.kernel.unprivileged_bpf_disabled=1",
+        suites: PRIVILEGES,
+    },
+];
+const GROUPS: &[&str] = &["handshake", "features", "processes", "halted", "programs", "groups"];
+const PRIVILEGES: &[&str] = &["handshake", "features", "processes", "security"];
 
-/// What mounts tracefs: under lockdown=confidentiality it is empty, and unmounting it stops Linux
-/// 6.12 (list corruption in `tracefs_destroy_inode`).
-const MOUNTING: [&str; 2] = ["classic", "features"];
+/// The setting of this name.
+pub(super) fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
 
 /// What is run on another architecture: its programs have to be built there and are few.
 pub(super) const FOREIGN: [&str; 3] = ["handshake", "half_close", "aborts"];
 
 /// What is run in a machine of what was chosen.
 pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {
-    let is_locked = machine.lockdown.is_some();
-    let is_closed = machine.lockdown == Some("confidentiality");
     let is_foreign = machine.architecture != Architecture::native();
     let fits = |name: &&&str| {
-        (!is_locked || LOCKED.contains(name))
-            && (!is_closed || !MOUNTING.contains(name))
+        machine.setting.is_none_or(|setting| setting.suites.contains(name))
             && (!is_foreign || FOREIGN.contains(name))
     };
     chosen.iter().filter(fits).copied().collect()
@@ -172,7 +213,8 @@ pub(super) struct Need {
 }
 
 /// What fails for want of what, tried at run time: where the feature is there, they have to pass.
-pub(super) const NEEDS: [Need; 4] = [
+pub(super) const NEEDS: [Need; 5] = [
+    Need { suite: "features", test: "root_has_all", feature: "containers" },
     Need { suite: "features", test: "root_has_all", feature: COOKIES },
     // They know sockets again by them.
     Need { suite: "before", test: "a_crowd_lingers", feature: COOKIES },
@@ -204,6 +246,7 @@ mod tests {
             RUN.into_iter().chain(LEFT_OUT.iter().map(|(name, _)| *name)).map(str::to_owned);
         assert_eq!(known.collect::<BTreeSet<_>>(), there);
         assert_eq!(RUN.len() + LEFT_OUT.len(), there.len(), "a test is named twice");
-        assert!(SHORT.iter().chain(&LOCKED).chain(&FOREIGN).all(|name| RUN.contains(name)));
+        let of_settings = SETTINGS.iter().flat_map(|setting| setting.suites);
+        assert!(SHORT.iter().chain(&FOREIGN).chain(of_settings).all(|name| RUN.contains(name)));
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             image: PathBuf::new(),
             modules: PathBuf::new(),
         };
-        let machine = Machine { architecture: Architecture::X86, kernel, lockdown: None };
+        let machine = Machine { architecture: Architecture::X86, kernel, setting: None };
         let facts = json!({"features": [
             {"kind": "host"},
             {"feature": "accept", "available": true},
