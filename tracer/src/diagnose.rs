@@ -147,7 +147,9 @@ impl Observation {
             }
         };
         let until = time::monotonic();
-        while self.read().1 && self.capture.read_until < until {}
+        while self.capture.read_until < until {
+            self.read();
+        }
         self.capture.table.merge(&taken.look.snapshot, &mut self.observed);
         Ok(taken)
     }

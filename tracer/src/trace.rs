@@ -260,7 +260,7 @@ impl Running {
         let until = time::monotonic();
         loop {
             let (_, more) = self.read();
-            if self.capture.read_until >= until || !more && !self.capture.has_unread() {
+            if self.capture.read_until >= until {
                 return true;
             }
             if time::monotonic() > until + REST_PATIENCE {

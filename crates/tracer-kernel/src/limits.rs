@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
+use aya::util::online_cpus;
 use bytesize::ByteSize;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -14,12 +15,12 @@ use super::{
 };
 use tracer_event::header::Degraded;
 
-/// Descriptors that a trace opens: some 50 for programs, maps and links, the rest for outputs and
-/// the files of `/proc`.
-const DESCRIPTORS: u64 = 64;
+/// Descriptors that a trace opens besides its ring buffers: some 50 for programs, maps and links, the
+/// rest for outputs and the files of `/proc`.
+const DESCRIPTORS: u64 = 62;
 /// Stack of the first thread; others have their own, of a size that nobody limits.
 const STACK: u64 = 512 << 10;
-/// Memory that a trace takes besides its ring buffer, most of it while programs are loaded.
+/// Memory that a trace takes besides its ring buffers, most of it while programs are loaded.
 const BASE: u64 = 24 << 20;
 /// The same with outputs at work.
 const AT_WORK: u64 = 64 << 20;
@@ -84,7 +85,8 @@ pub fn descriptors() -> Result<(), Scarce> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => 3,
         Err(_) => limit,
     };
-    enough(open, limit)
+    // Each CPU may have a ring buffer of its own.
+    enough(open, limit, online_cpus().map_or(1, |cpus| cpus.len() as u64))
 }
 
 /// Allows the first thread the stack that it takes: the kernel looks at the limit when it grows.
@@ -101,14 +103,15 @@ pub fn stack() -> Result<(), Scarce> {
     setrlimit(Resource::Stack, raised).map_err(too_little)
 }
 
-fn enough(open: u64, limit: u64) -> Result<(), Scarce> {
-    if limit.saturating_sub(open) >= DESCRIPTORS {
+fn enough(open: u64, limit: u64, cpus: u64) -> Result<(), Scarce> {
+    let needed = DESCRIPTORS + cpus;
+    if limit.saturating_sub(open) >= needed {
         return Ok(());
     }
-    Err(Scarce::Descriptors { needed: DESCRIPTORS, open, limit })
+    Err(Scarce::Descriptors { needed, open, limit })
 }
 
-/// Whether the programs can be loaded with a ring buffer of this many bytes.
+/// Whether the programs can be loaded with ring buffers of this many bytes.
 ///
 /// # Errors
 ///
@@ -177,12 +180,18 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::usual(3, 1024, true)]
-    #[case::just(10, 74, true)]
-    #[case::taken(1000, 1024, false)]
-    #[case::none(8, 8, false)]
-    fn descriptors_that_are_taken_count(#[case] open: u64, #[case] limit: u64, #[case] fine: bool) {
-        assert_eq!(enough(open, limit).is_ok(), fine);
+    #[case::usual(3, 1024, 2, true)]
+    #[case::just(10, 74, 2, true)]
+    #[case::taken(1000, 1024, 1, false)]
+    #[case::many_cpus(3, 256, 240, false)]
+    #[case::none(8, 8, 1, false)]
+    fn descriptors_that_are_taken_count(
+        #[case] open: u64,
+        #[case] limit: u64,
+        #[case] cpus: u64,
+        #[case] fine: bool,
+    ) {
+        assert_eq!(enough(open, limit, cpus).is_ok(), fine);
     }
 
     #[rstest]

@@ -4,6 +4,7 @@ mod accept;
 mod error;
 mod loader;
 pub mod offsets;
+mod rings;
 mod settings;
 pub mod types;
 mod verify;
@@ -43,7 +44,7 @@ pub struct Request {
     pub mode: Option<Mode>,
     /// Decided in the kernel.
     pub filter: Filter,
-    /// Size of the ring buffer, bytes: a power of two, at least a page.
+    /// Size of the ring buffers together, bytes: a power of two, at least a page.
     pub buffer_size: u32,
     /// See who accepts connections, which makes other system calls slower.
     pub accept: bool,
@@ -66,8 +67,8 @@ pub struct Tracer {
     pub others: Vec<ProgramFd>,
     /// Snapshots can be taken.
     pub has_iterators: bool,
-    /// Records.
-    pub ring: RingBuf<MapData>,
+    /// Records, of each CPU or of several.
+    pub rings: Vec<RingBuf<MapData>>,
     /// See `tracer_wire::name::READER`.
     pub reader: Array<MapData, u32>,
     /// What was counted in the kernel.
@@ -147,6 +148,7 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let mut attempt = |settings| {
         let layout = RecordLayout::default();
         let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
+        let rings = rings::create(&mut ebpf, request.buffer_size)?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         let mut refused = verify::load(&mut ebpf, &programs(&returns, &settings), &types.targets);
@@ -155,12 +157,12 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
             // Without it is another attempt.
             refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
         }
-        Ok((ebpf, refused, logger))
+        Ok((ebpf, rings, refused, logger))
     };
-    let ((mut ebpf, mut refused, logger), mut degraded) =
+    let ((mut ebpf, rings, mut refused, logger), mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
     let snapshots_skip = types.iterators_skip;
-    // Before the ring buffer is mapped: not both at once.
+    // Before the ring buffers are mapped: not both at once.
     drop(types);
     if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
         && let Err(error) = attach_btf(&mut ebpf, DESTROY, &mut refused)
@@ -178,7 +180,7 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
             degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
         }
     }
-    let tracer = finish(request, ebpf, Mode::Btf, degraded, logger)?;
+    let tracer = finish(request, (ebpf, rings), Mode::Btf, degraded, logger)?;
     Ok(Tracer { snapshots_skip, ..tracer })
 }
 
@@ -247,6 +249,7 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     let layout = tracefs::record_layout()?;
     let settings = Settings::default();
     let mut ebpf = object(request, &Offsets::NONE, &settings, &layout)?;
+    let rings = rings::create(&mut ebpf, request.buffer_size)?;
     let logger = logger(request, &mut ebpf);
     let program = verify::loaded::<TracePoint>(&mut ebpf, MAIN_CLASSIC, &mut Refused::default());
     let attached = program.and_then(|program| {
@@ -259,7 +262,7 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     if request.stacks {
         degraded.push(settings::no_stacks("the classic tracepoint is in use".into()));
     }
-    finish(request, ebpf, Mode::Tracepoint, degraded, logger)
+    finish(request, (ebpf, rings), Mode::Tracepoint, degraded, logger)
 }
 
 /// The object with its constants filled in and its maps created.
@@ -280,7 +283,7 @@ fn object(
         .override_global(name::FILTER, request.filter.as_bytes(), true)
         .override_global(name::RECORD_LAYOUT, layout.as_bytes(), true)
         .override_global(aya_log::LEVEL, level, true)
-        .map_max_entries(name::EVENTS, request.buffer_size)
+        .map_max_entries(name::EVENTS, rings::places())
         .map_max_entries(name::STACKS, if settings.stacks == 1 { STACKS } else { 1 })
         .load(OBJECT)
         .map_err(|error| LoadError::Object(creation_failed(&error)))
@@ -316,7 +319,7 @@ fn symbols(
 
 fn finish(
     request: &Request,
-    mut ebpf: Ebpf,
+    (mut ebpf, rings): (Ebpf, Vec<MapData>),
     mode: Mode,
     mut degraded: Vec<Degraded>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -338,7 +341,9 @@ fn finish(
     let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
     let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
     let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
-    let ring = take(&mut ebpf, name::EVENTS)?;
+    let rings = rings.into_iter().map(|ring| RingBuf::try_from(Map::RingBuf(ring)));
+    let rings = rings.collect::<Result<_, _>>();
+    let rings = rings.map_err(|source| LoadError::Map { map: name::EVENTS, source })?;
     let reader = take(&mut ebpf, name::READER)?;
     let counters = take(&mut ebpf, name::COUNTERS)?;
     let stacks = if has_stacks { symbols(&mut ebpf, &mut degraded)? } else { None };
@@ -347,7 +352,7 @@ fn finish(
         main,
         others,
         has_iterators,
-        ring,
+        rings,
         reader,
         counters,
         mode,

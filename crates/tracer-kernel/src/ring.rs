@@ -1,4 +1,6 @@
-//! Reads the ring buffer: in batches while there is much, asleep while there is nothing.
+//! Reads the ring buffers: in batches while there is much, asleep while there is nothing.
+
+mod merge;
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
@@ -13,6 +15,8 @@ use rustix::{
 };
 use tracer_wire::{Plain as _, Program, Record};
 
+use self::merge::{Merge, Queue};
+use crate::time;
 use tracer_health as health;
 
 /// Records of a batch at most, so that time-outs and output get their turn.
@@ -20,14 +24,34 @@ const BATCH: usize = 4096;
 /// Pause between two batches: long enough to be cheap, short enough not to be noticed.
 const NAP: Duration = Duration::from_millis(4);
 
-/// The reading end of the ring buffer.
+/// How long another CPU may take to show what it has reserved: the reserving store and the clock's
+/// reading are ordered for itself alone. Far more than a store takes, and nothing that anybody sees.
+const VISIBLE: u64 = 10_000;
+
+/// The reading end of the ring buffers.
 pub struct Reader {
-    ring: RingBuf<MapData>,
+    rings: Vec<RingBuf<MapData>>,
+    merge: Merge,
     sleeping: Array<MapData, u32>,
     wake: OwnedFd,
 }
 
-/// What the ring buffer holds.
+impl Queue for RingBuf<MapData> {
+    fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        while let Some(item) = self.next() {
+            each(&item);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let ring = self.as_fd();
+        let now = Timespec::default();
+        // The kernel compares the positions of producer and consumer, whatever is finished.
+        poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready == 0)
+    }
+}
+
+/// What a ring buffer holds.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {
     /// An event.
@@ -45,17 +69,19 @@ pub struct Batch {
     pub damaged: u64,
     /// There may be more.
     pub more: bool,
+    /// Everything that happened before this time has been read (`CLOCK_MONOTONIC`, nanoseconds).
+    pub complete_until: u64,
 }
 
 impl Reader {
-    /// Reads `ring`; `sleeping` says whether the programs have to wake us.
+    /// Reads `rings`; `sleeping` says whether the programs have to wake us.
     ///
     /// # Errors
     ///
     /// Where no eventfd can be created.
-    pub fn new(ring: RingBuf<MapData>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
+    pub fn new(rings: Vec<RingBuf<MapData>>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { ring, sleeping, wake })
+        Ok(Self { rings, merge: Merge::default(), sleeping, wake })
     }
 
     /// A descriptor that ends [`Self::wait`] when it is written to (an eventfd).
@@ -67,36 +93,34 @@ impl Reader {
         self.wake.try_clone()
     }
 
-    /// Hands over what there is, up to a batch.
+    /// Hands over what there is, up to a batch, in the order of time.
+    ///
+    /// What a program has reserved but not finished, on a CPU that does something else meanwhile,
+    /// holds up whatever may be later.
     pub fn read(&mut self, mut each: impl FnMut(Item<'_>)) -> Batch {
         let mut batch = Batch::default();
-        while batch.records < BATCH {
-            let Some(item) = self.ring.next() else {
-                return batch;
-            };
-            batch.records += 1;
-            match decode(&item) {
-                Some(item) => each(item),
-                None => batch.damaged += 1,
+        batch.records = self.merge.take(BATCH, |record| each(Item::Record(record)));
+        while batch.records == 0 {
+            let now = time::monotonic().saturating_sub(VISIBLE);
+            let program = |program: &Program| each(Item::Program(program));
+            batch.damaged += self.merge.gather(&mut self.rings, now, program);
+            batch.records = self.merge.take(BATCH, |record| each(Item::Record(record)));
+            // The first after a rest: it is old enough in a moment.
+            let is_young = |first| first > now && first <= now + VISIBLE;
+            if batch.records > 0 || !self.merge.first().is_some_and(is_young) {
+                break;
             }
+            std::hint::spin_loop();
         }
-        batch.more = true;
+        batch.more = batch.records == BATCH;
+        batch.complete_until = self.merge.complete_until();
         batch
     }
 
-    /// Whether there are records behind the last one read. The next may be one that a program has
-    /// reserved but not finished, on a CPU that does something else meanwhile; what lies behind it
-    /// cannot be read before.
-    pub fn has_unread(&self) -> bool {
-        let ring = self.ring.as_fd();
-        let now = Timespec::default();
-        poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
-    }
-
-    /// Waits for records: a nap while they come, else until one comes, somebody writes to the
+    /// Waits for records: a nap while they come or wait, else until one comes, somebody writes to the
     /// waker or the time is out.
     pub fn wait(&mut self, busy: bool, timeout: Option<Duration>) {
-        if busy {
+        if busy || self.merge.first().is_some() {
             let nap = timeout.map_or(NAP, |timeout| timeout.min(NAP));
             self.poll_waker(nap);
             return;
@@ -109,8 +133,9 @@ impl Reader {
             return;
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let ring = self.ring.as_fd();
-        let mut fds = [PollFd::new(&ring, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+        let mut fds: Vec<_> =
+            self.rings.iter().map(|ring| PollFd::new(ring, PollFlags::IN)).collect();
+        fds.push(PollFd::new(&self.wake, PollFlags::IN));
         // An interruption is as good as a wake-up.
         let _ = health::idle(|| poll(&mut fds, timeout.as_ref()));
         let _ = self.sleeping.set(0, 0, 0);

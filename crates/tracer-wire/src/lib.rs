@@ -31,7 +31,7 @@ pub use timers::Timers;
 
 /// Names of the maps, globals and programs in the object file, as the user half looks them up.
 pub mod name {
-    /// Ring buffer of [`Record`](crate::Record)s and [`Program`](crate::Program)s.
+    /// For each CPU a ring buffer of [`Record`](crate::Record)s and [`Program`](crate::Program)s.
     pub const EVENTS: &str = "EVENTS";
     /// One `u32`: 1 while the reader sleeps and wants to be woken.
     pub const READER: &str = "READER";

@@ -3,17 +3,22 @@
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
-    macros::map,
-    maps::{Array, PerCpuArray, RingBuf},
+    btf_maps::{ArrayOfMaps, RingBuf},
+    helpers::generated::{bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns},
+    macros::{btf_map, map},
+    maps::{Array, PerCpuArray},
 };
 use aya_log_ebpf::debug;
 use tracer_wire::{Counters, Program, Record, kind};
 
 use super::memory::zeroed;
 
-#[map]
-static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+/// What a ring buffer is like; how large, the user half decides.
+type Ring = RingBuf<u8, 65_536>;
+
+/// The ring buffer of each CPU, see [`ring`].
+#[btf_map]
+static EVENTS: ArrayOfMaps<Ring, 1> = ArrayOfMaps::new();
 
 /// One `u32`, see [`wake_up`].
 #[map]
@@ -25,7 +30,7 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(kind::LIM
 /// Puts one record into the ring buffer; `fill` describes the socket in it.
 #[inline(always)]
 pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut Record)) {
-    let Some(mut entry) = EVENTS.reserve::<Record>(0) else {
+    let Some(mut entry) = ring().and_then(|ring| ring.reserve_untyped::<Record>(0)) else {
         count(kind, |counters| counters.ring_full += 1);
         debug!(context, "ring buffer full: a record of kind {} is lost", kind);
         return;
@@ -42,11 +47,23 @@ pub(super) fn emit(context: &impl EbpfContext, kind: u8, fill: impl FnOnce(&mut 
 /// An event follows at once, which wakes the reader.
 #[inline(always)]
 pub(super) fn emit_program(fill: impl FnOnce(*mut Program)) -> bool {
-    let Some(mut entry) = EVENTS.reserve::<Program>(0) else { return false };
+    let Some(mut entry) = ring().and_then(|ring| ring.reserve_untyped::<Program>(0)) else {
+        return false;
+    };
     fill(entry.as_mut_ptr());
     entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     count(kind::PROGRAM, |counters| counters.submitted += 1);
     true
+}
+
+/// The ring buffer of this CPU: what costs is CPUs contending for one.
+///
+/// The user half puts their records into the order of their times. For that a time is taken after
+/// its record was reserved, and [`emit`] must not be changed to do otherwise.
+#[inline(always)]
+fn ring() -> Option<&'static Ring> {
+    // SAFETY: a helper without arguments. No program changes its CPU.
+    EVENTS.get(unsafe { bpf_get_smp_processor_id() })
 }
 
 /// Sets the clocks.

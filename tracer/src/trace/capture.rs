@@ -34,7 +34,7 @@ pub(crate) struct Capture {
     pub(super) losses: Losses,
     reader: Reader,
     stop: Arc<Stop>,
-    /// Time of the last record read.
+    /// Everything that happened before this time has been read.
     pub(crate) read_until: u64,
 }
 
@@ -72,8 +72,8 @@ impl Capture {
     ///
     /// Where descriptors have run out.
     pub(crate) fn new(tracer: Tracer, options: table::Options) -> io::Result<(Self, Programs)> {
-        let Tracer { ebpf, main, others, ring, reader, counters, stacks, .. } = tracer;
-        let reader = Reader::new(ring, reader)?;
+        let Tracer { ebpf, main, others, rings, reader, counters, stacks, .. } = tracer;
+        let reader = Reader::new(rings, reader)?;
         let capture = Self {
             table: Table::new(options),
             losses: Losses::new(main, others, counters),
@@ -122,18 +122,13 @@ impl Capture {
         let batch = reader.read(|item| match item {
             Item::Record(record) => {
                 oldest.get_or_insert(record.time_ns);
-                *read_until = record.time_ns;
                 table.ingest(record, out);
             }
             Item::Program(program) => learn(out, program),
         });
+        *read_until = batch.complete_until;
         losses.damaged(batch.damaged);
         (batch, oldest)
-    }
-
-    /// Whether there are records that have not been read.
-    pub(super) fn has_unread(&self) -> bool {
-        self.reader.has_unread()
     }
 
     /// Waits for records: not for long if some have just come (`busy`), and not longer than this.
