@@ -47,7 +47,9 @@ impl Merge {
         now: u64,
         mut program: impl FnMut(&Program),
     ) -> u64 {
-        self.keep_rest();
+        if self.next * 2 >= self.order.len() {
+            self.keep_rest();
+        }
         let mut damaged = 0;
         let mut complete = true;
         for queue in queues {
@@ -65,7 +67,7 @@ impl Merge {
             self.known = self.known.max(now);
         }
         // Runs that are in order nearly, of which a stable sort makes use.
-        self.order.sort_by_key(|(time, _)| *time);
+        self.order[self.next..].sort_by_key(|(time, _)| *time);
         damaged
     }
 
@@ -78,6 +80,11 @@ impl Merge {
         }
         self.next += ready;
         ready
+    }
+
+    /// How many are still to be handed over.
+    pub(super) fn waiting(&self) -> usize {
+        self.order.len() - self.next
     }
 
     /// Time of the first that is still to be handed over.
@@ -95,7 +102,8 @@ impl Merge {
         self.records.push(*record);
     }
 
-    /// Forgets what was handed over, and moves the rest to the front.
+    /// Forgets what was handed over, and moves the rest to the front: not before it is half of all,
+    /// so that nothing is moved more than once on average.
     fn keep_rest(&mut self) {
         std::mem::swap(&mut self.records, &mut self.spare);
         self.records.clear();
