@@ -2,9 +2,11 @@
 //! Suricata and others give a flow, from its addresses and ports alone; both ends have the same one,
 //! unless something between them rewrites addresses.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
+use arrayvec::{ArrayString, ArrayVec};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha1_smol::Sha1;
 
 use super::endpoint::{Endpoint, Tuple};
@@ -15,10 +17,44 @@ const SEED: [u8; 2] = [0; 2];
 /// `IPPROTO_TCP`, and a byte that fills up.
 const TCP: [u8; 2] = [6, 0];
 
+/// Bytes of 20 bytes in base64.
+const ENCODED: usize = 28;
+
+/// A Community ID: each connection has another one, so it takes no memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommunityId(ArrayString<{ VERSION.len() + ENCODED }>);
+
+impl CommunityId {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for CommunityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for CommunityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let too_long = |_| D::Error::custom("a Community ID has at most 30 bytes");
+        ArrayString::from(&text).map(Self).map_err(too_long)
+    }
+}
+
 impl Tuple {
     /// Its Community ID.
-    pub fn community_id(&self) -> String {
-        format!("{VERSION}{}", BASE64_STANDARD.encode(self.community()))
+    pub fn community_id(&self) -> CommunityId {
+        let mut encoded = [0; ENCODED];
+        // It has room for all of it, and base64 is ASCII.
+        let len = BASE64_STANDARD.encode_slice(self.community(), &mut encoded).unwrap_or_default();
+        let mut text = ArrayString::new();
+        text.push_str(VERSION);
+        text.push_str(str::from_utf8(&encoded[..len]).unwrap_or_default());
+        CommunityId(text)
     }
 
     /// The first four bytes of what its Community ID encodes, as a number: the same on both ends.
@@ -42,10 +78,10 @@ impl Tuple {
     }
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+fn octets(address: IpAddr) -> ArrayVec<u8, 16> {
     match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
+        IpAddr::V4(address) => address.octets().into_iter().collect(),
+        IpAddr::V6(address) => address.octets().into_iter().collect(),
     }
 }
 
@@ -71,7 +107,7 @@ mod tests {
         let end = |address: &str, port| Endpoint::new(address.parse().unwrap(), port);
         let (local, peer) = (end(local, local_port), end(peer, peer_port));
         for (local, peer) in [(local, peer), (peer, local)] {
-            assert_eq!(Tuple { local, peer, netns: 1 }.community_id(), expected);
+            assert_eq!(Tuple { local, peer, netns: 1 }.community_id().as_str(), expected);
         }
     }
 }

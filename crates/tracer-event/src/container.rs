@@ -9,20 +9,22 @@
 
 mod workload;
 
+use std::sync::Arc;
+
 use self::workload::{pod, unit};
 
 /// A control group and what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     /// Path in the hierarchy.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// Id of the container (docker, containerd, CRI-O, podman), or its name (LXC, nspawn); of one
     /// that a user has made (rootless podman) `user-UID/` and that.
-    pub container: Option<Box<str>>,
+    pub container: Option<Arc<str>>,
     /// UID of the pod of Kubernetes that the container is in, with dashes as the API writes it.
-    pub pod: Option<Box<str>>,
+    pub pod: Option<Arc<str>>,
     /// Unit of systemd, where there is no container: the service or scope of the system's manager.
-    pub unit: Option<Box<str>>,
+    pub unit: Option<Arc<str>>,
 }
 
 impl Cgroup {
@@ -33,7 +35,7 @@ impl Cgroup {
     }
 
     /// Of a path whose container is known. Pod and unit follow from both.
-    pub fn new(path: Box<str>, container: Option<Box<str>>) -> Self {
+    pub fn new(path: Arc<str>, container: Option<Arc<str>>) -> Self {
         let pod = container
             .as_deref()
             .filter(|name| is_id(name))

@@ -1,40 +1,53 @@
 //! Durations and counts as people read them.
 
+use std::fmt::{self, Write};
+
 /// Three significant digits and a unit: `950ns`, `1.23ms`, `4.5s`, `2m05s`, `3h12m`.
 pub fn duration(ns: u64) -> String {
-    // In whole numbers: floats take ten times as long to write.
-    let scaled = |unit: u64, name: &str| {
-        let decimals = match ns / unit {
-            0..10 => 2,
-            10..100 => 1,
-            _ => 0,
-        };
-        let scale = 10_u64.pow(decimals);
-        let value = (u128::from(ns) * u128::from(scale) + u128::from(unit / 2)) as u64 / unit;
-        let mut text = String::with_capacity(12);
-        let mut numbers = itoa::Buffer::new();
-        text.push_str(numbers.format(value / scale));
-        if decimals > 0 {
-            // With the leading zeros.
-            text.push('.');
-            text.push_str(&numbers.format(scale + value % scale)[1..]);
-        }
-        text.push_str(name);
-        text
-    };
+    let mut text = String::with_capacity(12);
+    // Writing to memory cannot fail.
+    let _ = write_duration(ns, &mut text);
+    text
+}
+
+/// [`duration`] at the end of a text.
+///
+/// # Errors
+///
+/// Where the text has no room for it.
+pub fn write_duration(ns: u64, text: &mut impl Write) -> fmt::Result {
     match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..999_500 => scaled(1_000, "µs"),
-        999_500..999_500_000 => scaled(1_000_000, "ms"),
-        999_500_000..60_000_000_000 => scaled(1_000_000_000, "s"),
+        0..1_000 => write!(text, "{ns}ns"),
+        1_000..999_500 => write_scaled(ns, 1_000, "µs", text),
+        999_500..999_500_000 => write_scaled(ns, 1_000_000, "ms", text),
+        999_500_000..60_000_000_000 => write_scaled(ns, 1_000_000_000, "s", text),
         _ => {
             let seconds = ns / 1_000_000_000;
             match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-                (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
-                (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+                (0, minutes, seconds) => write!(text, "{minutes}m{seconds:02}s"),
+                (hours, minutes, _) => write!(text, "{hours}h{minutes:02}m"),
             }
         }
     }
+}
+
+/// In whole numbers: floats take ten times as long to write.
+fn write_scaled(ns: u64, unit: u64, name: &str, text: &mut impl Write) -> fmt::Result {
+    let decimals = match ns / unit {
+        0..10 => 2,
+        10..100 => 1,
+        _ => 0,
+    };
+    let scale = 10_u64.pow(decimals);
+    let value = (u128::from(ns) * u128::from(scale) + u128::from(unit / 2)) as u64 / unit;
+    let mut numbers = itoa::Buffer::new();
+    text.write_str(numbers.format(value / scale))?;
+    if decimals > 0 {
+        // With the leading zeros.
+        text.write_char('.')?;
+        text.write_str(&numbers.format(scale + value % scale)[1..])?;
+    }
+    text.write_str(name)
 }
 
 /// `1,234,567`

@@ -63,7 +63,7 @@ macro_rules! named {
 
 pub mod activity;
 pub mod close;
-mod community;
+pub mod community;
 pub mod connection;
 pub mod container;
 pub mod diagnosis;

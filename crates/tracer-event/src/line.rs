@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
+    community::CommunityId,
     connection::ConnectionSummary,
     endpoint::{Endpoint, Tuple},
     linger::{Linger, LingerCause, LingerStatus},
@@ -148,7 +149,8 @@ pub struct Network {
     /// Of a `connection`: its Community ID (version 1), by which other tools name it, and by which
     /// both hosts do where nothing between them rewrites addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub community_id: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub community_id: Option<CommunityId>,
 }
 
 /// The one transport protocol.
@@ -174,7 +176,8 @@ pub enum Version {
 pub struct Container {
     /// Its id, or its name where it has none; after `user-UID/` where a user has made it, and not
     /// root.
-    pub id: String,
+    #[schemars(with = "String")]
+    pub id: Arc<str>,
 }
 
 /// What Kubernetes calls it.
@@ -188,14 +191,16 @@ pub struct Kubernetes {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Pod {
     /// Its UID, as the API server has it; of a static pod the kubelet's hash.
-    pub uid: String,
+    #[schemars(with = "String")]
+    pub uid: Arc<str>,
 }
 
 /// What systemd calls it.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Systemd {
     /// The service or scope of the system's manager.
-    pub unit: String,
+    #[schemars(with = "String")]
+    pub unit: Arc<str>,
 }
 
 impl<'a, T> Line<'a, T> {

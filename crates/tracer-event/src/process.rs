@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tracer_wire::{NO_DESCRIPTOR, Record};
 
 use super::{escape::escape, is_zero, name};
@@ -162,7 +162,8 @@ impl From<&Owner> for Holder {
 }
 
 /// A program, by its path, escaped.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+// Written by `Written`, which has the same members; the schema is that of both.
 #[serde(into = "ExecutableBody", from = "ExecutableBody")]
 pub struct Executable(pub Arc<str>);
 
@@ -174,11 +175,12 @@ impl Executable {
 }
 
 /// A program, by OpenTelemetry's names.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "Executable")]
 struct ExecutableBody {
     /// Base name of the path.
     #[serde(skip_deserializing)]
+    #[expect(dead_code, reason = "it follows from the path")]
     name: String,
     /// Path (target of `/proc/PID/exe`); of a process that was gone before it could be looked at,
     /// in the file system of the program.
@@ -187,9 +189,19 @@ struct ExecutableBody {
     path: Arc<str>,
 }
 
-impl From<Executable> for ExecutableBody {
-    fn from(Executable(path): Executable) -> Self {
-        Self { name: path.rsplit('/').next().unwrap_or_default().to_owned(), path }
+/// The same, borrowed: it is written often.
+#[derive(Serialize)]
+struct Written<'a> {
+    name: &'a str,
+    #[serde(serialize_with = "name::text::serialize")]
+    path: &'a str,
+}
+
+impl Serialize for Executable {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(path) = self;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        Written { name, path }.serialize(serializer)
     }
 }
 

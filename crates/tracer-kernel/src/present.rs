@@ -36,5 +36,5 @@ pub fn namespaces() -> BTreeMap<u64, String> {
 pub fn containers() -> BTreeSet<String> {
     let of = |lines: Vec<u8>| cgroup::of_process(&lines, cgroup::owner_in)?.container;
     let groups = process::all().filter_map(|process| fs::read(process.join("cgroup")).ok());
-    groups.filter_map(of).map(String::from).collect()
+    groups.filter_map(of).map(|id| String::from(&*id)).collect()
 }

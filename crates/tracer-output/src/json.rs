@@ -199,12 +199,12 @@ fn about<'a, T>(
 ) -> Line<'a, T> {
     let mut line = Line::new(kind, time, subject, tcp);
     let Some(Cgroup { path, container, pod, unit }) = group else { return line };
-    line.container = container.as_deref().map(|id| Container { id: id.to_owned() });
-    line.k8s = pod.as_deref().map(|uid| Kubernetes { pod: Pod { uid: uid.to_owned() } });
-    line.systemd = unit.as_deref().map(|unit| Systemd { unit: unit.to_owned() });
+    line.container = container.clone().map(|id| Container { id });
+    line.k8s = pod.clone().map(|uid| Kubernetes { pod: Pod { uid } });
+    line.systemd = unit.clone().map(|unit| Systemd { unit });
     // Of a recording that has not said it, it is empty.
     if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {
-        socket.cgroup = Some((&**path).into());
+        socket.cgroup = Some(Arc::clone(path));
     }
     line
 }

@@ -60,6 +60,11 @@ impl<T: Default> Rendered<T> {
         }
         &place.rendered
     }
+
+    /// What was rendered is no longer as it is to be.
+    pub(crate) fn forget(&mut self) {
+        self.places.clear();
+    }
 }
 
 #[cfg(test)]

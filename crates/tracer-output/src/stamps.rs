@@ -1,5 +1,8 @@
 //! Times as text, written anew only when the second changes: that is the costly part.
 
+use std::fmt::Write as _;
+
+use arrayvec::ArrayString;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use tracer_event::wall_clock::WallClock;
@@ -59,8 +62,12 @@ impl Times {
         };
         let sign = if time < origin { "-" } else { "" };
         let micros = time.abs_diff(origin) / 1_000;
-        let seconds = format!("{sign}{}", micros / 1_000_000);
-        self.text = format!("{seconds:>8}.{:06}", micros % 1_000_000);
+        // As long as the longest number and its sign.
+        let mut seconds = ArrayString::<24>::new();
+        self.text.clear();
+        // Writing to memory cannot fail.
+        let _ = write!(seconds, "{sign}{}", micros / 1_000_000);
+        let _ = write!(self.text, "{seconds:>8}.{:06}", micros % 1_000_000);
         &self.text
     }
 }
@@ -101,7 +108,9 @@ impl Stamps {
         if second != self.second {
             self.second = second;
             let zoned = Zoned::new(time, self.zone.clone());
-            self.text = zoned.strftime(self.form).to_string();
+            self.text.clear();
+            // Writing to memory cannot fail, and the form is one that strftime knows.
+            let _ = write!(self.text, "{}", zoned.strftime(self.form));
             self.fixed = self.text.len();
         }
         let mut digits = [b'0'; 9];

@@ -12,6 +12,7 @@ mod legend;
 mod lingering;
 mod palette;
 mod rates;
+mod subjects;
 mod summary;
 mod tag;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use anstyle::Style;
 
+use self::words::{brief_ending, write_life};
 pub use self::{
     columns::{Line, Stories},
     palette::Palette,
@@ -32,6 +34,7 @@ use self::{
     event::Event,
     layout::{Layout, Widths},
     rates::Rates,
+    subjects::Subjects,
     tag::Tags,
 };
 pub(super) use self::{
@@ -50,7 +53,6 @@ pub use self::{
 };
 use super::{
     Format, Resized, Tick,
-    names::Names,
     phrases::of_finding,
     stamps::Times,
     status::{StatusLine, nothing},
@@ -74,7 +76,7 @@ pub struct Text {
     times: Times,
     stories: Stories,
     widths: Widths,
-    names: Option<Names>,
+    subjects: Subjects,
     status: StatusLine,
     /// Nothing has happened yet, and whoever looks may not know what to expect.
     introduces: bool,
@@ -87,6 +89,8 @@ pub struct Text {
     /// The stack shown last.
     last_stack: Option<Arc<Stack>>,
     tags: Tags,
+    /// What is written before it is known where it goes.
+    scratch: String,
 }
 
 /// The status line appears after this time without events, nanoseconds.
@@ -108,7 +112,7 @@ impl Text {
             times,
             stories,
             widths: Widths::new(width),
-            names: None,
+            subjects: Subjects::default(),
             status: StatusLine::new(width, QUIET),
             introduces: false,
             texts: None,
@@ -117,6 +121,7 @@ impl Text {
             rates: width.map(|_| Rates::default()),
             last_stack: None,
             tags: Tags::default(),
+            scratch: String::new(),
         }
     }
 
@@ -145,6 +150,7 @@ impl Text {
         self.widths = Widths::new(self.width);
         self.status.resize(width);
         if self.widths.layout != layout {
+            self.subjects.forget();
             self.status.erase(out);
             self.titles(out);
         }
@@ -158,9 +164,7 @@ impl Text {
     /// A line that begins with its time.
     fn line<'a>(&mut self, time: u64, clock: WallClock, out: &'a mut Vec<u8>) -> Line<'a> {
         let mut line = Line::new(self.width, self.palette, out);
-        let time = self.times.write(clock, time);
-        line.push(self.palette.dim, self.widths.time(time));
-        line.fill(self.widths.gap());
+        self.widths.begin(&mut line, self.times.write(clock, time));
         line
     }
 
@@ -202,14 +206,13 @@ impl Text {
     /// A line about something that happened to a socket.
     fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
-        let process = who(event.subject, &*self.enricher);
         let tag = self.tags.of(event.subject);
-        let names = self.names.as_ref();
-        let mut row = self.widths.row(tag.as_str(), event.subject, names, (plain, dim));
+        let words = self.subjects.of(event.subject, self.widths.layout, &*self.enricher);
+        let mut row = self.widths.row(&tag, event.subject.role, words, (plain, dim));
         row.space();
         let after = event.after.as_deref();
         if self.widths.layout == Layout::Wide {
-            self.widths.process(&mut row, plain, process);
+            self.widths.process(&mut row, plain, &words.process);
             row.space();
             row.text(dim, event.from.name(), 11);
             row.text(dim, if after.is_some() { " → " } else { "   " }, 0);
@@ -217,56 +220,72 @@ impl Text {
             row.space();
             row.right(plain, after.unwrap_or_default(), 8);
             row.space();
-            row.text(plain, &*event.words, 0);
+            row.text(plain, event.words, 0);
         } else {
-            row.text(event.style, &*event.brief, self.widths.state());
+            row.text(event.style, event.words, self.widths.state());
             row.space();
             if self.widths.layout == Layout::Medium {
                 row.right(plain, after.unwrap_or_default(), 8);
                 row.space();
             }
-            self.widths.process(&mut row, plain, process);
+            self.widths.process(&mut row, plain, &words.process);
         }
-        let mut line = self.line(event.time, clock, out);
+        let mut line = Line::new(self.width, self.palette, out);
+        self.widths.begin(&mut line, self.times.write(clock, event.time));
         row.write(&mut line);
         line.finish();
     }
 
     fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
         if self.stories != Stories::Only {
-            self.event(&Event::of(transition, self.palette), clock, out);
+            let mut text = std::mem::take(&mut self.scratch);
+            let layout = self.widths.layout;
+            self.event(&Event::of(transition, layout, self.palette, &mut text), clock, out);
+            self.scratch = text;
         }
+    }
+
+    fn segment(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+        let mut text = std::mem::take(&mut self.scratch);
+        let layout = self.widths.layout;
+        if let Some(event) = Event::of_segment(update, layout, self.palette, &mut text) {
+            self.event(&event, clock, out);
+        }
+        self.scratch = text;
     }
 
     /// A line for a whole connection.
     fn connection(&mut self, connection: &ConnectionSummary, clock: WallClock, out: &mut Vec<u8>) {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
-        let process = who(&connection.subject, &*self.enricher);
         let style = match connection.close.map(|close| close.reason) {
             Some(Reason::Graceful) | None => plain,
             Some(_) => self.palette.bad,
         };
-        let (life, ending) = (life(connection), words::ending(connection));
-        let figures = &life[ending.len()..];
+        let mut life = std::mem::take(&mut self.scratch);
+        life.clear();
+        let end = write_life(connection, &mut life);
+        let (ending, figures) = life.split_at(end);
         let tag = self.tags.of(&connection.subject);
-        let names = self.names.as_ref();
-        let mut row = self.widths.row(tag.as_str(), &connection.subject, names, (plain, dim));
+        let words = self.subjects.of(&connection.subject, self.widths.layout, &*self.enricher);
+        let mut row = self.widths.row(&tag, connection.subject.role, words, (plain, dim));
         row.space();
         if self.widths.layout == Layout::Wide {
-            self.widths.process(&mut row, plain, process);
+            self.widths.process(&mut row, plain, &words.process);
             row.space();
-            row.text(style, &*ending, 0);
+            row.text(style, ending, 0);
         } else {
             let close = connection.close.filter(|close| close.reason != Reason::Graceful);
-            let brief = close.map_or(&*ending, |close| words::brief_ending(&close));
+            let brief = close.map_or(ending, |close| brief_ending(&close));
             row.text(style, brief, self.widths.state());
             row.space();
-            self.widths.process(&mut row, plain, process);
+            self.widths.process(&mut row, plain, &words.process);
         }
         row.text(plain, figures, 0);
-        let mut line = self.line(connection.time, clock, out);
+        let mut line = Line::new(self.width, self.palette, out);
+        self.widths.begin(&mut line, self.times.write(clock, connection.time));
         row.write(&mut line);
         line.finish();
+        self.scratch = life;
     }
 
     fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
@@ -341,9 +360,7 @@ impl Format for Text {
         match *update {
             Update::Transition(transition) => self.transition(transition, clock, out),
             Update::Retransmit(_) | Update::Reset(_) if steps => {
-                if let Some(event) = Event::of_segment(update, palette) {
-                    self.event(&event, clock, out);
-                }
+                self.segment(update, clock, out);
             }
             Update::Connection(connection) if !steps => self.connection(connection, clock, out),
             Update::Retransmit(_) | Update::Reset(_) | Update::Connection(_) => {}

@@ -107,7 +107,7 @@ impl Recorded {
         groups.number((path.clone(), container.clone()), last, || {
             *length +=
                 [&path, &container].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-            Arc::new(Cgroup::new(path.unwrap_or_default(), container))
+            Arc::new(Cgroup::new(path.unwrap_or_default().into(), container.map(Into::into)))
         })
     }
 

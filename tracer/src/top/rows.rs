@@ -61,7 +61,7 @@ impl Row {
     }
 
     pub(super) fn container(&self, enricher: &dyn Enricher) -> Option<Box<str>> {
-        enricher.cgroup(&self.subject)?.container.clone()
+        enricher.cgroup(&self.subject)?.container.as_deref().map(Into::into)
     }
 
     /// The peer's end; of a server's socket its address alone, since clients differ in their ports.

@@ -150,8 +150,8 @@ fn finding(
         process: first.process,
         group: group.map(|group| EndedGroup {
             path: group.whole().into(),
-            container: group.container.clone(),
-            unit: group.unit.clone(),
+            container: group.container.as_deref().map(Into::into),
+            unit: group.unit.as_deref().map(Into::into),
             processes: exits.len() as u64,
         }),
         left_open: exits.iter().map(|exit| exit.open).sum(),

@@ -52,8 +52,12 @@ impl<'a> Line<'a> {
 
     /// As much of `words` as fits.
     pub fn push(&mut self, style: Style, words: &str) {
+        self.push_columns(style, words, columns(words));
+    }
+
+    /// The same of words that are known to take so many columns.
+    pub(super) fn push_columns(&mut self, style: Style, words: &str, len: usize) {
         let room = self.width - self.used;
-        let len = columns(words);
         if room == 0 || words.is_empty() {
             return;
         }

@@ -1,17 +1,23 @@
 //! What the columns of a line about a socket hold.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use anstyle::Style;
+use arrayvec::ArrayString;
 
 use super::{
-    Palette, duration,
-    words::{brief, meaning, of_reset, of_retransmit},
+    Palette,
+    layout::Layout,
+    words::{of_reset, write_brief, write_meaning, write_retransmit},
 };
 use tracer_event::{
+    duration::write_duration,
     state::State,
     update::{Answered, Direction, Subject, Transition, Update},
 };
+
+/// The longest duration, and the longest state or segment, bytes.
+const CELL: usize = 16;
 
 /// A state change, or a segment.
 pub(super) struct Event<'a> {
@@ -19,53 +25,86 @@ pub(super) struct Event<'a> {
     pub(super) subject: &'a Subject,
     pub(super) from: State,
     /// The state entered, or a segment.
-    pub(super) to: Cow<'static, str>,
+    pub(super) to: ArrayString<CELL>,
     pub(super) style: Style,
     /// The time in the state that was left.
-    pub(super) after: Option<String>,
-    pub(super) words: Cow<'static, str>,
-    /// State and reason in a word or two.
-    pub(super) brief: Cow<'static, str>,
+    pub(super) after: Option<ArrayString<CELL>>,
+    /// What happened; where there is no room for that, state and reason in a word or two.
+    pub(super) words: &'a str,
+}
+
+fn after(elapsed: Option<u64>) -> ArrayString<CELL> {
+    let mut text = ArrayString::new();
+    // It has room for the longest.
+    let _ = match elapsed {
+        Some(elapsed) => write_duration(elapsed, &mut text),
+        None => text.write_char('-'),
+    };
+    text
+}
+
+fn cell(sign: &str, name: &str) -> ArrayString<CELL> {
+    let mut text = ArrayString::new();
+    // It has room for the longest.
+    let _ = text.try_push_str(sign).and_then(|()| text.try_push_str(name));
+    text
 }
 
 impl<'a> Event<'a> {
-    /// Of a state change.
-    pub(super) fn of(transition: &'a Transition, palette: Palette) -> Self {
+    /// Of a state change; `text` takes its words.
+    pub(super) fn of(
+        transition: &'a Transition,
+        layout: Layout,
+        palette: Palette,
+        text: &'a mut String,
+    ) -> Self {
         let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
+        text.clear();
+        match layout {
+            Layout::Wide => write_meaning(transition, text),
+            _ => write_brief(transition, text),
+        }
         Self {
             time,
             subject,
             from,
-            to: to.name().into(),
+            to: cell("", to.name()),
             style: palette.of(transition),
-            after: Some(elapsed.map_or_else(|| "-".to_owned(), duration)),
-            words: meaning(transition),
-            brief: brief(transition),
+            after: Some(after(elapsed)),
+            words: text,
         }
     }
 
-    /// Of a single segment, if the update is about one.
-    pub(super) fn of_segment(update: &Update<'a>, palette: Palette) -> Option<Self> {
-        let (time, subject, from, to, style, words, brief) = match *update {
+    /// Of a single segment, if the update is about one; `text` takes its words.
+    pub(super) fn of_segment(
+        update: &Update<'a>,
+        layout: Layout,
+        palette: Palette,
+        text: &'a mut String,
+    ) -> Option<Self> {
+        text.clear();
+        let (time, subject, from, to, style) = match *update {
             Update::Retransmit(one) => {
                 let name = one.segment.r#type.name();
-                let brief = format!("{} ↻ {name} #{}", one.state, one.segment.ordinal);
-                let (to, words) = (format!("↻ {name}"), of_retransmit(one));
-                (one.time, &one.subject, one.state, to, palette.warning, words.into(), brief)
+                match layout {
+                    Layout::Wide => write_retransmit(one, text),
+                    // Writing to memory cannot fail.
+                    _ => drop(write!(text, "{} ↻ {name} #{}", one.state, one.segment.ordinal)),
+                }
+                (one.time, &one.subject, one.state, cell("↻ ", name), palette.warning)
             }
             Update::Reset(one) => {
-                let brief = match (one.segment.answers, one.segment.direction) {
-                    (Some(Answered::Syn), _) => "✗ RST: no listener",
-                    (Some(_), _) => "✗ RST: unknown here",
-                    (None, Direction::Sent) => "✗ RST sent",
-                    (None, Direction::Received) => "✗ RST received",
-                };
-                let (to, words) = ("✗ RST".to_owned(), of_reset(one).into());
-                (one.time, &one.subject, one.state, to, palette.bad, words, brief.to_owned())
+                text.push_str(match (layout, one.segment.answers, one.segment.direction) {
+                    (Layout::Wide, ..) => of_reset(one),
+                    (_, Some(Answered::Syn), _) => "✗ RST: no listener",
+                    (_, Some(_), _) => "✗ RST: unknown here",
+                    (_, None, Direction::Sent) => "✗ RST sent",
+                    (_, None, Direction::Received) => "✗ RST received",
+                });
+                (one.time, &one.subject, one.state, cell("✗ RST", ""), palette.bad)
             }
             _ => return None,
         };
-        let (to, brief) = (to.into(), brief.into());
-        Some(Self { time, subject, from, to, style, after: None, words, brief })
+        Some(Self { time, subject, from, to, style, after: None, words: text })
     }
 }

@@ -8,12 +8,11 @@ use std::borrow::Cow;
 use anstyle::Style;
 use arrayvec::ArrayVec;
 
-use super::columns::{Line, Stories, columns, cut};
-use crate::names::Names;
-use tracer_event::{
-    endpoint::Endpoint,
-    update::{Role, Subject},
+use super::{
+    columns::{Line, Stories, columns, cut},
+    subjects::Words,
 };
+use tracer_event::update::Role;
 
 /// How much a line shows, by the width of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,12 +112,13 @@ impl<'a> Row<'a> {
         if line.is_bounded() {
             self.fit(line.room());
         }
-        for cell in self.cells {
-            let padding = cell.padding();
+        for cell in &self.cells {
+            let len = cell.len();
+            let padding = cell.width.saturating_sub(len);
             if cell.right {
                 line.fill(padding);
             }
-            line.push(cell.style, &cell.text);
+            line.push_columns(cell.style, &cell.text, len);
             if !cell.right {
                 line.fill(padding);
             }
@@ -165,7 +165,9 @@ impl<'a> Row<'a> {
         for cell in self.cells.iter_mut().filter(|cell| cell.cut == Cut::Name) {
             let before = cell.len().max(cell.width);
             let less = cell.len().saturating_sub(before.saturating_sub(*excess));
-            cell.text = shortened(&cell.text, less, least).into();
+            if let Cow::Owned(short) = shortened(&cell.text, less, least) {
+                cell.text = short.into();
+            }
             cell.width = cell.width.min(cell.len().max(before.saturating_sub(*excess)));
             *excess -= (before - cell.len().max(cell.width)).min(*excess);
         }
@@ -203,6 +205,12 @@ impl Widths {
         Self { layout, local, peer: SHORTEST, process, longest }
     }
 
+    /// Begins a line with its time.
+    pub(super) fn begin(&self, line: &mut Line<'_>, time: &str) {
+        line.push(line.palette().dim, self.time(time));
+        line.fill(self.gap());
+    }
+
     /// How a time of 15 columns is shown.
     pub(super) fn time<'a>(&self, time: &'a str) -> &'a str {
         if self.layout == Layout::Wide { time } else { &time[..12] }
@@ -223,38 +231,34 @@ impl Widths {
     pub(super) fn row<'a>(
         &mut self,
         tag: &'a str,
-        subject: &Subject,
-        names: Option<&Names>,
+        role: Option<Role>,
+        words: &'a Words,
         (plain, dim): (Style, Style),
     ) -> Row<'a> {
-        let text = |end: Endpoint| names.map_or_else(|| end.to_string(), |names| names.named(end));
-        let local = match self.layout {
-            Layout::Slim => format!(":{}", subject.tuple.local.port),
-            _ => text(subject.tuple.local),
+        let Words { local, peer, process: _ } = words;
+        let arrow = match role {
+            Some(Role::Listener) => " · ",
+            Some(Role::Client) => " → ",
+            Some(Role::Server) => " ← ",
+            None => " ↔ ",
         };
-        let (arrow, peer) = match subject.role {
-            Some(Role::Listener) => (" · ", "*".to_owned()),
-            Some(Role::Client) => (" → ", text(subject.tuple.peer)),
-            Some(Role::Server) => (" ← ", text(subject.tuple.peer)),
-            None => (" ↔ ", text(subject.tuple.peer)),
-        };
-        for (width, text) in [(&mut self.local, &local), (&mut self.peer, &peer)] {
+        for (width, text) in [(&mut self.local, local), (&mut self.peer, peer)] {
             *width = (*width).max(columns(text).min(self.longest));
         }
         let mut row = Row { cells: ArrayVec::new(), layout: self.layout };
         row.text(plain, tag, 0);
         row.space();
-        row.push(plain, local, self.local, Cut::Middle);
+        row.push(plain, &**local, self.local, Cut::Middle);
         row.text(dim, arrow, 0);
-        row.push(plain, peer, self.peer, Cut::Middle);
+        row.push(plain, &**peer, self.peer, Cut::Middle);
         row
     }
 
     /// Adds the process.
-    pub(super) fn process(&mut self, row: &mut Row<'_>, style: Style, process: String) {
+    pub(super) fn process<'a>(&mut self, row: &mut Row<'a>, style: Style, process: &'a str) {
         if self.layout == Layout::Wide {
-            self.process = self.process.max(columns(&process).min(32));
-            let process = shortened(&process, columns(&process).saturating_sub(32), 1);
+            self.process = self.process.max(columns(process).min(32));
+            let process = shortened(process, columns(process).saturating_sub(32), 1);
             row.push(style, process, self.process, Cut::Name);
         } else {
             row.push(style, process, 0, Cut::Name);
@@ -308,14 +312,14 @@ fn without_middle(text: &str, len: usize) -> String {
 
 /// A process whose name is cut by `excess` columns, but to no less than `least`; its number stays
 /// whole.
-fn shortened(process: &str, excess: usize, least: usize) -> String {
+fn shortened(process: &str, excess: usize, least: usize) -> Cow<'_, str> {
     let Some((name, rest)) = process.rsplit_once('[').filter(|_| excess > 0) else {
-        return process.to_owned();
+        return process.into();
     };
     let name = name.trim_end_matches('…');
     let len = columns(name);
     let keep = len.saturating_sub(excess + 1).max(least);
-    if keep >= len { process.to_owned() } else { format!("{}…[{rest}", cut(name, keep)) }
+    if keep >= len { process.into() } else { format!("{}…[{rest}", cut(name, keep)).into() }
 }
 
 #[cfg(test)]

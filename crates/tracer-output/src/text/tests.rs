@@ -277,7 +277,7 @@ fn every_ending_says_why_at_any_width(#[case] width: usize) {
             assert!(line.trim_end().chars().count() <= width, "{line}");
             let words = if width < 150 {
                 let close = Close::new(reason, None);
-                format!("CLOSED {} ", words::brief_ending(&close))
+                format!("CLOSED {} ", brief_ending(&close))
             } else {
                 let whole = ending(reason, 1_000, local, peer);
                 whole[whole.rfind("123ms").unwrap()..].trim_end().to_owned()

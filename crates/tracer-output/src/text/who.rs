@@ -1,7 +1,9 @@
 //! Whose a socket is.
 
+use std::fmt::Write as _;
+
 use tracer_event::{
-    container,
+    container::{self, Cgroup},
     enricher::Enricher,
     escape::escape,
     process::{Evidence, Owner},
@@ -11,13 +13,21 @@ use tracer_event::{
 /// `curl[1234]`; `nginx[900]?` for the process that holds the listener, `nginx[1 of 3]?` if several
 /// hold it; `-` if unknown.
 pub fn process(owner: Option<Owner>) -> String {
-    let Some(Owner { process, evidence, others, fd: _ }) = owner else { return "-".to_owned() };
-    let name = escape(process.name());
-    match (evidence, others) {
-        (Evidence::Listener, 0) => format!("{name}[{}]?", process.pid),
-        (Evidence::Listener, others) => format!("{name}[1 of {}]?", others.saturating_add(1)),
-        _ => format!("{name}[{}]", process.pid),
-    }
+    let mut text = String::new();
+    write_process(owner, &mut text);
+    text
+}
+
+/// [`process`] at the end of a text.
+pub(super) fn write_process(owner: Option<Owner>, text: &mut String) {
+    let Some(Owner { process, evidence, others, fd: _ }) = owner else { return text.push('-') };
+    text.push_str(&escape(process.name()));
+    // Writing to memory cannot fail.
+    let _ = match (evidence, others) {
+        (Evidence::Listener, 0) => write!(text, "[{}]?", process.pid),
+        (Evidence::Listener, others) => write!(text, "[1 of {}]?", others.saturating_add(1)),
+        _ => write!(text, "[{}]", process.pid),
+    };
 }
 
 /// The owner and the container of a socket.
@@ -27,9 +37,17 @@ pub(crate) fn who(subject: &Subject, enricher: &dyn Enricher) -> String {
 
 /// `@3f2a9c1b04de`, or nothing outside of containers.
 pub fn in_container(subject: &Subject, enricher: &dyn Enricher) -> String {
-    let group = enricher.cgroup(subject);
-    let container = group.as_deref().and_then(|group| group.container.as_deref());
-    container.map_or_else(String::new, |id| format!("@{}", container::short(id)))
+    let mut text = String::new();
+    write_container(enricher.cgroup(subject).as_deref(), &mut text);
+    text
+}
+
+/// The same of a control group, at the end of a text.
+pub(super) fn write_container(group: Option<&Cgroup>, text: &mut String) {
+    if let Some(id) = group.and_then(|group| group.container.as_deref()) {
+        text.push('@');
+        text.push_str(container::short(id));
+    }
 }
 
 /// The holder of a lingering socket, `who`; of an orphan the former one.

@@ -2,7 +2,7 @@
 
 use tracer_texts::Texts;
 
-use super::Text;
+use super::{Text, subjects::Subjects};
 use crate::{Resized, names::Names};
 
 impl Text {
@@ -21,6 +21,6 @@ impl Text {
     /// With the names of addresses, as far as they are known.
     #[must_use]
     pub fn with_names(self, names: Option<Names>) -> Self {
-        Self { names, ..self }
+        Self { subjects: Subjects::with_names(names), ..self }
     }
 }

@@ -1,11 +1,11 @@
 //! What an event means, in words that text, ladder and logs share.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::step;
 use tracer_event::{
     close::{Initiator, Reason},
-    duration::{duration, grouped},
+    duration::{grouped, write_duration},
     header::Degraded,
     reset::{ResetReason, Rst},
     state::State,
@@ -16,41 +16,64 @@ use tracer_event::{
 };
 
 /// What a transition means, with the figures that belong to it.
-pub(crate) fn meaning(transition: &Transition) -> Cow<'static, str> {
-    let mut words = with_error(step::meaning(transition), transition.close);
-    if transition.sent == Some(false)
-        && transition.to != State::SynSent
-        && let Some(sequence) = transition.sequence
+pub(crate) fn meaning(transition: &Transition) -> String {
+    let mut text = String::new();
+    write_meaning(transition, &mut text);
+    text
+}
+
+/// [`meaning`] at the end of a text.
+pub(super) fn write_meaning(transition: &Transition, text: &mut String) {
+    let Transition { to, sent, sequence, close, ref handshake, .. } = *transition;
+    write_with_error(step::meaning(transition), close, text);
+    if sent == Some(false)
+        && to != State::SynSent
+        && let Some(sequence) = sequence
     {
-        words = match sequence.unsent() {
-            0 => format!("{words}: the peer's window is full"),
-            unsent => format!("{words}: {} unsent before it", bytes(unsent.into())),
-        }
-        .into();
-    }
-    if let Some(handshake) = &transition.handshake {
-        let mut figures = Vec::new();
-        if transition.subject.role != Some(Role::Server) {
-            figures.extend(took(handshake));
-        }
-        figures.extend(handshake.rtt_ns.map(|ns| format!("RTT {}", duration(ns))));
-        let again = retransmissions(handshake.syn_retransmits.map(u64::from));
-        figures.extend(again.map(|words| match cost(handshake, transition.subject.role) {
-            Some(cost) => format!("{words}, which cost {}", duration(cost)),
-            None => words,
-        }));
-        if !figures.is_empty() {
-            words = format!("{words}: {}", figures.join(", ")).into();
+        match sequence.unsent() {
+            0 => text.push_str(": the peer's window is full"),
+            unsent => {
+                text.push_str(": ");
+                write_bytes(unsent.into(), text);
+                text.push_str(" unsent before it");
+            }
         }
     }
-    match step::source(transition) {
-        "" => words,
-        source => format!("{words}{source}").into(),
+    if let Some(handshake) = handshake {
+        write_figures(handshake, transition.subject.role, text);
+    }
+    text.push_str(step::source(transition));
+}
+
+/// What is known of a handshake: `: handshake 24.1µs, RTT 12µs`
+fn write_figures(handshake: &Handshake, role: Option<Role>, text: &mut String) {
+    let begun = text.len();
+    let next = |text: &mut String| text.push_str(if text.len() == begun { ": " } else { ", " });
+    if let Some(ns) = handshake.duration_ns.filter(|_| role != Some(Role::Server)) {
+        next(text);
+        write_time("handshake ", ns, text);
+    }
+    if let Some(ns) = handshake.rtt_ns {
+        next(text);
+        write_time("RTT ", ns, text);
+    }
+    if let Some(count) = handshake.syn_retransmits.filter(|&count| count > 0) {
+        next(text);
+        write_retransmissions(count.into(), text);
+        if let Some(cost) = cost(handshake, role) {
+            write_time(", which cost ", cost, text);
+        }
     }
 }
 
+fn write_time(name: &str, ns: u64, text: &mut String) {
+    text.push_str(name);
+    // Writing to memory cannot fail.
+    let _ = write_duration(ns, text);
+}
+
 /// State and reason in a word or two, for terminals that have no room for more.
-pub(super) fn brief(transition: &Transition) -> Cow<'static, str> {
+pub(super) fn write_brief(transition: &Transition, text: &mut String) {
     let Transition { from, to, orphaned, sent, close, source, .. } = *transition;
     let word = match (from, to) {
         (State::FinWait2, State::FinWait2) if orphaned => "orphaned",
@@ -62,7 +85,11 @@ pub(super) fn brief(transition: &Transition) -> Cow<'static, str> {
         (State::Closed, _) if source == Source::Snapshot => "found",
         _ => "",
     };
-    if word.is_empty() { to.name().into() } else { format!("{to} {word}").into() }
+    text.push_str(to.name());
+    if !word.is_empty() {
+        text.push(' ');
+        text.push_str(word);
+    }
 }
 
 /// How a connection ended, in a word or two.
@@ -92,36 +119,41 @@ pub(super) fn brief_ending(close: &Close) -> &'static str {
     }
 }
 
-fn took(handshake: &Handshake) -> Option<String> {
-    handshake.duration_ns.map(|ns| format!("handshake {}", duration(ns)))
-}
-
 /// What retransmissions of the SYN have cost: an answer to the first takes a round trip.
 fn cost(handshake: &Handshake, role: Option<Role>) -> Option<u64> {
     let known = handshake.duration_ns.filter(|_| role == Some(Role::Client));
     known.and_then(|took| took.checked_sub(handshake.rtt_ns?))
 }
 
-fn retransmissions(count: Option<u64>) -> Option<String> {
-    match count? {
-        0 => None,
-        1 => Some("1 retransmission".into()),
-        n => Some(format!("{n} retransmissions")),
-    }
+fn write_retransmissions(count: u64, text: &mut String) {
+    // Writing to memory cannot fail.
+    let _ = match count {
+        1 => text.write_str("1 retransmission"),
+        _ => write!(text, "{count} retransmissions"),
+    };
 }
 
 /// With the error that the application got, where that is known.
-fn with_error(words: &'static str, close: Option<Close>) -> Cow<'static, str> {
-    match close.and_then(|close| close.error) {
-        Some(error) => format!("{words} ({})", error.name()).into(),
-        None => words.into(),
+fn write_with_error(words: &str, close: Option<Close>, text: &mut String) {
+    text.push_str(words);
+    if let Some(error) = close.and_then(|close| close.error) {
+        // Writing to memory cannot fail.
+        let _ = write!(text, " ({})", error.name());
     }
 }
 
 /// What a retransmission means.
 pub fn of_retransmit(retransmit: &Retransmit) -> String {
+    let mut text = String::new();
+    write_retransmit(retransmit, &mut text);
+    text
+}
+
+/// [`of_retransmit`] at the end of a text.
+pub(super) fn write_retransmit(retransmit: &Retransmit, text: &mut String) {
     let Retransmitted { r#type, ordinal, .. } = retransmit.segment;
-    format!("{} retransmitted (#{ordinal})", r#type.name())
+    // Writing to memory cannot fail.
+    let _ = write!(text, "{} retransmitted (#{ordinal})", r#type.name());
 }
 
 /// Of a SYN to a port that nobody listens on.
@@ -141,43 +173,75 @@ pub fn of_reset(reset: &Reset) -> &'static str {
 }
 
 /// How a connection ended; its state, while it is open.
-pub(super) fn ending(connection: &ConnectionSummary) -> String {
-    let Some(close) = connection.close else { return format!("open ({})", connection.state) };
-    let by = match close.initiator {
+fn write_ending(connection: &ConnectionSummary, text: &mut String) {
+    let Some(close) = connection.close else {
+        // Writing to memory cannot fail.
+        let _ = write!(text, "open ({})", connection.state);
+        return;
+    };
+    if close.reason != Reason::Graceful {
+        return write_with_error(step::ending(&close), Some(close), text);
+    }
+    text.push_str("closed");
+    text.push_str(match close.initiator {
         Some(Initiator::Local) => " by this end",
         Some(Initiator::Peer) => " by the peer",
         Some(Initiator::Kernel) => " by a timer",
         Some(Initiator::Network) => " by the network",
         None => "",
-    };
-    match close.reason {
-        Reason::Graceful => format!("closed{by}"),
-        _ => with_error(step::ending(&close), Some(close)).into(),
-    }
+    });
 }
 
 /// How a connection ended, and its figures.
 pub(crate) fn life(connection: &ConnectionSummary) -> String {
-    let sign = if connection.at_least { "≥" } else { "" };
-    let mut words = vec![ending(connection)];
-    words.extend(connection.handshake.as_ref().and_then(took));
+    let mut text = String::new();
+    write_life(connection, &mut text);
+    text
+}
+
+/// [`life`] in an empty text; returns where its figures begin.
+pub(super) fn write_life(connection: &ConnectionSummary, text: &mut String) -> usize {
+    const NEXT: &str = " · ";
+    write_ending(connection, text);
+    let end = text.len();
+    if let Some(ns) = connection.handshake.as_ref().and_then(|handshake| handshake.duration_ns) {
+        text.push_str(NEXT);
+        write_time("handshake ", ns, text);
+    }
+    let sign = if connection.at_least { " ≥" } else { " " };
     for state in State::ALL {
         let time = connection.spent[state.index()];
         // Shorter times are of no use.
         if time >= 1_000_000 && state != State::Closed {
-            words.push(format!("{state} {sign}{}", duration(time)));
+            text.push_str(NEXT);
+            text.push_str(state.name());
+            write_time(sign, time, text);
         }
     }
     if let (Some(sent), Some(received)) = (connection.bytes_sent, connection.bytes_received) {
-        words.push(format!("{} out, {} in", bytes(sent), bytes(received)));
+        text.push_str(NEXT);
+        write_bytes(sent, text);
+        text.push_str(" out, ");
+        write_bytes(received, text);
+        text.push_str(" in");
     }
-    words.extend(retransmissions(connection.retransmits.map(u64::from)));
-    words.join(" · ")
+    if let Some(count) = connection.retransmits.filter(|&count| count > 0) {
+        text.push_str(NEXT);
+        write_retransmissions(count.into(), text);
+    }
+    end
+}
+
+fn write_bytes(count: u64, text: &mut String) {
+    // Writing to memory cannot fail.
+    let _ = write!(text, "{}", bytesize::ByteSize(count).display().iec_short());
 }
 
 /// `1.2K`
 pub fn bytes(count: u64) -> String {
-    bytesize::ByteSize(count).display().iec_short().to_string()
+    let mut text = String::new();
+    write_bytes(count, &mut text);
+    text
 }
 
 /// What was lost, and where.

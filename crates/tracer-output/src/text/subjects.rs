@@ -1,0 +1,95 @@
+//! What all lines about a socket say, both ends and whose it is: rendered once.
+
+use std::fmt::Write as _;
+
+use super::{
+    layout::Layout,
+    who::{write_container, write_process},
+};
+use crate::{names::Names, rendered::Rendered};
+use tracer_event::{
+    container::Cgroup,
+    endpoint::Endpoint,
+    enricher::Enricher,
+    subject::{Role, Subject},
+};
+
+/// Both ends of a socket and its process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Words {
+    pub(super) local: String,
+    pub(super) peer: String,
+    pub(super) process: String,
+}
+
+/// Those of all sockets.
+#[derive(Default)]
+pub(super) struct Subjects {
+    kept: Rendered<Words>,
+    /// Names of addresses, where they are asked for: they may be known by the next line, so nothing
+    /// is kept.
+    names: Option<Names>,
+    fresh: Words,
+}
+
+impl Subjects {
+    /// With the names of addresses, as far as they are known.
+    pub(super) fn with_names(names: Option<Names>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
+    pub(super) fn of(
+        &mut self,
+        subject: &Subject,
+        layout: Layout,
+        enricher: &dyn Enricher,
+    ) -> &Words {
+        let Self { kept, names, fresh } = self;
+        let Some(names) = names else {
+            return kept.of(subject, enricher, |group, words| {
+                words.render(subject, layout, group, &|end, text| {
+                    // Writing to memory cannot fail.
+                    let _ = write!(text, "{end}");
+                });
+            });
+        };
+        let group = enricher.cgroup(subject);
+        let named = |end, text: &mut String| text.push_str(&names.named(end));
+        fresh.render(subject, layout, group.as_deref(), &named);
+        fresh
+    }
+
+    /// Lines have another layout from now on.
+    pub(super) fn forget(&mut self) {
+        self.kept.forget();
+    }
+}
+
+impl Words {
+    fn render(
+        &mut self,
+        subject: &Subject,
+        layout: Layout,
+        group: Option<&Cgroup>,
+        write_end: &dyn Fn(Endpoint, &mut String),
+    ) {
+        let Self { local, peer, process } = self;
+        for text in [&mut *local, &mut *peer, &mut *process] {
+            text.clear();
+        }
+        match layout {
+            Layout::Slim => {
+                // Writing to memory cannot fail.
+                let _ = write!(local, ":{}", subject.tuple.local.port);
+            }
+            _ => write_end(subject.tuple.local, local),
+        }
+        if subject.role == Some(Role::Listener) {
+            peer.push('*');
+        } else {
+            write_end(subject.tuple.peer, peer);
+        }
+        write_process(subject.owner, process);
+        write_container(group, process);
+    }
+}

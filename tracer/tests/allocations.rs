@@ -1,0 +1,221 @@
+//! In steady state no event costs an allocation, from the kernel's record to the bytes of its lines:
+//! not those of new connections either, whose places in tables and caches others have left.
+
+#[path = "../benches/stage/mod.rs"]
+mod stage;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    backtrace::Backtrace,
+    cell::Cell,
+    sync::Arc,
+};
+
+use tracer_event::{
+    container::Cgroup,
+    enricher::Enricher,
+    process::{Parent, Process},
+    subject::Subject,
+    summary::Summary,
+    update::{Observer, Update},
+    wall_clock::WallClock,
+};
+use tracer_export::metrics::measuring::{Measuring, Shared};
+use tracer_output::{
+    Format, Sink as _,
+    json::Json,
+    stamps::{Times, Timestamps},
+    text::{Palette, Stories, Text},
+};
+use tracer_wire::Record;
+
+use self::stage::{Count, ingest, life, table};
+
+/// The system's allocator, which counts what the thread asks for.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// How many more are to be shown with the calls that led to them.
+    static SHOWN: Cell<u32> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    let shown = SHOWN.replace(0);
+    if shown > 0 {
+        eprintln!("{}", Backtrace::force_capture());
+        SHOWN.set(shown - 1);
+    }
+}
+
+// SAFETY: all is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// A host of which everything is known.
+struct Known {
+    group: Arc<Cgroup>,
+    executable: Arc<str>,
+    parent: Arc<Parent>,
+}
+
+impl Known {
+    fn host() -> Arc<Self> {
+        let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
+        Arc::new(Self {
+            group: Arc::new(Cgroup::of(&format!("/docker/{id}"), |_| None)),
+            executable: "/usr/bin/load".into(),
+            parent: Arc::new(Parent { pid: 1, name: "systemd".into() }),
+        })
+    }
+}
+
+impl Enricher for Known {
+    fn cgroup(&self, _: &Subject) -> Option<Arc<Cgroup>> {
+        Some(Arc::clone(&self.group))
+    }
+
+    fn executable(&self, _: &Process) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.executable))
+    }
+
+    fn parent(&self, _: &Process) -> Option<Arc<Parent>> {
+        Some(Arc::clone(&self.parent))
+    }
+}
+
+const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
+/// From a connection to the next, nanoseconds: 3,000 are in TIME_WAIT at a time.
+const APART: u64 = 20_000_000;
+/// The first: all numbers have as many digits as the last one's.
+const FIRST: u64 = 1_000_000;
+/// Enough for each place of a cache to have been used.
+const BEFORE: u64 = 12_000;
+const MEASURED: u64 = 2_000;
+
+fn records(lives: std::ops::Range<u64>) -> Vec<Record> {
+    let apart = |index: u64| {
+        life(FIRST + index).map(|record| {
+            let time_ns = record.time_ns + index * APART;
+            Record { time_ns, jiffies: 4_295_000_000 + time_ns / 4_000_000, ..record }
+        })
+    };
+    lives.flat_map(apart).collect()
+}
+
+/// Feeds connections until nothing is new any more, and then more of them.
+fn assert_no_allocation(out: &mut impl Observer) {
+    let mut table = table();
+    ingest(&mut table, &records(0..BEFORE), out);
+    let events = records(BEFORE..BEFORE + MEASURED);
+    let before = ALLOCATIONS.get();
+    SHOWN.set(3);
+    ingest(&mut table, &events, out);
+    SHOWN.set(0);
+    let allocations = ALLOCATIONS.get() - before;
+    assert_eq!(allocations, 0, "allocations in {} events", events.len());
+}
+
+/// Writes lines and throws them away in pieces, as the output does.
+struct Lines<F> {
+    format: F,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl<F: Format> Observer for Lines<F> {
+    fn observe(&mut self, update: Update<'_>) {
+        self.format.update(&update, CLOCK, &mut self.bytes);
+        if self.bytes.len() > 64 << 10 {
+            self.written += self.bytes.len();
+            self.bytes.clear();
+        }
+    }
+}
+
+fn assert_lines_without_allocation(format: impl Format) {
+    let mut lines = Lines { format, bytes: Vec::with_capacity(1 << 17), written: 0 };
+    assert_no_allocation(&mut lines);
+    assert!(lines.written > 1 << 20, "{} bytes", lines.written);
+}
+
+fn text(stories: Stories) -> Text {
+    let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
+    Text::new(Palette::PLAIN, None, times, stories, Known::host())
+}
+
+#[test]
+fn an_allocation_would_be_counted() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(before)));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
+
+#[test]
+fn the_table_allocates_nothing() {
+    let mut updates = Count::default();
+    assert_no_allocation(&mut updates);
+    assert!(updates.0 > 10 * (BEFORE + MEASURED));
+}
+
+#[test]
+fn json_allocates_nothing() {
+    assert_lines_without_allocation(Json::new(Known::host()));
+}
+
+#[test]
+fn text_allocates_nothing() {
+    assert_lines_without_allocation(text(Stories::Steps));
+}
+
+#[test]
+fn lines_of_whole_connections_allocate_nothing() {
+    assert_lines_without_allocation(text(Stories::Only));
+}
+
+/// As `--summary-only` counts them.
+#[test]
+fn a_summary_allocates_nothing() {
+    struct Counted(Summary);
+
+    impl Observer for Counted {
+        fn observe(&mut self, update: Update<'_>) {
+            self.0.count(&update);
+        }
+    }
+
+    assert_no_allocation(&mut Counted(Summary::default()));
+}
+
+#[test]
+fn metrics_allocate_nothing() {
+    struct Measured(Measuring);
+
+    impl Observer for Measured {
+        fn observe(&mut self, update: Update<'_>) {
+            self.0.update(&update, CLOCK);
+        }
+    }
+
+    assert_no_allocation(&mut Measured(Measuring::new(Shared::default(), || (), Known::host())));
+}
