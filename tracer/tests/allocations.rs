@@ -1,5 +1,6 @@
-//! In steady state no event costs an allocation, from the kernel's record to the bytes of its lines:
-//! not those of new connections either, whose places in tables and caches others have left.
+//! In steady state no update costs a sink an allocation, from the model to the bytes of its lines: not
+//! those of new connections either, whose places in caches others have left. The table itself
+//! allocates for times at which minisockets are to be removed, not for events.
 
 #[path = "../benches/stage/mod.rs"]
 mod stage;
@@ -47,7 +48,9 @@ fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
     let shown = SHOWN.replace(0);
     if shown > 0 {
+        let counted = ALLOCATIONS.get();
         eprintln!("{}", Backtrace::force_capture());
+        ALLOCATIONS.set(counted);
         SHOWN.set(shown - 1);
     }
 }
@@ -105,8 +108,9 @@ impl Enricher for Known {
 }
 
 const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
-/// From a connection to the next, nanoseconds: 3,000 are in TIME_WAIT at a time.
-const APART: u64 = 20_000_000;
+/// From a connection to the next, nanoseconds: 1,500 are in TIME_WAIT at a time, fewer than the
+/// closed sockets whose tags the text keeps. Its table of tags grows by those that have left later.
+const APART: u64 = 40_000_000;
 /// The first: all numbers have as many digits as the last one's.
 const FIRST: u64 = 1_000_000;
 /// Enough for each place of a cache to have been used.
@@ -123,17 +127,35 @@ fn records(lives: std::ops::Range<u64>) -> Vec<Record> {
     lives.flat_map(apart).collect()
 }
 
-/// Feeds connections until nothing is new any more, and then more of them.
-fn assert_no_allocation(out: &mut impl Observer) {
+/// Counts what its observer allocates.
+struct Metered<'a, O> {
+    out: &'a mut O,
+    /// How many more are to be shown.
+    shown: u32,
+    allocations: u64,
+}
+
+impl<O: Observer> Observer for Metered<'_, O> {
+    fn observe(&mut self, update: Update<'_>) {
+        let before = ALLOCATIONS.get();
+        SHOWN.set(self.shown);
+        self.out.observe(update);
+        self.shown = SHOWN.replace(0);
+        self.allocations += ALLOCATIONS.get() - before;
+    }
+}
+
+/// Feeds connections until nothing is new any more, and then more of them; returns what the table
+/// allocates meanwhile.
+fn assert_no_allocation(out: &mut impl Observer) -> u64 {
     let mut table = table();
     ingest(&mut table, &records(0..BEFORE), out);
     let events = records(BEFORE..BEFORE + MEASURED);
+    let mut metered = Metered { out, shown: 3, allocations: 0 };
     let before = ALLOCATIONS.get();
-    SHOWN.set(3);
-    ingest(&mut table, &events, out);
-    SHOWN.set(0);
-    let allocations = ALLOCATIONS.get() - before;
-    assert_eq!(allocations, 0, "allocations in {} events", events.len());
+    ingest(&mut table, &events, &mut metered);
+    assert_eq!(metered.allocations, 0, "allocations in {} events", events.len());
+    ALLOCATIONS.get() - before
 }
 
 /// Writes lines and throws them away in pieces, as the output does.
@@ -172,9 +194,10 @@ fn an_allocation_would_be_counted() {
 }
 
 #[test]
-fn the_table_allocates_nothing() {
+fn the_table_allocates_for_times_and_not_for_events() {
     let mut updates = Count::default();
-    assert_no_allocation(&mut updates);
+    let allocations = assert_no_allocation(&mut updates);
+    assert!(allocations < 10 * MEASURED / 40, "{allocations} in {} events", 10 * MEASURED);
     assert!(updates.0 > 10 * (BEFORE + MEASURED));
 }
 

@@ -2,11 +2,11 @@
 //! Suricata and others give a flow, from its addresses and ports alone; both ends have the same one,
 //! unless something between them rewrites addresses.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
 use arrayvec::{ArrayString, ArrayVec};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Serialize, Serializer};
 use sha1_smol::Sha1;
 
 use super::endpoint::{Endpoint, Tuple};
@@ -34,14 +34,6 @@ impl CommunityId {
 impl Serialize for CommunityId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for CommunityId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let too_long = |_| D::Error::custom("a Community ID has at most 30 bytes");
-        ArrayString::from(&text).map(Self).map_err(too_long)
     }
 }
 

@@ -111,6 +111,12 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
+/// A text or null, which nobody needs.
+fn unread<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::<Cow<'de, str>>::deserialize(deserializer)?;
+    Ok(None)
+}
+
 /// Which socket.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
@@ -148,7 +154,8 @@ pub struct Network {
     pub netns: Option<u32>,
     /// Of a `connection`: its Community ID (version 1), by which other tools name it, and by which
     /// both hosts do where nothing between them rewrites addresses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // It follows from both ends; of a recording it may be anything (`replay --anonymize`).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unread")]
     #[schemars(with = "Option<String>")]
     pub community_id: Option<CommunityId>,
 }

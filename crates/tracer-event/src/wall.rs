@@ -15,14 +15,23 @@ pub fn nanoseconds(text: &str) -> Option<i64> {
 
 /// A time of the wall clock where there is one; nanoseconds since 1970 as the bits of an `i64`.
 pub mod optional {
-    use std::borrow::Cow;
+    use std::{borrow::Cow, fmt::Write as _};
 
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use arrayvec::ArrayString;
+    use jiff::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _, ser::Error as _};
 
     /// RFC 3339.
     pub fn serialize<S: Serializer>(time: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
         match time {
-            Some(time) => serializer.serialize_some(&super::text(time.cast_signed())),
+            Some(time) => {
+                let nanoseconds = time.cast_signed().into();
+                let time = Timestamp::from_nanosecond(nanoseconds).unwrap_or_default();
+                // It has room for the longest, and takes no memory: lines have two of them.
+                let mut text = ArrayString::<40>::new();
+                write!(text, "{time:.9}").map_err(S::Error::custom)?;
+                serializer.serialize_some(&*text)
+            }
             None => serializer.serialize_none(),
         }
     }

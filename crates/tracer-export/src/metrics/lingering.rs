@@ -41,19 +41,23 @@ struct Party {
 
 impl Party {
     fn of(group: Option<&Cgroup>) -> Self {
-        let Some(Cgroup { path, container, .. }) = group else {
-            return Self { stranger: true, name: "".into() };
-        };
+        let (stranger, name) = Self::named_by(group);
+        Self { stranger, name: name.into() }
+    }
+
+    /// Whether it is a stranger, and its name.
+    fn named_by(group: Option<&Cgroup>) -> (bool, &str) {
+        let Some(Cgroup { path, container, .. }) = group else { return (true, "") };
         let mut components = path.split('/').filter(|component| !component.is_empty());
         // What users start is in user.slice, whatever they call it there.
         if components.clone().next() == Some("user.slice") {
-            return Self { stranger: true, name: components.nth(1).unwrap_or_default().into() };
+            return (true, components.nth(1).unwrap_or_default());
         }
         let unit = components.find(|component| component.ends_with(".service"));
         match container.as_deref().or(unit) {
             // A user's container has the user in its name.
-            Some(name) => Self { stranger: name.contains('/'), name: name.into() },
-            None => Self { stranger: true, name: "".into() },
+            Some(name) => (name.contains('/'), name),
+            None => (true, ""),
         }
     }
 }
@@ -159,7 +163,7 @@ fn name(linger: &Linger, group: impl FnOnce() -> Option<Arc<Cgroup>>) -> Name {
 
 /// What a control group belongs to, unless a user has made it and chosen its name.
 pub(super) fn workload(group: Option<&Cgroup>) -> Workload {
-    group.filter(|group| !Party::of(Some(group)).stranger).map(Workload::of).unwrap_or_default()
+    group.filter(|group| !Party::named_by(Some(group)).0).map(Workload::of).unwrap_or_default()
 }
 
 #[cfg(test)]

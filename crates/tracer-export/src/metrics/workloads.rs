@@ -4,7 +4,7 @@
 //! root can make up units and containers. Still there may be thousands of them in a day: a
 //! workload has a place until another one needs it and it has been silent for an hour.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -31,8 +31,13 @@ impl Workload {
     /// Of a control group that no user has made.
     pub(super) fn of(group: &Cgroup) -> Self {
         let Cgroup { container, pod, unit, .. } = group;
-        // A name may be of any characters.
-        let text = |text: &Option<Box<str>>| text.as_deref().map(|it| escape(it.as_bytes()).into());
+        // A name may be of any characters; most need no escape, and are shared.
+        let text = |text: &Option<Arc<str>>| {
+            text.as_ref().map(|it| match escape(it.as_bytes()) {
+                Cow::Borrowed(_) => Arc::clone(it),
+                Cow::Owned(safe) => safe.into(),
+            })
+        };
         Self { unit: text(unit), pod: text(pod), container: text(container) }
     }
 
