@@ -125,19 +125,6 @@ impl Text {
         }
     }
 
-    /// Without the status line, which is true of a live trace only; every line is shown, however
-    /// many there are.
-    #[must_use]
-    pub fn without_status(self) -> Self {
-        Self { status: StatusLine::new(None, QUIET), rates: None, ..self }
-    }
-
-    /// A terminal gets a few words on what it shows, and what to try while nothing happens.
-    #[must_use]
-    pub fn introduced(self) -> Self {
-        Self { introduces: self.width.is_some(), ..self }
-    }
-
     /// Follows a terminal that has been resized; where its lines show more or less than before,
     /// their header comes again.
     fn follow(&mut self, out: &mut Vec<u8>) {

@@ -2,10 +2,23 @@
 
 use tracer_texts::Texts;
 
-use super::{Text, subjects::Subjects};
-use crate::{Resized, names::Names};
+use super::{QUIET, Text, subjects::Subjects};
+use crate::{Resized, names::Names, status::StatusLine};
 
 impl Text {
+    /// Without the status line, which is true of a live trace only; every line is shown, however
+    /// many there are.
+    #[must_use]
+    pub fn without_status(self) -> Self {
+        Self { status: StatusLine::new(None, QUIET), rates: None, ..self }
+    }
+
+    /// A terminal gets a few words on what it shows, and what to try while nothing happens.
+    #[must_use]
+    pub fn introduced(self) -> Self {
+        Self { introduces: self.width.is_some(), ..self }
+    }
+
     /// With a terminal that may be resized.
     #[must_use]
     pub fn resized_by(self, resized: Resized) -> Self {
