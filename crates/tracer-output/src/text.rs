@@ -195,7 +195,7 @@ impl Text {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
         let tag = self.tags.of(event.subject);
         let words = self.subjects.of(event.subject, self.widths.layout, &*self.enricher);
-        let mut row = self.widths.row(&tag, event.subject.role, words, (plain, dim));
+        let mut row = self.widths.row(&tag, event.subject.role, words.ends(), (plain, dim));
         row.space();
         let after = event.after.as_deref();
         if self.widths.layout == Layout::Wide {
@@ -254,7 +254,7 @@ impl Text {
         let (ending, figures) = life.split_at(end);
         let tag = self.tags.of(&connection.subject);
         let words = self.subjects.of(&connection.subject, self.widths.layout, &*self.enricher);
-        let mut row = self.widths.row(&tag, connection.subject.role, words, (plain, dim));
+        let mut row = self.widths.row(&tag, connection.subject.role, words.ends(), (plain, dim));
         row.space();
         if self.widths.layout == Layout::Wide {
             self.widths.process(&mut row, plain, &words.process);

@@ -8,10 +8,7 @@ use std::borrow::Cow;
 use anstyle::Style;
 use arrayvec::ArrayVec;
 
-use super::{
-    columns::{Line, Stories, columns, cut},
-    subjects::Words,
-};
+use super::columns::{Line, Stories, columns, cut};
 use tracer_event::update::Role;
 
 /// How much a line shows, by the width of the terminal.
@@ -232,10 +229,9 @@ impl Widths {
         &mut self,
         tag: &'a str,
         role: Option<Role>,
-        words: &'a Words,
+        (local, peer): (&'a str, &'a str),
         (plain, dim): (Style, Style),
     ) -> Row<'a> {
-        let Words { local, peer, process: _ } = words;
         let arrow = match role {
             Some(Role::Listener) => " · ",
             Some(Role::Client) => " → ",
@@ -248,9 +244,9 @@ impl Widths {
         let mut row = Row { cells: ArrayVec::new(), layout: self.layout };
         row.text(plain, tag, 0);
         row.space();
-        row.push(plain, &**local, self.local, Cut::Middle);
+        row.push(plain, local, self.local, Cut::Middle);
         row.text(dim, arrow, 0);
-        row.push(plain, &**peer, self.peer, Cut::Middle);
+        row.push(plain, peer, self.peer, Cut::Middle);
         row
     }
 

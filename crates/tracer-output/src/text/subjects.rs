@@ -66,6 +66,11 @@ impl Subjects {
 }
 
 impl Words {
+    /// This host's end and the peer.
+    pub(super) fn ends(&self) -> (&str, &str) {
+        (&self.local, &self.peer)
+    }
+
     fn render(
         &mut self,
         subject: &Subject,
