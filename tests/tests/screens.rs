@@ -146,3 +146,76 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
         server.close();
     });
 }
+
+/// What is the same in every language: commands and options, names of this test and of TCP.
+const UNTRANSLATED: [&str; 16] = [
+    "accept",
+    "close",
+    "curl",
+    "demo",
+    "diagnose",
+    "hoarder",
+    "legend",
+    "listener",
+    "localhost",
+    "loopback",
+    "lsof",
+    "nsenter",
+    "pid",
+    "screens",
+    "tracer",
+    "tracefs",
+];
+
+/// English words: those in small letters, as states, segments and columns are in capitals.
+fn english(screen: &str) -> Vec<&str> {
+    let words = screen.split(|c: char| !c.is_ascii_alphanumeric() && !"-_/".contains(c));
+    let is_word =
+        |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    words.filter(is_word).filter(|word| !UNTRANSLATED.contains(word)).collect()
+}
+
+#[test]
+fn screens_in_korean_have_no_english_words() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        let terminal = Terminal::open(100, 50);
+        let inode = namespace.inode;
+        let run = |arguments: &str, words: &str| {
+            terminal.press(&["-l", "clear"]);
+            terminal.press(&["Enter"]);
+            terminal.wait_for("an empty screen", |screen| screen.trim() == "shell>");
+            terminal.run(&format!("{arguments} --lang ko --netns {inode}"));
+            terminal.wait_for_words(words);
+        };
+        let shown = |first: &str| {
+            let screen = terminal.screen();
+            // What a host lacks is said in English, above the rest.
+            let (_, begun) = screen.split_once(first).unwrap();
+            let begun = begun.replace("shell>", "");
+            let stray = english(&begun);
+            assert!(stray.is_empty(), "{stray:?}: {screen}");
+        };
+        run("trace --linger close-wait=1s", "PROCESS");
+        terminal.wait_for_words("동안 이벤트 없음");
+        come_and_go(address, 2);
+        drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+        all_of(&terminal, &["CLOSED 거부", "⚑ 소켓 2개가 CLOSE_WAIT 상태에 머묾"]);
+        terminal.press(&["C-c"]);
+        terminal.wait_for_words("= 전이");
+        shown("이 호스트의");
+        run("trace --problems --linger close-wait=1s", "PROCESS");
+        drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+        terminal.wait_for_words("CLOSED 거부");
+        terminal.press(&["C-c"]);
+        terminal.wait_for_words("= 전이");
+        shown("이 호스트의");
+        run("trace --format ladder", "FIN+ACK");
+        drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+        terminal.wait_for_words("연결 거부");
+        terminal.press(&["C-c"]);
+        terminal.wait_for_words("= 전이");
+        shown("FIN+ACK");
+        server.close();
+    });
+}

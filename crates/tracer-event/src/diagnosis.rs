@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     duration::{count, duration},
     finding::{Finding, PortUse, Severity},
+    phrase::Phrase,
     state::State,
 };
 
@@ -45,6 +46,15 @@ impl Diagnosis {
             not_judged.push(format!("{namespaces} that could not be entered"));
         }
         not_judged
+    }
+
+    /// The same for languages other than English.
+    pub fn not_judged_phrases(&self) -> Vec<Phrase> {
+        let too_long = (self.observed < LONG)
+            .then(|| Phrase::new("view-too-long").with("time", duration(self.observed)));
+        let refused = (self.refused > 0)
+            .then(|| Phrase::new("view-not-entered").with("count", self.refused.to_string()));
+        too_long.into_iter().chain(refused).collect()
     }
 
     /// Whether something is at least this bad.

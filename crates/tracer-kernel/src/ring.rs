@@ -1,5 +1,6 @@
 //! Reads the ring buffers: in batches while there is much, asleep while there is nothing.
 
+mod item;
 mod merge;
 
 use std::{
@@ -13,8 +14,9 @@ use rustix::{
     io::Errno,
     time::Timespec,
 };
-use tracer_wire::{Plain as _, Program, Record};
+use tracer_wire::Program;
 
+pub use self::item::{Item, decode};
 use self::merge::{Merge, Queue};
 use crate::time;
 use tracer_health as health;
@@ -51,15 +53,6 @@ impl Queue for RingBuf<MapData> {
         // The kernel compares the positions of producer and consumer, whatever is finished.
         poll(&mut [PollFd::new(&ring, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready == 0)
     }
-}
-
-/// What a ring buffer holds.
-#[derive(Clone, Copy, Debug)]
-pub enum Item<'a> {
-    /// An event.
-    Record(&'a Record),
-    /// Program and parent of the process that acts in the next one.
-    Program(&'a Program),
 }
 
 /// One batch.
@@ -155,15 +148,6 @@ impl Reader {
     fn clear_waker(&self) {
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
     }
-}
-
-/// An item of this version, recognised by its length.
-pub fn decode(item: &[u8]) -> Option<Item<'_>> {
-    if item.len() == size_of::<Program>() {
-        return Program::from_bytes(item).map(Item::Program);
-    }
-    let record = Record::from_bytes(item).filter(|_| item.len() == size_of::<Record>());
-    record.map(Item::Record)
 }
 
 /// Ends the present [`Reader::wait`] of the reader that `waker` is of.

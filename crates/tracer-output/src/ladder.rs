@@ -16,6 +16,8 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+use std::fmt::Display;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -24,7 +26,7 @@ use self::{diagram::Diagram, draw::Pen, pairs::Pairs, row::Side};
 use super::{
     Format, Resized, Tick,
     names::Names,
-    phrases::of_finding,
+    phrases::{of_finding, other, worded},
     stamps::Times,
     status::{StatusLine, nothing},
     text::{self, Palette, closing, flag, not_available, whole_seconds},
@@ -223,20 +225,23 @@ impl Ladder {
 }
 
 /// When TIME_WAIT expires; where there is none, that nothing happens.
-fn countdown(pairs: &Pairs, moment: &Tick, quiet: u64) -> Option<String> {
+fn countdown(pairs: &Pairs, moment: &Tick, quiet: u64, texts: Option<&Texts>) -> Option<String> {
     let waiting = pairs.iter().filter_map(|diagram| diagram.expires.zip(Some(diagram.number)));
     let mut waiting: Vec<(u64, u32)> = waiting.collect();
     if waiting.is_empty() {
-        return (quiet >= 5 * QUIET).then(|| nothing(moment, quiet));
+        return (quiet >= 5 * QUIET).then(|| nothing(moment, quiet, texts));
     }
     waiting.sort_unstable();
     let mut words: Vec<String> = Vec::new();
     for (end, number) in waiting.iter().take(COUNTDOWNS) {
         let left = whole_seconds(end.saturating_sub(moment.now));
-        words.push(format!("#{number} TIME_WAIT, CLOSED in {left}"));
+        let values: [(&str, &dyn Display); 2] = [("number", number), ("left", &left)];
+        let english = format_args!("#{number} TIME_WAIT, CLOSED in {left}");
+        words.push(worded(texts, "view-expires", &values, english));
     }
     if waiting.len() > COUNTDOWNS {
-        words.push(format!("and {} more", waiting.len() - COUNTDOWNS));
+        let more = waiting.len() - COUNTDOWNS;
+        words.push(worded(texts, "view-more", &[("more", &more)], format_args!("and {more} more")));
     }
     Some(format!("… {}", words.join(" · ")))
 }
@@ -245,7 +250,11 @@ impl Format for Ladder {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.pen.times.begin(clock.now);
         for degraded in &header.degraded {
-            self.pen.words(self.pen.palette.warning, &not_available(degraded), out);
+            self.pen.words(
+                self.pen.palette.warning,
+                &not_available(degraded, other(self.pen.texts.as_ref())),
+                out,
+            );
         }
         self.pen.legend(out);
         out.push(b'\n');
@@ -281,7 +290,10 @@ impl Format for Ladder {
             }
             // The transitions say it all.
             Update::Connection(_) => {}
-            Update::Loss(loss) => self.note(self.pen.palette.bad, &text::loss(loss), clock, out),
+            Update::Loss(loss) => {
+                let words = text::loss(loss, other(self.pen.texts.as_ref()));
+                self.note(self.pen.palette.bad, &words, clock, out);
+            }
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
                 let words = format!("⚠ {}", of_finding(finding, self.pen.texts.as_ref()));
@@ -293,8 +305,9 @@ impl Format for Ladder {
     fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
         self.follow();
         let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
-        let Self { pairs, status, .. } = self;
-        let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet), out);
+        let Self { pairs, status, pen, .. } = self;
+        let texts = other(pen.texts.as_ref());
+        let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet, texts), out);
         due.into_iter().chain(again).min()
     }
 
@@ -303,6 +316,7 @@ impl Format for Ladder {
         self.status.erase(out);
         out.push(b'\n');
         let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };
-        closing(summary, |words| self.pen.words(style, words, out));
+        let texts = other(self.pen.texts.as_ref());
+        closing(summary, texts, |words| self.pen.words(style, words, out));
     }
 }

@@ -68,7 +68,7 @@ impl Messages {
             Mode::Tracepoint => "the classic tracepoint",
         };
         let begun = format!("tracer {} on Linux {} by {mode}", header.version, header.kernel);
-        let degraded = header.degraded.iter().map(not_available);
+        let degraded = header.degraded.iter().map(|degraded| not_available(degraded, None));
         let severity = if header.degraded.is_empty() { Severity::Info } else { Severity::Warning };
         let text = [begun].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
         Message { text, severity }
@@ -77,7 +77,7 @@ impl Messages {
     /// Of the end.
     pub(super) fn summary(&self, summary: &Summary) -> Message {
         let mut words: Vec<String> = Vec::new();
-        closing(summary, |line| words.push(line.trim_start_matches("= ").to_owned()));
+        closing(summary, None, |line| words.push(line.trim_start_matches("= ").to_owned()));
         let severity = if summary.complete { Severity::Info } else { Severity::Warning };
         Message { text: words.join("; "), severity }
     }
@@ -91,7 +91,7 @@ impl Messages {
             }
             Update::Transition(event) => (self.about(&event.subject, &step(event)), Severity::Info),
             Update::Retransmit(event) => {
-                let words = format!("{}: {}", event.state, of_retransmit(event));
+                let words = format!("{}: {}", event.state, of_retransmit(event, None));
                 (self.about(&event.subject, &words), Severity::Warning)
             }
             Update::Reset(event) => {
@@ -101,10 +101,10 @@ impl Messages {
             Update::Connection(event) => {
                 let orderly = event.close.is_none_or(|close| close.reason == Reason::Graceful);
                 let severity = if orderly { Severity::Info } else { Severity::Notice };
-                (self.about(&event.subject, &life(event)), severity)
+                (self.about(&event.subject, &life(event, None)), severity)
             }
-            Update::Loss(event) if event.healed => (loss(event), Severity::Notice),
-            Update::Loss(event) => (loss(event), Severity::Warning),
+            Update::Loss(event) if event.healed => (loss(event, None), Severity::Notice),
+            Update::Loss(event) => (loss(event, None), Severity::Warning),
             Update::Finding(event) => {
                 let severity = match (event.status, event.severity) {
                     (Status::Cleared, _) | (_, finding::Severity::Info) => Severity::Info,
@@ -121,13 +121,15 @@ impl Messages {
         let enricher = &*self.enricher;
         let who = |linger: &Linger| who(&linger.subject, enricher);
         let Some(groups) = &mut self.groups else {
-            let alone = |linger| flagged(linger, sentence(linger, &holder(linger, who(linger))));
+            let alone = |linger| {
+                flagged(linger, sentence(linger, &holder(linger, who(linger), None), None))
+            };
             return lingers.iter().map(|linger| Some(alone(linger))).collect();
         };
-        let flags = groups.update(lingers, who);
+        let flags = groups.update(lingers, None, who);
         let of = |linger: &Linger| {
             let flag = flags.iter().find(|flag| std::ptr::eq(flag.linger, linger))?;
-            Some(flagged(linger, flag.words(None)))
+            Some(flagged(linger, flag.words(None, None)))
         };
         lingers.iter().map(of).collect()
     }
@@ -157,5 +159,5 @@ fn flagged(linger: &Linger, text: String) -> Message {
 fn step(event: &Transition) -> String {
     let after = event.elapsed.filter(|_| event.from != State::Closed);
     let after = after.map_or_else(String::new, |ns| format!(" after {}", duration(ns)));
-    format!("{} → {}{after}: {}", event.from, event.to, meaning(event))
+    format!("{} → {}{after}: {}", event.from, event.to, meaning(event, None))
 }

@@ -1,5 +1,7 @@
 //! Sentences of events in the language of whoever reads them; in English where that has none.
 
+use std::fmt::{self, Display, Write as _};
+
 use tracer_event::{
     finding::Finding,
     phrase::{Phrase, Value},
@@ -19,6 +21,47 @@ pub(crate) fn say(texts: &Texts, phrase: &Phrase) -> Option<String> {
     texts.say_known(phrase.name, &values.collect::<Option<Vec<_>>>()?)
 }
 
+/// Words that the code has in English, in a language.
+pub fn said<'a>(texts: Option<&'a Texts>, english: &'a str) -> &'a str {
+    texts.map_or(english, |texts| texts.translated(english))
+}
+
+/// The texts of a language other than English, which the code has itself.
+pub(crate) fn other(texts: Option<&Texts>) -> Option<&Texts> {
+    texts.filter(|texts| texts.language() != Language::ENGLISH)
+}
+
+/// Words with figures: in another language by their name among its texts, else in English.
+pub(crate) fn worded(
+    texts: Option<&Texts>,
+    name: &str,
+    values: &[(&str, &dyn Display)],
+    english: fmt::Arguments<'_>,
+) -> String {
+    let mut text = String::new();
+    write_worded(texts, name, values, english, &mut text);
+    text
+}
+
+/// [`worded`] at the end of a text; in English without another one in between.
+pub(crate) fn write_worded(
+    texts: Option<&Texts>,
+    name: &str,
+    values: &[(&str, &dyn Display)],
+    english: fmt::Arguments<'_>,
+    text: &mut String,
+) {
+    let words = other(texts).and_then(|texts| {
+        let values = values.iter().map(|(name, value)| (*name, value.to_string()));
+        texts.say_known(name, &values.collect::<Vec<_>>())
+    });
+    match words {
+        Some(words) => text.push_str(&words),
+        // Writing to memory cannot fail.
+        None => drop(text.write_fmt(english)),
+    }
+}
+
 /// What is wrong, in one sentence.
 pub fn of_finding(finding: &Finding, texts: Option<&Texts>) -> String {
     let other = texts.and_then(|texts| say(texts, &finding.phrase()?));
@@ -28,6 +71,5 @@ pub fn of_finding(finding: &Finding, texts: Option<&Texts>) -> String {
 /// What can be done about a kind of finding, where the language is not English, which says it of
 /// each finding by itself.
 pub fn advice(finding: &Finding, texts: Option<&Texts>) -> Option<String> {
-    let texts = texts.filter(|texts| texts.language() != Language::ENGLISH)?;
-    texts.attribute(finding.problem.code(), "many")
+    other(texts)?.attribute(finding.problem.code(), "many")
 }

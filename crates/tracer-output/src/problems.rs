@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use super::{
     Format, Tick,
+    phrases::{said, worded},
     text::{Palette, Stories, Text, of_reset, reason},
 };
 use tracer_event::{
@@ -27,6 +28,7 @@ use tracer_event::{
     update::Update,
     wall_clock::WallClock,
 };
+use tracer_texts::Texts;
 
 const SECOND: u64 = 1_000_000_000;
 /// A group comes again at each tenfold, or after this time, then after twice as long.
@@ -104,7 +106,7 @@ impl Problems {
                 group.count += 1;
                 group.last = time;
                 if group.count >= group.said.saturating_mul(TENFOLD) {
-                    let words = say(&key, group, time);
+                    let words = say(&key, group, time, self.text.texts().as_deref());
                     self.text.paragraph(self.palette.bad, time, &words, clock, out);
                 }
             }
@@ -176,7 +178,7 @@ impl Problems {
         for (key, group) in self.groups.iter_mut().filter(|(_, group)| group.count > group.said) {
             let due = group.said_at.saturating_add(group.wait);
             if due <= now {
-                let words = say(key, group, now);
+                let words = say(key, group, now, self.text.texts().as_deref());
                 self.text.paragraph(self.palette.bad, now, &words, clock, out);
             } else {
                 next = Some(next.map_or(due, |next| next.min(due)));
@@ -192,17 +194,27 @@ fn key(subject: &Subject, service: Service, what: &'static str) -> Key {
 }
 
 /// The words of a group, which it has now said.
-fn say((_, process, service, what): &Key, group: &mut Group, now: u64) -> String {
+fn say(
+    (_, process, service, what): &Key,
+    group: &mut Group,
+    now: u64,
+    texts: Option<&Texts>,
+) -> String {
     (group.said, group.said_at, group.wait) = (group.count, now, 2 * group.wait);
     let who = process.as_ref().map_or_else(String::new, |comm| {
         let name = comm.split(|byte| *byte == 0).next().unwrap_or_default();
         format!("{} ", escape(name))
     });
     let service = match service {
-        Service::Here(local) => format!("to {local} here"),
-        Service::There(peer) => format!("to {peer}"),
+        Service::Here(local) => {
+            let english = format_args!("to {local} here");
+            worded(texts, "here", &[("address", local)], english)
+        }
+        Service::There(peer) => {
+            worded(texts, "view-to", &[("address", peer)], format_args!("to {peer}"))
+        }
     };
-    format!("✗ {who}{service}: {} × {what}", grouped(group.count))
+    format!("✗ {who}{service}: {} × {}", grouped(group.count), said(texts, what))
 }
 
 /// Whether these are the two ends of a connection, wherever they are on this host.
@@ -256,7 +268,7 @@ impl Format for Problems {
             self.groups.iter_mut().filter(|(_, group)| group.count > group.said).collect();
         grown.sort_by_key(|(_, group)| Reverse(group.count));
         for (key, group) in grown.into_iter().take(NAMED) {
-            let words = say(key, group, group.last);
+            let words = say(key, group, group.last, self.text.texts().as_deref());
             self.text.paragraph(self.palette.bad, group.said_at, &words, clock, out);
         }
         self.text.summary(summary, clock, out);

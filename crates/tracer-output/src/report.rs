@@ -3,15 +3,16 @@
 //! On a terminal sentences are broken between words and go on indented; commands never are, so
 //! that they can be copied. Pipes get a line for each.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use anstyle::Style;
 
 use super::{
     Format as _,
     json::Json,
-    phrases::{advice, of_finding},
+    phrases::{advice, of_finding, other, said, say, worded},
     text::{Palette, duration, grouped},
+    width::{columns, padded},
     wrap::broken,
 };
 use tracer_event::{
@@ -88,6 +89,13 @@ fn remedies(finding: &Finding, texts: Option<&Texts>) -> Vec<Remedy> {
     general.into_iter().chain(finding.remedies()).collect()
 }
 
+/// What an all-clear does not cover.
+fn not_judged(diagnosis: &Diagnosis, texts: Option<&Texts>) -> Vec<String> {
+    let Some(texts) = other(texts) else { return diagnosis.not_judged() };
+    let phrases = diagnosis.not_judged_phrases();
+    phrases.iter().filter_map(|phrase| say(texts, phrase)).collect()
+}
+
 impl Page<'_> {
     fn sentence(&mut self, finding: &Finding) {
         let (mark, style) = match finding.severity {
@@ -100,7 +108,7 @@ impl Page<'_> {
     }
 
     fn remedy(&mut self, label: &str, remedy: &Remedy) {
-        let indent = label.chars().count();
+        let indent = columns(label);
         self.lines(label, indent, self.palette.open, self.palette.plain, &remedy.text);
         if let Some(command) = &remedy.command {
             self.push(self.palette.plain, &format!("{:indent$}$ {command}", ""));
@@ -110,11 +118,11 @@ impl Page<'_> {
     fn finding(&mut self, finding: &Finding) {
         self.sentence(finding);
         for Line { label, text } in finding.evidence() {
-            self.labelled(label, self.palette.dim, &text);
+            self.labelled(said(self.texts, label), self.palette.dim, &text);
         }
         for (index, remedy) in remedies(finding, self.texts).into_iter().enumerate() {
-            let label = if index == 0 { "remedy" } else { "" };
-            self.remedy(&format!("  {label:LABEL$}• "), &remedy);
+            let label = said(self.texts, if index == 0 { "remedy" } else { "" });
+            self.remedy(&format!("  {}• ", padded(label, LABEL)), &remedy);
         }
         self.out.push(b'\n');
     }
@@ -129,7 +137,7 @@ impl Page<'_> {
         let room = self.width.map(|width| width.saturating_sub(indent).max(20));
         for (index, part) in broken(text, room).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            let padding = " ".repeat(indent.saturating_sub(label.chars().count()));
+            let padding = " ".repeat(indent.saturating_sub(columns(label)));
             let (on, off) = (of_label.render(), of_label.render_reset());
             self.out.extend_from_slice(format!("{on}{label}{off}{padding}").as_bytes());
             self.push(of_text, &part);
@@ -148,37 +156,43 @@ impl Page<'_> {
             .iter()
             .map(|(state, sockets)| format!("{} {state}", grouped(*sockets)))
             .collect();
-        let mut counts = format!(
-            "{} in {}, observed for {}",
-            count(total, "socket"),
-            count(*namespaces as u64, "network namespace"),
-            duration(*observed),
-        );
+        let texts = self.texts;
+        let observed = duration(*observed);
+        let sockets = count(total, "socket");
+        let places = count(*namespaces as u64, "network namespace");
+        let english = format_args!("{sockets} in {places}, observed for {observed}");
+        let total = grouped(total);
+        let values: [(&str, &dyn Display); 3] =
+            [("sockets", &total), ("namespaces", namespaces), ("observed", &observed)];
+        let mut counts = worded(texts, "view-all-observed", &values, english);
         if with_states && !by_state.is_empty() {
             counts.push_str(&format!(": {}", by_state.join(", ")));
         }
         if findings.is_empty() {
             let open = self.palette.open;
-            self.lines("OK", MARK, open, open, "no problems found");
+            self.lines("OK", MARK, open, open, said(texts, "no problems found"));
         }
         self.lines("", MARK, self.palette.dim, self.palette.dim, &counts);
-        let not_judged = diagnosis.not_judged();
+        let not_judged = not_judged(diagnosis, texts).join("; ");
         if findings.is_empty() && !not_judged.is_empty() {
-            let words = format!("not judged: {}", not_judged.join("; "));
+            let english = format_args!("not judged: {not_judged}");
+            let words = worded(texts, "view-not-judged", &[("what", &not_judged)], english);
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
         }
         if *sending > 0 {
             let sends = if *sending == 1 { "sends" } else { "send" };
-            let words = format!(
-                "{} in CLOSE_WAIT still {sends}: half-closed by the peer, not leaked",
-                grouped(*sending)
+            let number = grouped(*sending);
+            let english = format_args!(
+                "{number} in CLOSE_WAIT still {sends}: half-closed by the peer, not leaked"
             );
+            let words = worded(texts, "view-sending", &[("count", &number)], english);
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);
         }
         if *lost > 0 {
             let were = if *lost == 1 { "was" } else { "were" };
-            let words =
-                format!("{} {were} lost: growth may be more than said", count(*lost, "event"));
+            let (events, number) = (count(*lost, "event"), grouped(*lost));
+            let english = format_args!("{events} {were} lost: growth may be more than said");
+            let words = worded(texts, "view-lost", &[("count", &number)], english);
             self.lines("", MARK, self.palette.warning, self.palette.warning, &words);
         }
     }

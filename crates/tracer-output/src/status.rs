@@ -4,7 +4,9 @@
 //! get it.
 
 use super::Tick;
+use crate::{phrases::worded, width::cut};
 use tracer_event::duration::{count, whole_seconds};
+use tracer_texts::Texts;
 
 /// Time between two writings, nanoseconds.
 const SECOND: u64 = 1_000_000_000;
@@ -64,18 +66,20 @@ impl StatusLine {
         self.shown = true;
         out.extend_from_slice(ERASE.as_bytes());
         // Not up to the last column, where some terminals would wrap.
-        out.extend(words.chars().take(width.saturating_sub(1)).collect::<String>().bytes());
+        out.extend_from_slice(cut(&words, width.saturating_sub(1)).as_bytes());
         Some(self.next)
     }
 }
 
 /// That nothing has happened for so many nanoseconds, and to how many sockets, where that is known.
-pub(super) fn nothing(moment: &Tick, quiet: u64) -> String {
+pub(super) fn nothing(moment: &Tick, quiet: u64, texts: Option<&Texts>) -> String {
     let quiet = whole_seconds(quiet);
-    match moment.sockets.map(|sockets| count(sockets as u64, "socket")) {
-        Some(sockets) => format!("… {sockets} tracked, no events for {quiet}"),
-        None => format!("… no events for {quiet}"),
-    }
+    let english = format_args!("no events for {quiet}");
+    let quiet = worded(texts, "view-quiet", &[("quiet", &quiet)], english);
+    let Some(sockets) = moment.sockets else { return format!("… {quiet}") };
+    let english = format_args!("{} tracked", count(sockets as u64, "socket"));
+    let sockets = worded(texts, "view-tracked", &[("count", &sockets)], english);
+    format!("… {sockets}, {quiet}")
 }
 
 #[cfg(test)]
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn one_socket_is_no_plural() {
-        let words = nothing(&Tick { now: 0, sockets: Some(1) }, SECOND);
+        let words = nothing(&Tick { now: 0, sockets: Some(1) }, SECOND, None);
         assert_eq!(words, "… 1 socket tracked, no events for 1 s");
     }
 

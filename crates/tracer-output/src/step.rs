@@ -93,6 +93,7 @@ mod tests {
     use tracer_texts::{Language, Texts};
 
     use super::*;
+    use crate::text;
 
     const REASONS: [Reason; 18] = [
         Reason::Graceful,
@@ -126,7 +127,9 @@ mod tests {
             })
         });
         let endings = REASONS.into_iter().map(|reason| ending(&Close::new(reason, None)));
-        let all: Vec<&str> = english.chain(endings).collect();
+        let listed = REASONS.into_iter().map(text::reason);
+        let legend = text::LEGEND.into_iter().map(|(_, meaning)| meaning);
+        let all: Vec<&str> = english.chain(endings).chain(listed).chain(legend).collect();
         for language in Language::all().filter(|language| *language != Language::ENGLISH) {
             let texts = Texts::of(language);
             for words in &all {

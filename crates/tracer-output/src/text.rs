@@ -53,7 +53,7 @@ pub use self::{
 };
 use super::{
     Format, Resized, Tick,
-    phrases::of_finding,
+    phrases::{of_finding, said},
     stamps::Times,
     status::{StatusLine, nothing},
     wrap::broken,
@@ -80,8 +80,8 @@ pub struct Text {
     status: StatusLine,
     /// Nothing has happened yet, and whoever looks may not know what to expect.
     introduces: bool,
-    /// What findings say, where not in English.
-    texts: Option<Texts>,
+    /// The words, where they are not in English.
+    texts: Option<Arc<Texts>>,
     enricher: Arc<dyn Enricher>,
     groups: Groups,
     /// Of a live terminal.
@@ -145,7 +145,7 @@ impl Text {
 
     fn titles(&self, out: &mut Vec<u8>) {
         let line = Line::new(self.width, self.palette, out);
-        self.widths.header(line, self.times.title(), self.stories);
+        self.widths.header(line, self.times.title(), self.stories, self.texts.as_deref());
     }
 
     /// A line that begins with its time.
@@ -226,16 +226,18 @@ impl Text {
     fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
         if self.stories != Stories::Only {
             let mut text = std::mem::take(&mut self.scratch);
-            let layout = self.widths.layout;
-            self.event(&Event::of(transition, layout, self.palette, &mut text), clock, out);
+            let texts = self.texts.clone();
+            let texts = (self.widths.layout, texts.as_deref());
+            self.event(&Event::of(transition, texts, self.palette, &mut text), clock, out);
             self.scratch = text;
         }
     }
 
     fn segment(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
         let mut text = std::mem::take(&mut self.scratch);
-        let layout = self.widths.layout;
-        if let Some(event) = Event::of_segment(update, layout, self.palette, &mut text) {
+        let texts = self.texts.clone();
+        let texts = (self.widths.layout, texts.as_deref());
+        if let Some(event) = Event::of_segment(update, texts, self.palette, &mut text) {
             self.event(&event, clock, out);
         }
         self.scratch = text;
@@ -250,7 +252,9 @@ impl Text {
         };
         let mut life = std::mem::take(&mut self.scratch);
         life.clear();
-        let end = write_life(connection, &mut life);
+        let texts = self.texts.clone();
+        let texts = texts.as_deref();
+        let end = write_life(connection, texts, &mut life);
         let (ending, figures) = life.split_at(end);
         let tag = self.tags.of(&connection.subject);
         let words = self.subjects.of(&connection.subject, self.widths.layout, &*self.enricher);
@@ -262,7 +266,7 @@ impl Text {
             row.text(style, ending, 0);
         } else {
             let close = connection.close.filter(|close| close.reason != Reason::Graceful);
-            let brief = close.map_or(ending, |close| brief_ending(&close));
+            let brief = close.map_or(ending, |close| said(texts, brief_ending(&close)));
             row.text(style, brief, self.widths.state());
             row.space();
             self.widths.process(&mut row, plain, &words.process);
@@ -277,10 +281,15 @@ impl Text {
 
     fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
         let enricher = Arc::clone(&self.enricher);
-        for flag in self.groups.update(lingers, |linger| who(&linger.subject, &*enricher)) {
-            let (linger, words) = (flag.linger, flag.words(self.room()));
+        let texts = self.texts.clone();
+        for flag in
+            self.groups.update(lingers, texts.as_deref(), |linger| who(&linger.subject, &*enricher))
+        {
+            let (linger, words) = (flag.linger, flag.words(self.room(), texts.as_deref()));
             self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
-            for words in lingering::stacks(&flag.raised, &*enricher, &mut self.last_stack) {
+            for words in
+                lingering::stacks(&flag.raised, &*enricher, &mut self.last_stack, texts.as_deref())
+            {
                 self.note(self.palette.dim, linger.time, &words, clock, out);
             }
         }
@@ -294,7 +303,8 @@ impl Text {
 
     /// Writes what the lines would have said that a second had too many of.
     fn summarize(&mut self, now: u64, clock: WallClock, out: &mut Vec<u8>) {
-        if let Some(words) = self.rates.as_mut().and_then(|rates| rates.turn(now)) {
+        let texts = self.texts.as_deref();
+        if let Some(words) = self.rates.as_mut().and_then(|rates| rates.turn(now, texts)) {
             self.paragraph(self.palette.plain, clock.now, &words, clock, out);
         }
     }
@@ -318,11 +328,12 @@ impl Format for Text {
         self.times.begin(clock.now);
         for degraded in &header.degraded {
             let mut line = Line::new(None, self.palette, out);
-            line.push(self.palette.warning, &not_available(degraded));
+            line.push(self.palette.warning, &not_available(degraded, self.texts.as_deref()));
             line.finish();
         }
         if self.introduces {
-            legend::introduction(self.palette, self.widths.layout, out);
+            let texts = self.texts.as_deref();
+            legend::introduction(self.palette, self.widths.layout, texts, out);
         }
         self.titles(out);
     }
@@ -354,10 +365,11 @@ impl Format for Text {
             Update::Linger(lingers) => self.lingers(lingers, clock, out),
             Update::Loss(lost) => {
                 let style = if lost.healed { palette.dim } else { palette.bad };
-                self.paragraph(style, lost.time, &loss(lost), clock, out);
+                let words = loss(lost, self.texts.as_deref());
+                self.paragraph(style, lost.time, &words, clock, out);
             }
             Update::Finding(finding) => {
-                let words = format!("⚠ {}", of_finding(finding, self.texts.as_ref()));
+                let words = format!("⚠ {}", of_finding(finding, self.texts.as_deref()));
                 self.paragraph(palette.of_finding(finding), finding.time, &words, clock, out);
             }
         }
@@ -368,8 +380,9 @@ impl Format for Text {
         let birth = self.births(moment.now, out);
         self.summarize(moment.now, clock, out);
         let rate = self.rates.as_ref().and_then(Rates::due);
+        let texts = self.texts.as_deref();
         let hint = if self.introduces { "; try: curl localhost, tracer demo" } else { "" };
-        let quiet = |quiet| Some(nothing(moment, quiet) + hint);
+        let quiet = |quiet| Some(nothing(moment, quiet, texts) + said(texts, hint));
         let quiet = self.status.pause(moment.now, quiet, out);
         birth.into_iter().chain(quiet).chain(rate).min()
     }
@@ -379,7 +392,7 @@ impl Format for Text {
         self.status.erase(out);
         self.summarize(u64::MAX, clock, out);
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
-        closing(summary, |words| {
+        closing(summary, self.texts.as_deref(), |words| {
             // Not cut: the last words are the ones that count.
             for (index, part) in
                 broken(words, self.width.map(|width| width.saturating_sub(2))).iter().enumerate()

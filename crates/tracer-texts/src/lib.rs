@@ -15,7 +15,7 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
@@ -34,8 +34,8 @@ pub struct Texts {
     language: Language,
     /// Of the language, then English.
     bundles: Vec<Bundle>,
-    /// The English words of `steps` and their names.
-    steps: Vec<(String, String)>,
+    /// What the code says in English, in the language: found once, as it is said with each line.
+    words: HashMap<&'static str, String>,
 }
 
 impl Texts {
@@ -44,7 +44,12 @@ impl Texts {
         let mut languages = vec![language];
         languages.extend((language != Language::ENGLISH).then_some(Language::ENGLISH));
         let bundles = languages.into_iter().map(bundle).collect();
-        Self { language, bundles, steps: steps() }
+        let mut texts = Self { language, bundles, words: HashMap::new() };
+        if language != Language::ENGLISH {
+            let translate = |(name, english)| Some((english, texts.find(name, None, &[])?));
+            texts.words = coded().filter_map(translate).collect();
+        }
+        texts
     }
 
     /// Which language it is.
@@ -68,14 +73,9 @@ impl Texts {
     }
 
     /// What the code says in English, as the language has it; as it is where it has not. English
-    /// and the other language have it under the same name in `steps`.
-    pub fn translated<'a>(&self, english: &'a str) -> Cow<'a, str> {
-        if self.language == Language::ENGLISH {
-            return Cow::Borrowed(english);
-        }
-        let name = self.steps.iter().find(|(words, _)| words == english).map(|(_, name)| name);
-        let words = name.and_then(|name| self.find(name, None, &[]));
-        words.map_or(Cow::Borrowed(english), Cow::Owned)
+    /// and the other language have it under the same name in `steps` or `view`.
+    pub fn translated<'a>(&'a self, english: &'a str) -> &'a str {
+        self.words.get(english).map_or(english, String::as_str)
     }
 
     /// A part of a text.
@@ -111,12 +111,11 @@ impl Texts {
     }
 }
 
-/// The English words of `steps` and their names.
-fn steps() -> Vec<(String, String)> {
-    let files = Language::ENGLISH.files().iter().filter(|(name, _)| *name == "steps");
-    let lines = files.flat_map(|(_, text)| text.lines());
-    let named = lines.filter_map(|line| line.split_once(" = "));
-    named.map(|(name, words)| (words.to_owned(), name.to_owned())).collect()
+/// The English words of the code, a line each, with their names before them.
+fn coded() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let files = Language::ENGLISH.files().iter();
+    let files = files.filter(|(name, _)| ["steps", "view"].contains(name));
+    files.flat_map(|(_, text)| text.lines()).filter_map(|line| line.split_once(" = "))
 }
 
 /// In one line: lines are those of the file.

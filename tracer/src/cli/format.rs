@@ -23,6 +23,7 @@ use tracer_output::{
     stamps::{Times, Timestamps},
     text::{Stories, Text},
 };
+use tracer_texts::Texts;
 
 /// How to show events.
 #[derive(Args, Debug)]
@@ -103,6 +104,11 @@ impl FormatArguments {
             language,
             color,
         }
+    }
+
+    /// The words, in the language asked for.
+    pub(super) fn texts(&self) -> Texts {
+        self.language.texts()
     }
 
     /// Whether all options have a meaning in the format asked for.

@@ -101,7 +101,7 @@ enum ModeName {
 /// For each thing that can be wrong one line that names it.
 pub(super) fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
     if arguments.legend {
-        return print(text::legend().as_bytes());
+        return print(text::legend(Some(&arguments.shown.texts())).as_bytes());
     }
     run_with(arguments, options(), None, |_| Ok(Vec::new()))
 }

@@ -50,7 +50,7 @@ impl Problem {
                 .with("count", grouped(one.sockets))
                 .with("longest", duration(one.longest)),
             Self::Churn(one) => churn(one),
-            Self::ProcessEnded(one) => process_ended(one),
+            Self::ProcessEnded(one) => one.phrase(),
             Self::ConnectFailures(one) => connect_failures(one),
             Self::ConnectionResets(one) => connection_resets(one),
             Self::KeepaliveRace(one) => keepalive_race(one),
@@ -238,32 +238,35 @@ fn stuck_state(one: &StuckState) -> Phrase {
         .with("cause", Phrase::new(cause))
 }
 
-fn process_ended(one: &ProcessEnded) -> Phrase {
-    let ends = &one.ends;
-    let counts = [
-        ("ended-normally", ends.closed_normally),
-        ("ended-reset", ends.reset),
-        ("ended-unread", ends.unread),
-        ("ended-unacknowledged", ends.unacknowledged),
-        ("ended-never-accepted", ends.never_accepted),
-        ("ended-still-closing", one.still_closing),
-    ];
-    let known = counts.into_iter().filter(|(_, count)| *count > 0);
-    let mut parts: Vec<Phrase> =
-        known.map(|(name, count)| Phrase::new(name).with("count", grouped(count))).collect();
-    if parts.is_empty() {
-        parts.push(Phrase::new("ended-none"));
+impl ProcessEnded {
+    /// Who ended, and how its connections did, for languages other than English.
+    pub fn phrase(&self) -> Phrase {
+        let ends = &self.ends;
+        let counts = [
+            ("ended-normally", ends.closed_normally),
+            ("ended-reset", ends.reset),
+            ("ended-unread", ends.unread),
+            ("ended-unacknowledged", ends.unacknowledged),
+            ("ended-never-accepted", ends.never_accepted),
+            ("ended-still-closing", self.still_closing),
+        ];
+        let known = counts.into_iter().filter(|(_, count)| *count > 0);
+        let mut parts: Vec<Phrase> =
+            known.map(|(name, count)| Phrase::new(name).with("count", grouped(count))).collect();
+        if parts.is_empty() {
+            parts.push(Phrase::new("ended-none"));
+        }
+        let first = name(&self.process);
+        let who: Value = match &self.group {
+            None => first.into(),
+            Some(group) => Phrase::new("ended-group")
+                .with("group", group.name())
+                .with("who", first)
+                .with("count", grouped(group.processes))
+                .into(),
+        };
+        Phrase::new("process-ended").with("who", who).with("ends", Value::Parts(parts))
     }
-    let first = name(&one.process);
-    let who: Value = match &one.group {
-        None => first.into(),
-        Some(group) => Phrase::new("ended-group")
-            .with("group", group.name())
-            .with("who", first)
-            .with("count", grouped(group.processes))
-            .into(),
-    };
-    Phrase::new("process-ended").with("who", who).with("ends", Value::Parts(parts))
 }
 
 fn connect_failures(one: &ConnectFailures) -> Phrase {

@@ -9,7 +9,7 @@
 
 use tracer_wire::{Program, Record};
 
-use super::{Item, decode};
+use super::item::{Item, decode};
 
 /// How often a queue is looked at in one round: whatever comes meanwhile cannot be told from what is
 /// not finished.

@@ -1,7 +1,5 @@
 //! Rows as lines: lifelines, arrows, states and times in columns that fit the width.
 
-use std::borrow::Cow;
-
 use super::{
     diagram::Diagram,
     explain::{explain, named},
@@ -9,6 +7,7 @@ use super::{
 };
 use crate::{
     names::Names,
+    phrases::said,
     stamps::Times,
     text::{Line, Palette, bytes, duration, grouped, process},
     width::{columns, cut, padded, wrap},
@@ -104,8 +103,8 @@ impl Pen {
     }
 
     /// What the code says in English, in the language that is asked for.
-    fn said<'a>(&self, english: &'a str) -> Cow<'a, str> {
-        self.texts.as_ref().map_or(Cow::Borrowed(english), |texts| texts.translated(english))
+    fn said<'a>(&'a self, english: &'a str) -> &'a str {
+        said(self.texts.as_ref(), english)
     }
 
     /// Number, time and ends of a connection, whose steps follow.
@@ -247,9 +246,9 @@ impl Pen {
             }
             // Exact, for the numbers of the FINs follow from it.
             Middle::Data(sent) => {
-                Some(carried(&data, *sent, |count| format!("{}B", grouped(count))))
+                Some(carried(data, *sent, |count| format!("{}B", grouped(count))))
                     .filter(|exact| columns(exact) + 2 <= room)
-                    .unwrap_or_else(|| carried(&data, *sent, bytes))
+                    .unwrap_or_else(|| carried(data, *sent, bytes))
             }
             Middle::Arrow(arrow) => {
                 let fill = if arrow.observed { '─' } else { '╌' };

@@ -105,7 +105,9 @@ impl Pairs {
         let peer = *self.places.get(&Key::Ends(tuple.reversed()))?;
         let opening = |state| matches!(state, State::SynSent | State::SynRecv | State::Established);
         let (_, state) = self.end(peer, peer.side)?;
-        (is_free(&peer) && (!begins || opening(state))).then_some(peer)
+        // A SYN that no socket took may be known before that it was sent.
+        let refused = state == State::Closed && peer.side == Side::Right;
+        (is_free(&peer) && (!begins || opening(state) || refused)).then_some(peer)
     }
 
     /// Takes another key of an end.

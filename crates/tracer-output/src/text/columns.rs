@@ -5,6 +5,8 @@ use std::io::Write as _;
 use anstyle::Style;
 
 use super::palette::Palette;
+use crate::width;
+pub(super) use crate::width::cut;
 
 /// Whether connections are shown step by step or as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +112,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The first `len` characters.
-pub(super) fn cut(words: &str, len: usize) -> &str {
-    words.char_indices().nth(len).map_or(words, |(at, _)| &words[..at])
-}
-
 /// How many columns words take.
 pub(super) fn columns(words: &str) -> usize {
-    if words.is_ascii() { words.len() } else { words.chars().count() }
+    if words.is_ascii() { words.len() } else { width::columns(words) }
 }

@@ -10,11 +10,13 @@ use super::{
     layout::Layout,
     words::{of_reset, write_brief, write_meaning, write_retransmit},
 };
+use crate::phrases::said;
 use tracer_event::{
     duration::write_duration,
     state::State,
     update::{Answered, Direction, Subject, Transition, Update},
 };
+use tracer_texts::Texts;
 
 /// The longest duration, and the longest state or segment, bytes.
 const CELL: usize = 16;
@@ -51,18 +53,18 @@ fn cell(sign: &str, name: &str) -> ArrayString<CELL> {
 }
 
 impl<'a> Event<'a> {
-    /// Of a state change; `text` takes its words.
+    /// Of a state change; `text` takes its words, in a language and for a layout.
     pub(super) fn of(
         transition: &'a Transition,
-        layout: Layout,
+        (layout, texts): (Layout, Option<&Texts>),
         palette: Palette,
         text: &'a mut String,
     ) -> Self {
         let Transition { time, ref subject, from, to, elapsed, .. } = *transition;
         text.clear();
         match layout {
-            Layout::Wide => write_meaning(transition, text),
-            _ => write_brief(transition, text),
+            Layout::Wide => write_meaning(transition, texts, text),
+            _ => write_brief(transition, texts, text),
         }
         Self {
             time,
@@ -78,7 +80,7 @@ impl<'a> Event<'a> {
     /// Of a single segment, if the update is about one; `text` takes its words.
     pub(super) fn of_segment(
         update: &Update<'a>,
-        layout: Layout,
+        (layout, texts): (Layout, Option<&Texts>),
         palette: Palette,
         text: &'a mut String,
     ) -> Option<Self> {
@@ -87,20 +89,22 @@ impl<'a> Event<'a> {
             Update::Retransmit(one) => {
                 let name = one.segment.r#type.name();
                 match layout {
-                    Layout::Wide => write_retransmit(one, text),
+                    Layout::Wide => write_retransmit(one, texts, text),
                     // Writing to memory cannot fail.
                     _ => drop(write!(text, "{} ↻ {name} #{}", one.state, one.segment.ordinal)),
                 }
                 (one.time, &one.subject, one.state, cell("↻ ", name), palette.warning)
             }
             Update::Reset(one) => {
-                text.push_str(match (layout, one.segment.answers, one.segment.direction) {
-                    (Layout::Wide, ..) => of_reset(one),
-                    (_, Some(Answered::Syn), _) => "✗ RST: no listener",
-                    (_, Some(_), _) => "✗ RST: unknown here",
-                    (_, None, Direction::Sent) => "✗ RST sent",
-                    (_, None, Direction::Received) => "✗ RST received",
-                });
+                let (sign, words) = match (layout, one.segment.answers, one.segment.direction) {
+                    (Layout::Wide, ..) => ("", of_reset(one)),
+                    (_, Some(Answered::Syn), _) => ("✗ ", "RST: no listener"),
+                    (_, Some(_), _) => ("✗ ", "RST: unknown here"),
+                    (_, None, Direction::Sent) => ("✗ ", "RST sent"),
+                    (_, None, Direction::Received) => ("✗ ", "RST received"),
+                };
+                text.push_str(sign);
+                text.push_str(said(texts, words));
                 (one.time, &one.subject, one.state, cell("✗ RST", ""), palette.bad)
             }
             _ => return None,

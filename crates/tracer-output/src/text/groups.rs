@@ -1,6 +1,8 @@
 //! Flags on stuck sockets: one line for a group of them, again when it has doubled, and when the
 //! last one has left.
 
+use std::fmt::Display;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -9,13 +11,15 @@ use super::{
     lingering::{Ends, advice, sentence, stay, without_ends},
     who::holder,
 };
+use crate::phrases::{said, worded};
 use tracer_event::{
-    duration::{count, duration},
+    duration::{count, duration, grouped},
     endpoint::Tuple,
     linger::LingerCause,
     state::State,
     update::{Linger, LingerStatus, Role, Subject},
 };
+use tracer_texts::Texts;
 
 /// Sockets that are kept in groups; all groups are forgotten when there are more.
 const REMEMBERED: usize = 1 << 16;
@@ -74,12 +78,14 @@ pub(crate) struct Flag<'a> {
 
 impl Groups {
     /// Takes flags in; the lines that are due, those of groups that are over first. `who` names an
-    /// owner.
+    /// owner, in the language of the texts.
     pub(crate) fn update<'a>(
         &mut self,
         lingers: &'a [Linger],
+        texts: Option<&Texts>,
         who: impl Fn(&Linger) -> String,
     ) -> Vec<Flag<'a>> {
+        let who = |linger: &Linger| holder(linger, who(linger), texts);
         if self.sockets.len() > REMEMBERED {
             *self = Self::default();
         }
@@ -90,7 +96,7 @@ impl Groups {
                 over.extend(self.clear(linger, &who));
                 continue;
             }
-            let key = key(linger, holder(linger, who(linger)));
+            let key = key(linger, who(linger));
             self.add(linger, &key);
             match touched.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, members)) => members.push(linger),
@@ -146,7 +152,7 @@ impl Groups {
         let identity = identity(&linger.subject);
         let Some(key) = self.sockets.remove(&identity) else {
             // Flagged before this began.
-            let Key { holder, peer, .. } = key(linger, holder(linger, who(linger)));
+            let Key { holder, peer, .. } = key(linger, who(linger));
             let longest = linger.age;
             return Some(Flag { linger, raised: Vec::new(), sockets: 1, longest, holder, peer });
         };
@@ -172,30 +178,43 @@ fn key(linger: &Linger, holder: String) -> Key {
     Key { state: linger.state, holder, peer, cause }
 }
 
+/// How many are, or were, stuck in a state like this one, and for how long.
+fn stays(linger: &Linger, sockets: u64, longest: u64, texts: Option<&Texts>) -> String {
+    let sign = if linger.at_least { "≥" } else { "up to " };
+    let (state, longest) = (linger.state, duration(longest));
+    let name = match linger.status {
+        LingerStatus::Raised => "view-many-raised",
+        LingerStatus::Continues => "view-many-continue",
+        LingerStatus::Cleared => "view-many-cleared",
+    };
+    let number = grouped(sockets);
+    let values: [(&str, &dyn Display); 3] =
+        [("count", &number), ("state", &state), ("longest", &longest)];
+    let many = count(sockets, "socket");
+    let english = format_args!("{many} {} {sign}{longest}", stay(linger));
+    worded(texts, name, &values, english)
+}
+
 impl Flag<'_> {
     /// In words. Where there is not enough `room`, columns, addresses are left out.
-    pub(crate) fn words(&self, room: Option<usize>) -> String {
-        let whole = self.sentence(Ends::Shown);
+    pub(crate) fn words(&self, room: Option<usize>, texts: Option<&Texts>) -> String {
+        let whole = self.sentence(Ends::Shown, texts);
         let fits = room.is_none_or(|room| columns(&whole) <= room);
-        if fits { whole } else { self.sentence(Ends::LeftOut) }
+        if fits { whole } else { self.sentence(Ends::LeftOut, texts) }
     }
 
-    fn sentence(&self, ends: Ends) -> String {
+    fn sentence(&self, ends: Ends, texts: Option<&Texts>) -> String {
         let Self { linger, sockets, longest, holder, peer, .. } = self;
         match (sockets, ends) {
-            (..=1, Ends::Shown) => sentence(linger, holder),
-            (..=1, Ends::LeftOut) => without_ends(linger, holder),
+            (..=1, Ends::Shown) => sentence(linger, holder, texts),
+            (..=1, Ends::LeftOut) => without_ends(linger, holder, texts),
             (_, ends) => {
-                let peer =
-                    if ends == Ends::Shown { format!(": peer {peer}") } else { String::new() };
-                let sign = if linger.at_least { "≥" } else { "up to " };
-                format!(
-                    "⚑ {} {} {sign}{}, {holder}{peer}{}",
-                    count(*sockets as u64, "socket"),
-                    stay(linger),
-                    duration(*longest),
-                    advice(linger),
-                )
+                let peer = match ends {
+                    Ends::Shown => format!(": {} {peer}", said(texts, "peer")),
+                    Ends::LeftOut => String::new(),
+                };
+                let stay = stays(linger, *sockets as u64, *longest, texts);
+                format!("⚑ {stay}, {holder}{peer}{}", advice(linger, texts))
             }
         }
     }
@@ -241,8 +260,8 @@ mod tests {
     }
 
     fn said(groups: &mut Groups, lingers: &[Linger]) -> Vec<String> {
-        let flags = groups.update(lingers, |_| "python3[34]".into());
-        flags.iter().map(|flag| flag.words(Some(60))).collect()
+        let flags = groups.update(lingers, None, |_| "python3[34]".into());
+        flags.iter().map(|flag| flag.words(Some(60), None)).collect()
     }
 
     /// Five sockets a second leak: a line at 1, 2, 4, 8, … sockets, and not ten a second.

@@ -9,7 +9,9 @@ use anstyle::Style;
 use arrayvec::ArrayVec;
 
 use super::columns::{Line, Stories, columns, cut};
+use crate::phrases::said;
 use tracer_event::update::Role;
+use tracer_texts::Texts;
 
 /// How much a line shows, by the width of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -262,7 +264,13 @@ impl Widths {
     }
 
     /// Names of the columns.
-    pub(super) fn header(&self, mut line: Line<'_>, time: &str, stories: Stories) {
+    pub(super) fn header(
+        &self,
+        mut line: Line<'_>,
+        time: &str,
+        stories: Stories,
+        texts: Option<&Texts>,
+    ) {
         let gap = self.gap();
         let process = ("PROCESS", self.process.max(7) + gap);
         let state = ("STATE", self.state() + gap);
@@ -283,7 +291,7 @@ impl Widths {
             ("PEER", self.peer + gap),
         ];
         for (name, width) in ends.iter().chain(rest) {
-            line.left(line.palette().dim, name, *width);
+            line.left(line.palette().dim, said(texts, name), *width);
         }
         line.finish();
     }

@@ -1,6 +1,9 @@
 //! What the columns and marks of the live view mean.
 
+use tracer_texts::Texts;
+
 use super::{Layout, Line, Palette};
+use crate::phrases::said;
 
 /// Columns and marks, each with its meaning.
 pub const LEGEND: [(&str, &str); 18] = [
@@ -25,18 +28,30 @@ pub const LEGEND: [(&str, &str); 18] = [
 ];
 
 /// The legend, a line each.
-pub fn legend() -> String {
-    LEGEND.map(|(mark, meaning)| format!("{mark:<14} {meaning}\n")).concat()
+pub fn legend(texts: Option<&Texts>) -> String {
+    LEGEND.map(|(mark, meaning)| format!("{mark:<14} {}\n", said(texts, meaning))).concat()
 }
 
 /// What a terminal shows first, with the marks that are met first.
-pub(super) fn introduction(palette: Palette, layout: Layout, out: &mut Vec<u8>) {
-    let after = if layout >= Layout::Medium { "  AFTER time in the state before" } else { "" };
+pub(super) fn introduction(
+    palette: Palette,
+    layout: Layout,
+    texts: Option<&Texts>,
+    out: &mut Vec<u8>,
+) {
+    let marks = said(texts, "# connection  → to a server  ← from a client  · listener");
+    let marks = match layout {
+        Layout::Medium | Layout::Wide => {
+            format!("{marks}  AFTER {}", said(texts, "time in the state before"))
+        }
+        Layout::Slim | Layout::Narrow => marks.to_owned(),
+    };
     for words in [
         "Watching the TCP connections of this host, a line for each change of state.",
-        &format!("# connection  → to a server  ← from a client  · listener{after}"),
+        &marks,
         "⚑ stuck  ↻ retransmitted  ✗ reset  ? not accepted yet (more: tracer --legend)",
     ] {
+        let words = said(texts, words);
         let mut line = Line::new(None, palette, out);
         line.push(palette.dim, words);
         line.finish();
@@ -45,17 +60,23 @@ pub(super) fn introduction(palette: Palette, layout: Layout, out: &mut Vec<u8>) 
 
 #[cfg(test)]
 mod tests {
+    use tracer_texts::Language;
+
     use super::*;
+    use crate::width::columns;
 
     #[test]
     fn legend_and_introduction_fit_80_columns() {
-        let mut out = legend().into_bytes();
-        introduction(Palette::PLAIN, Layout::Slim, &mut out);
-        let text = String::from_utf8(out).unwrap();
-        let wide = text.lines().find(|line| line.chars().count() > 80);
-        assert_eq!(wide, None);
-        for mark in ["#", "?", "⚑", "·", "→", "←"] {
-            assert!(text.lines().rev().take(3).any(|line| line.contains(mark)), "{mark}");
+        for language in Language::all() {
+            let texts = Texts::of(language);
+            let mut out = legend(Some(&texts)).into_bytes();
+            introduction(Palette::PLAIN, Layout::Slim, Some(&texts), &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let wide = text.lines().find(|line| columns(line) > 80);
+            assert_eq!(wide, None);
+            for mark in ["#", "?", "⚑", "·", "→", "←"] {
+                assert!(text.lines().rev().take(3).any(|line| line.contains(mark)), "{mark}");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Flags on lingering sockets, in words, and the stacks that created them.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use tracer_event::{
     duration::{duration, grouped},
@@ -10,7 +10,7 @@ use tracer_event::{
 };
 use tracer_texts::Texts;
 
-use crate::phrases::say;
+use crate::phrases::{said, say, worded};
 
 /// Whether addresses are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(super) fn stacks(
     raised: &[&Linger],
     enricher: &dyn Enricher,
     last: &mut Option<Arc<Stack>>,
+    texts: Option<&Texts>,
 ) -> Vec<String> {
     let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
     for stack in raised.iter().filter_map(|linger| enricher.stack(&linger.creator?)) {
@@ -36,11 +37,14 @@ pub(super) fn stacks(
     let mut lines = Vec::new();
     for (stack, sockets) in stacks {
         if last.as_ref() == Some(&stack) {
-            lines.push("    (the same stack)".into());
+            lines.push(format!("    {}", said(texts, "(the same stack)")));
             continue;
         }
         if raised.len() > 1 {
-            lines.push(format!("  {} created at:", grouped(sockets)));
+            let sockets = grouped(sockets);
+            let english = format_args!("{sockets} created at:");
+            let created = worded(texts, "view-created", &[("count", &sockets)], english);
+            lines.push(format!("  {created}"));
         }
         lines.extend(stack::lines(&stack).into_iter().map(|call| format!("    {call}")));
         *last = Some(stack);
@@ -69,29 +73,39 @@ pub fn flag(linger: &Linger, texts: Option<&Texts>) -> String {
 }
 
 /// The flag on a socket, with the name of who holds it.
-pub(crate) fn sentence(linger: &Linger, who: &str) -> String {
+pub(crate) fn sentence(linger: &Linger, who: &str, texts: Option<&Texts>) -> String {
     let tuple = linger.subject.tuple;
-    format!("{}: {} ↔ {}{}", held(linger, who), tuple.local, tuple.peer, advice(linger))
+    let (held, advice) = (held(linger, who, texts), advice(linger, texts));
+    format!("{held}: {} ↔ {}{advice}", tuple.local, tuple.peer)
 }
 
 /// The same without addresses.
-pub(super) fn without_ends(linger: &Linger, who: &str) -> String {
-    held(linger, who) + &advice(linger)
+pub(super) fn without_ends(linger: &Linger, who: &str, texts: Option<&Texts>) -> String {
+    held(linger, who, texts) + &advice(linger, texts)
 }
 
 /// `⚑ stuck in CLOSE_WAIT for 10.0s, nginx[900] fd 7`
-fn held(linger: &Linger, who: &str) -> String {
+fn held(linger: &Linger, who: &str, texts: Option<&Texts>) -> String {
     let fd = linger.subject.owner.and_then(|owner| owner.fd).filter(|_| !linger.orphaned);
     let fd = match (fd, linger.holders.len()) {
         (None, _) => String::new(),
         (Some(fd), 0..=1) => format!(" fd {fd}"),
-        (Some(fd), several) => format!(" fd {fd} and {} more", several - 1),
+        (Some(fd), several) => {
+            let more = several - 1;
+            let values: [(&str, &dyn Display); 2] = [("fd", &fd), ("more", &more)];
+            let english = format_args!("fd {fd} and {more} more");
+            format!(" {}", worded(texts, "view-descriptors", &values, english))
+        }
     };
-    format!("{}, {who}{fd}", flag(linger, None))
+    format!("{}, {who}{fd}", flag(linger, texts))
 }
 
 /// What has to happen before the state ends.
-pub(super) fn advice(linger: &Linger) -> String {
-    let words = linger.explanation().filter(|_| linger.status != LingerStatus::Cleared);
+pub(super) fn advice(linger: &Linger, texts: Option<&Texts>) -> String {
+    if linger.status == LingerStatus::Cleared {
+        return String::new();
+    }
+    let other = texts.and_then(|texts| say(texts, &linger.reason()?));
+    let words = other.or_else(|| linger.explanation());
     words.map_or_else(String::new, |words| format!(": {words}"))
 }

@@ -1,9 +1,12 @@
 //! More lines than a person can read: a terminal gets a summary of each second instead.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, fmt::Display};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+
+use crate::phrases::{said, worded};
+use tracer_texts::Texts;
 
 use super::{columns::Stories, summary::reason};
 use tracer_event::{
@@ -67,7 +70,7 @@ impl Rates {
 
     /// The summary of the second that is over at `now`, nanoseconds of `CLOCK_MONOTONIC`, where
     /// lines were left out.
-    pub(super) fn turn(&mut self, now: u64) -> Option<String> {
+    pub(super) fn turn(&mut self, now: u64, texts: Option<&Texts>) -> Option<String> {
         if now < self.begun.saturating_add(SECOND) {
             return None;
         }
@@ -79,9 +82,10 @@ impl Rates {
         if tally.lines == 0 {
             return None;
         }
-        let mut words = tally.words();
+        let mut words = tally.words(texts);
         if !std::mem::replace(&mut self.explained, true) {
-            words.push_str("; to see each: tracer | less, or --output FILE, or a filter");
+            let all = said(texts, "to see each: tracer | less, or --output FILE, or a filter");
+            words.push_str(&format!("; {all}"));
         }
         Some(words)
     }
@@ -118,20 +122,24 @@ impl Tally {
     }
 
     /// `1,234 lines: 100 opened, 98 closed normally, 2 refused; by curl 60%, nginx 40%; …`
-    fn words(&self) -> String {
+    fn words(&self, texts: Option<&Texts>) -> String {
         let mut outcomes: Vec<(&Reason, &u64)> = self.outcomes.iter().collect();
         outcomes.sort_unstable_by_key(|(why, count)| (Reverse(**count), reason(**why)));
         let outcomes = outcomes.into_iter().take(NAMED);
-        let outcomes =
-            outcomes.map(|(why, count)| format!(", {} {}", grouped(*count), reason(*why)));
+        let outcomes = outcomes.map(|(why, number)| {
+            let (number, reason) = (grouped(*number), said(texts, reason(*why)));
+            let values: [(&str, &dyn Display); 2] = [("count", &number), ("what", &reason)];
+            format!(", {}", worded(texts, "view-count", &values, format_args!("{number} {reason}")))
+        });
         let outcomes = outcomes.collect::<String>();
-        format!(
-            "… {} in a second: {} opened{outcomes}{}{}",
-            count(self.lines, "change"),
-            grouped(self.opened),
-            shares("; by ", &self.processes),
-            shares("; of ", &self.services),
-        )
+        let processes = shares("by", &self.processes, texts);
+        let services = shares("of", &self.services, texts);
+        let (lines, opened) = (grouped(self.lines), grouped(self.opened));
+        let values: [(&str, &dyn Display); 2] = [("lines", &lines), ("opened", &opened)];
+        let changes = count(self.lines, "change");
+        let english = format_args!("… {changes} in a second: {opened} opened");
+        let words = worded(texts, "view-second", &values, english);
+        format!("{words}{outcomes}{processes}{services}")
     }
 }
 
@@ -154,7 +162,7 @@ fn service(subject: &Subject) -> String {
 }
 
 /// The largest ones, with their share.
-fn shares(by: &str, counts: &HashMap<String, u64, RandomState>) -> String {
+fn shares(by: &str, counts: &HashMap<String, u64, RandomState>, texts: Option<&Texts>) -> String {
     let total: u64 = counts.values().sum();
     let mut counts: Vec<(&String, &u64)> = counts.iter().collect();
     counts.sort_unstable_by_key(|(name, count)| (Reverse(**count), *name));
@@ -162,9 +170,13 @@ fn shares(by: &str, counts: &HashMap<String, u64, RandomState>) -> String {
     let mut shown: Vec<String> =
         shown.map(|(name, count)| format!("{name} {}%", **count * 100 / total.max(1))).collect();
     if counts.len() > NAMED {
-        shown.push(format!("{} more", grouped((counts.len() - NAMED) as u64)));
+        let more = grouped((counts.len() - NAMED) as u64);
+        shown.push(worded(texts, "view-more", &[("more", &more)], format_args!("{more} more")));
     }
-    if shown.is_empty() { String::new() } else { format!("{by}{}", shown.join(", ")) }
+    match shown.join(", ") {
+        shown if shown.is_empty() => shown,
+        shown => format!("; {} {shown}", said(texts, by)),
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +191,7 @@ mod tests {
         let close = |reason| Some(Close::new(reason, None));
         let mut rates = Rates::default();
         let mut lines = |lines: u64, second: u64| {
-            let words = rates.turn(second * SECOND);
+            let words = rates.turn(second * SECOND, None);
             let shown = (0..lines).filter(|line| {
                 step.close = close(if line % 4 == 0 { Reason::Refused } else { Reason::Graceful });
                 rates.admit(&Update::Transition(&step), Stories::Steps)

@@ -1,8 +1,10 @@
 //! The summary at the end of a trace.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, fmt::Display};
 
 use hdrhistogram::Histogram;
+
+use crate::phrases::{said, say, worded};
 
 use tracer_event::{
     close::Reason,
@@ -12,41 +14,53 @@ use tracer_event::{
     name::comm,
     summary::{Acceptor, Accepts, Lives, Lost, Summary, Transitions},
 };
+use tracer_texts::Texts;
 
 /// Passes the lines of the summary to `line`, the most important one last.
-pub(crate) fn closing(summary: &Summary, mut line: impl FnMut(&str)) {
+pub(crate) fn closing(summary: &Summary, texts: Option<&Texts>, mut line: impl FnMut(&str)) {
     let Lives { connected, accepted, accepts, ends, lingering, processes } = &summary.lives;
     let mut ends = ends.clone();
     ends.sort_by_key(|(_, count)| Reverse(*count));
-    let ends = ends.iter().map(|(why, count)| format!("{} {}", grouped(*count), reason(*why)));
+    let ends = ends.iter().map(|(why, count)| counted(*count, reason(*why), texts));
     let handshakes = [("outgoing", connected), ("incoming", accepted)]
         .into_iter()
         .filter(|(_, times)| !times.is_empty())
-        .map(|(name, times)| quantiles(name, times));
+        .map(|(name, times)| quantiles(said(texts, name), times));
     let lingering = lingering
         .iter()
         .filter(|(_, count)| **count > 0)
         .map(|(state, count)| format!("{} {state}", grouped(*count)));
-    let ended = format!("{} ended", count(summary.ended, "socket"));
+    let english = format_args!("{} ended", count(summary.ended, "socket"));
+    let ended = worded(texts, "view-all-ended", &[("count", &grouped(summary.ended))], english);
     for (what, parts, by) in [
         (&*ended, ends.collect::<Vec<_>>(), ", "),
         ("handshakes", handshakes.collect(), "; "),
-        ("waits for accept()", waits(accepts), "; "),
-        ("processes ended", gone(processes), "; "),
+        ("waits for accept()", waits(accepts, texts), "; "),
+        ("processes ended", gone(processes, texts), "; "),
         ("still stuck", lingering.collect(), ", "),
     ] {
         if !parts.is_empty() {
-            line(&format!("= {what}: {}", parts.join(by)));
+            line(&format!("= {}: {}", said(texts, what), parts.join(by)));
         }
     }
-    line(&counts(summary));
+    line(&counts(summary, texts));
+}
+
+/// `3 refused`
+fn counted(number: u64, what: &str, texts: Option<&Texts>) -> String {
+    let (number, what) = (grouped(number), said(texts, what));
+    let values: [(&str, &dyn Display); 2] = [("count", &number), ("what", &what)];
+    worded(texts, "view-count", &values, format_args!("{number} {what}"))
 }
 
 /// Processes that have ended: the last ones, and how many more there were.
-fn gone((last, count): &(Vec<ProcessEnded>, u64)) -> Vec<String> {
-    let words = |one: &ProcessEnded| format!("{}: {}", one.who(), one.words());
+fn gone((last, count): &(Vec<ProcessEnded>, u64), texts: Option<&Texts>) -> Vec<String> {
+    let words = |one: &ProcessEnded| {
+        let other = texts.and_then(|texts| say(texts, &one.phrase()));
+        other.unwrap_or_else(|| format!("{}: {}", one.who(), one.words()))
+    };
     let before = count.saturating_sub(last.len() as u64);
-    let before = (before > 0).then(|| format!("{} before", grouped(before)));
+    let before = (before > 0).then(|| counted(before, "before", texts));
     last.iter().map(words).chain(before).collect()
 }
 
@@ -56,7 +70,7 @@ fn quantiles(name: &str, times: &Histogram<u64>) -> String {
 }
 
 /// How long connections waited for accept(): the listeners with most of them.
-fn waits(accepts: &Accepts) -> Vec<String> {
+fn waits(accepts: &Accepts, texts: Option<&Texts>) -> Vec<String> {
     const SHOWN: usize = 5;
     let Accepts { listeners, others, .. } = accepts;
     let mut listeners: Vec<_> = listeners.iter().collect();
@@ -69,24 +83,31 @@ fn waits(accepts: &Accepts) -> Vec<String> {
         quantiles(who.trim_end(), times)
     };
     let shown = listeners.into_iter().take(SHOWN).map(of);
-    let rest = (rest > 0).then(|| format!("{} of other listeners", grouped(rest)));
+    let rest = (rest > 0).then(|| counted(rest, "of other listeners", texts));
     shown.chain(rest).collect()
 }
 
-fn counts(summary: &Summary) -> String {
+fn counts(summary: &Summary, texts: Option<&Texts>) -> String {
     let Summary { transitions, established, lingered, lost, complete, .. } = summary;
     let Transitions { tracepoint, snapshot, timer, inferred } = *transitions;
-    let mut words = format!(
-        "= {}, {} established, {} stuck",
-        count(tracepoint + snapshot + timer + inferred, "transition"),
+    let transitions = tracepoint + snapshot + timer + inferred;
+    let english = format_args!(
+        "{}, {} established, {} stuck",
+        count(transitions, "transition"),
         count(*established, "socket"),
         grouped(*lingered),
     );
+    let values: [(&str, &dyn Display); 3] = [
+        ("transitions", &grouped(transitions)),
+        ("established", &grouped(*established)),
+        ("stuck", &grouped(*lingered)),
+    ];
+    let mut words = format!("= {}; ", worded(texts, "view-transitions", &values, english));
     words.push_str(match (complete, lost.unseen) {
-        (true, 0) => "; nothing lost",
-        (true, _) => "; nothing lost for good:",
-        (false, 0) if !lost.is_final() => "; INCOMPLETE: the recording is truncated",
-        (false, _) => "; INCOMPLETE:",
+        (true, 0) => said(texts, "nothing lost"),
+        (true, _) => said(texts, "nothing lost for good:"),
+        (false, 0) if !lost.is_final() => said(texts, "INCOMPLETE: the recording is truncated"),
+        (false, _) => said(texts, "INCOMPLETE:"),
     });
     let Lost { ring_buffer, recursion, decode, unseen, table, output, journal, syslog, otlp } =
         *lost;
@@ -102,7 +123,7 @@ fn counts(summary: &Summary) -> String {
         (otlp, "not accepted by the OTLP receiver"),
     ] {
         if count > 0 {
-            words.push_str(&format!(" {} {name}", grouped(count)));
+            words.push_str(&format!(" {}", counted(count, name, texts)));
         }
     }
     words
@@ -141,7 +162,7 @@ mod tests {
     fn the_summary_says_what_people_ask_for_and_nothing_of_what_there_was_not() {
         let said = |summary: &Summary| {
             let mut lines = Vec::new();
-            closing(summary, |line| lines.push(line.to_owned()));
+            closing(summary, None, |line| lines.push(line.to_owned()));
             lines
         };
         let mut summary = Summary { complete: true, ..Summary::default() };

@@ -9,6 +9,9 @@ use tracer_event::{
     process::{Evidence, Owner},
     update::{Linger, Subject},
 };
+use tracer_texts::Texts;
+
+use crate::phrases::said;
 
 /// `curl[1234]`; `nginx[900]?` for the process that holds the listener, `nginx[1 of 3]?` if several
 /// hold it; `-` if unknown.
@@ -51,11 +54,11 @@ pub(super) fn write_container(group: Option<&Cgroup>, text: &mut String) {
 }
 
 /// The holder of a lingering socket, `who`; of an orphan the former one.
-pub(crate) fn holder(linger: &Linger, who: String) -> String {
+pub(crate) fn holder(linger: &Linger, who: String, texts: Option<&Texts>) -> String {
     match (linger.subject.owner, linger.orphaned) {
-        (None, true) => "held by the kernel".into(),
-        (None, false) => "owner unknown".into(),
-        (Some(_), true) => format!("was {who}"),
+        (None, true) => said(texts, "held by the kernel").into(),
+        (None, false) => said(texts, "owner unknown").into(),
+        (Some(_), true) => format!("{} {who}", said(texts, "was")),
         (Some(_), false) => who,
     }
 }

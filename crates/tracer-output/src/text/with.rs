@@ -1,9 +1,11 @@
 //! What a text is given besides what it needs.
 
+use std::sync::Arc;
+
 use tracer_texts::Texts;
 
 use super::{QUIET, Text, subjects::Subjects};
-use crate::{Resized, names::Names, status::StatusLine};
+use crate::{Resized, names::Names, phrases::other, status::StatusLine};
 
 impl Text {
     /// Without the status line, which is true of a live trace only; every line is shown, however
@@ -25,10 +27,15 @@ impl Text {
         Self { resized: Some(resized), ..self }
     }
 
-    /// With sentences of findings in a language.
+    /// With words in a language.
     #[must_use]
     pub fn with_texts(self, texts: Texts) -> Self {
-        Self { texts: Some(texts), ..self }
+        Self { texts: other(Some(&texts)).is_some().then(|| Arc::new(texts)), ..self }
+    }
+
+    /// The words, where they are not in English.
+    pub(crate) fn texts(&self) -> Option<Arc<Texts>> {
+        self.texts.clone()
     }
 
     /// With the names of addresses, as far as they are known.

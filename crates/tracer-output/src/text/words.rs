@@ -1,11 +1,14 @@
 //! What an event means, in words that text, ladder and logs share.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
-use crate::step;
+use crate::{
+    phrases::{said, worded, write_worded},
+    step,
+};
 use tracer_event::{
     close::{Initiator, Reason},
-    duration::{grouped, write_duration},
+    duration::{duration, grouped, write_duration},
     header::Degraded,
     reset::{ResetReason, Rst},
     state::State,
@@ -14,66 +17,79 @@ use tracer_event::{
         Retransmit, Retransmitted, Role, Source, Transition,
     },
 };
+use tracer_texts::Texts;
 
 /// What a transition means, with the figures that belong to it.
-pub(crate) fn meaning(transition: &Transition) -> String {
+pub(crate) fn meaning(transition: &Transition, texts: Option<&Texts>) -> String {
     let mut text = String::new();
-    write_meaning(transition, &mut text);
+    write_meaning(transition, texts, &mut text);
     text
 }
 
 /// [`meaning`] at the end of a text.
-pub(super) fn write_meaning(transition: &Transition, text: &mut String) {
+pub(super) fn write_meaning(transition: &Transition, texts: Option<&Texts>, text: &mut String) {
     let Transition { to, sent, sequence, close, ref handshake, .. } = *transition;
-    write_with_error(step::meaning(transition), close, text);
+    write_with_error(said(texts, step::meaning(transition)), close, text);
     if sent == Some(false)
         && to != State::SynSent
         && let Some(sequence) = sequence
     {
         match sequence.unsent() {
-            0 => text.push_str(": the peer's window is full"),
+            0 => text.extend([": ", said(texts, "the peer's window is full")]),
             unsent => {
                 text.push_str(": ");
-                write_bytes(unsent.into(), text);
-                text.push_str(" unsent before it");
+                let unsent = size(unsent.into());
+                let english = format_args!("{unsent} unsent before it");
+                write_worded(texts, "view-unsent", &[("bytes", &unsent)], english, text);
             }
         }
     }
     if let Some(handshake) = handshake {
-        write_figures(handshake, transition.subject.role, text);
+        write_figures(handshake, transition.subject.role, texts, text);
     }
-    text.push_str(step::source(transition));
+    let source = step::source(transition);
+    if !source.is_empty() {
+        text.extend([" ", said(texts, source.trim_start())]);
+    }
 }
 
 /// What is known of a handshake: `: handshake 24.1µs, RTT 12µs`
-fn write_figures(handshake: &Handshake, role: Option<Role>, text: &mut String) {
+fn write_figures(
+    handshake: &Handshake,
+    role: Option<Role>,
+    texts: Option<&Texts>,
+    text: &mut String,
+) {
     let begun = text.len();
     let next = |text: &mut String| text.push_str(if text.len() == begun { ": " } else { ", " });
     if let Some(ns) = handshake.duration_ns.filter(|_| role != Some(Role::Server)) {
         next(text);
-        write_time("handshake ", ns, text);
+        write_time(said(texts, "handshake"), ns, text);
     }
     if let Some(ns) = handshake.rtt_ns {
         next(text);
-        write_time("RTT ", ns, text);
+        write_time("RTT", ns, text);
     }
     if let Some(count) = handshake.syn_retransmits.filter(|&count| count > 0) {
         next(text);
-        write_retransmissions(count.into(), text);
+        write_retransmissions(count.into(), texts, text);
         if let Some(cost) = cost(handshake, role) {
-            write_time(", which cost ", cost, text);
+            text.push_str(", ");
+            let cost = duration(cost);
+            let english = format_args!("which cost {cost}");
+            write_worded(texts, "view-cost", &[("cost", &cost)], english, text);
         }
     }
 }
 
 fn write_time(name: &str, ns: u64, text: &mut String) {
-    text.push_str(name);
+    text.extend([name, " "]);
     // Writing to memory cannot fail.
     let _ = write_duration(ns, text);
 }
 
 /// State and reason in a word or two, for terminals that have no room for more.
-pub(super) fn write_brief(transition: &Transition, text: &mut String) {
+pub(super) fn write_brief(transition: &Transition, texts: Option<&Texts>, text: &mut String) {
     let Transition { from, to, orphaned, sent, close, source, .. } = *transition;
     let word = match (from, to) {
         (State::FinWait2, State::FinWait2) if orphaned => "orphaned",
@@ -87,8 +103,7 @@ pub(super) fn write_brief(transition: &Transition, text: &mut String) {
     };
     text.push_str(to.name());
     if !word.is_empty() {
-        text.push(' ');
-        text.push_str(word);
+        text.extend([" ", said(texts, word)]);
     }
 }
 
@@ -125,12 +140,10 @@ fn cost(handshake: &Handshake, role: Option<Role>) -> Option<u64> {
     known.and_then(|took| took.checked_sub(handshake.rtt_ns?))
 }
 
-fn write_retransmissions(count: u64, text: &mut String) {
-    // Writing to memory cannot fail.
-    let _ = match count {
-        1 => text.write_str("1 retransmission"),
-        _ => write!(text, "{count} retransmissions"),
-    };
+fn write_retransmissions(number: u64, texts: Option<&Texts>, text: &mut String) {
+    let plural = if number == 1 { "" } else { "s" };
+    let english = format_args!("{number} retransmission{plural}");
+    write_worded(texts, "view-again", &[("count", &number)], english, text);
 }
 
 /// With the error that the application got, where that is known.
@@ -143,17 +156,17 @@ fn write_with_error(words: &str, close: Option<Close>, text: &mut String) {
 }
 
 /// What a retransmission means.
-pub fn of_retransmit(retransmit: &Retransmit) -> String {
+pub fn of_retransmit(retransmit: &Retransmit, texts: Option<&Texts>) -> String {
     let mut text = String::new();
-    write_retransmit(retransmit, &mut text);
+    write_retransmit(retransmit, texts, &mut text);
     text
 }
 
 /// [`of_retransmit`] at the end of a text.
-pub(super) fn write_retransmit(retransmit: &Retransmit, text: &mut String) {
+pub(super) fn write_retransmit(retransmit: &Retransmit, texts: Option<&Texts>, text: &mut String) {
     let Retransmitted { r#type, ordinal, .. } = retransmit.segment;
     // Writing to memory cannot fail.
-    let _ = write!(text, "{} retransmitted (#{ordinal})", r#type.name());
+    let _ = write!(text, "{} {} (#{ordinal})", r#type.name(), said(texts, "retransmitted"));
 }
 
 /// Of a SYN to a port that nobody listens on.
@@ -173,40 +186,44 @@ pub fn of_reset(reset: &Reset) -> &'static str {
 }
 
 /// How a connection ended; its state, while it is open.
-fn write_ending(connection: &ConnectionSummary, text: &mut String) {
+fn write_ending(connection: &ConnectionSummary, texts: Option<&Texts>, text: &mut String) {
     let Some(close) = connection.close else {
         // Writing to memory cannot fail.
-        let _ = write!(text, "open ({})", connection.state);
+        let _ = write!(text, "{} ({})", said(texts, "open"), connection.state);
         return;
     };
     if close.reason != Reason::Graceful {
-        return write_with_error(step::ending(&close), Some(close), text);
+        return write_with_error(said(texts, step::ending(&close)), Some(close), text);
     }
-    text.push_str("closed");
-    text.push_str(match close.initiator {
-        Some(Initiator::Local) => " by this end",
-        Some(Initiator::Peer) => " by the peer",
-        Some(Initiator::Kernel) => " by a timer",
-        Some(Initiator::Network) => " by the network",
-        None => "",
-    });
+    let closed = match close.initiator {
+        Some(Initiator::Local) => "closed by this end",
+        Some(Initiator::Peer) => "closed by the peer",
+        Some(Initiator::Kernel) => "closed by a timer",
+        Some(Initiator::Network) => "closed by the network",
+        None => "closed",
+    };
+    text.push_str(said(texts, closed));
 }
 
 /// How a connection ended, and its figures.
-pub(crate) fn life(connection: &ConnectionSummary) -> String {
+pub(crate) fn life(connection: &ConnectionSummary, texts: Option<&Texts>) -> String {
     let mut text = String::new();
-    write_life(connection, &mut text);
+    write_life(connection, texts, &mut text);
     text
 }
 
 /// [`life`] in an empty text; returns where its figures begin.
-pub(super) fn write_life(connection: &ConnectionSummary, text: &mut String) -> usize {
+pub(super) fn write_life(
+    connection: &ConnectionSummary,
+    texts: Option<&Texts>,
+    text: &mut String,
+) -> usize {
     const NEXT: &str = " · ";
-    write_ending(connection, text);
+    write_ending(connection, texts, text);
     let end = text.len();
     if let Some(ns) = connection.handshake.as_ref().and_then(|handshake| handshake.duration_ns) {
         text.push_str(NEXT);
-        write_time("handshake ", ns, text);
+        write_time(said(texts, "handshake"), ns, text);
     }
     let sign = if connection.at_least { " ≥" } else { " " };
     for state in State::ALL {
@@ -220,32 +237,29 @@ pub(super) fn write_life(connection: &ConnectionSummary, text: &mut String) -> u
     }
     if let (Some(sent), Some(received)) = (connection.bytes_sent, connection.bytes_received) {
         text.push_str(NEXT);
-        write_bytes(sent, text);
-        text.push_str(" out, ");
-        write_bytes(received, text);
-        text.push_str(" in");
+        let (sent, received) = (size(sent), size(received));
+        let english = format_args!("{sent} out, {received} in");
+        let values: [(&str, &dyn Display); 2] = [("sent", &sent), ("received", &received)];
+        write_worded(texts, "view-bytes", &values, english, text);
     }
     if let Some(count) = connection.retransmits.filter(|&count| count > 0) {
         text.push_str(NEXT);
-        write_retransmissions(count.into(), text);
+        write_retransmissions(count.into(), texts, text);
     }
     end
 }
 
-fn write_bytes(count: u64, text: &mut String) {
-    // Writing to memory cannot fail.
-    let _ = write!(text, "{}", bytesize::ByteSize(count).display().iec_short());
+fn size(count: u64) -> impl Display {
+    bytesize::ByteSize(count).display().iec_short()
 }
 
 /// `1.2K`
 pub fn bytes(count: u64) -> String {
-    let mut text = String::new();
-    write_bytes(count, &mut text);
-    text
+    size(count).to_string()
 }
 
 /// What was lost, and where.
-pub fn loss(loss: &Loss) -> String {
+pub fn loss(loss: &Loss, texts: Option<&Texts>) -> String {
     let what = match loss.place {
         LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
         LossPlace::Recursion => "events lost: the kernel skipped the program",
@@ -257,12 +271,15 @@ pub fn loss(loss: &Loss) -> String {
         LossPlace::Syslog => "records not sent to syslog: the receiver is too slow or gone",
         LossPlace::Otlp => "log records not sent: the OTLP receiver did not accept them",
     };
-    let least = if loss.at_least { "at least " } else { "" };
-    format!("! {least}{} {what}", grouped(loss.count))
+    let (what, number) = (said(texts, what), grouped(loss.count));
+    let (least, sign) = if loss.at_least { ("at least ", "≥ ") } else { ("", "") };
+    let values: [(&str, &dyn Display); 3] = [("sign", &sign), ("count", &number), ("what", &what)];
+    worded(texts, "view-loss", &values, format_args!("! {least}{number} {what}"))
 }
 
 /// A feature that this host does not have.
-pub fn not_available(degraded: &Degraded) -> String {
+pub fn not_available(degraded: &Degraded, texts: Option<&Texts>) -> String {
     let Degraded { feature, lost, reason, remedy } = degraded;
-    format!("! {feature} not available ({reason}): {lost}; {remedy}")
+    let not_available = said(texts, "not available");
+    format!("! {feature} {not_available} ({reason}): {lost}; {remedy}")
 }

@@ -147,7 +147,7 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
                 (words, app.theme.state(event.to))
             }
             OwnedUpdate::Retransmit(event) => {
-                (format!("↻ {}", of_retransmit(event)), app.theme.warning())
+                (format!("↻ {}", of_retransmit(event, None)), app.theme.warning())
             }
             OwnedUpdate::Reset(event) => (of_reset(event).into(), app.theme.warning()),
             OwnedUpdate::Linger(lingers) => {

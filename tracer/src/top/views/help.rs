@@ -49,7 +49,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines.extend([Line::default(), Line::styled(" Terms", theme.title())]);
     lines.extend(list(app, &STATES, width));
     let degraded = app.ui_snapshot.header.iter().flat_map(|header| &header.degraded);
-    let missing: Vec<String> = degraded.map(not_available).collect();
+    let missing: Vec<String> = degraded.map(|degraded| not_available(degraded, None)).collect();
     for (title, texts) in [(" Not available on this host", &missing), (" Messages", &app.messages)]
     {
         if !texts.is_empty() {

@@ -83,3 +83,23 @@ fn a_refusal_without_a_socket() {
     fixture.wait(60);
     assert_snapshot!(fixture.text());
 }
+
+/// What tells of the RST may come before what tells of the SYN: still one diagram.
+#[test]
+fn a_refusal_that_is_reported_before_its_syn() {
+    let mut fixture = Fixture::new(80, PLAIN);
+    let mut wire = Wire::between("10.0.0.1:40000", "10.0.0.1:81");
+    let subject =
+        Subject { cookie: None, ordinal: 0, owner: None, role: None, ..wire.ends[SERVER] };
+    let (time, segment) = (fixture.now + 10, Rst::answering(Answered::Syn));
+    fixture.emit(&Update::Reset(&Reset { time, subject, state: Closed, segment }));
+    fixture.go(&mut wire, CLIENT, SynSent);
+    fixture.now += 20;
+    fixture.reset(&wire, CLIENT, Direction::Received);
+    fixture.close(&mut wire, CLIENT, Reason::Refused);
+    fixture.wait(60);
+    let text = fixture.text();
+    for once in ["━━ #", " SYN ", " RST seq"] {
+        assert_eq!(text.matches(once).count(), 1, "{once}: {text}");
+    }
+}
