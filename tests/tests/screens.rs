@@ -148,8 +148,9 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
 }
 
 /// What is the same in every language: commands and options, names of this test and of TCP.
-const UNTRANSLATED: [&str; 16] = [
+const UNTRANSLATED: [&str; 18] = [
     "accept",
+    "ack",
     "close",
     "curl",
     "demo",
@@ -163,6 +164,7 @@ const UNTRANSLATED: [&str; 16] = [
     "nsenter",
     "pid",
     "screens",
+    "seq",
     "tracer",
     "tracefs",
 ];
@@ -212,7 +214,7 @@ fn screens_in_korean_have_no_english_words() {
         shown("이 호스트의");
         run("trace --format ladder", "FIN+ACK");
         drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
-        terminal.wait_for_words("연결 거부");
+        terminal.wait_for_words("CLOSED │◀");
         terminal.press(&["C-c"]);
         terminal.wait_for_words("= 전이");
         shown("FIN+ACK");

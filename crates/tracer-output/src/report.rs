@@ -89,6 +89,26 @@ fn remedies(finding: &Finding, texts: Option<&Texts>) -> Vec<Remedy> {
     general.into_iter().chain(finding.remedies()).collect()
 }
 
+/// How many sockets there are, where, and in which states.
+fn counts(diagnosis: &Diagnosis, with_states: bool, texts: Option<&Texts>) -> String {
+    let Diagnosis { states, namespaces, observed, .. } = diagnosis;
+    let total: u64 = states.values().sum();
+    let by_state: Vec<String> =
+        states.iter().map(|(state, sockets)| format!("{} {state}", grouped(*sockets))).collect();
+    let observed = duration(*observed);
+    let sockets = count(total, "socket");
+    let places = count(*namespaces as u64, "network namespace");
+    let english = format_args!("{sockets} in {places}, observed for {observed}");
+    let total = grouped(total);
+    let values: [(&str, &dyn Display); 3] =
+        [("sockets", &total), ("namespaces", namespaces), ("observed", &observed)];
+    let mut counts = worded(texts, "view-all-observed", &values, english);
+    if with_states && !by_state.is_empty() {
+        counts.push_str(&format!(": {}", by_state.join(", ")));
+    }
+    counts
+}
+
 /// What an all-clear does not cover.
 fn not_judged(diagnosis: &Diagnosis, texts: Option<&Texts>) -> Vec<String> {
     let Some(texts) = other(texts) else { return diagnosis.not_judged() };
@@ -150,24 +170,9 @@ impl Page<'_> {
     }
 
     fn all_clear_or_counts(&mut self, diagnosis: &Diagnosis, with_states: bool) {
-        let Diagnosis { findings, states, namespaces, observed, sending, lost, .. } = diagnosis;
-        let total: u64 = states.values().sum();
-        let by_state: Vec<String> = states
-            .iter()
-            .map(|(state, sockets)| format!("{} {state}", grouped(*sockets)))
-            .collect();
+        let Diagnosis { findings, sending, lost, .. } = diagnosis;
         let texts = self.texts;
-        let observed = duration(*observed);
-        let sockets = count(total, "socket");
-        let places = count(*namespaces as u64, "network namespace");
-        let english = format_args!("{sockets} in {places}, observed for {observed}");
-        let total = grouped(total);
-        let values: [(&str, &dyn Display); 3] =
-            [("sockets", &total), ("namespaces", namespaces), ("observed", &observed)];
-        let mut counts = worded(texts, "view-all-observed", &values, english);
-        if with_states && !by_state.is_empty() {
-            counts.push_str(&format!(": {}", by_state.join(", ")));
-        }
+        let counts = counts(diagnosis, with_states, texts);
         if findings.is_empty() {
             let open = self.palette.open;
             self.lines("OK", MARK, open, open, said(texts, "no problems found"));

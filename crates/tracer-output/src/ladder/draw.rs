@@ -162,7 +162,7 @@ impl Pen {
     fn remarks(&mut self, diagram: &mut Diagram, row: &Row, clock: WallClock, out: &mut Vec<u8>) {
         match row.note {
             None | Some(Note::Expired | Note::Orphaned) => {}
-            Some(Note::Ending(words)) => self.sentences(&self.said(words), out),
+            Some(Note::Ending(words)) => self.sentences(self.said(words), out),
             Some(Note::Expires(time)) => {
                 let time = self.times.write(clock, time).trim_start();
                 let second = time.split_once('.').map_or(time, |(second, _)| second);
@@ -298,8 +298,8 @@ impl Pen {
         let same_host = end.address().is_loopback() || left.address() == right.address();
         let who = match diagram[side].socket.map(|(subject, _)| subject.owner) {
             Some(owner @ Some(_)) => process(owner),
-            None if !same_host => "network".to_owned(),
-            Some(None) | None => "this host".to_owned(),
+            None if !same_host => self.said("network").to_owned(),
+            Some(None) | None => self.said("this host").to_owned(),
         };
         let address = self.address(end);
         if side == Side::Left { format!("{who} {address}") } else { format!("{address} {who}") }

@@ -93,7 +93,7 @@ impl Groups {
             Default::default();
         for linger in lingers {
             if linger.status == LingerStatus::Cleared {
-                over.extend(self.clear(linger, &who));
+                over.extend(self.clear(linger, who));
                 continue;
             }
             let key = key(linger, who(linger));
