@@ -125,24 +125,6 @@ impl Text {
         }
     }
 
-    /// Follows a terminal that has been resized; where its lines show more or less than before,
-    /// their header comes again.
-    fn follow(&mut self, out: &mut Vec<u8>) {
-        let Some(width) = self.width.and_then(|_| self.resized.as_ref()?()) else { return };
-        if self.width == Some(width) {
-            return;
-        }
-        let layout = self.widths.layout;
-        self.width = Some(width);
-        self.widths = Widths::new(self.width);
-        self.status.resize(width);
-        if self.widths.layout != layout {
-            self.subjects.forget();
-            self.status.erase(out);
-            self.titles(out);
-        }
-    }
-
     fn titles(&self, out: &mut Vec<u8>) {
         let line = Line::new(self.width, self.palette, out);
         self.widths.header(line, self.times.title(), self.stories, self.texts.as_deref());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracer_texts::Texts;
 
-use super::{QUIET, Text, subjects::Subjects};
+use super::{QUIET, Text, layout::Widths, subjects::Subjects};
 use crate::{Resized, names::Names, phrases::other, status::StatusLine};
 
 impl Text {
@@ -25,6 +25,24 @@ impl Text {
     #[must_use]
     pub fn resized_by(self, resized: Resized) -> Self {
         Self { resized: Some(resized), ..self }
+    }
+
+    /// Follows a terminal that has been resized; where its lines show more or less than before,
+    /// their header comes again.
+    pub(super) fn follow(&mut self, out: &mut Vec<u8>) {
+        let Some(width) = self.width.and_then(|_| self.resized.as_ref()?()) else { return };
+        if self.width == Some(width) {
+            return;
+        }
+        let layout = self.widths.layout;
+        self.width = Some(width);
+        self.widths = Widths::new(self.width);
+        self.status.resize(width);
+        if self.widths.layout != layout {
+            self.subjects.forget();
+            self.status.erase(out);
+            self.titles(out);
+        }
     }
 
     /// With words in a language.
