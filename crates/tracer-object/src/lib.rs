@@ -101,8 +101,6 @@ pub fn ship(root: &Path, bytes: &[u8], compiler: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     /// A workspace with what the object is made from.

@@ -65,8 +65,6 @@ fn put(bytes: &mut [u8], at: usize, number: usize) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     /// A file with the sections `names` (the last of them holds the names), each with eight bytes
