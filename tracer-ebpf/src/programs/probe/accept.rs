@@ -87,7 +87,10 @@ fn report(context: &(impl EbpfContext + StackIdContext), socket: Probed, inode: 
         return;
     }
     program::report();
-    emit(context, kind::ACCEPTED, |record: &mut Record| {
+    // Nothing is captured by reference: of types that are only pointed to the linker describes the
+    // forward declarations in any order, and the object would not be the same each time.
+    let stack = stack::of_caller(context);
+    emit(context, kind::ACCEPTED, move |record: &mut Record| {
         socket.describe(record);
         record.cookie = socket.cookie();
         record.uid = socket.uid();
@@ -95,7 +98,7 @@ fn report(context: &(impl EbpfContext + StackIdContext), socket: Probed, inode: 
         record.new_state = record.old_state;
         record.inode = inode;
         record.fd = fd;
-        record.stack = stack::of_caller(context);
+        record.stack = stack;
         actor::describe_process(record);
     });
 }

@@ -60,7 +60,10 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
     if old == state::CLOSE {
         program::report();
     }
-    emit(context, kind, |record: &mut Record| {
+    // See `accept::report`.
+    let is_connect = old == state::CLOSE && new == state::SYN_SENT;
+    let stack = if is_connect { stack::of_caller(context) } else { 0 };
+    emit(context, kind, move |record: &mut Record| {
         full.describe_connection(record);
         if actor::may_have_changed(old, new) {
             full.describe_owner(record);
@@ -74,9 +77,7 @@ fn handle(context: &BtfTracePointContext, kind: u8, socket: Common, old: u8, new
         if actor::may_act(old, new) {
             actor::describe_process(record);
         }
-        if old == state::CLOSE && new == state::SYN_SENT {
-            record.stack = stack::of_caller(context);
-        }
+        record.stack = stack;
         // Until 6.12 a child is announced as a raw copy of its listener, cookie included; its
         // own cookie comes with SYN_RECV → ESTABLISHED (inet_csk_clone_lock).
         let is_child = old == state::LISTEN && new == state::SYN_RECV;
