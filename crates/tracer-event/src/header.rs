@@ -42,6 +42,13 @@ impl Header {
     pub fn of(&self, file: Option<OfFile>) -> Self {
         Self { file, ..self.clone() }
     }
+
+    /// What is missing of what is shown. Without fexit accept() is known all the same, at a cost and
+    /// with exceptions that JSON and `tracer features` say: that is no reason to begin each trace with
+    /// a warning.
+    pub fn missing(&self) -> impl Iterator<Item = &Degraded> {
+        self.degraded.iter().filter(|degraded| degraded.feature != "fexit")
+    }
 }
 
 /// The host, so that lines from several hosts can be told apart.

@@ -249,7 +249,7 @@ fn countdown(pairs: &Pairs, moment: &Tick, quiet: u64, texts: Option<&Texts>) ->
 impl Format for Ladder {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.pen.times.begin(clock.now);
-        for degraded in &header.degraded {
+        for degraded in header.missing() {
             self.pen.words(
                 self.pen.palette.warning,
                 &not_available(degraded, other(self.pen.texts.as_ref())),

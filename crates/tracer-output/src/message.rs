@@ -68,8 +68,9 @@ impl Messages {
             Mode::Tracepoint => "the classic tracepoint",
         };
         let begun = format!("tracer {} on Linux {} by {mode}", header.version, header.kernel);
-        let degraded = header.degraded.iter().map(|degraded| not_available(degraded, None));
-        let severity = if header.degraded.is_empty() { Severity::Info } else { Severity::Warning };
+        let degraded = header.missing().map(|degraded| not_available(degraded, None));
+        let is_whole = header.missing().next().is_none();
+        let severity = if is_whole { Severity::Info } else { Severity::Warning };
         let text = [begun].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
         Message { text, severity }
     }

@@ -308,7 +308,7 @@ impl Text {
 impl Format for Text {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.times.begin(clock.now);
-        for degraded in &header.degraded {
+        for degraded in header.missing() {
             let mut line = Line::new(None, self.palette, out);
             line.push(self.palette.warning, &not_available(degraded, self.texts.as_deref()));
             line.finish();
