@@ -4,7 +4,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use crate::trace::{
-    READER,
+    READER, REST_PATIENCE,
     capture::{Capture, Stop},
 };
 use tracer_event::{diagnosis::Diagnosis, stack::Stacks, state::State};
@@ -147,7 +147,7 @@ impl Observation {
             }
         };
         let until = time::monotonic();
-        while self.capture.read_until < until {
+        while self.capture.read_until < until && time::monotonic() < until + REST_PATIENCE {
             self.read();
         }
         self.capture.table.merge(&taken.look.snapshot, &mut self.observed);

@@ -39,8 +39,9 @@ const PORT_PATIENCE: u64 = 2_000_000_000;
 const LOOK_PATIENCE: u64 = 15_000_000_000;
 /// Batches that are read before anything else gets its turn: some tens of milliseconds.
 const BATCHES: usize = 8;
-/// Reading the rest takes no longer than this at a time.
-const REST_PATIENCE: u64 = 20_000_000;
+/// Reading the rest takes no longer than this at a time: a program that was interrupted may not have
+/// finished its record.
+pub(crate) const REST_PATIENCE: u64 = 20_000_000;
 /// The last look, of those that ask what is wrong, may take so long.
 const LAST_LOOK_PATIENCE: u64 = 20_000_000_000;
 /// The last look of any other trace, for which nobody is waiting.

@@ -23,8 +23,6 @@ use tracer_health as health;
 
 /// Records of a batch at most, so that time-outs and output get their turn.
 const BATCH: usize = 4096;
-/// Records that wait to be handed over at most before the ring buffers are emptied again: some 8 MiB.
-const ROOM: usize = 1 << 15;
 /// Pause between two batches: long enough to be cheap, short enough not to be noticed.
 const NAP: Duration = Duration::from_millis(4);
 
@@ -96,11 +94,9 @@ impl Reader {
         let mut batch = Batch::default();
         loop {
             let now = time::monotonic().saturating_sub(VISIBLE);
-            // A burst on one CPU is more than its ring buffer holds.
-            if self.merge.waiting() < ROOM {
-                let program = |program: &Program| each(Item::Program(program));
-                batch.damaged += self.merge.gather(&mut self.rings, now, program);
-            }
+            // Also while much waits: a burst on one CPU is more than its ring buffer holds.
+            let program = |program: &Program| each(Item::Program(program));
+            batch.damaged += self.merge.gather(&mut self.rings, now, program);
             batch.records = self.merge.take(BATCH, |record| each(Item::Record(record)));
             // The first after a rest: it is old enough in a moment.
             let is_young = |first| first > now && first <= now + VISIBLE;

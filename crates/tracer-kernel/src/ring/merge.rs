@@ -14,6 +14,8 @@ use super::item::{Item, decode};
 /// How often a queue is looked at in one round: whatever comes meanwhile cannot be told from what is
 /// not finished.
 const TRIES: usize = if cfg!(test) { 1 } else { 16 };
+/// As long as so many can be handed over the queues are left alone: some 8 MiB.
+const ROOM: usize = if cfg!(test) { 4 } else { 1 << 15 };
 /// Room for records that is kept when it is not used.
 const KEPT: usize = 8192;
 
@@ -39,14 +41,20 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// Empties the queues after `now`; programs go to `program` at once, before the first event
-    /// that they act in. Returns how many items were damaged.
+    /// Empties the queues after `now`, unless enough is known already; programs go to `program` at
+    /// once, before the first event that they act in. Returns how many items were damaged.
+    ///
+    /// While something is unfinished nothing is known of what came since: the queues are emptied then
+    /// however much waits.
     pub(super) fn gather<Q: Queue>(
         &mut self,
         queues: &mut [Q],
         now: u64,
         mut program: impl FnMut(&Program),
     ) -> u64 {
+        if self.is_ready() && self.order.len() - self.next >= ROOM {
+            return 0;
+        }
         if self.next * 2 >= self.order.len() {
             self.keep_rest();
         }
@@ -82,11 +90,6 @@ impl Merge {
         ready
     }
 
-    /// How many are still to be handed over.
-    pub(super) fn waiting(&self) -> usize {
-        self.order.len() - self.next
-    }
-
     /// Time of the first that is still to be handed over.
     pub(super) fn first(&self) -> Option<u64> {
         self.order.get(self.next).map(|(time, _)| *time)
@@ -95,6 +98,11 @@ impl Merge {
     /// Everything before this time has been handed over.
     pub(super) fn complete_until(&self) -> u64 {
         self.first().map_or(self.known, |first| first.min(self.known))
+    }
+
+    /// Whether something can be handed over.
+    fn is_ready(&self) -> bool {
+        self.first().is_some_and(|first| first <= self.known)
     }
 
     fn push(&mut self, record: &Record) {
