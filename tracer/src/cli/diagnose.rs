@@ -193,7 +193,7 @@ fn write(arguments: &DiagnoseArguments, header: &Header, outcome: &Outcome) -> a
     match arguments.format {
         FormatName::Json => report::json(diagnosis, header, time::wall_clock(), &mut out),
         FormatName::Text => {
-            for degraded in &header.degraded {
+            for degraded in header.missing() {
                 tracing::warn!(
                     "{} not available ({}): {}; {}",
                     degraded.feature,

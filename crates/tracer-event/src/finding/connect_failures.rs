@@ -135,6 +135,9 @@ impl Explain for ConnectFailures {
                 format!("failed: {}", several.iter().map(each).collect::<Vec<_>>().join(", "))
             }
         };
+        if self.attempts == 1 {
+            return format!("{who} cannot connect to {}: {kinds}", self.peer);
+        }
         format!(
             "{who} cannot connect to {}: {} of {} {kinds}{since}",
             self.peer,

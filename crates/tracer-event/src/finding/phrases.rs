@@ -285,7 +285,8 @@ fn connect_failures(one: &ConnectFailures) -> Phrase {
         let each = one.failures.iter();
         let each =
             each.map(|one| Phrase::new(kind(one.reason)).with("count", grouped(one.attempts)));
-        Phrase::new("connect-failures")
+        let name = if one.attempts > 1 { "connect-failures" } else { "connect-failed-once" };
+        Phrase::new(name)
             .with("failed", grouped(failed))
             .with("kinds", Value::Parts(each.collect()))
     };

@@ -122,11 +122,11 @@ fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
     SynBacklog { half_open: 9, local, syn_drops, syn_cookies, limit: Some(limit) }
 }
 
-fn connects(failures: Vec<ConnectFailure>) -> Finding {
+fn connects(attempts: u64, failures: Vec<ConnectFailure>) -> Finding {
     of(Problem::ConnectFailures(Box::new(ConnectFailures {
         process: Some(app(900).process),
         peer: at("10.0.0.5", 443),
-        attempts: 100,
+        attempts,
         failures,
         retransmitted: 6,
         answered: 0,
@@ -186,7 +186,7 @@ fn the_timeout_to_raise_is_named_by_program(#[case] name: &str, #[case] words: &
 
 fn others() -> [Finding; 7] {
     [
-        connects(vec![failed(Reason::Refused, 5), failed(Reason::ConnectTimeout, 1)]),
+        connects(100, vec![failed(Reason::Refused, 5), failed(Reason::ConnectTimeout, 1)]),
         resets(Service::Here(at("10.0.0.1", 80)), &[(Reason::ResetSentUnreadData, 3)]),
         race(Some(app(900)), None),
         of(Problem::SynBacklog(backlog(5, 0, 128))),
@@ -250,16 +250,20 @@ fn others() -> [Finding; 7] {
     "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256"
 )]
 #[case(
-    connects(vec![failed(Reason::Refused, 40)]),
+    connects(100, vec![failed(Reason::Refused, 40)]),
     "app[900] cannot connect to 10.0.0.5:443: 40 of 100 attempts refused, for 12 s"
 )]
 #[case(
-    connects(vec![failed(Reason::Refused, 5), failed(Reason::AbortedLocally, 1)]),
+    connects(1, vec![failed(Reason::Refused, 1)]),
+    "app[900] cannot connect to 10.0.0.5:443: refused"
+)]
+#[case(
+    connects(100, vec![failed(Reason::Refused, 5), failed(Reason::AbortedLocally, 1)]),
     "app[900] cannot connect to 10.0.0.5:443: 6 of 100 attempts failed: 5 refused, 1 given up \
      without an answer, for 12 s"
 )]
 #[case(
-    connects(Vec::new()),
+    connects(100, Vec::new()),
     "6 of 100 handshakes from app[900] to 10.0.0.5:443 needed another SYN, 6.06s lost in all, for \
      12 s"
 )]
@@ -312,6 +316,7 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
     let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
     all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
     all.extend(others());
+    all.push(connects(1, vec![failed(Reason::Refused, 1)]));
     all.extend(accepting::all());
     for finding in all {
         let code = finding.problem.code();

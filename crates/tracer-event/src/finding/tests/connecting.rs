@@ -40,7 +40,7 @@ fn a_listener_is_told_whether_the_ack_is_lost() {
 fn attempts_that_failed_say_what_was_lost() {
     let lost =
         ConnectFailure { lost: Some(LostSegment::SynAck), ..failed(Reason::ConnectTimeout, 3) };
-    let finding = connects(vec![lost]);
+    let finding = connects(100, vec![lost]);
     let phase = &finding.evidence()[0].text;
     assert!(phase.starts_with("3 × no answer: the SYN arrives"), "{phase}");
     let remedies = finding.remedies();
