@@ -79,7 +79,9 @@ impl Kernel {
 
     fn at(end: End, ports: &PortSet, holds: bool) -> Self {
         let set = || Some(if holds { ports.clone() } else { ports.complement() });
-        let all = Self { ports: set(), ..Self::default() };
+        // As for ss a listener's peer has port 0, which the kernel half takes for no port at all.
+        let ports = set().filter(|ports| !ports.contains(0));
+        let all = Self { ports, ..Self::default() };
         match (end, holds) {
             (End::Local, _) => Self { local_ports: set(), ..all },
             (End::Peer, _) => Self { peer_ports: set(), ..all },
@@ -199,7 +201,9 @@ impl Kernel {
         };
         let wanted = Self::condition(condition, holds);
         match condition {
-            Condition::Port(End::Either, _) if holds => within(&self.ports, &wanted.ports),
+            Condition::Port(End::Either, _) if holds => {
+                wanted.ports.is_some() && within(&self.ports, &wanted.ports)
+            }
             Condition::Port(..) => {
                 within(&self.local_ports, &wanted.local_ports)
                     && within(&self.peer_ports, &wanted.peer_ports)

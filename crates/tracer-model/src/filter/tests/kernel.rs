@@ -22,6 +22,8 @@ use super::{super::kernel::Kernel, *};
 #[case("dport 1,3,5,7,9,11,13,15,17", "tcp", "dport 1,3,5,7,9,11,13,15,17")]
 #[case("dport < 1024 and dport > 1000", "dport 1001-1023", "tcp")]
 #[case("dport = 0", "tcp", "dport 0")]
+#[case("port < 1024", "tcp", "port 0-1023")]
+#[case("dport < 1024 or sport 80", "tcp", "dport 0-1023 or sport 80")]
 #[case("dport 1 and dport 2", "tcp", "dport 1 and dport 2")]
 fn the_kernel_decides_what_it_can(#[case] text: &str, #[case] kernel: &str, #[case] left: &str) {
     let filter: Filter = text.parse().unwrap();
