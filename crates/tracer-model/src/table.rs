@@ -4,6 +4,7 @@
 //! to an [`Observer`] what follows. The table takes no event on trust: one that does not follow
 //! from the state known before is completed by `inferred` transitions and counted.
 
+mod answers;
 mod arena;
 mod causes;
 mod close;
@@ -40,6 +41,7 @@ use hashbrown::HashMap;
 use tracer_wire::{Record, kind};
 
 use self::{
+    answers::Answers,
     arena::Slot,
     covered::Covered,
     emit::lost,
@@ -181,6 +183,7 @@ pub struct Table {
     closed_last: VecDeque<(SocketId, Subject)>,
     /// The ends for which the last RSTs were sent that no socket sent.
     socketless: VecDeque<Tuple>,
+    answers: Answers,
     /// Data retransmitted last: whose, its number, and how often.
     data_again: VecDeque<((SocketId, u32), u32)>,
     evicted: Evicted,

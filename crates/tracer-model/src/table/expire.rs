@@ -37,7 +37,9 @@ impl Table {
         let undecided = self.undecided.next();
         let removal = self.removals.next().map(|time| time + TIMER_DELAY);
         let patience = self.options.port_patience;
-        let unannounced = self.unannounced.front().map(|next| next.time + patience);
+        let unannounced = self.unannounced.front().map(|next| next.time);
+        let unannounced = unannounced.into_iter().chain(self.answers.next()).min();
+        let unannounced = unannounced.map(|time| time + patience);
         let open = self.open.front().map(|next| next.time + OPEN_PATIENCE);
         let planned = removal.into_iter().chain(unannounced).chain(open);
         let told = self.next_linger().into_iter().chain(self.next_evicted());
@@ -60,7 +62,7 @@ impl Table {
         self.options.filter.covers(&self.store[slot].tuple).is_none()
     }
 
-    fn is_unannounced(&self, waiting: Deadline) -> bool {
+    pub(super) fn is_unannounced(&self, waiting: Deadline) -> bool {
         let connection = self.store.get(waiting.slot);
         connection.is_some_and(|c| c.is_unannounced() && waiting.is_of(c))
     }
@@ -71,6 +73,7 @@ impl Table {
         while let Some(due) = self.overdue(|table| &mut table.unannounced, patience, now) {
             self.emit_held(due.slot, None, out);
         }
+        self.emit_overdue_answers(now.saturating_sub(patience), out);
         while let Some(due) = self.overdue(|table| &mut table.open, open_patience, now) {
             self.forget(due.slot, due.time);
         }

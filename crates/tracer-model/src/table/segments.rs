@@ -102,7 +102,7 @@ impl Table {
         let (time, subject) = (record.time_ns, Subject::of_addresses(tuple));
         let answering = Rst::answering(Answered::of(record.segment_flags));
         let segment = Rst { reason: ResetReason::of(record), ..answering };
-        out.observe(Update::Reset(&Reset { time, subject, state: State::Closed, segment }));
+        self.emit_answer(Reset { time, subject, state: State::Closed, segment }, out);
     }
 
     /// Reports the reset that has led to the end of a connection, if one really came: the

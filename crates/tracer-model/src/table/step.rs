@@ -153,6 +153,7 @@ impl Table {
         };
         self.replace_minisocket(slot, born.time, out);
         out.observe(Update::Transition(&born));
+        self.emit_answers(slot, out);
     }
 
     /// A transition into a state other than CLOSED (or of a listener into CLOSED).

@@ -5,7 +5,7 @@ use tracer_wire::{Record, kind};
 
 use super::{
     fixture::{Fixture, tell},
-    lives::{Failure, Kernel, Life, Step, opens::LOCAL_ISN, opens::PEER_ISN},
+    lives::{Failure, Kernel, Life, SECOND, Step, opens::LOCAL_ISN, opens::PEER_ISN},
 };
 use Step::*;
 use tracer_event::{
@@ -106,6 +106,38 @@ fn an_open_is_told_as_it_happens(#[case] steps: &[Step], #[case] lines: &[&str])
     let no_port =
         told.stories.iter().any(|story| story.close.unwrap().reason == Reason::NoLocalPort);
     assert_eq!(portless, no_port, "{:?}", told.transitions);
+}
+
+/// Both ends are on this host: nobody listens there, and the client's port is not known yet.
+#[rstest]
+#[case::it_reaches_the_client(&[PeerReset], &[
+    "CLOSED>SYN_SENT",
+    "RST Sent in CLOSED",
+    "RST Received in SYN_SENT",
+    "SYN_SENT>CLOSED Refused by Peer",
+    "story: Refused by Peer",
+])]
+#[case::it_is_dropped(&[], &["CLOSED>SYN_SENT", "RST Sent in CLOSED"])]
+fn an_rst_is_told_after_the_syn_that_it_answers(#[case] then: &[Step], #[case] lines: &[&str]) {
+    let mut fixture = Fixture::new();
+    let mut client = Life::new(1);
+    fixture.play(&mut client, &[Connect]);
+    let Record { local_port, local_address, peer_port, peer_address, netns, .. } = client.socket;
+    fixture.ingest(&Record {
+        kind: kind::RESET_WITHOUT_SOCKET,
+        segment_flags: 0x02,
+        local_port: peer_port,
+        local_address: peer_address,
+        peer_port: local_port,
+        peer_address: local_address,
+        netns,
+        time_ns: fixture.now,
+        ..Record::EMPTY
+    });
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.play(&mut client, then);
+    fixture.until(fixture.now + 3 * SECOND);
+    assert_eq!(fixture.told.take(), lines);
 }
 
 /// The port comes with a later event; the numbers of that one would be reported as of the SYN.
