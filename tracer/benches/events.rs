@@ -5,10 +5,9 @@
 
 mod stage;
 
-use std::{hint::black_box, sync::Arc};
+use std::hint::black_box;
 
 use tracer_event::{
-    enricher::Unknown,
     update::{Observer, Update},
     wall_clock::WallClock,
 };
@@ -46,7 +45,7 @@ struct Formatted<F> {
 
 impl<F: Format> Observer for Formatted<F> {
     fn observe(&mut self, update: Update<'_>) {
-        self.format.update(&update, CLOCK, &mut self.bytes);
+        self.format.update(&update, CLOCK.into(), &mut self.bytes);
         if self.bytes.len() > 64 << 10 {
             black_box(&self.bytes);
             self.bytes.clear();
@@ -73,8 +72,7 @@ fn table_alone(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench]
 fn json(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out =
-            Formatted { format: Json::new(Arc::new(Unknown)), bytes: Vec::with_capacity(1 << 17) };
+        let mut out = Formatted { format: Json::default(), bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -87,7 +85,7 @@ struct Packed {
 
 impl Observer for Packed {
     fn observe(&mut self, update: Update<'_>) {
-        self.json.tell(&update, CLOCK, &mut self.packer);
+        self.json.tell(&update, CLOCK.into(), &mut self.packer);
         if self.packer.len() > 128 << 10 {
             black_box(self.packer.block());
         }
@@ -97,7 +95,7 @@ impl Observer for Packed {
 #[divan::bench]
 fn recording(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out = Packed { json: Json::new(Arc::new(Unknown)), packer: Packer::default() };
+        let mut out = Packed { json: Json::default(), packer: Packer::default() };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -106,7 +104,7 @@ fn recording(bencher: divan::Bencher<'_, '_>) {
 fn text(bencher: divan::Bencher<'_, '_>, stories: Stories) {
     run(bencher, || {
         let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-        let text = Text::new(Palette::PLAIN, None, times, stories, Arc::new(Unknown));
+        let text = Text::new(Palette::PLAIN, None, times, stories);
         let mut out = Formatted { format: text, bytes: Vec::with_capacity(1 << 17) };
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
@@ -117,14 +115,14 @@ struct Sunk<S>(S);
 
 impl<S: Sink> Observer for Sunk<S> {
     fn observe(&mut self, update: Update<'_>) {
-        self.0.update(&update, CLOCK);
+        self.0.update(&update, CLOCK.into());
     }
 }
 
 #[divan::bench]
 fn metrics(bencher: divan::Bencher<'_, '_>) {
     run(bencher, || {
-        let mut out = Sunk(Measuring::new(Shared::default(), || (), Arc::new(Unknown)));
+        let mut out = Sunk(Measuring::new(Shared::default(), || ()));
         Box::new(move |table, events| ingest(table, events, &mut out))
     });
 }
@@ -138,7 +136,7 @@ fn otlp(bencher: divan::Bencher<'_, '_>) {
         let settings = Settings::new(Some("http://127.0.0.1:9"), |_| None).expect("settings");
         let resource = Resource::new(&Identity::default(), |_| None);
         let metrics = Shared::default();
-        let sink = Otlp::start(settings, Limit::Records(1), &resource, metrics, Arc::new(Unknown));
+        let sink = Otlp::start(settings, Limit::Records(1), &resource, metrics);
         let mut out = Sunk(sink.expect("a thread"));
         Box::new(move |table, events| ingest(table, events, &mut out))
     });

@@ -22,7 +22,7 @@ use crate::{
 };
 use tracer_event::{
     container,
-    enricher::{Enricher, Unknown},
+    enricher::Context,
     escape::is_unprintable,
     header::{Header, Mode},
     summary::Summary,
@@ -50,20 +50,19 @@ use tracer_output::{
 pub const CLOCK: WallClock = WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
 
 /// All formats, as they write to a pipe.
-pub fn formats(enricher: &Arc<dyn Enricher>) -> Vec<Box<dyn Format>> {
+pub fn formats() -> Vec<Box<dyn Format>> {
     let times = || Times::new(Timestamps::Relative, TimeZone::UTC);
-    let around = || Arc::clone(enricher);
-    let text = |stories| Text::new(Palette::PLAIN, None, times(), stories, around());
+    let text = |stories| Text::new(Palette::PLAIN, None, times(), stories);
     let ladder =
         |explain| Ladder::new(Style { explain, relative: !explain }, Palette::PLAIN, None, times());
     vec![
-        Box::new(Json::new(around())),
+        Box::new(Json::default()),
         Box::new(text(Stories::Steps)),
         Box::new(text(Stories::Only)),
         Box::new(ladder(true)),
         Box::new(ladder(false)),
-        Box::new(FlatLines::csv(around())),
-        Box::new(FlatLines::logfmt(around())),
+        Box::new(FlatLines::csv()),
+        Box::new(FlatLines::logfmt()),
     ]
 }
 
@@ -74,8 +73,8 @@ struct Told {
 }
 
 impl Told {
-    fn new(enricher: &Arc<dyn Enricher>) -> Self {
-        let mut told = Self { formats: formats(enricher), out: Vec::new() };
+    fn new() -> Self {
+        let mut told = Self { formats: formats(), out: Vec::new() };
         let header = Header {
             version: "0".into(),
             kernel: "6".into(),
@@ -89,12 +88,12 @@ impl Told {
         told
     }
 
-    fn tell(&mut self, update: &Update<'_>, clock: WallClock) {
-        self.each(|format, out| format.update(update, clock, out));
+    fn tell(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.each(|format, out| format.update(update, context, out));
     }
 
     fn finish(mut self) {
-        self.each(|format, out| format.summary(&Summary::default(), CLOCK, out));
+        self.each(|format, out| format.summary(&Summary::default(), CLOCK.into(), out));
     }
 
     /// Nothing but the ends of lines steers a terminal.
@@ -111,7 +110,7 @@ impl Told {
 
 impl Observer for Told {
     fn observe(&mut self, update: Update<'_>) {
-        self.tell(&update, CLOCK);
+        self.tell(&update, CLOCK.into());
     }
 }
 
@@ -175,8 +174,7 @@ pub fn proc(bytes: &[u8]) {
 /// Items of the ring buffer, one behind the other, each with its kind of damage; every fourth is
 /// what a look at the sockets found instead.
 pub fn records(bytes: &[u8]) {
-    let around: Arc<dyn Enricher> = Arc::new(Unknown);
-    let mut told = Told::new(&around);
+    let mut told = Told::new();
     let mut table = Table::new(Options { max_sockets: 8, ..Options::default() });
     let mut now = 0;
     let mut chunks = bytes.chunks(size_of::<Record>() + size_of::<Holder>());
@@ -214,15 +212,18 @@ pub fn records(bytes: &[u8]) {
 /// A recording, plain or compressed.
 pub fn recording(bytes: &[u8]) {
     let enricher = Arc::<Recorded>::default();
-    let mut told = Told::new(&(Arc::clone(&enricher) as _));
-    let mut decoder = Decoder::new(enricher);
+    let mut told = Told::new();
+    let mut decoder = Decoder::new(Arc::clone(&enricher));
     let mut source = match Source::of_bytes("a.json", bytes) {
         Ok(source) => source,
         Err(error) => return assert_said(&error),
     };
     loop {
         match source.next(&mut decoder) {
-            Ok(Some(Item::Update(item))) => told.tell(&item.update(), decoder.clock()),
+            Ok(Some(Item::Update(item))) => {
+                let context = Context { clock: decoder.clock(), enricher: &*enricher };
+                told.tell(&item.update(), context);
+            }
             Ok(Some(_)) => {}
             Ok(None) => break,
             Err(error) => {

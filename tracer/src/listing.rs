@@ -2,10 +2,10 @@
 
 pub mod groups;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
 use crate::sockets::Found;
-use tracer_event::{duration::count, enricher::Enricher, wall_clock::WallClock};
+use tracer_event::{duration::count, enricher::Context};
 use tracer_event::{
     socket::{Socket, Timer, TimerKind},
     state::State,
@@ -16,15 +16,15 @@ use tracer_output::{
 };
 
 /// One JSON object a line, of kind `socket`.
-pub fn json(sockets: &[Socket], clock: WallClock, enricher: Arc<dyn Enricher>, out: &mut Vec<u8>) {
-    let mut json = Json::new(enricher);
-    sockets.iter().for_each(|socket| json.socket(socket, clock, out));
+pub fn json(sockets: &[Socket], context: Context<'_>, out: &mut Vec<u8>) {
+    let mut json = Json::default();
+    sockets.iter().for_each(|socket| json.socket(socket, context, out));
 }
 
 /// A table with aligned columns, the lines cut at `width`.
 pub fn text(
     sockets: &[Socket],
-    enricher: &dyn Enricher,
+    context: Context<'_>,
     palette: Palette,
     width: Option<usize>,
     out: &mut Vec<u8>,
@@ -34,7 +34,7 @@ pub fn text(
     let mut table = Cells::default();
     header(several, &mut table);
     for socket in sockets {
-        row(socket, several, enricher, &mut table);
+        row(socket, several, context, &mut table);
     }
     let widths = table.fitted(width);
     for (index, row) in table.rows().enumerate() {
@@ -135,7 +135,7 @@ fn header(several: bool, cells: &mut Cells) {
         .for_each(|name| cells.push(name));
 }
 
-fn row(socket: &Socket, several: bool, enricher: &dyn Enricher, cells: &mut Cells) {
+fn row(socket: &Socket, several: bool, context: Context<'_>, cells: &mut Cells) {
     let tuple = socket.subject.tuple;
     let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
     cells.push(socket.state.name());
@@ -161,7 +161,7 @@ fn row(socket: &Socket, several: bool, enricher: &dyn Enricher, cells: &mut Cell
     } else {
         cells.push("");
     }
-    who(socket, &in_container(&socket.subject, enricher), &mut cells.text);
+    who(socket, &in_container(&socket.subject, context), &mut cells.text);
     cells.end();
 }
 

@@ -28,7 +28,7 @@ use self::{
     pace::{Pace, Speed},
     source::{Error, Source},
 };
-use tracer_event::{summary::Summary, update::Linger, wall_clock::WallClock};
+use tracer_event::{enricher::Context, summary::Summary, update::Linger, wall_clock::WallClock};
 use tracer_model::filter::{Facts, Filter};
 use tracer_output::{Sink, Tick};
 
@@ -226,12 +226,13 @@ impl Player {
 
     fn tell(&mut self, told: &OwnedUpdate, clock: WallClock) {
         let update = told.update();
-        let Replay { filter, enricher, .. } = &self.replay;
-        if !filter.wants(&update, &**enricher) {
+        if !self.replay.filter.wants(&update, &*self.replay.enricher) {
             return;
         }
         self.wait_until(told.time(), clock);
-        self.replay.sinks.iter_mut().for_each(|sink| sink.update(&update, clock));
+        let Replay { sinks, enricher, .. } = &mut self.replay;
+        let context = Context { clock, enricher: &**enricher };
+        sinks.iter_mut().for_each(|sink| sink.update(&update, context));
         self.counted.count(&update);
         self.told += 1;
         if self.told.is_multiple_of(BATCH) {
@@ -258,8 +259,10 @@ impl Player {
     fn pause(&mut self, now: u64, clock: WallClock) {
         self.last_pause = now;
         let moment = Tick { now, sockets: None };
-        for sink in &mut self.replay.sinks {
-            sink.pause(&moment, clock);
+        let Replay { sinks, enricher, .. } = &mut self.replay;
+        let context = Context { clock, enricher: &**enricher };
+        for sink in sinks {
+            sink.pause(&moment, context);
         }
     }
 
@@ -286,8 +289,9 @@ impl Player {
         self.outcome.undelivered += last.map(|lost| lost.count).sum::<u64>();
         let summary = self.summary();
         self.outcome.unfinished = self.recorded.count == 0;
+        let context = Context { clock, enricher: &*self.replay.enricher };
         for sink in self.replay.sinks {
-            sink.finish(&summary, clock);
+            sink.finish(&summary, context);
         }
         self.outcome
     }

@@ -9,12 +9,12 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     backtrace::Backtrace,
     cell::Cell,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use tracer_event::{
     container::Cgroup,
-    enricher::Enricher,
+    enricher::{Context, Enricher},
     process::{Parent, Process},
     subject::Subject,
     summary::Summary,
@@ -83,13 +83,13 @@ struct Known {
 }
 
 impl Known {
-    fn host() -> Arc<Self> {
+    fn host() -> Self {
         let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
-        Arc::new(Self {
+        Self {
             group: Arc::new(Cgroup::of(&format!("/docker/{id}"), |_| None)),
             executable: "/usr/bin/load".into(),
             parent: Arc::new(Parent { pid: 1, name: "systemd".into() }),
-        })
+        }
     }
 }
 
@@ -105,6 +105,13 @@ impl Enricher for Known {
     fn parent(&self, _: &Process) -> Option<Arc<Parent>> {
         Some(Arc::clone(&self.parent))
     }
+}
+
+static HOST: LazyLock<Known> = LazyLock::new(Known::host);
+
+/// What all is told with.
+fn context() -> Context<'static> {
+    Context { clock: CLOCK, enricher: &*HOST }
 }
 
 const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
@@ -167,7 +174,7 @@ struct Lines<F> {
 
 impl<F: Format> Observer for Lines<F> {
     fn observe(&mut self, update: Update<'_>) {
-        self.format.update(&update, CLOCK, &mut self.bytes);
+        self.format.update(&update, context(), &mut self.bytes);
         if self.bytes.len() > 64 << 10 {
             self.written += self.bytes.len();
             self.bytes.clear();
@@ -183,7 +190,7 @@ fn assert_lines_without_allocation(format: impl Format) {
 
 fn text(stories: Stories) -> Text {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    Text::new(Palette::PLAIN, None, times, stories, Known::host())
+    Text::new(Palette::PLAIN, None, times, stories)
 }
 
 #[test]
@@ -203,7 +210,7 @@ fn the_table_allocates_for_times_and_not_for_events() {
 
 #[test]
 fn json_allocates_nothing() {
-    assert_lines_without_allocation(Json::new(Known::host()));
+    assert_lines_without_allocation(Json::default());
 }
 
 #[test]
@@ -236,9 +243,9 @@ fn metrics_allocate_nothing() {
 
     impl Observer for Measured {
         fn observe(&mut self, update: Update<'_>) {
-            self.0.update(&update, CLOCK);
+            self.0.update(&update, context());
         }
     }
 
-    assert_no_allocation(&mut Measured(Measuring::new(Shared::default(), || (), Known::host())));
+    assert_no_allocation(&mut Measured(Measuring::new(Shared::default(), || ())));
 }

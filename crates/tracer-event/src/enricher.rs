@@ -1,5 +1,6 @@
 //! What belongs to a socket and is not in the kernel's records: its control group, the container
-//! it is in, the program of a process. Looked up when something is told, by [`Enricher`].
+//! it is in, the program of a process. Looked up when something is told, by [`Enricher`], and passed
+//! on to the sinks as [`Context`].
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::{
     process::{Parent, Process},
     stack::{Creator, Stack},
     subject::Subject,
+    wall_clock::WallClock,
 };
 
 /// Looks up what no record tells; each answer is remembered, so that asking is cheap.
@@ -42,6 +44,23 @@ pub trait Enricher: Send + Sync {
     /// Whether what happens to a socket is to be reported, or what is found of the host (`None`).
     fn is_in_scope(&self, _subject: Option<&Subject>) -> bool {
         true
+    }
+}
+
+/// What an event is told with, borrowed for as long as that takes: sinks and formats keep what they
+/// need of it.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// By which its times are shown.
+    pub clock: WallClock,
+    /// What is known of its sockets and processes.
+    pub enricher: &'a dyn Enricher,
+}
+
+/// Where nothing else is known.
+impl From<WallClock> for Context<'_> {
+    fn from(clock: WallClock) -> Self {
+        Self { clock, enricher: &Unknown }
     }
 }
 

@@ -38,7 +38,7 @@ use tracer_event::{
         Update,
     },
 };
-use tracer_event::{enricher::Enricher, escape::escape};
+use tracer_event::{enricher::Context, escape::escape};
 use tracer_output::Live;
 
 /// Who performs handshakes.
@@ -110,7 +110,7 @@ impl Metrics {
     }
 
     /// Counts one update.
-    pub fn count(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
+    pub fn count(&mut self, update: &Update<'_>, Context { enricher, .. }: Context<'_>) {
         match *update {
             Update::Transition(event) => self.transition(event),
             Update::Connection(ConnectionSummary { time, subject, close: Some(close), .. }) => {

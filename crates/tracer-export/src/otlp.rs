@@ -20,7 +20,7 @@ mod settings;
 mod tests;
 mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use self::{batches::Batches, export::Exporter, records::Records};
 pub use self::{
@@ -30,7 +30,7 @@ pub use self::{
 };
 use super::metrics::measuring::Shared;
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 pub use tracer_output::queue::Limit;
 use tracer_output::{Sink, Undelivered};
 
@@ -58,11 +58,10 @@ impl Otlp {
         limit: Limit,
         resource: &Resource,
         metrics: Shared,
-        enricher: Arc<dyn Enricher>,
     ) -> io::Result<Self> {
         let batches = Batches::new(limit);
         let exporter = Exporter::start(settings, resource, metrics, batches.clone())?;
-        Ok(Self { records: Records::new(enricher), batches, exporter })
+        Ok(Self { records: Records::new(), batches, exporter })
     }
 
     fn push(&mut self) {
@@ -74,8 +73,8 @@ impl Otlp {
 impl Sink for Otlp {
     fn header(&mut self, _: &Header, _: WallClock) {}
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        self.records.add(update, clock);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.records.add(update, context);
         if self.records.len() >= CHUNK {
             self.push();
         }
@@ -95,7 +94,7 @@ impl Sink for Otlp {
         Undelivered::new(LossPlace::Otlp, self.batches.queue.drain(PATIENCE))
     }
 
-    fn finish(mut self: Box<Self>, _: &Summary, _: WallClock) {
+    fn finish(mut self: Box<Self>, _: &Summary, _: Context<'_>) {
         self.push();
         let left = self.batches.queue.close(LAST_PATIENCE);
         if left > 0 {

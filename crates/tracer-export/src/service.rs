@@ -6,7 +6,9 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use tracer_event::update::Update;
-use tracer_event::{duration::count, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{
+    duration::count, enricher::Context, header::Header, summary::Summary, wall_clock::WallClock,
+};
 use tracer_health as health;
 use tracer_output::{Sink, Tick};
 
@@ -54,14 +56,14 @@ impl Sink for Service {
         notify(&[NotifyState::Ready]);
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+    fn update(&mut self, update: &Update<'_>, _: Context<'_>) {
         self.records += 1;
         if let Update::Loss(loss) = update {
             self.lost += if loss.healed { 0 } else { loss.count };
         }
     }
 
-    fn pause(&mut self, moment: &Tick, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, _: Context<'_>) -> Option<u64> {
         let now = moment.now;
         if let Some(interval) = self.watchdog
             && now >= self.next_watchdog
@@ -85,7 +87,7 @@ impl Sink for Service {
         true
     }
 
-    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+    fn finish(self: Box<Self>, _: &Summary, _: Context<'_>) {
         if !(self.goes_on)() {
             notify(&[NotifyState::Stopping]);
         }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use super::{
     Sink, Undelivered,
@@ -14,7 +14,7 @@ use super::{
     queue::{Limit, Outlet, Size, Worker},
 };
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// Bytes that may wait to be delivered.
 const LIMIT: usize = 16 << 20;
@@ -52,17 +52,13 @@ impl Delivery {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(
-        worker: impl Worker<Record> + 'static,
-        place: LossPlace,
-        enricher: Arc<dyn Enricher>,
-    ) -> io::Result<Self> {
+    pub fn start(worker: impl Worker<Record> + 'static, place: LossPlace) -> io::Result<Self> {
         Ok(Self {
             place,
-            json: Json::new(Arc::clone(&enricher)),
+            json: Json::default(),
             messages: match place {
-                LossPlace::Journal | LossPlace::Syslog => Messages::new(enricher).grouped(),
-                _ => Messages::new(enricher),
+                LossPlace::Journal | LossPlace::Syslog => Messages::grouped(),
+                _ => Messages::default(),
             },
             memory: Memory::default(),
             batch: Vec::new(),
@@ -105,9 +101,9 @@ impl Sink for Delivery {
         self.add(vec![Some(message)], |json, rows| json.tell_hello(header, clock, rows));
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        let messages = self.messages.of(update);
-        self.add(messages, |json, rows| json.tell(update, clock, rows));
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        let messages = self.messages.of(update, context);
+        self.add(messages, |json, rows| json.tell(update, context, rows));
         if self.batch.len() >= BATCH {
             self.push();
         }
@@ -131,9 +127,9 @@ impl Sink for Delivery {
         Undelivered::new(self.place, lost)
     }
 
-    fn finish(mut self: Box<Self>, summary: &Summary, clock: WallClock) {
+    fn finish(mut self: Box<Self>, summary: &Summary, context: Context<'_>) {
         let message = self.messages.summary(summary);
-        self.add(vec![Some(message)], |json, rows| json.tell_summary(summary, clock, rows));
+        self.add(vec![Some(message)], |json, rows| json.tell_summary(summary, context.clock, rows));
         let (name, patience, grace) = match self.place {
             LossPlace::Journal => ("the journal", LAST, Some(PATIENCE)),
             LossPlace::Syslog => ("the receiver of syslog messages", LAST, Some(PATIENCE)),

@@ -8,7 +8,7 @@
 mod csv;
 mod logfmt;
 
-use std::{collections::HashMap, fmt, sync::Arc, sync::LazyLock};
+use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use tracer_event::update::Update;
 use tracer_event::{
-    enricher::Enricher,
+    enricher::Context,
     header::{Header, OfFile},
     summary::Summary,
     wall_clock::WallClock,
@@ -275,7 +275,6 @@ impl<F: FnMut(Row)> Take for Rows<'_, F> {
 /// Rows as lines of text.
 pub struct FlatLines {
     json: Json,
-    enricher: Arc<dyn Enricher>,
     memory: Memory,
     style: Style,
 }
@@ -288,26 +287,25 @@ struct Style {
 }
 
 impl FlatLines {
-    /// Comma-separated values, with what is known of this host.
-    pub fn csv(enricher: Arc<dyn Enricher>) -> Self {
-        Self::new(enricher, Style { columns: csv::header, line: csv::cells })
+    /// Comma-separated values.
+    pub fn csv() -> Self {
+        Self::new(Style { columns: csv::header, line: csv::cells })
     }
 
-    /// logfmt, with what is known of this host.
-    pub fn logfmt(enricher: Arc<dyn Enricher>) -> Self {
-        Self::new(enricher, Style { columns: |_| Vec::new(), line: logfmt::pairs })
+    /// logfmt.
+    pub fn logfmt() -> Self {
+        Self::new(Style { columns: |_| Vec::new(), line: logfmt::pairs })
     }
 
-    fn new(enricher: Arc<dyn Enricher>, style: Style) -> Self {
-        let json = Json::new(Arc::clone(&enricher));
-        Self { json, enricher, memory: Memory::default(), style }
+    fn new(style: Style) -> Self {
+        Self { json: Json::default(), memory: Memory::default(), style }
     }
 
     fn parts<'a>(
         &'a mut self,
         out: &'a mut Vec<u8>,
     ) -> (&'a mut Json, Rows<'a, impl FnMut(Row) + use<'a>>) {
-        let Self { json, memory, style: Style { line, .. }, .. } = self;
+        let Self { json, memory, style: Style { line, .. } } = self;
         (json, Rows { memory, take: move |row: Row| line(&row, out) })
     }
 }
@@ -315,7 +313,7 @@ impl FlatLines {
 impl Format for FlatLines {
     fn opening(&mut self, header: &Header, clock: WallClock) -> Opening {
         let (header, style) = (header.clone(), self.style);
-        let mut lines = Self::new(Arc::clone(&self.enricher), style);
+        let mut lines = Self::new(style);
         Box::new(move |file| {
             let mut beginning = Beginning { columns: (style.columns)(file), header: Vec::new() };
             lines.header(&header.of(file), clock, &mut beginning.header);
@@ -328,14 +326,14 @@ impl Format for FlatLines {
         json.tell_hello(header, clock, &mut rows);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let (json, mut rows) = self.parts(out);
-        json.tell(update, clock, &mut rows);
+        json.tell(update, context, &mut rows);
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
         let (json, mut rows) = self.parts(out);
-        json.tell_summary(summary, clock, &mut rows);
+        json.tell_summary(summary, context.clock, &mut rows);
     }
 }
 

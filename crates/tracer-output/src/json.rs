@@ -25,12 +25,11 @@ use tracer_event::{
     subject::Subject,
     update::Update,
 };
-use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// JSON lines.
 pub struct Json {
     stamps: Stamps,
-    enricher: Arc<dyn Enricher>,
     /// What lines have between their time and `tcp`.
     same: Rendered<Vec<u8>>,
 }
@@ -68,36 +67,38 @@ pub struct HeaderBody {
     pub monotonic_ns: Option<u64>,
 }
 
-impl Json {
-    /// With what is known of this host.
-    pub fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { stamps: Stamps::utc(), enricher, same: Rendered::default() }
+impl Default for Json {
+    fn default() -> Self {
+        Self { stamps: Stamps::utc(), same: Rendered::default() }
     }
+}
 
+impl Json {
     /// One update: one line, or several.
-    pub fn tell(&mut self, update: &Update<'_>, clock: WallClock, out: &mut impl Take) {
+    pub fn tell(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut impl Take) {
+        let clock = context.clock;
         match *update {
-            Update::Transition(told) => self.about(told, clock, out),
-            Update::Retransmit(told) => self.about(told, clock, out),
-            Update::Reset(told) => self.about(told, clock, out),
+            Update::Transition(told) => self.about(told, context, out),
+            Update::Retransmit(told) => self.about(told, context, out),
+            Update::Reset(told) => self.about(told, context, out),
             Update::Connection(told) => {
                 let on_wall = |time: Option<u64>| time.map(|time| clock.wall(time).cast_unsigned());
                 let (began, ended) = (on_wall(told.began), on_wall(told.ended));
                 let connection = ConnectionSummary { began, ended, ..*told };
-                let process = holder(told.subject.owner.as_ref(), &*self.enricher);
+                let process = holder(told.subject.owner.as_ref(), context);
                 let mut line = self.line(
                     ConnectionSummary::KIND,
                     told.time,
                     &told.subject,
                     &connection,
-                    clock,
+                    context,
                 );
                 line.network.community_id = Some(told.subject.tuple.community_id());
                 out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {
                 for linger in lingers {
-                    self.linger(linger, clock, out);
+                    self.linger(linger, context, out);
                 }
             }
             Update::Finding(told) => self.finding(told, clock, out),
@@ -105,26 +106,24 @@ impl Json {
         }
     }
 
-    fn linger(&mut self, linger: &Linger, clock: WallClock, out: &mut impl Take) {
-        let enricher = Arc::clone(&self.enricher);
-        let mut line = self.line(Linger::KIND, linger.time, &linger.subject, linger, clock);
+    fn linger(&mut self, linger: &Linger, context: Context<'_>, out: &mut impl Take) {
+        let mut line = self.line(Linger::KIND, linger.time, &linger.subject, linger, context);
         line.status = Some(linger.status);
         line.cause.clone_from(&linger.why);
         let made = linger.creator.filter(|creator| creator.stack.is_some());
-        let stack = made.and_then(|creator| enricher.stack(&creator));
+        let stack = made.and_then(|creator| context.enricher.stack(&creator));
         line.stack = made.map(|_| stack.as_ref().map(|stack| stack.frames.clone()));
         line.stack_gap = stack.as_deref().and_then(gap);
-        line.process = holder(linger.subject.owner.as_ref(), &*enricher);
-        line.processes = Some(holders(&linger.holders, &*enricher));
+        line.process = holder(linger.subject.owner.as_ref(), context);
+        line.processes = Some(holders(&linger.holders, context));
         out.take(&line);
     }
 
     /// One socket of a list.
-    pub fn socket(&mut self, socket: &Socket, clock: WallClock, out: &mut Vec<u8>) {
-        let enricher = Arc::clone(&self.enricher);
-        let mut line = self.line("socket", socket.time, &socket.subject, socket, clock);
-        line.process = holder(socket.subject.owner.as_ref(), &*enricher);
-        line.processes = Some(holders(&socket.holders, &*enricher));
+    pub fn socket(&mut self, socket: &Socket, context: Context<'_>, out: &mut Vec<u8>) {
+        let mut line = self.line("socket", socket.time, &socket.subject, socket, context);
+        line.process = holder(socket.subject.owner.as_ref(), context);
+        line.processes = Some(holders(&socket.holders, context));
         out.take(&line);
     }
 
@@ -138,16 +137,16 @@ impl Json {
         self.bare("summary", clock.now, DiagnosisBody::from(told), clock, out);
     }
 
-    fn about<T: About + Serialize>(&mut self, told: &T, clock: WallClock, out: &mut impl Take) {
+    fn about<T: About + Serialize>(&mut self, told: &T, context: Context<'_>, out: &mut impl Take) {
         let (time, subject) = told.origin();
         let Some(bytes) = out.bytes() else {
-            return out.take(&self.line(T::KIND, time, subject, told, clock));
+            return out.take(&self.line(T::KIND, time, subject, told, context));
         };
-        let Self { stamps, enricher, same } = self;
-        let same = same.of(subject, &**enricher, |group, same| {
+        let Self { stamps, same } = self;
+        let same = same.of(subject, context, |group, same| {
             compact::same(same, |kind, time| about(kind, time, subject, group, ()));
         });
-        let time = stamps.write(clock.at(time));
+        let time = stamps.write(context.clock.at(time));
         add_line(bytes, |bytes| compact::with_same(T::KIND, time, same, told, bytes));
     }
 
@@ -158,10 +157,10 @@ impl Json {
         time: u64,
         subject: &Subject,
         tcp: T,
-        clock: WallClock,
+        context: Context<'_>,
     ) -> Line<'a, T> {
-        let group = self.enricher.cgroup(subject);
-        about(kind, self.stamps.write(clock.at(time)), subject, group.as_deref(), tcp)
+        let group = context.enricher.cgroup(subject);
+        about(kind, self.stamps.write(context.clock.at(time)), subject, group.as_deref(), tcp)
     }
 
     /// The beginning.
@@ -210,7 +209,7 @@ fn about<'a, T>(
 }
 
 /// An owner with the program that it runs, for the lines that are few.
-fn holder(owner: Option<&Owner>, enricher: &dyn Enricher) -> Option<Holder> {
+fn holder(owner: Option<&Owner>, Context { enricher, .. }: Context<'_>) -> Option<Holder> {
     let owner = owner?;
     // What is only guessed has no program.
     let known = owner.evidence != Evidence::Listener;
@@ -219,8 +218,8 @@ fn holder(owner: Option<&Owner>, enricher: &dyn Enricher) -> Option<Holder> {
     Some(Holder { executable: executable.map(Executable), parent, ..Holder::from(owner) })
 }
 
-fn holders(holders: &[Owner], enricher: &dyn Enricher) -> Vec<Holder> {
-    holders.iter().filter_map(|one| holder(Some(one), enricher)).collect()
+fn holders(holders: &[Owner], context: Context<'_>) -> Vec<Holder> {
+    holders.iter().filter_map(|one| holder(Some(one), context)).collect()
 }
 
 /// Takes the objects one by one: a line each, or whatever else is made of them.
@@ -258,7 +257,7 @@ fn add_line(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), 
 
 impl Format for Json {
     fn opening(&mut self, header: &Header, clock: WallClock) -> Opening {
-        let (header, mut json) = (header.clone(), Self::new(Arc::clone(&self.enricher)));
+        let (header, mut json) = (header.clone(), Self::default());
         Box::new(move |file| {
             let mut beginning = Beginning::default();
             json.header(&header.of(file), clock, &mut beginning.header);
@@ -270,12 +269,12 @@ impl Format for Json {
         self.tell_hello(header, clock, out);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        self.tell(update, clock, out);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
+        self.tell(update, context, out);
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.tell_summary(summary, clock, out);
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
+        self.tell_summary(summary, context.clock, out);
     }
 }
 

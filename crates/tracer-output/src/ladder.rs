@@ -37,7 +37,7 @@ use tracer_event::{
     state::State,
     update::{Answered, Role, Subject, Transition, Update},
 };
-use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_texts::Texts;
 
 /// A step waits this long for what the other end reports of it, nanoseconds: people do not notice,
@@ -260,7 +260,12 @@ impl Format for Ladder {
         out.push(b'\n');
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn update(
+        &mut self,
+        update: &Update<'_>,
+        Context { clock, .. }: Context<'_>,
+        out: &mut Vec<u8>,
+    ) {
         self.held += 1;
         self.follow();
         self.make_room(clock, out);
@@ -302,17 +307,17 @@ impl Format for Ladder {
         }
     }
 
-    fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, context: Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
         self.follow();
-        let due = self.draw(moment.now.saturating_sub(HOLD), clock, out);
+        let due = self.draw(moment.now.saturating_sub(HOLD), context.clock, out);
         let Self { pairs, status, pen, .. } = self;
         let texts = other(pen.texts.as_ref());
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet, texts), out);
         due.into_iter().chain(again).min()
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.complete(clock, out);
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
+        self.complete(context.clock, out);
         self.status.erase(out);
         out.push(b'\n');
         let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };

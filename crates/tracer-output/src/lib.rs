@@ -44,6 +44,7 @@ use std::sync::Arc;
 use tracer_event::header::{Header, OfFile};
 use tracer_event::{
     diagnosis::Diagnosis,
+    enricher::Context,
     finding::PortUse,
     update::{LossPlace, Update},
 };
@@ -96,14 +97,14 @@ pub trait Sink: Send {
     /// The beginning.
     fn header(&mut self, header: &Header, clock: WallClock);
     /// One event that has passed the filters.
-    fn update(&mut self, update: &Update<'_>, clock: WallClock);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>);
     /// Whether it gets what is not to be written as well: it counts, or keeps all for later.
     fn counts(&self) -> bool {
         false
     }
     /// There is nothing to report for now. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
-    fn pause(&mut self, _: &Tick, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, _: &Tick, _: Context<'_>) -> Option<u64> {
         None
     }
     /// The sink itself, if it also observes the live host.
@@ -129,14 +130,14 @@ pub trait Sink: Send {
         self.flush()
     }
     /// The end: delivers what there is within seconds.
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock);
+    fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>);
 }
 
 /// A sink that also observes the live host: the full screen, the report, the metrics' gauges.
 pub trait LiveSink {
     /// What is there, after each batch of events. When to call again at the latest, nanoseconds of
     /// `CLOCK_MONOTONIC`; `None` if only after the next update.
-    fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64>;
+    fn observe(&mut self, live: &Live<'_>, context: Context<'_>) -> Option<u64>;
     /// A snapshot of the host, as soon as the table has taken it in.
     fn look(&mut self, _: &HostSnapshot) {}
     /// Whether it wants findings about the state at the end of the trace.
@@ -180,13 +181,13 @@ pub trait Format {
     /// The beginning.
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>);
     /// One update.
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>);
     /// There is nothing to report for now: what has been held back can be written, or that all is
     /// quiet. When to call again at the latest, nanoseconds of `CLOCK_MONOTONIC`; `None` if only
     /// after the next update.
-    fn pause(&mut self, _: &Tick, _: WallClock, _: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, _: &Tick, _: Context<'_>, _: &mut Vec<u8>) -> Option<u64> {
         None
     }
     /// The end.
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>);
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>);
 }

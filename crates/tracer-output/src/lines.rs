@@ -16,7 +16,7 @@ use super::{
     queue::{Limit, Outlet, Size},
 };
 use tracer_event::update::{LossPlace, Update};
-use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 
 /// Formatted bytes are handed to the writing thread from this size on.
 const CHUNK: usize = 64 << 10;
@@ -114,15 +114,15 @@ impl Sink for Lines {
         let _ = self.outlet.push(vec![(Item::Begin(opening, first), bytes(0))]);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        self.format.update(update, clock, &mut self.bytes);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.format.update(update, context, &mut self.bytes);
         if self.bytes.len() >= CHUNK {
             self.push();
         }
     }
 
-    fn pause(&mut self, moment: &Tick, clock: WallClock) -> Option<u64> {
-        self.format.pause(moment, clock, &mut self.bytes)
+    fn pause(&mut self, moment: &Tick, context: Context<'_>) -> Option<u64> {
+        self.format.pause(moment, context, &mut self.bytes)
     }
 
     fn flush(&mut self) -> Option<Undelivered> {
@@ -143,9 +143,9 @@ impl Sink for Lines {
         Undelivered::new(LossPlace::Output, self.outlet.take_all_lost(PATIENCE))
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+    fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
         let mut this = *self;
-        this.format.summary(summary, clock, &mut this.bytes);
+        this.format.summary(summary, context, &mut this.bytes);
         let size = bytes(this.bytes.len());
         let last = Some((Item::Lines(this.bytes), size)).filter(|_| size.bytes > 0);
         this.outlet.finish(last.into_iter().collect(), PATIENCE, None);

@@ -1,7 +1,5 @@
 //! A sentence and a severity for each event, for logs.
 
-use std::sync::Arc;
-
 use super::text::{
     Groups, closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
     sentence, who,
@@ -13,7 +11,7 @@ use tracer_event::{
     update::{Linger, LingerStatus, Role, Subject, Transition, Update},
 };
 use tracer_event::{
-    enricher::Enricher,
+    enricher::Context,
     header::{Header, Mode},
     summary::Summary,
 };
@@ -42,23 +40,18 @@ pub struct Message {
 }
 
 /// Makes messages.
+#[derive(Default)]
 pub struct Messages {
-    enricher: Arc<dyn Enricher>,
     /// Where stuck sockets of a kind share a message.
     groups: Option<Groups>,
 }
 
 impl Messages {
-    /// With what is known of this host.
-    pub fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { enricher, groups: None }
-    }
-
     /// With one message for a group of stuck sockets, again when it has doubled: for logs that
     /// people read.
     #[must_use]
-    pub fn grouped(self) -> Self {
-        Self { groups: Some(Groups::default()), ..self }
+    pub fn grouped() -> Self {
+        Self { groups: Some(Groups::default()) }
     }
 
     /// Of the beginning.
@@ -85,24 +78,26 @@ impl Messages {
 
     /// Of an update: one for each of its JSON lines, in the same order; `None` for those of which
     /// the message of another one speaks.
-    pub fn of(&mut self, update: &Update<'_>) -> Vec<Option<Message>> {
+    pub fn of(&mut self, update: &Update<'_>, context: Context<'_>) -> Vec<Option<Message>> {
         let (text, severity) = match update {
             Update::Linger(lingers) => {
-                return self.lingers(lingers);
+                return self.lingers(lingers, context);
             }
-            Update::Transition(event) => (self.about(&event.subject, &step(event)), Severity::Info),
+            Update::Transition(event) => {
+                (about(&event.subject, &step(event), context), Severity::Info)
+            }
             Update::Retransmit(event) => {
                 let words = format!("{}: {}", event.state, of_retransmit(event, None));
-                (self.about(&event.subject, &words), Severity::Warning)
+                (about(&event.subject, &words, context), Severity::Warning)
             }
             Update::Reset(event) => {
                 let words = format!("{}: {}", event.state, of_reset(event));
-                (self.about(&event.subject, &words), Severity::Notice)
+                (about(&event.subject, &words, context), Severity::Notice)
             }
             Update::Connection(event) => {
                 let orderly = event.close.is_none_or(|close| close.reason == Reason::Graceful);
                 let severity = if orderly { Severity::Info } else { Severity::Notice };
-                (self.about(&event.subject, &life(event, None)), severity)
+                (about(&event.subject, &life(event, None), context), severity)
             }
             Update::Loss(event) if event.healed => (loss(event, None), Severity::Notice),
             Update::Loss(event) => (loss(event, None), Severity::Warning),
@@ -118,9 +113,8 @@ impl Messages {
         vec![Some(Message { text, severity })]
     }
 
-    fn lingers(&mut self, lingers: &[Linger]) -> Vec<Option<Message>> {
-        let enricher = &*self.enricher;
-        let who = |linger: &Linger| who(&linger.subject, enricher);
+    fn lingers(&mut self, lingers: &[Linger], context: Context<'_>) -> Vec<Option<Message>> {
+        let who = |linger: &Linger| who(&linger.subject, context);
         let Some(groups) = &mut self.groups else {
             let alone = |linger| {
                 flagged(linger, sentence(linger, &holder(linger, who(linger), None), None))
@@ -134,18 +128,18 @@ impl Messages {
         };
         lingers.iter().map(of).collect()
     }
+}
 
-    /// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`
-    fn about(&self, subject: &Subject, words: &str) -> String {
-        let who = who(subject, &*self.enricher);
-        let local = subject.tuple.local;
-        let peer = subject.tuple.peer;
-        match subject.role {
-            Some(Role::Listener) => format!("{who} {local} {words}"),
-            Some(Role::Client) => format!("{who} {local} → {peer} {words}"),
-            Some(Role::Server) => format!("{who} {local} ← {peer} {words}"),
-            None => format!("{who} {local} ↔ {peer} {words}"),
-        }
+/// `curl[7991] 127.0.0.1:56604 → 127.0.0.1:8080 …`
+fn about(subject: &Subject, words: &str, context: Context<'_>) -> String {
+    let who = who(subject, context);
+    let local = subject.tuple.local;
+    let peer = subject.tuple.peer;
+    match subject.role {
+        Some(Role::Listener) => format!("{who} {local} {words}"),
+        Some(Role::Client) => format!("{who} {local} → {peer} {words}"),
+        Some(Role::Server) => format!("{who} {local} ← {peer} {words}"),
+        None => format!("{who} {local} ↔ {peer} {words}"),
     }
 }
 

@@ -24,7 +24,7 @@ mod words;
 
 use std::{
     io::{self, Write},
-    sync::{Arc, mpsc::Sender},
+    sync::mpsc::Sender,
 };
 
 use jiff::tz::TimeZone;
@@ -32,7 +32,7 @@ use jiff::tz::TimeZone;
 use self::{html::Frame, report::Report};
 use super::{Live, LiveSink, Sink};
 use tracer_event::update::Update;
-use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_model::{
     diagnosis::HostSnapshot,
     filter::{Facts, Filter},
@@ -55,8 +55,6 @@ pub struct Options {
     pub ticks: Ticks,
     /// Which sockets of the table are wanted: events have passed it already.
     pub filter: Filter,
-    /// What is known of containers.
-    pub enricher: Arc<dyn Enricher>,
     /// The file.
     pub file: Box<dyn Write + Send>,
     /// Takes the result of writing it, once.
@@ -93,7 +91,7 @@ impl Sink for Page {
         self.report = Some(Report::new(header.clone(), clock.now));
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+    fn update(&mut self, update: &Update<'_>, _: Context<'_>) {
         if let Some(report) = &mut self.report {
             report.update(update);
         }
@@ -103,10 +101,11 @@ impl Sink for Page {
         Some(self)
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+    fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
         let Self { options, report, .. } = *self;
         let Options { title, zone, mut file, written, .. } = options;
         let Some(mut report) = report else { return };
+        let clock = context.clock;
         report.timeline.advance(clock.now);
         let html = report.html(summary, &Frame { title, zone, clock });
         let findings = report.troubles.findings().len();
@@ -130,15 +129,15 @@ impl LiveSink for Page {
         }
     }
 
-    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+    fn observe(&mut self, live: &Live<'_>, context: Context<'_>) -> Option<u64> {
         let Live { now, table, .. } = *live;
         if now >= self.next {
             self.next = now + INTERVAL + INTERVAL_PER_SOCKET * table.len() as u64;
-            let Options { filter, enricher, .. } = &self.options;
+            let filter = &self.options.filter;
             if let Some(report) = &mut self.report {
                 report.timeline.advance(now);
                 report.read(table, |subject| {
-                    filter.is_all() || filter.may_want(&Facts::of(subject), &**enricher)
+                    filter.is_all() || filter.may_want(&Facts::of(subject), context.enricher)
                 });
             }
         }

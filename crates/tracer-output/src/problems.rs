@@ -18,6 +18,7 @@ use tracer_event::{
     close::Reason,
     duration::grouped,
     endpoint::{Endpoint, Tuple},
+    enricher::Context,
     escape::escape,
     finding::{Finding, Problem, Severity},
     header::Header,
@@ -93,9 +94,9 @@ impl Problems {
     }
 
     /// Shows an update, or counts it with its like.
-    fn take(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn take(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let Some((time, key)) = self.end(update) else {
-            return self.text.update(update, clock, out);
+            return self.text.update(update, context, out);
         };
         if self.groups.len() > MOST {
             self.groups.clear();
@@ -107,13 +108,13 @@ impl Problems {
                 group.last = time;
                 if group.count >= group.said.saturating_mul(TENFOLD) {
                     let words = say(&key, group, time, self.text.texts().as_deref());
-                    self.text.paragraph(self.palette.bad, time, &words, clock, out);
+                    self.text.paragraph(self.palette.bad, time, &words, context.clock, out);
                 }
             }
             None => {
                 let group = Group { count: 1, last: time, said_at: time, said: 1, wait: AGAIN };
                 self.groups.insert(key, group);
-                self.text.update(update, clock, out);
+                self.text.update(update, context, out);
             }
         }
     }
@@ -161,14 +162,14 @@ impl Problems {
     }
 
     /// Shows an RST that nobody else says.
-    fn settle(&mut self, next: Option<&Update<'_>>, out: &mut Vec<u8>) {
+    fn settle(&mut self, next: Option<&Update<'_>>, context: Context<'_>, out: &mut Vec<u8>) {
         let Some((reset, clock)) = self.refusal.take() else { return };
         let is_same = next.is_some_and(|next| {
             let (Update::Transition(_) | Update::Connection(_)) = next else { return false };
             next.subject().is_some_and(|subject| are_ends(subject.tuple, reset.subject.tuple))
         });
         if !is_same {
-            self.take(&Update::Reset(&reset), clock, out);
+            self.take(&Update::Reset(&reset), Context { clock, ..context }, out);
         }
     }
 
@@ -244,34 +245,34 @@ impl Format for Problems {
         self.text.header(header, clock, out);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
-        self.settle(Some(update), out);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
+        self.settle(Some(update), context, out);
         match update {
             Update::Finding(finding) if is_known(finding) => {}
             Update::Reset(reset) if self.steps && reset.segment.answers == Some(Answered::Syn) => {
-                self.refusal = Some((**reset, clock));
+                self.refusal = Some((**reset, context.clock));
             }
             _ if self.is_other_end(update) => {}
-            _ => self.take(update, clock, out),
+            _ => self.take(update, context, out),
         }
     }
 
-    fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
-        self.settle(None, out);
-        let again = self.again(moment.now, clock, out);
-        self.text.pause(moment, clock, out).into_iter().chain(again).min()
+    fn pause(&mut self, moment: &Tick, context: Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
+        self.settle(None, context, out);
+        let again = self.again(moment.now, context.clock, out);
+        self.text.pause(moment, context, out).into_iter().chain(again).min()
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.settle(None, out);
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
+        self.settle(None, context, out);
         let mut grown: Vec<(&Key, &mut Group)> =
             self.groups.iter_mut().filter(|(_, group)| group.count > group.said).collect();
         grown.sort_by_key(|(_, group)| Reverse(group.count));
         for (key, group) in grown.into_iter().take(NAMED) {
             let words = say(key, group, group.last, self.text.texts().as_deref());
-            self.text.paragraph(self.palette.bad, group.said_at, &words, clock, out);
+            self.text.paragraph(self.palette.bad, group.said_at, &words, context.clock, out);
         }
-        self.text.summary(summary, clock, out);
+        self.text.summary(summary, context, out);
     }
 }
 

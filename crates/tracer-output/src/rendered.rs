@@ -9,7 +9,7 @@ use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 
-use tracer_event::{container::Cgroup, enricher::Enricher, subject::Subject};
+use tracer_event::{container::Cgroup, enricher::Context, subject::Subject};
 
 /// Subjects that are kept; a power of two.
 const PLACES: usize = 1 << 10;
@@ -41,7 +41,7 @@ impl<T: Default> Rendered<T> {
     pub(crate) fn of(
         &mut self,
         subject: &Subject,
-        enricher: &dyn Enricher,
+        context: Context<'_>,
         render: impl FnOnce(Option<&Cgroup>, &mut T),
     ) -> &T {
         // Without cookies, sockets differ by their ends.
@@ -53,7 +53,7 @@ impl<T: Default> Rendered<T> {
         if is_same && place.has_group {
             return &place.rendered;
         }
-        let group = enricher.cgroup(subject);
+        let group = context.enricher.cgroup(subject);
         if !is_same || group.is_some() {
             render(group.as_deref(), &mut place.rendered);
             (place.subject, place.has_group) = (Some(*subject), group.is_some());
@@ -75,7 +75,7 @@ mod tests {
     };
 
     use super::*;
-    use tracer_event::process::Process;
+    use tracer_event::{enricher::Enricher, process::Process, wall_clock::WallClock};
 
     /// Knows the control group of all sockets, or of none; counts how often it is asked.
     #[derive(Default)]
@@ -102,7 +102,8 @@ mod tests {
         let asked = Asked::default();
         let mut renderings = 0;
         let mut look = |subject: &Subject| {
-            let rendered = kept.of(subject, &asked, |group, text| {
+            let context = Context { clock: WallClock::default(), enricher: &asked };
+            let rendered = kept.of(subject, context, |group, text| {
                 renderings += 1;
                 *text = format!("{:?} {}", subject.inode, group.map_or("-", |group| &group.path));
             });
@@ -124,11 +125,11 @@ mod tests {
     #[test]
     fn what_shares_a_place_does_not_get_what_is_of_another() {
         let mut kept = Rendered::<Option<u64>>::default();
-        let asked = Asked::default();
+        let context = WallClock::default().into();
         for _ in 0..2 {
             for cookie in (0..3 * PLACES as u64).map(Some) {
                 let subject = Subject { cookie, ..Subject::default() };
-                let rendered = *kept.of(&subject, &asked, |_, rendered| *rendered = cookie);
+                let rendered = *kept.of(&subject, context, |_, rendered| *rendered = cookie);
                 assert_eq!(rendered, cookie);
             }
         }

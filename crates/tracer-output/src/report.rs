@@ -3,7 +3,7 @@
 //! On a terminal sentences are broken between words and go on indented; commands never are, so
 //! that they can be copied. Pipes get a line for each.
 
-use std::{fmt::Display, sync::Arc};
+use std::fmt::Display;
 
 use anstyle::Style;
 
@@ -20,7 +20,7 @@ use tracer_event::{
     duration::count,
     finding::{Finding, Line, Remedy, Severity},
 };
-use tracer_event::{enricher::Unknown, header::Header, wall_clock::WallClock};
+use tracer_event::{header::Header, wall_clock::WallClock};
 use tracer_texts::Texts;
 
 /// Labels are as wide as the longest.
@@ -30,7 +30,7 @@ const MARK: usize = 10;
 
 /// JSON lines: `hello`, a `finding` each, `summary`.
 pub fn json(diagnosis: &Diagnosis, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
-    let mut json = Json::new(Arc::new(Unknown));
+    let mut json = Json::default();
     json.header(header, clock, out);
     for finding in &diagnosis.findings {
         json.finding(finding, clock, out);

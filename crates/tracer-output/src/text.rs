@@ -64,7 +64,7 @@ use tracer_event::{
     stack::Stack,
     update::{ConnectionSummary, Linger, Transition, Update},
 };
-use tracer_event::{enricher::Enricher, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_texts::Texts;
 
 /// The text format.
@@ -82,7 +82,6 @@ pub struct Text {
     introduces: bool,
     /// The words, where they are not in English.
     texts: Option<Arc<Texts>>,
-    enricher: Arc<dyn Enricher>,
     groups: Groups,
     /// Of a live terminal.
     rates: Option<Rates>,
@@ -98,13 +97,7 @@ const QUIET: u64 = 5_000_000_000;
 
 impl Text {
     /// For a terminal of `width` columns, or for a pipe.
-    pub fn new(
-        palette: Palette,
-        width: Option<usize>,
-        times: Times,
-        stories: Stories,
-        enricher: Arc<dyn Enricher>,
-    ) -> Self {
+    pub fn new(palette: Palette, width: Option<usize>, times: Times, stories: Stories) -> Self {
         Self {
             palette,
             width,
@@ -116,7 +109,6 @@ impl Text {
             status: StatusLine::new(width, QUIET),
             introduces: false,
             texts: None,
-            enricher,
             groups: Groups::default(),
             rates: width.map(|_| Rates::default()),
             last_stack: None,
@@ -173,10 +165,10 @@ impl Text {
     }
 
     /// A line about something that happened to a socket.
-    fn event(&mut self, event: &Event<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn event(&mut self, event: &Event<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
         let tag = self.tags.of(event.subject);
-        let words = self.subjects.of(event.subject, self.widths.layout, &*self.enricher);
+        let words = self.subjects.of(event.subject, self.widths.layout, context);
         let mut row = self.widths.row(&tag, event.subject.role, words.ends(), (plain, dim));
         row.space();
         let after = event.after.as_deref();
@@ -200,33 +192,38 @@ impl Text {
             self.widths.process(&mut row, plain, &words.process);
         }
         let mut line = Line::new(self.width, self.palette, out);
-        self.widths.begin(&mut line, self.times.write(clock, event.time));
+        self.widths.begin(&mut line, self.times.write(context.clock, event.time));
         row.write(&mut line);
         line.finish();
     }
 
-    fn transition(&mut self, transition: &Transition, clock: WallClock, out: &mut Vec<u8>) {
+    fn transition(&mut self, transition: &Transition, context: Context<'_>, out: &mut Vec<u8>) {
         if self.stories != Stories::Only {
             let mut text = std::mem::take(&mut self.scratch);
             let texts = self.texts.clone();
             let texts = (self.widths.layout, texts.as_deref());
-            self.event(&Event::of(transition, texts, self.palette, &mut text), clock, out);
+            self.event(&Event::of(transition, texts, self.palette, &mut text), context, out);
             self.scratch = text;
         }
     }
 
-    fn segment(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn segment(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let mut text = std::mem::take(&mut self.scratch);
         let texts = self.texts.clone();
         let texts = (self.widths.layout, texts.as_deref());
         if let Some(event) = Event::of_segment(update, texts, self.palette, &mut text) {
-            self.event(&event, clock, out);
+            self.event(&event, context, out);
         }
         self.scratch = text;
     }
 
     /// A line for a whole connection.
-    fn connection(&mut self, connection: &ConnectionSummary, clock: WallClock, out: &mut Vec<u8>) {
+    fn connection(
+        &mut self,
+        connection: &ConnectionSummary,
+        context: Context<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
         let style = match connection.close.map(|close| close.reason) {
             Some(Reason::Graceful) | None => plain,
@@ -239,7 +236,7 @@ impl Text {
         let end = write_life(connection, texts, &mut life);
         let (ending, figures) = life.split_at(end);
         let tag = self.tags.of(&connection.subject);
-        let words = self.subjects.of(&connection.subject, self.widths.layout, &*self.enricher);
+        let words = self.subjects.of(&connection.subject, self.widths.layout, context);
         let mut row = self.widths.row(&tag, connection.subject.role, words.ends(), (plain, dim));
         row.space();
         if self.widths.layout == Layout::Wide {
@@ -255,22 +252,21 @@ impl Text {
         }
         row.text(plain, figures, 0);
         let mut line = Line::new(self.width, self.palette, out);
-        self.widths.begin(&mut line, self.times.write(clock, connection.time));
+        self.widths.begin(&mut line, self.times.write(context.clock, connection.time));
         row.write(&mut line);
         line.finish();
         self.scratch = life;
     }
 
-    fn lingers(&mut self, lingers: &[Linger], clock: WallClock, out: &mut Vec<u8>) {
-        let enricher = Arc::clone(&self.enricher);
-        let texts = self.texts.clone();
+    fn lingers(&mut self, lingers: &[Linger], context: Context<'_>, out: &mut Vec<u8>) {
+        let (clock, texts) = (context.clock, self.texts.clone());
         for flag in
-            self.groups.update(lingers, texts.as_deref(), |linger| who(&linger.subject, &*enricher))
+            self.groups.update(lingers, texts.as_deref(), |linger| who(&linger.subject, context))
         {
             let (linger, words) = (flag.linger, flag.words(self.room(), texts.as_deref()));
             self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
             for words in
-                lingering::stacks(&flag.raised, &*enricher, &mut self.last_stack, texts.as_deref())
+                lingering::stacks(&flag.raised, context, &mut self.last_stack, texts.as_deref())
             {
                 self.note(self.palette.dim, linger.time, &words, clock, out);
             }
@@ -292,13 +288,13 @@ impl Text {
     }
 
     /// Writes the births that have waited long enough; returns when the next one will have.
-    fn births(&mut self, now: u64, out: &mut Vec<u8>) -> Option<u64> {
+    fn births(&mut self, now: u64, context: Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
         let (due, next) = self.tags.due(now);
         for (birth, clock) in due {
             // It has been counted where there are too many.
             if self.rates.as_ref().is_none_or(|rates| rates.due().is_none()) {
                 self.status.erase(out);
-                self.transition(&birth, clock, out);
+                self.transition(&birth, Context { clock, ..context }, out);
             }
         }
         next
@@ -320,7 +316,8 @@ impl Format for Text {
         self.titles(out);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
+        let clock = context.clock;
         if self.tags.holds(update, clock) {
             return;
         }
@@ -333,18 +330,18 @@ impl Format for Text {
         }
         self.tags.learn(update);
         if let Some((birth, clock)) = self.tags.born(update) {
-            self.transition(&birth, clock, out);
+            self.transition(&birth, Context { clock, ..context }, out);
         }
         let palette = self.palette;
         let steps = self.stories == Stories::Steps;
         match *update {
-            Update::Transition(transition) => self.transition(transition, clock, out),
+            Update::Transition(transition) => self.transition(transition, context, out),
             Update::Retransmit(_) | Update::Reset(_) if steps => {
-                self.segment(update, clock, out);
+                self.segment(update, context, out);
             }
-            Update::Connection(connection) if !steps => self.connection(connection, clock, out),
+            Update::Connection(connection) if !steps => self.connection(connection, context, out),
             Update::Retransmit(_) | Update::Reset(_) | Update::Connection(_) => {}
-            Update::Linger(lingers) => self.lingers(lingers, clock, out),
+            Update::Linger(lingers) => self.lingers(lingers, context, out),
             Update::Loss(lost) => {
                 let style = if lost.healed { palette.dim } else { palette.bad };
                 let words = loss(lost, self.texts.as_deref());
@@ -357,10 +354,10 @@ impl Format for Text {
         }
     }
 
-    fn pause(&mut self, moment: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, context: Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
         self.follow(out);
-        let birth = self.births(moment.now, out);
-        self.summarize(moment.now, clock, out);
+        let birth = self.births(moment.now, context, out);
+        self.summarize(moment.now, context.clock, out);
         let rate = self.rates.as_ref().and_then(Rates::due);
         let texts = self.texts.as_deref();
         let hint = if self.introduces { "; try: curl localhost, tracer demo" } else { "" };
@@ -369,10 +366,10 @@ impl Format for Text {
         birth.into_iter().chain(quiet).chain(rate).min()
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
-        self.births(u64::MAX, out);
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
+        self.births(u64::MAX, context, out);
         self.status.erase(out);
-        self.summarize(u64::MAX, clock, out);
+        self.summarize(u64::MAX, context.clock, out);
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, self.texts.as_deref(), |words| {
             // Not cut: the last words are the ones that count.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tracer_event::{
     container::Cgroup,
     endpoint::Tuple,
-    enricher::Enricher,
+    enricher::{Context, Enricher},
     fixtures::{subject, transition},
     process::{Evidence, Owner, Process},
     state::State,
@@ -68,14 +68,15 @@ fn any_subject() -> impl Strategy<Value = Subject> {
 
 fn line(format: &mut impl Format, subject: Subject) -> String {
     let told = transition(State::Established, State::CloseWait);
-    let (clock, mut out) = (WallClock { lead: 1_700_000_000_000_000_000, now: 0 }, Vec::new());
-    format.update(&Update::Transition(&Transition { subject, ..told }), clock, &mut out);
+    let clock = WallClock { lead: 1_700_000_000_000_000_000, now: 0 };
+    let (context, mut out) = (Context { clock, enricher: &Groups }, Vec::new());
+    format.update(&Update::Transition(&Transition { subject, ..told }), context, &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
 
 fn text(width: Option<usize>) -> Text {
     let times = Times::new(Timestamps::Utc, TimeZone::UTC);
-    Text::new(Palette::PLAIN, width, times, Stories::Steps, Arc::new(Groups)).without_status()
+    Text::new(Palette::PLAIN, width, times, Stories::Steps).without_status()
 }
 
 proptest! {
@@ -83,10 +84,10 @@ proptest! {
     fn a_kept_subject_reads_as_a_fresh_one(
         subjects in prop::collection::vec(any_subject(), 1..60),
     ) {
-        let mut json = Json::new(Arc::new(Groups));
+        let mut json = Json::default();
         let (mut wide, mut slim) = (text(None), text(Some(80)));
         for subject in subjects {
-            let fresh = line(&mut Json::new(Arc::new(Groups)), subject);
+            let fresh = line(&mut Json::default(), subject);
             prop_assert!(fresh.contains("\"kind\":\"transition\""), "{fresh}");
             prop_assert_eq!(line(&mut json, subject), fresh);
             let fresh = line(&mut text(None), subject);

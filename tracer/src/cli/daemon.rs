@@ -51,7 +51,7 @@ impl DaemonArguments {
     /// The sink that keeps the last minutes, if it is asked for.
     fn flight_recorder(&self, setting: &Setting) -> anyhow::Result<Option<Box<dyn Sink>>> {
         let Some(settings) = self.recorder.clone() else { return Ok(None) };
-        let recorder = FlightRecorder::start(settings, Arc::clone(&setting.enricher));
+        let recorder = FlightRecorder::start(settings);
         let recorder = recorder.context("cannot start the flight recorder's thread")?;
         setting.on_request(recorder.writes());
         Ok(Some(Box::new(recorder)))

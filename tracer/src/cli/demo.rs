@@ -239,8 +239,7 @@ impl DemoArguments {
     fn sink(&self, setting: &Setting, desk: Shared) -> anyhow::Result<Box<dyn Sink>> {
         let shown =
             FormatArguments::of_demo(self.format, !self.absolute_seq, self.language, self.color);
-        let format =
-            shown.format(Some(io::stdout()), Occasion::Recording, Arc::clone(&setting.enricher))?;
+        let format = shown.format(Some(io::stdout()), Occasion::Recording)?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
         let noted = noted.without(self.next_lesson, self.step);
         let destination = Destination::open(None, None, Sharing::Shared)?;

@@ -5,7 +5,6 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
 use anyhow::{bail, ensure};
@@ -95,9 +94,7 @@ fn read(file: &Path) -> anyhow::Result<Observed> {
     let size = recording::size(&files, None)?;
     let bar = recording::bar(!io::stdout().is_terminal(), size);
     let reading = Reading::default();
-    recording::replay(files, Filter::default(), Speed::Max, &bar, |setting| {
-        Ok(vec![reading.sink(Arc::clone(&setting.enricher))])
-    })?;
+    recording::replay(files, Filter::default(), Speed::Max, &bar, |_| Ok(vec![reading.sink()]))?;
     let observed = reading.take();
     match observed.duration {
         None => bail!("{}: no trace begins in it (tracer --format json)", name()),

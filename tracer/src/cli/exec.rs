@@ -191,7 +191,7 @@ impl Run {
         let (gate, finish) = started.split();
         let traced = trace::run_with(&arguments.trace, options(), Some(scope), |setting| {
             link.trace_ends_by(Arc::clone(&setting.end));
-            Ok(vec![tally.sink(Arc::clone(&setting.enricher), move || gate.open())])
+            Ok(vec![tally.sink(move || gate.open())])
         });
         // The gate is gone: where the trace has not begun, nor does the command.
         let outcome = finish();

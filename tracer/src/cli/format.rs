@@ -1,9 +1,6 @@
 //! The formats of a stream of events, by the options that choose them.
 
-use std::{
-    io::{self, Stdout},
-    sync::Arc,
-};
+use std::io::{self, Stdout};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
@@ -12,7 +9,6 @@ use super::{
     console::{ColorArgument, columns},
     language::LanguageArgument,
 };
-use tracer_event::enricher::Enricher;
 use tracer_output::{
     Format, Resized,
     flat::FlatLines,
@@ -142,7 +138,6 @@ impl FormatArguments {
         &self,
         terminal: Option<Stdout>,
         occasion: Occasion,
-        enricher: Arc<dyn Enricher>,
     ) -> anyhow::Result<Box<dyn Format + Send>> {
         let (palette, width) = self.color.appearance(terminal);
         let times = || Times::new(self.timestamps, jiff::tz::TimeZone::system());
@@ -151,9 +146,9 @@ impl FormatArguments {
         let resized: Resized = Box::new(|| columns(io::stdout()));
         let live = occasion != Occasion::Recording;
         Ok(match self.format {
-            TraceFormat::Json => Box::new(Json::new(enricher)),
-            TraceFormat::Csv => Box::new(FlatLines::csv(enricher)),
-            TraceFormat::Logfmt => Box::new(FlatLines::logfmt(enricher)),
+            TraceFormat::Json => Box::new(Json::default()),
+            TraceFormat::Csv => Box::new(FlatLines::csv()),
+            TraceFormat::Logfmt => Box::new(FlatLines::logfmt()),
             TraceFormat::Ladder => {
                 let style = Style { explain: self.explain, relative: self.relative_seq };
                 let ladder = Ladder::new(style, palette, width, times());
@@ -163,7 +158,7 @@ impl FormatArguments {
             }
             TraceFormat::Text | TraceFormat::Parquet => {
                 let stories = if self.summary_only { Stories::Only } else { Stories::Steps };
-                let text = Text::new(palette, width, times(), stories, enricher);
+                let text = Text::new(palette, width, times(), stories);
                 let text = text.with_texts(self.language.texts());
                 let text = text.resized_by(resized).with_names(names().context(failed)?);
                 let text = match occasion {

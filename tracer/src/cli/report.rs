@@ -6,10 +6,7 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{self, Receiver},
-    },
+    sync::mpsc::{self, Receiver},
     time::Duration,
 };
 
@@ -26,7 +23,7 @@ use super::{
     signals::interruptible,
 };
 use crate::replay::pace::Speed;
-use tracer_event::{enricher::Enricher, escape::escape};
+use tracer_event::escape::escape;
 use tracer_kernel::{preflight, time};
 use tracer_model::{filter::Filter, linger::Thresholds};
 use tracer_output::page::{Options, Page, Written};
@@ -94,7 +91,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let live = Live::new(filter.clone(), linger, Some(duration));
     announce(arguments, duration);
     let (page, written) = output.page(host_name(), filter);
-    live.run(|setting| Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))]))?;
+    live.run(|_| Ok(vec![Box::new(page)]))?;
     tell(arguments, &written)
 }
 
@@ -111,9 +108,7 @@ fn of_recordings(
         files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
     let (page, written) = output.page(names.join(", "), filter.clone());
     let bar = recording::bar(!io::stdout().is_terminal(), size);
-    recording::replay(files.to_vec(), filter, Speed::Max, &bar, |setting| {
-        Ok(vec![Box::new(page(Arc::clone(&setting.enricher)))])
-    })?;
+    recording::replay(files.to_vec(), filter, Speed::Max, &bar, |_| Ok(vec![Box::new(page)]))?;
     tell(arguments, &written)
 }
 
@@ -138,24 +133,17 @@ impl PageFile {
         Ok(Self(file))
     }
 
-    /// How to make the sink when the surroundings are known, and what it will say at the end.
-    fn page(
-        self,
-        title: String,
-        filter: Filter,
-    ) -> (impl FnOnce(Arc<dyn Enricher>) -> Page, Receiver<io::Result<Written>>) {
+    /// The sink, and what it will say at the end.
+    fn page(self, title: String, filter: Filter) -> (Page, Receiver<io::Result<Written>>) {
         let (sender, written) = mpsc::channel();
-        let page = move |enricher| {
-            Page::new(Options {
-                title,
-                zone: TimeZone::system(),
-                ticks: time::ticks(),
-                filter,
-                enricher,
-                file: Box::new(self.0),
-                written: sender,
-            })
-        };
+        let page = Page::new(Options {
+            title,
+            zone: TimeZone::system(),
+            ticks: time::ticks(),
+            filter,
+            file: Box::new(self.0),
+            written: sender,
+        });
         (page, written)
     }
 }

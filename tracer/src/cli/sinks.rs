@@ -203,9 +203,9 @@ impl Opened<'_> {
             }
             (Some(main), _) => sinks.push(lines(main, path, shown, occasion, setting, endings)?),
         }
-        sinks.extend(journal.map(|to| delivery(to, LossPlace::Journal, setting)).transpose()?);
-        sinks.extend(syslog.map(|to| delivery(to, LossPlace::Syslog, setting)).transpose()?);
-        sinks.extend(telemetry.sinks(&setting.enricher)?);
+        sinks.extend(journal.map(|to| delivery(to, LossPlace::Journal)).transpose()?);
+        sinks.extend(syslog.map(|to| delivery(to, LossPlace::Syslog)).transpose()?);
+        sinks.extend(telemetry.sinks()?);
         Ok(sinks)
     }
 }
@@ -232,7 +232,7 @@ fn lines(
     endings: &mut Endings,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let terminal = path.is_none().then(io::stdout);
-    let format = shown.format(terminal, occasion, Arc::clone(&setting.enricher))?;
+    let format = shown.format(terminal, occasion)?;
     let closed = Arc::clone(&setting.closed);
     let lines = Lines::start(format, destination, move || closed.notify_one())
         .context("cannot start the writing thread")?;
@@ -261,8 +261,8 @@ fn parquet(
     };
     let parquet = Parquet::begin(*file);
     let parquet = parquet.with_context(|| format!("cannot begin {}", path.display()))?;
-    let delivery = Delivery::start(parquet, LossPlace::Output, Arc::clone(&setting.enricher))
-        .context("cannot start the writing thread")?;
+    let delivery =
+        Delivery::start(parquet, LossPlace::Output).context("cannot start the writing thread")?;
     setting.on_hangup(delivery.outlet().reopen());
     let missing = delivery.outlet().ending("it takes too long");
     endings.push(Box::new(move || whole(missing(), &path)));
@@ -284,9 +284,8 @@ fn parquet(
 fn delivery(
     worker: impl Worker<Record> + 'static,
     place: LossPlace,
-    setting: &Setting,
 ) -> anyhow::Result<Box<dyn Sink>> {
-    let delivery = Delivery::start(worker, place, Arc::clone(&setting.enricher));
+    let delivery = Delivery::start(worker, place);
     Ok(Box::new(delivery.context("cannot start a thread")?))
 }
 

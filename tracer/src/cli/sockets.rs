@@ -1,6 +1,6 @@
 //! The command `tracer sockets`.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use anyhow::ensure;
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::{
     },
     sockets::{self, Found, Order},
 };
-use tracer_event::enricher::Enricher;
+use tracer_event::enricher::Context;
 use tracer_kernel::{
     confine, enricher::Host, load, names::host_netns, privileges, snapshot::Snapshotter, time,
 };
@@ -66,15 +66,15 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     if let Some(unknown) = unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
     }
-    let enricher: Arc<dyn Enricher> = Arc::new(host);
     // For people, what is in the other namespaces is counted too.
     let only = filter.netns().filter(|_| arguments.format == FormatName::Json);
     let mut snapshotter = Snapshotter::new(load::load_iterators_only()?, only);
     privileges::keep_only(privileges::READ | privileges::NAMESPACES);
     confine::seal();
-    let found = sockets::list(&mut snapshotter, &filter, &*enricher, arguments.sort);
+    let found = sockets::list(&mut snapshotter, &filter, &host, arguments.sort);
     warn_of_refused(&found, &filter);
-    let out = listed(arguments, &filter, &found, enricher);
+    let context = Context { clock: time::wall_clock(), enricher: &host };
+    let out = listed(arguments, &filter, &found, context);
     let written = print(&out);
     // The process ends here: giving back a hundred thousand sockets one by one takes as long as
     // sorting them.
@@ -94,20 +94,20 @@ fn listed(
     arguments: &SocketsArguments,
     filter: &Filter,
     found: &Found,
-    enricher: Arc<dyn Enricher>,
+    context: Context<'_>,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     let limit = arguments.limit.map_or(usize::MAX, |limit| limit as usize);
     let shown = &found.sockets[..limit.min(found.sockets.len())];
     match arguments.format {
-        FormatName::Json => listing::json(shown, time::wall_clock(), enricher, &mut out),
+        FormatName::Json => listing::json(shown, context, &mut out),
         FormatName::Text => {
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             if let Some(by) = arguments.group {
                 let (by, appearance) = ((by, limit), (palette, width));
-                groups::text(&found.sockets, by, &*enricher, appearance, &mut out);
+                groups::text(&found.sockets, by, context, appearance, &mut out);
             } else {
-                listing::text(shown, &*enricher, palette, width, &mut out);
+                listing::text(shown, context, palette, width, &mut out);
                 listing::more(found.sockets.len() - shown.len(), palette, &mut out);
             }
             let home = filter.netns().or_else(|| host_netns().ok());

@@ -4,14 +4,12 @@ use std::{
     io::{ErrorKind, Read as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::trusted;
-use tracer_event::enricher::Enricher;
 #[cfg(feature = "otlp")]
 use tracer_export::otlp::{Identity, Limit, Otlp, Resource, Settings};
 use tracer_export::{
@@ -120,7 +118,7 @@ impl Telemetry {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub(super) fn sinks(self, enricher: &Arc<dyn Enricher>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    pub(super) fn sinks(self) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         #[cfg(feature = "otlp")]
         let asked = self.otlp.is_some();
@@ -130,15 +128,13 @@ impl Telemetry {
             let start = |(listener, web)| Endpoint::start(listener, self.shared.clone(), web);
             let endpoint = self.listener.map(start).transpose();
             let endpoint = endpoint.context("--prometheus: cannot start a thread")?;
-            let enricher = Arc::clone(enricher);
             let end = || endpoint.into_iter().for_each(Endpoint::finish);
-            sinks.push(Box::new(Measuring::new(self.shared.clone(), end, enricher)));
+            sinks.push(Box::new(Measuring::new(self.shared.clone(), end)));
         }
         #[cfg(feature = "otlp")]
         if let Some((settings, limit)) = self.otlp {
             let resource = Resource::new(&identity(), variable);
-            let enricher = Arc::clone(enricher);
-            let otlp = Otlp::start(settings, limit, &resource, self.shared, enricher)
+            let otlp = Otlp::start(settings, limit, &resource, self.shared)
                 .context("--otlp: cannot start the sending thread")?;
             sinks.push(Box::new(otlp));
         }

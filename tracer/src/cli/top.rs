@@ -66,12 +66,12 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     };
     let failure = Failure::default();
     live.run(|setting| {
-        let enricher = || Arc::clone(&setting.enricher);
         let (shared, end) = (Arc::new(Shared::default()), Arc::clone(&setting.end));
         let (screen, quit) = (Arc::clone(&shared), move || end.notify_one());
-        let thread = screen::start(theme, enricher(), screen, Arc::clone(&failure), quit)
-            .context("cannot set the terminal up")?;
-        let feed = Feed::new(filter, enricher(), shared, Some(thread));
+        let thread =
+            screen::start(theme, Arc::clone(&setting.enricher), screen, Arc::clone(&failure), quit)
+                .context("cannot set the terminal up")?;
+        let feed = Feed::new(filter, shared, Some(thread));
         Ok(vec![Box::new(feed)])
     })?;
     let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();

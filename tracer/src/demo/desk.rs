@@ -8,6 +8,7 @@ use std::{
 };
 
 use tracer_event::{
+    enricher::Context,
     header::Header,
     summary::Summary,
     update::{Reset, Retransmit, Transition, Update},
@@ -183,7 +184,7 @@ impl Format for Noted {
         self.show(&mut drawn, out);
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock, out: &mut Vec<u8>) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let happened = match update {
             Update::Transition(it) => Some(Happened::Transition(**it)),
             Update::Retransmit(it) => Some(Happened::Retransmit(**it)),
@@ -202,13 +203,13 @@ impl Format for Noted {
             return;
         }
         let mut drawn = Vec::new();
-        self.inner.update(update, clock, &mut drawn);
+        self.inner.update(update, context, &mut drawn);
         self.show(&mut drawn, out);
     }
 
-    fn pause(&mut self, tick: &Tick, clock: WallClock, out: &mut Vec<u8>) -> Option<u64> {
+    fn pause(&mut self, tick: &Tick, context: Context<'_>, out: &mut Vec<u8>) -> Option<u64> {
         let mut drawn = Vec::new();
-        let due = self.inner.pause(tick, clock, &mut drawn);
+        let due = self.inner.pause(tick, context, &mut drawn);
         if due.is_none() {
             for note in self.desk.lock().notes.drain(..).filter(|_| !self.silent) {
                 drawn.extend_from_slice(note.as_bytes());
@@ -219,11 +220,11 @@ impl Format for Noted {
         Some(due.map_or(look, |due| due.min(look)))
     }
 
-    fn summary(&mut self, summary: &Summary, clock: WallClock, out: &mut Vec<u8>) {
+    fn summary(&mut self, summary: &Summary, context: Context<'_>, out: &mut Vec<u8>) {
         // Nobody turns a page any more.
         out.append(&mut self.desk.lock().page.held);
         let mut drawn = Vec::new();
-        self.inner.summary(summary, clock, &mut drawn);
+        self.inner.summary(summary, context, &mut drawn);
         if !(self.leaves_out[1] && summary.complete) {
             out.append(&mut drawn);
         }

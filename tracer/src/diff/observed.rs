@@ -13,7 +13,7 @@ use super::statistics::Series;
 use crate::exec::tally::{Account, Identity, Place, identity};
 use tracer_event::{
     connection::ConnectionSummary,
-    enricher::Enricher,
+    enricher::Context,
     finding::{Finding, Status},
     header::Header,
     state::State,
@@ -78,8 +78,8 @@ impl Observed {
     }
 
     /// Takes in one event.
-    pub fn observe(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
-        self.account.observe(update, enricher);
+    pub fn observe(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.account.observe(update, context);
         match update {
             Update::Connection(connection) => self.connection(connection),
             Update::Finding(finding) => self.finding(finding),
@@ -145,19 +145,16 @@ impl Reading {
     }
 
     /// The sink that reads.
-    pub fn sink(&self, enricher: Arc<dyn Enricher>) -> Box<dyn Sink> {
-        Box::new(Reader { reading: self.clone(), enricher })
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(Reader(self.clone()))
     }
 }
 
-struct Reader {
-    reading: Reading,
-    enricher: Arc<dyn Enricher>,
-}
+struct Reader(Reading);
 
 impl Reader {
     fn with(&self, change: impl FnOnce(&mut Observed)) {
-        change(&mut self.reading.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -166,11 +163,11 @@ impl Sink for Reader {
         self.with(|observed| observed.begin(clock.now));
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.with(|observed| observed.observe(update, &*self.enricher));
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.with(|observed| observed.observe(update, context));
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
-        self.with(|observed| observed.end(clock.now, summary.complete));
+    fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
+        self.with(|observed| observed.end(context.clock.now, summary.complete));
     }
 }

@@ -14,11 +14,11 @@ use tracer_event::{
     close::{Close, Reason},
     connection::ConnectionSummary,
     endpoint::{Endpoint, Tuple},
-    enricher::Unknown,
     state::State,
     subject::Subject,
     transition::Source,
     update::Update,
+    wall_clock::WallClock,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -54,7 +54,7 @@ fn recorded(lives: &[Life]) -> Observed {
             retransmits: None,
             close: Some(Close::new(REASONS[reason], None)),
         };
-        observed.observe(&Update::Connection(&connection), &Unknown);
+        observed.observe(&Update::Connection(&connection), WallClock::default().into());
     }
     observed.end(DURATION, true);
     observed

@@ -19,7 +19,7 @@ use tracer_event::{
     connection::ConnectionSummary,
     duration::duration,
     endpoint::{Endpoint, Tuple},
-    enricher::Enricher,
+    enricher::Context,
     header::Header,
     linger::{Linger, LingerStatus},
     state::State,
@@ -155,11 +155,11 @@ impl Account {
     }
 
     /// Takes in what is told.
-    pub fn observe(&mut self, update: &Update<'_>, enricher: &dyn Enricher) {
+    pub fn observe(&mut self, update: &Update<'_>, context: Context<'_>) {
         match update {
             Update::Transition(transition) => self.transition(transition),
             Update::Connection(connection) => self.connection(connection),
-            Update::Linger(lingers) => self.linger(lingers, enricher),
+            Update::Linger(lingers) => self.linger(lingers, context),
             Update::Retransmit(_) | Update::Reset(_) | Update::Loss(_) | Update::Finding(_) => {}
         }
     }
@@ -202,7 +202,7 @@ impl Account {
         }
     }
 
-    fn linger(&mut self, lingers: &[Linger], enricher: &dyn Enricher) {
+    fn linger(&mut self, lingers: &[Linger], Context { enricher, .. }: Context<'_>) {
         let raised = |linger: &&Linger| linger.status == LingerStatus::Raised;
         let lingers = lingers.iter().filter(|linger| linger.state == State::CloseWait);
         for linger in lingers.filter(raised) {
@@ -326,19 +326,13 @@ impl Tally {
     }
 
     /// The sink that keeps it, and lets the command run when the trace has begun.
-    /// `enricher` knows the stacks.
-    pub fn sink(
-        &self,
-        enricher: Arc<dyn Enricher>,
-        begin: impl FnOnce() + Send + 'static,
-    ) -> Box<dyn Sink> {
-        Box::new(Counting { tally: self.clone(), enricher, begin: Some(Box::new(begin)) })
+    pub fn sink(&self, begin: impl FnOnce() + Send + 'static) -> Box<dyn Sink> {
+        Box::new(Counting { tally: self.clone(), begin: Some(Box::new(begin)) })
     }
 }
 
 struct Counting {
     tally: Tally,
-    enricher: Arc<dyn Enricher>,
     begin: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -349,11 +343,11 @@ impl Sink for Counting {
         }
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.tally.account().observe(update, &*self.enricher);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.tally.account().observe(update, context);
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, _: WallClock) {
+    fn finish(self: Box<Self>, summary: &Summary, _: Context<'_>) {
         self.tally.account().summary = Some(summary.clone());
     }
 }

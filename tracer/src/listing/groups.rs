@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use tracer_event::{
-    duration::count, enricher::Enricher, socket::Socket, state::State, subject::Role,
+    duration::count, enricher::Context, socket::Socket, state::State, subject::Role,
 };
 use tracer_output::text::{Line, Palette, duration, grouped, in_container, process};
 
@@ -34,12 +34,12 @@ impl Grouping {
         }
     }
 
-    fn of(self, socket: &Socket, enricher: &dyn Enricher) -> String {
+    fn of(self, socket: &Socket, context: Context<'_>) -> String {
         let subject = &socket.subject;
         match self {
             Self::Process => {
                 let holder = socket.holders.first().copied().or(subject.owner);
-                process(holder) + &in_container(subject, enricher)
+                process(holder) + &in_container(subject, context)
             }
             Self::Peer if socket.state == State::Listen => "* (listening)".to_owned(),
             Self::Peer => {
@@ -48,7 +48,7 @@ impl Grouping {
                 let is_client = subject.role.map_or(peer.port >= local.port, serves);
                 if is_client { peer.with_port(0) } else { peer }.to_string()
             }
-            Self::Container => match in_container(subject, enricher) {
+            Self::Container => match in_container(subject, context) {
                 none if none.is_empty() => "-".to_owned(),
                 container => container,
             },
@@ -92,13 +92,13 @@ impl Group {
 pub fn text(
     sockets: &[Socket],
     (grouping, limit): (Grouping, usize),
-    enricher: &dyn Enricher,
+    context: Context<'_>,
     (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) {
     let mut groups: HashMap<String, Group, RandomState> = HashMap::default();
     for socket in sockets {
-        groups.entry(grouping.of(socket, enricher)).or_default().add(socket);
+        groups.entry(grouping.of(socket, context)).or_default().add(socket);
     }
     let mut groups: Vec<(String, Group)> = groups.into_iter().collect();
     groups.sort_by(|(one, a), (other, b)| {

@@ -177,10 +177,10 @@ impl<'a> View<'a> {
         let mut last = WallClock::default();
         for (time, update) in steps {
             last = WallClock { lead: 0, now: time };
-            ladder.update(&update.update(), last, &mut out);
+            ladder.update(&update.update(), last.into(), &mut out);
         }
         let now = last.now.saturating_add(1_000_000_000);
-        ladder.pause(&Tick { now, sockets: None }, WallClock { lead: 0, now }, &mut out);
+        ladder.pause(&Tick { now, sockets: None }, WallClock { lead: 0, now }.into(), &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 }

@@ -14,7 +14,11 @@ use super::{
     enricher::Recorded,
 };
 use tracer_event::{
-    enricher::Enricher, header::Header, summary::Summary, update::Update, wall_clock::WallClock,
+    enricher::{Context, Enricher, Unknown},
+    header::Header,
+    summary::Summary,
+    update::Update,
+    wall_clock::WallClock,
 };
 use tracer_output::{
     Format as _,
@@ -25,14 +29,15 @@ pub(super) const CLOCK: WallClock =
     WallClock { lead: 1_700_000_000_123_456_789, now: 5_000_000_000_000 };
 
 /// What JSON has for these updates.
-pub(super) fn written(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) -> String {
-    let mut json = Json::new(enricher);
+pub(super) fn written(updates: &[Update<'_>], enricher: &dyn Enricher) -> String {
+    let context = Context { clock: CLOCK, enricher };
+    let mut json = Json::default();
     let mut out = Vec::new();
     json.header(&any::header(), CLOCK, &mut out);
     for update in updates {
-        json.update(update, CLOCK, &mut out);
+        json.update(update, context, &mut out);
     }
-    json.summary(&Summary::default(), CLOCK, &mut out);
+    json.summary(&Summary::default(), context, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -40,7 +45,7 @@ pub(super) fn written(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) -> St
 pub(crate) fn recorded() -> impl Strategy<Value = String> {
     (prop::collection::vec(any::told(), 1..8), any::around()).prop_map(|(told, around)| {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
-        written(&updates, Arc::new(around))
+        written(&updates, &around)
     })
 }
 
@@ -48,14 +53,15 @@ pub(crate) fn recorded() -> impl Strategy<Value = String> {
 pub(super) fn written_again(lines: &str) -> String {
     let enricher = Arc::<Recorded>::default();
     let mut decoder = Decoder::new(Arc::clone(&enricher));
-    let mut json = Json::new(enricher);
+    let mut json = Json::default();
     let mut out = Vec::new();
     for line in lines.lines() {
         let item = decoder.decode(line).unwrap_or_else(|wrong| panic!("{wrong}: {line}"));
+        let context = Context { clock: decoder.clock(), enricher: &*enricher };
         match item {
             Item::Header(header) => json.header(&header, decoder.clock(), &mut out),
-            Item::Update(told) => json.update(&told.update(), decoder.clock(), &mut out),
-            Item::Summary(summary) => json.summary(&summary, decoder.clock(), &mut out),
+            Item::Update(told) => json.update(&told.update(), context, &mut out),
+            Item::Summary(summary) => json.summary(&summary, context, &mut out),
             Item::Passed => panic!("passed over: {line}"),
         }
     }
@@ -63,7 +69,7 @@ pub(super) fn written_again(lines: &str) -> String {
 }
 
 /// Checks that updates come out of a recording as they went in.
-pub(crate) fn assert_same(updates: &[Update<'_>], enricher: Arc<dyn Enricher>) {
+pub(crate) fn assert_same(updates: &[Update<'_>], enricher: &dyn Enricher) {
     let recorded = written(updates, enricher);
     let again = written_again(&recorded);
     for (recorded, again) in recorded.lines().zip(again.lines()) {
@@ -91,7 +97,7 @@ proptest! {
         around in any::around(),
     ) {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
-        assert_same(&updates, Arc::new(around));
+        assert_same(&updates, &around);
     }
 
     /// Each twice, so that what lines have in common has been kept by then.
@@ -100,11 +106,12 @@ proptest! {
         told in prop::collection::vec(any::told(), 1..12),
         around in any::around(),
     ) {
-        let mut json = Json::new(Arc::new(around));
+        let context = Context { clock: CLOCK, enricher: &around };
+        let mut json = Json::default();
         let (mut copied, mut whole) = (Vec::new(), Whole::default());
         for update in told.iter().chain(&told).map(OwnedUpdate::update) {
-            json.tell(&update, CLOCK, &mut copied);
-            json.tell(&update, CLOCK, &mut whole);
+            json.tell(&update, context, &mut copied);
+            json.tell(&update, context, &mut whole);
         }
         prop_assert_eq!(String::from_utf8(copied), String::from_utf8(whole.0));
     }
@@ -116,7 +123,7 @@ proptest! {
     ) {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
         let schema = jsonschema::validator_for(&schema()).unwrap();
-        for line in written(&updates, Arc::new(around)).lines() {
+        for line in written(&updates, &around).lines() {
             let value = serde_json::from_str(line).unwrap();
             let problems: Vec<String> =
                 schema.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -144,7 +151,7 @@ fn the_schema_refuses_what_is_not_ours() {
 
 #[test]
 fn the_hello_comes_back_whole() {
-    let line = written(&[], Arc::new(tracer_event::enricher::Unknown));
+    let line = written(&[], &Unknown);
     let mut decoder = Decoder::new(Arc::default());
     let Ok(Item::Header(header)) = decoder.decode(line.lines().next().unwrap()) else { panic!() };
     assert_eq!(header, any::header());

@@ -18,7 +18,7 @@ use super::{
 };
 use tracer_event::{
     diagnosis::Diagnosis,
-    enricher::Enricher,
+    enricher::Context,
     finding::{Finding, Status},
     header::Header,
     initial::InitialNumbers,
@@ -52,7 +52,6 @@ pub struct Feed {
     filter: Filter,
     /// The filter passes all of the table's sockets.
     all: bool,
-    enricher: Arc<dyn Enricher>,
     screen: Screen,
     counting: Counting,
     recent: Recent,
@@ -89,17 +88,11 @@ impl Drop for Screen {
 
 impl Feed {
     /// For a screen that runs in `thread`.
-    pub fn new(
-        filter: Filter,
-        enricher: Arc<dyn Enricher>,
-        shared: Arc<Shared>,
-        thread: Option<health::Thread>,
-    ) -> Self {
+    pub fn new(filter: Filter, shared: Arc<Shared>, thread: Option<health::Thread>) -> Self {
         let all = filter == filter.of_namespace();
         Self {
             filter,
             all,
-            enricher,
             screen: Screen { shared, thread },
             counting: Counting::default(),
             recent: Recent::default(),
@@ -110,17 +103,17 @@ impl Feed {
         }
     }
 
-    fn wants(&self, update: &Update<'_>) -> bool {
-        self.all || self.filter.wants(update, &*self.enricher)
+    fn wants(&self, update: &Update<'_>, context: Context<'_>) -> bool {
+        self.all || self.filter.wants(update, context.enricher)
     }
 
-    fn wants_socket(&self, facts: &Facts<'_>) -> bool {
-        self.all || self.filter.may_want(facts, &*self.enricher)
+    fn wants_socket(&self, facts: &Facts<'_>, context: Context<'_>) -> bool {
+        self.all || self.filter.may_want(facts, context.enricher)
     }
 
-    fn lingers(&mut self, lingers: &[Linger]) {
+    fn lingers(&mut self, lingers: &[Linger], context: Context<'_>) {
         for linger in lingers {
-            if self.wants_socket(&Facts::from(linger)) {
+            if self.wants_socket(&Facts::from(linger), context) {
                 counting::linger(linger, &mut self.ui_snapshot);
                 self.recent.add(OwnedUpdate::Linger(vec![linger.clone()]));
             }
@@ -137,12 +130,13 @@ impl Feed {
     }
 
     /// Copies the list if it is needed and due, and the counts.
-    fn copy(&mut self, now: u64, table: &Table, view_request: ViewRequest) {
+    fn copy(&mut self, live: &Live<'_>, context: Context<'_>, view_request: ViewRequest) {
+        let Live { now, table, .. } = *live;
         let (made, cost) = self.copied;
         let due =
             now >= made.saturating_add(ROWS.max((cost + view_request.cost).saturating_mul(SHARE)));
         if due && (view_request.rows || !self.all) {
-            let wants = |row: &Row| self.wants_socket(&row.facts(now));
+            let wants = |row: &Row| self.wants_socket(&row.facts(now), context);
             let rows: Vec<Row> = table.connections().map(Row::of).filter(wants).collect();
             if !self.all {
                 self.ui_snapshot.counts = [0; State::COUNT];
@@ -210,13 +204,13 @@ impl Sink for Feed {
         self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
         match update {
-            Update::Linger(lingers) => self.lingers(lingers),
+            Update::Linger(lingers) => self.lingers(lingers, context),
             Update::Finding(finding) => self.finding(finding),
             Update::Loss(loss) if !loss.healed => self.ui_snapshot.lost += loss.count,
             Update::Loss(_) => {}
-            _ if self.wants(update) => match *update {
+            _ if self.wants(update, context) => match *update {
                 Update::Transition(one) => {
                     self.counting.transition(one, &mut self.ui_snapshot);
                     self.recent.add(OwnedUpdate::Transition(*one));
@@ -233,17 +227,18 @@ impl Sink for Feed {
         Some(self)
     }
 
-    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {}
+    fn finish(self: Box<Self>, _: &Summary, _: Context<'_>) {}
 }
 
 impl LiveSink for Feed {
-    fn observe(&mut self, live: &Live<'_>, clock: WallClock) -> Option<u64> {
+    fn observe(&mut self, live: &Live<'_>, context: Context<'_>) -> Option<u64> {
         let Live { now, table, .. } = *live;
         if now >= self.next {
             self.next = now + PERIOD;
             let view_request = self.screen.shared.lock().view_request;
-            self.ui_snapshot.clock = self.ui_snapshot.clock.renewed(WallClock { now, ..clock });
-            self.copy(now, table, view_request);
+            self.ui_snapshot.clock =
+                self.ui_snapshot.clock.renewed(WallClock { now, ..context.clock });
+            self.copy(live, context, view_request);
             self.ui_snapshot.chosen = self.choose(table, view_request);
             self.counting.show(now, &mut self.ui_snapshot);
             self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());

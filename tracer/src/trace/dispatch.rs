@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracer_event::{
-    enricher::Enricher,
+    enricher::{Context, Enricher},
     finding::Finding,
     header::Header,
     summary::Summary,
@@ -113,12 +113,12 @@ impl Dispatcher {
 
     /// Lets the sinks tell what they have held back; when to call again at the latest.
     pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
-        let clock = self.clock;
+        let context = Context { clock: self.clock, enricher: &*self.enricher };
         let moment = Tick { now, sockets: Some(table.len()) };
         let seen = Live { now, table, ports: self.watch.ports() };
         let pause = |sink: &mut Box<dyn Sink>| {
-            let observed = sink.live().and_then(|sink| sink.observe(&seen, clock));
-            [sink.pause(&moment, clock), observed].into_iter().flatten().min()
+            let observed = sink.live().and_then(|sink| sink.observe(&seen, context));
+            [sink.pause(&moment, context), observed].into_iter().flatten().min()
         };
         self.sinks.iter_mut().filter_map(pause).min()
     }
@@ -145,9 +145,9 @@ impl Dispatcher {
             self.tell_undelivered(undelivered);
         }
         self.summary.complete = !self.summary.lost.is_final() && health::trouble().is_none();
-        self.clock = time::wall_clock();
+        let context = Context { clock: time::wall_clock(), enricher: &*self.enricher };
         for sink in self.sinks {
-            sink.finish(&self.summary, self.clock);
+            sink.finish(&self.summary, context);
         }
     }
 
@@ -160,8 +160,9 @@ impl Dispatcher {
             return;
         }
         let is_written = self.selection.wants(update);
+        let context = Context { clock: self.clock, enricher: &*self.enricher };
         for sink in self.sinks.iter_mut().filter(|sink| is_written || sink.counts()) {
-            sink.update(update, self.clock);
+            sink.update(update, context);
         }
         if is_written {
             self.summary.count(update);

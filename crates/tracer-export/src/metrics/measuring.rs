@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Families, Metrics};
 use tracer_event::{
-    enricher::Enricher, header::Header, summary::Summary, update::Update, wall_clock::WallClock,
+    enricher::Context, header::Header, summary::Summary, update::Update, wall_clock::WallClock,
 };
 use tracer_output::{Live, LiveSink, Sink};
 
@@ -36,17 +36,12 @@ impl Shared {
 pub struct Measuring {
     shared: Shared,
     end: Box<dyn FnOnce() + Send>,
-    enricher: Arc<dyn Enricher>,
 }
 
 impl Measuring {
     /// Into these metrics; whatever shows them is ended by `end`.
-    pub fn new(
-        shared: Shared,
-        end: impl FnOnce() + Send + 'static,
-        enricher: Arc<dyn Enricher>,
-    ) -> Self {
-        Self { shared, end: Box::new(end), enricher }
+    pub fn new(shared: Shared, end: impl FnOnce() + Send + 'static) -> Self {
+        Self { shared, end: Box::new(end) }
     }
 }
 
@@ -55,8 +50,8 @@ impl Sink for Measuring {
         self.shared.lock().set_kernel(&header.kernel);
     }
 
-    fn update(&mut self, update: &Update<'_>, _: WallClock) {
-        self.shared.lock().count(update, &*self.enricher);
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        self.shared.lock().count(update, context);
     }
 
     fn counts(&self) -> bool {
@@ -67,13 +62,13 @@ impl Sink for Measuring {
         Some(self)
     }
 
-    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+    fn finish(self: Box<Self>, _: &Summary, _: Context<'_>) {
         (self.end)();
     }
 }
 
 impl LiveSink for Measuring {
-    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+    fn observe(&mut self, live: &Live<'_>, _: Context<'_>) -> Option<u64> {
         self.shared.lock().stand(live);
         None
     }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::*;
-use tracer_event::enricher::Unknown;
 use tracer_event::fixtures::{linger, subject, transition};
 use tracer_event::update::Observer;
+use tracer_event::wall_clock::WallClock;
 use tracer_event::{
     finding::{Finding, NoLocalPort, Problem},
     update::{Close, Handshake, Loss, Reset, Retransmit, Retransmitted, Rst},
@@ -30,7 +30,7 @@ pub fn all(metrics: &mut Metrics) {
     let established =
         Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
     metrics.set_kernel("6.1.0");
-    metrics.count(&Update::Transition(&established), &Unknown);
+    metrics.count(&Update::Transition(&established), WallClock::default().into());
     let close = Close::new(Reason::Graceful, Some(Initiator::Local));
     metrics.count(
         &Update::Connection(&ConnectionSummary {
@@ -50,18 +50,18 @@ pub fn all(metrics: &mut Metrics) {
             close: Some(close),
             source: Source::Timer,
         }),
-        &Unknown,
+        WallClock::default().into(),
     );
-    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), &Unknown);
+    metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), WallClock::default().into());
     let (subject, state) = (subject(1), State::SynSent);
     let syn = Segment::Syn;
     let again = Retransmit { time: 1, subject, state, segment: Retransmitted::new(syn, 1, None) };
-    metrics.count(&Update::Retransmit(&again), &Unknown);
+    metrics.count(&Update::Retransmit(&again), WallClock::default().into());
     let direction = Direction::Received;
     let reset = Reset { time: 1, subject, state, segment: Rst::new(direction) };
-    metrics.count(&Update::Reset(&reset), &Unknown);
+    metrics.count(&Update::Reset(&reset), WallClock::default().into());
     let loss = Loss::final_loss(1, LossPlace::Otlp, 4);
-    metrics.count(&Update::Loss(&loss), &Unknown);
+    metrics.count(&Update::Loss(&loss), WallClock::default().into());
     let peer = subject.tuple.peer;
     let problem = NoLocalPort { process: None, peer, count: 1, size: None };
     metrics.count(
@@ -73,7 +73,7 @@ pub fn all(metrics: &mut Metrics) {
             entry: None,
             problem: Problem::NoLocalPort(problem),
         }),
-        &Unknown,
+        WallClock::default().into(),
     );
     let ports = Arc::new([PortUse {
         netns: 7,

@@ -1,6 +1,6 @@
 //! Log records, encoded (opentelemetry/proto/logs/v1/logs.proto) on the reading thread.
 
-use std::{slice, sync::Arc};
+use std::slice;
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use super::{
     attributes::{self, bytes, fixed64, varint},
     batches::{Chunk, size},
 };
-use tracer_event::{enricher::Enricher, update::Update, wall_clock::WallClock};
+use tracer_event::{enricher::Context, update::Update};
 use tracer_output::{
     flatten::Memory,
     json::{Json, Take},
@@ -65,7 +65,7 @@ struct Encoder {
 }
 
 impl Records {
-    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
+    pub(super) fn new() -> Self {
         let message = Message { text: String::new(), severity: Severity::Info };
         let encoder = Encoder {
             head: Head { event: "", message, time: 0, observed: 0 },
@@ -74,20 +74,20 @@ impl Records {
             gathered: Vec::new(),
             count: 0,
         };
-        let messages = Messages::new(Arc::clone(&enricher));
-        Self { json: Json::new(enricher), messages, encoder }
+        Self { json: Json::default(), messages: Messages::default(), encoder }
     }
 
     /// Adds an update: as many records as there are lines in JSON.
-    pub(super) fn add(&mut self, update: &Update<'_>, clock: WallClock) {
+    pub(super) fn add(&mut self, update: &Update<'_>, context: Context<'_>) {
+        let clock = context.clock;
         let since_1970 =
             |time| u64::try_from(clock.lead.saturating_add_unsigned(time)).unwrap_or(0);
         let (time, observed) = (since_1970(update.time()), since_1970(clock.now));
         let mut of_one = |update: &Update<'_>, message| {
             self.encoder.head = Head { event: name(update), message, time, observed };
-            self.json.tell(update, clock, &mut self.encoder);
+            self.json.tell(update, context, &mut self.encoder);
         };
-        let messages = self.messages.of(update).into_iter();
+        let messages = self.messages.of(update, context).into_iter();
         if let Update::Linger(lingers) = update {
             for (linger, message) in lingers.iter().zip(messages) {
                 if let Some(message) = message {

@@ -5,7 +5,6 @@ mod collector;
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
-    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -22,7 +21,6 @@ use serde_json::{Value, json};
 use super::{Limit, Otlp, Settings, attributes, records::Records, resource::Resource};
 use crate::{metrics::measuring::Shared, otlp::resource::Identity};
 use tracer_event::{
-    enricher::Unknown,
     fixtures::{linger, transition},
     state::State,
     update::{Loss, LossPlace, Update},
@@ -33,8 +31,8 @@ use tracer_output::{Format as _, Sink as _, flatten::Memory, json::Json};
 const CLOCK: WallClock = WallClock { lead: 1_700_000_000_000_000_000, now: 90 };
 
 fn records(updates: &[Update<'_>]) -> Vec<LogRecord> {
-    let mut records = Records::new(Arc::new(Unknown));
-    updates.iter().for_each(|update| records.add(update, CLOCK));
+    let mut records = Records::new();
+    updates.iter().for_each(|update| records.add(update, CLOCK.into()));
     let chunks = records.take_chunk().map(|(chunk, _)| chunk).into_iter().collect();
     let batch = super::batches::Batch { chunks, ..super::batches::Batch::default() };
     let resource = Resource::new(&Identity::default(), |_| None);
@@ -106,8 +104,8 @@ fn a_record_says_what_the_line_of_json_says() {
     let loss = Loss::final_loss(7, LossPlace::Otlp, 3);
     let updates = [Update::Transition(&step), Update::Linger(&lingers), Update::Loss(&loss)];
     let mut lines = Vec::new();
-    let mut json = Json::new(Arc::new(Unknown));
-    updates.iter().for_each(|update| json.update(update, CLOCK, &mut lines));
+    let mut json = Json::default();
+    updates.iter().for_each(|update| json.update(update, CLOCK.into(), &mut lines));
     let lines: Vec<Value> = String::from_utf8(lines)
         .unwrap()
         .lines()
@@ -230,10 +228,9 @@ fn send(address: SocketAddr, updates: usize) -> Option<u64> {
     });
     let resource = Resource::new(&Identity::default(), |_| None);
     let (limit, metrics) = (Limit::Records(1000), Shared::default());
-    let mut sink =
-        Otlp::start(settings.unwrap(), limit, &resource, metrics, Arc::new(Unknown)).unwrap();
+    let mut sink = Otlp::start(settings.unwrap(), limit, &resource, metrics).unwrap();
     let step = transition(State::SynSent, State::Established);
-    (0..updates).for_each(|_| sink.update(&Update::Transition(&step), CLOCK));
+    (0..updates).for_each(|_| sink.update(&Update::Transition(&step), CLOCK.into()));
     sink.last().map(|undelivered| undelivered.count)
 }
 

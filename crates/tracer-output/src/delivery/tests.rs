@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver};
 
 use super::*;
-use tracer_event::{enricher::Unknown, fixtures::transition, state::State};
+use tracer_event::{fixtures::transition, state::State};
 
 /// Takes a few records, then hangs until the other end is dropped.
 struct Hanging(u64, Receiver<()>);
@@ -26,10 +26,10 @@ impl Worker<Record> for Hanging {
 fn what_waits_for_a_receiver_that_hangs_is_counted_at_the_end() {
     let (release, hang) = mpsc::channel();
     let place = LossPlace::Journal;
-    let mut sink = Delivery::start(Hanging(3, hang), place, Arc::new(Unknown)).unwrap();
+    let mut sink = Delivery::start(Hanging(3, hang), place).unwrap();
     let step = transition(State::SynSent, State::Established);
     let clock = WallClock { lead: 0, now: 90 };
-    (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock));
+    (0..10).for_each(|_| sink.update(&Update::Transition(&step), clock.into()));
     // Those that wait, and the one that will tell of them.
     assert_eq!(sink.last(), Some(Undelivered { place, count: 7 + 1 }));
     drop(release);

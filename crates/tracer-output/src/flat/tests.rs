@@ -2,7 +2,6 @@ use rstest::rstest;
 
 use super::*;
 use tracer_event::{
-    enricher::Unknown,
     header::{Header, Mode, OfFile},
     wall_clock::WallClock,
 };
@@ -56,7 +55,7 @@ fn names_are_unique_and_fit_into_syslog_and_the_journal() {
 
 #[test]
 fn csv_quotes_what_needs_it_and_has_a_cell_for_each_column() {
-    let mut csv = FlatLines::csv(Arc::new(Unknown));
+    let mut csv = FlatLines::csv();
     let mut out = Vec::new();
     out.extend(csv::header(None));
     let header = Header {

@@ -1,6 +1,6 @@
 mod bounds;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rstest::rstest;
 use tracer_wire::Record;
@@ -14,7 +14,6 @@ use super::{
 use tracer_event::{
     close::Reason,
     endpoint::{Endpoint, Tuple},
-    enricher::Unknown,
     finding::{Finding, NoLocalPort, Problem, Severity, Status},
     header::{Degraded, Host, Mode},
     process::{Evidence, Owner, Process},
@@ -135,7 +134,6 @@ fn report(updates: &[Update<'_>], after: u64) -> String {
         zone: TimeZone::UTC,
         ticks: Ticks { hz: 250 },
         filter: Filter::default(),
-        enricher: Arc::new(Unknown),
         file: Box::new(paper.clone()),
         written,
     }));
@@ -143,10 +141,10 @@ fn report(updates: &[Update<'_>], after: u64) -> String {
     sink.header(&header(), clock(BEGUN));
     let mut summary = Summary { complete: true, ..Summary::default() };
     for update in updates {
-        sink.update(update, clock(BEGUN));
+        sink.update(update, clock(BEGUN).into());
         summary.count(update);
     }
-    sink.finish(&summary, clock(BEGUN + after));
+    sink.finish(&summary, clock(BEGUN + after).into());
     let html = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
     assert_eq!(result.recv().unwrap().unwrap().bytes, html.len());
     html

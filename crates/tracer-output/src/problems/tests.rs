@@ -1,10 +1,9 @@
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
 use super::*;
 use crate::stamps::{Times, Timestamps};
 use tracer_event::{
     close::{Close, Initiator},
-    enricher::Unknown,
     finding::{BadEnd, ConnectionResets, Status},
     process::{Evidence, Owner, Process},
     reset::Rst,
@@ -54,7 +53,7 @@ fn ended(time: u64, port: u16, from: State, reason: Reason) -> Transition {
 
 fn problems() -> Problems {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Unknown));
+    let text = Text::new(Palette::PLAIN, None, times, Stories::Steps);
     Problems::new(text, Palette::PLAIN, Stories::Steps)
 }
 
@@ -68,14 +67,14 @@ fn many_ends_of_one_kind_have_a_line_at_each_tenfold_and_the_rest_at_the_end() {
     let (mut problems, mut out) = (problems(), Vec::new());
     for n in 0..150 {
         let reset = ended(n, 1_000 + n as u16, State::Established, Reason::ResetReceived);
-        problems.update(&Update::Transition(&reset), CLOCK, &mut out);
+        problems.update(&Update::Transition(&reset), CLOCK.into(), &mut out);
     }
     let other = ended(150, 5_000, State::Established, Reason::RetransmitTimeout);
-    problems.update(&Update::Transition(&other), CLOCK, &mut out);
+    problems.update(&Update::Transition(&other), CLOCK.into(), &mut out);
     let so_far = lines(&out);
     assert_eq!(so_far.len(), 4, "one, ten, a hundred, and another reason: {so_far:#?}");
     assert!(so_far[1].ends_with("✗ app to 10.0.0.2:80: 10 × reset by the peer"), "{so_far:#?}");
-    problems.summary(&Summary::default(), CLOCK, &mut out);
+    problems.summary(&Summary::default(), CLOCK.into(), &mut out);
     let all = lines(&out);
     assert!(all[4].contains("150 × reset"), "{all:#?}");
 }
@@ -85,10 +84,10 @@ fn a_group_that_grows_slowly_comes_again_after_a_while() {
     let (mut problems, mut out) = (problems(), Vec::new());
     for time in [SECOND, 2 * SECOND] {
         let reset = ended(time, 1_000, State::Established, Reason::ResetReceived);
-        problems.update(&Update::Transition(&reset), CLOCK, &mut out);
+        problems.update(&Update::Transition(&reset), CLOCK.into(), &mut out);
     }
     let mut pause = |now| {
-        let next = problems.pause(&Tick { now, sockets: None }, CLOCK, &mut out);
+        let next = problems.pause(&Tick { now, sockets: None }, CLOCK.into(), &mut out);
         (next, lines(&out).len())
     };
     assert_eq!(pause(3 * SECOND), (Some(6 * SECOND), 1));
@@ -107,12 +106,12 @@ fn a_refused_connection_within_the_host_has_one_line() {
     };
     let (mut problems, mut out) = (problems(), Vec::new());
     let refused = ended(2, 1_000, State::SynSent, Reason::Refused);
-    problems.update(&Update::Reset(&rst(1_000)), CLOCK, &mut out);
-    problems.update(&Update::Transition(&refused), CLOCK, &mut out);
+    problems.update(&Update::Reset(&rst(1_000)), CLOCK.into(), &mut out);
+    problems.update(&Update::Transition(&refused), CLOCK.into(), &mut out);
     assert_eq!(lines(&out).len(), 1, "{:#?}", lines(&out));
     assert!(lines(&out)[0].contains("app["), "{:#?}", lines(&out));
-    problems.update(&Update::Reset(&rst(2_000)), CLOCK, &mut out);
-    problems.pause(&Tick { now: 3, sockets: None }, CLOCK, &mut out);
+    problems.update(&Update::Reset(&rst(2_000)), CLOCK.into(), &mut out);
+    problems.pause(&Tick { now: 3, sockets: None }, CLOCK.into(), &mut out);
     assert_eq!(lines(&out).len(), 2, "of another host: {:#?}", lines(&out));
 }
 
@@ -128,13 +127,13 @@ fn a_reset_within_the_host_has_the_line_of_one_end() {
         close: Some(Close::new(Reason::ResetSentUnreadData, Some(Initiator::Local))),
         ..received
     };
-    problems.update(&Update::Transition(&sent), CLOCK, &mut out);
-    problems.update(&Update::Transition(&received), CLOCK, &mut out);
+    problems.update(&Update::Transition(&sent), CLOCK.into(), &mut out);
+    problems.update(&Update::Transition(&received), CLOCK.into(), &mut out);
     assert_eq!(lines(&out).len(), 1, "{:#?}", lines(&out));
     assert!(lines(&out)[0].contains("10.0.0.2:80"), "{:#?}", lines(&out));
     // Another connection has had the same addresses, long ago.
     let later = Transition { time: 90 * SECOND, ..received };
-    problems.update(&Update::Transition(&later), CLOCK, &mut out);
+    problems.update(&Update::Transition(&later), CLOCK.into(), &mut out);
     assert_eq!(lines(&out).len(), 2, "{:#?}", lines(&out));
 }
 
@@ -152,7 +151,7 @@ fn a_finding_of_mere_information_does_not_say_a_reset_again() {
         let problem = Problem::ConnectionResets(resets);
         let status = Status::Raised;
         let finding = Finding { time: 0, severity, status, netns: 1, entry: None, problem };
-        problems.update(&Update::Finding(&finding), CLOCK, &mut out);
+        problems.update(&Update::Finding(&finding), CLOCK.into(), &mut out);
         assert_eq!(lines(&out).len(), expected, "{:#?}", lines(&out));
     }
 }

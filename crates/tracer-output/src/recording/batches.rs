@@ -1,13 +1,11 @@
 //! Events into blocks, by size and age.
 
-use std::sync::Arc;
-
 use crate::{
     json::Json,
     packed::{Block, Packer},
     queue::Size,
 };
-use tracer_event::{enricher::Enricher, update::Update, wall_clock::WallClock};
+use tracer_event::{enricher::Context, update::Update};
 
 /// A block is handed over from this size on, bytes.
 const FULL: usize = 128 << 10;
@@ -25,6 +23,7 @@ pub(super) struct Batch {
 }
 
 /// Gathers them.
+#[derive(Default)]
 pub(super) struct Batches {
     json: Json,
     packer: Packer,
@@ -33,14 +32,10 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { json: Json::new(enricher), packer: Packer::default(), span: None }
-    }
-
     /// Whether a block is full with it.
-    pub(super) fn update(&mut self, update: &Update<'_>, clock: WallClock) -> bool {
+    pub(super) fn update(&mut self, update: &Update<'_>, context: Context<'_>) -> bool {
         self.note(update.time());
-        self.json.tell(update, clock, &mut self.packer);
+        self.json.tell(update, context, &mut self.packer);
         self.packer.len() >= FULL
     }
 

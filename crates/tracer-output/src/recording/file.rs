@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom},
-    sync::Arc,
     time::Duration,
 };
 
@@ -15,7 +14,7 @@ use crate::{
     queue::{Limit, Outlet, Worker},
 };
 use tracer_event::{
-    enricher::Enricher,
+    enricher::Context,
     header::Header,
     summary::Summary,
     update::{LossPlace, Update},
@@ -39,15 +38,10 @@ impl Recording {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(
-        file: File,
-        name: String,
-        compress: bool,
-        enricher: Arc<dyn Enricher>,
-    ) -> io::Result<Self> {
+    pub fn start(file: File, name: String, compress: bool) -> io::Result<Self> {
         let writer = Writer { file, name, compress, end: None };
         let outlet = Outlet::start("tracer-record", Limit::Bytes(LIMIT), writer)?;
-        Ok(Self { batches: Batches::new(enricher), outlet })
+        Ok(Self { batches: Batches::default(), outlet })
     }
 
     /// Says afterwards why the end of the trace is not in the file, if it is not.
@@ -67,13 +61,13 @@ impl Sink for Recording {
         self.push();
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        if self.batches.update(update, clock) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        if self.batches.update(update, context) {
             self.push();
         }
     }
 
-    fn pause(&mut self, moment: &Tick, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, _: Context<'_>) -> Option<u64> {
         if self.batches.due().is_some_and(|due| moment.now >= due) {
             self.push();
         }
@@ -93,8 +87,9 @@ impl Sink for Recording {
         Undelivered::new(LossPlace::Output, self.outlet.take_all_lost(PATIENCE))
     }
 
-    fn finish(self: Box<Self>, summary: &Summary, clock: WallClock) {
+    fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
         let Self { mut batches, outlet } = *self;
+        let clock = context.clock;
         batches.line(clock.now, |json, packer| json.tell_summary(summary, clock, packer));
         outlet.finish(batches.take().into_iter().collect(), PATIENCE, None);
     }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,7 @@ use crate::{
     queue::{Limit, Outlet, Queue, Size, Worker},
 };
 use tracer_event::{
-    enricher::Enricher,
+    enricher::Context,
     header::Header,
     summary::Summary,
     update::{LossPlace, Update},
@@ -63,10 +62,10 @@ impl FlightRecorder {
     /// # Errors
     ///
     /// Where no thread can be had.
-    pub fn start(settings: Settings, enricher: Arc<dyn Enricher>) -> io::Result<Self> {
+    pub fn start(settings: Settings) -> io::Result<Self> {
         let worker = Work { kept: Kept::new(settings.clone()), written: None, wanted: None };
         Ok(Self {
-            batches: Batches::new(enricher),
+            batches: Batches::default(),
             triggers: Triggers::new(settings),
             outlet: Outlet::start("tracer-flight", Limit::Bytes(LIMIT), worker)?,
         })
@@ -126,15 +125,15 @@ impl Sink for FlightRecorder {
         true
     }
 
-    fn update(&mut self, update: &Update<'_>, clock: WallClock) {
-        if self.batches.update(update, clock) {
+    fn update(&mut self, update: &Update<'_>, context: Context<'_>) {
+        if self.batches.update(update, context) {
             self.push();
         }
         let reason = self.triggers.update(update);
         self.trigger(reason);
     }
 
-    fn pause(&mut self, moment: &Tick, _: WallClock) -> Option<u64> {
+    fn pause(&mut self, moment: &Tick, _: Context<'_>) -> Option<u64> {
         if self.batches.due().is_some_and(|due| moment.now >= due) {
             self.push();
         }
@@ -154,13 +153,13 @@ impl Sink for FlightRecorder {
         Undelivered::new(LossPlace::Output, self.outlet.take_all_lost(PATIENCE))
     }
 
-    fn finish(self: Box<Self>, _: &Summary, _: WallClock) {
+    fn finish(self: Box<Self>, _: &Summary, _: Context<'_>) {
         self.outlet.finish(Vec::new(), PATIENCE, None);
     }
 }
 
 impl LiveSink for FlightRecorder {
-    fn observe(&mut self, live: &Live<'_>, _: WallClock) -> Option<u64> {
+    fn observe(&mut self, live: &Live<'_>, _: Context<'_>) -> Option<u64> {
         let reason = self.triggers.ports(live.ports);
         self.trigger(reason);
         None

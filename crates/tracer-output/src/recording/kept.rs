@@ -6,7 +6,6 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -20,7 +19,6 @@ use crate::{
     packed::{MAGIC, Stored},
 };
 use tracer_event::{
-    enricher::Unknown,
     header::{Degraded, Header},
     wall_clock::WallClock,
 };
@@ -89,7 +87,7 @@ impl Kept {
             let header = self.header_of(header, reason);
             let clock = WallClock { now: began, ..*clock };
             let hello = alone(|packer| {
-                Json::new(Arc::new(Unknown)).tell_hello(&header, clock, packer);
+                Json::default().tell_hello(&header, clock, packer);
             });
             if let Some(block) = hello {
                 file.write_all(block.stored(false)?.bytes())?;

@@ -4,7 +4,7 @@ use std::{fmt::Display, sync::Arc};
 
 use tracer_event::{
     duration::{duration, grouped},
-    enricher::Enricher,
+    enricher::Context,
     stack::{self, Stack},
     update::{Linger, LingerStatus},
 };
@@ -23,12 +23,12 @@ pub(super) enum Ends {
 /// shown.
 pub(super) fn stacks(
     raised: &[&Linger],
-    enricher: &dyn Enricher,
+    context: Context<'_>,
     last: &mut Option<Arc<Stack>>,
     texts: Option<&Texts>,
 ) -> Vec<String> {
     let mut stacks: Vec<(Arc<Stack>, u64)> = Vec::new();
-    for stack in raised.iter().filter_map(|linger| enricher.stack(&linger.creator?)) {
+    for stack in raised.iter().filter_map(|linger| context.enricher.stack(&linger.creator?)) {
         match stacks.iter_mut().find(|(known, _)| *known == stack) {
             Some((_, sockets)) => *sockets += 1,
             None => stacks.push((stack, 1)),

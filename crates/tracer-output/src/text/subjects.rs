@@ -10,7 +10,7 @@ use crate::{names::Names, rendered::Rendered};
 use tracer_event::{
     container::Cgroup,
     endpoint::Endpoint,
-    enricher::Enricher,
+    enricher::Context,
     subject::{Role, Subject},
 };
 
@@ -38,22 +38,17 @@ impl Subjects {
         Self { names, ..Self::default() }
     }
 
-    pub(super) fn of(
-        &mut self,
-        subject: &Subject,
-        layout: Layout,
-        enricher: &dyn Enricher,
-    ) -> &Words {
+    pub(super) fn of(&mut self, subject: &Subject, layout: Layout, context: Context<'_>) -> &Words {
         let Self { kept, names, fresh } = self;
         let Some(names) = names else {
-            return kept.of(subject, enricher, |group, words| {
+            return kept.of(subject, context, |group, words| {
                 words.render(subject, layout, group, &|end, text| {
                     // Writing to memory cannot fail.
                     let _ = write!(text, "{end}");
                 });
             });
         };
-        let group = enricher.cgroup(subject);
+        let group = context.enricher.cgroup(subject);
         let named = |end, text: &mut String| text.push_str(&names.named(end));
         fresh.render(subject, layout, group.as_deref(), &named);
         fresh

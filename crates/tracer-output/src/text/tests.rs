@@ -6,7 +6,6 @@ use super::*;
 use crate::stamps::Timestamps;
 use tracer_event::{
     close::Close,
-    container,
     endpoint::{Endpoint, Tuple},
     process::{Evidence, Owner, Process},
     state::State,
@@ -78,10 +77,10 @@ fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Tran
 #[expect(clippy::too_many_lines, reason = "a small world of ends and their lines")]
 fn marks(connections: &[([&str; 2], [&str; 2], [u32; 2])]) -> Vec<(String, String)> {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps);
     let mut out = Vec::new();
     let mut tell = |told: &Transition| {
-        text.update(&Update::Transition(told), WallClock { lead: 0, now: 0 }, &mut out);
+        text.update(&Update::Transition(told), WallClock { lead: 0, now: 0 }.into(), &mut out);
     };
     let end = |role, [local, peer]: [&str; 2], netns, number: usize| {
         let mut end = subject(role, local, peer, if role == Role::Client { b"c" } else { b"s" });
@@ -140,16 +139,16 @@ fn ends_are_paired_by_their_initial_numbers() {
 #[test]
 fn a_birth_that_nothing_follows_is_told() {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps, Arc::new(Nothing));
+    let mut text = Text::new(Palette::PLAIN, None, times, Stories::Steps);
     let clock = WallClock { lead: 0, now: 0 };
     let mut out = Vec::new();
     let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
     let birth = step(end, (State::Listen, State::SynRecv), None);
-    text.update(&Update::Transition(&birth), clock, &mut out);
+    text.update(&Update::Transition(&birth), clock.into(), &mut out);
     let moment = |now| Tick { now, sockets: None };
-    let due = text.pause(&moment(2), clock, &mut out).unwrap();
+    let due = text.pause(&moment(2), clock.into(), &mut out).unwrap();
     assert_eq!((out.len(), due < 1_000_000_000), (0, true));
-    text.pause(&moment(due), clock, &mut out);
+    text.pause(&moment(due), clock.into(), &mut out);
     assert!(String::from_utf8(out).unwrap().contains("LISTEN      → SYN_RECV"));
 }
 
@@ -159,22 +158,9 @@ fn a_listener_has_no_connection_and_no_tag() {
     assert!(line.starts_with("00:00:00.000000   ·  [::]:443        · *  "), "{line}");
 }
 
-/// No surroundings: nothing is known.
-struct Nothing;
-
-impl Enricher for Nothing {
-    fn cgroup(&self, _: &Subject) -> Option<Arc<container::Cgroup>> {
-        None
-    }
-
-    fn executable(&self, _: &Process) -> Option<Arc<str>> {
-        None
-    }
-}
-
 fn line(width: usize, subject: Subject) -> String {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps, Arc::new(Nothing));
+    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps);
     let transition = Transition {
         time: 1,
         subject,
@@ -192,7 +178,7 @@ fn line(width: usize, subject: Subject) -> String {
     };
     let mut out = Vec::new();
     let clock = WallClock { lead: 0, now: 0 };
-    text.update(&Update::Transition(&transition), clock, &mut out);
+    text.update(&Update::Transition(&transition), clock.into(), &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -255,9 +241,9 @@ fn ending(reason: Reason, width: usize, local: &str, peer: &str) -> String {
         elapsed: Some(123_456_789),
         ..step(subject, (State::FinWait1, State::Closed), None)
     };
-    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps, Arc::new(Nothing));
+    let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps);
     let mut out = Vec::new();
-    text.update(&Update::Transition(&transition), WallClock { lead: 0, now: 0 }, &mut out);
+    text.update(&Update::Transition(&transition), WallClock { lead: 0, now: 0 }.into(), &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -315,7 +301,7 @@ fn a_terminal_that_is_resized_is_followed() {
     let width = Arc::new(std::sync::atomic::AtomicUsize::new(80));
     let asked = Arc::clone(&width);
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
-    let text = Text::new(Palette::PLAIN, Some(80), times, Stories::Steps, Arc::new(Nothing));
+    let text = Text::new(Palette::PLAIN, Some(80), times, Stories::Steps);
     let mut text =
         text.resized_by(Box::new(move || Some(asked.load(std::sync::atomic::Ordering::Relaxed))));
     let end = subject(Role::Client, "10.0.0.1:43210", "10.0.0.2:80", b"curl");
@@ -323,7 +309,7 @@ fn a_terminal_that_is_resized_is_followed() {
     let mut line = |columns| {
         width.store(columns, std::sync::atomic::Ordering::Relaxed);
         let mut out = Vec::new();
-        text.update(&Update::Transition(&step), WallClock { lead: 0, now: 0 }, &mut out);
+        text.update(&Update::Transition(&step), WallClock { lead: 0, now: 0 }.into(), &mut out);
         String::from_utf8(out).unwrap()
     };
     assert!(line(80).contains(" :43210 → 10.0.0.2:80"));
@@ -337,17 +323,17 @@ fn a_terminal_that_is_resized_is_followed() {
 fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
     let times = || Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
     let quiet = |width, table: Option<&Table>| {
-        let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps, Arc::new(Nothing));
+        let mut text = Text::new(Palette::PLAIN, width, times(), Stories::Steps);
         let mut out = Vec::new();
         let clock = WallClock { lead: 0, now: 0 };
         for second in 0..32 {
             let sockets = table.map(Table::len);
             let moment = Tick { now: second * 1_000_000_000, sockets };
-            text.pause(&moment, clock, &mut out);
+            text.pause(&moment, clock.into(), &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();
         out.clear();
-        text.summary(&Summary::default(), clock, &mut out);
+        text.summary(&Summary::default(), clock.into(), &mut out);
         (shown, String::from_utf8(out).unwrap())
     };
     let table = Table::new(table::Options::default());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tracer_event::{
     container::{self, Cgroup},
-    enricher::Enricher,
+    enricher::Context,
     escape::escape,
     process::{Evidence, Owner},
     update::{Linger, Subject},
@@ -34,14 +34,14 @@ pub(super) fn write_process(owner: Option<Owner>, text: &mut String) {
 }
 
 /// The owner and the container of a socket.
-pub(crate) fn who(subject: &Subject, enricher: &dyn Enricher) -> String {
-    process(subject.owner) + &in_container(subject, enricher)
+pub(crate) fn who(subject: &Subject, context: Context<'_>) -> String {
+    process(subject.owner) + &in_container(subject, context)
 }
 
 /// `@3f2a9c1b04de`, or nothing outside of containers.
-pub fn in_container(subject: &Subject, enricher: &dyn Enricher) -> String {
+pub fn in_container(subject: &Subject, context: Context<'_>) -> String {
     let mut text = String::new();
-    write_container(enricher.cgroup(subject).as_deref(), &mut text);
+    write_container(context.enricher.cgroup(subject).as_deref(), &mut text);
     text
 }
 

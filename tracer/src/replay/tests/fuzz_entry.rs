@@ -13,17 +13,23 @@ use super::{
     CLOCK, any, written,
 };
 use crate::fuzz_entry::formats;
-use tracer_event::{enricher::Enricher, escape::is_unprintable, summary::Summary, update::Update};
+use tracer_event::{
+    enricher::{Context, Enricher},
+    escape::is_unprintable,
+    summary::Summary,
+    update::Update,
+};
 
 /// Checks that nothing but the ends of lines steers a terminal.
-fn assert_harmless(told: &[OwnedUpdate], enricher: &Arc<dyn Enricher>) {
-    for mut format in formats(enricher) {
+fn assert_harmless(told: &[OwnedUpdate], enricher: &dyn Enricher) {
+    let context = Context { clock: CLOCK, enricher };
+    for mut format in formats() {
         let mut out = Vec::new();
         format.header(&any::header(), CLOCK, &mut out);
         for told in told {
-            format.update(&told.update(), CLOCK, &mut out);
+            format.update(&told.update(), context, &mut out);
         }
-        format.summary(&Summary::default(), CLOCK, &mut out);
+        format.summary(&Summary::default(), context, &mut out);
         let text = String::from_utf8(out).unwrap();
         let stray = text.chars().find(|c| is_unprintable(*c) && *c != '\n');
         assert_eq!(stray, None, "{text}");
@@ -38,7 +44,7 @@ proptest! {
         told in prop::collection::vec(any::told(), 1..12),
         around in any::around(),
     ) {
-        assert_harmless(&told, &(Arc::new(around) as _));
+        assert_harmless(&told, &around);
     }
 
     /// A recording is a file that someone else chose: any text in it, anywhere.
@@ -50,7 +56,7 @@ proptest! {
         places in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
     ) {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
-        let lines = written(&updates, Arc::new(around));
+        let lines = written(&updates, &around);
         let enricher = Arc::<Recorded>::default();
         let mut decoder = Decoder::new(Arc::clone(&enricher));
         let mut read = Vec::new();
@@ -65,7 +71,7 @@ proptest! {
                 read.push(told);
             }
         }
-        assert_harmless(&read, &(enricher as _));
+        assert_harmless(&read, &*enricher);
     }
 
     /// Numbers that no kernel has: nothing overflows.
@@ -79,7 +85,7 @@ proptest! {
         ),
     ) {
         let updates: Vec<Update<'_>> = told.iter().map(OwnedUpdate::update).collect();
-        let lines = written(&updates, Arc::new(around));
+        let lines = written(&updates, &around);
         let enricher = Arc::<Recorded>::default();
         let mut decoder = Decoder::new(Arc::clone(&enricher));
         let mut numbers = numbers.iter().copied().cycle();
@@ -91,7 +97,7 @@ proptest! {
                 read.push(told);
             }
         }
-        assert_harmless(&read, &(enricher as _));
+        assert_harmless(&read, &*enricher);
     }
 
     #[test]

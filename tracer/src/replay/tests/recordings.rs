@@ -19,7 +19,7 @@ use super::{
     super::{Outcome, Replay, enricher::Recorded, pace::Speed, source::Source},
     CLOCK,
 };
-use tracer_event::{header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_model::filter::Filter;
 use tracer_output::{
     Format as _, Sink,
@@ -37,12 +37,12 @@ impl Sink for Kept {
         self.json.header(header, clock, &mut self.out.lock().unwrap());
     }
 
-    fn update(&mut self, update: &tracer_event::update::Update<'_>, clock: WallClock) {
-        self.json.update(update, clock, &mut self.out.lock().unwrap());
+    fn update(&mut self, update: &tracer_event::update::Update<'_>, context: Context<'_>) {
+        self.json.update(update, context, &mut self.out.lock().unwrap());
     }
 
-    fn finish(mut self: Box<Self>, summary: &Summary, clock: WallClock) {
-        self.json.summary(summary, clock, &mut self.out.lock().unwrap());
+    fn finish(mut self: Box<Self>, summary: &Summary, context: Context<'_>) {
+        self.json.summary(summary, context, &mut self.out.lock().unwrap());
     }
 }
 
@@ -50,7 +50,7 @@ impl Sink for Kept {
 fn told(files: Vec<PathBuf>, filter: Filter) -> (String, Result<Outcome, String>) {
     let out = Arc::<Mutex<Vec<u8>>>::default();
     let enricher = Arc::<Recorded>::default();
-    let json = Json::new(Arc::clone(&enricher) as _);
+    let json = Json::default();
     let replay = Replay {
         sinks: vec![Box::new(Kept { json, out: Arc::clone(&out) })],
         enricher,
@@ -71,12 +71,12 @@ fn loss(second: u32) -> String {
 
 /// A recording of two losses.
 fn recording() -> String {
-    let mut json = Json::new(Arc::new(tracer_event::enricher::Unknown));
+    let mut json = Json::default();
     let mut header = Vec::new();
     json.header(&super::any::header(), CLOCK, &mut header);
     let mut summary = Vec::new();
     let counted = Summary { reader_lag_ns: 77, complete: true, ..Summary::default() };
-    json.summary(&counted, CLOCK, &mut summary);
+    json.summary(&counted, CLOCK.into(), &mut summary);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     format!("{}{}\n{}\n{}", text(header), loss(1), loss(2), text(summary))
 }
@@ -235,10 +235,7 @@ fn a_replay_stops_when_it_is_asked_to(#[case] content: &[u8]) {
     };
     let stop = Arc::<AtomicBool>::default();
     let replay = Replay {
-        sinks: vec![Box::new(Kept {
-            json: Json::new(Arc::<Recorded>::default()),
-            out: Arc::default(),
-        })],
+        sinks: vec![Box::new(Kept { json: Json::default(), out: Arc::default() })],
         enricher: Arc::default(),
         filter: Filter::default(),
         speed: Speed::Max,

@@ -178,7 +178,7 @@ fn segments(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
     let mut ladder = Ladder::new(ladder::Style::default(), Palette::PLAIN, Some(width), times);
     let mut out = Vec::new();
     for event in &chosen.events {
-        ladder.update(&event.update(), app.ui_snapshot.clock, &mut out);
+        ladder.update(&event.update(), app.ui_snapshot.clock.into(), &mut out);
     }
     ladder.complete(app.ui_snapshot.clock, &mut out);
     let text = String::from_utf8_lossy(&out);

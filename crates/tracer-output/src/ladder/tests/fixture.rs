@@ -124,7 +124,7 @@ impl Fixture {
     }
 
     pub(super) fn emit(&mut self, update: &Update<'_>) {
-        self.ladder.update(update, CLOCK, &mut self.out);
+        self.ladder.update(update, CLOCK.into(), &mut self.out);
     }
 
     /// One end enters a state, 20 µs after what was before.
@@ -218,7 +218,7 @@ impl Fixture {
         self.now += milliseconds * MILLISECOND;
         let table = &Table::new(table::Options::default());
         let moment = Tick { now: self.now, sockets: Some(table.len()) };
-        self.ladder.pause(&moment, CLOCK, &mut self.out);
+        self.ladder.pause(&moment, CLOCK.into(), &mut self.out);
     }
 
     /// All that has been written, without the status line.
