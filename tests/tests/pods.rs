@@ -87,6 +87,11 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         };
         assert_eq!(lingering("leaky", &format!(",{labels}")), Some(LEAKING as f64));
         assert_eq!(lingering("outside", ""), Some(1.0));
+        eventually("who leaks is blamed with its pod", || {
+            let shown = rotel.text();
+            let told = |one: &&str| one.contains("EventName: tracer.finding");
+            records(&shown).into_iter().filter(told).any(|one| one.contains(&pod.uid))
+        });
         leaking.into_iter().for_each(Peer::close);
         outside.close();
         let closes =

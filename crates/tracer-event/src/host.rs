@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{activity::Activity, process::Halt};
+use crate::{activity::Activity, container::Cgroup, process::Halt};
 
 /// All facts of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,8 +173,8 @@ pub struct ProcessFacts {
     pub executable: Option<Vec<u8>>,
     /// Inode number of the network namespace that it is in now; its sockets may be of others.
     pub netns: Option<u32>,
-    /// Its container, escaped as `Cgroup::container` has it.
-    pub container: Option<Box<str>>,
+    /// Its control group: that of a container, if it is in one.
+    pub cgroup: Option<Cgroup>,
     /// Open descriptors.
     pub descriptors: Option<u64>,
     /// The most that it may have (`RLIMIT_NOFILE`); `None` also for no limit.

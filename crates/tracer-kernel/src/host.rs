@@ -133,8 +133,7 @@ fn process_facts(pid: u32, asked: &Asked) -> Option<ProcessFacts> {
         activity: activity::activity(pid, &stat, *served),
         executable: executable.map(|path| path.as_os_str().as_bytes().to_vec()),
         netns: netns.and_then(|file| u32::try_from(file.ino()).ok()),
-        container: of_process(&groups, owner_in)
-            .and_then(|group| group.container.as_deref().map(Into::into)),
+        cgroup: of_process(&groups, owner_in),
         descriptors: tids.iter().filter_map(descriptors).max(),
         descriptor_limit: read(&format!("{directory}/limits"))
             .and_then(|text| parse::descriptor_limit(&text)),

@@ -79,6 +79,14 @@ pub struct Program {
     #[serde(with = "name::optional")]
     #[schemars(with = "Option<String>")]
     pub container: Option<Box<str>>,
+    /// UID of the pod of Kubernetes that the container is in.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
+    #[schemars(with = "Option<String>")]
+    pub pod: Option<Box<str>>,
+    /// Unit of systemd, where there is no container.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
+    #[schemars(with = "Option<String>")]
+    pub unit: Option<Box<str>>,
 }
 
 /// A listener and its accept queue.

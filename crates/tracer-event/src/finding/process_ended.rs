@@ -78,6 +78,9 @@ pub struct EndedGroup {
     /// Id of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Box<str>>,
+    /// UID of the pod of Kubernetes that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Box<str>>,
     /// The unit, where there is no container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Box<str>>,

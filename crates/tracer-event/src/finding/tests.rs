@@ -29,6 +29,8 @@ fn app(pid: u32) -> Program {
         process: Process { pid, comm, start_ns: 0 },
         executable: Some(Executable::of(b"/srv/app")),
         container: None,
+        pod: None,
+        unit: None,
     }
 }
 

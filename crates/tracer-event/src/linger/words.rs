@@ -126,7 +126,13 @@ mod tests {
     }
 
     fn listening() -> Listener {
-        let processes = vec![Program { process: python(12), executable: None, container: None }];
+        let processes = vec![Program {
+            process: python(12),
+            executable: None,
+            container: None,
+            pod: None,
+            unit: None,
+        }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);
         Listener {
             local,

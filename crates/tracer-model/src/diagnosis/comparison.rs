@@ -1,6 +1,6 @@
 //! The two snapshots, prepared for questions: sockets with their holders, by identity, listeners.
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -16,6 +16,7 @@ use crate::{
 };
 use tracer_event::{
     activity::{Activity, Doing},
+    container::Cgroup,
     endpoint::{Endpoint, Tuple},
     finding::{
         Descriptors, Finding, Listener, PortUse, Problem, Program, Service, Severity, Status,
@@ -214,10 +215,14 @@ impl<'a> Comparison<'a> {
 
     pub(super) fn program(&self, process: Process) -> Program {
         let facts = self.input.last.host.processes.get(&process.pid);
+        let group = facts.and_then(|facts| facts.cgroup.as_ref());
+        let text = |of: fn(&Cgroup) -> &Option<Arc<str>>| Some(of(group?).as_deref()?.into());
         Program {
             process,
             executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
-            container: facts.and_then(|facts| facts.container.clone()),
+            container: text(|group| &group.container),
+            pod: text(|group| &group.pod),
+            unit: text(|group| &group.unit),
         }
     }
 

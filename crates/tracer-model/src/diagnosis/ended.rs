@@ -151,6 +151,7 @@ fn finding(
         group: group.map(|group| EndedGroup {
             path: group.whole().into(),
             container: group.container.as_deref().map(Into::into),
+            pod: group.pod.as_deref().map(Into::into),
             unit: group.unit.as_deref().map(Into::into),
             processes: exits.len() as u64,
         }),

@@ -73,6 +73,7 @@ fn ended(processes: u64) -> Finding {
     let group = EndedGroup {
         path: format!("/docker/{id}").into(),
         container: Some(id.into()),
+        pod: None,
         unit: None,
         processes,
     };

@@ -20,11 +20,14 @@ use tracer_event::{
 };
 
 fn program() -> BoxedStrategy<Program> {
-    (process(), option::of(bytes(40)), option::of("[a-z0-9]{1,64}"))
-        .prop_map(|(process, executable, container)| Program {
+    let name = || option::of("[a-z0-9]{1,64}");
+    (process(), option::of(bytes(40)), name(), name(), name())
+        .prop_map(|(process, executable, container, pod, unit)| Program {
             process,
             executable: executable.map(|path| Executable::of(&path)),
             container: container.map(Into::into),
+            pod: pod.map(Into::into),
+            unit: unit.map(Into::into),
         })
         .boxed()
 }

@@ -65,6 +65,8 @@ fn leak() -> Finding {
         process: process(),
         executable: Some(Executable::of(b"/usr/bin/hoarder")),
         container: Some("lxc-shop".into()),
+        pod: None,
+        unit: None,
     };
     let leak = Leak {
         cause: Cause::Held,
