@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// File of the finding (`words`: of several), how the command begins or what it contains, and the
+/// File of the finding (`remedies`: of several), how the command begins or what it contains, and the
 /// suite and test that run it.
 const TRIED: &[(&str, &str, &str, &str)] = &[
     (
@@ -106,18 +106,18 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "there_may_be_more_sockets_in_time_wait",
     ),
     (
-        "words",
+        "remedies",
         "/proc/{pid}/task/*/stack",
         "remedies",
         "where_a_server_is_stuck_that_does_not_accept_is_shown",
     ),
-    ("words", "kill -CONT", "remedies", "who_is_halted_is_shown_or_goes_on"),
-    ("words", "TracerPid", "remedies", "who_is_halted_is_shown_or_goes_on"),
-    ("words", "/proc/{pid}/cgroup", "remedies", "who_is_halted_is_shown_or_goes_on"),
-    ("words", "tcp_tw_reuse", "remedies", "ports_are_found_again"),
-    ("words", "ip_local_port_range", "remedies", "ports_are_found_again"),
+    ("remedies", "kill -CONT", "remedies", "who_is_halted_is_shown_or_goes_on"),
+    ("remedies", "TracerPid", "remedies", "who_is_halted_is_shown_or_goes_on"),
+    ("remedies", "/proc/{pid}/cgroup", "remedies", "who_is_halted_is_shown_or_goes_on"),
+    ("remedies", "tcp_tw_reuse", "remedies", "ports_are_found_again"),
+    ("remedies", "ip_local_port_range", "remedies", "ports_are_found_again"),
     (
-        "words",
+        "remedies",
         "nft list ruleset",
         "connecting",
         "handshakes_under_way_show_at_both_ends_what_is_lost",

@@ -22,6 +22,7 @@ mod parts;
 mod peer_not_reading;
 mod phrases;
 mod process_ended;
+mod remedies;
 mod self_connect;
 mod stuck_handshake;
 mod stuck_state;
@@ -67,7 +68,10 @@ pub use self::{
     time_wait_overflow::TimeWaitOverflow,
     words::{halted, process, whose},
 };
-use super::{phrase::Phrase, process::Halt};
+use super::{
+    phrase::{Phrase, Wording, wording},
+    process::Halt,
+};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,14 +108,14 @@ pub struct Line {
     /// What it is about, in a word or two.
     pub label: &'static str,
     /// What is to be said.
-    pub text: String,
+    pub text: Wording,
 }
 
 /// Something to do. Nothing is ever run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Remedy {
     /// What, and what it does not do.
-    pub text: String,
+    pub text: Wording,
     /// A command to copy.
     pub command: Option<String>,
 }
@@ -298,18 +302,24 @@ impl Finding {
         if self.status == Status::Cleared { format!("over: {words}") } else { words }
     }
 
-    /// Its sentence for other languages, where they have one that says as much.
-    pub fn phrase(&self) -> Option<Phrase> {
-        let phrase = self.problem.phrase(self.severity)?;
+    /// Its sentence for other languages.
+    pub fn phrase(&self) -> Phrase {
+        let phrase = self.problem.phrase(self.severity);
         let is_over = self.status == Status::Cleared;
-        Some(if is_over { Phrase::new("over").with("sentence", phrase) } else { phrase })
+        if is_over { Phrase::new("over").with("sentence", phrase) } else { phrase }
     }
 
     /// What shows it.
     pub fn evidence(&self) -> Vec<Line> {
         let mut lines = self.problem.explain().evidence();
         if let Some(pid) = self.entry {
-            let text = format!("net:[{}], that of process {pid}", self.netns);
+            let (namespace, pid) = (format!("net:[{}]", self.netns), pid.to_string());
+            let text = wording!(
+                "namespace-of",
+                "{namespace}, that of process {pid}",
+                namespace = namespace,
+                pid = pid,
+            );
             lines.push(Line { label: "namespace", text });
         }
         lines

@@ -1,24 +1,38 @@
 //! Sentences of events in the language of whoever reads them; in English where that has none.
 
-use std::fmt::{self, Display, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display, Write as _},
+};
 
 use tracer_event::{
     finding::Finding,
-    phrase::{Phrase, Value},
+    phrase::{Phrase, Value, Wording},
 };
 use tracer_texts::{Language, Texts};
 
 /// A phrase in a language; `None` where that has no such words.
 pub(crate) fn say(texts: &Texts, phrase: &Phrase) -> Option<String> {
-    let value = |value: &Value| match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Parts(parts) => {
-            let parts: Option<Vec<String>> = parts.iter().map(|part| say(texts, part)).collect();
-            Some(parts?.join(", "))
-        }
-    };
-    let values = phrase.values.iter().map(|(name, of)| Some((*name, value(of)?)));
+    let values = phrase.values.iter().map(|(name, of)| Some((*name, value(texts, of)?)));
     texts.say_known(phrase.name, &values.collect::<Option<Vec<_>>>()?)
+}
+
+fn value(texts: &Texts, of: &Value) -> Option<String> {
+    Some(match of {
+        Value::Text(text) => text.clone(),
+        Value::English(english) => texts.translated(english).to_owned(),
+        Value::Phrase(phrase) => say(texts, phrase)?,
+        Value::Parts(parts) => {
+            let parts: Option<Vec<String>> = parts.iter().map(|part| value(texts, part)).collect();
+            parts?.join(", ")
+        }
+    })
+}
+
+/// Words in the language of whoever reads them.
+pub fn of_wording<'a>(wording: &'a Wording, texts: Option<&Texts>) -> Cow<'a, str> {
+    let words = other(texts).and_then(|texts| value(texts, wording.other()));
+    words.map_or_else(|| wording.english().into(), Cow::Owned)
 }
 
 /// Words that the code has in English, in a language.
@@ -64,12 +78,6 @@ pub(crate) fn write_worded(
 
 /// What is wrong, in one sentence.
 pub fn of_finding(finding: &Finding, texts: Option<&Texts>) -> String {
-    let other = texts.and_then(|texts| say(texts, &finding.phrase()?));
-    other.unwrap_or_else(|| finding.sentence())
-}
-
-/// What can be done about a kind of finding, where the language is not English, which says it of
-/// each finding by itself.
-pub fn advice(finding: &Finding, texts: Option<&Texts>) -> Option<String> {
-    other(texts)?.attribute(finding.problem.code(), "many")
+    let words = other(texts).and_then(|texts| say(texts, &finding.phrase()));
+    words.unwrap_or_else(|| finding.sentence())
 }

@@ -10,7 +10,7 @@ use anstyle::Style;
 use super::{
     Format as _,
     json::Json,
-    phrases::{advice, of_finding, other, said, say, worded},
+    phrases::{of_finding, of_wording, other, said, say, worded},
     text::{Palette, duration, grouped},
     width::{columns, padded},
     wrap::broken,
@@ -69,7 +69,7 @@ pub fn brief(
     let mut page = Page { palette, width, texts, out };
     for finding in &diagnosis.findings {
         page.sentence(finding);
-        if let Some(remedy) = remedies(finding, texts).into_iter().next() {
+        if let Some(remedy) = finding.remedies().into_iter().next() {
             page.remedy("  • ", &remedy);
         }
     }
@@ -81,12 +81,6 @@ struct Page<'a> {
     width: Option<usize>,
     texts: Option<&'a Texts>,
     out: &'a mut Vec<u8>,
-}
-
-/// What helps: in other languages that first, in general, then the commands with their English.
-fn remedies(finding: &Finding, texts: Option<&Texts>) -> Vec<Remedy> {
-    let general = advice(finding, texts).map(|text| Remedy { text, command: None });
-    general.into_iter().chain(finding.remedies()).collect()
 }
 
 /// How many sockets there are, where, and in which states.
@@ -129,7 +123,8 @@ impl Page<'_> {
 
     fn remedy(&mut self, label: &str, remedy: &Remedy) {
         let indent = columns(label);
-        self.lines(label, indent, self.palette.open, self.palette.plain, &remedy.text);
+        let words = of_wording(&remedy.text, self.texts);
+        self.lines(label, indent, self.palette.open, self.palette.plain, &words);
         if let Some(command) = &remedy.command {
             self.push(self.palette.plain, &format!("{:indent$}$ {command}", ""));
         }
@@ -138,9 +133,10 @@ impl Page<'_> {
     fn finding(&mut self, finding: &Finding) {
         self.sentence(finding);
         for Line { label, text } in finding.evidence() {
-            self.labelled(said(self.texts, label), self.palette.dim, &text);
+            let words = of_wording(&text, self.texts);
+            self.labelled(said(self.texts, label), self.palette.dim, &words);
         }
-        for (index, remedy) in remedies(finding, self.texts).into_iter().enumerate() {
+        for (index, remedy) in finding.remedies().into_iter().enumerate() {
             let label = said(self.texts, if index == 0 { "remedy" } else { "" });
             self.remedy(&format!("  {}• ", padded(label, LABEL)), &remedy);
         }

@@ -66,6 +66,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("files", "outputs and their rotation; the kernel has no part in it"),
     ("forwarding", "wants Python; the kernel has no part in it"),
     ("joins", "wants Python; the kernel has no part in it"),
+    ("korean", "words; the kernel has no part in it"),
     ("ladder", "a format; the kernel has no part in it"),
     ("latency", "measures time, which an emulated processor has another of"),
     ("lessons", "wants tmux; what is played is in demo"),

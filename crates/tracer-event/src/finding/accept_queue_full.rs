@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity,
-    words::{advice, command, line, of_listener, programs, resume, whose},
+    remedies::{accept_faster, advice, command, resume},
+    words::{line, of_listener, programs, whose},
 };
-use crate::duration::count;
+use crate::phrase::{Wording, wording};
 
 /// A full accept queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +58,8 @@ impl Explain for AcceptQueue {
         let mut lines = of_listener(&self.listener);
         let overflows = self.listen_overflows;
         if overflows > 0 {
-            let all = format!("{} dropped while observed", count(overflows, "connection attempt"));
+            let attempts = Wording::count(overflows, "connection attempt");
+            let all = wording!("dropped", "{attempts} dropped while observed", attempts = attempts);
             lines.push(line("dropped", all));
         }
         if let Some(most) = self.somaxconn {
@@ -71,17 +73,15 @@ impl Explain for AcceptQueue {
         if let Some(halt) = from.halted {
             return resume(halt, from.processes.first().map(|program| program.process.pid));
         }
-        let mut remedies = vec![advice(format!(
-            "{} must accept() faster: more workers, or free what they wait for",
-            programs(&from.processes)
-        ))];
-        remedies.push(advice(
-            "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more",
-        ));
+        let mut remedies = vec![accept_faster(programs(&from.processes))];
+        remedies.push(advice(wording!(
+            "remedy-larger-backlog",
+            "a larger backlog (the program's listen(), limited by somaxconn) absorbs bursts, no more"
+        )));
         if self.somaxconn.is_some_and(|most| u64::from(from.backlog) >= most) {
             let most = u64::from(from.backlog).saturating_mul(4).max(4096);
             remedies.push(command(
-                "this one is at that limit",
+                wording!("remedy-at-limit", "this one is at that limit"),
                 format!("{enter}sysctl -w net.core.somaxconn={most}"),
             ));
         }

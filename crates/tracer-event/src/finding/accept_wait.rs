@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Worker,
-    words::{
-        advice, does, halted, line, of_limit, of_listener, process, programs, resume, stacks, whose,
-    },
+    remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
+    words::{does, halted, line, of_limit, of_listener, process, programs, whose},
 };
 use crate::{
     duration::{count, duration, grouped},
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -90,24 +90,33 @@ impl Explain for AcceptWait {
     fn evidence(&self) -> Vec<Line> {
         let mut lines = of_listener(&self.listener);
         if self.given_up > 0 {
-            let gone = format!("{} of them closed by their peers", grouped(self.given_up));
+            let gone = wording!(
+                "peers-closed",
+                "{count} of them closed by their peers",
+                count = grouped(self.given_up),
+            );
             lines.push(line("given up", gone));
         }
         if let Some(listened) = &self.listened {
-            let who = process(listened);
-            lines.push(line(
-                "inherited",
-                format!("{who} called listen(), and has closed it or ended"),
-            ));
+            let words = wording!(
+                "has-listened",
+                "{who} called listen(), and has closed it or ended",
+                who = process(listened),
+            );
+            lines.push(line("inherited", words));
         } else if self.leaderless {
-            let words = "the process that started its group has ended";
-            lines.push(line("inherited", format!("perhaps: {words}")));
+            let words =
+                wording!("leaderless", "perhaps: the process that started its group has ended");
+            lines.push(line("inherited", words));
         }
         lines.extend(self.descriptors.as_ref().map(|open| line("open", of_limit(open))));
         if self.siblings > 0 {
-            let others = count(self.siblings.into(), "other listener");
-            let waiting = grouped(self.siblings_waiting);
-            let words = format!("{others} of this port (SO_REUSEPORT), {waiting} waiting there");
+            let words = wording!(
+                "siblings",
+                "{others} of this port (SO_REUSEPORT), {waiting} waiting there",
+                others = Wording::count(self.siblings.into(), "other listener"),
+                waiting = grouped(self.siblings_waiting),
+            );
             lines.push(line("shared", words));
         }
         lines.extend(shares(self));
@@ -122,28 +131,31 @@ impl Explain for AcceptWait {
         }
         let who = programs(&from.processes);
         if self.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
-            return vec![advice(format!(
-                "{who} has no descriptor left to accept with: see that finding"
-            ))];
+            return vec![no_descriptor_left(who)];
         }
-        let mut remedies = vec![advice(if self.listened.is_some() {
-            format!(
+        let mut remedies = vec![if self.listened.is_some() {
+            advice(wording!(
+                "remedy-inherited-listener",
                 "{who} has inherited the listener: end it, or close the descriptor in it; open \
-                 listeners with SOCK_CLOEXEC"
-            )
+                 listeners with SOCK_CLOEXEC",
+                who = who,
+            ))
         } else if self.moves {
-            format!("{who} must accept() faster: more workers, or free what they wait for")
+            accept_faster(who)
         } else {
-            format!(
-                "{who} must call accept(): free what it waits for; restarting it frees the queue"
-            )
-        })];
+            advice(wording!(
+                "remedy-accept",
+                "{who} must call accept(): free what it waits for; restarting it frees the queue",
+                who = who,
+            ))
+        }];
         remedies.extend(pid.map(stacks));
         if self.siblings > 0 {
-            remedies.push(advice(
+            remedies.push(advice(wording!(
+                "remedy-reuseport",
                 "SO_REUSEPORT gives each listener its share of new connections, whether it accepts \
-                 or not: a worker that does not must close its listener",
-            ));
+                 or not: a worker that does not must close its listener"
+            )));
         }
         remedies
     }
@@ -164,33 +176,38 @@ impl Explain for AcceptWait {
 /// `worker[12] accepted 96, worker[13] none: uneven`
 fn shares(wait: &AcceptWait) -> Option<Line> {
     const SHOWN: usize = 4;
-    let each = |worker: &Worker| match worker.accepted {
-        0 => format!("{} none", process(&worker.process)),
-        accepted => format!("{} {}", process(&worker.process), grouped(accepted)),
+    let each = |worker: &Worker| {
+        let who = process(&worker.process);
+        match worker.accepted {
+            0 => wording!("accepts-none", "{who} none", who = who),
+            accepted => format!("{who} {}", grouped(accepted)).into(),
+        }
     };
     // Who has accepted most, and who has least.
     let last = wait.workers.len().saturating_sub(1).max(SHOWN - 1);
     let shown = wait.workers.iter().take(SHOWN - 1).chain(wait.workers.get(last));
-    let more = match wait.workers.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(", {more} more"),
+    let names = Wording::from(shown.map(each).collect::<Vec<_>>());
+    let names = match wait.workers.len().saturating_sub(SHOWN) {
+        0 => names,
+        more => {
+            let more = more.to_string();
+            wording!("and-more", "{names}, {more} more", names = names, more = more)
+        }
     };
-    let names = shown.map(each).collect::<Vec<_>>().join(", ");
-    let uneven = if wait.uneven { ": uneven" } else { "" };
-    (wait.workers.len() > 1).then(|| line("accepted", format!("{names}{more}{uneven}")))
+    let names =
+        if wait.uneven { wording!("uneven", "{names}: uneven", names = names) } else { names };
+    (wait.workers.len() > 1).then(|| line("accepted", names))
 }
 
 impl AcceptWait {
     /// `, which sleeps`
-    fn state(&self) -> String {
+    pub(super) fn state(&self) -> Wording {
         let Listener { processes, halted: halt, doing, .. } = &self.listener;
-        if processes.is_empty() {
-            return String::new();
-        }
         let words = match halt {
-            Some(halt) => Some(halted(*halt).to_owned()),
+            _ if processes.is_empty() => None,
+            Some(halt) => Some(halted(*halt)),
             None => doing.as_ref().and_then(does),
         };
-        words.map_or_else(String::new, |words| format!(", which {words}"))
+        words.map(|words| wording!("which-halted", ", which {halt}", halt = words)).into()
     }
 }

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
-    words::{REUSE, advice, line, minutes, of_program, process, rate, tw_reuse},
+    remedies::{reuse, tw_reuse},
+    words::{connections, exhausted, line, of_program, process, rate},
 };
 use crate::{
-    duration::{count, duration, grouped},
+    duration::{duration, grouped},
     endpoint::Endpoint,
+    phrase::{Wording, wording},
 };
 
 /// Short connections of one process to one destination.
@@ -72,9 +74,8 @@ impl Explain for Churn {
 
     fn sentence(&self, _: Severity) -> String {
         let out = self.ports.and_then(|ports| ports.minutes_left);
-        let out = out.map_or_else(String::new, |left| {
-            format!("; its ports are exhausted in {}", minutes(left))
-        });
+        let out =
+            out.map_or_else(String::new, |left| exhausted("; its ports are ", left).to_string());
         format!(
             "{} opens {} connections/s to {}, each used once for {}: reuse would save {} % of the time{out}",
             process(&self.program.process),
@@ -87,43 +88,39 @@ impl Explain for Churn {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
-        lines.push(line("observed", count(self.connections, "connection")));
-        lines.push(line(
-            "each",
-            format!(
-                "{} sent, {} received, open for {}",
-                count(self.bytes_sent, "byte"),
-                count(self.bytes_received, "byte"),
-                duration(self.lifetime),
-            ),
-        ));
-        lines.push(line(
-            "handshake",
-            format!(
-                "{} each, {} of every second",
-                duration(self.handshake),
-                duration((self.rate * self.handshake as f64) as u64),
-            ),
-        ));
+        lines.push(line("observed", connections(self.connections)));
+        let each = wording!(
+            "each-use",
+            "{sent} sent, {received} received, open for {lifetime}",
+            sent = Wording::count(self.bytes_sent, "byte"),
+            received = Wording::count(self.bytes_received, "byte"),
+            lifetime = duration(self.lifetime),
+        );
+        lines.push(line("each", each));
+        let handshake = wording!(
+            "each-handshake",
+            "{each} each, {part} of every second",
+            each = duration(self.handshake),
+            part = duration((self.rate * self.handshake as f64) as u64),
+        );
+        lines.push(line("handshake", handshake));
         if let Some(PortCost { time_wait, size, minutes_left }) = self.ports {
-            let left = minutes_left.map_or_else(
-                || "no shortage".to_owned(),
-                |left| format!("exhausted in {}", minutes(left)),
+            let left = minutes_left
+                .map_or_else(|| wording!("no-shortage", "no shortage"), |left| exhausted("", left));
+            let ports = wording!(
+                "ports-at-rate",
+                "{waiting} of {size} in TIME_WAIT at this rate: {left}",
+                waiting = grouped(time_wait),
+                size = grouped(size.into()),
+                left = left,
             );
-            lines.push(line(
-                "ports",
-                format!(
-                    "{} of {} in TIME_WAIT at this rate: {left}",
-                    grouped(time_wait),
-                    grouped(size.into())
-                ),
-            ));
+            lines.push(line("ports", ports));
         }
         lines
     }
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
-        let mut remedies = vec![advice(REUSE)];
+        let mut remedies = vec![reuse()];
         if self.ports.is_some_and(|ports| ports.minutes_left.is_some()) {
             remedies.push(tw_reuse(enter));
         }

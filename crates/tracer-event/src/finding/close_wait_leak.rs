@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     other_side::{OtherSide, half_close, of_other_side, other_peers},
+    remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
     words::{
-        CLOSE_ON_EXEC, advice, command, end, filter, growth, halted, line, of_limit, of_listener,
-        of_program, process, programs, resume, runs, service, stacks, states, whose,
+        bytes, each_peer, end, filter, growth, halted, line, of_limit, of_listener, of_program,
+        process, programs, runs, service, states, whose, with_orphans,
     },
 };
 use crate::{
     duration::{count, duration, grouped},
     endpoint::Endpoint,
+    phrase::{Wording, wording},
     process::Process,
     stack::{self, Stack},
     state::State,
@@ -151,33 +153,35 @@ impl Explain for Leak {
         }
         if !self.fds.is_empty() {
             let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
-            let owner = match self.holders.as_slice() {
-                [first, _, ..] => format!(" of {}", process(&first.process)),
-                _ => String::new(),
-            };
-            lines.push(line(fds, format!("{}{owner}", runs(&self.fds))));
+            let numbers = runs(&self.fds);
+            lines.push(match self.holders.as_slice() {
+                [first, _, ..] => {
+                    let who = process(&first.process);
+                    line(fds, wording!("fds-of", "{fds} of {who}", fds = numbers, who = who))
+                }
+                _ => line(fds, numbers),
+            });
         }
         lines.push(line(
             if self.peers.len() == 1 { "peer" } else { "peers" },
-            format!("{}, {}", peers(self), service(self.service)),
+            vec![peers(self), service(self.service)],
         ));
-        let least = if self.at_least { "≥ " } else { "" };
-        lines.push(line("oldest", format!("{least}{} in CLOSE_WAIT", duration(self.oldest))));
+        let oldest = format!("{}{}", if self.at_least { "≥ " } else { "" }, duration(self.oldest));
+        lines
+            .push(line("oldest", wording!("in-close-wait", "{time} in CLOSE_WAIT", time = oldest)));
         lines.extend(self.other_side.as_ref().map(of_other_side));
         lines.push(line("growth", growth(self.growth)));
         if self.unread > 0 {
-            lines.push(line("unread", count(self.unread, "byte")));
+            lines.push(line("unread", bytes(self.unread)));
         }
         lines.extend(self.descriptors.as_ref().map(|open| line("open", of_limit(open))));
         if !self.peer_sockets.is_empty() {
-            let orphans = match self.peer_orphans {
-                0 => String::new(),
-                orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
-            };
-            lines.push(line(
-                "peer states",
-                format!("{} on this host{orphans}", states(&self.peer_sockets)),
-            ));
+            let here = wording!(
+                "states-here",
+                "{states} on this host",
+                states = states(&self.peer_sockets),
+            );
+            lines.push(line("peer states", with_orphans(here, self.peer_orphans)));
         }
         lines.extend(self.made.iter().flat_map(|made| of_code(made, self.sockets)));
         lines
@@ -188,24 +192,32 @@ impl Explain for Leak {
         let mut remedies = match self.cause {
             Cause::NeverAccepted => return never_accepted(self),
             Cause::Halted(halt) => resume(halt, self.holders.first().map(|one| one.process.pid)),
-            Cause::Inherited => vec![advice(CLOSE_ON_EXEC)],
-            Cause::Unread => vec![advice(format!(
+            Cause::Inherited => vec![close_on_exec()],
+            Cause::Unread => vec![advice(wording!(
+                "remedy-read-to-end",
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
-                 up or waits for something else"
+                 up or waits for something else",
+                who = who,
             ))],
             Cause::PassedOn | Cause::NotPassedOn => {
                 half_close(&self.holders, &self.service, self.other_side.as_ref())
             }
             Cause::Orphaned => {
-                vec![advice("nothing to do: the kernel gives up when retransmissions time out")]
+                vec![advice(wording!(
+                    "remedy-kernel-gives-up",
+                    "nothing to do: the kernel gives up when retransmissions time out"
+                ))]
             }
-            Cause::Unseen => vec![advice(
+            Cause::Unseen => vec![advice(wording!(
+                "remedy-unseen",
                 "look for io_uring users, descriptors in flight over Unix sockets, and kernel \
-                 clients such as NFS",
-            )],
-            Cause::Held => vec![advice(format!(
+                 clients such as NFS"
+            ))],
+            Cause::Held => vec![advice(wording!(
+                "remedy-close",
                 "{who} must close() when read() returns 0 (end of file), on error paths too; a pool \
-                 must drop connections that the peer has closed"
+                 must drop connections that the peer has closed",
+                who = who,
             ))],
         };
         remedies.push(kill(self, enter));
@@ -245,57 +257,72 @@ fn not_accepted(listener: Option<&Listener>, connections: &str) -> String {
 fn of_code(made: &Made, sockets: u64) -> Vec<Line> {
     let mut lines = Vec::new();
     for (stack, count) in made.stacks.iter().take(STACKS) {
-        let stacks = if made.stacks.len() == 1 { "one stack" } else { "this stack" };
-        let of =
-            if *count == sockets { String::new() } else { format!(" of {}", grouped(sockets)) };
-        let s = if *count == 1 && of.is_empty() { "" } else { "s" };
-        let head = format!("{}{of} socket{s}, {stacks}:", grouped(*count));
-        lines.push(line("stack", head));
+        lines.push(line("stack", of_stack(*count, sockets, made.stacks.len() == 1)));
         lines.extend(stack::lines(stack).into_iter().map(|call| line("", call)));
     }
     if let Some(rest) = made.stacks.len().checked_sub(STACKS).filter(|rest| *rest > 0) {
-        lines.push(line("stack", format!("{} more", count(rest as u64, "stack"))));
+        let rest = Wording::count(rest as u64, "stack");
+        lines.push(line("stack", wording!("more-stacks", "{count} more", count = rest)));
     }
     if made.before > 0 {
-        let words = "made before this began, or not recorded: observe for longer (--for)";
-        lines.push(line("stack", format!("{} {words}", count(made.before, "socket"))));
+        lines.push(line(
+            "stack",
+            wording!(
+                "made-before",
+                "{count} made before this began, or not recorded: observe for longer (--for)",
+                count = Wording::count(made.before, "socket"),
+            ),
+        ));
     }
     lines
 }
 
-fn peers(leak: &Leak) -> String {
-    let several = leak.peers.len() > 1 || leak.sockets > 1;
-    let mut shown: Vec<String> = leak
-        .peers
-        .iter()
-        .take(PEERS)
-        .map(
-            |&(peer, count)| {
-                if several { format!("{} × {}", end(peer), grouped(count)) } else { end(peer) }
-            },
-        )
-        .collect();
-    if leak.peers.len() > PEERS {
-        shown.push(format!("{} more", leak.peers.len() - PEERS));
+/// `412 of 500 sockets, this stack:`
+fn of_stack(count: u64, sockets: u64, is_only: bool) -> Wording {
+    let stack = if is_only {
+        wording!("one-stack", "one stack")
+    } else {
+        wording!("this-stack", "this stack")
+    };
+    if count == sockets {
+        let count = Wording::count(count, "socket");
+        return wording!("all-of-stack", "{count}, {stack}:", count = count, stack = stack);
     }
-    shown.join(", ")
+    wording!(
+        "some-of-stack",
+        "{count} of {all} sockets, {stack}:",
+        count = grouped(count),
+        all = grouped(sockets),
+        stack = stack,
+    )
+}
+
+fn peers(leak: &Leak) -> Wording {
+    match leak.peers.as_slice() {
+        [(peer, _)] if leak.sockets <= 1 => end(*peer).into(),
+        peers => each_peer(peers, PEERS),
+    }
 }
 
 /// What people try in vain.
 fn folklore(leak: &Leak) -> Option<Remedy> {
     matches!(leak.cause, Cause::Held | Cause::Unread).then(|| {
-        advice(
+        advice(wording!(
+            "remedy-not-keepalive-time",
             "does not help: tcp_fin_timeout is for FIN_WAIT2; tcp_keepalive_time is for sockets \
-             with SO_KEEPALIVE, whose descriptors stay open as well",
-        )
+             with SO_KEEPALIVE, whose descriptors stay open as well"
+        ))
     })
 }
 
 fn kill(leak: &Leak, enter: &str) -> Remedy {
     command(
-        "stopgap: ends all connections of this service in CLOSE_WAIT in the kernel \
-         (CONFIG_INET_DIAG_DESTROY), half-closes at work among them (the peer has sent all and \
-         waits for the answer); the descriptors stay open, and new ones leak on",
+        wording!(
+            "remedy-kill-close-wait",
+            "stopgap: ends all connections of this service in CLOSE_WAIT in the kernel \
+             (CONFIG_INET_DIAG_DESTROY), half-closes at work among them (the peer has sent all and \
+             waits for the answer); the descriptors stay open, and new ones leak on"
+        ),
         format!("{enter}ss -K -t state close-wait {}", filter(leak.service)),
     )
 }
@@ -307,19 +334,18 @@ fn never_accepted(leak: &Leak) -> Vec<Remedy> {
         return resume(halt, pid);
     }
     if leak.descriptors.is_some_and(|descriptors| descriptors.open >= descriptors.limit) {
-        let who = programs(&from.processes);
-        return vec![advice(format!(
-            "{who} has no descriptor left to accept with: see that finding"
-        ))];
+        return vec![no_descriptor_left(programs(&from.processes))];
     }
-    let mut remedies = vec![advice(format!(
-        "{} does not call accept(): look where it is stuck (all workers busy, a deadlock, out of \
+    let mut remedies = vec![advice(wording!(
+        "remedy-where-stuck",
+        "{who} does not call accept(): look where it is stuck (all workers busy, a deadlock, out of \
          descriptors); restarting it frees the queue",
-        programs(&from.processes)
+        who = programs(&from.processes),
     ))];
     remedies.extend(pid.map(stacks));
-    remedies.push(advice(
-        "does not help: ss -K ends the connections, but their places in the queue stay taken",
-    ));
+    remedies.push(advice(wording!(
+        "remedy-not-kill",
+        "does not help: ss -K ends the connections, but their places in the queue stay taken"
+    )));
     remedies
 }

@@ -5,15 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity,
-    words::{
-        CLOSE_ON_EXEC, advice, command, end, line, of_activity, of_program, process, programs,
-        runs, service,
-    },
+    remedies::{advice, close_on_exec, command},
+    words::{end, line, of_activity, of_program, process, programs, runs, service},
 };
 use crate::{
     activity::Doing,
     duration::{count, duration},
     endpoint::Endpoint,
+    phrase::wording,
     process::Process,
 };
 
@@ -81,26 +80,35 @@ impl Explain for ClosedButHeld {
         lines.extend(doing.and_then(|(doing, holder)| of_activity(doing, holder)));
         let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
         lines.push(line(fds, runs(&self.fds)));
-        let more = if self.sockets > 1 { " and others" } else { "" };
-        lines.push(line("peer", format!("{}{more}", end(self.peer))));
-        let how = if self.accepted { "accepted them" } else { "listens, and holds none of them" };
-        lines.push(line("closed by", format!("{}, which {how}", process(&self.closed_by))));
+        let peer = end(self.peer);
+        let peer = match self.sockets {
+            0 | 1 => peer.into(),
+            _ => wording!("and-others", "{peer} and others", peer = peer),
+        };
+        lines.push(line("peer", peer));
+        let who = process(&self.closed_by);
+        let closer = if self.accepted {
+            wording!("has-accepted", "{who}, which accepted them", who = who)
+        } else {
+            wording!("only-listens", "{who}, which listens, and holds none of them", who = who)
+        };
+        lines.push(line("closed by", closer));
         lines
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let closed_by = process(&self.closed_by);
         let mut remedies = vec![
-            advice(CLOSE_ON_EXEC),
-            advice(format!(
-                "{closed_by} can shutdown(SHUT_WR) before close(): that sends the FIN, whoever holds \
-                 copies"
+            close_on_exec(),
+            advice(wording!(
+                "remedy-shutdown",
+                "{who} can shutdown(SHUT_WR) before close(): that sends the FIN, whoever holds copies",
+                who = process(&self.closed_by),
             )),
         ];
         if let (Some(holder), Some(fd)) = (self.holders.first(), self.fds.first()) {
             let pid = holder.process.pid;
             remedies.push(command(
-                "what it holds; when it ends, the FIN is sent",
+                wording!("remedy-see-held", "what it holds; when it ends, the FIN is sent"),
                 format!("ls -l /proc/{pid}/fd/{fd}"),
             ));
         }

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, LostSegment, Remedy, Severity,
-    words::{a_process, advice, command, destination, firewall, line, lost, since, total},
+    remedies::{advice, command, firewall},
+    words::{a_process, destination, line, lost, since, total},
 };
 use crate::{
     close::Reason,
     duration::{count, duration, grouped},
     endpoint::Endpoint,
     icmp::Icmp,
+    phrase::{Value, Wording, wording},
     process::Process,
 };
 
@@ -72,26 +74,38 @@ impl ConnectFailure {
     }
 
     /// In which phase it failed, and by whom.
-    fn phase(&self) -> String {
+    fn phase(&self) -> Wording {
+        let count = grouped(self.attempts);
         if let Some(segment) = self.lost {
-            return format!("{} × no answer: {}", grouped(self.attempts), lost(segment));
+            let lost = lost(segment);
+            return wording!(
+                "times-lost",
+                "{count} × no answer: {lost}",
+                count = count,
+                lost = lost
+            );
         }
         let phase = match (self.reason, self.icmp) {
-            (Reason::Refused, _) => {
+            (Reason::Refused, _) => wording!(
+                "phase-refused",
                 "RST in answer to the SYN: nobody listens there, or a firewall rejects it"
+            ),
+            (_, Some(icmp)) => Wording::new(icmp.words(), Value::English(icmp.words())),
+            (Reason::Unreachable, None) => {
+                wording!("phase-icmp", "an ICMP error in answer to the SYN")
             }
-            (_, Some(icmp)) => icmp.words(),
-            (Reason::Unreachable, None) => "an ICMP error in answer to the SYN",
-            (Reason::ConnectTimeout, None) => {
+            (Reason::ConnectTimeout, None) => wording!(
+                "phase-timed-out",
                 "no answer to any SYN until the kernel gave up: the SYN or the SYN+ACK lost, or \
                  dropped by a firewall or a full backlog"
-            }
-            _ => {
+            ),
+            _ => wording!(
+                "phase-given-up",
                 "no answer to the SYN until the application gave up: the SYN or the SYN+ACK lost, or \
                  dropped by a firewall or a full backlog"
-            }
+            ),
         };
-        format!("{} × {phase}", grouped(self.attempts))
+        wording!("times", "{count} × {what}", count = count, what = phase)
     }
 }
 
@@ -150,15 +164,19 @@ impl Explain for ConnectFailures {
         let mut lines: Vec<Line> =
             self.failures.iter().map(|failure| line("failed", failure.phase())).collect();
         if self.retransmitted > 0 {
-            let answered = match self.answered {
-                0 => String::new(),
-                answered => format!("; SYN+ACKs lost in {}", grouped(answered)),
-            };
-            let more = format!(
-                "SYN retransmitted in {} of {} that succeeded, which cost {} in all{answered}",
-                grouped(self.retransmitted),
-                count(self.attempts.saturating_sub(self.failed()), "handshake"),
-                duration(self.delay)
+            let answered = (self.answered > 0).then(|| {
+                let count = grouped(self.answered);
+                wording!("answers-lost", "; SYN+ACKs lost in {count}", count = count)
+            });
+            let succeeded = self.attempts.saturating_sub(self.failed());
+            let more = wording!(
+                "syn-again",
+                "SYN retransmitted in {again} of {all} that succeeded, which cost {delay} in \
+                 all{answered}",
+                again = grouped(self.retransmitted),
+                all = Wording::count(succeeded, "handshake"),
+                delay = duration(self.delay),
+                answered = answered,
             );
             lines.push(line("delays", more));
         }
@@ -174,12 +192,19 @@ impl Explain for ConnectFailures {
         let mut remedies = Vec::new();
         if has(Reason::Refused) {
             remedies.push(command(
-                "on the host of the peer: is the service running, and does it listen on that address",
+                wording!(
+                    "remedy-does-it-listen",
+                    "on the host of the peer: is the service running, and does it listen on that \
+                     address"
+                ),
                 format!("{enter}ss -tlnp 'sport = :{}'", self.peer.port),
             ));
         }
         if has(Reason::Unreachable) {
-            remedies.push(advice("a route or a firewall on the way refuses: see the ICMP message"));
+            remedies.push(advice(wording!(
+                "remedy-see-icmp",
+                "a route or a firewall on the way refuses: see the ICMP message"
+            )));
         }
         if self.answered > 0 || self.failures.iter().any(|failure| failure.lost.is_some()) {
             remedies.push(firewall(enter));
@@ -187,13 +212,14 @@ impl Explain for ConnectFailures {
             || has(Reason::ConnectTimeout)
             || has(Reason::AbortedLocally)
         {
-            remedies.push(advice(
+            remedies.push(advice(wording!(
+                "remedy-diagnose-there",
                 "on the host of the peer, tracer diagnose tells a full accept queue; if there is \
-                 none, look for a firewall that drops SYNs, or for loss on the way",
-            ));
+                 none, look for a firewall that drops SYNs, or for loss on the way"
+            )));
         }
         remedies.push(command(
-            "what is connecting now",
+            wording!("remedy-connecting-now", "what is connecting now"),
             format!("{enter}ss -tnp state syn-sent {}", destination(self.peer)),
         ));
         remedies

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
-    words::{a_process, advice, line, service, since, total},
+    remedies::advice,
+    words::{a_process, line, service, since, total},
 };
 use crate::{
     close::Reason,
     duration::{count, grouped},
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -39,52 +41,84 @@ pub struct BadEnd {
 }
 
 impl BadEnd {
-    fn words(&self) -> &'static str {
+    fn words(&self) -> Wording {
         match self.reason {
-            Reason::ResetReceived => "reset by the peer",
-            Reason::ResetSentUnreadData => "reset by this end: closed with unread data",
-            Reason::ResetSentLingerZero => "reset by this end: SO_LINGER 0 with unsent data",
-            Reason::ResetSentDataAfterClose => "reset by this end: data came after close()",
-            Reason::ResetSentUnaccepted => {
-                "reset by this end: the listener was closed before accept()"
+            Reason::ResetReceived => wording!("reset-by-peer", "reset by the peer"),
+            Reason::ResetSentUnreadData => {
+                wording!("reset-unread", "reset by this end: closed with unread data")
             }
-            Reason::RetransmitTimeout => "timed out: no answer to retransmissions",
-            Reason::KeepaliveTimeout => "timed out: no answer to keepalive probes",
-            Reason::ZeroWindowTimeout => "timed out: the peer's window stayed at zero",
-            _ => "aborted",
+            Reason::ResetSentLingerZero => {
+                wording!("reset-linger", "reset by this end: SO_LINGER 0 with unsent data")
+            }
+            Reason::ResetSentDataAfterClose => {
+                wording!("reset-after-close", "reset by this end: data came after close()")
+            }
+            Reason::ResetSentUnaccepted => wording!(
+                "reset-unaccepted",
+                "reset by this end: the listener was closed before accept()"
+            ),
+            Reason::RetransmitTimeout => {
+                wording!("reset-retransmissions", "timed out: no answer to retransmissions")
+            }
+            Reason::KeepaliveTimeout => {
+                wording!("reset-keepalive", "timed out: no answer to keepalive probes")
+            }
+            Reason::ZeroWindowTimeout => {
+                wording!("reset-window", "timed out: the peer's window stayed at zero")
+            }
+            _ => wording!("reset-aborted", "aborted"),
         }
     }
 
-    fn remedy(&self, of: Service) -> &'static str {
+    fn remedy(&self, of: Service) -> Wording {
         match (self.reason, of) {
-            (Reason::ResetReceived, Service::There(_)) => {
+            (Reason::ResetReceived, Service::There(_)) => wording!(
+                "remedy-reset-by-server",
                 "the cause is at the peer: run tracer there; it may have restarted, closed with \
                  unread data, or a middlebox between has dropped the connection"
-            }
-            (Reason::ResetReceived, Service::Here(_)) => {
+            ),
+            (Reason::ResetReceived, Service::Here(_)) => wording!(
+                "remedy-reset-by-client",
                 "the clients go away while answers are on their way: compare their timeouts with \
                  the time that answers take"
-            }
-            (Reason::ResetSentUnreadData, _) => {
+            ),
+            (Reason::ResetSentUnreadData, _) => wording!(
+                "remedy-reset-unread",
                 "read what the peer sends before close(), or shutdown(SHUT_WR) and read to the end: \
                  the RST may destroy what was sent just before"
-            }
-            (Reason::ResetSentLingerZero, _) => {
+            ),
+            (Reason::ResetSentLingerZero, _) => wording!(
+                "remedy-reset-linger",
                 "do not set SO_LINGER 0: close() throws away what the peer has not acknowledged"
-            }
-            (Reason::ResetSentDataAfterClose, _) => {
+            ),
+            (Reason::ResetSentDataAfterClose, _) => wording!(
+                "remedy-reset-after-close",
                 "shutdown(SHUT_WR) and read to the end of file before close(): the peer still sends"
-            }
-            (Reason::ResetSentUnaccepted, _) => {
+            ),
+            (Reason::ResetSentUnaccepted, _) => wording!(
+                "remedy-reset-unaccepted",
                 "accept() what waits before the listener is closed, or hand the listener over"
+            ),
+            (Reason::ZeroWindowTimeout, _) => {
+                wording!("remedy-window", "the peer must read what it is sent")
             }
-            (Reason::ZeroWindowTimeout, _) => "the peer must read what it is sent",
-            _ => "the peer or the way to it is gone: see whether other connections to it live",
+            _ => wording!(
+                "remedy-peer-gone",
+                "the peer or the way to it is gone: see whether other connections to it live"
+            ),
         }
     }
 }
 
 impl ConnectionResets {
+    /// How they ended.
+    pub(super) fn kind(&self) -> Wording {
+        match self.ends.as_slice() {
+            [one] => one.words(),
+            _ => wording!("reset-or-timed-out", "reset or timed out"),
+        }
+    }
+
     fn bad(&self) -> u64 {
         total(self.ends.iter().map(|end| end.connections))
     }
@@ -106,21 +140,20 @@ impl Explain for ConnectionResets {
     fn sentence(&self, _: Severity) -> String {
         let (bad, ended) = (grouped(self.bad()), count(self.ended, "connection"));
         let (who, with) = (a_process(self.process.as_ref()), service(self.service));
-        let kind = match self.ends.as_slice() {
-            [one] => one.words().to_owned(),
-            _ => "reset or timed out".to_owned(),
-        };
+        let kind = self.kind();
         format!("{bad} of {ended} {with} of {who} {kind}{}", since(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let of =
-            |end: &BadEnd| line("ended", format!("{} × {}", grouped(end.connections), end.words()));
+        let of = |end: &BadEnd| {
+            let count = grouped(end.connections);
+            line("ended", wording!("times", "{count} × {what}", count = count, what = end.words()))
+        };
         self.ends.iter().map(of).collect()
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
-        let mut remedies: Vec<&str> =
+        let mut remedies: Vec<Wording> =
             self.ends.iter().map(|end| end.remedy(self.service)).collect();
         remedies.dedup();
         remedies.into_iter().take(3).map(advice).collect()

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Line, Listener, Program, Service,
-    words::{end, line, of_program, programs, service, states, whose},
+    words::{each_peer, end, line, of_program, programs, service, states, whose, with_orphans},
 };
 use crate::{
-    duration::{count, grouped},
+    duration::count,
     endpoint::Endpoint,
+    phrase::{Phrase, Wording},
     state::State,
 };
 
@@ -50,8 +51,11 @@ impl Connections {
     }
 
     /// Their processes by name.
-    pub(super) fn who(&self) -> String {
-        if self.holders.is_empty() { "the process".into() } else { programs(&self.holders) }
+    pub(super) fn who(&self) -> Wording {
+        match self.holders.as_slice() {
+            [] => Wording::new("the process", Phrase::new("a-process")),
+            holders => programs(holders),
+        }
     }
 
     /// What makes them the same at different times.
@@ -67,22 +71,9 @@ impl Connections {
     pub(super) fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.holders.iter().filter_map(of_program).collect();
         lines.extend(self.listener.as_ref().map(|from| line("listener", whose(from, ", "))));
-        let mut peers: Vec<String> = self
-            .peers
-            .iter()
-            .take(PEERS)
-            .map(|&(peer, sockets)| format!("{} × {}", end(peer), grouped(sockets)))
-            .collect();
-        if let Some(more) = self.peers.len().checked_sub(PEERS).filter(|more| *more > 0) {
-            peers.push(format!("{} more", grouped(more as u64)));
-        }
         let label = if self.peers.len() == 1 { "peer" } else { "peers" };
-        lines.push(line(label, peers.join(", ")));
-        let orphans = match self.orphans {
-            0 => String::new(),
-            orphans => format!(", {} orphaned (held by the kernel)", grouped(orphans)),
-        };
-        lines.push(line("states", format!("{}{orphans}", states(&self.states))));
+        lines.push(line(label, each_peer(&self.peers, PEERS)));
+        lines.push(line("states", with_orphans(states(&self.states).into(), self.orphans)));
         lines
     }
 

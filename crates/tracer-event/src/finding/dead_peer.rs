@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
-    words::{advice, command, destination, limit, line, reachable, total},
+    remedies::{advice, command},
+    words::{destination, limit, line, reachable, total},
 };
-use crate::duration::{count, duration, grouped};
+use crate::{
+    duration::{count, duration, grouped},
+    phrase::{Wording, wording},
+};
 
 /// What a peer does not answer.
 #[derive(
@@ -65,6 +69,33 @@ pub struct DeadPeer {
     pub idle: Idle,
 }
 
+impl Idle {
+    fn line(self) -> Option<Line> {
+        let Self { probed, probe_in, never } = self;
+        let first = probe_in
+            .map(|left| wording!("first-in", ", the first in {left}", left = duration(left)));
+        let probed_words = (probed > 0).then(|| {
+            let count = grouped(probed);
+            wording!("probed", "{count} will be probed{first}", count = count, first = first)
+        });
+        let never_words = (never > 0).then(|| {
+            let count = grouped(never);
+            wording!("never-probed", "{count} never, without SO_KEEPALIVE", count = count)
+        });
+        let parts: Vec<Wording> = probed_words.into_iter().chain(never_words).collect();
+        (!parts.is_empty()).then(|| {
+            let all = Wording::count(total([probed, never]), "more connection");
+            let words = wording!(
+                "idle-too",
+                "{all} to the silent peers: {parts}",
+                all = all,
+                parts = parts
+            );
+            line("idle", words)
+        })
+    }
+}
+
 impl Explain for DeadPeer {
     fn about() -> About {
         About {
@@ -96,31 +127,22 @@ impl Explain for DeadPeer {
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
         if let Some(silent) = self.silent {
-            lines.push(line("last heard", format!("{} ago", duration(silent))));
+            let ago = wording!("ago", "{time} ago", time = duration(silent));
+            lines.push(line("last heard", ago));
         }
         let tries = match self.unanswered {
             Unanswered::Data | Unanswered::Fin => {
-                format!("retransmitted {}", count(self.tries.into(), "time"))
+                let times = Wording::count(self.tries.into(), "time");
+                wording!("sent-again", "retransmitted {times}", times = times)
             }
-            _ => format!("{} without an answer", count(self.tries.into(), "probe")),
+            _ => {
+                let probes = Wording::count(self.tries.into(), "probe");
+                wording!("no-answer-to", "{probes} without an answer", probes = probes)
+            }
         };
         lines.push(line("tries", tries));
         lines.extend(self.limit.map(|decides| line("limit", limit(decides))));
-        let Idle { probed, probe_in, never } = self.idle;
-        if probed > 0 || never > 0 {
-            let mut parts = Vec::new();
-            if probed > 0 {
-                let first = probe_in
-                    .map_or_else(String::new, |left| format!(", the first in {}", duration(left)));
-                parts.push(format!("{} will be probed{first}", grouped(probed)));
-            }
-            if never > 0 {
-                parts.push(format!("{} never, without SO_KEEPALIVE", grouped(never)));
-            }
-            let all = count(total([probed, never]), "more connection");
-            let text = format!("{all} to the silent peers: {}", parts.join(", "));
-            lines.push(line("idle", text));
-        }
+        lines.extend(self.idle.line());
         lines
     }
 
@@ -134,23 +156,33 @@ impl Explain for DeadPeer {
                 Service::There(peer) => peer.port,
             };
             remedies.push(command(
-                "is the peer there? Exit status 124: it does not answer a plain connection either; 0 or 1: it is \
-                 there, and a firewall or NAT between has forgotten the connection",
+                wording!(
+                    "remedy-is-it-there",
+                    "is the peer there? Exit status 124: it does not answer a plain connection either; 0 or 1: it is \
+                     there, and a firewall or NAT between has forgotten the connection"
+                ),
                 format!("{enter}{}", reachable(peer, port)),
             ));
         }
         if connections.is_held() {
-            remedies.push(advice(format!(
-                "{} should bound how long it waits: TCP_USER_TIMEOUT for data (PostgreSQL tcp_user_timeout, haproxy \
+            remedies.push(advice(wording!(
+                "remedy-bound-wait",
+                "{who} should bound how long it waits: TCP_USER_TIMEOUT for data (PostgreSQL tcp_user_timeout, haproxy \
                  tcp-ut, gRPC keepalive time-out), SO_KEEPALIVE with TCP_KEEPIDLE of a minute for idle connections",
-                connections.who(),
+                who = connections.who(),
             )));
         }
         if let Some(&(peer, _)) = connections.peers.first() {
             let text = if connections.is_held() {
-                "ends the connections to this peer now, with an error for the process (CONFIG_INET_DIAG_DESTROY)"
+                wording!(
+                    "remedy-kill-dead",
+                    "ends the connections to this peer now, with an error for the process (CONFIG_INET_DIAG_DESTROY)"
+                )
             } else {
-                "nothing to do: the kernel gives up by itself; this ends them now (CONFIG_INET_DIAG_DESTROY)"
+                wording!(
+                    "remedy-kill-orphans",
+                    "nothing to do: the kernel gives up by itself; this ends them now (CONFIG_INET_DIAG_DESTROY)"
+                )
             };
             remedies.push(command(text, format!("{enter}ss -K -t {}", destination(peer))));
         }

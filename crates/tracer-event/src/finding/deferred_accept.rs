@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity,
-    words::{advice, command, of_listener, whose},
+    remedies::{advice, command},
+    words::{of_listener, whose},
 };
-use crate::duration::{count, duration};
+use crate::{
+    duration::{count, duration},
+    phrase::wording,
+};
 
 /// Half-open connections of a listener with `TCP_DEFER_ACCEPT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,11 +56,15 @@ impl Explain for DeferredAccept {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let port = self.listener.local.port;
         vec![
-            advice(
+            advice(wording!(
+                "remedy-not-deferred",
                 "the clients believe that they are connected; the server does not see them before \
-                 they send: a protocol whose server speaks first must not set TCP_DEFER_ACCEPT",
+                 they send: a protocol whose server speaks first must not set TCP_DEFER_ACCEPT"
+            )),
+            command(
+                wording!("remedy-who-they-are", "who they are"),
+                format!("{enter}ss -tan state syn-recv '( sport = :{port} )'"),
             ),
-            command("who they are", format!("{enter}ss -tan state syn-recv '( sport = :{port} )'")),
         ]
     }
 

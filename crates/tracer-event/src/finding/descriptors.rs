@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Program, Remedy, Severity,
-    words::{advice, command, growth, line, none_left, of_program, process},
+    remedies::{advice, command},
+    words::{growth, line, none_left, of_program, process},
 };
-use crate::duration::grouped;
+use crate::{
+    duration::grouped,
+    phrase::{Wording, wording},
+};
 
 /// A process with hardly a descriptor left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +35,7 @@ impl Explain for OutOfDescriptors {
 
     fn sentence(&self, _: Severity) -> String {
         let descriptors = &self.descriptors;
-        let left = none_left(descriptors.minutes_left);
+        let left = Wording::from(none_left(descriptors.minutes_left));
         format!(
             "{} has {} of {} descriptors open{left}",
             process(&self.program.process),
@@ -48,12 +52,18 @@ impl Explain for OutOfDescriptors {
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
         let pid = self.program.process.pid;
-        let who = process(&self.program.process);
         let limit = self.descriptors.limit.saturating_mul(2);
         vec![
-            advice(format!("stop the leak: {who} then gets its descriptors back")),
+            advice(wording!(
+                "remedy-stop-leak",
+                "stop the leak: {who} then gets its descriptors back",
+                who = process(&self.program.process),
+            )),
             command(
-                "more time, until the next restart; raises the hard limit only if it is lower",
+                wording!(
+                    "remedy-more-descriptors",
+                    "more time, until the next restart; raises the hard limit only if it is lower"
+                ),
                 format!(
                     "prlimit --pid {pid} --nofile={limit}: 2>/dev/null \
                      || prlimit --pid {pid} --nofile={limit}:{limit}"

@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity, minutes_left,
-    words::{
-        MORE_ADDRESSES, REUSE, advice, growth, line, none_left, process, rate, states,
-        time_wait_folklore, tw_reuse, wider_range,
-    },
+    remedies::{advice, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
+    words::{growth, line, none_left, process, rate, states},
 };
 use crate::{
     duration::{count, grouped},
     endpoint::{Endpoint, Tuple},
+    phrase::{Wording, wording},
     process::Process,
     state::State,
 };
@@ -160,7 +159,8 @@ impl Explain for PortUse {
     fn sentence(&self, _: Severity) -> String {
         let used =
             format!("{} of {}", grouped(self.busy().into()), count(self.size.into(), "port"));
-        let left = none_left(self.minutes_left.filter(|_| self.busy() < self.size));
+        let left = self.minutes_left.filter(|_| self.busy() < self.size);
+        let left = Wording::from(none_left(left));
         match self.scope {
             Scope::Destination { local, peer } => {
                 format!("{used} in use from {} to {peer}{left}", local.address())
@@ -183,21 +183,27 @@ impl Explain for PortUse {
             lines.push(line("processes", named.join(", ")));
         }
         if let Some(waiting) = self.states.get(&State::TimeWait) {
-            let first = format!("this end first: {} in TIME_WAIT", grouped(*waiting));
+            let first = wording!(
+                "this-end-first",
+                "this end first: {count} in TIME_WAIT",
+                count = grouped(*waiting),
+            );
             lines.push(line("closed by", first));
         }
         if self.reusable > 0 {
-            lines.push(line(
-                "reusable",
-                format!("{} more, from TIME_WAIT", count(self.reusable.into(), "port")),
-            ));
+            let ports = Wording::count(self.reusable.into(), "port");
+            let more = wording!("ports-reusable", "{ports} more, from TIME_WAIT", ports = ports);
+            lines.push(line("reusable", more));
         }
         if let (Scope::Destination { .. }, true) = (self.scope, self.rate > 0.0) {
-            lines.push(line("rate", format!("{} new connections a second", rate(self.rate))));
+            let rate = rate(self.rate);
+            let rate = wording!("new-a-second", "{rate} new connections a second", rate = rate);
+            lines.push(line("rate", rate));
         }
         if let Scope::Address(_) = self.scope {
-            lines
-                .push(line("why", "no port serves two destinations, as connect() would do".into()));
+            let why =
+                wording!("port-of-one", "no port serves two destinations, as connect() would do");
+            lines.push(line("why", why));
         }
         lines.push(line("growth", growth(self.growth)));
         lines
@@ -205,23 +211,27 @@ impl Explain for PortUse {
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let mut remedies = match self.scope {
-            Scope::Address(_) => vec![advice(
+            Scope::Address(_) => vec![advice(wording!(
+                "remedy-bind-no-port",
                 "set IP_BIND_ADDRESS_NO_PORT before bind(): connect() then chooses the port, and \
-                 each destination has the whole range",
-            )],
+                 each destination has the whole range"
+            ))],
             Scope::Destination { .. } => Vec::new(),
         };
         let waiting = self.states.get(&State::TimeWait).copied().unwrap_or(0);
         let leaking = self.states.get(&State::CloseWait).copied().unwrap_or(0);
         if leaking > waiting {
-            remedies.push(advice("most of these are in CLOSE_WAIT: see that finding"));
+            remedies.push(advice(wording!(
+                "remedy-see-close-wait",
+                "most of these are in CLOSE_WAIT: see that finding"
+            )));
         }
-        remedies.push(advice(REUSE));
+        remedies.push(reuse());
         if waiting > 0 && matches!(self.scope, Scope::Destination { .. }) {
             remedies.push(tw_reuse(enter));
         }
         remedies.push(wider_range(enter));
-        remedies.push(advice(MORE_ADDRESSES));
+        remedies.push(more_addresses());
         if waiting > 0 {
             remedies.push(time_wait_folklore());
         }

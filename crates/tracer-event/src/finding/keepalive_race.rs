@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
-    words::{advice, line, of_program, programs, since},
+    remedies::advice,
+    words::{line, of_program, programs, since},
 };
 use crate::{
     duration::{count, duration},
     endpoint::Endpoint,
+    phrase::{Value, Wording, wording},
     process::Process,
 };
 
@@ -109,39 +111,55 @@ impl Explain for KeepaliveRace {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.server.iter().filter_map(of_program).collect();
-        let closed = format!(
-            "{} closed by the server first, idle for {}",
-            count(self.closed, "connection"),
-            self.timer()
+        let closed = wording!(
+            "server-closed",
+            "{connections} closed by the server first, idle for {timer}",
+            connections = Wording::count(self.closed, "connection"),
+            timer = self.timer(),
         );
         lines.push(line("closed by", closed));
         let after = match (self.shortest, self.longest) {
-            (one, other) if one == other => duration(one),
-            (shortest, longest) => format!("{} to {}", duration(shortest), duration(longest)),
+            (one, other) if one == other => duration(one).into(),
+            (shortest, longest) => wording!(
+                "from-to",
+                "{least} to {most}",
+                least = duration(shortest),
+                most = duration(longest),
+            ),
         };
-        lines.push(line("too late", format!("used again {after} after the server's FIN")));
+        let late =
+            wording!("used-late", "used again {after} after the server's FIN", after = after);
+        lines.push(line("too late", late));
         lines
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
         let setting = self.setting().map_or_else(
             || {
-                "its keep-alive timeout (node keepAliveTimeout, nginx keepalive_timeout, gunicorn \
-                --keep-alive, haproxy timeout http-keep-alive)"
-                    .to_owned()
+                wording!(
+                    "its-keepalive",
+                    "its keep-alive timeout (node keepAliveTimeout, nginx keepalive_timeout, \
+                     gunicorn --keep-alive, haproxy timeout http-keep-alive)"
+                )
             },
-            str::to_owned,
+            |setting| Wording::new(setting, Value::English(setting)),
         );
         vec![
-            advice(format!(
+            advice(wording!(
+                "remedy-wait-longer",
                 "the server must wait longer than its clients keep connections: raise {setting} \
-                 above the idle timeout of the client or load balancer"
+                 above the idle timeout of the client or load balancer",
+                setting = setting,
             )),
-            advice(format!(
-                "or let the client, pool or load balancer drop idle connections before {}",
-                duration(self.idle)
+            advice(wording!(
+                "remedy-drop-earlier",
+                "or let the client, pool or load balancer drop idle connections before {idle}",
+                idle = duration(self.idle),
             )),
-            advice("or let the client retry once, on a new connection, what it can repeat safely"),
+            advice(wording!(
+                "remedy-retry",
+                "or let the client retry once, on a new connection, what it can repeat safely"
+            )),
         ]
     }
 

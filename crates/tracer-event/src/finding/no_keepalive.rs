@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity,
-    words::{advice, line, of_program, process, service},
+    remedies::advice,
+    words::{line, of_program, process, service},
 };
-use crate::duration::{count, duration, grouped};
+use crate::{
+    duration::{count, duration, grouped},
+    phrase::wording,
+};
 
 /// Idle connections of one process that nothing probes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,21 +55,28 @@ impl Explain for NoKeepalive {
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = of_program(&self.program).into_iter().collect();
         for (of, sockets) in self.services.iter().take(3) {
-            lines.push(line("idle", format!("{} {}", grouped(*sockets), service(*of))));
+            let count = grouped(*sockets);
+            let of = service(*of);
+            lines.push(line(
+                "idle",
+                wording!("some-with", "{count} {service}", count = count, service = of),
+            ));
         }
         lines
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
         vec![
-            advice(format!(
-                "{} should set SO_KEEPALIVE with TCP_KEEPIDLE (PostgreSQL tcp_keepalives_idle, sshd \
+            advice(wording!(
+                "remedy-set-keepalive",
+                "{who} should set SO_KEEPALIVE with TCP_KEEPIDLE (PostgreSQL tcp_keepalives_idle, sshd \
                  ClientAliveInterval, nginx so_keepalive, haproxy clitcpka and srvtcpka)",
-                process(&self.program.process)
+                who = process(&self.program.process),
             )),
-            advice(
-                "does not help: tcp_keepalive_time is for sockets with SO_KEEPALIVE, and is two hours by default",
-            ),
+            advice(wording!(
+                "remedy-not-only-keepalive-time",
+                "does not help: tcp_keepalive_time is for sockets with SO_KEEPALIVE, and is two hours by default"
+            )),
         ]
     }
 

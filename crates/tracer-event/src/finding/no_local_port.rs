@@ -5,16 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    words::{
-        MORE_ADDRESSES, REUSE, a_process, advice, command, destination, line, time_wait_folklore,
-        tw_reuse, wider_range,
-    },
+    remedies::{command, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
+    words::{a_process, destination, line, ports},
 };
-use crate::{
-    duration::{count, grouped},
-    endpoint::Endpoint,
-    process::Process,
-};
+use crate::{duration::grouped, endpoint::Endpoint, phrase::wording, process::Process};
 
 /// Failed calls of connect(): no local port was free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,17 +43,20 @@ impl Explain for NoLocalPort {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let size = self.size.map(|size| line("range", count(size.into(), "port")));
+        let size = self.size.map(|size| line("range", ports(size)));
         size.into_iter().collect()
     }
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         vec![
-            command("who holds the ports", format!("{enter}ss -tanp {}", destination(self.peer))),
-            advice(REUSE),
+            command(
+                wording!("remedy-who-holds", "who holds the ports"),
+                format!("{enter}ss -tanp {}", destination(self.peer)),
+            ),
+            reuse(),
             tw_reuse(enter),
             wider_range(enter),
-            advice(MORE_ADDRESSES),
+            more_addresses(),
             time_wait_folklore(),
         ]
     }

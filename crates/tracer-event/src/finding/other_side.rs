@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Line, Program, Remedy, Service,
-    words::{advice, end, line, programs, states},
+    remedies::advice,
+    words::{each_peer, end, line, programs, states},
 };
-use crate::{duration::grouped, endpoint::Endpoint, state::State};
+use crate::{
+    endpoint::Endpoint,
+    phrase::{Wording, wording},
+    state::State,
+};
 
 /// Where a process forwards to, or from where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,29 +35,36 @@ pub struct OtherSide {
 super::counted!(by_peer: peer: Endpoint);
 
 /// `10.0.0.5:8080`, with who that is.
-pub(super) fn other_peers(side: Option<&OtherSide>) -> String {
-    let Some(side) = side else { return "the other side's peer".into() };
+pub(super) fn other_peers(side: Option<&OtherSide>) -> Wording {
+    let Some(side) = side else {
+        return wording!("other-peer", "the other side's peer");
+    };
     let first = side.peers.first().map_or_else(String::new, |(peer, _)| end(*peer));
-    let more = match side.peers.len() {
-        0 | 1 => String::new(),
-        peers => format!(" and {} more", peers - 1),
+    let peers = match side.peers.len() {
+        0 | 1 => first.into(),
+        peers => {
+            let more = (peers - 1).to_string();
+            wording!("and-more", "{names} and {more} more", names = first, more = more)
+        }
     };
-    let who = match side.processes.as_slice() {
-        [] => String::new(),
-        processes => format!(" ({})", programs(processes)),
-    };
-    format!("{first}{more}{who}")
+    match side.processes.as_slice() {
+        [] => peers,
+        processes => {
+            let who = programs(processes);
+            wording!("held-by", "{address} ({who})", address = peers, who = who)
+        }
+    }
 }
 
 pub(super) fn of_other_side(side: &OtherSide) -> Line {
-    let peers: Vec<String> = side
-        .peers
-        .iter()
-        .take(3)
-        .map(|&(peer, sockets)| format!("{} × {}", end(peer), grouped(sockets)))
-        .collect();
-    let sent = if side.states.contains_key(&State::Established) { "" } else { ", FIN sent" };
-    line("other side", format!("{}{sent}: {}", peers.join(", "), states(&side.states)))
+    let first = side.peers.get(..3).unwrap_or(&side.peers);
+    let (peers, states) = (each_peer(first, 3), states(&side.states));
+    let words = if side.states.contains_key(&State::Established) {
+        wording!("side-open", "{peers}: {states}", peers = peers, states = states)
+    } else {
+        wording!("side-closed", "{peers}, FIN sent: {states}", peers = peers, states = states)
+    };
+    line("other side", words)
 }
 
 /// Who ends it: a time-out of the proxy, where the end that does not close cannot be changed.
@@ -61,26 +73,33 @@ pub(super) fn half_close(
     service: &Service,
     other_side: Option<&OtherSide>,
 ) -> Vec<Remedy> {
-    let who = programs(holders);
     // The side that is closed by its peer is the one in CLOSE_WAIT.
     let server_side = matches!(service, Service::Here(_));
     let name = holders.first().map_or(&[][..], |program| program.process.name());
     let timeout = match name {
-        b"haproxy" if server_side => "timeout server-fin".to_owned(),
-        b"haproxy" => "timeout client-fin".to_owned(),
-        b"nginx" => "proxy_timeout".to_owned(),
-        b"envoy" => "idle_timeout of tcp_proxy".to_owned(),
-        b"socat" => "-t".to_owned(),
-        _ => "its half-close time-out (haproxy timeout client-fin and server-fin, nginx \
-              proxy_timeout, envoy idle_timeout, socat -t)"
-            .to_owned(),
+        b"haproxy" if server_side => "timeout server-fin".into(),
+        b"haproxy" => "timeout client-fin".into(),
+        b"nginx" => "proxy_timeout".into(),
+        b"envoy" => wording!("idle-timeout-of-proxy", "idle_timeout of tcp_proxy"),
+        b"socat" => "-t".into(),
+        _ => wording!(
+            "its-half-close",
+            "its half-close time-out (haproxy timeout client-fin and server-fin, nginx \
+             proxy_timeout, envoy idle_timeout, socat -t)"
+        ),
     };
     vec![
-        advice(format!("{who} ends both sides after {timeout}: set it to what a peer may need")),
-        advice(format!(
-            "{} should close when its peer has: it has read the end of file, or waits for something \
-             else",
-            other_peers(other_side)
+        advice(wording!(
+            "remedy-proxy-timeout",
+            "{who} ends both sides after {timeout}: set it to what a peer may need",
+            who = programs(holders),
+            timeout = timeout,
+        )),
+        advice(wording!(
+            "remedy-other-peer",
+            "{who} should close when its peer has: it has read the end of file, or waits for \
+             something else",
+            who = other_peers(other_side),
         )),
     ]
 }

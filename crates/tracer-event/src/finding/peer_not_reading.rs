@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Program, Remedy, Severity,
-    words::{advice, command, destination, line, programs},
+    remedies::{advice, command},
+    words::{destination, line, programs},
 };
-use crate::duration::{count, duration, grouped};
+use crate::{
+    duration::{count, duration, grouped},
+    phrase::{Wording, wording},
+};
 
 /// Connections whose peers have closed their windows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,12 +77,19 @@ impl Explain for PeerNotReading {
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
         if self.unread > 0 {
-            let unread = count(self.unread, "byte");
-            lines.push(line("unread", format!("{unread} at the peers, on this host")));
+            let unread = Wording::count(self.unread, "byte");
+            let unread =
+                wording!("at-peers", "{unread} at the peers, on this host", unread = unread);
+            lines.push(line("unread", unread));
         }
         let limit = match self.gives_up {
-            Some(left) => format!("the kernel gives up in {}", duration(left)),
-            None => "none: the peer answers the window probes, and the kernel waits".into(),
+            Some(left) => {
+                wording!("kernel-gives-up", "the kernel gives up in {left}", left = duration(left))
+            }
+            None => wording!(
+                "kernel-waits",
+                "none: the peer answers the window probes, and the kernel waits"
+            ),
         };
         lines.push(line("limit", limit));
         lines
@@ -90,24 +101,32 @@ impl Explain for PeerNotReading {
         match self.readers.first() {
             Some(Program { process: reader, .. }) => {
                 remedies.push(command(
-                    "the reader must read, or close: what its first thread waits for",
+                    wording!(
+                        "remedy-reader-stack",
+                        "the reader must read, or close: what its first thread waits for"
+                    ),
                     format!("cat /proc/{}/stack", reader.pid),
                 ));
             }
-            None => remedies.push(advice(
-                "the peer must read what it has asked for, or close: a reader that is paused, stuck or too slow",
-            )),
+            None => remedies.push(advice(wording!(
+                "remedy-peer-reads",
+                "the peer must read what it has asked for, or close: a reader that is paused, stuck or too slow"
+            ))),
         }
         if connections.is_held() {
-            remedies.push(advice(format!(
-                "{} should bound how long a write waits (SO_SNDTIMEO, nginx send_timeout, haproxy timeout client): \
+            remedies.push(advice(wording!(
+                "remedy-bound-write",
+                "{who} should bound how long a write waits (SO_SNDTIMEO, nginx send_timeout, haproxy timeout client): \
                  TCP_USER_TIMEOUT counts here too",
-                connections.who(),
+                who = connections.who(),
             )));
         }
         if let Some(&(peer, _)) = connections.peers.first() {
             remedies.push(command(
-                "ends the connections to this peer now; what is unsent is lost (CONFIG_INET_DIAG_DESTROY)",
+                wording!(
+                    "remedy-kill-unread",
+                    "ends the connections to this peer now; what is unsent is lost (CONFIG_INET_DIAG_DESTROY)"
+                ),
                 format!("{enter}ss -K -t {}", destination(peer)),
             ));
         }

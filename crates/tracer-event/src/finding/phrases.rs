@@ -2,15 +2,13 @@
 
 mod parts;
 
-use self::parts::{
-    a_process, connections, halted, least, none_left, peers, programs, service, whose, with_queue,
-};
+use self::parts::{connections, least, peers, with_queue};
 use super::{
     AcceptQueue, AcceptWait, Cause, Churn, ClosedButHeld, ConnectFailures, ConnectionResets,
-    DeadPeer, DeferredAccept, KeepaliveRace, Leak, LostSegment, NoLocalPort, PeerNotReading,
-    PortUse, Problem, ProcessEnded, Scope, Severity, StuckHandshake, StuckState, SynBacklog,
-    TimeWaitOverflow, Unanswered,
-    words::{process as name, rate},
+    DeadPeer, DeferredAccept, KeepaliveRace, Leak, NoLocalPort, PeerNotReading, PortUse, Problem,
+    ProcessEnded, Scope, Severity, StuckHandshake, StuckState, SynBacklog, TimeWaitOverflow,
+    Unanswered,
+    words::{a_process, halted, lost, none_left, process as name, programs, rate, service, whose},
 };
 use crate::{
     close::Reason,
@@ -21,15 +19,15 @@ use crate::{
 };
 
 impl Problem {
-    /// Its sentence, where other languages have one that says as much.
-    pub(super) fn phrase(&self, severity: Severity) -> Option<Phrase> {
-        Some(match self {
-            Self::CloseWaitLeak(leak) => return close_wait_leak(leak, severity),
+    /// Its sentence.
+    pub(super) fn phrase(&self, severity: Severity) -> Phrase {
+        match self {
+            Self::CloseWaitLeak(leak) => close_wait_leak(leak, severity),
             Self::EphemeralPorts(ports) => ephemeral_ports(ports),
             Self::NoLocalPort(one) => no_local_port(one),
-            Self::AcceptQueueFull(queue) => return accept_queue_full(queue),
-            Self::AcceptWait(wait) => return accept_wait(wait),
-            Self::DeferredAccept(one) => return deferred_accept(one),
+            Self::AcceptQueueFull(queue) => accept_queue_full(queue),
+            Self::AcceptWait(wait) => accept_wait(wait),
+            Self::DeferredAccept(one) => deferred_accept(one),
             Self::ClosedButHeld(held) => closed_but_held(held),
             Self::SelfConnect(one) => Phrase::new("self-connected")
                 .with("who", programs(&one.processes))
@@ -54,7 +52,7 @@ impl Problem {
             Self::ConnectFailures(one) => connect_failures(one),
             Self::ConnectionResets(one) => connection_resets(one),
             Self::KeepaliveRace(one) => keepalive_race(one),
-        })
+        }
     }
 }
 
@@ -80,9 +78,11 @@ fn no_local_port(one: &NoLocalPort) -> Phrase {
         .with("times", grouped(one.count))
 }
 
-fn deferred_accept(one: &DeferredAccept) -> Option<Phrase> {
-    let of = Phrase::new("deferred-accept").with("count", grouped(one.half_open));
-    Some(of.with("oldest", duration(one.oldest)).with("listener", whose(&one.listener)?))
+fn deferred_accept(one: &DeferredAccept) -> Phrase {
+    Phrase::new("deferred-accept")
+        .with("count", grouped(one.half_open))
+        .with("oldest", duration(one.oldest))
+        .with("listener", whose(&one.listener, ", "))
 }
 
 fn syn_backlog(one: &SynBacklog) -> Phrase {
@@ -113,15 +113,15 @@ fn churn(one: &Churn) -> Phrase {
         .with("left", none_left(one.ports.and_then(|ports| ports.minutes_left)))
 }
 
-fn close_wait_leak(leak: &Leak, severity: Severity) -> Option<Phrase> {
+fn close_wait_leak(leak: &Leak, severity: Severity) -> Phrase {
     let of = |name| {
         Phrase::new(name).with("who", programs(&leak.holders)).with("count", grouped(leak.sockets))
     };
-    Some(match leak.cause {
+    match leak.cause {
         Cause::NeverAccepted => match &leak.listener {
             Some(from) => with_queue(Phrase::new("close-wait-never-accepted"), from)
                 .with("count", grouped(leak.sockets))
-                .with("listener", whose(from)?),
+                .with("listener", whose(from, ", ")),
             None => Phrase::new("close-wait-listener-gone").with("count", grouped(leak.sockets)),
         },
         Cause::Halted(halt) => of("close-wait-halted").with("halt", halted(halt)),
@@ -135,10 +135,10 @@ fn close_wait_leak(leak: &Leak, severity: Severity) -> Option<Phrase> {
         Cause::NotPassedOn => of("close-wait-not-passed-on"),
         Cause::Orphaned => Phrase::new("close-wait-orphaned").with("count", grouped(leak.sockets)),
         Cause::Unseen => Phrase::new("close-wait-unseen").with("count", grouped(leak.sockets)),
-    })
+    }
 }
 
-fn accept_queue_full(queue: &AcceptQueue) -> Option<Phrase> {
+fn accept_queue_full(queue: &AcceptQueue) -> Phrase {
     let from = &queue.listener;
     let phrase = Phrase::new(if from.queue > from.backlog {
         "accept-queue-full"
@@ -147,20 +147,17 @@ fn accept_queue_full(queue: &AcceptQueue) -> Option<Phrase> {
     } else {
         "accept-queue-was-full"
     });
-    Some(with_queue(phrase, from).with("listener", whose(from)?))
+    with_queue(phrase, from).with("listener", whose(from, ", "))
 }
 
-fn accept_wait(wait: &AcceptWait) -> Option<Phrase> {
+fn accept_wait(wait: &AcceptWait) -> Phrase {
     let from = &wait.listener;
     let phrase = Phrase::new(if wait.moves { "accept-wait-slow" } else { "accept-wait-nobody" });
-    let halt = |halt| Phrase::new("which-halted").with("halt", halted(halt));
-    Some(
-        with_queue(phrase, from)
-            .with("count", grouped(wait.waiting))
-            .with("listener", whose(from)?)
-            .with("halt", from.halted.map(halt))
-            .with("oldest", least(wait.at_least, wait.oldest)),
-    )
+    with_queue(phrase, from)
+        .with("count", grouped(wait.waiting))
+        .with("listener", whose(from, ", "))
+        .with("halt", wait.state())
+        .with("oldest", least(wait.at_least, wait.oldest))
 }
 
 fn closed_but_held(held: &ClosedButHeld) -> Phrase {
@@ -181,14 +178,9 @@ fn stuck_handshake(one: &StuckHandshake) -> Phrase {
         (_, Some(_)) => Phrase::new("stuck-half-open-lost"),
         (_, None) => Phrase::new("stuck-half-open"),
     };
-    let lost = one.lost.map(|segment| {
-        Phrase::new(match segment {
-            LostSegment::Syn => "lost-syn",
-            LostSegment::SynAck => "lost-syn-ack",
-            LostSegment::Ack => "lost-ack",
-        })
-    });
-    of.with("count", grouped(one.sockets)).with("service", service(one.service)).with("lost", lost)
+    of.with("count", grouped(one.sockets))
+        .with("service", service(one.service))
+        .with("lost", one.lost.map(lost))
 }
 
 fn dead_peer(one: &DeadPeer) -> Phrase {
@@ -213,7 +205,7 @@ fn peer_not_reading(one: &PeerNotReading) -> Phrase {
     };
     let who = match one.readers.as_slice() {
         [] => peers(&one.connections),
-        readers => programs(readers),
+        readers => programs(readers).into(),
     };
     Phrase::new("peer-not-reading")
         .with("who", who)
@@ -265,7 +257,7 @@ impl ProcessEnded {
                 .with("count", grouped(group.processes))
                 .into(),
         };
-        Phrase::new("process-ended").with("who", who).with("ends", Value::Parts(parts))
+        Phrase::new("process-ended").with("who", who).with("ends", parts)
     }
 }
 
@@ -286,9 +278,7 @@ fn connect_failures(one: &ConnectFailures) -> Phrase {
         let each =
             each.map(|one| Phrase::new(kind(one.reason)).with("count", grouped(one.attempts)));
         let name = if one.attempts > 1 { "connect-failures" } else { "connect-failed-once" };
-        Phrase::new(name)
-            .with("failed", grouped(failed))
-            .with("kinds", Value::Parts(each.collect()))
+        Phrase::new(name).with("failed", grouped(failed)).with("kinds", each.collect::<Vec<_>>())
     };
     of.with("who", a_process(one.process.as_ref()))
         .with("peer", one.peer.to_string())
@@ -298,26 +288,12 @@ fn connect_failures(one: &ConnectFailures) -> Phrase {
 
 fn connection_resets(one: &ConnectionResets) -> Phrase {
     let bad: u64 = one.ends.iter().map(|end| end.connections).sum();
-    let kind = match one.ends.as_slice() {
-        [only] => match only.reason {
-            Reason::ResetReceived => "reset-by-peer",
-            Reason::ResetSentUnreadData => "reset-unread",
-            Reason::ResetSentLingerZero => "reset-linger",
-            Reason::ResetSentDataAfterClose => "reset-after-close",
-            Reason::ResetSentUnaccepted => "reset-unaccepted",
-            Reason::RetransmitTimeout => "reset-retransmissions",
-            Reason::KeepaliveTimeout => "reset-keepalive",
-            Reason::ZeroWindowTimeout => "reset-window",
-            _ => "reset-aborted",
-        },
-        _ => "reset-or-timed-out",
-    };
     Phrase::new("connection-resets")
         .with("who", a_process(one.process.as_ref()))
         .with("service", service(one.service))
         .with("ended", grouped(one.ended))
         .with("bad", grouped(bad))
-        .with("kind", Phrase::new(kind))
+        .with("kind", one.kind())
         .with("since", whole_seconds(one.since))
 }
 

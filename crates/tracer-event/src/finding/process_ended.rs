@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    words::{advice, line, process, total},
+    remedies::advice,
+    words::{line, process, total},
 };
 use crate::{
     close::Reason,
     container::short,
-    duration::{count, grouped},
+    duration::grouped,
     escape::harmless,
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -168,31 +170,38 @@ impl Explain for ProcessEnded {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let open = count(self.left_open, "connection");
-        vec![line("left open", format!("{open}: the kernel closed what the process had not"))]
+        let open = wording!(
+            "kernel-closed",
+            "{connections}: the kernel closed what the process had not",
+            connections = Wording::count(self.left_open, "connection"),
+        );
+        vec![line("left open", open)]
     }
 
     fn remedies(&self, _: &str) -> Vec<Remedy> {
         let Ends { unread, unacknowledged, never_accepted, .. } = self.ends;
         let mut remedies = Vec::new();
         if never_accepted > 0 {
-            remedies.push(advice(
+            remedies.push(advice(wording!(
+                "remedy-drain",
                 "take it out of the load balancer first, then accept() until the queue is empty \
                  before the listener is closed; or keep the listener in a parent that stays (socket \
-                 activation)",
-            ));
+                 activation)"
+            )));
         }
         if unread > 0 {
-            remedies.push(advice(
+            remedies.push(advice(wording!(
+                "remedy-finish",
                 "answer what has been requested before the end: on SIGTERM stop accepting, finish \
-                 open requests, shutdown(SHUT_WR), read until read() returns 0, close()",
-            ));
+                 open requests, shutdown(SHUT_WR), read until read() returns 0, close()"
+            )));
         }
         if unread > 0 || unacknowledged > 0 {
-            remedies.push(advice(
+            remedies.push(advice(wording!(
+                "remedy-more-time",
                 "if it is killed before it has finished: more time until SIGKILL (TimeoutStopSec=, \
-                 terminationGracePeriodSeconds, docker stop -t)",
-            ));
+                 terminationGracePeriodSeconds, docker stop -t)"
+            )));
         }
         remedies
     }

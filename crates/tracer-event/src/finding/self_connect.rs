@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
-    words::{advice, command, line, of_program, programs},
+    remedies::{advice, command},
+    words::{a_process, line, of_program, programs},
 };
-use crate::{endpoint::Endpoint, host::PortRange};
+use crate::{endpoint::Endpoint, host::PortRange, phrase::wording};
 
 /// A connection whose both ends are one socket: connect() has chosen the port that it connects to
 /// (simultaneous open).
@@ -59,7 +60,7 @@ impl Explain for SelfConnect {
         format!(
             "{} is connected to itself at {}: the port of its server is taken by a client, and a \
              server that wants it cannot start",
-            if self.processes.is_empty() { "a process".into() } else { programs(&self.processes) },
+            if self.processes.is_empty() { a_process(None) } else { programs(&self.processes) },
             self.address,
         )
     }
@@ -67,7 +68,12 @@ impl Explain for SelfConnect {
     fn evidence(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = self.processes.iter().filter_map(of_program).collect();
         if let Some((low, high)) = self.range {
-            let range = format!("{} is one of the ephemeral ports {low}-{high}", self.address.port);
+            let range = wording!(
+                "port-of-range",
+                "{port} is one of the ephemeral ports {range}",
+                port = self.address.port.to_string(),
+                range = format!("{low}-{high}"),
+            );
             lines.push(line("port", range));
         }
         lines
@@ -78,18 +84,25 @@ impl Explain for SelfConnect {
         let mut remedies = Vec::new();
         if self.range.is_some() {
             remedies.push(command(
-                "connect() chooses no reserved port: reserve those of servers",
+                wording!(
+                    "remedy-reserve",
+                    "connect() chooses no reserved port: reserve those of servers"
+                ),
                 format!("{enter}sysctl -w net.ipv4.ip_local_reserved_ports={}", self.reserving()),
             ));
         }
         remedies.push(command(
-            "ends the connection, so that the server can start (CONFIG_INET_DIAG_DESTROY)",
+            wording!(
+                "remedy-kill-self",
+                "ends the connection, so that the server can start (CONFIG_INET_DIAG_DESTROY)"
+            ),
             format!("{enter}ss -K -t src '{address}' dst '{address}'"),
         ));
-        remedies.push(advice(
+        remedies.push(advice(wording!(
+            "remedy-compare-names",
             "a client that retries should compare getsockname() with getpeername(), and close what \
-             is connected to itself",
-        ));
+             is connected to itself"
+        )));
         remedies
     }
 

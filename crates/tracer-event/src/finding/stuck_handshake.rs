@@ -5,9 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, LostSegment, Remedy, Service, Severity,
-    words::{a_process, command, firewall, line, listener, lost, process, reachable, service},
+    remedies::{command, firewall},
+    words::{a_process, line, listener, lost, process, reachable, service},
 };
-use crate::{duration::count, process::Process, state::State};
+use crate::{
+    duration::count,
+    phrase::{Wording, wording},
+    process::Process,
+    state::State,
+};
 
 /// Handshakes without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,15 +54,19 @@ impl Explain for StuckHandshake {
                 service(self.service)
             );
         }
-        let why = self.lost.map_or("the clients do not answer", lost);
+        let why = self.lost.map_or_else(|| "the clients do not answer".into(), lost);
         format!("{sockets} {} half-open: {why}", service(self.service))
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let what = if self.state == State::SynSent { "SYN" } else { "SYN+ACK" };
         let mut lines = vec![line(
             "tries",
-            format!("{what} retransmitted up to {}", count(self.retransmits.into(), "time")),
+            wording!(
+                "again-up-to",
+                "{segment} retransmitted up to {times}",
+                segment = if self.state == State::SynSent { "SYN" } else { "SYN+ACK" },
+                times = Wording::count(self.retransmits.into(), "time"),
+            ),
         )];
         if let (Service::Here(local), Some(owner)) = (self.service, &self.process) {
             lines.push(line("listener", format!("{}, {}", listener(local), process(owner))));
@@ -69,12 +79,18 @@ impl Explain for StuckHandshake {
         match self.service {
             Service::There(_) if self.lost.is_some() => {}
             Service::There(peer) => remedies.push(command(
-                "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
-                 status 124: no answer to that one either)",
+                wording!(
+                    "remedy-compare",
+                    "the peer is down, or a firewall drops the SYNs: compare with a plain connection (exit \
+                     status 124: no answer to that one either)"
+                ),
                 format!("{enter}{}", reachable(peer, peer.port)),
             )),
             Service::Here(_) => remedies.push(command(
-                "a SYN flood, or SYN+ACKs that do not arrive: see where they come from",
+                wording!(
+                    "remedy-where-from",
+                    "a SYN flood, or SYN+ACKs that do not arrive: see where they come from"
+                ),
                 format!("{enter}ss -tn state syn-recv"),
             )),
         }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Remedy, Severity,
-    words::{advice, command, filter, line},
+    remedies::{advice, command},
+    words::{filter, line},
 };
-use crate::{duration::duration, state::State};
+use crate::{duration::duration, phrase::wording, state::State};
 
 /// Connections of one process with one service that are stuck in one state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,8 +61,13 @@ impl Explain for StuckState {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
-        let time = duration(self.threshold);
-        lines.push(line("healthy", format!("{} no longer than {time}", self.state)));
+        let healthy = wording!(
+            "no-longer",
+            "{state} no longer than {time}",
+            state = self.state.to_string(),
+            time = duration(self.threshold),
+        );
+        lines.push(line("healthy", healthy));
         lines
     }
 
@@ -78,16 +84,17 @@ impl Explain for StuckState {
         };
         let service = filter(self.connections.service);
         let mut remedies = vec![command(
-            "see them, with their timers",
+            wording!("remedy-see-timers", "see them, with their timers"),
             format!("{enter}ss -tnoip state {name} {service}"),
         )];
         if self.state == State::FinWait2 && self.connections.is_held() {
             remedies.insert(
                 0,
-                advice(
+                advice(wording!(
+                    "remedy-bound-fin",
                     "a process that has called shutdown(SHUT_WR) should wait for the peer's end no longer than a \
-                     time-out (SO_RCVTIMEO), then close(): the kernel ends what is closed after tcp_fin_timeout",
-                ),
+                     time-out (SO_RCVTIMEO), then close(): the kernel ends what is closed after tcp_fin_timeout"
+                )),
             );
         }
         remedies

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Severity,
-    words::{advice, command, line},
+    remedies::{advice, command},
+    words::{connections, line},
 };
-use crate::{duration::count, endpoint::Endpoint};
+use crate::{duration::count, endpoint::Endpoint, phrase::wording};
 
 /// Too many half-open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +47,7 @@ impl Explain for SynBacklog {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines = vec![line("half-open", count(self.half_open, "connection"))];
+        let mut lines = vec![line("half-open", connections(self.half_open))];
         if let Some(limit) = self.limit {
             lines.push(line("limit", format!("net.ipv4.tcp_max_syn_backlog = {limit}")));
         }
@@ -55,19 +56,28 @@ impl Explain for SynBacklog {
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let mut remedies = vec![
-            command("who sends them", format!("{enter}ss -tn state syn-recv")),
-            advice("more room: a larger backlog (the program's listen(), limited by somaxconn)"),
+            command(
+                wording!("remedy-who-sends", "who sends them"),
+                format!("{enter}ss -tn state syn-recv"),
+            ),
+            advice(wording!(
+                "remedy-more-room",
+                "more room: a larger backlog (the program's listen(), limited by somaxconn)"
+            )),
         ];
         // Linux drops for want of room only without cookies, and only then has a limit beside the
         // backlog (tcp_conn_request).
         if self.syn_drops > 0 {
             let most = self.limit.unwrap_or(0).saturating_mul(2).max(8192);
             remedies.push(command(
-                "keeps serving in a SYN flood",
+                wording!("remedy-cookies", "keeps serving in a SYN flood"),
                 format!("{enter}sysctl -w net.ipv4.tcp_syncookies=1"),
             ));
             remedies.push(command(
-                "without SYN cookies this limits half-open connections as well",
+                wording!(
+                    "remedy-syn-backlog",
+                    "without SYN cookies this limits half-open connections as well"
+                ),
                 format!("{enter}sysctl -w net.ipv4.tcp_max_syn_backlog={most}"),
             ));
         }

@@ -2,18 +2,17 @@
 
 mod accepting;
 mod connecting;
+mod languages;
 mod silence;
 
 use std::collections::BTreeMap;
 
 use rstest::rstest;
-use tracer_texts::{Language, Texts};
 
 use super::{words::runs, *};
 use crate::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
-    phrase::Value,
     process::{Executable, Process},
     state::State,
 };
@@ -182,7 +181,7 @@ fn named(name: &str) -> Program {
 #[case("app", "raise its keep-alive timeout (node keepAliveTimeout")]
 fn the_timeout_to_raise_is_named_by_program(#[case] name: &str, #[case] words: &str) {
     let remedies = race(Some(named(name)), None).remedies();
-    assert!(remedies[0].text.contains(words), "{}", remedies[0].text);
+    assert!(remedies[0].text.english().contains(words), "{}", remedies[0].text);
     assert_eq!(remedies.len(), 3);
 }
 
@@ -329,7 +328,10 @@ fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
                 ["ss ", "sysctl ", "timeout "].iter().any(|tool| command.contains(tool));
             assert_eq!(command.starts_with("nsenter -t 77 -n "), of_namespace, "{code}: {command}");
         }
-        assert!(inside.evidence().iter().any(|line| line.text.contains("net:[7]")), "{code}");
+        assert!(
+            inside.evidence().iter().any(|line| line.text.english().contains("net:[7]")),
+            "{code}"
+        );
         assert!(inside.evidence().iter().all(|line| line.label.len() < 12), "{code}");
     }
 }
@@ -351,7 +353,7 @@ fn remedies_are_of_the_situation() {
     let ends = ends
         .iter()
         .find(|remedy| remedy.command.as_ref().is_some_and(|command| command.contains("ss -K")));
-    assert!(ends.unwrap().text.contains("half-closes at work"));
+    assert!(ends.unwrap().text.english().contains("half-closes at work"));
 }
 
 #[test]
@@ -371,30 +373,4 @@ fn names_cannot_speak_to_the_terminal() {
 #[case(&[1, 3, 5, 7, 9, 11, 13, 15, 17], "1, 3, 5, 7, 9, 11, 13, 15, …")]
 fn descriptors_are_written_as_runs(#[case] numbers: &[u32], #[case] text: &str) {
     assert_eq!(runs(numbers), text);
-}
-
-/// In Korean, too, a sentence says with whom, and none of its parts lacks words or values.
-#[test]
-fn every_finding_has_a_sentence_in_other_languages() {
-    let causes = Cause::ALL;
-    let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
-    all.extend([never_accepted(), to_one(), no_port(1), queue(300), queue(200), queue(3)]);
-    all.extend(others());
-    all.extend(accepting::all());
-    for finding in all {
-        let phrase = finding.phrase().unwrap_or_else(|| panic!("{}", finding.sentence()));
-        for language in Language::all().filter(|language| *language != Language::ENGLISH) {
-            let words = said(&Texts::of(language), &phrase);
-            assert!(!words.contains("{$"), "{language}: {words}");
-        }
-    }
-}
-
-fn said(texts: &Texts, phrase: &Phrase) -> String {
-    let value = |value: &Value| match value {
-        Value::Text(text) => text.clone(),
-        Value::Parts(parts) => parts.iter().map(|part| said(texts, part)).collect(),
-    };
-    let values: Vec<_> = phrase.values.iter().map(|(name, of)| (*name, value(of))).collect();
-    texts.say_known(phrase.name, &values).unwrap_or_else(|| panic!("{}", phrase.name))
 }

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
-    words::{REUSE, advice, command, line, service},
+    remedies::{advice, command, reuse},
+    words::{line, service},
 };
 use crate::{
     close::Initiator,
     duration::{count, grouped},
+    phrase::{Wording, wording},
 };
 
 /// Too many sockets in TIME_WAIT.
@@ -53,7 +55,12 @@ impl Explain for TimeWaitOverflow {
 
     fn evidence(&self) -> Vec<Line> {
         let named = |(one, sockets): &(Service, u64)| {
-            line("closed here", format!("{} {}", count(*sockets, "connection"), service(*one)))
+            let count = Wording::count(*sockets, "connection");
+            let service = service(*one);
+            line(
+                "closed here",
+                wording!("some-with", "{count} {service}", count = count, service = service),
+            )
         };
         self.services.iter().map(named).collect()
     }
@@ -61,16 +68,20 @@ impl Explain for TimeWaitOverflow {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let most = self.limit.unwrap_or(131_072).saturating_mul(2);
         vec![
-            advice("TIME_WAIT is where the connection was closed first: here. Let the peers close"),
-            advice(REUSE),
+            advice(wording!(
+                "remedy-let-peers-close",
+                "TIME_WAIT is where the connection was closed first: here. Let the peers close"
+            )),
+            reuse(),
             command(
-                "more room; each takes about 300 bytes",
+                wording!("remedy-more-buckets", "more room; each takes about 300 bytes"),
                 format!("{enter}sysctl -w net.ipv4.tcp_max_tw_buckets={most}"),
             ),
-            advice(
+            advice(wording!(
+                "remedy-not-fewer-buckets",
                 "does not help: tcp_fin_timeout, tcp_tw_recycle (gone since 4.12); a lower \
-                 tcp_max_tw_buckets breaks connections",
-            ),
+                 tcp_max_tw_buckets breaks connections"
+            )),
         ]
     }
 

@@ -2,26 +2,17 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{
-    Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Remedy, Service, Setting,
-};
+use super::{Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Service, Setting};
 use crate::{
     activity::{Doing, Wait, WaitKind},
     container::short,
     duration::{duration, grouped, whole_seconds},
     endpoint::Endpoint,
     escape::{escape, harmless},
+    phrase::{Phrase, Wording, wording},
     process::{Executable, Process},
     state::State,
 };
-
-pub(super) fn advice(text: impl Into<String>) -> Remedy {
-    Remedy { text: text.into(), command: None }
-}
-
-pub(super) fn command(text: &str, command: String) -> Remedy {
-    Remedy { text: text.into(), command: Some(command) }
-}
 
 /// All together; a recording may say any numbers.
 pub(super) fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
@@ -34,26 +25,54 @@ pub fn process(process: &Process) -> String {
 }
 
 /// `python3[812]` of each, by commas, the first three of them.
-pub(super) fn programs(programs: &[Program]) -> String {
+pub(super) fn programs(programs: &[Program]) -> Wording {
     const SHOWN: usize = 3;
-    let mut names: Vec<String> =
-        programs.iter().take(SHOWN).map(|program| process(&program.process)).collect();
-    if programs.len() > SHOWN {
-        names.push(format!("{} more", programs.len() - SHOWN));
+    if programs.is_empty() {
+        return Wording::new("the process that listens", Phrase::new("a-process"));
     }
-    if names.is_empty() { "the process that listens".into() } else { names.join(", ") }
+    let names = programs.iter().take(SHOWN).map(|program| process(&program.process));
+    and_more(&names.collect::<Vec<_>>(), programs.len().saturating_sub(SHOWN))
+}
+
+/// Names by commas, and how many more there are.
+pub(super) fn and_more(names: &[String], more: usize) -> Wording {
+    let names = names.join(", ");
+    match more {
+        0 => names.into(),
+        more => {
+            let more = grouped(more as u64);
+            wording!("and-more", "{names}, {more} more", names = names, more = more)
+        }
+    }
+}
+
+/// `10.0.0.1:80 × 3` of each, by commas, the first of them.
+pub(super) fn each_peer(peers: &[(Endpoint, u64)], shown: usize) -> Wording {
+    let each = |&(peer, count): &(Endpoint, u64)| format!("{} × {}", end(peer), grouped(count));
+    let names: Vec<String> = peers.iter().take(shown).map(each).collect();
+    and_more(&names, peers.len().saturating_sub(shown))
 }
 
 /// A listener and who holds it, where that can be seen: `:8080`, what comes between, `python3[812]`.
-pub fn whose(from: &Listener, between: &str) -> String {
+pub fn whose(from: &Listener, between: &str) -> Wording {
     let local = listener(from.local);
     let which = match from.candidates {
-        0 | 1 => local,
-        several => format!("{local} (not known which of {several} that share it)"),
+        0 | 1 => local.into(),
+        several => wording!(
+            "one-of-several",
+            "{address} (not known which of {count} that share it)",
+            address = local,
+            count = several.to_string(),
+        ),
     };
     match from.processes.as_slice() {
         [] => which,
-        processes => format!("{which}{between}{}", programs(processes)),
+        processes => {
+            let who = programs(processes);
+            let english = format!("{which}{between}{who}");
+            let held = Phrase::new("held-by").with("address", which).with("who", who);
+            Wording::new(english, held)
+        }
     }
 }
 
@@ -62,10 +81,10 @@ pub(super) fn listener(local: Endpoint) -> String {
     if local.is_unspecified() { format!(":{}", local.port) } else { local.to_string() }
 }
 
-pub(super) fn service(service: Service) -> String {
+pub(super) fn service(service: Service) -> Wording {
     match service {
-        Service::Here(local) => format!("to {} here", listener(local)),
-        Service::There(peer) => format!("to {peer}"),
+        Service::Here(local) => wording!("here", "to {address} here", address = listener(local)),
+        Service::There(peer) => Wording::new(format!("to {peer}"), peer.to_string()),
     }
 }
 
@@ -96,8 +115,11 @@ pub(super) fn runs(numbers: &[u32]) -> String {
 }
 
 /// `a process` where it is not known.
-pub(super) fn a_process(known: Option<&Process>) -> String {
-    known.map_or_else(|| "a process".to_owned(), process)
+pub(super) fn a_process(known: Option<&Process>) -> Wording {
+    known.map_or_else(
+        || Wording::new("a process", Phrase::new("a-process")),
+        |known| process(known).into(),
+    )
 }
 
 /// `, for 12 s`: since when.
@@ -106,18 +128,33 @@ pub(super) fn since(since: u64) -> String {
 }
 
 /// `, exhausted in 12 min`, if so.
-pub(super) fn none_left(left: Option<f64>) -> String {
-    left.map_or_else(String::new, |left| format!(", exhausted in {}", minutes(left)))
+pub(super) fn none_left(left: Option<f64>) -> Option<Wording> {
+    left.map(|left| exhausted(", ", left))
 }
 
-/// `12 minutes`, `3 hours`, `5 days`; `less than a minute`.
-pub(super) fn minutes(minutes: f64) -> String {
-    match minutes {
-        ..1.0 => "less than a minute".into(),
-        1.0..120.0 => format!("{minutes:.0} min"),
-        120.0..2_880.0 => format!("{:.0} h", minutes / 60.0),
-        _ => format!("{:.0} days", minutes / 1_440.0),
-    }
+/// `exhausted in 12 min`, `3 h`, `5 days`, `less than a minute`, behind what separates it in
+/// English.
+pub(super) fn exhausted(before: &str, minutes: f64) -> Wording {
+    let (name, time) = match minutes {
+        ..1.0 => ("left-minute", "less than a minute".to_owned()),
+        1.0..120.0 => ("left-minutes", format!("{minutes:.0} min")),
+        120.0..2_880.0 => ("left-hours", format!("{:.0} h", minutes / 60.0)),
+        _ => ("left-days", format!("{:.0} days", minutes / 1_440.0)),
+    };
+    let left = time.split(' ').next().unwrap_or_default().to_owned();
+    Wording::new(format!("{before}exhausted in {time}"), Phrase::new(name).with("left", left))
+}
+
+pub(super) fn connections(number: u64) -> Wording {
+    wording!("some-connections", "{count}", count = Wording::count(number, "connection"))
+}
+
+pub(super) fn ports(number: u32) -> Wording {
+    wording!("some-ports", "{count}", count = Wording::count(number.into(), "port"))
+}
+
+pub(super) fn bytes(number: u64) -> Wording {
+    wording!("some-bytes", "{count}", count = Wording::count(number, "byte"))
 }
 
 /// A rate with as many digits as it deserves.
@@ -126,16 +163,16 @@ pub(super) fn rate(rate: f64) -> String {
 }
 
 /// Why a process cannot run, in words.
-pub fn halted(halt: Halt) -> &'static str {
+pub fn halted(halt: Halt) -> Wording {
     match halt {
-        Halt::Stopped => "is stopped (SIGSTOP)",
-        Halt::Traced => "is held by a debugger (ptrace)",
-        Halt::Frozen => "is frozen (cgroup freezer)",
+        Halt::Stopped => wording!("halted-stopped", "is stopped (SIGSTOP)"),
+        Halt::Traced => wording!("halted-traced", "is held by a debugger (ptrace)"),
+        Halt::Frozen => wording!("halted-frozen", "is frozen (cgroup freezer)"),
     }
 }
 
-pub(super) fn line(label: &'static str, text: String) -> Line {
-    Line { label, text }
+pub(super) fn line(label: &'static str, text: impl Into<Wording>) -> Line {
+    Line { label, text: text.into() }
 }
 
 pub(super) fn states(states: &BTreeMap<State, u64>) -> String {
@@ -143,21 +180,43 @@ pub(super) fn states(states: &BTreeMap<State, u64>) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
+/// The same, with those that no process holds.
+pub(super) fn with_orphans(states: Wording, orphans: u64) -> Wording {
+    match orphans {
+        0 => states,
+        orphans => wording!(
+            "states-orphaned",
+            "{states}, {orphans} orphaned (held by the kernel)",
+            states = states,
+            orphans = grouped(orphans),
+        ),
+    }
+}
+
 /// What runs there, and in which container.
 pub(super) fn of_program(program: &Program) -> Option<Line> {
     let Program { executable, container, .. } = program;
-    let path = executable.as_ref().map(|Executable(path)| path.to_string());
-    let container = container.as_deref().map(|id| format!("in container {}", harmless(short(id))));
-    let known: Vec<String> = path.into_iter().chain(container).collect();
-    (!known.is_empty())
-        .then(|| line("process", format!("{} {}", process(&program.process), known.join(" "))))
+    let path = executable.as_ref().map(|Executable(path)| format!(" {path}"));
+    let known = path.is_some() || container.is_some();
+    let who = format!("{}{}", process(&program.process), path.unwrap_or_default());
+    let text = match container.as_deref() {
+        None => who.into(),
+        Some(id) => {
+            let id = harmless(short(id)).into_owned();
+            wording!("in-container", "{who} in container {id}", who = who, id = id)
+        }
+    };
+    known.then(|| line("process", text))
 }
 
 pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
     let mut lines: Vec<Line> = from.processes.iter().filter_map(of_program).collect();
     if let Some(halt) = from.halted {
         let who = programs(&from.processes);
-        lines.push(line("state", format!("{who} {}", halted(halt))));
+        lines.push(line(
+            "state",
+            wording!("who-does", "{who} {does}", who = who, does = halted(halt)),
+        ));
     } else if let (Some(doing), Some(first)) = (&from.doing, from.processes.first()) {
         lines.extend(of_activity(doing, &first.process));
     }
@@ -165,25 +224,34 @@ pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
 }
 
 /// What a process does, in a few words after its name: `sleeps`, `is busy (98 % of a processor)`.
-pub(super) fn does(doing: &Doing) -> Option<String> {
+pub(super) fn does(doing: &Doing) -> Option<Wording> {
     const BUSY: u32 = 50;
     let Doing { cpu_percent, blocked, ref waits } = *doing;
     if blocked > 0 {
-        return Some("is blocked in the kernel (uninterruptible)".into());
+        return Some(wording!("does-block", "is blocked in the kernel (uninterruptible)"));
     }
     if let Some(percent) = cpu_percent.filter(|percent| *percent >= BUSY) {
-        return Some(format!("is busy ({percent} % of a processor)"));
+        let percent = percent.to_string();
+        return Some(wording!(
+            "does-work",
+            "is busy ({percent} % of a processor)",
+            percent = percent
+        ));
     }
     let function = &waits.first()?.function;
     Some(match WaitKind::of(function) {
-        WaitKind::Accept => "waits in accept() of another socket".into(),
-        WaitKind::Receive => "waits for data of a peer".into(),
-        WaitKind::Events | WaitKind::Poll | WaitKind::Ring => "waits for other events".into(),
-        WaitKind::Sleep => "sleeps".into(),
-        WaitKind::Lock => "waits for a lock".into(),
-        WaitKind::Child => "waits for a child process".into(),
+        WaitKind::Accept => wording!("does-accept", "waits in accept() of another socket"),
+        WaitKind::Receive => wording!("does-receive", "waits for data of a peer"),
+        WaitKind::Events | WaitKind::Poll | WaitKind::Ring => {
+            wording!("does-poll", "waits for other events")
+        }
+        WaitKind::Sleep => wording!("does-sleep", "sleeps"),
+        WaitKind::Lock => wording!("does-lock", "waits for a lock"),
+        WaitKind::Child => wording!("does-wait", "waits for a child process"),
         WaitKind::Other if function.is_empty() || &**function == "0" => return None,
-        WaitKind::Other => format!("waits in {}", harmless(function)),
+        WaitKind::Other => {
+            wording!("does-other", "waits in {function}", function = &*harmless(function))
+        }
     })
 }
 
@@ -195,38 +263,44 @@ pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
         threads => format!("{} × {threads}", harmless(&wait.function)),
     };
     let known = waits.iter().filter(|wait| !matches!(&*wait.function, "" | "0"));
-    let mut parts: Vec<String> = known.map(wait).collect();
+    let mut parts: Vec<Wording> = known.map(|one| wait(one).into()).collect();
     if blocked > 0 {
-        parts.push(format!("{blocked} uninterruptible"));
+        let count = blocked.to_string();
+        parts.push(wording!("threads-blocked", "{count} uninterruptible", count = count));
     }
-    let waits = (!parts.is_empty()).then(|| format!("threads wait in {}", parts.join(", ")));
-    let cpu = cpu_percent.map(|percent| format!("{percent} % of a processor"));
-    let parts: Vec<String> = waits.into_iter().chain(cpu).collect();
-    (!parts.is_empty()).then(|| line("state", format!("{}: {}", process(who), parts.join("; "))))
+    let waits = (!parts.is_empty())
+        .then(|| wording!("threads-wait", "threads wait in {parts}", parts = parts));
+    let cpu = cpu_percent.map(|percent| {
+        wording!("of-a-processor", "{percent} % of a processor", percent = percent.to_string())
+    });
+    let does = match (waits, cpu) {
+        (Some(waits), Some(cpu)) => {
+            wording!("one-and-other", "{one}; {other}", one = waits, other = cpu)
+        }
+        (one, other) => one.or(other)?,
+    };
+    Some(line("state", wording!("who-does", "{who}: {does}", who = process(who), does = does)))
 }
 
-/// Shows what all threads of a process wait for.
-pub(super) fn stacks(pid: u32) -> Remedy {
-    command("what its threads wait for", format!("tail -n +1 /proc/{pid}/task/*/stack"))
+pub(super) fn growth(growth: f64) -> Wording {
+    let sign = match growth {
+        ..0.0 => "-",
+        growth if growth > 0.0 => "+",
+        _ => return wording!("no-growth", "none while observed"),
+    };
+    let rate = format!("{sign}{}", rate(growth.abs()));
+    wording!("per-minute", "{rate}/min", rate = rate)
 }
 
-pub(super) const CLOSE_ON_EXEC: &str = "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC (accept4) so \
-     that exec() closes it";
-
-pub(super) fn growth(growth: f64) -> String {
-    if growth > 0.0 {
-        format!("+{}/min", rate(growth))
-    } else if growth < 0.0 {
-        format!("-{}/min", rate(-growth))
-    } else {
-        "none while observed".into()
-    }
-}
-
-pub(super) fn of_limit(open: &Descriptors) -> String {
-    let left = open.minutes_left.map(minutes);
-    let left = left.map_or_else(String::new, |left| format!(": exhausted in {left}"));
-    format!("{} of {} descriptors{left}", grouped(open.open), grouped(open.limit))
+pub(super) fn of_limit(open: &Descriptors) -> Wording {
+    let left = open.minutes_left.map(|left| exhausted(": ", left));
+    wording!(
+        "of-limit",
+        "{open} of {limit} descriptors{left}",
+        open = grouped(open.open),
+        limit = grouped(open.limit),
+        left = left,
+    )
 }
 
 /// A filter of `ss` for the sockets of a service.
@@ -242,67 +316,21 @@ pub(super) fn destination(peer: Endpoint) -> String {
     format!("dst '{}'", Endpoint::new(peer.address(), peer.port))
 }
 
-pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
-    let Some(pid) = pid else { return Vec::new() };
-    vec![match halt {
-        Halt::Stopped => command("let it run again", format!("kill -CONT {pid}")),
-        Halt::Traced => command(
-            "detach or continue the debugger that holds it",
-            format!("grep TracerPid /proc/{pid}/status"),
-        ),
-        Halt::Frozen => {
-            command("thaw its cgroup (docker unpause, or)", format!("cat /proc/{pid}/cgroup"))
-        }
-    }]
-}
-
-pub(super) const REUSE: &str =
-    "keep connections open and reuse them (keep-alive, a pool): the only cure that lasts";
-pub(super) const MORE_ADDRESSES: &str =
-    "the range is for each pair of addresses: more source or destination addresses help";
-
-pub(super) fn tw_reuse(enter: &str) -> Remedy {
-    command(
-        "lets connect() take over ports from TIME_WAIT after a second; safe with timestamps, for \
-         outgoing connections only",
-        format!("{enter}sysctl -w net.ipv4.tcp_tw_reuse=1"),
-    )
-}
-
-pub(super) fn wider_range(enter: &str) -> Remedy {
-    command(
-        "a wider range; keep listeners' ports out of it by ip_local_reserved_ports",
-        format!("{enter}sysctl -w net.ipv4.ip_local_port_range='10240 65000'"),
-    )
-}
-
-pub(super) fn time_wait_folklore() -> Remedy {
-    advice(
-        "does not help: tcp_fin_timeout (TIME_WAIT is always 60 s), tcp_tw_recycle (gone since \
-         4.12)",
-    )
-}
-
 /// Where a segment of a handshake within this host is lost.
-pub(super) fn lost(segment: LostSegment) -> &'static str {
+pub(super) fn lost(segment: LostSegment) -> Wording {
     match segment {
-        LostSegment::Syn => "the SYN does not reach the listener on this host",
-        LostSegment::SynAck => {
+        LostSegment::Syn => {
+            wording!("lost-syn", "the SYN does not reach the listener on this host")
+        }
+        LostSegment::SynAck => wording!(
+            "lost-syn-ack",
             "the SYN arrives at the listener on this host, its SYN+ACK does not reach the client"
-        }
-        LostSegment::Ack => {
+        ),
+        LostSegment::Ack => wording!(
+            "lost-ack",
             "the client on this host is connected, its ACK does not reach the listener"
-        }
+        ),
     }
-}
-
-/// What drops segments between two ends of one host.
-pub(super) fn firewall(enter: &str) -> Remedy {
-    command(
-        "within one host a packet filter drops segments (iptables is shown as well), rp_filter or a \
-         qdisc (tc -s qdisc): look for the rule, in the namespace of either end",
-        format!("{enter}nft list ruleset"),
-    )
 }
 
 /// A plain connection to an address, as a command.
@@ -320,15 +348,24 @@ fn host(peer: Endpoint) -> String {
 }
 
 /// What decides when the kernel gives up.
-pub(super) fn limit(limit: Limit) -> String {
+pub(super) fn limit(limit: Limit) -> Wording {
     let Limit { setting, value } = limit;
     match setting {
-        Setting::Retries => format!("net.ipv4.tcp_retries2 = {value}, no TCP_USER_TIMEOUT"),
-        Setting::OrphanRetries if value == 8 => {
-            "net.ipv4.tcp_orphan_retries: 8 while the time-out is below its maximum".into()
+        Setting::Retries => wording!(
+            "limit-retries",
+            "net.ipv4.tcp_retries2 = {value}, no TCP_USER_TIMEOUT",
+            value = value.to_string(),
+        ),
+        Setting::OrphanRetries if value == 8 => wording!(
+            "limit-orphan-retries",
+            "net.ipv4.tcp_orphan_retries: 8 while the time-out is below its maximum"
+        ),
+        Setting::OrphanRetries => format!("net.ipv4.tcp_orphan_retries = {value}").into(),
+        Setting::UserTimeout => {
+            format!("TCP_USER_TIMEOUT = {}", duration(value * 1_000_000)).into()
         }
-        Setting::OrphanRetries => format!("net.ipv4.tcp_orphan_retries = {value}"),
-        Setting::UserTimeout => format!("TCP_USER_TIMEOUT = {}", duration(value * 1_000_000)),
-        Setting::KeepaliveProbes => format!("{value} keepalive probes"),
+        Setting::KeepaliveProbes => {
+            wording!("limit-probes", "{value} keepalive probes", value = value.to_string())
+        }
     }
 }

@@ -3,9 +3,8 @@
 use super::{CloseWaitCause, Linger, LingerCause, LingerStatus};
 use crate::{
     duration::{duration, grouped},
-    finding::{Cause, process},
+    finding::{Cause, halted, process},
     phrase::{Phrase, Value},
-    process::Halt,
     segment::Segment,
 };
 
@@ -49,12 +48,7 @@ impl Linger {
         match cause.cause {
             Cause::NeverAccepted => Phrase::new("linger-never-accepted"),
             Cause::Halted(halt) => {
-                let halt = Phrase::new(match halt {
-                    Halt::Stopped => "halted-stopped",
-                    Halt::Traced => "halted-traced",
-                    Halt::Frozen => "halted-frozen",
-                });
-                Phrase::new("linger-halted").with("who", holder()).with("halt", halt)
+                Phrase::new("linger-halted").with("who", holder()).with("halt", halted(halt))
             }
             Cause::Inherited => Phrase::new("linger-inherited").with("who", holder()),
             Cause::Unread => Phrase::new("linger-unread").with("unread", grouped(unread.into())),

@@ -181,3 +181,202 @@ view-lost = 이벤트 { $count }개를 잃음: 실제로는 더 늘었을 수 �
 view-not-judged = 판단하지 않음: { $what }
 view-too-long = { $time }보다 오래 걸리는 것, 타임아웃 등 (--for)
 view-not-entered = 들어갈 수 없는 네트워크 네임스페이스 { $count }개
+
+# 발견 사항의 근거
+namespace-of = { $namespace }, 프로세스 { $pid }의 것
+one-of-several = { $address }(함께 쓰는 { $count }개 중 어느 것인지 모름)
+some-connections = 연결 { $count }개
+some-ports = 포트 { $count }개
+some-bytes = { $count }바이트
+some-with = 연결 { $count }개, { $service }
+states-here = 이 호스트에서 { $states }
+states-orphaned = { $states }, 고아 { $orphans }개(커널이 갖고 있음)
+in-container = { $who }, 컨테이너 { $id }
+who-does = { $who }: { $does }
+does-block = 중단할 수 없는 대기 상태로 커널에서 멈춤
+does-work = 바쁨(프로세서 하나의 { $percent } %)
+does-accept = 다른 소켓의 accept()에서 기다림
+does-receive = 상대의 데이터를 기다림
+does-poll = 다른 이벤트를 기다림
+does-sleep = 일정 시간 쉬는 중
+does-lock = 락을 기다림
+does-wait = 자식 프로세스를 기다림
+does-other = { $function }에서 기다림
+threads-blocked = 중단할 수 없는 대기 { $count }개
+threads-wait = 스레드가 기다리는 곳: { $parts }
+of-a-processor = 프로세서 하나의 { $percent } %
+one-and-other = { $one }; { $other }
+no-growth = 관찰하는 동안 없음
+per-minute = 분당 { $rate }
+of-limit = 디스크립터 { $limit }개 중 { $open }개 사용 중{ $left }
+limit-retries = net.ipv4.tcp_retries2 = { $value }, TCP_USER_TIMEOUT 없음
+limit-orphan-retries = net.ipv4.tcp_orphan_retries: 타임아웃이 최댓값에 이르기 전에는 8
+limit-probes = keepalive 탐침 { $value }개
+from-to = { $least }~{ $most }
+times = { $count } × { $what }
+dropped = 관찰하는 동안 연결 시도 { $attempts }번을 버림
+peers-closed = 그중 { $count }개는 상대가 닫음
+has-listened = { $who }: listen()을 호출했으나 그 뒤 닫았거나 끝남
+leaderless = 아마도: 프로세스 그룹을 시작한 프로세스가 끝남
+siblings = 이 포트의 다른 listener { $others }개(SO_REUSEPORT), 그곳에서 연결 { $waiting }개가 기다림
+accepts-none = { $who } 0
+uneven = { $names }: 고르지 않음
+each-use = 보냄 { $sent }바이트, 받음 { $received }바이트, { $lifetime } 동안 열림
+each-handshake = 연결마다 { $each }, 1초 가운데 { $part }
+ports-at-rate = 이 속도라면 포트 { $size }개 중 { $waiting }개가 TIME_WAIT{ $left }
+no-shortage = , 모자라지 않음
+fds-of = { $who }의 { $fds }
+in-close-wait = CLOSE_WAIT 상태로 { $time }
+more-stacks = 그 밖의 스택 { $count }개
+made-before = 소켓 { $count }개는 관찰 전에 만들어졌거나 기록되지 않음: 더 오래 관찰할 것 (--for)
+one-stack = 스택 하나
+this-stack = 이 스택
+all-of-stack = 소켓 { $count }개, { $stack }:
+some-of-stack = 소켓 { $all }개 중 { $count }개, { $stack }:
+and-others = { $peer } 등
+has-accepted = { $who }, 이 연결들을 accept한 프로세스
+only-listens = { $who }, listener만 갖고 있고 이 연결들은 갖고 있지 않음
+times-lost = { $count } × 응답 없음{ $lost }
+phase-refused = SYN에 RST로 응답: LISTEN하는 프로그램이 없거나 방화벽이 거부함
+phase-icmp = SYN에 ICMP 오류로 응답
+phase-timed-out = 커널이 포기할 때까지 모든 SYN에 응답 없음: SYN이나 SYN+ACK가 손실되었거나, 방화벽 또는 가득 찬
+    backlog가 버림
+phase-given-up = 응용 프로그램이 포기할 때까지 SYN에 응답 없음: SYN이나 SYN+ACK가 손실되었거나, 방화벽 또는 가득 찬
+    backlog가 버림
+syn-again = 성공한 핸드셰이크 { $all }번 중 { $again }번은 SYN을 재전송, 모두 { $delay } 지연{ $answered }
+answers-lost = ; 그중 { $count }번은 SYN+ACK 손실
+idle-too = 응답 없는 상대와의 다른 연결 { $all }개: { $parts }
+probed = { $count }개는 keepalive 탐침 예정{ $first }
+first-in = , 첫 탐침은 { $left } 뒤
+never-probed = { $count }개는 SO_KEEPALIVE가 없어 탐침하지 않음
+ago = { $time } 전
+sent-again = 재전송 { $times }번
+no-answer-to = 탐침 { $probes }개에 응답 없음
+this-end-first = 이쪽이 먼저: TIME_WAIT { $count }개
+ports-reusable = TIME_WAIT인 포트 { $ports }개를 더 쓸 수 있음
+new-a-second = 초당 새 연결 { $rate }개
+port-of-one = connect()가 고른 포트와 달리, 포트 하나를 두 목적지에 쓸 수 없음
+server-closed = 서버가 먼저 닫은 연결 { $connections }개, { $timer } 동안 유휴
+used-late = 서버의 FIN { $after } 뒤에 다시 사용
+other-peer = 반대편 상대
+side-open = { $peers }: { $states }
+side-closed = { $peers }, FIN 보냄: { $states }
+at-peers = 이 호스트에 있는 상대 쪽에 { $unread }바이트
+kernel-gives-up = 커널은 { $left } 뒤 포기함
+kernel-waits = 없음: 상대가 윈도 탐침에 응답하므로 커널이 계속 기다림
+kernel-closed = 연결 { $connections }개: 프로세스가 닫지 않은 것을 커널이 닫음
+port-of-range = { $port }번 포트는 임시 포트 범위 { $range }에 속함
+again-up-to = { $segment } 재전송 최대 { $times }번
+no-longer = { $state } 상태는 { $time } 이하
+
+# 발견 사항의 조치
+remedy-accept-faster = { $who }: 더 빨리 accept()해야 함. 워커를 늘리거나, 워커가 기다리는 것을 풀어 줄 것
+remedy-accept = { $who }: accept()를 호출해야 함. 기다리는 것을 풀어 줄 것. 다시 시작하면 큐가 비워짐
+remedy-no-descriptor = { $who }: accept()에 쓸 디스크립터가 남지 않음. 그 발견 사항을 볼 것
+remedy-inherited-listener = { $who }: listener를 물려받음. 프로세스를 끝내거나 그 안에서 디스크립터를 닫을 것.
+    listener는 SOCK_CLOEXEC로 열 것
+remedy-where-stuck = { $who }: accept()를 호출하지 않음. 어디서 막혔는지 볼 것(모두 바쁜 워커, 교착 상태, 디스크립터
+    부족). 다시 시작하면 큐가 비워짐
+remedy-reuseport = SO_REUSEPORT는 accept()하지 않는 listener에도 새 연결을 나누어 줌: accept()하지 않는 워커는
+    listener를 닫아야 함
+remedy-larger-backlog = backlog를 늘리면(프로그램의 listen(), somaxconn까지) 순간적인 몰림을 견딜 뿐임
+remedy-at-limit = 지금 이 한도에 있음
+remedy-stacks = 스레드들이 무엇을 기다리는지 보기
+remedy-close-on-exec = fork() 뒤 자식에서 디스크립터를 닫거나, exec()가 닫도록 SOCK_CLOEXEC로 열 것(accept4)
+remedy-continue = 다시 실행되게 하기
+remedy-detach = 잡고 있는 디버거를 떼거나 계속 실행시킬 것
+remedy-thaw = cgroup의 동결을 풀 것(docker unpause 또는)
+remedy-reuse = 연결을 열어 두고 재사용할 것(keep-alive, 연결 풀): 근본적인 해결책은 이것뿐임
+remedy-more-addresses = 포트 범위는 주소 쌍마다 따로임: 출발지나 목적지 주소를 늘리면 도움이 됨
+remedy-tw-reuse = connect()가 1초 지난 TIME_WAIT의 포트를 넘겨받게 함. 타임스탬프를 쓰면 안전하며 나가는 연결에만
+    해당함
+remedy-wider-range = 범위를 넓히기. listener의 포트는 ip_local_reserved_ports로 뺄 것
+remedy-not-fin-timeout = 도움이 되지 않음: tcp_fin_timeout(TIME_WAIT는 항상 60초), tcp_tw_recycle(4.12에서 없어짐)
+remedy-firewall = 한 호스트 안에서 패킷 필터(iptables 규칙도 보임), rp_filter, qdisc(tc -s qdisc) 가운데 하나가
+    세그먼트를 버림: 양쪽 끝의 네임스페이스에서 규칙을 찾을 것
+remedy-close = { $who }: read()가 0(파일 끝)을 돌려주면 close()해야 함. 오류 경로에서도 마찬가지이며, 연결 풀은 상대가
+    닫은 연결을 버려야 함
+remedy-read-to-end = { $who }: read()가 0을 돌려줄 때까지 읽고 close()해야 함. 읽기를 그만두었거나 다른 것을 기다리는
+    곳을 찾을 것
+remedy-kernel-gives-up = 할 일 없음: 재전송이 시간을 초과하면 커널이 포기함
+remedy-unseen = io_uring을 쓰는 프로그램, Unix 소켓으로 전달 중인 디스크립터, NFS 같은 커널 클라이언트를 찾아볼 것
+remedy-kill-close-wait = 임시 조치: 이 서비스의 CLOSE_WAIT 연결을 커널에서 모두 끊음(CONFIG_INET_DIAG_DESTROY). 쓰이고
+    있는 반종료(상대가 모두 보내고 응답을 기다림)도 끊김. 디스크립터는 열린 채 남고 누수는 이어짐
+remedy-not-keepalive-time = 도움이 되지 않음: tcp_fin_timeout은 FIN_WAIT2에만 쓰이고, tcp_keepalive_time은
+    SO_KEEPALIVE를 켠 소켓에만 쓰이며 그래도 디스크립터는 열린 채 남음
+remedy-not-kill = 도움이 되지 않음: ss -K는 연결을 끊지만 큐의 자리는 그대로 차지함
+remedy-shutdown = { $who }: close() 전에 shutdown(SHUT_WR)을 호출하면, 누가 사본을 갖고 있든 FIN이 나감
+remedy-see-held = 갖고 있는 디스크립터. 그 프로세스가 끝나면 FIN이 나감
+remedy-does-it-listen = 상대 호스트에서: 서비스가 실행 중인지, 그 주소에서 LISTEN하는지 볼 것
+remedy-see-icmp = 경로나 중간의 방화벽이 거부함: ICMP 메시지를 볼 것
+remedy-diagnose-there = 상대 호스트에서 tracer diagnose를 실행하면 accept 큐가 가득 찼는지 알 수 있음. 그렇지 않다면
+    SYN을 버리는 방화벽이나 경로의 손실을 찾을 것
+remedy-connecting-now = 지금 연결하고 있는 소켓
+remedy-reset-by-server = 원인은 상대에 있음: 그곳에서 tracer를 실행할 것. 다시 시작했거나, 읽지 않은 데이터를 두고
+    닫았거나, 중간 장비가 연결을 버렸을 수 있음
+remedy-reset-by-client = 응답이 가는 도중에 클라이언트가 끊음: 클라이언트의 타임아웃과 응답에 걸리는 시간을 비교할 것
+remedy-reset-unread = 상대가 보낸 것을 읽고 close()하거나, shutdown(SHUT_WR) 뒤 끝까지 읽을 것: RST 때문에 바로 앞서
+    보낸 것도 사라질 수 있음
+remedy-reset-linger = SO_LINGER 0을 설정하지 말 것: 상대가 확인 응답하지 않은 데이터를 close()가 버림
+remedy-reset-after-close = close() 전에 shutdown(SHUT_WR)을 호출하고 파일 끝까지 읽을 것: 상대가 아직 보내고 있음
+remedy-reset-unaccepted = listener를 닫기 전에 기다리는 연결을 accept()하거나, listener를 넘겨줄 것
+remedy-window = 상대가 받은 것을 읽어야 함
+remedy-peer-gone = 상대나 그곳까지의 경로가 사라짐: 그 상대와의 다른 연결이 살아 있는지 볼 것
+remedy-is-it-there = 상대가 있는지 확인. 종료 상태 124: 새 연결에도 응답하지 않음. 0이나 1: 상대는 있고, 중간의 방화벽이나
+    NAT가 연결을 잊음
+remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,
+    haproxy tcp-ut, gRPC keepalive 타임아웃), 유휴 연결에는 SO_KEEPALIVE와 1분 정도의 TCP_KEEPIDLE
+remedy-kill-dead = 이 상대와의 연결을 지금 끊음. 프로세스는 오류를 받음(CONFIG_INET_DIAG_DESTROY)
+remedy-kill-orphans = 할 일 없음: 커널이 스스로 포기함. 이 명령은 지금 끊음(CONFIG_INET_DIAG_DESTROY)
+remedy-kill-unread = 이 상대와의 연결을 지금 끊음. 보내지 못한 데이터는 사라짐(CONFIG_INET_DIAG_DESTROY)
+remedy-kill-self = 서버를 시작할 수 있게 이 연결을 끊음(CONFIG_INET_DIAG_DESTROY)
+remedy-not-deferred = 클라이언트는 연결된 줄 알지만, 서버는 데이터가 오기 전에는 그 연결을 보지 못함: 서버가 먼저 보내는
+    프로토콜에는 TCP_DEFER_ACCEPT를 설정하지 말 것
+remedy-who-they-are = 어떤 클라이언트인지 보기
+remedy-stop-leak = 누수를 막을 것: { $who } 쪽에 디스크립터가 되돌아옴
+remedy-more-descriptors = 다음 재시작까지 시간 벌기. 하드 한도는 더 낮을 때만 올림
+remedy-bind-no-port = bind() 전에 IP_BIND_ADDRESS_NO_PORT를 설정할 것: 포트를 connect()가 골라, 목적지마다 범위 전체를 쓸
+    수 있음
+remedy-see-close-wait = 대부분 CLOSE_WAIT에 있음: 그 발견 사항을 볼 것
+remedy-who-holds = 포트를 쓰고 있는 프로세스
+remedy-wait-longer = 서버가 클라이언트보다 연결을 오래 유지해야 함: 클라이언트나 로드 밸런서의 유휴 타임아웃보다 길게
+    설정할 것. 설정: { $setting }
+its-keepalive = 서버의 keep-alive 타임아웃(node keepAliveTimeout, nginx keepalive_timeout, gunicorn --keep-alive,
+    haproxy timeout http-keep-alive)
+remedy-drop-earlier = 또는 클라이언트, 연결 풀, 로드 밸런서가 유휴 연결을 { $idle } 전에 버리게 할 것
+remedy-retry = 또는 되풀이해도 안전한 요청을 클라이언트가 새 연결에서 한 번 재시도하게 할 것
+remedy-set-keepalive = { $who }: SO_KEEPALIVE와 TCP_KEEPIDLE을 설정할 것(PostgreSQL tcp_keepalives_idle, sshd
+    ClientAliveInterval, nginx so_keepalive, haproxy clitcpka와 srvtcpka)
+remedy-not-only-keepalive-time = 도움이 되지 않음: tcp_keepalive_time은 SO_KEEPALIVE를 켠 소켓에만 쓰이고, 기본값은
+    2시간임
+idle-timeout-of-proxy = tcp_proxy의 idle_timeout
+its-half-close = 반종료 타임아웃(haproxy timeout client-fin과 server-fin, nginx proxy_timeout, envoy idle_timeout,
+    socat -t)
+remedy-proxy-timeout = { $who }: 양쪽을 끊는 시간을 상대에게 필요한 만큼으로 설정할 것. 설정: { $timeout }
+remedy-other-peer = { $who }: 상대가 닫았으면 닫아야 함. 파일 끝을 읽고도 닫지 않았거나 다른 것을 기다림
+remedy-reader-stack = 읽는 쪽이 읽거나 닫아야 함: 그 첫 스레드가 무엇을 기다리는지 보기
+remedy-peer-reads = 상대가 요청한 것을 읽거나 닫아야 함: 읽는 쪽이 멈췄거나, 막혔거나, 너무 느림
+remedy-bound-write = { $who }: 쓰기가 기다리는 시간을 제한할 것(SO_SNDTIMEO, nginx send_timeout, haproxy timeout
+    client). TCP_USER_TIMEOUT도 여기에 해당함
+remedy-drain = 먼저 로드 밸런서에서 빼고, 큐가 빌 때까지 accept()한 다음 listener를 닫을 것. 또는 계속 남는 부모가
+    listener를 갖게 할 것(소켓 활성화)
+remedy-finish = 끝나기 전에 받은 요청에 응답할 것: SIGTERM을 받으면 accept()를 멈추고, 열린 요청을 마치고,
+    shutdown(SHUT_WR) 뒤 read()가 0을 돌려줄 때까지 읽고 close()
+remedy-more-time = 마치기 전에 강제 종료된다면: SIGKILL까지의 시간을 늘릴 것(TimeoutStopSec=,
+    terminationGracePeriodSeconds, docker stop -t)
+remedy-reserve = connect()는 예약된 포트를 고르지 않음: 서버의 포트를 예약할 것
+remedy-compare-names = 재시도하는 클라이언트는 getsockname()과 getpeername()을 비교하여, 자기 자신에게 연결된 소켓을 닫을
+    것
+remedy-compare = 상대가 꺼져 있거나 방화벽이 SYN을 버림: 새 연결과 비교할 것(종료 상태 124: 그것에도 응답 없음)
+remedy-where-from = SYN 홍수이거나 SYN+ACK가 도착하지 않음: 어디서 오는지 볼 것
+remedy-see-timers = 타이머와 함께 보기
+remedy-bound-fin = shutdown(SHUT_WR)을 호출한 프로세스는 상대의 종료를 일정 시간만 기다리고(SO_RCVTIMEO) close()할 것:
+    닫힌 것은 tcp_fin_timeout 뒤 커널이 끝냄
+remedy-who-sends = 누가 보내는지 보기
+remedy-more-room = 자리 늘리기: 더 큰 backlog(프로그램의 listen(), somaxconn까지)
+remedy-cookies = SYN 홍수 때도 서비스를 계속함
+remedy-syn-backlog = SYN 쿠키가 없으면 이것도 반쯤 열린 연결의 수를 제한함
+remedy-let-peers-close = TIME_WAIT는 먼저 닫은 쪽, 곧 이쪽에 생김. 상대가 먼저 닫게 할 것
+remedy-more-buckets = 한도 올리기. 하나에 약 300바이트
+remedy-not-fewer-buckets = 도움이 되지 않음: tcp_fin_timeout, tcp_tw_recycle(4.12에서 없어짐). tcp_max_tw_buckets를
+    낮추면 연결이 깨짐

@@ -61,7 +61,7 @@ pub(super) fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'st
     let mut lines = head(app, finding, width);
     for line in finding.evidence() {
         let label = format!("  {}", line.label);
-        lines.extend(block((&label, dim), LABEL, &line.text, plain, width));
+        lines.extend(block((&label, dim), LABEL, line.text.english(), plain, width));
     }
     for (index, remedy) in finding.remedies().into_iter().enumerate() {
         let label = if index == 0 { "  remedy" } else { "" };

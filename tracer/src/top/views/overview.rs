@@ -91,7 +91,7 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     if let Some(remedy) = finding.remedies().into_iter().next() {
         let words = match remedy.command {
             Some(command) => format!("{}: {command}", remedy.text),
-            None => remedy.text,
+            None => remedy.text.to_string(),
         };
         let mark = ("  remedy", app.theme.title());
         lines.extend(block(mark, diagnosis::MARK, &words, Style::new(), width).into_iter().take(3));

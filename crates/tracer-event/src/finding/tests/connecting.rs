@@ -42,12 +42,12 @@ fn attempts_that_failed_say_what_was_lost() {
         ConnectFailure { lost: Some(LostSegment::SynAck), ..failed(Reason::ConnectTimeout, 3) };
     let finding = connects(100, vec![lost]);
     let phase = &finding.evidence()[0].text;
-    assert!(phase.starts_with("3 × no answer: the SYN arrives"), "{phase}");
+    assert!(phase.english().starts_with("3 × no answer: the SYN arrives"), "{phase}");
     let remedies = finding.remedies();
     assert!(remedies.iter().any(|one| one.command.as_deref() == Some("nft list ruleset")));
     let delays = &finding.evidence()[1].text;
     assert_eq!(
-        delays,
+        delays.english(),
         "SYN retransmitted in 6 of 97 handshakes that succeeded, which cost 6.06s in all"
     );
 }

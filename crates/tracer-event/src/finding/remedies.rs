@@ -1,0 +1,117 @@
+//! Remedies that several findings have.
+
+use super::{Halt, Remedy};
+use crate::phrase::{Wording, wording};
+
+pub(super) fn advice(text: Wording) -> Remedy {
+    Remedy { text, command: None }
+}
+
+pub(super) fn command(text: Wording, command: String) -> Remedy {
+    Remedy { text, command: Some(command) }
+}
+
+/// Shows what all threads of a process wait for.
+pub(super) fn stacks(pid: u32) -> Remedy {
+    command(
+        wording!("remedy-stacks", "what its threads wait for"),
+        format!("tail -n +1 /proc/{pid}/task/*/stack"),
+    )
+}
+
+pub(super) fn close_on_exec() -> Remedy {
+    advice(wording!(
+        "remedy-close-on-exec",
+        "close the descriptor in the child after fork(), or open it with SOCK_CLOEXEC (accept4) so \
+         that exec() closes it"
+    ))
+}
+
+pub(super) fn accept_faster(who: Wording) -> Remedy {
+    advice(wording!(
+        "remedy-accept-faster",
+        "{who} must accept() faster: more workers, or free what they wait for",
+        who = who,
+    ))
+}
+
+pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
+    advice(wording!(
+        "remedy-no-descriptor",
+        "{who} has no descriptor left to accept with: see that finding",
+        who = who,
+    ))
+}
+
+/// Lets a process run again.
+pub(super) fn resume(halt: Halt, pid: Option<u32>) -> Vec<Remedy> {
+    let Some(pid) = pid else { return Vec::new() };
+    vec![match halt {
+        Halt::Stopped => {
+            command(wording!("remedy-continue", "let it run again"), format!("kill -CONT {pid}"))
+        }
+        Halt::Traced => command(
+            wording!("remedy-detach", "detach or continue the debugger that holds it"),
+            format!("grep TracerPid /proc/{pid}/status"),
+        ),
+        Halt::Frozen => command(
+            wording!("remedy-thaw", "thaw its cgroup (docker unpause, or)"),
+            format!("cat /proc/{pid}/cgroup"),
+        ),
+    }]
+}
+
+pub(super) fn reuse() -> Remedy {
+    advice(wording!(
+        "remedy-reuse",
+        "keep connections open and reuse them (keep-alive, a pool): the only cure that lasts"
+    ))
+}
+
+pub(super) fn more_addresses() -> Remedy {
+    advice(wording!(
+        "remedy-more-addresses",
+        "the range is for each pair of addresses: more source or destination addresses help"
+    ))
+}
+
+pub(super) fn tw_reuse(enter: &str) -> Remedy {
+    command(
+        wording!(
+            "remedy-tw-reuse",
+            "lets connect() take over ports from TIME_WAIT after a second; safe with timestamps, \
+             for outgoing connections only"
+        ),
+        format!("{enter}sysctl -w net.ipv4.tcp_tw_reuse=1"),
+    )
+}
+
+pub(super) fn wider_range(enter: &str) -> Remedy {
+    command(
+        wording!(
+            "remedy-wider-range",
+            "a wider range; keep listeners' ports out of it by ip_local_reserved_ports"
+        ),
+        format!("{enter}sysctl -w net.ipv4.ip_local_port_range='10240 65000'"),
+    )
+}
+
+pub(super) fn time_wait_folklore() -> Remedy {
+    advice(wording!(
+        "remedy-not-fin-timeout",
+        "does not help: tcp_fin_timeout (TIME_WAIT is always 60 s), tcp_tw_recycle (gone since \
+         4.12)"
+    ))
+}
+
+/// What drops segments between two ends of one host.
+pub(super) fn firewall(enter: &str) -> Remedy {
+    command(
+        wording!(
+            "remedy-firewall",
+            "within one host a packet filter drops segments (iptables is shown as well), rp_filter \
+             or a qdisc (tc -s qdisc): look for the rule, in the namespace of either end"
+        ),
+        format!("{enter}nft list ruleset"),
+    )
+}

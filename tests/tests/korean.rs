@@ -1,0 +1,66 @@
+//! Korean, as it is shown: nothing is left in English but what is the same in each language.
+
+use tracer_tests::{
+    fault::{self, come_and_go},
+    netns::isolated,
+    tracer::command,
+};
+
+const FAULT: &str = env!("CARGO_BIN_EXE_fault");
+
+/// What is the same in every language: calls, settings and options, names of this test.
+const UNTRANSLATED: [&str; 13] = [
+    "close",
+    "fault",
+    "for",
+    "hoarder",
+    "net",
+    "netns",
+    "nsenter",
+    "pid",
+    "read",
+    "state",
+    "target",
+    "tcp_fin_timeout",
+    "tcp_keepalive_time",
+];
+
+/// English words: those in small letters, as states, segments and constants are in capitals.
+fn english(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"-_/.".contains(c));
+    let is_word = |word: &&str| {
+        let letters = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        letters && word.len() > 2
+    };
+    words.filter(is_word).filter(|word| !UNTRANSLATED.contains(word)).collect()
+}
+
+/// A leak with all that is said of it: sentence, evidence, remedies and counts.
+#[test]
+fn a_diagnosis_in_korean_has_no_english_words() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 5);
+        let inode = namespace.inode.to_string();
+        let diagnose = |options: &[&str]| {
+            let asked = ["diagnose", "--lang", "ko", "--for", "200ms", "--netns", &inode];
+            let output = command("", &[&asked, options].concat()).output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        for (options, words) in [
+            (&[][..], "연결 5개 누수. 상대가 닫았는데 close()하지 않음"),
+            (&[], "디스크립터"),
+            (&[], "close()해야 함"),
+            (&["--brief"], "close()해야 함"),
+        ] {
+            let text = diagnose(options);
+            assert!(text.contains(words), "{text}");
+            // Commands are for a shell, which knows no Korean.
+            let said = text.lines().filter(|line| !line.trim_start().starts_with("$ "));
+            let stray: Vec<&str> = said.flat_map(english).collect();
+            assert!(stray.is_empty(), "{stray:?}: {text}");
+        }
+        server.close();
+    });
+}
