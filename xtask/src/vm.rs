@@ -12,6 +12,7 @@ mod initramfs;
 mod kernels;
 mod machine;
 mod messages;
+mod python;
 mod suites;
 mod systemd;
 mod table;

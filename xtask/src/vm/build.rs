@@ -13,7 +13,7 @@ use super::{
     cross,
     initramfs::{FileSystem, stripped},
     kernels::Kernels,
-    messages, suites,
+    messages, python, suites,
 };
 use crate::cargo::Cargo;
 use crate::process;
@@ -50,8 +50,37 @@ const FOREIGN: [&str; 15] = [
     "libzstd1",
     "zlib1g",
 ];
-const APPLETS: [&str; 7] = ["sh", "mount", "mountpoint", "nsenter", "sleep", "umount", "unshare"];
-const FOREIGN_PROGRAMS: [&str; 4] = ["bin/busybox", "bin/ip", "bin/kmod", "sbin/tc"];
+const APPLETS: [&str; 28] = [
+    "sh",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "dd",
+    "env",
+    "false",
+    "grep",
+    "gzip",
+    "head",
+    "id",
+    "ls",
+    "mkdir",
+    "mount",
+    "mountpoint",
+    "nsenter",
+    "rm",
+    "sed",
+    "seq",
+    "setpriv",
+    "sleep",
+    "stat",
+    "tail",
+    "touch",
+    "true",
+    "umount",
+    "unshare",
+];
+const FOREIGN_PROGRAMS: [&str; 5] = ["bin/busybox", "bin/ip", "bin/kmod", "bin/ss", "sbin/tc"];
 
 /// Programs that are ready.
 pub(super) struct Built {
@@ -186,7 +215,7 @@ fn add_programs(files: &mut FileSystem) -> Result<()> {
     for (path, target) in LINKS {
         files.link(path, target);
     }
-    Ok(())
+    python::add(files)
 }
 
 fn add_foreign_programs(files: &mut FileSystem, unpacked: &Path) -> Result<()> {

@@ -28,14 +28,13 @@ installs the .deb, does what its name says, and purges it. It is no part of the 
 
 /// Writes the document on kernels.
 pub(super) fn write(ran: &[Ran]) -> Result<()> {
-    write_to("docs/kernels.md", &text(ran))
+    write_to("docs/kernels.md", &text(ran, &today()?))
 }
 
 /// Writes the document on the service.
 pub(super) fn write_systemd(ran: &Ran) -> Result<()> {
     let (machine, report) = ran;
-    let date = Command::new("date").args(["--utc", "+%F"]).output().context("date")?;
-    let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
+    let date = today()?;
     let mut rows = String::new();
     for outcome in &report.outcomes {
         let passed = match (outcome.passed, outcome.attempts) {
@@ -57,6 +56,11 @@ pub(super) fn write_systemd(ran: &Ran) -> Result<()> {
     write_to("docs/systemd.md", &text)
 }
 
+fn today() -> Result<String> {
+    let date = Command::new("date").args(["--utc", "+%F"]).output().context("date")?;
+    Ok(String::from_utf8_lossy(&date.stdout).trim().to_owned())
+}
+
 fn write_to(document: &str, text: &str) -> Result<()> {
     let path = workspace::root().join(document);
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -64,9 +68,9 @@ fn write_to(document: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(ran: &[Ran]) -> String {
+fn text(ran: &[Ran], date: &str) -> String {
     format!(
-        "{OPENING}\n## Machines\n\n{}\n## Results\n\n{}\n## Not passed\n\n{}\n\
+        "{OPENING}\nLast run on {date}.\n\n## Machines\n\n{}\n## Results\n\n{}\n## Not passed\n\n{}\n\
          ## What these kernels lack\n{}\n## Not run in machines\n\n{}",
         table::machines(ran),
         table::matrix(ran, &suites::RUN),

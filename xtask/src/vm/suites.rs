@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
-pub(super) const RUN: [&str; 30] = [
+pub(super) const RUN: [&str; 34] = [
     "handshake",
     "half_close",
     "aborts",
@@ -27,6 +27,10 @@ pub(super) const RUN: [&str; 30] = [
     "programs",
     "groups",
     "diagnose",
+    "accepting",
+    "connecting",
+    "drain",
+    "exec",
     "namespaces",
     "wire",
     "sent",
@@ -42,23 +46,19 @@ pub(super) const RUN: [&str; 30] = [
 
 /// Those that are not, and why.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
-    ("accepting", "wants Python; what it needs of the kernel is in other suites"),
     ("agreement", "wants bpftrace, which is larger than all the rest"),
     ("assertions", "wants curl and Python; the kernel has no part in it"),
     ("both_ends", "wants cables between namespaces and a link of TUN devices"),
     ("cases", "wants Python and cables between namespaces"),
     ("command", "options and exit statuses; the kernel has no part in it"),
     ("completions", "wants names of namespaces; the kernel has no part in it"),
-    ("connecting", "wants cables between namespaces"),
     ("daemon", "configuration and service manager; the kernel has no part in it"),
     ("deploy", "wants kubectl; the kernel has no part in it"),
-    ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
     ("diff", "wants Python; the kernel has no part in it"),
-    ("drain", "wants Python; what it needs of the kernel is in other suites"),
+    ("destinations", "wants journald, rsyslog and Python; the kernel has no part in it"),
     ("endings", "outputs and exit statuses; the kernel has no part in it"),
     ("examples", "wants all that the examples name; the kernel has no part in it"),
-    ("exec", "wants curl, Python and tmux; what it needs of the kernel is in other suites"),
-    ("exec_endings", "the same"),
+    ("exec_endings", "wants tmux; what it needs of the kernel is in exec"),
     ("exec_members", "wants Python, and a load that an emulated processor cannot make"),
     ("false_alarms", "wants Python, nginx and PostgreSQL"),
     ("expressions", "wants names of services and of namespaces; what it needs is in filters"),
@@ -103,7 +103,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
 pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "aborts", "processes"];
 
 /// Machines that differ from ordinary ones, and what is run in them.
-pub(super) const SETTINGS: [Setting; 6] = [
+pub(super) const SETTINGS: [Setting; 7] = [
     // Whatever the kernel may refuse then.
     Setting {
         name: "integrity",
@@ -139,6 +139,12 @@ pub(super) const SETTINGS: [Setting; 6] = [
         words: "sysctl.kernel.unprivileged_bpf_disabled=1",
         suites: PRIVILEGES,
     },
+    // The kernel's own default, said aloud.
+    Setting {
+        name: "MPTCP",
+        words: "sysctl.net.mptcp.enabled=1",
+        suites: &["handshake", "aborts", "mptcp", "processes", "diagnose"],
+    },
 ];
 const GROUPS: &[&str] = &["handshake", "features", "processes", "halted", "programs", "groups"];
 const PRIVILEGES: &[&str] = &["handshake", "features", "processes", "security"];
@@ -148,8 +154,29 @@ pub(super) fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
-/// What is run on another architecture: its programs have to be built there and are few.
-pub(super) const FOREIGN: [&str; 3] = ["handshake", "half_close", "aborts"];
+/// What is run on another architecture: what does with the few programs that are there.
+pub(super) const FOREIGN: [&str; 20] = [
+    "handshake",
+    "half_close",
+    "aborts",
+    "connections",
+    "ends",
+    "classic",
+    "processes",
+    "filters",
+    "lingering",
+    "findings",
+    "halted",
+    "causes",
+    "ports",
+    "programs",
+    "diagnose",
+    "namespaces",
+    "refusals",
+    "before",
+    "time_wait",
+    "healing",
+];
 
 /// What is run in a machine of what was chosen.
 pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {

@@ -1,0 +1,39 @@
+//! Python for the machines: Debian's, with as much of its library as the tests import, which is a
+//! twentieth of it.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::initramfs::FileSystem;
+
+/// Not the one on PATH, which may be elsewhere and of any kind.
+const PROGRAM: &str = "/usr/bin/python3";
+/// What the tests of [`super::suites::RUN`] import, and the names of hosts; then the files of all
+/// that has been imported.
+const SCRIPT: &str = "
+import http.client, resource, select, signal, socket, struct, sys, threading, time
+import encodings.idna
+for module in list(sys.modules.values()):
+    if getattr(module, '__file__', None):
+        print(module.__file__)
+";
+
+/// Adds the program, its modules, and the libraries that either is linked with.
+pub(super) fn add(files: &mut FileSystem) -> Result<()> {
+    let mut python = Command::new(PROGRAM);
+    python.env_clear().args(["-B", "-c", SCRIPT]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = python.output().with_context(|| format!("cannot start {PROGRAM}"))?;
+    ensure!(output.status.success(), "{PROGRAM} lacks what the tests import");
+    for file in String::from_utf8(output.stdout)?.lines() {
+        if file.ends_with(".so") {
+            files.program(file, Path::new(file))?;
+        } else {
+            files.file(file, Path::new(file))?;
+        }
+    }
+    files.program(PROGRAM, Path::new(PROGRAM))
+}
