@@ -22,7 +22,7 @@ use crate::{object, setup, workspace};
 
 pub(crate) fn check(cargo: &Cargo) -> Result<()> {
     let ebpf = cargo.ebpf()?;
-    setup::lints::ensure(ebpf)?;
+    workspace::alone(|| setup::lints::ensure(ebpf))?;
     lock_file_is_committed()?;
     say("checking the formatting");
     process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;

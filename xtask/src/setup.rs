@@ -36,7 +36,9 @@ pub(crate) fn prepare() -> Result<Cargo> {
 
 /// Sets up the eBPF half's tools and returns the cargo that uses them.
 pub(crate) fn prepare_ebpf() -> Result<Cargo> {
-    let Toolchain { name, sysroot, compiler } = toolchain::ensure()?;
-    let linker = linker::ensure(&name, &sysroot, compiler.llvm)?;
-    Ok(Cargo::new(Some(Ebpf::new(name, sysroot, &linker)?)))
+    workspace::alone(|| {
+        let Toolchain { name, sysroot, compiler } = toolchain::ensure()?;
+        let linker = linker::ensure(&name, &sysroot, compiler.llvm)?;
+        Ok(Cargo::new(Some(Ebpf::new(name, sysroot, &linker)?)))
+    })
 }

@@ -169,13 +169,15 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
             continue;
         }
         programs::ensure_emulator(architecture.emulator())?;
-        let kernels = Kernels::known(architecture)?;
-        let machine = |wanted: &Wanted<'_>| {
-            let kernel = kernels.newest(wanted.line)?;
-            Ok(Machine { architecture, kernel, setting: wanted.setting })
-        };
-        let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
-        fleets.push((architecture, kernels, machines));
+        fleets.push(workspace::alone(|| {
+            let kernels = Kernels::known(architecture)?;
+            let machine = |wanted: &Wanted<'_>| {
+                let kernel = kernels.newest(wanted.line)?;
+                Ok(Machine { architecture, kernel, setting: wanted.setting })
+            };
+            let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
+            Ok((architecture, kernels, machines))
+        })?);
     }
     Ok(fleets)
 }

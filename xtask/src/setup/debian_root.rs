@@ -18,12 +18,12 @@ const SERVICES: &str = "--include=systemd,systemd-sysv,dbus,logrotate,iproute2,k
 
 /// Makes the one without services unless it is there; returns its root.
 pub(crate) fn ensure() -> Result<PathBuf> {
-    made(&format!("debian-{SUITE}"), None)
+    workspace::alone(|| made(&format!("debian-{SUITE}"), None))
 }
 
 /// Makes the one with systemd unless it is there; returns its root.
 pub(crate) fn ensure_with_systemd() -> Result<PathBuf> {
-    made(&format!("debian-{SUITE}-systemd"), Some(SERVICES))
+    workspace::alone(|| made(&format!("debian-{SUITE}-systemd"), Some(SERVICES)))
 }
 
 fn made(name: &str, more: Option<&str>) -> Result<PathBuf> {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::debian;
 use crate::process::{self, say};
+use crate::workspace;
 
 /// A program and its package.
 #[derive(Clone, Copy)]
@@ -91,7 +92,7 @@ pub(crate) fn ensure_soak() -> Result<()> {
 pub(crate) fn ensure_peers() {
     for package in missing_packages(&PEERS, is_installed) {
         let installed = if debian::is_available() {
-            debian::install(&[package])
+            workspace::alone(|| debian::install(&[package]))
         } else {
             Err(anyhow!("this is not Debian"))
         };
@@ -145,7 +146,8 @@ fn install_packages(packages: &[&str], who: &str) -> Result<()> {
     if !debian::is_available() {
         bail!("{who} need what is not installed; the Debian packages are: {wanted}");
     }
-    debian::install(packages).with_context(|| format!("{who} need the packages {wanted}"))
+    workspace::alone(|| debian::install(packages))
+        .with_context(|| format!("{who} need the packages {wanted}"))
 }
 
 fn is_installed(program: &str) -> bool {

@@ -27,14 +27,19 @@ const DEFINITIONS: &str =
 /// Fetches what is not there; returns the directory.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let root = workspace::cache()?.join("receivers");
-    fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
+    workspace::alone(|| fetch(&root))?;
+    Ok(root)
+}
+
+fn fetch(root: &Path) -> Result<()> {
+    fs::create_dir_all(root).with_context(|| format!("cannot create {}", root.display()))?;
     if !root.join("usr/bin/prometheus").exists() {
         say("fetching Debian's package prometheus for the tests (once)");
-        prometheus(&root).context("the tests need Debian's package prometheus")?;
+        prometheus(root).context("the tests need Debian's package prometheus")?;
     }
     if !root.join("rotel/rotel-agent").exists() {
         say(format_args!("fetching {ROTEL} from PyPI for the tests (once)"));
-        rotel(&root).with_context(|| format!("the tests need {ROTEL} from PyPI"))?;
+        rotel(root).with_context(|| format!("the tests need {ROTEL} from PyPI"))?;
     }
     let pytest = root.join("pytest");
     if !pytest.join("pytest").exists() {
@@ -43,8 +48,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         install(&packages, &pytest)
             .with_context(|| format!("the tests need {PYTEST} from PyPI"))?;
     }
-    kubernetes(&root.join("kubernetes"))?;
-    Ok(root)
+    kubernetes(&root.join("kubernetes"))
 }
 
 fn kubernetes(root: &Path) -> Result<()> {

@@ -202,7 +202,10 @@ impl Built {
         if *architecture == Architecture::native() {
             add_programs(&mut files)?;
         } else {
-            add_foreign_programs(&mut files, &kernels.unpacked("programs", &FOREIGN)?)?;
+            add_foreign_programs(
+                &mut files,
+                &workspace::alone(|| kernels.unpacked("programs", &FOREIGN))?,
+            )?;
         }
         Ok(files)
     }
