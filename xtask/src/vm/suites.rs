@@ -189,7 +189,7 @@ pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Programs of the host that the tests start.
-pub(super) const PROGRAMS: [&str; 39] = [
+pub(super) const PROGRAMS: [&str; 40] = [
     "sh",
     "cat",
     "chmod",
@@ -220,6 +220,7 @@ pub(super) const PROGRAMS: [&str; 39] = [
     "sleep",
     "ss",
     "stat",
+    "sysctl",
     "tail",
     "tc",
     "tcpdump",
