@@ -112,6 +112,13 @@ pub fn lacks(what: &str) -> ! {
     panic!("{LACKS}{what}");
 }
 
+/// Fails a test that a process waits in where the kernel does not say in which of its functions.
+pub fn names_functions(pid: u64) {
+    if fs::read(format!("/proc/{pid}/wchan")).is_ok_and(|function| function == b"0") {
+        lacks("wchan");
+    }
+}
+
 /// Without a socket that is closed already and only leaves the table.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with("UNCONN "))

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tracer_tests::{
     case::python,
     diagnosis::Diagnosis,
+    kernel,
     netns::isolated,
     record::{Record, listing},
     sockets::{self, eventually},
@@ -55,6 +56,7 @@ fn who_does_not_accept_is_found_long_before_the_queue_is_full() {
         let _clients = clients(9400, 5);
         let diagnosis = Diagnosis::of(namespace, &["--for", "3s"]);
         let finding = diagnosis.only("accept_wait");
+        kernel::names_functions(deaf.pid());
         let evidence = finding.at("/finding/evidence");
         assert_eq!(evidence["listener"]["processes"][0]["pid"], deaf.pid(), "{finding}");
         assert_eq!((&evidence["waiting"], &evidence["moves"]), (&5.into(), &false.into()));
@@ -169,11 +171,12 @@ if pid == 0: l.close(); hold(); os._exit(0)
 c.sendall(b'answer'); c.close(); hold()",
         );
         assert_eq!(line, "listening");
-        let (_client, _) = python(
+        let (client, _) = python(
             "client",
             "
 s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); say('answered'); s.recv(10)",
         );
+        kernel::names_functions(client.pid());
         let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
         let finding = diagnosis.only("closed_but_held");
         let evidence = finding.at("/finding/evidence");

@@ -72,6 +72,13 @@ pub struct Wait {
     pub threads: u32,
 }
 
+impl Wait {
+    /// Whether the kernel says where: that of x86-64 writes `0` for all before 5.16 (`get_wchan`).
+    pub fn is_known(&self) -> bool {
+        !matches!(&*self.function, "" | "0")
+    }
+}
+
 /// What a process does, as findings say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Doing {
@@ -121,6 +128,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn where_a_thread_waits_may_not_be_known() {
+        let known = |function: &str| Wait { function: function.into(), threads: 1 }.is_known();
+        assert_eq!(["hrtimer_nanosleep", "0", ""].map(known), [true, false, false]);
+        // It may be at work with any of its connections.
+        assert!(!activity(&["0"], Some(vec![])).ignores(4));
+    }
 
     fn activity(functions: &[&str], served: Option<Vec<u32>>) -> Activity {
         let waits = functions.iter().map(|&one| Wait { function: one.into(), threads: 1 });

@@ -238,7 +238,8 @@ impl<'a> Comparison<'a> {
         let percent =
             before.map(|before| cpu.saturating_sub(before.activity.cpu) * 100 / self.elapsed());
         let cpu_percent = percent.map(|percent| percent as u32);
-        Some(Doing { cpu_percent, blocked: *blocked, waits: waits.clone() })
+        let waits = waits.iter().filter(|wait| wait.is_known()).cloned().collect();
+        Some(Doing { cpu_percent, blocked: *blocked, waits })
     }
 
     /// Descriptors of a process that loses `leaking` of them a minute; others come and go.
