@@ -1,7 +1,6 @@
 //! A tracer, or another program, that runs until a test has seen enough.
 
 use std::{
-    fs,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::JoinHandle,
@@ -11,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     netns::Namespace,
-    tracer::{command, read_all, wait},
+    tracer::{command, is_attached, read_all, wait},
 };
 
 /// A process whose standard error is read; killed when dropped.
@@ -41,10 +40,9 @@ impl Background {
         self.child.id()
     }
 
-    /// Whether a tracer is attached: from then on its main thread has no capability.
+    /// Whether a tracer is attached.
     pub fn is_attached(&self) -> bool {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
-        status.is_ok_and(|status| status.contains("CapEff:\t0000000000000000\n"))
+        is_attached(self.id())
     }
 
     /// A path as the process sees it, in its own mount namespace.

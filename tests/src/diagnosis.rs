@@ -13,10 +13,12 @@ use crate::{
     netns::Namespace,
     record::{Record, listing},
     slowness::allowed,
-    tracer::command,
+    sockets::eventually,
+    tracer::{command, is_attached},
 };
 
-/// How long is observed before something happens, on a usual machine, and after it.
+/// How long is observed before something happens, on a usual machine, and after it: until the first
+/// look has been taken, which nothing outside shows, and until the last event has been read.
 const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(2);
 
@@ -58,10 +60,11 @@ impl Diagnosis {
         let arguments = ["diagnose", "--format", "json", "--for", "1h", "--netns", &inode];
         let child = command("", &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("live tests need nsenter");
-        // The first look has been taken by then; nothing outside reports it.
+        // Emulated, with others beside it, the verifier alone takes more than ten seconds.
+        eventually("the diagnosis is attached", || is_attached(child.id()));
         thread::sleep(allowed(BEFORE));
         happens();
-        thread::sleep(AFTER);
+        thread::sleep(allowed(AFTER));
         // nsenter has become the tracer.
         kill_process(Pid::from_child(&child), Signal::INT).expect("it is running");
         Self::read(&child.wait_with_output().expect("a child to wait for"))

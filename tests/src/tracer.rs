@@ -53,6 +53,12 @@ pub fn command(prelude: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// Whether a tracer is attached: from then on its main thread has no capability.
+pub fn is_attached(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| status.contains("CapEff:\t0000000000000000\n"))
+}
+
 #[derive(Debug, Default)]
 struct Lines {
     records: Vec<Record>,
