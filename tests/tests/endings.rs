@@ -171,7 +171,24 @@ fn a_full_device_fails_every_command() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
         assert!(errors.lines().any(|line| line.starts_with("tracer: ")), "{arguments:?}: {errors}");
+        let (status, errors) = with_stdout_closed(arguments);
+        // What goes to a file of its own does not need it.
+        let said = match arguments {
+            ["report", ..] | [.., "--output", _] => "/dev/full",
+            _ => "cannot write to standard output: it is closed",
+        };
+        assert_eq!(status, Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(said), "{arguments:?}: {errors}");
     }
+    assert_eq!(with_stdout_closed(&["replay", recorded, "--quiet", "-o", "/dev/null"]).0, Some(0));
+}
+
+/// The status and the errors of a program that is started without standard output.
+fn with_stdout_closed(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(program()).args(arguments);
+    let output = shell.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Starts a tracer, and returns as soon as it runs code of its own.

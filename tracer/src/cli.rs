@@ -4,6 +4,7 @@
 //! `options`, `filter` and `format`, what is written and how in `console`.
 
 mod candidates;
+mod closed;
 mod command;
 mod completions;
 pub(crate) mod config;
@@ -68,30 +69,30 @@ pub fn run() -> ExitCode {
 /// Needs more of the stack than there was before [`limits::stack`].
 #[inline(never)]
 fn run_command() -> ExitCode {
+    let fail_otherwise = exec::is_asked_for().then_some(exec::fail as fn(&str) -> ExitCode);
+    let fail = fail_otherwise.unwrap_or(fail);
     let parsed = command::command().try_get_matches();
     let Cli { verbose, trace, words, program, command, .. } =
         match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => cli,
             Err(error) => {
                 signals::release();
-                return console::usage(
-                    &error,
-                    &command::bare(),
-                    exec::is_asked_for().then_some(exec::fail),
-                );
+                return console::usage(&error, &command::bare(), fail_otherwise);
             }
         };
     let command = match command.map_or_else(|| Command::of(trace, words, program), Ok) {
         Ok(command) => command,
         Err(message) => {
             signals::release();
-            return if exec::is_asked_for() { exec::fail(&message) } else { fail(&message) };
+            return fail(&message);
         }
     };
     if !command.reads_signals() {
         signals::release();
     }
-    console::log(verbose);
+    if let Err(error) = console::log(verbose) {
+        return fail(&error.to_string());
+    }
     let perform = |()| perform(command, verbose > 0);
     let result = limits::descriptors().map_err(Into::into).and_then(perform);
     // Whatever the result is: if one of the threads has died, it is incomplete.

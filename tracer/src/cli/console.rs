@@ -5,15 +5,18 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::closed;
 use crate::top::messages::Messages;
 use tracer_event::escape::{harmless, without_numbers};
 use tracer_model::filter::parse::Mistake;
 use tracer_output::text::Palette;
 
-const STDOUT_FAILED: &str = "cannot write to standard output";
+/// What writing to it fails with, in front of the reason.
+pub(super) const STDOUT_FAILED: &str = "cannot write to standard output";
 
 /// Whether to use colour.
 #[derive(Args, Clone, Copy, Debug)]
@@ -64,6 +67,7 @@ pub(super) fn columns(terminal: impl std::os::fd::AsFd) -> Option<usize> {
 ///
 /// Where standard output fails. If nobody reads it any more, that is no error.
 pub(super) fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    closed::ensure_open().context(STDOUT_FAILED)?;
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).or_else(unless_closed).context(STDOUT_FAILED)
 }
@@ -110,7 +114,8 @@ pub(super) fn usage(
         }
         return status;
     }
-    let printed = error.print().or_else(unless_closed).context(STDOUT_FAILED);
+    let printed = closed::ensure_open().and_then(|()| error.print().or_else(unless_closed));
+    let printed = printed.context(STDOUT_FAILED);
     printed.map_or_else(|error| fail_by(&error), |()| ExitCode::SUCCESS)
 }
 
@@ -144,10 +149,12 @@ fn help(commands: &clap::Command) -> String {
 }
 
 /// Sends the log to standard error: warnings, and more if asked for.
-pub(super) fn log(verbose: u8) {
-    use tracing_subscriber::{
-        filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-    };
+///
+/// # Errors
+///
+/// Where the variable `TRACER_LOG` has no levels in it.
+pub(super) fn log(verbose: u8) -> anyhow::Result<()> {
+    use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
     let level = match verbose {
         // Our own messages about limits and BTF are better than aya's.
         0 => "warn,aya=error",
@@ -155,10 +162,27 @@ pub(super) fn log(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let asked = std::env::var("TRACER_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let targets = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let asked = std::env::var_os("TRACER_LOG").filter(|asked| !asked.is_empty());
+    let targets = asked.map_or_else(|| levels(level), |asked| levels(&asked.to_string_lossy()))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(Messages::default)
         .with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry().with(lines).with(targets).init();
+    Ok(())
+}
+
+/// `debug`, or `warn,tracer=debug`. A word alone could be a module too; a level that is mistyped
+/// would then silence all others.
+fn levels(asked: &str) -> anyhow::Result<Targets> {
+    let is_level = |part: &str| {
+        let level = part.rsplit('=').next().unwrap_or_default().trim();
+        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+    };
+    let targets = asked.parse::<Targets>().ok().filter(|_| asked.split(',').all(is_level));
+    ensure!(
+        targets.is_some(),
+        "the variable TRACER_LOG is {asked:?}: expected a level (error, warn, info, debug, trace \
+         or off) or one for a module, such as tracer=debug"
+    );
+    Ok(targets.unwrap_or_default())
 }

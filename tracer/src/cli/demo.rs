@@ -19,6 +19,7 @@ use super::{
     format::{FormatArguments, Occasion, TraceFormat},
     language::LanguageArgument,
     live::{Live, Setting},
+    sinks::standard_output,
 };
 use crate::demo::{
     desk::{Noted, Shared},
@@ -33,7 +34,7 @@ use tracer_model::{
     filter::{Condition, Filter},
     linger::Thresholds,
 };
-use tracer_output::{Sink, file::Sharing, lines::Lines, output::Destination, width};
+use tracer_output::{Sink, lines::Lines, width};
 use tracer_texts::Texts;
 
 /// What is played without a name: handshake and teardown.
@@ -53,7 +54,7 @@ const LINGER: &str = "close-wait=1s,time-wait=off,fin-wait1=off,fin-wait2=off";
 #[derive(Args, Debug)]
 #[command(
     after_help = "Needs root: a scenario is played with real sockets in a network namespace of its \
-    own, which goes with it. Nothing leaves this host."
+    own, which ends with it. Nothing leaves this host."
 )]
 pub(super) struct DemoArguments {
     /// The scenario, by its name in --list [default: teardown]
@@ -242,7 +243,7 @@ impl DemoArguments {
         let format = shown.format(Some(io::stdout()), Occasion::Recording)?;
         let noted = Noted::new(format, desk, self.format == TraceFormat::Json);
         let noted = noted.without(self.next_lesson, self.step);
-        let destination = Destination::open(None, None, Sharing::Shared)?;
+        let destination = standard_output()?;
         let closed = Arc::clone(&setting.closed);
         let lines = Lines::start(Box::new(noted), destination, move || closed.notify_one());
         Ok(Box::new(lines.context("cannot start the writing thread")?))

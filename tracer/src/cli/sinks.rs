@@ -12,6 +12,8 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::{
+    closed,
+    console::STDOUT_FAILED,
     format::{FormatArguments, Occasion, TraceFormat},
     live::Setting,
     options::duration,
@@ -135,11 +137,15 @@ impl SinkArguments {
         let path = self.output;
         // Nothing can be appended to Parquet.
         let sharing = if format == TraceFormat::Parquet { Sharing::Alone } else { Sharing::Shared };
-        let open = || Destination::open(path.as_deref(), rotation, sharing);
-        let main = (!self.quiet || path.is_some()).then(open).transpose().with_context(|| {
-            let path = path.as_deref().unwrap_or(Path::new("standard output"));
-            format!("cannot open the output file {} (--output)", path.display())
-        })?;
+        let main = match &path {
+            Some(path) => {
+                let failed =
+                    || format!("cannot open the output file {} (--output)", path.display());
+                Some(Destination::open(Some(path), rotation, sharing).with_context(failed)?)
+            }
+            None if self.quiet => None,
+            None => Some(standard_output()?),
+        };
         let journal = self.journald.then(Journal::open).transpose().context(
             "--journald: journald does not listen at /run/systemd/journal/socket; \
              is systemd-journald running?",
@@ -220,6 +226,14 @@ pub(super) fn ensure_any(sinks: &[Box<dyn Sink>]) -> anyhow::Result<()> {
          leave it out"
     );
     Ok(())
+}
+
+/// # Errors
+///
+/// Where there is none.
+pub(super) fn standard_output() -> anyhow::Result<Destination> {
+    let open = closed::ensure_open().and_then(|()| Destination::open(None, None, Sharing::Shared));
+    open.context(STDOUT_FAILED)
 }
 
 /// The sink that writes lines.
