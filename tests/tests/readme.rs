@@ -1,20 +1,24 @@
-//! What the README and docs/watching.md show, samples and pictures, regenerated:
-//! `cargo xtask test -- --test readme -- --ignored`.
+//! What the README and docs/watching.md show, samples and pictures, and the recording that the views
+//! are tested with, regenerated: `cargo xtask test -- --test readme -- --ignored`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     fault,
-    netns::isolated,
+    netns::{isolated, run},
+    options::set_tcp,
+    recording::Recorder,
     sockets::eventually,
     terminal::Terminal,
     tracer::{WITH_TRACEFS, command, program, wait},
@@ -22,6 +26,7 @@ use tracer_tests::{
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 const WATCHING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/watching.md");
+const VIEWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tracer/tests/views.jsonl");
 const PORT: u16 = 8080;
 
 /// A web server, and the address of its page.
@@ -172,4 +177,70 @@ fn the_readme_shows_real_output() {
     let ladder = sample(&options.join(" "), &shown(&options));
     fs::write(WATCHING, replace(&watching, "ladder", &ladder)).unwrap();
     fs::write(README, readme).unwrap();
+}
+
+/// Connections that end in different ways, of which one is between long addresses.
+fn endings() {
+    for address in ["2001:db8:85a3:1111:2222:8a2e:370:7334", "127.0.0.1"] {
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        let connect = || {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap().0)
+        };
+        let (mut client, mut server) = connect();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        server.read_exact(&mut [0; 18]).unwrap();
+        server.write_all(&[b'x'; 5_000]).unwrap();
+        client.read_exact(&mut [0; 5_000]).unwrap();
+        drop(client);
+        assert_eq!(server.read(&mut [0]).unwrap(), 0);
+        drop(server);
+        // Unread data: the server resets.
+        let (mut client, server) = connect();
+        client.write_all(b"nobody reads this").unwrap();
+        drop(server);
+        assert!(client.read(&mut [0]).is_err());
+        // Aborted.
+        let (client, mut server) = connect();
+        Socket::from(client).set_linger(Some(Duration::ZERO)).unwrap();
+        assert!(server.read(&mut [0]).is_err());
+        // The server closes first.
+        let (mut client, server) = connect();
+        drop(server);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+    drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
+}
+
+/// A client that gets no answer: its listener has no place left.
+fn timeout(address: std::net::SocketAddr) {
+    let _waiting: Vec<_> = (0..2).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    set_tcp(&client, libc::TCP_SYNCNT, 1);
+    assert!(client.connect(&address.into()).is_err());
+}
+
+#[test]
+#[ignore = "rewrites tracer/tests/views.jsonl"]
+fn the_views_are_tested_with_a_real_recording() {
+    isolated(|namespace| {
+        run("ip", &["address", "add", "2001:db8:85a3:1111:2222:8a2e:370:7334/128", "dev", "lo"]);
+        let directory = tempfile::tempdir().unwrap();
+        let options = ["--linger", "close-wait=500ms,time-wait=1s"];
+        let recorder = Recorder::start(namespace, directory.path(), &options);
+        let program = env!("CARGO_BIN_EXE_fault");
+        let (server, address) = fault::server(program, "shop-api", &["keep"]);
+        let (deaf, full) = fault::server(program, "payments", &["deaf", "1"]);
+        fault::come_and_go(address, 5);
+        endings();
+        timeout(full);
+        fault::come_and_go(address, 5);
+        // Two seconds more, in which the trace flags what is stuck.
+        thread::sleep(Duration::from_secs(2));
+        let path = recorder.path().to_owned();
+        recorder.finish();
+        fs::copy(path, VIEWS).unwrap();
+        deaf.close();
+        server.close();
+    });
 }

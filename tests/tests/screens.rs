@@ -58,7 +58,8 @@ fn a_flag_keeps_its_cause_at_80_columns() {
         let terminal = trace(namespace, 80, 24, "--problems --linger close-wait=1s");
         come_and_go(address, 1);
         let name = format!("hoarder[{}]", server.pid());
-        let screen = all_of(&terminal, &["⚑ stuck in CLOSE_WAIT for", &name, "not closed"]);
+        let screen =
+            all_of(&terminal, &["⚑ stuck in CLOSE_WAIT for", &name, "the application has not"]);
         assert!(!screen.contains("↔"), "{screen}");
         server.close();
     });

@@ -6,16 +6,22 @@ use serde::Serialize;
 
 use crate::features::{Missing, Survey, Tried};
 use tracer_event::{header::Mode, wall_clock::WallClock};
-use tracer_output::{stamps::Stamps, text::Palette};
+use tracer_output::{stamps::Stamps, text::Palette, wrap::broken};
 
 /// What there is, in three lines; below them what is missing, what is lost without it, why, and how
-/// to get it.
+/// to get it. Words go on below themselves on a terminal that is as narrow as `width`; commands
+/// stay whole.
 ///
 /// # Errors
 ///
 /// Those of `out`.
-pub fn text(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let Survey { kernel, mode, features, all, .. } = survey;
+pub fn text(
+    survey: &Survey,
+    palette: Palette,
+    width: Option<usize>,
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let Survey { kernel, mode, features, .. } = survey;
     let missing: Vec<&Tried> = features.iter().filter(|tried| tried.missing.is_some()).collect();
     let (total, bad) = (features.len(), palette.warning);
     match missing.len() {
@@ -24,21 +30,34 @@ pub fn text(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Re
     }
     writeln!(out, "kernel   Linux {kernel}")?;
     writeln!(out, "tracing  {}", traced(*mode))?;
-    for Tried { feature, missing } in missing {
+    for Tried { feature, missing } in &missing {
         let Some(Missing { reason, remedy }) = missing else { continue };
-        writeln!(out, "\n{bad}no {}{bad:#}: {reason}", feature.name)?;
-        writeln!(out, "  without: {}", feature.lost)?;
+        let title = format!("no {}:", feature.name);
+        let words = below(2, &format!("{title} {reason}"), width);
+        let reason = words.strip_prefix(&title).unwrap_or(&words);
+        writeln!(out, "\n{bad}{title}{bad:#}{reason}")?;
+        writeln!(out, "  if missing: {}", below(14, feature.lost, width))?;
         if let Some(remedy) = remedy {
-            writeln!(out, "  to get it: {remedy}")?;
+            writeln!(out, "  to get it:  {remedy}")?;
         }
     }
-    if let Some(all) = all {
-        writeln!(out, "\nall that takes privileges, at once: {all}")?;
-    }
-    if survey.features.iter().all(|tried| tried.missing.is_none()) {
+    at_once(survey, out)?;
+    if missing.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{}the whole list: tracer features -v{:#}", palette.dim, palette.dim)
+}
+
+/// The command for all privileges that are missing.
+fn at_once(survey: &Survey, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let Some(all) = &survey.all else { return Ok(()) };
+    writeln!(out, "\nall that takes privileges, at once:\n  {all}")
+}
+
+/// Words that begin behind `indent` columns and go on below themselves.
+fn below(indent: usize, words: &str, width: Option<usize>) -> String {
+    let room = width.map(|width| width.saturating_sub(indent).max(20));
+    broken(words, room).join(&format!("\n{:indent$}", ""))
 }
 
 fn traced(mode: Option<Mode>) -> &'static str {
@@ -54,8 +73,13 @@ fn traced(mode: Option<Mode>) -> &'static str {
 /// # Errors
 ///
 /// Those of `out`.
-pub fn whole(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let Survey { kernel, lockdown, capabilities, mode, features, all } = survey;
+pub fn whole(
+    survey: &Survey,
+    palette: Palette,
+    width: Option<usize>,
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let Survey { kernel, lockdown, capabilities, mode, features, .. } = survey;
     let dim = palette.dim;
     writeln!(out, "kernel        {kernel}")?;
     match lockdown {
@@ -63,24 +87,27 @@ pub fn whole(survey: &Survey, palette: Palette, out: &mut Vec<u8>) -> std::io::R
         Err(remedy) => writeln!(out, "lockdown      unknown; to know: {remedy}")?,
     }
     let held = if capabilities.is_empty() { "none".into() } else { capabilities.join(" ") };
-    writeln!(out, "capabilities  {held}")?;
+    writeln!(out, "capabilities  {}", below(14, &held, width))?;
     writeln!(out, "tracing       {}\n", traced(*mode))?;
-    let width = features.iter().map(|tried| tried.feature.name.len()).max().unwrap_or(0);
+    let name_width = features.iter().map(|tried| tried.feature.name.len()).max().unwrap_or(0);
+    let indent = name_width + 7;
     for Tried { feature, missing } in features {
         let (answer, style) =
             if missing.is_some() { ("no ", palette.warning) } else { ("yes", palette.plain) };
-        let (name, lost) = (feature.name, feature.lost);
-        writeln!(out, "{style}{answer}{style:#}  {name:width$}  {dim}without: {lost}{dim:#}")?;
+        let lost = below(indent, &format!("if missing: {}", feature.lost), width);
+        writeln!(
+            out,
+            "{style}{answer}{style:#}  {:name_width$}  {dim}{lost}{dim:#}",
+            feature.name
+        )?;
         let Some(Missing { reason, remedy }) = missing else { continue };
-        writeln!(out, "     {:width$}  why: {reason}", "")?;
+        let why = below(indent, &format!("why: {reason}"), width);
+        writeln!(out, "{:indent$}{why}", "")?;
         if let Some(remedy) = remedy {
-            writeln!(out, "     {:width$}  to get it: {remedy}", "")?;
+            writeln!(out, "{:indent$}to get it: {remedy}", "")?;
         }
     }
-    if let Some(all) = all {
-        writeln!(out, "\nall that takes privileges, at once: {all}")?;
-    }
-    Ok(())
+    at_once(survey, out)
 }
 
 #[derive(Serialize)]

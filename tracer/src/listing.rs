@@ -12,7 +12,8 @@ use tracer_event::{
 };
 use tracer_output::{
     json::Json,
-    text::{Line, Palette, duration, grouped, in_container, process},
+    text::{Line, Palette, duration, grouped, in_container, process, shortened, without_middle},
+    width::columns,
 };
 
 /// One JSON object a line, of kind `socket`.
@@ -53,10 +54,18 @@ pub fn text(
 }
 
 const COLUMNS: usize = 10;
+/// The owner's, which is the last.
+const LAST: usize = COLUMNS - 1;
+/// Between two columns.
+const GAP: usize = 2;
 /// What there is room for of an owner at least.
 const OWNER: usize = 20;
 /// Columns that give way to it, the first one first: RTT, the queues, IDLE.
 const SPARED: [usize; 4] = [7, 6, 5, 2];
+/// Addresses, which are shortened in the middle where that is not enough, to no less than one of
+/// IPv4.
+const ADDRESSES: [usize; 2] = [3, 4];
+const IPV4: usize = 21;
 
 /// The cells of a table, one behind the other: a string each would take longer than all the rest.
 #[derive(Default)]
@@ -102,16 +111,30 @@ impl Cells {
     fn fitted(&self, room: Option<usize>) -> [usize; COLUMNS] {
         let mut widths = self.widths();
         let Some(room) = room else { return widths };
-        widths[COLUMNS - 1] = widths[COLUMNS - 1].min(OWNER);
-        let used = |widths: &[usize; COLUMNS]| {
-            widths.iter().filter(|width| **width > 0).map(|width| width + 1).sum::<usize>()
+        let owner = widths[LAST];
+        let others = |widths: &[usize; COLUMNS]| {
+            widths[..LAST]
+                .iter()
+                .filter(|width| **width > 0)
+                .map(|width| width + GAP)
+                .sum::<usize>()
         };
+        let excess =
+            |widths: &[usize; COLUMNS]| (others(widths) + owner.min(OWNER)).saturating_sub(room);
         for column in SPARED {
-            if used(&widths) <= room {
+            if excess(&widths) == 0 {
                 break;
             }
             widths[column] = 0;
         }
+        for _ in 0..excess(&widths) {
+            let [local, peer] = ADDRESSES;
+            let longest = if widths[local] > widths[peer] { local } else { peer };
+            if widths[longest] > IPV4 {
+                widths[longest] -= 1;
+            }
+        }
+        widths[LAST] = owner.min(room.saturating_sub(others(&widths)));
         widths
     }
 
@@ -219,6 +242,13 @@ fn write_row(
         }
         match index {
             1 | 2 | 5 | 6 | 7 => line.right(style, cell, width),
+            _ if ADDRESSES.contains(&index) => {
+                line.left(style, &without_middle(cell, width), width);
+            }
+            LAST => {
+                let excess = columns(cell).saturating_sub(width);
+                line.left(style, &shortened(cell, excess, 3), width);
+            }
             _ => line.left(style, cell, width),
         }
         line.space();

@@ -76,14 +76,14 @@ pub struct OfFile {
 }
 
 impl OfFile {
-    /// The first line of a file for people.
+    /// The first lines of a file for people, which fit a terminal.
     pub fn line(&self, host: Option<&Host>) -> String {
         let Self { sequence, opened } = self;
         let place = host.map_or_else(String::new, |Host { name, boot_id }| {
             let boot = boot_id.as_ref().map_or_else(String::new, |id| format!(", boot {id}"));
-            format!(" on {name}{boot}")
+            format!("= on {name}{boot}\n")
         });
-        format!("= file {sequence} of this trace, begun {opened:.9}{place}\n")
+        format!("= file {sequence} of this trace, begun {opened:.9}\n{place}")
     }
 }
 

@@ -55,7 +55,7 @@ impl FromStr for Address {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "syslog is at udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH";
+        let wrong = "expected udp://HOST[:PORT], tcp://HOST[:PORT] or unix:///PATH";
         match text.split_once("://").ok_or(wrong)? {
             ("udp", host) if !host.is_empty() => Ok(Self::Udp(with_port(host))),
             ("tcp", host) if !host.is_empty() => Ok(Self::Tcp(with_port(host))),

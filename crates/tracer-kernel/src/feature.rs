@@ -48,41 +48,39 @@ features! {
         "only addresses, ports and states are known: no cookie, namespace, RTT, sequence numbers, \
          close reason, nor sockets from before";
     GUARD = "inet_sock_set_state": "events that the kernel skips under load are lost, but counted";
-    RECEIVE_RESET = "tcp_receive_reset": "received resets are told from ICMP errors by guess";
+    RECEIVE_RESET = "tcp_receive_reset": "whether an RST or an ICMP error ended a connection is a guess";
     SEND_RESET = "tcp_send_reset": "data after close is reported as a received reset";
     RESET_WITHOUT_SOCKET = "resets without a socket":
-        "that this host refuses connections to ports where nobody listens is not shown";
+        "connections that this host refuses, as nobody listens there, are not shown";
     RETRANSMIT = "tcp_retransmit_skb": "retransmitted SYNs and FINs are not shown";
     RETRANSMIT_SYNACK = "tcp_retransmit_synack": "retransmitted SYN+ACKs are not shown";
     COOKIES = "socket cookies": "sockets are told apart by their address, which the kernel reuses";
-    SOCKETS = "iter/tcp": "sockets that were there before the tracer are not shown";
-    HOLDERS = "iter/task_file": "descriptors of lingering sockets are not named";
+    SOCKETS = "iter/tcp": "sockets that exist already are not shown";
+    HOLDERS = "iter/task_file": "descriptors of stuck sockets are not shown";
     TASK = "bpf_get_current_task":
-        "who opens and closes is named as its thread is, and an id that another process has taken \
-         over meanwhile is not told from it";
+        "a process is named after the thread that opens or closes a socket, and a process ID that \
+         was reused meanwhile is not noticed";
     ACCEPT = "accept":
         "a server's sockets are named by their listener, with a `?`, until they are closed or a \
          look at the descriptors shows who holds them";
     RETURNS = "fexit":
-        "while a trace runs, each system call of the host takes some 10 ns longer, and who accepts \
+        "while a trace runs, each system call of the host takes about 10 ns longer, and who accepts \
          by io_uring or in a 32-bit program is not seen";
     MPTCP = "MPTCP":
-        "of what listens with MPTCP, as services in Go do, it is not told who holds its sockets, \
-         how old its half-open connections are, nor which of its orphans still wait for the peer's \
-         FIN";
+        "of listeners with MPTCP, as services in Go have, it is not known who holds their sockets, \
+         how old half-open connections are, and which orphans still wait for the peer's FIN";
     PROGRAMS = "programs":
-        "of processes that end before anybody can look, program and parent are not known";
-    STACKS = "stacks": "it is not told which code made a socket (--stacks)";
+        "program and parent of processes that end at once are not known";
+    STACKS = "stacks": "which code created a socket is not known (--stacks)";
     NAMESPACES = "other network namespaces":
         "sockets from before are known in the tracer's own namespace only; events come from all";
     PROCESSES = "other processes":
-        "of processes with other users or capabilities, programs, descriptors and namespaces are \
+        "programs, descriptors and namespaces of processes with other users or capabilities are \
          not known";
     PRECEDENCE = "precedence":
         "on a busy host the reader waits for its turn, and events can be lost meanwhile";
     CONTAINERS = "containers": "sockets are shown without their container";
     LANDLOCK = "landlock":
-        "an output that makes files anew is not kept from writing elsewhere, nor listening on \
-         other ports";
-    SECCOMP = "seccomp": "the kernel does not keep the tracer from executing and writing";
+        "outputs that create files could write elsewhere too, and listen on other ports";
+    SECCOMP = "seccomp": "the kernel does not forbid tracer to execute programs and to write files";
 }

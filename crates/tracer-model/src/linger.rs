@@ -73,13 +73,13 @@ impl Default for Thresholds {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ThresholdError {
     /// No `=` in an entry.
-    #[error("{0:?} is not of the form STATE=DURATION, as in close-wait=30s")]
+    #[error("{0:?} is not of the form STATE=TIME, such as close-wait=30s")]
     Form(String),
     /// No such state.
     #[error(transparent)]
     State(#[from] UnknownState),
     /// Nobody lingers in these.
-    #[error("{0} cannot linger: a socket may stay in it as long as it likes")]
+    #[error("{0} has no limit: a socket may stay in it for ever")]
     Endless(State),
     /// The duration is none.
     #[error("{state}: {text:?} is no duration, as 500ms, 30s, 2m or 1h are")]
@@ -165,7 +165,7 @@ mod tests {
     #[case("close-wait=3 apples", "CLOSE_WAIT: \"3 apples\" is no duration")]
     #[case("close-wait=0s", "CLOSE_WAIT: \"0s\" is no duration")]
     #[case("established=99999999999999y", "ESTABLISHED: ")]
-    #[case("listen=3s", "LISTEN cannot linger")]
+    #[case("listen=3s", "LISTEN has no limit")]
     #[case("", "\"\" is not of the form")]
     fn errors_name_the_operand(#[case] list: &str, #[case] start: &str) {
         let message = list.parse::<Thresholds>().unwrap_err().to_string();

@@ -29,7 +29,7 @@ use super::{
     phrases::{of_finding, other, worded},
     stamps::Times,
     status::{StatusLine, nothing},
-    text::{self, Palette, closing, flag, not_available, whole_seconds},
+    text::{self, Palette, closing, flag, whole_seconds, write_not_available},
 };
 use tracer_event::{
     endpoint::Tuple,
@@ -250,11 +250,8 @@ impl Format for Ladder {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.pen.times.begin(clock.now);
         for degraded in header.missing() {
-            self.pen.words(
-                self.pen.palette.warning,
-                &not_available(degraded, other(self.pen.texts.as_ref())),
-                out,
-            );
+            let look = (self.pen.palette, self.pen.width);
+            write_not_available(degraded, other(self.pen.texts.as_ref()), look, out);
         }
         self.pen.legend(out);
         out.push(b'\n');

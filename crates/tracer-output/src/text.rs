@@ -26,8 +26,17 @@ use std::sync::Arc;
 use anstyle::Style;
 
 use self::words::{brief_ending, write_life};
+pub(super) use self::{
+    columns::folded,
+    groups::Groups,
+    lingering::sentence,
+    summary::closing,
+    who::{holder, who},
+    words::{REFUSED_HERE, life, meaning, write_not_available},
+};
 pub use self::{
     columns::{Line, Stories},
+    layout::{shortened, without_middle},
     palette::Palette,
 };
 use self::{
@@ -36,13 +45,6 @@ use self::{
     rates::Rates,
     subjects::Subjects,
     tag::Tags,
-};
-pub(super) use self::{
-    groups::Groups,
-    lingering::sentence,
-    summary::closing,
-    who::{holder, who},
-    words::{REFUSED_HERE, life, meaning},
 };
 pub use self::{
     legend::{LEGEND, legend},
@@ -115,6 +117,11 @@ impl Text {
             tags: Tags::default(),
             scratch: String::new(),
         }
+    }
+
+    /// Colours and width.
+    fn look(&self) -> (Palette, Option<usize>) {
+        (self.palette, self.width)
     }
 
     fn titles(&self, out: &mut Vec<u8>) {
@@ -250,10 +257,16 @@ impl Text {
             row.space();
             self.widths.process(&mut row, plain, &words.process);
         }
-        row.text(plain, figures, 0);
         let mut line = Line::new(self.width, self.palette, out);
         self.widths.begin(&mut line, self.times.write(context.clock, connection.time));
-        row.write(&mut line);
+        // Who it was matters more than the figures.
+        if self.widths.layout == Layout::Wide {
+            row.text(plain, figures, 0);
+            row.write(&mut line);
+        } else {
+            row.write(&mut line);
+            line.push(plain, figures);
+        }
         line.finish();
         self.scratch = life;
     }
@@ -305,9 +318,7 @@ impl Format for Text {
     fn header(&mut self, header: &Header, clock: WallClock, out: &mut Vec<u8>) {
         self.times.begin(clock.now);
         for degraded in header.missing() {
-            let mut line = Line::new(None, self.palette, out);
-            line.push(self.palette.warning, &not_available(degraded, self.texts.as_deref()));
-            line.finish();
+            write_not_available(degraded, self.texts.as_deref(), self.look(), out);
         }
         if self.introduces {
             let texts = self.texts.as_deref();
@@ -373,14 +384,7 @@ impl Format for Text {
         let style = if summary.complete { self.palette.dim } else { self.palette.bad };
         closing(summary, self.texts.as_deref(), |words| {
             // Not cut: the last words are the ones that count.
-            for (index, part) in
-                broken(words, self.width.map(|width| width.saturating_sub(2))).iter().enumerate()
-            {
-                let mut line = Line::new(None, self.palette, out);
-                line.fill(if index == 0 { 0 } else { 2 });
-                line.push(style, part);
-                line.finish();
-            }
+            folded(style, words, self.look(), out);
         });
     }
 }

@@ -6,15 +6,23 @@ use crate::width::columns;
 const UNITS: [&str; 14] =
     ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
 
-/// What is never broken inside: words, numbers with their sign and unit, and commands in backticks.
+/// What is never broken inside: words, numbers with their sign and unit, one number of another
+/// (`2 of 3`), and commands in backticks.
 fn unbreakable(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        let is_unit = UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']));
+        let is_unit =
+            word == "of" || UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']));
+        let is_number = word.starts_with(|first: char| first.is_ascii_digit());
+        let counts = |piece: &str| {
+            let before = piece.strip_suffix(" of");
+            before.is_some_and(|before| before.ends_with(|last: char| last.is_ascii_digit()))
+        };
         match pieces.last_mut() {
             Some(last)
                 if last.matches('`').count() % 2 == 1
                     || last.ends_with(['≥', '≤', '×'])
+                    || is_number && counts(last)
                     || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
             {
                 last.push(' ');
@@ -72,5 +80,7 @@ mod tests {
     fn numbers_keep_their_units_and_commands_stay_whole() {
         let parts = broken("stuck for 10 s, see `ss -K -t state close-wait` for all", Some(12));
         assert_eq!(parts, ["stuck for", "10 s, see", "`ss -K -t state close-wait`", "for all"]);
+        let parts = broken("1 of 4 failed, backlog 2 of 1", Some(20));
+        assert_eq!(parts, ["1 of 4 failed,", "backlog 2 of 1"]);
     }
 }

@@ -121,9 +121,9 @@ impl Command {
         program: Vec<OsString>,
     ) -> Result<Self, String> {
         match words.words.first() {
-            Some(word) if !parse::begins(word) => {
-                Err(format!("{word:?} is no command, and no filter begins so; see tracer --help"))
-            }
+            Some(word) if !parse::begins(word) => Err(format!(
+                "{word:?} is not a command, and no filter begins with it; see tracer --help"
+            )),
             _ if program.is_empty() => Ok(Self::Trace(Box::new(TraceCommand { trace, words }))),
             _ => Ok(Self::Exec(Box::new(ExecArguments::new(trace, words, program)))),
         }
@@ -194,7 +194,8 @@ pub(super) fn help(of: Option<&str>) -> anyhow::Result<String> {
     whole.build();
     let Some(name) = of else { return Ok(whole.render_help().to_string()) };
     let command = whole.find_subcommand_mut(name);
-    let command = command.with_context(|| format!("{name:?} is no command; see tracer --help"))?;
+    let command =
+        command.with_context(|| format!("{name:?} is not a command; see tracer --help"))?;
     Ok(command.render_help().to_string())
 }
 

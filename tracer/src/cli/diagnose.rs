@@ -31,7 +31,7 @@ use tracer_event::{
 };
 use tracer_kernel::{confine, enricher::Host, feature, load, privileges, time};
 use tracer_model::filter::Filter;
-use tracer_output::report;
+use tracer_output::{report, wrap::broken};
 
 /// How long to observe and how to report.
 #[derive(Args, Debug)]
@@ -67,7 +67,9 @@ fn after_help() -> String {
     let kinds = Problem::kinds();
     let width = kinds.iter().map(|kind| kind.code.len()).max().unwrap_or(0);
     for Kind { code, what, .. } in kinds {
-        let _ = writeln!(text, "  {code:width$}  {}", what.trim_end_matches('.'));
+        let what = broken(what.trim_end_matches('.'), Some(76 - width));
+        let what = what.join(&format!("\n{:1$}", "", width + 4));
+        let _ = writeln!(text, "  {code:width$}  {what}");
     }
     text.push_str(
         "\nExit status: 0 healthy, 1 findings, 2 errors. Nothing is changed: remedies are commands \

@@ -25,9 +25,9 @@ use tracer_model::filter::Filter;
 /// What to compare.
 #[derive(Args, Debug)]
 #[command(after_help = "Recordings are what tracer, tracer exec and tracer daemon write with \
-    --format json. Compared are\nrates, outcomes, times, leaks and findings; docs/testing.md \
-    says by which tests. Exit status: 1\nwhere --fail-on regression is given and something is \
-    worse, 2 for errors.")]
+    --format json. Rates, outcomes, times, leaks and findings are compared; docs/testing.md \
+    says by which tests. Exit status: 1 if --fail-on regression is given and something is worse, \
+    2 for errors.")]
 pub(super) struct DiffArguments {
     /// The recording to compare with
     #[arg(value_name = "BEFORE")]
@@ -35,10 +35,10 @@ pub(super) struct DiffArguments {
     /// The recording to compare
     #[arg(value_name = "AFTER")]
     after: PathBuf,
-    /// Exit with status 1 where something became worse beyond noise: regression
+    /// Exit with status 1 if something became worse beyond noise: regression
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<FailOn>,
-    /// Show also what did not change beyond noise (text)
+    /// Also show what did not change beyond noise (text)
     #[arg(long)]
     all: bool,
     /// Output format: text or json

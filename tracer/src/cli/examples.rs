@@ -47,15 +47,15 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "report",
         &[
-            ("tracer report --duration 5m -o report.html", "on the next five minutes"),
-            ("tracer report trace.json -o report.html", "on a recording"),
+            ("tracer report --duration 5m -o report.html", "about the next five minutes"),
+            ("tracer report trace.json -o report.html", "about a recording"),
         ],
     ),
     (
         "record",
         &[
             ("tracer record -o trace.rec", "until Ctrl-C, for tracer replay"),
-            ("tracer record -o trace.rec --compress -d 10m", "a twentieth of JSON"),
+            ("tracer record -o trace.rec --compress -d 10m", "a twentieth of the size of JSON"),
             ("tracer record -o trace.rec dport :443", "only what a filter wants"),
         ],
     ),

@@ -40,28 +40,33 @@ use tracer_output::wrap::broken;
 #[derive(Args, Debug)]
 #[command(
     after_help = "The trace goes to standard error, or to --output. Exit status: that of COMMAND; \
-    1 where that is 0 and an assertion does not hold, 125 where tracer itself fails, 126 where \
-    COMMAND cannot be executed, 127 where there is none."
+    1 if that is 0 and an assertion does not hold, 125 if tracer itself fails, 126 if COMMAND \
+    cannot be executed, 127 if there is no such command."
 )]
 pub(super) struct ExecArguments {
-    /// Go on until the last descendant of COMMAND has ended
+    /// Continue until the last descendant of COMMAND has ended
     #[arg(long)]
     wait: bool,
-    /// Run COMMAND as root, not as the user who has called sudo
+    /// Run COMMAND as root, not as the user who called sudo
     #[arg(long)]
     as_root: bool,
-    /// Exit with 1 where this does not hold of a command that succeeded: no-resets, no-refused,
+    /// Exit with status 1 if COMMAND succeeds but this does not hold: no-resets, no-refused,
     /// no-retransmits, no-close-wait, no-open, no-leaks, max-connections=N, reuse=N,
     /// handshake-p99=TIME
     #[arg(long, value_delimiter = ',', value_name = "ASSERTION")]
     assert: Vec<Assertion>,
-    /// Write what was asserted to FILE, as JUnit does for CI systems
+    /// Write the results of --assert to FILE, in the XML of JUnit, for CI systems
     #[arg(long, value_name = "FILE", requires = "assert")]
     junit: Option<PathBuf>,
     #[command(flatten)]
     trace: TraceArguments,
     /// The command to run, and its arguments
-    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    #[arg(
+        trailing_var_arg = true,
+        required = true,
+        value_name = "COMMAND",
+        help_heading = "Arguments"
+    )]
     command: Vec<OsString>,
 }
 
@@ -99,7 +104,7 @@ impl ExecArguments {
             };
             self.trace.words.words = words.map(word).collect::<anyhow::Result<_>>()?;
             self.command = command;
-            ensure!(!self.command.is_empty(), "there is no command behind --");
+            ensure!(!self.command.is_empty(), "there is no command after --");
         }
         self.trace.filter()?;
         Ok(self)

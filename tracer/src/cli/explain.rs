@@ -10,7 +10,7 @@ use tracer_texts::terms;
 /// What to explain.
 #[derive(Args, Debug)]
 pub(super) struct ExplainArguments {
-    /// A state, flag, close reason, finding, timer or question; all of them without it
+    /// A state, flag, close reason, finding, timer or question; without it, they are listed
     #[arg(value_name = "TERM", num_args = 0.., add = candidates::explained())]
     term: Vec<String>,
     #[command(flatten)]

@@ -37,9 +37,9 @@ pub(super) fn run(arguments: &FeaturesArguments, verbose: bool) -> anyhow::Resul
     match arguments.format {
         FormatName::Json => pages::json(&survey, time::wall_clock(), &mut out)?,
         FormatName::Text => {
-            let (palette, _) = arguments.color.appearance(Some(io::stdout()));
+            let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             let text = if verbose { pages::whole } else { pages::text };
-            text(&survey, palette, &mut out)?;
+            text(&survey, palette, width, &mut out)?;
         }
     }
     print(&out)?;

@@ -40,7 +40,7 @@ pub(super) struct FilterArguments {
     /// Name of the process that owns the socket
     #[arg(long = "comm", value_delimiter = ',', value_name = "NAME")]
     comms: Vec<String>,
-    /// State left or entered
+    /// Sockets in this state, and changes that leave or enter it
     #[arg(short = 's', long = "state", value_delimiter = ',', value_name = "STATE", add = candidates::states())]
     states: Vec<State>,
     /// Network namespace: all, host, a name of ip netns, a path, a process id or an inode number
@@ -56,7 +56,7 @@ pub(super) struct FilterArguments {
     /// Expression such as 'dport :443 and not comm curl'; also as the last arguments
     #[arg(long = "filter", value_name = "FILTER")]
     expressions: Vec<String>,
-    /// Show what of the filter the kernel decides and what is left to tracer, and exit
+    /// Show which part of the filter the kernel evaluates and which part tracer does, and exit
     #[arg(long)]
     explain_filter: bool,
 }

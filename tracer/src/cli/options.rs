@@ -10,8 +10,9 @@ use tracer_model::selection::{Records, Selection};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Records")]
 pub(super) struct RecordArguments {
-    /// Write only these kinds of records: transition, retransmit, reset, connection, linger,
-    /// finding; finding=warning for those at least so severe. Losses are always written
+    /// Write only these kinds of records: transition, retransmit, reset, connection, linger (stuck
+    /// sockets), finding; finding=warning for findings of at least that severity. Losses are always
+    /// written
     #[arg(long, value_delimiter = ',', value_name = "KIND")]
     records: Vec<Records>,
     /// Write only one in N connections, chosen by addresses and ports: the same on both hosts.
@@ -32,8 +33,8 @@ impl RecordArguments {
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct StacksArgument {
     /// Show which code created a stuck socket: the stack of its connect() or accept(). Needs
-    /// programs with frame pointers; of java, node and Python also a perf map in /tmp. exec shows the
-    /// lines of Python that connect without it
+    /// programs with frame pointers; java, node and Python also need a perf map in /tmp. tracer exec
+    /// shows lines of Python without it
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
 }

@@ -27,13 +27,13 @@ use tracer_output::{
 #[derive(Args, Debug)]
 #[command(
     after_help = "Ends are joined by their initial sequence numbers, also through NAT. Record on \
-                  each host\nat the same time: tracer record -o HOST.rec, or --format json."
+                  each host at the same time: tracer record -o HOST.rec, or --format json."
 )]
 pub(super) struct PairArguments {
     /// Recordings, one of each host
     #[arg(required = true, num_args = 2.., value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Also show connections of which nothing is to be said
+    /// Also show connections without a verdict
     #[arg(long)]
     all: bool,
     /// Output format: text or json

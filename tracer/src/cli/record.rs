@@ -25,13 +25,13 @@ use tracer_output::recording::Recording;
 /// What to record, and where.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "replay, report and every view read the file, as they read JSON. Ctrl-C ends it."
+    after_help = "replay, report, pair and diff read the file, as they read JSON. Ctrl-C ends it."
 )]
 pub(super) struct RecordArguments {
     /// Write to FILE, which is overwritten
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Compress by zstd, in another thread
+    /// Compress with zstd, in another thread
     #[arg(long)]
     compress: bool,
     /// End after this time, such as 500ms, 10s or 5m

@@ -44,7 +44,7 @@ pub(super) struct ReplayArguments {
     /// Replace addresses and names by hashes, to give a recording away
     #[arg(long)]
     anonymize: bool,
-    /// Replace them by hashes with the key in FILE: recordings made with the same one fit together
+    /// The same with the key in FILE: recordings that are anonymized with one key can be joined
     #[arg(long, value_name = "FILE")]
     anonymize_key: Option<PathBuf>,
     #[command(flatten)]

@@ -34,7 +34,7 @@ const DURATION: Duration = Duration::from_secs(60);
 /// What to gather, or where it was recorded, and where to write it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The report is one file, which can be read offline, sent and printed. Ctrl-C ends\n\
+    after_help = "The report is one file, which can be read offline, sent and printed. Ctrl-C ends \
     earlier and writes it. Sockets that exist already are counted as well."
 )]
 pub(super) struct ReportArguments {
@@ -42,7 +42,7 @@ pub(super) struct ReportArguments {
     /// ss and tcpdump, such as: comm nginx and dport :443
     #[arg(value_name = "FILE|FILTER")]
     files: Vec<PathBuf>,
-    /// How long to gather, such as 30s, 5m or 1h [default: 60s]
+    /// How long to observe, such as 30s, 5m or 1h [default: 60s]
     #[arg(short, long, value_parser = duration, value_name = "TIME")]
     duration: Option<Duration>,
     /// Write to FILE, which is overwritten

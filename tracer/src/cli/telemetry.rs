@@ -28,8 +28,8 @@ pub(super) struct TelemetryArguments {
     /// Serve metrics for Prometheus at http://ADDR/metrics; a port alone means loopback
     #[arg(long, value_name = "ADDR")]
     prometheus: Option<Listen>,
-    /// Serve them by TLS or for passwords only, as this file says: tls_server_config and
-    /// basic_auth_users, as in exporters of Prometheus
+    /// Require TLS or passwords, as this file says: tls_server_config and basic_auth_users, as for
+    /// the exporters of Prometheus
     #[arg(long, value_name = "FILE", requires = "prometheus")]
     web_config: Option<PathBuf>,
     /// Send log records and metrics to an OpenTelemetry receiver; see the variables OTEL_…

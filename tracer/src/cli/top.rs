@@ -29,7 +29,7 @@ use tracer_model::{
 
 /// What to show.
 #[derive(Args, Debug)]
-#[command(after_help = "Keys: ? in the screen lists them; q quits, / filters, Tab goes on.")]
+#[command(after_help = "Keys: ? lists them; q quits, / filters, Tab shows the next screen.")]
 pub(super) struct TopArguments {
     /// End after this time, such as 500ms, 10s or 5m
     #[arg(short, long, value_parser = duration, value_name = "TIME")]

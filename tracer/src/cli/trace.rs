@@ -42,7 +42,7 @@ pub(super) struct TraceArguments {
     /// Take no snapshots: do not show existing sockets, nor check events against the kernel
     #[arg(long)]
     no_snapshot: bool,
-    /// Explain the columns and marks of the text format, and do nothing else
+    /// Explain the columns and marks of the text format, and exit
     #[arg(long)]
     pub(super) legend: bool,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct TraceArguments {
     pub(super) destinations: SinkArguments,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArguments,
-    /// Track at most this many sockets, some 450 bytes each; evicted ones are counted
+    /// Track at most this many sockets, about 450 bytes each; those evicted are counted
     #[arg(
         long,
         default_value_t = MAX_SOCKETS as u32,
@@ -76,7 +76,7 @@ pub(super) struct TraceArguments {
     /// Which kernel interface to use: auto, btf or tracepoint
     #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Kernel")]
     mode: ModeName,
-    /// Do not trace accept(), which without fexit adds some 10 ns to every system call
+    /// Do not trace accept(), which on kernels without fexit adds about 10 ns to every system call
     #[arg(long, help_heading = "Kernel")]
     no_accept: bool,
     #[command(flatten)]

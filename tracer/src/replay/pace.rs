@@ -26,7 +26,7 @@ impl FromStr for Speed {
         match text {
             "max" => Ok(Self::Max),
             "original" => Ok(Self::Times(1.0)),
-            _ => times(text).ok_or("speeds are original, max, or a factor as 10x or 0.5x"),
+            _ => times(text).ok_or("expected original, max, or a factor such as 10x or 0.5x"),
         }
     }
 }

@@ -216,7 +216,7 @@ fn decoded(
     decoder: &mut Decoder,
 ) -> Result<Item, Unread> {
     let line = str::from_utf8(line).map_err(|error| Unread {
-        reason: "not UTF-8: no line of tracer --format json".into(),
+        reason: "not UTF-8: not a line of tracer --format json".into(),
         is_half: error.error_len().is_none(),
     })?;
     let line = anonymizer.map_or(Ok(Cow::Borrowed(line)), |one| one.line(line).map(Cow::Owned));
@@ -244,7 +244,7 @@ fn reason(wrong: &Wrong) -> String {
             let text = error.to_string();
             // Each line is a document of its own for the parser.
             let (what, _) = text.split_once(" at line ").unwrap_or((&text, ""));
-            format!("no line of tracer --format json: {what}, column {}", error.column())
+            format!("not a line of tracer --format json: {what}, column {}", error.column())
         }
         other => other.to_string(),
     };

@@ -124,7 +124,8 @@ pub(super) fn a_process(known: Option<&Process>) -> Wording {
 
 /// `, for 12 s`: since when.
 pub(super) fn since(since: u64) -> String {
-    format!(", for {}", whole_seconds(since))
+    const SECOND: u64 = 1_000_000_000;
+    if since < SECOND { String::new() } else { format!(", for {}", whole_seconds(since)) }
 }
 
 /// `, exhausted in 12 min`, if so.

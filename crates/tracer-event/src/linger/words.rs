@@ -44,8 +44,8 @@ fn not_closed(linger: &Linger, close_wait_cause: &CloseWaitCause, unread: u32) -
                 close_wait_cause.parent.as_ref().map_or_else(|| "its parent".to_owned(), process);
             format!("held by {}, a child of {parent}, which has closed its copy", holder())
         }
-        Cause::Unread => format!("{} unread, held and not closed", bytes(unread)),
-        Cause::Held => "the peer has closed; held and not closed".into(),
+        Cause::Unread => format!("{} unread; the application has not closed it", bytes(unread)),
+        Cause::Held => "the peer has closed, the application has not".into(),
         Cause::PassedOn => {
             format!("{} has passed the end on; the other side's peer has not closed", holder())
         }
@@ -146,9 +146,9 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Cause::Held, 0, "the peer has closed; held and not closed")]
-    #[case(Cause::Unread, 1229, "1.2 KiB unread, held and not closed")]
-    #[case(Cause::Unread, 1, "1 byte unread, held and not closed")]
+    #[case(Cause::Held, 0, "the peer has closed, the application has not")]
+    #[case(Cause::Unread, 1229, "1.2 KiB unread; the application has not closed it")]
+    #[case(Cause::Unread, 1, "1 byte unread; the application has not closed it")]
     #[case(Cause::Halted(Halt::Stopped), 0, "python3[34] is stopped (SIGSTOP)")]
     #[case(Cause::Halted(Halt::Frozen), 0, "python3[34] is frozen (cgroup freezer)")]
     #[case(

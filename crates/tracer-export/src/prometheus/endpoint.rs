@@ -73,7 +73,9 @@ impl FromStr for Listen {
         let address = port.parse().map(on_loopback).or_else(|_| text.parse());
         match address {
             Ok(address) if address.port() != 0 => Ok(Self(address)),
-            _ => Err("no port and no address with a port as 9498 or 127.0.0.1:9498 are"),
+            _ => Err(
+                "expected a port such as 9498, or an address with a port such as 127.0.0.1:9498",
+            ),
         }
     }
 }

@@ -9,9 +9,8 @@ use crate::{
     names::Names,
     phrases::said,
     stamps::Times,
-    text::{Line, Palette, bytes, duration, grouped, process},
+    text::{Line, Palette, bytes, duration, folded, grouped, process},
     width::{columns, cut, padded, wrap},
-    wrap::broken,
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
@@ -86,12 +85,7 @@ impl Pen {
 
     /// What belongs to no connection: never cut, on a terminal broken between words.
     pub(super) fn words(&self, style: anstyle::Style, words: &str, out: &mut Vec<u8>) {
-        for (number, part) in broken(words, self.width.map(|width| width - 2)).iter().enumerate() {
-            let mut line = Line::new(None, self.palette, out);
-            line.push(style, if number == 0 { "" } else { "  " });
-            line.push(style, part);
-            line.finish();
-        }
+        folded(style, words, (self.palette, self.width), out);
     }
 
     /// What the marks mean.

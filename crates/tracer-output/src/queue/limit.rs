@@ -92,7 +92,7 @@ impl FromStr for Limit {
 
     /// A number alone is one of records, one with a unit is a size.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "neither a size as 64MiB nor a number of records as 10000";
+        const WRONG: &str = "expected a size such as 64MiB or a number of records such as 10000";
         let size = |text: &str| usize::try_from(text.parse::<ByteSize>().ok()?.0).ok();
         let records = text.parse().map(Self::Records).ok();
         match records.or_else(|| size(text).map(Self::Bytes)) {

@@ -58,7 +58,9 @@ impl FromStr for Settings {
                 }
                 // The next of a list.
                 None if key == "process" => word,
-                None => return Err(format!("{word:?} is not of the form KEY=VALUE, as keep=10m")),
+                None => {
+                    return Err(format!("{word:?} is not of the form KEY=VALUE, such as keep=10m"));
+                }
             };
             settings.set(key, value).map_err(|wrong| format!("{key}: {wrong}"))?;
         }

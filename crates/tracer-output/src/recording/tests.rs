@@ -18,7 +18,7 @@ fn settings_are_read(#[case] text: &str, #[case] expected: &str) {
 }
 
 #[rstest]
-#[case("keep", "\"keep\" is not of the form KEY=VALUE, as keep=10m")]
+#[case("keep", "\"keep\" is not of the form KEY=VALUE, such as keep=10m")]
 #[case("keep=0s", "keep: not a time such as 30s or 10m")]
 #[case("memory=1", "memory: not a size from 1MiB, such as 64MiB")]
 #[case("files=0", "files: not a number from 1")]

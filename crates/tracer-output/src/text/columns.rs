@@ -5,8 +5,8 @@ use std::io::Write as _;
 use anstyle::Style;
 
 use super::palette::Palette;
-use crate::width;
 pub(super) use crate::width::cut;
+use crate::{width, wrap::broken};
 
 /// Whether connections are shown step by step or as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,23 @@ impl<'a> Line<'a> {
             out.pop();
         }
         out.push(b'\n');
+    }
+}
+
+/// Words that belong to no column: never cut; on a terminal of `width` columns they are broken
+/// between words and go on below themselves.
+pub(crate) fn folded(
+    style: Style,
+    words: &str,
+    (palette, width): (Palette, Option<usize>),
+    out: &mut Vec<u8>,
+) {
+    let room = width.map(|width| width.saturating_sub(2));
+    for (index, part) in broken(words, room).iter().enumerate() {
+        let mut line = Line::new(None, palette, out);
+        line.fill(if index == 0 { 0 } else { 2 });
+        line.push(style, part);
+        line.finish();
     }
 }
 

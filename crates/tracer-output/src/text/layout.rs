@@ -131,10 +131,15 @@ impl<'a> Row<'a> {
             self.drop_padding(&mut excess);
             self.shorten_names(&mut excess, 8);
         } else {
+            // Down to this, all addresses have the same place, and the states below each other.
+            if excess > 0 {
+                self.shorten_addresses(&mut excess, (IPV4, usize::MAX));
+            }
             self.shorten_names(&mut excess, 3);
             self.drop_padding(&mut excess);
         }
-        self.shorten_addresses(&mut excess);
+        let needed = excess;
+        self.shorten_addresses(&mut excess, (SHORTEST, needed));
         self.shorten_names(&mut excess, 0);
     }
 
@@ -147,15 +152,16 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Each loses its middle, the longest one first.
-    fn shorten_addresses(&mut self, excess: &mut usize) {
-        let addresses = |cell: &&mut Cell<'_>| cell.cut == Cut::Middle && cell.len() > SHORTEST;
-        while *excess > 0 {
+    /// Each loses its middle, the longest one first, until it has `least` columns or all together
+    /// have lost `most`.
+    fn shorten_addresses(&mut self, excess: &mut usize, (least, most): (usize, usize)) {
+        let addresses = |cell: &&mut Cell<'_>| cell.cut == Cut::Middle && cell.len() > least;
+        for _ in 0..most {
             let longest = self.cells.iter_mut().filter(addresses).max_by_key(|cell| cell.len());
             let Some(longest) = longest else { return };
             longest.text = without_middle(&longest.text, longest.len() - 1).into();
             longest.width = longest.width.min(longest.len());
-            *excess -= 1;
+            *excess = excess.saturating_sub(1);
         }
     }
 
@@ -298,7 +304,7 @@ impl Widths {
 }
 
 /// An address, or a name, of at most `len` characters, without those in its middle; its port stays.
-fn without_middle(text: &str, len: usize) -> String {
+pub fn without_middle(text: &str, len: usize) -> String {
     let whole = columns(text);
     if whole <= len {
         return text.to_owned();
@@ -316,7 +322,7 @@ fn without_middle(text: &str, len: usize) -> String {
 
 /// A process whose name is cut by `excess` columns, but to no less than `least`; its number stays
 /// whole.
-fn shortened(process: &str, excess: usize, least: usize) -> Cow<'_, str> {
+pub fn shortened(process: &str, excess: usize, least: usize) -> Cow<'_, str> {
     let Some((name, rest)) = process.rsplit_once('[').filter(|_| excess > 0) else {
         return process.into();
     };

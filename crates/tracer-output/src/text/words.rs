@@ -2,6 +2,10 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::{
+    columns::{Line, folded},
+    palette::Palette,
+};
 use crate::{
     phrases::{said, worded, write_worded},
     step,
@@ -282,4 +286,24 @@ pub fn not_available(degraded: &Degraded, texts: Option<&Texts>) -> String {
     let Degraded { feature, lost, reason, remedy } = degraded;
     let not_available = said(texts, "not available");
     format!("! {feature} {not_available} ({reason}): {lost}; {remedy}")
+}
+
+/// The same for people; on a terminal the remedy has a line of its own, as it may be a command.
+pub(crate) fn write_not_available(
+    degraded: &Degraded,
+    texts: Option<&Texts>,
+    (palette, width): (Palette, Option<usize>),
+    out: &mut Vec<u8>,
+) {
+    let words = not_available(degraded, texts);
+    let style = palette.warning;
+    let remedy = format!("; {}", degraded.remedy);
+    let before = words.strip_suffix(&remedy).filter(|_| width.is_some());
+    folded(style, before.unwrap_or(&words), (palette, width), out);
+    if before.is_some() {
+        let mut line = Line::new(None, palette, out);
+        line.fill(2);
+        line.push(style, &degraded.remedy);
+        line.finish();
+    }
 }

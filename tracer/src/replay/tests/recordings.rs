@@ -131,13 +131,13 @@ fn a_recording_that_was_killed_is_told_up_to_the_cut() {
 }
 
 #[rstest]
-#[case::no_json("hello\n", "line 1: no line of tracer --format json: expected value, column 1")]
-#[case::no_object("[1]\n", "line 1: no line of tracer")]
+#[case::no_json("hello\n", "line 1: not a line of tracer --format json: expected value, column 1")]
+#[case::no_object("[1]\n", "line 1: not a line of tracer")]
 #[case::no_kind("{\"a\":1}\n", "line 1: the field `kind` is missing")]
-#[case::binary("\u{0}\u{1}\n", "line 1: no line of tracer")]
+#[case::binary("\u{0}\u{1}\n", "line 1: not a line of tracer")]
 #[case::field_missing(
     "{\"kind\":\"loss\",\"time\":\"2026-01-31T12:34:56Z\"}\n",
-    "line 1: no line of tracer --format json: missing field `where`"
+    "line 1: not a line of tracer --format json: missing field `where`"
 )]
 #[case::no_time(
     "\n{\"kind\":\"loss\",\"time\":\"now\",\"where\":\"unseen\",\"count\":1,\"healed\":true}\n",

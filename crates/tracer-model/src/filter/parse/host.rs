@@ -16,7 +16,7 @@ use crate::filter::{
     ports::PortSet,
 };
 
-const HOST: &str = "expected an address as 10.0.0.1 or [::1]:443, a network as 10.0.0.0/8, or \
+const HOST: &str = "expected an address such as 10.0.0.1 or [::1]:443, a network such as 10.0.0.0/8, or \
     the name of a host";
 
 /// `host`, `net`, `src`, `dst`: the value, perhaps behind a sign.
@@ -131,7 +131,10 @@ fn zoned(text: &str) -> Result<Option<Network>, String> {
             net: IpNet::from(IpAddr::from(address)),
             zone: Some(harmless(zone).into_owned()),
         })),
-        _ => Err("expected an interface behind a link-local address only, as fe80::1%eth0".into()),
+        _ => {
+            Err("expected an interface after link-local addresses only, such as fe80::1%eth0"
+                .into())
+        }
     }
 }
 

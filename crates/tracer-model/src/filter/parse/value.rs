@@ -182,8 +182,10 @@ fn range(text: &str, names: &dyn Names) -> Result<RangeInclusive<u16>, String> {
     match ends {
         Some((first, last)) if first <= last => Ok(first..=last),
         Some(_) => Err("expected the lower end of the range first".into()),
-        None => Err("expected a port from 1 to 65535, a range as 8000-8999, or a service as \
+        None => {
+            Err("expected a port from 1 to 65535, a range such as 8000-8999, or a service such as \
                      https (/etc/services)"
-            .into()),
+                .into())
+        }
     }
 }
