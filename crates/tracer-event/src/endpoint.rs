@@ -18,6 +18,8 @@ use super::{
 
 /// Marks a link-local address whose interface is known.
 const IN_ZONE: [u8; 2] = [0xff; 2];
+/// `::ffff:0.0.0.0`.
+const MAPPED_UNSPECIFIED: u128 = 0xffff_0000_0000;
 
 /// One end of a connection.
 ///
@@ -88,8 +90,9 @@ impl Endpoint {
     }
 
     /// `::` or `0.0.0.0`.
+    #[inline]
     pub fn is_unspecified(&self) -> bool {
-        self.address().is_unspecified()
+        matches!(u128::from_be_bytes(self.mapped), 0 | MAPPED_UNSPECIFIED)
     }
 
     /// IPv4 or v4-mapped.
@@ -260,6 +263,16 @@ mod tests {
         assert_eq!(tuple.peer.to_string(), "[2001:db8::2]:4000");
         assert_eq!(tuple.local.address(), "fe80::1".parse::<IpAddr>().unwrap());
         assert_ne!(tuple, Tuple::of(&Record { interface: 3, ..record }), "another link");
+    }
+
+    #[rstest]
+    #[case("::", true)]
+    #[case("0.0.0.0", true)]
+    #[case("::1", false)]
+    #[case("0.0.0.1", false)]
+    #[case("::fffe:0:0", false)]
+    fn no_address_is_unspecified_in_either_family(#[case] address: IpAddr, #[case] expected: bool) {
+        assert_eq!(Endpoint::new(address, 1).is_unspecified(), expected);
     }
 
     #[test]

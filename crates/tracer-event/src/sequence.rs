@@ -29,6 +29,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// From a wire record; `None` where it has none, as before the first segment.
+    #[inline]
     pub fn of(record: &Record) -> Option<Self> {
         let Record { snd_una, snd_nxt, write_seq, rcv_nxt, .. } = *record;
         let (acked, received) = (record.bytes_acked, record.bytes_received);

@@ -40,6 +40,7 @@ named!(State, "a TCP state" {
 
 impl State {
     /// From the kernel's number; a request socket (TCP_NEW_SYN_RECV) is in SYN_RECV.
+    #[inline]
     pub fn from_kernel(number: u8) -> Option<Self> {
         if number == tracer_wire::state::NEW_SYN_RECV {
             return Some(Self::SynRecv);
@@ -48,6 +49,7 @@ impl State {
     }
 
     /// Position in [`Self::ALL`], for arrays by state.
+    #[inline]
     pub fn index(self) -> usize {
         match self {
             Self::Closed => 0,

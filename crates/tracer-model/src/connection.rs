@@ -200,10 +200,13 @@ impl Connection {
 
     /// A minisocket keeps its ends.
     fn absorb_ends(&mut self, record: &Record) {
-        let seen = Tuple::of(record);
-        if seen.local.port != 0 {
-            self.tuple.local.port = seen.local.port;
+        if record.local_port != 0 {
+            self.tuple.local.port = record.local_port;
         }
+        if self.tuple.peer.port != 0 && !self.tuple.local.is_unspecified() {
+            return;
+        }
+        let seen = Tuple::of(record);
         if self.tuple.peer.port == 0 && seen.peer.port != 0 {
             self.tuple.peer = seen.peer;
         }

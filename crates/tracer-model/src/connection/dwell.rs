@@ -36,8 +36,8 @@ impl Connection {
     /// Nanoseconds from ESTABLISHED until accept() returned it, where both were seen: 0 where it was
     /// accepted before (TCP Fast Open).
     pub fn accept_wait(&self) -> Option<u64> {
-        let entered = self.established_at()?;
-        self.past.accepted().map(|accepted| accepted.saturating_sub(entered))
+        let accepted = self.past.accepted()?;
+        self.established_at().map(|entered| accepted.saturating_sub(entered))
     }
 
     /// Part of the time spent may be before the tracer saw the socket.
@@ -88,8 +88,9 @@ impl Connection {
 
     /// Remembers the stay in the present state.
     fn leave(&mut self) {
-        let at_least = self.spent_at_least();
-        self.marks.set(Mark::AtLeast, at_least);
+        if !self.since_known() {
+            self.marks.set(Mark::AtLeast, true);
+        }
         // Lives begin in these: no time is spent there.
         if !matches!(self.state, State::Closed | State::Listen)
             && !self.past.leave(self.state, self.since)
