@@ -9,6 +9,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
+    kernel_objects::attached_by,
     netns::{Namespace, isolated},
     record::Record,
     shown::shown,
@@ -40,6 +41,24 @@ fn both_ends(
     client.is("client", client_story).closed(client_close.0, client_close.1);
     server.is("server", server_story).closed(server_close.0, server_close.1);
     trace.tells_only(&[&client, &server, &listener]);
+}
+
+/// Else a reset that comes while the programs are being attached is not seen, but the end that it
+/// causes is, and gets another reason.
+#[test]
+fn resets_are_seen_before_the_first_end_is() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let attached = attached_by(tracer.pid());
+        let place = |wanted: &str| attached.iter().position(|name| name == wanted);
+        let resets = ["send_reset", "receive_reset"].map(place);
+        let main = place("set_state");
+        assert!(main.is_some() && resets.iter().all(Option::is_some), "{attached:?}");
+        assert!(resets.into_iter().all(|reset| reset < main), "{attached:?}");
+        // It catches what the main program is not shown, and has to run after it.
+        assert!(place("set_state_guard") > main, "{attached:?}");
+        tracer.finish();
+    });
 }
 
 #[test]

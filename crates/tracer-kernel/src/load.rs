@@ -1,7 +1,9 @@
 //! Loads the programs and attaches them: with BTF where there is one, else the classic tracepoint.
 
 mod accept;
+mod attach;
 mod error;
+mod kernel_btf;
 mod loader;
 pub mod offsets;
 mod rings;
@@ -14,7 +16,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use aya::{
     Ebpf,
     maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, ProgramError, ProgramFd, TracePoint},
+    programs::{ProgramError, ProgramFd, TracePoint},
 };
 use aya_log::EbpfLogger;
 use tracer_wire::{Counters, Filter, Offsets, Plain as _, RecordLayout, Settings, name};
@@ -98,25 +100,14 @@ unsafe impl aya::Pod for PodCounters {}
 /// Different stacks that are remembered: 1 KiB each, taken when the map is made.
 const STACKS: u32 = 1 << 14;
 
-/// The main program of each mode and what else is attached.
+/// The main program of each mode.
 const MAIN_BTF: &str = "set_state";
-const GUARD: &str = "set_state_guard";
 const MAIN_CLASSIC: &str = "set_state_classic";
-const WITHOUT_SOCKET: &str = "send_reset_without_socket";
 /// Taken where there are no cookies.
 const DESTROY: &str = "destroy_sock";
 /// The iterators.
 pub(super) const SOCKETS: &str = "sockets";
 pub(super) const HOLDERS: &str = "holders";
-/// Name of the program, its tracepoint, and what it is for.
-const OPTIONAL: [(&str, &str, Feature); 6] = [
-    (GUARD, "inet_sock_set_state", feature::GUARD),
-    ("send_reset", "tcp_send_reset", feature::SEND_RESET),
-    (WITHOUT_SOCKET, "tcp_send_reset", feature::RESET_WITHOUT_SOCKET),
-    ("retransmit_synack", "tcp_retransmit_synack", feature::RETRANSMIT_SYNACK),
-    ("receive_reset", "tcp_receive_reset", feature::RECEIVE_RESET),
-    ("retransmit_skb", "tcp_retransmit_skb", feature::RETRANSMIT),
-];
 
 /// Name of the program, its target, and what it is for.
 const ITERATORS: [(&str, &str, Feature); 2] =
@@ -143,7 +134,8 @@ pub fn load(request: &Request) -> Result<Tracer, LoadError> {
 
 fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let types = Types::read()?;
-    let best = settings::best(types.has_reset_reason, request.stacks, request.retransmitted_data);
+    let has_reason = types.has_reset_reason;
+    let best = settings::best(has_reason, request.stacks, request.retransmitted_data);
     let returns = if request.accept { accept::returns(&types.offsets) } else { Vec::new() };
     let mut attempt = |settings| {
         let layout = RecordLayout::default();
@@ -152,25 +144,28 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
         let mut refused = verify::load(&mut ebpf, &programs(&returns, &settings), &types.targets);
-        attach_btf(&mut ebpf, MAIN_BTF, &mut refused)?;
+        // First: of each end that is told, it is known whether a reset came before.
+        let resets = attach::optional(&attach::RESETS, &mut ebpf, &mut refused, has_reason);
+        attach::attach(&mut ebpf, MAIN_BTF, &mut refused)?;
         if settings.reads_addresses == 1 {
             // Without it is another attempt.
             refused.check(SOCKETS).map_err(|error| LoadError::program(SOCKETS, &error))?;
         }
-        Ok((ebpf, rings, refused, logger))
+        Ok((ebpf, rings, refused, logger, resets))
     };
-    let ((mut ebpf, rings, mut refused, logger), mut degraded) =
+    let ((mut ebpf, rings, mut refused, logger, resets), mut degraded) =
         settings::first_that_works(best, &mut attempt)?;
     let snapshots_skip = types.iterators_skip;
     // Before the ring buffers are mapped: not both at once.
     drop(types);
     if let Some(cookies) = degraded.iter_mut().find(|missing| feature::COOKIES.is_in(missing))
-        && let Err(error) = attach_btf(&mut ebpf, DESTROY, &mut refused)
+        && let Err(error) = attach::attach(&mut ebpf, DESTROY, &mut refused)
     {
         let further = "and what ended unseen can be taken for the next one there";
         cookies.lost = format!("{}, {further} ({error})", cookies.lost).into();
     }
-    degraded.extend(attach_optional(&mut ebpf, &mut refused, best.has_reset_reason == 1));
+    degraded.extend(resets);
+    degraded.extend(attach::optional(&attach::OTHERS, &mut ebpf, &mut refused, has_reason));
     if request.accept {
         degraded.extend(accept::attach(&mut ebpf, &mut refused, &returns, request.stacks));
     }
@@ -184,29 +179,12 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     Ok(Tracer { snapshots_skip, ..tracer })
 }
 
-/// Attaches what a trace can do without; what of it is missing.
-fn attach_optional(
-    ebpf: &mut Ebpf,
-    refused: &mut Refused,
-    has_reset_reason: bool,
-) -> Vec<Degraded> {
-    let missing = OPTIONAL.iter().filter_map(|&(program, _, feature)| {
-        if program == WITHOUT_SOCKET && !has_reset_reason {
-            // It would attach, and never be run: both came with the same version.
-            let reason = "tcp:tcp_send_reset has no reason here";
-            return Some(feature.missing(reason, "use Linux 6.12 or later"));
-        }
-        let error = attach_btf(ebpf, program, refused).err()?;
-        Some(feature.missing(error.to_string(), "use a kernel that has this tracepoint"))
-    });
-    missing.collect()
-}
-
 /// All that is loaded, what takes the verifier longest first. The iterators are attached for each
 /// snapshot.
 fn programs(returns: &[accept::Return], settings: &Settings) -> Vec<Vec<Wanted>> {
     let main = (MAIN_BTF, Hook::Typed("inet_sock_set_state"));
-    let optional = OPTIONAL.map(|(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
+    let optional =
+        attach::optional_ones().map(|&(program, tracepoint, _)| (program, Hook::Typed(tracepoint)));
     let destroy = (DESTROY, Hook::Typed("tcp_destroy_sock"));
     let destroy = (settings.has_cookie_helper == 0).then_some(destroy);
     let others = [main].into_iter().chain(optional).chain(iterators()).chain(destroy);
@@ -293,17 +271,6 @@ fn logger(request: &Request, ebpf: &mut Ebpf) -> Option<EbpfLogger<&'static dyn 
     request.diagnostics.then(|| EbpfLogger::init(ebpf).ok()).flatten()
 }
 
-fn attach_btf(
-    ebpf: &mut Ebpf,
-    program: &'static str,
-    refused: &mut Refused,
-) -> Result<(), LoadError> {
-    verify::loaded(ebpf, program, refused)
-        .and_then(BtfTracePoint::attach)
-        .map(drop)
-        .map_err(|error| LoadError::program(program, &error))
-}
-
 /// Starts the reader of symbols; without it there are no stacks.
 fn symbols(
     ebpf: &mut Ebpf,
@@ -339,7 +306,7 @@ fn finish(
     };
     let main = if mode == Mode::Btf { MAIN_BTF } else { MAIN_CLASSIC };
     let main = descriptor(main).map_err(|error| LoadError::program("main", &error))?;
-    let others = OPTIONAL.iter().filter(|(program, ..)| *program != GUARD);
+    let others = attach::optional_ones().filter(|(program, ..)| *program != attach::GUARD);
     let others = others.filter_map(|(program, ..)| descriptor(program).ok()).collect();
     let rings = rings.into_iter().map(|ring| RingBuf::try_from(Map::RingBuf(ring)));
     let rings = rings.collect::<Result<_, _>>();

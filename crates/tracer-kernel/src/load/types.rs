@@ -1,18 +1,17 @@
 //! What is needed of the kernel's types, to load programs.
 
-use std::fs;
+use std::fs::File;
 
 use aya::Btf;
 use tracer_wire::Offsets;
 
 use super::{
     LoadError, accept,
+    kernel_btf::{self, KernelBtf},
     offsets::{self, OffsetsError},
     verify,
 };
 use crate::btf;
-
-const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Read from the kernel's BTF. That itself is megabytes, and let go.
 pub(super) struct Types {
@@ -31,7 +30,7 @@ impl Types {
     ///
     /// Where there is no BTF, or it lacks something required.
     pub(super) fn read() -> Result<Self, LoadError> {
-        let bytes = fs::read(BTF).map_err(|error| LoadError::NoBtf(error.to_string()))?;
+        let bytes = KernelBtf::open().map_err(|error| LoadError::NoBtf(error.to_string()))?;
         let wanted = |name: &[u8]| {
             offsets::is_wanted(name) || verify::is_target(name) || accept::is_target(name)
         };
@@ -54,5 +53,5 @@ impl Types {
 ///
 /// Where it does not.
 pub fn check() -> Result<(), LoadError> {
-    fs::File::open(BTF).map(drop).map_err(|error| LoadError::NoBtf(error.to_string()))
+    File::open(kernel_btf::PATH).map(drop).map_err(|error| LoadError::NoBtf(error.to_string()))
 }
