@@ -6,7 +6,7 @@ use std::{fs, path::Path, sync::Arc, thread};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncWriteExt as _, copy, copy_bidirectional, sink},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{
@@ -93,7 +93,10 @@ fn serve(server: &Signed, clients: Option<&Authority>, to: u16, alpn: &str) -> u
             while let Ok((connection, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    let mut client = acceptor.accept(connection).await.ok()?;
+                    let mut client = match acceptor.accept(connection).into_fallible().await {
+                        Ok(client) => client,
+                        Err((_, refused)) => return let_go(refused).await,
+                    };
                     let mut receiver = TcpStream::connect(("127.0.0.1", to)).await.ok()?;
                     copy_bidirectional(&mut client, &mut receiver).await.ok()
                 });
@@ -101,6 +104,14 @@ fn serve(server: &Signed, clients: Option<&Authority>, to: u16, alpn: &str) -> u
         });
     });
     port
+}
+
+/// Reads what a client has sent that is refused: closed before that, the connection would be reset,
+/// and the alert that says why perhaps lost with it.
+async fn let_go(mut refused: TcpStream) -> Option<(u64, u64)> {
+    refused.shutdown().await.ok()?;
+    let unread = copy(&mut refused, &mut sink()).await.ok()?;
+    Some((unread, 0))
 }
 
 /// Files that variables name.
