@@ -16,7 +16,7 @@ mod tests;
 
 use std::str::FromStr;
 
-use tracer_event::{container::Cgroup, endpoint::Tuple, enricher::Enricher, update::Update};
+use tracer_event::{endpoint::Tuple, enricher::Enricher, update::Update};
 
 pub use expression::{Comparison, Condition, End, Expression, IpVersion, Network, Operator};
 pub use facts::{Facts, is_problem, kept};
@@ -122,10 +122,5 @@ impl Filter {
     /// The same, whatever its control group is.
     pub fn may_want_anywhere(&self, facts: &Facts<'_>) -> bool {
         facts::holds_anywhere(&self.expression, facts) != Some(false)
-    }
-
-    /// Whether a socket of this control group can be wanted.
-    pub fn may_want_group(&self, group: &Cgroup) -> bool {
-        facts::may_be_in(&self.expression, group)
     }
 }

@@ -61,10 +61,9 @@ pub(super) struct Live {
     pub(super) confinement: Confinement,
 }
 
-/// What the sinks of a trace need, and how they act on it.
+/// What the sinks of a trace need, and how they act on it. By default there is nothing to do on SIGHUP.
+#[derive(Default)]
 pub(super) struct Setting {
-    /// What is known of this host.
-    pub(super) enricher: Arc<dyn Enricher>,
     /// Ends the trace.
     pub(super) end: Arc<Notify>,
     /// To be notified when nobody reads a sink's output any more: the trace ends when that is so
@@ -74,11 +73,6 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// With nothing to do on SIGHUP.
-    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self { enricher, end: Arc::default(), closed: Arc::default(), hangup: Mutex::default() }
-    }
-
     /// What to do on SIGHUP.
     pub(super) fn into_hangup(self) -> Hangup {
         self.hangup.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -166,10 +160,11 @@ impl Live {
         let resolved = host.stacks();
         let scope = self.scope.take();
         tracer.degraded.extend(scope.as_ref().and_then(Scope::degraded));
-        let setting = Setting::new(match scope {
+        let enricher: Arc<dyn Enricher> = match scope {
             Some(scope) => Arc::new(scope.of(host)),
             None => Arc::new(host),
-        });
+        };
+        let setting = Setting::default();
         let (sinks, unconfined) = self.confine(|| sinks(&setting))?;
         tracer.degraded.extend(unconfined);
         let header = header(tracer.mode, tracer.degraded.clone(), self.options);
@@ -181,7 +176,7 @@ impl Live {
             thresholds: self.thresholds,
             max_sockets: self.max_sockets,
             sinks: sinks?,
-            enricher: Arc::clone(&setting.enricher),
+            enricher,
             header,
             snapshots: self.snapshots,
             interval: self.interval,

@@ -45,7 +45,7 @@ pub(super) fn replay(
     sinks: impl FnOnce(&Setting) -> anyhow::Result<Vec<Box<dyn Sink>>>,
 ) -> anyhow::Result<()> {
     let enricher = Arc::<Recorded>::default();
-    let setting = Setting::new(Arc::clone(&enricher) as _);
+    let setting = Setting::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sinks = {
         // Sinks may start tasks.

@@ -68,9 +68,8 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     live.run(|setting| {
         let (shared, end) = (Arc::new(Shared::default()), Arc::clone(&setting.end));
         let (screen, quit) = (Arc::clone(&shared), move || end.notify_one());
-        let thread =
-            screen::start(theme, Arc::clone(&setting.enricher), screen, Arc::clone(&failure), quit)
-                .context("cannot set the terminal up")?;
+        let thread = screen::start(theme, screen, Arc::clone(&failure), quit)
+            .context("cannot set the terminal up")?;
         let feed = Feed::new(filter, shared, Some(thread));
         Ok(vec![Box::new(feed)])
     })?;

@@ -1,7 +1,5 @@
 //! The state of the screens.
 
-use std::sync::Arc;
-
 use ratatui::layout::Rect;
 
 use super::{
@@ -9,7 +7,6 @@ use super::{
     theme::Theme,
     ui_snapshot::{UiSnapshot, ViewRequest},
 };
-use tracer_event::enricher::Enricher;
 use tracer_output::stamps::Timestamps;
 
 /// Which screen is shown.
@@ -70,18 +67,13 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(
-        ui_snapshot: UiSnapshot,
-        enricher: Arc<dyn Enricher>,
-        theme: Theme,
-        zone: jiff::tz::TimeZone,
-    ) -> Self {
+    pub(super) fn new(ui_snapshot: UiSnapshot, theme: Theme, zone: jiff::tz::TimeZone) -> Self {
         Self {
             ui_snapshot,
             tab: Tab::default(),
             pane: None,
             scroll: 0,
-            list: List::new(enricher),
+            list: List::default(),
             commands: (Vec::new(), 0),
             frozen: false,
             messages: Vec::new(),

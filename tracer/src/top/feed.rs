@@ -137,7 +137,8 @@ impl Feed {
             now >= made.saturating_add(ROWS.max((cost + view_request.cost).saturating_mul(SHARE)));
         if due && (view_request.rows || !self.all) {
             let wants = |row: &Row| self.wants_socket(&row.facts(now), context);
-            let rows: Vec<Row> = table.connections().map(Row::of).filter(wants).collect();
+            let rows: Vec<Row> =
+                table.connections().map(|life| Row::of(life, context)).filter(wants).collect();
             if !self.all {
                 self.ui_snapshot.counts = [0; State::COUNT];
                 for row in &rows {
@@ -152,11 +153,16 @@ impl Feed {
         }
     }
 
-    fn choose(&self, table: &Table, view_request: ViewRequest) -> Option<Arc<Chosen>> {
+    fn choose(
+        &self,
+        table: &Table,
+        context: Context<'_>,
+        view_request: ViewRequest,
+    ) -> Option<Arc<Chosen>> {
         let (id, ordinal) = view_request.chosen?;
         let life = table.connections().find(|life| (life.id, life.ordinal) == (id, ordinal));
         if let Some(life) = life {
-            return Some(Arc::new(self.chosen(table, life)));
+            return Some(Arc::new(self.chosen(table, life, context)));
         }
         let before = self.ui_snapshot.chosen.as_ref().filter(|chosen| chosen.row.id == id)?;
         let mut gone = Chosen::clone(before);
@@ -172,7 +178,7 @@ impl Feed {
         Some(Arc::new(gone))
     }
 
-    fn chosen(&self, table: &Table, life: &Connection) -> Chosen {
+    fn chosen(&self, table: &Table, life: &Connection, context: Context<'_>) -> Chosen {
         let numbers = |life: &Connection| life.handshake().as_ref().and_then(InitialNumbers::of);
         let own = numbers(life);
         let by_numbers = |other: &&Connection| {
@@ -186,8 +192,11 @@ impl Feed {
             events.extend(past::before(life, &events));
         }
         events.sort_by_key(OwnedUpdate::time);
+        let row = Row::of(life, context);
+        let owner = row.subject.owner;
         Chosen {
-            row: Row::of(life),
+            executable: owner.and_then(|owner| context.enricher.executable(&owner.process)),
+            row,
             spent: life.spent(self.ui_snapshot.clock.now),
             at_least: life.spent_at_least(),
             handshake: life.handshake(),
@@ -239,7 +248,7 @@ impl LiveSink for Feed {
             self.ui_snapshot.clock =
                 self.ui_snapshot.clock.renewed(WallClock { now, ..context.clock });
             self.copy(live, context, view_request);
-            self.ui_snapshot.chosen = self.choose(table, view_request);
+            self.ui_snapshot.chosen = self.choose(table, context, view_request);
             self.counting.show(now, &mut self.ui_snapshot);
             self.screen.shared.lock().ui_snapshot = Some(self.ui_snapshot.clone());
         }
@@ -264,3 +273,6 @@ impl LiveSink for Feed {
         self.ui_snapshot.observed = Some(diagnosis.observed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ratatui::crossterm::event::KeyCode;
 
 use super::rows::{Group, Grouping, Row, Rows, Selection};
-use tracer_event::enricher::Enricher;
 use tracer_model::connection::SocketId;
 
+#[derive(Default)]
 pub(super) struct List {
     pub(super) rows: Rows,
     pub(super) selection: Selection,
@@ -23,30 +23,12 @@ pub(super) struct List {
     /// Indices of the rows shown.
     pub(super) listed: Vec<u32>,
     pub(super) groups: Vec<Group>,
-    pub(super) enricher: Arc<dyn Enricher>,
     height: usize,
     /// The selected socket, once the selection has been moved.
     pinned: Option<(SocketId, u32)>,
 }
 
 impl List {
-    pub(super) fn new(enricher: Arc<dyn Enricher>) -> Self {
-        Self {
-            rows: Rows::default(),
-            selection: Selection::default(),
-            grouping: None,
-            typing: false,
-            selected: 0,
-            offset: 0,
-            cost: 0,
-            listed: Vec::new(),
-            groups: Vec::new(),
-            enricher,
-            height: 1,
-            pinned: None,
-        }
-    }
-
     /// How many lines there are.
     pub(super) fn len(&self) -> usize {
         if self.grouping.is_some() { self.groups.len() } else { self.listed.len() }
@@ -74,9 +56,9 @@ impl List {
     fn arrange(&mut self) {
         let begun = tracer_kernel::time::thread_cpu();
         let before = self.groups.get(self.selected).map(|group| group.key.clone());
-        let Self { rows, selection, enricher, .. } = self;
-        self.listed = selection.list(rows, &**enricher);
-        let groups = |by| selection.groups(rows, &self.listed, by, &**enricher);
+        let Self { rows, selection, .. } = self;
+        self.listed = selection.list(rows);
+        let groups = |by| selection.groups(rows, &self.listed, by);
         self.groups = self.grouping.map(groups).unwrap_or_default();
         let line = match self.pinned {
             _ if self.grouping.is_some() => {

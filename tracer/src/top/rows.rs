@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
-    enricher::Enricher,
+    enricher::Context,
     escape::escape,
     process::Process,
     state::State,
@@ -22,10 +22,11 @@ use tracer_model::{
 pub(super) type ByState<T> = [T; State::COUNT];
 
 /// A socket, as the list shows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) id: SocketId,
     pub(super) subject: Subject,
+    pub(super) container: Option<Arc<str>>,
     pub(super) state: State,
     /// When the state was entered, nanoseconds of `CLOCK_MONOTONIC`; or earlier, if `at_least`.
     pub(super) since: u64,
@@ -37,10 +38,13 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(life: &Connection) -> Self {
+    pub(super) fn of(life: &Connection, context: Context<'_>) -> Self {
+        let subject = life.subject();
+        let group = context.enricher.cgroup(&subject);
         Self {
             id: life.id,
-            subject: life.subject(),
+            subject,
+            container: group.and_then(|group| group.container.clone()),
             state: life.state,
             since: life.since,
             at_least: !life.since_known(),
@@ -60,10 +64,6 @@ impl Row {
         (self.id, self.subject.ordinal)
     }
 
-    pub(super) fn container(&self, enricher: &dyn Enricher) -> Option<Box<str>> {
-        enricher.cgroup(&self.subject)?.container.as_deref().map(Into::into)
-    }
-
     /// The peer's end; of a server's socket its address alone, since clients differ in their ports.
     fn peer(&self) -> Option<(IpAddr, u16)> {
         let Tuple { local, peer, .. } = self.subject.tuple;
@@ -73,7 +73,7 @@ impl Row {
     }
 
     /// What a filter is matched against.
-    fn write(&self, enricher: &dyn Enricher, text: &mut String) {
+    fn write(&self, text: &mut String) {
         let Tuple { local, peer, .. } = self.subject.tuple;
         text.clear();
         // Writing to a String cannot fail.
@@ -81,7 +81,7 @@ impl Row {
         if let Some(owner) = self.subject.owner {
             let _ = write!(text, " {}[{}]", escape(owner.process.name()), owner.process.pid);
         }
-        if let Some(container) = self.container(enricher) {
+        if let Some(container) = &self.container {
             let _ = write!(text, " @{container}");
         }
         text.make_ascii_lowercase();
@@ -141,19 +141,19 @@ pub(super) enum Key {
     Process(Option<([u8; 16], u32, u64)>),
     /// Address and, of a service, port.
     Peer(Option<(IpAddr, u16)>),
-    Container(Option<Box<str>>),
+    Container(Option<Arc<str>>),
     State(State),
 }
 
 impl Key {
-    fn of(row: &Row, grouping: Grouping, enricher: &dyn Enricher) -> Self {
+    fn of(row: &Row, grouping: Grouping) -> Self {
         match grouping {
             Grouping::Process => {
                 let process = row.subject.owner.map(|owner| owner.process);
                 Self::Process(process.map(|process| (process.comm, process.pid, process.start_ns)))
             }
             Grouping::Peer => Self::Peer(row.peer()),
-            Grouping::Container => Self::Container(row.container(enricher)),
+            Grouping::Container => Self::Container(row.container.clone()),
             Grouping::State => Self::State(row.state),
         }
     }
@@ -214,15 +214,15 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Indices of the rows to be listed, in order.
-    pub(super) fn list(&self, rows: &[Row], enricher: &dyn Enricher) -> Vec<u32> {
+    pub(super) fn list(&self, rows: &[Row]) -> Vec<u32> {
         let filter = self.filter.to_ascii_lowercase();
         let words: Vec<&str> = filter.split_whitespace().collect();
         let mut text = String::new();
         let mut wants = |row: &Row| {
-            let within = |key: &Key| Key::of(row, key.grouping(), enricher) == *key;
+            let within = |key: &Key| Key::of(row, key.grouping()) == *key;
             self.within.as_ref().is_none_or(within)
                 && (words.is_empty() || {
-                    row.write(enricher, &mut text);
+                    row.write(&mut text);
                     words.iter().all(|word| text.contains(word))
                 })
         };
@@ -248,16 +248,10 @@ impl Selection {
     }
 
     /// The listed sockets in groups.
-    pub(super) fn groups(
-        &self,
-        rows: &[Row],
-        listed: &[u32],
-        grouping: Grouping,
-        enricher: &dyn Enricher,
-    ) -> Vec<Group> {
+    pub(super) fn groups(&self, rows: &[Row], listed: &[u32], grouping: Grouping) -> Vec<Group> {
         let mut groups: HashMap<Key, Group, RandomState> = HashMap::default();
         for row in listed.iter().map(|&index| &rows[index as usize]) {
-            let key = Key::of(row, grouping, enricher);
+            let key = Key::of(row, grouping);
             let group = groups.entry(key).or_insert_with_key(|key| Group {
                 key: key.clone(),
                 counts: [0; State::COUNT],

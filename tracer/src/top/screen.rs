@@ -20,7 +20,6 @@ use super::{
     ui_snapshot::{Shared, UiSnapshot},
     views,
 };
-use tracer_event::enricher::Enricher;
 use tracer_health as health;
 use tracer_kernel::time;
 
@@ -38,7 +37,6 @@ pub type Failure = Arc<Mutex<Option<io::Error>>>;
 /// If the terminal cannot be set up, or no thread can be started.
 pub fn start(
     theme: Theme,
-    enricher: Arc<dyn Enricher>,
     shared: Arc<Shared>,
     failure: Failure,
     closed: impl Fn() + Send + 'static,
@@ -46,7 +44,7 @@ pub fn start(
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
     let ui_snapshot = UiSnapshot { clock: time::wall_clock(), ..UiSnapshot::default() };
-    let app = App::new(ui_snapshot, enricher, theme, zone);
+    let app = App::new(ui_snapshot, theme, zone);
     health::spawn("screen", move || {
         // Also when this thread panics.
         let _closing = Closing(closed);

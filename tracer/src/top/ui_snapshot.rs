@@ -133,6 +133,8 @@ pub(super) fn tuple(event: &OwnedUpdate) -> Option<Tuple> {
 pub(super) struct Chosen {
     /// As the list shows it; its state is CLOSED when it is gone.
     pub(super) row: Row,
+    /// The program of its owner.
+    pub(super) executable: Option<Arc<str>>,
     /// Nanoseconds in each state; at least, if part of them was before the trace.
     pub(super) spent: ByState<u64>,
     pub(super) at_least: bool,

@@ -143,12 +143,6 @@ impl<'a> Facts<'a> {
         Self { problem: Known::Is(()), ..self }
     }
 
-    /// The same held by further processes.
-    #[must_use]
-    pub fn held_by(self, holders: &'a [Owner]) -> Self {
-        Self { holders, ..self }
-    }
-
     /// The same wherever the socket is.
     #[must_use]
     pub fn in_any_netns(self) -> Self {
@@ -269,15 +263,6 @@ pub(super) fn holds(
 /// The same where the control group is not part of the question.
 pub(super) fn holds_anywhere(expression: &Expression, facts: &Facts<'_>) -> Option<bool> {
     evaluate(expression, &|condition| is(condition, facts))
-}
-
-/// Whether a socket of this control group can be wanted.
-pub(super) fn may_be_in(expression: &Expression, group: &Cgroup) -> bool {
-    let of_group = |condition: &Condition| match condition {
-        Condition::Container(_) | Condition::Cgroup(_) => Some(is_of(condition, group)),
-        _ => None,
-    };
-    evaluate(expression, &of_group) != Some(false)
 }
 
 fn evaluate(expression: &Expression, is: &impl Fn(&Condition) -> Option<bool>) -> Option<bool> {

@@ -11,6 +11,8 @@ use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
+    fixtures::linger,
+    linger::Linger,
     process::{Evidence, Owner, Process},
     sequence::Sequence,
     state::State,
@@ -293,9 +295,9 @@ fn what_is_not_part_of_the_question_is_left_open(#[case] text: &str, #[case] may
 
 #[test]
 fn a_socket_with_several_holders_is_each_one_s() {
-    let subject = subject();
-    let others = [owner(8, "sh")];
-    let facts = Facts::of(&subject).held_by(&others);
+    let holders = vec![owner(8, "sh")];
+    let linger = Linger { subject: subject(), holders, ..linger(1, State::CloseWait) };
+    let facts = Facts::from(&linger);
     for (text, wanted) in
         [("pid 8", true), ("comm sh", true), ("not pid 8", false), ("pid 9", false)]
     {

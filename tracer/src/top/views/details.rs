@@ -33,7 +33,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         return vec![Line::styled(" loading", theme.dim())];
     };
     let mut lines = vec![title(app, chosen)];
-    for (label, text) in facts(app, chosen) {
+    for (label, text) in facts(chosen) {
         let label = format!("  {label}");
         lines.extend(block((&label, theme.dim()), LABEL, &text, Style::new(), width));
     }
@@ -69,12 +69,11 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
 }
 
 /// Labels and texts; what is not known is left out.
-fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
-    let Chosen { row, holders, events, .. } = chosen;
+fn facts(chosen: &Chosen) -> Vec<(&'static str, String)> {
+    let Chosen { row, executable, holders, events, .. } = chosen;
     let subject = &row.subject;
-    let enricher = &*app.list.enricher;
     let mut owner = process(subject.owner);
-    if let Some(path) = subject.owner.and_then(|owner| enricher.executable(&owner.process)) {
+    if let Some(path) = executable {
         owner = format!("{owner} {path}");
     }
     if row.orphaned {
@@ -91,7 +90,7 @@ fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     });
     let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
     let ids = [
-        row.container(enricher).map(|id| format!("container {id}")),
+        row.container.as_ref().map(|id| format!("container {id}")),
         Some(format!("netns {}", subject.tuple.netns)),
         subject.cookie.map(|cookie| format!("cookie {cookie}")),
         subject.uid.map(|uid| format!("uid {uid}")),

@@ -140,7 +140,7 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
         _ => subject.tuple.peer.to_string(),
     };
     let fd = subject.owner.filter(|_| !socket.orphaned).and_then(|owner| owner.fd);
-    let container = socket.container(&*app.list.enricher).unwrap_or_default();
+    let container = socket.container.as_deref().unwrap_or_default();
     let plain = |text: String| (text, Style::new());
     let cells = [
         (socket.state.name().to_owned(), theme.state(socket.state)),
@@ -149,7 +149,7 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
         plain(peer),
         plain(owner(socket)),
         plain(fd.map_or_else(String::new, |fd| fd.to_string())),
-        plain(container::short(&container).to_owned()),
+        plain(container::short(container).to_owned()),
         plain(subject.tuple.netns.to_string()),
     ];
     row(Span::styled(flag, theme.bad()), columns, cells)

@@ -2,8 +2,6 @@
 
 mod scene;
 
-use std::sync::Arc;
-
 use anstyle::Effects;
 use ratatui::{
     buffer::{Buffer, Cell},
@@ -15,11 +13,11 @@ use rstest::rstest;
 use super::*;
 use crate::top::{theme::Theme, ui_snapshot::UiSnapshot};
 pub(in crate::top) use scene::{row, ui_snapshot};
-use tracer_event::{enricher::Unknown, state::State};
+use tracer_event::state::State;
 
 pub(in crate::top) fn app(theme: Theme) -> App {
     let zone = jiff::tz::TimeZone::UTC;
-    let mut app = App::new(UiSnapshot::default(), Arc::new(Unknown), theme, zone);
+    let mut app = App::new(UiSnapshot::default(), theme, zone);
     app.take(ui_snapshot());
     app
 }

@@ -52,6 +52,7 @@ pub(in crate::top) fn row(state: State, port: u16, age: u64) -> Row {
             owner: Some(owner),
             role: Some(if state == State::Listen { Role::Listener } else { Role::Server }),
         },
+        container: None,
         state,
         since: NOW - age * SECOND,
         at_least: false,
@@ -146,7 +147,7 @@ fn chosen() -> Chosen {
     spent[State::CloseWait.index()] = 300 * SECOND;
     let begun = row.since - 4 * SECOND;
     Chosen {
-        row,
+        executable: None,
         spent,
         at_least: false,
         handshake: None,
@@ -156,6 +157,7 @@ fn chosen() -> Chosen {
             step(State::SynRecv, State::Established, begun),
             step(State::Established, State::CloseWait, row.since),
         ],
+        row,
     }
 }
 
