@@ -112,6 +112,14 @@ pub fn free_port() -> u16 {
     listen(Path::V4).local_addr().expect("an address").port()
 }
 
+/// A port of this process's tests, below those from which the kernel chooses: for what watches all
+/// namespaces, and would see the sockets of the same test in another run beside this one. The number
+/// is the test's, below eight.
+pub fn own_port(number: u16) -> u16 {
+    let process = u16::try_from(std::process::id() % 1000).expect("below a thousand");
+    10_000 + 8 * process + number
+}
+
 /// Makes close() send RST.
 pub fn linger_zero(stream: &TcpStream) {
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");

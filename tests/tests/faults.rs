@@ -164,6 +164,8 @@ fn in_a_storm_of_processes_each_connection_has_its_own() {
     const PROCESSES: usize = 2_000;
     isolated(|namespace| {
         load::prepare(namespace);
+        // Over the loopback the kernel uses a port again that was left more than a second ago.
+        namespace.set("net/ipv4/tcp_tw_reuse", "0");
         let listener = sockets::listen(Path::V4);
         let address = listener.local_addr().unwrap();
         let inode = namespace.inode.to_string();

@@ -17,7 +17,7 @@ use socket2::{Domain, Socket, Type};
 use tracer_tests::{
     netns::{Cable, inside, run},
     slowness::allowed,
-    sockets::{self, End},
+    sockets::{self, End, own_port},
     tracer::{Tracer, command, read_all, wait},
 };
 
@@ -111,7 +111,7 @@ fn two_at_once(port: u16) -> [String; 2] {
 #[test]
 fn connections_of_overlapping_networks_are_told_apart() {
     // Marks are two characters: those of two connections are the same once in a thousand.
-    let texts = [18_471, 18_472].map(two_at_once);
+    let texts = [own_port(1), own_port(2)].map(two_at_once);
     for [lines, diagrams] in &texts {
         let closes = ["FIN_WAIT1", "CLOSE_WAIT", "FIN_WAIT2", "LAST_ACK", "TIME_WAIT"];
         let of_closed: BTreeSet<&str> =
@@ -147,7 +147,7 @@ fn connections_of_overlapping_networks_are_told_apart() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn link_local_addresses_carry_their_interface() {
-    const PORT: u16 = 18_474;
+    let port = own_port(4);
     let cable = Cable::lay();
     for name in ["left", "right"] {
         cable.add(name, ["fe80::1/64", "fe80::2/64"]);
@@ -156,9 +156,9 @@ fn link_local_addresses_carry_their_interface() {
         SocketAddr::from(SocketAddrV6::new([0xfe80, 0, 0, 0, 0, 0, 0, last].into(), port, 0, index))
     };
     let listener = inside(&cable.ends[1].namespace(), |_| {
-        TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT))).unwrap()
+        TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).unwrap()
     });
-    let tracers = Tracers::of("fe80::/64", PORT);
+    let tracers = Tracers::of("fe80::/64", port);
     // Names are those of the first look; before it an interface has its number.
     thread::sleep(allowed(Duration::from_secs(3)));
     let (clients, shown) = inside(&cable.ends[0].namespace(), |_| {
@@ -167,7 +167,7 @@ fn link_local_addresses_carry_their_interface() {
             let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
             let socket = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
             socket.bind(&end(1, 41_000, index).into()).unwrap();
-            socket.connect(&end(2, PORT, index).into()).unwrap();
+            socket.connect(&end(2, port, index).into()).unwrap();
             TcpStream::from(socket)
         });
         let shown = Command::new("ss").args(["-tnH", "state", "established"]).output().unwrap();
@@ -177,7 +177,7 @@ fn link_local_addresses_carry_their_interface() {
     let ([client, other_client], [server, other_server]) = (clients, servers);
     let list = |zone: &str| {
         let address = format!("fe80::1%{zone}");
-        let arguments = ["sockets", "--address", &address, "--port", &PORT.to_string()];
+        let arguments = ["sockets", "--address", &address, "--port", &port.to_string()];
         let output = command("", &arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
@@ -211,20 +211,20 @@ fn link_local_addresses_carry_their_interface() {
 /// As kube-proxy does: the client knows an address that no host has.
 #[test]
 fn both_ends_of_a_connection_through_nat_belong_together() {
-    const PORT: u16 = 18_473;
+    let port = own_port(3);
     let cable = Cable::lay();
     inside(&cable.ends[0].namespace(), |_| {
         run("ip", &["route", "add", "10.96.0.0/16", "via", "10.0.0.2"]);
         let rules = format!(
             "table ip tracer_test {{\n chain output {{\n type nat hook output priority -100;\n \
-             ip daddr 10.96.0.1 tcp dport 80 dnat to 10.0.0.2:{PORT}\n }}\n}}"
+             ip daddr 10.96.0.1 tcp dport 80 dnat to 10.0.0.2:{port}\n }}\n}}"
         );
         run("nft", &[&rules]);
     });
-    let listener = listen(&cable, PORT);
+    let listener = listen(&cable, port);
     // The client's connection is to port 80; its own port is in both.
-    let tracers = Tracers::of("10.0.0.0/24", 18_475);
-    let client = connect(&cable, 18_475, SocketAddr::from(([10, 96, 0, 1], 80)));
+    let tracers = Tracers::of("10.0.0.0/24", own_port(5));
+    let client = connect(&cable, own_port(5), SocketAddr::from(([10, 96, 0, 1], 80)));
     let server = sockets::accept(&listener);
     close(&tracers, client, server);
     let [lines, diagrams] = tracers.finish();
