@@ -329,7 +329,8 @@ impl Format for Text {
 
     fn update(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let clock = context.clock;
-        if self.tags.holds(update, clock) {
+        let steps = self.stories == Stories::Steps;
+        if steps && self.tags.holds(update, clock) {
             return;
         }
         self.status.erase(out);
@@ -344,7 +345,6 @@ impl Format for Text {
             self.transition(&birth, Context { clock, ..context }, out);
         }
         let palette = self.palette;
-        let steps = self.stories == Stories::Steps;
         match *update {
             Update::Transition(transition) => self.transition(transition, context, out),
             Update::Retransmit(_) | Update::Reset(_) if steps => {
