@@ -5,7 +5,7 @@ use tracer_tests::{netns::inhabitants, sockets::eventually, terminal::Terminal};
 
 /// A language, how the line ends that waits for a key, and how the last one begins.
 const LANGUAGES: [(&str, &str, &str); 2] =
-    [("en", "q to quit.", "In all, "), ("ko", "q는 그만두기입니다.", "모두 ")];
+    [("en", "q to quit.", "In all, "), ("ko", "q를 누르면 그만둡니다.", "모두 ")];
 
 fn last_line(screen: &str) -> &str {
     screen.trim_end().lines().next_back().unwrap_or_default().trim_end()
@@ -60,7 +60,7 @@ fn ctrl_c_leaves_the_terminal_as_it_was() {
         ("--step handshake", "q to quit.", ""),
         ("--step keepalive-timeout", "▶", ""),
         ("--step", "Next lesson", "1323n"),
-        ("--step --lang ko", "그만두기입니다.", "1"),
+        ("--step --lang ko", "그만둡니다.", "1"),
         ("time-wait", "Ctrl-C if you do not", ""),
         ("handshake --live", "tracer top --netns", ""),
     ] {

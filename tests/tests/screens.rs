@@ -8,6 +8,7 @@ use tracer_tests::{
     terminal::Terminal,
     tracer::command,
 };
+use tracer_texts::untranslated::english;
 
 const FAULT: &str = env!("CARGO_BIN_EXE_fault");
 
@@ -148,36 +149,6 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
     });
 }
 
-/// What is the same in every language: commands and options, names of this test and of TCP.
-const UNTRANSLATED: [&str; 18] = [
-    "accept",
-    "ack",
-    "close",
-    "curl",
-    "demo",
-    "diagnose",
-    "hoarder",
-    "legend",
-    "listener",
-    "localhost",
-    "loopback",
-    "lsof",
-    "nsenter",
-    "pid",
-    "screens",
-    "seq",
-    "tracer",
-    "tracefs",
-];
-
-/// English words: those in small letters, as states, segments and columns are in capitals.
-fn english(screen: &str) -> Vec<&str> {
-    let words = screen.split(|c: char| !c.is_ascii_alphanumeric() && !"-_/".contains(c));
-    let is_word =
-        |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    words.filter(is_word).filter(|word| !UNTRANSLATED.contains(word)).collect()
-}
-
 #[test]
 fn screens_in_korean_have_no_english_words() {
     isolated(|namespace| {
@@ -196,10 +167,10 @@ fn screens_in_korean_have_no_english_words() {
             // What a host lacks is said in English, above the rest.
             let (_, begun) = screen.split_once(first).unwrap();
             let begun = begun.replace("shell>", "");
-            let stray = english(&begun);
+            let stray = english(&begun, &["hoarder", "screens"]);
             assert!(stray.is_empty(), "{stray:?}: {screen}");
         };
-        run("trace --linger close-wait=1s", "PROCESS");
+        run("trace --linger close-wait=1s", "프로세스");
         terminal.wait_for_words("동안 이벤트 없음");
         come_and_go(address, 2);
         drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
@@ -207,7 +178,7 @@ fn screens_in_korean_have_no_english_words() {
         terminal.press(&["C-c"]);
         terminal.wait_for_words("= 전이");
         shown("이 호스트의");
-        run("trace --problems --linger close-wait=1s", "PROCESS");
+        run("trace --problems --linger close-wait=1s", "프로세스");
         drop(TcpStream::connect("127.0.0.1:1").unwrap_err());
         terminal.wait_for_words("CLOSED 거부");
         terminal.press(&["C-c"]);
@@ -219,6 +190,56 @@ fn screens_in_korean_have_no_english_words() {
         terminal.press(&["C-c"]);
         terminal.wait_for_words("= 전이");
         shown("FIN+ACK");
+        server.close();
+    });
+}
+
+/// What is printed once: lists, the end of a command, a scenario with questions.
+#[test]
+fn what_commands_print_in_korean_has_no_english_words() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 2);
+        let netns = namespace.inode.to_string();
+        let answers = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&answers, "1".repeat(9)).unwrap();
+        let answers = answers.path().to_str().unwrap();
+        let connects = "(exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null; kill -9 $$";
+        for (arguments, words) in [
+            (&["sockets", "--netns", &netns][..], "소켓 "),
+            (&["sockets", "--netns", &netns, "--limit", "1"], "더 있음"),
+            (&["sockets", "--netns", &netns, "--group", "process"], "최장"),
+            (&["sockets", "--netns", &netns, "--group", "peer"], "(연결 대기)"),
+            (&["demo", "--list"], "포트 고갈"),
+            (&["demo", "refused", "--step", "--answers", answers], "거부"),
+            (&["demo", "rst-unread", "--step", "--answers", answers], "맞혔습니다"),
+            (&["exec", "--assert", "no-open", "--", "bash", "-c", connects], "시그널 9번"),
+        ] {
+            let (command_name, options) = arguments.split_first().unwrap();
+            let arguments = [&[*command_name, "--lang", "ko"], options].concat();
+            let output = command("", &arguments).output().unwrap();
+            let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+            let lines = text.iter().flat_map(|text| text.lines());
+            // Why something is missing is said as the kernel says it; names stand before titles.
+            let lines = lines.filter(|line| !line.starts_with('!') && !line.contains(" WARN "));
+            let shown: String = match arguments.contains(&"--list") {
+                true => lines.filter_map(|line| Some(line.split_once("  ")?.1)).collect(),
+                false => lines.map(|line| format!("{line}\n")).collect(),
+            };
+            assert!(shown.contains(words), "{arguments:?}: {shown}");
+            let names = [
+                "all",
+                "bash",
+                "client",
+                "handshake",
+                "hoarder",
+                "keepalive",
+                "orphaned",
+                "server",
+            ];
+            let stray = english(&shown, &names);
+            assert!(stray.is_empty(), "{arguments:?}: {stray:?}: {shown}");
+        }
         server.close();
     });
 }

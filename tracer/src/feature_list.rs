@@ -6,52 +6,72 @@ use serde::Serialize;
 
 use crate::features::{Missing, Survey, Tried};
 use tracer_event::{header::Mode, wall_clock::WallClock};
-use tracer_output::{stamps::Stamps, text::Palette, wrap::broken};
+use tracer_output::{
+    phrase,
+    phrases::said,
+    stamps::Stamps,
+    text::Palette,
+    width::{columns, padded},
+    wrap::broken,
+};
+use tracer_texts::Texts;
 
 /// What there is, in three lines; below them what is missing, what is lost without it, why, and how
 /// to get it. Words go on below themselves on a terminal that is as narrow as `width`; commands
-/// stay whole.
+/// stay whole. Without texts in English.
 ///
 /// # Errors
 ///
 /// Those of `out`.
 pub fn text(
     survey: &Survey,
-    palette: Palette,
-    width: Option<usize>,
+    texts: Option<&Texts>,
+    (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) -> std::io::Result<()> {
     let Survey { kernel, mode, features, .. } = survey;
     let missing: Vec<&Tried> = features.iter().filter(|tried| tried.missing.is_some()).collect();
-    let (total, bad) = (features.len(), palette.warning);
-    match missing.len() {
-        0 => writeln!(out, "{}all {total} features are available{:#}", palette.open, palette.open)?,
-        some => writeln!(out, "{bad}{some} of {total} features missing{bad:#}")?,
-    }
-    writeln!(out, "kernel   Linux {kernel}")?;
-    writeln!(out, "tracing  {}", traced(*mode))?;
+    let (total, some, bad) = (features.len(), missing.len(), palette.warning);
+    let (style, words) = match some {
+        0 => (
+            palette.open,
+            phrase!(texts, "screen-all", [total], "all {total} features are available"),
+        ),
+        _ => (
+            bad,
+            phrase!(texts, "screen-some", [some, total], "{some} of {total} features missing"),
+        ),
+    };
+    writeln!(out, "{style}{words}{style:#}")?;
+    writeln!(out, "{} Linux {kernel}", padded(said(texts, "kernel"), 8))?;
+    writeln!(out, "{} {}", padded(said(texts, "tracing"), 8), traced(*mode, texts))?;
+    let labels = [said(texts, "if missing"), said(texts, "to get it")];
+    let indent = 2 + labels.map(columns).into_iter().max().unwrap_or(0) + 2;
+    let [without, to_get_it] = labels.map(|label| padded(&format!("  {label}:"), indent));
     for Tried { feature, missing } in &missing {
         let Some(Missing { reason, remedy }) = missing else { continue };
-        let title = format!("no {}:", feature.name);
-        let words = below(2, &format!("{title} {reason}"), width);
+        let name = said(texts, feature.name);
+        let title = phrase!(texts, "screen-lacks", [name], "no {name}:");
+        let words = below(2, &format!("{title} {}", said(texts, reason)), width);
         let reason = words.strip_prefix(&title).unwrap_or(&words);
         writeln!(out, "\n{bad}{title}{bad:#}{reason}")?;
-        writeln!(out, "  if missing: {}", below(14, feature.lost, width))?;
+        writeln!(out, "{without}{}", below(indent, said(texts, feature.lost), width))?;
         if let Some(remedy) = remedy {
-            writeln!(out, "  to get it:  {remedy}")?;
+            writeln!(out, "{to_get_it}{}", said(texts, remedy))?;
         }
     }
-    at_once(survey, out)?;
+    at_once(survey, texts, out)?;
     if missing.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}the whole list: tracer features -v{:#}", palette.dim, palette.dim)
+    let list = said(texts, "the whole list");
+    writeln!(out, "\n{}{list}: tracer features -v{:#}", palette.dim, palette.dim)
 }
 
 /// The command for all privileges that are missing.
-fn at_once(survey: &Survey, out: &mut Vec<u8>) -> std::io::Result<()> {
+fn at_once(survey: &Survey, texts: Option<&Texts>, out: &mut Vec<u8>) -> std::io::Result<()> {
     let Some(all) = &survey.all else { return Ok(()) };
-    writeln!(out, "\nall that takes privileges, at once:\n  {all}")
+    writeln!(out, "\n{}:\n  {all}", said(texts, "all that takes privileges, at once"))
 }
 
 /// Words that begin behind `indent` columns and go on below themselves.
@@ -60,12 +80,13 @@ fn below(indent: usize, words: &str, width: Option<usize>) -> String {
     broken(words, room).join(&format!("\n{:indent$}", ""))
 }
 
-fn traced(mode: Option<Mode>) -> &'static str {
-    match mode {
+fn traced(mode: Option<Mode>, texts: Option<&Texts>) -> &str {
+    let words = match mode {
         Some(Mode::Btf) => "with BTF: all that the kernel knows of a socket",
         Some(Mode::Tracepoint) => "by the classic tracepoint: addresses, ports and states",
         None => "not possible",
-    }
+    };
+    said(texts, words)
 }
 
 /// One line a feature; below those that are missing, why, and how to get them.
@@ -75,39 +96,56 @@ fn traced(mode: Option<Mode>) -> &'static str {
 /// Those of `out`.
 pub fn whole(
     survey: &Survey,
-    palette: Palette,
+    texts: Option<&Texts>,
+    (palette, width): (Palette, Option<usize>),
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    about_host(survey, texts, width, out)?;
+    let name = |tried: &Tried| said(texts, tried.feature.name).to_owned();
+    let (features, dim) = (&survey.features, palette.dim);
+    let names = features.iter().map(|tried| columns(&name(tried))).max().unwrap_or(0);
+    let [no, yes] = ["no", "yes"].map(|answer| said(texts, answer));
+    let answers = columns(no).max(columns(yes));
+    let indent = answers + 2 + names + 2;
+    let labelled = |label, words| format!("{}: {}", said(texts, label), said(texts, words));
+    for tried in features {
+        let Tried { feature, missing } = tried;
+        let (answer, style) =
+            if missing.is_some() { (no, palette.warning) } else { (yes, palette.plain) };
+        let (answer, name) = (padded(answer, answers), padded(&name(tried), names));
+        let lost = below(indent, &labelled("if missing", feature.lost), width);
+        writeln!(out, "{style}{answer}{style:#}  {name}  {dim}{lost}{dim:#}")?;
+        let Some(Missing { reason, remedy }) = missing else { continue };
+        writeln!(out, "{:indent$}{}", "", below(indent, &labelled("why", reason), width))?;
+        if let Some(remedy) = remedy {
+            writeln!(out, "{:indent$}{}", "", labelled("to get it", remedy))?;
+        }
+    }
+    at_once(survey, texts, out)
+}
+
+/// The kernel and the privileges.
+fn about_host(
+    survey: &Survey,
+    texts: Option<&Texts>,
     width: Option<usize>,
     out: &mut Vec<u8>,
 ) -> std::io::Result<()> {
-    let Survey { kernel, lockdown, capabilities, mode, features, .. } = survey;
-    let dim = palette.dim;
-    writeln!(out, "kernel        {kernel}")?;
-    match lockdown {
-        Ok(mode) => writeln!(out, "lockdown      {mode}")?,
-        Err(remedy) => writeln!(out, "lockdown      unknown; to know: {remedy}")?,
-    }
+    let Survey { kernel, lockdown, capabilities, mode, .. } = survey;
+    let lockdown = match lockdown {
+        Ok(mode) => mode.clone(),
+        Err(remedy) => phrase!(texts, "screen-unknown", [remedy], "unknown; to know: {remedy}"),
+    };
     let held = if capabilities.is_empty() { "none".into() } else { capabilities.join(" ") };
-    writeln!(out, "capabilities  {}", below(14, &held, width))?;
-    writeln!(out, "tracing       {}\n", traced(*mode))?;
-    let name_width = features.iter().map(|tried| tried.feature.name.len()).max().unwrap_or(0);
-    let indent = name_width + 7;
-    for Tried { feature, missing } in features {
-        let (answer, style) =
-            if missing.is_some() { ("no ", palette.warning) } else { ("yes", palette.plain) };
-        let lost = below(indent, &format!("if missing: {}", feature.lost), width);
-        writeln!(
-            out,
-            "{style}{answer}{style:#}  {:name_width$}  {dim}{lost}{dim:#}",
-            feature.name
-        )?;
-        let Some(Missing { reason, remedy }) = missing else { continue };
-        let why = below(indent, &format!("why: {reason}"), width);
-        writeln!(out, "{:indent$}{why}", "")?;
-        if let Some(remedy) = remedy {
-            writeln!(out, "{:indent$}to get it: {remedy}", "")?;
-        }
+    for (label, text) in [
+        ("kernel", kernel.as_str()),
+        ("lockdown", &lockdown),
+        ("capabilities", &below(14, said(texts, &held), width)),
+        ("tracing", traced(*mode, texts)),
+    ] {
+        writeln!(out, "{}  {text}", padded(said(texts, label), 12))?;
     }
-    at_once(survey, out)
+    writeln!(out)
 }
 
 #[derive(Serialize)]

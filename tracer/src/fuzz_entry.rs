@@ -248,7 +248,8 @@ pub fn pair(bytes: &[u8]) {
     };
     let (recordings, names) = ([first, second], ["a", "b"].map(str::to_owned));
     let joined = join(&recordings);
-    let view = View { recordings: &recordings, names: &names, joined: &joined, all: true };
+    let view =
+        View { recordings: &recordings, names: &names, joined: &joined, all: true, texts: None };
     let times = || Times::new(Timestamps::Utc, TimeZone::UTC);
     let style = Style { explain: false, relative: false };
     let text = view.text(|| Ladder::new(style, Palette::PLAIN, None, times()));

@@ -12,9 +12,12 @@ use tracer_event::{
 };
 use tracer_output::{
     json::Json,
+    phrase,
+    phrases::said,
     text::{Line, Palette, duration, grouped, in_container, process, shortened, without_middle},
     width::columns,
 };
+use tracer_texts::Texts;
 
 /// One JSON object a line, of kind `socket`.
 pub fn json(sockets: &[Socket], context: Context<'_>, out: &mut Vec<u8>) {
@@ -22,20 +25,20 @@ pub fn json(sockets: &[Socket], context: Context<'_>, out: &mut Vec<u8>) {
     sockets.iter().for_each(|socket| json.socket(socket, context, out));
 }
 
-/// A table with aligned columns, the lines cut at `width`.
+/// A table with aligned columns, the lines cut at `width`; without texts in English.
 pub fn text(
     sockets: &[Socket],
     context: Context<'_>,
-    palette: Palette,
-    width: Option<usize>,
+    texts: Option<&Texts>,
+    (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) {
     let netns: Vec<u32> = sockets.iter().map(|socket| socket.subject.tuple.netns).collect();
     let several = netns.iter().any(|other| *other != netns[0]);
     let mut table = Cells::default();
-    header(several, &mut table);
+    header(several, texts, &mut table);
     for socket in sockets {
-        row(socket, several, context, &mut table);
+        row(socket, several, context, texts, &mut table);
     }
     let widths = table.fitted(width);
     for (index, row) in table.rows().enumerate() {
@@ -83,7 +86,7 @@ impl Cells {
     /// Ends a cell that has been written to `text`.
     fn end(&mut self) {
         let cell = &self.text[self.begun()..];
-        let width = if cell.is_ascii() { cell.len() } else { cell.chars().count() };
+        let width = if cell.is_ascii() { cell.len() } else { columns(cell) };
         self.ends.push((self.text.len(), width));
     }
 
@@ -151,14 +154,20 @@ impl Cells {
     }
 }
 
-fn header(several: bool, cells: &mut Cells) {
+fn header(several: bool, texts: Option<&Texts>, cells: &mut Cells) {
     let netns = if several { "NETNS" } else { "" };
     ["STATE", "AGE", "IDLE", "LOCAL", "PEER", "RECVQ", "SENDQ", "RTT", netns, "PROCESS"]
         .iter()
-        .for_each(|name| cells.push(name));
+        .for_each(|name| cells.push(said(texts, name)));
 }
 
-fn row(socket: &Socket, several: bool, context: Context<'_>, cells: &mut Cells) {
+fn row(
+    socket: &Socket,
+    several: bool,
+    context: Context<'_>,
+    texts: Option<&Texts>,
+    cells: &mut Cells,
+) {
     let tuple = socket.subject.tuple;
     let or_dash = |time: Option<u64>| time.map_or(Cow::Borrowed("-"), |time| duration(time).into());
     cells.push(socket.state.name());
@@ -184,24 +193,24 @@ fn row(socket: &Socket, several: bool, context: Context<'_>, cells: &mut Cells) 
     } else {
         cells.push("");
     }
-    who(socket, &in_container(&socket.subject, context), &mut cells.text);
+    who(socket, &in_container(&socket.subject, context), texts, &mut cells.text);
     cells.end();
 }
 
 /// Holders and the timer: what no other column has room for.
-fn who(socket: &Socket, container: &str, words: &mut String) {
+fn who(socket: &Socket, container: &str, texts: Option<&Texts>, words: &mut String) {
     match socket.holders.as_slice() {
         [] => {
             let owner = socket.subject.owner;
             match socket {
-                Socket { orphaned: true, .. } => words.push_str("(kernel)"),
+                Socket { orphaned: true, .. } => words.push_str(said(texts, "(kernel)")),
                 Socket { unaccepted: false, .. } => words.push_str(&process(owner)),
                 // Whose listener it waits for.
                 _ if owner.is_some() => {
                     words.push_str(&process(owner));
-                    words.push_str(" (not accepted)");
+                    words.extend([" ", said(texts, "(not accepted)")]);
                 }
-                _ => words.push_str("(not accepted)"),
+                _ => words.push_str(said(texts, "(not accepted)")),
             }
             words.push_str(container);
         }
@@ -217,16 +226,29 @@ fn who(socket: &Socket, container: &str, words: &mut String) {
             }
         }
     }
-    if let Some(Timer { name, expires_in_ns }) = socket.timer {
-        words.push_str(match name {
-            TimerKind::Retransmit => "  retransmits in ",
-            TimerKind::ZeroWindowProbe => "  probes the window in ",
-            TimerKind::LossProbe => "  probes for loss in ",
-            TimerKind::Keepalive => "  keepalive in ",
-            TimerKind::TimeWait => "  ends in ",
-            TimerKind::SynAck => "  repeats SYN+ACK in ",
-        });
-        words.push_str(&duration(expires_in_ns));
+    if let Some(timer) = socket.timer {
+        words.extend(["  ", &due(timer, texts)]);
+    }
+}
+
+/// What the kernel will do, and when.
+fn due(Timer { name, expires_in_ns }: Timer, texts: Option<&Texts>) -> String {
+    let time = duration(expires_in_ns);
+    match name {
+        TimerKind::Retransmit => {
+            phrase!(texts, "screen-retransmits", [time], "retransmits in {time}")
+        }
+        TimerKind::ZeroWindowProbe => {
+            phrase!(texts, "screen-probes-window", [time], "probes the window in {time}")
+        }
+        TimerKind::LossProbe => {
+            phrase!(texts, "screen-probes-loss", [time], "probes for loss in {time}")
+        }
+        TimerKind::Keepalive => phrase!(texts, "screen-keepalive", [time], "keepalive in {time}"),
+        TimerKind::TimeWait => phrase!(texts, "screen-ends", [time], "ends in {time}"),
+        TimerKind::SynAck => {
+            phrase!(texts, "screen-repeats", [time], "repeats SYN+ACK in {time}")
+        }
     }
 }
 
@@ -257,36 +279,47 @@ fn write_row(
 }
 
 /// How many sockets were not shown.
-pub fn more(number: usize, palette: Palette, out: &mut Vec<u8>) {
+pub fn more(number: usize, texts: Option<&Texts>, palette: Palette, out: &mut Vec<u8>) {
     if number > 0 {
-        let style = palette.dim;
-        let line = format!("{style}… {} more (--limit){style:#}\n", sockets(number));
-        out.extend_from_slice(line.as_bytes());
+        let (style, sockets) = (palette.dim, sockets(number, texts));
+        let words = phrase!(texts, "screen-limited", [sockets], "{sockets} more (--limit)");
+        out.extend_from_slice(format!("{style}… {words}{style:#}\n").as_bytes());
     }
 }
 
 /// The counts by state: of the namespace `home`, and apart from them those of the others.
-pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<u8>) {
+pub fn counts(
+    found: &Found,
+    home: Option<u32>,
+    texts: Option<&Texts>,
+    palette: Palette,
+    out: &mut Vec<u8>,
+) {
     let netns = |socket: &&Socket| socket.subject.tuple.netns;
     let is_home = |socket: &&Socket| home.is_none_or(|home| netns(socket) == home);
     let (own, others): (Vec<&Socket>, Vec<&Socket>) = found.sockets.iter().partition(is_home);
     let mut lines = vec![match by_state(&own) {
-        states if states.is_empty() && others.is_empty() => "= no sockets".to_owned(),
-        states if states.is_empty() => "= no sockets in this network namespace".to_owned(),
-        states => format!("= {}: {states}", sockets(own.len())),
+        states if states.is_empty() => {
+            let none = ["no sockets", "no sockets in this network namespace"];
+            format!("= {}", said(texts, none[usize::from(!others.is_empty())]))
+        }
+        states => format!("= {}: {states}", sockets(own.len(), texts)),
     }];
     if !others.is_empty() {
-        let elsewhere = elsewhere(others.iter().map(netns).collect());
+        let elsewhere = elsewhere(others.iter().map(netns).collect(), texts);
         lines.push(format!("+ {elsewhere}: {}", by_state(&others)));
     }
     if !found.elsewhere.is_empty() {
-        let elsewhere = elsewhere(found.elsewhere.clone());
-        lines.push(format!("+ {elsewhere}, not shown (--netns all)"));
+        let elsewhere = elsewhere(found.elsewhere.clone(), texts);
+        let not_shown = said(texts, "not shown");
+        lines.push(format!("+ {elsewhere}, {not_shown} (--netns all)"));
     }
-    match found.refused.len() {
-        0 => {}
-        1 => lines.push("+ 1 network namespace that may not be looked into".to_owned()),
-        more => lines.push(format!("+ {more} network namespaces that may not be looked into")),
+    if !found.refused.is_empty() {
+        let number = found.refused.len();
+        let namespaces = count(number as u64, "network namespace");
+        let words =
+            phrase!(texts, "screen-refused", [number], "{namespaces} that may not be looked into");
+        lines.push(format!("+ {words}"));
     }
     let style = palette.dim;
     for line in lines {
@@ -295,16 +328,18 @@ pub fn counts(found: &Found, home: Option<u32>, palette: Palette, out: &mut Vec<
 }
 
 /// `7 sockets in 2 other network namespaces`, of one entry a socket.
-fn elsewhere(mut netns: Vec<u32>) -> String {
-    let count = netns.len();
+fn elsewhere(mut netns: Vec<u32>, texts: Option<&Texts>) -> String {
+    let sockets = sockets(netns.len(), texts);
     netns.sort_unstable();
     netns.dedup();
-    let several = if netns.len() == 1 { "" } else { "s" };
-    format!("{} in {} other network namespace{several}", sockets(count), netns.len())
+    let number = netns.len();
+    let namespaces = count(number as u64, "other network namespace");
+    phrase!(texts, "screen-elsewhere", [sockets, number], "{sockets} in {namespaces}")
 }
 
-fn sockets(number: usize) -> String {
-    count(number as u64, "socket")
+fn sockets(number: usize, texts: Option<&Texts>) -> String {
+    let (number, english) = (grouped(number as u64), count(number as u64, "socket"));
+    phrase!(texts, "screen-count", [number], "{english}")
 }
 
 /// `3 LISTEN, 2 ESTABLISHED`

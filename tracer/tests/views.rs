@@ -80,12 +80,12 @@ const VIEWS: [(&str, View); 15] = [
     ("ladder", |palette, width| ladder(palette, width, false)),
     ("ladder-explained", |palette, width| ladder(palette, width, true)),
     ("sockets", |palette, width| {
-        written(|out| listing::text(&RECORDED.sockets, ALONE, palette, Some(width), out))
+        written(|out| listing::text(&RECORDED.sockets, ALONE, None, (palette, Some(width)), out))
     }),
     ("sockets-by-process", |palette, width| {
         let grouping = (Grouping::Process, usize::MAX);
         let look = (palette, Some(width));
-        written(|out| groups::text(&RECORDED.sockets, grouping, ALONE, look, out))
+        written(|out| groups::text(&RECORDED.sockets, grouping, ALONE, None, look, out))
     }),
     ("diagnose", |palette, width| {
         written(|out| report::text(&RECORDED.diagnosis(), palette, Some(width), None, out))
@@ -98,13 +98,13 @@ const VIEWS: [(&str, View); 15] = [
         written(|out| report::text(&healthy, palette, Some(width), None, out))
     }),
     ("features", |palette, width| {
-        written(|out| feature_list::text(&survey(0), palette, Some(width), out).unwrap())
+        written(|out| feature_list::text(&survey(0), None, (palette, Some(width)), out).unwrap())
     }),
     ("features-missing", |palette, width| {
-        written(|out| feature_list::text(&survey(4), palette, Some(width), out).unwrap())
+        written(|out| feature_list::text(&survey(4), None, (palette, Some(width)), out).unwrap())
     }),
     ("features-v", |palette, width| {
-        written(|out| feature_list::whole(&survey(4), palette, Some(width), out).unwrap())
+        written(|out| feature_list::whole(&survey(4), None, (palette, Some(width)), out).unwrap())
     }),
     ("explain", |_, _| explain::list(&Texts::of(Language::ENGLISH))),
     ("legend", |_, _| {

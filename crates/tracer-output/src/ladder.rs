@@ -16,7 +16,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -100,8 +100,8 @@ impl Ladder {
 
     /// With sentences in a language; in English without it.
     #[must_use]
-    pub fn with_texts(mut self, texts: Texts) -> Self {
-        self.pen.texts = Some(texts);
+    pub fn with_texts(mut self, texts: impl Into<Arc<Texts>>) -> Self {
+        self.pen.texts = Some(texts.into());
         self
     }
 
@@ -251,7 +251,7 @@ impl Format for Ladder {
         self.pen.times.begin(clock.now);
         for degraded in header.missing() {
             let look = (self.pen.palette, self.pen.width);
-            write_not_available(degraded, other(self.pen.texts.as_ref()), look, out);
+            write_not_available(degraded, other(self.pen.texts.as_deref()), look, out);
         }
         self.pen.legend(out);
         out.push(b'\n');
@@ -284,7 +284,7 @@ impl Format for Ladder {
             }
             Update::Linger(lingers) => {
                 for linger in *lingers {
-                    let words = flag(linger, self.pen.texts.as_ref());
+                    let words = flag(linger, self.pen.texts.as_deref());
                     self.add(&linger.subject, &[], (linger.state, false), |diagram, side| {
                         diagram.linger(side, linger, words);
                     });
@@ -293,12 +293,12 @@ impl Format for Ladder {
             // The transitions say it all.
             Update::Connection(_) => {}
             Update::Loss(loss) => {
-                let words = text::loss(loss, other(self.pen.texts.as_ref()));
+                let words = text::loss(loss, other(self.pen.texts.as_deref()));
                 self.note(self.pen.palette.bad, &words, clock, out);
             }
             Update::Finding(finding) => {
                 let style = self.pen.palette.of_finding(finding);
-                let words = format!("⚠ {}", of_finding(finding, self.pen.texts.as_ref()));
+                let words = format!("⚠ {}", of_finding(finding, self.pen.texts.as_deref()));
                 self.note(style, &words, clock, out);
             }
         }
@@ -308,7 +308,7 @@ impl Format for Ladder {
         self.follow();
         let due = self.draw(moment.now.saturating_sub(HOLD), context.clock, out);
         let Self { pairs, status, pen, .. } = self;
-        let texts = other(pen.texts.as_ref());
+        let texts = other(pen.texts.as_deref());
         let again = status.pause(moment.now, |quiet| countdown(pairs, moment, quiet, texts), out);
         due.into_iter().chain(again).min()
     }
@@ -318,7 +318,7 @@ impl Format for Ladder {
         self.status.erase(out);
         out.push(b'\n');
         let style = if summary.complete { self.pen.palette.dim } else { self.pen.palette.bad };
-        let texts = other(self.pen.texts.as_ref());
+        let texts = other(self.pen.texts.as_deref());
         closing(summary, texts, |words| self.pen.words(style, words, out));
     }
 }

@@ -40,13 +40,26 @@ pub fn said<'a>(texts: Option<&'a Texts>, english: &'a str) -> &'a str {
     texts.map_or(english, |texts| texts.translated(english))
 }
 
+/// [`worded`] by the names of variables: `phrase!(texts, "view-more", [count], "{count} more")`.
+#[macro_export]
+macro_rules! phrase {
+    ($texts:expr, $name:literal, [$($value:ident),*], $english:literal) => {
+        $crate::phrases::worded(
+            $texts,
+            $name,
+            &[$((stringify!($value), &$value)),*],
+            format_args!($english),
+        )
+    };
+}
+
 /// The texts of a language other than English, which the code has itself.
 pub(crate) fn other(texts: Option<&Texts>) -> Option<&Texts> {
     texts.filter(|texts| texts.language() != Language::ENGLISH)
 }
 
 /// Words with figures: in another language by their name among its texts, else in English.
-pub(crate) fn worded(
+pub fn worded(
     texts: Option<&Texts>,
     name: &str,
     values: &[(&str, &dyn Display)],

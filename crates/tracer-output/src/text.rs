@@ -48,7 +48,7 @@ use self::{
 };
 pub use self::{
     legend::{LEGEND, legend},
-    lingering::flag,
+    lingering::{cause, flag},
     summary::reason,
     who::{in_container, process},
     words::{bytes, loss, not_available, of_reset, of_retransmit},

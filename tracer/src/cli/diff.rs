@@ -10,7 +10,7 @@ use std::{
 use anyhow::{bail, ensure};
 use clap::{Args, ValueEnum};
 
-use super::{console, options::FormatName, recording};
+use super::{console, language::LanguageArgument, options::FormatName, recording};
 use crate::{
     diff::{
         compare::Comparison,
@@ -44,6 +44,8 @@ pub(super) struct DiffArguments {
     /// Output format: text or json
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
+    #[command(flatten)]
+    language: LanguageArgument,
 }
 
 /// What makes `tracer diff` fail.
@@ -59,7 +61,7 @@ enum FailOn {
 ///
 /// Where one cannot be read, is no whole trace, or cannot be judged.
 pub(super) fn run(arguments: &DiffArguments) -> anyhow::Result<ExitCode> {
-    let DiffArguments { before, after, fail_on, all, format } = arguments;
+    let DiffArguments { before, after, fail_on, all, format, language } = arguments;
     ensure!(
         before != Path::new("-") || after != Path::new("-"),
         "-: standard input can be one of the recordings only"
@@ -68,7 +70,8 @@ pub(super) fn run(arguments: &DiffArguments) -> anyhow::Result<ExitCode> {
     let names = [before, after].map(|path| escape(path.as_os_str().as_bytes()).into_owned());
     let both = [&both[0], &both[1]];
     let comparison = Comparison::of(both[0], both[1]);
-    let report = Report { names: [&names[0], &names[1]], both, comparison: &comparison };
+    let (names, texts) = ([&*names[0], &*names[1]], Some(&language.texts()));
+    let report = Report { names, both, comparison: &comparison, texts };
     let text = match format {
         FormatName::Text => report.text(*all),
         FormatName::Json => report.json(),

@@ -203,12 +203,19 @@ impl Run {
         let mut account = tally.take();
         account.code = notes.map(Notes::read).unwrap_or_default();
         if let Err(error) = traced {
-            return Err(error.context(format!("the command {}", report::ending(&outcome.ending))));
+            return Err(
+                error.context(format!("the command {}", report::ending(&outcome.ending, None)))
+            );
         }
         let verdicts: Vec<Verdict> =
             arguments.assert.iter().map(|assertion| assertion.check(&account)).collect();
-        let report =
-            Report { command: &words, outcome: &outcome, account: &account, verdicts: &verdicts };
+        let report = Report {
+            command: &words,
+            outcome: &outcome,
+            account: &account,
+            verdicts: &verdicts,
+            texts: Some(&arguments.trace.shown.texts()),
+        };
         say(&report, arguments.trace.shown.format);
         if let Some(file) = junit {
             report.junit(file).context("cannot write the file (--junit)")?;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     console::{ColorArgument, print},
+    language::LanguageArgument,
     options::FormatName,
 };
 use crate::{feature_list as pages, features};
@@ -21,6 +22,8 @@ pub(super) struct FeaturesArguments {
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "text|json")]
     format: FormatName,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
 }
@@ -39,7 +42,8 @@ pub(super) fn run(arguments: &FeaturesArguments, verbose: bool) -> anyhow::Resul
         FormatName::Text => {
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
             let text = if verbose { pages::whole } else { pages::text };
-            text(&survey, palette, width, &mut out)?;
+            let texts = arguments.language.texts();
+            text(&survey, Some(&texts), (palette, width), &mut out)?;
         }
     }
     print(&out)?;

@@ -1,13 +1,13 @@
-//! In which language to explain.
+//! In which language people are spoken to.
 
 use clap::Args;
 
 use tracer_texts::{Language, Texts};
 
-/// The language of explanations.
+/// The language of screens and explanations.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(super) struct LanguageArgument {
-    /// Language of explanations: en or ko [default: that of LC_ALL, LC_MESSAGES or LANG]
+    /// Language: en or ko; help and errors are in English [default: that of LC_ALL, LC_MESSAGES or LANG]
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<Language>,
 }

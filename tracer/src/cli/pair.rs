@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::{
     console::{ColorArgument, print},
+    language::LanguageArgument,
     options::FormatName,
     recording,
 };
@@ -43,6 +44,8 @@ pub(super) struct PairArguments {
     #[arg(long)]
     relative_seq: bool,
     #[command(flatten)]
+    language: LanguageArgument,
+    #[command(flatten)]
     color: ColorArgument,
 }
 
@@ -52,21 +55,23 @@ pub(super) struct PairArguments {
 ///
 /// Where a recording cannot be read, or standard output fails.
 pub(super) fn run(arguments: &PairArguments) -> anyhow::Result<()> {
-    let PairArguments { files, all, format, relative_seq, color } = arguments;
+    let PairArguments { files, all, format, relative_seq, language, color } = arguments;
     recording::size(files, None)?;
     let stdin = files.iter().filter(|file| *file == Path::new("-")).count();
     ensure!(stdin <= 1, "- is standard input, and can be only one of the recordings");
     let recordings = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let joined = join(&recordings);
     let names = names(files, &recordings);
-    let view = View { recordings: &recordings, names: &names, joined: &joined, all: *all };
+    let texts = Some(&language.texts());
+    let view = View { recordings: &recordings, names: &names, joined: &joined, all: *all, texts };
     let text = match format {
         FormatName::Json => view.json()?,
         FormatName::Text => {
             let (palette, width) = color.appearance(Some(io::stdout()));
             let times = || Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
             let style = Style { explain: false, relative: *relative_seq };
-            view.text(|| Ladder::new(style, palette, width, times()).without_status())
+            let ladder = || Ladder::new(style, palette, width, times()).without_status();
+            view.text(|| ladder().with_texts(language.texts()))
         }
     };
     print(text.as_bytes())

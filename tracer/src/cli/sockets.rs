@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     console::{ColorArgument, print},
     filter::{FilterArguments, FilterWords},
+    language::LanguageArgument,
     options::FormatName,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct SocketsArguments {
     /// Show at most this many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
@@ -102,16 +105,17 @@ fn listed(
     match arguments.format {
         FormatName::Json => listing::json(shown, context, &mut out),
         FormatName::Text => {
-            let (palette, width) = arguments.color.appearance(Some(io::stdout()));
+            let appearance = arguments.color.appearance(Some(io::stdout()));
+            let (palette, texts) = (appearance.0, arguments.language.texts());
+            let (texts, sockets) = (Some(&texts), &found.sockets);
             if let Some(by) = arguments.group {
-                let (by, appearance) = ((by, limit), (palette, width));
-                groups::text(&found.sockets, by, context, appearance, &mut out);
+                groups::text(sockets, (by, limit), context, texts, appearance, &mut out);
             } else {
-                listing::text(shown, context, palette, width, &mut out);
-                listing::more(found.sockets.len() - shown.len(), palette, &mut out);
+                listing::text(shown, context, texts, appearance, &mut out);
+                listing::more(sockets.len() - shown.len(), texts, palette, &mut out);
             }
             let home = filter.netns().or_else(|| host_netns().ok());
-            listing::counts(found, home, palette, &mut out);
+            listing::counts(found, home, texts, palette, &mut out);
         }
     }
     out

@@ -12,6 +12,7 @@ use clap::Args;
 use super::{
     console::ColorArgument,
     filter::{FilterArguments, FilterWords},
+    language::LanguageArgument,
     live::Live,
     options::duration,
 };
@@ -26,6 +27,7 @@ use tracer_model::{
     filter::Filter,
     linger::{self, Thresholds},
 };
+use tracer_texts::{Language, Texts};
 
 /// What to show.
 #[derive(Args, Debug)]
@@ -37,6 +39,8 @@ pub(super) struct TopArguments {
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
     #[command(flatten)]
@@ -68,13 +72,28 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     live.run(|setting| {
         let (shared, end) = (Arc::new(Shared::default()), Arc::clone(&setting.end));
         let (screen, quit) = (Arc::clone(&shared), move || end.notify_one());
-        let thread = screen::start(theme, screen, Arc::clone(&failure), quit)
+        let appearance = (theme, texts(theme, arguments.language));
+        let thread = screen::start(appearance, screen, Arc::clone(&failure), quit)
             .context("cannot set the terminal up")?;
         let feed = Feed::new(filter, shared, Some(thread));
         Ok(vec![Box::new(feed)])
     })?;
     let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     failed.map_or(Ok(()), |error| Err(error).context("the terminal does not answer"))
+}
+
+/// The language asked for, unless the terminal lacks its letters.
+fn texts(theme: Theme, language: LanguageArgument) -> Texts {
+    let texts = language.texts();
+    if theme.is_unicode() || texts.language() == Language::ENGLISH {
+        return texts;
+    }
+    tracing::warn!(
+        "the screen is in English: TERM and the locale (LC_ALL, LC_CTYPE, LANG) say that the \
+        terminal has ASCII only; choose a UTF-8 locale for --lang {}",
+        texts.language()
+    );
+    Texts::of(Language::ENGLISH)
 }
 
 /// The colours of the terminal, where there is one.

@@ -129,8 +129,10 @@ impl Presenter {
         }
         for question in quiz::before(self.scenario.name, step) {
             let numbered = question.choices.iter().enumerate();
-            let choices: Vec<String> =
-                numbered.map(|(number, choice)| format!("{} {choice}", number + 1)).collect();
+            let shown = |choice| quiz::shown(choice, &self.texts);
+            let choices: Vec<String> = numbered
+                .map(|(number, choice)| format!("{} {}", number + 1, shown(choice)))
+                .collect();
             let count = [("count", choices.len().to_string())];
             let question_itself = noted("? ", &question.say(&self.texts));
             let keys = self.texts.say_with("answer-keys", &count);
@@ -143,7 +145,7 @@ impl Presenter {
                 }
             };
             self.desk.turn_page();
-            self.write(&format!("  → {}\n", question.choices[answer]))?;
+            self.write(&format!("  → {}\n", shown(question.choices[answer])))?;
             answers.push((question, answer));
         }
         Ok(answers)
@@ -165,7 +167,8 @@ impl Presenter {
             };
             self.score.asked += u32::from(is_known);
             self.score.right += u32::from(is_right);
-            let value = [("answer", did.clone().unwrap_or_default())];
+            let answer = quiz::shown(did.as_deref().unwrap_or_default(), &self.texts);
+            let value = [("answer", answer.to_owned())];
             let (mark, words) = match (did.is_some(), is_known, is_right) {
                 (false, ..) => ("· ", "answer-unknown"),
                 (_, false, _) => ("· ", "answer-other"),

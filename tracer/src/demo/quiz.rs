@@ -5,7 +5,8 @@ use tracer_event::{
     state::State,
     update::{Direction, Role, Transition},
 };
-use tracer_texts::Texts;
+use tracer_output::text::reason;
+use tracer_texts::{Language, Texts};
 
 use super::desk::Happened;
 
@@ -153,6 +154,14 @@ impl Question {
     }
 }
 
+/// An answer as it is shown: reasons of JSON in words, where the language is not English.
+pub fn shown<'a>(answer: &'a str, texts: &'a Texts) -> &'a str {
+    match Reason::NAMES.into_iter().find(|(name, _)| *name == answer) {
+        Some((_, why)) if texts.language() != Language::ENGLISH => texts.translated(reason(why)),
+        _ => answer,
+    }
+}
+
 /// The reason as JSON has it.
 fn code(reason: Reason) -> String {
     let text = serde_json::to_value(reason).ok();
@@ -193,6 +202,16 @@ mod tests {
     use tracer_lab::scenario;
 
     use super::*;
+
+    #[test]
+    fn reasons_to_choose_from_are_words_in_other_languages_only() {
+        let [english, korean] = ["en", "ko"].map(|name| Texts::of(Language::named(name).unwrap()));
+        for answer in QUESTIONS.iter().flat_map(|question| question.choices) {
+            assert_eq!(shown(answer, &english), *answer);
+            let is_reason = answer.bytes().any(|byte| byte.is_ascii_lowercase());
+            assert_eq!(shown(answer, &korean) != *answer, is_reason, "{answer}");
+        }
+    }
 
     #[test]
     fn questions_are_asked_before_steps_that_there_are_and_answers_have_a_key() {

@@ -12,7 +12,9 @@ use crate::exec::{
     fault::Fault,
     tally::{Place, Traffic},
 };
-use tracer_event::close::Reason;
+use tracer_event::{close::Reason, finding::Finding};
+use tracer_output::{phrase, phrases::said};
+use tracer_texts::Texts;
 
 /// A change is beyond noise where chance brings it about less often than this, after Holm's
 /// correction.
@@ -146,17 +148,49 @@ impl Row {
     }
 }
 
+/// What could not be judged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotJudged {
+    /// Times of which there were too few, before and after.
+    Few(&'static str, [u64; 2]),
+    /// More destinations than are compared.
+    Destinations(usize),
+}
+
+impl NotJudged {
+    /// In words; without texts in English.
+    pub fn say(&self, texts: Option<&Texts>) -> String {
+        match *self {
+            Self::Few(name, [before, after]) => {
+                let name = said(texts, name);
+                phrase!(
+                    texts,
+                    "diff-few",
+                    [name, before, after, FEWEST],
+                    "{name}: {before} before and {after} after; {FEWEST} are needed"
+                )
+            }
+            Self::Destinations(more) => phrase!(
+                texts,
+                "diff-destinations",
+                [more],
+                "{more} destinations with the fewest connections"
+            ),
+        }
+    }
+}
+
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
     /// Each comparison, those beyond noise and the others.
     pub rows: Vec<Row>,
-    /// Findings of the second recording that the first one does not have: code and sentence.
-    pub new_findings: Vec<(&'static str, String)>,
+    /// Findings of the second recording that the first one does not have: the first of each kind.
+    pub new_findings: Vec<Finding>,
     /// And the other way round.
-    pub gone_findings: Vec<(&'static str, String)>,
+    pub gone_findings: Vec<Finding>,
     /// What could not be judged, and why.
-    pub not_judged: Vec<String>,
+    pub not_judged: Vec<NotJudged>,
 }
 
 impl Comparison {
@@ -236,14 +270,13 @@ impl Comparison {
     fn times(
         &mut self,
         metric: fn(Quantile) -> Metric,
-        name: &str,
+        name: &'static str,
         [before, after]: [&Histogram<u64>; 2],
     ) {
         if before.len().min(after.len()) < FEWEST {
-            let (n, m) = (before.len(), after.len());
-            if n.max(m) > 0 {
-                self.not_judged
-                    .push(format!("{name}: {n} before and {m} after; {FEWEST} are needed"));
+            let counts = [before, after].map(Histogram::len);
+            if counts != [0, 0] {
+                self.not_judged.push(NotJudged::Few(name, counts));
             }
             return;
         }
@@ -263,7 +296,7 @@ impl Comparison {
         let mut places: Vec<(Place, u64)> = totals.into_values().collect();
         places.sort_by_key(|(_, total)| std::cmp::Reverse(*total));
         if let Some(more) = places.len().checked_sub(COMPARED).filter(|more| *more > 0) {
-            self.not_judged.push(format!("{more} destinations with the fewest connections"));
+            self.not_judged.push(NotJudged::Destinations(more));
         }
         let none = Series::default();
         for (place, _) in places.into_iter().take(COMPARED) {
@@ -287,7 +320,7 @@ fn ends(places: &[(Place, Traffic)]) -> BTreeMap<&'static str, u64> {
 }
 
 /// Findings of the second that the first one does not have.
-fn missing(one: &Observed, other: &Observed) -> Vec<(&'static str, String)> {
+fn missing(one: &Observed, other: &Observed) -> Vec<Finding> {
     let of_other = other.findings.iter().filter(|(code, _)| !one.findings.contains_key(*code));
-    of_other.map(|(code, sentence)| (*code, sentence.clone())).collect()
+    of_other.map(|(_, finding)| finding.clone()).collect()
 }

@@ -41,8 +41,8 @@ pub struct Observed {
     pub time_waits: Series,
     /// Lifetimes of the connections that ended, nanoseconds.
     pub lifetimes: Histogram<u64>,
-    /// Codes of the findings that were raised, each with the sentence of the first one.
-    pub findings: BTreeMap<&'static str, String>,
+    /// Codes of the findings that were raised, each with the first one.
+    pub findings: BTreeMap<&'static str, Finding>,
     /// How long was observed, nanoseconds; `None` where the recording has no beginning.
     pub duration: Option<u64>,
     /// Nothing was lost.
@@ -95,7 +95,7 @@ impl Observed {
 
     fn finding(&mut self, finding: &Finding) {
         if finding.status != Status::Cleared {
-            self.findings.entry(finding.problem.code()).or_insert_with(|| finding.sentence());
+            self.findings.entry(finding.problem.code()).or_insert_with(|| finding.clone());
         }
     }
 

@@ -9,8 +9,18 @@ use super::{
     observed::Observed,
 };
 use crate::exec::tally::Place;
-use tracer_event::duration::{duration, grouped};
-use tracer_output::{text::reason, wrap::broken};
+use tracer_event::{
+    duration::{count, duration, grouped},
+    finding::Finding,
+};
+use tracer_output::{
+    phrase,
+    phrases::{of_finding, said},
+    text::reason,
+    width::{columns, padded},
+    wrap::broken,
+};
+use tracer_texts::Texts;
 
 /// Lines are no longer.
 const WIDTH: usize = 80;
@@ -25,77 +35,123 @@ pub struct Report<'a> {
     pub both: [&'a Observed; 2],
     /// How they differ.
     pub comparison: &'a Comparison,
+    /// In which language people are spoken to; without texts in English.
+    pub texts: Option<&'a Texts>,
 }
 
 impl Report<'_> {
     /// Lines for people; with `all`, also what is not beyond noise.
     pub fn text(&self, all: bool) -> String {
-        let mut text = String::new();
-        for (label, (name, one)) in
-            ["before", "after"].into_iter().zip(self.names.into_iter().zip(self.both))
-        {
-            let count = one.connections().1;
-            let s = if count == 1 { "" } else { "s" };
-            let count = grouped(count);
+        let (mut text, texts) = (String::new(), self.texts);
+        let labels = [
+            phrase!(texts, "diff-before", [], "before"),
+            phrase!(texts, "diff-after", [], "after"),
+        ];
+        for (label, (name, one)) in labels.iter().zip(self.names.into_iter().zip(self.both)) {
+            let number = one.connections().1;
+            let (number, connections) = (grouped(number), count(number, "connection"));
             let time = duration(one.duration.unwrap_or_default());
-            let lost = if one.is_complete { "" } else { "; incomplete: events were lost" };
-            let words = format!("{name}: {count} connection{s} in {time}{lost}");
-            push(&mut text, &format!("{label:8}"), &words);
+            let lost = if one.is_complete { "" } else { "incomplete: events were lost" };
+            let lost = if lost.is_empty() { lost } else { &format!("; {}", said(texts, lost)) };
+            let words = phrase!(
+                texts,
+                "diff-recording",
+                [name, number, time],
+                "{name}: {connections} in {time}"
+            );
+            push(&mut text, &padded(label, 8), &format!("{words}{lost}"));
         }
         let (changed, same): (Vec<&Row>, Vec<&Row>) =
             self.comparison.rows.iter().partition(|row| row.is_changed());
         text.push('\n');
-        table(&mut text, "CHANGED BEYOND NOISE", &changed);
+        self.table(&mut text, "CHANGED BEYOND NOISE", &changed);
         self.findings(&mut text);
         if all {
             text.push('\n');
-            table(&mut text, "NOT BEYOND NOISE", &same);
+            self.table(&mut text, "NOT BEYOND NOISE", &same);
         }
         self.unsure(&mut text, &same, all);
         text
     }
 
     fn findings(&self, text: &mut String) {
-        let Comparison { new_findings, gone_findings, .. } = self.comparison;
-        for (word, mark, findings) in [("new", "!", new_findings), ("gone", "+", gone_findings)] {
-            for (code, sentence) in findings {
-                push(text, &format!("{mark} "), &format!("finding {word}: {code}: {sentence}"));
+        let (Comparison { new_findings, gone_findings, .. }, texts) = (self.comparison, self.texts);
+        for (words, mark, findings) in
+            [("finding new", "!", new_findings), ("finding gone", "+", gone_findings)]
+        {
+            let words = said(texts, words);
+            for finding in findings {
+                let (code, sentence) = (finding.problem.code(), of_finding(finding, texts));
+                push(text, &format!("{mark} "), &format!("{words}: {code}: {sentence}"));
             }
         }
     }
 
     /// What is not in the table.
     fn unsure(&self, text: &mut String, same: &[&Row], all: bool) {
+        let texts = self.texts;
         let ways: Vec<String> = same
             .iter()
             .filter_map(|row| match row.metric {
                 Metric::Place(place) if row.before == 0.0 || row.after == 0.0 => {
                     let word = if row.before == 0.0 { "only after" } else { "only before" };
-                    Some(format!("{} ({word})", place_name(place)))
+                    Some(format!("{} ({})", place_name(place, texts), said(texts, word)))
                 }
                 _ => None,
             })
             .collect();
         text.push('\n');
         if !ways.is_empty() && !all {
-            let words = format!("too few to exclude chance: {}", ways.join(", "));
-            push(text, "= ", &words);
+            let words = said(texts, "too few to exclude chance");
+            push(text, "= ", &format!("{words}: {}", ways.join(", ")));
         }
         for reason in &self.comparison.not_judged {
-            push(text, "= ", &format!("not judged: {reason}"));
+            let what = reason.say(texts);
+            let words = phrase!(texts, "view-not-judged", [what], "not judged: {what}");
+            push(text, "= ", &words);
         }
+        push(text, "= ", &self.verdict(same));
+    }
+
+    /// What it comes to.
+    fn verdict(&self, same: &[&Row]) -> String {
         let rows = &self.comparison.rows;
-        let count = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
-        let changed = rows.len() - same.len();
-        let words = format!(
-            "{} of {} comparisons beyond noise: {} worse, {} better; chance below {LEVEL} (Holm), \
-             by a factor of {FACTOR} or more",
-            changed,
-            rows.len(),
-            count(Verdict::Worse),
-            count(Verdict::Better),
-        );
-        push(text, "= ", &words);
+        let number = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
+        let (changed, all) = (rows.len() - same.len(), rows.len());
+        let (worse, better) = (number(Verdict::Worse), number(Verdict::Better));
+        phrase!(
+            self.texts,
+            "diff-verdict",
+            [changed, all, worse, better, LEVEL, FACTOR],
+            "{changed} of {all} comparisons beyond noise: {worse} worse, {better} better; chance \
+             below {LEVEL} (Holm), by a factor of {FACTOR} or more"
+        )
+    }
+
+    fn table(&self, text: &mut String, title: &str, rows: &[&Row]) {
+        let (title, texts) = (said(self.texts, title), self.texts);
+        if rows.is_empty() {
+            let _ = writeln!(text, "{title}: {}", said(texts, "nothing"));
+            return;
+        }
+        let head = [
+            phrase!(texts, "diff-before", [], "BEFORE"),
+            phrase!(texts, "diff-after", [], "AFTER"),
+            said(texts, "CHANGE").to_owned(),
+            "P".to_owned(),
+        ];
+        line(text, "  ", title, head);
+        for row in rows {
+            let mark = match row.verdict() {
+                Verdict::Worse => "! ",
+                Verdict::Better => "+ ",
+                Verdict::Neither => "  ",
+            };
+            let unit = row.metric.unit();
+            let p = if row.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", row.p) };
+            let cells = [value(unit, row.before), value(unit, row.after), change(row, texts), p];
+            line(text, mark, &metric_name(row.metric, texts), cells);
+        }
     }
 
     /// One object, on a line.
@@ -112,10 +168,11 @@ impl Report<'_> {
                 "complete": one.is_complete,
             })
         };
-        let findings = |list: &[(&str, String)]| {
-            let one = |(code, text): &(&str, String)| json!({ "code": code, "text": text });
+        let findings = |list: &[Finding]| {
+            let one = |finding: &Finding| json!({ "code": finding.problem.code(), "text": finding.sentence() });
             list.iter().map(one).collect::<Vec<_>>()
         };
+        let not_judged: Vec<String> = not_judged.iter().map(|one| one.say(None)).collect();
         let object = json!({
             "kind": "diff",
             "before": recording(0),
@@ -133,42 +190,25 @@ impl Report<'_> {
 
 /// A text that goes on below itself.
 fn push(text: &mut String, label: &str, words: &str) {
-    let indent = label.chars().count();
+    let indent = columns(label);
     for (index, part) in broken(words, Some(WIDTH - indent)).into_iter().enumerate() {
         let label = if index == 0 { label } else { "" };
-        let _ = writeln!(text, "{}", format!("{label:indent$}{part}").trim_end());
-    }
-}
-
-fn table(text: &mut String, title: &str, rows: &[&Row]) {
-    if rows.is_empty() {
-        let _ = writeln!(text, "{title}: nothing");
-        return;
-    }
-    let head = ["BEFORE", "AFTER", "CHANGE", "P"];
-    line(text, "  ", title, head.map(str::to_owned));
-    for row in rows {
-        let mark = match row.verdict() {
-            Verdict::Worse => "! ",
-            Verdict::Better => "+ ",
-            Verdict::Neither => "  ",
-        };
-        let unit = row.metric.unit();
-        let p = if row.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", row.p) };
-        let cells = [value(unit, row.before), value(unit, row.after), change(row), p];
-        line(text, mark, &metric_name(row.metric), cells);
+        let _ = writeln!(text, "{}", format!("{}{part}", padded(label, indent)).trim_end());
     }
 }
 
 fn line(text: &mut String, mark: &str, name: &str, cells: [String; 4]) {
-    let [before, after, change, p] = cells;
     let mut name = name;
-    if name.chars().count() > NAME {
+    if columns(name) > NAME {
         let _ = writeln!(text, "{mark}{name}");
         name = "";
     }
     let mark = if name.is_empty() { "  " } else { mark };
-    let _ = writeln!(text, "{mark}{name:NAME$} {before:>11} {after:>9} {change:>9} {p:>6}");
+    let _ = write!(text, "{mark}{}", padded(name, NAME));
+    for (cell, width) in cells.iter().zip([11_usize, 9, 9, 6]) {
+        let _ = write!(text, " {}{cell}", " ".repeat(width.saturating_sub(columns(cell))));
+    }
+    text.push('\n');
 }
 
 fn value(unit: Unit, value: f64) -> String {
@@ -180,46 +220,51 @@ fn value(unit: Unit, value: f64) -> String {
     }
 }
 
-fn change(row: &Row) -> String {
-    if row.before == 0.0 && row.after == 0.0 {
-        return "none".to_owned();
-    }
-    if row.before == 0.0 {
-        return "new".to_owned();
-    }
-    if row.after == 0.0 {
-        return "gone".to_owned();
-    }
-    let percent = (row.change() / row.before * 100.0).round();
-    if percent >= 1000.0 {
-        format!("x{:.0}", row.after / row.before)
-    } else {
-        format!("{percent:+.0} %")
-    }
-}
-
-fn place_name(place: Place) -> String {
-    match place {
-        Place::To(peer) => format!("connections to {peer}"),
-        Place::At(local) => format!("accepted at {local}"),
-    }
-}
-
-fn metric_name(metric: Metric) -> String {
-    let quantile = |of: &str, quantile| match quantile {
-        Quantile::Median => format!("{of} p50"),
-        Quantile::Tail => format!("{of} p99"),
+fn change(row: &Row, texts: Option<&Texts>) -> String {
+    let word = match (row.before == 0.0, row.after == 0.0) {
+        (true, true) => "none",
+        (true, false) => "new",
+        (false, true) => "gone",
+        (false, false) => {
+            let percent = (row.change() / row.before * 100.0).round();
+            return if percent >= 1000.0 {
+                format!("x{:.0}", row.after / row.before)
+            } else {
+                format!("{percent:+.0} %")
+            };
+        }
     };
-    match metric {
-        Metric::Connections => "connections".to_owned(),
-        Metric::Place(place) => place_name(place),
-        Metric::Churn => "TIME_WAIT entered (churn)".to_owned(),
-        Metric::Outcome(ended) => format!("ended: {}", reason(ended)),
-        Metric::Handshake(which) => quantile("handshake", which),
-        Metric::Lifetime(which) => quantile("lifetime", which),
-        Metric::Retransmits => "connections with retransmissions".to_owned(),
-        Metric::Leaks => "leaked connections".to_owned(),
+    said(texts, word).to_owned()
+}
+
+fn place_name(place: Place, texts: Option<&Texts>) -> String {
+    match place {
+        Place::To(peer) => phrase!(texts, "diff-to", [peer], "connections to {peer}"),
+        Place::At(local) => phrase!(texts, "exec-place-at", [local], "accepted at {local}"),
     }
+}
+
+fn metric_name(metric: Metric, texts: Option<&Texts>) -> String {
+    let quantile = |of: &str, quantile| {
+        let of = said(texts, of);
+        match quantile {
+            Quantile::Median => format!("{of} p50"),
+            Quantile::Tail => format!("{of} p99"),
+        }
+    };
+    let words = match metric {
+        Metric::Place(place) => return place_name(place, texts),
+        Metric::Outcome(ended) => {
+            return format!("{}: {}", said(texts, "ended"), said(texts, reason(ended)));
+        }
+        Metric::Handshake(which) => return quantile("handshake", which),
+        Metric::Lifetime(which) => return quantile("lifetime", which),
+        Metric::Connections => "connections",
+        Metric::Churn => "TIME_WAIT entered (churn)",
+        Metric::Retransmits => "connections with retransmissions",
+        Metric::Leaks => "leaked connections",
+    };
+    said(texts, words).to_owned()
 }
 
 /// The name of a metric in JSON.

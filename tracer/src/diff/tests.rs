@@ -20,6 +20,8 @@ use tracer_event::{
     update::Update,
     wall_clock::WallClock,
 };
+use tracer_output::width::columns;
+use tracer_texts::{Language, Texts, untranslated::english};
 
 const SECOND: u64 = 1_000_000_000;
 /// How long each recording lasts.
@@ -101,8 +103,13 @@ proptest! {
         let both = [&recorded(&before), &recorded(&after)];
         let comparison = Comparison::of(both[0], both[1]);
         let names = ["before.json", "after.json"];
-        let text = Report { names, both, comparison: &comparison }.text(true);
-        prop_assert!(text.lines().all(|line| line.chars().count() <= 80), "{}", text);
+        let korean = Texts::of(Language::named("ko").unwrap());
+        for texts in [None, Some(&korean)] {
+            let text = Report { names, both, comparison: &comparison, texts }.text(true);
+            prop_assert!(text.lines().all(|line| columns(line) <= 80), "{}", text);
+            let stray = english(&text, &["before", "after", "json"]);
+            prop_assert!(texts.is_none() || stray.is_empty(), "{:?}: {}", stray, text);
+        }
     }
 }
 
@@ -120,7 +127,7 @@ fn what_changed_is_named_and_what_is_worse_is_a_regression() {
     assert_eq!(row(&comparison, Metric::Outcome(Reason::Graceful)).verdict(), Verdict::Worse);
     assert!(!row(&comparison, Metric::Connections).is_changed());
     let both = [&before, &after];
-    let report = Report { names: ["a", "b"], both, comparison: &comparison };
+    let report = Report { names: ["a", "b"], both, comparison: &comparison, texts: None };
     let text = report.text(false);
     for (port, word) in [(81, "gone"), (82, "new")] {
         let line = text.lines().find(|line| line.contains(&format!(":{port} "))).unwrap();

@@ -6,7 +6,12 @@ use super::{
     fault::{Fault, Incident},
     tally::{Account, Place},
 };
-use tracer_event::duration::{duration, grouped};
+use tracer_event::{
+    duration::{duration, grouped},
+    endpoint::Endpoint,
+};
+use tracer_output::phrase;
+use tracer_texts::Texts;
 
 /// One assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,33 +107,63 @@ pub struct Verdict {
 
 /// Where an assertion does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// In words.
-    pub message: String,
-    /// The socket that it happened to, where it is about one.
-    pub incident: Option<Incident>,
+pub enum Violation {
+    /// What went wrong with a connection.
+    Incident(Incident),
+    /// There are so many connections.
+    Connections(u64),
+    /// So many lead to one place.
+    To(Endpoint, u64),
+    /// So many percent of so many handshakes take as long, nanoseconds.
+    Handshake(u8, u64, u64),
+}
+
+impl Violation {
+    /// In words; without texts in English.
+    pub fn say(&self, texts: Option<&Texts>) -> String {
+        match *self {
+            Self::Incident(ref incident) => incident.say(texts),
+            Self::Connections(number) => {
+                let number = grouped(number);
+                phrase!(texts, "exec-connections", [number], "{number} connections")
+            }
+            Self::To(peer, number) => {
+                let number = grouped(number);
+                phrase!(texts, "exec-to", [number, peer], "{number} connections to {peer}")
+            }
+            Self::Handshake(quantile, number, time) => {
+                let (number, time) = (grouped(number), duration(time));
+                phrase!(
+                    texts,
+                    "exec-handshake",
+                    [quantile, number, time],
+                    "p{quantile} of {number} handshakes is {time}"
+                )
+            }
+        }
+    }
+
+    /// What it is about, where that is one connection.
+    pub fn incident(&self) -> Option<&Incident> {
+        match self {
+            Self::Incident(incident) => Some(incident),
+            _ => None,
+        }
+    }
 }
 
 impl Assertion {
     /// Checks it.
     pub fn check(self, account: &Account) -> Verdict {
-        let one = |message: String| (vec![Violation { message, incident: None }], 1);
+        let one = |violation: Violation| (vec![violation], 1);
         let (violations, count) = match self {
             Self::No(fault) => {
                 let (incidents, count) = account.incidents(fault);
-                let violation = |incident: &Incident| Violation {
-                    message: incident.to_string(),
-                    incident: Some(incident.clone()),
-                };
-                (incidents.iter().map(violation).collect(), count)
+                (incidents.into_iter().map(Violation::Incident).collect(), count)
             }
             Self::MaxConnections(most) => {
                 let count: u64 = account.places().iter().map(|(_, one)| one.connections).sum();
-                if count > most {
-                    one(format!("{} connections", grouped(count)))
-                } else {
-                    (Vec::new(), 0)
-                }
+                if count > most { one(Violation::Connections(count)) } else { (Vec::new(), 0) }
             }
             Self::Reuse(most) => reuse(account, most),
             Self::Handshake(quantile, limit) => {
@@ -136,8 +171,7 @@ impl Assertion {
                 let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
                 match times.value_at_quantile(f64::from(quantile) / 100.0) {
                     time if !times.is_empty() && time > limit => {
-                        let count = grouped(times.len());
-                        one(format!("p{quantile} of {count} handshakes is {}", duration(time)))
+                        one(Violation::Handshake(quantile, times.len(), time))
                     }
                     _ => (Vec::new(), 0),
                 }
@@ -150,14 +184,10 @@ impl Assertion {
 /// Destinations that were connected to more often.
 fn reuse(account: &Account, most: u64) -> (Vec<Violation>, u64) {
     let often = account.places().into_iter().filter_map(|(place, one)| match place {
-        Place::To(peer) if one.connections > most => Some((peer, one.connections)),
+        Place::To(peer) if one.connections > most => Some(Violation::To(peer, one.connections)),
         _ => None,
     });
-    let violation = |(peer, count)| Violation {
-        message: format!("{} connections to {peer}", grouped(count)),
-        incident: None,
-    };
-    let violations: Vec<Violation> = often.map(violation).collect();
+    let violations: Vec<Violation> = often.collect();
     let count = violations.len() as u64;
     (violations, count)
 }
@@ -189,7 +219,7 @@ pub fn junit(name: &str, verdicts: &[Verdict], seconds: f64) -> String {
             text.push_str("/>\n");
             continue;
         }
-        let lines: Vec<String> = verdict.violations.iter().map(|one| xml(&one.message)).collect();
+        let lines: Vec<String> = verdict.violations.iter().map(|one| xml(&one.say(None))).collect();
         text.push_str(&format!(
             ">\n      <failure message=\"{} violated\">{}</failure>\n    </testcase>\n",
             grouped(verdict.count),
@@ -220,7 +250,11 @@ fn xml(text: &str) -> String {
 mod tests {
     use rstest::rstest;
 
+    use tracer_event::{close::Reason, state::State};
+    use tracer_texts::{Language, untranslated::english};
+
     use super::*;
+    use crate::exec::fault::{Site, What};
 
     #[rstest]
     #[case("no-resets")]
@@ -247,8 +281,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_violated_is_said_in_korean() {
+        let ends = [Reason::ResetReceived, Reason::Refused].map(What::Ended);
+        let states = [What::Open(State::CloseWait), What::AtExit(State::CloseWait)];
+        let others =
+            [What::Retransmitted(2), What::CloseWait(1, Some("not_closed")), What::NeverAccepted];
+        let [created, connected, test] = ["A", "B", "C"].map(str::to_owned);
+        let site = Site { created, connected, test };
+        let incident = |what| Incident {
+            subject: tracer_event::fixtures::subject(1),
+            what,
+            site: site.clone(),
+        };
+        let incidents = ends.into_iter().chain(states).chain(others).map(incident);
+        let peer = Endpoint::new([127, 0, 0, 1].into(), 80);
+        let others =
+            [Violation::Connections(2), Violation::To(peer, 2), Violation::Handshake(99, 2, 1)];
+        let texts = Texts::of(Language::named("ko").unwrap());
+        for violation in incidents.map(Violation::Incident).chain(others) {
+            let words = violation.say(Some(&texts));
+            let stray = english(&words, &["nginx"]);
+            assert!(stray.is_empty() && words != violation.say(None), "{stray:?}: {words}");
+        }
+    }
+
+    #[test]
     fn junit_names_what_failed_and_is_xml() {
-        let violation = Violation { message: "a <b> & \"c\"\u{1b}".into(), incident: None };
+        let created = "a <b> & \"c\"\u{1b}".to_owned();
+        let incident = Incident {
+            subject: tracer_event::fixtures::subject(1),
+            what: What::NeverAccepted,
+            site: Site { created, ..Site::default() },
+        };
+        let violation = Violation::Incident(incident);
         let assertion = Assertion::MaxConnections(1);
         let failed = Verdict { assertion, violations: vec![violation], count: 1 };
         let held = Verdict { assertion, violations: Vec::new(), count: 0 };

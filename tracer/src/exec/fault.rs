@@ -1,12 +1,18 @@
 //! What can go wrong with a connection of a command, and where it did.
 
-use std::fmt;
-
 use tracer_event::{
+    close::Reason,
+    duration::{count, duration},
     stack::{self, Stack},
+    state::State,
     subject::Subject,
 };
-use tracer_output::text::process;
+use tracer_output::{
+    phrase,
+    phrases::said,
+    text::{process, reason},
+};
+use tracer_texts::Texts;
 
 /// Calls of a stack that are shown.
 const FRAMES: usize = 8;
@@ -53,23 +59,88 @@ pub struct Incident {
     /// Which one, and whose.
     pub subject: Subject,
     /// What happened.
-    pub what: String,
+    pub what: What,
+    /// Which code made it.
+    pub site: Site,
 }
 
-impl fmt::Display for Incident {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, what } = self;
+/// What happened to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It ended so.
+    Ended(Reason),
+    /// So many segments were retransmitted.
+    Retransmitted(u64),
+    /// It stayed in CLOSE_WAIT for so long, nanoseconds, and why.
+    CloseWait(u64, Option<&'static str>),
+    /// It was in this state when the trace ended.
+    Open(State),
+    /// It was in this state when its process ended.
+    AtExit(State),
+    /// Its listener was closed before accept() took it.
+    NeverAccepted,
+}
+
+/// Which code made a connection, as far as that is known: calls, the last one first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// That has created the socket.
+    pub created: String,
+    /// That has connected it.
+    pub connected: String,
+    /// Which test that was.
+    pub test: String,
+}
+
+impl Incident {
+    /// In words; without texts in English.
+    pub fn say(&self, texts: Option<&Texts>) -> String {
+        let Self { subject, what, site } = self;
         let Subject { tuple, owner, .. } = *subject;
-        write!(f, "{} → {} {}", tuple.local, tuple.peer, process(owner))?;
-        if let Some(fd) = owner.and_then(|owner| owner.fd) {
-            write!(f, " fd {fd}")?;
-        }
-        write!(f, ": {what}")
+        let fd = owner.and_then(|owner| owner.fd);
+        let fd = fd.map_or_else(String::new, |fd| format!(" fd {fd}"));
+        let (what, site) = (what.say(texts), site.say(texts));
+        format!("{} → {} {}{fd}: {what}{site}", tuple.local, tuple.peer, process(owner))
     }
 }
 
-/// The calls that created a socket, the last one first.
-pub(super) fn created_at(stack: &Stack) -> String {
-    let calls: Vec<String> = stack::lines(stack).into_iter().take(FRAMES).collect();
-    if calls.is_empty() { String::new() } else { format!("; created at {}", calls.join(", ")) }
+impl What {
+    /// In words; without texts in English.
+    pub fn say(&self, texts: Option<&Texts>) -> String {
+        match *self {
+            Self::Ended(ended) => said(texts, reason(ended)).to_owned(),
+            Self::Retransmitted(number) => {
+                let segments = count(number, "segment");
+                phrase!(texts, "exec-retransmitted", [number], "{segments} retransmitted")
+            }
+            Self::CloseWait(age, why) => {
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                let age = duration(age);
+                phrase!(texts, "exec-close-wait", [age, why], "in CLOSE_WAIT for {age}{why}")
+            }
+            Self::Open(state) => {
+                phrase!(texts, "exec-open", [state], "still open, in {state}")
+            }
+            Self::AtExit(state) => {
+                phrase!(texts, "exec-at-exit", [state], "open, in {state}, when its process ended")
+            }
+            Self::NeverAccepted => said(texts, "never accepted").to_owned(),
+        }
+    }
+}
+
+impl Site {
+    /// The code that has created a socket.
+    pub(super) fn creator(stack: &Stack) -> Self {
+        let calls: Vec<String> = stack::lines(stack).into_iter().take(FRAMES).collect();
+        Self { created: calls.join(", "), ..Self::default() }
+    }
+
+    /// In words, that go on behind others; without texts in English.
+    pub fn say(&self, texts: Option<&Texts>) -> String {
+        let Self { created, connected, test } = self;
+        let parts = [("created at", created), ("connected at", connected), ("test", test)];
+        let parts = parts.into_iter().filter(|(_, code)| !code.is_empty());
+        parts.map(|(words, code)| format!("; {} {code}", said(texts, words))).collect()
+    }
 }

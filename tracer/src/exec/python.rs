@@ -16,6 +16,7 @@ use std::{
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::fault::Site;
 use tracer_event::escape::escape;
 
 const MODULE: &str = include_str!("sitecustomize.py");
@@ -25,8 +26,8 @@ const MOST: u64 = 17 << 20;
 /// Where Python looks for modules first.
 pub const PYTHONPATH: &str = "PYTHONPATH";
 
-/// Code by the inode number of the socket that it has connected, in words.
-pub type Code = HashMap<u64, String, RandomState>;
+/// Code by the inode number of the socket that it has connected.
+pub type Code = HashMap<u64, Site, RandomState>;
 
 /// A directory with the module and the file that it writes.
 #[derive(Debug)]
@@ -118,14 +119,8 @@ fn parse(text: &[u8]) -> Code {
         let inode = fields.next().and_then(|number| str::from_utf8(number).ok()?.parse().ok());
         let (Some(inode), Some(test)) = (inode, fields.next()) else { continue };
         let calls: Vec<_> = fields.map(escape).collect();
-        let mut words = String::new();
-        if !calls.is_empty() {
-            words.push_str(&format!("; connected at {}", calls.join(", ")));
-        }
-        if !test.is_empty() {
-            words.push_str(&format!("; test {}", escape(test)));
-        }
-        code.insert(inode, words);
+        let test = escape(test).into_owned();
+        code.insert(inode, Site { connected: calls.join(", "), test, ..Site::default() });
     }
     code
 }
@@ -140,11 +135,11 @@ mod tests {
                      8\t\tmain (b.py:1)\nnothing\n\t\n9\n10\t\tf (\x1b.py:1)\n7x\t\n";
         let code = parse(text);
         assert_eq!(
-            code[&7],
+            code[&7].say(None),
             "; connected at get (/x/a.py:3), test_b (/x/a.py:9); test test_a.py::test_b (call)"
         );
-        assert_eq!(code[&8], "; connected at main (b.py:1)");
-        assert!(!code[&10].contains('\x1b') && code.len() == 3, "{code:?}");
+        assert_eq!(code[&8].say(None), "; connected at main (b.py:1)");
+        assert!(!code[&10].connected.contains('\x1b') && code.len() == 3, "{code:?}");
     }
 
     #[test]

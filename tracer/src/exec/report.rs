@@ -13,18 +13,24 @@ use std::{
 use super::{
     assertion::{Verdict, Violation, junit},
     command::{Ending, Outcome},
+    fault::What,
     group::Survivor,
     tally::{Account, Open, Place, Traffic},
 };
 use tracer_event::{
-    duration::{duration, grouped},
+    duration::{count, duration, grouped},
     escape::escape,
     exec::{self, Exec},
     state::State,
     subject::Subject,
 };
-use tracer_output::json::Bare;
-use tracer_output::text::{bytes, process, reason};
+use tracer_output::{
+    json::Bare,
+    phrase,
+    phrases::said,
+    text::{bytes, process, reason},
+};
+use tracer_texts::Texts;
 
 /// Of open sockets, no more are listed for people.
 const LISTED: usize = 10;
@@ -39,16 +45,19 @@ pub struct Report<'a> {
     pub account: &'a Account,
     /// What was asserted of it.
     pub verdicts: &'a [Verdict],
+    /// In which language people are spoken to; without texts in English.
+    pub texts: Option<&'a Texts>,
 }
 
 impl Report<'_> {
     /// Lines for people.
     pub fn text(&self) -> String {
-        let mut text = format!("= {} {}\n", self.program(), ending(&self.outcome.ending));
+        let ending = ending(&self.outcome.ending, self.texts);
+        let mut text = format!("= {} {ending}\n", self.program());
         let places = self.account.places();
         self.totals(&places, &mut text);
         for (place, traffic) in &places {
-            let _ = writeln!(text, "=   {}", place_line(place, traffic));
+            let _ = writeln!(text, "=   {}", place_line(place, traffic, self.texts));
         }
         self.open(&mut text);
         self.survivors(&mut text);
@@ -74,35 +83,52 @@ impl Report<'_> {
     }
 
     fn totals(&self, places: &[(Place, Traffic)], text: &mut String) {
-        let connections: u64 = places.iter().map(|(_, traffic)| traffic.connections).sum();
-        let mut facts = vec![counted(connections, "connection")];
+        let texts = self.texts;
+        let count: u64 = places.iter().map(|(_, traffic)| traffic.connections).sum();
+        let mut facts = vec![connections(count, texts)];
         let handshakes = &self.account.handshakes;
         if !handshakes.is_empty() {
             let at = |quantile| duration(handshakes.value_at_quantile(quantile));
-            facts.push(format!("handshake p50 {}, p99 {}", at(0.5), at(0.99)));
+            let name = said(texts, "handshake");
+            facts.push(format!("{name} p50 {}, p99 {}", at(0.5), at(0.99)));
         }
-        if connections > 0 {
-            let [sent, received, retransmits] = self.account.traffic();
-            facts.push(format!("{} sent, {} received", bytes(sent), bytes(received)));
-            facts.push(format!("{} retransmitted", counted(retransmits, "segment")));
+        if count > 0 {
+            let [sent, received, number] = self.account.traffic();
+            let (sent, received) = (bytes(sent), bytes(received));
+            facts.push(phrase!(
+                texts,
+                "view-bytes",
+                [sent, received],
+                "{sent} sent, {received} received"
+            ));
+            facts.push(What::Retransmitted(number).say(texts));
         }
         let _ = writeln!(text, "= {}", facts.join("; "));
     }
 
     fn open(&self, text: &mut String) {
-        let open = self.sorted();
+        let (open, still) = (self.sorted(), said(self.texts, "still open"));
         for one in open.iter().take(LISTED) {
             let Open { subject, state, age, .. } = one;
             let ends = match state {
                 State::Listen => subject.tuple.local.to_string(),
                 _ => format!("{} → {}", subject.tuple.local, subject.tuple.peer),
             };
-            let age = age.map_or_else(String::new, |age| format!(" after {}", duration(age)));
-            let _ = writeln!(text, "= still open: {ends} {state}{age}, {}", process(subject.owner));
+            let after = |age| {
+                let age = duration(age);
+                phrase!(self.texts, "exec-after", [age], " after {age}")
+            };
+            let age = age.map_or_else(String::new, after);
+            let _ = writeln!(text, "= {still}: {ends} {state}{age}, {}", process(subject.owner));
         }
         if let Some(more) = open.len().checked_sub(LISTED).filter(|more| *more > 0) {
-            let _ = writeln!(text, "= still open: {} more", grouped(more as u64));
+            let _ = writeln!(text, "= {still}: {}", self.more(more as u64));
         }
+    }
+
+    fn more(&self, count: u64) -> String {
+        let count = grouped(count);
+        phrase!(self.texts, "view-more", [count], "{count} more")
     }
 
     fn sorted(&self) -> Vec<&Open> {
@@ -121,28 +147,35 @@ impl Report<'_> {
             .take(LISTED)
             .map(|one| format!("{} (pid {})", one.name, one.pid))
             .collect();
-        let more = if survivors.len() > LISTED { ", …" } else { "" };
-        let _ = writeln!(
-            text,
-            "= still running, no longer traced: {}: {}{more}",
-            counted(survivors.len() as u64, "process"),
-            names.join(", ")
+        let (number, names) = (grouped(survivors.len() as u64), names.join(", "));
+        let processes = if survivors.len() == 1 { "process" } else { "processes" };
+        let words = phrase!(
+            self.texts,
+            "exec-survivors",
+            [number, names],
+            "still running, no longer traced: {number} {processes}: {names}"
         );
+        let more = if survivors.len() > LISTED { ", …" } else { "" };
+        let _ = writeln!(text, "= {words}{more}");
     }
 
     fn verdicts(&self, text: &mut String) {
+        let violated = said(self.texts, "violated");
         for verdict in self.verdicts.iter().filter(|verdict| !verdict.holds()) {
-            for Violation { message, .. } in verdict.violations.iter().take(LISTED) {
-                let _ = writeln!(text, "! {} violated: {message}", verdict.assertion);
+            let assertion = verdict.assertion;
+            for violation in verdict.violations.iter().take(LISTED) {
+                let _ = writeln!(text, "! {assertion} {violated}: {}", violation.say(self.texts));
             }
             if let Some(more) = verdict.count.checked_sub(LISTED as u64).filter(|more| *more > 0) {
-                let _ = writeln!(text, "! {} violated: {} more", verdict.assertion, grouped(more));
+                let _ = writeln!(text, "! {assertion} {violated}: {}", self.more(more));
             }
         }
-        let (count, all) = (self.verdicts.len() as u64, self.verdicts.iter().all(Verdict::holds));
-        if all && count > 0 {
-            let hold = if count == 1 { "holds" } else { "hold" };
-            let _ = writeln!(text, "= {} {hold}", counted(count, "assertion"));
+        let (number, all) = (self.verdicts.len() as u64, self.verdicts.iter().all(Verdict::holds));
+        if all && number > 0 {
+            let hold = if number == 1 { "holds" } else { "hold" };
+            let assertions = count(number, "assertion");
+            let words = phrase!(self.texts, "exec-hold", [number], "{assertions} {hold}");
+            let _ = writeln!(text, "= {words}");
         }
     }
 
@@ -185,27 +218,36 @@ impl Report<'_> {
     }
 }
 
-fn counted(count: u64, name: &str) -> String {
-    let plural = match name {
-        _ if count == 1 => "",
-        "process" => "es",
-        _ => "s",
-    };
-    format!("{} {name}{plural}", grouped(count))
+fn connections(number: u64, texts: Option<&Texts>) -> String {
+    let (number, english) = (grouped(number), count(number, "connection"));
+    phrase!(texts, "exec-connections", [number], "{english}")
 }
 
 /// How the command ended, in words.
-pub fn ending(ending: &Ending) -> String {
+pub fn ending(ending: &Ending, texts: Option<&Texts>) -> String {
     match ending {
         Ending::Ended(status, time) => {
             let time = duration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
             match (status.code(), ending.signal()) {
-                (Some(code), _) => format!("exited with status {code} after {time}"),
+                (Some(code), _) => phrase!(
+                    texts,
+                    "exec-exited",
+                    [code, time],
+                    "exited with status {code} after {time}"
+                ),
                 (None, signal) => {
-                    format!("was ended by {} after {time}", name(signal.unwrap_or(0)))
+                    let number = signal.unwrap_or(0);
+                    let name = name(number);
+                    phrase!(
+                        texts,
+                        "exec-killed",
+                        [number, time],
+                        "was ended by {name} after {time}"
+                    )
                 }
             }
         }
+        // What did not run is not reported, but an error.
         Ending::NotExecuted(error) => format!("could not be executed: {error}"),
         Ending::NotStarted(reason) => format!("did not run: {reason}"),
         Ending::Stopped(signal) => format!("did not run: {} came first", name(*signal)),
@@ -221,21 +263,23 @@ fn name(signal: i32) -> String {
     known.map_or_else(|| format!("signal {signal}"), |name| format!("signal {signal} ({name})"))
 }
 
-fn place_line(place: &Place, traffic: &Traffic) -> String {
+fn place_line(place: &Place, traffic: &Traffic, texts: Option<&Texts>) -> String {
     let mut ends = traffic.ends.clone();
     ends.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let mut facts: Vec<String> = ends
-        .iter()
-        .map(|(ended, count)| format!("{} {}", grouped(*count), reason(*ended)))
-        .collect();
+    let counted = |count: u64, what: &str| {
+        let (count, what) = (grouped(count), said(texts, what));
+        phrase!(texts, "view-count", [what, count], "{count} {what}")
+    };
+    let mut facts: Vec<String> =
+        ends.iter().map(|(ended, count)| counted(*count, reason(*ended))).collect();
     if traffic.open > 0 {
-        facts.push(format!("{} still open", grouped(traffic.open)));
+        facts.push(counted(traffic.open, "still open"));
     }
     let place = match place {
-        Place::To(peer) => format!("to {peer}"),
-        Place::At(local) => format!("accepted at {local}"),
+        Place::To(peer) => phrase!(texts, "exec-place-to", [peer], "to {peer}"),
+        Place::At(local) => phrase!(texts, "exec-place-at", [local], "accepted at {local}"),
     };
-    format!("{place}: {}: {}", counted(traffic.connections, "connection"), facts.join(", "))
+    format!("{place}: {}: {}", connections(traffic.connections, texts), facts.join(", "))
 }
 
 fn destination((place, traffic): &(Place, Traffic)) -> exec::Destination {
@@ -249,10 +293,10 @@ fn destination((place, traffic): &(Place, Traffic)) -> exec::Destination {
 }
 
 fn assertion(verdict: &Verdict) -> exec::Assertion {
-    let violation = |Violation { message, incident }: &Violation| {
-        let subject = incident.as_ref().map(|incident| &incident.subject);
+    let violation = |violation: &Violation| {
+        let subject = violation.incident().map(|incident| &incident.subject);
         exec::Violation {
-            message: message.clone(),
+            message: violation.say(None),
             socket: subject.map(socket),
             network: subject.map(network),
             process: subject.and_then(owner),

@@ -11,13 +11,12 @@ use hashbrown::{HashMap, HashSet};
 use hdrhistogram::Histogram;
 
 use super::{
-    fault::{Fault, Incident, created_at},
+    fault::{Fault, Incident, Site, What},
     python::Code,
 };
 use tracer_event::{
     close::{Close, Reason},
     connection::ConnectionSummary,
-    duration::duration,
     endpoint::{Endpoint, Tuple},
     enricher::Context,
     header::Header,
@@ -29,7 +28,7 @@ use tracer_event::{
     update::Update,
     wall_clock::WallClock,
 };
-use tracer_output::{Sink, text::reason};
+use tracer_output::Sink;
 
 /// Where connections lead to, or come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,36 +168,38 @@ impl Account {
         let (mut kept, mut count) = self.incidents.get(&fault).cloned().unwrap_or_default();
         let connections = self.open.values().filter(|open| open.state != State::Listen);
         let open = connections.filter_map(|open| match fault {
-            Fault::Open => Some((open.subject, format!("still open, in {}", open.state))),
+            Fault::Open => Some((open.subject, What::Open(open.state))),
             Fault::Retransmit if open.traffic[2] > 0 => {
-                Some((open.subject, retransmitted(open.traffic[2])))
+                Some((open.subject, What::Retransmitted(open.traffic[2])))
             }
             _ => None,
         });
         for (subject, what) in open {
             count += 1;
-            kept.push(Incident { subject, what });
+            kept.push(Incident { subject, what, site: Site::default() });
         }
         kept.truncate(KEPT);
-        for Incident { subject, what } in &mut kept {
-            let code = subject.inode.and_then(|inode| self.code.get(&inode));
-            what.push_str(code.map_or("", |code| code));
+        for Incident { subject, site, .. } in &mut kept {
+            if let Some(code) = subject.inode.and_then(|inode| self.code.get(&inode)) {
+                let created = std::mem::take(&mut site.created);
+                *site = Site { created, ..code.clone() };
+            }
         }
         (kept, count)
     }
 
-    fn note(&mut self, fault: Fault, subject: Subject, what: impl Into<String>) {
+    fn note(&mut self, fault: Fault, incident: Incident) {
         let (kept, count) = self.incidents.entry(fault).or_default();
         *count += 1;
         if kept.len() < KEPT {
-            kept.push(Incident { subject, what: what.into() });
+            kept.push(incident);
         }
     }
 
     /// One for each connection, with the first thing that shows it.
-    fn leak(&mut self, subject: Subject, what: impl Into<String>) {
-        if self.leaked.len() < REMEMBERED && self.leaked.insert(identity(&subject)) {
-            self.note(Fault::Leak, subject, what);
+    fn leak(&mut self, incident: Incident) {
+        if self.leaked.len() < REMEMBERED && self.leaked.insert(identity(&incident.subject)) {
+            self.note(Fault::Leak, incident);
         }
     }
 
@@ -209,32 +210,34 @@ impl Account {
             // Who holds it now counts.
             let owner = linger.holders.first().copied().or(linger.subject.owner);
             let subject = Subject { owner, ..linger.subject };
-            let why =
-                linger.why.as_ref().map_or_else(String::new, |why| format!(" ({})", why.code()));
-            let code = linger.creator.and_then(|creator| enricher.stack(&creator));
-            let code = code.map_or_else(String::new, |stack| created_at(&stack));
-            let what = format!("in CLOSE_WAIT for {}{why}{code}", duration(linger.age));
-            self.note(Fault::CloseWait, subject, what.clone());
-            self.leak(subject, what);
+            let what = What::CloseWait(linger.age, linger.why.as_ref().map(|why| why.code()));
+            let stack = linger.creator.and_then(|creator| enricher.stack(&creator));
+            let site = stack.map_or_else(Site::default, |stack| Site::creator(&stack));
+            let incident = Incident { subject, what, site };
+            self.note(Fault::CloseWait, incident.clone());
+            self.leak(incident);
         }
     }
 
     /// What the end of a connection says against it.
     fn judge(&mut self, subject: Subject, ended: Reason, retransmits: u64) {
+        let incident = |what| Incident { subject, what, site: Site::default() };
         match ended {
             Reason::ResetReceived
             | Reason::ResetSentUnreadData
             | Reason::ResetSentLingerZero
             | Reason::ResetSentDataAfterClose
-            | Reason::ResetSentUnaccepted => self.note(Fault::Reset, subject, reason(ended)),
-            Reason::Refused => self.note(Fault::Refused, subject, reason(ended)),
+            | Reason::ResetSentUnaccepted => {
+                self.note(Fault::Reset, incident(What::Ended(ended)));
+            }
+            Reason::Refused => self.note(Fault::Refused, incident(What::Ended(ended))),
             _ => {}
         }
         if ended == Reason::ResetSentUnaccepted {
-            self.leak(subject, "never accepted");
+            self.leak(incident(What::NeverAccepted));
         }
         if retransmits > 0 {
-            self.note(Fault::Retransmit, subject, retransmitted(retransmits));
+            self.note(Fault::Retransmit, incident(What::Retransmitted(retransmits)));
         }
     }
 
@@ -243,7 +246,7 @@ impl Account {
         let identity = identity(&subject);
         // A listener that ends with its process is the usual way for a server to end.
         if at_exit && from != State::Listen {
-            self.leak(subject, format!("open, in {from}, when its process ended"));
+            self.leak(Incident { subject, what: What::AtExit(from), site: Site::default() });
         }
         if is_on_the_way(to) {
             self.unsettled.insert(identity);
@@ -287,10 +290,6 @@ impl Account {
             *sum += count;
         }
     }
-}
-
-fn retransmitted(segments: u64) -> String {
-    format!("{segments} segment{} retransmitted", if segments == 1 { "" } else { "s" })
 }
 
 /// States that end by themselves within a round trip, unless segments are lost.

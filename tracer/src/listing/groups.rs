@@ -9,7 +9,13 @@ use hashbrown::HashMap;
 use tracer_event::{
     duration::count, enricher::Context, socket::Socket, state::State, subject::Role,
 };
-use tracer_output::text::{Line, Palette, duration, grouped, in_container, process};
+use tracer_output::{
+    phrase,
+    phrases::said,
+    text::{Line, Palette, duration, grouped, in_container, process},
+    width::columns,
+};
+use tracer_texts::Texts;
 
 /// What the sockets of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,14 +40,16 @@ impl Grouping {
         }
     }
 
-    fn of(self, socket: &Socket, context: Context<'_>) -> String {
+    fn of(self, socket: &Socket, context: Context<'_>, texts: Option<&Texts>) -> String {
         let subject = &socket.subject;
         match self {
             Self::Process => {
                 let holder = socket.holders.first().copied().or(subject.owner);
                 process(holder) + &in_container(subject, context)
             }
-            Self::Peer if socket.state == State::Listen => "* (listening)".to_owned(),
+            Self::Peer if socket.state == State::Listen => {
+                format!("* {}", said(texts, "(listening)"))
+            }
             Self::Peer => {
                 let (local, peer) = (subject.tuple.local, subject.tuple.peer);
                 let serves = |role| role == Role::Server;
@@ -93,12 +101,13 @@ pub fn text(
     sockets: &[Socket],
     (grouping, limit): (Grouping, usize),
     context: Context<'_>,
+    texts: Option<&Texts>,
     (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) {
     let mut groups: HashMap<String, Group, RandomState> = HashMap::default();
     for socket in sockets {
-        groups.entry(grouping.of(socket, context)).or_default().add(socket);
+        groups.entry(grouping.of(socket, context, texts)).or_default().add(socket);
     }
     let mut groups: Vec<(String, Group)> = groups.into_iter().collect();
     groups.sort_by(|(one, a), (other, b)| {
@@ -106,12 +115,13 @@ pub fn text(
     });
     let more = groups.len().saturating_sub(limit);
     groups.truncate(limit);
-    let titles = ["SOCKETS", "OLDEST", "IDLE", grouping.title(), "STATES"].map(str::to_owned);
+    let titles = ["SOCKETS", "OLDEST", "IDLE", grouping.title(), "STATES"];
+    let titles = titles.map(|title| said(texts, title).to_owned());
     let rows: Vec<[String; 5]> = [titles]
         .into_iter()
         .chain(groups.into_iter().map(|(name, group)| group.cells(name)))
         .collect();
-    let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let wide = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
     let widths: Vec<usize> = (0..5).map(|column| wide(column).unwrap_or(0)).collect();
     for (index, row) in rows.iter().enumerate() {
         let style = if index == 0 { palette.dim } else { palette.plain };
@@ -128,7 +138,9 @@ pub fn text(
     }
     if more > 0 {
         let mut line = Line::new(width, palette, out);
-        line.push(palette.dim, &format!("… {} more (--limit)", count(more as u64, "group")));
+        let (number, groups) = (grouped(more as u64), count(more as u64, "group"));
+        let words = phrase!(texts, "screen-more-groups", [number], "{groups} more (--limit)");
+        line.push(palette.dim, &format!("… {words}"));
         line.finish();
     }
 }

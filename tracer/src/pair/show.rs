@@ -11,7 +11,8 @@ use tracer_event::{
     wall_clock::WallClock,
 };
 use tracer_model::pair::{Joined, Link, Pair, Recording, Verdict, What, verdicts};
-use tracer_output::{Format as _, Tick, json::Bare, ladder::Ladder};
+use tracer_output::{Format as _, Tick, json::Bare, ladder::Ladder, phrase, phrases::said};
+use tracer_texts::Texts;
 
 /// All that is shown.
 pub struct View<'a> {
@@ -23,6 +24,8 @@ pub struct View<'a> {
     pub joined: &'a Joined,
     /// Also those of which nothing is to be said.
     pub all: bool,
+    /// In which language people are spoken to; without texts in English.
+    pub texts: Option<&'a Texts>,
 }
 
 impl<'a> View<'a> {
@@ -70,7 +73,7 @@ impl<'a> View<'a> {
         let names = self.names(pair);
         let verdict = |verdict: &Verdict| pair::Verdict {
             code: verdict.code(),
-            text: words::sentence(verdict, names),
+            text: words::sentence(verdict, names, None),
         };
         let ends = [Some(pair.first), pair.second].into_iter().flatten();
         pair::Pair {
@@ -98,7 +101,7 @@ impl<'a> View<'a> {
         let mut text = String::new();
         for ((first, second), skew) in &self.joined.skews {
             let names = [self.names[*first].as_str(), self.names[*second].as_str()];
-            let _ = writeln!(text, "{}", words::clock(skew, names));
+            let _ = writeln!(text, "{}", words::clock(skew, names, self.texts));
         }
         let mut shown = 0;
         for (pair, found) in self.pairs() {
@@ -106,35 +109,48 @@ impl<'a> View<'a> {
             let names = self.names(pair);
             let _ = writeln!(text, "\n{}", self.title(pair));
             for verdict in &found {
-                let _ = writeln!(text, "⚠ {}", words::sentence(verdict, names));
+                let _ = writeln!(text, "⚠ {}", words::sentence(verdict, names, self.texts));
             }
             text.push_str(&self.diagram(pair, ladder()));
         }
-        let both = self.joined.pairs.iter().filter(|pair| pair.second.is_some()).count();
-        let lone = self.joined.pairs.len() - both + self.joined.alone;
         if !text.is_empty() {
             text.push('\n');
         }
-        let (both, lone) = (count(both as u64, "connection"), count(lone as u64, "end"));
-        let more = if self.all { "" } else { " (--all for the others)" };
-        let _ =
-            writeln!(text, "in both recordings: {both}; in one only: {lone}; shown: {shown}{more}");
+        self.counts(shown, &mut text);
+        text
+    }
+
+    /// How many there are, and of which recordings nothing can be said.
+    fn counts(&self, shown: usize, text: &mut String) {
+        let texts = self.texts;
+        let both = self.joined.pairs.iter().filter(|pair| pair.second.is_some()).count();
+        let lone = self.joined.pairs.len() - both + self.joined.alone;
+        let (connections, ends) = (count(both as u64, "connection"), count(lone as u64, "end"));
+        let all = said(texts, "--all for the others");
+        let more = if self.all { String::new() } else { format!(" ({all})") };
+        let words = phrase!(
+            texts,
+            "pair-counts",
+            [both, lone, shown],
+            "in both recordings: {connections}; in one only: {ends}; shown: {shown}"
+        );
+        let _ = writeln!(text, "{words}{more}");
         for (recording, name) in self.recordings.iter().zip(self.names) {
             if !recording.complete || !recording.whole {
-                let _ = writeln!(
-                    text,
-                    "{name}: events are missing, so nothing is said of what did not arrive there"
-                );
+                let words = "events are missing, so nothing is said of what did not arrive there";
+                let _ = writeln!(text, "{name}: {}", said(texts, words));
             }
             if recording.left_out > 0 {
                 let left_out = grouped(recording.left_out as u64);
-                let _ = writeln!(
-                    text,
-                    "{name}: {left_out} events too many were not looked at: use a filter when recording"
+                let words = phrase!(
+                    texts,
+                    "pair-left-out",
+                    [left_out],
+                    "{left_out} events too many were not looked at: use a filter when recording"
                 );
+                let _ = writeln!(text, "{name}: {words}");
             }
         }
-        text
     }
 
     /// `10.0.0.1:47976 (web) → 10.0.0.2:1002 (db)`
@@ -147,10 +163,12 @@ impl<'a> View<'a> {
         if let Some((recording, other)) = pair.second {
             let seen = self.recordings[recording].ends[other].tuple;
             if (seen.local, seen.peer) != (peer, local) {
-                let _ = write!(
-                    title,
-                    "; addresses are rewritten: {second} sees {} → {}",
-                    seen.peer, seen.local
+                let (peer, local) = (seen.peer, seen.local);
+                title += &phrase!(
+                    self.texts,
+                    "pair-addresses",
+                    [second, peer, local],
+                    "; addresses are rewritten: {second} sees {peer} → {local}"
                 );
             }
         }

@@ -1,5 +1,7 @@
 //! The state of the screens.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 
 use super::{
@@ -7,7 +9,8 @@ use super::{
     theme::Theme,
     ui_snapshot::{UiSnapshot, ViewRequest},
 };
-use tracer_output::stamps::Timestamps;
+use tracer_output::{phrase, stamps::Timestamps};
+use tracer_texts::Texts;
 
 /// Which screen is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub(super) struct App {
     /// Messages that have not been dismissed, oldest first.
     pub(super) messages: Vec<String>,
     pub(super) theme: Theme,
+    /// In which language people are spoken to.
+    pub(super) texts: Arc<Texts>,
     /// Time zone of the times shown.
     pub(super) zone: jiff::tz::TimeZone,
     pub(super) timestamps: Timestamps,
@@ -67,7 +72,11 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(ui_snapshot: UiSnapshot, theme: Theme, zone: jiff::tz::TimeZone) -> Self {
+    pub(super) fn new(
+        ui_snapshot: UiSnapshot,
+        (theme, texts): (Theme, Texts),
+        zone: jiff::tz::TimeZone,
+    ) -> Self {
         Self {
             ui_snapshot,
             tab: Tab::default(),
@@ -78,6 +87,7 @@ impl App {
             frozen: false,
             messages: Vec::new(),
             theme,
+            texts: Arc::new(texts),
             zone,
             timestamps: Timestamps::Local,
             greeted: false,
@@ -85,12 +95,29 @@ impl App {
         }
     }
 
+    /// The language for what is made of words and figures.
+    pub(super) fn texts(&self) -> Option<&Texts> {
+        Some(&self.texts)
+    }
+
+    /// Words of the code, in the language.
+    pub(super) fn said<'a>(&'a self, english: &'a str) -> &'a str {
+        self.texts.translated(english)
+    }
+
     /// Takes a new picture, unless frozen.
     pub(super) fn take(&mut self, ui_snapshot: UiSnapshot) {
         if let (false, Some(header)) = (self.greeted, &ui_snapshot.header) {
+            let said = |words| self.texts.translated(words);
             // In short: the help has the rest.
             self.messages.extend(header.degraded.iter().map(|degraded| {
-                format!("! {} not available ({}): see ?", degraded.feature, degraded.reason)
+                let (name, reason) = (said(&degraded.feature), said(&degraded.reason));
+                phrase!(
+                    Some(&self.texts),
+                    "top-not-available",
+                    [name, reason],
+                    "! {name} not available ({reason}): see ?"
+                )
             }));
             self.greeted = true;
         }

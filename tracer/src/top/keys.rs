@@ -108,7 +108,8 @@ impl App {
             };
             let found = findings.iter().skip(first).map(of).find(|some| !some.is_empty());
             let Some(found) = found else {
-                self.messages.push("no command to copy: no finding here has one".into());
+                let words = self.said("no command to copy: no finding here has one").to_owned();
+                self.messages.push(words);
                 return Effect::None;
             };
             self.commands = (found, 0);

@@ -22,6 +22,7 @@ use super::{
 };
 use tracer_health as health;
 use tracer_kernel::time;
+use tracer_texts::Texts;
 
 /// Without a key, the screen looks for a new picture this often.
 const TICK: Duration = Duration::from_millis(250);
@@ -36,7 +37,7 @@ pub type Failure = Arc<Mutex<Option<io::Error>>>;
 ///
 /// If the terminal cannot be set up, or no thread can be started.
 pub fn start(
-    theme: Theme,
+    appearance: (Theme, Texts),
     shared: Arc<Shared>,
     failure: Failure,
     closed: impl Fn() + Send + 'static,
@@ -44,7 +45,7 @@ pub fn start(
     let taken = Taken::new()?;
     let zone = jiff::tz::TimeZone::system();
     let ui_snapshot = UiSnapshot { clock: time::wall_clock(), ..UiSnapshot::default() };
-    let app = App::new(ui_snapshot, theme, zone);
+    let app = App::new(ui_snapshot, appearance, zone);
     health::spawn("screen", move || {
         // Also when this thread panics.
         let _closing = Closing(closed);

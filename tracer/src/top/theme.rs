@@ -62,6 +62,11 @@ impl Theme {
         })
     }
 
+    /// Whether it has more than ASCII.
+    pub fn is_unicode(self) -> bool {
+        self.unicode
+    }
+
     /// Less important.
     pub(super) fn dim(&self) -> Style {
         drawn(self.palette.dim)

@@ -30,7 +30,7 @@ const LEAST: (u16, u16) = (40, 10);
 pub(super) fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_style(area, Style::reset());
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        put(buffer, area, 0, &Line::from("too small: needs 80×24"));
+        put(buffer, area, 0, &Line::from(app.said("too small: needs 80×24")));
     } else {
         let body = frame::draw(app, area, buffer);
         match (app.pane, app.tab) {

@@ -1,5 +1,7 @@
 //! Rows as lines: lifelines, arrows, states and times in columns that fit the width.
 
+use std::sync::Arc;
+
 use super::{
     diagram::Diagram,
     explain::{explain, named},
@@ -61,7 +63,7 @@ pub(super) struct Pen {
     pub(super) width: Option<usize>,
     pub(super) times: Times,
     /// What the sentences say.
-    pub(super) texts: Option<Texts>,
+    pub(super) texts: Option<Arc<Texts>>,
     /// Names of addresses, where asked for.
     pub(super) names: Option<Names>,
     /// Sentences that have been written.
@@ -98,7 +100,7 @@ impl Pen {
 
     /// What the code says in English, in the language that is asked for.
     fn said<'a>(&'a self, english: &'a str) -> &'a str {
-        said(self.texts.as_ref(), english)
+        said(self.texts.as_deref(), english)
     }
 
     /// Number, time and ends of a connection, whose steps follow.
@@ -161,7 +163,8 @@ impl Pen {
                 let time = self.times.write(clock, time).trim_start();
                 let second = time.split_once('.').map_or(time, |(second, _)| second);
                 let second = [("time", second.to_owned())];
-                let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
+                let texts =
+                    self.texts.get_or_insert_with(|| Arc::new(Texts::of(Language::ENGLISH)));
                 let words = texts.say_with("ladder-expires", &second);
                 self.sentences(&words, out);
             }
@@ -178,7 +181,7 @@ impl Pen {
         let mut sentences = explain(diagram, row);
         sentences.retain(|sentence| !diagram.explained.contains(sentence));
         diagram.explained.extend(&sentences);
-        let texts = self.texts.get_or_insert_with(|| Texts::of(Language::ENGLISH));
+        let texts = self.texts.get_or_insert_with(|| Arc::new(Texts::of(Language::ENGLISH)));
         let mut words = Vec::new();
         for sentence in sentences {
             if !self.explained.contains(&sentence) {

@@ -297,7 +297,10 @@ impl Widths {
             ("PEER", self.peer + gap),
         ];
         for (name, width) in ends.iter().chain(rest) {
-            line.left(line.palette().dim, said(texts, name), *width);
+            let words = name.trim_start();
+            let indent = name.len() - words.len();
+            line.fill(indent);
+            line.left(line.palette().dim, said(texts, words), width - indent);
         }
         line.finish();
     }

@@ -105,7 +105,11 @@ pub(super) fn advice(linger: &Linger, texts: Option<&Texts>) -> String {
     if linger.status == LingerStatus::Cleared {
         return String::new();
     }
+    cause(linger, texts).map_or_else(String::new, |words| format!(": {words}"))
+}
+
+/// Why it is stuck, as far as that is known.
+pub fn cause(linger: &Linger, texts: Option<&Texts>) -> Option<String> {
     let other = texts.and_then(|texts| say(texts, &linger.reason()?));
-    let words = other.or_else(|| linger.explanation());
-    words.map_or_else(String::new, |words| format!(": {words}"))
+    other.or_else(|| linger.explanation())
 }

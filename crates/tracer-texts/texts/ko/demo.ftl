@@ -81,8 +81,8 @@ demo-simultaneous-close =
 demo-syn-lost =
     .title = SYN 손실
     .connect = 클라이언트가 연결하지만 네트워크에서 SYN이 사라집니다.
-    .end = 클라이언트는 1초 동안 응답이 없자 같은 SYN을 다시 보냈습니다. 서버에게는 그것이 첫
-        SYN입니다.
+    .end = 클라이언트는 1초 동안 응답이 없자 같은 SYN을 다시 보냈습니다. 서버 쪽에서는
+        이것이 첫 SYN입니다.
 
 demo-syn-ack-lost =
     .title = SYN+ACK 손실
@@ -195,7 +195,7 @@ demo-close-wait =
     .close = 클라이언트가 닫습니다.
     .leak = 서버 응용 프로그램은 close()를 호출하지 않습니다.
     .end = CLOSE_WAIT에는 타이머가 없습니다. close()를 호출하거나 프로세스가 끝나야 사라집니다. `tracer
-        diagnose`가 어느 프로세스가 무엇을 쥐고 있는지 알려 줍니다.
+        diagnose`가 어느 프로세스가 무엇을 갖고 있는지 알려 줍니다.
 
 demo-time-wait =
     .title = TIME_WAIT: 60초를 끝까지 기다린다
@@ -214,9 +214,9 @@ demo-time-wait-reuse =
         세그먼트와 새 연결의 세그먼트를 구별합니다.
 
 demo-orphan =
-    .title = 주인 없는 FIN_WAIT2: 상대가 닫지 않는다
+    .title = 고아(orphaned) FIN_WAIT2: 상대가 닫지 않는다
     .connect = 클라이언트가 연결합니다. 여기서는 net.ipv4.tcp_fin_timeout이 2초입니다.
-    .close = 클라이언트가 close()를 호출합니다. 이제 이 소켓을 쥔 프로세스가 없습니다.
+    .close = 클라이언트가 close()를 호출합니다. 이제 이 소켓을 가진 프로세스가 없습니다.
     .wait = 서버는 닫지 않습니다.
     .end = 커널이 서버의 FIN을 기다리는 일을 그만두었습니다. 기본값은 60초입니다. close() 대신
         shutdown()이었다면 끝없이 기다렸을 것입니다.
@@ -230,7 +230,7 @@ demo-backlog-full =
         네트워크 탓이 아닙니다.
 
 demo-syn-cookies =
-    .title = SYN 쿠키: SYN 홍수와 진짜 클라이언트 하나
+    .title = SYN 쿠키: SYN 플러딩과 진짜 클라이언트 하나
     .flood = 응답하지 않을 주소 여덟 곳에서 SYN이 여덟 개 옵니다. listener에는 네 자리가 있습니다.
     .connect = 진짜 클라이언트가 연결합니다.
     .end = 연결되었습니다. 큐가 가득 찼지만 listener는 아무것도 저장하지 않고, 기억할 것을 SYN+ACK의 순서

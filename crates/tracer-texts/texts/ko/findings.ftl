@@ -17,11 +17,11 @@ accept_queue_full =
     .many = 더 빨리 accept()하거나 backlog를 늘리세요.
 syn_backlog =
     .title = syn_backlog: 반쯤 열린 연결이 너무 많다
-    .what = SYN 홍수처럼 SYN이 응답보다 빨리 옵니다.
+    .what = SYN 플러딩처럼 SYN이 응답보다 빨리 옵니다.
     .linux = net.ipv4.tcp_max_syn_backlog = { $tcp_max_syn_backlog }, net.ipv4.tcp_syncookies =
         { $tcp_syncookies }(기본값 1)입니다.
     .many = SYN 쿠키를 켜 두세요. backlog(listen(), somaxconn, tcp_max_syn_backlog)를 늘리면 순간적인 몰림에는
-        도움이 되지만 홍수에는 아닙니다.
+        도움이 되지만 플러딩에는 소용없습니다.
 time_wait_overflow =
     .title = time_wait_overflow: TIME_WAIT가 일찍 끝났다
     .what = TIME_WAIT가 너무 많아 커널이 그 뒤의 것을 곧바로 끝냈습니다. 늦은 세그먼트가 다음 연결에 도착할 수
@@ -39,7 +39,7 @@ stuck_handshake =
         응답이 닿지 않습니다.
 dead_peer =
     .title = dead_peer: 상대가 더는 응답하지 않는다
-    .what = 데이터나 FIN, keepalive 확인에 응답이 없습니다. 상대나 그곳까지의 경로가 사라졌고, 응용 프로그램은
+    .what = 데이터나 FIN, keepalive 프로브에 응답이 없습니다. 상대나 그곳까지의 경로가 사라졌고, 응용 프로그램은
         아직 모릅니다.
     .linux = net.ipv4.tcp_retries2 = { $tcp_retries2 }번의 타임아웃 뒤(기본값 15) 또는 TCP_USER_TIMEOUT이 지나면
         알게 됩니다.
@@ -79,8 +79,8 @@ deferred_accept =
         ESTABLISHED인데 서버는 SYN_RECV로 보입니다.
     .many = 아무것도 보내지 않는 클라이언트입니다. 기다리거나 TCP_DEFER_ACCEPT 없이 listen하세요.
 closed_but_held =
-    .title = closed_but_held: 닫았지만 다른 프로세스가 쥐고 있다
-    .what = 한 프로세스는 디스크립터를 닫았지만 자식이나 다른 프로세스가 소켓을 쥐고 있어 FIN이 나가지
+    .title = closed_but_held: 닫았지만 다른 프로세스가 갖고 있다
+    .what = 한 프로세스는 디스크립터를 닫았지만 자식이나 다른 프로세스가 소켓을 갖고 있어 FIN이 나가지
         않습니다.
     .many = SOCK_CLOEXEC로 열거나 자식에서 닫으세요.
 self_connect =
@@ -93,7 +93,7 @@ self_connect =
 connect_failures =
     .title = connect_failures: 연결이 실패하거나 느리다
     .what = 한 목적지로 가는 연결이 거부되거나, 시간이 초과되거나, SYN을 재전송해야 합니다.
-    .many = 거부되면 LISTEN하는 프로그램이 없습니다. 시간이 초과되거나 느리면 버리는 방화벽이나 가득 찬 accept
+    .many = 거부되면 LISTEN하는 프로그램이 없습니다. 시간이 초과되거나 느리면 패킷을 버리는 방화벽이나 가득 찬 accept
         큐가 원인입니다.
 connection_resets =
     .title = connection_resets: 연결이 RST나 타임아웃으로 끝난다

@@ -35,7 +35,7 @@ retransmission =
         제때 확인 응답이 오지 않거나 중복 ACK 세 개로 빈 곳이 드러나면 같은 번호로 다시 보냅니다.
     .linux = net.ipv4.tcp_retries2 = { $tcp_retries2 }번의 타임아웃 뒤(기본값 15, 약 15분) 또는
         TCP_USER_TIMEOUT이 지나면 연결을 포기합니다.
-    .many = 경로에서 손실이나 혼잡이 있습니다. `tracer --problems`가 어느 연결인지, `ss -ti`가 그 연결의
+    .many = 경로에 손실이나 혼잡이 있습니다. `tracer --problems`가 어느 연결인지, `ss -ti`가 그 연결의
         카운터를 보여 줍니다.
 
 fast-open =

@@ -36,7 +36,7 @@ which-end =
     .title = 어느 쪽이 CLOSE_WAIT이고 어느 쪽이 TIME_WAIT인가?
     .what = 먼저 닫는 쪽(active close)은 FIN_WAIT1과 FIN_WAIT2를 거쳐 TIME_WAIT가 됩니다. 첫 FIN을 받는
         쪽(passive close)은 CLOSE_WAIT가 됩니다. 자기 응용 프로그램이 close()를 호출하기를 기다리는
-        상태는 이쪽입니다. 이것을 TIME_WAIT라고 쓴 정리는 틀렸습니다. TIME_WAIT가 기다리는 것은 응용
+        상태는 이쪽입니다. 이것을 TIME_WAIT라고 적은 정리 글은 틀렸습니다. TIME_WAIT가 기다리는 것은 응용
         프로그램이 아니라 시간입니다. 클라이언트인지 서버인지는 상관없습니다.
 
 what-half-close-is-for =

@@ -35,13 +35,13 @@ connect_timeout =
     .title = connect_timeout: SYN에 응답이 없다
     .what = 모든 SYN에 응답이 없었습니다. connect()가 ETIMEDOUT으로 실패합니다.
     .linux = net.ipv4.tcp_syn_retries = { $tcp_syn_retries }(기본값 6) 또는 TCP_SYNCNT입니다.
-    .many = 버리는 방화벽, 꺼진 호스트, 가득 찬 accept 큐가 원인입니다.
+    .many = 패킷을 버리는 방화벽, 꺼진 호스트, 가득 찬 accept 큐가 원인입니다.
 retransmit_timeout =
     .title = retransmit_timeout: 확인 응답이 없다
     .what = 보낸 것이 끝내 확인되지 않았습니다. 다음 호출이 ETIMEDOUT으로 실패합니다.
     .linux = net.ipv4.tcp_retries2 = { $tcp_retries2 }(기본값 15) 또는 TCP_USER_TIMEOUT입니다.
 keepalive_timeout =
-    .title = keepalive_timeout: 확인 요청에 응답이 없다
+    .title = keepalive_timeout: keepalive 프로브에 응답이 없다
     .what = 오가는 것이 없던 연결에서 상대가 keepalive에 응답하지 않았습니다.
 zero_window_timeout =
     .title = zero_window_timeout: 윈도가 닫힌 채로 있었다
@@ -64,7 +64,7 @@ no_local_port =
     .many = 연결을 닫지 말고 재사용하세요. 그다음이 포트나 주소, 목적지를 늘리는 것입니다.
 disconnected =
     .title = disconnected: AF_UNSPEC으로 connect()
-    .what = 응용 프로그램이 소켓을 다시 쓰려고 연결을 풀었습니다.
+    .what = 응용 프로그램이 소켓을 다시 쓰려고 연결을 해제했습니다.
 unknown =
     .title = unknown: 이유를 모른다
     .what = 끝나는 것은 보지 못했고, 소켓이 사라진 것만 압니다.

@@ -132,9 +132,96 @@ reset-or-timed-out = RST 또는 시간 초과
 keepalive-race = { $who }: 요청 { $count }개가 RST를 받음. { $server } 쪽이 { $timer } 동안 유휴인 연결을 닫음,
     { $since } 동안
 
+# tracer sockets
+screen-count = 소켓 { $number }개
+screen-limited = { $sockets } 더 있음 (--limit)
+screen-more-groups = 그룹 { $number }개 더 있음 (--limit)
+screen-elsewhere = 다른 네트워크 네임스페이스 { $number }개의 { $sockets }
+screen-refused = 들여다볼 수 없는 네트워크 네임스페이스 { $number }개
+screen-retransmits = { $time } 뒤 재전송
+screen-probes-window = { $time } 뒤 윈도 확인
+screen-probes-loss = { $time } 뒤 손실 확인
+screen-keepalive = { $time } 뒤 keepalive
+screen-ends = { $time } 뒤 끝남
+screen-repeats = { $time } 뒤 SYN+ACK 재전송
+
+# tracer features
+screen-all = 기능 { $total }개를 모두 쓸 수 있음
+screen-some = 기능 { $total }개 중 { $some }개 없음
+screen-lacks = { $name } 없음:
+screen-unknown = 알 수 없음. 알려면: { $remedy }
+
+# tracer pair
+pair-reset = { $from } 쪽이 { $time }에 RST로 연결을 끊음
+pair-reset-unheard = { $begun }. { $to } 쪽은 그것을 받지 못함({ $until }까지)
+pair-reset-late = { $begun }. { $to } 쪽은 { $late } 뒤, 자기가 보낸 세그먼트의 응답으로 알게 됨
+pair-answered = . { $time }에 RST로 응답함
+pair-rebooted = { $first } 쪽에 연결이 있는 동안 { $second } 쪽이 { $booted }에 다시 부팅함{ $answered }
+pair-unknown = { $second } 쪽에는 그런 연결이 없음: { $time }에 RST로 응답함
+pair-rewritten = { $first }, { $second } 사이의 프록시가 순서 번호를 바꿈: 한쪽의 연결을 끝내고 다른 쪽으로 새 연결을 만듦
+pair-fin-lost = { $from } 쪽의 FIN이 { $to } 쪽에 도착하지 않음: { $sent }에 보냄{ $again }. { $to } 쪽은
+    { $until }까지 { $state }
+pair-fin-late = { $from } 쪽의 FIN이 { $to } 쪽에 { $late } 늦게 도착함: { $sent }에 보냄{ $again }
+pair-syn-lost = { $first } 쪽이 { $sent }에 보낸 SYN이 { $second } 쪽에서 연결이 되지 않음. 다른 SYN은 도착했으므로,
+    가는 길에 사라졌거나 그곳에서 버려짐{ $again }
+pair-data-lost = { $from } 쪽을 떠난 것이 도착하지 않음({ $what } { $number }바이트): { $sent }까지 보냄,
+    { $missing }에 { $to } 쪽에는 없음
+pair-syn-ack-lost = { $second } 쪽을 떠난 응답이 도착하지 않음: SYN+ACK 재전송 { $retransmits }번, 처음은 { $sent }
+pair-again = , 재전송 { $retransmits }번
+pair-clock = { $second } 쪽 시계는 { $first } 쪽보다 { $difference } { $way } (±{ $within }, 핸드셰이크 { $number }번으로 계산)
+pair-clock-unsure = { $second } 쪽 시계는 { $first } 쪽보다 { $difference }쯤 { $way }: 핸드셰이크 { $number }번이 서로 어긋남.
+    시계를 새로 맞췄거나 시계가 밀림
+pair-counts = 양쪽 기록에 있는 연결 { $both }개, 한쪽에만 있는 끝 { $lone }개, 표시 { $shown }개
+pair-left-out = 이벤트 { $left_out }개는 너무 많아 보지 않음. 기록할 때 필터 사용
+pair-addresses = ; 주소가 바뀜: { $second } 쪽에서는 { $peer } → { $local }
+
+# tracer exec
+exec-exited = { $time } 뒤 종료, 종료 상태 { $code }
+exec-killed = { $time } 뒤 시그널 { $number }번으로 끝남
+exec-connections = 연결 { $number }개
+exec-to = { $peer } 쪽으로 연결 { $number }개
+exec-handshake = 핸드셰이크 { $number }번의 p{ $quantile }: { $time }
+exec-retransmitted = 재전송된 세그먼트 { $number }개
+exec-close-wait = CLOSE_WAIT 상태로 { $age }{ $why }
+exec-open = 아직 열려 있음, 상태 { $state }
+exec-at-exit = 프로세스가 끝날 때 열려 있었음, 상태 { $state }
+exec-after = , { $age } 경과
+exec-survivors = 아직 실행 중이지만 더는 추적하지 않음, 프로세스 { $number }개: { $names }
+exec-hold = 조건 { $number }개를 모두 지킴
+exec-place-to = { $peer } 쪽으로
+exec-place-at = { $local }에서 accept
+
+# tracer diff
+diff-before = 이전
+diff-after = 이후
+diff-recording = { $name }: { $time } 동안 연결 { $number }개
+diff-to = { $peer } 쪽 연결
+diff-few = { $name }: 이전 { $before }개, 이후 { $after }개. { $FEWEST }개 이상 필요
+diff-destinations = 연결이 가장 적은 목적지 { $more }곳
+diff-verdict = 비교 { $all }건 중 { $changed }건이 의미 있는 변화: 나빠짐 { $worse }, 좋아짐 { $better }. 우연일 확률
+    { $LEVEL } 미만(Holm), { $FACTOR }배 이상
+
+# tracer top
+top-not-available = ! { $name } 사용할 수 없음({ $reason }): ? 참고
+top-copied = { $all }개 중 { $number }번째. c: 다음
+top-handshakes = 시작한 뒤 SYN 재전송 { $again }번, 실패 { $lost }번
+top-healthy = 발견된 문제 없음({ $time } 동안 관찰)
+top-observed = { $time } 동안 관찰. 몇 초마다 다시 확인
+top-more-findings = 외 { $more }건: Enter
+top-transitions = 전이 { $some }/초
+top-lost = 이벤트 { $number }개 잃음
+top-first-of = { $all }개 중 첫째
+top-open = 열기
+top-all-sockets = 소켓 { $all }개
+top-some-sockets = 소켓 { $all }개 중 { $listed }개
+top-groups = , { $by }별 그룹 { $number }개
+top-sorted = , { $by } 순
+top-for = { $sign }{ $age } 동안
+top-orphaned = 고아: 가진 프로세스 없음. 전에는 { $owner }
+
 # 상태에 머무는 소켓의 표시
 linger-raised = ⚑ { $state } 상태에 { $age } 동안 머묾{ $idle }
-linger-continues = ⚑ { $state } 상태에 아직도 머묾, { $age } 동안{ $idle }
+linger-continues = ⚑ 아직 { $state } 상태, { $age } 동안{ $idle }
 linger-cleared = ⚑ { $state } 상태에서 { $age } 뒤 벗어남{ $idle }
 linger-idle = (데이터 없이 { $idle })
 linger-not-looked-at = 상대는 닫았고 프로세스는 닫지 않음. 디스크립터를 보지 않아 원인은 알 수 없음

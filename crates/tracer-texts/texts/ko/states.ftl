@@ -16,25 +16,25 @@ syn-sent =
     .what = 클라이언트가 SYN을 보내고 SYN+ACK를 기다립니다.
     .linux = 첫 타임아웃은 1초입니다. net.ipv4.tcp_syn_retries = { $tcp_syn_retries }번 재전송한 뒤
         connect()가 ETIMEDOUT으로 실패합니다.
-    .many = 목적지가 SYN을 버리고 있거나(방화벽, 가득 찬 accept 큐) 존재하지 않습니다.
+    .many = 목적지가 SYN을 버리고 있거나(방화벽, 가득 찬 accept 큐) 없습니다.
 
 syn-recv =
     .title = SYN_RECV
     .what = 서버가 SYN에 응답하고 마지막 ACK를 기다립니다(RFC 9293의 SYN-RECEIVED).
     .linux = 소켓이 아니라 작은 요청 구조체이며, net.ipv4.tcp_synack_retries =
         { $tcp_synack_retries }번 재전송합니다.
-    .many = SYN 홍수이거나, 클라이언트가 사라졌거나, 경로에서 ACK가 사라지고 있습니다.
+    .many = SYN 플러딩이거나, 클라이언트가 사라졌거나, 경로에서 ACK가 사라지고 있습니다.
 
 established =
     .title = ESTABLISHED
     .what = 연결이 양방향으로 열려 있습니다.
     .linux = keepalive가 없으면 상대가 사라져도 끝없이 이 상태로 남습니다.
-    .many = 연결 풀이거나 누수입니다. 나이와 쥐고 있는 프로세스를 보세요.
+    .many = 연결 풀이거나 누수입니다. 경과 시간과 소켓을 가진 프로세스를 보세요.
 
 fin-wait1 =
     .title = FIN_WAIT1
     .what = 이쪽이 먼저 닫았습니다. FIN이 전송 중이거나, 보내지 못한 데이터 뒤에서 기다립니다.
-    .linux = 소켓을 쥔 프로세스가 없으면 net.ipv4.tcp_orphan_retries = { $tcp_orphan_retries }번
+    .linux = 소켓을 가진 프로세스가 없으면 net.ipv4.tcp_orphan_retries = { $tcp_orphan_retries }번
         재전송한 뒤 포기합니다(0은 8을 뜻합니다).
     .many = 상대가 사라졌거나 윈도를 닫아 두었습니다.
 

@@ -19,7 +19,7 @@ persist-timer =
     .title = 지속 타이머(persist timer)
     .what = 윈도를 닫은 상대에게 윈도가 열렸는지 묻습니다. 윈도를 여는 세그먼트가 사라질 수 있기 때문입니다.
     .linux = 재전송 타이머와 같은 간격으로, 상대가 응답하는 한 끝없이 계속합니다. TCP_USER_TIMEOUT이 있거나
-        소켓을 쥔 프로세스가 없으면 끝이 있습니다.
+        소켓을 가진 프로세스가 없으면 끝이 있습니다.
 time-wait-timer =
     .title = 2 MSL 타이머
     .what = TIME_WAIT를 끝냅니다. RFC 9293에서 최대 세그먼트 수명(MSL)은 2분입니다.

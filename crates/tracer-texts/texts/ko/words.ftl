@@ -24,12 +24,12 @@ ask-acked = { $end } 쪽이 받는 확인 응답 번호는? ack = ?
 ask-reason = { $end } 쪽에서 연결은 어떻게 끝나는가?
 ask-again = 다시 보내는 세그먼트는?
 answer-right = 맞습니다.
-answer-wrong = 커널은 다르게 했습니다: { $answer }.
-answer-unknown = 커널이 한 일을 이벤트로는 알 수 없습니다. 이 문제는 세지 않습니다.
-answer-other = 보기에 없습니다: { $answer }. 이 문제는 세지 않습니다.
-answer-keys = 1부터 { $count }까지 누르세요. q는 그만두기입니다.
+answer-wrong = 커널은 다르게 동작했습니다: { $answer }.
+answer-unknown = 커널이 어떻게 했는지 이벤트로는 알 수 없습니다. 이 문제는 채점하지 않습니다.
+answer-other = 보기에 없습니다: { $answer }. 이 문제는 채점하지 않습니다.
+answer-keys = 1부터 { $count } 중 하나를 누르세요. q를 누르면 그만둡니다.
 step-score = 문제 { $asked }개 가운데 { $right }개를 맞혔습니다.
 step-total = 모두 { $asked }개 가운데 { $right }개를 맞혔습니다.
-step-page = 아무 키나 누르면 계속합니다. q는 그만두기입니다.
+step-page = 아무 키나 누르면 계속합니다. q를 누르면 그만둡니다.
 step-next = 다음 수업: { $lesson }
 demo-network = 다른 터미널에서: tracer top --netns { $netns }. Ctrl-C로 끝냅니다.

@@ -4,13 +4,17 @@ use ratatui::{style::Style, text::Line};
 
 use super::paint::block;
 use crate::top::app::App;
+use tracer_output::phrase;
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let (theme, (commands, index)) = (&app.theme, &app.commands);
     let Some(command) = commands.get(*index) else { return Vec::new() };
-    let mut title = " Copied to the terminal's clipboard".to_owned();
+    let mut title = format!(" {}", app.said("Copied to the terminal's clipboard"));
     if commands.len() > 1 {
-        title.push_str(&format!(" ({} of {}; c: the next)", index + 1, commands.len()));
+        let (number, all) = (index + 1, commands.len());
+        let words =
+            phrase!(app.texts(), "top-copied", [number, all], "{number} of {all}; c: the next");
+        title.push_str(&format!(" ({words})"));
     }
     let mut lines = vec![Line::styled(title, theme.title()), Line::default()];
     // From edge to edge: whatever stood beside it would be selected with it.
@@ -20,6 +24,6 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines.push(Line::default());
     let words = "If it does not arrive when you paste (many terminals want OSC 52 allowed, tmux \
         set-clipboard on), select it here: until you go back, the mouse is the terminal's.";
-    lines.extend(block(("", theme.dim()), 1, words, Style::new(), width));
+    lines.extend(block(("", theme.dim()), 1, app.said(words), Style::new(), width));
     lines
 }

@@ -1,5 +1,7 @@
 //! Details of one socket: who holds it, where its time went, its timeline and its ladder.
 
+use std::sync::Arc;
+
 use ratatui::{
     style::Style,
     text::{Line, Span},
@@ -17,9 +19,11 @@ use tracer_event::{
 use tracer_output::{
     Format as _,
     ladder::{self, Ladder},
+    phrase,
     stamps::Times,
     step,
-    text::{Palette, duration, flag, of_reset, of_retransmit, process},
+    text::{Palette, cause, duration, flag, of_reset, of_retransmit, process},
+    width::padded,
 };
 
 /// Labels, indented.
@@ -30,17 +34,20 @@ const BESIDE: usize = 156;
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let Some(chosen) = &app.ui_snapshot.chosen else {
-        return vec![Line::styled(" loading", theme.dim())];
+        return vec![Line::styled(format!(" {}", app.said("loading")), theme.dim())];
     };
     let mut lines = vec![title(app, chosen)];
-    for (label, text) in facts(chosen) {
-        let label = format!("  {label}");
+    for (label, text) in facts(app, chosen) {
+        let label = format!("  {}", app.said(label));
         lines.extend(block((&label, theme.dim()), LABEL, &text, Style::new(), width));
     }
-    let titled = |title: &'static str| vec![Line::default(), Line::styled(title, theme.title())];
-    let mut events = titled(" Timeline");
+    let titled = |title: &str| {
+        let title = format!(" {}", app.said(title));
+        vec![Line::default(), Line::styled(title, theme.title())]
+    };
+    let mut events = titled("Timeline");
     events.extend(timeline(app, chosen));
-    let mut drawn = titled(" Segments");
+    let mut drawn = titled("Segments");
     if width < BESIDE {
         drawn.extend(segments(app, chosen, width));
         lines.extend(events.into_iter().chain(drawn));
@@ -56,6 +63,7 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
     let row = &chosen.row;
     let age = duration(app.ui_snapshot.clock.now.saturating_sub(row.since));
     let sign = if row.at_least { "≥" } else { "" };
+    let since = phrase!(app.texts(), "top-for", [sign, age], "for {sign}{age}");
     let ends = match row.state {
         State::Listen => format!("  {}", row.subject.tuple.local),
         _ => format!("  {} ↔ {}", row.subject.tuple.local, row.subject.tuple.peer),
@@ -63,13 +71,13 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
     Line::from(vec![
         Span::raw(" "),
         Span::styled(row.state.name(), app.theme.state(row.state)),
-        Span::raw(format!(" for {sign}{age}")),
+        Span::raw(format!(" {since}")),
         Span::styled(ends, app.theme.title()),
     ])
 }
 
 /// Labels and texts; what is not known is left out.
-fn facts(chosen: &Chosen) -> Vec<(&'static str, String)> {
+fn facts(app: &App, chosen: &Chosen) -> Vec<(&'static str, String)> {
     let Chosen { row, executable, holders, events, .. } = chosen;
     let subject = &row.subject;
     let mut owner = process(subject.owner);
@@ -77,7 +85,12 @@ fn facts(chosen: &Chosen) -> Vec<(&'static str, String)> {
         owner = format!("{owner} {path}");
     }
     if row.orphaned {
-        owner = format!("orphaned: no process holds it; was {owner}");
+        owner = phrase!(
+            app.texts(),
+            "top-orphaned",
+            [owner],
+            "orphaned: no process holds it; was {owner}"
+        );
     }
     let held = holders
         .iter()
@@ -90,7 +103,7 @@ fn facts(chosen: &Chosen) -> Vec<(&'static str, String)> {
     });
     let flagged = flagged.filter(|linger| linger.status != LingerStatus::Cleared);
     let ids = [
-        row.container.as_ref().map(|id| format!("container {id}")),
+        row.container.as_ref().map(|id| format!("{} {id}", app.said("container"))),
         Some(format!("netns {}", subject.tuple.netns)),
         subject.cookie.map(|cookie| format!("cookie {cookie}")),
         subject.uid.map(|uid| format!("uid {uid}")),
@@ -99,31 +112,31 @@ fn facts(chosen: &Chosen) -> Vec<(&'static str, String)> {
     let facts = [
         ("process", owner),
         ("held by", joined(held)),
-        ("cause", flagged.and_then(tracer_event::linger::Linger::explanation).unwrap_or_default()),
-        ("states", states(chosen)),
-        ("handshake", handshake(chosen)),
+        ("cause", flagged.and_then(|linger| cause(linger, app.texts())).unwrap_or_default()),
+        ("states", states(app, chosen)),
+        ("handshake", handshake(app, chosen)),
         ("ids", joined(ids.into_iter().flatten())),
     ];
     facts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
 /// How long it was in each state.
-fn states(chosen: &Chosen) -> String {
+fn states(app: &App, chosen: &Chosen) -> String {
     let spent = State::ALL.map(|state| (state, chosen.spent[state.index()]));
     let spent = spent.into_iter().filter(|(_, spent)| *spent > 0);
     let states =
         joined(spent.map(|(state, spent)| format!("{} {}", state.name(), duration(spent))));
     match chosen.at_least {
         _ if states.is_empty() || chosen.row.state == State::Closed => String::new(),
-        true => format!("{states} (at least)"),
+        true => format!("{states} ({})", app.said("at least")),
         false => states,
     }
 }
 
-fn handshake(chosen: &Chosen) -> String {
+fn handshake(app: &App, chosen: &Chosen) -> String {
     let Some(handshake) = chosen.handshake else { return String::new() };
     let times = [("duration", handshake.duration_ns), ("RTT", handshake.rtt_ns)].into_iter();
-    joined(times.filter_map(|(name, ns)| Some(format!("{name} {}", duration(ns?)))))
+    joined(times.filter_map(|(name, ns)| Some(format!("{} {}", app.said(name), duration(ns?)))))
 }
 
 fn joined(words: impl Iterator<Item = String>) -> String {
@@ -142,39 +155,43 @@ fn timeline(app: &App, chosen: &Chosen) -> Vec<Line<'static>> {
         let stamp = times.write(app.ui_snapshot.clock, time).to_owned();
         let (words, style) = match event {
             OwnedUpdate::Transition(event) => {
-                let words = format!("{} → {}: {}", event.from, event.to, step::meaning(event));
+                let words = app.said(step::meaning(event));
+                let words = format!("{} → {}: {words}", event.from, event.to);
                 (words, app.theme.state(event.to))
             }
             OwnedUpdate::Retransmit(event) => {
-                (format!("↻ {}", of_retransmit(event, None)), app.theme.warning())
+                (format!("↻ {}", of_retransmit(event, app.texts())), app.theme.warning())
             }
-            OwnedUpdate::Reset(event) => (of_reset(event).into(), app.theme.warning()),
+            OwnedUpdate::Reset(event) => (app.said(of_reset(event)).into(), app.theme.warning()),
             OwnedUpdate::Linger(lingers) => {
-                (lingers.iter().map(|linger| flag(linger, None)).collect(), app.theme.warning())
+                let flags = lingers.iter().map(|linger| flag(linger, app.texts()));
+                (flags.collect(), app.theme.warning())
             }
             OwnedUpdate::Connection(_) | OwnedUpdate::Loss(_) | OwnedUpdate::Finding(_) => continue,
         };
         let local = ui_snapshot::tuple(event) == Some(chosen.row.subject.tuple);
-        let (end, style) = if local { ("local ", style) } else { ("peer  ", app.theme.dim()) };
+        let (end, style) = if local { ("local", style) } else { ("peer", app.theme.dim()) };
         lines.push(Line::from(vec![
             Span::styled(format!(" {stamp} {after:>8} "), app.theme.dim()),
-            Span::raw(end),
+            Span::raw(padded(app.said(end), 6)),
             Span::styled(words, style),
         ]));
     }
     if lines.is_empty() {
-        let words = " no events yet: it existed before the trace began";
-        lines.push(Line::styled(words, app.theme.dim()));
+        let words = app.said("no events yet: it existed before the trace began");
+        lines.push(Line::styled(format!(" {words}"), app.theme.dim()));
     }
     lines
 }
 
 fn segments(app: &App, chosen: &Chosen, width: usize) -> Vec<Line<'static>> {
     if chosen.row.state == State::Listen {
-        return vec![Line::styled(" a listener sends no segments of its own", app.theme.dim())];
+        let words = app.said("a listener sends no segments of its own");
+        return vec![Line::styled(format!(" {words}"), app.theme.dim())];
     }
     let times = Times::new(app.timestamps, app.zone.clone());
-    let mut ladder = Ladder::new(ladder::Style::default(), Palette::PLAIN, Some(width), times);
+    let ladder = Ladder::new(ladder::Style::default(), Palette::PLAIN, Some(width), times);
+    let mut ladder = ladder.with_texts(Arc::clone(&app.texts));
     let mut out = Vec::new();
     for event in &chosen.events {
         ladder.update(&event.update(), app.ui_snapshot.clock.into(), &mut out);

@@ -5,7 +5,11 @@ use ratatui::{style::Style, text::Line};
 use super::paint::block;
 use crate::top::app::App;
 use tracer_event::finding::Finding;
-use tracer_output::text::duration;
+use tracer_output::{
+    phrase,
+    phrases::{of_finding, of_wording},
+    text::duration,
+};
 
 /// The mark of a severity and two spaces.
 pub(super) const MARK: usize = 10;
@@ -34,11 +38,22 @@ pub(super) fn lines(app: &App, width: usize) -> (Vec<Line<'static>>, Vec<usize>)
 
 /// How long the host has been observed, and whether all is well.
 pub(super) fn status(app: &App, width: usize) -> Vec<Line<'static>> {
+    let texts = app.texts();
     let good = app.ui_snapshot.findings.is_empty();
     let (mark, words) = match app.ui_snapshot.observed.map(duration) {
-        None => ("", "comparing two snapshots, some seconds apart".to_owned()),
-        Some(time) if good => ("OK", format!("no problems found (observed for {time})")),
-        Some(time) => ("", format!("observed for {time}; checked every few seconds")),
+        None => ("", app.said("comparing two snapshots, some seconds apart").to_owned()),
+        Some(time) if good => {
+            ("OK", phrase!(texts, "top-healthy", [time], "no problems found (observed for {time})"))
+        }
+        Some(time) => {
+            let words = phrase!(
+                texts,
+                "top-observed",
+                [time],
+                "observed for {time}; checked every few seconds"
+            );
+            ("", words)
+        }
     };
     let style = if good { app.theme.good() } else { app.theme.dim() };
     block((mark, style), MARK, &words, style, width)
@@ -53,19 +68,21 @@ pub(super) fn at(starts: &[usize], scroll: usize) -> usize {
 pub(super) fn head(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let mark = finding.severity.name().to_ascii_uppercase();
     let style = app.theme.severity(finding.severity);
-    block((&mark, style), MARK, &finding.sentence(), app.theme.title(), width)
+    block((&mark, style), MARK, &of_finding(finding, app.texts()), app.theme.title(), width)
 }
 
 pub(super) fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let (dim, plain, bold) = (app.theme.dim(), Style::new(), app.theme.title());
     let mut lines = head(app, finding, width);
     for line in finding.evidence() {
-        let label = format!("  {}", line.label);
-        lines.extend(block((&label, dim), LABEL, line.text.english(), plain, width));
+        let label = format!("  {}", app.said(line.label));
+        let words = of_wording(&line.text, app.texts());
+        lines.extend(block((&label, dim), LABEL, &words, plain, width));
     }
     for (index, remedy) in finding.remedies().into_iter().enumerate() {
-        let label = if index == 0 { "  remedy" } else { "" };
-        lines.extend(block((label, dim), LABEL, &format!("• {}", remedy.text), plain, width));
+        let label = if index == 0 { &format!("  {}", app.said("remedy")) } else { "" };
+        let words = format!("• {}", of_wording(&remedy.text, app.texts()));
+        lines.extend(block((label, dim), LABEL, &words, plain, width));
         if let Some(command) = remedy.command {
             lines.extend(block(("", bold), LABEL + 2, &format!("$ {command}"), bold, width));
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::top::app::{App, Pane, Tab};
 use tracer_event::{duration::count, escape::escape};
-use tracer_output::wrap::broken;
+use tracer_output::{phrase, text::grouped, width::columns, wrap::broken};
 
 const NAME: &str = " tracer top ";
 /// Width of the time.
@@ -47,15 +47,15 @@ fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
         let count = app.ui_snapshot.findings.len();
         let name = match tab {
-            Tab::Diagnosis if count > 0 => format!("Diagnosis({count})"),
-            _ => tab.name().to_owned(),
+            Tab::Diagnosis if count > 0 => format!("{}({count})", app.said(tab.name())),
+            _ => app.said(tab.name()).to_owned(),
         };
         // All five fit into 80 columns.
         let title = match width {
             ..100 => format!(" {} {name} ", index + 1),
             _ => format!(" {}  {name}  ", index + 1),
         };
-        let end = column + title.chars().count() as u16;
+        let end = column + columns(&title) as u16;
         titles.push((tab, title, column..end));
         column = end;
     }
@@ -65,7 +65,7 @@ fn titles(app: &App, width: u16) -> Vec<(Tab, String, Range<u16>)> {
 pub(super) fn tab_at(app: &App, area: Rect, at: Position) -> Option<Tab> {
     let titles = titles(app, area.width);
     let mut titles = titles.into_iter().filter(|_| at.y == area.y);
-    titles.find(|(_, _, columns)| columns.contains(&(at.x - area.x))).map(|(tab, ..)| tab)
+    titles.find(|(_, _, range)| range.contains(&(at.x - area.x))).map(|(tab, ..)| tab)
 }
 
 fn tabs(app: &App, width: u16) -> Line<'static> {
@@ -85,17 +85,24 @@ fn status(app: &App, width: usize) -> Line<'static> {
     let (ui_snapshot, theme) = (&app.ui_snapshot, &app.theme);
     let total: u64 = ui_snapshot.counts.iter().sum();
     let state = match app.frozen {
-        true => Span::styled(" FROZEN ", theme.selected()),
-        false => Span::styled(" live ", theme.good()),
+        true => Span::styled(format!(" {} ", app.said("FROZEN")), theme.selected()),
+        false => Span::styled(format!(" {} ", app.said("live")), theme.good()),
     };
+    let texts = app.texts();
     let events = match rate(ui_snapshot.events()) {
-        none if none.is_empty() => "no transitions".into(),
-        some => format!("{some} transitions/s"),
+        none if none.is_empty() => app.said("no transitions").to_owned(),
+        some => phrase!(texts, "top-transitions", [some], "{some} transitions/s"),
     };
-    let counts = format!("  {}  {events}  ", count(total, "socket"));
+    let (number, sockets) = (grouped(total), count(total, "socket"));
+    let sockets = phrase!(texts, "screen-count", [number], "{sockets}");
+    let counts = format!("  {sockets}  {events}  ");
     let lost = match ui_snapshot.lost {
-        0 => Span::styled("no events lost", theme.dim()),
-        lost => Span::styled(format!("{} lost", count(lost, "event")), theme.bad()),
+        0 => Span::styled(app.said("no events lost").to_owned(), theme.dim()),
+        lost => {
+            let (number, events) = (grouped(lost), count(lost, "event"));
+            let words = phrase!(texts, "top-lost", [number], "{events} lost");
+            Span::styled(words, theme.bad())
+        }
     };
     let mut spans = vec![state, Span::raw(counts), lost];
     if let Some(header) = &ui_snapshot.header
@@ -125,16 +132,18 @@ fn message(app: &App, width: usize) -> Option<Line<'static>> {
     let first = app.messages.first()?;
     let more = match app.messages.len() {
         1 => String::new(),
-        all => format!(" (1 of {all})"),
+        all => format!(" ({})", phrase!(app.texts(), "top-first-of", [all], "1 of {all}")),
     };
-    let key = format!(" x: dismiss{more} ");
-    let room = width.saturating_sub(key.chars().count() + 1);
+    let key = format!(" x: {}{more} ", app.said("dismiss"));
+    let room = width.saturating_sub(columns(&key) + 1);
     // The help has all of it.
     let shown = match broken(first, Some(room)).as_slice() {
         [all] => all.clone(),
         _ => {
-            let part = broken(first, Some(room.saturating_sub(9))).into_iter().next()?;
-            format!("{}…: see ?", cut(part, room.saturating_sub(9)))
+            let see = app.said("see ?");
+            let room = room.saturating_sub(columns(see) + 4);
+            let part = broken(first, Some(room)).into_iter().next()?;
+            format!("{}…: {see}", cut(part, room))
         }
     };
     Some(Line::from(vec![
@@ -154,12 +163,18 @@ fn keys(app: &App, area: Rect) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
     let mut room = usize::from(area.width).saturating_sub(1);
     for (key, what) in hints(app, area) {
-        let needed = key.chars().count() + 1 + what.chars().count();
+        let key = app.said(key);
+        let what = match what {
+            // Elsewhere it is said of a connection.
+            "open" => phrase!(app.texts(), "top-open", [], "open"),
+            what => app.said(what).to_owned(),
+        };
+        let needed = columns(key) + 1 + columns(&what);
         if needed > room {
             break;
         }
         room = room.saturating_sub(needed + 2);
-        spans.push(Span::styled(key, app.theme.title()));
+        spans.push(Span::styled(key.to_owned(), app.theme.title()));
         spans.push(Span::styled(format!(" {what}  "), app.theme.dim()));
     }
     Line::from(spans)

@@ -13,7 +13,10 @@ use crate::top::{
     app::App,
     ui_snapshot::{CLASSES, Durations, Handshakes},
 };
-use tracer_output::text::{duration, grouped};
+use tracer_output::{
+    phrase,
+    text::{duration, grouped},
+};
 
 /// From this width on there is a gap between the two sides.
 const BESIDE: usize = 110;
@@ -29,11 +32,18 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let columns = [side(half.saturating_sub(19)), side(half.saturating_sub(21))].concat();
     let blank = || Span::raw(" ");
     let titles = ["connect() to ESTABLISHED", "SYN+ACK to its ACK"];
-    let titles = titles.map(|title| (title.to_owned(), theme.title()));
-    let quantiles = [connected, accepted].map(|side| (quantiles(side), theme.dim()));
+    let titles = titles.map(|title| (app.said(title).to_owned(), theme.title()));
+    let quantiles = [connected, accepted].map(|side| (quantiles(app, side), theme.dim()));
+    let [again, lost] = [retried, failed].map(|count| grouped(*count));
+    let failures = phrase!(
+        app.texts(),
+        "top-handshakes",
+        [again, lost],
+        "{again} retried, {lost} failed since the start"
+    );
     let mut lines = vec![
         Line::styled(
-            format!(" {} retried, {} failed since the start", grouped(*retried), grouped(*failed)),
+            format!(" {failures}"),
             if retried + failed > 0 { theme.warning() } else { theme.dim() },
         ),
         row(blank(), &halves, titles),
@@ -55,10 +65,10 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn quantiles(durations: &Durations) -> String {
+fn quantiles(app: &App, durations: &Durations) -> String {
     let [median, most, longest] = durations.quantiles.map(duration);
     match durations.total() {
-        0 => "none so far".to_owned(),
+        0 => app.said("none so far").to_owned(),
         total => format!("{}: p50 {median} p99 {most} max {longest}", grouped(total)),
     }
 }

@@ -44,16 +44,16 @@ const STATES: [(&str, &str); 6] = [
 
 pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     let theme = &app.theme;
-    let mut lines = vec![Line::styled(" Keys", theme.title())];
+    let mut lines = vec![title(app, "Keys")];
     lines.extend(list(app, &KEYS, width));
-    lines.extend([Line::default(), Line::styled(" Terms", theme.title())]);
+    lines.extend([Line::default(), title(app, "Terms")]);
     lines.extend(list(app, &STATES, width));
     let degraded = app.ui_snapshot.header.iter().flat_map(|header| &header.degraded);
-    let missing: Vec<String> = degraded.map(|degraded| not_available(degraded, None)).collect();
-    for (title, texts) in [(" Not available on this host", &missing), (" Messages", &app.messages)]
-    {
+    let missing: Vec<String> =
+        degraded.map(|degraded| not_available(degraded, app.texts())).collect();
+    for (words, texts) in [("Not available on this host", &missing), ("Messages", &app.messages)] {
         if !texts.is_empty() {
-            lines.extend([Line::default(), Line::styled(title, theme.title())]);
+            lines.extend([Line::default(), title(app, words)]);
         }
         for text in texts {
             lines.extend(block(("", theme.dim()), 2, text, Style::new(), width));
@@ -62,9 +62,14 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
+fn title(app: &App, words: &str) -> Line<'static> {
+    Line::styled(format!(" {}", app.said(words)), app.theme.title())
+}
+
 fn list(app: &App, entries: &[(&str, &str)], width: usize) -> Vec<Line<'static>> {
     let lines = |(name, what): &(&str, &str)| {
-        block((&format!("  {name}"), app.theme.good()), INDENT, what, Style::new(), width)
+        let label = format!("  {}", app.said(name));
+        block((&label, app.theme.good()), INDENT, app.said(what), Style::new(), width)
     };
     entries.iter().flat_map(lines).collect()
 }

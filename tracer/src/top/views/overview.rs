@@ -12,7 +12,7 @@ use super::{
 };
 use crate::top::{app::App, ui_snapshot::HISTORY};
 use tracer_event::{finding::Finding, state::State};
-use tracer_output::{text::grouped, wrap::broken};
+use tracer_output::{phrase, phrases::of_wording, text::grouped, wrap::broken};
 
 /// From this width on, findings and states stand beside each other.
 const BESIDE: usize = 156;
@@ -60,7 +60,8 @@ fn findings(app: &App, width: usize, room: usize) -> Vec<Line<'static>> {
             lines.extend(part);
             more -= 1;
         }
-        let words = format!("{}and {more} more: Enter", " ".repeat(diagnosis::MARK));
+        let words = phrase!(app.texts(), "top-more-findings", [more], "and {more} more: Enter");
+        let words = format!("{}{words}", " ".repeat(diagnosis::MARK));
         lines.push(Line::styled(words, app.theme.dim()));
         return lines;
     }
@@ -80,7 +81,7 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
         .evidence()
         .into_iter()
         .filter(|line| line.label != "process")
-        .map(|line| format!("{} {}", line.label, line.text))
+        .map(|line| format!("{} {}", app.said(line.label), of_wording(&line.text, app.texts())))
         .collect();
     let room = width.saturating_sub(diagnosis::MARK);
     while facts.len() > 1 && broken(&facts.join(" · "), Some(room)).len() > 2 {
@@ -89,11 +90,13 @@ fn more(app: &App, finding: &Finding, width: usize) -> Vec<Line<'static>> {
     let dim = app.theme.dim();
     let mut lines = block(("", dim), diagnosis::MARK, &facts.join(" · "), dim, width);
     if let Some(remedy) = finding.remedies().into_iter().next() {
+        let words = of_wording(&remedy.text, app.texts());
         let words = match remedy.command {
-            Some(command) => format!("{}: {command}", remedy.text),
-            None => remedy.text.to_string(),
+            Some(command) => format!("{words}: {command}"),
+            None => words.into_owned(),
         };
-        let mark = ("  remedy", app.theme.title());
+        let label = format!("  {}", app.said("remedy"));
+        let mark = (label.as_str(), app.theme.title());
         lines.extend(block(mark, diagnosis::MARK, &words, Style::new(), width).into_iter().take(3));
     }
     lines
@@ -113,7 +116,7 @@ fn table(app: &App, width: usize) -> Vec<Line<'static>> {
     columns[5].1 = room + 1;
     let states = State::ALL.into_iter().filter(|state| *state != State::Closed);
     let rows = states.map(|state| row(Span::raw(" "), &columns, cells(app, state, room)));
-    [header(&columns, app.theme.dim())].into_iter().chain(rows).collect()
+    [header(app, &columns)].into_iter().chain(rows).collect()
 }
 
 /// The row of a state; the curve has `room` columns.

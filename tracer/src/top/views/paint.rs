@@ -7,7 +7,12 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use tracer_output::{text::grouped, wrap::broken};
+use crate::top::app::App;
+use tracer_output::{
+    text::grouped,
+    width::{self, columns},
+    wrap::broken,
+};
 
 /// Writes a line into a row of an area, cut at its width.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) {
@@ -35,11 +40,11 @@ pub(super) struct Column(pub(super) &'static str, pub(super) usize, pub(super) A
 /// A row of a table: a mark of one column, then the cells, with a blank between them.
 pub(super) fn row(
     mark: Span<'static>,
-    columns: &[Column],
+    row: &[Column],
     cells: impl IntoIterator<Item = (String, Style)>,
 ) -> Line<'static> {
     let mut spans = vec![mark];
-    for (&Column(_, width, align), (text, style)) in columns.iter().zip(cells) {
+    for (&Column(_, width, align), (text, style)) in row.iter().zip(cells) {
         if width == 0 {
             continue;
         }
@@ -52,7 +57,7 @@ pub(super) fn row(
             Align::Right => text,
         };
         // The padding has no style: it would be underlined.
-        let padding = Span::raw(" ".repeat(width.saturating_sub(text.chars().count())));
+        let padding = Span::raw(" ".repeat(width.saturating_sub(columns(&text))));
         let text = Span::styled(text, style);
         let right = align == Align::Right;
         spans.extend(if right { [padding, text] } else { [text, padding] });
@@ -61,25 +66,30 @@ pub(super) fn row(
 }
 
 /// The names of the columns.
-pub(super) fn header(columns: &[Column], style: Style) -> Line<'static> {
-    let names = columns.iter().map(|Column(name, ..)| ((*name).to_owned(), Style::new()));
-    row(Span::raw(" "), columns, names).style(style)
+pub(super) fn header(app: &App, columns: &[Column]) -> Line<'static> {
+    let names = columns.iter().map(|Column(name, ..)| {
+        let words = name.trim_start();
+        let indent = name.len() - words.len();
+        (format!("{:indent$}{}", "", app.said(words)), Style::new())
+    });
+    row(Span::raw(" "), columns, names).style(app.theme.dim())
 }
 
 /// Cut to a width, with a mark where cut.
 pub(super) fn cut(text: String, width: usize) -> String {
-    if text.chars().count() <= width {
+    if columns(&text) <= width {
         return text;
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    format!("{}…", width::cut(&text, width.saturating_sub(1)))
 }
 
 fn cut_front(text: String, width: usize) -> String {
-    let len = text.chars().count();
-    if len <= width {
+    if columns(&text) <= width {
         return text;
     }
-    ['…'].into_iter().chain(text.chars().skip(len - width.saturating_sub(1))).collect()
+    let rests = text.char_indices().map(|(start, _)| &text[start..]);
+    let rest = rests.into_iter().find(|rest| columns(rest) < width);
+    format!("…{}", rest.unwrap_or_default())
 }
 
 /// A number; nothing for 0.
@@ -108,7 +118,7 @@ pub(super) fn block(
     let mut label = label.to_owned();
     let parts = broken(text, Some(room)).into_iter();
     let line = |part: String| {
-        let padding = " ".repeat(indent.saturating_sub(label.chars().count()));
+        let padding = " ".repeat(indent.saturating_sub(columns(&label)));
         let label = Span::styled(std::mem::take(&mut label), style_of_label);
         Line::from(vec![label, Span::raw(padding), Span::styled(part, style)])
     };
@@ -145,7 +155,7 @@ fn cut_line(line: Line<'static>, width: usize) -> Line<'static> {
             break;
         }
         let text = cut(span.content.into_owned(), room);
-        room -= text.chars().count();
+        room -= columns(&text);
         spans.push(Span::styled(text, line.style.patch(span.style)));
     }
     Line::from(spans)

@@ -15,7 +15,10 @@ use crate::top::{
 use tracer_event::{
     container, duration::count, escape::escape, process::Evidence, state::State, update::Role,
 };
-use tracer_output::text::{duration, grouped, process};
+use tracer_output::{
+    phrase,
+    text::{duration, grouped, process},
+};
 
 /// The summary and the names of the columns.
 const HEAD: u16 = 2;
@@ -32,7 +35,7 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
     let columns = columns(width);
     let group_columns = group_columns(&columns);
     let shown = if list.grouping.is_some() { &group_columns[..] } else { &columns[..] };
-    put(buffer, body, 1, &header(shown, app.theme.dim()));
+    put(buffer, body, 1, &header(app, shown));
     let area = list_area(body);
     for line in 0..usize::from(area.height) {
         let index = list.offset + line;
@@ -47,8 +50,8 @@ pub(super) fn draw(app: &App, body: Rect, buffer: &mut Buffer) {
         put(buffer, area, line, &drawn.style(style));
     }
     if list.len() == 0 {
-        let words = if list.rows.is_empty() { " no sockets yet" } else { " no matches" };
-        put(buffer, area, 0, &Line::styled(words, app.theme.dim()));
+        let words = if list.rows.is_empty() { "no sockets yet" } else { "no matches" };
+        put(buffer, area, 0, &Line::styled(format!(" {}", app.said(words)), app.theme.dim()));
     }
 }
 
@@ -57,24 +60,34 @@ fn summary(app: &App) -> Line<'static> {
     let list = &app.list;
     let selection = &list.selection;
     let [all, listed] = [list.rows.len(), list.listed.len()].map(|len| grouped(len as u64));
-    let of_all = if listed == all { String::new() } else { format!(" of {all}") };
+    let texts = app.texts();
     let sockets = if list.rows.len() == 1 { "socket" } else { "sockets" };
-    let mut words = format!(" {listed}{of_all} {sockets}");
+    let mut words = String::from(" ");
+    words.push_str(&if listed == all {
+        phrase!(texts, "top-all-sockets", [all], "{all} {sockets}")
+    } else {
+        phrase!(texts, "top-some-sockets", [listed, all], "{listed} of {all} {sockets}")
+    });
     if let Some(grouping) = list.grouping {
-        let groups = count(list.groups.len() as u64, "group");
-        words.push_str(&format!(" in {groups} by {}", grouping.name()));
+        let (number, by) = (list.groups.len(), app.said(grouping.name()));
+        let groups = count(number as u64, "group");
+        words.push_str(&phrase!(texts, "top-groups", [number, by], " in {groups} by {by}"));
     }
-    let reversed = if selection.reversed { ", reversed" } else { "" };
-    words.push_str(&format!(", sorted by {}{reversed}", selection.order.name()));
+    let by = app.said(selection.order.name());
+    words.push_str(&phrase!(texts, "top-sorted", [by], ", sorted by {by}"));
+    if selection.reversed {
+        words.push_str(&format!(", {}", app.said("reversed")));
+    }
     let mut spans = vec![Span::raw(words)];
     if let Some(key) = &selection.within {
-        spans.push(Span::styled(format!("  group: {}", key.text()), app.theme.title()));
+        let words = format!("  {}: {}", app.said("group"), app.said(&key.text()));
+        spans.push(Span::styled(words, app.theme.title()));
     }
     if list.typing || !selection.filter.is_empty() {
         let style = if list.typing { app.theme.title() } else { app.theme.warning() };
         let cursor = if list.typing { "█" } else { "" };
         let filter = escape(selection.filter.as_bytes());
-        spans.push(Span::raw("  filter: "));
+        spans.push(Span::raw(format!("  {}: ", app.said("filter"))));
         spans.push(Span::styled(format!("{filter}{cursor}"), style));
     }
     Line::from(spans)
@@ -147,7 +160,7 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
         (format!("{sign}{age}"), warning),
         plain(subject.tuple.local.to_string()),
         plain(peer),
-        plain(owner(socket)),
+        plain(owner(app, socket)),
         plain(fd.map_or_else(String::new, |fd| fd.to_string())),
         plain(container::short(container).to_owned()),
         plain(subject.tuple.netns.to_string()),
@@ -156,14 +169,14 @@ fn socket(app: &App, socket: &Row, columns: &[Column]) -> Line<'static> {
 }
 
 /// The owner; of an orphan the former one.
-fn owner(row: &Row) -> String {
+fn owner(app: &App, row: &Row) -> String {
     let owner = row.subject.owner;
     let listener = owner.is_some_and(|owner| owner.evidence == Evidence::Listener);
     match (owner, row.orphaned) {
-        (None, true) => "(kernel)".into(),
-        (Some(_), true) => format!("was {}", process(owner)),
+        (None, true) => app.said("(kernel)").into(),
+        (Some(_), true) => format!("{} {}", app.said("was"), process(owner)),
         (_, false) if listener && row.state == State::CloseWait => {
-            format!("{} not accepted yet", process(owner))
+            format!("{} {}", process(owner), app.said("not accepted yet"))
         }
         (_, false) => process(owner),
     }
@@ -181,7 +194,7 @@ fn group_line(app: &App, group: &Group, columns: &[Column]) -> Line<'static> {
     let number = |count: u32| plain(some(count.into()));
     let styled = |count: u32, style: Style| (some(count.into()), style);
     let cells = [
-        plain(group.key.text()),
+        plain(app.said(&group.key.text()).to_owned()),
         number(group.total()),
         styled(known[0], app.theme.state(State::CloseWait)),
         number(known[1]),

@@ -16,7 +16,7 @@ use ratatui::{
 use super::paint::{put, rate, some};
 use crate::top::app::App;
 use tracer_event::state::State;
-use tracer_output::text::grouped;
+use tracer_output::{text::grouped, width::columns};
 
 /// The column and the row of each state's box.
 const PLACES: [(State, u16, u16); 11] = [
@@ -163,7 +163,7 @@ impl Canvas<'_> {
             } else {
                 // To the right there is no room for a number that grows.
                 let (words, style) = self.words(half + 6, word, from, to);
-                self.put(x + half - 1 - words.chars().count() as u16, y + 3, &words, style);
+                self.put(x + half - 1 - columns(&words) as u16, y + 3, &words, style);
             }
         } else if from == State::SynSent {
             // Down and back to ESTABLISHED.
@@ -201,11 +201,11 @@ impl Canvas<'_> {
         let rate = rate(self.app.ui_snapshot.rate(from, to));
         let a_second = if self.width > 15 { "/s" } else { "" };
         let (words, style) = match rate.as_str() {
-            "" => (word.to_owned(), self.app.theme.dim()),
-            rate => (format!("{word} {rate}{a_second}"), self.app.theme.good()),
+            "" => (self.app.said(word).to_owned(), self.app.theme.dim()),
+            rate => (format!("{} {rate}{a_second}", self.app.said(word)), self.app.theme.good()),
         };
         // The number is what must be seen.
-        let fits = words.chars().count() <= usize::from(room);
+        let fits = columns(&words) <= usize::from(room);
         (if fits { words } else { rate }, style)
     }
 
@@ -257,8 +257,9 @@ fn aborts(app: &App) -> Line<'static> {
         }
     }
     if others.is_empty() {
-        return Line::styled(" no resets, timeouts or refusals lately", app.theme.dim());
+        let none = app.said("no resets, timeouts or refusals lately");
+        return Line::styled(format!(" {none}"), app.theme.dim());
     }
-    let words = format!(" RST, timeout, refusal: {}", others.join(", "));
+    let words = format!(" {}: {}", app.said("RST, timeout, refusal"), others.join(", "));
     Line::styled(words, app.theme.warning())
 }
