@@ -82,11 +82,15 @@ impl Terminal {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// The same with the lines that were too long for the screen as they were written.
+    pub fn unfolded(&self) -> String {
+        let output = self.command(&["capture-pane", "-p", "-J", "-S", "-", "-t", "test"]);
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// Whether a line was too long for the screen.
     pub fn has_folded(&self) -> bool {
-        let output = self.command(&["capture-pane", "-p", "-J", "-S", "-", "-t", "test"]);
-        let unfolded = String::from_utf8(output.stdout).expect("text");
-        unfolded.trim_end().lines().count() != self.history().trim_end().lines().count()
+        self.unfolded().trim_end().lines().count() != self.history().trim_end().lines().count()
     }
 
     /// Checks that a shell has the terminal again, as it was before a program was run.

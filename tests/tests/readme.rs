@@ -133,6 +133,29 @@ fn the_readme_shows_real_screens() {
     fs::write(docs("top.svg"), picture_of_top()).unwrap();
 }
 
+/// A sentence, pictures, two commands, four questions, what it needs and what it does not know.
+#[test]
+fn the_readme_is_short_and_in_order() {
+    let readme = fs::read_to_string(README).unwrap();
+    assert!(readme.lines().count() <= 110, "the rest belongs to docs/");
+    let parts = [
+        "**tracer follows every TCP connection",
+        "](docs/trace.svg)",
+        "](docs/top.svg)",
+        "cargo xtask run",
+        "cargo xtask test",
+        "## Four questions",
+        "**What is happening now?**",
+        "**What is wrong, why, and what do I do?**",
+        "**What is there, since when, whose?**",
+        "**How does it move?**",
+        "## What it needs",
+        "## What it does not know",
+    ];
+    let places = parts.map(|part| readme.find(part).unwrap_or_else(|| panic!("without {part:?}")));
+    assert!(places.is_sorted(), "{places:?}");
+}
+
 fn docs(name: &str) -> String {
     format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"))
 }

@@ -149,6 +149,69 @@ fn sockets_are_sorted_by_what_matters_grouped_and_limited() {
     });
 }
 
+/// What a terminal shows of commands that end, and with what; `{}` is the namespace.
+const VIEWS: [(&str, &str, &str); 11] = [
+    ("diagnose", "diagnose --for 1s --netns {}", "observed for"),
+    ("diagnose-brief", "diagnose --brief --for 1s --netns {}", "observed for"),
+    ("sockets", "sockets --netns {}", "= 41 sockets"),
+    ("sockets-by-peer", "sockets --group peer --netns {}", "= 41 sockets"),
+    ("features", "features", "tracing  "),
+    ("features-v", "features -v", "seccomp"),
+    ("demo", "demo handshake", "ESTABLISHED"),
+    ("explain", "explain", "why-four"),
+    ("legend", "--legend", "LOCAL"),
+    ("help", "help", "diagnose"),
+    ("help-trace", "help trace", "--no-snapshot"),
+];
+
+/// No terminal folds a line, whatever its width; only commands, which are to be copied, may be
+/// longer. `UPDATE_PICTURES=1` draws what is on the screens into `target/views`.
+#[test]
+fn no_view_is_wider_than_its_terminal() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 20);
+        let inode = namespace.inode.to_string();
+        let mut wide_lines = Vec::new();
+        for (columns, rows) in [(80, 24), (160, 50)] {
+            for (view, arguments, words) in VIEWS {
+                let terminal = Terminal::open(columns, rows);
+                terminal.run(&arguments.replace("{}", &inode));
+                terminal.wait_for("the end", |screen| {
+                    let is_back = screen.trim_end().ends_with("shell>");
+                    is_back && terminal.history().matches("shell>").count() > 1
+                });
+                let text = terminal.unfolded();
+                assert!(text.contains(words), "{view}: {text}");
+                let is_free = |line: &&str| {
+                    ["shell> ", "$ ", "to get it:", "to know:"]
+                        .iter()
+                        .any(|begin| line.contains(begin))
+                };
+                let mut lines = text.lines().filter(|line| !is_free(line));
+                let wide = lines.find(|line| line.trim_end().chars().count() > columns.into());
+                wide_lines.extend(wide.map(|line| format!("{view} at {columns}: {line}")));
+                draw(view, columns, &terminal);
+            }
+            let terminal = Terminal::open(columns, rows);
+            terminal.run(&format!("top --netns {inode}"));
+            terminal.wait_for_words("leaks");
+            draw("top", columns, &terminal);
+        }
+        assert_eq!(wide_lines, Vec::<String>::new());
+        server.close();
+    });
+}
+
+fn draw(view: &str, columns: u16, terminal: &Terminal) {
+    if std::env::var_os("UPDATE_PICTURES").is_some() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/views");
+        std::fs::create_dir_all(directory).expect("target/views");
+        let picture = anstyle_svg::Term::new().render_svg(&terminal.coloured());
+        std::fs::write(format!("{directory}/live-{view}-{columns}.svg"), picture)
+            .expect("a picture");
+    }
+}
 #[test]
 fn screens_in_korean_have_no_english_words() {
     isolated(|namespace| {

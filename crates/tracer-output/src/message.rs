@@ -156,3 +156,24 @@ fn step(event: &Transition) -> String {
     let after = after.map_or_else(String::new, |ns| format!(" after {}", duration(ns)));
     format!("{} → {}{after}: {}", event.from, event.to, meaning(event, None))
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_event::{fixtures::linger, wall_clock::WallClock};
+
+    use super::*;
+
+    /// As in the live text: not a message for each of them.
+    #[test]
+    fn a_group_of_stuck_sockets_is_a_message_for_each_doubling() {
+        let count = |mut messages: Messages| {
+            let one = |cookie| {
+                let lingers = [linger(cookie, State::CloseWait)];
+                let context = WallClock { lead: 0, now: 0 }.into();
+                messages.of(&Update::Linger(&lingers), context).into_iter().flatten().count()
+            };
+            (1..=64).map(one).sum::<usize>()
+        };
+        assert_eq!((count(Messages::default()), count(Messages::grouped())), (64, 7));
+    }
+}

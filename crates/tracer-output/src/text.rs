@@ -32,7 +32,7 @@ pub(super) use self::{
     lingering::sentence,
     summary::closing,
     who::{holder, who},
-    words::{REFUSED_HERE, life, meaning, write_not_available},
+    words::{REFUSED_HERE, life, meaning},
 };
 pub use self::{
     columns::{Line, Stories},
@@ -51,7 +51,7 @@ pub use self::{
     lingering::{cause, flag},
     summary::reason,
     who::{in_container, process},
-    words::{bytes, loss, not_available, of_reset, of_retransmit},
+    words::{bytes, loss, not_available, of_reset, of_retransmit, write_not_available},
 };
 use super::{
     Format, Resized, Tick,

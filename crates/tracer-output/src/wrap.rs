@@ -6,8 +6,8 @@ use crate::width::columns;
 const UNITS: [&str; 14] =
     ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
 
-/// What is never broken inside: words, numbers with their sign and unit, one number of another
-/// (`2 of 3`), and commands in backticks.
+/// What is never broken inside: words, numbers with their sign, unit and percentile (`p99 2 µs`), one
+/// number of another (`2 of 3`), and commands in backticks.
 fn unbreakable(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -22,6 +22,7 @@ fn unbreakable(text: &str) -> Vec<String> {
             Some(last)
                 if last.matches('`').count() % 2 == 1
                     || last.ends_with(['≥', '≤', '×'])
+                    || ["p50", "p99"].contains(&last.as_str())
                     || is_number && counts(last)
                     || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
             {
@@ -80,6 +81,8 @@ mod tests {
     fn numbers_keep_their_units_and_commands_stay_whole() {
         let parts = broken("stuck for 10 s, see `ss -K -t state close-wait` for all", Some(12));
         assert_eq!(parts, ["stuck for", "10 s, see", "`ss -K -t state close-wait`", "for all"]);
+        let parts = broken("incoming, p50 6.02µs, p99 25.1µs", Some(24));
+        assert_eq!(parts, ["incoming, p50 6.02µs,", "p99 25.1µs"]);
         let parts = broken("1 of 4 failed, backlog 2 of 1", Some(20));
         assert_eq!(parts, ["1 of 4 failed,", "backlog 2 of 1"]);
     }

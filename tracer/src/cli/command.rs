@@ -121,6 +121,9 @@ impl Command {
         program: Vec<OsString>,
     ) -> Result<Self, String> {
         match words.words.first() {
+            Some(word) if Cli::command().find_subcommand(word).is_some() => {
+                Err(format!("{word:?} is a command: its options follow it, as in tracer {word} -v"))
+            }
             Some(word) if !parse::begins(word) => Err(format!(
                 "{word:?} is not a command, and no filter begins with it; see tracer --help"
             )),

@@ -15,7 +15,7 @@ use clap::{
 use rustix::thread::CapabilitySet;
 
 use super::{
-    console::{ColorArgument, print},
+    console::{ColorArgument, columns, print},
     filter::{FilterArguments, FilterWords},
     header::{header, options},
     language::LanguageArgument,
@@ -27,11 +27,16 @@ use super::{
 use crate::diagnose::{Observation, Outcome};
 use tracer_event::{
     finding::{Kind, Problem, Severity},
-    header::{Header, Mode},
+    header::{Degraded, Header, Mode},
 };
 use tracer_kernel::{confine, enricher::Host, feature, load, privileges, time};
 use tracer_model::filter::Filter;
-use tracer_output::{report, wrap::broken};
+use tracer_output::{
+    report,
+    text::{Palette, write_not_available},
+    wrap::broken,
+};
+use tracer_texts::Texts;
 
 /// How long to observe and how to report.
 #[derive(Args, Debug)]
@@ -189,24 +194,30 @@ impl Drop for Waiting {
     }
 }
 
+/// Says what this host lacks: on a terminal as a trace does, elsewhere in the log.
+fn warn_of(degraded: &Degraded, palette: Palette, texts: &Texts) {
+    let terminal = Some(io::stderr()).filter(io::Stderr::is_terminal);
+    let Some(width) = terminal.and_then(columns) else {
+        let Degraded { feature, reason, lost, remedy } = degraded;
+        tracing::warn!("{feature} not available ({reason}): {lost}; {remedy}");
+        return;
+    };
+    let mut out = Vec::new();
+    write_not_available(degraded, Some(texts), (palette, Some(width)), &mut out);
+    // Nobody may be left to read it.
+    let _ = io::stderr().write_all(&out);
+}
+
 fn write(arguments: &DiagnoseArguments, header: &Header, outcome: &Outcome) -> anyhow::Result<()> {
     let mut out = Vec::new();
     let diagnosis = &outcome.diagnosis;
     match arguments.format {
         FormatName::Json => report::json(diagnosis, header, time::wall_clock(), &mut out),
         FormatName::Text => {
-            for degraded in header.missing() {
-                tracing::warn!(
-                    "{} not available ({}): {}; {}",
-                    degraded.feature,
-                    degraded.reason,
-                    degraded.lost,
-                    degraded.remedy
-                );
-            }
             let (palette, width) = arguments.color.appearance(Some(io::stdout()));
-            let write = if arguments.brief { report::brief } else { report::text };
             let texts = arguments.language.texts();
+            header.missing().for_each(|degraded| warn_of(degraded, palette, &texts));
+            let write = if arguments.brief { report::brief } else { report::text };
             write(diagnosis, palette, width, Some(&texts), &mut out);
         }
     }

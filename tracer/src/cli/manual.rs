@@ -118,8 +118,8 @@ const SECTIONS: &[(&str, Entries)] = &[
         "ENVIRONMENT",
         &[
             ("NO_COLOR", "No colours, unless --color always is given."),
-            ("TRACER_LOG", "What to log to standard error, as debug or tracer=trace."),
-            ("TZ", "The time zone of times that people read."),
+            ("TRACER_LOG", "What to log to standard error, such as debug or tracer=trace."),
+            ("TZ", "The time zone of the times that are shown."),
             ("OTEL_*", "Where --otlp sends to, and as whom."),
         ],
     ),
@@ -127,8 +127,8 @@ const SECTIONS: &[(&str, Entries)] = &[
         "FILES",
         &[
             ("/etc/tracer/tracer.toml", "The options of tracer daemon."),
-            ("/sys/kernel/btf/vmlinux", "Types of the kernel: where its fields are."),
-            ("/sys/kernel/tracing", "tracefs, from which accept() is known."),
+            ("/sys/kernel/btf/vmlinux", "The types of the kernel, which say where its fields are."),
+            ("/sys/kernel/tracing", "tracefs, which shows accept() on kernels without fexit."),
         ],
     ),
 ];

@@ -289,7 +289,7 @@ pub fn not_available(degraded: &Degraded, texts: Option<&Texts>) -> String {
 }
 
 /// The same for people; on a terminal the remedy has a line of its own, as it may be a command.
-pub(crate) fn write_not_available(
+pub fn write_not_available(
     degraded: &Degraded,
     texts: Option<&Texts>,
     (palette, width): (Palette, Option<usize>),
