@@ -150,6 +150,8 @@ pub trait Explain {
         Self: Sized;
     /// What is wrong, in one sentence without a full stop, for a tired person.
     fn sentence(&self, severity: Severity) -> String;
+    /// The same for other languages.
+    fn phrase(&self, severity: Severity) -> Phrase;
     /// What shows it, a line each.
     fn evidence(&self) -> Vec<Line>;
     /// Who has to change what, commands to copy after `enter`, which enters the namespace, and what
@@ -304,7 +306,7 @@ impl Finding {
 
     /// Its sentence for other languages.
     pub fn phrase(&self) -> Phrase {
-        let phrase = self.problem.phrase(self.severity);
+        let phrase = self.problem.explain().phrase(self.severity);
         let is_over = self.status == Status::Cleared;
         if is_over { Phrase::new("over").with("sentence", phrase) } else { phrase }
     }

@@ -7,8 +7,9 @@
 //! `tracer diagnose` asks once, [`Watch`](super::watch::Watch) at each snapshot of a live trace: one
 //! judgement for the trace, the full screen, reports, JSON and metrics.
 //!
-//! To add a finding, write its file in `tracer_event::finding` (data, sentence, evidence, remedies,
-//! and in `Explain::key` what makes two of them the same at different times), a file here with a
+//! To add a finding, write its file in `tracer_event::finding` (data, sentence, the same for other
+//! languages, evidence, remedies, and in `Explain::key` what makes two of them the same at
+//! different times), a line in the list there, a file here with a
 //! function that takes the `Comparison` and returns findings, and a line in `SNAPSHOTS` or
 //! `EVENTS`.
 //!

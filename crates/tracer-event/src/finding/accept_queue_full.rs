@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity,
+    phrases::with_queue,
     remedies::{accept_faster, advice, command, resume},
     words::{line, of_listener, programs, whose},
 };
-use crate::phrase::{Wording, wording};
+use crate::phrase::{Phrase, Wording, wording};
 
 /// A full accept queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +53,18 @@ impl Explain for AcceptQueue {
             from.queue,
             from.backlog,
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let from = &self.listener;
+        let phrase = Phrase::new(if from.queue > from.backlog {
+            "accept-queue-full"
+        } else if u64::from(from.queue) * 5 >= u64::from(from.backlog) * 4 {
+            "accept-queue-nearly-full"
+        } else {
+            "accept-queue-was-full"
+        });
+        with_queue(phrase, from).with("listener", whose(from, ", "))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Worker,
+    phrases::{least, with_queue},
     remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
     words::{does, halted, line, of_limit, of_listener, process, programs, whose},
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
     process::Process,
 };
 
@@ -85,6 +86,17 @@ impl Explain for AcceptWait {
             listener.backlog,
             duration(*oldest),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let from = &self.listener;
+        let phrase =
+            Phrase::new(if self.moves { "accept-wait-slow" } else { "accept-wait-nobody" });
+        with_queue(phrase, from)
+            .with("count", grouped(self.waiting))
+            .with("listener", whose(from, ", "))
+            .with("halt", self.state())
+            .with("oldest", least(self.at_least, self.oldest))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{reuse, tw_reuse},
-    words::{connections, exhausted, line, of_program, process, rate},
+    words::{connections, exhausted, line, none_left, of_program, process, rate},
 };
 use crate::{
     duration::{duration, grouped},
     endpoint::Endpoint,
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// Short connections of one process to one destination.
@@ -84,6 +84,16 @@ impl Explain for Churn {
             duration(self.lifetime),
             (self.share() * 100.0).round(),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("churned")
+            .with("who", process(&self.program.process))
+            .with("rate", rate(self.rate))
+            .with("peer", self.peer.to_string())
+            .with("lifetime", duration(self.lifetime))
+            .with("percent", (self.share() * 100.0).round().to_string())
+            .with("left", none_left(self.ports.and_then(|ports| ports.minutes_left)))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     other_side::{OtherSide, half_close, of_other_side, other_peers},
+    phrases::with_queue,
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
     words::{
-        bytes, each_peer, end, filter, growth, halted, line, of_limit, of_listener, of_program,
-        process, programs, runs, service, states, whose, with_orphans,
+        a_process, bytes, each_peer, end, filter, growth, halted, line, of_limit, of_listener,
+        of_program, process, programs, runs, service, states, whose, with_orphans,
     },
 };
 use crate::{
     duration::{count, duration, grouped},
     endpoint::Endpoint,
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
     process::Process,
     stack::{self, Stack},
     state::State,
@@ -142,6 +143,37 @@ impl Explain for Leak {
                 "{connections} that the peers have closed are held, but by no descriptor that can \
                  be seen"
             ),
+        }
+    }
+
+    fn phrase(&self, severity: Severity) -> Phrase {
+        let of = |name| {
+            Phrase::new(name)
+                .with("who", programs(&self.holders))
+                .with("count", grouped(self.sockets))
+        };
+        match self.cause {
+            Cause::NeverAccepted => match &self.listener {
+                Some(from) => with_queue(Phrase::new("close-wait-never-accepted"), from)
+                    .with("count", grouped(self.sockets))
+                    .with("listener", whose(from, ", ")),
+                None => {
+                    Phrase::new("close-wait-listener-gone").with("count", grouped(self.sockets))
+                }
+            },
+            Cause::Halted(halt) => of("close-wait-halted").with("halt", halted(halt)),
+            Cause::Inherited => {
+                of("close-wait-inherited").with("parent", a_process(self.parent.as_ref()))
+            }
+            Cause::Unread => of("close-wait-unread").with("unread", grouped(self.unread)),
+            Cause::Held if severity == Severity::Info => of("close-wait-not-yet"),
+            Cause::Held => of("close-wait-leak"),
+            Cause::PassedOn => of("close-wait-passed-on"),
+            Cause::NotPassedOn => of("close-wait-not-passed-on"),
+            Cause::Orphaned => {
+                Phrase::new("close-wait-orphaned").with("count", grouped(self.sockets))
+            }
+            Cause::Unseen => Phrase::new("close-wait-unseen").with("count", grouped(self.sockets)),
         }
     }
 

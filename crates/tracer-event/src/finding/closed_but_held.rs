@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     activity::Doing,
-    duration::{count, duration},
+    duration::{count, duration, grouped},
     endpoint::Endpoint,
-    phrase::wording,
+    phrase::{Phrase, wording},
     process::Process,
 };
 
@@ -71,6 +71,16 @@ impl Explain for ClosedButHeld {
             process(closed_by),
             duration(*idle),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let by = if self.is_parent { "closed-by-parent" } else { "closed-by" };
+        Phrase::new("closed-but-held")
+            .with("who", programs(&self.holders))
+            .with("closer", Phrase::new(by).with("who", process(&self.closed_by)))
+            .with("count", grouped(self.sockets))
+            .with("service", service(self.service))
+            .with("idle", duration(self.idle))
     }
 
     fn evidence(&self) -> Vec<Line> {

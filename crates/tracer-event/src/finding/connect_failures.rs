@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     close::Reason,
-    duration::{count, duration, grouped},
+    duration::{count, duration, grouped, whole_seconds},
     endpoint::Endpoint,
     icmp::Icmp,
-    phrase::{Value, Wording, wording},
+    phrase::{Phrase, Value, Wording, wording},
     process::Process,
 };
 
@@ -158,6 +158,33 @@ impl Explain for ConnectFailures {
             grouped(failed),
             count(self.attempts, "attempt"),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let failed: u64 = self.failures.iter().map(|failure| failure.attempts).sum();
+        let of = if failed == 0 {
+            Phrase::new("connect-slow")
+                .with("again", grouped(self.retransmitted))
+                .with("delay", duration(self.delay))
+        } else {
+            let kind = |reason| match reason {
+                Reason::Refused => "failed-refused",
+                Reason::Unreachable => "failed-unreachable",
+                Reason::ConnectTimeout => "failed-timed-out",
+                _ => "failed-given-up",
+            };
+            let each = self.failures.iter();
+            let each =
+                each.map(|one| Phrase::new(kind(one.reason)).with("count", grouped(one.attempts)));
+            let name = if self.attempts > 1 { "connect-failures" } else { "connect-failed-once" };
+            Phrase::new(name)
+                .with("failed", grouped(failed))
+                .with("kinds", each.collect::<Vec<_>>())
+        };
+        of.with("who", a_process(self.process.as_ref()))
+            .with("peer", self.peer.to_string())
+            .with("attempts", grouped(self.attempts))
+            .with("since", whole_seconds(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {

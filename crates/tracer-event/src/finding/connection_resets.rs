@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     close::Reason,
-    duration::{count, grouped},
-    phrase::{Wording, wording},
+    duration::{count, grouped, whole_seconds},
+    phrase::{Phrase, Wording, wording},
     process::Process,
 };
 
@@ -142,6 +142,17 @@ impl Explain for ConnectionResets {
         let (who, with) = (a_process(self.process.as_ref()), service(self.service));
         let kind = self.kind();
         format!("{bad} of {ended} {with} of {who} {kind}{}", since(self.since))
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let bad: u64 = self.ends.iter().map(|end| end.connections).sum();
+        Phrase::new("connection-resets")
+            .with("who", a_process(self.process.as_ref()))
+            .with("service", service(self.service))
+            .with("ended", grouped(self.ended))
+            .with("bad", grouped(bad))
+            .with("kind", self.kind())
+            .with("since", whole_seconds(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {

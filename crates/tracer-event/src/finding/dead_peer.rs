@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
+    phrases::{connections, peers},
     remedies::{advice, command},
     words::{destination, limit, line, reachable, total},
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// What a peer does not answer.
@@ -122,6 +123,21 @@ impl Explain for DeadPeer {
             format!("; the kernel gives up in {}", duration(left))
         });
         format!("{silent}: {what} for {} on {connections}{gives_up}", duration(self.since))
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let of = match self.unanswered {
+            Unanswered::Fin => Phrase::new("dead-peer-fin"),
+            Unanswered::KeepaliveProbes => {
+                Phrase::new("dead-peer-probes").with("tries", self.tries.to_string())
+            }
+            _ => Phrase::new("dead-peer-data").with("bytes", grouped(self.unacknowledged)),
+        };
+        let gives_up = |left| Phrase::new("gives-up").with("left", duration(left));
+        of.with("peers", peers(&self.connections))
+            .with("since", duration(self.since))
+            .with("connections", connections(&self.connections))
+            .with("gives-up", self.gives_up.map(gives_up))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -9,8 +9,8 @@ use super::{
     words::{of_listener, whose},
 };
 use crate::{
-    duration::{count, duration},
-    phrase::wording,
+    duration::{count, duration, grouped},
+    phrase::{Phrase, wording},
 };
 
 /// Half-open connections of a listener with `TCP_DEFER_ACCEPT`.
@@ -47,6 +47,13 @@ impl Explain for DeferredAccept {
             duration(*oldest),
             whose(listener, ", "),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("deferred-accept")
+            .with("count", grouped(self.half_open))
+            .with("oldest", duration(self.oldest))
+            .with("listener", whose(&self.listener, ", "))
     }
 
     fn evidence(&self) -> Vec<Line> {

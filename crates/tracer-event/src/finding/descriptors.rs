@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     duration::grouped,
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// A process with hardly a descriptor left.
@@ -42,6 +42,14 @@ impl Explain for OutOfDescriptors {
             grouped(descriptors.open),
             grouped(descriptors.limit),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("descriptors-used")
+            .with("who", process(&self.program.process))
+            .with("open", grouped(self.descriptors.open))
+            .with("limit", grouped(self.descriptors.limit))
+            .with("left", none_left(self.descriptors.minutes_left))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     duration::{count, grouped},
     endpoint::{Endpoint, Tuple},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
     process::Process,
     state::State,
 };
@@ -171,6 +171,21 @@ impl Explain for PortUse {
                 count(self.destinations as u64, "destination"),
             ),
         }
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let of = match self.scope {
+            Scope::Destination { local, peer } => Phrase::new("ephemeral-ports-destination")
+                .with("local", local.address().to_string())
+                .with("peer", peer.to_string()),
+            Scope::Address(local) => Phrase::new("ephemeral-ports-address")
+                .with("local", local.address().to_string())
+                .with("destinations", grouped(self.destinations as u64)),
+        };
+        let left = self.minutes_left.filter(|_| self.busy() < self.size);
+        of.with("busy", grouped(self.busy().into()))
+            .with("size", grouped(self.size.into()))
+            .with("left", none_left(left))
     }
 
     fn evidence(&self) -> Vec<Line> {

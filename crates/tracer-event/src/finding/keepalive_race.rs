@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::advice,
-    words::{line, of_program, programs, since},
+    words::{a_process, line, of_program, process, programs, since},
 };
 use crate::{
-    duration::{count, duration},
+    duration::{count, duration, grouped, whole_seconds},
     endpoint::Endpoint,
-    phrase::{Value, Wording, wording},
+    phrase::{Phrase, Value, Wording, wording},
     process::Process,
 };
 
@@ -100,13 +100,26 @@ impl Explain for KeepaliveRace {
         let whose = self
             .client
             .as_ref()
-            .map_or_else(String::new, |client| format!(" of {}", super::process(client)));
+            .map_or_else(String::new, |client| format!(" of {}", process(client)));
         format!(
             "{}{whose} met an RST: {server} closes connections that were idle for {}{}",
             count(self.resets, "request"),
             self.timer(),
             since(self.since),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let server = match &self.server {
+            Some(program) => process(&program.process),
+            None => self.service.to_string(),
+        };
+        Phrase::new("keepalive-race")
+            .with("who", a_process(self.client.as_ref()))
+            .with("count", grouped(self.resets))
+            .with("server", server)
+            .with("timer", self.timer())
+            .with("since", whole_seconds(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::wording,
+    phrase::{Phrase, wording},
 };
 
 /// Idle connections of one process that nothing probes.
@@ -50,6 +50,13 @@ impl Explain for NoKeepalive {
             count(self.sockets, "connection"),
             duration(self.longest),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("never-noticed")
+            .with("who", process(&self.program.process))
+            .with("count", grouped(self.sockets))
+            .with("longest", duration(self.longest))
     }
 
     fn evidence(&self) -> Vec<Line> {

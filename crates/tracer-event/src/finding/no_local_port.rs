@@ -8,7 +8,12 @@ use super::{
     remedies::{command, more_addresses, reuse, time_wait_folklore, tw_reuse, wider_range},
     words::{a_process, destination, line, ports},
 };
-use crate::{duration::grouped, endpoint::Endpoint, phrase::wording, process::Process};
+use crate::{
+    duration::grouped,
+    endpoint::Endpoint,
+    phrase::{Phrase, wording},
+    process::Process,
+};
 
 /// Failed calls of connect(): no local port was free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +45,13 @@ impl Explain for NoLocalPort {
             times => format!(", {} times", grouped(times)),
         };
         format!("{who} found no free local port to connect to {}{times}", self.peer)
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("no-local-port")
+            .with("who", a_process(self.process.as_ref()))
+            .with("peer", self.peer.to_string())
+            .with("times", grouped(self.count))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Program, Remedy, Severity,
+    phrases::{connections, peers},
     remedies::{advice, command},
     words::{destination, line, programs},
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// Connections whose peers have closed their windows.
@@ -72,6 +73,23 @@ impl Explain for PeerNotReading {
             duration(*closed),
             count(*unsent, "byte"),
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let fin = match self.fins_waiting {
+            0 => None,
+            fins => Some(Phrase::new("fins-waiting").with("fins", grouped(fins))),
+        };
+        let who = match self.readers.as_slice() {
+            [] => peers(&self.connections),
+            readers => programs(readers).into(),
+        };
+        Phrase::new("peer-not-reading")
+            .with("who", who)
+            .with("closed", duration(self.closed))
+            .with("bytes", grouped(self.unsent))
+            .with("fin", fin)
+            .with("connections", connections(&self.connections))
     }
 
     fn evidence(&self) -> Vec<Line> {

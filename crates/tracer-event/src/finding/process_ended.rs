@@ -13,7 +13,7 @@ use crate::{
     container::short,
     duration::grouped,
     escape::harmless,
-    phrase::{Wording, wording},
+    phrase::{Phrase, Value, Wording, wording},
     process::Process,
 };
 
@@ -147,6 +147,35 @@ impl ProcessEnded {
         .collect();
         if parts.is_empty() { "no connection was open".into() } else { parts.join(", ") }
     }
+
+    /// Who ended, and how its connections did, for languages other than English.
+    pub fn as_phrase(&self) -> Phrase {
+        let ends = &self.ends;
+        let counts = [
+            ("ended-normally", ends.closed_normally),
+            ("ended-reset", ends.reset),
+            ("ended-unread", ends.unread),
+            ("ended-unacknowledged", ends.unacknowledged),
+            ("ended-never-accepted", ends.never_accepted),
+            ("ended-still-closing", self.still_closing),
+        ];
+        let known = counts.into_iter().filter(|(_, count)| *count > 0);
+        let mut parts: Vec<Phrase> =
+            known.map(|(name, count)| Phrase::new(name).with("count", grouped(count))).collect();
+        if parts.is_empty() {
+            parts.push(Phrase::new("ended-none"));
+        }
+        let first = process(&self.process);
+        let who: Value = match &self.group {
+            None => first.into(),
+            Some(group) => Phrase::new("ended-group")
+                .with("group", group.name())
+                .with("who", first)
+                .with("count", grouped(group.processes))
+                .into(),
+        };
+        Phrase::new("process-ended").with("who", who).with("ends", parts)
+    }
 }
 
 impl Explain for ProcessEnded {
@@ -167,6 +196,10 @@ impl Explain for ProcessEnded {
 
     fn sentence(&self, _: Severity) -> String {
         format!("{} has ended: {}", self.who(), self.words())
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        self.as_phrase()
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -8,7 +8,11 @@ use super::{
     remedies::{advice, command},
     words::{a_process, line, of_program, programs},
 };
-use crate::{endpoint::Endpoint, host::PortRange, phrase::wording};
+use crate::{
+    endpoint::Endpoint,
+    host::PortRange,
+    phrase::{Phrase, wording},
+};
 
 /// A connection whose both ends are one socket: connect() has chosen the port that it connects to
 /// (simultaneous open).
@@ -63,6 +67,12 @@ impl Explain for SelfConnect {
             if self.processes.is_empty() { a_process(None) } else { programs(&self.processes) },
             self.address,
         )
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        Phrase::new("self-connected")
+            .with("who", programs(&self.processes))
+            .with("address", self.address.to_string())
     }
 
     fn evidence(&self) -> Vec<Line> {

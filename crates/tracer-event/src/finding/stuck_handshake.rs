@@ -9,8 +9,8 @@ use super::{
     words::{a_process, line, listener, lost, process, reachable, service},
 };
 use crate::{
-    duration::count,
-    phrase::{Wording, wording},
+    duration::{count, grouped},
+    phrase::{Phrase, Wording, wording},
     process::Process,
     state::State,
 };
@@ -56,6 +56,19 @@ impl Explain for StuckHandshake {
         }
         let why = self.lost.map_or_else(|| "the clients do not answer".into(), lost);
         format!("{sockets} {} half-open: {why}", service(self.service))
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let of = match (self.state, self.lost) {
+            (State::SynSent, _) => {
+                Phrase::new("stuck-syn-sent").with("who", a_process(self.process.as_ref()))
+            }
+            (_, Some(_)) => Phrase::new("stuck-half-open-lost"),
+            (_, None) => Phrase::new("stuck-half-open"),
+        };
+        of.with("count", grouped(self.sockets))
+            .with("service", service(self.service))
+            .with("lost", self.lost.map(lost))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -5,10 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Remedy, Severity,
+    phrases::connections,
     remedies::{advice, command},
     words::{filter, line},
 };
-use crate::{duration::duration, phrase::wording, state::State};
+use crate::{
+    duration::duration,
+    phrase::{Phrase, wording},
+    state::State,
+};
 
 /// Connections of one process with one service that are stuck in one state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +62,21 @@ impl Explain for StuckState {
         let Self { state, connections, oldest, .. } = self;
         let (time, cause) = (duration(*oldest), self.cause());
         format!("{connections}: in {state} for up to {time}, {cause}")
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let cause = match self.state {
+            State::SynSent | State::SynRecv => "stuck-no-answer",
+            State::FinWait2 => "stuck-peer-open",
+            State::TimeWait => "stuck-late-fins",
+            State::FinWait1 | State::Closing | State::LastAck => "stuck-fin",
+            State::CloseWait | State::Established | State::Listen | State::Closed => "stuck-data",
+        };
+        Phrase::new("stuck-in-state")
+            .with("connections", connections(&self.connections))
+            .with("state", self.state.to_string())
+            .with("oldest", duration(self.oldest))
+            .with("cause", Phrase::new(cause))
     }
 
     fn evidence(&self) -> Vec<Line> {

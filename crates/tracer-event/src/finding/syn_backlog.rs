@@ -8,7 +8,11 @@ use super::{
     remedies::{advice, command},
     words::{connections, line},
 };
-use crate::{duration::count, endpoint::Endpoint, phrase::wording};
+use crate::{
+    duration::{count, grouped},
+    endpoint::Endpoint,
+    phrase::{Phrase, wording},
+};
 
 /// Too many half-open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +48,15 @@ impl Explain for SynBacklog {
         };
         let to = self.local.map_or_else(String::new, |local| format!(" to {local}"));
         format!("{lost}: too many half-open connections{to}")
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let lost = match self.syn_drops {
+            0 => Phrase::new("syn-backlog-cookies").with("count", grouped(self.syn_cookies)),
+            drops => Phrase::new("syn-backlog-drops").with("count", grouped(drops)),
+        };
+        let at = |local: Endpoint| Phrase::new("at").with("address", local.to_string());
+        lost.with("at", self.local.map(at))
     }
 
     fn evidence(&self) -> Vec<Line> {

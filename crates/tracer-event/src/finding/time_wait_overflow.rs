@@ -11,7 +11,7 @@ use super::{
 use crate::{
     close::Initiator,
     duration::{count, grouped},
-    phrase::{Wording, wording},
+    phrase::{Phrase, Wording, wording},
 };
 
 /// Too many sockets in TIME_WAIT.
@@ -51,6 +51,15 @@ impl Explain for TimeWaitOverflow {
             0 => now,
             skipped => format!("{now}: {} skipped it", count(skipped, "connection")),
         }
+    }
+
+    fn phrase(&self, _: Severity) -> Phrase {
+        let limit = |limit| Phrase::new("limit").with("limit", grouped(limit));
+        let of = match self.skipped {
+            0 => Phrase::new("time-wait-many"),
+            skipped => Phrase::new("time-wait-skipped").with("skipped", grouped(skipped)),
+        };
+        of.with("count", grouped(self.time_wait)).with("limit", self.limit.map(limit))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -56,7 +56,7 @@ fn counted(number: u64, what: &str, texts: Option<&Texts>) -> String {
 /// Processes that have ended: the last ones, and how many more there were.
 fn gone((last, count): &(Vec<ProcessEnded>, u64), texts: Option<&Texts>) -> Vec<String> {
     let words = |one: &ProcessEnded| {
-        let other = texts.and_then(|texts| say(texts, &one.phrase()));
+        let other = texts.and_then(|texts| say(texts, &one.as_phrase()));
         other.unwrap_or_else(|| format!("{}: {}", one.who(), one.words()))
     };
     let before = count.saturating_sub(last.len() as u64);
