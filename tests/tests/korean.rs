@@ -1,5 +1,7 @@
 //! Korean, as it is shown: nothing is left in English but what is the same in each language.
 
+use std::fs;
+
 use tracer_tests::{
     fault::{self, come_and_go},
     netns::isolated,
@@ -61,6 +63,27 @@ fn a_diagnosis_in_korean_has_no_english_words() {
             let stray: Vec<&str> = said.flat_map(english).collect();
             assert!(stray.is_empty(), "{stray:?}: {text}");
         }
+        server.close();
+    });
+}
+
+/// The page names its language; what it says of a leak is in it.
+#[test]
+fn a_report_is_in_korean_where_that_is_asked_for() {
+    isolated(|namespace| {
+        let (server, address) = fault::server(FAULT, "hoarder", &["keep"]);
+        come_and_go(address, 5);
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("report.html");
+        let inode = namespace.inode.to_string();
+        let path = file.to_str().unwrap();
+        let arguments = ["report", "--lang", "ko", "--duration", "1s", "-o", path];
+        let arguments = [&arguments[..], &["--linger", "close-wait=100ms", "--netns", &inode]];
+        let output = command("", &arguments.concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let html = fs::read_to_string(&file).unwrap();
+        assert!(html.contains("<html lang=\"ko\">"), "{html}");
+        assert!(html.contains("연결 5개 누수"), "{html}");
         server.close();
     });
 }

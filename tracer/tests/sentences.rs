@@ -9,6 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tracer_kernel::feature::{self, Feature};
+use tracer_texts::{Language, Texts};
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn sources(directory: &Path, into: &mut Vec<PathBuf>) {
@@ -91,5 +94,35 @@ fn no_sentence_is_left_over() {
     for name in sentences().keys() {
         let quoted = format!("\"{name}\"");
         assert!(code.iter().any(|source| source.contains(&quoted)), "nobody says {name}");
+    }
+}
+
+/// What is lost without a feature, and what the code says of getting it.
+#[test]
+fn what_is_missing_is_said_in_korean() {
+    let texts = Texts::of(Language::named("ko").unwrap());
+    for Feature { lost, .. } in feature::ALL {
+        assert_ne!(texts.translated(lost), lost);
+    }
+    let mut paths = Vec::new();
+    for part in ["tracer/src/features.rs", "crates/tracer-kernel/src"] {
+        let path = Path::new(ROOT).join(part);
+        if path.is_dir() { sources(&path, &mut paths) } else { paths.push(path) }
+    }
+    let code: String = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    // Remedies begin with one of these, and are texts of the code.
+    let texts_of_code = code.split('"').skip(1).step_by(2);
+    let is_remedy = |text: &&str| {
+        ["use Linux", "use a kernel", "use lockdown", "run as root, or add"]
+            .iter()
+            .any(|begin| text.starts_with(begin))
+    };
+    let remedies: BTreeSet<String> = texts_of_code
+        .filter(is_remedy)
+        .map(|text| text.replace('\\', " ").split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert!(remedies.len() > 10, "{remedies:?}");
+    for remedy in &remedies {
+        assert_ne!(texts.translated(remedy), remedy);
     }
 }

@@ -39,6 +39,7 @@ use tracer_model::{
     ports,
     time_wait::Ticks,
 };
+use tracer_texts::Texts;
 
 /// The shortest time between two readings of the table of sockets, nanoseconds.
 const INTERVAL: u64 = 250_000_000;
@@ -55,6 +56,8 @@ pub struct Options {
     pub ticks: Ticks,
     /// Which sockets of the table are wanted: events have passed it already.
     pub filter: Filter,
+    /// The language; English without.
+    pub texts: Option<Texts>,
     /// The file.
     pub file: Box<dyn Write + Send>,
     /// Takes the result of writing it, once.
@@ -103,11 +106,11 @@ impl Sink for Page {
 
     fn finish(self: Box<Self>, summary: &Summary, context: Context<'_>) {
         let Self { options, report, .. } = *self;
-        let Options { title, zone, mut file, written, .. } = options;
+        let Options { title, zone, texts, mut file, written, .. } = options;
         let Some(mut report) = report else { return };
         let clock = context.clock;
         report.timeline.advance(clock.now);
-        let html = report.html(summary, &Frame { title, zone, clock });
+        let html = report.html(summary, &Frame { title, zone, clock, texts });
         let findings = report.troubles.findings().len();
         let result = file.write_all(html.as_bytes()).and_then(|()| file.flush());
         // Nobody may wait for it.

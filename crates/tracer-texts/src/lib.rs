@@ -74,7 +74,7 @@ impl Texts {
     }
 
     /// What the code says in English, as the language has it; as it is where it has not. English
-    /// and the other language have it under the same name in `screens`, `steps` or `view`.
+    /// and the other language have it under the same name in one of [`CODED`].
     pub fn translated<'a>(&'a self, english: &'a str) -> &'a str {
         self.words.get(english).map_or(english, String::as_str)
     }
@@ -112,10 +112,13 @@ impl Texts {
     }
 }
 
+/// The files that have the English words of the code.
+const CODED: [&str; 5] = ["features", "report", "screens", "steps", "view"];
+
 /// The English words of the code, a line each, with their names before them.
 fn coded() -> impl Iterator<Item = (&'static str, &'static str)> {
     let files = Language::ENGLISH.files().iter();
-    let files = files.filter(|(name, _)| ["screens", "steps", "view"].contains(name));
+    let files = files.filter(|(name, _)| CODED.contains(name));
     files.flat_map(|(_, text)| text.lines()).filter_map(|line| line.split_once(" = "))
 }
 

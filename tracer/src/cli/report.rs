@@ -17,6 +17,7 @@ use jiff::tz::TimeZone;
 use super::{
     filter::{FilterArguments, behind_files, warn_of_absent},
     header::host_name,
+    language::LanguageArgument,
     live::Live,
     options::duration,
     recording,
@@ -51,6 +52,8 @@ pub(super) struct ReportArguments {
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, value_name = "STATE=TIME,…")]
     linger: Option<Thresholds>,
+    #[command(flatten)]
+    language: LanguageArgument,
     #[command(flatten)]
     filter: FilterArguments,
 }
@@ -90,7 +93,7 @@ pub(super) fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let linger = arguments.linger.unwrap_or_default();
     let live = Live::new(filter.clone(), linger, Some(duration));
     announce(arguments, duration);
-    let (page, written) = output.page(host_name(), filter);
+    let (page, written) = output.page(host_name(), filter, arguments.language);
     live.run(|_| Ok(vec![Box::new(page)]))?;
     tell(arguments, &written)
 }
@@ -106,7 +109,7 @@ fn of_recordings(
     let output = PageFile::create(output)?;
     let names: Vec<String> =
         files.iter().map(|file| escape(file.as_os_str().as_bytes()).into()).collect();
-    let (page, written) = output.page(names.join(", "), filter.clone());
+    let (page, written) = output.page(names.join(", "), filter.clone(), arguments.language);
     let bar = recording::bar(!io::stdout().is_terminal(), size);
     recording::replay(files.to_vec(), filter, Speed::Max, &bar, |_| Ok(vec![Box::new(page)]))?;
     tell(arguments, &written)
@@ -134,13 +137,19 @@ impl PageFile {
     }
 
     /// The sink, and what it will say at the end.
-    fn page(self, title: String, filter: Filter) -> (Page, Receiver<io::Result<Written>>) {
+    fn page(
+        self,
+        title: String,
+        filter: Filter,
+        language: LanguageArgument,
+    ) -> (Page, Receiver<io::Result<Written>>) {
         let (sender, written) = mpsc::channel();
         let page = Page::new(Options {
             title,
             zone: TimeZone::system(),
             ticks: time::ticks(),
             filter,
+            texts: Some(language.texts()),
             file: Box::new(self.0),
             written: sender,
         });

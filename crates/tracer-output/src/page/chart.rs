@@ -61,8 +61,8 @@ fn outline(values: &[f64], top: f64, x: impl Fn(usize) -> f64) -> (String, Strin
     (line, area)
 }
 
-/// Columns side by side, one between each two of `edges`.
-pub(super) fn columns(label: &str, edges: &[String], counts: &[u64]) -> Markup {
+/// Columns side by side, one between each two of `edges`, with ` to ` between these.
+pub(super) fn columns(label: &str, edges: &[String], to: &str, counts: &[u64]) -> Markup {
     let top = round_up(counts.iter().copied().max().unwrap_or(0) as f64);
     let width = (WIDTH - LEFT - RIGHT) / counts.len().max(1) as f64;
     let x = |index: usize| LEFT + width * index as f64;
@@ -76,7 +76,7 @@ pub(super) fn columns(label: &str, edges: &[String], counts: &[u64]) -> Markup {
                 @let height = (y(0.0, top) - y(*count as f64, top)).max(1.5);
                 rect.column x=(coordinate(x(index) + 0.5)) y=(coordinate(y(0.0, top) - height))
                     width=(coordinate(width - 1.0)) height=(coordinate(height)) {
-                    title { (edges[index]) " to " (edges[index + 1]) ": " (count) }
+                    title { (edges[index]) (to) (edges[index + 1]) ": " (count) }
                 }
             }
         }))

@@ -5,14 +5,14 @@ use std::cmp::Reverse;
 use maud::{Markup, html};
 
 use super::{
-    html::{Bar, Ranking, legend, section, unless},
+    html::{Bar, Frame, Ranking},
     words::{OUTCOMES, of_reason},
 };
 use crate::text::{grouped, reason};
 use tracer_event::summary::Lives;
 
 /// Close reasons.
-pub(super) fn reasons(lives: &Lives) -> Markup {
+pub(super) fn reasons(lives: &Lives, frame: &Frame) -> Markup {
     let mut ends = lives.ends.clone();
     ends.sort_by_key(|(_, count)| Reverse(*count));
     let total: u64 = ends.iter().map(|(_, count)| count).sum();
@@ -20,10 +20,10 @@ pub(super) fn reasons(lives: &Lives) -> Markup {
         let (class, meaning) = of_reason(why);
         let share = format!("{:.1} %", count as f64 * 100.0 / total.max(1) as f64);
         Bar {
-            name: reason(why).to_owned(),
+            name: frame.say(reason(why)).to_owned(),
             number: grouped(count),
             parts: vec![(class, grouped(count), count)],
-            cells: vec![grouped(count), share, meaning.to_owned()],
+            cells: vec![grouped(count), share, frame.say(meaning).to_owned()],
         }
     };
     let ranking = Ranking {
@@ -35,14 +35,14 @@ pub(super) fn reasons(lives: &Lives) -> Markup {
     };
     let reading = "Number of sockets by close reason, as the kernel knows it. Of a connection \
                    within this host each end has its own reason.";
-    section(
+    frame.section(
         "closes",
         "Close reasons",
         reading,
-        &unless(ends.is_empty(), "No socket was closed.", || {
+        &frame.unless(ends.is_empty(), "No socket was closed.", || {
             html! {
-                (legend(OUTCOMES))
-                (ranking.draw())
+                (frame.legend(OUTCOMES))
+                (ranking.draw(frame))
             }
         }),
     )

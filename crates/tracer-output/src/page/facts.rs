@@ -1,43 +1,53 @@
 //! What a report begins and ends with: the verdict, what was observed, and whether anything is
 //! missing.
 
+use std::fmt::Display;
+
 use maud::{Markup, html};
 
 use super::{
-    html::{Frame, section, table, words},
+    html::{Frame, words},
     troubles::Troubles,
 };
 use crate::text::{duration, grouped};
 use tracer_event::{
+    duration::count,
     escape::escape,
     finding::Severity,
     header::{Degraded, Header, Mode},
     summary::{Lost, Summary},
 };
 
+const INCOMPLETE: &str = "Incomplete: some events were lost, the true numbers are higher.";
+
 /// The verdict in a sentence.
-pub(super) fn verdict(troubles: &Troubles, summary: &Summary) -> Markup {
-    let count = |severity| troubles.count(severity);
-    let (critical, warning) = (count(Severity::Critical), count(Severity::Warning));
+pub(super) fn verdict(troubles: &Troubles, summary: &Summary, frame: &Frame) -> Markup {
+    let of = |severity| troubles.count(severity);
+    let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
     let (class, mark, words) = match (critical, warning) {
-        (0, 0) => ("good", "✓", "No problems found in what was observed.".to_owned()),
-        (0, some) => ("warning", "!", format!("{}, none critical: see below.", problems(some))),
+        (0, 0) => ("good", "✓", frame.say("No problems found in what was observed.").to_owned()),
+        (0, some) => {
+            let english = format_args!("{}, none critical: see below.", problems(some));
+            ("warning", "!", frame.worded("page-none-critical", &[("count", &some)], english))
+        }
         (some, more) => {
-            ("bad", "✗", format!("{}, {some} critical: see below.", problems(some + more)))
+            let all = some + more;
+            let english = format_args!("{}, {some} critical: see below.", problems(all));
+            let values: [(&str, &dyn Display); 2] = [("count", &all), ("critical", &some)];
+            ("bad", "✗", frame.worded("page-critical", &values, english))
         }
     };
     html! {
         p.verdict.(class) { span.badge { (mark) } (words) }
         @if !summary.complete {
             p.verdict.warning { span.badge { "!" }
-                "Incomplete: some events were lost, the true numbers are higher. "
-                a href="#completeness" { "Details" } }
+                (frame.say(INCOMPLETE)) " " a href="#completeness" { (frame.say("Details")) } }
         }
     }
 }
 
-fn problems(count: usize) -> String {
-    format!("{count} problem{}", if count == 1 { "" } else { "s" })
+fn problems(number: usize) -> String {
+    count(number as u64, "problem")
 }
 
 /// What was observed, when, how.
@@ -56,24 +66,25 @@ pub(super) fn facts(header: &Header, begun: u64, summary: &Summary, frame: &Fram
         ("Duration", duration(frame.clock.now.saturating_sub(begun))),
         ("Kernel", escape(header.kernel.as_bytes()).into_owned()),
         ("Transitions", grouped(summary.records.transition)),
-        ("Opened", sockets(summary.established)),
-        ("Closed", sockets(summary.ended)),
-        ("Data", mode.to_owned()),
+        ("Opened", sockets(summary.established, frame)),
+        ("Closed", sockets(summary.ended, frame)),
+        ("Data", frame.say(mode).to_owned()),
         ("Command", format!("tracer {}", options.join(" "))),
     ];
     html! {
         dl.facts {
-            @for (name, value) in entries { div { dt { (name) } dd { (words(&value)) } } }
+            @for (name, value) in entries { div { dt { (frame.say(name)) } dd { (words(&value)) } } }
         }
     }
 }
 
-fn sockets(count: u64) -> String {
-    format!("{} socket{}", grouped(count), if count == 1 { "" } else { "s" })
+fn sockets(sockets: u64, frame: &Frame) -> String {
+    let (number, english) = (grouped(sockets), count(sockets, "socket"));
+    frame.worded("page-sockets", &[("count", &number)], format_args!("{english}"))
 }
 
 /// What was lost, and what is not available here.
-pub(super) fn completeness(degraded: &[Degraded], summary: &Summary) -> Markup {
+pub(super) fn completeness(degraded: &[Degraded], summary: &Summary, frame: &Frame) -> Markup {
     // Losses of other outputs do not concern the report.
     let Lost { ring_buffer, recursion, decode, unseen, table: evicted, output, .. } = summary.lost;
     let lost: Vec<Vec<String>> = [
@@ -86,19 +97,22 @@ pub(super) fn completeness(degraded: &[Degraded], summary: &Summary) -> Markup {
     ]
     .into_iter()
     .filter(|(count, ..)| *count > 0)
-    .map(|(count, what, why)| vec![what.to_owned(), grouped(count), why.to_owned()])
+    .map(|(count, what, why)| {
+        vec![frame.say(what).to_owned(), grouped(count), frame.say(why).to_owned()]
+    })
     .collect();
     let reading =
         if lost.is_empty() { "Nothing was lost." } else { "What the numbers above lack." };
-    section(
+    frame.section(
         "completeness",
         "Completeness",
         reading,
         &html! {
-            @if !lost.is_empty() { (table(&["What", "Count", "Why"], &lost, 1)) }
+            @if !lost.is_empty() { (frame.table(&["What", "Count", "Why"], &lost, 1)) }
             @for missing in degraded {
-                p { strong { (missing.feature) } ": " (missing.lost) ". "
-                    (escape(missing.reason.as_bytes())) ". Remedy: " (missing.remedy) }
+                p { strong { (frame.say(&missing.feature)) } ": " (frame.say(&missing.lost)) ". "
+                    (escape(frame.say(&missing.reason).as_bytes())) ". " (frame.say("Remedy:")) " "
+                    (frame.say(&missing.remedy)) }
             }
         },
     )

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     chart::{columns, figure, nanoseconds},
-    html::{folded, section, table, unless},
+    html::Frame,
 };
 use crate::text::{duration, grouped};
 use tracer_event::summary::Lives;
@@ -14,40 +14,42 @@ const CLIENTS: &str = "From sending the SYN to receiving the SYN+ACK.";
 const SERVERS: &str = "From sending the SYN+ACK to receiving the ACK, as the kernel measured it.";
 
 /// The distribution, for clients and for servers, with the same classes.
-pub(super) fn distribution(lives: &Lives) -> Markup {
+pub(super) fn distribution(lives: &Lives, frame: &Frame) -> Markup {
     let ends = [("Clients", CLIENTS, &lives.connected), ("Servers", SERVERS, &lives.accepted)];
     let seen: Vec<_> = ends.into_iter().filter(|(.., times)| !times.is_empty()).collect();
     let reading = "How many handshakes took how long. Each column is about twice as slow as the \
                    one to its left. A second peak at 1 s or more is of handshakes whose SYN was \
                    retransmitted.";
-    let content = unless(seen.is_empty(), "No handshake was completed.", || {
+    let content = frame.unless(seen.is_empty(), "No handshake was completed.", || {
         let least = seen.iter().map(|(.., times)| times.min()).min().unwrap_or(1);
         let most = seen.iter().map(|(.., times)| times.max()).max().unwrap_or(1);
         let edges = edges(least, most);
         let names: Vec<String> = edges.iter().map(|edge| nanoseconds(*edge)).collect();
         let all: Vec<Vec<u64>> = seen.iter().map(|(.., times)| counts(times, &edges)).collect();
         let rows: Vec<Vec<String>> =
-            seen.iter().map(|(name, _, times)| percentiles(name, times)).collect();
+            seen.iter().map(|(name, _, times)| percentiles(frame.say(name), times)).collect();
         let columns_of = ["", "Handshakes", "Median", "90 %", "99 %", "Longest"];
         let head: Vec<&str> =
             std::iter::once("Duration").chain(seen.iter().map(|(name, ..)| *name)).collect();
+        let to = format!(" {} ", frame.say("to"));
         let row = |(index, pair): (usize, &[String])| {
             let numbers = all.iter().map(|counts| grouped(counts[index]));
-            std::iter::once(pair.join(" to ")).chain(numbers).collect()
+            std::iter::once(pair.join(&to)).chain(numbers).collect()
         };
         let classes: Vec<Vec<String>> = names.windows(2).enumerate().map(row).collect();
         html! {
             div.panels {
                 @for ((name, caption, _), counts) in seen.iter().zip(&all) {
-                    @let label = format!("{name}: handshakes by duration");
-                    (figure(name, caption, &columns(&label, &names, counts)))
+                    @let name = frame.say(name);
+                    @let label = format!("{name}: {}", frame.say("handshakes by duration"));
+                    (figure(name, frame.say(caption), &columns(&label, &names, &to, counts)))
                 }
             }
-            (table(&columns_of, &rows, 0))
-            (folded("Numbers", &head, &classes, 0))
+            (frame.table(&columns_of, &rows, 0))
+            (frame.folded("Numbers", &head, &classes, 0))
         }
     });
-    section("handshakes", "Handshake times", reading, &content)
+    frame.section("handshakes", "Handshake times", reading, &content)
 }
 
 fn percentiles(name: &str, times: &Histogram<u64>) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! How many ephemeral ports each destination takes, of how many.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use maud::{Markup, html};
 
 use super::{
     groups::{Groups, Tally},
-    html::{Bar, Frame, Ranking, legend, section, unless},
+    html::{Bar, Frame, Ranking},
 };
 use crate::text::grouped;
 use tracer_event::{
@@ -129,21 +129,27 @@ impl Headroom {
                        and 90 %; when no port is left, connect() fails. Destinations do not compete: \
                        each has the whole range.";
         let unlisted = u64::from(self.taken.others.most);
-        section(
+        frame.section(
             "headroom",
             "Ephemeral ports",
             reading,
             &html! {
-                (unless(empty, "There were no outgoing connections.", || html! {
-                    (legend([("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
-                    (ranking.draw())
+                (frame.unless(empty, "There were no outgoing connections.", || html! {
+                    (frame.legend([("good", "under 50 %"), ("broken", "from 50 %"), ("bad", "from 90 %")]))
+                    (ranking.draw(frame))
                 }))
                 @if unlisted > 0 {
-                    p { (grouped(unlisted)) " connections went to destinations that are not listed." }
+                    p { (elsewhere(unlisted, frame)) }
                 }
             },
         )
     }
+}
+
+fn elsewhere(connections: u64, frame: &Frame) -> String {
+    let number = grouped(connections);
+    let english = format_args!("{number} connections went to destinations that are not listed.");
+    frame.worded("page-elsewhere", &[("count", &number)], english)
 }
 
 fn destination(subject: &Subject) -> Destination {
@@ -161,15 +167,21 @@ fn bar((netns, scope): Destination, taken: &Taken, size: Option<u32>, frame: &Fr
         Some(_) => "bad",
     };
     let of = match size {
-        Some(size) => format!("{most} of {}", number(size)),
-        None => format!("{most}, range unknown"),
+        Some(size) => {
+            let size = number(size);
+            let values: [(&str, &dyn Display); 2] = [("most", &most), ("size", &size)];
+            frame.worded("page-of", &values, format_args!("{most} of {size}"))
+        }
+        None => format!("{most}, {}", frame.say("range unknown")),
     };
-    let known = |value: Option<u32>| value.map_or_else(|| "unknown".into(), number);
+    let known = |value: Option<u32>| value.map_or_else(|| frame.say("unknown").into(), number);
     let left = size.map(|size| size.saturating_sub(taken.most));
     Bar {
         name: match scope {
             Scope::Destination { local, peer } => format!("{} → {peer}", local.address()),
-            Scope::Address(local) => format!("{} → anywhere (bind() first)", local.address()),
+            Scope::Address(local) => {
+                format!("{} → {}", local.address(), frame.say("anywhere (bind() first)"))
+            }
         },
         // Even a little is visible.
         parts: vec![(class, of.clone(), share.map_or(0, |share| share.max(30)))],

@@ -1,5 +1,7 @@
 //! The whole report: what is gathered from events and snapshots, section by section, and its HTML.
 
+use std::fmt::Display;
+
 use maud::{DOCTYPE, PreEscaped, html};
 
 use super::{
@@ -58,18 +60,18 @@ impl Report {
         let title = title(header, frame);
         let sections = [
             troubles.findings_section(frame),
-            troubles.lingering_section(),
+            troubles.lingering_section(frame),
             timeline.states(frame, &troubles.states()),
             timeline.events(frame),
-            handshakes::distribution(&summary.lives),
-            closes::reasons(&summary.lives),
+            handshakes::distribution(&summary.lives, frame),
+            closes::reasons(&summary.lives, frame),
             guests.section(frame),
             headroom.section(frame),
-            facts::completeness(&header.degraded, summary),
+            facts::completeness(&header.degraded, summary, frame),
         ];
         let page = html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang=(frame.texts.as_ref().map_or("en", |texts| texts.language().name())) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -80,13 +82,12 @@ impl Report {
                 body {
                     header {
                         h1 { (title) }
-                        (facts::verdict(troubles, summary))
+                        (facts::verdict(troubles, summary, frame))
                         (facts::facts(header, *begun, summary, frame))
                     }
                     main { @for section in sections { (section) } }
                     footer {
-                        p { "Written by tracer " (header.version) ". A connection within this host \
-                            counts twice: each end is a socket." }
+                        p { (frame.say("Written by tracer")) " " (header.version) ". " (frame.say(TWICE)) }
                     }
                 }
             }
@@ -95,13 +96,17 @@ impl Report {
     }
 }
 
+const TWICE: &str = "A connection within this host counts twice: each end is a socket.";
+
 /// The host, and of a recording the file.
 fn title(header: &Header, frame: &Frame) -> String {
     let of = escape(frame.title.as_bytes());
     match &header.host {
         Some(host) if host.name != of => {
-            format!("TCP on {} ({of})", escape(host.name.as_bytes()))
+            let host = escape(host.name.as_bytes());
+            let values: [(&str, &dyn Display); 2] = [("host", &host), ("file", &of)];
+            frame.worded("page-title-of-file", &values, format_args!("TCP on {host} ({of})"))
         }
-        _ => format!("TCP on {of}"),
+        _ => frame.worded("page-title", &[("host", &of)], format_args!("TCP on {of}")),
     }
 }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::{
     groups::{Groups, Tally},
-    html::{Bar, Frame, Ranking, legend, process, section, unless},
+    html::{Bar, Frame, Ranking},
     peer::{named, peer},
     words::of_state,
 };
@@ -184,41 +184,51 @@ impl Guests {
                        length of a bar is the total time of its sockets, so that a few that stay count \
                        for more than many that pass; its colours show how long each stayed, the number \
                        how many there were. Sockets still in the state count with their time so far.";
-        section(
+        frame.section(
             "stays",
             "Time in CLOSE_WAIT and TIME_WAIT",
             reading,
             &html! {
-                (legend(COLOURS.into_iter().zip(CLASSES)))
+                (frame.legend(COLOURS.into_iter().zip(CLASSES)))
                 @for (state, stays) in STATES.into_iter().zip(&stays) {
                     h3 { (state.name()) }
-                    p.reading { (of_state(state)) }
-                    (unless(stays.sockets == 0, "No socket was in this state.", || both(stays)))
+                    p.reading { (frame.say(of_state(state))) }
+                    (frame.unless(stays.sockets == 0, "No socket was in this state.", || both(stays, frame)))
                 }
                 @if self.unknown > 0 {
-                    p { (grouped(self.unknown)) " more sockets were not timed." }
+                    p { (not_timed(self.unknown, frame)) }
                 }
             },
         )
     }
 }
 
+fn not_timed(sockets: u64, frame: &Frame) -> String {
+    let number = grouped(sockets);
+    let english = format_args!("{number} more sockets were not timed.");
+    frame.worded("page-not-timed", &[("count", &number)], english)
+}
+
 fn index(state: State) -> Option<usize> {
     STATES.iter().position(|one| *one == state)
 }
 
-fn both(stays: &Stays) -> Markup {
+fn both(stays: &Stays, frame: &Frame) -> Markup {
     let process = |name: &Name, stay: &Stay| match name {
-        Some(comm) => process(comm, stay.pid),
-        None => "unknown".into(),
+        Some(comm) => frame.process(comm, stay.pid),
+        None => frame.say("unknown").into(),
     };
     let peer = |peer: &Endpoint, _: &Stay| {
-        format!("{} {}", if peer.port == 0 { "from" } else { "to" }, named(*peer))
+        let named = named(*peer);
+        match peer.port {
+            0 => frame.worded("page-from", &[("peer", &named)], format_args!("from {named}")),
+            _ => frame.worded("view-to", &[("address", &named)], format_args!("to {named}")),
+        }
     };
     html! {
         div.halves {
-            div { h4 { "By process" } (ranking("Process", &stays.by_process, process)) }
-            div { h4 { "By peer" } (ranking("Peer", &stays.by_peer, peer)) }
+            div { h4 { (frame.say("By process")) } (ranking("Process", &stays.by_process, process, frame)) }
+            div { h4 { (frame.say("By peer")) } (ranking("Peer", &stays.by_peer, peer, frame)) }
         }
     }
 }
@@ -227,22 +237,23 @@ fn ranking<K: Clone + Debug + Eq + Hash, const KEPT: usize>(
     what: &str,
     groups: &Groups<K, Stay, KEPT>,
     name: impl Fn(&K, &Stay) -> String,
+    frame: &Frame,
 ) -> Markup {
     let sorted = groups.sorted();
     let full = sorted.first().map_or(0, |(_, stay)| stay.total()).max(groups.others.total());
     let mut bars: Vec<Bar> =
-        sorted.into_iter().map(|(key, stay)| bar(name(key, stay), stay)).collect();
+        sorted.into_iter().map(|(key, stay)| bar(name(key, stay), stay, frame)).collect();
     if groups.others.sockets() > 0 {
-        bars.push(bar("all others".into(), &groups.others));
+        bars.push(bar(frame.say("all others").into(), &groups.others, frame));
     }
     let columns =
         [&[what, "Sockets", "Still there", "Mean time", "Longest"][..], &CLASSES].concat();
-    Ranking { bars, drawn: 10, full, marks: &[], table: ("Numbers", &columns, 0) }.draw()
+    Ranking { bars, drawn: 10, full, marks: &[], table: ("Numbers", &columns, 0) }.draw(frame)
 }
 
-fn bar(name: String, stay: &Stay) -> Bar {
+fn bar(name: String, stay: &Stay, frame: &Frame) -> Bar {
     let part = |index: usize| {
-        let what = format!("{} {}", grouped(stay.classes[index]), CLASSES[index]);
+        let what = format!("{} {}", grouped(stay.classes[index]), frame.say(CLASSES[index]));
         (COLOURS[index], what, stay.times[index])
     };
     let counts = [stay.sockets(), stay.still].map(grouped);

@@ -1,4 +1,5 @@
 mod bounds;
+mod korean;
 
 use std::sync::{Arc, Mutex};
 
@@ -127,11 +128,16 @@ impl Write for Paper {
 
 /// The report on these events, recorded, `after` the beginning.
 fn report(updates: &[Update<'_>], after: u64) -> String {
+    report_in(None, updates, after)
+}
+
+fn report_in(texts: Option<Texts>, updates: &[Update<'_>], after: u64) -> String {
     let paper = Paper::default();
     let (written, result) = std::sync::mpsc::channel();
     let mut sink = Box::new(Page::new(Options {
         title: "web<1>\u{1b}[31m".into(),
         zone: TimeZone::UTC,
+        texts,
         ticks: Ticks { hz: 250 },
         filter: Filter::default(),
         file: Box::new(paper.clone()),
@@ -159,7 +165,7 @@ fn the_title_names_the_host(#[case] host: Option<&str>, #[case] of: &str, #[case
     let host = host.map(|name| Host { name: name.into(), boot_id: None });
     let report = Report::new(Header { host, ..header() }, BEGUN);
     let clock = WallClock { lead: 1_700_000_000_000_000_000, now: BEGUN + 9 * SECOND };
-    let frame = Frame { title: of.into(), zone: TimeZone::UTC, clock };
+    let frame = Frame { title: of.into(), zone: TimeZone::UTC, clock, texts: None };
     let html = report.html(&Summary::default(), &frame);
     assert!(html.contains(&format!("<title>{title}</title>")), "{html}");
     for time in ["22:15:00", "22:15:09"] {
@@ -179,7 +185,7 @@ fn handshake(time: u64) -> Handshake {
 
 /// One connection with a hostile name that waits in CLOSE_WAIT, flagged; one that was refused.
 #[expect(clippy::too_many_lines, reason = "one of everything")]
-fn small() -> String {
+fn small(texts: Option<Texts>) -> String {
     let subject = client(40_000, b"<b>&\"\x1b[1m");
     let opened = Transition {
         handshake: Some(handshake(30_000)),
@@ -214,7 +220,8 @@ fn small() -> String {
         problem,
     };
     let refused = client(40_001, b"curl");
-    report(
+    report_in(
+        texts,
         &[
             Update::Transition(&step(subject, SECOND, State::Closed, State::SynSent)),
             Update::Transition(&opened),
@@ -239,7 +246,7 @@ fn text(html: &str) -> String {
 
 #[test]
 fn a_small_report_says_all_there_is() {
-    insta::assert_snapshot!(text(&small()));
+    insta::assert_snapshot!(text(&small(None)));
 }
 
 #[test]
@@ -263,7 +270,7 @@ fn an_empty_report_says_that_there_was_nothing() {
 
 #[rstest]
 #[case(report(&[], 0))]
-#[case(small())]
+#[case(small(None))]
 fn a_report_is_well_formed_and_needs_nothing_else(#[case] html: String) {
     let document = scraper::Html::parse_document(&html);
     assert_eq!(document.errors, Vec::<std::borrow::Cow<'_, str>>::new());

@@ -2,11 +2,13 @@
 //!
 //! The number of slices is bounded: when there would be too many, each two become one.
 
+use std::fmt::Display;
+
 use maud::{Markup, html};
 
 use super::{
     chart::{area, figure},
-    html::{Frame, folded, section, table, unless},
+    html::Frame,
     words,
 };
 use crate::text::grouped;
@@ -39,6 +41,9 @@ const EVENTS: [(Event, &str, &str, &str); 4] = [
     (Event::Failed, "Aborted or failed", "Reset, timed out, or never connected.", "bad"),
     (Event::Retransmitted, "Retransmitted", "SYN, SYN+ACK or FIN not answered in time.", "bad"),
 ];
+
+const RATES: &str = "Connections opened and closed, and segments of handshakes and teardowns that \
+                     were retransmitted, per second, by whole seconds.";
 
 /// By [`State::index`]; sockets from before the trace are not counted, so that it may be negative.
 type Levels = [i64; State::COUNT];
@@ -205,17 +210,19 @@ impl Timeline {
             "A recording holds events: a socket from before it counts only if something happened \
              to it."
         };
-        let reading = format!(
-            "The most sockets in each state at one time, in slices of {} s. {} Each chart has its \
-             own scale; states in which sockets were stuck are red. {before}",
-            self.slice(),
-            self.period(frame)
+        let (slice, period, before) = (self.slice(), self.period(frame), frame.say(before));
+        let values: [(&str, &dyn Display); 3] =
+            [("slice", &slice), ("period", &period), ("before", &before)];
+        let english = format_args!(
+            "The most sockets in each state at one time, in slices of {slice} s. {period} Each \
+             chart has its own scale; states in which sockets were stuck are red. {before}",
         );
+        let reading = frame.worded("page-states", &values, english);
         let columns = ["State", "At the start", "Peak", "Peak at", "At the end"];
         let states = State::ALL.into_iter().filter(|state| *state != State::Closed);
         let none = "There were no connections.";
         let content = self.draw(states.map(chart), "", &columns, frame, none);
-        section("states", "Sockets by state", &reading, &content)
+        frame.section("states", "Sockets by state", &reading, &content)
     }
 
     fn peak(&self, state: State, most: &[u64]) -> Vec<String> {
@@ -237,19 +244,15 @@ impl Timeline {
             let totals = [&[grouped(total)], &rates[..]].concat();
             Chart { name, caption, tone, drawn, totals, values }
         };
-        let reading = format!(
-            "Connections opened and closed, and segments of handshakes and teardowns that were \
-             retransmitted, per second, by whole seconds. {}",
-            self.period(frame)
-        );
+        let reading = format!("{} {}", frame.say(RATES), self.period(frame));
         let columns = ["", "Total", "Mean per second", "Peak per second"];
         let none = "No connection was opened or closed.";
         let charts = EVENTS.into_iter().map(chart);
-        section(
+        frame.section(
             "events",
             "Events",
             &reading,
-            &self.draw(charts, " per second", &columns, frame, none),
+            &self.draw(charts, "per second", &columns, frame, none),
         )
     }
 
@@ -266,18 +269,18 @@ impl Timeline {
         // Listeners come last, without a chart: they listen all the time.
         let (listen, charts): (Vec<_>, Vec<_>) =
             charts.filter(happened).partition(|chart| chart.name == State::Listen.name());
-        let row = |chart: &Chart| [&[chart.name.to_owned()], &chart.totals[..]].concat();
+        let row = |chart: &Chart| [&[frame.say(chart.name).to_owned()], &chart.totals[..]].concat();
         let rows: Vec<Vec<String>> = charts.iter().chain(&listen).map(row).collect();
-        unless(charts.is_empty(), none, || {
+        frame.unless(charts.is_empty(), none, || {
             html! {
-                div.panels { @for chart in &charts { (chart.draw(unit, self.seconds(frame))) } }
-                (table(columns, &rows, 0))
-                (self.slices(&charts))
+                div.panels { @for chart in &charts { (chart.draw(unit, self.seconds(frame), frame)) } }
+                (frame.table(columns, &rows, 0))
+                (self.slices(&charts, frame))
             }
         })
     }
 
-    fn slices(&self, charts: &[Chart]) -> Markup {
+    fn slices(&self, charts: &[Chart], frame: &Frame) -> Markup {
         let columns: Vec<&str> =
             std::iter::once("From").chain(charts.iter().map(|chart| chart.name)).collect();
         let row = |index: usize| {
@@ -285,13 +288,17 @@ impl Timeline {
             std::iter::once(self.start(index)).chain(numbers).collect()
         };
         let rows: Vec<Vec<String>> = (0..self.slices.len()).map(row).collect();
-        folded("Numbers by slice", &columns, &rows, 0)
+        frame.folded("Numbers by slice", &columns, &rows, 0)
     }
 
     /// When the charts begin and end.
     fn period(&self, frame: &Frame) -> String {
         let [begin, end] = [self.begun, frame.clock.now].map(|time| frame.time(time));
-        format!("From {begin} (0\u{a0}s) to {end} ({}\u{a0}s).", self.seconds(frame).round())
+        let seconds = self.seconds(frame).round();
+        let values: [(&str, &dyn Display); 3] =
+            [("begin", &begin), ("end", &end), ("seconds", &seconds)];
+        let english = format_args!("From {begin} (0\u{a0}s) to {end} ({seconds}\u{a0}s).");
+        frame.worded("page-period", &values, english)
     }
 
     /// Length of all, seconds.
@@ -322,11 +329,12 @@ struct Chart {
 }
 
 impl Chart {
-    fn draw(&self, unit: &str, seconds: f64) -> Markup {
-        let name = format!("{}{unit}", self.name);
+    fn draw(&self, unit: &str, seconds: f64, frame: &Frame) -> Markup {
+        let name = [frame.say(self.name), frame.say(unit)].join(" ");
+        let name = name.trim_end();
         let (values, slice) = &self.drawn;
-        let label = format!("{name} over time");
-        figure(&name, self.caption, &area(&label, values, *slice, seconds, self.tone))
+        let label = format!("{name} {}", frame.say("over time"));
+        figure(name, frame.say(self.caption), &area(&label, values, *slice, seconds, self.tone))
     }
 }
 

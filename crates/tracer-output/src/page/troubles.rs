@@ -4,14 +4,18 @@ use maud::{Markup, html};
 
 use super::{
     groups::{Groups, Tally},
-    html::{Frame, process, section, table, unless, words},
+    html::{Frame, words},
     peer::{named, peer},
 };
-use crate::text::{duration, grouped};
+use crate::{
+    phrases::{of_finding, of_wording},
+    text::{duration, grouped},
+};
 use tracer_event::{
     endpoint::Endpoint,
     finding::{Finding, Severity, Status},
     linger::LingerCause,
+    phrase::Wording,
     state::State,
     update::{Linger, LingerStatus, Update},
 };
@@ -40,20 +44,27 @@ impl Trouble {
             Severity::Info => "info",
         };
         let when = match ended {
-            Some(ended) => format!("{} to {}", frame.time(*began), frame.time(*ended)),
-            None => format!("since {}, not over", frame.time(*began)),
+            Some(ended) => {
+                format!("{} {} {}", frame.time(*began), frame.say("to"), frame.time(*ended))
+            }
+            None => {
+                let began = frame.time(*began);
+                let english = format_args!("since {began}, not over");
+                frame.worded("page-not-over", &[("began", &began)], english)
+            }
         };
+        let texts = frame.texts.as_ref();
         html! {
             article.(class) {
-                h3 { span.badge { (worst.severity.name()) } (worst.sentence()) }
+                h3 { span.badge { (frame.say(worst.severity.name())) } (of_finding(worst, texts)) }
                 p.when { (when) }
                 dl {
-                    @for line in worst.evidence() { div { dt { (line.label) } dd { (line.text) } } }
+                    @for line in worst.evidence() { div { dt { (frame.say(line.label)) } dd { (of_wording(&line.text, texts)) } } }
                 }
-                h4 { "What to do" }
+                h4 { (frame.say("What to do")) }
                 ul {
                     @for remedy in worst.remedies() {
-                        li { (remedy.text) @if let Some(command) = remedy.command { pre { (words(&command)) } } }
+                        li { (of_wording(&remedy.text, texts)) @if let Some(command) = remedy.command { pre { (words(&command)) } } }
                     }
                 }
             }
@@ -73,7 +84,7 @@ pub(super) struct Lingering {
     /// The true time is at least that.
     pub(super) at_least: bool,
     /// Why, in words.
-    pub(super) why: Option<String>,
+    pub(super) why: Option<Wording>,
 }
 
 impl Tally for Lingering {
@@ -156,7 +167,8 @@ impl Troubles {
         }
         if linger.age >= of.longest {
             (of.longest, of.at_least) = (linger.age, linger.at_least);
-            of.why = linger.explanation().or(of.why.take());
+            let why = linger.explanation().zip(linger.reason());
+            of.why = why.map(|(english, other)| Wording::new(english, other)).or(of.why.take());
         }
     }
 
@@ -172,40 +184,41 @@ impl Troubles {
         let found = self.findings();
         let reading = "The worst first, each as it was at its worst, with its evidence and what to do. \
                        Commands are to be copied; nothing has been changed.";
-        section(
+        frame.section(
             "findings",
             "Problems",
             reading,
             &html! {
-                @if found.is_empty() { p.none { "No problems were found." } }
+                @if found.is_empty() { p.none { (frame.say("No problems were found.")) } }
                 @for trouble in found { (trouble.draw(frame)) }
                 @if self.unlisted > 0 {
-                    p { (grouped(self.unlisted)) " more findings are not listed." }
+                    p { (not_listed(self.unlisted, frame)) }
                 }
             },
         )
     }
 
     /// Sockets that outlasted the threshold of their state.
-    pub(super) fn lingering_section(&self) -> Markup {
+    pub(super) fn lingering_section(&self, frame: &Frame) -> Markup {
         let mut groups = self.lingering.sorted();
         groups.sort_by_cached_key(|(Group { state, process, peer, cause }, _)| {
             (*state, *process, named(*peer), *cause)
         });
-        let rows: Vec<Vec<String>> = groups.into_iter().map(|(group, of)| row(group, of)).collect();
+        let rows: Vec<Vec<String>> =
+            groups.into_iter().map(|(group, of)| row(group, of, frame)).collect();
         let columns = ["State", "Sockets", "Still there", "Longest", "Process", "Peer", "Why"];
         let reading = "Sockets that stayed in a state longer than a healthy connection does (--linger \
                        sets the thresholds), and why.";
-        section(
+        frame.section(
             "lingering",
             "Stuck sockets",
             reading,
             &html! {
-                (unless(rows.is_empty(), "No socket exceeded the threshold of its state.", || {
-                    table(&columns, &rows, 3)
+                (frame.unless(rows.is_empty(), "No socket exceeded the threshold of its state.", || {
+                    frame.table(&columns, &rows, 3)
                 }))
                 @if self.lingering.others.flagged > 0 {
-                    p { (grouped(self.lingering.others.flagged)) " more in smaller groups." }
+                    p { (in_smaller(self.lingering.others.flagged, frame)) }
                 }
             },
         )
@@ -222,16 +235,29 @@ impl Troubles {
     }
 }
 
-fn row(group: &Group, of: &Lingering) -> Vec<String> {
-    let owner = group.process.map(|(comm, pid)| process(&comm, Some(pid)));
+fn not_listed(findings: u64, frame: &Frame) -> String {
+    let number = grouped(findings);
+    let english = format_args!("{number} more findings are not listed.");
+    frame.worded("page-not-listed", &[("count", &number)], english)
+}
+
+fn in_smaller(sockets: u64, frame: &Frame) -> String {
+    let number = grouped(sockets);
+    let english = format_args!("{number} more in smaller groups.");
+    frame.worded("page-in-smaller", &[("count", &number)], english)
+}
+
+fn row(group: &Group, of: &Lingering, frame: &Frame) -> Vec<String> {
+    let owner = group.process.map(|(comm, pid)| frame.process(&comm, Some(pid)));
+    let why = of.why.as_ref().map(|why| of_wording(why, frame.texts.as_ref()).into_owned());
     vec![
         group.state.name().to_owned(),
         grouped(of.flagged),
         grouped(of.flagged - of.left),
         format!("{}{}", if of.at_least { "≥ " } else { "" }, duration(of.longest)),
-        owner.unwrap_or_else(|| "unknown".into()),
+        owner.unwrap_or_else(|| frame.say("unknown").into()),
         named(group.peer),
-        of.why.clone().unwrap_or_default(),
+        why.unwrap_or_default(),
     ]
 }
 

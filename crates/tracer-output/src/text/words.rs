@@ -283,9 +283,17 @@ pub fn loss(loss: &Loss, texts: Option<&Texts>) -> String {
 
 /// A feature that this host does not have.
 pub fn not_available(degraded: &Degraded, texts: Option<&Texts>) -> String {
-    let Degraded { feature, lost, reason, remedy } = degraded;
-    let not_available = said(texts, "not available");
-    format!("! {feature} {not_available} ({reason}): {lost}; {remedy}")
+    format!("{}; {}", without(degraded, texts), said(texts, &degraded.remedy))
+}
+
+/// What is missing, and what is lost by it.
+fn without(degraded: &Degraded, texts: Option<&Texts>) -> String {
+    let [feature, lost] = [&degraded.feature, &degraded.lost].map(|words| said(texts, words));
+    let reason = said(texts, &degraded.reason);
+    let values: [(&str, &dyn Display); 3] =
+        [("feature", &feature), ("reason", &reason), ("lost", &lost)];
+    let english = format_args!("! {feature} not available ({reason}): {lost}");
+    worded(texts, "view-missing", &values, english)
 }
 
 /// The same for people; on a terminal the remedy has a line of its own, as it may be a command.
@@ -295,15 +303,13 @@ pub fn write_not_available(
     (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) {
-    let words = not_available(degraded, texts);
     let style = palette.warning;
-    let remedy = format!("; {}", degraded.remedy);
-    let before = words.strip_suffix(&remedy).filter(|_| width.is_some());
-    folded(style, before.unwrap_or(&words), (palette, width), out);
-    if before.is_some() {
-        let mut line = Line::new(None, palette, out);
-        line.fill(2);
-        line.push(style, &degraded.remedy);
-        line.finish();
+    if width.is_none() {
+        return folded(style, &not_available(degraded, texts), (palette, width), out);
     }
+    folded(style, &without(degraded, texts), (palette, width), out);
+    let mut line = Line::new(None, palette, out);
+    line.fill(2);
+    line.push(style, said(texts, &degraded.remedy));
+    line.finish();
 }

@@ -73,7 +73,6 @@ view-lines-not-shown-the-output-is-too-slow-o = lines not shown: the output is t
 view-records-not-in-the-journal-journald-is-t = records not in the journal: journald is too slow or gone
 view-records-not-sent-to-syslog-the-receiver = records not sent to syslog: the receiver is too slow or gone
 view-log-records-not-sent-the-otlp-receiver-d = log records not sent: the OTLP receiver did not accept them
-view-not-available = not available
 view-held-by-the-kernel = held by the kernel
 view-owner-unknown = owner unknown
 view-was = was

@@ -467,3 +467,21 @@ remedy-let-peers-close = TIME_WAIT는 먼저 닫은 쪽, 곧 이쪽에 생김. �
 remedy-more-buckets = 한도 올리기. 하나에 약 300바이트
 remedy-not-fewer-buckets = 도움이 되지 않음: tcp_fin_timeout, tcp_tw_recycle(4.12에서 없어짐). tcp_max_tw_buckets를
     낮추면 연결이 깨짐
+
+# HTML 보고서의 문장
+page-title = { $host }의 TCP
+page-title-of-file = { $host }의 TCP ({ $file })
+page-none-critical = 문제 { $count }개, 심각한 것은 없음: 아래를 보십시오.
+page-critical = 문제 { $count }개, 그중 심각 { $critical }개: 아래를 보십시오.
+page-sockets = 소켓 { $count }개
+page-not-over = { $began }부터, 아직 끝나지 않음
+page-not-listed = 그 밖의 발견 사항 { $count }개는 싣지 않았습니다.
+page-in-smaller = 더 작은 무리에 { $count }개가 더 있습니다.
+page-elsewhere = 싣지 않은 목적지로 간 연결 { $count }개.
+page-of = { $size }개 중 { $most }개
+page-not-timed = 시간을 재지 못한 소켓 { $count }개.
+page-from = { $peer }에서
+page-states = 상태마다 동시에 있던 소켓의 최대 수를 { $slice }초 구간으로 보입니다. { $period } 그림마다 눈금이 다르며,
+    소켓이 머문 상태는 빨간색입니다. { $before }
+page-period = { $begin }(0초)부터 { $end }({ $seconds }초)까지입니다.
+view-missing = ! { $feature }: 사용할 수 없음 ({ $reason }). { $lost }

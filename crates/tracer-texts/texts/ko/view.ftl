@@ -73,7 +73,6 @@ view-lines-not-shown-the-output-is-too-slow-o = 줄을 쓰지 못함: 출력이 
 view-records-not-in-the-journal-journald-is-t = 저널에 남기지 못함: journald가 느리거나 없음
 view-records-not-sent-to-syslog-the-receiver = syslog로 보내지 못함: 수신 쪽이 느리거나 없음
 view-log-records-not-sent-the-otlp-receiver-d = 로그를 보내지 못함: OTLP 수신 쪽이 받지 않음
-view-not-available = 사용할 수 없음
 view-held-by-the-kernel = 커널이 갖고 있음
 view-owner-unknown = 소유자 모름
 view-was = 전에는

@@ -100,7 +100,7 @@ fn very_many_connections_take_little_room() {
         }
     }
     let clock = WallClock { lead: 0, now: BEGUN + 101 * SECOND };
-    let frame = Frame { title: "big".into(), zone: TimeZone::UTC, clock };
+    let frame = Frame { title: "big".into(), zone: TimeZone::UTC, clock, texts: None };
     let html = gathered.html(&summary, &frame);
     assert!(html.len() < 1 << 20, "{} bytes", html.len());
     assert!(text(&html).contains("200,000"), "in CLOSE_WAIT at the end");
