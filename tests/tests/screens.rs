@@ -257,6 +257,10 @@ fn screens_in_korean_have_no_english_words() {
     });
 }
 
+/// What stands in lists in any language: programs, scenarios, values of JSON.
+const NAMES: [&str; 8] =
+    ["all", "bash", "client", "handshake", "hoarder", "keepalive", "orphaned", "server"];
+
 /// What is printed once: lists, the end of a command, a scenario with questions.
 #[test]
 fn what_commands_print_in_korean_has_no_english_words() {
@@ -290,17 +294,7 @@ fn what_commands_print_in_korean_has_no_english_words() {
                 false => lines.map(|line| format!("{line}\n")).collect(),
             };
             assert!(shown.contains(words), "{arguments:?}: {shown}");
-            let names = [
-                "all",
-                "bash",
-                "client",
-                "handshake",
-                "hoarder",
-                "keepalive",
-                "orphaned",
-                "server",
-            ];
-            let stray = english(&shown, &names);
+            let stray = english(&shown, &NAMES);
             assert!(stray.is_empty(), "{arguments:?}: {stray:?}: {shown}");
         }
         server.close();

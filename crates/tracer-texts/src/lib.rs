@@ -74,7 +74,7 @@ impl Texts {
     }
 
     /// What the code says in English, as the language has it; as it is where it has not. English
-    /// and the other language have it under the same name in one of [`CODED`].
+    /// and the other language have it under the same name in one of `CODED`.
     pub fn translated<'a>(&'a self, english: &'a str) -> &'a str {
         self.words.get(english).map_or(english, String::as_str)
     }

@@ -140,7 +140,7 @@ impl Report<'_> {
             said(texts, "CHANGE").to_owned(),
             "P".to_owned(),
         ];
-        line(text, "  ", title, head);
+        line(text, "  ", title, &head);
         for row in rows {
             let mark = match row.verdict() {
                 Verdict::Worse => "! ",
@@ -150,7 +150,7 @@ impl Report<'_> {
             let unit = row.metric.unit();
             let p = if row.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", row.p) };
             let cells = [value(unit, row.before), value(unit, row.after), change(row, texts), p];
-            line(text, mark, &metric_name(row.metric, texts), cells);
+            line(text, mark, &metric_name(row.metric, texts), &cells);
         }
     }
 
@@ -197,7 +197,7 @@ fn push(text: &mut String, label: &str, words: &str) {
     }
 }
 
-fn line(text: &mut String, mark: &str, name: &str, cells: [String; 4]) {
+fn line(text: &mut String, mark: &str, name: &str, cells: &[String; 4]) {
     let mut name = name;
     if columns(name) > NAME {
         let _ = writeln!(text, "{mark}{name}");

@@ -109,7 +109,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// What went wrong with a connection.
-    Incident(Incident),
+    Incident(Box<Incident>),
     /// There are so many connections.
     Connections(u64),
     /// So many lead to one place.
@@ -159,7 +159,7 @@ impl Assertion {
         let (violations, count) = match self {
             Self::No(fault) => {
                 let (incidents, count) = account.incidents(fault);
-                (incidents.into_iter().map(Violation::Incident).collect(), count)
+                (incidents.into_iter().map(Box::new).map(Violation::Incident).collect(), count)
             }
             Self::MaxConnections(most) => {
                 let count: u64 = account.places().iter().map(|(_, one)| one.connections).sum();
@@ -298,7 +298,7 @@ mod tests {
         let others =
             [Violation::Connections(2), Violation::To(peer, 2), Violation::Handshake(99, 2, 1)];
         let texts = Texts::of(Language::named("ko").unwrap());
-        for violation in incidents.map(Violation::Incident).chain(others) {
+        for violation in incidents.map(Box::new).map(Violation::Incident).chain(others) {
             let words = violation.say(Some(&texts));
             let stray = english(&words, &["nginx"]);
             assert!(stray.is_empty() && words != violation.say(None), "{stray:?}: {words}");
@@ -313,7 +313,7 @@ mod tests {
             what: What::NeverAccepted,
             site: Site { created, ..Site::default() },
         };
-        let violation = Violation::Incident(incident);
+        let violation = Violation::Incident(Box::new(incident));
         let assertion = Assertion::MaxConnections(1);
         let failed = Verdict { assertion, violations: vec![violation], count: 1 };
         let held = Verdict { assertion, violations: Vec::new(), count: 0 };

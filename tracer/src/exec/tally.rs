@@ -20,7 +20,7 @@ use tracer_event::{
     endpoint::{Endpoint, Tuple},
     enricher::Context,
     header::Header,
-    linger::{Linger, LingerStatus},
+    linger::{Linger, LingerCause, LingerStatus},
     state::State,
     subject::{Role, Subject},
     summary::Summary,
@@ -210,7 +210,7 @@ impl Account {
             // Who holds it now counts.
             let owner = linger.holders.first().copied().or(linger.subject.owner);
             let subject = Subject { owner, ..linger.subject };
-            let what = What::CloseWait(linger.age, linger.why.as_ref().map(|why| why.code()));
+            let what = What::CloseWait(linger.age, linger.why.as_ref().map(LingerCause::code));
             let stack = linger.creator.and_then(|creator| enricher.stack(&creator));
             let site = stack.map_or_else(Site::default, |stack| Site::creator(&stack));
             let incident = Incident { subject, what, site };

@@ -26,6 +26,29 @@ pub(super) fn sentence(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts
         | Verdict::SynLost { .. }
         | Verdict::SynAckLost { .. }
         | Verdict::DataLost { .. } => lost(verdict, names, texts),
+        Verdict::ResetLost { .. } | Verdict::Rebooted { .. } => ended(verdict, names, texts),
+        Verdict::Unknown { answered } => {
+            let time = at(answered);
+            phrase!(
+                texts,
+                "pair-unknown",
+                [second, time],
+                "{second} has no such connection: it answered with RST at {time}"
+            )
+        }
+        Verdict::Rewritten => phrase!(
+            texts,
+            "pair-rewritten",
+            [first, second],
+            "a proxy between {first} and {second} rewrites the numbers: it ends the connection of \
+             one and makes another one to the other"
+        ),
+    }
+}
+
+/// Of an end that one host has not heard of.
+fn ended(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts>) -> String {
+    match *verdict {
         Verdict::ResetLost { from, sent, heard, until } => {
             let (from, to) = (names[from as usize], names[from.other() as usize]);
             let (time, until) = (at(sent), at(until));
@@ -50,6 +73,7 @@ pub(super) fn sentence(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts
             }
         }
         Verdict::Rebooted { booted, answered } => {
+            let [first, second] = names;
             let answer = |time| {
                 let time = at(time);
                 phrase!(texts, "pair-answered", [time], "; it answered with RST at {time}")
@@ -62,22 +86,8 @@ pub(super) fn sentence(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts
                 "{second} has rebooted, at {booted}, while {first} had the connection{answered}"
             )
         }
-        Verdict::Unknown { answered } => {
-            let time = at(answered);
-            phrase!(
-                texts,
-                "pair-unknown",
-                [second, time],
-                "{second} has no such connection: it answered with RST at {time}"
-            )
-        }
-        Verdict::Rewritten => phrase!(
-            texts,
-            "pair-rewritten",
-            [first, second],
-            "a proxy between {first} and {second} rewrites the numbers: it ends the connection of \
-             one and makes another one to the other"
-        ),
+        // The others have their words in `sentence`.
+        _ => String::new(),
     }
 }
 
@@ -85,26 +95,7 @@ pub(super) fn sentence(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts
 fn lost(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts>) -> String {
     let again = |retransmits| again(retransmits, texts);
     match *verdict {
-        Verdict::FinLost { from, sent, retransmits, state, until } => {
-            let (from, to) = (names[from as usize], names[from.other() as usize]);
-            let (again, sent, until) = (again(retransmits), at(sent), at(until));
-            phrase!(
-                texts,
-                "pair-fin-lost",
-                [from, to, sent, again, state, until],
-                "{from}'s FIN never reached {to}: sent at {sent}{again}; {to} was {state} until {until}"
-            )
-        }
-        Verdict::FinLate { from, sent, retransmits, arrived } => {
-            let (from, to) = (names[from as usize], names[from.other() as usize]);
-            let (late, sent, again) = (between(sent, arrived), at(sent), again(retransmits));
-            phrase!(
-                texts,
-                "pair-fin-late",
-                [from, to, late, sent, again],
-                "{from}'s FIN reached {to} {late} late: sent at {sent}{again}"
-            )
-        }
+        Verdict::FinLost { .. } | Verdict::FinLate { .. } => fin_lost(verdict, names, texts),
         Verdict::SynLost { sent, retransmits } => {
             let ([first, second], sent, again) = (names, at(sent), again(retransmits));
             phrase!(
@@ -139,6 +130,35 @@ fn lost(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts>) -> String {
             )
         }
         // The others have their words in `sentence`.
+        _ => String::new(),
+    }
+}
+
+/// Of a FIN that has not arrived, or late.
+fn fin_lost(verdict: &Verdict, names: [&str; 2], texts: Option<&Texts>) -> String {
+    let again = |retransmits| again(retransmits, texts);
+    match *verdict {
+        Verdict::FinLost { from, sent, retransmits, state, until } => {
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
+            let (again, sent, until) = (again(retransmits), at(sent), at(until));
+            phrase!(
+                texts,
+                "pair-fin-lost",
+                [from, to, sent, again, state, until],
+                "{from}'s FIN never reached {to}: sent at {sent}{again}; {to} was {state} until {until}"
+            )
+        }
+        Verdict::FinLate { from, sent, retransmits, arrived } => {
+            let (from, to) = (names[from as usize], names[from.other() as usize]);
+            let (late, sent, again) = (between(sent, arrived), at(sent), again(retransmits));
+            phrase!(
+                texts,
+                "pair-fin-late",
+                [from, to, late, sent, again],
+                "{from}'s FIN reached {to} {late} late: sent at {sent}{again}"
+            )
+        }
+        // The others have their words in `lost`.
         _ => String::new(),
     }
 }
