@@ -16,6 +16,7 @@ use crate::{
     end::End,
     netns::Namespace,
     record::{Record, listing},
+    shown,
     slowness::allowed,
 };
 
@@ -141,7 +142,9 @@ impl Tracer {
         let (status, errors) = self.stop(signal);
         assert!(status.success(), "the tracer ended with {status}: {errors}");
         assert_eq!(errors, "", "the tracer complains");
-        Trace::new(std::mem::take(&mut self.lock().records))
+        let trace = Trace::new(std::mem::take(&mut self.lock().records));
+        shown::note(trace.unseen());
+        trace
     }
 
     fn stop(&mut self, signal: Option<Signal>) -> (ExitStatus, String) {

@@ -12,7 +12,7 @@ use tracer_tests::{
     kernel_objects::attached_by,
     netns::{Namespace, isolated},
     record::Record,
-    shown::shown,
+    shown::{isolated_and_shown, shown},
     sockets::{self, End, Pair, Path, linger_zero, send, wait_for_end},
     tracer::{Trace, Tracer},
 };
@@ -164,7 +164,7 @@ fn data_for_an_orphan_in_fin_wait2_ends_it() {
 
 #[test]
 fn a_connection_that_was_never_accepted_is_reset_with_its_listener() {
-    isolated(|namespace| {
+    isolated_and_shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let listener = sockets::listen(Path::V4);
         let (listener_end, address) = (End::of(&listener), listener.local_addr().unwrap());
@@ -212,7 +212,7 @@ fn a_connect_without_a_free_local_port_is_told_as_that() {
 
 #[test]
 fn a_socket_that_is_disconnected_and_connects_again_lives_twice() {
-    isolated(|namespace| {
+    isolated_and_shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let listener = sockets::listen(Path::V4);
         let address = listener.local_addr().unwrap();

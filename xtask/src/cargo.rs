@@ -157,3 +157,23 @@ fn hide_unless_long(command: &mut Command) -> Result<()> {
     }
     process::wait(&mut child)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Cargo keeps each warning of a build script as a line above its progress: a first build was 57
+    /// of them.
+    #[test]
+    fn build_scripts_leave_the_progress_alone() {
+        let crates = fs::read_dir(workspace::root().join("crates")).unwrap();
+        let scripts = crates.map(|entry| entry.unwrap().path().join("build.rs"));
+        let texts: Vec<String> =
+            scripts.filter_map(|script| fs::read_to_string(script).ok()).collect();
+        assert!(!texts.is_empty());
+        let says = ["cargo:warning", "cargo::warning"];
+        assert!(!texts.iter().any(|text| says.iter().any(|said| text.contains(said))), "{texts:?}");
+    }
+}
