@@ -33,6 +33,8 @@ const JUDGE_SHARE: u64 = 200;
 /// But so many judgements, at the start and when something happens after a rest, may take a larger
 /// part: what was wrong before shows by comparison, and who has started a trace waits for it.
 const PROMPT: u64 = 3;
+/// Of so many sockets at most: the reader judges them, and reads no events meanwhile.
+const PROMPT_SOCKETS: usize = 10_000;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 100;
@@ -109,7 +111,7 @@ impl Resync {
         let raise = table.next_raise().map_or(u64::MAX, |raise| raise.saturating_sub(RAISE_LEAD));
         let raises = raise <= now;
         let ports = table.wants_ports(now.saturating_sub(PORT_WAIT));
-        let judge = self.judge_at(asked, table.events());
+        let judge = self.judge_at(asked, table);
         let due = (self.looked + if is_passing(table) { OFTEN } else { SELDOM }).max(rest);
         let report = if report > self.looked { report } else { u64::MAX };
         let due = due.min(judge).min(report);
@@ -126,11 +128,12 @@ impl Resync {
     }
 
     /// When to look for what is wrong again.
-    fn judge_at(&self, asked: u64, events: u64) -> u64 {
-        if events == self.judged_events && !self.diagnoses && self.still >= STILL {
+    fn judge_at(&self, asked: u64, table: &Table) -> u64 {
+        if table.events() == self.judged_events && !self.diagnoses && self.still >= STILL {
             return u64::MAX;
         }
-        let share = if self.prompt > 0 { RAISE_SHARE } else { JUDGE_SHARE };
+        let is_prompt = self.prompt > 0 && table.len() <= PROMPT_SOCKETS;
+        let share = if is_prompt { RAISE_SHARE } else { JUDGE_SHARE };
         (self.judged + JUDGE).max(asked + self.cost * share)
     }
 
