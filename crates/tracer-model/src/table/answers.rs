@@ -9,9 +9,10 @@ use tracer_event::{
 };
 
 use super::{Deadline, Observer, Slot, Table};
+use crate::connection::Connection;
 
 /// Clients held back, the last first, among which that of an RST is looked for: a port is chosen
-/// and the SYN sent in one call of the kernel, so few are in between.
+/// and the SYN sent in one call of the kernel, so few are in between. Not more RSTs wait either.
 const LOOKED_AT: usize = 64;
 
 /// The RSTs that wait, oldest first, with the client that they wait for.
@@ -30,7 +31,7 @@ impl Table {
     pub(super) fn emit_answer(&mut self, reset: Reset, out: &mut impl Observer) {
         let is_refusal = reset.segment.answers == Some(Answered::Syn);
         let client = is_refusal.then(|| self.held_client(&reset.subject.tuple.reversed()));
-        match client.flatten() {
+        match client.flatten().filter(|_| self.answers.0.len() < LOOKED_AT) {
             Some(client) => self.answers.0.push_back((client, reset)),
             None => out.observe(Update::Reset(&reset)),
         }
@@ -39,7 +40,10 @@ impl Table {
     fn held_client(&self, ends: &Tuple) -> Option<Deadline> {
         let mut clients = self.unannounced.iter().rev().take(LOOKED_AT);
         let is_wanted = |client: &&Deadline| {
-            self.is_unannounced(**client) && self.store[client.slot].may_get(ends)
+            let known = self.store.get(client.slot).filter(|_| self.is_unannounced(**client));
+            // The address is chosen before the port.
+            let is_from = |known: &Connection| known.tuple.local.address() == ends.local.address();
+            known.is_some_and(|known| known.may_get(ends) && is_from(known))
         };
         clients.find(is_wanted).copied()
     }

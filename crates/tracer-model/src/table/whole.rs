@@ -77,9 +77,10 @@ impl Table {
         }
     }
 
-    /// Decides what is still undecided: the trace ends.
+    /// Decides what is still undecided, and reports the RSTs that wait: the trace ends.
     pub fn decide_rest(&mut self, out: &mut impl Observer) {
         self.decide_overdue(u64::MAX, out);
+        self.emit_overdue_answers(u64::MAX, out);
     }
 }
 

@@ -122,8 +122,17 @@ fn an_rst_is_told_after_the_syn_that_it_answers(#[case] then: &[Step], #[case] l
     let mut fixture = Fixture::new();
     let mut client = Life::new(1);
     fixture.play(&mut client, &[Connect]);
+    fixture.ingest(&refusal(&fixture, &client));
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.play(&mut client, then);
+    fixture.until(fixture.now + 3 * SECOND);
+    assert_eq!(fixture.told.take(), lines);
+}
+
+/// The RST that answers a client's SYN, by no socket.
+fn refusal(fixture: &Fixture, client: &Life) -> Record {
     let Record { local_port, local_address, peer_port, peer_address, netns, .. } = client.socket;
-    fixture.ingest(&Record {
+    Record {
         kind: kind::RESET_WITHOUT_SOCKET,
         segment_flags: 0x02,
         local_port: peer_port,
@@ -133,11 +142,23 @@ fn an_rst_is_told_after_the_syn_that_it_answers(#[case] then: &[Step], #[case] l
         netns,
         time_ns: fixture.now,
         ..Record::EMPTY
-    });
-    assert_eq!(fixture.told.take(), [""; 0]);
-    fixture.play(&mut client, then);
-    fixture.until(fixture.now + 3 * SECOND);
-    assert_eq!(fixture.told.take(), lines);
+    }
+}
+
+/// Of another host, or of so many that a flood would fill the memory; and at the end of the trace.
+#[test]
+fn an_rst_that_answers_no_syn_of_this_host_waits_for_none() {
+    let mut fixture = Fixture::new();
+    let mut client = Life::new(1);
+    fixture.play(&mut client, &[Connect]);
+    let refusal = refusal(&fixture, &client);
+    fixture.ingest(&Record { peer_address: refusal.local_address, ..refusal });
+    assert_eq!(fixture.told.take(), ["RST Sent in CLOSED"]);
+    (0..1_000).for_each(|_| fixture.ingest(&refusal));
+    let at_once = fixture.told.take().len();
+    fixture.table.decide_rest(&mut fixture.told);
+    let at_the_end = fixture.told.take().len();
+    assert_eq!((at_once, at_the_end), (936, 64));
 }
 
 /// The port comes with a later event; the numbers of that one would be reported as of the SYN.
