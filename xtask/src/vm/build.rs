@@ -50,36 +50,6 @@ const FOREIGN: [&str; 15] = [
     "libzstd1",
     "zlib1g",
 ];
-const APPLETS: [&str; 28] = [
-    "sh",
-    "cat",
-    "chmod",
-    "chown",
-    "cp",
-    "dd",
-    "env",
-    "false",
-    "grep",
-    "gzip",
-    "head",
-    "id",
-    "ls",
-    "mkdir",
-    "mount",
-    "mountpoint",
-    "nsenter",
-    "rm",
-    "sed",
-    "seq",
-    "setpriv",
-    "sleep",
-    "stat",
-    "tail",
-    "touch",
-    "true",
-    "umount",
-    "unshare",
-];
 const FOREIGN_PROGRAMS: [&str; 5] = ["bin/busybox", "bin/ip", "bin/kmod", "bin/ss", "sbin/tc"];
 
 /// Programs that are ready.
@@ -212,7 +182,7 @@ impl Built {
 }
 
 fn add_programs(files: &mut FileSystem) -> Result<()> {
-    for program in suites::PROGRAMS {
+    for program in suites::APPLETS.into_iter().chain(suites::PROGRAMS) {
         files.host_program(program)?;
     }
     for (path, target) in LINKS {
@@ -227,7 +197,7 @@ fn add_foreign_programs(files: &mut FileSystem, unpacked: &Path) -> Result<()> {
         let name = from.file_name().unwrap_or_default().to_string_lossy();
         files.file(&format!("/usr/bin/{name}"), &from)?;
     }
-    for applet in APPLETS {
+    for applet in suites::APPLETS {
         files.link(&format!("/usr/bin/{applet}"), "busybox");
     }
     for (path, target) in LINKS {

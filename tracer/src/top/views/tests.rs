@@ -61,98 +61,65 @@ fn text(buffer: &Buffer) -> String {
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// Each screen, and the keys that lead to it.
+const SCREENS: [(&str, &str); 9] = [
+    ("overview", ""),
+    ("sockets", "2"),
+    ("groups", "2g"),
+    ("details", "2\n"),
+    ("diagnosis", "3"),
+    ("states", "4"),
+    ("handshakes", "5"),
+    ("help", "?"),
+    ("command", "c"),
+];
+
 #[rstest]
 fn every_screen_is_as_it_was_looked_at(
-    #[values(
-        "overview",
-        "sockets",
-        "groups",
-        "details",
-        "diagnosis",
-        "states",
-        "handshakes",
-        "help",
-        "command"
-    )]
-    screen: &str,
     #[values((80, 24), (100, 30), (160, 50), (200, 60))] (columns, rows): (u16, u16),
 ) {
-    let shown = text(&screen_of(screen, Theme::FULL, columns, rows));
-    insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), shown);
-    // No colour says anything alone.
-    let plain = screen_of(screen, Theme::MONOCHROME, columns, rows);
-    assert_eq!(text(&plain), shown);
-    assert!(plain.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    for (screen, keys) in SCREENS {
+        let shown = text(&screen_of(keys, Theme::FULL, columns, rows));
+        insta::assert_snapshot!(format!("{screen}-{columns}x{rows}"), shown);
+        // No colour says anything alone.
+        let plain = screen_of(keys, Theme::MONOCHROME, columns, rows);
+        assert_eq!(text(&plain), shown);
+        let is_plain = |cell: &Cell| cell.fg == Color::Reset && cell.bg == Color::Reset;
+        assert!(plain.content().iter().all(is_plain), "{screen}");
+    }
 }
 
 /// The same in Korean: nothing of it is in English, and nothing is cut that is not cut in English.
-#[rstest]
-fn every_screen_is_in_korean(
-    #[values(
-        "overview",
-        "sockets",
-        "groups",
-        "details",
-        "diagnosis",
-        "states",
-        "handshakes",
-        "help",
-        "command"
-    )]
-    screen: &str,
-) {
-    let mut app = app_in(Language::named("ko").unwrap(), Theme::FULL);
-    app.fit(Rect::new(0, 0, 80, 24));
-    crate::top::keys::tests::press(&mut app, keys_to(screen));
-    let shown = show_again(&app, 80, 24);
-    insta::assert_snapshot!(format!("{screen}-ko"), shown);
-    // Why something is missing is said as the kernel says it.
-    let stray = english(&shown, &["curl", "hoarder", "nginx", "read", "mounted", "not"]);
-    assert!(stray.is_empty(), "{stray:?}: {shown}");
+#[test]
+fn every_screen_is_in_korean() {
+    for (screen, keys) in SCREENS {
+        let mut app = app_in(Language::named("ko").unwrap(), Theme::FULL);
+        app.fit(Rect::new(0, 0, 80, 24));
+        crate::top::keys::tests::press(&mut app, keys);
+        let shown = show_again(&app, 80, 24);
+        insta::assert_snapshot!(format!("{screen}-ko"), shown);
+        // Why something is missing is said as the kernel says it.
+        let stray = english(&shown, &["curl", "hoarder", "nginx", "read", "mounted", "not"]);
+        assert!(stray.is_empty(), "{stray:?}: {shown}");
+    }
 }
 
 /// As pictures, in the colours of a terminal with 256 of them.
-#[rstest]
-fn every_screen_has_the_colours_that_were_looked_at(
-    #[values(
-        "overview",
-        "sockets",
-        "groups",
-        "details",
-        "diagnosis",
-        "diagnosis",
-        "states",
-        "handshakes",
-        "help",
-        "command"
-    )]
-    screen: &str,
-) {
-    let ansi = ansi(&screen_of(screen, Theme::FULL, 100, 30));
-    let picture = anstyle_svg::Term::new().render_svg(&ansi);
-    insta::assert_binary_snapshot!(&format!("{screen}.svg"), picture.into_bytes());
+#[test]
+fn every_screen_has_the_colours_that_were_looked_at() {
+    for (screen, keys) in SCREENS {
+        let ansi = ansi(&screen_of(keys, Theme::FULL, 100, 30));
+        let picture = anstyle_svg::Term::new().render_svg(&ansi);
+        insta::assert_binary_snapshot!(&format!("{screen}.svg"), picture.into_bytes());
+    }
 }
 
 /// The screen that keys lead to.
-fn screen_of(screen: &str, theme: Theme, columns: u16, rows: u16) -> Buffer {
+fn screen_of(keys: &str, theme: Theme, columns: u16, rows: u16) -> Buffer {
     let mut app = app(theme);
     app.fit(Rect::new(0, 0, columns, rows));
-    crate::top::keys::tests::press(&mut app, keys_to(screen));
+    crate::top::keys::tests::press(&mut app, keys);
     drawn(&app, columns, rows)
-}
-
-fn keys_to(screen: &str) -> &'static str {
-    match screen {
-        "sockets" => "2",
-        "groups" => "2g",
-        "details" => "2\n",
-        "diagnosis" => "3",
-        "states" => "4",
-        "handshakes" => "5",
-        "help" => "?",
-        "command" => "c",
-        _ => "",
-    }
 }
 
 /// What a terminal is sent: a style for each run of cells.
