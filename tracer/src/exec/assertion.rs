@@ -7,7 +7,7 @@ use super::{
     tally::{Account, Place},
 };
 use tracer_event::{
-    duration::{duration, grouped},
+    duration::{count, duration, grouped},
     endpoint::Endpoint,
 };
 use tracer_output::phrase;
@@ -124,20 +124,21 @@ impl Violation {
         match *self {
             Self::Incident(ref incident) => incident.say(texts),
             Self::Connections(number) => {
-                let number = grouped(number);
-                phrase!(texts, "exec-connections", [number], "{number} connections")
+                let (number, words) = (grouped(number), count(number, "connection"));
+                phrase!(texts, "exec-connections", [number], "{words}")
             }
             Self::To(peer, number) => {
-                let number = grouped(number);
-                phrase!(texts, "exec-to", [number, peer], "{number} connections to {peer}")
+                let (number, words) = (grouped(number), count(number, "connection"));
+                phrase!(texts, "exec-to", [number, peer], "{words} to {peer}")
             }
             Self::Handshake(quantile, number, time) => {
-                let (number, time) = (grouped(number), duration(time));
+                let (words, number) = (count(number, "handshake"), grouped(number));
+                let time = duration(time);
                 phrase!(
                     texts,
                     "exec-handshake",
                     [quantile, number, time],
-                    "p{quantile} of {number} handshakes is {time}"
+                    "p{quantile} of {words} is {time}"
                 )
             }
         }
@@ -296,7 +297,12 @@ mod tests {
         let incidents = ends.into_iter().chain(states).chain(others).map(incident);
         let peer = Endpoint::new([127, 0, 0, 1].into(), 80);
         let others =
-            [Violation::Connections(2), Violation::To(peer, 2), Violation::Handshake(99, 2, 1)];
+            [Violation::Connections(1), Violation::To(peer, 2), Violation::Handshake(99, 1, 1)];
+        let one = others.each_ref().map(|one| one.say(None));
+        assert_eq!(
+            one,
+            ["1 connection", "2 connections to 127.0.0.1:80", "p99 of 1 handshake is 1ns"]
+        );
         let texts = Texts::of(Language::named("ko").unwrap());
         for violation in incidents.map(Box::new).map(Violation::Incident).chain(others) {
             let words = violation.say(Some(&texts));

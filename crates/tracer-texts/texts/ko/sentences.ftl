@@ -77,7 +77,7 @@ lost-ack = : 이 호스트의 클라이언트는 연결되었지만 ACK가 liste
 
 # dead_peer, peer_not_reading, no_keepalive
 dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $gives-up }
-dead-peer-probes = { $peers }: 응답 없음. keepalive 탐침 { $tries }개에 { $since } 동안 응답 없음,
+dead-peer-probes = { $peers }: 응답 없음. keepalive 프로브 { $tries }개에 { $since } 동안 응답 없음,
     { $connections }{ $gives-up }
 dead-peer-data = { $peers }: 응답 없음. { $bytes }바이트가 { $since } 동안 확인 응답을 받지 못함,
     { $connections }{ $gives-up }
@@ -125,7 +125,7 @@ reset-linger = SO_LINGER 0으로 이쪽이 RST를 보냄
 reset-after-close = close() 뒤에 데이터가 와서 이쪽이 RST를 보냄
 reset-unaccepted = accept() 전에 listener가 닫혀 이쪽이 RST를 보냄
 reset-retransmissions = 재전송에 응답이 없어 시간 초과
-reset-keepalive = keepalive 탐침에 응답이 없어 시간 초과
+reset-keepalive = keepalive 프로브에 응답이 없어 시간 초과
 reset-window = 상대의 윈도가 0인 채로 시간 초과
 reset-aborted = 중단됨
 reset-or-timed-out = RST 또는 시간 초과
@@ -298,7 +298,7 @@ per-minute = 분당 { $rate }
 of-limit = 디스크립터 { $limit }개 중 { $open }개 사용 중{ $left }
 limit-retries = net.ipv4.tcp_retries2 = { $value }, TCP_USER_TIMEOUT 없음
 limit-orphan-retries = net.ipv4.tcp_orphan_retries: 타임아웃이 최댓값에 이르기 전에는 8
-limit-probes = keepalive 탐침 { $value }개
+limit-probes = keepalive 프로브 { $value }개
 from-to = { $least }~{ $most }
 times = { $count } × { $what }
 dropped = 관찰하는 동안 연결 시도 { $attempts }번을 버림
@@ -333,12 +333,12 @@ phase-given-up = 응용 프로그램이 포기할 때까지 SYN에 응답 없음
 syn-again = 성공한 핸드셰이크 { $all }번 중 { $again }번은 SYN을 재전송, 모두 { $delay } 지연{ $answered }
 answers-lost = ; 그중 { $count }번은 SYN+ACK 손실
 idle-too = 응답 없는 상대와의 다른 연결 { $all }개: { $parts }
-probed = { $count }개는 keepalive 탐침 예정{ $first }
-first-in = , 첫 탐침은 { $left } 뒤
-never-probed = { $count }개는 SO_KEEPALIVE가 없어 탐침하지 않음
+probed = { $count }개는 keepalive 프로브 예정{ $first }
+first-in = , 첫 프로브는 { $left } 뒤
+never-probed = { $count }개는 SO_KEEPALIVE가 없어 프로브를 보내지 않음
 ago = { $time } 전
 sent-again = 재전송 { $times }번
-no-answer-to = 탐침 { $probes }개에 응답 없음
+no-answer-to = 프로브 { $probes }개에 응답 없음
 this-end-first = 이쪽이 먼저: TIME_WAIT { $count }개
 ports-reusable = TIME_WAIT인 포트 { $ports }개를 더 쓸 수 있음
 new-a-second = 초당 새 연결 { $rate }개
@@ -350,7 +350,7 @@ side-open = { $peers }: { $states }
 side-closed = { $peers }, FIN 보냄: { $states }
 at-peers = 이 호스트에 있는 상대 쪽에 { $unread }바이트
 kernel-gives-up = 커널은 { $left } 뒤 포기함
-kernel-waits = 없음: 상대가 윈도 탐침에 응답하므로 커널이 계속 기다림
+kernel-waits = 없음: 상대가 윈도 프로브에 응답하므로 커널이 계속 기다림
 kernel-closed = 연결 { $connections }개: 프로세스가 닫지 않은 것을 커널이 닫음
 port-of-range = { $port }번 포트는 임시 포트 범위 { $range }에 속함
 again-up-to = { $segment } 재전송 최대 { $times }번
