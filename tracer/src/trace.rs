@@ -241,18 +241,22 @@ impl Running {
     /// Merges a look and gives it back.
     fn merge(&mut self, look: Taken) -> Option<(Arc<HostSnapshot>, Merged)> {
         self.lost |= self.count_losses();
-        let resync = self.resync.as_mut()?;
-        let wanted = look.wanted;
-        let (look, merged) = resync.merge(look, &mut self.capture.table, &mut self.dispatcher);
-        let look = Arc::new(look);
-        if wanted.settings {
-            self.dispatcher.look(&look);
-        }
-        if wanted.is_complete() {
-            self.dispatcher.judge(&look, &self.capture.table);
-        }
-        self.reports.with_look(&look.snapshot, &self.capture.table, &mut self.dispatcher);
-        Some((look, merged))
+        let Self { capture, dispatcher, resync, reports, .. } = self;
+        let resync = resync.as_mut()?;
+        // With a hundred thousand sockets it takes some tenths of a second.
+        Some(capture.meanwhile(|table| {
+            let wanted = look.wanted;
+            let (look, merged) = resync.merge(look, table, dispatcher);
+            let look = Arc::new(look);
+            if wanted.settings {
+                dispatcher.look(&look);
+            }
+            if wanted.is_complete() {
+                dispatcher.judge(&look, table);
+            }
+            reports.with_look(&look.snapshot, table, dispatcher);
+            (look, merged)
+        }))
     }
 
     /// Reads on until everything is read that happened before this was called; false where that

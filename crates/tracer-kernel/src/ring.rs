@@ -1,10 +1,13 @@
-//! Reads the ring buffers: in batches while there is much, asleep while there is nothing.
+//! Reads the ring buffers: in batches while there is much, asleep while there is nothing, and beside
+//! whatever else takes its reader long.
 
 mod item;
 mod merge;
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
     time::Duration,
 };
 
@@ -17,10 +20,12 @@ use rustix::{
 use tracer_wire::Program;
 
 pub use self::item::{Item, decode};
-use self::merge::{Merge, Queue};
+use self::merge::{Merge, Queue, ROOM};
 use crate::time;
 use tracer_health as health;
 
+/// The thread that empties the ring buffers while the reader does something else.
+const GATHERER: &str = "tracer-gatherer";
 /// Records of a batch at most, so that time-outs and output get their turn.
 const BATCH: usize = 4096;
 /// Pause between two batches: long enough to be cheap, short enough not to be noticed.
@@ -30,12 +35,24 @@ const NAP: Duration = Duration::from_millis(4);
 /// reading are ordered for itself alone. Far more than a store takes, and nothing that anybody sees.
 const VISIBLE: u64 = 10_000;
 
+/// Records that are kept for a reader that does something else: some 32 MiB, which is half a second of
+/// 20,000 connections a second with both ends here.
+const HELD: usize = 1 << 17;
+
 /// The reading end of the ring buffers.
 pub struct Reader {
     rings: Vec<RingBuf<MapData>>,
     merge: Merge,
+    held: Held,
     sleeping: Array<MapData, u32>,
     wake: OwnedFd,
+}
+
+/// What came beside records while the reader did something else.
+#[derive(Default)]
+struct Held {
+    programs: Vec<Program>,
+    damaged: u64,
 }
 
 impl Queue for RingBuf<MapData> {
@@ -74,7 +91,7 @@ impl Reader {
     /// Where no eventfd can be created.
     pub fn new(rings: Vec<RingBuf<MapData>>, sleeping: Array<MapData, u32>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { rings, merge: Merge::default(), sleeping, wake })
+        Ok(Self { rings, merge: Merge::default(), held: Held::default(), sleeping, wake })
     }
 
     /// A descriptor that ends [`Self::wait`] when it is written to (an eventfd).
@@ -91,12 +108,14 @@ impl Reader {
     /// What a program has reserved but not finished, on a CPU that does something else meanwhile,
     /// holds up whatever may be later.
     pub fn read(&mut self, mut each: impl FnMut(Item<'_>)) -> Batch {
-        let mut batch = Batch::default();
+        let Held { programs, damaged } = std::mem::take(&mut self.held);
+        programs.iter().for_each(|program| each(Item::Program(program)));
+        let mut batch = Batch { damaged, ..Batch::default() };
         loop {
             let now = time::monotonic().saturating_sub(VISIBLE);
             // Also while much waits: a burst on one CPU is more than its ring buffer holds.
             let program = |program: &Program| each(Item::Program(program));
-            batch.damaged += self.merge.gather(&mut self.rings, now, program);
+            batch.damaged += self.merge.gather(&mut self.rings, now, ROOM, program);
             batch.records = self.merge.take(BATCH, |record| each(Item::Record(record)));
             // The first after a rest: it is old enough in a moment.
             let is_young = |first| first > now && first <= now + VISIBLE;
@@ -108,6 +127,19 @@ impl Reader {
         batch.more = batch.records == BATCH;
         batch.complete_until = self.merge.complete_until();
         batch
+    }
+
+    /// Does what may take long, while another thread empties the ring buffers for the next
+    /// [`Self::read`]. Where no thread can be had, or more comes than is kept, they may run full, which
+    /// the programs count.
+    pub fn meanwhile<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let Self { rings, merge, held, .. } = self;
+        let gather = || {
+            let now = time::monotonic().saturating_sub(VISIBLE);
+            let program = |program: &Program| held.programs.push(*program);
+            held.damaged += merge.gather(rings, now, HELD, program);
+        };
+        beside(gather, work)
     }
 
     /// Waits for records: a nap while they come or wait, else until one comes, somebody writes to the
@@ -146,7 +178,42 @@ impl Reader {
     }
 }
 
+/// Does `work`, and after each nap meanwhile `often` on another thread, where one can be had.
+fn beside<T>(mut often: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
+    let (working, ended) = mpsc::channel::<()>();
+    let beside = move || {
+        while ended.recv_timeout(NAP) == Err(RecvTimeoutError::Timeout) {
+            often();
+        }
+    };
+    thread::scope(|scope| {
+        let _ = thread::Builder::new().name(GATHERER.into()).spawn_scoped(scope, beside);
+        let result = work();
+        drop(working);
+        result
+    })
+}
+
 /// Ends the present [`Reader::wait`] of the reader that `waker` is of.
 pub fn wake(waker: &OwnedFd) {
     let _ = rustix::io::write(waker, &1u64.to_ne_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_beside_work_is_done_again_and_again_until_it_ends() {
+        let (tell, told) = mpsc::channel();
+        let mut count = 0;
+        let often = move || {
+            count += 1;
+            tell.send(count).unwrap();
+        };
+        let minute = Duration::from_secs(60);
+        let work = || (0..3).map(|_| told.recv_timeout(minute).unwrap()).collect::<Vec<_>>();
+        assert_eq!(beside(often, work), [1, 2, 3]);
+        assert!(told.iter().count() <= 1_000, "the other thread has ended, or this would wait");
+    }
 }

@@ -131,6 +131,12 @@ impl Capture {
         (batch, oldest)
     }
 
+    /// Does what may take long with the table, while events go on being taken from the kernel.
+    pub(super) fn meanwhile<T>(&mut self, work: impl FnOnce(&mut Table) -> T) -> T {
+        let Self { reader, table, .. } = self;
+        reader.meanwhile(|| work(table))
+    }
+
     /// Waits for records: not for long if some have just come (`busy`), and not longer than this.
     pub(crate) fn wait(&mut self, busy: bool, timeout: Option<Duration>) {
         self.reader.wait(busy, timeout);

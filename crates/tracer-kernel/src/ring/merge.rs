@@ -15,7 +15,7 @@ use super::item::{Item, decode};
 /// not finished.
 const TRIES: usize = if cfg!(test) { 1 } else { 16 };
 /// As long as so many can be handed over the queues are left alone: some 8 MiB.
-const ROOM: usize = if cfg!(test) { 4 } else { 1 << 15 };
+pub(super) const ROOM: usize = if cfg!(test) { 4 } else { 1 << 15 };
 /// Room for records that is kept when it is not used.
 const KEPT: usize = 8192;
 
@@ -41,7 +41,7 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// Empties the queues after `now`, unless enough is known already; programs go to `program` at
+    /// Empties the queues after `now`, unless `room` are known already; programs go to `program` at
     /// once, before the first event that they act in. Returns how many items were damaged.
     ///
     /// While something is unfinished nothing is known of what came since: the queues are emptied then
@@ -50,9 +50,10 @@ impl Merge {
         &mut self,
         queues: &mut [Q],
         now: u64,
+        room: usize,
         mut program: impl FnMut(&Program),
     ) -> u64 {
-        if self.is_ready() && self.order.len() - self.next >= ROOM {
+        if self.is_ready() && self.order.len() - self.next >= room {
             return 0;
         }
         if self.next * 2 >= self.order.len() {

@@ -156,11 +156,11 @@ fn check(cpus: &[Vec<Event>], rounds: usize, choose: Choose<'_>) {
         }
         schedule.go_on();
         let now = schedule.world.borrow().clock;
-        assert_eq!(merge.gather(&mut rings, now, |_| ()), 0);
+        assert_eq!(merge.gather(&mut rings, now, ROOM, |_| ()), 0);
         while merge.take(2, |record| told.push((record.sk, record.time_ns))) == 2 {}
         // With enough at hand a look leaves the queues alone; the next one does not.
         if round == rounds {
-            merge.gather(&mut rings, now, |_| ());
+            merge.gather(&mut rings, now, ROOM, |_| ());
             while merge.take(2, |record| told.push((record.sk, record.time_ns))) == 2 {}
         }
         let complete = merge.complete_until();
@@ -231,10 +231,10 @@ fn a_record_that_is_not_finished_holds_up_what_is_later() {
     let schedule = Schedule { world: RefCell::new(world), choose: RefCell::new(&mut none) };
     let mut rings = [Ring(&schedule, 0), Ring(&schedule, 1)];
     let mut merge = Merge::default();
-    merge.gather(&mut rings, 4, |_| ());
+    merge.gather(&mut rings, 4, ROOM, |_| ());
     assert_eq!((merge.take(9, |_| ()), merge.complete_until(), merge.first()), (0, 0, Some(3)));
     schedule.world.borrow_mut().finish();
-    merge.gather(&mut rings, 6, |_| ());
+    merge.gather(&mut rings, 6, ROOM, |_| ());
     assert_eq!((merge.take(9, |_| ()), merge.complete_until(), merge.first()), (2, 6, None));
 }
 
@@ -252,5 +252,5 @@ fn damaged_items_are_counted() {
         }
     }
     let mut merge = Merge::default();
-    assert_eq!(merge.gather(&mut [Once(Some(vec![0; 7]))], 1, |_| ()), 1);
+    assert_eq!(merge.gather(&mut [Once(Some(vec![0; 7]))], 1, ROOM, |_| ()), 1);
 }
