@@ -30,9 +30,12 @@ use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clo
 /// JSON lines.
 pub struct Json {
     stamps: Stamps,
-    /// What lines have between their time and `tcp`.
-    same: Rendered<Vec<u8>>,
+    same: Same,
 }
+
+/// What the lines of a socket have between their time and `tcp`.
+#[derive(Default)]
+pub struct Same(Rendered<Vec<u8>>);
 
 /// A line that is about no socket.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -69,7 +72,7 @@ pub struct HeaderBody {
 
 impl Default for Json {
     fn default() -> Self {
-        Self { stamps: Stamps::utc(), same: Rendered::default() }
+        Self { stamps: Stamps::utc(), same: Same::default() }
     }
 }
 
@@ -139,15 +142,8 @@ impl Json {
 
     fn about<T: About + Serialize>(&mut self, told: &T, context: Context<'_>, out: &mut impl Take) {
         let (time, subject) = told.origin();
-        let Some(bytes) = out.bytes() else {
-            return out.take(&self.line(T::KIND, time, subject, told, context));
-        };
-        let Self { stamps, same } = self;
-        let same = same.of(subject, context, |group, same| {
-            compact::same(same, |kind, time| about(kind, time, subject, group, ()));
-        });
-        let time = stamps.write(context.clock.at(time));
-        add_line(bytes, |bytes| compact::with_same(T::KIND, time, same, told, bytes));
+        let time = self.stamps.write(context.clock.at(time));
+        out.about(&mut self.same, (T::KIND, time), (subject, context), told);
     }
 
     /// A line with control group and container of the socket.
@@ -189,7 +185,7 @@ impl Json {
 }
 
 /// A line with control group and container of the socket, as far as they are known.
-fn about<'a, T>(
+pub(super) fn about<'a, T>(
     kind: &'static str,
     time: &'a str,
     subject: &Subject,
@@ -227,9 +223,16 @@ pub trait Take {
     /// The next one.
     fn take(&mut self, line: &impl Serialize);
 
-    /// Where they are JSON text: parts of it may be copied.
-    fn bytes(&mut self) -> Option<&mut Vec<u8>> {
-        None
+    /// The next one, of this kind and time, about a socket, of which parts may be copied.
+    fn about(
+        &mut self,
+        _same: &mut Same,
+        (kind, time): (&'static str, &str),
+        (subject, context): (&Subject, Context<'_>),
+        tcp: &impl Serialize,
+    ) {
+        let group = context.enricher.cgroup(subject);
+        self.take(&about(kind, time, subject, group.as_deref(), tcp));
     }
 }
 
@@ -238,8 +241,17 @@ impl Take for Vec<u8> {
         add_line(self, |bytes| compact::write(object, bytes));
     }
 
-    fn bytes(&mut self) -> Option<&mut Vec<u8>> {
-        Some(self)
+    fn about(
+        &mut self,
+        Same(same): &mut Same,
+        (kind, time): (&'static str, &str),
+        (subject, context): (&Subject, Context<'_>),
+        tcp: &impl Serialize,
+    ) {
+        let same = same.of(subject, context, |group, same| {
+            compact::same(same, |kind, time| about(kind, time, subject, group, ()));
+        });
+        add_line(self, |bytes| compact::with_same(kind, time, same, tcp, bytes));
     }
 }
 

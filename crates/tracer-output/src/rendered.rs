@@ -43,7 +43,7 @@ impl<T: Default> Rendered<T> {
         subject: &Subject,
         context: Context<'_>,
         render: impl FnOnce(Option<&Cgroup>, &mut T),
-    ) -> &T {
+    ) -> &mut T {
         // Without cookies, sockets differ by their ends.
         let port = subject.cookie.is_none().then_some(subject.tuple.peer.port);
         let hash = self.hasher.hash_one((subject.cookie, subject.tuple.local.port, port));
@@ -51,14 +51,14 @@ impl<T: Default> Rendered<T> {
         let place = &mut self.places[hash as usize % PLACES];
         let is_same = place.subject.as_ref() == Some(subject);
         if is_same && place.has_group {
-            return &place.rendered;
+            return &mut place.rendered;
         }
         let group = context.enricher.cgroup(subject);
         if !is_same || group.is_some() {
             render(group.as_deref(), &mut place.rendered);
             (place.subject, place.has_group) = (Some(*subject), group.is_some());
         }
-        &place.rendered
+        &mut place.rendered
     }
 
     /// What was rendered is no longer as it is to be.

@@ -4,7 +4,7 @@ mod any;
 mod fuzz_entry;
 mod recordings;
 
-use std::sync::Arc;
+use std::{io::Read as _, sync::Arc};
 
 use proptest::prelude::*;
 use serde::Serialize;
@@ -23,6 +23,7 @@ use tracer_event::{
 use tracer_output::{
     Format as _,
     json::{Json, Take, schema::schema},
+    packed::{MAGIC, Packer, Stored, Unpacker},
 };
 
 pub(super) const CLOCK: WallClock =
@@ -109,11 +110,25 @@ proptest! {
         let context = Context { clock: CLOCK, enricher: &around };
         let mut json = Json::default();
         let (mut copied, mut whole) = (Vec::new(), Whole::default());
-        for update in told.iter().chain(&told).map(OwnedUpdate::update) {
-            json.tell(&update, context, &mut copied);
-            json.tell(&update, context, &mut whole);
+        let (mut packer, mut packed) = (Packer::default(), MAGIC.to_vec());
+        let mut pack = |packer: &mut Packer| {
+            let stored = packer.block().map(|block| block.stored(false).unwrap());
+            packed.extend_from_slice(stored.as_ref().map_or(&[], Stored::bytes));
+        };
+        for (number, update) in told.iter().chain(&told).chain(&told).enumerate() {
+            json.tell(&update.update(), context, &mut copied);
+            json.tell(&update.update(), context, &mut whole);
+            json.tell(&update.update(), context, &mut packer);
+            if number == told.len() {
+                pack(&mut packer);
+            }
         }
-        prop_assert_eq!(String::from_utf8(copied), String::from_utf8(whole.0));
+        pack(&mut packer);
+        let mut unpacked = String::new();
+        Unpacker::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+        let whole = String::from_utf8(whole.0).unwrap();
+        prop_assert_eq!(&String::from_utf8(copied).unwrap(), &whole);
+        prop_assert_eq!(unpacked, whole);
     }
 
     #[test]

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::{block::Block, token};
 use crate::{
-    json::Take,
-    visit::{Visitor, visit},
+    json::{Same, Take, about},
+    rendered::Rendered,
+    visit::{Unsupported, Visitor, visit},
 };
+use tracer_event::{enricher::Context, subject::Subject};
 
 /// Places for names of the program; more than it has.
 const PLACES: usize = 1024;
@@ -19,6 +21,9 @@ pub struct Packer {
     body: Vec<u8>,
     lines: u64,
     texts: Texts,
+    /// Where the fields of a socket stand: the block, and their number in it.
+    fields: Rendered<Option<(u64, usize)>>,
+    next_fields: usize,
 }
 
 impl Packer {
@@ -38,6 +43,7 @@ impl Packer {
         let capacity = self.body.capacity();
         let body = std::mem::take(&mut self.body);
         self.texts.forget();
+        self.next_fields = 0;
         self.body.reserve(capacity);
         (lines > 0).then_some(Block { lines, body })
     }
@@ -73,19 +79,81 @@ impl Packer {
     }
 }
 
-impl Take for Packer {
-    fn take(&mut self, line: &impl Serialize) {
-        let begun = self.body.len();
-        match visit(line, self) {
+impl Packer {
+    /// A line, or nothing.
+    fn line(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Unsupported>) {
+        let (begun, next_fields) = (self.body.len(), self.next_fields);
+        match write(self) {
             Ok(()) => self.lines += 1,
             Err(error) => {
-                // Texts that were new in it would be missing: nothing refers to this block's texts
-                // any more.
+                // Texts and fields that were new in it would be missing: nothing refers to this
+                // block's any more.
                 tracing::error!("{error}");
                 self.body.truncate(begun);
+                self.next_fields = next_fields;
                 self.texts.close();
             }
         }
+    }
+
+    /// What a line begins with.
+    fn kind_and_time(&mut self, kind: &'static str, time: &str) {
+        self.begin_object();
+        self.name("kind", true);
+        self.word(kind);
+        self.name("time", false);
+        self.text(time);
+    }
+
+    /// What all lines of a socket have between their time and the value of their last field.
+    fn fields(&mut self, subject: &Subject, context: Context<'_>) -> Result<(), Unsupported> {
+        let (block, next) = (self.texts.block, self.next_fields);
+        let mut fields = std::mem::take(&mut self.fields);
+        let place = fields.of(subject, context, |_, place| *place = None);
+        let known = place.filter(|(of, _)| *of == block).map(|(_, number)| number);
+        *place = Some((block, known.unwrap_or(next)));
+        self.fields = fields;
+        if let Some(number) = known {
+            self.body.push(token::SAME_FIELDS);
+            varint(number as u64, &mut self.body);
+            return Ok(());
+        }
+        self.next_fields += 1;
+        // The names at the beginning have their numbers by now, so that it is as long each time.
+        let begun = self.body.len();
+        self.kind_and_time("", "");
+        let length = self.body.len() - begun;
+        self.body.truncate(begun);
+        let group = context.enricher.cgroup(subject);
+        visit(&about("", "", subject, group.as_deref(), ()), self)?;
+        self.body[begun] = token::FIELDS;
+        self.body.drain(begun + 1..begun + length);
+        // The value of `tcp`, which is null, and the end.
+        self.body.truncate(self.body.len() - 2);
+        self.body.push(token::END_FIELDS);
+        Ok(())
+    }
+}
+
+impl Take for Packer {
+    fn take(&mut self, line: &impl Serialize) {
+        self.line(|packer| visit(line, packer));
+    }
+
+    fn about(
+        &mut self,
+        _: &mut Same,
+        (kind, time): (&'static str, &str),
+        (subject, context): (&Subject, Context<'_>),
+        tcp: &impl Serialize,
+    ) {
+        self.line(|packer| {
+            packer.kind_and_time(kind, time);
+            packer.fields(subject, context)?;
+            visit(tcp, packer)?;
+            packer.end_object();
+            Ok(())
+        });
     }
 }
 
@@ -235,7 +303,7 @@ impl Texts {
         // If it gets one, it is the next.
         if let Ok(number) = u16::try_from(number.map_or(self.next, usize::from))
             && usize::from(number) < token::TEXTS
-            && text.len() <= token::LONGEST_TEXT
+            && (1..=token::LONGEST_TEXT).contains(&text.len())
         {
             *place = Fixed { text: identity, block: self.block, number };
         }
@@ -248,7 +316,7 @@ impl Texts {
 
     /// Gives the next number to a text that has none, where there is one left.
     fn is_next_kept(&mut self, text: &str) -> bool {
-        if self.next >= token::TEXTS || text.len() > token::LONGEST_TEXT {
+        if self.next >= token::TEXTS || text.is_empty() || text.len() > token::LONGEST_TEXT {
             return false;
         }
         self.others.insert(text.into(), self.next as u16);

@@ -107,8 +107,8 @@ fn recordings_one_behind_the_other_are_one() {
 
 #[test]
 fn the_form_of_another_version_is_named() {
-    let error = unpacked(b"\x89tracer\x02").unwrap_err();
-    assert!(error.starts_with("the recording has form 2, and this tracer reads 1"), "{error}");
+    let error = unpacked(b"\x89tracer\x01").unwrap_err();
+    assert!(error.starts_with("the recording has form 1, and this tracer reads 2"), "{error}");
 }
 
 #[rstest]
@@ -118,6 +118,11 @@ fn the_form_of_another_version_is_named() {
 #[case::end(b"\0\x01\0\0\0\x0c", "an end of nothing")]
 #[case::name(b"\0\x02\0\0\0\x0a\xc0", "a value without a name")]
 #[case::text(b"\0\x01\0\0\0\x20", "a text that is not there")]
+#[case::no_fields(b"\0\x03\0\0\0\x0a\x0f\0", "fields in the wrong place")]
+#[case::fields_in_fields(b"\0\x03\0\0\0\x0a\x0d\x0d", "fields in the wrong place")]
+#[case::fields_of_a_list(b"\0\x02\0\0\0\x0b\x0d", "fields in the wrong place")]
+#[case::end_of_fields(b"\0\x02\0\0\0\x0a\x0e", "fields in the wrong place")]
+#[case::fields_without_a_name(b"\0\x03\0\0\0\x0a\x0d\x0e", "fields in the wrong place")]
 #[case::number(
     b"\0\x0c\0\0\0\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
     "a number without end"

@@ -26,6 +26,13 @@ pub(super) const OBJECT: u8 = 0x0a;
 pub(super) const LIST: u8 = 0x0b;
 /// Object or list ends.
 pub(super) const END: u8 = 0x0c;
+/// In an object: fields and the name of the next value, until [`END_FIELDS`], which get the next number
+/// of their block.
+pub(super) const FIELDS: u8 = 0x0d;
+/// These fields and this name end: the value follows.
+pub(super) const END_FIELDS: u8 = 0x0e;
+/// The number of such fields.
+pub(super) const SAME_FIELDS: u8 = 0x0f;
 /// From here on, the first texts by their number.
 pub(super) const SAME_TEXTS: u8 = 0x20;
 /// From here on, small numbers.
@@ -35,6 +42,9 @@ pub(super) const NUMBERS: u8 = 0xc0;
 pub(super) const TEXTS: usize = 4096;
 /// Longer ones get no number, bytes.
 pub(super) const LONGEST_TEXT: usize = 255;
+
+/// Fields with a number in one block.
+pub(super) const ALL_FIELDS: usize = 1 << 16;
 
 /// Bytes of a time up to its second.
 pub(super) const SECOND: usize = "2026-01-31T12:34:56".len();

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::visit::Visitor as _;
 
+const MISPLACED: Stop = Stop::Damaged("fields in the wrong place");
 /// No line of ours comes near it, bytes; the reader of lines says so of a longer one.
 const LONGEST: usize = (16 << 20) + 1;
 /// Objects and lists within one another; ours have a handful.
@@ -24,6 +25,10 @@ pub struct Unpacker<R> {
     at: usize,
     /// Where the block's texts stand in it.
     texts: Vec<Range<usize>>,
+    /// What the block's fields are in JSON, one behind the other, and where each ends.
+    fields: (Vec<u8>, Vec<usize>),
+    /// Where fields that have not ended stand in the line.
+    fields_begun: Option<usize>,
     /// The file ends within the block.
     is_torn: bool,
     line: Vec<u8>,
@@ -52,8 +57,18 @@ type Step<T> = Result<T, Stop>;
 impl<R: Read> Unpacker<R> {
     /// Of a file that is read from its beginning.
     pub fn new(file: R) -> Self {
-        let (block, texts, line, open) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { file, block, at: 0, texts, is_torn: false, line, given: 0, open }
+        Self {
+            file,
+            block: Vec::new(),
+            at: 0,
+            texts: Vec::new(),
+            fields: <(Vec<u8>, Vec<usize>)>::default(),
+            fields_begun: None,
+            is_torn: false,
+            line: Vec::new(),
+            given: 0,
+            open: Vec::new(),
+        }
     }
 
     /// Fills the line; whether there is one.
@@ -69,6 +84,8 @@ impl<R: Read> Unpacker<R> {
             }
             self.at = 0;
             self.texts.clear();
+            self.fields.0.clear();
+            self.fields.1.clear();
             match read(&mut self.file, &mut self.block)? {
                 Found::End => return Ok(false),
                 Found::Whole => {}
@@ -76,6 +93,7 @@ impl<R: Read> Unpacker<R> {
             }
         }
         self.open.clear();
+        self.fields_begun = None;
         match self.unpack() {
             Ok(()) => self.line.push(b'\n'),
             Err(Stop::Short) if self.is_torn => {
@@ -104,8 +122,12 @@ impl<R: Read> Unpacker<R> {
 
     fn value(&mut self) -> Step<()> {
         let kind = self.byte()?;
-        if kind == token::END {
-            return self.end();
+        match kind {
+            token::END => return self.end(),
+            token::FIELDS => return self.begin_fields(),
+            token::END_FIELDS => return self.end_fields(),
+            token::SAME_FIELDS => return self.same_fields(),
+            _ => {}
         }
         let is_name = self.separate();
         let is_text = matches!(kind, token::TEXT..=token::TIME | token::SAME_TEXTS..token::NUMBERS);
@@ -170,6 +192,44 @@ impl<R: Read> Unpacker<R> {
                 Ok(())
             }
         }
+    }
+
+    /// Fields follow, where a name may.
+    fn begin_fields(&mut self) -> Step<()> {
+        let is_alone = self.open.len() == 1 && self.fields_begun.is_none();
+        if !is_alone || !self.separate() {
+            return Err(MISPLACED);
+        }
+        let open = self.open.last_mut().ok_or(MISPLACED)?;
+        (open.is_first, open.is_named) = (true, false);
+        self.fields_begun = Some(self.line.len());
+        Ok(())
+    }
+
+    /// They have ended, with a name.
+    fn end_fields(&mut self) -> Step<()> {
+        let [Open { is_named: true, .. }] = self.open[..] else { return Err(MISPLACED) };
+        let begun = self.fields_begun.take().ok_or(MISPLACED)?;
+        let (fields, ends) = &mut self.fields;
+        fields.extend_from_slice(&self.line[begun..]);
+        if ends.len() == token::ALL_FIELDS || fields.len() > LONGEST {
+            return Err(Stop::Damaged("too many fields"));
+        }
+        ends.push(fields.len());
+        Ok(())
+    }
+
+    fn same_fields(&mut self) -> Step<()> {
+        let number = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
+        let (fields, ends) = &self.fields;
+        let end = *ends.get(number).ok_or(MISPLACED)?;
+        let begin = number.checked_sub(1).map_or(0, |before| ends[before]);
+        let fields = fields[begin..end].to_vec();
+        if self.open.len() != 1 || self.fields_begun.is_some() || !self.separate() {
+            return Err(MISPLACED);
+        }
+        self.line.extend_from_slice(&fields);
+        Ok(())
     }
 
     fn text_or_time(&mut self, kind: u8) -> Step<()> {
