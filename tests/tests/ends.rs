@@ -6,10 +6,12 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::net::sockopt::set_tcp_quickack;
 use serde_json::Value;
 use tracer_tests::{
     diagnosis::Diagnosis,
@@ -64,6 +66,28 @@ fn attempts_that_are_refused_are_counted_with_who_refuses() {
         let listening = succeeds(finding, "ss -tlnp");
         assert!(!listening.contains("127.0.0.1"), "nobody listens there: {listening}");
         succeeds(finding, "state syn-sent");
+    });
+}
+
+/// As with a script that runs `curl`, or the workers of a server.
+#[test]
+fn processes_of_one_name_are_one() {
+    isolated(|namespace| {
+        let closed = sockets::loopback(Path::V4, sockets::free_port());
+        let connect = format!("exec 3<>/dev/tcp/{}/{}", closed.ip(), closed.port());
+        let diagnosis = diagnose(namespace, || {
+            for _ in 0..4 {
+                let output = Command::new("bash").args(["-c", &connect]).output().unwrap();
+                assert!(!output.status.success());
+            }
+        });
+        let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
+        assert_eq!(finding.at("/finding/severity"), "warning");
+        let evidence = diagnosis.evidence("connect_failures");
+        let told = (&evidence["attempts"], &evidence["process"]["name"]);
+        assert_eq!((told, &evidence["other_processes"]), ((&4.into(), &"bash".into()), &3.into()));
+        let text = diagnosis.text("connect_failures");
+        assert!(text.contains("] and 3 more of that name cannot connect to"), "{text}");
     });
 }
 
@@ -167,13 +191,15 @@ fn health_checks_and_what_is_closed_in_order_are_no_problem() {
                 drop(server);
                 // One that asks and has its answer ends in the same way.
                 let (mut client, mut server) = sockets::connect(&listener, Path::V4);
+                // The answer is acknowledged by nothing but the RST.
+                set_tcp_quickack(&client, false).unwrap();
                 sockets::send(&mut client, &server, b"GET /health");
                 server.read_exact(&mut [0; 11]).unwrap();
                 sockets::send(&mut server, &client, b"200 OK");
                 client.read_exact(&mut [0; 6]).unwrap();
-                thread::sleep(Duration::from_millis(100));
                 sockets::linger_zero(&client);
                 drop((client, server));
+                thread::sleep(Duration::from_millis(100));
             }
         };
         let tracer = Tracer::start(namespace, &["--problems"]);

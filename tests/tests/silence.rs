@@ -15,6 +15,7 @@ use tracer_tests::{
     clock::Moment,
     diagnosis::Diagnosis,
     netns::isolated,
+    peer::Peer,
     record::{Record, listing},
     remedy::{run_command, succeeds},
     sockets::eventually,
@@ -115,7 +116,7 @@ k = [socket.create_connection(('10.89.0.1', port)) for port in (5001, 5002)]; sa
     }
     thread::sleep(Duration::from_millis(200));
     link.cut();
-    servers.iter_mut().for_each(tracer_tests::peer::Peer::go);
+    servers.iter_mut().for_each(Peer::go);
     thread::sleep(Duration::from_secs(3));
     let diagnosis = hosts.diagnose(0, "1s");
     let found = diagnosis.all("dead_peer");
@@ -257,22 +258,25 @@ hold()",
     });
 }
 
-/// A server for one exchange a connection, and a client that makes so many a second.
-fn exchanges(every: f64) -> [tracer_tests::peer::Peer; 2] {
+/// A server for one exchange a connection, and a client that makes one after each such pause.
+fn exchanges(every: f64) -> [Peer; 2] {
     let (server, _) = python(
         "server",
         "
 l = listen('127.0.0.1', 4096); say('listening')
 while True: c, _ = l.accept(); c.recv(100); c.sendall(b'ok'); c.recv(1); c.close()",
     );
+    [server, client(every)]
+}
+
+fn client(every: f64) -> Peer {
     let code = format!(
         "
 say('begun')
 while True:
     s = socket.create_connection(('127.0.0.1', 4096)); s.sendall(b'GET'); s.recv(10); s.close(); time.sleep({every})"
     );
-    let (client, _) = python("client", &code);
-    [server, client]
+    python("client", &code).0
 }
 
 #[test]
@@ -296,6 +300,23 @@ fn a_connection_for_each_exchange_is_told_and_the_ports_that_it_takes() {
             assert_eq!(churn.at("/finding/severity"), "warning");
             assert!(succeeds(churn, "tcp_tw_reuse").contains("= 1"), "{churn}");
         }
+    });
+}
+
+/// Each of them opens too few to be told.
+#[test]
+fn the_connections_of_workers_are_told_together() {
+    isolated(|namespace| {
+        let [_server, first] = exchanges(0.13);
+        let [second, third] = [0.13; 2].map(client);
+        let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
+        let churn = diagnosis.only("churn");
+        let first = [&first, &second, &third].map(Peer::pid).into_iter().min();
+        let evidence = churn.at("/finding/evidence");
+        let told = (&evidence["pid"], &evidence["other_processes"]);
+        assert_eq!(told, (&json!(first), &json!(2)), "{churn}");
+        let text = churn.text("/finding/text").unwrap();
+        assert!(text.contains("] and 2 more of that name open "), "{text}");
     });
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{reuse, tw_reuse},
-    words::{connections, exhausted, line, none_left, of_program, process, rate},
+    words::{connections, exhausted, line, name, none_left, of_a_name, of_program, rate},
 };
 use crate::{
     duration::{duration, grouped},
@@ -14,12 +14,15 @@ use crate::{
     phrase::{Phrase, Wording, wording},
 };
 
-/// Short connections of one process to one destination.
+/// Short connections of one process, or of several of one name, to one destination.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Churn {
     /// Who opens them.
     #[serde(flatten)]
     pub program: Program,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// To where.
     pub peer: Endpoint,
     /// How many were opened and were over while this was observed.
@@ -73,12 +76,13 @@ impl Explain for Churn {
     }
 
     fn sentence(&self, _: Severity) -> String {
+        let opens = if self.others == 0 { "opens" } else { "open" };
         let out = self.ports.and_then(|ports| ports.minutes_left);
         let out =
             out.map_or_else(String::new, |left| exhausted("; its ports are ", left).to_string());
         format!(
-            "{} opens {} connections/s to {}, each used once for {}: reuse would save {} % of the time{out}",
-            process(&self.program.process),
+            "{} {opens} {} connections/s to {}, each used once for {}: reuse would save {} % of the time{out}",
+            of_a_name(Some(&self.program.process), self.others),
             rate(self.rate),
             self.peer,
             duration(self.lifetime),
@@ -88,7 +92,7 @@ impl Explain for Churn {
 
     fn phrase(&self, _: Severity) -> Phrase {
         Phrase::new("churned")
-            .with("who", process(&self.program.process))
+            .with("who", of_a_name(Some(&self.program.process), self.others))
             .with("rate", rate(self.rate))
             .with("peer", self.peer.to_string())
             .with("lifetime", duration(self.lifetime))
@@ -146,6 +150,6 @@ impl Explain for Churn {
     }
 
     fn key(&self) -> String {
-        format!("{} {}", self.program.process.pid, self.peer)
+        format!("{} {}", name(Some(&self.program.process)), self.peer)
     }
 }

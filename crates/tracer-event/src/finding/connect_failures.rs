@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, LostSegment, Remedy, Severity,
     remedies::{advice, command, firewall},
-    words::{a_process, destination, line, lost, since, total},
+    words::{destination, line, lost, name, of_a_name, since, total},
 };
 use crate::{
     close::Reason,
@@ -17,11 +17,14 @@ use crate::{
     process::Process,
 };
 
-/// Attempts of one process to connect to one destination, while observed.
+/// Attempts of one process, or of several of one name, to connect to one destination, while observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectFailures {
     /// Who connects.
     pub process: Option<Process>,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// To what.
     pub peer: Endpoint,
     /// Attempts that ended, either way.
@@ -129,7 +132,7 @@ impl Explain for ConnectFailures {
     }
 
     fn sentence(&self, _: Severity) -> String {
-        let who = a_process(self.process.as_ref());
+        let who = of_a_name(self.process.as_ref(), self.others);
         let since = since(self.since);
         let failed = self.failed();
         if failed == 0 {
@@ -181,7 +184,7 @@ impl Explain for ConnectFailures {
                 .with("failed", grouped(failed))
                 .with("kinds", each.collect::<Vec<_>>())
         };
-        of.with("who", a_process(self.process.as_ref()))
+        of.with("who", of_a_name(self.process.as_ref(), self.others))
             .with("peer", self.peer.to_string())
             .with("attempts", grouped(self.attempts))
             .with("since", whole_seconds(self.since))
@@ -261,6 +264,6 @@ impl Explain for ConnectFailures {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {}", self.processes(), self.peer)
+        format!("{} {}", name(self.process.as_ref()), self.peer)
     }
 }

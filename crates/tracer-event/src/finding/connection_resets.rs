@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
     remedies::advice,
-    words::{a_process, line, service, since, total},
+    words::{line, name, of_a_name, service, since, total},
 };
 use crate::{
     close::Reason,
@@ -15,11 +15,14 @@ use crate::{
     process::Process,
 };
 
-/// Connections of one process with one service that ended badly, while observed.
+/// Connections of one process, or of several of one name, with one service that ended badly, while observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionResets {
     /// Whose they were.
     pub process: Option<Process>,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// With what.
     pub service: Service,
     /// Connections that ended, well or badly.
@@ -139,7 +142,7 @@ impl Explain for ConnectionResets {
 
     fn sentence(&self, _: Severity) -> String {
         let (bad, ended) = (grouped(self.bad()), count(self.ended, "connection"));
-        let (who, with) = (a_process(self.process.as_ref()), service(self.service));
+        let (who, with) = (of_a_name(self.process.as_ref(), self.others), service(self.service));
         let kind = self.kind();
         format!("{bad} of {ended} {with} of {who} {kind}{}", since(self.since))
     }
@@ -147,7 +150,7 @@ impl Explain for ConnectionResets {
     fn phrase(&self, _: Severity) -> Phrase {
         let bad: u64 = self.ends.iter().map(|end| end.connections).sum();
         Phrase::new("connection-resets")
-            .with("who", a_process(self.process.as_ref()))
+            .with("who", of_a_name(self.process.as_ref(), self.others))
             .with("service", service(self.service))
             .with("ended", grouped(self.ended))
             .with("bad", grouped(bad))
@@ -179,6 +182,6 @@ impl Explain for ConnectionResets {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {:?}", self.processes(), self.service)
+        format!("{} {:?}", name(self.process.as_ref()), self.service)
     }
 }

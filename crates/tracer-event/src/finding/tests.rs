@@ -125,6 +125,7 @@ fn backlog(syn_drops: u64, syn_cookies: u64, limit: u64) -> SynBacklog {
 
 fn connects(attempts: u64, failures: Vec<ConnectFailure>) -> Finding {
     of(Problem::ConnectFailures(Box::new(ConnectFailures {
+        others: 0,
         process: Some(app(900).process),
         peer: at("10.0.0.5", 443),
         attempts,
@@ -145,6 +146,7 @@ fn failed(reason: Reason, attempts: u64) -> ConnectFailure {
 fn resets(service: Service, ends: &[(Reason, u64)]) -> Finding {
     let end = |&(reason, connections): &(Reason, u64)| BadEnd { reason, connections };
     of(Problem::ConnectionResets(ConnectionResets {
+        others: 0,
         process: Some(app(900).process),
         service,
         ended: 60,

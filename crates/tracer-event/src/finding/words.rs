@@ -24,6 +24,11 @@ pub fn process(process: &Process) -> String {
     format!("{}[{}]", escape(process.name()), process.pid)
 }
 
+/// `python3`: the name that processes of one program share.
+pub(super) fn name(known: Option<&Process>) -> String {
+    known.map_or_else(String::new, |process| escape(process.name()).into())
+}
+
 /// `python3[812]` of each, by commas, the first three of them.
 pub(super) fn programs(programs: &[Program]) -> Wording {
     const SHOWN: usize = 3;
@@ -120,6 +125,16 @@ pub(super) fn a_process(known: Option<&Process>) -> Wording {
         || Wording::new("a process", Phrase::new("a-process")),
         |known| process(known).into(),
     )
+}
+
+/// `curl[812] and 3 more of that name`: a process, and how many others of its name.
+pub(super) fn of_a_name(known: Option<&Process>, others: u64) -> Wording {
+    let who = a_process(known);
+    if others == 0 {
+        return who;
+    }
+    let more = grouped(others);
+    wording!("others-of-name", "{who} and {more} more of that name", who = who, more = more)
 }
 
 /// `, for 12 s`: since when.

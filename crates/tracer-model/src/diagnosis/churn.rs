@@ -37,6 +37,8 @@ struct Sum {
     /// One of them.
     subject: Subject,
     process: Process,
+    /// Other processes of the same name.
+    others: u64,
     connections: u64,
     lifetime: u64,
     handshake: u64,
@@ -67,6 +69,7 @@ impl Short {
         let one = Sum {
             subject,
             process: owner.process,
+            others: 0,
             connections: 1,
             lifetime: duration,
             handshake,
@@ -89,36 +92,61 @@ impl Short {
     fn sum(&mut self, key: (u32, u32, Endpoint), more: &Sum) {
         match self.0.get_mut(&key) {
             None => drop(self.0.insert(key, more.clone())),
-            Some(sum) => {
-                sum.connections += more.connections;
-                sum.lifetime += more.lifetime;
-                sum.handshake += more.handshake;
-                sum.sent += more.sent;
-                sum.received += more.received;
-                sum.closed_first += more.closed_first;
-                sum.last = sum.last.max(more.last);
+            Some(sum) => sum.add(more),
+        }
+    }
+
+    /// Those that are asked about; processes of one name are one, such as the workers of a server.
+    fn wanted(&self, comparison: &Comparison<'_>) -> Vec<((u32, Endpoint), Sum)> {
+        let mut all: Vec<_> = self.0.iter().collect();
+        // The first is who is named.
+        all.sort_unstable_by_key(|((_, pid, _), _)| *pid);
+        let mut merged: HashMap<_, Sum, RandomState> = HashMap::default();
+        for ((netns, _, peer), sum) in all {
+            if !comparison.wants_subject(&sum.subject) {
+                continue;
+            }
+            match merged.get_mut(&((*netns, *peer), sum.process.comm)) {
+                None => drop(merged.insert(((*netns, *peer), sum.process.comm), sum.clone())),
+                Some(first) => {
+                    first.others += 1;
+                    first.add(sum);
+                }
             }
         }
+        merged.into_iter().map(|((key, _), sum)| (key, sum)).collect()
     }
 }
 
-/// Processes that open a connection for each exchange.
+impl Sum {
+    fn add(&mut self, more: &Self) {
+        self.connections += more.connections;
+        self.lifetime += more.lifetime;
+        self.handshake += more.handshake;
+        self.sent += more.sent;
+        self.received += more.received;
+        self.closed_first += more.closed_first;
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+    }
+}
+
+/// Programs that open a connection for each exchange.
 pub(super) fn churn(comparison: &Comparison<'_>) -> Vec<Finding> {
     let elapsed = comparison.elapsed().max(1);
-    let observed = comparison.input.observed.short.0.iter();
-    let busy = observed.filter(|(_, sum)| {
+    let observed = comparison.input.observed.short.wanted(comparison);
+    let busy = observed.iter().filter(|(_, sum)| {
         let rate = sum.connections as f64 * 1e9 / elapsed as f64;
         // A burst that is over is no habit.
         let goes_on = (sum.last - sum.first) * 2 >= elapsed;
         sum.connections >= MANY && rate >= RATE && goes_on
     });
-    let wanted = busy.filter(|(_, sum)| comparison.wants_subject(&sum.subject));
-    wanted.map(|(key, sum)| finding(comparison, *key, sum, elapsed)).collect()
+    busy.map(|(key, sum)| finding(comparison, *key, sum, elapsed)).collect()
 }
 
 fn finding(
     comparison: &Comparison<'_>,
-    (netns, _, peer): (u32, u32, Endpoint),
+    (netns, peer): (u32, Endpoint),
     sum: &Sum,
     elapsed: u64,
 ) -> Finding {
@@ -132,6 +160,7 @@ fn finding(
     });
     let churn = Churn {
         program: comparison.program(sum.process),
+        others: sum.others,
         peer,
         connections: sum.connections,
         rate,

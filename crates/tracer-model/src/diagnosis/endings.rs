@@ -1,6 +1,8 @@
 //! What the beginnings and ends of connections show to be wrong: attempts to connect that fail or
 //! are slow, connections that are reset, servers that close what their clients are about to use.
 
+use std::borrow::Cow;
+
 use super::{
     Comparison, attempts,
     history::{Group, History, Times},
@@ -40,14 +42,20 @@ fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
 
 /// Clients whose attempts to connect fail, or need another SYN.
 pub(super) fn connects(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let groups = History::wanted(comparison).filter_map(|(service, group)| match service {
-        Service::There(peer) => connect(comparison, peer, group),
+    let groups = History::wanted(comparison);
+    let find = |(service, group): &(Service, Cow<'_, Group>)| match service {
+        Service::There(peer) => connect(comparison, &groups, *peer, group),
         Service::Here(_) => None,
-    });
-    groups.collect()
+    };
+    groups.iter().filter_map(find).collect()
 }
 
-fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option<Finding> {
+fn connect(
+    comparison: &Comparison<'_>,
+    groups: &[(Service, Cow<'_, Group>)],
+    peer: Endpoint,
+    group: &Group,
+) -> Option<Finding> {
     let failed: u64 = group.failures.iter().map(|(_, times)| times.count).sum();
     let attempts = group.connected + failed;
     let retransmitted = group.retransmitted.count;
@@ -55,7 +63,7 @@ fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option
     if failed == 0 && slow == Severity::Info || is_explained(comparison, peer, group) {
         return None;
     }
-    let failing = match answers_elsewhere(comparison, peer, group) {
+    let failing = match answers_elsewhere(groups, peer, group) {
         true => Severity::Info,
         false => severity(failed, attempts, OF_ATTEMPTS),
     };
@@ -64,6 +72,7 @@ fn connect(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> Option
     let times = group.failures.iter().map(|(_, times)| *times).chain([group.retransmitted]);
     let problem = Problem::ConnectFailures(Box::new(ConnectFailures {
         process: group.process(),
+        others: group.others,
         peer,
         attempts,
         failures: failures(comparison, group),
@@ -107,30 +116,32 @@ fn is_explained(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> b
             local.port == peer.port && listens_for(local.address(), peer.address())
         }
         Problem::StuckHandshake(stuck) => {
-            let is_same = |process: Process| stuck.process.is_some_and(|one| one.is(&process));
+            let is_same =
+                |process: Process| stuck.process.is_some_and(|one| one.comm == process.comm);
             stuck.service == Service::There(peer) && group.process().is_some_and(is_same)
         }
         _ => false,
     })
 }
 
-/// Whether the process reaches that port at another address: it tries the addresses of a name one
+/// Whether the program reaches that port at another address: it tries the addresses of a name one
 /// after the other (RFC 8305).
-fn answers_elsewhere(comparison: &Comparison<'_>, peer: Endpoint, group: &Group) -> bool {
-    let pid = group.process().map(|process| process.pid);
-    History::wanted(comparison).any(|(service, other)| {
+fn answers_elsewhere(groups: &[(Service, Cow<'_, Group>)], peer: Endpoint, group: &Group) -> bool {
+    let name = |group: &Group| group.process().map(|process| process.comm);
+    groups.iter().any(|(service, other)| {
         let Service::There(elsewhere) = service else { return false };
         elsewhere.port == peer.port
-            && elsewhere != peer
+            && *elsewhere != peer
             && other.connected > 0
-            && other.process().map(|process| process.pid) == pid
+            && name(other) == name(group)
     })
 }
 
 /// Processes whose connections with a service are reset or time out.
 pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let bad = History::wanted(comparison).filter(|(_, group)| !group.ends.is_empty());
-    let find = |(service, group): (Service, &Group)| {
+    let groups = History::wanted(comparison);
+    let bad = groups.iter().filter(|(_, group)| !group.ends.is_empty());
+    let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
         // A client that goes away is the client's affair.
         let own = |reason| reason != Reason::ResetReceived || matches!(service, Service::There(_));
         let own = group.ends.iter().filter(|(reason, _)| own(*reason));
@@ -143,6 +154,7 @@ pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
         ends.sort_by_key(|end| std::cmp::Reverse(end.connections));
         let problem = Problem::ConnectionResets(ConnectionResets {
             process: group.process(),
+            others: group.others,
             service,
             ended: group.ended,
             ends,
@@ -157,11 +169,10 @@ pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
 /// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the
 /// server's.
 pub(super) fn races(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let met = || History::wanted(comparison).filter(|(_, group)| group.race.times.count > 0);
-    let server_of = |to: Endpoint| {
-        met().find(|(service, _)| *service == Service::Here(to)).map(|(_, group)| group)
-    };
-    let find = |(service, group): (Service, &Group)| match service {
+    let groups = History::wanted(comparison);
+    let met = || groups.iter().filter(|(_, group)| group.race.times.count > 0);
+    let server_of = |to: Endpoint| met().find(|(service, _)| *service == Service::Here(to));
+    let find = |&(service, ref group): &(Service, Cow<'_, Group>)| match service {
         Service::Here(local) => {
             let mut clients = met().filter(|(service, _)| *service == Service::There(local));
             let client = clients.next().and_then(|(_, group)| group.process());

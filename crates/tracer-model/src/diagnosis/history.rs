@@ -1,7 +1,9 @@
 //! How connections began and ended, by process and service, as the events show it.
 
+use std::{borrow::Cow, collections::VecDeque};
+
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry};
 
 use super::{Comparison, attempts::Attempts};
 use crate::close::{is_bad, is_unacknowledged};
@@ -17,6 +19,8 @@ use tracer_event::{
 
 /// Groups that are kept: anybody may connect to anywhere. What comes beyond is not judged.
 const MOST: usize = 4_096;
+/// Ends with an RST that destroyed nothing which are remembered until the other end is told.
+const HARMLESS: usize = 64;
 /// Times of handshakes, and idle times, of one group that are kept.
 const SAMPLES: usize = 1_024;
 /// A timer for idle connections is no shorter than this, nor does an application wait as long for a
@@ -34,6 +38,9 @@ pub(super) struct History {
     met: Option<Tuple>,
     /// Attempts to connect that need another SYN.
     attempts: Attempts,
+    /// What the other ends of connections are that this host has reset when all had been sent and read
+    /// (as a balancer does after its check), which shows to those others as a reset of what they sent.
+    harmless: VecDeque<Tuple>,
 }
 
 /// Connections of one process with one service.
@@ -41,6 +48,8 @@ pub(super) struct History {
 pub(super) struct Group {
     /// The first of them.
     pub subject: Subject,
+    /// Other processes of the same name whose connections are among them.
+    pub others: u64,
     /// Handshakes of a client that were completed.
     pub connected: u64,
     /// Of these, with a retransmitted SYN.
@@ -135,10 +144,32 @@ impl History {
             }
             (State::TimeWait | State::Listen | State::SynRecv, _) => {}
             (_, State::Closed | State::TimeWait) => {
-                let met = self.group(subject).is_some_and(|group| group.end(transition));
+                let is_harmless = self.is_harmless(transition);
+                let group = self.group(subject);
+                let met = group.is_some_and(|group| group.end(transition, is_harmless));
                 self.met = met.then_some(subject.tuple);
             }
             _ => {}
+        }
+    }
+
+    /// Whether the RST that has come from the other end on this host has destroyed nothing.
+    fn is_harmless(&mut self, transition: &Transition) -> bool {
+        let Transition { ref subject, from, close, sequence, .. } = *transition;
+        let ends = subject.tuple;
+        match close.map(|close| close.reason) {
+            Some(Reason::ResetReceived) => {
+                let place = self.harmless.iter().position(|other| *other == ends);
+                place.and_then(|place| self.harmless.remove(place)).is_some()
+            }
+            Some(reason @ Reason::ResetSentLingerZero)
+                if !is_bad(reason, from, subject.role, sequence) =>
+            {
+                self.harmless.truncate(HARMLESS - 1);
+                self.harmless.push_front(ends.reversed());
+                false
+            }
+            _ => false,
         }
     }
 
@@ -195,11 +226,31 @@ impl History {
         all.map(|((_, _, service), group)| (*service, group))
     }
 
-    /// The groups that are asked about.
-    pub(super) fn wanted<'a>(
-        comparison: &'a Comparison<'_>,
-    ) -> impl Iterator<Item = (Service, &'a Group)> {
-        Self::all(comparison).filter(|(_, group)| comparison.wants_subject(&group.subject))
+    /// The groups that are asked about. Processes of one name are one: the workers of a server, and
+    /// programs that run for one connection each.
+    pub(super) fn wanted<'a>(comparison: &'a Comparison<'_>) -> Vec<(Service, Cow<'a, Group>)> {
+        let groups = comparison.input.observed.history.groups.iter();
+        let mut groups: Vec<_> =
+            groups.filter(|(_, group)| comparison.wants_subject(&group.subject)).collect();
+        // The first is who is named.
+        groups.sort_unstable_by_key(|((_, pid, _), _)| *pid);
+        let mut known: HashMap<_, usize, RandomState> = HashMap::default();
+        let mut merged: Vec<(Service, Cow<'a, Group>)> = Vec::new();
+        for ((netns, _, service), group) in groups {
+            let name = group.process().map(|process| process.comm);
+            match known.entry((*netns, name, *service)) {
+                Entry::Vacant(place) => {
+                    place.insert(merged.len());
+                    merged.push((*service, Cow::Borrowed(group)));
+                }
+                Entry::Occupied(place) => {
+                    let first = merged[*place.get()].1.to_mut();
+                    first.others += 1;
+                    first.add(group);
+                }
+            }
+        }
+        merged
     }
 }
 
@@ -226,6 +277,7 @@ impl Group {
     fn new(subject: &Subject) -> Self {
         Self {
             subject: *subject,
+            others: 0,
             connected: 0,
             retransmitted: Times::default(),
             answered: 0,
@@ -257,7 +309,7 @@ impl Group {
     }
 
     /// Whether a request has met an idle timer.
-    fn end(&mut self, transition: &Transition) -> bool {
+    fn end(&mut self, transition: &Transition, is_harmless: bool) -> bool {
         self.ended += 1;
         let Transition { from, close, sequence, time, at_exit, .. } = *transition;
         let Some(close) = close else { return false };
@@ -265,7 +317,7 @@ impl Group {
         let met = self.idle(close).is_some() && met_a_timer(transition, reason);
         if met {
             self.race.times.note(time);
-        } else if !at_exit && is_bad(reason, from, self.subject.role, sequence) {
+        } else if !at_exit && !is_harmless && is_bad(reason, from, self.subject.role, sequence) {
             // What the end of a process resets is told with it.
             of(&mut self.ends, reason).note(time);
         }

@@ -142,6 +142,7 @@ fn a_finding_of_mere_information_does_not_say_a_reset_again() {
     let (mut problems, mut out) = (problems(), Vec::new());
     for (severity, expected) in [(Severity::Info, 0), (Severity::Warning, 1)] {
         let resets = ConnectionResets {
+            others: 0,
             process: None,
             service: tracer_event::finding::Service::There(end(2, 80)),
             ended: 9,

@@ -6,6 +6,7 @@ over = 해소: { $sentence }
 a-process = 어떤 프로세스
 a-peer = 상대
 and-more = { $names } 외 { $more }
+others-of-name = { $who } 및 같은 이름의 다른 프로세스 { $more }개
 at = : { $address }
 here = 이 호스트의 { $address }
 held-by = { $address }({ $who })

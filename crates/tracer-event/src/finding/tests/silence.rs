@@ -88,6 +88,7 @@ fn ended(processes: u64) -> Finding {
 
 fn churn(minutes_left: Option<f64>) -> Finding {
     of(Problem::Churn(Churn {
+        others: 0,
         program: app(900),
         peer: at("10.0.0.9", 80),
         connections: 1_234,

@@ -299,14 +299,15 @@ fn endings() -> BoxedStrategy<Problem> {
         (
             option::of(process()),
             end(),
-            any::<[u64; 5]>(),
+            any::<[u64; 6]>(),
             prop::collection::vec(failures, 0..3),
             (times.clone(), times)
         )
             .prop_map(|(process, peer, counts, failures, (p50, p99))| {
-                let [attempts, retransmitted, answered, delay, since] = counts;
+                let [others, attempts, retransmitted, answered, delay, since] = counts;
                 Problem::ConnectFailures(Box::new(ConnectFailures {
                     process,
+                    others,
                     peer,
                     attempts,
                     failures,
@@ -318,9 +319,16 @@ fn endings() -> BoxedStrategy<Problem> {
                     since,
                 }))
             }),
-        (option::of(process()), service(), any::<[u64; 2]>(), prop::collection::vec(ends, 0..3))
-            .prop_map(|(process, service, [ended, since], ends)| {
-                Problem::ConnectionResets(ConnectionResets { process, service, ended, ends, since })
+        (option::of(process()), service(), any::<[u64; 3]>(), prop::collection::vec(ends, 0..3))
+            .prop_map(|(process, service, [others, ended, since], ends)| {
+                Problem::ConnectionResets(ConnectionResets {
+                    process,
+                    others,
+                    service,
+                    ended,
+                    ends,
+                    since,
+                })
             }),
         (option::of(program()), option::of(process()), end(), counts(), any::<[u64; 3]>())
             .prop_map(|(server, client, service, [resets, closed, idle, spread], rest)| {
