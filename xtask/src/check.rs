@@ -13,8 +13,9 @@ mod paths;
 mod sources;
 
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::cargo::{Cargo, Ebpf};
 use crate::process::{self, say};
@@ -26,13 +27,22 @@ pub(crate) fn check(cargo: &Cargo) -> Result<()> {
     lock_file_is_committed()?;
     say("checking the formatting");
     process::show(&mut cargo.command(&["fmt", "--all", "--check"]))?;
+    thread::scope(|scope| {
+        // Compiles one crate after the other, in directories of its own.
+        let object = scope.spawn(|| object::check(ebpf));
+        let others = lints_and_documentation(cargo, ebpf);
+        let object = object.join().unwrap_or_else(|_| Err(anyhow!("the object was not checked")));
+        others.and(object)
+    })
+}
+
+fn lints_and_documentation(cargo: &Cargo, ebpf: &Ebpf) -> Result<()> {
     say("checking the lints");
     process::show(&mut lints(cargo))?;
     say("checking the lints of the eBPF half");
     process::show(&mut ebpf_lints(ebpf)?)?;
     say("checking the documentation");
-    process::show(&mut documentation(cargo))?;
-    object::check(ebpf)
+    process::show(&mut documentation(cargo))
 }
 
 /// What neither rustfmt nor Clippy looks at; all that is wrong with it at once.

@@ -10,6 +10,7 @@ mod check;
 mod crates;
 mod dist;
 mod fuzz;
+mod messages;
 mod object;
 mod process;
 mod run;

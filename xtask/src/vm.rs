@@ -11,7 +11,6 @@ mod document;
 mod initramfs;
 mod kernels;
 mod machine;
-mod messages;
 mod python;
 mod suites;
 mod systemd;

@@ -3,19 +3,19 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{
     architecture::Architecture,
     cross,
     initramfs::{FileSystem, stripped},
     kernels::Kernels,
-    messages, python, suites,
+    python, suites,
 };
 use crate::cargo::Cargo;
+use crate::messages::{self, TestProgram};
 use crate::process;
 use crate::workspace;
 
@@ -58,8 +58,7 @@ pub(super) struct Built {
     tracer: PathBuf,
     /// Where cargo has put the companions.
     directory: PathBuf,
-    /// By name.
-    tests: Vec<(String, PathBuf)>,
+    tests: Vec<TestProgram>,
 }
 
 /// Where the program under test comes from.
@@ -103,19 +102,12 @@ impl Source<'_> {
         Ok(workspace::target()?.join(self.profile().1))
     }
 
-    /// Builds test programs, with the features that all the others have: their names and paths.
-    pub(super) fn test_programs(
-        self,
-        cargo: &Cargo,
-        chosen: &[&str],
-    ) -> Result<Vec<(String, PathBuf)>> {
+    /// Builds test programs, with the features that all the others have.
+    pub(super) fn test_programs(self, cargo: &Cargo, chosen: &[&str]) -> Result<Vec<TestProgram>> {
         let mut command = cargo.command(&["test", "--workspace", "--locked", "--no-run"]);
         command.args(self.profile().0);
-        command.args(chosen.iter().flat_map(|name| ["--test", name]));
-        command.args(workspace::FEATURES).args(["--message-format", "json-render-diagnostics"]);
-        let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-        ensure!(output.status.success(), "the tests cannot be built");
-        Ok(messages::test_programs(&output.stdout))
+        command.args(chosen.iter().flat_map(|name| ["--test", name])).args(workspace::FEATURES);
+        messages::test_programs(&mut command)
     }
 }
 
@@ -133,7 +125,7 @@ pub(super) fn build(
         source.test_programs(cargo, chosen)?
     };
     let program = |name: &&str| {
-        let found = built.iter().find(|(built, _)| built == name);
+        let found = built.iter().find(|built| built.name == **name);
         found.cloned().with_context(|| format!("cargo has built no test {name}"))
     };
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
@@ -163,7 +155,7 @@ impl Built {
             let program = companions.join(companion);
             add(&program.to_string_lossy(), &program)?;
         }
-        for (name, program) in tests {
+        for TestProgram { name, program, .. } in tests {
             add(&place_of(name), program)?;
         }
         // With which tests compare.

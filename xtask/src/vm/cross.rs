@@ -4,15 +4,13 @@
 //! source with the toolchain of the eBPF half, which has that source. All is linked statically: the
 //! machine needs no libraries then, and what is run there is one program.
 
-use std::{
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
-use super::{architecture::Architecture, messages};
+use super::architecture::Architecture;
 use crate::cargo::Cargo;
+use crate::messages::{self, TestProgram};
 use crate::process::{self, say};
 use crate::setup::programs;
 use crate::workspace;
@@ -30,20 +28,17 @@ fn target_directory() -> Result<PathBuf> {
     Ok(workspace::target()?.join("vm/cross"))
 }
 
-/// The test programs, by name.
+/// The test programs.
 pub(super) fn test_programs(
     cargo: &Cargo,
     architecture: Architecture,
     chosen: &[&str],
-) -> Result<Vec<(String, PathBuf)>> {
+) -> Result<Vec<TestProgram>> {
     say(format_args!("building the live tests for {architecture}"));
     let options = ["test", "--package", "tracer-tests", "--no-run"];
     let mut command = command(cargo, architecture, &options)?;
     command.args(chosen.iter().flat_map(|name| ["--test", name]));
-    command.args(["--message-format", "json-render-diagnostics"]);
-    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(output.status.success(), "the tests cannot be built for {architecture}");
-    Ok(messages::test_programs(&output.stdout))
+    messages::test_programs(&mut command)
 }
 
 /// The program under test.

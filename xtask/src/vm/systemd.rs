@@ -112,7 +112,7 @@ fn files(
 ) -> Result<FileSystem> {
     let program = stripped(&source.program(cargo)?, Architecture::X86.strip(), root)?;
     let tests = source.test_programs(cargo, &[SUITE])?;
-    let [(_, test)] = &tests[..] else { bail!("cargo has built no test {SUITE}") };
+    let [test] = &tests[..] else { bail!("cargo has built no test {SUITE}") };
     let mut files = FileSystem::default();
     let unit = format!("/etc/systemd/system/{}.service", build::GUEST);
     for (name, version) in [("tracer", dist::VERSION), ("before", BEFORE)] {
@@ -123,7 +123,7 @@ fn files(
         files.file(path, &stripped(&program, Architecture::X86.strip(), root)?)
     };
     add("/guest", source.directory()?.join(build::GUEST))?;
-    add(&build::place_of(SUITE), test.clone())?;
+    add(&build::place_of(SUITE), test.program.clone())?;
     // Not in /lib, which is a link that a directory would replace.
     files.tree(&format!("/usr/lib/modules/{release}"), modules)?;
     files.text("/plan", &format!("{SUITE} {}\n", build::place_of(SUITE)));
