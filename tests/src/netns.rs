@@ -7,10 +7,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tracer_lab::namespace;
+
+use crate::slowness::allowed;
 
 /// The namespace of the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +132,7 @@ impl Cable {
         for (end, address) in self.ends.iter().zip(addresses) {
             inside(&end.namespace(), |_| {
                 run("ip", &["link", "set", name, "up"]);
-                let once: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
-                run("ip", &[&["addr", "add", address, "dev", name], once].concat());
+                assign(address, name);
             });
         }
     }
@@ -153,12 +155,36 @@ pub fn inhabitants(namespace: u64) -> usize {
     processes.filter(is_there).count()
 }
 
+/// Gives an address, with the length of its prefix, to a device that is up.
+///
+/// Returns when it can be used: the route to an IPv6 address of this host is made by a worker of the
+/// kernel, and on a busy machine 2 of 150 who connected before failed with ENETUNREACH.
+pub fn assign(address: &str, device: &str) {
+    if !address.contains(':') {
+        return run("ip", &["address", "add", address, "dev", device]);
+    }
+    run("ip", &["address", "add", address, "dev", device, "nodad"]);
+    let host = address.split('/').next().unwrap_or(address);
+    let local = ["-6", "route", "show", "table", "local", "dev", device, host];
+    let deadline = Instant::now() + allowed(Duration::from_secs(20));
+    while output("ip", &local).is_empty() {
+        assert!(Instant::now() < deadline, "no route to {address} of {device}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Runs a command in the calling thread's namespace.
 pub fn run(program: &str, arguments: &[&str]) {
+    output(program, arguments);
+}
+
+/// What it writes.
+fn output(program: &str, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new(program)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("live tests need the command {program}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {}: {errors}", output.status);
+    output.stdout
 }

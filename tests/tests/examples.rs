@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, path::Path, process::Command, thread, time::Duration};
 
-use tracer_tests::{netns::isolated, tracer::program};
+use tracer_tests::{netns::isolated, slowness::allowed, tracer::program};
 
 /// Each command with a help of its own; `top` takes a terminal, which tests/top.rs has for it.
 const COMMANDS: [&str; 11] = [
@@ -21,15 +21,18 @@ const COMMANDS: [&str; 11] = [
     "completions",
 ];
 
-/// Makes `tracer` the program under test, ended in order where it would go on for long.
+/// Makes `tracer` the program under test, ended in order where it would go on for long: on a busy
+/// machine `tracer features` alone took more than five seconds.
 const PRELUDE: &str = r#"
 set -o pipefail
-tracer() { timeout --preserve-status --signal=INT 5 "$TRACER" "$@"; }
+tracer() { timeout --preserve-status --signal=INT "$SECONDS_EACH" "$TRACER" "$@"; }
 "#;
+const EACH: Duration = Duration::from_secs(5);
 
 fn shell(script: &str, directory: &Path) -> (Option<i32>, String) {
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("{PRELUDE}\n{script}")]).current_dir(directory);
+    shell.env("SECONDS_EACH", allowed(EACH).as_secs().to_string());
     let output = shell.env("TRACER", program()).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -12,7 +12,7 @@ use std::{
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use serde_json::Value;
 use tracer_tests::{
-    netns::{isolated, run},
+    netns::{assign, isolated, run},
     record::listing,
     sockets::{self, End, Path, eventually},
     tracer::{Tracer, command},
@@ -30,8 +30,8 @@ struct Sockets {
 
 impl Sockets {
     fn make() -> Self {
-        run("ip", &["address", "add", "193.233.7.90/24", "dev", "lo"]);
-        run("ip", &["address", "add", "2001:db8::1/64", "dev", "lo", "nodad"]);
+        assign("193.233.7.90/24", "lo");
+        assign("2001:db8::1/64", "lo");
         // What is sent there comes back and is nobody's: the SYN stays without an answer.
         run("ip", &["route", "add", "192.0.2.0/24", "dev", "lo"]);
         let at =

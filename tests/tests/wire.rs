@@ -12,7 +12,7 @@ use serde_json::Value;
 use socket2::SockRef;
 use tracer_tests::{
     capture::{Capture, Captured},
-    netns::{Namespace, isolated, run},
+    netns::{Namespace, assign, isolated, run},
     record::Record,
     segment::flag::{ACK, FIN, SYN},
     shown::shown,
@@ -189,9 +189,9 @@ const CABLE: &str = "cable0";
 
 fn plug_in(namespace: &Namespace, v4: Ipv4Addr, v6: Ipv6Addr) {
     namespace.set(&format!("net/ipv6/conf/{CABLE}/accept_ra"), "0");
-    run("ip", &["address", "add", &format!("{v4}/24"), "dev", CABLE]);
-    run("ip", &["address", "add", &format!("{v6}/64"), "dev", CABLE, "nodad"]);
     run("ip", &["link", "set", CABLE, "up"]);
+    assign(&format!("{v4}/24"), CABLE);
+    assign(&format!("{v6}/64"), CABLE);
 }
 
 /// Lets a segment of ours pass the cable each 30 ms or so: a bucket that one empties, and into
