@@ -6,15 +6,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, io::Read as _, sync::Arc};
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tracer_wire::{Holder, Plain as _, Record};
 
 use crate::{
     cli,
     pair::{self, show::View},
     replay::{
+        anonymize::Anonymizer,
         decode::{Decoder, Item},
         enricher::Recorded,
         source::Source,
@@ -40,8 +42,9 @@ use tracer_model::{
 use tracer_output::{
     Format,
     flat::FlatLines,
-    json::Json,
+    json::{Json, Take as _},
     ladder::{Ladder, Style},
+    packed::{MAGIC, Packer, Unpacker},
     stamps::{Times, Timestamps},
     text::{Palette, Stories, Text},
 };
@@ -211,11 +214,20 @@ pub fn records(bytes: &[u8]) {
 
 /// A recording, plain or compressed.
 pub fn recording(bytes: &[u8]) {
+    replay(bytes, None);
+}
+
+/// A recording whose addresses and names are replaced.
+pub fn anonymized(bytes: &[u8]) {
+    replay(bytes, Some(Anonymizer::new(b"key")));
+}
+
+fn replay(bytes: &[u8], anonymizer: Option<Anonymizer>) {
     let enricher = Arc::<Recorded>::default();
     let mut told = Told::new();
     let mut decoder = Decoder::new(Arc::clone(&enricher));
     let mut source = match Source::of_bytes("a.json", bytes) {
-        Ok(source) => source,
+        Ok(source) => source.anonymized(anonymizer),
         Err(error) => return assert_said(&error),
     };
     loop {
@@ -235,6 +247,53 @@ pub fn recording(bytes: &[u8]) {
     }
     source.take_cut().iter().for_each(assert_said);
     told.finish();
+}
+
+/// A recording in the binary form: lines of JSON that are packed, up to a NUL, and then what becomes
+/// of the block's bytes: of each three, two say which byte and one what it is. Where there is no line
+/// before the NUL, what stands behind it is the block.
+pub fn packed(bytes: &[u8]) {
+    let (lines, rest) =
+        bytes.split_at(bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()));
+    let rest = rest.get(1..).unwrap_or_default();
+    let values: Vec<Value> =
+        lines.split(|&byte| byte == b'\n').flat_map(serde_json::from_slice).collect();
+    let mut file = packed_file(&values, rest);
+    if !values.is_empty() {
+        // Nested more deeply than any line of ours, they are refused.
+        assert!(unpacked(&file).is_none_or(|read| read == values), "{values:?}");
+        let block = file.split_at_mut(MAGIC.len()).1;
+        for change in rest.as_chunks().0 {
+            let [low, high, new] = *change;
+            let place = usize::from(u16::from_le_bytes([low, high]));
+            if let Some(byte) = block.get_mut(place) {
+                *byte = new;
+            }
+        }
+    }
+    if let Some(values) = unpacked(&file) {
+        assert_eq!(unpacked(&packed_file(&values, &[])), Some(values));
+    }
+    recording(&file);
+}
+
+/// A file with these lines, or with a block that has been packed.
+fn packed_file(lines: &[Value], block: &[u8]) -> Vec<u8> {
+    let mut packer = Packer::default();
+    lines.iter().for_each(|line| packer.take(line));
+    match packer.block() {
+        Some(lines) => [&MAGIC, lines.stored(false).expect("a small block").bytes()].concat(),
+        None => [&MAGIC[..], &[0], &(block.len() as u32).to_le_bytes(), block].concat(),
+    }
+}
+
+/// The lines in it, each of which is JSON.
+fn unpacked(file: &[u8]) -> Option<Vec<Value>> {
+    let mut text = String::new();
+    Unpacker::new(file).read_to_string(&mut text).ok()?;
+    // The last one is half a line where the file breaks off.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    Some(whole.map(|line| serde_json::from_str(line).expect("JSON")).collect())
 }
 
 /// Recordings of two hosts, one behind the other with a NUL between them.

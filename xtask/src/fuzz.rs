@@ -14,8 +14,18 @@ use crate::process::{self, say};
 use crate::workspace;
 
 /// The targets, each a function of `tracer::fuzz_entry`.
-const TARGETS: [&str; 8] =
-    ["btf", "format_file", "proc", "records", "recording", "pair", "configuration", "filter"];
+const TARGETS: [&str; 10] = [
+    "btf",
+    "format_file",
+    "proc",
+    "records",
+    "recording",
+    "anonymized",
+    "packed",
+    "pair",
+    "configuration",
+    "filter",
+];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -74,7 +84,7 @@ fn plant(target: &str, corpus: &Path) -> Result<()> {
             .iter()
             .filter_map(|name| fs::read(format!("/proc/self/{name}")).ok())
             .collect(),
-        "recording" | "pair" => {
+        "recording" | "anonymized" | "packed" | "pair" => {
             let document = fs::read_to_string(root.join("docs/events.md"))?;
             let samples = document.lines().filter(|line| line.starts_with(r#"{"kind""#));
             samples.map(|line| format!("{line}\n").into_bytes()).collect()

@@ -10,7 +10,9 @@ use tracer_output::{
 };
 use tracer_wire::{Plain as _, Record, kind};
 
-use super::{btf, configuration, filter, format_file, pair, proc, recording, records};
+use super::{
+    anonymized, btf, configuration, filter, format_file, packed, pair, proc, recording, records,
+};
 use crate::replay::tests::recorded;
 
 /// What becomes of some bytes.
@@ -123,9 +125,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_by_every_reader(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
-        for read in [btf, format_file, proc, records, recording, pair, configuration, filter] {
+        let of_recordings = [recording, anonymized, packed, pair];
+        for read in [btf, format_file, proc, records, configuration, filter] {
             read(&bytes);
         }
+        of_recordings.iter().for_each(|read| read(&bytes));
+        packed(&[&[0], &bytes[..]].concat());
     }
 
     #[test]
@@ -162,7 +167,9 @@ proptest! {
         if packed {
             recording(&changed(zstd::encode_all(&*lines, 1).unwrap(), &changes));
         } else {
-            recording(&changed(lines, &changes));
+            let changed = changed(lines, &changes);
+            recording(&changed);
+            anonymized(&changed);
         }
     }
 
@@ -180,8 +187,10 @@ proptest! {
         lines in recorded(),
         changes in changes(),
         compress: bool,
+        bytes in prop::collection::vec(any::<u8>(), 0..12),
     ) {
         recording(&changed(binary(&lines, compress), &changes));
+        packed(&[lines.as_bytes(), &[0], &bytes].concat());
     }
 }
 
