@@ -54,11 +54,11 @@ pub(super) fn run(tests: &Tests<'_>) -> Result<()> {
     for program in &others {
         running(program);
         if !succeeds(program, tests, None)? {
-            failed.push(choice(program));
+            failed.push(again(program));
         }
     }
     if tests.by_cargo(&["--doc"]).is_err() {
-        failed.push("--doc".to_owned());
+        failed.push("documentation: cargo xtask test -- --doc".to_owned());
     }
     let machines = thread::scope(|scope| {
         let machines = scope.spawn(|| machines(tests.cargo));
@@ -97,7 +97,7 @@ fn side_by_side(programs: Vec<TestProgram>, tests: &Tests<'_>) -> Result<Failed>
         let mut failed = Vec::new();
         while let Some(program) = next() {
             if !heard_out(&program, tests, &logs)? {
-                failed.push(choice(&program));
+                failed.push(again(&program));
             }
         }
         Ok(failed)
@@ -144,10 +144,13 @@ fn running(TestProgram { directory, source, program, .. }: &TestProgram) {
     eprintln!("     Running {} ({})", source.display(), program.display());
 }
 
-/// The arguments that choose it.
-fn choice(TestProgram { name, is_integration, package, .. }: &TestProgram) -> String {
-    let of_package = format!("-p {package}");
-    if *is_integration { format!("{of_package} --test {name}") } else { of_package }
+/// What it is, and what runs it again; of the tests in crates, all.
+fn again(TestProgram { name, is_integration, package, .. }: &TestProgram) -> String {
+    if *is_integration {
+        format!("{package}, {name}: cargo xtask test -- --test {name}")
+    } else {
+        format!("{package}: cargo xtask test -- --lib --bins")
+    }
 }
 
 fn conclude(failed: &[String], machines: Result<()>) -> Result<()> {
@@ -157,8 +160,8 @@ fn conclude(failed: &[String], machines: Result<()>) -> Result<()> {
     if let Err(error) = machines {
         say(format_args!("{error:#}"));
     }
-    for choice in failed {
-        say(format_args!("failed: cargo xtask test -- {choice}"));
+    for what in failed {
+        say(format_args!("failed: {what}"));
     }
     // Cargo's status where tests fail.
     Err(ChildFailed { status: 101 }.into())
@@ -193,16 +196,17 @@ mod tests {
 
     #[test]
     fn what_has_failed_is_named_by_what_runs_it_again() {
-        assert_eq!(choice(&program(LIVE, "load")), "-p tracer-tests --test load");
+        let live = "tracer-tests, load: cargo xtask test -- --test load";
+        assert_eq!(again(&program(LIVE, "load")), live);
         let unit = TestProgram { is_integration: false, ..program("tracer", "tracer") };
-        assert_eq!(choice(&unit), "-p tracer");
+        assert_eq!(again(&unit), "tracer: cargo xtask test -- --lib --bins");
     }
 
     #[test]
     fn a_failed_test_is_not_hidden_by_machines_that_passed_nor_the_other_way() {
         assert!(conclude(&[], Ok(())).is_ok());
         assert!(conclude(&[], Err(anyhow!("a machine"))).is_err());
-        let error = conclude(&["--test load".to_owned()], Ok(())).unwrap_err();
+        let error = conclude(&["load".to_owned()], Ok(())).unwrap_err();
         assert_eq!(error.downcast_ref::<ChildFailed>().unwrap().status, 101);
     }
 }

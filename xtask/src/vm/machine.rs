@@ -145,8 +145,9 @@ impl Machine {
 
     fn command(&self, emulator: PathBuf, initial: &Path) -> Command {
         let mut words = format!(
-            "console={} quiet loglevel=1 panic=-1 rdinit=/init",
-            self.architecture.console()
+            "console={} {} quiet loglevel=1 panic=-1 rdinit=/init",
+            self.architecture.console(),
+            self.architecture.words()
         );
         if let Some(setting) = self.setting {
             words = format!("{words} {}", setting.words);
