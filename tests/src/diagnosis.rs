@@ -56,9 +56,14 @@ impl Diagnosis {
 
     /// Of a namespace in which something happens while it is observed.
     pub fn during(namespace: &Namespace, happens: impl FnOnce()) -> Self {
-        let inode = namespace.inode.to_string();
-        let arguments = ["diagnose", "--format", "json", "--for", "1h", "--netns", &inode];
-        let child = command("", &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self::meanwhile("", &["--netns", &namespace.inode.to_string()], happens)
+    }
+
+    /// Of what the options say, while something happens; prepared by `prelude` as [`command`] does.
+    pub fn meanwhile(prelude: &str, options: &[&str], happens: impl FnOnce()) -> Self {
+        let arguments = [&["diagnose", "--format", "json", "--for", "1h"], options].concat();
+        let mut command = command(prelude, &arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let child = child.expect("live tests need nsenter");
         // Emulated, with others beside it, the verifier alone takes more than ten seconds.
         eventually("the diagnosis is attached", || is_attached(child.id()));

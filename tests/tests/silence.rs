@@ -291,7 +291,7 @@ fn a_connection_for_each_exchange_is_told_and_the_ports_that_it_takes() {
         assert_eq!(evidence["pid"], client.pid(), "{churn}");
         assert_eq!((&evidence["bytes_sent"], &evidence["bytes_received"]), (&json!(3), &json!(2)));
         let rate = evidence["rate_per_second"].as_f64().unwrap();
-        assert!((15.0..50.0).contains(&rate), "{churn}");
+        assert!((5.0..50.0).contains(&rate), "{churn}");
         let ports = &evidence["ports"];
         assert_eq!(ports["size"], 1_000, "{churn}");
         // More than there are, unless the machine is very slow.

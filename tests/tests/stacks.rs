@@ -77,23 +77,11 @@ impl Leaky {
 }
 
 /// Clients come and go while a diagnosis is made.
-fn diagnosed(
-    prelude: &'static str,
-    options: &[&'static str],
-    leaky: &Leaky,
-    count: usize,
-) -> Diagnosis {
-    let address = leaky.address;
+fn diagnosed(prelude: &str, options: &[&str], leaky: &Leaky, count: usize) -> Diagnosis {
     let pid = leaky.server.pid().to_string();
-    let options = [options, &["--for", "4s"]].concat();
-    let growing = thread::spawn(move || {
-        Diagnosis::prepared(prelude, &[&options[..], &["--pid", &pid]].concat())
-    });
-    thread::sleep(Duration::from_millis(1500));
-    let clients: Vec<TcpStream> =
-        (0..count).map(|_| TcpStream::connect(address).unwrap()).collect();
-    drop(clients);
-    growing.join().unwrap()
+    Diagnosis::meanwhile(prelude, &[options, &["--pid", &pid]].concat(), || {
+        drop((0..count).map(|_| TcpStream::connect(leaky.address).unwrap()).collect::<Vec<_>>());
+    })
 }
 
 fn functions(stack: &Value) -> Vec<&str> {
