@@ -140,10 +140,11 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     let mut attempt = |settings| {
         let layout = RecordLayout::default();
         let mut ebpf = object(request, &types.offsets, &settings, &layout)?;
-        let rings = rings::create(&mut ebpf, request.buffer_size)?;
         // The log's map has to be taken before the programs load.
         let logger = logger(request, &mut ebpf);
-        let mut refused = verify::load(&mut ebpf, &programs(&returns, &settings), &types.targets);
+        let all = programs(&returns, &settings);
+        let verify = |ebpf: &mut _| verify::load(ebpf, &all, &types.targets);
+        let (rings, mut refused) = rings::create(&mut ebpf, request.buffer_size, verify)?;
         // First: of each end that is told, it is known whether a reset came before.
         let resets = attach::optional(&attach::RESETS, &mut ebpf, &mut refused, has_reason);
         attach::attach(&mut ebpf, MAIN_BTF, &mut refused)?;
@@ -169,14 +170,17 @@ fn load_btf(request: &Request) -> Result<Tracer, LoadError> {
     if request.accept {
         degraded.extend(accept::attach(&mut ebpf, &mut refused, &returns, request.stacks));
     }
-    for (program, _, feature) in ITERATORS {
-        if let Err(error) = refused.check(program) {
-            let reason = LoadError::program(program, &error).to_string();
-            degraded.push(feature.missing(reason, "use Linux 5.9 or later"));
-        }
-    }
+    degraded.extend(missing_iterators(&mut refused));
     let tracer = finish(request, (ebpf, rings), Mode::Btf, degraded, logger)?;
     Ok(Tracer { snapshots_skip, ..tracer })
+}
+
+fn missing_iterators(refused: &mut Refused) -> impl Iterator<Item = Degraded> {
+    ITERATORS.into_iter().filter_map(|(program, _, feature)| {
+        let error = refused.check(program).err()?;
+        let reason = LoadError::program(program, &error).to_string();
+        Some(feature.missing(reason, "use Linux 5.9 or later"))
+    })
 }
 
 /// All that is loaded, what takes the verifier longest first. The iterators are attached for each
@@ -227,7 +231,7 @@ fn load_classic(request: &Request, reason: String) -> Result<Tracer, LoadError> 
     let layout = tracefs::record_layout()?;
     let settings = Settings::default();
     let mut ebpf = object(request, &Offsets::NONE, &settings, &layout)?;
-    let rings = rings::create(&mut ebpf, request.buffer_size)?;
+    let (rings, ()) = rings::create(&mut ebpf, request.buffer_size, |_| ())?;
     let logger = logger(request, &mut ebpf);
     let program = verify::loaded::<TracePoint>(&mut ebpf, MAIN_CLASSIC, &mut Refused::default());
     let attached = program.and_then(|program| {

@@ -292,6 +292,8 @@ pub struct Handled {
     pub next: u32,
     /// Zero.
     pub reserved: u32,
+    /// Address of the `struct sock` that the guard has not found at once.
+    pub wanted: u64,
 }
 
 crate::plain!(Record, Holder, Program, Counters, Handled);
@@ -300,4 +302,4 @@ const _: () = assert!(size_of::<Record>() == 11 * 8 + 3 * 16 + 20 * 4 + 4 * 2 + 
 const _: () = assert!(size_of::<Holder>() == 64);
 const _: () = assert!(size_of::<Program>() == 32 + PATH_NAME * PATH_DEPTH);
 const _: () = assert!(size_of::<Counters>() == 24);
-const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 8);
+const _: () = assert!(size_of::<Handled>() == 12 * NOTES + 16);

@@ -60,8 +60,12 @@ fn describe_task(task: impl Memory, record: &mut Record) {
     const PF_EXITING: u32 = 0x0000_0004;
     const PF_KTHREAD: u32 = 0x0020_0000;
     let flags: u32 = task.load(offset!(task_flags));
+    // Read where they have been put: of flags that are kept the verifier remembers which are set, and
+    // looks at all in between once for each combination.
+    // SAFETY: a reference.
+    let socket = unsafe { core::ptr::read_volatile(&raw const record.flags) };
     // Where a worker of the kernel acts for MPTCP, no process does.
-    if record.has(flag::MPTCP) && flags & PF_KTHREAD != 0 {
+    if socket & flag::MPTCP != 0 && flags & PF_KTHREAD != 0 {
         return;
     }
     record.exiting = u8::from(flags & PF_EXITING != 0);

@@ -51,26 +51,56 @@ pub(super) fn unless_handled(sk: u64, old: u8, new: u8, handle: impl FnOnce()) {
         handle();
     }
     // SAFETY: as above.
-    let ended = unsafe { core::ptr::read_volatile(&raw const notes.next) };
-    // Made meanwhile by a softirq whose guards the kernel has skipped, this one being at work.
+    if begun != unsafe { core::ptr::read_volatile(&raw const notes.next) } {
+        forget(begun);
+    }
+}
+
+/// Takes away the notes that were made meanwhile: by a softirq whose guards the kernel has skipped,
+/// this one being at work.
+///
+/// A function that is seen from outside: the verifier looks at it once, and not wherever the guard
+/// may have come from.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn forget(begun: u32) -> u32 {
+    let Some(notes) = notes() else { return 0 };
     let mut stale = 0;
-    while stale < NOTES as u32 && begun.wrapping_add(stale) != ended {
+    while stale < NOTES as u32 && begun.wrapping_add(stale) != notes.next {
         notes.sk[begun.wrapping_add(stale) as usize % NOTES] = 0;
         stale += 1;
     }
+    stale
 }
 
 /// Takes the note of an event away; whether there was one. The newest first: it nearly always is.
 #[inline(always)]
 fn take(notes: &mut Handled, next: u32, sk: u64, edge: u32) -> bool {
-    let mut back = 1;
+    let index = next.wrapping_sub(1) as usize % NOTES;
+    if notes.sk[index] == sk && notes.edge[index] == edge {
+        notes.sk[index] = 0;
+        return true;
+    }
+    // SAFETY: a reference. Volatile, as it is read elsewhere.
+    unsafe { core::ptr::write_volatile(&raw mut notes.wanted, sk) };
+    take_older(next, edge) != 0
+}
+
+/// The same of the others, for `wanted`: the verifier takes an address in memory for a number, and in
+/// an argument for none. See [`forget`].
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn take_older(next: u32, edge: u32) -> u32 {
+    let Some(notes) = notes() else { return 0 };
+    let mut back = 2;
     while back <= NOTES as u32 {
         let index = next.wrapping_sub(back) as usize % NOTES;
-        if notes.sk[index] == sk && notes.edge[index] == edge {
+        // One question, not two.
+        if (notes.sk[index] ^ notes.wanted) | u64::from(notes.edge[index] ^ edge) == 0 {
             notes.sk[index] = 0;
-            return true;
+            return 1;
         }
         back += 1;
     }
-    false
+    0
 }

@@ -1,8 +1,8 @@
 //! Reads kernel memory: nearly always through BTF-typed pointers, else by a helper that copies.
 
-use core::mem::MaybeUninit;
+use core::{ffi::c_void, mem::MaybeUninit};
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use tracer_wire::{Offsets, Record};
 
 use super::constants::offset;
@@ -27,6 +27,9 @@ words!(u8, u16, u32, u64, i32, [u8; 16], Typed, Address);
 pub(super) trait Memory: Word {
     /// A member of the struct here.
     fn load<T: Word>(self, offset: u32) -> T;
+
+    /// Where it is, 0 for NULL.
+    fn address(self) -> u64;
 
     /// The struct that a member points to.
     #[inline(always)]
@@ -64,11 +67,6 @@ impl Typed {
     #[inline(always)]
     pub(super) fn pointer<T>(self) -> *mut T {
         self.0.cast_mut().cast()
-    }
-
-    #[inline(always)]
-    pub(super) fn address(self) -> u64 {
-        self.0 as u64
     }
 
     #[inline(always)]
@@ -117,6 +115,11 @@ impl Memory for Typed {
         unsafe { core::ptr::read_volatile(self.0.add(offset as usize).cast::<T>()) }
     }
 
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.0 as u64
+    }
+
     /// An array of four u32: the verifier takes loads of that width only.
     #[inline(always)]
     fn ipv6(self, offset: u32) -> [u8; 16] {
@@ -147,20 +150,42 @@ impl Memory for Typed {
 
 /// An address that the verifier knows nothing of. The helper that copies from it is not available
 /// under lockdown=confidentiality.
+///
+/// Nothing is asked of it, nor of what the helper answers: each question would have the verifier look
+/// at all that follows twice.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(super) struct Address(pub(super) u64);
 
+impl Address {
+    /// The same, copied through memory: a number for the verifier too, which lets no pointer into a
+    /// function that it looks at alone.
+    #[inline(always)]
+    pub(super) fn copied(self) -> Self {
+        Self(&raw const self.0 as u64).load(0)
+    }
+}
+
 impl Memory for Address {
     #[inline(always)]
     fn load<T: Word>(self, offset: u32) -> T {
-        if self.0 == 0 || offset == Offsets::ABSENT {
+        if offset == Offsets::ABSENT {
             // SAFETY: every bit pattern is a `T`.
             return unsafe { core::mem::zeroed() };
         }
-        let address = self.0.wrapping_add(u64::from(offset)) as *const T;
-        // SAFETY: the helper checks the address; every bit pattern is a `T`.
-        unsafe { bpf_probe_read_kernel(address).unwrap_or(core::mem::zeroed()) }
+        let mut value = MaybeUninit::<T>::uninit();
+        let address = self.0.wrapping_add(u64::from(offset)) as *const c_void;
+        // SAFETY: the helper checks the address, and leaves zeros where there is nothing, as behind
+        // NULL; every bit pattern is a `T`.
+        unsafe {
+            bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address);
+            value.assume_init()
+        }
+    }
+
+    #[inline(always)]
+    fn address(self) -> u64 {
+        self.0
     }
 
     #[inline(always)]

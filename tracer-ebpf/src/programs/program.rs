@@ -89,8 +89,8 @@ fn describe_path(program: &mut Program, space: Address) {
     }
 }
 
-/// Copies what is there up to its NUL, and leaves it empty where nothing can be read. Straight to
-/// where it belongs: there is little room on the stack.
+/// Copies what is there up to its NUL, and leaves it empty where nothing can be read, as the helper
+/// does behind NULL. Straight to where it belongs: there is little room on the stack.
 ///
 /// # Safety
 ///
@@ -99,8 +99,9 @@ fn describe_path(program: &mut Program, space: Address) {
 unsafe fn copy_text(room: *mut u8, size: u32, base: Address, offset: u32) {
     // SAFETY: the caller's; the helper checks the address.
     unsafe {
-        room.write(0);
-        if base.0 != 0 && offset != Offsets::ABSENT {
+        if offset == Offsets::ABSENT {
+            room.write(0);
+        } else {
             let text = base.0.wrapping_add(u64::from(offset));
             bpf_probe_read_kernel_str(room.cast::<c_void>(), size, text as *const c_void);
         }

@@ -49,9 +49,12 @@ fn send_reset_without_socket(context: BtfTracePointContext) -> i32 {
     if !context.arg::<*const c_void>(0).is_null() || constant!(FILTER.cgroup) != 0 {
         return 0;
     }
-    let Some(received) = Received::of(Address(context.arg::<*const c_void>(1) as u64)) else {
+    let skb = context.arg::<*const c_void>(1);
+    // The verifier asks for this: no address is reckoned from what may be NULL.
+    if skb.is_null() {
         return 0;
-    };
+    }
+    let Some(received) = Received::of(Address(skb as u64)) else { return 0 };
     if !filter::is_empty() && !received.passes() {
         return 0;
     }
