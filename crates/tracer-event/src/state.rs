@@ -39,13 +39,22 @@ named!(State, "a TCP state" {
 });
 
 impl State {
-    /// From the kernel's number; a request socket (TCP_NEW_SYN_RECV) is in SYN_RECV.
+    /// By the kernel's numbers; a request socket (TCP_NEW_SYN_RECV) is in SYN_RECV.
+    const OF_KERNEL: [Option<Self>; 16] = {
+        let mut states = [None; 16];
+        states[tracer_wire::state::NEW_SYN_RECV as usize] = Some(Self::SynRecv);
+        let mut index = 0;
+        while index < Self::COUNT {
+            states[Self::ALL[index] as usize] = Some(Self::ALL[index]);
+            index += 1;
+        }
+        states
+    };
+
+    /// From the kernel's number.
     #[inline]
     pub fn from_kernel(number: u8) -> Option<Self> {
-        if number == tracer_wire::state::NEW_SYN_RECV {
-            return Some(Self::SynRecv);
-        }
-        Self::ALL.into_iter().find(|&state| state as u8 == number)
+        *Self::OF_KERNEL.get(usize::from(number))?
     }
 
     /// Position in [`Self::ALL`], for arrays by state.

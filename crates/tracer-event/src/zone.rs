@@ -87,6 +87,9 @@ impl Zone {
 
     /// Its name, or its number as long as the name is not known.
     pub fn name(self) -> Option<Arc<str>> {
+        if !self.is_some() {
+            return None;
+        }
         let zones = ZONES.read().unwrap_or_else(PoisonError::into_inner);
         let zones = zones.as_ref()?;
         Some(match zones.keys.get((self.0 as usize).checked_sub(1)?)? {

@@ -46,14 +46,16 @@ impl Past {
 
     /// The states with the times of entry.
     pub(super) fn stays(&self) -> impl Iterator<Item = (State, u64)> {
-        let unpack = |stay: u64| Some((State::from_kernel((stay >> TIME_BITS) as u8)?, time(stay)));
-        self.0.into_iter().map_while(unpack)
+        self.0.into_iter().map_while(|stay| Some((state(stay)?, time(stay))))
     }
 
     /// The states with the nanoseconds spent in them, where the last was left at `until`.
     pub(super) fn spent(&self, until: u64) -> impl Iterator<Item = (State, u64)> {
-        let left = self.stays().skip(1).map(|(_, time)| time).chain([until]);
-        self.stays().zip(left).map(|((state, time), left)| (state, left.saturating_sub(time)))
+        (0..STAYS).map_while(move |index| {
+            let stay = self.0[index];
+            let next = self.0.get(index + 1).copied().filter(|next| state(*next).is_some());
+            Some((state(stay)?, next.map_or(until, time).saturating_sub(time(stay))))
+        })
     }
 }
 
@@ -63,6 +65,11 @@ const fn pack(what: u64, time: u64) -> u64 {
 
 const fn time(stay: u64) -> u64 {
     stay & ((1 << TIME_BITS) - 1)
+}
+
+#[inline]
+fn state(stay: u64) -> Option<State> {
+    State::from_kernel((stay >> TIME_BITS) as u8)
 }
 
 const fn is_acceptance(stay: u64) -> bool {

@@ -40,9 +40,8 @@ impl Table {
     /// Whether what is known is the minisocket of a connection before, and a snapshot shows the
     /// socket with the next one.
     fn has_connected_again(&mut self, slot: Slot, record: &Record) -> bool {
-        let known = &self.store[slot];
         let again = record.kind == kind::SOCKET
-            && known.tuple != Tuple::of(record)
+            && self.store[slot].tuple != Tuple::of(record)
             && self.store.is_minisocket(slot);
         if again {
             self.release_to_next(slot);
@@ -94,18 +93,19 @@ impl Table {
     /// A new life: of a new socket, of a reconnecting one, or at the address of an old one.
     pub(super) fn begin(&mut self, record: &Record, from: State, out: &mut impl Observer) -> Slot {
         let id = SocketId::of(record);
-        if let Some(old) = self.store.find(id)
-            && self.undecided.contains(old)
-        {
+        let mut known = self.store.find(id);
+        if let Some(old) = known.filter(|old| self.undecided.contains(*old)) {
             self.decide(old, None, out);
+            known = self.store.find(id);
         }
-        match self.store.find(id) {
+        match known {
             // connect() with AF_UNSPEC while a minisocket has the connection before.
             Some(old) if self.store.is_minisocket(old) => self.release_to_next(old),
             Some(old) => self.vanish(old, record.time_ns, Source::Inferred, out),
             None => {}
         }
-        let ordinal = self.reusable.remove(&id).unwrap_or(0) + 1;
+        let before = if self.reusable.is_empty() { None } else { self.reusable.remove(&id) };
+        let ordinal = before.unwrap_or(0) + 1;
         self.make_room(record.time_ns);
         let slot = self.store.insert(Connection::born(record, from, ordinal));
         if from == State::Listen {

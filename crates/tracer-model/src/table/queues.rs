@@ -96,9 +96,11 @@ impl Queues {
     /// Moves a connection to another state.
     pub(super) fn enter(&mut self, slot: Slot, state: State, time: u64) {
         self.dequeue(slot);
-        self.counts[self[slot].state.index()] -= 1;
-        self.counts[state.index()] += 1;
-        self[slot].enter(state, time);
+        let Self { entries, counts, .. } = self;
+        let connection = &mut entries[slot].connection;
+        counts[connection.state.index()] -= 1;
+        counts[state.index()] += 1;
+        connection.enter(state, time);
         self.enqueue(slot);
     }
 

@@ -27,7 +27,8 @@ impl Table {
             // A raw copy of the listener: what it is comes with the next event of this socket.
             return self.note_raw_child(record);
         }
-        if let Some(birth) = self.raw_children.remove(&record.sk)
+        if !self.raw_children.is_empty()
+            && let Some(birth) = self.raw_children.remove(&record.sk)
             && from == State::SynRecv
         {
             self.start_child(record, birth, out);
@@ -74,12 +75,11 @@ impl Table {
             None if begins => self.begin(record, from, out),
             None => self.add_unknown(record, from, self.covered.has(record.netns), out),
         };
-        self.store[slot].last_edge = (record.old_state, record.new_state);
-        self.refine(slot, record, from, to);
+        let is_held = self.refine(slot, record, from, to);
         if from == State::Listen && to == State::SynRecv {
             self.complete_half_open(&Tuple::of(record), record.time_ns, out);
         }
-        if to != State::SynSent {
+        if is_held && to != State::SynSent {
             self.emit_held(slot, Some(record), out);
         }
         if to == State::Closed && from != State::Listen {
@@ -89,9 +89,11 @@ impl Table {
         }
     }
 
-    /// Takes over what the record says of the socket and of the acting process.
-    fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) {
+    /// Takes over what the record says of the socket and of the acting process; whether its SYN_SENT
+    /// is held back.
+    fn refine(&mut self, slot: Slot, record: &Record, from: State, to: State) -> bool {
         let connection = &mut self.store[slot];
+        connection.last_edge = (record.old_state, record.new_state);
         connection.absorb(record);
         if from == State::Established {
             connection.set_idle(socket::idle(record, self.options.ticks));
@@ -115,6 +117,7 @@ impl Table {
             }
             _ => {}
         }
+        connection.is_unannounced()
     }
 
     /// Emits the SYN_SENT that was held back for its local port if the port is known now.
@@ -192,10 +195,11 @@ impl Table {
             ..transition(connection, connection.state, to, record.time_ns)
         };
         self.emit(slot, &transition, None, out);
-        let connection = &mut self.store[slot];
-        connection.set_left(sent);
+        if sent.is_some() {
+            self.store[slot].set_left(sent);
+        }
         if let Some(handshake) = handshake {
-            connection.complete(&handshake);
+            self.store[slot].complete(&handshake);
         }
         if to == State::Closed {
             self.forget(slot, record.time_ns);
@@ -223,7 +227,8 @@ impl Table {
         let connection = &self.store[slot];
         let traffic = traffic.or_else(|| connection.traffic());
         let stays = connection.state == transition.to;
-        let cleared = if stays { None } else { self.cleared(slot, transition.time) };
+        let is_flagged = connection.doublings > 0 && !stays;
+        let cleared = if is_flagged { self.cleared(slot, transition.time) } else { None };
         if transition.to != State::Closed {
             self.store.enter(slot, transition.to, transition.time);
         }

@@ -148,11 +148,12 @@ impl Store {
 
     /// Moves a connection to another state.
     pub(super) fn enter(&mut self, slot: Slot, state: State, time: u64) {
-        if self[slot].state == state {
+        let known = &self[slot];
+        if known.state == state {
             // FIN_WAIT2 goes on as a minisocket: the same stay, which may be flagged already.
             return;
         }
-        if !matches!(state, State::FinWait2 | State::TimeWait) {
+        if known.is_minisocket() && !matches!(state, State::FinWait2 | State::TimeWait) {
             // No minisocket, whatever it was.
             self.release_ends(slot);
         }

@@ -28,8 +28,11 @@ impl Table {
         traffic: Option<Traffic>,
         out: &mut impl Observer,
     ) {
-        let connection = &self.store[slot];
         let Transition { time, to: state, source, close, .. } = *transition;
+        if !matches!(state, State::TimeWait | State::Closed) {
+            return;
+        }
+        let connection = &self.store[slot];
         let close = match state {
             State::TimeWait => {
                 let reason = Reason::Graceful;
