@@ -37,6 +37,28 @@ impl Serialize for CommunityId {
     }
 }
 
+/// The Community IDs of late: the two ends of a connection within one host have the same one, and
+/// are over at about the same time.
+#[derive(Debug)]
+pub struct Recent([Option<(Tuple, CommunityId)>; 64]);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self([None; 64])
+    }
+}
+
+impl Recent {
+    /// That of a tuple.
+    pub fn of(&mut self, tuple: &Tuple) -> CommunityId {
+        let place = usize::from(tuple.local.port ^ tuple.peer.port) % self.0.len();
+        match &mut self.0[place] {
+            Some((known, id)) if (known.local, known.peer) == (tuple.peer, tuple.local) => *id,
+            place => place.insert((*tuple, tuple.community_id())).1,
+        }
+    }
+}
+
 impl Tuple {
     /// Its Community ID.
     pub fn community_id(&self) -> CommunityId {
@@ -100,6 +122,19 @@ mod tests {
         let (local, peer) = (end(local, local_port), end(peer, peer_port));
         for (local, peer) in [(local, peer), (peer, local)] {
             assert_eq!(Tuple { local, peer, netns: 1 }.community_id().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_of_late_is_of_the_same_connection() {
+        let mut recent = Recent::default();
+        let end = |last: u8, port| Endpoint::new([10, 0, 0, last].into(), port);
+        // Several in each place, each from both ends and again.
+        for port in (1..400_u16).chain(1..400) {
+            let tuple = Tuple { local: end(1, port), peer: end((port % 7) as u8, 80), netns: 1 };
+            for tuple in [tuple, tuple.reversed(), tuple] {
+                assert_eq!(recent.of(&tuple), tuple.community_id());
+            }
         }
     }
 }

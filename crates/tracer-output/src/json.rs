@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Beginning, Format, Opening, rendered::Rendered, stamps::Stamps, visit::Unsupported};
 use tracer_event::{
+    community::Recent,
     connection::ConnectionSummary,
     container::Cgroup,
     diagnosis::Diagnosis,
@@ -31,6 +32,7 @@ use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clo
 pub struct Json {
     stamps: Stamps,
     same: Same,
+    communities: Recent,
 }
 
 /// What the lines of a socket have between their time and `tcp`.
@@ -72,7 +74,7 @@ pub struct HeaderBody {
 
 impl Default for Json {
     fn default() -> Self {
-        Self { stamps: Stamps::utc(), same: Same::default() }
+        Self { stamps: Stamps::utc(), same: Same::default(), communities: Recent::default() }
     }
 }
 
@@ -89,6 +91,7 @@ impl Json {
                 let (began, ended) = (on_wall(told.began), on_wall(told.ended));
                 let connection = ConnectionSummary { began, ended, ..*told };
                 let process = holder(told.subject.owner.as_ref(), context);
+                let community = self.communities.of(&told.subject.tuple);
                 let mut line = self.line(
                     ConnectionSummary::KIND,
                     told.time,
@@ -96,7 +99,7 @@ impl Json {
                     &connection,
                     context,
                 );
-                line.network.community_id = Some(told.subject.tuple.community_id());
+                line.network.community_id = Some(community);
                 out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {
