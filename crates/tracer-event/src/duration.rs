@@ -17,7 +17,10 @@ pub fn duration(ns: u64) -> String {
 /// Where the text has no room for it.
 pub fn write_duration(ns: u64, text: &mut impl Write) -> fmt::Result {
     match ns {
-        0..1_000 => write!(text, "{ns}ns"),
+        0..1_000 => {
+            text.write_str(itoa::Buffer::new().format(ns))?;
+            text.write_str("ns")
+        }
         1_000..999_500 => write_scaled(ns, 1_000, "µs", text),
         999_500..999_500_000 => write_scaled(ns, 1_000_000, "ms", text),
         999_500_000..60_000_000_000 => write_scaled(ns, 1_000_000_000, "s", text),
@@ -31,21 +34,21 @@ pub fn write_duration(ns: u64, text: &mut impl Write) -> fmt::Result {
     }
 }
 
-/// In whole numbers: floats take ten times as long to write.
+/// In whole numbers, of less than a minute: floats take ten times as long to write.
 fn write_scaled(ns: u64, unit: u64, name: &str, text: &mut impl Write) -> fmt::Result {
-    let decimals = match ns / unit {
-        0..10 => 2,
-        10..100 => 1,
-        _ => 0,
+    let (decimals, scale) = match ns / unit {
+        0..10 => (2, 100),
+        10..100 => (1, 10),
+        _ => (0, 1),
     };
-    let scale = 10_u64.pow(decimals);
-    let value = (u128::from(ns) * u128::from(scale) + u128::from(unit / 2)) as u64 / unit;
     let mut numbers = itoa::Buffer::new();
-    text.write_str(numbers.format(value / scale))?;
+    // Three digits or four.
+    let digits = numbers.format(((ns * scale + unit / 2) / unit) as u16);
+    let (whole, rest) = digits.split_at(digits.len() - decimals);
+    text.write_str(whole)?;
     if decimals > 0 {
-        // With the leading zeros.
         text.write_char('.')?;
-        text.write_str(&numbers.format(scale + value % scale)[1..])?;
+        text.write_str(rest)?;
     }
     text.write_str(name)
 }

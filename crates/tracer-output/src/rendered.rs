@@ -47,7 +47,9 @@ impl<T: Default> Rendered<T> {
         // Without cookies, sockets differ by their ends.
         let port = subject.cookie.is_none().then_some(subject.tuple.peer.port);
         let hash = self.hasher.hash_one((subject.cookie, subject.tuple.local.port, port));
-        self.places.resize_with(PLACES, Place::default);
+        if self.places.is_empty() {
+            self.places.resize_with(PLACES, Place::default);
+        }
         let place = &mut self.places[hash as usize % PLACES];
         let is_same = place.subject.as_ref() == Some(subject);
         if is_same && place.has_group {

@@ -113,15 +113,12 @@ impl Stamps {
             let _ = write!(self.text, "{}", zoned.strftime(self.form));
             self.fixed = self.text.len();
         }
-        let mut digits = [b'0'; 9];
         // Before 1970 it is negative.
-        let mut rest = time.subsec_nanosecond().unsigned_abs();
-        for digit in digits.iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
+        let rest = time.subsec_nanosecond().unsigned_abs();
+        let mut numbers = itoa::Buffer::new();
         self.text.truncate(self.fixed);
-        self.text.push_str(str::from_utf8(&digits[..self.digits]).unwrap_or_default());
+        // With the leading zeros.
+        self.text.push_str(&numbers.format(1_000_000_000 + rest)[1..=self.digits]);
         self.text.push_str(self.end);
         &self.text
     }

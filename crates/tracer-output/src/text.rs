@@ -12,6 +12,7 @@ mod legend;
 mod lingering;
 mod palette;
 mod rates;
+mod row;
 mod subjects;
 mod summary;
 mod tag;
@@ -41,10 +42,11 @@ pub use self::{
 };
 use self::{
     event::Event,
-    layout::{Layout, Widths},
+    layout::{Layout, Widths, state},
     rates::Rates,
+    row::Row,
     subjects::Subjects,
-    tag::Tags,
+    tag::{Tag, Tags},
 };
 pub use self::{
     legend::{LEGEND, legend},
@@ -64,7 +66,7 @@ pub use tracer_event::duration::{duration, grouped, whole_seconds};
 use tracer_event::{
     close::Reason,
     stack::Stack,
-    update::{ConnectionSummary, Linger, Transition, Update},
+    update::{ConnectionSummary, Linger, Subject, Transition, Update},
 };
 use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
 use tracer_texts::Texts;
@@ -171,37 +173,45 @@ impl Text {
         }
     }
 
+    /// A line about a socket, begun, and the process for where it follows later.
+    fn row<'a, 'l>(
+        &'a mut self,
+        (time, subject): (u64, &'a Subject),
+        context: Context<'_>,
+        tag: &'a mut Tag,
+        out: &'l mut Vec<u8>,
+    ) -> (Row<'a, 'l>, &'a str) {
+        let line = self.line(time, context.clock, out);
+        let Self { widths, subjects, tags, .. } = self;
+        let words = subjects.of(subject, widths.layout, context);
+        Row::about(line, subject.role, words, widths, (tag, || tags.of(subject)))
+    }
+
     /// A line about something that happened to a socket.
     fn event(&mut self, event: &Event<'_>, context: Context<'_>, out: &mut Vec<u8>) {
         let (plain, dim) = (self.palette.plain, self.palette.dim);
-        let tag = self.tags.of(event.subject);
-        let words = self.subjects.of(event.subject, self.widths.layout, context);
-        let mut row = self.widths.row(&tag, event.subject.role, words.ends(), (plain, dim));
-        row.space();
+        let mut tag = Tag::default();
+        let origin = (event.time, event.subject);
+        let (mut row, process) = self.row(origin, context, &mut tag, out);
         let after = event.after.as_deref();
-        if self.widths.layout == Layout::Wide {
-            self.widths.process(&mut row, plain, &words.process);
-            row.space();
+        if row.layout == Layout::Wide {
             row.text(dim, event.from.name(), 11);
             row.text(dim, if after.is_some() { " → " } else { "   " }, 0);
-            row.text(event.style, &*event.to, 11);
+            row.text(event.style, &event.to, 11);
             row.space();
             row.right(plain, after.unwrap_or_default(), 8);
             row.space();
             row.text(plain, event.words, 0);
         } else {
-            row.text(event.style, event.words, self.widths.state());
+            row.text(event.style, event.words, state(row.layout));
             row.space();
-            if self.widths.layout == Layout::Medium {
+            if row.layout == Layout::Medium {
                 row.right(plain, after.unwrap_or_default(), 8);
                 row.space();
             }
-            self.widths.process(&mut row, plain, &words.process);
+            row.process(plain, process, 0);
         }
-        let mut line = Line::new(self.width, self.palette, out);
-        self.widths.begin(&mut line, self.times.write(context.clock, event.time));
-        row.write(&mut line);
-        line.finish();
+        row.write().finish();
     }
 
     fn transition(&mut self, transition: &Transition, context: Context<'_>, out: &mut Vec<u8>) {
@@ -231,7 +241,7 @@ impl Text {
         context: Context<'_>,
         out: &mut Vec<u8>,
     ) {
-        let (plain, dim) = (self.palette.plain, self.palette.dim);
+        let plain = self.palette.plain;
         let style = match connection.close.map(|close| close.reason) {
             Some(Reason::Graceful) | None => plain,
             Some(_) => self.palette.bad,
@@ -242,32 +252,24 @@ impl Text {
         let texts = texts.as_deref();
         let end = write_life(connection, texts, &mut life);
         let (ending, figures) = life.split_at(end);
-        let tag = self.tags.of(&connection.subject);
-        let words = self.subjects.of(&connection.subject, self.widths.layout, context);
-        let mut row = self.widths.row(&tag, connection.subject.role, words.ends(), (plain, dim));
-        row.space();
-        if self.widths.layout == Layout::Wide {
-            self.widths.process(&mut row, plain, &words.process);
-            row.space();
+        let mut tag = Tag::default();
+        let origin = (connection.time, &connection.subject);
+        let (mut row, process) = self.row(origin, context, &mut tag, out);
+        // Who it was matters more than the figures.
+        if row.layout == Layout::Wide {
             row.text(style, ending, 0);
+            row.text(plain, figures, 0);
+            row.write().finish();
         } else {
             let close = connection.close.filter(|close| close.reason != Reason::Graceful);
             let brief = close.map_or(ending, |close| said(texts, brief_ending(&close)));
-            row.text(style, brief, self.widths.state());
+            row.text(style, brief, state(row.layout));
             row.space();
-            self.widths.process(&mut row, plain, &words.process);
-        }
-        let mut line = Line::new(self.width, self.palette, out);
-        self.widths.begin(&mut line, self.times.write(context.clock, connection.time));
-        // Who it was matters more than the figures.
-        if self.widths.layout == Layout::Wide {
-            row.text(plain, figures, 0);
-            row.write(&mut line);
-        } else {
-            row.write(&mut line);
+            row.process(plain, process, 0);
+            let mut line = row.write();
             line.push(plain, figures);
+            line.finish();
         }
-        line.finish();
         self.scratch = life;
     }
 

@@ -80,8 +80,10 @@ impl<'a> Line<'a> {
     /// Spaces.
     pub fn fill(&mut self, columns: usize) {
         let columns = columns.min(self.width - self.used);
-        self.out.resize(self.out.len() + columns, b' ');
-        self.used += columns;
+        if columns > 0 {
+            self.out.resize(self.out.len() + columns, b' ');
+            self.used += columns;
+        }
     }
 
     /// `words` at the left of a column of `width`.
@@ -99,7 +101,32 @@ impl<'a> Line<'a> {
     pub fn right(&mut self, style: Style, words: &str, width: usize) {
         let len = columns(words);
         self.fill(width.saturating_sub(len));
-        self.push(style, words);
+        self.push_columns(style, words, len);
+    }
+
+    /// `words` at the left of a column of `width`, or of more where they take more.
+    #[inline]
+    pub(super) fn cell(&mut self, style: Style, words: &str, width: usize) {
+        if self.is_bounded() || !style.is_plain() {
+            let len = columns(words);
+            self.push_columns(style, words, len);
+            return self.fill(width.saturating_sub(len));
+        }
+        // Most lines have no end and no colour: what is in no column need not be measured.
+        self.out.extend_from_slice(words.as_bytes());
+        if width > 0 {
+            self.fill(width.saturating_sub(columns(words)));
+        }
+    }
+
+    /// Bytes that another line of the same palette has had.
+    pub(super) fn copy(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// What is in the line so far.
+    pub(super) fn written(&self) -> &[u8] {
+        &self.out[self.begun..]
     }
 
     /// Ends the line, without spaces at its end.
@@ -129,7 +156,14 @@ pub(crate) fn folded(
     }
 }
 
+/// What most durations end with: its letters are as wide as others.
+const MICROSECONDS: &str = "µs";
+
 /// How many columns words take.
 pub(super) fn columns(words: &str) -> usize {
-    if words.is_ascii() { words.len() } else { width::columns(words) }
+    match words.strip_suffix(MICROSECONDS) {
+        _ if words.is_ascii() => words.len(),
+        Some(number) if number.is_ascii() => number.len() + MICROSECONDS.chars().count(),
+        _ => width::columns(words),
+    }
 }

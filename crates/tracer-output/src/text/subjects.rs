@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    layout::Layout,
+    layout::{Layout, Widths},
     who::{write_container, write_process},
 };
 use crate::{names::Names, rendered::Rendered};
@@ -20,6 +20,28 @@ pub(super) struct Words {
     pub(super) local: String,
     pub(super) peer: String,
     pub(super) process: String,
+    pub(super) beginning: Beginning,
+}
+
+/// What a line that has no end begins with after its time, and for which columns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beginning {
+    bytes: Vec<u8>,
+    widths: Option<Widths>,
+}
+
+impl Beginning {
+    /// Where no column has grown since it was kept.
+    pub(super) fn of(&self, widths: &Widths) -> Option<&[u8]> {
+        (self.widths.as_ref() == Some(widths)).then_some(&self.bytes)
+    }
+
+    /// Keeps it.
+    pub(super) fn keep(&mut self, bytes: &[u8], widths: Widths) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+        self.widths = Some(widths);
+    }
 }
 
 /// Those of all sockets.
@@ -38,13 +60,18 @@ impl Subjects {
         Self { names, ..Self::default() }
     }
 
-    pub(super) fn of(&mut self, subject: &Subject, layout: Layout, context: Context<'_>) -> &Words {
+    pub(super) fn of(
+        &mut self,
+        subject: &Subject,
+        layout: Layout,
+        context: Context<'_>,
+    ) -> &mut Words {
         let Self { kept, names, fresh } = self;
         let Some(names) = names else {
             return kept.of(subject, context, |group, words| {
                 words.render(subject, layout, group, &|end, text| {
                     // Writing to memory cannot fail.
-                    let _ = write!(text, "{end}");
+                    let _ = end.write(text);
                 });
             });
         };
@@ -61,11 +88,6 @@ impl Subjects {
 }
 
 impl Words {
-    /// This host's end and the peer.
-    pub(super) fn ends(&self) -> (&str, &str) {
-        (&self.local, &self.peer)
-    }
-
     fn render(
         &mut self,
         subject: &Subject,
@@ -73,7 +95,8 @@ impl Words {
         group: Option<&Cgroup>,
         write_end: &dyn Fn(Endpoint, &mut String),
     ) {
-        let Self { local, peer, process } = self;
+        let Self { local, peer, process, beginning } = self;
+        beginning.widths = None;
         for text in [&mut *local, &mut *peer, &mut *process] {
             text.clear();
         }

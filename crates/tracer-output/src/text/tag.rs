@@ -5,7 +5,10 @@
 //! soon as their initial sequence numbers show that they belong together. A birth (LISTEN →
 //! SYN_RECV), whose numbers are not known yet, therefore waits for the next event of its socket.
 
-use std::{collections::VecDeque, hash::BuildHasher as _};
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher as _, Hash, Hasher},
+};
 
 use arrayvec::{ArrayString, ArrayVec};
 use foldhash::fast::RandomState;
@@ -23,7 +26,7 @@ use tracer_event::{
 const LISTENER: &str = " ·";
 
 /// Two characters, of which one can take two bytes.
-type Tag = ArrayString<{ LISTENER.len() }>;
+pub(super) type Tag = ArrayString<{ LISTENER.len() }>;
 
 /// Sockets whose tags are kept; all are dropped when there are more.
 const REMEMBERED: usize = 1 << 16;
@@ -35,10 +38,26 @@ const PATIENCE: u64 = 10_000_000;
 const WAITING: usize = 1 << 10;
 
 /// A socket and the connection on it.
-type Key = (Tuple, Option<u64>, u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    tuple: Tuple,
+    cookie: Option<u64>,
+    ordinal: u32,
+}
+
+impl Hash for Key {
+    /// A cookie says it all, and an address takes ten times as long.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        match self.cookie {
+            Some(cookie) => cookie.hash(hasher),
+            None => self.tuple.hash(hasher),
+        }
+    }
+}
 
 fn key(subject: &Subject) -> Key {
-    (subject.tuple, subject.cookie, subject.ordinal)
+    let Subject { tuple, cookie, ordinal, .. } = *subject;
+    Key { tuple, cookie, ordinal }
 }
 
 /// The tags of all connections.
@@ -94,13 +113,15 @@ impl Tags {
         if numbers.is_empty() {
             return;
         }
+        let known = self.sockets.get(&key(subject));
+        if known.is_some_and(|known| !known.numbers.is_empty()) {
+            return;
+        }
         let far = numbers.iter().find_map(|one| self.by_numbers.get(&one.mirrored())).copied();
         let known = self.known(subject, far);
-        if known.numbers.is_empty() {
-            let tag = known.tag;
-            known.numbers.clone_from(&numbers);
-            self.by_numbers.extend(numbers.into_iter().map(|one| (one, tag)));
-        }
+        let tag = known.tag;
+        known.numbers.clone_from(&numbers);
+        self.by_numbers.extend(numbers.into_iter().map(|one| (one, tag)));
     }
 
     fn end(&mut self, key: Key) {

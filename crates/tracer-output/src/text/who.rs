@@ -1,7 +1,5 @@
 //! Whose a socket is.
 
-use std::fmt::Write as _;
-
 use tracer_event::{
     container::{self, Cgroup},
     enricher::Context,
@@ -24,13 +22,15 @@ pub fn process(owner: Option<Owner>) -> String {
 /// [`process`] at the end of a text.
 pub(super) fn write_process(owner: Option<Owner>, text: &mut String) {
     let Some(Owner { process, evidence, others, fd: _ }) = owner else { return text.push('-') };
-    text.push_str(&escape(process.name()));
-    // Writing to memory cannot fail.
-    let _ = match (evidence, others) {
-        (Evidence::Listener, 0) => write!(text, "[{}]?", process.pid),
-        (Evidence::Listener, others) => write!(text, "[1 of {}]?", others.saturating_add(1)),
-        _ => write!(text, "[{}]", process.pid),
-    };
+    let mut numbers = itoa::Buffer::new();
+    text.extend([&*escape(process.name()), "["]);
+    match (evidence, others) {
+        (Evidence::Listener, 1..) => {
+            text.extend(["1 of ", numbers.format(others.saturating_add(1)), "]?"]);
+        }
+        (Evidence::Listener, 0) => text.extend([numbers.format(process.pid), "]?"]),
+        _ => text.extend([numbers.format(process.pid), "]"]),
+    }
 }
 
 /// The owner and the container of a socket.

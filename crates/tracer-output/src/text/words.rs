@@ -1,6 +1,6 @@
 //! What an event means, in words that text, ladder and logs share.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 use super::{
     columns::{Line, folded},
@@ -42,7 +42,7 @@ pub(super) fn write_meaning(transition: &Transition, texts: Option<&Texts>, text
             0 => text.extend([": ", said(texts, "the peer's window is full")]),
             unsent => {
                 text.push_str(": ");
-                let unsent = size(unsent.into());
+                let unsent = Size(unsent.into());
                 let english = format_args!("{unsent} unsent before it");
                 write_worded(texts, "view-unsent", &[("bytes", &unsent)], english, text);
             }
@@ -241,7 +241,7 @@ pub(super) fn write_life(
     }
     if let (Some(sent), Some(received)) = (connection.bytes_sent, connection.bytes_received) {
         text.push_str(NEXT);
-        let (sent, received) = (size(sent), size(received));
+        let (sent, received) = (Size(sent), Size(received));
         let english = format_args!("{sent} out, {received} in");
         let values: [(&str, &dyn Display); 2] = [("sent", &sent), ("received", &received)];
         write_worded(texts, "view-bytes", &values, english, text);
@@ -253,13 +253,25 @@ pub(super) fn write_life(
     end
 }
 
-fn size(count: u64) -> impl Display {
-    bytesize::ByteSize(count).display().iec_short()
+/// `1.2K`
+struct Size(u64);
+
+impl Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            // The same without its detours: most connections carry little.
+            count @ 0..1024 => {
+                f.write_str(itoa::Buffer::new().format(count))?;
+                f.write_str("B")
+            }
+            count => bytesize::ByteSize(count).display().iec_short().fmt(f),
+        }
+    }
 }
 
 /// `1.2K`
 pub fn bytes(count: u64) -> String {
-    size(count).to_string()
+    Size(count).to_string()
 }
 
 /// What was lost, and where.
