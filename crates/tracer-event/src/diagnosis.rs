@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    duration::{count, duration},
+    duration::duration,
     finding::{Finding, PortUse, Severity},
-    phrase::Phrase,
+    phrase::{Wording, wording},
     state::State,
 };
 
@@ -35,25 +35,19 @@ const LONG: u64 = 130_000_000_000;
 
 impl Diagnosis {
     /// What nothing can be said of, each in some words: an all-clear is worth no more than that.
-    pub fn not_judged(&self) -> Vec<String> {
-        let mut not_judged = Vec::new();
-        if self.observed < LONG {
+    pub fn not_judged(&self) -> Vec<Wording> {
+        let too_long = (self.observed < LONG).then(|| {
             let time = duration(self.observed);
-            not_judged.push(format!("what takes longer than {time}, as timeouts do (--for)"));
-        }
-        if self.refused > 0 {
-            let namespaces = count(self.refused as u64, "network namespace");
-            not_judged.push(format!("{namespaces} that could not be entered"));
-        }
-        not_judged
-    }
-
-    /// The same for languages other than English.
-    pub fn not_judged_phrases(&self) -> Vec<Phrase> {
-        let too_long = (self.observed < LONG)
-            .then(|| Phrase::new("view-too-long").with("time", duration(self.observed)));
-        let refused = (self.refused > 0)
-            .then(|| Phrase::new("view-not-entered").with("count", self.refused.to_string()));
+            wording!(
+                "view-too-long",
+                "what takes longer than {time}, as timeouts do (--for)",
+                [time]
+            )
+        });
+        let refused = (self.refused > 0).then(|| {
+            let count = Wording::count(self.refused as u64, "network namespace");
+            wording!("view-not-entered", "{count} that could not be entered", [count])
+        });
         too_long.into_iter().chain(refused).collect()
     }
 

@@ -20,7 +20,6 @@ mod no_local_port;
 mod other_side;
 mod parts;
 mod peer_not_reading;
-mod phrases;
 mod process_ended;
 mod remedies;
 mod self_connect;
@@ -69,7 +68,7 @@ pub use self::{
     words::{halted, process, whose},
 };
 use super::{
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
     process::Halt,
 };
 
@@ -149,9 +148,7 @@ pub trait Explain {
     where
         Self: Sized;
     /// What is wrong, in one sentence without a full stop, for a tired person.
-    fn sentence(&self, severity: Severity) -> String;
-    /// The same for other languages.
-    fn phrase(&self, severity: Severity) -> Phrase;
+    fn sentence(&self, severity: Severity) -> Wording;
     /// What shows it, a line each.
     fn evidence(&self) -> Vec<Line>;
     /// Who has to change what, commands to copy after `enter`, which enters the namespace, and what
@@ -299,16 +296,12 @@ impl Finding {
     }
 
     /// What is wrong, in one sentence without a full stop.
-    pub fn sentence(&self) -> String {
-        let words = self.problem.explain().sentence(self.severity);
-        if self.status == Status::Cleared { format!("over: {words}") } else { words }
-    }
-
-    /// Its sentence for other languages.
-    pub fn phrase(&self) -> Phrase {
-        let phrase = self.problem.explain().phrase(self.severity);
-        let is_over = self.status == Status::Cleared;
-        if is_over { Phrase::new("over").with("sentence", phrase) } else { phrase }
+    pub fn sentence(&self) -> Wording {
+        let sentence = self.problem.explain().sentence(self.severity);
+        match self.status {
+            Status::Cleared => wording!("over", "over: {sentence}", [sentence]),
+            Status::Raised | Status::Continues => sentence,
+        }
     }
 
     /// What shows it.
@@ -316,12 +309,8 @@ impl Finding {
         let mut lines = self.problem.explain().evidence();
         if let Some(pid) = self.entry {
             let (namespace, pid) = (format!("net:[{}]", self.netns), pid.to_string());
-            let text = wording!(
-                "namespace-of",
-                "{namespace}, that of process {pid}",
-                namespace = namespace,
-                pid = pid,
-            );
+            let text =
+                wording!("namespace-of", "{namespace}, that of process {pid}", [namespace, pid]);
             lines.push(Line { label: "namespace", text });
         }
         lines
@@ -378,7 +367,7 @@ struct Inner {
 
 impl From<Finding> for Body {
     fn from(finding: Finding) -> Self {
-        let (text, remedies) = (finding.sentence(), finding.remedies());
+        let (text, remedies) = (finding.sentence().to_string(), finding.remedies());
         let Finding { time: _, severity, status, netns, entry: netns_pid, problem } = finding;
         Self { status, finding: Inner { problem, severity, text, netns, netns_pid, remedies } }
     }

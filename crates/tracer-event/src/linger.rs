@@ -1,6 +1,5 @@
 //! `linger`: a socket outlasts the threshold of its state, and why.
 
-mod phrase;
 mod words;
 
 use std::{borrow::Cow, sync::Arc};

@@ -93,10 +93,15 @@ pub struct Wording {
 }
 
 /// Words in English, by the name that they have among the texts of other languages, with what their
-/// placeholders stand for: `wording!("ago", "{time} ago", time = duration(since))`.
+/// placeholders stand for: `wording!("ago", "{time} ago", time = duration(since))`; variables of
+/// that name in brackets before: `[time]`. Grammar of English alone, as a verb in the plural, goes
+/// with a value: `Wording::new(format!("{who} wait"), who)`.
 macro_rules! wording {
     ($name:literal, $english:literal $(,)?) => {
         $crate::phrase::Wording::new($english, $crate::phrase::Phrase::new($name))
+    };
+    ($name:literal, $english:literal, [$($known:ident),+] $($more:tt)*) => {
+        $crate::phrase::wording!($name, $english, $($known = $known),+ $($more)*)
     };
     ($name:literal, $english:literal, $($key:ident = $value:expr),+ $(,)?) => {{
         let ($($key,)+) = ($($crate::phrase::Wording::from($value),)+);

@@ -19,6 +19,7 @@ use tracer_event::{
     finding::{Finding, Severity},
     line::{About, Container, Kubernetes, Line, Pod, Systemd},
     linger::Linger,
+    phrase::Wording,
     process::{Evidence, Executable, Holder, Owner},
     socket::Socket,
     stack::gap,
@@ -313,7 +314,7 @@ pub struct DiagnosisBody {
     /// Nothing was lost.
     complete: bool,
     /// What nothing can be said of, each in words: that nothing is wrong is worth no more than that.
-    not_judged: Vec<String>,
+    not_judged: Vec<Wording>,
 }
 
 impl From<&Diagnosis> for DiagnosisBody {

@@ -12,7 +12,7 @@ use tracer_event::{
 use tracer_texts::{Language, Texts};
 
 /// A phrase in a language; `None` where that has no such words.
-pub(crate) fn say(texts: &Texts, phrase: &Phrase) -> Option<String> {
+fn say(texts: &Texts, phrase: &Phrase) -> Option<String> {
     let values = phrase.values.iter().map(|(name, of)| Some((*name, value(texts, of)?)));
     texts.say_known(phrase.name, &values.collect::<Option<Vec<_>>>()?)
 }
@@ -91,6 +91,5 @@ pub(crate) fn write_worded(
 
 /// What is wrong, in one sentence.
 pub fn of_finding(finding: &Finding, texts: Option<&Texts>) -> String {
-    let words = other(texts).and_then(|texts| say(texts, &finding.phrase()));
-    words.unwrap_or_else(|| finding.sentence())
+    of_wording(&finding.sentence(), texts).into_owned()
 }

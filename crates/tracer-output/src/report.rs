@@ -10,7 +10,7 @@ use anstyle::Style;
 use super::{
     Format as _,
     json::Json,
-    phrases::{of_finding, of_wording, other, said, say, worded},
+    phrases::{of_finding, of_wording, said, worded},
     text::{Palette, duration, grouped},
     width::{columns, padded},
     wrap::broken,
@@ -103,13 +103,6 @@ fn counts(diagnosis: &Diagnosis, with_states: bool, texts: Option<&Texts>) -> St
     counts
 }
 
-/// What an all-clear does not cover.
-fn not_judged(diagnosis: &Diagnosis, texts: Option<&Texts>) -> Vec<String> {
-    let Some(texts) = other(texts) else { return diagnosis.not_judged() };
-    let phrases = diagnosis.not_judged_phrases();
-    phrases.iter().filter_map(|phrase| say(texts, phrase)).collect()
-}
-
 impl Page<'_> {
     fn sentence(&mut self, finding: &Finding) {
         let (mark, style) = match finding.severity {
@@ -174,8 +167,10 @@ impl Page<'_> {
             self.lines("OK", MARK, open, open, said(texts, "no problems found"));
         }
         self.lines("", MARK, self.palette.dim, self.palette.dim, &counts);
-        let not_judged = not_judged(diagnosis, texts).join("; ");
+        let not_judged = diagnosis.not_judged();
         if findings.is_empty() && !not_judged.is_empty() {
+            let each = not_judged.iter().map(|words| of_wording(words, texts));
+            let not_judged = each.collect::<Vec<_>>().join("; ");
             let english = format_args!("not judged: {not_judged}");
             let words = worded(texts, "view-not-judged", &[("what", &not_judged)], english);
             self.lines("", MARK, self.palette.dim, self.palette.dim, &words);

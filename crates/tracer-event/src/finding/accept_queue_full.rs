@@ -5,11 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Listener, Remedy, Severity,
-    phrases::with_queue,
     remedies::{accept_faster, advice, command, resume},
     words::{line, of_listener, programs, whose},
 };
-use crate::phrase::{Phrase, Wording, wording};
+use crate::phrase::{Wording, wording};
 
 /// A full accept queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,34 +36,34 @@ impl Explain for AcceptQueue {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
+    fn sentence(&self, _: Severity) -> Wording {
         let from = &self.listener;
-        let full = if from.queue > from.backlog {
-            "is full: new connections are dropped"
+        let mut listener = whose(from, ", ");
+        if !from.processes.is_empty() {
+            listener = Wording::new(format!("{listener},"), listener);
+        }
+        let (queue, backlog) = (from.queue.to_string(), from.backlog.to_string());
+        if from.queue > from.backlog {
+            wording!(
+                "accept-queue-full",
+                "accept queue of listener {listener} is full: new connections are dropped; \
+                 backlog {queue} of {backlog}",
+                [listener, queue, backlog]
+            )
         } else if u64::from(from.queue) * 5 >= u64::from(from.backlog) * 4 {
-            "is nearly full"
+            wording!(
+                "accept-queue-nearly-full",
+                "accept queue of listener {listener} is nearly full; backlog {queue} of {backlog}",
+                [listener, queue, backlog]
+            )
         } else {
-            "or another one here was full"
-        };
-        format!(
-            "accept queue of listener {}{} {full}; backlog {} of {}",
-            whose(from, ", "),
-            if from.processes.is_empty() { "" } else { "," },
-            from.queue,
-            from.backlog,
-        )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let from = &self.listener;
-        let phrase = Phrase::new(if from.queue > from.backlog {
-            "accept-queue-full"
-        } else if u64::from(from.queue) * 5 >= u64::from(from.backlog) * 4 {
-            "accept-queue-nearly-full"
-        } else {
-            "accept-queue-was-full"
-        });
-        with_queue(phrase, from).with("listener", whose(from, ", "))
+            wording!(
+                "accept-queue-was-full",
+                "accept queue of listener {listener} or another one here was full; backlog {queue} \
+                 of {backlog}",
+                [listener, queue, backlog]
+            )
+        }
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -72,7 +71,7 @@ impl Explain for AcceptQueue {
         let overflows = self.listen_overflows;
         if overflows > 0 {
             let attempts = Wording::count(overflows, "connection attempt");
-            let all = wording!("dropped", "{attempts} dropped while observed", attempts = attempts);
+            let all = wording!("dropped", "{attempts} dropped while observed", [attempts]);
             lines.push(line("dropped", all));
         }
         if let Some(most) = self.somaxconn {

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Descriptors, Explain, Line, Listener, Remedy, Severity, Worker,
-    phrases::{least, with_queue},
     remedies::{accept_faster, advice, no_descriptor_left, resume, stacks},
-    words::{does, halted, line, of_limit, of_listener, process, programs, whose},
+    words::{does, halted, least, line, of_limit, of_listener, process, programs, whose},
 };
 use crate::{
-    duration::{count, duration, grouped},
-    phrase::{Phrase, Wording, wording},
+    duration::grouped,
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -67,36 +66,31 @@ impl Explain for AcceptWait {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { listener, waiting, oldest, at_least, moves, .. } = self;
-        let what = if *moves {
-            "wait long for accept()"
-        } else if *waiting == 1 {
-            "waits and nobody accepts it"
-        } else {
-            "wait and nobody accepts them"
-        };
-        let least = if *at_least { "≥ " } else { "" };
-        format!(
-            "{} {what}: listener {}{}; backlog {} of {}, the oldest for {least}{}",
-            count(*waiting, "connection"),
-            whose(listener, ", "),
-            self.state(),
-            listener.queue,
-            listener.backlog,
-            duration(*oldest),
-        )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
+    fn sentence(&self, _: Severity) -> Wording {
         let from = &self.listener;
-        let phrase =
-            Phrase::new(if self.moves { "accept-wait-slow" } else { "accept-wait-nobody" });
-        with_queue(phrase, from)
-            .with("count", grouped(self.waiting))
-            .with("listener", whose(from, ", "))
-            .with("halt", self.state())
-            .with("oldest", least(self.at_least, self.oldest))
+        let (listener, halt) = (whose(from, ", "), self.state());
+        let (queue, backlog) = (from.queue.to_string(), from.backlog.to_string());
+        let oldest = least(self.at_least, self.oldest);
+        let count = Wording::count(self.waiting, "connection");
+        if self.moves {
+            return wording!(
+                "accept-wait-slow",
+                "{count} wait long for accept(): listener {listener}{halt}; backlog {queue} of \
+                 {backlog}, the oldest for {oldest}",
+                [count, listener, halt, queue, backlog, oldest]
+            );
+        }
+        let wait = match self.waiting {
+            1 => "waits and nobody accepts it",
+            _ => "wait and nobody accepts them",
+        };
+        wording!(
+            "accept-wait-nobody",
+            "{count}: listener {listener}{halt}; backlog {queue} of {backlog}, the oldest for \
+             {oldest}",
+            [listener, halt, queue, backlog, oldest],
+            count = Wording::new(format!("{count} {wait}"), count)
+        )
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -150,7 +144,7 @@ impl Explain for AcceptWait {
                 "remedy-inherited-listener",
                 "{who} has inherited the listener: end it, or close the descriptor in it; open \
                  listeners with SOCK_CLOEXEC",
-                who = who,
+                [who]
             ))
         } else if self.moves {
             accept_faster(who)
@@ -158,7 +152,7 @@ impl Explain for AcceptWait {
             advice(wording!(
                 "remedy-accept",
                 "{who} must call accept(): free what it waits for; restarting it frees the queue",
-                who = who,
+                [who]
             ))
         }];
         remedies.extend(pid.map(stacks));
@@ -191,7 +185,7 @@ fn shares(wait: &AcceptWait) -> Option<Line> {
     let each = |worker: &Worker| {
         let who = process(&worker.process);
         match worker.accepted {
-            0 => wording!("accepts-none", "{who} none", who = who),
+            0 => wording!("accepts-none", "{who} none", [who]),
             accepted => format!("{who} {}", grouped(accepted)).into(),
         }
     };
@@ -203,11 +197,10 @@ fn shares(wait: &AcceptWait) -> Option<Line> {
         0 => names,
         more => {
             let more = more.to_string();
-            wording!("and-more", "{names}, {more} more", names = names, more = more)
+            wording!("and-more", "{names}, {more} more", [names, more])
         }
     };
-    let names =
-        if wait.uneven { wording!("uneven", "{names}: uneven", names = names) } else { names };
+    let names = if wait.uneven { wording!("uneven", "{names}: uneven", [names]) } else { names };
     (wait.workers.len() > 1).then(|| line("accepted", names))
 }
 

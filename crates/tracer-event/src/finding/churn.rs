@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{reuse, tw_reuse},
-    words::{connections, exhausted, line, name, none_left, of_a_name, of_program, rate},
+    words::{connections, exhausted, line, name, of_a_name, of_program, rate},
 };
 use crate::{
     duration::{duration, grouped},
     endpoint::Endpoint,
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
 };
 
 /// Short connections of one process, or of several of one name, to one destination.
@@ -75,29 +75,21 @@ impl Explain for Churn {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
+    fn sentence(&self, _: Severity) -> Wording {
+        let left = self.ports.and_then(|ports| ports.minutes_left);
+        let who = of_a_name(Some(&self.program.process), self.others);
         let opens = if self.others == 0 { "opens" } else { "open" };
-        let out = self.ports.and_then(|ports| ports.minutes_left);
-        let out =
-            out.map_or_else(String::new, |left| exhausted("; its ports are ", left).to_string());
-        format!(
-            "{} {opens} {} connections/s to {}, each used once for {}: reuse would save {} % of the time{out}",
-            of_a_name(Some(&self.program.process), self.others),
-            rate(self.rate),
-            self.peer,
-            duration(self.lifetime),
-            (self.share() * 100.0).round(),
+        wording!(
+            "churned",
+            "{who} {rate} connections/s to {peer}, each used once for {lifetime}: reuse would \
+             save {percent} % of the time{left}",
+            who = Wording::new(format!("{who} {opens}"), who),
+            rate = rate(self.rate),
+            peer = self.peer.to_string(),
+            lifetime = duration(self.lifetime),
+            percent = (self.share() * 100.0).round().to_string(),
+            left = left.map(|left| exhausted("; its ports are ", left))
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("churned")
-            .with("who", of_a_name(Some(&self.program.process), self.others))
-            .with("rate", rate(self.rate))
-            .with("peer", self.peer.to_string())
-            .with("lifetime", duration(self.lifetime))
-            .with("percent", (self.share() * 100.0).round().to_string())
-            .with("left", none_left(self.ports.and_then(|ports| ports.minutes_left)))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -124,9 +116,9 @@ impl Explain for Churn {
             let ports = wording!(
                 "ports-at-rate",
                 "{waiting} of {size} in TIME_WAIT at this rate: {left}",
+                [left],
                 waiting = grouped(time_wait),
-                size = grouped(size.into()),
-                left = left,
+                size = grouped(size.into())
             );
             lines.push(line("ports", ports));
         }

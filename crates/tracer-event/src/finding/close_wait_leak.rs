@@ -8,17 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
     other_side::{OtherSide, half_close, of_other_side, other_peers},
-    phrases::with_queue,
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
     words::{
-        a_process, bytes, each_peer, end, filter, growth, halted, line, of_limit, of_listener,
-        of_program, process, programs, runs, service, states, whose, with_orphans,
+        a_process, bytes, each_peer, end, filter, growth, halted, least, line, of_limit,
+        of_listener, of_program, process, programs, runs, service, states, whose, with_orphans,
     },
 };
 use crate::{
-    duration::{count, duration, grouped},
+    duration::grouped,
     endpoint::Endpoint,
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
     process::Process,
     stack::{self, Stack},
     state::State,
@@ -103,77 +102,33 @@ impl Explain for Leak {
         }
     }
 
-    fn sentence(&self, severity: Severity) -> String {
-        let connections = count(self.sockets, "connection");
+    fn sentence(&self, severity: Severity) -> Wording {
         let who = programs(&self.holders);
+        let count = Wording::count(self.sockets, "connection");
         match self.cause {
-            Cause::NeverAccepted => not_accepted(self.listener.as_ref(), &connections),
-            Cause::Halted(halt) => {
-                format!("{who} {} and holds {connections} that the peers have closed", halted(halt))
-            }
-            Cause::Inherited => format!(
-                "{who} inherited {connections} by fork and does not close; the peers have closed, \
-                 and so has its parent {}",
-                self.parent.as_ref().map_or_else(String::new, process),
+            Cause::NeverAccepted => not_accepted(self.listener.as_ref(), count),
+            Cause::Halted(_) | Cause::Inherited | Cause::Unread => self.unclosed(who, count),
+            Cause::Held if severity == Severity::Info => wording!(
+                "close-wait-not-yet",
+                "{who} has not closed {count} yet; the peers have",
+                [who, count]
             ),
-            Cause::Unread => format!(
-                "{who} does not read {connections} to the end: {} unread, the peers have closed",
-                count(self.unread, "byte"),
+            Cause::Held => wording!(
+                "close-wait-leak",
+                "{who} leaks {count}; the peers have closed",
+                [who, count]
             ),
-            Cause::Held if severity == Severity::Info => {
-                format!("{who} has not closed {connections} yet; the peers have")
-            }
-            Cause::Held => {
-                format!("{who} leaks {connections}; the peers have closed")
-            }
-            Cause::PassedOn => format!(
-                "{} does not close {connections} that {who} forwards; {who} has passed on that \
-                 the peers have closed",
-                other_peers(self.other_side.as_ref()),
+            Cause::PassedOn | Cause::NotPassedOn => self.forwarded(who, count),
+            Cause::Orphaned => wording!(
+                "close-wait-orphaned",
+                "{count} closed by both ends wait in the kernel, nobody holds them",
+                [count]
             ),
-            Cause::NotPassedOn => format!(
-                "{who} has not passed on that the peers have closed {connections}: the other side, \
-                 {}, is still open",
-                other_peers(self.other_side.as_ref()),
+            Cause::Unseen => wording!(
+                "close-wait-unseen",
+                "{count} that the peers have closed are held, but by no descriptor that can be seen",
+                [count]
             ),
-            Cause::Orphaned => {
-                format!("{connections} closed by both ends wait in the kernel, nobody holds them")
-            }
-            Cause::Unseen => format!(
-                "{connections} that the peers have closed are held, but by no descriptor that can \
-                 be seen"
-            ),
-        }
-    }
-
-    fn phrase(&self, severity: Severity) -> Phrase {
-        let of = |name| {
-            Phrase::new(name)
-                .with("who", programs(&self.holders))
-                .with("count", grouped(self.sockets))
-        };
-        match self.cause {
-            Cause::NeverAccepted => match &self.listener {
-                Some(from) => with_queue(Phrase::new("close-wait-never-accepted"), from)
-                    .with("count", grouped(self.sockets))
-                    .with("listener", whose(from, ", ")),
-                None => {
-                    Phrase::new("close-wait-listener-gone").with("count", grouped(self.sockets))
-                }
-            },
-            Cause::Halted(halt) => of("close-wait-halted").with("halt", halted(halt)),
-            Cause::Inherited => {
-                of("close-wait-inherited").with("parent", a_process(self.parent.as_ref()))
-            }
-            Cause::Unread => of("close-wait-unread").with("unread", grouped(self.unread)),
-            Cause::Held if severity == Severity::Info => of("close-wait-not-yet"),
-            Cause::Held => of("close-wait-leak"),
-            Cause::PassedOn => of("close-wait-passed-on"),
-            Cause::NotPassedOn => of("close-wait-not-passed-on"),
-            Cause::Orphaned => {
-                Phrase::new("close-wait-orphaned").with("count", grouped(self.sockets))
-            }
-            Cause::Unseen => Phrase::new("close-wait-unseen").with("count", grouped(self.sockets)),
         }
     }
 
@@ -189,7 +144,7 @@ impl Explain for Leak {
             lines.push(match self.holders.as_slice() {
                 [first, _, ..] => {
                     let who = process(&first.process);
-                    line(fds, wording!("fds-of", "{fds} of {who}", fds = numbers, who = who))
+                    line(fds, wording!("fds-of", "{fds} of {who}", [who], fds = numbers))
                 }
                 _ => line(fds, numbers),
             });
@@ -198,9 +153,8 @@ impl Explain for Leak {
             if self.peers.len() == 1 { "peer" } else { "peers" },
             vec![peers(self), service(self.service)],
         ));
-        let oldest = format!("{}{}", if self.at_least { "≥ " } else { "" }, duration(self.oldest));
-        lines
-            .push(line("oldest", wording!("in-close-wait", "{time} in CLOSE_WAIT", time = oldest)));
+        let time = least(self.at_least, self.oldest);
+        lines.push(line("oldest", wording!("in-close-wait", "{time} in CLOSE_WAIT", [time])));
         lines.extend(self.other_side.as_ref().map(of_other_side));
         lines.push(line("growth", growth(self.growth)));
         if self.unread > 0 {
@@ -229,7 +183,7 @@ impl Explain for Leak {
                 "remedy-read-to-end",
                 "{who} must read until read() returns 0, then close(): look for a reader that gave \
                  up or waits for something else",
-                who = who,
+                [who]
             ))],
             Cause::PassedOn | Cause::NotPassedOn => {
                 half_close(&self.holders, &self.service, self.other_side.as_ref())
@@ -249,7 +203,7 @@ impl Explain for Leak {
                 "remedy-close",
                 "{who} must close() when read() returns 0 (end of file), on error paths too; a pool \
                  must drop connections that the peer has closed",
-                who = who,
+                [who]
             ))],
         };
         remedies.push(kill(self, enter));
@@ -272,16 +226,70 @@ impl Explain for Leak {
     }
 }
 
-fn not_accepted(listener: Option<&Listener>, connections: &str) -> String {
+impl Leak {
+    /// By a process that cannot, does not know of them, or has not read them to the end.
+    fn unclosed(&self, who: Wording, count: Wording) -> Wording {
+        match self.cause {
+            Cause::Halted(halt) => wording!(
+                "close-wait-halted",
+                "{who} {halt} and holds {count} that the peers have closed",
+                [who, count],
+                halt = halted(halt)
+            ),
+            Cause::Inherited => wording!(
+                "close-wait-inherited",
+                "{who} inherited {count} by fork and does not close; the peers have closed, and so \
+                 has its parent {parent}",
+                [who, count],
+                parent = a_process(self.parent.as_ref())
+            ),
+            _ => wording!(
+                "close-wait-unread",
+                "{who} does not read {count} to the end: {unread} unread, the peers have closed",
+                [who, count],
+                unread = Wording::count(self.unread, "byte")
+            ),
+        }
+    }
+
+    /// By a process that forwards them.
+    fn forwarded(&self, who: Wording, count: Wording) -> Wording {
+        let peers = other_peers(self.other_side.as_ref());
+        match self.cause {
+            Cause::PassedOn => wording!(
+                "close-wait-passed-on",
+                "{peers} does not close {count} that {who} forwards; {who} has passed on that the \
+                 peers have closed",
+                [peers, count, who]
+            ),
+            _ => wording!(
+                "close-wait-not-passed-on",
+                "{who} has not passed on that the peers have closed {count}: the other side, \
+                 {peers}, is still open",
+                [who, count, peers]
+            ),
+        }
+    }
+}
+
+fn not_accepted(listener: Option<&Listener>, count: Wording) -> Wording {
     let Some(from) = listener else {
-        return format!("{connections} never accepted; the listener is gone");
+        return wording!(
+            "close-wait-listener-gone",
+            "{count} never accepted; the listener is gone",
+            [count]
+        );
     };
-    let full = if from.queue > from.backlog { " (full)" } else { "" };
-    format!(
-        "{connections} never accepted, listener {}, backlog {} of {}{full}; the peers have closed",
-        whose(from, ", "),
-        from.queue,
-        from.backlog,
+    let (backlog, is_full) = (from.backlog.to_string(), from.queue > from.backlog);
+    let english = if is_full { format!("{backlog} (full)") } else { backlog.clone() };
+    wording!(
+        "close-wait-never-accepted",
+        "{count} never accepted, listener {listener}, backlog {queue} of {backlog}; the peers have \
+         closed",
+        [count],
+        listener = whose(from, ", "),
+        queue = from.queue.to_string(),
+        backlog = Wording::new(english, backlog)
     )
 }
 
@@ -318,14 +326,14 @@ fn of_stack(count: u64, sockets: u64, is_only: bool) -> Wording {
     };
     if count == sockets {
         let count = Wording::count(count, "socket");
-        return wording!("all-of-stack", "{count}, {stack}:", count = count, stack = stack);
+        return wording!("all-of-stack", "{count}, {stack}:", [count, stack]);
     }
     wording!(
         "some-of-stack",
         "{count} of {all} sockets, {stack}:",
+        [stack],
         count = grouped(count),
-        all = grouped(sockets),
-        stack = stack,
+        all = grouped(sockets)
     )
 }
 

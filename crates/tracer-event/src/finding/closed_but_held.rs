@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     activity::Doing,
-    duration::{count, duration, grouped},
+    duration::duration,
     endpoint::Endpoint,
-    phrase::{Phrase, wording},
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -57,30 +57,26 @@ impl Explain for ClosedButHeld {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { sockets, holders, closed_by, is_parent, service: of, idle, .. } = self;
-        let whose = if *is_parent { "its parent " } else { "" };
-        let (them, peers) =
-            if *sockets == 1 { ("it", "the peer waits") } else { ("them", "the peers wait") };
-        format!(
-            "{} still holds {} {} that {whose}{} has closed: no FIN is sent for {them}, {peers}; \
-             silent for {}",
-            programs(holders),
-            count(*sockets, "connection"),
-            service(*of),
-            process(closed_by),
-            duration(*idle),
+    fn sentence(&self, _: Severity) -> Wording {
+        let closer = process(&self.closed_by);
+        let closer = match self.is_parent {
+            true => wording!("closed-by-parent", "its parent {who}", who = closer),
+            false => closer.into(),
+        };
+        let waits = match self.sockets {
+            1 => "it, the peer waits",
+            _ => "them, the peers wait",
+        };
+        let english = format!("{closer} has closed: no FIN is sent for {waits}");
+        wording!(
+            "closed-but-held",
+            "{who} still holds {count} {service} that {closer}; silent for {idle}",
+            who = programs(&self.holders),
+            count = Wording::count(self.sockets, "connection"),
+            service = service(self.service),
+            closer = Wording::new(english, closer),
+            idle = duration(self.idle)
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let by = if self.is_parent { "closed-by-parent" } else { "closed-by" };
-        Phrase::new("closed-but-held")
-            .with("who", programs(&self.holders))
-            .with("closer", Phrase::new(by).with("who", process(&self.closed_by)))
-            .with("count", grouped(self.sockets))
-            .with("service", service(self.service))
-            .with("idle", duration(self.idle))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -93,14 +89,14 @@ impl Explain for ClosedButHeld {
         let peer = end(self.peer);
         let peer = match self.sockets {
             0 | 1 => peer.into(),
-            _ => wording!("and-others", "{peer} and others", peer = peer),
+            _ => wording!("and-others", "{peer} and others", [peer]),
         };
         lines.push(line("peer", peer));
         let who = process(&self.closed_by);
         let closer = if self.accepted {
-            wording!("has-accepted", "{who}, which accepted them", who = who)
+            wording!("has-accepted", "{who}, which accepted them", [who])
         } else {
-            wording!("only-listens", "{who}, which listens, and holds none of them", who = who)
+            wording!("only-listens", "{who}, which listens, and holds none of them", [who])
         };
         lines.push(line("closed by", closer));
         lines

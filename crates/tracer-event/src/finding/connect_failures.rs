@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     close::Reason,
-    duration::{count, duration, grouped, whole_seconds},
+    duration::{duration, grouped},
     endpoint::Endpoint,
     icmp::Icmp,
     phrase::{Phrase, Value, Wording, wording},
@@ -67,12 +67,13 @@ pub struct ConnectFailure {
 }
 
 impl ConnectFailure {
-    fn words(&self) -> &'static str {
+    /// How it failed, and the name that this has in other languages.
+    fn kind(&self) -> (&'static str, &'static str) {
         match self.reason {
-            Reason::Refused => "refused",
-            Reason::Unreachable => "unreachable",
-            Reason::ConnectTimeout => "timed out",
-            _ => "given up without an answer",
+            Reason::Refused => ("refused", "failed-refused"),
+            Reason::Unreachable => ("unreachable", "failed-unreachable"),
+            Reason::ConnectTimeout => ("timed out", "failed-timed-out"),
+            _ => ("given up without an answer", "failed-given-up"),
         }
     }
 
@@ -81,12 +82,7 @@ impl ConnectFailure {
         let count = grouped(self.attempts);
         if let Some(segment) = self.lost {
             let lost = lost(segment);
-            return wording!(
-                "times-lost",
-                "{count} × no answer: {lost}",
-                count = count,
-                lost = lost
-            );
+            return wording!("times-lost", "{count} × no answer: {lost}", [count, lost]);
         }
         let phase = match (self.reason, self.icmp) {
             (Reason::Refused, _) => wording!(
@@ -108,13 +104,26 @@ impl ConnectFailure {
                  dropped by a firewall or a full backlog"
             ),
         };
-        wording!("times", "{count} × {what}", count = count, what = phase)
+        wording!("times", "{count} × {what}", [count], what = phase)
     }
 }
 
 impl ConnectFailures {
     fn failed(&self) -> u64 {
         total(self.failures.iter().map(|failure| failure.attempts))
+    }
+
+    /// `refused`; `failed: 5 refused, 1 timed out`.
+    fn kinds(&self) -> Wording {
+        let each = |failure: &ConnectFailure| {
+            let (count, (english, name)) = (grouped(failure.attempts), failure.kind());
+            Wording::new(format!("{count} {english}"), Phrase::new(name).with("count", count))
+        };
+        let all = Wording::from(self.failures.iter().map(each).collect::<Vec<_>>());
+        match self.failures.as_slice() {
+            [one] => Wording::new(one.kind().0, all),
+            _ => Wording::new(format!("failed: {all}"), all),
+        }
     }
 }
 
@@ -131,63 +140,34 @@ impl Explain for ConnectFailures {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
+    fn sentence(&self, _: Severity) -> Wording {
         let who = of_a_name(self.process.as_ref(), self.others);
-        let since = since(self.since);
-        let failed = self.failed();
-        if failed == 0 {
-            return format!(
-                "{} of {} from {who} to {} needed another SYN, {} lost in all{since}",
-                grouped(self.retransmitted),
-                count(self.attempts, "handshake"),
-                self.peer,
-                duration(self.delay),
-            );
+        let (peer, since) = (self.peer.to_string(), since(self.since));
+        match self.failed() {
+            0 => wording!(
+                "connect-slow",
+                "{again} of {attempts} from {who} to {peer} needed another SYN, {delay} lost in \
+                 all{since}",
+                [who, peer, since],
+                again = grouped(self.retransmitted),
+                attempts = Wording::count(self.attempts, "handshake"),
+                delay = duration(self.delay)
+            ),
+            _ if self.attempts == 1 => wording!(
+                "connect-failed-once",
+                "{who} cannot connect to {peer}: {kinds}",
+                [who, peer],
+                kinds = self.kinds()
+            ),
+            failed => wording!(
+                "connect-failures",
+                "{who} cannot connect to {peer}: {failed} of {attempts} {kinds}{since}",
+                [who, peer, since],
+                failed = grouped(failed),
+                attempts = Wording::count(self.attempts, "attempt"),
+                kinds = self.kinds()
+            ),
         }
-        let each =
-            |failure: &ConnectFailure| format!("{} {}", grouped(failure.attempts), failure.words());
-        let kinds = match self.failures.as_slice() {
-            [one] => one.words().to_owned(),
-            several => {
-                format!("failed: {}", several.iter().map(each).collect::<Vec<_>>().join(", "))
-            }
-        };
-        if self.attempts == 1 {
-            return format!("{who} cannot connect to {}: {kinds}", self.peer);
-        }
-        format!(
-            "{who} cannot connect to {}: {} of {} {kinds}{since}",
-            self.peer,
-            grouped(failed),
-            count(self.attempts, "attempt"),
-        )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let failed: u64 = self.failures.iter().map(|failure| failure.attempts).sum();
-        let of = if failed == 0 {
-            Phrase::new("connect-slow")
-                .with("again", grouped(self.retransmitted))
-                .with("delay", duration(self.delay))
-        } else {
-            let kind = |reason| match reason {
-                Reason::Refused => "failed-refused",
-                Reason::Unreachable => "failed-unreachable",
-                Reason::ConnectTimeout => "failed-timed-out",
-                _ => "failed-given-up",
-            };
-            let each = self.failures.iter();
-            let each =
-                each.map(|one| Phrase::new(kind(one.reason)).with("count", grouped(one.attempts)));
-            let name = if self.attempts > 1 { "connect-failures" } else { "connect-failed-once" };
-            Phrase::new(name)
-                .with("failed", grouped(failed))
-                .with("kinds", each.collect::<Vec<_>>())
-        };
-        of.with("who", of_a_name(self.process.as_ref(), self.others))
-            .with("peer", self.peer.to_string())
-            .with("attempts", grouped(self.attempts))
-            .with("since", whole_seconds(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -196,17 +176,17 @@ impl Explain for ConnectFailures {
         if self.retransmitted > 0 {
             let answered = (self.answered > 0).then(|| {
                 let count = grouped(self.answered);
-                wording!("answers-lost", "; SYN+ACKs lost in {count}", count = count)
+                wording!("answers-lost", "; SYN+ACKs lost in {count}", [count])
             });
             let succeeded = self.attempts.saturating_sub(self.failed());
             let more = wording!(
                 "syn-again",
                 "SYN retransmitted in {again} of {all} that succeeded, which cost {delay} in \
                  all{answered}",
+                [answered],
                 again = grouped(self.retransmitted),
                 all = Wording::count(succeeded, "handshake"),
-                delay = duration(self.delay),
-                answered = answered,
+                delay = duration(self.delay)
             );
             lines.push(line("delays", more));
         }

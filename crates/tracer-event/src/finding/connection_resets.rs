@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     close::Reason,
-    duration::{count, grouped, whole_seconds},
-    phrase::{Phrase, Wording, wording},
+    duration::grouped,
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -140,28 +140,23 @@ impl Explain for ConnectionResets {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let (bad, ended) = (grouped(self.bad()), count(self.ended, "connection"));
-        let (who, with) = (of_a_name(self.process.as_ref(), self.others), service(self.service));
-        let kind = self.kind();
-        format!("{bad} of {ended} {with} of {who} {kind}{}", since(self.since))
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let bad: u64 = self.ends.iter().map(|end| end.connections).sum();
-        Phrase::new("connection-resets")
-            .with("who", of_a_name(self.process.as_ref(), self.others))
-            .with("service", service(self.service))
-            .with("ended", grouped(self.ended))
-            .with("bad", grouped(bad))
-            .with("kind", self.kind())
-            .with("since", whole_seconds(self.since))
+    fn sentence(&self, _: Severity) -> Wording {
+        wording!(
+            "connection-resets",
+            "{bad} of {ended} {service} of {who} {kind}{since}",
+            bad = grouped(self.bad()),
+            ended = Wording::count(self.ended, "connection"),
+            service = service(self.service),
+            who = of_a_name(self.process.as_ref(), self.others),
+            kind = self.kind(),
+            since = since(self.since)
+        )
     }
 
     fn evidence(&self) -> Vec<Line> {
         let of = |end: &BadEnd| {
             let count = grouped(end.connections);
-            line("ended", wording!("times", "{count} × {what}", count = count, what = end.words()))
+            line("ended", wording!("times", "{count} × {what}", [count], what = end.words()))
         };
         self.ends.iter().map(of).collect()
     }

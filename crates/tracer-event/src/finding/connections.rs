@@ -1,18 +1,19 @@
 //! The connections that findings about silent peers are about.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Line, Listener, Program, Service,
-    words::{each_peer, end, line, of_program, programs, service, states, whose, with_orphans},
+    words::{
+        and_more, each_peer, end, line, of_program, programs, service, states, whose, with_orphans,
+    },
 };
 use crate::{
-    duration::count,
     endpoint::Endpoint,
-    phrase::{Phrase, Wording},
+    phrase::{Phrase, Wording, wording},
     state::State,
 };
 
@@ -77,29 +78,28 @@ impl Connections {
         lines
     }
 
-    /// `10.0.0.1 is …`, `10.0.0.1 and 3 more peers are …`.
-    pub(super) fn peers_are(&self, how: &str) -> String {
-        let first = self.peers.first().map(|(peer, _)| end(*peer));
-        match (first, self.peers.len()) {
-            (None, _) => format!("a peer is {how}"),
-            (Some(peer), 0 | 1) => format!("{peer} is {how}"),
-            (Some(peer), more) => {
-                format!("{peer} and {} are {how}", count(more as u64 - 1, "more peer"))
-            }
+    /// The first of the peers, and how many more there are.
+    pub(super) fn peers(&self) -> Wording {
+        match self.peers.as_slice() {
+            [] => wording!("a-peer", "a peer"),
+            [(first, _), more @ ..] => and_more(&[end(*first)], more.len()),
         }
     }
-}
 
-impl fmt::Display for Connections {
     /// `2 connections of app[900] to :80 here`
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let connections = count(self.sockets, "connection");
-        let service = service(self.service);
-        match (self.holders.is_empty(), self.orphans == self.sockets) {
-            (true, true) => write!(formatter, "{connections} {service}, closed by the process"),
-            (true, false) => write!(formatter, "{connections} {service}"),
-            (false, true) => write!(formatter, "{connections} {service}, closed by {}", self.who()),
-            (false, false) => write!(formatter, "{connections} of {} {service}", self.who()),
+    pub(super) fn words(&self) -> Wording {
+        let count = Wording::count(self.sockets, "connection");
+        let (service, who) = (service(self.service), self.who());
+        if !self.is_held() {
+            wording!(
+                "connections-closed-by",
+                "{count} {service}, closed by {who}",
+                [count, service, who]
+            )
+        } else if self.holders.is_empty() {
+            wording!("some-with", "{count} {service}", [count, service])
+        } else {
+            wording!("connections-of", "{count} of {who} {service}", [count, who, service])
         }
     }
 }

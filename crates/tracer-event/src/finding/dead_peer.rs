@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Limit, Line, Remedy, Service, Severity,
-    phrases::{connections, peers},
     remedies::{advice, command},
-    words::{destination, limit, line, reachable, total},
+    words::{destination, end, limit, line, reachable, total},
 };
 use crate::{
     duration::{count, duration, grouped},
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
 };
 
 /// What a peer does not answer.
@@ -77,23 +76,33 @@ impl Idle {
             .map(|left| wording!("first-in", ", the first in {left}", left = duration(left)));
         let probed_words = (probed > 0).then(|| {
             let count = grouped(probed);
-            wording!("probed", "{count} will be probed{first}", count = count, first = first)
+            wording!("probed", "{count} will be probed{first}", [count, first])
         });
         let never_words = (never > 0).then(|| {
             let count = grouped(never);
-            wording!("never-probed", "{count} never, without SO_KEEPALIVE", count = count)
+            wording!("never-probed", "{count} never, without SO_KEEPALIVE", [count])
         });
         let parts: Vec<Wording> = probed_words.into_iter().chain(never_words).collect();
         (!parts.is_empty()).then(|| {
             let all = Wording::count(total([probed, never]), "more connection");
-            let words = wording!(
-                "idle-too",
-                "{all} to the silent peers: {parts}",
-                all = all,
-                parts = parts
-            );
+            let words = wording!("idle-too", "{all} to the silent peers: {parts}", [all, parts]);
             line("idle", words)
         })
+    }
+}
+
+impl DeadPeer {
+    /// `10.0.0.1 is silent`, `10.0.0.1 and 3 more peers are silent`.
+    fn silent_peers(&self) -> Wording {
+        let peers = self.connections.peers();
+        let english = match self.connections.peers.as_slice() {
+            [(first, _), more @ ..] if !more.is_empty() => {
+                let more = count(more.len() as u64, "more peer");
+                format!("{} and {more} are silent", end(*first))
+            }
+            _ => format!("{peers} is silent"),
+        };
+        Wording::new(english, peers)
     }
 }
 
@@ -109,35 +118,31 @@ impl Explain for DeadPeer {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { connections, unacknowledged, .. } = self;
-        let silent = connections.peers_are("silent");
-        let what = match self.unanswered {
-            Unanswered::Fin => "FIN unacknowledged".to_owned(),
-            Unanswered::KeepaliveProbes => {
-                format!("{} unanswered", count(self.tries.into(), "keepalive probe"))
-            }
-            _ => format!("{} unacknowledged", count(*unacknowledged, "byte")),
-        };
-        let gives_up = self.gives_up.map_or_else(String::new, |left| {
-            format!("; the kernel gives up in {}", duration(left))
+    fn sentence(&self, _: Severity) -> Wording {
+        let (peers, since) = (self.silent_peers(), duration(self.since));
+        let connections = self.connections.words();
+        let left = self.gives_up.map(|left| {
+            wording!("gives-up", "; the kernel gives up in {left}", left = duration(left))
         });
-        format!("{silent}: {what} for {} on {connections}{gives_up}", duration(self.since))
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let of = match self.unanswered {
-            Unanswered::Fin => Phrase::new("dead-peer-fin"),
-            Unanswered::KeepaliveProbes => {
-                Phrase::new("dead-peer-probes").with("tries", self.tries.to_string())
-            }
-            _ => Phrase::new("dead-peer-data").with("bytes", grouped(self.unacknowledged)),
-        };
-        let gives_up = |left| Phrase::new("gives-up").with("left", duration(left));
-        of.with("peers", peers(&self.connections))
-            .with("since", duration(self.since))
-            .with("connections", connections(&self.connections))
-            .with("gives-up", self.gives_up.map(gives_up))
+        match self.unanswered {
+            Unanswered::Fin => wording!(
+                "dead-peer-fin",
+                "{peers}: FIN unacknowledged for {since} on {connections}{left}",
+                [peers, since, connections, left]
+            ),
+            Unanswered::KeepaliveProbes => wording!(
+                "dead-peer-probes",
+                "{peers}: {tries} unanswered for {since} on {connections}{left}",
+                [peers, since, connections, left],
+                tries = Wording::count(self.tries.into(), "keepalive probe")
+            ),
+            _ => wording!(
+                "dead-peer-data",
+                "{peers}: {bytes} unacknowledged for {since} on {connections}{left}",
+                [peers, since, connections, left],
+                bytes = Wording::count(self.unacknowledged, "byte")
+            ),
+        }
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -149,11 +154,11 @@ impl Explain for DeadPeer {
         let tries = match self.unanswered {
             Unanswered::Data | Unanswered::Fin => {
                 let times = Wording::count(self.tries.into(), "time");
-                wording!("sent-again", "retransmitted {times}", times = times)
+                wording!("sent-again", "retransmitted {times}", [times])
             }
             _ => {
                 let probes = Wording::count(self.tries.into(), "probe");
-                wording!("no-answer-to", "{probes} without an answer", probes = probes)
+                wording!("no-answer-to", "{probes} without an answer", [probes])
             }
         };
         lines.push(line("tries", tries));

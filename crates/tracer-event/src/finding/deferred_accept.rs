@@ -9,8 +9,8 @@ use super::{
     words::{of_listener, whose},
 };
 use crate::{
-    duration::{count, duration, grouped},
-    phrase::{Phrase, wording},
+    duration::duration,
+    phrase::{Wording, wording},
 };
 
 /// Half-open connections of a listener with `TCP_DEFER_ACCEPT`.
@@ -37,23 +37,18 @@ impl Explain for DeferredAccept {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { listener, half_open, oldest, .. } = self;
-        let guess = if listener.processes.is_empty() { "" } else { "?" };
-        format!(
-            "{} half-open for up to {}: waiting for the client's first data (TCP_DEFER_ACCEPT), \
-             listener {}{guess}",
-            count(*half_open, "connection"),
-            duration(*oldest),
-            whose(listener, ", "),
+    fn sentence(&self, _: Severity) -> Wording {
+        let from = &self.listener;
+        let guess = if from.processes.is_empty() { "" } else { "?" };
+        let listener = whose(from, ", ");
+        wording!(
+            "deferred-accept",
+            "{count} half-open for up to {oldest}: waiting for the client's first data \
+             (TCP_DEFER_ACCEPT), listener {listener}",
+            count = Wording::count(self.half_open, "connection"),
+            oldest = duration(self.oldest),
+            listener = Wording::new(format!("{listener}{guess}"), listener)
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("deferred-accept")
-            .with("count", grouped(self.half_open))
-            .with("oldest", duration(self.oldest))
-            .with("listener", whose(&self.listener, ", "))
     }
 
     fn evidence(&self) -> Vec<Line> {

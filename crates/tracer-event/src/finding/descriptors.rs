@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     duration::grouped,
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
 };
 
 /// A process with hardly a descriptor left.
@@ -33,23 +33,16 @@ impl Explain for OutOfDescriptors {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let descriptors = &self.descriptors;
-        let left = Wording::from(none_left(descriptors.minutes_left));
-        format!(
-            "{} has {} of {} descriptors open{left}",
-            process(&self.program.process),
-            grouped(descriptors.open),
-            grouped(descriptors.limit),
+    fn sentence(&self, _: Severity) -> Wording {
+        let Descriptors { open, limit, minutes_left, .. } = self.descriptors;
+        wording!(
+            "descriptors-used",
+            "{who} has {open} of {limit} descriptors open{left}",
+            who = process(&self.program.process),
+            open = grouped(open),
+            limit = grouped(limit),
+            left = none_left(minutes_left)
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("descriptors-used")
-            .with("who", process(&self.program.process))
-            .with("open", grouped(self.descriptors.open))
-            .with("limit", grouped(self.descriptors.limit))
-            .with("left", none_left(self.descriptors.minutes_left))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -11,9 +11,9 @@ use super::{
     words::{growth, line, none_left, process, rate, states},
 };
 use crate::{
-    duration::{count, grouped},
+    duration::grouped,
     endpoint::{Endpoint, Tuple},
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
     process::Process,
     state::State,
 };
@@ -156,36 +156,27 @@ impl Explain for PortUse {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let used =
-            format!("{} of {}", grouped(self.busy().into()), count(self.size.into(), "port"));
-        let left = self.minutes_left.filter(|_| self.busy() < self.size);
-        let left = Wording::from(none_left(left));
+    fn sentence(&self, _: Severity) -> Wording {
+        let busy = grouped(self.busy().into());
+        let size = Wording::count(self.size.into(), "port");
+        let left = none_left(self.minutes_left.filter(|_| self.busy() < self.size));
         match self.scope {
-            Scope::Destination { local, peer } => {
-                format!("{used} in use from {} to {peer}{left}", local.address())
-            }
-            Scope::Address(local) => format!(
-                "{used} of {} in use by bind() before connect(), for all {} together{left}",
-                local.address(),
-                count(self.destinations as u64, "destination"),
+            Scope::Destination { local, peer } => wording!(
+                "ephemeral-ports-destination",
+                "{busy} of {size} in use from {local} to {peer}{left}",
+                [busy, size, left],
+                local = local.address().to_string(),
+                peer = peer.to_string()
+            ),
+            Scope::Address(local) => wording!(
+                "ephemeral-ports-address",
+                "{busy} of {size} of {local} in use by bind() before connect(), for all \
+                 {destinations} together{left}",
+                [busy, size, left],
+                local = local.address().to_string(),
+                destinations = Wording::count(self.destinations as u64, "destination")
             ),
         }
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let of = match self.scope {
-            Scope::Destination { local, peer } => Phrase::new("ephemeral-ports-destination")
-                .with("local", local.address().to_string())
-                .with("peer", peer.to_string()),
-            Scope::Address(local) => Phrase::new("ephemeral-ports-address")
-                .with("local", local.address().to_string())
-                .with("destinations", grouped(self.destinations as u64)),
-        };
-        let left = self.minutes_left.filter(|_| self.busy() < self.size);
-        of.with("busy", grouped(self.busy().into()))
-            .with("size", grouped(self.size.into()))
-            .with("left", none_left(left))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -207,12 +198,12 @@ impl Explain for PortUse {
         }
         if self.reusable > 0 {
             let ports = Wording::count(self.reusable.into(), "port");
-            let more = wording!("ports-reusable", "{ports} more, from TIME_WAIT", ports = ports);
+            let more = wording!("ports-reusable", "{ports} more, from TIME_WAIT", [ports]);
             lines.push(line("reusable", more));
         }
         if let (Scope::Destination { .. }, true) = (self.scope, self.rate > 0.0) {
             let rate = rate(self.rate);
-            let rate = wording!("new-a-second", "{rate} new connections a second", rate = rate);
+            let rate = wording!("new-a-second", "{rate} new connections a second", [rate]);
             lines.push(line("rate", rate));
         }
         if let Scope::Address(_) = self.scope {

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::advice,
-    words::{a_process, line, of_program, process, programs, since},
+    words::{a_process, line, of_program, process, since},
 };
 use crate::{
-    duration::{count, duration, grouped, whole_seconds},
+    duration::duration,
     endpoint::Endpoint,
-    phrase::{Phrase, Value, Wording, wording},
+    phrase::{Value, Wording, wording},
     process::Process,
 };
 
@@ -90,36 +90,25 @@ impl Explain for KeepaliveRace {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
+    fn sentence(&self, _: Severity) -> Wording {
+        let service = self.service.to_string();
         let server = match &self.server {
-            Some(program) => {
-                format!("{} ({})", programs(std::slice::from_ref(program)), self.service)
+            Some(Program { process: it, .. }) => {
+                Wording::new(format!("{} ({service})", process(it)), process(it))
             }
-            None => format!("the server {}", self.service),
+            None => Wording::new(format!("the server {service}"), service),
         };
-        let whose = self
-            .client
-            .as_ref()
-            .map_or_else(String::new, |client| format!(" of {}", process(client)));
-        format!(
-            "{}{whose} met an RST: {server} closes connections that were idle for {}{}",
-            count(self.resets, "request"),
-            self.timer(),
-            since(self.since),
+        let client = self.client.as_ref();
+        let of = client.map_or_else(String::new, |client| format!(" of {}", process(client)));
+        wording!(
+            "keepalive-race",
+            "{count}{who} met an RST: {server} closes connections that were idle for {timer}{since}",
+            [server],
+            count = Wording::count(self.resets, "request"),
+            who = Wording::new(of, a_process(client)),
+            timer = self.timer(),
+            since = since(self.since)
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let server = match &self.server {
-            Some(program) => process(&program.process),
-            None => self.service.to_string(),
-        };
-        Phrase::new("keepalive-race")
-            .with("who", a_process(self.client.as_ref()))
-            .with("count", grouped(self.resets))
-            .with("server", server)
-            .with("timer", self.timer())
-            .with("since", whole_seconds(self.since))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -140,8 +129,7 @@ impl Explain for KeepaliveRace {
                 most = duration(longest),
             ),
         };
-        let late =
-            wording!("used-late", "used again {after} after the server's FIN", after = after);
+        let late = wording!("used-late", "used again {after} after the server's FIN", [after]);
         lines.push(line("too late", late));
         lines
     }
@@ -162,7 +150,7 @@ impl Explain for KeepaliveRace {
                 "remedy-wait-longer",
                 "the server must wait longer than its clients keep connections: raise {setting} \
                  above the idle timeout of the client or load balancer",
-                setting = setting,
+                [setting]
             )),
             advice(wording!(
                 "remedy-drop-earlier",

@@ -9,8 +9,8 @@ use super::{
     words::{line, of_program, process, service},
 };
 use crate::{
-    duration::{count, duration, grouped},
-    phrase::{Phrase, wording},
+    duration::{duration, grouped},
+    phrase::{Wording, wording},
 };
 
 /// Idle connections of one process that nothing probes.
@@ -43,20 +43,15 @@ impl Explain for NoKeepalive {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        format!(
-            "{} would never notice a dead peer on {}, idle for up to {}: neither keepalive nor a user time-out is set",
-            process(&self.program.process),
-            count(self.sockets, "connection"),
-            duration(self.longest),
+    fn sentence(&self, _: Severity) -> Wording {
+        wording!(
+            "never-noticed",
+            "{who} would never notice a dead peer on {count}, idle for up to {longest}: neither \
+             keepalive nor a user time-out is set",
+            who = process(&self.program.process),
+            count = Wording::count(self.sockets, "connection"),
+            longest = duration(self.longest)
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("never-noticed")
-            .with("who", process(&self.program.process))
-            .with("count", grouped(self.sockets))
-            .with("longest", duration(self.longest))
     }
 
     fn evidence(&self) -> Vec<Line> {
@@ -66,7 +61,7 @@ impl Explain for NoKeepalive {
             let of = service(*of);
             lines.push(line(
                 "idle",
-                wording!("some-with", "{count} {service}", count = count, service = of),
+                wording!("some-with", "{count} {service}", [count], service = of),
             ));
         }
         lines

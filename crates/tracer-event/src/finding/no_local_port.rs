@@ -11,7 +11,7 @@ use super::{
 use crate::{
     duration::grouped,
     endpoint::Endpoint,
-    phrase::{Phrase, wording},
+    phrase::{Wording, wording},
     process::Process,
 };
 
@@ -38,20 +38,16 @@ impl Explain for NoLocalPort {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let who = a_process(self.process.as_ref());
-        let times = match self.count {
-            1 => String::new(),
-            times => format!(", {} times", grouped(times)),
-        };
-        format!("{who} found no free local port to connect to {}{times}", self.peer)
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("no-local-port")
-            .with("who", a_process(self.process.as_ref()))
-            .with("peer", self.peer.to_string())
-            .with("times", grouped(self.count))
+    fn sentence(&self, _: Severity) -> Wording {
+        let times = grouped(self.count);
+        let english = if self.count == 1 { String::new() } else { format!(", {times} times") };
+        wording!(
+            "no-local-port",
+            "{who} found no free local port to connect to {peer}{times}",
+            who = a_process(self.process.as_ref()),
+            peer = self.peer.to_string(),
+            times = Wording::new(english, times)
+        )
     }
 
     fn evidence(&self) -> Vec<Line> {

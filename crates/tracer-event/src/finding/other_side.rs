@@ -44,14 +44,14 @@ pub(super) fn other_peers(side: Option<&OtherSide>) -> Wording {
         0 | 1 => first.into(),
         peers => {
             let more = (peers - 1).to_string();
-            wording!("and-more", "{names} and {more} more", names = first, more = more)
+            wording!("and-more", "{names} and {more} more", [more], names = first)
         }
     };
     match side.processes.as_slice() {
         [] => peers,
         processes => {
             let who = programs(processes);
-            wording!("held-by", "{address} ({who})", address = peers, who = who)
+            wording!("held-by", "{address} ({who})", [who], address = peers)
         }
     }
 }
@@ -60,9 +60,9 @@ pub(super) fn of_other_side(side: &OtherSide) -> Line {
     let first = side.peers.get(..3).unwrap_or(&side.peers);
     let (peers, states) = (each_peer(first, 3), states(&side.states));
     let words = if side.states.contains_key(&State::Established) {
-        wording!("side-open", "{peers}: {states}", peers = peers, states = states)
+        wording!("side-open", "{peers}: {states}", [peers, states])
     } else {
-        wording!("side-closed", "{peers}, FIN sent: {states}", peers = peers, states = states)
+        wording!("side-closed", "{peers}, FIN sent: {states}", [peers, states])
     };
     line("other side", words)
 }
@@ -92,8 +92,8 @@ pub(super) fn half_close(
         advice(wording!(
             "remedy-proxy-timeout",
             "{who} ends both sides after {timeout}: set it to what a peer may need",
-            who = programs(holders),
-            timeout = timeout,
+            [timeout],
+            who = programs(holders)
         )),
         advice(wording!(
             "remedy-other-peer",

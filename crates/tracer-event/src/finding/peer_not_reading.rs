@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Program, Remedy, Severity,
-    phrases::{connections, peers},
     remedies::{advice, command},
     words::{destination, line, programs},
 };
@@ -49,55 +48,38 @@ impl Explain for PeerNotReading {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { connections, unsent, closed, fins_waiting, .. } = self;
-        let who = match self.readers.as_slice() {
-            [] if connections.peers.len() > 1 => {
-                format!("{} do not read", count(connections.peers.len() as u64, "peer"))
+    fn sentence(&self, _: Severity) -> Wording {
+        let Self { connections, readers, fins_waiting, .. } = self;
+        let who = if readers.is_empty() { connections.peers() } else { programs(readers) };
+        let english = match connections.peers.len() as u64 {
+            several @ 2.. if readers.is_empty() => {
+                format!("{} do not read", count(several, "peer"))
             }
-            [] => {
-                let peer = connections.peers.first();
-                let peer =
-                    peer.map_or_else(|| "a peer".into(), |(peer, _)| super::words::end(*peer));
-                format!("{peer} does not read")
-            }
-            readers => format!("{} does not read", programs(readers)),
+            _ => format!("{who} does not read"),
         };
         let fin = match *fins_waiting {
             0 => String::new(),
             all if all == connections.sockets => ", so that no FIN is sent yet".to_owned(),
-            some => format!(", so that {} not sent yet", some_fins(some)),
+            1 => ", so that 1 FIN is not sent yet".to_owned(),
+            some => format!(", so that {} FINs are not sent yet", grouped(some)),
         };
-        format!(
-            "{who}: window closed for {}, {} unsent{fin}, on {connections}",
-            duration(*closed),
-            count(*unsent, "byte"),
+        let waiting = Phrase::new("fins-waiting").with("fins", grouped(*fins_waiting));
+        wording!(
+            "peer-not-reading",
+            "{who}: window closed for {closed}, {bytes} unsent{fin}, on {connections}",
+            who = Wording::new(english, who),
+            closed = duration(self.closed),
+            bytes = Wording::count(self.unsent, "byte"),
+            fin = (*fins_waiting > 0).then(|| Wording::new(fin, waiting)),
+            connections = connections.words()
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let fin = match self.fins_waiting {
-            0 => None,
-            fins => Some(Phrase::new("fins-waiting").with("fins", grouped(fins))),
-        };
-        let who = match self.readers.as_slice() {
-            [] => peers(&self.connections),
-            readers => programs(readers).into(),
-        };
-        Phrase::new("peer-not-reading")
-            .with("who", who)
-            .with("closed", duration(self.closed))
-            .with("bytes", grouped(self.unsent))
-            .with("fin", fin)
-            .with("connections", connections(&self.connections))
     }
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = self.connections.evidence();
         if self.unread > 0 {
             let unread = Wording::count(self.unread, "byte");
-            let unread =
-                wording!("at-peers", "{unread} at the peers, on this host", unread = unread);
+            let unread = wording!("at-peers", "{unread} at the peers, on this host", [unread]);
             lines.push(line("unread", unread));
         }
         let limit = match self.gives_up {
@@ -162,9 +144,4 @@ impl Explain for PeerNotReading {
     fn key(&self) -> String {
         self.connections.key()
     }
-}
-
-/// `3 FINs are`
-fn some_fins(count: u64) -> String {
-    if count == 1 { "1 FIN is".into() } else { format!("{} FINs are", grouped(count)) }
 }

@@ -13,7 +13,7 @@ use crate::{
     container::short,
     duration::grouped,
     escape::harmless,
-    phrase::{Phrase, Value, Wording, wording},
+    phrase::{Phrase, Wording, wording},
     process::Process,
 };
 
@@ -118,63 +118,49 @@ pub struct ProcessEnded {
 
 impl ProcessEnded {
     /// Who has ended.
-    pub fn who(&self) -> String {
+    fn who(&self) -> Wording {
         let first = process(&self.process);
-        let Some(group) = &self.group else { return first };
+        let Some(group) = &self.group else { return first.into() };
+        let name = group.name();
         let kind = if group.container.is_some() { "container " } else { "" };
-        let name = format!("{kind}{}", group.name());
-        match group.processes.saturating_sub(1) {
-            0 => format!("{name} ({first})"),
-            others => format!("{name} ({first} and {} more)", grouped(others)),
-        }
+        let others = match group.processes.saturating_sub(1) {
+            0 => String::new(),
+            others => format!(" and {} more", grouped(others)),
+        };
+        let english = format!("{kind}{name} ({first}{others})");
+        let phrase = Phrase::new("ended-group").with("group", name).with("who", first);
+        Wording::new(english, phrase.with("count", grouped(group.processes)))
     }
 
-    /// How its connections ended, in words.
-    pub fn words(&self) -> String {
+    /// How its connections ended.
+    fn ends(&self) -> Wording {
         let Self { ends, still_closing, .. } = self;
         let Ends { closed_normally, reset, unread, unacknowledged, never_accepted } = *ends;
-        let parts: Vec<String> = [
-            (closed_normally, "closed normally"),
-            (reset, "reset"),
-            (unread, "reset with unread data"),
-            (unacknowledged, "timed out with unacknowledged data"),
-            (never_accepted, "never accepted"),
-            (*still_closing, "still closing"),
+        let parts: Vec<Wording> = [
+            (closed_normally, "closed normally", "ended-normally"),
+            (reset, "reset", "ended-reset"),
+            (unread, "reset with unread data", "ended-unread"),
+            (unacknowledged, "timed out with unacknowledged data", "ended-unacknowledged"),
+            (never_accepted, "never accepted", "ended-never-accepted"),
+            (*still_closing, "still closing", "ended-still-closing"),
         ]
         .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, what, name)| {
+            let count = grouped(count);
+            Wording::new(format!("{count} {what}"), Phrase::new(name).with("count", count))
+        })
         .collect();
-        if parts.is_empty() { "no connection was open".into() } else { parts.join(", ") }
+        match parts.is_empty() {
+            true => wording!("ended-none", "no connection was open"),
+            false => parts.into(),
+        }
     }
 
-    /// Who ended, and how its connections did, for languages other than English.
-    pub fn as_phrase(&self) -> Phrase {
-        let ends = &self.ends;
-        let counts = [
-            ("ended-normally", ends.closed_normally),
-            ("ended-reset", ends.reset),
-            ("ended-unread", ends.unread),
-            ("ended-unacknowledged", ends.unacknowledged),
-            ("ended-never-accepted", ends.never_accepted),
-            ("ended-still-closing", self.still_closing),
-        ];
-        let known = counts.into_iter().filter(|(_, count)| *count > 0);
-        let mut parts: Vec<Phrase> =
-            known.map(|(name, count)| Phrase::new(name).with("count", grouped(count))).collect();
-        if parts.is_empty() {
-            parts.push(Phrase::new("ended-none"));
-        }
-        let first = process(&self.process);
-        let who: Value = match &self.group {
-            None => first.into(),
-            Some(group) => Phrase::new("ended-group")
-                .with("group", group.name())
-                .with("who", first)
-                .with("count", grouped(group.processes))
-                .into(),
-        };
-        Phrase::new("process-ended").with("who", who).with("ends", parts)
+    /// Who, and how its connections ended, in a list of what has ended.
+    pub fn words(&self) -> Wording {
+        let english = format!("{}: {}", self.who(), self.ends());
+        Wording::new(english, self.sentence(Severity::Info))
     }
 }
 
@@ -194,12 +180,8 @@ impl Explain for ProcessEnded {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        format!("{} has ended: {}", self.who(), self.words())
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        self.as_phrase()
+    fn sentence(&self, _: Severity) -> Wording {
+        wording!("process-ended", "{who} has ended: {ends}", who = self.who(), ends = self.ends())
     }
 
     fn evidence(&self) -> Vec<Line> {

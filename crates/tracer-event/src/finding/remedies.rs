@@ -31,7 +31,7 @@ pub(super) fn accept_faster(who: Wording) -> Remedy {
     advice(wording!(
         "remedy-accept-faster",
         "{who} must accept() faster: more workers, or free what they wait for",
-        who = who,
+        [who]
     ))
 }
 
@@ -39,7 +39,7 @@ pub(super) fn no_descriptor_left(who: Wording) -> Remedy {
     advice(wording!(
         "remedy-no-descriptor",
         "{who} has no descriptor left to accept with: see that finding",
-        who = who,
+        [who]
     ))
 }
 

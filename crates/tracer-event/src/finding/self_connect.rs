@@ -11,7 +11,7 @@ use super::{
 use crate::{
     endpoint::Endpoint,
     host::PortRange,
-    phrase::{Phrase, wording},
+    phrase::{Wording, wording},
 };
 
 /// A connection whose both ends are one socket: connect() has chosen the port that it connects to
@@ -60,19 +60,15 @@ impl Explain for SelfConnect {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        format!(
-            "{} is connected to itself at {}: the port of its server is taken by a client, and a \
-             server that wants it cannot start",
-            if self.processes.is_empty() { a_process(None) } else { programs(&self.processes) },
-            self.address,
+    fn sentence(&self, _: Severity) -> Wording {
+        let known = !self.processes.is_empty();
+        wording!(
+            "self-connected",
+            "{who} is connected to itself at {address}: the port of its server is taken by a \
+             client, and a server that wants it cannot start",
+            who = if known { programs(&self.processes) } else { a_process(None) },
+            address = self.address.to_string()
         )
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        Phrase::new("self-connected")
-            .with("who", programs(&self.processes))
-            .with("address", self.address.to_string())
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -9,8 +9,7 @@ use super::{
     words::{a_process, line, listener, lost, process, reachable, service},
 };
 use crate::{
-    duration::{count, grouped},
-    phrase::{Phrase, Wording, wording},
+    phrase::{Wording, wording},
     process::Process,
     state::State,
 };
@@ -44,31 +43,28 @@ impl Explain for StuckHandshake {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let sockets = count(self.sockets, "connection");
-        if self.state == State::SynSent {
-            let who = a_process(self.process.as_ref());
-            let lost = self.lost.map_or_else(String::new, |one| format!("; {}", lost(one)));
-            return format!(
-                "{who} gets no answer: {sockets} {} in SYN_SENT{lost}",
-                service(self.service)
-            );
+    fn sentence(&self, _: Severity) -> Wording {
+        let count = Wording::count(self.sockets, "connection");
+        let (service, lost) = (service(self.service), self.lost.map(lost));
+        match (self.state, lost) {
+            (State::SynSent, lost) => wording!(
+                "stuck-syn-sent",
+                "{who} gets no answer: {count} {service} in SYN_SENT{lost}",
+                [count, service],
+                who = a_process(self.process.as_ref()),
+                lost = lost.map(|lost| Wording::new(format!("; {lost}"), lost))
+            ),
+            (_, Some(lost)) => wording!(
+                "stuck-half-open-lost",
+                "{count} {service} half-open: {lost}",
+                [count, service, lost]
+            ),
+            (_, None) => wording!(
+                "stuck-half-open",
+                "{count} {service} half-open: the clients do not answer",
+                [count, service]
+            ),
         }
-        let why = self.lost.map_or_else(|| "the clients do not answer".into(), lost);
-        format!("{sockets} {} half-open: {why}", service(self.service))
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let of = match (self.state, self.lost) {
-            (State::SynSent, _) => {
-                Phrase::new("stuck-syn-sent").with("who", a_process(self.process.as_ref()))
-            }
-            (_, Some(_)) => Phrase::new("stuck-half-open-lost"),
-            (_, None) => Phrase::new("stuck-half-open"),
-        };
-        of.with("count", grouped(self.sockets))
-            .with("service", service(self.service))
-            .with("lost", self.lost.map(lost))
     }
 
     fn evidence(&self) -> Vec<Line> {

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Connections, Explain, Line, Remedy, Severity,
-    phrases::connections,
     remedies::{advice, command},
     words::{filter, line},
 };
 use crate::{
     duration::duration,
-    phrase::{Phrase, wording},
+    phrase::{Wording, wording},
     state::State,
 };
 
@@ -33,14 +32,20 @@ pub struct StuckState {
 
 impl StuckState {
     /// What it waits for.
-    fn cause(&self) -> &'static str {
+    fn cause(&self) -> Wording {
         match self.state {
-            State::SynSent | State::SynRecv => "the peer does not answer",
-            State::FinWait2 => "the peer has not closed its side",
-            State::TimeWait => "late FINs start it again: the last ACKs do not arrive",
-            State::FinWait1 | State::Closing | State::LastAck => "the FIN is not acknowledged",
+            State::SynSent | State::SynRecv => {
+                wording!("stuck-no-answer", "the peer does not answer")
+            }
+            State::FinWait2 => wording!("stuck-peer-open", "the peer has not closed its side"),
+            State::TimeWait => {
+                wording!("stuck-late-fins", "late FINs start it again: the last ACKs do not arrive")
+            }
+            State::FinWait1 | State::Closing | State::LastAck => {
+                wording!("stuck-fin", "the FIN is not acknowledged")
+            }
             State::CloseWait | State::Established | State::Listen | State::Closed => {
-                "what was sent is not acknowledged"
+                wording!("stuck-data", "what was sent is not acknowledged")
             }
         }
     }
@@ -58,25 +63,15 @@ impl Explain for StuckState {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let Self { state, connections, oldest, .. } = self;
-        let (time, cause) = (duration(*oldest), self.cause());
-        format!("{connections}: in {state} for up to {time}, {cause}")
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let cause = match self.state {
-            State::SynSent | State::SynRecv => "stuck-no-answer",
-            State::FinWait2 => "stuck-peer-open",
-            State::TimeWait => "stuck-late-fins",
-            State::FinWait1 | State::Closing | State::LastAck => "stuck-fin",
-            State::CloseWait | State::Established | State::Listen | State::Closed => "stuck-data",
-        };
-        Phrase::new("stuck-in-state")
-            .with("connections", connections(&self.connections))
-            .with("state", self.state.to_string())
-            .with("oldest", duration(self.oldest))
-            .with("cause", Phrase::new(cause))
+    fn sentence(&self, _: Severity) -> Wording {
+        wording!(
+            "stuck-in-state",
+            "{connections}: in {state} for up to {oldest}, {cause}",
+            connections = self.connections.words(),
+            state = self.state.to_string(),
+            oldest = duration(self.oldest),
+            cause = self.cause()
+        )
     }
 
     fn evidence(&self) -> Vec<Line> {

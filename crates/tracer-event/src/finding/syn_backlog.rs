@@ -9,9 +9,8 @@ use super::{
     words::{connections, line},
 };
 use crate::{
-    duration::{count, grouped},
     endpoint::Endpoint,
-    phrase::{Phrase, wording},
+    phrase::{Wording, wording},
 };
 
 /// Too many half-open connections.
@@ -40,23 +39,23 @@ impl Explain for SynBacklog {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let (drops, cookies) = (self.syn_drops, self.syn_cookies);
-        let lost = match drops {
-            0 => format!("{} answered with cookies", count(cookies, "SYN")),
-            drops => format!("{} dropped", count(drops, "SYN")),
-        };
-        let to = self.local.map_or_else(String::new, |local| format!(" to {local}"));
-        format!("{lost}: too many half-open connections{to}")
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let lost = match self.syn_drops {
-            0 => Phrase::new("syn-backlog-cookies").with("count", grouped(self.syn_cookies)),
-            drops => Phrase::new("syn-backlog-drops").with("count", grouped(drops)),
-        };
-        let at = |local: Endpoint| Phrase::new("at").with("address", local.to_string());
-        lost.with("at", self.local.map(at))
+    fn sentence(&self, _: Severity) -> Wording {
+        let at =
+            self.local.map(|local| wording!("at", " to {address}", address = local.to_string()));
+        match self.syn_drops {
+            0 => wording!(
+                "syn-backlog-cookies",
+                "{count} answered with cookies: too many half-open connections{at}",
+                [at],
+                count = Wording::count(self.syn_cookies, "SYN")
+            ),
+            drops => wording!(
+                "syn-backlog-drops",
+                "{count} dropped: too many half-open connections{at}",
+                [at],
+                count = Wording::count(drops, "SYN")
+            ),
+        }
     }
 
     fn evidence(&self) -> Vec<Line> {

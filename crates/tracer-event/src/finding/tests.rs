@@ -289,9 +289,9 @@ fn others() -> [Finding; 7] {
      for 5.00s ± 3.00ms, for 1m01s"
 )]
 fn a_sentence_says_what_is_wrong_with_whom(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
     let over = Finding { status: Status::Cleared, ..finding };
-    assert_eq!(over.sentence(), format!("over: {words}"));
+    assert_eq!(over.sentence().english(), format!("over: {words}"));
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn names_cannot_speak_to_the_terminal() {
     if let Problem::NoLocalPort(NoLocalPort { process: Some(process), .. }) = &mut finding.problem {
         process.comm[..4].copy_from_slice(b"\x1b[2J");
     }
-    assert!(finding.sentence().starts_with("\\x1b[2J["), "{}", finding.sentence());
+    assert!(finding.sentence().english().starts_with("\\x1b[2J["), "{}", finding.sentence());
 }
 
 #[rstest]

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     close::Initiator,
-    duration::{count, grouped},
-    phrase::{Phrase, Wording, wording},
+    duration::grouped,
+    phrase::{Wording, wording},
 };
 
 /// Too many sockets in TIME_WAIT.
@@ -43,33 +43,27 @@ impl Explain for TimeWaitOverflow {
         }
     }
 
-    fn sentence(&self, _: Severity) -> String {
-        let limit =
-            self.limit.map_or_else(String::new, |limit| format!(" of {} allowed", grouped(limit)));
-        let now = format!("{} in TIME_WAIT{limit}", count(self.time_wait, "socket"));
+    fn sentence(&self, _: Severity) -> Wording {
+        let count = Wording::count(self.time_wait, "socket");
+        let limit = self
+            .limit
+            .map(|limit| wording!("limit", " of {limit} allowed", limit = grouped(limit)));
         match self.skipped {
-            0 => now,
-            skipped => format!("{now}: {} skipped it", count(skipped, "connection")),
+            0 => wording!("time-wait-many", "{count} in TIME_WAIT{limit}", [count, limit]),
+            skipped => wording!(
+                "time-wait-skipped",
+                "{count} in TIME_WAIT{limit}: {skipped} skipped it",
+                [count, limit],
+                skipped = Wording::count(skipped, "connection")
+            ),
         }
-    }
-
-    fn phrase(&self, _: Severity) -> Phrase {
-        let limit = |limit| Phrase::new("limit").with("limit", grouped(limit));
-        let of = match self.skipped {
-            0 => Phrase::new("time-wait-many"),
-            skipped => Phrase::new("time-wait-skipped").with("skipped", grouped(skipped)),
-        };
-        of.with("count", grouped(self.time_wait)).with("limit", self.limit.map(limit))
     }
 
     fn evidence(&self) -> Vec<Line> {
         let named = |(one, sockets): &(Service, u64)| {
             let count = Wording::count(*sockets, "connection");
             let service = service(*one);
-            line(
-                "closed here",
-                wording!("some-with", "{count} {service}", count = count, service = service),
-            )
+            line("closed here", wording!("some-with", "{count} {service}", [count, service]))
         };
         self.services.iter().map(named).collect()
     }

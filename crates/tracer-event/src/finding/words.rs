@@ -46,7 +46,7 @@ pub(super) fn and_more(names: &[String], more: usize) -> Wording {
         0 => names.into(),
         more => {
             let more = grouped(more as u64);
-            wording!("and-more", "{names}, {more} more", names = names, more = more)
+            wording!("and-more", "{names}, {more} more", [names, more])
         }
     }
 }
@@ -134,13 +134,20 @@ pub(super) fn of_a_name(known: Option<&Process>, others: u64) -> Wording {
         return who;
     }
     let more = grouped(others);
-    wording!("others-of-name", "{who} and {more} more of that name", who = who, more = more)
+    wording!("others-of-name", "{who} and {more} more of that name", [who, more])
 }
 
 /// `, for 12 s`: since when.
-pub(super) fn since(since: u64) -> String {
+pub(super) fn since(since: u64) -> Wording {
     const SECOND: u64 = 1_000_000_000;
-    if since < SECOND { String::new() } else { format!(", for {}", whole_seconds(since)) }
+    let time = whole_seconds(since);
+    let english = if since < SECOND { String::new() } else { format!(", for {time}") };
+    Wording::new(english, time)
+}
+
+/// `≥ 12.0s` where the true time is at least that.
+pub(super) fn least(at_least: bool, time: u64) -> String {
+    format!("{}{}", if at_least { "≥ " } else { "" }, duration(time))
 }
 
 /// `, exhausted in 12 min`, if so.
@@ -203,8 +210,8 @@ pub(super) fn with_orphans(states: Wording, orphans: u64) -> Wording {
         orphans => wording!(
             "states-orphaned",
             "{states}, {orphans} orphaned (held by the kernel)",
-            states = states,
-            orphans = grouped(orphans),
+            [states],
+            orphans = grouped(orphans)
         ),
     }
 }
@@ -219,7 +226,7 @@ pub(super) fn of_program(program: &Program) -> Option<Line> {
         None => who.into(),
         Some(id) => {
             let id = harmless(short(id)).into_owned();
-            wording!("in-container", "{who} in container {id}", who = who, id = id)
+            wording!("in-container", "{who} in container {id}", [who, id])
         }
     };
     known.then(|| line("process", text))
@@ -229,10 +236,7 @@ pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
     let mut lines: Vec<Line> = from.processes.iter().filter_map(of_program).collect();
     if let Some(halt) = from.halted {
         let who = programs(&from.processes);
-        lines.push(line(
-            "state",
-            wording!("who-does", "{who} {does}", who = who, does = halted(halt)),
-        ));
+        lines.push(line("state", wording!("who-does", "{who} {does}", [who], does = halted(halt))));
     } else if let (Some(doing), Some(first)) = (&from.doing, from.processes.first()) {
         lines.extend(of_activity(doing, &first.process));
     }
@@ -248,11 +252,7 @@ pub(super) fn does(doing: &Doing) -> Option<Wording> {
     }
     if let Some(percent) = cpu_percent.filter(|percent| *percent >= BUSY) {
         let percent = percent.to_string();
-        return Some(wording!(
-            "does-work",
-            "is busy ({percent} % of a processor)",
-            percent = percent
-        ));
+        return Some(wording!("does-work", "is busy ({percent} % of a processor)", [percent]));
     }
     let function = &waits.first()?.function;
     Some(match WaitKind::of(function) {
@@ -282,10 +282,10 @@ pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
     let mut parts: Vec<Wording> = known.map(|one| wait(one).into()).collect();
     if blocked > 0 {
         let count = blocked.to_string();
-        parts.push(wording!("threads-blocked", "{count} uninterruptible", count = count));
+        parts.push(wording!("threads-blocked", "{count} uninterruptible", [count]));
     }
-    let waits = (!parts.is_empty())
-        .then(|| wording!("threads-wait", "threads wait in {parts}", parts = parts));
+    let waits =
+        (!parts.is_empty()).then(|| wording!("threads-wait", "threads wait in {parts}", [parts]));
     let cpu = cpu_percent.map(|percent| {
         wording!("of-a-processor", "{percent} % of a processor", percent = percent.to_string())
     });
@@ -295,7 +295,7 @@ pub(super) fn of_activity(doing: &Doing, who: &Process) -> Option<Line> {
         }
         (one, other) => one.or(other)?,
     };
-    Some(line("state", wording!("who-does", "{who}: {does}", who = process(who), does = does)))
+    Some(line("state", wording!("who-does", "{who}: {does}", [does], who = process(who))))
 }
 
 pub(super) fn growth(growth: f64) -> Wording {
@@ -305,7 +305,7 @@ pub(super) fn growth(growth: f64) -> Wording {
         _ => return wording!("no-growth", "none while observed"),
     };
     let rate = format!("{sign}{}", rate(growth.abs()));
-    wording!("per-minute", "{rate}/min", rate = rate)
+    wording!("per-minute", "{rate}/min", [rate])
 }
 
 pub(super) fn of_limit(open: &Descriptors) -> Wording {
@@ -313,9 +313,9 @@ pub(super) fn of_limit(open: &Descriptors) -> Wording {
     wording!(
         "of-limit",
         "{open} of {limit} descriptors{left}",
+        [left],
         open = grouped(open.open),
-        limit = grouped(open.limit),
-        left = left,
+        limit = grouped(open.limit)
     )
 }
 

@@ -1,79 +1,145 @@
 //! Why a socket lingers, in words.
 
-use super::{CloseWaitCause, Linger, LingerCause};
+use super::{CloseWaitCause, Linger, LingerCause, LingerStatus};
 use crate::{
-    duration::count,
+    duration::{count, duration, grouped},
     finding::{Cause, Listener, halted, process, whose},
+    phrase::{Phrase, Wording, wording},
+    process::Process,
     segment::Segment,
 };
 
 impl Linger {
+    /// How long it has been in its state: the flag on it.
+    pub fn flag(&self) -> Wording {
+        let sign = if self.at_least { "≥" } else { "" };
+        let (state, age) = (self.state.name(), format!("{sign}{}", duration(self.age)));
+        let idle = self
+            .idle
+            .map(|idle| wording!("linger-idle", " ({idle} without data)", idle = duration(idle)));
+        match self.status {
+            LingerStatus::Raised => {
+                wording!("linger-raised", "⚑ stuck in {state} for {age}{idle}", [state, age, idle])
+            }
+            LingerStatus::Continues => wording!(
+                "linger-continues",
+                "⚑ still stuck in {state} for {age}{idle}",
+                [state, age, idle]
+            ),
+            LingerStatus::Cleared => {
+                wording!("linger-cleared", "⚑ left {state} after {age}{idle}", [state, age, idle])
+            }
+        }
+    }
+
     /// What the state waits for, and on whom that depends.
-    pub fn explanation(&self) -> Option<String> {
-        let words = match self.why.as_ref()? {
-        LingerCause::NotClosed(close_wait_cause, unread) => not_closed(self, close_wait_cause, *unread),
-        LingerCause::NotLookedAt => {
-            "the peer has closed, the process has not; without a look at descriptors the cause is \
-             not known"
-                .into()
+    pub fn reason(&self) -> Option<Wording> {
+        Some(match self.why.as_ref()? {
+            LingerCause::NotClosed(cause, unread) => self.not_closed(cause, *unread),
+            LingerCause::NotLookedAt => wording!(
+                "linger-not-looked-at",
+                "the peer has closed, the process has not; without a look at descriptors the cause \
+                 is not known"
+            ),
+            LingerCause::ClosedFirst => {
+                wording!("linger-closed-first", "closed here first, the kernel keeps it for 60 s")
+            }
+            LingerCause::PeerNotClosed => {
+                wording!("linger-peer-not-closed", "the peer has not closed its side")
+            }
+            LingerCause::NoAnswer(Segment::Fin) => {
+                wording!("linger-no-ack", "the FIN is not acknowledged")
+            }
+            LingerCause::NoAnswer(segment) => {
+                wording!("linger-no-answer", "no answer to the {segment}", segment = segment.name())
+            }
+            LingerCause::NotSent(Segment::Syn) => {
+                wording!("linger-syn-not-sent", "no SYN sent: Fast Open waits for the first data")
+            }
+            LingerCause::NotSent(_) => wording!(
+                "linger-fin-not-sent",
+                "FIN not sent: the peer does not take the data before it"
+            ),
+            LingerCause::NoData => {
+                wording!("linger-no-data", "waiting for the client's first data (TCP_DEFER_ACCEPT)")
+            }
+            LingerCause::NoRoom => wording!(
+                "linger-no-room",
+                "the client has answered, the accept queue has had no room"
+            ),
+        })
+    }
+
+    fn not_closed(&self, why: &CloseWaitCause, unread: u32) -> Wording {
+        let first = self.holders.first().map(|holder| holder.process);
+        let who = named(first.as_ref(), "the holder");
+        match why.cause {
+            Cause::NeverAccepted => never_accepted(why.listener.as_ref()),
+            Cause::Halted(halt) => {
+                wording!("linger-halted", "{who} {halt}", [who], halt = halted(halt))
+            }
+            Cause::Inherited => wording!(
+                "linger-inherited",
+                "held by {who}, a child of {parent}, which has closed its copy",
+                [who],
+                parent = named(why.parent.as_ref(), "its parent")
+            ),
+            Cause::Unread => wording!(
+                "linger-unread",
+                "{unread} unread; the application has not closed it",
+                unread = bytes(unread)
+            ),
+            Cause::Held => {
+                wording!("linger-held", "the peer has closed, the application has not")
+            }
+            Cause::PassedOn => wording!(
+                "linger-passed-on",
+                "{who} has passed the end on; the other side's peer has not closed",
+                [who]
+            ),
+            Cause::NotPassedOn => wording!(
+                "linger-not-passed-on",
+                "{who} forwards it; the other side is still open",
+                [who]
+            ),
+            Cause::Orphaned => {
+                wording!("linger-orphaned", "closed, but the kernel has yet to send what is left")
+            }
+            Cause::Unseen => {
+                wording!("linger-unseen", "held, but by no descriptor that can be seen")
+            }
         }
-        LingerCause::ClosedFirst => "closed here first, the kernel keeps it for 60 s".into(),
-        LingerCause::PeerNotClosed => "the peer has not closed its side".into(),
-        LingerCause::NoAnswer(Segment::Syn) => "no answer to the SYN".into(),
-        LingerCause::NoAnswer(Segment::SynAck) => "no answer to the SYN+ACK".into(),
-        LingerCause::NoAnswer(_) => "the FIN is not acknowledged".into(),
-        LingerCause::NotSent(Segment::Syn) => "no SYN sent: Fast Open waits for the first data".into(),
-        LingerCause::NotSent(_) => "FIN not sent: the peer does not take the data before it".into(),
-        LingerCause::NoData => "waiting for the client's first data (TCP_DEFER_ACCEPT)".into(),
-        LingerCause::NoRoom => "the client has answered, the accept queue has had no room".into(),
-    };
-        Some(words)
     }
 }
 
-fn not_closed(linger: &Linger, close_wait_cause: &CloseWaitCause, unread: u32) -> String {
-    let holder = || {
-        let first = linger.holders.first().map(|holder| holder.process);
-        first.as_ref().map_or_else(|| "the holder".to_owned(), process)
-    };
-    match close_wait_cause.cause {
-        Cause::NeverAccepted => never_accepted(close_wait_cause.listener.as_ref()),
-        Cause::Halted(halt) => format!("{} {}", holder(), halted(halt)),
-        Cause::Inherited => {
-            let parent =
-                close_wait_cause.parent.as_ref().map_or_else(|| "its parent".to_owned(), process);
-            format!("held by {}, a child of {parent}, which has closed its copy", holder())
-        }
-        Cause::Unread => format!("{} unread; the application has not closed it", bytes(unread)),
-        Cause::Held => "the peer has closed, the application has not".into(),
-        Cause::PassedOn => {
-            format!("{} has passed the end on; the other side's peer has not closed", holder())
-        }
-        Cause::NotPassedOn => {
-            format!("{} forwards it; the other side is still open", holder())
-        }
-        Cause::Orphaned => "closed, but the kernel has yet to send what is left".into(),
-        Cause::Unseen => "held, but by no descriptor that can be seen".into(),
-    }
+fn named(known: Option<&Process>, unknown: &'static str) -> Wording {
+    let a_process = || Wording::new(unknown, Phrase::new("a-process"));
+    known.map_or_else(a_process, |known| process(known).into())
 }
 
-fn never_accepted(from: Option<&Listener>) -> String {
-    let Some(from) = from else { return "never accepted, the listener is gone".into() };
-    let halt = from.halted.map_or_else(String::new, |halt| format!(", which {}", halted(halt)));
-    format!(
-        "never accepted, listener {}{halt}, backlog {} of {}",
-        whose(from, " "),
-        from.queue,
-        from.backlog
+fn never_accepted(from: Option<&Listener>) -> Wording {
+    let Some(from) = from else {
+        return wording!("linger-listener-gone", "never accepted, the listener is gone");
+    };
+    let halt =
+        from.halted.map(|halt| wording!("which-halted", ", which {halt}", halt = halted(halt)));
+    wording!(
+        "linger-never-accepted",
+        "never accepted, listener {listener}{halt}, backlog {queue} of {backlog}",
+        [halt],
+        listener = whose(from, " "),
+        queue = from.queue.to_string(),
+        backlog = from.backlog.to_string()
     )
 }
 
 /// `1 byte`, `1.2 KiB`.
-fn bytes(bytes: u32) -> String {
-    match bytes {
+fn bytes(bytes: u32) -> Wording {
+    let english = match bytes {
         ..1024 => count(bytes.into(), "byte"),
         _ => bytesize::ByteSize(bytes.into()).display().iec().to_string(),
-    }
+    };
+    Wording::new(english, grouped(bytes.into()))
 }
 
 #[cfg(test)]
@@ -169,12 +235,12 @@ mod tests {
         let close_wait_cause =
             CloseWaitCause { cause, parent: Some(python(12)), listener: Some(listening()) };
         let told = linger(LingerCause::NotClosed(Arc::new(close_wait_cause), unread));
-        assert_eq!(told.explanation().as_deref(), Some(words));
+        assert_eq!(told.reason().as_ref().map(Wording::english), Some(words));
     }
 
     #[test]
     fn a_cause_that_is_not_known_is_not_guessed() {
-        let words = linger(LingerCause::NotLookedAt).explanation().unwrap();
-        assert!(words.contains("the cause is not known"), "{words}");
+        let words = linger(LingerCause::NotLookedAt).reason().unwrap();
+        assert!(words.english().contains("the cause is not known"), "{words}");
     }
 }

@@ -167,8 +167,7 @@ impl Troubles {
         }
         if linger.age >= of.longest {
             (of.longest, of.at_least) = (linger.age, linger.at_least);
-            let why = linger.explanation().zip(linger.reason());
-            of.why = why.map(|(english, other)| Wording::new(english, other)).or(of.why.take());
+            of.why = linger.reason().or(of.why.take());
         }
     }
 

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::{
     columns::columns,
-    lingering::{Ends, advice, sentence, stay, without_ends},
+    lingering::{Ends, advice, sentence, without_ends},
     who::holder,
 };
 use crate::phrases::{said, worded};
@@ -182,16 +182,17 @@ fn key(linger: &Linger, holder: String) -> Key {
 fn stays(linger: &Linger, sockets: u64, longest: u64, texts: Option<&Texts>) -> String {
     let sign = if linger.at_least { "≥" } else { "up to " };
     let (state, longest) = (linger.state, duration(longest));
-    let name = match linger.status {
-        LingerStatus::Raised => "view-many-raised",
-        LingerStatus::Continues => "view-many-continue",
-        LingerStatus::Cleared => "view-many-cleared",
+    let (name, english) = match linger.status {
+        LingerStatus::Raised => ("view-many-raised", ("stuck in", "for")),
+        LingerStatus::Continues => ("view-many-continue", ("still stuck in", "for")),
+        LingerStatus::Cleared => ("view-many-cleared", ("left", "after")),
     };
     let number = grouped(sockets);
     let values: [(&str, &dyn Display); 3] =
         [("count", &number), ("state", &state), ("longest", &longest)];
     let many = count(sockets, "socket");
-    let english = format_args!("{many} {} {sign}{longest}", stay(linger));
+    let (are, time) = english;
+    let english = format_args!("{many} {are} {state} {time} {sign}{longest}");
     worded(texts, name, &values, english)
 }
 

@@ -3,14 +3,14 @@
 use std::{fmt::Display, sync::Arc};
 
 use tracer_event::{
-    duration::{duration, grouped},
+    duration::grouped,
     enricher::Context,
     stack::{self, Stack},
     update::{Linger, LingerStatus},
 };
 use tracer_texts::Texts;
 
-use crate::phrases::{said, say, worded};
+use crate::phrases::{of_wording, said, worded};
 
 /// Whether addresses are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,24 +52,9 @@ pub(super) fn stacks(
     lines
 }
 
-/// `stuck in CLOSE_WAIT for`, or `left CLOSE_WAIT after`: a duration follows.
-pub(super) fn stay(linger: &Linger) -> String {
-    match linger.status {
-        LingerStatus::Raised => format!("stuck in {} for", linger.state),
-        LingerStatus::Continues => format!("still stuck in {} for", linger.state),
-        LingerStatus::Cleared => format!("left {} after", linger.state),
-    }
-}
-
 /// The flag on a socket that is named elsewhere.
 pub fn flag(linger: &Linger, texts: Option<&Texts>) -> String {
-    if let Some(words) = texts.and_then(|texts| say(texts, &linger.stay())) {
-        return words;
-    }
-    let sign = if linger.at_least { "≥" } else { "" };
-    let idle = linger.idle.map(|idle| format!(" ({} without data)", duration(idle)));
-    let idle = idle.unwrap_or_default();
-    format!("⚑ {} {sign}{}{idle}", stay(linger), duration(linger.age))
+    of_wording(&linger.flag(), texts).into_owned()
 }
 
 /// The flag on a socket, with the name of who holds it.
@@ -110,6 +95,5 @@ pub(super) fn advice(linger: &Linger, texts: Option<&Texts>) -> String {
 
 /// Why it is stuck, as far as that is known.
 pub fn cause(linger: &Linger, texts: Option<&Texts>) -> Option<String> {
-    let other = texts.and_then(|texts| say(texts, &linger.reason()?));
-    other.or_else(|| linger.explanation())
+    Some(of_wording(&linger.reason()?, texts).into_owned())
 }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, fmt::Display};
 
 use hdrhistogram::Histogram;
 
-use crate::phrases::{said, say, worded};
+use crate::phrases::{of_wording, said, worded};
 
 use tracer_event::{
     close::Reason,
@@ -55,10 +55,7 @@ fn counted(number: u64, what: &str, texts: Option<&Texts>) -> String {
 
 /// Processes that have ended: the last ones, and how many more there were.
 fn gone((last, count): &(Vec<ProcessEnded>, u64), texts: Option<&Texts>) -> Vec<String> {
-    let words = |one: &ProcessEnded| {
-        let other = texts.and_then(|texts| say(texts, &one.as_phrase()));
-        other.unwrap_or_else(|| format!("{}: {}", one.who(), one.words()))
-    };
+    let words = |one: &ProcessEnded| of_wording(&one.words(), texts).into_owned();
     let before = count.saturating_sub(last.len() as u64);
     let before = (before > 0).then(|| counted(before, "before", texts));
     last.iter().map(words).chain(before).collect()

@@ -11,7 +11,6 @@ at = : { $address }
 here = 이 호스트의 { $address }
 held-by = { $address }({ $who })
 limit = (한도 { $limit }개)
-closed-by = { $who }
 closed-by-parent = 부모 { $who }
 connections-of = { $who }의 연결 { $count }개({ $service })
 connections-closed-by = { $who } 쪽이 닫은 연결 { $count }개({ $service })
@@ -35,8 +34,8 @@ close-wait-unread = { $who }: 연결 { $count }개를 끝까지 읽지 않음. �
     이미 닫음
 close-wait-not-yet = { $who }: 연결 { $count }개를 아직 닫지 않음. 상대는 이미 닫음
 close-wait-leak = { $who }: 연결 { $count }개 누수. 상대가 닫았는데 close()하지 않음
-close-wait-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 전달했으나 반대편이 닫지 않음
-close-wait-not-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 반대편에 전달하지 않음
+close-wait-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 전달했으나, { $peers } 쪽이 닫지 않음
+close-wait-not-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 반대편 { $peers } 쪽에 전달하지 않음
 close-wait-orphaned = 양쪽이 닫은 연결 { $count }개가 커널에서 기다림. 갖고 있는 프로세스는 없음
 close-wait-unseen = 상대가 닫은 연결 { $count }개를 누군가 갖고 있으나, 볼 수 있는 디스크립터가 아님
 
@@ -77,11 +76,11 @@ lost-syn-ack = : SYN은 이 호스트의 listener에 도달하지만 SYN+ACK가 
 lost-ack = : 이 호스트의 클라이언트는 연결되었지만 ACK가 listener에 도달하지 않음
 
 # dead_peer, peer_not_reading, no_keepalive
-dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $gives-up }
+dead-peer-fin = { $peers }: 응답 없음. FIN이 { $since } 동안 확인 응답을 받지 못함, { $connections }{ $left }
 dead-peer-probes = { $peers }: 응답 없음. keepalive 프로브 { $tries }개에 { $since } 동안 응답 없음,
-    { $connections }{ $gives-up }
+    { $connections }{ $left }
 dead-peer-data = { $peers }: 응답 없음. { $bytes }바이트가 { $since } 동안 확인 응답을 받지 못함,
-    { $connections }{ $gives-up }
+    { $connections }{ $left }
 peer-not-reading = { $who }: 읽지 않음. 윈도가 { $closed } 동안 닫혀 있음, 보내지 못한 데이터 { $bytes }바이트{ $fin },
     { $connections }
 fins-waiting = , 그 뒤의 FIN { $fins }개도 나가지 못함
@@ -229,13 +228,15 @@ linger-not-looked-at = 상대는 닫았고 프로세스는 닫지 않음. 디스
 linger-closed-first = 이쪽이 먼저 닫아 커널이 60초 동안 유지
 linger-peer-not-closed = 상대가 자기 방향을 닫지 않음
 linger-no-answer = { $segment }에 응답 없음
+linger-no-ack = FIN이 확인 응답을 받지 못함
 linger-syn-not-sent = SYN을 보내지 않음: Fast Open이 첫 데이터를 기다림
 linger-fin-not-sent = FIN을 보내지 못함: 상대가 그 앞의 데이터를 받지 않음
 linger-no-data = 클라이언트의 첫 데이터를 기다림(TCP_DEFER_ACCEPT)
 linger-no-room = 클라이언트는 응답했으나 accept 큐에 자리가 없었음
-linger-never-accepted = 아무도 accept()하지 않음
+linger-never-accepted = 아무도 accept()하지 않음: listener { $listener }{ $halt }, backlog { $backlog }개 중 { $queue }개
+linger-listener-gone = 아무도 accept()하지 않음: listener는 이미 없음
 linger-halted = { $who }: { $halt }
-linger-inherited = 자식 { $who } 쪽이 갖고 있고, 부모는 자기 것을 닫음
+linger-inherited = 자식 { $who } 쪽이 갖고 있고, 부모 { $parent } 쪽은 자기 것을 닫음
 linger-unread = 읽지 않은 데이터 { $unread }바이트, 갖고 있으면서 닫지 않음
 linger-held = 상대가 닫았는데 갖고 있으면서 닫지 않음
 linger-passed-on = { $who } 쪽이 종료를 전달했으나 반대편 상대가 닫지 않음

@@ -75,7 +75,7 @@ pub(super) fn all() -> [Finding; 5] {
 #[case(None, "")]
 fn what_a_process_does_that_does_not_accept(#[case] doing: Option<Doing>, #[case] words: &str) {
     assert_eq!(
-        waiting(doing, false).sentence(),
+        waiting(doing, false).sentence().english(),
         format!(
             "30 connections wait and nobody accepts them: listener :8080, app[900]{words}; \
              backlog 30 of 256, the oldest for ≥ 1m05s"
@@ -105,7 +105,7 @@ fn what_a_process_does_that_does_not_accept(#[case] doing: Option<Doing>, #[case
      (TCP_DEFER_ACCEPT), listener :8080, app[900]?"
 )]
 fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn stuck(state: State, service: Service, lost: Option<LostSegment>) -> Finding {
 )]
 fn a_client_is_told_which_segment_is_lost(#[case] lost: Option<LostSegment>, #[case] words: &str) {
     let finding = stuck(State::SynSent, Service::There(at("127.0.0.1", 80)), lost);
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
     let command = finding.remedies()[0].command.clone().unwrap();
     assert_eq!(command == "nft list ruleset", lost.is_some(), "{command}");
 }
@@ -33,7 +33,7 @@ fn a_listener_is_told_whether_the_ack_is_lost() {
     let finding = stuck(State::SynRecv, Service::Here(at("127.0.0.1", 80)), lost);
     let words = "2 connections to 127.0.0.1:80 here half-open: the client on this host is connected, \
                  its ACK does not reach the listener";
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn every_finding_is_said_whole_in_other_languages() {
     for texts in Language::all().filter(|one| *one != Language::ENGLISH).map(Texts::of) {
         let mut strays = BTreeSet::new();
         for finding in all() {
-            let sentence = others_of(&texts, &finding.phrase().into());
+            let sentence = others_of(&texts, finding.sentence().other());
             let evidence = finding.evidence().into_iter().filter(|line| !line.label.is_empty());
             let evidence = evidence.map(|line| line.text.other().clone());
             let remedies = finding.remedies().into_iter().map(|it| it.text.other().clone());

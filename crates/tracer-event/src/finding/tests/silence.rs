@@ -151,7 +151,7 @@ fn two_peers() -> Connections {
      25 % of the time; its ports are exhausted in less than a minute"
 )]
 fn a_sentence_says_who_what_and_since_when(#[case] finding: Finding, #[case] words: &str) {
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
 )]
 fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case] words: &str) {
     let finding = forwarding(cause, b"haproxy");
-    assert_eq!(finding.sentence(), words);
+    assert_eq!(finding.sentence().english(), words);
     let remedies = finding.remedies();
     assert!(remedies[0].text.english().contains("timeout server-fin"), "{remedies:?}");
     assert!(remedies.len() <= 3 && !format!("{remedies:?}").contains("must close() when read()"));

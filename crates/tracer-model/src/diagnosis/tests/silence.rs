@@ -278,7 +278,7 @@ fn churning(
         stacks: None,
     });
     let found = diagnosis.findings.into_iter();
-    found.map(|finding| (finding.severity, finding.sentence())).collect()
+    found.map(|finding| (finding.severity, finding.sentence().to_string())).collect()
 }
 
 #[rstest]
