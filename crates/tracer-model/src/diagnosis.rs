@@ -7,11 +7,11 @@
 //! `tracer diagnose` asks once, [`Watch`](super::watch::Watch) at each snapshot of a live trace: one
 //! judgement for the trace, the full screen, reports, JSON and metrics.
 //!
-//! To add a finding, write its file in `tracer_event::finding` (data, sentence, the same for other
-//! languages, evidence, remedies, and in `Explain::key` what makes two of them the same at
-//! different times), a line in the list there, a file here with a
-//! function that takes the `Comparison` and returns findings, and a line in `SNAPSHOTS` or
-//! `EVENTS`.
+//! To add a finding, write its file in `tracer_event::finding` (data, sentence, evidence, remedies,
+//! and in `Explain::key` what makes two of them the same at different times), a line in the list
+//! there, and a detector, a function that takes the `Comparison` and returns findings: here, in the
+//! file of what it looks at and in the `DETECTORS` of that file. Only what no file looks at yet
+//! needs one of its own, and a line in `SNAPSHOTS` or `EVENTS`.
 //!
 //! * `comparison.seen` (or `seen_in(state)`) are the sockets of the last snapshot: `record` as the
 //!   kernel reports it, `state`, `earlier` of the first snapshot, `tuple()`. Everything else is made
@@ -51,7 +51,7 @@ mod twins;
 mod windows;
 mod workers;
 
-use self::comparison::Comparison;
+use self::comparison::{Comparison, Detector};
 pub use self::{baseline::Baseline, causes::explain, observed::Observed};
 use super::{
     filter::Filter,
@@ -95,36 +95,28 @@ pub struct Input<'a> {
     pub stacks: Option<&'a dyn Stacks>,
 }
 
-/// Finds what is wrong in one respect.
-type Detector = fn(&Comparison<'_>) -> Vec<Finding>;
-
 /// What two snapshots show.
-const SNAPSHOTS: &[Detector] = &[
-    accepting::waiting,
-    accepting::deferred,
-    held::by_another,
-    self_connects::found,
-    close_wait::leaks,
-    limits::ports,
-    limits::time_wait,
-    limits::descriptors,
-    queues::accept,
-    queues::syn,
-    handshakes::stuck,
-    dead_peers::dead_peers,
-    windows::not_reading,
-    stuck::sockets,
-    idle::unprobed,
-    churn::churn,
+const SNAPSHOTS: &[&[Detector]] = &[
+    accepting::DETECTORS,
+    held::DETECTORS,
+    self_connects::DETECTORS,
+    close_wait::DETECTORS,
+    limits::DETECTORS,
+    queues::DETECTORS,
+    handshakes::DETECTORS,
+    dead_peers::DETECTORS,
+    windows::DETECTORS,
+    stuck::DETECTORS,
+    idle::DETECTORS,
+    churn::DETECTORS,
 ];
 
 /// What events show by themselves, without a snapshot.
-const EVENTS: &[Detector] =
-    &[observed::failures, endings::connects, endings::races, endings::resets, ended::processes];
+const EVENTS: &[&[Detector]] = &[observed::DETECTORS, endings::DETECTORS, ended::DETECTORS];
 
 impl Comparison<'_> {
-    fn run(&mut self, detectors: &[Detector]) {
-        for detect in detectors {
+    fn run(&mut self, detectors: &[&[Detector]]) {
+        for detect in detectors.iter().copied().flatten() {
             let found = detect(self);
             self.found.extend(found);
         }

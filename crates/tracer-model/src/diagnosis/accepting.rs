@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 use tracer_wire::{Record, kind, segment};
 
 use super::{
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     queues, workers,
 };
 use crate::{
@@ -20,6 +20,8 @@ use tracer_event::{
     process::Process,
     state::State,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[waiting, deferred];
 
 const SECOND: u64 = 1_000_000_000;
 /// A process that works gets round to accept() within this time.
@@ -37,7 +39,7 @@ struct Queue<'a> {
 
 /// Listeners whose queue stands still, or moves so slowly that clients wait. Where all of them have
 /// given up the sockets in CLOSE_WAIT say it, and where the queue is full that says it.
-pub(super) fn waiting(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn waiting(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut queues: HashMap<Vec<SocketId>, Queue<'_>, RandomState> = HashMap::default();
     for seen in comparison.seen.iter().filter(|seen| awaits_accept(seen.record)) {
         let listeners = comparison.listeners_of_waiting(seen.record);
@@ -160,7 +162,7 @@ fn listened(comparison: &Comparison<'_>, record: &Record, held: &Listener) -> Op
 }
 
 /// Listeners with TCP_DEFER_ACCEPT whose clients have connected and say nothing.
-pub(super) fn deferred(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn deferred(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut queues: HashMap<SocketId, (&Record, u64, u64), RandomState> = HashMap::default();
     for seen in comparison.seen_in(State::SynRecv).filter(|seen| is_deferred(seen.record)) {
         let listener = comparison.listeners_of_waiting(seen.record).into_iter().next();

@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::comparison::Comparison;
+use super::comparison::{Comparison, Detector};
 use tracer_event::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
@@ -11,6 +11,8 @@ use tracer_event::{
     process::Process,
     update::{ConnectionSummary, Role, Subject},
 };
+
+pub(super) const DETECTORS: &[Detector] = &[churn];
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -132,7 +134,7 @@ impl Sum {
 }
 
 /// Programs that open a connection for each exchange.
-pub(super) fn churn(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn churn(comparison: &Comparison<'_>) -> Vec<Finding> {
     let elapsed = comparison.elapsed().max(1);
     let observed = comparison.input.observed.short.wanted(comparison);
     let busy = observed.iter().filter(|(_, sum)| {

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     common::{each_once, most_first},
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     ends::Ends,
     twins::{Twins, is_passed_on, twins},
 };
@@ -28,6 +28,8 @@ use tracer_event::{
     state::State,
     update::Subject,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[leaks];
 
 const SECOND: u64 = 1_000_000_000;
 /// A process that works gets round to close() within this time.
@@ -71,7 +73,7 @@ struct Member<'a> {
 }
 
 /// Sockets in CLOSE_WAIT that nobody closes.
-pub(super) fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     let lives = comparison.lives(State::CloseWait);
     let mut groups: HashMap<Key, Group<'_>, RandomState> = HashMap::default();
     let twins = twins(comparison);

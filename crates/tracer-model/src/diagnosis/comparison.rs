@@ -50,6 +50,9 @@ impl Seen<'_> {
     }
 }
 
+/// Finds what is wrong in one respect.
+pub(super) type Detector = fn(&Comparison<'_>) -> Vec<Finding>;
+
 /// The two snapshots, and what has been found so far.
 pub(super) struct Comparison<'a> {
     pub(super) input: &'a Input<'a>,

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 use tracer_wire::{Record, flag};
 
 use super::{
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     peers::{Closers, Key, payload, severity, silence},
 };
 use crate::timeouts::{self, GivesUp, Silence};
@@ -13,6 +13,8 @@ use tracer_event::{
     finding::{DeadPeer, Finding, Idle, Problem, Severity, Unanswered},
     state::State,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[dead_peers];
 
 /// The third retransmission comes seven time-outs after the segment.
 const RETRANSMISSIONS: u8 = 3;
@@ -37,7 +39,7 @@ struct Member<'a> {
 }
 
 /// Connections on which neither data nor a FIN nor probes are answered.
-pub(super) fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
     let silent = comparison.seen.iter().filter(|seen| may_be_silent(seen));
     let found: Vec<(Unanswered, Member<'_>)> = silent
         .filter_map(|seen| member(comparison, seen))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::comparison::Comparison;
+use super::comparison::{Comparison, Detector};
 use crate::filter::Condition;
 use tracer_event::{
     container::Cgroup,
@@ -14,6 +14,8 @@ use tracer_event::{
     state::State,
     update::{ConnectionSummary, Role, Subject, Transition},
 };
+
+pub(super) const DETECTORS: &[Detector] = &[processes];
 
 /// How long the ends of what a process has left open are waited for, nanoseconds.
 const PATIENCE: u64 = 3_000_000_000;
@@ -88,7 +90,7 @@ impl Ended {
 
 /// Processes that have ended, as soon as their connections have, or will not soon; those of a
 /// container or a unit that has ended as one.
-pub(super) fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn processes(comparison: &Comparison<'_>) -> Vec<Finding> {
     let exits = &comparison.input.observed.ended.exits;
     if exits.is_empty() {
         return Vec::new();

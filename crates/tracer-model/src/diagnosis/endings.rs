@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Comparison, attempts,
+    attempts,
+    comparison::{Comparison, Detector},
     history::{Group, History, Times},
 };
 use crate::listeners::listens_for;
@@ -17,6 +18,8 @@ use tracer_event::{
     },
     process::Process,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[connects, races, resets];
 
 /// So many are no accident.
 const SEVERAL: u64 = 3;
@@ -41,7 +44,7 @@ fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
 }
 
 /// Clients whose attempts to connect fail, or need another SYN.
-pub(super) fn connects(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn connects(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
     let find = |(service, group): &(Service, Cow<'_, Group>)| match service {
         Service::There(peer) => connect(comparison, &groups, *peer, group),
@@ -138,7 +141,7 @@ fn answers_elsewhere(groups: &[(Service, Cow<'_, Group>)], peer: Endpoint, group
 }
 
 /// Processes whose connections with a service are reset or time out.
-pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
     let bad = groups.iter().filter(|(_, group)| !group.ends.is_empty());
     let find = |&(service, ref group): &(Service, Cow<'_, Group>)| {
@@ -168,7 +171,7 @@ pub(super) fn resets(comparison: &Comparison<'_>) -> Vec<Finding> {
 
 /// Servers whose idle timers meet requests. Where both ends are seen they are one finding, the
 /// server's.
-pub(super) fn races(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn races(comparison: &Comparison<'_>) -> Vec<Finding> {
     let groups = History::wanted(comparison);
     let met = || groups.iter().filter(|(_, group)| group.race.times.count > 0);
     let server_of = |to: Endpoint| met().find(|(service, _)| *service == Service::Here(to));

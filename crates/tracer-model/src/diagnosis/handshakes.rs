@@ -7,7 +7,7 @@ use tracer_wire::kind;
 use super::{
     accepting::is_deferred,
     attempts::Ends,
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
 };
 use tracer_event::{
     finding::{Finding, Problem, Service, Severity, StuckHandshake},
@@ -15,11 +15,13 @@ use tracer_event::{
     state::State,
 };
 
+pub(super) const DETECTORS: &[Detector] = &[stuck];
+
 /// The second retransmission comes three seconds after the first attempt.
 const RETRANSMITS: u8 = 2;
 
 /// Clients whose SYN, and listeners whose SYN+ACK, has been sent again and again.
-pub(super) fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
         HashMap::default();
     let ends = std::cell::LazyCell::new(|| Ends::of(comparison));

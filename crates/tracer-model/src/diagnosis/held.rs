@@ -6,7 +6,7 @@ use tracer_wire::Record;
 
 use super::{
     common::each_once,
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
 };
 use crate::{connection::SocketId, held};
 use tracer_event::{
@@ -14,6 +14,8 @@ use tracer_event::{
     finding::{ClosedButHeld, Finding, Problem, Service, Severity},
     process::{Owner, Process},
 };
+
+pub(super) const DETECTORS: &[Detector] = &[by_another];
 
 /// From here on a client has noticed, nanoseconds.
 const LONG: u64 = 4_000_000_000;
@@ -29,7 +31,7 @@ struct Key {
 }
 
 /// Silent connections that are held only by who waits for something else.
-pub(super) fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
     let last = &comparison.input.last.snapshot;
     let candidates = held::candidates(&last.records, &last.holders, comparison.input.ticks);
     if candidates.is_empty() {

@@ -6,7 +6,7 @@ use tracer_wire::{Timers, flag};
 
 use super::{
     common::most_first,
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     ends::Ends,
 };
 use crate::timeouts;
@@ -16,6 +16,8 @@ use tracer_event::{
     state::State,
 };
 
+pub(super) const DETECTORS: &[Detector] = &[unprobed];
+
 /// Idle for this long, nanoseconds: who sends messages of its own to see whether the peer is there
 /// does so more often.
 const LONG: u64 = 3_600_000_000_000;
@@ -24,7 +26,7 @@ const LONG: u64 = 3_600_000_000_000;
 type Group<'a> = (Process, Vec<(&'a Seen<'a>, u64)>);
 
 /// Processes with connections that nothing probes.
-pub(super) fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn unprobed(comparison: &Comparison<'_>) -> Vec<Finding> {
     let unprobed: Vec<(&Seen<'_>, u64)> = comparison
         .seen_in(State::Established)
         .filter(|seen| seen.record.has(flag::HAS_SOCKET) && !seen.record.has(flag::MPTCP))

@@ -3,7 +3,10 @@
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
-use super::{common::most_first, comparison::Comparison};
+use super::{
+    common::most_first,
+    comparison::{Comparison, Detector},
+};
 use crate::{connection::Connection, ports};
 use tracer_event::{
     close::Initiator,
@@ -16,11 +19,13 @@ use tracer_event::{
     state::State,
 };
 
+pub(super) const DETECTORS: &[Detector] = &[ports, time_wait, descriptors];
+
 /// Services named in a finding.
 const NAMED: usize = 3;
 
 /// Destinations (and addresses whose ports bind() chose) with half of the range in use.
-pub(super) fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn ports(comparison: &Comparison<'_>) -> Vec<Finding> {
     let input = comparison.input;
     let scarce = ports::scarce(comparison.ports().to_vec());
     if scarce.is_empty() {
@@ -85,7 +90,7 @@ fn wanted_ports(comparison: &Comparison<'_>) -> HashSet<(u32, Scope), RandomStat
 }
 
 /// Namespaces with (nearly) as many TIME_WAIT sockets as there may be.
-pub(super) fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn time_wait(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut services: HashMap<u32, Vec<Service>, RandomState> = HashMap::default();
     let waiting = comparison.seen_in(State::TimeWait);
     for seen in waiting.filter(|seen| comparison.wants_seen(seen)) {
@@ -122,7 +127,7 @@ const NEARLY_ALL: u64 = 95;
 const LEFT: (f64, f64) = (60.0, 10.0);
 
 /// Leaking processes with hardly a descriptor left.
-pub(super) fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn descriptors(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut told: Vec<Process> = Vec::new();
     for finding in &comparison.found {

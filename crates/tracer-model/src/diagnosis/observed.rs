@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{Comparison, churn::Short, ended::Ended, history::History};
+use super::{
+    churn::Short,
+    comparison::{Comparison, Detector},
+    ended::Ended,
+    history::History,
+};
 use tracer_event::{
     close::Reason,
     endpoint::Endpoint,
@@ -13,6 +18,8 @@ use tracer_event::{
     state::State,
     update::{Observer, Role, Subject, Transition, Update},
 };
+
+pub(super) const DETECTORS: &[Detector] = &[failures];
 
 /// Calls of connect() are counted by namespace, process and destination.
 type ConnectKey = (u32, u32, String);
@@ -100,7 +107,7 @@ impl Observed {
 }
 
 /// A finding for each destination and process that found no port.
-pub(super) fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn failures(comparison: &Comparison<'_>) -> Vec<Finding> {
     let failed = comparison.input.observed.failed.iter();
     let wanted = failed.filter(|(_, (subject, _))| comparison.wants_subject(subject));
     let finding = |(&(netns, ..), &(_, failure)): (&ConnectKey, &(Subject, _))| {

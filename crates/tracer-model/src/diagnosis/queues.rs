@@ -6,13 +6,15 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::{Record, kind};
 
-use super::comparison::{Comparison, Seen};
+use super::comparison::{Comparison, Detector, Seen};
 use crate::listeners::is_listener;
 use tracer_event::{
     endpoint::Endpoint,
     finding::{AcceptQueue, Finding, Problem, Severity, SynBacklog},
     state::State,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[accept, syn];
 
 /// The kernel drops what comes beyond (`sk_acceptq_is_full`).
 pub(super) fn is_full(record: &Record) -> bool {
@@ -28,7 +30,7 @@ fn is_nearly_full(record: &Record) -> bool {
 
 /// Listeners whose queue is full, or nearly at both snapshots; namespaces where one was full
 /// meanwhile.
-pub(super) fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut explained: Vec<u32> = Vec::new();
     let listeners = || comparison.seen_in(State::Listen);
@@ -82,7 +84,7 @@ fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Opt
 /// Namespaces in which SYNs found no room; not where a full accept queue says why: half-open
 /// connections stay because nobody accepts, and both queues have one limit. Which listener the SYNs
 /// were for only those show that are half-open still.
-pub(super) fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
     let namespaces = comparison.input.last.host.namespaces.iter();
     namespaces
         .filter_map(|(&netns, facts)| {

@@ -1,13 +1,18 @@
 //! Sockets that are connected to themselves.
 
-use super::{common::each_once, comparison::Comparison};
+use super::{
+    common::each_once,
+    comparison::{Comparison, Detector},
+};
 use tracer_event::{
     finding::{Finding, Problem, SelfConnect, Severity},
     state::State,
 };
 
+pub(super) const DETECTORS: &[Detector] = &[found];
+
 /// One finding each: a port can be taken only once.
-pub(super) fn found(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn found(comparison: &Comparison<'_>) -> Vec<Finding> {
     let connected = comparison.seen_in(State::Established).filter(|seen| {
         let tuple = seen.tuple();
         tuple.local == tuple.peer

@@ -5,7 +5,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     dead_peers::is_dead,
     ends::Ends,
     handshakes::stuck_with,
@@ -23,8 +23,10 @@ use tracer_event::{
     state::State,
 };
 
+pub(super) const DETECTORS: &[Detector] = &[sockets];
+
 /// Sockets that are stuck in a state.
-pub(super) fn sockets(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn sockets(comparison: &Comparison<'_>) -> Vec<Finding> {
     let lives = overdue(comparison);
     let stuck = |seen: &&Seen<'_>| {
         age(comparison, seen, &lives).is_some_and(|age| age >= threshold(seen.state))

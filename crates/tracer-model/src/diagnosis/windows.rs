@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 use super::{
     common::each_once,
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Detector, Seen},
     ends::Ends,
     peers::{Closers, Key, payload, severity, silence},
 };
@@ -14,6 +14,8 @@ use tracer_event::{
     finding::{Finding, PeerNotReading, Problem, Severity},
     state::State,
 };
+
+pub(super) const DETECTORS: &[Detector] = &[not_reading];
 
 const SECOND: u64 = 1_000_000_000;
 /// A reader that is busy comes back within this time.
@@ -28,7 +30,7 @@ const WINDOW_PROBE: u8 = 3;
 const UNANSWERED: u8 = 3;
 
 /// Connections with data that waits for a window.
-pub(super) fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
+fn not_reading(comparison: &Comparison<'_>) -> Vec<Finding> {
     let found: Vec<&Seen<'_>> = comparison
         .seen
         .iter()
