@@ -3,24 +3,22 @@
 use std::net::IpAddr;
 
 use super::{
+    close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
     state::State,
     subject::{Role, Subject},
-    update::{Linger, LingerStatus, Source, Transition},
+    update::{ConnectionSummary, Linger, LingerStatus, Source, Transition},
 };
 
 /// A client of 10.0.0.1:80 on the same host.
 pub fn subject(cookie: u64) -> Subject {
     let end = |port| Endpoint::new(IpAddr::from([10, 0, 0, 1]), port);
+    let tuple = Tuple { local: end(40_000), peer: end(80), netns: 7 };
     Subject {
         cookie: Some(cookie),
         ordinal: 1,
-        tuple: Tuple { local: end(40_000), peer: end(80), netns: 7 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
-        owner: None,
         role: Some(Role::Client),
+        ..Subject::of_addresses(tuple)
     }
 }
 
@@ -44,19 +42,26 @@ pub fn linger(cookie: u64, state: State) -> Linger {
 
 /// A change of state of socket 1.
 pub fn transition(from: State, to: State) -> Transition {
-    Transition {
-        time: 5,
-        subject: subject(1),
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: Some(3_000_000),
+    Transition { elapsed: Some(3_000_000), ..Transition::new(subject(1), 5, from, to) }
+}
+
+/// A connection that is over.
+pub fn connection(subject: Subject, time: u64, reason: Reason) -> ConnectionSummary {
+    ConnectionSummary {
+        time,
+        subject,
+        state: State::Closed,
+        began: None,
+        ended: None,
+        duration: 0,
+        spent: [0; State::COUNT],
+        at_least: false,
         handshake: None,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
+        accept_wait: None,
+        bytes_sent: None,
+        bytes_received: None,
+        retransmits: None,
+        close: Some(Close::new(reason, None)),
+        source: Source::Tracepoint,
     }
 }

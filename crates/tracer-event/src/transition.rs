@@ -85,6 +85,27 @@ pub struct Transition {
     pub close: Option<Close>,
 }
 
+impl Transition {
+    /// One of which the kernel's tracepoint has told, and nothing else is known.
+    pub fn new(subject: Subject, time: u64, from: State, to: State) -> Self {
+        Self {
+            time,
+            subject,
+            from,
+            to,
+            kernel: None,
+            source: Source::Tracepoint,
+            elapsed: None,
+            handshake: None,
+            sequence: None,
+            sent: None,
+            close: None,
+            orphaned: false,
+            at_exit: false,
+        }
+    }
+}
+
 /// A change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edge {

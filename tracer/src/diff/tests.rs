@@ -11,12 +11,12 @@ use super::{
     report::Report,
 };
 use tracer_event::{
-    close::{Close, Reason},
+    close::Reason,
     connection::ConnectionSummary,
     endpoint::{Endpoint, Tuple},
+    fixtures,
     state::State,
     subject::Subject,
-    transition::Source,
     update::Update,
     wall_clock::WallClock,
 };
@@ -39,22 +39,13 @@ fn recorded(lives: &[Life]) -> Observed {
         let ended = began + lived;
         let end = |port| Endpoint::new(Ipv4Addr::LOCALHOST.into(), port);
         let tuple = Tuple { local: end(40_000), peer: end(port), netns: 1 };
+        let subject = Subject { cookie: Some(index as u64), ..Subject::of_addresses(tuple) };
         let connection = ConnectionSummary {
-            time: ended,
             state: State::TimeWait,
-            subject: Subject { cookie: Some(index as u64), ..Subject::of_addresses(tuple) },
-            source: Source::Tracepoint,
             began: Some(began),
             ended: Some(ended),
             duration: lived,
-            spent: [0; State::COUNT],
-            at_least: false,
-            handshake: None,
-            accept_wait: None,
-            bytes_sent: None,
-            bytes_received: None,
-            retransmits: None,
-            close: Some(Close::new(REASONS[reason], None)),
+            ..fixtures::connection(subject, ended, REASONS[reason])
         };
         observed.observe(&Update::Connection(&connection), WallClock::default().into());
     }

@@ -150,12 +150,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        endpoint::{Endpoint, Tuple},
+        endpoint::Endpoint,
         finding::Program,
-        linger::LingerStatus,
+        fixtures,
         process::{Evidence, Halt, Owner, Process},
         state::State,
-        subject::Subject,
     };
 
     fn python(pid: u32) -> Process {
@@ -165,30 +164,8 @@ mod tests {
     fn linger(why: LingerCause) -> Linger {
         let owner =
             Owner { process: python(34), evidence: Evidence::TaskFile, fd: Some(5), others: 0 };
-        let end = Endpoint::new([127, 0, 0, 1].into(), 1);
-        Linger {
-            time: 0,
-            subject: Subject {
-                cookie: None,
-                ordinal: 1,
-                tuple: Tuple { local: end, peer: end, netns: 1 },
-                uid: None,
-                inode: None,
-                cgroup: 0,
-                owner: Some(owner),
-                role: None,
-            },
-            state: State::CloseWait,
-            age: 0,
-            idle: None,
-            at_least: false,
-            threshold: 0,
-            status: LingerStatus::Raised,
-            orphaned: false,
-            holders: vec![owner],
-            why: Some(why),
-            creator: None,
-        }
+        let holders = vec![owner];
+        Linger { holders, why: Some(why), ..fixtures::linger(1, State::CloseWait) }
     }
 
     fn listening() -> Listener {

@@ -69,33 +69,13 @@ impl Accepts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        close::{Close, Reason},
-        state::State,
-        subject::Subject,
-        transition::Source,
-    };
+    use crate::{close::Reason, fixtures, subject::Subject};
 
     fn connection(cookie: u64, port: u16, wait: Option<u64>, is_over: bool) -> ConnectionSummary {
         let mut subject = Subject { cookie: Some(cookie), ..Subject::default() };
         subject.tuple.local.port = port;
-        ConnectionSummary {
-            time: 0,
-            state: State::Established,
-            subject,
-            source: Source::Tracepoint,
-            began: None,
-            ended: None,
-            duration: 0,
-            spent: [0; State::COUNT],
-            at_least: false,
-            handshake: None,
-            accept_wait: wait,
-            bytes_sent: None,
-            bytes_received: None,
-            retransmits: None,
-            close: is_over.then(|| Close::new(Reason::Graceful, None)),
-        }
+        let over = fixtures::connection(subject, 0, Reason::Graceful);
+        ConnectionSummary { accept_wait: wait, close: over.close.filter(|_| is_over), ..over }
     }
 
     #[test]

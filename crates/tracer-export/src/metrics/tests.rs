@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use tracer_event::fixtures::{linger, subject, transition};
+use tracer_event::fixtures::{connection, linger, subject, transition};
 use tracer_event::update::Observer;
 use tracer_event::wall_clock::WallClock;
 use tracer_event::{
@@ -31,27 +31,9 @@ pub fn all(metrics: &mut Metrics) {
         Transition { handshake: Some(handshake), ..transition(State::SynSent, State::Established) };
     metrics.set_kernel("6.1.0");
     metrics.count(&Update::Transition(&established), WallClock::default().into());
-    let close = Close::new(Reason::Graceful, Some(Initiator::Local));
-    metrics.count(
-        &Update::Connection(&ConnectionSummary {
-            time: 9,
-            subject: subject(1),
-            state: State::Closed,
-            began: None,
-            ended: None,
-            duration: 0,
-            spent: [0; State::COUNT],
-            at_least: false,
-            handshake: None,
-            accept_wait: None,
-            bytes_sent: None,
-            bytes_received: None,
-            retransmits: None,
-            close: Some(close),
-            source: Source::Timer,
-        }),
-        WallClock::default().into(),
-    );
+    let close = Some(Close::new(Reason::Graceful, Some(Initiator::Local)));
+    let ended = ConnectionSummary { close, ..connection(subject(1), 9, Reason::Graceful) };
+    metrics.count(&Update::Connection(&ended), WallClock::default().into());
     metrics.count(&Update::Linger(&[linger(1, State::CloseWait)]), WallClock::default().into());
     let (subject, state) = (subject(1), State::SynSent);
     let syn = Segment::Syn;

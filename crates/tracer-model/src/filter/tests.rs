@@ -11,13 +11,13 @@ use tracer_event::{
     close::{Close, Reason},
     endpoint::{Endpoint, Tuple},
     enricher::Unknown,
-    fixtures::linger,
+    fixtures::{connection, linger},
     linger::Linger,
     process::{Evidence, Owner, Process},
     sequence::Sequence,
     state::State,
     subject::{Role, Subject},
-    update::{ConnectionSummary, Source, Transition, Update},
+    update::{ConnectionSummary, Transition, Update},
 };
 
 use super::{parse::Names, *};
@@ -323,21 +323,9 @@ fn a_connection_is_wanted_for_its_whole_life(#[case] text: &str, #[case] wanted:
         spent[state.index()] = 1_000_000_000;
     }
     let story = ConnectionSummary {
-        time: 0,
-        state: State::Closed,
-        subject: subject(),
-        source: Source::Tracepoint,
-        began: None,
-        ended: None,
         duration: 3_000_000_000,
         spent,
-        at_least: false,
-        handshake: None,
-        accept_wait: None,
-        bytes_sent: None,
-        bytes_received: None,
-        retransmits: None,
-        close: Some(Close::new(Reason::ResetReceived, None)),
+        ..connection(subject(), 0, Reason::ResetReceived)
     };
     let filter: Filter = text.parse().unwrap();
     assert_eq!(filter.wants(&Update::Connection(&story), &Unknown), wanted);

@@ -11,7 +11,7 @@ use tracer_event::{
     sequence::Sequence,
     state::State::{self, *},
     subject::{Role, Subject},
-    transition::{Handshake, Source, Transition},
+    transition::{Handshake, Transition},
     update::{Answered, Direction, OwnedUpdate, Segment},
 };
 
@@ -76,19 +76,9 @@ impl Fixture {
             received: received.into(),
         };
         let mut step = Transition {
-            time: 0,
-            from,
-            to,
-            subject: self.subject,
-            source: Source::Tracepoint,
-            elapsed: None,
-            kernel: None,
-            orphaned: false,
-            at_exit: false,
-            handshake: None,
             sequence: (to != SynSent && to != SynRecv).then_some(sequence),
             sent: matches!(to, FinWait1 | LastAck | SynSent).then_some(true),
-            close: None,
+            ..Transition::new(self.subject, 0, from, to)
         };
         change(&mut step);
         self.add(time, &OwnedUpdate::Transition(step));

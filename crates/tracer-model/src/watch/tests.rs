@@ -12,7 +12,7 @@ use tracer_event::{
     host::{Host, NetFacts, PortRange},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Close, Source, Subject, Transition},
+    update::{Close, Subject, Transition},
 };
 
 const NETNS: u32 = 7;
@@ -23,29 +23,10 @@ fn failure(time: u64, peer_port: u16) -> Transition {
     (record.netns, record.peer_port) = (NETNS, peer_port);
     let process = Process { pid: 12, comm: [b'x'; 16], start_ns: 0 };
     let owner = Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 });
+    let subject = Subject { cookie: Some(1), owner, ..Subject::of_addresses(Tuple::of(&record)) };
     Transition {
-        time,
-        subject: Subject {
-            cookie: Some(1),
-            ordinal: 1,
-            tuple: Tuple::of(&record),
-            uid: None,
-            inode: None,
-            cgroup: 0,
-            owner,
-            role: None,
-        },
-        from: State::SynSent,
-        to: State::Closed,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: None,
         close: Some(Close::new(Reason::NoLocalPort, Some(Initiator::Local))),
-        orphaned: false,
-        at_exit: false,
-        sequence: None,
-        sent: None,
+        ..Transition::new(subject, time, State::SynSent, State::Closed)
     }
 }
 

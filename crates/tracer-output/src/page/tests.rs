@@ -16,13 +16,11 @@ use tracer_event::{
     close::Reason,
     endpoint::{Endpoint, Tuple},
     finding::{Finding, NoLocalPort, Problem, Severity, Status},
+    fixtures,
     header::{Degraded, Host, Mode},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{
-        Close, ConnectionSummary, Handshake, Linger, LingerStatus, Role, Source, Subject,
-        Transition,
-    },
+    update::{ConnectionSummary, Handshake, Linger, LingerStatus, Subject, Transition},
 };
 use tracer_model::{
     linger::Thresholds,
@@ -42,53 +40,18 @@ fn client(port: u16, name: &[u8]) -> Subject {
     comm[..name.len()].copy_from_slice(name);
     let process = Process { pid: 7, comm, start_ns: 0 };
     Subject {
-        cookie: Some(u64::from(port)),
-        ordinal: 1,
         tuple: Tuple { local: end("10.0.0.1", port), peer: end("10.0.0.2", 443), netns: 1 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
         owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
-        role: Some(Role::Client),
+        ..fixtures::subject(port.into())
     }
 }
 
 fn step(subject: Subject, time: u64, from: State, to: State) -> Transition {
-    Transition {
-        time: BEGUN + time,
-        subject,
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: None,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
-    }
+    Transition::new(subject, BEGUN + time, from, to)
 }
 
 fn connection(subject: Subject, time: u64, reason: Reason) -> ConnectionSummary {
-    ConnectionSummary {
-        time: BEGUN + time,
-        subject,
-        state: State::Closed,
-        began: None,
-        ended: None,
-        duration: 0,
-        spent: [0; State::COUNT],
-        at_least: false,
-        handshake: None,
-        accept_wait: None,
-        bytes_sent: None,
-        bytes_received: None,
-        retransmits: None,
-        close: Some(Close::new(reason, None)),
-        source: Source::Tracepoint,
-    }
+    fixtures::connection(subject, BEGUN + time, reason)
 }
 
 fn header() -> Header {

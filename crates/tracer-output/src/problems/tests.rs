@@ -5,10 +5,11 @@ use crate::stamps::{Times, Timestamps};
 use tracer_event::{
     close::{Close, Initiator},
     finding::{BadEnd, ConnectionResets, Status},
+    fixtures,
     process::{Evidence, Owner, Process},
     reset::Rst,
     state::State,
-    transition::{Source, Transition},
+    transition::Transition,
 };
 
 const CLOCK: WallClock = WallClock { lead: 0, now: 0 };
@@ -20,34 +21,16 @@ fn end(last: u8, port: u16) -> Endpoint {
 fn subject(local: Endpoint, peer: Endpoint, role: Option<Role>) -> Subject {
     let process = Process { pid: 7, comm: *b"app\0\0\0\0\0\0\0\0\0\0\0\0\0", start_ns: 1 };
     let owner = Owner { process, evidence: Evidence::Connect, fd: None, others: 0 };
-    Subject {
-        cookie: Some(1),
-        ordinal: 1,
-        tuple: Tuple { local, peer, netns: 1 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
-        owner: role.map(|_| owner),
-        role,
-    }
+    let tuple = Tuple { local, peer, netns: 1 };
+    Subject { tuple, owner: role.map(|_| owner), role, ..fixtures::subject(1) }
 }
 
 /// The end of a client's connection.
 fn ended(time: u64, port: u16, from: State, reason: Reason) -> Transition {
+    let subject = subject(end(1, port), end(2, 80), Some(Role::Client));
     Transition {
-        time,
-        subject: subject(end(1, port), end(2, 80), Some(Role::Client)),
-        from,
-        to: State::Closed,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: None,
-        sequence: None,
-        sent: None,
         close: Some(Close::new(reason, Some(Initiator::Peer))),
-        orphaned: false,
-        at_exit: false,
+        ..Transition::new(subject, time, from, State::Closed)
     }
 }
 

@@ -226,6 +226,7 @@ mod tests {
     use super::*;
     use tracer_event::{
         endpoint::Endpoint,
+        fixtures,
         process::{Evidence, Owner, Process},
     };
 
@@ -238,25 +239,17 @@ mod tests {
         Linger {
             time: 100 * SECOND,
             subject: Subject {
-                cookie: Some(number.into()),
-                ordinal: 1,
                 tuple: Tuple { local: end(80), peer: end(40_000 + number), netns: 1 },
-                uid: None,
-                inode: None,
-                cgroup: 0,
                 owner: Some(owner),
                 role: Some(Role::Server),
+                ..fixtures::subject(number.into())
             },
-            state: State::CloseWait,
             age: age * SECOND,
             idle: None,
-            at_least: false,
-            threshold: 0,
             status,
-            orphaned: false,
             holders: vec![owner],
             why: Some(LingerCause::NotLookedAt),
-            creator: None,
+            ..fixtures::linger(number.into(), State::CloseWait)
         }
     }
 

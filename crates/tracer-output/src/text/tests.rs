@@ -7,9 +7,10 @@ use crate::stamps::Timestamps;
 use tracer_event::{
     close::Close,
     endpoint::{Endpoint, Tuple},
+    fixtures,
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Handshake, Role, Source, Subject},
+    update::{Handshake, Role, Subject},
 };
 use tracer_model::table::{self, Table};
 
@@ -23,14 +24,10 @@ fn subject(role: Role, local: &str, peer: &str, name: &[u8]) -> Subject {
     comm[..name.len()].copy_from_slice(name);
     let process = Process { pid: 4_194_304, comm, start_ns: 1 };
     Subject {
-        cookie: Some(1),
-        ordinal: 1,
         tuple: Tuple { local: end(local), peer: end(peer), netns: 1 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
         owner: Some(Owner { process, evidence: Evidence::Listener, fd: None, others: 0 }),
         role: Some(role),
+        ..fixtures::subject(1)
     }
 }
 
@@ -55,21 +52,7 @@ fn step(end: Subject, edge: (State, State), numbers: Option<(u32, u32)>) -> Tran
         local_isn: Some(local),
         peer_isn: Some(peer),
     });
-    Transition {
-        time: 1,
-        subject: end,
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
-    }
+    Transition { handshake, ..Transition::new(end, 1, from, to) }
 }
 
 /// The marks of a client's and a server's lines, in their order, of connections of which the ends
@@ -162,19 +145,8 @@ fn line(width: usize, subject: Subject) -> String {
     let times = Times::new(Timestamps::Utc, jiff::tz::TimeZone::UTC);
     let mut text = Text::new(Palette::PLAIN, Some(width), times, Stories::Steps);
     let transition = Transition {
-        time: 1,
-        subject,
-        from: State::Established,
-        to: State::FinWait1,
-        kernel: None,
-        source: Source::Tracepoint,
         elapsed: Some(1_234_567),
-        handshake: None,
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
+        ..Transition::new(subject, 1, State::Established, State::FinWait1)
     };
     let mut out = Vec::new();
     let clock = WallClock { lead: 0, now: 0 };

@@ -7,7 +7,7 @@ use tracer_event::{
     endpoint::Tuple,
     initial::InitialNumbers,
     state::State,
-    update::{OwnedUpdate, Role, Source, Transition},
+    update::{OwnedUpdate, Role, Transition},
 };
 use tracer_model::connection::Connection;
 
@@ -73,19 +73,9 @@ pub(super) fn before(life: &Connection, events: &[OwnedUpdate]) -> Vec<OwnedUpda
     for (to, time) in life.stays().chain(present) {
         if let Some(from) = from.filter(|_| time < oldest) {
             earlier.push(OwnedUpdate::Transition(Transition {
-                time,
-                subject,
-                from,
-                to,
-                kernel: None,
-                source: Source::Tracepoint,
-                elapsed: None,
                 handshake: life.handshake().filter(|_| to == State::Established),
-                sequence: None,
-                sent: None,
-                close: None,
                 orphaned: life.is_orphaned(),
-                at_exit: false,
+                ..Transition::new(subject, time, from, to)
             }));
         }
         from = Some(to);

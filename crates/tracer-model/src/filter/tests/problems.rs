@@ -48,20 +48,11 @@ fn an_rst_by_which_nothing_is_lost_is_no_problem(
         acked,
         received,
     };
+    let subject = Subject { role: Some(role), ..subject() };
     let transition = Transition {
-        time: 0,
-        subject: Subject { role: Some(role), ..subject() },
-        from,
-        to: State::Closed,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
-        handshake: None,
         sequence: Some(sequence),
-        sent: None,
         close: Some(Close::new(reason, None)),
-        orphaned: false,
-        at_exit: false,
+        ..Transition::new(subject, 0, from, State::Closed)
     };
     let filter: Filter = "problem".parse().unwrap();
     assert_eq!(filter.wants(&Update::Transition(&transition), &Unknown), expected);

@@ -10,10 +10,11 @@ use State::*;
 use tracer_event::{
     close::{Initiator, Reason},
     endpoint::{Endpoint, Tuple},
+    fixtures,
     process::{Evidence, Owner, Process},
     update::{
-        Close, ConnectionSummary, Direction, Handshake, Reset, Retransmit, Retransmitted, Role,
-        Rst, Segment, Sequence, Source,
+        Close, ConnectionSummary, Direction, Reset, Retransmit, Retransmitted, Role, Rst, Segment,
+        Sequence, Source,
     },
 };
 use tracer_model::table::{self, Table};
@@ -56,14 +57,10 @@ pub(super) fn subject(role: Role, local: &str, peer: &str, name: &[u8], pid: u32
     comm[..name.len()].copy_from_slice(name);
     let process = Process { pid, comm, start_ns: 1 };
     Subject {
-        cookie: Some(u64::from(pid)),
-        ordinal: 1,
         tuple: Tuple { local: endpoint(local), peer: endpoint(peer), netns: 1 },
-        uid: None,
-        inode: None,
-        cgroup: 0,
         owner: Some(Owner { process, evidence: Evidence::Connect, fd: None, others: 0 }),
         role: Some(role),
+        ..fixtures::subject(pid.into())
     }
 }
 
@@ -147,23 +144,17 @@ impl Fixture {
         self.now += 20 * MICROSECOND;
         let close = reason.map(|reason| Close::new(reason, Some(Initiator::Local)));
         let sequence = wire.sequence(end).filter(|_| source == Source::Tracepoint);
+        let from = wire.states[end];
         let transition = Transition {
-            time: self.now,
-            subject: wire.ends[end],
-            from: wire.states[end],
-            to,
-            kernel: None,
             source,
-            elapsed: None,
-            handshake: None,
             // Reported late, together with what follows it.
             sequence: if to == SynSent { syn(wire, end) } else { sequence },
             sent: matches!(to, SynSent | FinWait1 | LastAck)
                 .then_some(wire.written[end] <= wire.sent[end]),
             close,
             // Nothing else leads from a state to itself.
-            orphaned: wire.states[end] == to,
-            at_exit: false,
+            orphaned: from == to,
+            ..Transition::new(wire.ends[end], self.now, from, to)
         };
         self.emit(&Update::Transition(&transition));
         wire.states[end] = to;
@@ -238,21 +229,6 @@ fn syn(wire: &Wire, end: usize) -> Option<Sequence> {
 }
 
 pub(super) fn connection(time: u64, subject: Subject, close: Close) -> ConnectionSummary {
-    ConnectionSummary {
-        time,
-        subject,
-        state: Closed,
-        began: None,
-        ended: None,
-        duration: 0,
-        spent: [0; State::COUNT],
-        at_least: false,
-        handshake: None::<Handshake>,
-        accept_wait: None,
-        bytes_sent: None,
-        bytes_received: None,
-        retransmits: None,
-        close: Some(close),
-        source: Source::Tracepoint,
-    }
+    let over = fixtures::connection(subject, time, close.reason);
+    ConnectionSummary { close: Some(close), ..over }
 }

@@ -14,7 +14,7 @@ use tracer_event::{
     header::{Degraded, Header, Mode},
     process::{Evidence, Executable, Owner, Process},
     state::State,
-    update::{Handshake, OwnedUpdate, Role, Source, Subject, Transition},
+    update::{Handshake, OwnedUpdate, Role, Subject, Transition},
     wall_clock::WallClock,
 };
 use tracer_model::connection::SocketId;
@@ -124,19 +124,8 @@ fn step(from: State, to: State, time: u64) -> OwnedUpdate {
         peer_isn: None,
     };
     OwnedUpdate::Transition(Transition {
-        time,
-        subject: row(to, 40_001, 0).subject,
-        from,
-        to,
-        kernel: None,
-        source: Source::Tracepoint,
-        elapsed: None,
         handshake: (to == State::Established).then_some(handshake),
-        sequence: None,
-        sent: None,
-        close: None,
-        orphaned: false,
-        at_exit: false,
+        ..Transition::new(row(to, 40_001, 0).subject, time, from, to)
     })
 }
 
