@@ -20,24 +20,13 @@ pub fn note(unseen: u64) {
     UNSEEN.set(UNSEEN.get() + unseen);
 }
 
-/// Repeats an experiment until nothing in it was `unseen`, by the summary of its trace.
+/// A test in a namespace of its own, again where it has failed and changes of state were unseen.
 ///
 /// A hardened kernel may run no BPF program on top of a protected process, such as the init of a
 /// micro-VM: what a timer's softirq changes while it interrupts that one, no tracer sees. Snapshots
-/// find it out and the summary counts it, so that an exact test knows when to try again. The
-/// experiment itself must wait for nothing that only a tracer that has seen all can tell.
-pub fn shown<T>(experiment: impl FnMut() -> T, unseen: impl Fn(&T) -> u64) -> T {
-    let is_shown = |done: &T| {
-        let unseen = unseen(done);
-        println!("{unseen} changes of state unseen");
-        unseen == 0
-    };
-    let found = std::iter::repeat_with(experiment).take(TIMES).find(is_shown);
-    found.unwrap_or_else(|| panic!("not once in {TIMES} times has the kernel shown all"))
-}
-
-/// An exact test in a namespace of its own, again where it has failed and changes were `unseen`.
-pub fn isolated_and_shown<T: Send>(test: impl Fn(&Namespace) -> T + Sync) -> T {
+/// find it out and the summary counts it, so that an exact test knows when to try again. Until its
+/// trace has ended, the test must wait for nothing that only a tracer that has seen all can tell.
+pub fn shown<T: Send>(test: impl Fn(&Namespace) -> T + Sync) -> T {
     for _ in 1..TIMES {
         let done = isolated(|namespace| {
             UNSEEN.set(0);

@@ -12,7 +12,7 @@ use tracer_tests::{
     kernel_objects::attached_by,
     netns::{Namespace, isolated},
     record::Record,
-    shown::{isolated_and_shown, shown},
+    shown::shown,
     sockets::{self, End, Pair, Path, linger_zero, send, wait_for_end},
     tracer::{Trace, Tracer},
 };
@@ -26,21 +26,19 @@ fn both_ends(
     [client_story, server_story]: [&str; 2],
     [client_close, server_close]: [(&str, &str); 2],
 ) {
-    let once = || {
-        isolated(|namespace| {
-            let tracer = Tracer::start(namespace, &[]);
-            let pair = Pair::over(Path::V4);
-            let (client, server) = pair.ends();
-            let listener = End::of(&pair.listener);
-            scenario(&tracer, pair);
-            (tracer.finish(), [client, server, listener])
-        })
-    };
-    let (trace, ends) = shown(once, |(trace, _)| trace.unseen());
-    let [client, server, listener] = ends.each_ref().map(|end| trace.life(end));
-    client.is("client", client_story).closed(client_close.0, client_close.1);
-    server.is("server", server_story).closed(server_close.0, server_close.1);
-    trace.tells_only(&[&client, &server, &listener]);
+    shown(|namespace| {
+        let tracer = Tracer::start(namespace, &[]);
+        let pair = Pair::over(Path::V4);
+        let (client, server) = pair.ends();
+        let listener = End::of(&pair.listener);
+        scenario(&tracer, pair);
+        let trace = tracer.finish();
+        let [client, server, listener] =
+            [client, server, listener].each_ref().map(|end| trace.life(end));
+        client.is("client", client_story).closed(client_close.0, client_close.1);
+        server.is("server", server_story).closed(server_close.0, server_close.1);
+        trace.tells_only(&[&client, &server, &listener]);
+    });
 }
 
 /// Else a reset that comes while the programs are being attached is not seen, but the end that it
@@ -164,7 +162,7 @@ fn data_for_an_orphan_in_fin_wait2_ends_it() {
 
 #[test]
 fn a_connection_that_was_never_accepted_is_reset_with_its_listener() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let listener = sockets::listen(Path::V4);
         let (listener_end, address) = (End::of(&listener), listener.local_addr().unwrap());
@@ -212,7 +210,7 @@ fn a_connect_without_a_free_local_port_is_told_as_that() {
 
 #[test]
 fn a_socket_that_is_disconnected_and_connects_again_lives_twice() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let listener = sockets::listen(Path::V4);
         let address = listener.local_addr().unwrap();

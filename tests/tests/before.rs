@@ -287,9 +287,32 @@ fn a_killed_time_wait_is_found_out(
     );
 }
 
+/// Some of a crowd moves.
+fn some_move(tracer: &Tracer, crowd: &mut Crowd, told: &mut Told) {
+    let server = crowd.close_wait.pop().unwrap();
+    let cookie = sockets::cookie(&server);
+    drop(server);
+    let ends = ["CLOSE_WAIT? LAST_ACK tracepoint", "LAST_ACK CLOSED tracepoint"];
+    told.eventually(tracer, cookie, &ends);
+
+    let (client, server) = crowd.established.pop().unwrap();
+    let cookies = [&client, &server].map(sockets::cookie);
+    client.shutdown(Shutdown::Write).unwrap();
+    let closes = ["ESTABLISHED? FIN_WAIT1 tracepoint", "FIN_WAIT1 FIN_WAIT2 tracepoint"];
+    told.eventually(tracer, cookies[0], &closes);
+    told.eventually(tracer, cookies[1], &["ESTABLISHED? CLOSE_WAIT tracepoint"]);
+
+    let (client, server) = crowd.half_closed.pop().unwrap();
+    let cookies = [&client, &server].map(sockets::cookie);
+    drop(server);
+    told.eventually(tracer, cookies[1], &ends);
+    told.eventually(tracer, cookies[0], &["FIN_WAIT2? TIME_WAIT tracepoint"]);
+}
+
 /// Nothing is told of a crowd that was there before, until some of it moves.
-fn some_of_a_crowd_move() -> (Trace, Told, States) {
-    isolated(|namespace| {
+#[test]
+fn nothing_is_told_as_new_and_what_happens_later_is_told() {
+    shown(|namespace| {
         let mut crowd = Crowd::gather(namespace, fewer(CLOSE_WAIT), fewer(TIME_WAIT));
         let kernel = kernel::states();
         let tracer = Tracer::start(namespace, &QUIET);
@@ -298,50 +321,24 @@ fn some_of_a_crowd_move() -> (Trace, Told, States) {
         let early = early.iter().filter(|record| record.kind() != "retransmit");
         assert_eq!(listing(early), "", "told although nothing has happened");
         let mut told = Told::default();
-        let mut is_told = |cookie: u64, steps: &[&str]| {
-            assert!(kernel.contains_key(&cookie));
-            told.eventually(&tracer, cookie, steps);
-        };
-
-        let server = crowd.close_wait.pop().unwrap();
-        let cookie = sockets::cookie(&server);
-        drop(server);
-        is_told(cookie, &["CLOSE_WAIT? LAST_ACK tracepoint", "LAST_ACK CLOSED tracepoint"]);
-
-        let (client, server) = crowd.established.pop().unwrap();
-        let cookies = [&client, &server].map(sockets::cookie);
-        client.shutdown(Shutdown::Write).unwrap();
-        is_told(
-            cookies[0],
-            &["ESTABLISHED? FIN_WAIT1 tracepoint", "FIN_WAIT1 FIN_WAIT2 tracepoint"],
-        );
-        is_told(cookies[1], &["ESTABLISHED? CLOSE_WAIT tracepoint"]);
-
-        let (client, server) = crowd.half_closed.pop().unwrap();
-        let cookies = [&client, &server].map(sockets::cookie);
-        drop(server);
-        is_told(cookies[1], &["CLOSE_WAIT? LAST_ACK tracepoint", "LAST_ACK CLOSED tracepoint"]);
-        is_told(cookies[0], &["FIN_WAIT2? TIME_WAIT tracepoint"]);
-
+        some_move(&tracer, &mut crowd, &mut told);
+        assert!(told.cookies.iter().all(|cookie| kernel.contains_key(cookie)));
         let killed = crowd.time_wait.pop().unwrap();
         a_killed_time_wait_is_found_out(&tracer, &mut told, &killed);
-        (tracer.finish(), told, kernel)
-    })
+        let trace = tracer.finish();
+        told.is_right();
+        let cookies: BTreeSet<u64> = trace.transitions().filter_map(Record::cookie).collect();
+        // The orphaned client of the first one.
+        let orphans = cookies.difference(&told.cookies).filter_map(|cookie| kernel.get(cookie));
+        assert_eq!(orphans.collect::<Vec<_>>(), [&"FIN_WAIT2"]);
+    });
 }
 
+/// A request socket becomes a full one with the same cookie: what was half-open before is let
+/// through.
 #[test]
-fn nothing_is_told_as_new_and_what_happens_later_is_told() {
-    let (trace, told, kernel) = shown(some_of_a_crowd_move, |(trace, ..)| trace.unseen());
-    told.is_right();
-    let cookies: BTreeSet<u64> = trace.transitions().filter_map(Record::cookie).collect();
-    // The orphaned client of the first one.
-    let orphans = cookies.difference(&told.cookies).filter_map(|cookie| kernel.get(cookie));
-    assert_eq!(orphans.collect::<Vec<_>>(), [&"FIN_WAIT2"]);
-}
-
-/// What was half-open before is let through.
-fn half_open_are_let_through() -> (Trace, Told) {
-    isolated(|namespace| {
+fn a_connection_that_was_half_open_is_told_when_it_is_made() {
+    shown(|namespace| {
         let crowd = Crowd::gather(namespace, 10, 10);
         let half_open: States =
             kernel::states().into_iter().filter(|(_, state)| *state == "SYN_RECV").collect();
@@ -353,14 +350,8 @@ fn half_open_are_let_through() -> (Trace, Told) {
             let steps = ["LISTEN? SYN_RECV tracepoint", "SYN_RECV ESTABLISHED tracepoint"];
             told.eventually(&tracer, cookie, &steps);
         }
-        (tracer.finish(), told)
-    })
-}
-
-/// A request socket becomes a full one with the same cookie.
-#[test]
-fn a_connection_that_was_half_open_is_told_when_it_is_made() {
-    let (trace, told) = shown(half_open_are_let_through, |(trace, _)| trace.unseen());
-    told.is_right();
-    assert_eq!(trace.transitions().count(), 2 * told.cookies.len());
+        let trace = tracer.finish();
+        told.is_right();
+        assert_eq!(trace.transitions().count(), 2 * told.cookies.len());
+    });
 }

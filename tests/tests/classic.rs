@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracer_tests::{
-    shown::isolated_and_shown,
+    shown::shown,
     sockets::{self, End, read_to_end},
     tracer::{Tracer, WITH_TRACEFS, command},
 };
@@ -22,7 +22,7 @@ fn classic(port: u16) -> Tracer {
 
 #[test]
 fn the_classic_tracepoint_tells_the_same_states() {
-    isolated_and_shown(|_| {
+    shown(|_| {
         let tracer = classic(TEARDOWN);
         let listener = TcpListener::bind(("127.0.0.1", TEARDOWN)).unwrap();
         let mut client = TcpStream::connect(("127.0.0.1", TEARDOWN)).unwrap();
@@ -46,7 +46,7 @@ fn the_classic_tracepoint_tells_the_same_states() {
 
 #[test]
 fn the_classic_tracepoint_tells_a_refused_connection_with_its_port() {
-    isolated_and_shown(|_| {
+    shown(|_| {
         let tracer = classic(REFUSED);
         TcpStream::connect(("127.0.0.1", REFUSED)).unwrap_err();
         let trace = tracer.finish();

@@ -8,7 +8,7 @@ use tracer_tests::{
     netns::isolated,
     peer::Peer,
     record::listing,
-    shown::isolated_and_shown,
+    shown::shown,
     sockets::{self, End, Path, read_to_end},
     tracer::{Trace, Tracer},
 };
@@ -167,7 +167,7 @@ fn state_is_left_or_entered() {
 
 #[test]
 fn pid_is_of_the_owner_of_a_client() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &["--pid", &std::process::id().to_string()]);
         let (mut server, address) = Peer::server(PEER, "depot");
         let mut stream = TcpStream::connect(address).unwrap();
@@ -185,7 +185,7 @@ fn pid_is_of_the_owner_of_a_client() {
 
 #[test]
 fn pid_is_of_the_owner_of_a_server() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &["--pid", &std::process::id().to_string()]);
         let listener = sockets::listen(Path::V4);
         let address = listener.local_addr().unwrap();

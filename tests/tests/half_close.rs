@@ -6,7 +6,7 @@ use std::net::Shutdown;
 
 use tracer_tests::{
     netns::{Namespace, isolated},
-    shown::isolated_and_shown,
+    shown::shown,
     sockets::{End, Pair, Path, read_to_end, send},
     tracer::{Trace, Tracer},
 };
@@ -17,7 +17,7 @@ const PASSIVE: &str = "CLOSE_WAIT LAST_ACK CLOSED";
 
 #[test]
 fn a_half_closed_connection_still_carries_data_and_ends_in_time_wait() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let Pair { listener, mut client, mut server } = Pair::over(Path::V4);
         let ends = [&client, &server].map(End::of);
@@ -39,7 +39,7 @@ fn a_half_closed_connection_still_carries_data_and_ends_in_time_wait() {
 
 #[test]
 fn close_after_a_half_close_leaves_the_rest_to_the_kernel() {
-    isolated_and_shown(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let Pair { listener, client, server } = Pair::over(Path::V4);
         let ends = [&client, &server].map(End::of);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::Value;
 use tracer_tests::{
-    netns::isolated,
+    netns::Namespace,
     shown::shown,
     sockets::{self, End, Pair, Path, close_client_first},
     tracer::{Trace, Tracer},
@@ -28,23 +28,17 @@ struct Traced {
 }
 
 /// A connection from before its listener to after it, closed by the client.
-fn connection_over(path: Path) -> Traced {
-    shown(|| connection_once(path), |traced| traced.trace.unseen())
-}
-
-fn connection_once(path: Path) -> Traced {
-    isolated(|namespace| {
-        let tracer = Tracer::start(namespace, &[]);
-        let pair = Pair::over(path);
-        let (client, server) = pair.ends();
-        let listener = close_client_first(&tracer, pair);
-        tracer.wait_for_step(&client, "FIN_WAIT2", "TIME_WAIT");
-        let end = End::of(&listener);
-        drop(listener);
-        let trace = tracer.finish();
-        trace.stays_in(namespace);
-        Traced { trace, listener: end, client, server }
-    })
+fn connection_over(path: Path, namespace: &Namespace) -> Traced {
+    let tracer = Tracer::start(namespace, &[]);
+    let pair = Pair::over(path);
+    let (client, server) = pair.ends();
+    let listener = close_client_first(&tracer, pair);
+    tracer.wait_for_step(&client, "FIN_WAIT2", "TIME_WAIT");
+    let end = End::of(&listener);
+    drop(listener);
+    let trace = tracer.finish();
+    trace.stays_in(namespace);
+    Traced { trace, listener: end, client, server }
 }
 
 fn is_complete(traced: &Traced) {
@@ -77,35 +71,40 @@ fn handshakes_agree(client: &Value, server: &Value) {
 
 #[test]
 fn both_ends_of_an_ipv4_connection_are_told_completely() {
-    is_complete(&connection_over(Path::V4));
+    shown(|namespace| is_complete(&connection_over(Path::V4, namespace)));
 }
 
 #[test]
 fn both_ends_of_an_ipv6_connection_are_told_completely() {
-    let traced = connection_over(Path::V6);
-    assert!(traced.client.local.is_ipv6());
-    is_complete(&traced);
+    shown(|namespace| {
+        let traced = connection_over(Path::V6, namespace);
+        assert!(traced.client.local.is_ipv6());
+        is_complete(&traced);
+    });
 }
 
 #[test]
 fn an_ipv4_client_of_an_ipv6_listener_has_one_spelling_on_both_ends() {
-    let traced = connection_over(Path::DualStack);
-    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    assert_eq!(traced.client.local.ip(), localhost);
-    is_complete(&traced);
-    let Traced { trace, client, server, .. } = traced;
-    let about = |record: &&_| client.is_told_by(record) || server.is_told_by(record);
-    for record in trace.transitions().filter(about) {
-        for field in ["/network/local/address", "/network/peer/address"] {
-            assert_eq!(record.at(field), "127.0.0.1", "{record}");
+    shown(|namespace| {
+        let traced = connection_over(Path::DualStack, namespace);
+        let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(traced.client.local.ip(), localhost);
+        is_complete(&traced);
+        let Traced { trace, client, server, .. } = traced;
+        let about = |record: &&_| client.is_told_by(record) || server.is_told_by(record);
+        for record in trace.transitions().filter(about) {
+            for field in ["/network/local/address", "/network/peer/address"] {
+                assert_eq!(record.at(field), "127.0.0.1", "{record}");
+            }
+            assert_eq!(record.at("/network/type"), "ipv4", "{record}");
         }
-        assert_eq!(record.at("/network/type"), "ipv4", "{record}");
-    }
+    });
 }
 
-/// A connection closed by the server; its listener stays.
-fn closed_by_the_server() -> Traced {
-    isolated(|namespace| {
+/// Its listener stays.
+#[test]
+fn the_server_can_close_first() {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let pair = Pair::over(Path::V4);
         let (client_end, server_end) = pair.ends();
@@ -115,40 +114,28 @@ fn closed_by_the_server() -> Traced {
         drop(client);
         tracer.wait_for_step(&server_end, "FIN_WAIT2", "TIME_WAIT");
         let trace = tracer.finish();
-        Traced { trace, listener: End::of(&listener), client: client_end, server: server_end }
-    })
-}
-
-#[test]
-fn the_server_can_close_first() {
-    let traced = shown(closed_by_the_server, |traced| traced.trace.unseen());
-    let Traced { trace, listener, client, server } = &traced;
-    let [client, server, listener] = [client, server, listener].map(|end| trace.life(end));
-    client
-        .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
-        .closed("graceful", "peer");
-    let [whole, kept] = [CLIENT, KEPT].map(|story| story.replace(ACTIVE, PASSIVE));
-    server.is_one_of("server", &[&whole, &kept]);
-    listener.is("listener", "CLOSED LISTEN");
-    trace.tells_only(&[&client, &server, &listener]);
-}
-
-/// The clients of some connections, of which only SYN_SENT is told.
-fn syn_sent() -> (Trace, Vec<End>) {
-    isolated(|namespace| {
-        let tracer = Tracer::start(namespace, &["--state", "syn-sent"]);
-        let listener = sockets::listen(Path::V4);
-        let streams: Vec<_> = (0..20).map(|_| sockets::connect(&listener, Path::V4)).collect();
-        let clients = streams.iter().map(|(client, _)| End::of(client)).collect();
-        (tracer.finish(), clients)
-    })
+        let ends = [client_end, server_end, End::of(&listener)];
+        let [client, server, listener] = ends.each_ref().map(|end| trace.life(end));
+        client
+            .is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED")
+            .closed("graceful", "peer");
+        let [whole, kept] = [CLIENT, KEPT].map(|story| story.replace(ACTIVE, PASSIVE));
+        server.is_one_of("server", &[&whole, &kept]);
+        listener.is("listener", "CLOSED LISTEN");
+        trace.tells_only(&[&client, &server, &listener]);
+    });
 }
 
 #[test]
 fn syn_sent_carries_the_local_port_even_before_the_connection_is_made() {
-    let (trace, clients) = shown(syn_sent, |(trace, _)| trace.unseen());
-    for client in &clients {
-        trace.life(client).is("client", "CLOSED SYN_SENT ESTABLISHED");
-    }
-    assert_eq!(trace.transitions().count(), 40);
+    shown(|namespace| {
+        let tracer = Tracer::start(namespace, &["--state", "syn-sent"]);
+        let listener = sockets::listen(Path::V4);
+        let streams: Vec<_> = (0..20).map(|_| sockets::connect(&listener, Path::V4)).collect();
+        let trace = tracer.finish();
+        for (client, _) in &streams {
+            trace.life(&End::of(client)).is("client", "CLOSED SYN_SENT ESTABLISHED");
+        }
+        assert_eq!(trace.transitions().count(), 40);
+    });
 }

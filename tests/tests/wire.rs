@@ -15,7 +15,7 @@ use tracer_tests::{
     netns::{Namespace, assign, isolated, run},
     record::Record,
     segment::flag::{ACK, FIN, SYN},
-    shown::shown,
+    shown::{note, shown},
     sockets::{self, End, Path, wait_for_end},
     tracer::{PATIENCE, Trace, Tracer},
 };
@@ -94,13 +94,10 @@ struct Observed {
     ends: [End; 2],
 }
 
-/// A connection over `lo`, closed by the client, then by the server.
-fn observed(path: Path, prepare: impl Fn(&TcpListener) + Sync) -> Observed {
-    shown(|| observed_once(path, &prepare), |observed| observed.trace.unseen())
-}
-
-fn observed_once(path: Path, prepare: &(impl Fn(&TcpListener) + Sync)) -> Observed {
-    isolated(|namespace| {
+/// How many of SYN, SYN+ACK and the client's FIN were sent over a connection over `lo`, closed by
+/// the client, then by the server; all told of them is right.
+fn counted(path: Path, prepare: impl Fn(&TcpListener) + Sync) -> [usize; 3] {
+    shown(|namespace| {
         let capture = Capture::start("lo");
         let tracer = Tracer::start(namespace, &[]);
         let listener = sockets::listen(path);
@@ -112,7 +109,7 @@ fn observed_once(path: Path, prepare: &(impl Fn(&TcpListener) + Sync)) -> Observ
         drop(server);
         tracer.wait_for_step(&ends[0], "FIN_WAIT2", "TIME_WAIT");
         let captured = capture.finish(Ipv4Addr::LOCALHOST);
-        Observed { trace: tracer.finish(), captured, ends }
+        Observed { trace: tracer.finish(), captured, ends }.is_right()
     })
 }
 
@@ -138,31 +135,29 @@ fn port(listener: &TcpListener) -> u16 {
 
 #[test]
 fn a_connection_over_ipv4_is_told_as_on_the_wire() {
-    assert_eq!(observed(Path::V4, |_| ()).is_right(), [1, 1, 1]);
+    assert_eq!(counted(Path::V4, |_| ()), [1, 1, 1]);
 }
 
 #[test]
 fn a_connection_over_ipv6_is_told_as_on_the_wire() {
-    assert_eq!(observed(Path::V6, |_| ()).is_right(), [1, 1, 1]);
+    assert_eq!(counted(Path::V6, |_| ()), [1, 1, 1]);
 }
 
 #[test]
 fn a_dual_stack_connection_is_told_as_on_the_wire() {
-    assert_eq!(observed(Path::DualStack, |_| ()).is_right(), [1, 1, 1]);
+    assert_eq!(counted(Path::DualStack, |_| ()), [1, 1, 1]);
 }
 
 #[test]
 fn lost_syns_are_told_as_often_as_they_are_sent_again() {
-    let observed = observed(Path::V4, |listener| lose_first(2, "dport", port(listener), "syn"));
-    let [syns, ..] = observed.is_right();
+    let [syns, ..] = counted(Path::V4, |listener| lose_first(2, "dport", port(listener), "syn"));
     assert_eq!(syns, 3);
 }
 
 #[test]
 fn a_lost_syn_ack_is_told_as_often_as_it_is_sent_again() {
-    let observed =
-        observed(Path::V6, |listener| lose_first(1, "sport", port(listener), "(syn | ack)"));
-    let [_, answers, _] = observed.is_right();
+    let [_, answers, _] =
+        counted(Path::V6, |listener| lose_first(1, "sport", port(listener), "(syn | ack)"));
     // The server's timer and the client's next SYN both make it send again.
     assert!(answers > 1, "{answers} SYN+ACKs");
 }
@@ -170,11 +165,10 @@ fn a_lost_syn_ack_is_told_as_often_as_it_is_sent_again() {
 /// The retransmissions of a FIN are counted apart from those of the SYN.
 #[test]
 fn lost_fins_are_told_as_often_as_they_are_sent_again() {
-    let observed = observed(Path::V4, |listener| {
+    let [syns, _, fins] = counted(Path::V4, |listener| {
         lose_first(1, "dport", port(listener), "syn");
         lose_first(2, "dport", port(listener), "(fin | ack)");
     });
-    let [syns, _, fins] = observed.is_right();
     assert_eq!(syns, 2);
     assert!(fins > 2, "{fins} FINs");
 }
@@ -240,19 +234,13 @@ fn serve(address: IpAddr, clients: &Sender<SocketAddr>) -> TcpStream {
     sockets::accept(&listener)
 }
 
-/// What was told at both ends of a cable, and what passed.
-struct Cable {
-    ends: Vec<[End; 2]>,
-    of_clients: Trace,
-    of_servers: Trace,
-    captured: Vec<Captured>,
-}
-
-/// Two namespaces and a cable; each has a tracer of its own.
-fn over_a_cable() -> Cable {
-    let (is_there, there) = mpsc::channel();
-    let (to_clients, addresses) = mpsc::channel();
-    isolated(move |namespace| {
+/// Two namespaces and a cable; each has a tracer of its own. All that passes here does so in
+/// softirqs, by a timer.
+#[test]
+fn both_ends_of_a_cable_are_told_as_on_the_wire() {
+    shown(|namespace| {
+        let (is_there, there) = mpsc::channel();
+        let (to_clients, addresses) = mpsc::channel();
         let far_away = thread::spawn(move || clients_far_away(&is_there, addresses));
         let other = there.recv().unwrap().to_string();
         let far_end = ["peer", "name", CABLE, "netns", &other];
@@ -265,21 +253,14 @@ fn over_a_cable() -> Cable {
         let (clients, of_clients) = far_away.join().unwrap();
         let captured = capture.finish(THERE);
         let of_servers = tracer.finish();
-        let ends = clients.iter().zip(&servers);
-        let ends = ends.map(|(client, server)| [End::of(client), End::of(server)]).collect();
-        Cable { ends, of_clients, of_servers, captured }
-    })
-}
-
-#[test]
-fn both_ends_of_a_cable_are_told_as_on_the_wire() {
-    // All that passes here does so in softirqs, by a timer.
-    let cable = shown(over_a_cable, |cable| cable.of_clients.unseen() + cable.of_servers.unseen());
-    let Cable { ends, of_clients, of_servers, captured } = cable;
-    for ends in &ends {
-        let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
-        let told = told.map(|life| life.handshake());
-        assert_eq!(handshakes_are(&captured, told, ends), [1, 1]);
-        rtt_is(&captured, told[1], ends);
-    }
+        // Of another thread.
+        note(of_clients.unseen());
+        for (client, server) in clients.iter().zip(&servers) {
+            let ends = [End::of(client), End::of(server)];
+            let told = [of_clients.life(&ends[0]), of_servers.life(&ends[1])];
+            let told = told.map(|life| life.handshake());
+            assert_eq!(handshakes_are(&captured, told, &ends), [1, 1]);
+            rtt_is(&captured, told[1], &ends);
+        }
+    });
 }

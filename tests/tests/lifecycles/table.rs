@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracer_tests::{
-    netns::{Namespace, isolated},
+    netns::Namespace,
     record::{Record, listing},
     segment::{Segment, flag},
     shown::shown,
@@ -47,11 +47,11 @@ pub(crate) struct Told<T> {
 
 /// What has come of a row.
 pub(crate) enum Outcome {
-    /// What is told, not necessarily what must be.
+    /// What must be is told.
     Told(Vec<Told<String>>),
     /// It cannot be driven here.
     Impossible(String),
-    /// It has failed otherwise.
+    /// Something else is told, or it has failed otherwise.
     Failed(String),
 }
 
@@ -60,12 +60,11 @@ const EITHER: &str = "(timer, snapshot)";
 
 /// Plays a row, again where it is not right because the kernel has not shown all of it.
 pub(crate) fn play(row: &Row) -> Outcome {
-    let played = caught(|| shown(|| isolated(|namespace| once(row, namespace)), |once| once.1).0);
-    played.unwrap_or_else(Outcome::Failed)
+    caught(|| shown(|namespace| once(row, namespace))).unwrap_or_else(Outcome::Failed)
 }
 
-/// What has come of a row, and where it is not right, how many changes of state were unseen.
-fn once(row: &Row, namespace: &Namespace) -> (Outcome, u64) {
+/// Plays it once, and panics where it is not right.
+fn once(row: &Row, namespace: &Namespace) -> Outcome {
     let stage = Stage::new(namespace);
     let driven = caught(|| {
         let subjects = (row.drive)(&stage)?;
@@ -74,7 +73,7 @@ fn once(row: &Row, namespace: &Namespace) -> (Outcome, u64) {
         Ok(subjects)
     });
     let driven = match driven {
-        Ok(Err(reason)) => return (Outcome::Impossible(reason), 0),
+        Ok(Err(reason)) => return Outcome::Impossible(reason),
         Ok(Ok(subjects)) => Ok(subjects),
         Err(message) => Err(message),
     };
@@ -91,13 +90,18 @@ fn once(row: &Row, namespace: &Namespace) -> (Outcome, u64) {
         })
     });
     match told {
-        Ok(told) if is_right(row, &told) => (Outcome::Told(told), 0),
+        Ok(told) if is_right(row, &told) => Outcome::Told(told),
         otherwise => {
             println!("{}: all records:{}", row.name, listing(&trace.records));
             println!("{}", trace.summary);
-            (otherwise.map_or_else(Outcome::Failed, Outcome::Told), trace.unseen())
+            panic!("{}", otherwise.map_or_else(|message| message, |told| difference(row, &told)))
         }
     }
+}
+
+fn difference(row: &Row, told: &[Told<String>]) -> String {
+    let pairs = told.iter().zip(row.lives).filter(|(told, must)| **told != must.own());
+    pairs.map(|(told, must)| format!("\n  told {told:?}\n  must {must:?}")).collect()
 }
 
 /// What it comes to, or what it says when it panics.
@@ -272,7 +276,7 @@ pub(crate) const fn told(
 }
 
 /// Whether what is told is what must be.
-pub(crate) fn is_right(row: &Row, told: &[Told<String>]) -> bool {
+fn is_right(row: &Row, told: &[Told<String>]) -> bool {
     told.iter().cloned().eq(row.lives.iter().map(Told::own))
 }
 
