@@ -2,29 +2,41 @@
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{ChildStdout, Command, ExitStatus, Stdio},
     thread::JoinHandle,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 
 use crate::{
+    leashed::Leashed,
     netns::Namespace,
     tracer::{command, is_attached, read_all, wait},
 };
 
-/// A process whose standard error is read; killed when dropped.
+/// A process whose standard error is read.
 #[derive(Debug)]
 pub struct Background {
-    child: Child,
+    child: Leashed,
     errors: Option<JoinHandle<String>>,
 }
 
 impl Background {
     /// Starts a command.
     pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self::writing_to(Stdio::null(), command)
+    }
+
+    /// The same, and what reads its standard output.
+    pub fn piped(command: &mut Command) -> (Self, ChildStdout) {
+        let mut background = Self::writing_to(Stdio::piped(), command);
+        let output = background.child.stdout.take().expect("a pipe");
+        (background, output)
+    }
+
+    fn writing_to(output: Stdio, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
+        let mut child = Leashed::start(command);
         let errors = child.stderr.take().map(read_all);
         Self { child, errors }
     }
@@ -40,6 +52,16 @@ impl Background {
         self.child.id()
     }
 
+    /// The same, to signal it by.
+    pub fn pid(&self) -> Pid {
+        self.child.pid()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
     /// Whether a tracer is attached.
     pub fn is_attached(&self) -> bool {
         is_attached(self.id())
@@ -52,7 +74,7 @@ impl Background {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is running");
+        self.child.signal(signal);
     }
 
     /// Ends it by a signal; what it says on standard error.
@@ -73,13 +95,5 @@ impl Background {
         let (status, errors) = self.end(Signal::INT);
         assert!(status.success(), "ended with {status}: {errors}");
         assert_eq!(errors, "", "it complains");
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -3,12 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::{Ipv4Addr, UdpSocket},
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{ChildStderr, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
 
-use crate::{clock::Moment, segment::Segment, sockets::eventually};
+use crate::{clock::Moment, leashed::Leashed, segment::Segment, sockets::eventually};
 
 /// Length of an Ethernet header, which `lo` has too.
 const ETHERNET: usize = 14;
@@ -23,7 +23,7 @@ const END: &[u8] = b"end of the capture";
 /// A running `tcpdump`; killed when dropped.
 #[derive(Debug)]
 pub struct Capture {
-    child: Child,
+    _child: Leashed,
     packets: Arc<Mutex<Vec<Packet>>>,
     /// Kept open: a message to nobody would end the program.
     _messages: BufReader<ChildStderr>,
@@ -52,14 +52,14 @@ impl Capture {
         // In immediate mode each packet takes as much of the buffer as the longest would: the usual
         // one has room for eight, and a burst is longer.
         let options = ["-Z", "root", "-n", "-U", "--immediate-mode", "-B", "65536"];
-        let mut child = Command::new("tcpdump")
+        let mut command = Command::new("tcpdump");
+        command
             .args(options)
             .args(["--time-stamp-precision=nano", "-i", interface, "-w", "-"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("live tests need the command tcpdump");
+            .stderr(Stdio::piped());
+        let mut child = Leashed::start(&mut command);
         let packets = Arc::default();
         let stdout = child.stdout.take().expect("a pipe");
         let into = Arc::clone(&packets);
@@ -70,7 +70,7 @@ impl Capture {
             let length = messages.read_line(&mut message).expect("text");
             assert!(length > 0, "tcpdump ends: {message}");
         }
-        Self { child, packets, _messages: messages }
+        Self { _child: child, packets, _messages: messages }
     }
 
     /// All segments that have passed until now.
@@ -94,14 +94,6 @@ impl Capture {
 
     fn packets(&self) -> Vec<Packet> {
         self.packets.lock().expect("a capture that can be read").clone()
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

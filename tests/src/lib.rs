@@ -43,6 +43,7 @@ pub mod ftrace;
 pub mod held;
 pub mod kernel;
 pub mod kernel_objects;
+pub mod leashed;
 pub mod link;
 pub mod load;
 pub mod loaded;

@@ -5,7 +5,7 @@ use std::{
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     panic,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use std::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tracer_lab::namespace;
 
-use crate::slowness::allowed;
+use crate::{leashed::Leashed, slowness::allowed};
 
 /// The namespace of the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,16 +83,16 @@ fn enter_new() {
     namespace::enter().unwrap_or_else(|error| panic!("live tests need root: {error}"));
 }
 
-/// A process that lives in a namespace; killed when dropped.
+/// A process that lives in a namespace.
 #[derive(Debug)]
-pub struct Resident(Child);
+pub struct Resident(Leashed);
 
 impl Resident {
     /// A process in the calling thread's namespace that does nothing.
     pub fn settle() -> Self {
         let mut idle = Command::new("sleep");
         idle.arg("600").stdin(Stdio::null());
-        Self(idle.spawn().expect("live tests need the command sleep"))
+        Self(Leashed::start(&mut idle))
     }
 
     /// Its process id.
@@ -135,14 +135,6 @@ impl Cable {
                 assign(address, name);
             });
         }
-    }
-}
-
-impl Drop for Resident {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -3,15 +3,15 @@
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::SocketAddr,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use crate::{sockets::End, tracer};
+use crate::{leashed::Leashed, sockets::End, tracer};
 
 /// A running peer; killed when dropped.
 #[derive(Debug)]
 pub struct Peer {
-    child: Child,
+    child: Leashed,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
@@ -19,13 +19,9 @@ pub struct Peer {
 impl Peer {
     /// Starts `program` (`env!("CARGO_BIN_EXE_peer")`) under another name.
     pub fn start(program: &str, name: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .arg(name)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the peer is built with the tests");
+        let mut command = Command::new(program);
+        command.arg(name).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = Leashed::start(&mut command);
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, orders, answers }
@@ -100,13 +96,5 @@ impl Peer {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("an answer of the peer");
         line.trim().to_owned()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -5,15 +5,15 @@ use std::{
     env, fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::sockets::eventually;
+use crate::{leashed::Leashed, sockets::eventually};
 
 /// A program that `cargo xtask test` has fetched.
 pub fn fetched(path: &str) -> PathBuf {
@@ -44,7 +44,7 @@ pub fn fetch(url: &str, options: &[&str]) -> Option<String> {
 /// A Prometheus that scrapes one target each second; killed when dropped.
 #[derive(Debug)]
 pub struct Prometheus {
-    child: Child,
+    _child: Leashed,
     url: String,
 }
 
@@ -62,15 +62,15 @@ impl Prometheus {
         let configuration = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}");
         let file = directory.join("prometheus.yml");
         fs::write(&file, configuration).expect("a directory to write to");
-        let child = in_host(fetched("usr/bin/prometheus"))
+        let mut command = in_host(fetched("usr/bin/prometheus"));
+        command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Prometheus");
-        let prometheus = Self { child, url: format!("http://127.0.0.1:{port}") };
+            .stderr(Stdio::null());
+        let child = Leashed::start(&mut command);
+        let prometheus = Self { _child: child, url: format!("http://127.0.0.1:{port}") };
         eventually("Prometheus is ready", || {
             fetch(&format!("{}/-/ready", prometheus.url), &[]).is_some()
         });
@@ -86,14 +86,6 @@ impl Prometheus {
     }
 }
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What an OTLP receiver has got so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Got {
@@ -106,7 +98,7 @@ pub struct Got {
 /// A running rotel, which counts what it gets; killed when dropped.
 #[derive(Debug)]
 pub struct Rotel {
-    child: Child,
+    child: Leashed,
     got: Arc<Mutex<Got>>,
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -142,7 +134,8 @@ impl Rotel {
 
     fn launch(ports: Ports, directory: &Path, exporter: &[&str]) -> Self {
         let Ports { http, grpc } = ports;
-        let mut child = in_host(fetched("rotel/rotel-agent"))
+        let mut command = in_host(fetched("rotel/rotel-agent"));
+        command
             .arg("start")
             .args(exporter)
             .args(["--debug-log", "logs", "--debug-log", "metrics"])
@@ -152,9 +145,8 @@ impl Rotel {
             .arg(format!("--log-file={}", directory.join("log").display()))
             .env("NO_COLOR", "1")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("rotel");
+            .stderr(Stdio::null());
+        let mut child = Leashed::start(&mut command);
         let got = Arc::new(Mutex::new(Got::default()));
         let text = Arc::new(Mutex::new(String::new()));
         let theirs = (Arc::clone(&got), Arc::clone(&text));
@@ -195,17 +187,10 @@ impl Rotel {
     /// Ends it; what it has got.
     pub fn finish(mut self) -> Got {
         // It writes what it has got before it ends.
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("rotel is running");
+        self.child.signal(Signal::TERM);
         self.child.wait().expect("a child");
         self.reader.take().map(JoinHandle::join);
         self.so_far()
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

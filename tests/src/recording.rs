@@ -4,28 +4,26 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
-    thread::JoinHandle,
     time::Instant,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 
 use crate::{
+    background::Background,
     clock::Moment,
     kernel::{self, States},
     netns::Namespace,
     record::Record,
     sockets::eventually,
-    tracer::{command, read_all, wait},
+    tracer::command,
 };
 
-/// A running tracer with `--output`; killed when dropped.
+/// A running tracer with `--output`.
 #[derive(Debug)]
 pub struct Recorder {
-    child: Child,
+    tracer: Background,
     path: PathBuf,
-    errors: Option<JoinHandle<String>>,
 }
 
 impl Recorder {
@@ -44,17 +42,13 @@ impl Recorder {
         let path = directory.join("trace");
         let file = path.to_str().expect("a name");
         let inode = namespace.inode.to_string();
-        let mut child = command("", &[&["--netns", &inode, "--output", file], options].concat())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("live tests need the command nsenter (util-linux)");
-        let errors = child.stderr.take().map(read_all);
-        Self { child, path, errors }
+        let options = [&["--netns", &inode, "--output", file], options].concat();
+        Self { tracer: Background::start(&mut command("", &options)), path }
     }
 
     /// Its process.
     pub fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        self.tracer.pid()
     }
 
     /// Where it writes.
@@ -63,21 +57,9 @@ impl Recorder {
     }
 
     /// Ends the trace by SIGINT.
-    pub fn finish(mut self) -> Recording {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("the tracer is running");
-        let status = wait(&mut self.child);
-        let errors = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        assert!(status.success(), "the tracer ended with {status}: {errors}");
-        assert!(errors.is_empty(), "the tracer complains: {errors}");
-        Recording { path: self.path.clone() }
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn finish(self) -> Recording {
+        self.tracer.finish();
+        Recording { path: self.path }
     }
 }
 

@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::{
     end::End,
+    leashed::Leashed,
     netns::Namespace,
     record::{Record, listing},
     shown,
@@ -69,7 +70,7 @@ struct Lines {
 /// A running tracer with `--format json`; killed when dropped.
 #[derive(Debug)]
 pub struct Tracer {
-    child: Child,
+    child: Leashed,
     lines: Arc<(Mutex<Lines>, Condvar)>,
     stdout: Option<JoinHandle<()>>,
     stderr: Option<JoinHandle<String>>,
@@ -90,11 +91,7 @@ impl Tracer {
 
     /// Runs a command that traces with `--format json`; returns when the tracer is attached.
     pub fn run(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("live tests need the command nsenter (util-linux)");
+        let mut child = Leashed::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let lines = Arc::default();
         let stdout = child.stdout.take().map(|pipe| collect(pipe, Arc::clone(&lines)));
         let stderr = child.stderr.take().map(read_all);
@@ -149,7 +146,7 @@ impl Tracer {
 
     fn stop(&mut self, signal: Option<Signal>) -> (ExitStatus, String) {
         if let Some(signal) = signal {
-            kill_process(Pid::from_child(&self.child), signal).expect("the tracer is running");
+            self.child.signal(signal);
         }
         let status = wait(&mut self.child);
         self.stdout.take().map(JoinHandle::join);
@@ -167,14 +164,6 @@ impl Tracer {
         let (lines, _) =
             self.lines.1.wait_timeout_while(self.lock(), allowed(PATIENCE), waiting).ok()?;
         holds(&lines.records).then_some(())
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

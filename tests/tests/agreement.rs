@@ -6,13 +6,14 @@ use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tracer_tests::{
+    leashed::Leashed,
     netns::{Namespace, isolated},
     sockets::{self, End, eventually, linger_zero, send, wait_for_end},
     tracer::{Trace, Tracer, WITH_TRACEFS, read_all},
@@ -27,7 +28,7 @@ const CONNECTIONS: usize = 300;
 type Events = BTreeMap<[u16; 4], usize>;
 
 struct Bpftrace {
-    child: Child,
+    child: Leashed,
     lines: Arc<Mutex<Vec<[u16; 4]>>>,
 }
 
@@ -43,12 +44,12 @@ impl Bpftrace {
              args->sport, args->dport, args->oldstate, args->newstate); }}"
         );
         let script = format!(r#"{WITH_TRACEFS} && exec "$0" "$@""#);
-        let mut child = Command::new("unshare")
+        let mut command = Command::new("unshare");
+        command
             .args(["--mount", "sh", "-c", &script, "bpftrace", "-B", "line", "-e", &program])
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("this test needs the command unshare (util-linux)");
+            .stderr(Stdio::piped());
+        let mut child = Leashed::start(&mut command);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let output = BufReader::new(child.stdout.take().unwrap());
         thread::spawn({
@@ -85,19 +86,12 @@ impl Bpftrace {
         });
         // With another bpftrace beside it, one signal was not always enough.
         eventually("the end of bpftrace", || {
-            kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+            self.child.signal(Signal::INT);
             self.child.try_wait().unwrap().is_some()
         });
         let errors = read_all(self.child.stderr.take().unwrap()).join().unwrap();
         assert!(!errors.contains("Lost"), "bpftrace: {errors}");
         seen()
-    }
-}
-
-impl Drop for Bpftrace {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -19,7 +19,7 @@ use tracer_tests::{
     shown::shown,
     slowness::{allowed, fewer},
     sockets::{self, End, Pair, Path},
-    tracer::{Trace, Tracer, command},
+    tracer::{Tracer, command},
 };
 
 const CLOSE_WAIT: usize = 5_000;

@@ -9,60 +9,38 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tracer_lab::segment::flag;
 use tracer_tests::{
+    background::Background,
     case::Hosts,
     link::{ENDS, Link},
     netns::{Cable, Resident, inside, isolated, run},
     slowness::allowed,
     sockets::{self, eventually},
-    tracer::{command, program, read_all, wait},
+    tracer::{command, program},
 };
 
 /// After this time what has not arrived counts as lost.
 const MARGIN: Duration = Duration::from_millis(1_300);
 
-/// A recorder of a host; killed when dropped.
-struct Recorder(Child);
-
-impl Recorder {
-    fn start(hosts: &Hosts, host: usize, arguments: &[&str], file: &Path) -> Self {
-        Self::of(hosts.on(host, |namespace| namespace.inode), arguments, file)
-    }
-
-    /// Of the host with this namespace.
-    fn of(inode: u64, arguments: &[&str], file: &Path) -> Self {
-        let inode = inode.to_string();
-        let output = ["--netns", &inode, "--output", file.to_str().unwrap()];
-        let arguments = [arguments, &output].concat();
-        let child = command("", &arguments).stderr(Stdio::piped()).spawn().unwrap();
-        let recorder = Self(child);
-        eventually("a header", || fs::metadata(file).is_ok_and(|file| file.len() > 8));
-        recorder
-    }
-
-    fn end(mut self) {
-        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
-        let errors = read_all(self.0.stderr.take().unwrap());
-        let status = wait(&mut self.0);
-        let errors = errors.join().unwrap();
-        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
-    }
+/// A recorder of a host.
+fn record(hosts: &Hosts, host: usize, arguments: &[&str], file: &Path) -> Background {
+    record_in(hosts.on(host, |namespace| namespace.inode), arguments, file)
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Of the host with this namespace.
+fn record_in(inode: u64, arguments: &[&str], file: &Path) -> Background {
+    let inode = inode.to_string();
+    let output = ["--netns", &inode, "--output", file.to_str().unwrap()];
+    let recorder = Background::start(&mut command("", &[arguments, &output].concat()));
+    eventually("a header", || fs::metadata(file).is_ok_and(|file| file.len() > 8));
+    recorder
 }
 
 fn joined(files: &[&Path], options: &[&str]) -> String {
@@ -166,15 +144,15 @@ fn both_ends_prove_what_was_lost_between_them() {
     let files: [PathBuf; 2] = ["a.rec", "b.json"].map(|name| directory.path().join(name));
     // Both forms.
     let recorders = [
-        Recorder::start(&hosts, 0, &["record"], &files[0]),
-        Recorder::start(&hosts, 1, &["--format", "json"], &files[1]),
+        record(&hosts, 0, &["record"], &files[0]),
+        record(&hosts, 1, &["--format", "json"], &files[1]),
     ];
     lose(&link);
     let held = live(&hosts);
     // So much must pass until it is lost, and not under way.
     thread::sleep(allowed(MARGIN));
     for recorder in recorders {
-        recorder.end();
+        recorder.finish();
     }
     drop(held);
     check(&files.each_ref().map(PathBuf::as_path));
@@ -252,16 +230,16 @@ fn a_host_that_does_not_know_the_connection_any_more_has_forgotten_it_or_was_reb
     let _link = hosts.link();
     let directory = tempfile::tempdir().unwrap();
     let [a, b, rebooted] = ["a.json", "b.json", "c.json"].map(|name| directory.path().join(name));
-    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
+    let here = record(&hosts, 0, &["--format", "json"], &a);
     let (mut client, server) = connect(&hosts, 1001);
     forget(server);
     // It has recorded nothing of what was before.
-    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    let there = record(&hosts, 1, &["--format", "json"], &b);
     client.write_all(b"are you there?").unwrap();
     assert!(client.read(&mut [0; 1]).is_err());
     drop(client);
-    here.end();
-    there.end();
+    here.finish();
+    there.finish();
     assert_eq!(
         verdicts(&lines(&[&a, &b], &[])),
         BTreeMap::from([(1001, vec!["peer_forgot".into()])])
@@ -305,8 +283,8 @@ fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
     let [client, server] = ENDS;
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a.json", "b.json"].map(|name| directory.path().join(name));
-    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
-    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    let here = record(&hosts, 0, &["--format", "json"], &a);
+    let there = record(&hosts, 1, &["--format", "json"], &b);
     let listener = listen(&hosts, 1001);
     let address = SocketAddr::from(([10, 96, 0, 1], 80));
     let connect = || {
@@ -323,8 +301,8 @@ fn through_nat_the_ends_are_joined_and_what_was_lost_is_proved() {
     assert!(seen.ip().to_string() == client && (30_000..30_100).contains(&seen.port()), "{seen}");
     drop(unclosed);
     thread::sleep(allowed(MARGIN));
-    here.end();
-    there.end();
+    here.finish();
+    there.finish();
     drop(held);
     assert_eq!(proved(&[&a, &b]), [["fin_lost"]]);
     let text = joined(&[&a, &b], &["--all"]);
@@ -339,8 +317,8 @@ fn syns_that_come_to_nothing_on_a_host_that_others_reach_were_lost() {
     let link = hosts.link();
     let directory = tempfile::tempdir().unwrap();
     let [a, b] = ["a.json", "b.json"].map(|name| directory.path().join(name));
-    let here = Recorder::start(&hosts, 0, &["--format", "json"], &a);
-    let there = Recorder::start(&hosts, 1, &["--format", "json"], &b);
+    let here = record(&hosts, 0, &["--format", "json"], &a);
+    let there = record(&hosts, 1, &["--format", "json"], &b);
     let listener = listen(&hosts, 1006);
     let address = listener.local_addr().unwrap();
     let client = hosts.on(0, |_| TcpStream::connect(address).unwrap());
@@ -349,8 +327,8 @@ fn syns_that_come_to_nothing_on_a_host_that_others_reach_were_lost() {
     // The SYN is retransmitted after one second and after three.
     let patience = Duration::from_millis(3_500);
     hosts.on(0, |_| TcpStream::connect_timeout(&address, patience).unwrap_err());
-    here.end();
-    there.end();
+    here.finish();
+    there.finish();
     drop(held);
     assert_eq!(proved(&[&a, &b]), [["syn_lost"]]);
 }
@@ -363,25 +341,25 @@ fn a_host_that_was_made_anew_is_said_to_have_forgotten_the_connection() {
     let directory = tempfile::tempdir().unwrap();
     let [a, b, c] = ["a.json", "b.json", "c.json"].map(|name| directory.path().join(name));
     let format = ["--format", "json"];
-    let here = Recorder::of(inode(&before.ends[0]), &format, &a);
-    let there = Recorder::of(inode(&before.ends[1]), &format, &b);
+    let here = record_in(inode(&before.ends[0]), &format, &a);
+    let there = record_in(inode(&before.ends[1]), &format, &b);
     let [own, lost] = before.ends.each_ref().map(Resident::namespace);
     let listener = inside(&lost, |_| TcpListener::bind("10.0.0.2:1001").unwrap());
     let mut client = inside(&own, |_| TcpStream::connect("10.0.0.2:1001").unwrap());
     let server = sockets::accept(&listener);
-    there.end();
+    there.finish();
     let Cable { ends: [own, lost] } = before;
     inside(&lost.namespace(), |_| run("ip", &["link", "delete", "cable"]));
     forget(server);
     drop((listener, lost));
     let after = Cable { ends: [own, isolated(|_| Resident::settle())] };
     after.add("cable", ["10.0.0.1/24", "10.0.0.2/24"]);
-    let there = Recorder::of(inode(&after.ends[1]), &format, &c);
+    let there = record_in(inode(&after.ends[1]), &format, &c);
     client.write_all(b"are you there?").unwrap();
     assert!(client.read(&mut [0; 1]).is_err());
     drop(client);
-    here.end();
-    there.end();
+    here.finish();
+    there.finish();
     assert_eq!(proved(&[&a, &c]), [["peer_forgot"]]);
     // Here both have one kernel. With one of its own, the host has another boot.
     boot_again(&c, &c);

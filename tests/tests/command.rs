@@ -12,6 +12,7 @@ use std::{
 use rustix::process::Signal;
 use serde_json::Value;
 use tracer_tests::{
+    leashed::Leashed,
     netns::{Namespace, isolated},
     record::Record,
     sockets::{self, Pair, Path, close_client_first, eventually},
@@ -104,25 +105,11 @@ fn wait_for_file(path: &std::path::Path) {
     });
 }
 
-/// A child that does not outlive its test, however that ends.
-struct Leashed(std::process::Child);
-
-impl Drop for Leashed {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn trace_to_file(namespace: &Namespace, path: &std::path::Path) -> (Tracer, Leashed) {
     let inode = namespace.inode.to_string();
     let file = path.to_str().unwrap();
-    let child = command("", &["--format", "json", "--netns", &inode, "--output", file])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let child = Leashed(child);
+    let mut command = command("", &["--format", "json", "--netns", &inode, "--output", file]);
+    let child = Leashed::start(command.stdout(Stdio::piped()));
     let beside = Tracer::start(namespace, &[]);
     wait_for_file(path);
     (beside, child)
@@ -156,14 +143,12 @@ fn a_file_gets_the_same_lines_as_a_pipe() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("trace.json");
     isolated(|namespace| {
-        let (tracer, mut leashed) = trace_to_file(namespace, &path);
-        let child = &mut leashed.0;
+        let (tracer, mut child) = trace_to_file(namespace, &path);
         drop(close_client_first(&tracer, Pair::over(Path::V4)));
         drop(Pair::over(Path::V6));
         let pipe = tracer.finish();
-        let pid = rustix::process::Pid::from_child(child);
-        rustix::process::kill_process(pid, Signal::INT).unwrap();
-        let status = wait(child);
+        child.signal(Signal::INT);
+        let status = wait(&mut child);
         assert_eq!(status.code(), Some(0), "{status}");
         let standard = read_all(child.stdout.take().unwrap()).join().unwrap();
         assert_eq!(standard, "", "standard output is not where it should go");

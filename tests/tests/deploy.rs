@@ -9,13 +9,14 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tracer_tests::{
     deployed::{list, of_kind, rendered, repository, text, texts},
+    leashed::Leashed,
     receiver::{fetch, fetched, in_host},
     sockets::{eventually, free_port},
     tracer::{program, wait},
@@ -105,7 +106,7 @@ fn a_daemon_set_mounts_what_the_tracer_reads_and_keeps_its_pods_apart() {
 /// The tracer as a container of a DaemonSet runs it: its arguments, its configuration, its
 /// capabilities and nothing else.
 struct Pod {
-    child: Child,
+    child: Leashed,
     port: u16,
     _directory: tempfile::TempDir,
 }
@@ -136,19 +137,12 @@ impl Pod {
         command.args(["--no-new-privs", "--bounding-set"]).arg(format!("-all{kept}"));
         command.args(["--inh-caps", "-all"]).arg(program()).args(arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self { child: command.spawn().unwrap(), port, _directory: directory }
+        Self { child: Leashed::start(&mut command), port, _directory: directory }
     }
 
     fn answers(&self, probe: &Value) -> bool {
         let path = text(&probe["httpGet"]["path"]);
         fetch(&format!("http://127.0.0.1:{}{path}", self.port), &[]).is_some()
-    }
-}
-
-impl Drop for Pod {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -179,7 +173,7 @@ fn a_pod_traces_with_the_capabilities_that_it_has_and_answers_its_probes() {
         let before = counted();
         // Each request is a connection.
         eventually(&format!("{overlay}: connections are counted"), || counted() > before);
-        kill_process(Pid::from_child(&pod.child), Signal::TERM).unwrap();
+        pod.child.signal(Signal::TERM);
         assert!(wait(&mut pod.child).success(), "{overlay}");
     }
 }

@@ -7,12 +7,12 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tracer_tests::{
     background::Background,
@@ -20,44 +20,19 @@ use tracer_tests::{
     netns::{isolated, run},
     output::record,
     sockets::{eventually, free_port},
-    tracer::{command, program, read_all, wait},
+    tracer::{command, program},
 };
 
-/// A process that is killed when its test fails.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        Self(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
-    }
-
-    /// Sends a signal; how it ends, and what it says.
-    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
-        let errors = self.0.stderr.take().map(read_all).unwrap();
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-        let status = wait(&mut self.0);
-        (status.code(), errors.join().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Of a trace whose reader stops reading after the first line.
-fn stopped(mut child: Running, reader: impl std::io::Read) {
+fn stopped(mut tracer: Background, reader: impl std::io::Read) {
     let mut reader = BufReader::with_capacity(1, reader);
     reader.read_until(b'\n', &mut Vec::new()).unwrap();
     // More than fits into a pipe.
     load::connections(300);
     thread::sleep(Duration::from_millis(200));
-    assert!(child.0.try_wait().unwrap().is_none());
-    let (status, errors) = child.end(Signal::INT);
-    assert_eq!(status, Some(2), "{errors}");
+    assert!(tracer.is_running());
+    let (status, errors) = tracer.end(Signal::INT);
+    assert_eq!(status.code(), Some(2), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(errors.contains("the end of the trace could not be written to "), "{errors}");
     assert!(errors.contains("does not read"), "{errors}");
@@ -69,18 +44,15 @@ fn a_reader_that_stops_reading_misses_the_end() {
         load::prepare(namespace);
         let inode = namespace.inode.to_string();
         let options = ["--format", "json", "--netns", &inode];
-        let start =
-            |options: &[&str], stdout: Stdio| Running::start(command("", options).stdout(stdout));
-        let mut child = start(&options, Stdio::piped());
-        let pipe = child.0.stdout.take().unwrap();
-        stopped(child, pipe);
+        let (tracer, pipe) = Background::piped(&mut command("", &options));
+        stopped(tracer, pipe);
         let directory = tempfile::tempdir().unwrap();
         let fifo = directory.path().join("fifo");
         run("mkfifo", &[fifo.to_str().unwrap()]);
         let output = ["--output", fifo.to_str().unwrap()];
-        let child = start(&[&options[..], &output].concat(), Stdio::null());
+        let tracer = Background::start(&mut command("", &[&options[..], &output].concat()));
         let reader = File::open(&fifo).unwrap();
-        stopped(child, reader);
+        stopped(tracer, reader);
     });
 }
 
@@ -90,12 +62,12 @@ fn a_reader_that_closes_the_output_ends_the_trace_in_order() {
         load::prepare(namespace);
         let inode = namespace.inode.to_string();
         let options = ["--format", "json", "--netns", &inode];
-        let mut child = Running::start(command("", &options).stdout(Stdio::piped()));
-        let mut reader = BufReader::new(child.0.stdout.take().unwrap());
+        let (tracer, pipe) = Background::piped(&mut command("", &options));
+        let mut reader = BufReader::new(pipe);
         reader.read_until(b'\n', &mut Vec::new()).unwrap();
         drop(reader);
         load::connections(5);
-        assert!(wait(&mut child.0).success());
+        assert!(tracer.wait().0.success());
     });
 }
 
@@ -192,15 +164,15 @@ fn with_stdout_closed(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// Starts a tracer, and returns as soon as it runs code of its own.
-fn just_started(path: &Path) -> Running {
+fn just_started(path: &Path) -> Background {
     let options = ["--format", "json", "--output", path.to_str().unwrap()];
-    let child = Running::start(Command::new(program()).args(options));
-    let status = format!("/proc/{}/status", child.0.id());
+    let tracer = Background::start(Command::new(program()).args(options));
+    let status = format!("/proc/{}/status", tracer.id());
     // SIGHUP is 1, SIGINT 2, SIGUSR1 10, SIGTERM 15.
     let holds =
         |line: &str| line.strip_prefix("SigBlk:\t").is_some_and(|set| set.ends_with("4203"));
     eventually("signals are held", || fs::read_to_string(&status).unwrap().lines().any(holds));
-    child
+    tracer
 }
 
 #[test]
@@ -208,15 +180,14 @@ fn no_signal_is_too_early() {
     let directory = tempfile::tempdir().unwrap();
     for (at, signal) in [Signal::INT, Signal::TERM, Signal::TERM].into_iter().enumerate() {
         let path = directory.path().join(at.to_string());
-        let child = just_started(&path);
-        let pid = Pid::from_child(&child.0);
+        let tracer = just_started(&path);
         for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
-            kill_process(pid, signal).unwrap();
+            tracer.signal(signal);
         }
         // The first at once, the others somewhere in the middle of the start.
         thread::sleep(Duration::from_millis(25 * at as u64));
-        let (status, errors) = child.end(signal);
-        assert_eq!((status, errors.as_str()), (Some(0), ""), "{signal:?}");
+        let (status, errors) = tracer.end(signal);
+        assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{signal:?}");
         let text = fs::read_to_string(&path).unwrap();
         let kinds: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -231,7 +202,7 @@ fn a_pipe_that_nobody_reads_can_be_given_up() {
     let fifo = directory.path().join("fifo");
     run("mkfifo", &[fifo.to_str().unwrap()]);
     let (status, errors) = just_started(&fifo).end(Signal::INT);
-    assert_eq!(status, Some(2), "{errors}");
+    assert_eq!(status.code(), Some(2), "{errors}");
     assert!(errors.contains("ended by a signal before the outputs were open"), "{errors}");
 }
 

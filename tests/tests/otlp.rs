@@ -10,25 +10,23 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tracer_tests::{
+    background::Background,
     netns::{Namespace, isolated},
     receiver::{Got, Ports, Rotel},
     sockets::{self, Path as Way, eventually, free_port},
-    tracer::{command, read_all, wait},
+    tracer::command,
 };
 
-/// A tracer that sends; killed when dropped.
+/// A tracer that sends.
 struct Sending {
-    child: Child,
+    tracer: Background,
     path: PathBuf,
-    errors: Option<JoinHandle<String>>,
 }
 
 /// What it has said and left.
@@ -50,21 +48,15 @@ impl Sending {
         let _ = fs::remove_file(&path);
         let inode = namespace.inode.to_string();
         let common = ["--format", "json", "--netns", &inode, "--output", path.to_str().unwrap()];
-        let mut child = command("", &[&common, options].concat())
-            .envs(variables.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let errors = child.stderr.take().map(read_all);
-        let sending = Self { child, path, errors };
+        let mut command = command("", &[&common, options].concat());
+        let tracer = Background::start(command.envs(variables.iter().copied()));
+        let sending = Self { tracer, path };
         eventually("the first line", || !sending.lines().is_empty());
         sending
     }
 
     fn lines(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
-        // The last one may not be whole yet.
-        text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+        lines(&self.path)
     }
 
     fn wait_for_loss(&self) {
@@ -72,22 +64,19 @@ impl Sending {
         eventually("the loss is told", || self.lines().iter().any(is_loss));
     }
 
-    fn finish(mut self) -> Sent {
+    fn finish(self) -> Sent {
         let asked = Instant::now();
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
-        let status = wait(&mut self.child);
+        let (status, errors) = self.tracer.end(Signal::INT);
         let ended_within = asked.elapsed();
-        let errors = self.errors.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}: {errors}");
-        Sent { lines: self.lines(), errors, ended_within }
+        Sent { lines: lines(&self.path), errors, ended_within }
     }
 }
 
-impl Drop for Sending {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    // The last one may not be whole yet.
+    text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
 }
 
 impl Sent {

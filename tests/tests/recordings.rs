@@ -7,21 +7,22 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tracer_tests::{
+    background::Background,
     case::python,
     load,
     netns::{Namespace, isolated},
     peer::Peer,
     slowness::fewer,
     sockets::{self, Path as Over, eventually},
-    tracer::{Tracer, command, program, read_all, wait},
+    tracer::{Tracer, command, program},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -40,40 +41,11 @@ fn replayed(file: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A tracer in the background; killed when dropped.
-struct Background(Child);
-
-impl Background {
-    fn start(arguments: &[&str]) -> Self {
-        Self(command("", arguments).stderr(Stdio::piped()).spawn().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    fn end(mut self) {
-        self.signal(Signal::INT);
-        let errors = read_all(self.0.stderr.take().unwrap());
-        let status = wait(&mut self.0);
-        let errors = errors.join().unwrap();
-        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // Both fail where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A recorder of a namespace, attached.
 fn record(namespace: &Namespace, file: &Path, options: &[&str]) -> Background {
     let (inode, output) = (namespace.inode.to_string(), file.to_str().unwrap());
-    let recorder =
-        Background::start(&[&["record", "--netns", &inode, "-o", output], options].concat());
+    let options = [&["record", "--netns", &inode, "-o", output], options].concat();
+    let recorder = Background::start(&mut command("", &options));
     // The magic number alone is no header.
     eventually("the header", || fs::metadata(file).is_ok_and(|file| file.len() > 8));
     recorder
@@ -127,7 +99,7 @@ fn a_recording_holds_what_json_says_in_a_third_of_the_bytes() {
         drop(listener);
         let trace = tracer.finish();
         for recorder in recorders {
-            recorder.end();
+            recorder.finish();
         }
         let told: Vec<Value> = trace
             .records
@@ -194,7 +166,10 @@ impl Flight {
         );
         fs::write(&configuration, text).unwrap();
         fs::set_permissions(&configuration, fs::Permissions::from_mode(0o600)).unwrap();
-        let daemon = Background::start(&["daemon", "--config", configuration.to_str().unwrap()]);
+        let daemon = Background::start(&mut command(
+            "",
+            &["daemon", "--config", configuration.to_str().unwrap()],
+        ));
         eventually("the first line", || fs::metadata(&output).is_ok_and(|file| file.len() > 0));
         Self { daemon, directory }
     }
@@ -239,7 +214,7 @@ fn a_signal_writes_the_last_minutes_and_the_trace_goes_on() {
         }
         drop(sockets::connect(&listener, Over::V4));
         let output = flight.directory.path().join("out.json");
-        flight.daemon.end();
+        flight.daemon.finish();
         let trace = fs::read_to_string(output).unwrap();
         let last: Value = serde_json::from_str(trace.lines().last().unwrap()).unwrap();
         assert_eq!((&last["kind"], &last["complete"]), (&"summary".into(), &true.into()), "{last}");
@@ -258,7 +233,7 @@ fn what_the_log_leaves_out_is_kept() {
         assert!(lines.iter().any(|line| line["tcp"]["to"] == "ESTABLISHED"), "{lines:?}");
         assert!(!lines[0]["options"].to_string().contains("problems"), "{}", lines[0]);
         let output = flight.directory.path().join("out.json");
-        flight.daemon.end();
+        flight.daemon.finish();
         let trace = fs::read_to_string(output).unwrap();
         assert!(!trace.contains("ESTABLISHED"), "{trace}");
     });
@@ -287,7 +262,7 @@ fn a_signal_during_a_load_loses_nothing() {
         let last = last.clone();
         let Flight { daemon, directory: _directory } = flight;
         // It has its name before it is whole, and is whole at the end.
-        daemon.end();
+        daemon.finish();
         let trace = fs::read_to_string(output).unwrap();
         let trace: Vec<Value> =
             trace.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
