@@ -28,11 +28,7 @@ pub fn close_waits() -> usize {
 
 /// Descriptors of a process's sockets in CLOSE_WAIT, as `ss` tells them.
 pub fn descriptors(name: &str) -> Vec<u64> {
-    let output = std::process::Command::new("ss")
-        .args(["-tnpH", "state", "close-wait"])
-        .output()
-        .expect("live tests need the command ss");
-    let text = String::from_utf8(output.stdout).expect("text");
+    let text = kernel::ss(&["-tnpH", "state", "close-wait"]);
     let of_process = text.lines().filter(|line| line.contains(&format!("\"{name}\"")));
     let fd = |line: &str| line.split("fd=").nth(1)?.split(')').next()?.parse().ok();
     let mut fds: Vec<u64> = of_process.filter_map(fd).collect();

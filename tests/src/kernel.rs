@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::{netns::run, sockets::End};
+use crate::{netns::run, sockets::End, tracer::printed};
 
 /// A socket as `ss` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,21 +25,12 @@ pub type States = BTreeMap<u64, &'static str>;
 
 /// All TCP sockets, half-open and TIME_WAIT ones included.
 pub fn sockets() -> Vec<Known> {
-    let output = Command::new("ss")
-        .args(["-tanoeH"])
-        .output()
-        .expect("live tests need the command ss (iproute2)");
-    assert!(output.status.success(), "ss: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).expect("text");
-    lines(&text).map(known).collect()
+    lines(&ss(&["-tanoeH"])).map(known).collect()
 }
 
 /// The same with who holds each: process and descriptor.
 pub fn held() -> Vec<(Known, BTreeSet<(u64, u64)>)> {
-    let output = Command::new("ss").args(["-tanopeH"]).output();
-    let output = output.expect("live tests need the command ss (iproute2)");
-    let text = String::from_utf8(output.stdout).expect("text");
-    lines(&text).map(|line| (known(line), holders(line))).collect()
+    lines(&ss(&["-tanopeH"])).map(|line| (known(line), holders(line))).collect()
 }
 
 /// `users:(("name",pid=1,fd=2),("name",pid=3,fd=4))`
@@ -152,4 +143,14 @@ const NAMES: [(&str, &str); 10] = [
 pub fn name(state: &str) -> &'static str {
     let known = NAMES.iter().find(|(_, name)| *name == state);
     known.unwrap_or_else(|| panic!("no state of a socket: {state}")).1
+}
+
+/// Sockets of the calling thread's namespace in a state, as `ss` names it.
+pub fn count_in(state: &str) -> usize {
+    ss(&["-Htn", "state", state]).lines().count()
+}
+
+/// What `ss` shows.
+pub fn ss(options: &[&str]) -> String {
+    printed(Command::new("ss").args(options))
 }

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, process::Command};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::tracer::command;
+use crate::{
+    kernel::ss,
+    tracer::{command, printed},
+};
 
 /// Local and peer address of each socket and its first holder, listeners and what is connected.
 pub type Owners = BTreeMap<(String, String), Option<u64>>;
@@ -18,8 +21,7 @@ pub type Owners = BTreeMap<(String, String), Option<u64>>;
 /// Where it fails.
 pub fn owners(netns: u64) -> Owners {
     let options = ["sockets", "--format", "json", "--netns", &netns.to_string()];
-    let output = command("", &options).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = printed(&mut command("", &options));
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut owners = Owners::new();
     for record in records.filter(|record| record["kind"] == "socket") {
@@ -44,19 +46,15 @@ pub fn owners(netns: u64) -> Owners {
 ///
 /// Where it fails.
 pub fn owners_by_ss() -> Owners {
-    let lines = |options: &[&str]| {
-        let output = Command::new("ss").args(options).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
     let of_line = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let pid = line.split("pid=").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok());
         (words[0].to_owned(), (words[3].to_owned(), words[4].to_owned()), pid)
     };
     let of_mptcp: Owners =
-        lines(&["-HManp"]).lines().map(of_line).map(|(_, ends, pid)| (ends, pid)).collect();
+        ss(&["-HManp"]).lines().map(of_line).map(|(_, ends, pid)| (ends, pid)).collect();
     let mut owners = Owners::new();
-    for (state, ends, pid) in lines(&["-Htanp"]).lines().map(of_line) {
+    for (state, ends, pid) in ss(&["-Htanp"]).lines().map(of_line) {
         if ["LISTEN", "ESTAB", "CLOSE-WAIT"].contains(&&*state) {
             let pid = pid.or_else(|| of_mptcp.get(&ends).copied().flatten());
             owners.insert(ends, pid);

@@ -167,6 +167,23 @@ impl Tracer {
     }
 }
 
+/// What a command prints; it succeeds, and complains of nothing.
+#[track_caller]
+pub fn printed(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What `tracer sockets` lists of a namespace.
+pub fn listed(namespace: &Namespace) -> Vec<Record> {
+    let inode = namespace.inode.to_string();
+    let text = printed(&mut command("", &["sockets", "--format", "json", "--netns", &inode]));
+    text.lines().map(|line| Record::parse(line, Instant::now())).collect()
+}
+
 /// The child of a process that has a name.
 pub fn child_of(parent: u32, name: &str) -> Option<u32> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();

@@ -13,13 +13,13 @@ use tracer_tests::{
     clock::Moment,
     crowd::{Crowd, UNACCEPTED},
     kernel::{self, States},
-    netns::{Namespace, isolated},
+    netns::isolated,
     record::{Record, listing},
     recording::Recorder,
     shown::shown,
     slowness::{allowed, fewer},
     sockets::{self, End, Pair, Path},
-    tracer::{Tracer, command},
+    tracer::{Tracer, listed},
 };
 
 const CLOSE_WAIT: usize = 5_000;
@@ -61,19 +61,6 @@ fn what_was_there_before_has_an_age() {
             assert!(age + tick >= least && age <= most + tick, "{least:?} to {most:?}: {record}");
         }
     });
-}
-
-/// What `tracer sockets` says of a namespace.
-fn listed(namespace: &Namespace) -> Vec<Record> {
-    let inode = namespace.inode.to_string();
-    let arguments = ["sockets", "--format", "json", "--netns", &inode];
-    let output = command("", &arguments).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {errors}", output.status);
-    assert_eq!(errors, "");
-    let now = Instant::now();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| Record::parse(line, now)).collect()
 }
 
 fn by_cookie(records: &[Record]) -> BTreeMap<u64, &Record> {

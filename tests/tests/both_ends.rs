@@ -23,7 +23,7 @@ use tracer_tests::{
     netns::{Cable, Resident, inside, isolated, run},
     slowness::allowed,
     sockets::{self, eventually},
-    tracer::{command, program},
+    tracer::{command, printed, program},
 };
 
 /// After this time what has not arrived counts as lost.
@@ -44,10 +44,7 @@ fn record_in(inode: u64, arguments: &[&str], file: &Path) -> Background {
 }
 
 fn joined(files: &[&Path], options: &[&str]) -> String {
-    let output = Command::new(program()).arg("pair").args(files).args(options).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && errors.is_empty(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
+    printed(Command::new(program()).arg("pair").args(files).args(options))
 }
 
 fn lines(files: &[&Path], options: &[&str]) -> Vec<Value> {

@@ -3,12 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, process::Command, thread, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::Value;
 use tracer_tests::{
     case::Hosts,
     diagnosis::Diagnosis,
+    kernel::{count_in, ss},
     owners::{owners, owners_by_ss},
     peer::Peer,
     record::{Record, listing},
@@ -98,7 +99,7 @@ say('connected'); hold()",
     let queue = diagnosis.only("accept_queue_full");
     assert_eq!(named(queue), BTreeSet::from([server.pid()]), "{queue}");
     let leak = diagnosis.evidence("close_wait_leak");
-    assert_eq!(leak["sockets"], hosts.on(0, |_| count("close-wait")), "{leak}");
+    assert_eq!(leak["sockets"], hosts.on(0, |_| count_in("close-wait")), "{leak}");
     assert_eq!(leak["processes"][0]["pid"], server.pid(), "{leak}");
     let (ours, theirs) = hosts.on(0, |namespace| (owners(namespace.inode), owners_by_ss()));
     assert_eq!(ours, theirs);
@@ -138,8 +139,7 @@ say('connected'); sys.stdin.readline(); del s; kept.clear(); say('closed'); hold
 /// Connections that wait in the queue of a port's listeners, by `ss`.
 fn queued(hosts: &Hosts, port: u16) -> u64 {
     hosts.on(0, |_| {
-        let output = Command::new("ss").args(["-Htln", &format!("sport = :{port}")]).output();
-        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let text = ss(&["-Htln", &format!("sport = :{port}")]);
         let queues =
             text.lines().map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>());
         queues.map(Result::unwrap).sum()
@@ -239,7 +239,7 @@ while True: threading.Thread(target=answer, args=(l.accept()[0],), daemon=True).
 k = [socket.create_connection((SERVER, 8555)) for _ in range(60)]; say('connected'); hold()",
     );
     let tracer = hosts.trace(0, &["--linger", "fin-wait1=2s"]);
-    hosts.on(0, |_| eventually("all have closed", || count("fin-wait-1") == 60));
+    hosts.on(0, |_| eventually("all have closed", || count_in("fin-wait-1") == 60));
     hosts.is_traced_soon(0, "peer_not_reading");
     let diagnosis = hosts.diagnose(0, "3s");
     let unread = only(&diagnosis, "peer_not_reading");
@@ -249,12 +249,6 @@ k = [socket.create_connection((SERVER, 8555)) for _ in range(60)]; say('connecte
     let flag = tracer.wait_for("a flag", |record| record.kind() == "linger");
     let cause = (flag.text("/cause/code"), flag.text("/cause/segment"));
     assert_eq!(cause, (Some("not_sent"), Some("FIN")), "{flag}");
-}
-
-/// Sockets of the calling thread's namespace in a state, as `ss` names it.
-fn count(state: &str) -> usize {
-    let output = Command::new("ss").args(["-Htn", "state", state]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().lines().count()
 }
 
 /// A client keeps connecting to a port of its own host's ephemeral range until it meets itself.

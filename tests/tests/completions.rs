@@ -4,7 +4,11 @@
 
 use std::{fs, process::Command};
 
-use tracer_tests::{cgroup::Container, terminal::Terminal, tracer::program};
+use tracer_tests::{
+    cgroup::Container,
+    terminal::Terminal,
+    tracer::{printed, program},
+};
 
 /// `PATH` with the program under test first.
 fn path() -> String {
@@ -54,14 +58,9 @@ fn commands_options_and_values_are_completed() {
 fn fish_offers_commands_options_and_values_with_what_they_mean() {
     let offered = |line: &str| {
         let script = "tracer completions fish | source; complete -C $argv[1]";
-        let output = Command::new("fish")
-            .args(["--no-config", "-c", script, line])
-            .env("PATH", path())
-            .output()
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success() && errors.is_empty(), "{line}: {errors}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", script, line]).env("PATH", path());
+        let text = printed(&mut fish);
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(offered("tracer diag"), ["diagnose\tFind problems, their causes and remedies"]);

@@ -22,7 +22,7 @@ use tracer_tests::{
     slowness,
     sockets::eventually,
     tap::Tap,
-    tracer::{child_of, program, wait},
+    tracer::{child_of, printed, program, wait},
 };
 
 /// Two timers of a second each run at the same time: either end may be the first.
@@ -232,11 +232,9 @@ fn step(name: &str, arguments: &[&str], answers: &str) -> String {
     let path = env::temp_dir().join(format!("tracer-answers-{name}-{}", std::process::id()));
     fs::write(&path, answers).unwrap();
     let file = path.to_string_lossy().into_owned();
-    let output = demo(&[arguments, &["--step", "--answers", &file]].concat()).output().unwrap();
+    let text = printed(&mut demo(&[arguments, &["--step", "--answers", &file]].concat()));
     fs::remove_file(&path).unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
+    text
 }
 
 #[test]

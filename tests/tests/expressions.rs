@@ -6,12 +6,12 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
-    process::Command,
 };
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use serde_json::Value;
 use tracer_tests::{
+    kernel::ss,
     netns::{assign, isolated, run},
     record::listing,
     sockets::{self, End, Path, eventually},
@@ -86,10 +86,7 @@ fn end(address: &str, port: Option<u16>) -> (IpAddr, u16) {
 
 /// What `ss` shows for a filter.
 fn by_ss(words: &[&str]) -> BTreeSet<Line> {
-    let output =
-        Command::new("ss").args([&["-t", "-a", "-n", "-H"], words].concat()).output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = ss(&[&["-t", "-a", "-n", "-H"], words].concat());
     let end = |text: &str| {
         let (address, port) = text.rsplit_once(':').unwrap();
         let address = match address.trim_matches(['[', ']']) {

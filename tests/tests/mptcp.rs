@@ -6,7 +6,6 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
-    time::Instant,
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,7 +14,7 @@ use tracer_tests::{
     netns::{Namespace, isolated, run},
     record::Record,
     sockets::{Path, eventually, loopback},
-    tracer::{Tracer, WITH_TRACEFS, command},
+    tracer::{Tracer, WITH_TRACEFS, command, listed},
 };
 
 /// `include/uapi/linux/in.h`
@@ -141,14 +140,6 @@ fn by_ss() -> Sockets {
     let of =
         |(known, holders): (kernel::Known, _)| (known.cookie, (known.state.to_owned(), holders));
     kernel::held().into_iter().map(of).collect()
-}
-
-fn listed(namespace: &Namespace) -> Vec<Record> {
-    let inode = namespace.inode.to_string();
-    let arguments = ["sockets", "--format", "json", "--netns", inode.as_str()];
-    let output = command("", &arguments).output().expect("live tests need nsenter");
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.lines().map(|line| Record::parse(line, Instant::now())).collect()
 }
 
 fn by_tracer(namespace: &Namespace) -> Sockets {

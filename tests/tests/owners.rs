@@ -18,7 +18,7 @@ use tracer_tests::{
     record::{Record, listing},
     slowness::fewer,
     sockets::{self, End},
-    tracer::{Trace, Tracer, WITH_TRACEFS, command},
+    tracer::{Trace, Tracer, WITH_TRACEFS, command, printed},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -268,9 +268,7 @@ fn the_host_s_trace_leaves_other_namespaces_out() {
 }
 
 fn listed(arguments: &[&str]) -> String {
-    let output = command("", &[&["sockets"], arguments].concat()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    printed(&mut command("", &[&["sockets"], arguments].concat()))
 }
 
 /// No slower than `ss`, which asks procfs for each descriptor.

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeSet,
     io::Read as _,
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::Duration,
 };
@@ -15,10 +15,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
+    kernel::ss,
     netns::{Cable, inside, run},
     slowness::allowed,
     sockets::{self, End, own_port},
-    tracer::{Tracer, command, read_all, wait},
+    tracer::{Tracer, command, printed, read_all, wait},
 };
 
 /// Tracers of one port of a network in all namespaces: as lines, as diagrams, and one that says
@@ -170,16 +171,14 @@ fn link_local_addresses_carry_their_interface() {
             socket.connect(&end(2, port, index).into()).unwrap();
             TcpStream::from(socket)
         });
-        let shown = Command::new("ss").args(["-tnH", "state", "established"]).output().unwrap();
-        (clients, String::from_utf8(shown.stdout).unwrap())
+        (clients, ss(&["-tnH", "state", "established"]))
     });
     let servers = [(); 2].map(|()| sockets::accept(&listener));
     let ([client, other_client], [server, other_server]) = (clients, servers);
     let list = |zone: &str| {
         let address = format!("fe80::1%{zone}");
         let arguments = ["sockets", "--address", &address, "--port", &port.to_string()];
-        let output = command("", &arguments).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        printed(&mut command("", &arguments))
     };
     for (zone, other) in [("left", "right"), ("right", "left")] {
         let local = format!("[fe80::1]%{zone}:41000");

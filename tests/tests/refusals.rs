@@ -6,7 +6,7 @@ use std::{
     fs,
     io::ErrorKind,
     net::{SocketAddr, TcpStream},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use tracer_tests::{
@@ -15,7 +15,7 @@ use tracer_tests::{
     record::{Record, listing},
     segment::flag::{ACK, FIN, RST, SYN},
     sockets::{Path, free_port, loopback},
-    tracer::{Trace, Tracer, command},
+    tracer::{Trace, Tracer, command, printed},
     wire::{HERE, THERE, Wire},
 };
 
@@ -163,12 +163,8 @@ fn a_refusal_is_shown_and_replayed() {
         }
         let lines = [&trace.hello].into_iter().chain(&trace.records).chain([&trace.summary]);
         fs::write(&path, lines.map(|record| format!("{record}\n")).collect::<String>()).unwrap();
-        let replayed = |options: &[&str]| {
-            let arguments = [&["replay", file], options].concat();
-            let output = command("", &arguments).stderr(Stdio::inherit()).output().unwrap();
-            assert!(output.status.success());
-            String::from_utf8(output.stdout).unwrap()
-        };
+        let replayed =
+            |options: &[&str]| printed(&mut command("", &[&["replay", file], options].concat()));
         let text = replayed(&["--format", "text"]);
         let line = text.lines().find(|line| line.contains("nobody listens on this port"));
         assert!(line.is_some_and(|line| line.contains(&format!(":{port}"))), "{text}");

@@ -21,7 +21,7 @@ use tracer_tests::{
     recording::Recorder,
     slowness::allowed,
     sockets::{self, Pair, Path, eventually},
-    tracer::{program, read_all, wait},
+    tracer::{self, program, read_all, wait},
 };
 
 const PEER: &str = env!("CARGO_BIN_EXE_peer");
@@ -41,11 +41,7 @@ const KINDS: [&str; 9] = [
 
 /// What a command of the program prints; it must succeed.
 fn printed(arguments: &[&str]) -> String {
-    let output = Command::new(program()).args(arguments).stdin(Stdio::null()).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    assert_eq!(errors, "", "{arguments:?}");
-    String::from_utf8(output.stdout).unwrap()
+    tracer::printed(Command::new(program()).args(arguments))
 }
 
 fn has(path: &FilePath, kind: &str) -> bool {

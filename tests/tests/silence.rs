@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -14,6 +13,7 @@ use tracer_tests::{
     case::{Hosts, python},
     clock::Moment,
     diagnosis::Diagnosis,
+    kernel::count_in,
     netns::isolated,
     peer::Peer,
     record::{Record, listing},
@@ -21,12 +21,6 @@ use tracer_tests::{
     sockets::eventually,
     tracer::command,
 };
-
-/// Sockets of the calling thread's namespace in a state, as `ss` names it.
-fn count(state: &str) -> usize {
-    let output = Command::new("ss").args(["-Htn", "state", state]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().lines().count()
-}
 
 /// Seconds in a number of nanoseconds.
 fn seconds(value: &Value) -> f64 {
@@ -82,7 +76,7 @@ k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('conn
     assert_eq!(plain.status.code(), Some(124), "no answer either: {plain:?}");
     succeeds(dead, "ss -K");
     assert_eq!(server.answer(), "error 103", "ECONNABORTED");
-    assert_eq!(hosts.on(0, |_| count("established")), 0);
+    assert_eq!(hosts.on(0, |_| count_in("established")), 0);
 }
 
 /// What is predicted happens: by TCP_USER_TIMEOUT, and by the number of retransmissions.
@@ -186,7 +180,7 @@ k = [socket.create_connection(('10.89.0.1', port)) for port in (5001, 5002)]; sa
     let left = seconds(probes.at("/finding/evidence/gives_up_in_ns"));
     assert!((15.0..30.0).contains(&left), "{probes}");
     succeeds(fin, "ss -K");
-    assert_eq!(hosts.on(0, |_| count("fin-wait-1")), 0);
+    assert_eq!(hosts.on(0, |_| count_in("fin-wait-1")), 0);
 }
 
 #[test]
@@ -224,7 +218,7 @@ k = [socket.create_connection((SERVER, 8555)) for _ in range(20)]; say('connecte
     let text = stuck.text("/finding/text").unwrap();
     assert!(text.contains("10.0.0.2 does not read") && text.contains("no FIN is sent"), "{text}");
     succeeds(stuck, "ss -K");
-    assert_eq!(hosts.on(0, |_| count("fin-wait-1")), 0);
+    assert_eq!(hosts.on(0, |_| count_in("fin-wait-1")), 0);
 }
 
 #[test]
@@ -254,7 +248,7 @@ hold()",
         let stack = succeeds(stuck, "/stack");
         assert!(stack.contains("read"), "it waits for standard input: {stack}");
         succeeds(stuck, "ss -K");
-        eventually("ended", || count("established") == 0);
+        eventually("ended", || count_in("established") == 0);
     });
 }
 
