@@ -18,8 +18,6 @@ use tracer_event::{
 };
 use tracer_model::{
     connection::Connection,
-    filter::Filter,
-    linger::Thresholds,
     table::{Options, Snapshot, Table},
     time_wait::Ticks,
 };
@@ -135,15 +133,10 @@ fn found(index: u64, now: u64) -> Record {
 
 fn table() -> Table {
     Table::new(Options {
-        filter: Filter::default(),
-        in_one_group: false,
         ticks: Ticks { hz: 250 },
-        thresholds: Thresholds::default(),
-        resets_traced: true,
-        port_patience: 2_000_000_000,
         look_patience: 2_000_000_000,
-        snapshots_skip: false,
         max_sockets: usize::MAX,
+        ..Options::default()
     })
 }
 

@@ -5,8 +5,6 @@ use tracer_event::{
     update::{Observer, Update},
 };
 use tracer_model::{
-    filter::Filter,
-    linger::Thresholds,
     table::{Options, Table},
     time_wait::Ticks,
 };
@@ -71,15 +69,10 @@ pub(crate) fn life(index: u64) -> [Record; 10] {
 /// An empty one.
 pub(crate) fn table() -> Table {
     Table::new(Options {
-        filter: Filter::default(),
-        in_one_group: false,
         ticks: Ticks { hz: 250 },
-        thresholds: Thresholds::default(),
-        resets_traced: true,
-        port_patience: 2_000_000_000,
         look_patience: 2_000_000_000,
-        snapshots_skip: false,
         max_sockets: usize::MAX,
+        ..Options::default()
     })
 }
 

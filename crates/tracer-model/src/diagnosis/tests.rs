@@ -116,21 +116,22 @@ fn find(first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
 
 /// Of what is asked about.
 fn find_wanted(filter: &Filter, first: &HostSnapshot, last: &HostSnapshot) -> Diagnosis {
-    let ticks = Ticks { hz: HZ };
     let table = Table::new(table::Options::default());
-    let observed = Observed::default();
+    find_in(filter, first, last, &Observed::default(), &table)
+}
+
+/// With what events have shown.
+fn find_in(
+    filter: &Filter,
+    first: &HostSnapshot,
+    last: &HostSnapshot,
+    observed: &Observed,
+    table: &Table,
+) -> Diagnosis {
+    let (enricher, ticks, stacks) = (&Unknown, Ticks { hz: HZ }, None);
     let first = &Baseline::of(first, ticks);
-    diagnose(&Input {
-        filter,
-        enricher: &Unknown,
-        ticks,
-        first,
-        recent: first,
-        last,
-        observed: &observed,
-        table: &table,
-        stacks: None,
-    })
+    let recent = first;
+    diagnose(&Input { filter, enricher, ticks, first, recent, last, observed, table, stacks })
 }
 
 fn between(before: Vec<Record>, now: Vec<Record>) -> Diagnosis {
@@ -351,28 +352,9 @@ fn the_worst_comes_first_and_then_the_most() {
 fn only_what_is_asked_about_is_told() {
     let sockets = vec![close_wait(1, 60), listener(9, 8)];
     let (first, last) = (look(SECOND, sockets.clone()), look(SECOND + OBSERVED, sockets));
-    let asked = |text: &str| text.parse::<Filter>().unwrap();
-    let told = |filter: Filter| {
-        let ticks = Ticks { hz: HZ };
-        let table = Table::new(table::Options::default());
-        let observed = Observed::default();
-        let (filter, first, last) = (&filter, &first, &last);
-        let first = &Baseline::of(first, Ticks { hz: HZ });
-        let input = Input {
-            filter,
-            enricher: &Unknown,
-            ticks,
-            first,
-            recent: first,
-            last,
-            observed: &observed,
-            table: &table,
-            stacks: None,
-        };
-        diagnose(&input).findings.len()
-    };
-    assert_eq!(told(asked("pid 900")), 2);
-    assert_eq!(told(asked("pid 901")), 0);
-    assert_eq!(told(asked("dport 40001")), 1);
-    assert_eq!(told(asked("sport 22")), 0);
+    let told = |text: &str| find_wanted(&text.parse().unwrap(), &first, &last).findings.len();
+    assert_eq!(told("pid 900"), 2);
+    assert_eq!(told("pid 901"), 0);
+    assert_eq!(told("dport 40001"), 1);
+    assert_eq!(told("sport 22"), 0);
 }

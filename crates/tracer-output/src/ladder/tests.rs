@@ -12,7 +12,8 @@ use super::*;
 use State::*;
 use tracer_event::{
     close::Reason,
-    update::{Direction, Linger, LingerStatus, Role, Segment, Source},
+    fixtures,
+    update::{Direction, Linger, Role, Segment, Source},
 };
 
 const EXPLAIN: Style = Style { explain: true, relative: false };
@@ -268,16 +269,10 @@ fn a_flag_on_close_wait_stands_in_its_diagram() {
     let linger = Linger {
         time: fixture.now,
         subject: wire.ends[SERVER],
-        state: CloseWait,
         age,
         idle: None,
-        at_least: false,
         threshold: age,
-        status: LingerStatus::Raised,
-        orphaned: false,
-        holders: Vec::new(),
-        why: None,
-        creator: None,
+        ..fixtures::linger(1, CloseWait)
     };
     fixture.emit(&Update::Linger(&[linger]));
     assert_snapshot!(fixture.text());

@@ -20,7 +20,7 @@ use tracer_event::{
     header::{Degraded, Host, Mode},
     process::{Evidence, Owner, Process},
     state::State,
-    update::{ConnectionSummary, Handshake, Linger, LingerStatus, Subject, Transition},
+    update::{ConnectionSummary, Handshake, Linger, Subject, Transition},
 };
 use tracer_model::{
     linger::Thresholds,
@@ -157,16 +157,10 @@ fn small(texts: Option<Texts>) -> String {
     let linger = Linger {
         time: BEGUN + 9 * SECOND,
         subject,
-        state: State::CloseWait,
         age: 7 * SECOND,
         idle: Some(7 * SECOND),
-        at_least: false,
         threshold: 5 * SECOND,
-        status: LingerStatus::Raised,
-        orphaned: false,
-        holders: Vec::new(),
-        why: None,
-        creator: None,
+        ..fixtures::linger(1, State::CloseWait)
     };
     let problem = Problem::NoLocalPort(NoLocalPort {
         process: subject.owner.map(|owner| owner.process),

@@ -265,18 +265,9 @@ fn churning(
             Some(PortRange { low: 30_000, high: 32_999, reserved: Vec::new() });
         look
     };
-    let first = &Baseline::of(&at(SECOND), Ticks { hz: HZ });
-    let diagnosis = diagnose(&Input {
-        filter: &Filter::default(),
-        enricher: &Unknown,
-        ticks: Ticks { hz: HZ },
-        first,
-        recent: first,
-        last: &at(SECOND + OBSERVED),
-        observed: &observed,
-        table: &Table::new(table::Options::default()),
-        stacks: None,
-    });
+    let table = Table::new(table::Options::default());
+    let (first, last) = (at(SECOND), at(SECOND + OBSERVED));
+    let diagnosis = find_in(&Filter::default(), &first, &last, &observed, &table);
     let found = diagnosis.findings.into_iter();
     found.map(|finding| (finding.severity, finding.sentence().to_string())).collect()
 }

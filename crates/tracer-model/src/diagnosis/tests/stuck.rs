@@ -61,18 +61,7 @@ fn judge(state: State) -> (bool, Vec<&'static str>) {
         table.expire(second * SECOND, &mut flags);
     }
     let (filter, observed) = (Filter::default(), Observed::default());
-    let first = Baseline::of(&at(LAST - 10), ticks);
-    let diagnosis = diagnose(&Input {
-        filter: &filter,
-        enricher: &Unknown,
-        ticks,
-        first: &first,
-        recent: &first,
-        last: &at(LAST),
-        observed: &observed,
-        table: &table,
-        stacks: None,
-    });
+    let diagnosis = find_in(&filter, &at(LAST - 10), &at(LAST), &observed, &table);
     let codes = diagnosis.findings.iter().map(|finding| finding.problem.code()).collect();
     (flags.raised, codes)
 }

@@ -4,7 +4,6 @@ use tracer_wire::{Holder, Record};
 
 use super::lives::{Life, MICROSECOND, MILLISECOND, NETNS, SECOND, START, STARTED, Step};
 use crate::{
-    filter::Filter,
     linger::Thresholds,
     table::{Merged, Options, Snapshot, Table},
     time_wait::Ticks,
@@ -106,17 +105,7 @@ impl Told {
 }
 
 pub(super) fn options(hz: u64) -> Options {
-    Options {
-        filter: Filter::default(),
-        in_one_group: false,
-        ticks: Ticks { hz },
-        thresholds: Thresholds::NONE,
-        resets_traced: true,
-        port_patience: 2 * SECOND,
-        look_patience: 0,
-        snapshots_skip: false,
-        max_sockets: 1 << 20,
-    }
+    Options { ticks: Ticks { hz }, thresholds: Thresholds::NONE, ..Options::default() }
 }
 
 /// A table and its audience.
