@@ -4,15 +4,13 @@ use rstest::rstest;
 
 use super::{
     fixture::{Fixture, Told},
-    lives::{Failure, Life, SECOND, Step},
+    lives::{Failure, SECOND, Step},
 };
 use Step::*;
 use tracer_event::{close::Reason, state::State, update::Direction};
 
 fn broken_off(open: &[Step], steps: &[Step]) -> Told {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, open);
+    let (mut fixture, mut life) = Fixture::new().playing(open);
     fixture.told = Told::default();
     fixture.play(&mut life, steps);
     fixture.until(fixture.now + SECOND);
@@ -168,9 +166,7 @@ fn an_orphan_that_may_not_wait_is_reset(#[case] before: &[Step], #[case] steps: 
 #[test]
 fn without_the_hooks_on_resets_nothing_waits_for_them() {
     let options = crate::table::Options { resets_traced: false, ..super::fixture::options(250) };
-    let mut fixture = Fixture::with(options);
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, Close]);
+    let (mut fixture, mut life) = Fixture::with(options).playing(&[Connect, Established, Close]);
     fixture.told.take();
     for record in life.apply(PeerReset) {
         if record.kind == tracer_wire::kind::STATE {
@@ -186,9 +182,7 @@ fn without_the_hooks_on_resets_nothing_waits_for_them() {
 /// The decision waits for what follows; the transition keeps its time.
 #[test]
 fn an_end_that_is_decided_late_keeps_its_time() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, Close]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established, Close]);
     let records = life.apply(PeerReset);
     for record in &records {
         fixture.ingest(record);

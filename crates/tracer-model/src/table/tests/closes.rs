@@ -11,9 +11,7 @@ use tracer_event::{state::State, update::ConnectionSummary};
 
 /// What is reported after ESTABLISHED.
 fn after_opening(open: &[Step], steps: &[Step]) -> Told {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, open);
+    let (mut fixture, mut life) = Fixture::new().playing(open);
     fixture.told = Told::default();
     fixture.play(&mut life, steps);
     fixture.until(fixture.now + SECOND);
@@ -92,9 +90,7 @@ fn a_close_is_told_as_it_happens(
 
 #[test]
 fn the_far_fin_reaches_a_minisocket_without_a_word() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, Close, FinAcked]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established, Close, FinAcked]);
     fixture.told.take();
     fixture.play(&mut life, &[PeerFin]);
     assert_eq!(fixture.told.take(), [""; 0]);
@@ -166,9 +162,8 @@ fn an_active_close_is_over_before_time_wait() {
 /// An orphan's peer closes later: that is the end, however it becomes known.
 #[test]
 fn an_orphan_is_over_when_its_peer_has_closed() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, Receive(7), Read, Close, FinAcked]);
+    let (mut fixture, mut life) =
+        Fixture::new().playing(&[Connect, Established, Receive(7), Read, Close, FinAcked]);
     assert!(fixture.told.stories.is_empty());
     fixture.play(&mut life, &[Wait(5_000), PeerFin]);
     fixture.look(&[&life]);

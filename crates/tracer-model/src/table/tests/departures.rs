@@ -36,9 +36,8 @@ fn the_classic_tracepoint_does_not_know() {
 /// The kernel's record says that the FIN has to wait; a snapshot shows when it has gone.
 #[test]
 fn a_fin_that_waits_is_not_said_to_be_unanswered() {
-    let mut fixture = Fixture::lingering("fin-wait1=1s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) =
+        Fixture::lingering("fin-wait1=1s").playing(&[Connect, Established]);
     for record in life.apply(Close) {
         fixture.ingest(&Record { segment_flags: 0, ..record });
     }
@@ -58,8 +57,7 @@ fn a_fin_that_waits_is_not_said_to_be_unanswered() {
 
 #[test]
 fn a_look_shows_what_waits_since_before() {
-    let mut fixture = Fixture::lingering("last-ack=1s");
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::lingering("last-ack=1s").playing(&[]);
     fixture.play_unseen(&mut life, &[Connect, Established, PeerFin, Close]);
     life.socket.write_seq = life.socket.snd_nxt.wrapping_add(100);
     fixture.look(&[&life]);

@@ -128,6 +128,13 @@ impl Fixture {
         Self::with(Options { thresholds: list.parse().unwrap(), ..options(250) })
     }
 
+    /// With the life of socket 1, in which that has happened.
+    pub(super) fn playing(mut self, steps: &[Step]) -> (Self, Life) {
+        let mut life = Life::new(1);
+        self.play(&mut life, steps);
+        (self, life)
+    }
+
     pub(super) fn ingest(&mut self, record: &Record) {
         self.now = self.now.max(record.time_ns);
         self.table.ingest(record, &mut self.told);

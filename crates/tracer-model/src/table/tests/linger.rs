@@ -38,9 +38,8 @@ fn times(fixture: &Fixture, status: LingerStatus) -> Vec<u64> {
 
 #[test]
 fn lingering_is_raised_at_the_threshold_and_told_again_at_each_doubling() {
-    let mut fixture = Fixture::lingering("close-wait=30s,time-wait=off,last-ack=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, mut life) =
+        Fixture::lingering("close-wait=30s,time-wait=off,last-ack=off").playing(INTO_CLOSE_WAIT);
     let since = fixture.told.transitions.last().unwrap().time;
     fixture.told.take();
     let end = fixture.now + 300 * SECOND;
@@ -70,9 +69,8 @@ fn lingering_is_raised_at_the_threshold_and_told_again_at_each_doubling() {
 
 #[test]
 fn a_late_look_at_the_clock_raises_once_and_skips_the_doublings_passed() {
-    let mut fixture = Fixture::lingering("close-wait=1s,time-wait=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) =
+        Fixture::lingering("close-wait=1s,time-wait=off").playing(INTO_CLOSE_WAIT);
     fixture.told.take();
     fixture.until(life.now + 9 * SECOND);
     assert_eq!(fixture.told.take(), ["Raised CLOSE_WAIT 9000 ms"]);
@@ -83,9 +81,7 @@ fn a_late_look_at_the_clock_raises_once_and_skips_the_doublings_passed() {
 
 #[test]
 fn a_state_that_is_left_in_time_is_not_flagged() {
-    let mut fixture = Fixture::lingering("close-wait=30s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, mut life) = Fixture::lingering("close-wait=30s").playing(INTO_CLOSE_WAIT);
     fixture.play(&mut life, &[Wait(29_000), Close, FinAcked]);
     run(&mut fixture, life.now + 100 * SECOND);
     assert!(fixture.told.lingers.is_empty());
@@ -107,9 +103,7 @@ fn every_state_may_have_a_threshold(
     #[case] list: &str,
     #[case] steps: &[Step],
 ) {
-    let mut fixture = Fixture::lingering(list);
-    let mut life = Life::new(1);
-    fixture.play(&mut life, steps);
+    let (mut fixture, life) = Fixture::lingering(list).playing(steps);
     run(&mut fixture, life.now + 3 * SECOND);
     let statuses: Vec<_> = fixture.told.lingers.iter().map(|l| (l.state, l.status)).collect();
     assert_eq!(statuses, [(state, LingerStatus::Raised), (state, LingerStatus::Continues)]);
@@ -123,9 +117,8 @@ fn fin_wait2_is_raised_once_although_a_minisocket_takes_over(
     #[case] before: &[Step],
     #[case] takes_over: &[Step],
 ) {
-    let mut fixture = Fixture::lingering("fin-wait2=10s,time-wait=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[&[Connect, Established], before].concat());
+    let (mut fixture, mut life) = Fixture::lingering("fin-wait2=10s,time-wait=off")
+        .playing(&[&[Connect, Established], before].concat());
     fixture.play(&mut life, &[Wait(15_000)]);
     fixture.play(&mut life, takes_over);
     run(&mut fixture, life.now + 30 * SECOND);
@@ -139,9 +132,13 @@ fn fin_wait2_is_raised_once_although_a_minisocket_takes_over(
 
 #[test]
 fn the_end_of_time_wait_clears_it() {
-    let mut fixture = Fixture::lingering("time-wait=30s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    let (mut fixture, life) = Fixture::lingering("time-wait=30s").playing(&[
+        Connect,
+        Established,
+        ShutdownWrite,
+        FinAcked,
+        PeerFin,
+    ]);
     fixture.told.take();
     run(&mut fixture, life.now + 70 * SECOND);
     let lines = fixture.told.take();
@@ -157,8 +154,7 @@ fn the_end_of_time_wait_clears_it() {
 /// How long it has been in the state is not known, so it is counted from the snapshot.
 #[test]
 fn a_socket_of_before_is_at_least_as_old_as_it_was_watched() {
-    let mut fixture = Fixture::lingering("close-wait=30s");
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::lingering("close-wait=30s").playing(&[]);
     fixture.play_unseen(&mut life, INTO_CLOSE_WAIT);
     fixture.now += 100 * SECOND;
     fixture.look(&[&life]);
@@ -176,8 +172,7 @@ fn a_socket_of_before_is_at_least_as_old_as_it_was_watched() {
 
 #[test]
 fn a_time_wait_of_before_is_as_old_as_its_timer_says() {
-    let mut fixture = Fixture::lingering("time-wait=30s");
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::lingering("time-wait=30s").playing(&[]);
     fixture.play_unseen(
         &mut life,
         &[Connect, Established, ShutdownWrite, FinAcked, PeerFin, Wait(40_000)],
@@ -190,9 +185,7 @@ fn a_time_wait_of_before_is_as_old_as_its_timer_says() {
 
 #[test]
 fn it_is_known_beforehand_when_a_holder_will_be_wanted() {
-    let mut fixture = Fixture::lingering("close-wait=30s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) = Fixture::lingering("close-wait=30s").playing(INTO_CLOSE_WAIT);
     let due = fixture.table.next_deadline().unwrap();
     assert_eq!(fixture.table.next_raise(), Some(due));
     fixture.table.merge_holders(&[holder(&life, life.socket.pid, 5)]);
@@ -212,8 +205,8 @@ fn it_is_known_beforehand_when_a_holder_will_be_wanted() {
 #[case::time_wait(&[Connect, Established, ShutdownWrite, FinAcked, PeerFin])]
 #[case::close_wait(INTO_CLOSE_WAIT)]
 fn a_deadline_that_was_served_is_over(#[case] steps: &[Step]) {
-    let mut fixture = Fixture::lingering("syn-sent=1s,close-wait=2s,fin-wait2=3s,time-wait=4s");
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) =
+        Fixture::lingering("syn-sent=1s,close-wait=2s,fin-wait2=3s,time-wait=4s").playing(&[]);
     for &step in steps {
         for record in life.apply(step) {
             fixture.ingest(&record);
@@ -235,8 +228,8 @@ fn a_deadline_that_was_served_is_over(#[case] steps: &[Step]) {
 #[case::time_wait(&[Connect, Established, ShutdownWrite, FinAcked, PeerFin])]
 #[case::close_wait(INTO_CLOSE_WAIT)]
 fn nothing_happens_before_the_deadline(#[case] steps: &[Step]) {
-    let mut fixture = Fixture::lingering("syn-sent=1s,close-wait=2s,fin-wait2=3s,time-wait=4s");
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) =
+        Fixture::lingering("syn-sent=1s,close-wait=2s,fin-wait2=3s,time-wait=4s").playing(&[]);
     for &step in steps {
         for record in life.apply(step) {
             fixture.ingest(&record);
@@ -284,9 +277,7 @@ fn a_half_close_at_work_is_not_flagged_until_it_stops(
     #[case] steps: &[Step],
     #[case] moves: impl FnMut(&mut Life),
 ) {
-    let mut fixture = looking(list);
-    let mut life = Life::new(1);
-    fixture.play(&mut life, steps);
+    let (mut fixture, mut life) = looking(list).playing(steps);
     let began = fixture.now;
     work(&mut fixture, &mut life, 20, moves);
     assert!(fixture.told.lingers.is_empty(), "{:?}", fixture.told.lingers);
@@ -304,18 +295,14 @@ fn a_half_close_at_work_is_not_flagged_until_it_stops(
 /// Data in the other direction is no work: the socket has nothing to read any more.
 #[test]
 fn what_is_received_in_close_wait_is_no_progress() {
-    let mut fixture = looking("close-wait=2s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, mut life) = looking("close-wait=2s").playing(INTO_CLOSE_WAIT);
     work(&mut fixture, &mut life, 3, |life| life.socket.bytes_received += 1);
     assert_eq!(fixture.told.lingers.len(), 1);
 }
 
 #[test]
 fn a_flag_waits_for_a_look_but_not_for_ever() {
-    let mut fixture = looking("close-wait=2s,time-wait=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) = looking("close-wait=2s,time-wait=off").playing(INTO_CLOSE_WAIT);
     let due = fixture.now + 2 * SECOND;
     run(&mut fixture, due + 10 * SECOND);
     assert!(fixture.told.lingers.is_empty());
@@ -336,9 +323,7 @@ fn a_flag_waits_for_a_look_but_not_for_ever() {
 /// A snapshot of the sockets alone does not show who holds them.
 #[test]
 fn a_flag_waits_for_a_look_at_the_holders() {
-    let mut fixture = looking("close-wait=2s,time-wait=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) = looking("close-wait=2s,time-wait=off").playing(INTO_CLOSE_WAIT);
     let look = |fixture: &mut Fixture, life: &Life| {
         let holders = vec![holder(life, 500, 5)];
         let held_at = Some(fixture.now);
@@ -358,9 +343,7 @@ fn a_flag_waits_for_a_look_at_the_holders() {
 
 #[test]
 fn a_look_just_before_the_flag_is_enough() {
-    let mut fixture = looking("close-wait=2s,time-wait=off");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) = looking("close-wait=2s,time-wait=off").playing(INTO_CLOSE_WAIT);
     let due = fixture.table.next_raise().unwrap();
     run(&mut fixture, due - LOOK_LEAD / 2);
     fixture.look(&[&life]);
@@ -371,9 +354,8 @@ fn a_look_just_before_the_flag_is_enough() {
 
 #[test]
 fn all_holders_of_a_lingering_socket_are_told_and_none_of_an_orphan() {
-    let mut fixture = Fixture::lingering("close-wait=2s,time-wait=2s");
-    let mut life = Life::new(1);
-    fixture.play(&mut life, INTO_CLOSE_WAIT);
+    let (mut fixture, life) =
+        Fixture::lingering("close-wait=2s,time-wait=2s").playing(INTO_CLOSE_WAIT);
     fixture.table.merge_holders(&[holder(&life, 101, 5), holder(&life, 500, 5)]);
     let mut closed = Life::new(2);
     fixture.play(&mut closed, &[Connect, Established]);

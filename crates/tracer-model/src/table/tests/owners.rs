@@ -22,9 +22,7 @@ fn owner_of(fixture: &Fixture, cookie: u64) -> (u32, Evidence, Option<u32>) {
 
 #[test]
 fn a_client_belongs_to_who_connects() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect]);
     life.socket.pid = 4_242;
     fixture.play(&mut life, &[Established, PeerFin]);
     assert_eq!(owner_of(&fixture, 1), (101, Evidence::Connect, None));
@@ -47,27 +45,21 @@ fn a_child_is_guessed_to_be_its_listeners_until_a_process_is_seen_with_it() {
 
 #[test]
 fn who_made_a_socket_stays_its_owner_when_others_hold_it_too() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     fixture.table.merge_holders(&[holder(&life, 500, 4), holder(&life, 101, 6)]);
     assert_eq!(owner_of(&fixture, 1), (101, Evidence::Connect, Some(6)));
 }
 
 #[test]
 fn who_holds_a_socket_owns_it_when_its_maker_does_not_any_more() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     fixture.table.merge_holders(&[holder(&life, 500, 9), holder(&life, 500, 4)]);
     assert_eq!(owner_of(&fixture, 1), (500, Evidence::TaskFile, Some(4)));
 }
 
 #[test]
 fn the_administrator_who_ends_a_connection_does_not_own_it() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     life.socket.pid = 1;
     fixture.play(&mut life, &[Kill]);
     assert_eq!(fixture.told.stories[0].subject.owner.unwrap().process.pid, 101);
@@ -192,9 +184,7 @@ fn of_listeners_that_share_an_address_the_right_one_is_guessed_or_none() {
 
 #[test]
 fn all_that_hold_a_shared_descriptor_are_known() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     assert!(known(&fixture, 1).holding().is_empty(), "not looked yet");
     fixture.table.merge_holders(&[holder(&life, 101, 4), holder(&life, 500, 4)]);
     let holding = |fixture: &Fixture| -> Vec<_> {
@@ -210,9 +200,7 @@ fn all_that_hold_a_shared_descriptor_are_known() {
 /// The process has ended, its child holds the socket, and yet another process has got its pid.
 #[test]
 fn a_reused_pid_does_not_mislead() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     let mut stranger = holder(&life, 101, 4);
     stranger.start_ns = STARTED + 1;
     fixture.table.merge_holders(&[stranger]);

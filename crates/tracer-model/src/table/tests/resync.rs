@@ -37,9 +37,7 @@ fn what_must_have_happened_is_inferred(
     #[case] seen: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     fixture.told.take();
     fixture.play_unseen(&mut life, unseen);
     fixture.play(&mut life, seen);
@@ -48,9 +46,7 @@ fn what_must_have_happened_is_inferred(
 
 #[test]
 fn a_lost_answer_does_not_hide_the_syn() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect]);
     fixture.play_unseen(&mut life, &[Established]);
     fixture.play(&mut life, &[PeerFin]);
     assert_eq!(
@@ -67,8 +63,7 @@ fn a_lost_answer_does_not_hide_the_syn() {
 
 #[test]
 fn an_event_of_a_socket_of_before_is_told_without_a_loss() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, &[Connect, Established]);
     fixture.play(&mut life, &[PeerFin, Close, FinAcked]);
     assert_eq!(
@@ -87,9 +82,7 @@ fn an_event_of_a_socket_of_before_is_told_without_a_loss() {
 
 #[test]
 fn where_nothing_leads_to_a_state_the_socket_has_another_connection() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, PeerFin]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established, PeerFin]);
     fixture.told.take();
     let wrong = Record { new_state: State::Closing as u8, ..life.socket };
     let wrong = Record {
@@ -118,9 +111,7 @@ fn where_nothing_leads_to_a_state_the_socket_has_another_connection() {
 
 #[test]
 fn a_lost_end_is_made_good_when_the_socket_connects_again() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     fixture.told.take();
     fixture.play_unseen(&mut life, &[Disconnect]);
     fixture.play(&mut life, &[Connect, Established]);
@@ -200,9 +191,8 @@ fn a_raw_child_that_a_look_shows_is_told_once() {
 /// connect() with AF_UNSPEC after both FINs: the minisocket and the new connection have one cookie.
 #[test]
 fn a_socket_that_connects_again_leaves_its_minisocket_alone() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
+    let (mut fixture, life) =
+        Fixture::new().playing(&[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
     let minisocket = life.clone();
     let mut again = life.left_to_the_process();
     fixture.told.take();
@@ -220,8 +210,7 @@ fn a_socket_that_connects_again_leaves_its_minisocket_alone() {
 #[case::minisocket_first(false)]
 #[case::socket_first(true)]
 fn both_connections_of_one_cookie_are_found(#[case] socket_first: bool) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, &[Connect, Established, ShutdownWrite, FinAcked, PeerFin]);
     let minisocket = life.clone();
     let mut again = life.left_to_the_process();
@@ -249,8 +238,7 @@ fn a_client_that_is_seen_again_as_a_minisocket_is_the_same(
     #[case] unseen: &[Step],
     #[case] state: State,
 ) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.look(&[]);
     fixture.play(&mut life, &[Connect]);
     assert_eq!(fixture.told.take(), [""; 0]);
@@ -268,8 +256,7 @@ fn a_client_that_is_seen_again_as_a_minisocket_is_the_same(
 /// another one when a snapshot asks for it: what has the first is gone.
 #[test]
 fn a_minisocket_with_another_cookie_takes_the_place_of_the_one_known() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.look(&[]);
     fixture.play_unseen(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
     fixture.play(&mut life, &[PeerFin]);

@@ -85,8 +85,7 @@ fn sockets_that_the_events_told_are_not_found_twice() {
 
 #[test]
 fn a_socket_that_a_look_shows_twice_is_one() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, &[Connect, Established]);
     assert_eq!(fixture.look(&[&life, &life]).found, 1);
     assert_eq!(fixture.sockets(), [(1, State::Established)]);
@@ -94,8 +93,7 @@ fn a_socket_that_a_look_shows_twice_is_one() {
 
 #[test]
 fn a_request_socket_is_no_socket_of_the_table() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, &[Syn]);
     assert_eq!(fixture.look(&[&life]), Merged::default());
     assert!(fixture.table.is_empty());
@@ -118,8 +116,7 @@ fn a_socket_of_before_goes_on_by_events(
     #[case] after: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, before);
     fixture.look(&[&life]);
     fixture.play(&mut life, after);
@@ -134,8 +131,7 @@ fn a_socket_of_before_goes_on_by_events(
 #[case::known(true)]
 #[case::of_before(false)]
 fn what_closes_during_a_look_does_not_come_back(#[case] known: bool) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     if known {
         fixture.play(&mut life, &[Connect, Established]);
     } else {
@@ -150,9 +146,7 @@ fn what_closes_during_a_look_does_not_come_back(#[case] known: bool) {
 
 #[test]
 fn what_begins_again_during_a_look_is_the_new_one() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     fixture.table.expect_snapshot();
     let snapshot = fixture.picture(&[&life]);
     fixture.play(&mut life, &[Disconnect, Connect, Established]);
@@ -164,9 +158,7 @@ fn what_begins_again_during_a_look_is_the_new_one() {
 
 #[test]
 fn what_moves_during_a_look_is_left_to_the_events() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     fixture.table.expect_snapshot();
     let snapshot = fixture.picture(&[&life]);
     fixture.play(&mut life, &[ShutdownWrite, FinAcked, PeerFin]);
@@ -190,9 +182,7 @@ fn what_begins_during_a_look_need_not_be_in_it() {
 /// Before Linux 6.18 a snapshot may miss a socket: one more is taken.
 #[test]
 fn a_full_socket_is_gone_when_two_looks_do_not_show_it() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     fixture.told.take();
     assert_eq!(fixture.look(&[]).gone, 0);
     assert_eq!(fixture.look(&[&life]).gone, 0);
@@ -212,8 +202,7 @@ fn a_full_socket_is_gone_when_two_looks_do_not_show_it() {
 
 #[test]
 fn other_namespaces_are_left_alone() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     life.socket.netns = NETNS + 1;
     fixture.play(&mut life, &[Connect, Established]);
     fixture.look(&[]);
@@ -251,9 +240,7 @@ fn a_look_heals_what_was_lost(
     #[case] unseen: &[Step],
     #[case] lines: &[&str],
 ) {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, seen);
+    let (mut fixture, mut life) = Fixture::new().playing(seen);
     if !seen.ends_with(&[Connect]) {
         fixture.told.take();
     }
@@ -267,9 +254,8 @@ fn a_look_heals_what_was_lost(
 
 #[test]
 fn a_time_wait_found_late_began_when_its_timer_was_armed() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, Close, FinAcked, Wait(5_000)]);
+    let (mut fixture, mut life) =
+        Fixture::new().playing(&[Connect, Established, Close, FinAcked, Wait(5_000)]);
     fixture.play_unseen(&mut life, &[PeerFin]);
     let armed = life.now;
     fixture.now += 10 * SECOND;
@@ -304,9 +290,8 @@ fn holders_name_the_owners() {
 /// A snapshot may have been taken before the minisocket took over, in the same state.
 #[test]
 fn a_full_socket_of_before_is_not_another_connection() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established, ShutdownWrite, FinAcked]);
+    let (mut fixture, mut life) =
+        Fixture::new().playing(&[Connect, Established, ShutdownWrite, FinAcked]);
     fixture.table.expect_snapshot();
     let picture = fixture.picture(&[&life]);
     fixture.play(&mut life, &[Wait(1), Close]);

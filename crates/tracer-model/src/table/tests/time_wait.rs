@@ -198,8 +198,7 @@ fn far_end(client: &Life) -> Life {
 
 #[test]
 fn a_minisocket_of_before_is_found_with_its_age() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, INTO_TIME_WAIT);
     let armed = life.now;
     fixture.now += 20 * SECOND;
@@ -218,8 +217,7 @@ fn a_minisocket_of_before_is_found_with_its_age() {
 
 #[test]
 fn the_age_of_an_orphan_of_before_is_not_known() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
+    let (mut fixture, mut life) = Fixture::new().playing(&[]);
     fixture.play_unseen(&mut life, INTO_ORPHAN);
     fixture.now += 20 * SECOND;
     fixture.look(&[&life]);

@@ -53,9 +53,7 @@ fn losses_of_one_moment_are_one() {
 /// The ring buffer was full: that is counted once, whoever finds it out.
 #[test]
 fn what_is_counted_as_lost_is_not_counted_as_unseen() {
-    let mut fixture = Fixture::new();
-    let mut life = Life::new(1);
-    fixture.play(&mut life, &[Connect, Established]);
+    let (mut fixture, mut life) = Fixture::new().playing(&[Connect, Established]);
     fixture.told.take();
     fixture.table.note_lost(3);
     fixture.play_unseen(&mut life, &[PeerFin]);
