@@ -74,7 +74,7 @@ fn what_is_open_at_the_end_is_told_with_its_counters() {
         let mut pair = Pair::over(Path::V4);
         let ends = [End::of(&pair.client), End::of(&pair.server)];
         send(&mut pair.client, &pair.server, &[7; 5_000]);
-        let quiet = End::of(&before.client);
+        let quiet = [&before.client, &before.server].map(End::of);
         tracer.wait_for("ESTABLISHED", |record| {
             ends[1].is_told_by(record) && record.at("/tcp/to") == "ESTABLISHED"
         });
@@ -89,9 +89,14 @@ fn what_is_open_at_the_end_is_told_with_its_counters() {
         let [client, server] = [&ends[0], &ends[1]].map(|end| open(end, "ESTABLISHED"));
         assert_eq!(client.number("/tcp/bytes_sent"), Some(5_000), "{client}");
         assert_eq!(server.number("/tcp/bytes_received"), Some(5_000), "{server}");
-        let quiet = open(&quiet, "ESTABLISHED");
-        assert!(quiet.at("/tcp/began").is_null(), "{quiet}");
-        assert_eq!(quiet.at("/tcp/at_least"), true, "{quiet}");
+        for (quiet, role) in quiet.iter().zip(["client", "server"]) {
+            let quiet = open(quiet, "ESTABLISHED");
+            assert!(quiet.at("/tcp/began").is_null(), "{quiet}");
+            assert_eq!(quiet.at("/tcp/at_least"), true, "{quiet}");
+            // A client's SYN is no byte of its data.
+            assert_eq!(quiet.at("/tcp/role"), role, "{quiet}");
+            assert_eq!(quiet.number("/tcp/bytes_sent"), Some(0), "{quiet}");
+        }
         assert_eq!(trace.summary.at("/ended"), 0, "{}", trace.summary);
     });
 }

@@ -82,6 +82,8 @@ pub fn list(
         let Some(mut socket) = socket::of(record, ticks, of(record).to_vec()) else { continue };
         let owner = &mut socket.subject.owner;
         *owner = owner.or_else(|| listeners.guess(record, of));
+        let may_be_served = !listeners.at(record.netns, Tuple::of(record).local).is_empty();
+        socket.subject.role = socket::role(record, socket.state, may_be_served);
         if let (Some(own), Some(facts)) =
             (&mut socket.keepalive, host.namespaces.get(&record.netns))
         {
@@ -101,7 +103,8 @@ pub fn list(
     Found { sockets, elsewhere, refused }
 }
 
-fn sort(sockets: &mut [Socket], order: Order) {
+/// Sorts a list; equal ones by their addresses.
+pub fn sort(sockets: &mut [Socket], order: Order) {
     match order {
         Order::Attention => by(sockets, |socket| (urgency(socket.state), Reverse(socket.age))),
         Order::Local => by(sockets, |_| ()),

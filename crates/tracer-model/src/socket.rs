@@ -33,11 +33,7 @@ pub fn in_state(record: &Record, state: State, ticks: Ticks, holders: Vec<Owner>
         (true, State::Listen) => (record.accept_queue, record.accept_backlog),
         (true, _) => (record.unread_bytes(), record.write_seq.wrapping_sub(record.snd_una)),
     };
-    let role = match state {
-        State::Listen => Some(Role::Listener),
-        State::SynSent => Some(Role::Client),
-        _ => None,
-    };
+    let role = role(record, state, true);
     let owner = holders.first().copied();
     let timers = Timers::of(record);
     Socket {
@@ -58,6 +54,20 @@ pub fn in_state(record: &Record, state: State, ticks: Ticks, holders: Vec<Owner>
         rtt: (record.srtt_us != 0).then(|| u64::from(record.srtt_us >> 3) * 1_000),
         orphaned: is_orphaned(record),
         unaccepted: waits(record),
+    }
+}
+
+/// Which end a socket is. One that came from a listener is a copy of it, and keeps the limit of its
+/// queue (`sk_clone_lock` copies `sk_max_ack_backlog` as it is, 5.10–7.2). One that connects has
+/// none; nor has one of a listener with a limit of 0, `may_be_served`.
+pub fn role(record: &Record, state: State, may_be_served: bool) -> Option<Role> {
+    let full = record.kind == kind::SOCKET && !record.has(flag::CLASSIC);
+    match state {
+        State::Listen => Some(Role::Listener),
+        State::SynSent => Some(Role::Client),
+        _ if record.kind == kind::REQUEST_SOCKET => Some(Role::Server),
+        _ if full && record.accept_backlog > 0 => Some(Role::Server),
+        _ => (full && !may_be_served).then_some(Role::Client),
     }
 }
 
@@ -155,6 +165,28 @@ mod tests {
         assert!(waiting.unaccepted);
         let held = Record { flags: flag::HAS_SOCKET, ..seen(kind::SOCKET, 8) };
         assert!(!of(&held, TICKS, Vec::new()).unwrap().unaccepted);
+    }
+
+    /// A copy of its listener keeps the limit of the listener's queue.
+    #[rstest]
+    #[case::accepted(kind::SOCKET, 1, 128, false, Some(Role::Server))]
+    #[case::its_listener_is_gone(kind::SOCKET, 8, 1, false, Some(Role::Server))]
+    #[case::connected(kind::SOCKET, 1, 0, false, Some(Role::Client))]
+    #[case::a_listener_with_a_limit_of_zero(kind::SOCKET, 1, 0, true, None)]
+    #[case::connecting(kind::SOCKET, 2, 0, true, Some(Role::Client))]
+    #[case::listening(kind::SOCKET, 10, 128, true, Some(Role::Listener))]
+    #[case::half_open(kind::REQUEST_SOCKET, 3, 0, true, Some(Role::Server))]
+    #[case::minisockets_know_nothing(kind::TIME_WAIT_SOCKET, 6, 0, false, None)]
+    fn a_socket_of_before_shows_which_end_it_is(
+        #[case] kind: u8,
+        #[case] state: u8,
+        #[case] accept_backlog: u32,
+        #[case] may_be_served: bool,
+        #[case] expected: Option<Role>,
+    ) {
+        let record = Record { accept_backlog, ..seen(kind, state) };
+        let state = State::from_kernel(state).unwrap();
+        assert_eq!(role(&record, state, may_be_served), expected);
     }
 
     #[rstest]

@@ -4,7 +4,10 @@
 use tracer_wire::{Record, kind};
 
 use super::{Closed, Observer, Slot, Source, State, Table, Transition, Update, emit::transition};
-use crate::connection::{Connection, SocketId};
+use crate::{
+    connection::{Connection, SocketId},
+    socket,
+};
 use tracer_event::{endpoint::Tuple, update::Role};
 
 impl Table {
@@ -19,9 +22,7 @@ impl Table {
         } else {
             connection.absorb(record);
         }
-        if state == State::Listen {
-            connection.role = Some(Role::Listener);
-        }
+        connection.role = self.role_of(record, state);
         let namesake = self.store.known(connection.id).filter(|_| minisocket);
         let namesake = namesake.map(|namesake| namesake.ordinal);
         connection.ordinal = match namesake {
@@ -40,6 +41,11 @@ impl Table {
             self.store.add_minisocket(slot);
         }
         slot
+    }
+
+    /// Which end a socket of a snapshot is.
+    pub(super) fn role_of(&self, record: &Record, state: State) -> Option<Role> {
+        socket::role(record, state, self.listeners.serve(&Tuple::of(record)))
     }
 
     /// Whether the table knew a minisocket and has ended it: connect() has started, which takes its
@@ -84,7 +90,10 @@ impl Table {
         if !is_minisocket {
             self.replace_minisocket(slot, time, out);
         }
-        let served = self.listeners.serve(&ends);
+        let served = match self.store[slot].role {
+            Some(role) => role == Role::Server,
+            None => self.listeners.serve(&ends),
+        };
         let steps = steps_since_birth(state, served);
         if is_counted {
             // The kernel leaves FIN_WAIT2 for CLOSE when a minisocket takes over.

@@ -183,12 +183,14 @@ impl Table {
         merged: &mut Merged,
         out: &mut impl Observer,
     ) {
+        let role = self.role_of(record, state);
         let connection = &mut self.store[slot];
         connection.shown = self.snapshots;
         connection.note_missing(false);
         if connection.since > record.time_ns {
             return;
         }
+        connection.role = connection.role.or(role);
         if record.kind == kind::SOCKET {
             connection.absorb(record);
             if state == State::Listen {
