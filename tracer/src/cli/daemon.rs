@@ -57,6 +57,11 @@ impl DaemonArguments {
         Ok(Some(Box::new(recorder)))
     }
 
+    fn has_destination(&self) -> bool {
+        let TraceArguments { destinations, telemetry, .. } = &self.trace;
+        destinations.is_any() || telemetry.is_any() || self.recorder.is_some()
+    }
+
     fn config(&self) -> Option<&Path> {
         let default = Path::new(DEFAULT_CONFIG);
         // A link to nowhere is a mistake, not a choice.
@@ -146,17 +151,23 @@ impl Configured {
     fn read(whole: &Command, given: Vec<OsString>) -> anyhow::Result<Self> {
         let (arguments, matches) = parse(whole, &given)?;
         let mut argv = given.clone();
-        let Some(path) = arguments.config() else { return Ok(Self { arguments, given, argv }) };
+        let Some(path) = arguments.config() else {
+            ensure!(
+                arguments.has_destination(),
+                "tracer daemon has no destination: add --output, --journald, --syslog, --otlp, \
+                 --prometheus or --recorder, or name a file that has one (--config)"
+            );
+            return Ok(Self { arguments, given, argv });
+        };
         let options = DaemonArguments::augment_args(Command::new(NAME));
         let read = config::arguments(path, &options, &matches)?;
         // Only switches of the whole program may stand before the command.
         let place = argv.iter().position(|word| word == NAME).map_or(argv.len(), |at| at + 1);
         argv.splice(place..place, read.into_iter().map(OsString::from));
         let (arguments, _) = parse(whole, &argv)?;
-        let TraceArguments { destinations, telemetry, .. } = &arguments.trace;
         arguments.trace.filter()?;
         ensure!(
-            destinations.is_any() || telemetry.is_any() || arguments.recorder.is_some(),
+            arguments.has_destination(),
             "{} names no destination: set output, journald, syslog, otlp, prometheus or recorder",
             path.display()
         );

@@ -14,7 +14,7 @@ use super::{
     filter::{self, FilterArguments, behind_files},
     format::{FormatArguments, Occasion},
     recording,
-    sinks::{Endings, Outputs, SinkArguments, ensure_any},
+    sinks::{Endings, Outputs, SinkArguments},
     telemetry::TelemetryArguments,
 };
 use crate::replay::{anonymize::Anonymizer, pace::Speed, rotated::rotated, source::Source};
@@ -91,6 +91,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let ReplayArguments { shown, destinations, telemetry, .. } = arguments;
     let outputs = Outputs { shown, destinations, telemetry, occasion: Occasion::Recording };
     outputs.check()?;
+    outputs.ensure_any()?;
     let (files, words) = behind_files(&arguments.files)?;
     if arguments.filter.explain(&words, |_| Filter::default())? {
         return Ok(());
@@ -105,9 +106,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let mut endings = Endings::new();
     let source = Source::new(files).anonymized(anonymizer);
     recording::replay(source, filter, arguments.speed, &bar, |setting| {
-        let sinks = outputs.sinks(setting, &mut endings)?;
-        ensure_any(&sinks)?;
-        Ok(sinks)
+        outputs.sinks(setting, &mut endings)
     })?;
     endings.iter().try_for_each(|whole| whole())
 }

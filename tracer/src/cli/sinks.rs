@@ -117,6 +117,21 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
+    /// Whether anything is to be written at all.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is asked for.
+    pub(super) fn ensure_any(&self) -> anyhow::Result<()> {
+        let Self { destinations, telemetry, .. } = self;
+        ensure!(
+            !destinations.quiet || destinations.is_any() || telemetry.is_any(),
+            "--quiet leaves nothing to write to: add --output, --journald, --syslog, --otlp or \
+             --prometheus, or leave it out"
+        );
+        Ok(())
+    }
+
     /// Opens them all.
     ///
     /// # Errors
@@ -214,18 +229,6 @@ impl Opened<'_> {
         sinks.extend(telemetry.sinks()?);
         Ok(sinks)
     }
-}
-
-/// # Errors
-///
-/// Where nothing is asked for.
-pub(super) fn ensure_any(sinks: &[Box<dyn Sink>]) -> anyhow::Result<()> {
-    ensure!(
-        !sinks.is_empty(),
-        "--quiet leaves nothing to write to: add --journald, --syslog, --otlp or --prometheus, or \
-         leave it out"
-    );
-    Ok(())
 }
 
 /// # Errors

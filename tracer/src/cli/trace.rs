@@ -13,7 +13,7 @@ use super::{
     header::options,
     live::{Live, Setting},
     options::{RecordArguments, StacksArgument, duration, interval},
-    sinks::{Endings, Outputs, SinkArguments, ensure_any},
+    sinks::{Endings, Outputs, SinkArguments},
     telemetry::TelemetryArguments,
 };
 use crate::exec::scope::Scope;
@@ -121,8 +121,11 @@ pub(super) fn run_with(
     let occasion = if scope.is_some() { Occasion::Command } else { Occasion::Host };
     let outputs = Outputs { shown, destinations, telemetry, occasion };
     outputs.check()?;
+    // Those of a command and of a flight recorder are further sinks.
+    if scope.is_none() && arguments.writable.is_none() {
+        outputs.ensure_any()?;
+    }
     let mut live = Live { scope, ..arguments.live(options)? };
-    let is_scoped = live.scope.is_some();
     live.request.filter.cgroup = live.scope.as_ref().map_or(0, Scope::group_in_kernel);
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
@@ -132,9 +135,6 @@ pub(super) fn run_with(
     let mut endings = Endings::new();
     live.run(|setting| {
         let mut sinks = outputs.sinks(setting, &mut endings)?;
-        if !is_scoped && arguments.writable.is_none() {
-            ensure_any(&sinks)?;
-        }
         sinks.extend(others(setting)?);
         Ok(sinks)
     })?;
