@@ -37,8 +37,7 @@ impl Page {
     /// What it looks like in a window of that size.
     pub fn picture(&self, width: u32, height: u32) -> Picture {
         let path = self.profile.with_extension("png");
-        let window = format!("--window-size={width},{height}");
-        self.browse(&[&window, &format!("--screenshot={}", path.display())]);
+        self.draw(&path, (width, height), 1.0);
         let file = BufReader::new(File::open(&path).expect("a picture"));
         let mut reader = png::Decoder::new(file).read_info().expect("a PNG file");
         let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
@@ -48,6 +47,16 @@ impl Page {
         colours.sort_unstable();
         colours.dedup();
         Picture { size: (info.width, info.height), colours: colours.len() }
+    }
+
+    /// Writes a picture of a window of that size, `scale` pixels for each of the page's.
+    pub fn draw(&self, path: &Path, (width, height): (u32, u32), scale: f32) {
+        let options = [
+            format!("--window-size={width},{height}"),
+            format!("--force-device-scale-factor={scale}"),
+            format!("--screenshot={}", path.display()),
+        ];
+        self.browse(&options.each_ref().map(String::as_str));
     }
 
     /// The parts that a window of that width cuts off at its side, all that can be unfolded

@@ -18,6 +18,7 @@ use tracer_tests::{
     fault,
     netns::{isolated, run},
     options::set_tcp,
+    page::Page,
     recording::Recorder,
     sockets::eventually,
     terminal::Terminal,
@@ -131,6 +132,40 @@ fn picture_of_a_trace() -> String {
 fn the_readme_shows_real_screens() {
     fs::write(docs("trace.svg"), picture_of_a_trace()).unwrap();
     fs::write(docs("top.svg"), picture_of_top()).unwrap();
+}
+
+/// The page of a host on which a server leaks, beside one that does not.
+#[test]
+#[ignore = "rewrites docs/report.png; wants curl, python3 and chromium"]
+fn the_docs_show_a_real_report() {
+    isolated(|namespace| {
+        let program = env!("CARGO_BIN_EXE_fault");
+        let (server, address) = fault::server(program, "shop-api", &["keep"]);
+        let (mut web, page) = web_server();
+        let directory = tempfile::tempdir().unwrap();
+        let netns = format!(" --netns {}", namespace.inode);
+        let arguments = format!("report --duration 20s -o report.html{netns}");
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let mut report = command(WITH_TRACEFS, &arguments);
+        let mut report =
+            report.current_dir(directory.path()).stdout(Stdio::null()).spawn().unwrap();
+        while report.try_wait().unwrap().is_none() {
+            fault::come_and_go(address, 8);
+            let fetched = Command::new("curl").args(["-s", "-o", "/dev/null", &page]).status();
+            assert!(fetched.unwrap().success());
+            thread::sleep(Duration::from_millis(500));
+        }
+        web.kill().unwrap();
+        web.wait().unwrap();
+        server.close();
+        let file = directory.path().join("report.html");
+        let html = fs::read_to_string(&file).unwrap();
+        // What concerns the machine that made it.
+        let html = html.replace(&netns, "").replace(program, "/usr/bin/shop-api");
+        fs::write(&file, html).unwrap();
+        let page = Page::load(&file, directory.path());
+        page.draw(docs("report.png").as_ref(), (1_100, 2_150), 0.7);
+    });
 }
 
 /// A sentence, pictures, two commands, four questions, what it needs and what it does not know.
