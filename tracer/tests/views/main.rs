@@ -6,12 +6,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod faults;
+mod sample;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     env, fs,
     io::{Read as _, Seek as _},
-    sync::{Arc, LazyLock},
+    sync::Arc,
 };
 
 use jiff::tz::TimeZone;
@@ -20,21 +23,14 @@ use tracer::{
     explain, feature_list,
     features::{Missing, Survey, Tried},
     listing::{self, groups, groups::Grouping},
-    replay::{
-        Replay,
-        decode::{Decoder, Item, OwnedUpdate},
-        enricher::Recorded,
-        pace::Speed,
-        source::Source,
-    },
+    replay::{Replay, enricher::Recorded, pace::Speed, source::Source},
+    sockets::Found,
 };
 use tracer_event::{
-    close::Reason,
     diagnosis::Diagnosis,
     enricher::{Context, Unknown},
     finding::Finding,
     header::Mode,
-    socket::Socket,
     state::State,
     wall_clock::WallClock,
 };
@@ -49,14 +45,16 @@ use tracer_output::{
     report,
     stamps::{Times, Timestamps},
     text::{Palette, Stories, Text, legend},
-    width::columns,
 };
 use tracer_texts::{
     Language, Texts,
     terms::{self, SETTINGS},
 };
 
-const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/views.jsonl");
+use crate::{
+    faults::{cut, faults, wasteful},
+    sample::{RECORDING, SAMPLE},
+};
 
 /// Nothing is known of a host.
 const ALONE: Context<'_> = Context { clock: WallClock { lead: 0, now: 0 }, enricher: &Unknown };
@@ -64,7 +62,7 @@ const ALONE: Context<'_> = Context { clock: WallClock { lead: 0, now: 0 }, enric
 /// What is on the screen of a terminal of so many columns.
 type View = fn(Palette, usize) -> String;
 
-const VIEWS: [(&str, View); 15] = [
+const VIEWS: [(&str, View); 18] = [
     ("trace", |palette, width| {
         let text = text(palette, width, Stories::Steps).introduced();
         replayed(Filter::default(), Box::new(text))
@@ -80,21 +78,26 @@ const VIEWS: [(&str, View); 15] = [
     ("ladder", |palette, width| ladder(palette, width, false)),
     ("ladder-explained", |palette, width| ladder(palette, width, true)),
     ("sockets", |palette, width| {
-        written(|out| listing::text(&RECORDED.sockets, ALONE, None, (palette, Some(width)), out))
-    }),
-    ("sockets-by-process", |palette, width| {
-        let grouping = (Grouping::Process, usize::MAX);
         let look = (palette, Some(width));
-        written(|out| groups::text(&RECORDED.sockets, grouping, ALONE, None, look, out))
+        let (sockets, elsewhere) = (SAMPLE.sockets.clone(), vec![4_026_532_177; 4_100]);
+        let found = Found { sockets, elsewhere, refused: Vec::new() };
+        written(|out| {
+            listing::text(&found.sockets, ALONE, None, look, out);
+            listing::counts(&found, None, None, look, out);
+        })
     }),
+    ("sockets-by-process", |palette, width| grouped(Grouping::Process, palette, width)),
+    ("sockets-by-peer", |palette, width| grouped(Grouping::Peer, palette, width)),
+    ("sockets-by-container", |palette, width| grouped(Grouping::Container, palette, width)),
+    ("sockets-by-state", |palette, width| grouped(Grouping::State, palette, width)),
     ("diagnose", |palette, width| {
-        written(|out| report::text(&RECORDED.diagnosis(), palette, Some(width), None, out))
+        written(|out| report::text(&SAMPLE.diagnosis(), palette, Some(width), None, out))
     }),
     ("diagnose-brief", |palette, width| {
-        written(|out| report::brief(&RECORDED.diagnosis(), palette, Some(width), None, out))
+        written(|out| report::brief(&SAMPLE.diagnosis(), palette, Some(width), None, out))
     }),
     ("diagnose-healthy", |palette, width| {
-        let healthy = Diagnosis { findings: Vec::new(), ..RECORDED.diagnosis() };
+        let healthy = Diagnosis { findings: Vec::new(), ..SAMPLE.diagnosis() };
         written(|out| report::text(&healthy, palette, Some(width), None, out))
     }),
     ("features", |palette, width| {
@@ -114,87 +117,21 @@ const VIEWS: [(&str, View); 15] = [
     }),
 ];
 
-/// What the recording says, as the views that do not replay take it.
-static RECORDED: LazyLock<Told> = LazyLock::new(Told::read);
-
-struct Told {
-    sockets: Vec<Socket>,
-    findings: Vec<Finding>,
-    reasons: BTreeSet<String>,
-}
-
-impl Told {
-    fn read() -> Self {
-        let mut decoder = Decoder::new(Arc::new(Recorded::default()));
-        let mut told = Self { sockets: Vec::new(), findings: Vec::new(), reasons: BTreeSet::new() };
-        let mut latest = BTreeMap::new();
-        let mut end = 0;
-        for line in fs::read_to_string(RECORDING).unwrap().lines() {
-            let Item::Update(update) = decoder.decode(line).unwrap() else { continue };
-            end = update.time().max(end);
-            match update {
-                OwnedUpdate::Transition(step) => {
-                    let reason = step.close.map(|close| close.reason);
-                    told.reasons.extend(reason.map(|reason| format!("{reason:?}")));
-                    latest.insert(step.subject.cookie, step);
-                }
-                OwnedUpdate::Finding(finding) => told.findings.push(*finding),
-                _ => {}
-            }
-        }
-        let open = latest.into_values().filter(|step| step.to != State::Closed);
-        told.sockets = open
-            .map(|step| Socket {
-                time: end,
-                state: step.to,
-                subject: step.subject,
-                age: Some(end - step.time),
-                at_least: false,
-                idle: Some(end - step.time),
-                keepalive: None,
-                user_timeout: None,
-                holders: step.subject.owner.into_iter().collect(),
-                timer: None,
-                receive_queue: 1,
-                send_queue: 0,
-                rtt: Some(34_000),
-                orphaned: step.orphaned,
-                unaccepted: false,
-            })
-            .collect();
-        told.sockets.sort_by_key(|one| (one.state != State::CloseWait, Reverse(one.age)));
-        told
-    }
-
-    fn diagnosis(&self) -> Diagnosis {
-        let mut states = BTreeMap::new();
-        for socket in &self.sockets {
-            *states.entry(socket.state).or_default() += 1;
-        }
-        let mut findings = self.findings.clone();
-        findings.sort_by_key(|finding| Reverse(finding.severity));
-        Diagnosis {
-            findings,
-            states,
-            namespaces: 1,
-            observed: 5_000_000_000,
-            sending: 1,
-            lost: 0,
-            refused: 1,
-            ports: Arc::new([]),
-        }
-    }
-}
-
 /// A host on which the first features are missing.
 fn survey(missing: usize) -> Survey {
     let reason = "the tracepoint sock/inet_sock_set_state cannot be read: tracefs is not mounted";
-    let remedy = Some("mount -t tracefs tracefs /sys/kernel/tracing".to_owned());
-    let lack = Missing { reason: reason.into(), remedy };
-    let tried = feature::ALL.into_iter().enumerate().map(|(index, feature)| Tried {
-        feature,
-        missing: (index < missing).then(|| lack.clone()),
-    });
+    let remedies = [
+        "mount -t tracefs tracefs /sys/kernel/tracing",
+        "use a kernel with CONFIG_FTRACE_SYSCALLS and without lockdown=confidentiality",
+    ];
+    let lack = |index: usize| {
+        let remedy = Some(remedies[index % 2].to_owned());
+        Missing { reason: reason.into(), remedy }
+    };
+    let tried = feature::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(index, feature)| Tried { feature, missing: (index < missing).then(|| lack(index)) });
     let capabilities = ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"];
     Survey {
         kernel: "6.18.44".into(),
@@ -219,6 +156,11 @@ fn ladder(palette: Palette, width: usize, explain: bool) -> String {
     let texts = Texts::of(Language::ENGLISH);
     let ladder = Ladder::new(style, palette, Some(width), times());
     replayed(Filter::default(), Box::new(ladder.with_texts(texts).without_status()))
+}
+
+fn grouped(by: Grouping, palette: Palette, width: usize) -> String {
+    let (by, look) = ((by, usize::MAX), (palette, Some(width)));
+    written(|out| groups::text(&SAMPLE.sockets, by, ALONE, None, look, out))
 }
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -255,37 +197,8 @@ fn shown(view: &str, palette: Palette, width: usize) -> String {
 /// So many lines of each view are kept as they were looked at.
 const GOLDEN: usize = 120;
 
-/// Units that belong to the number before them.
-const UNITS: [&str; 14] =
-    ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
-
-/// Commands are never broken, so that they can be copied.
-fn is_command(line: &str) -> bool {
-    let line = line.trim_start();
-    ["$ ", "to get it:", "setcap "].iter().any(|begin| line.starts_with(begin))
-}
-
-/// What is wrong with a view at a width.
-fn faults(text: &str, width: usize) -> Vec<String> {
-    let mut faults = Vec::new();
-    let lines: Vec<&str> = text.lines().collect();
-    for (index, line) in lines.iter().enumerate() {
-        let length = columns(line.trim_end());
-        if length > width && !is_command(line) {
-            faults.push(format!("wider than {width}: {line}"));
-        }
-        let cut = line.trim_start_matches('…').contains('…');
-        if width >= 160 && cut && length + 1 < width {
-            faults.push(format!("cut, with {} columns left: {line}", width - length));
-        }
-        let next = lines.get(index + 1).and_then(|next| next.split_whitespace().next());
-        let unit = next.unwrap_or_default().trim_end_matches([',', '.', ';', ':', ')']);
-        if line.trim_end().ends_with(|last: char| last.is_ascii_digit()) && UNITS.contains(&unit) {
-            faults.push(format!("a number without its unit: {line}"));
-        }
-    }
-    faults
-}
+/// So many lines of each view are kept as they were looked at, at these widths.
+const LOOKED_AT: [(usize, usize); 2] = [(80, 120), (160, 50)];
 
 #[rstest]
 #[case::trace("trace")]
@@ -295,6 +208,9 @@ fn faults(text: &str, width: usize) -> Vec<String> {
 #[case::ladder_explained("ladder-explained")]
 #[case::sockets("sockets")]
 #[case::sockets_by_process("sockets-by-process")]
+#[case::sockets_by_peer("sockets-by-peer")]
+#[case::sockets_by_container("sockets-by-container")]
+#[case::sockets_by_state("sockets-by-state")]
 #[case::diagnose("diagnose")]
 #[case::diagnose_brief("diagnose-brief")]
 #[case::diagnose_healthy("diagnose-healthy")]
@@ -304,23 +220,29 @@ fn faults(text: &str, width: usize) -> Vec<String> {
 #[case::explain("explain")]
 #[case::legend("legend")]
 fn each_view_fits_each_terminal_with_and_without_colour(#[case] view: &str) {
+    let whole = shown(view, Palette::PLAIN, 10_000);
     for width in [80, 100, 160, 200] {
         draw(view, width);
         let plain = shown(view, Palette::PLAIN, width);
         assert!(!plain.is_empty() && !plain.contains('\x1b'), "{view} at {width}: {plain}");
         assert_eq!(faults(&plain, width), Vec::<String>::new(), "{view} at {width}");
+        let is_live = ["trace", "summary-only", "problems"].contains(&view);
+        if is_live && width >= 160 {
+            assert_eq!(wasteful(&plain, width), Vec::<&str>::new(), "{view} at {width}");
+        } else if !is_live && width >= 200 {
+            assert_eq!(cut(&plain, &whole), Vec::<String>::new(), "{view} at {width}: {plain}");
+        }
         for palette in [Palette::COLOUR, Palette::SIXTEEN] {
             let coloured = shown(view, palette, width);
             // No colour says anything alone.
             assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain, "{view}");
         }
     }
-    let golden: Vec<String> = shown(view, Palette::PLAIN, 80)
-        .lines()
-        .take(GOLDEN)
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    insta::assert_snapshot!(format!("{view}-80"), golden.join("\n"));
+    for (width, rows) in LOOKED_AT {
+        let plain = shown(view, Palette::PLAIN, width);
+        let golden: Vec<&str> = plain.lines().take(rows).map(str::trim_end).collect();
+        insta::assert_snapshot!(format!("{view}-{width}"), golden.join("\n"));
+    }
 }
 
 /// The first screen as a picture, to be looked at.
@@ -337,51 +259,82 @@ fn draw(view: &str, width: usize) {
     fs::write(format!("{directory}/{view}-{width}.svg"), picture).unwrap();
 }
 
+/// What stands behind CLOSED, up to the process.
+fn reason(line: &str) -> Option<&str> {
+    let (_, words) = line.split_once(" CLOSED ")?;
+    let process = words.split_whitespace().find(|word| word.contains('['))?;
+    words.split_once(process).map(|(reason, _)| reason.trim())
+}
+
 /// A reason stands beside CLOSED whatever the width, and each has its own words.
-#[test]
-fn at_80_columns_a_state_and_its_reason_survive() {
-    assert!(RECORDED.reasons.len() >= 5, "{:?}", RECORDED.reasons);
-    assert!(!RECORDED.reasons.contains(&format!("{:?}", Reason::Unknown)));
-    let [narrow, wide] = [80, 200].map(|width| shown("trace", Palette::PLAIN, width));
-    let endings: BTreeSet<&str> = narrow
-        .lines()
-        .filter_map(|line| line.split_once(" CLOSED "))
-        .map(|(_, words)| words.get(..13).unwrap_or(words))
-        .collect();
-    assert!(endings.len() >= RECORDED.reasons.len(), "{endings:?}: {:?}", RECORDED.reasons);
+#[rstest]
+fn a_state_and_its_reason_survive(#[values(80, 100)] width: usize) {
+    let text = shown("trace", Palette::PLAIN, width);
+    // Flags, findings and the summary name states too.
+    let is_event = |line: &&str| {
+        line.starts_with(|first: char| first.is_ascii_digit())
+            && !line.contains(['⚑', '⚠', '✗', '↻'])
+    };
+    let events: Vec<&str> = text.lines().filter(is_event).collect();
+    let reasons: Vec<&str> = events.iter().filter_map(|line| reason(line)).collect();
+    assert_eq!(reasons.len(), SAMPLE.closed.len(), "{text}");
+    let mut words = BTreeMap::new();
+    for (reason, shown) in SAMPLE.closed.iter().zip(reasons) {
+        assert_eq!(reason.is_none(), shown.is_empty(), "{reason:?}: {shown:?}");
+        let known = words.entry(format!("{reason:?}")).or_insert(shown);
+        assert_eq!(*known, shown, "{reason:?}");
+    }
+    assert!(words.len() >= 7, "{words:?}");
+    let own: BTreeSet<&&str> = words.values().collect();
+    assert_eq!(own.len(), words.len(), "two reasons look alike: {words:?}");
     for state in State::ALL {
-        // Flags and findings name states too.
-        let lines = |text: &str, name: &str| {
-            let lines = text.lines().filter(|line| !line.contains(['⚑', '⚠', '=']));
-            lines.filter(|line| line.split_whitespace().any(|word| word == name)).count()
-        };
-        let arrow = format!("→ {} ", state.name());
-        let entered = wide.lines().filter(|line| line.contains(&arrow)).count();
-        assert!(lines(&narrow, state.name()) >= entered, "{state}: {narrow}");
+        let of = |line: &&&str| line.split_whitespace().any(|word| word == state.name());
+        let entered = SAMPLE.entered.get(&state).copied().unwrap_or(0);
+        assert_eq!(events.iter().filter(of).count(), entered, "{state}: {text}");
     }
 }
 
-/// What matters most is on the first screen, before any detail.
+/// What matters most stands in the first lines.
 #[rstest]
-#[case("trace", "TIME (UTC)")]
-#[case("problems", "TIME (UTC)")]
-#[case("sockets", "CLOSE_WAIT")]
-#[case("sockets-by-process", "shop-api[")]
-#[case("diagnose", "shop-api[")]
-#[case("diagnose-brief", "payments[")]
-#[case("diagnose-healthy", "no problems found")]
-#[case("features", "all ")]
-#[case("features-missing", "features missing")]
-fn the_headline_is_on_the_first_screen(#[case] view: &str, #[case] words: &str) {
+#[case("sockets", 1, "CLOSE_WAIT ")]
+#[case("sockets-by-process", 1, "     10 ")]
+#[case("sockets-by-state", 1, "     12 ")]
+#[case("diagnose", 0, "CRITICAL  accept queue of listener 127.0.0.1:")]
+#[case("diagnose-brief", 0, "CRITICAL  accept queue of listener 127.0.0.1:")]
+#[case("diagnose-healthy", 0, "OK        no problems found")]
+#[case("features", 0, "all 23 features are available")]
+#[case("features-missing", 0, "4 of 23 features missing")]
+fn the_headline_comes_first(#[case] view: &str, #[case] line: usize, #[case] words: &str) {
     let text = shown(view, Palette::PLAIN, 80);
-    let first: Vec<&str> = text.lines().take(24).collect();
-    assert!(first.join("\n").contains(words), "{text}");
-    if view == "diagnose" {
-        let marks = |text: &str| {
-            ["CRITICAL", "WARNING", "INFO"].map(|mark| text.matches(mark).count()).iter().sum()
-        };
-        let sentences: usize = marks(&first.join("\n"));
-        // The details of the first one may have begun.
-        assert!(sentences >= RECORDED.findings.len(), "a sentence each, then details: {text}");
-    }
+    assert!(text.lines().nth(line).unwrap().starts_with(words), "{text}");
+}
+
+/// All findings are on the first screen, worst first, before the details of any.
+#[test]
+fn a_diagnosis_begins_with_a_sentence_for_each_finding() {
+    let text = shown("diagnose", Palette::PLAIN, 80);
+    let headlines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+    // One of the 24 lines is the next prompt's.
+    assert!(headlines.len() <= 23, "{text}");
+    let sentence = |finding: &Finding| {
+        let mark = finding.severity.name().to_ascii_uppercase();
+        format!("{mark} {}", finding.sentence())
+    };
+    let expected: Vec<String> = SAMPLE.findings.iter().map(sentence).collect();
+    let (shown, expected) = (headlines.join(" "), expected.join(" "));
+    assert!(shown.split_whitespace().eq(expected.split_whitespace()), "{shown}\n{expected}");
+    assert!(SAMPLE.findings.is_sorted_by_key(|finding| Reverse(finding.severity)));
+}
+
+/// The columns are named, and it is said what is watched, before anything happens.
+#[rstest]
+fn a_trace_says_what_its_lines_mean(#[values("trace", "problems", "summary-only")] view: &str) {
+    let text = shown(view, Palette::PLAIN, 80);
+    let first: Vec<&str> = text.lines().take(12).collect();
+    let titles = first.iter().find(|line| line.starts_with("TIME (UTC) "));
+    let titles = titles.unwrap_or_else(|| panic!("{text}"));
+    let own = if view == "summary-only" { "CONNECTION" } else { "STATE" };
+    assert!(["#", "LOCAL", "PEER", own, "PROCESS"].iter().all(|title| titles.contains(title)));
+    let is_introduced = first.iter().any(|line| line.starts_with("Watching the TCP connections"));
+    assert_eq!(is_introduced, view == "trace", "{text}");
 }
