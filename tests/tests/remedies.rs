@@ -77,7 +77,7 @@ fn connections_in_close_wait_are_ended_in_the_leaker_s_namespace() {
         come_and_go(address, 3);
         let diagnosis = Diagnosis::of(namespace, &[]);
         let finding = diagnosis.only("close_wait_leak");
-        assert!(finding.to_string().contains("half-closes at work"), "{finding}");
+        assert!(finding.to_string().contains("half-closed and waits"), "{finding}");
         prints(&commands(finding, leaking.pid()), "ss -K");
         eventually("all have ended", || close_waits() == 0);
         drop((stranger, leaking));

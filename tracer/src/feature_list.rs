@@ -57,7 +57,7 @@ pub fn text(
         writeln!(out, "\n{bad}{title}{bad:#}{reason}")?;
         writeln!(out, "{without}{}", below(indent, said(texts, feature.lost), width))?;
         if let Some(remedy) = remedy {
-            writeln!(out, "{to_get_it}{}", said(texts, remedy))?;
+            writeln!(out, "{to_get_it}{}", got(remedy, indent, texts, width))?;
         }
     }
     at_once(survey, texts, out)?;
@@ -78,6 +78,12 @@ fn at_once(survey: &Survey, texts: Option<&Texts>, out: &mut Vec<u8>) -> std::io
 fn below(indent: usize, words: &str, width: Option<usize>) -> String {
     let room = width.map(|width| width.saturating_sub(indent).max(20));
     broken(words, room).join(&format!("\n{:indent$}", ""))
+}
+
+/// How to get what is missing: a command stays whole, advice does not.
+fn got(remedy: &str, indent: usize, texts: Option<&Texts>, width: Option<usize>) -> String {
+    let words = said(texts, remedy);
+    if remedy.starts_with("use ") { below(indent, words, width) } else { words.to_owned() }
 }
 
 fn traced(mode: Option<Mode>, texts: Option<&Texts>) -> &str {
@@ -118,7 +124,9 @@ pub fn whole(
         let Some(Missing { reason, remedy }) = missing else { continue };
         writeln!(out, "{:indent$}{}", "", below(indent, &labelled("why", reason), width))?;
         if let Some(remedy) = remedy {
-            writeln!(out, "{:indent$}{}", "", labelled("to get it", remedy))?;
+            let label = format!("{}: ", said(texts, "to get it"));
+            let words = got(remedy, indent + columns(&label), texts, width);
+            writeln!(out, "{:indent$}{label}{words}", "")?;
         }
     }
     at_once(survey, texts, out)

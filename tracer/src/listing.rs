@@ -16,6 +16,7 @@ use tracer_output::{
     phrases::said,
     text::{Line, Palette, duration, grouped, in_container, process, shortened, without_middle},
     width::columns,
+    wrap::broken,
 };
 use tracer_texts::Texts;
 
@@ -63,6 +64,8 @@ const LAST: usize = COLUMNS - 1;
 const GAP: usize = 2;
 /// What there is room for of an owner at least.
 const OWNER: usize = 20;
+/// Between an owner and what the kernel will do.
+const TIMER: &str = "  ";
 /// Columns that give way to it, the first one first: RTT, the queues, IDLE.
 const SPARED: [usize; 4] = [7, 6, 5, 2];
 /// Addresses, which are shortened in the middle where that is not enough, to no less than one of
@@ -227,7 +230,7 @@ fn who(socket: &Socket, container: &str, texts: Option<&Texts>, words: &mut Stri
         }
     }
     if let Some(timer) = socket.timer {
-        words.extend(["  ", &due(timer, texts)]);
+        words.extend([TIMER, &due(timer, texts)]);
     }
 }
 
@@ -268,8 +271,11 @@ fn write_row(
                 line.left(style, &without_middle(cell, width), width);
             }
             LAST => {
-                let excess = columns(cell).saturating_sub(width);
-                line.left(style, &shortened(cell, excess, 3), width);
+                // Who it is matters more than what the kernel will do.
+                let who = cell.split_once(TIMER).filter(|_| columns(cell) > width);
+                let who = who.map_or(cell, |(who, _)| who);
+                let excess = columns(who).saturating_sub(width);
+                line.left(style, &shortened(who, excess, 3), width);
             }
             _ => line.left(style, cell, width),
         }
@@ -292,7 +298,7 @@ pub fn counts(
     found: &Found,
     home: Option<u32>,
     texts: Option<&Texts>,
-    palette: Palette,
+    (palette, width): (Palette, Option<usize>),
     out: &mut Vec<u8>,
 ) {
     let netns = |socket: &&Socket| socket.subject.tuple.netns;
@@ -322,7 +328,9 @@ pub fn counts(
         lines.push(format!("+ {words}"));
     }
     let style = palette.dim;
+    let room = width.map(|width| width.saturating_sub(2).max(20));
     for line in lines {
+        let line = broken(&line, room).join("\n  ");
         out.extend_from_slice(format!("{style}{line}{style:#}\n").as_bytes());
     }
 }

@@ -62,7 +62,7 @@ features! {
          was reused meanwhile is not noticed";
     ACCEPT = "accept":
         "a server's sockets are named by their listener, with a `?`, until they are closed or a \
-         look at the descriptors shows who holds them";
+         snapshot shows who holds them";
     RETURNS = "fexit":
         "while a trace runs, each system call of the host takes about 10 ns longer, and who accepts \
          by io_uring or in a 32-bit program is not seen";

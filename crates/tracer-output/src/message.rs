@@ -1,8 +1,8 @@
 //! A sentence and a severity for each event, for logs.
 
 use super::text::{
-    Groups, closing, duration, holder, life, loss, meaning, not_available, of_reset, of_retransmit,
-    sentence, who,
+    Groups, arrow, closing, duration, holder, life, loss, meaning, not_available, of_reset,
+    of_retransmit, sentence, who,
 };
 use tracer_event::{
     close::Reason,
@@ -137,9 +137,7 @@ fn about(subject: &Subject, words: &str, context: Context<'_>) -> String {
     let peer = subject.tuple.peer;
     match subject.role {
         Some(Role::Listener) => format!("{who} {local} {words}"),
-        Some(Role::Client) => format!("{who} {local} → {peer} {words}"),
-        Some(Role::Server) => format!("{who} {local} ← {peer} {words}"),
-        None => format!("{who} {local} ↔ {peer} {words}"),
+        role => format!("{who} {local}{}{peer} {words}", arrow(role)),
     }
 }
 

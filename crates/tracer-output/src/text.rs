@@ -37,7 +37,7 @@ pub(super) use self::{
 };
 pub use self::{
     columns::{Line, Stories},
-    layout::{shortened, without_middle},
+    layout::{arrow, shortened, without_middle},
     palette::Palette,
 };
 use self::{
@@ -278,7 +278,12 @@ impl Text {
         for flag in
             self.groups.update(lingers, texts.as_deref(), |linger| who(&linger.subject, context))
         {
-            let (linger, words) = (flag.linger, flag.words(self.room(), texts.as_deref()));
+            let linger = flag.linger;
+            // All lines about one connection have its tag; a group is of several.
+            let tag = flag.is_alone().then(|| format!("{} ", self.tags.of(&linger.subject)));
+            let tag = tag.unwrap_or_default();
+            let room = self.room().map(|room| room.saturating_sub(tag.len()));
+            let words = tag + &flag.words(room, texts.as_deref());
             self.paragraph(self.palette.of_linger(linger), linger.time, &words, clock, out);
             for words in
                 lingering::stacks(&flag.raised, context, &mut self.last_stack, texts.as_deref())

@@ -6,8 +6,9 @@ use crate::width::columns;
 const UNITS: [&str; 14] =
     ["ns", "µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB", "%", "byte", "bytes"];
 
-/// What is never broken inside: words, numbers with their sign, unit and percentile (`p99 2 µs`), one
-/// number of another (`2 of 3`), and commands in backticks.
+/// What is never broken inside: words, numbers with their sign, percentile (`p99 2 µs`) and the unit
+/// or word that they count (`3 TIME_WAIT`), one number of another (`2 of 3`), and commands in
+/// backticks.
 fn unbreakable(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -24,6 +25,7 @@ fn unbreakable(text: &str) -> Vec<String> {
                     || last.ends_with(['≥', '≤', '×'])
                     || ["p50", "p99"].contains(&last.as_str())
                     || is_number && counts(last)
+                    || is_count(last)
                     || is_unit && last.ends_with(|last: char| last.is_ascii_digit()) =>
             {
                 last.push(' ');
@@ -33,6 +35,12 @@ fn unbreakable(text: &str) -> Vec<String> {
         }
     }
     pieces
+}
+
+/// Whether a word is a number that what follows is counted by.
+fn is_count(word: &str) -> bool {
+    let is_number = word.bytes().all(|one| one.is_ascii_digit() || one == b',' || one == b'.');
+    is_number && word.ends_with(|last: char| last.is_ascii_digit())
 }
 
 /// Parts of at most `room` columns, broken between words; longer words, numbers with their unit
@@ -85,5 +93,7 @@ mod tests {
         assert_eq!(parts, ["incoming, p50 6.02µs,", "p99 25.1µs"]);
         let parts = broken("1 of 4 failed, backlog 2 of 1", Some(20));
         assert_eq!(parts, ["1 of 4 failed,", "backlog 2 of 1"]);
+        let parts = broken("stuck: 4 TIME_WAIT, 12 CLOSE_WAIT", Some(22));
+        assert_eq!(parts, ["stuck: 4 TIME_WAIT,", "12 CLOSE_WAIT"]);
     }
 }

@@ -24,8 +24,8 @@ use tracer_model::filter::Filter;
 
 /// What to compare.
 #[derive(Args, Debug)]
-#[command(after_help = "Recordings are what tracer, tracer exec and tracer daemon write with \
-    --format json. Rates, outcomes, times, leaks and findings are compared; docs/testing.md \
+#[command(after_help = "Recordings are what tracer record writes, and tracer, tracer exec and \
+    tracer daemon with --format json. Rates, outcomes, times, leaks and findings are compared; docs/testing.md \
     says by which tests. Exit status: 1 if --fail-on regression is given and something is worse, \
     2 for errors.")]
 pub(super) struct DiffArguments {

@@ -115,7 +115,7 @@ fn listed(
                 listing::more(sockets.len() - shown.len(), texts, palette, &mut out);
             }
             let home = filter.netns().or_else(|| host_netns().ok());
-            listing::counts(found, home, texts, palette, &mut out);
+            listing::counts(found, home, texts, appearance, &mut out);
         }
     }
     out

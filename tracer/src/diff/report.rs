@@ -123,8 +123,8 @@ impl Report<'_> {
             self.texts,
             "diff-verdict",
             [changed, all, worse, better, LEVEL, FACTOR],
-            "{changed} of {all} comparisons beyond noise: {worse} worse, {better} better; chance \
-             below {LEVEL} (Holm), by a factor of {FACTOR} or more"
+            "{changed} of {all} comparisons beyond noise: {worse} worse, {better} better; counted \
+             where p < {LEVEL} (Holm) and by a factor of {FACTOR} or more"
         )
     }
 

@@ -7,11 +7,13 @@ use tracer_event::{
     duration::{count, grouped},
     endpoint::Tuple,
     pair,
-    update::{OwnedUpdate, Role, Subject},
+    update::{OwnedUpdate, Subject},
     wall_clock::WallClock,
 };
 use tracer_model::pair::{Joined, Link, Pair, Recording, Verdict, What, verdicts};
-use tracer_output::{Format as _, Tick, json::Bare, ladder::Ladder, phrase, phrases::said};
+use tracer_output::{
+    Format as _, Tick, json::Bare, ladder::Ladder, phrase, phrases::said, text::arrow,
+};
 use tracer_texts::Texts;
 
 /// All that is shown.
@@ -158,8 +160,7 @@ impl<'a> View<'a> {
         let [first, second] = self.names(pair);
         let end = &self.recordings[pair.first.0].ends[pair.first.1];
         let Tuple { local, peer, .. } = end.tuple;
-        let arrow = if end.role == Some(Role::Client) { "→" } else { "↔" };
-        let mut title = format!("{local} ({first}) {arrow} {peer} ({second})");
+        let mut title = format!("{local} ({first}){}{peer} ({second})", arrow(end.role));
         if let Some((recording, other)) = pair.second {
             let seen = self.recordings[recording].ends[other].tuple;
             if (seen.local, seen.peer) != (peer, local) {

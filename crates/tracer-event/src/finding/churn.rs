@@ -61,6 +61,13 @@ impl Churn {
     pub fn share(&self) -> f64 {
         self.handshake as f64 / self.lifetime.max(1) as f64
     }
+
+    fn percent(&self) -> String {
+        match (self.share() * 100.0).round() {
+            none if none < 1.0 => "<1".to_owned(),
+            percent => percent.to_string(),
+        }
+    }
 }
 
 impl Explain for Churn {
@@ -87,7 +94,7 @@ impl Explain for Churn {
             rate = rate(self.rate),
             peer = self.peer.to_string(),
             lifetime = duration(self.lifetime),
-            percent = (self.share() * 100.0).round().to_string(),
+            percent = self.percent(),
             left = left.map(|left| exhausted("; its ports are ", left))
         )
     }

@@ -360,8 +360,8 @@ fn kill(leak: &Leak, enter: &str) -> Remedy {
         wording!(
             "remedy-kill-close-wait",
             "stopgap: ends all connections of this service in CLOSE_WAIT in the kernel \
-             (CONFIG_INET_DIAG_DESTROY), half-closes at work among them (the peer has sent all and \
-             waits for the answer); the descriptors stay open, and new ones leak on"
+             (CONFIG_INET_DIAG_DESTROY), also those whose peer has only half-closed and waits for \
+             an answer; the descriptors stay open, and new ones leak on"
         ),
         format!("{enter}ss -K -t state close-wait {}", filter(leak.service)),
     )

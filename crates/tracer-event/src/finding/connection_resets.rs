@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Service, Severity,
     remedies::advice,
-    words::{line, name, of_a_name, service, since, total},
+    words::{line, name, of_a_name, service, total, within},
 };
 use crate::{
     close::Reason,
@@ -48,26 +48,26 @@ impl BadEnd {
         match self.reason {
             Reason::ResetReceived => wording!("reset-by-peer", "reset by the peer"),
             Reason::ResetSentUnreadData => {
-                wording!("reset-unread", "reset by this end: closed with unread data")
+                wording!("reset-unread", "reset by this end (closed with unread data)")
             }
             Reason::ResetSentLingerZero => {
-                wording!("reset-linger", "reset by this end: SO_LINGER 0 with unsent data")
+                wording!("reset-linger", "reset by this end (SO_LINGER 0 with unsent data)")
             }
             Reason::ResetSentDataAfterClose => {
-                wording!("reset-after-close", "reset by this end: data came after close()")
+                wording!("reset-after-close", "reset by this end (data came after close())")
             }
             Reason::ResetSentUnaccepted => wording!(
                 "reset-unaccepted",
-                "reset by this end: the listener was closed before accept()"
+                "reset by this end (the listener was closed before accept())"
             ),
             Reason::RetransmitTimeout => {
-                wording!("reset-retransmissions", "timed out: no answer to retransmissions")
+                wording!("reset-retransmissions", "timed out (no answer to retransmissions)")
             }
             Reason::KeepaliveTimeout => {
-                wording!("reset-keepalive", "timed out: no answer to keepalive probes")
+                wording!("reset-keepalive", "timed out (no answer to keepalive probes)")
             }
             Reason::ZeroWindowTimeout => {
-                wording!("reset-window", "timed out: the peer's window stayed at zero")
+                wording!("reset-window", "timed out (the peer's window stayed at zero)")
             }
             _ => wording!("reset-aborted", "aborted"),
         }
@@ -141,15 +141,17 @@ impl Explain for ConnectionResets {
     }
 
     fn sentence(&self, _: Severity) -> Wording {
+        let who = of_a_name(self.process.as_ref(), self.others);
+        let of = self.process.is_some().then(|| format!(" of {who}")).unwrap_or_default();
         wording!(
             "connection-resets",
-            "{bad} of {ended} {service} of {who} {kind}{since}",
+            "{bad} of {ended}{who} {service}: {kind}{since}",
             bad = grouped(self.bad()),
             ended = Wording::count(self.ended, "connection"),
+            who = Wording::new(of, who),
             service = service(self.service),
-            who = of_a_name(self.process.as_ref(), self.others),
             kind = self.kind(),
-            since = since(self.since)
+            since = within(self.since)
         )
     }
 

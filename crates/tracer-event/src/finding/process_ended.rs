@@ -185,6 +185,9 @@ impl Explain for ProcessEnded {
     }
 
     fn evidence(&self) -> Vec<Line> {
+        if self.left_open == 0 {
+            return Vec::new();
+        }
         let open = wording!(
             "kernel-closed",
             "{connections}: the kernel closed what the process had not",

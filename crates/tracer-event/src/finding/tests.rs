@@ -272,11 +272,12 @@ fn others() -> [Finding; 7] {
 )]
 #[case(
     resets(Service::There(at("10.0.0.5", 443)), &[(Reason::ResetReceived, 9)]),
-    "9 of 60 connections to 10.0.0.5:443 of app[900] reset by the peer, for 4 s"
+    "9 of 60 connections of app[900] to 10.0.0.5:443: reset by the peer, in the last 4 s"
 )]
 #[case(
     resets(Service::Here(at("0.0.0.0", 80)), &[(Reason::ResetSentUnreadData, 9)]),
-    "9 of 60 connections to :80 here of app[900] reset by this end: closed with unread data, for 4 s"
+    "9 of 60 connections of app[900] to :80 here: reset by this end (closed with unread data), in \
+     the last 4 s"
 )]
 #[case(
     race(Some(named("node")), None),
@@ -355,7 +356,7 @@ fn remedies_are_of_the_situation() {
     let ends = ends
         .iter()
         .find(|remedy| remedy.command.as_ref().is_some_and(|command| command.contains("ss -K")));
-    assert!(ends.unwrap().text.english().contains("half-closes at work"));
+    assert!(ends.unwrap().text.english().contains("half-closed and waits"));
 }
 
 #[test]

@@ -150,6 +150,13 @@ pub(super) fn least(at_least: bool, time: u64) -> String {
     format!("{}{}", if at_least { "≥ " } else { "" }, duration(time))
 }
 
+/// `, in the last 12 s`: in which time.
+pub(super) fn within(time: u64) -> Wording {
+    let since = since(time);
+    let english = since.to_string().replacen("for", "in the last", 1);
+    Wording::new(english, since)
+}
+
 /// `, exhausted in 12 min`, if so.
 pub(super) fn none_left(left: Option<f64>) -> Option<Wording> {
     left.map(|left| exhausted(", ", left))

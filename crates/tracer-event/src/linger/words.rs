@@ -38,8 +38,8 @@ impl Linger {
             LingerCause::NotClosed(cause, unread) => self.not_closed(cause, *unread),
             LingerCause::NotLookedAt => wording!(
                 "linger-not-looked-at",
-                "the peer has closed, the process has not; without a look at descriptors the cause \
-                 is not known"
+                "the peer has closed, the process has not; without a snapshot of descriptors the \
+                 cause is not known"
             ),
             LingerCause::ClosedFirst => {
                 wording!("linger-closed-first", "closed here first, the kernel keeps it for 60 s")

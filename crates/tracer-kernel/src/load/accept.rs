@@ -113,7 +113,7 @@ fn attach_classic(ebpf: &mut Ebpf, refused: &mut Refused, stacks: bool) -> Optio
     let mut degraded = feature::ACCEPT.missing(reason, remedy);
     if stacks {
         degraded.lost = "a server's sockets are named by their listener, with a `?`, until they \
-                         are closed or a look at the descriptors shows who holds them; only the \
+                         are closed or a snapshot shows who holds them; only the \
                          stacks of connect() are known"
             .into();
     }

@@ -295,7 +295,7 @@ impl Pen {
         let same_host = end.address().is_loopback() || left.address() == right.address();
         let who = match diagram[side].socket.map(|(subject, _)| subject.owner) {
             Some(owner @ Some(_)) => process(owner),
-            None if !same_host => self.said("network").to_owned(),
+            None if !same_host => self.said("remote").to_owned(),
             Some(None) | None => self.said("this host").to_owned(),
         };
         let address = self.address(end);

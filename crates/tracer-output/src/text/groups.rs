@@ -7,11 +7,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    columns::columns,
     lingering::{Ends, advice, sentence, without_ends},
     who::holder,
 };
-use crate::phrases::{said, worded};
+use crate::{
+    phrases::{said, worded},
+    wrap::broken,
+};
 use tracer_event::{
     duration::{count, duration, grouped},
     endpoint::Tuple,
@@ -23,6 +25,9 @@ use tracer_texts::Texts;
 
 /// Sockets that are kept in groups; all groups are forgotten when there are more.
 const REMEMBERED: usize = 1 << 16;
+
+/// Columns from which on a flag may go on in a second line for its addresses.
+const WIDE: usize = 100;
 
 /// What the sockets of a group have in common: state, process, peer and cause. The clients of a
 /// server differ in their ports, so that the peers of a server's sockets are addresses.
@@ -197,11 +202,20 @@ fn stays(linger: &Linger, sockets: u64, longest: u64, texts: Option<&Texts>) -> 
 }
 
 impl Flag<'_> {
-    /// In words. Where there is not enough `room`, columns, addresses are left out.
+    /// Whether it is about a single socket.
+    pub(super) fn is_alone(&self) -> bool {
+        self.sockets <= 1
+    }
+
+    /// In words. Where there is not enough `room`, columns, addresses are left out: where they would
+    /// take a line more, and on a wide terminal a third one.
     pub(crate) fn words(&self, room: Option<usize>, texts: Option<&Texts>) -> String {
         let whole = self.sentence(Ends::Shown, texts);
-        let fits = room.is_none_or(|room| columns(&whole) <= room);
-        if fits { whole } else { self.sentence(Ends::LeftOut, texts) }
+        let Some(columns) = room else { return whole };
+        let brief = self.sentence(Ends::LeftOut, texts);
+        let lines = |words: &str| broken(words, room).len();
+        let most = lines(&brief).max(if columns >= WIDE { 2 } else { 1 });
+        if lines(&whole) <= most { whole } else { brief }
     }
 
     fn sentence(&self, ends: Ends, texts: Option<&Texts>) -> String {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::columns::{Line, Stories, columns, cut};
 use crate::phrases::said;
+use tracer_event::update::Role;
 use tracer_texts::Texts;
 
 /// How much a line shows, by the width of the terminal.
@@ -117,7 +118,7 @@ impl Widths {
         let state = ("STATE", state(self.layout) + gap);
         let rest: &[(&str, usize)] = match (stories, self.layout) {
             (Stories::Only, Layout::Wide) => &[process, ("CONNECTION", 10)],
-            (Stories::Only, _) => &[("CONNECTION", 10)],
+            (Stories::Only, _) => &[("CONNECTION", state.1), process],
             (Stories::Steps, Layout::Wide) => {
                 &[process, ("FROM", 14), ("TO", 13), ("   AFTER", 10), ("WHAT HAPPENED", 13)]
             }
@@ -138,6 +139,16 @@ impl Widths {
             line.left(line.palette().dim, said(texts, words), width - indent);
         }
         line.finish();
+    }
+}
+
+/// Between the local end and the peer: it points from the client to the server.
+pub const fn arrow(role: Option<Role>) -> &'static str {
+    match role {
+        Some(Role::Listener) => " · ",
+        Some(Role::Client) => " → ",
+        Some(Role::Server) => " ← ",
+        None => " ↔ ",
     }
 }
 

@@ -6,10 +6,11 @@ use tracer_event::{
     duration::grouped,
     enricher::Context,
     stack::{self, Stack},
-    update::{Linger, LingerStatus},
+    update::{Linger, LingerStatus, Subject},
 };
 use tracer_texts::Texts;
 
+use super::layout::arrow;
 use crate::phrases::{of_wording, said, worded};
 
 /// Whether addresses are shown.
@@ -59,9 +60,9 @@ pub fn flag(linger: &Linger, texts: Option<&Texts>) -> String {
 
 /// The flag on a socket, with the name of who holds it.
 pub(crate) fn sentence(linger: &Linger, who: &str, texts: Option<&Texts>) -> String {
-    let tuple = linger.subject.tuple;
+    let Subject { tuple, role, .. } = linger.subject;
     let (held, advice) = (held(linger, who, texts), advice(linger, texts));
-    format!("{held}: {} ↔ {}{advice}", tuple.local, tuple.peer)
+    format!("{held}: {}{}{}{advice}", tuple.local, arrow(role), tuple.peer)
 }
 
 /// The same without addresses.

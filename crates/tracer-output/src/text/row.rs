@@ -9,7 +9,7 @@ use anstyle::Style;
 
 use super::{
     columns::{Line, columns},
-    layout::{IPV4, Layout, NAME, SHORTEST, Widths, gap, shortened, without_middle},
+    layout::{IPV4, Layout, NAME, SHORTEST, Widths, arrow, gap, shortened, without_middle},
     palette::Palette,
     subjects::Words,
     tag::Tag,
@@ -113,7 +113,7 @@ impl<'a, 'l> Row<'a, 'l> {
         self.text(Style::new(), "", gap(self.layout));
     }
 
-    /// Tag and ends. The arrow points from the client to the server.
+    /// Tag and ends.
     fn ends(
         &mut self,
         tag: &'a str,
@@ -122,16 +122,10 @@ impl<'a, 'l> Row<'a, 'l> {
         widths: &Widths,
     ) {
         let Palette { plain, dim, .. } = self.line.palette();
-        let arrow = match role {
-            Some(Role::Listener) => " · ",
-            Some(Role::Client) => " → ",
-            Some(Role::Server) => " ← ",
-            None => " ↔ ",
-        };
         self.text(plain, tag, 0);
         self.space();
         self.push(plain, Cow::Borrowed(local), widths.local, Cut::Middle);
-        self.text(dim, arrow, 0);
+        self.text(dim, arrow(role), 0);
         self.push(plain, Cow::Borrowed(peer), widths.peer, Cut::Middle);
     }
 
@@ -177,9 +171,12 @@ impl<'a, 'l> Row<'a, 'l> {
         self.shorten_names(&mut excess, 0);
     }
 
-    /// Columns become as narrow as what they hold, those of the addresses first.
+    /// Columns become as narrow as what they hold, those of the addresses first; the space between
+    /// them stays.
     fn drop_padding(&mut self, excess: &mut usize) {
-        for cell in self.cells.iter_mut().filter(|cell| !cell.text.is_empty()) {
+        let gap = gap(self.layout);
+        let is_column = |cell: &&mut Cell<'_>| !cell.text.is_empty() || cell.width > gap;
+        for cell in self.cells.iter_mut().filter(is_column) {
             let less = cell.padding().min(*excess);
             cell.width -= less;
             *excess -= less;

@@ -2,7 +2,7 @@
 
 close_wait_leak =
     .title = close_wait_leak: an application does not close its sockets
-    .what = Sockets stay in CLOSE_WAIT, and by two snapshots neither close nor send.
+    .what = Sockets stay in CLOSE_WAIT: from one snapshot to the next the application neither closes them nor sends.
     .many = The finding names process, descriptors and cause. Only the application can be repaired.
 ephemeral_ports =
     .title = ephemeral_ports: local ports run out

@@ -13,6 +13,7 @@ use crate::top::{
     ui_snapshot::{self, Chosen},
 };
 use tracer_event::{
+    endpoint::Tuple,
     state::State,
     update::{LingerStatus, OwnedUpdate},
 };
@@ -22,7 +23,7 @@ use tracer_output::{
     phrase,
     stamps::Times,
     step,
-    text::{Palette, cause, duration, flag, of_reset, of_retransmit, process},
+    text::{Palette, arrow, cause, duration, flag, of_reset, of_retransmit, process},
     width::padded,
 };
 
@@ -66,7 +67,10 @@ fn title(app: &App, chosen: &Chosen) -> Line<'static> {
     let since = phrase!(app.texts(), "top-for", [sign, age], "for {sign}{age}");
     let ends = match row.state {
         State::Listen => format!("  {}", row.subject.tuple.local),
-        _ => format!("  {} ↔ {}", row.subject.tuple.local, row.subject.tuple.peer),
+        _ => {
+            let Tuple { local, peer, .. } = row.subject.tuple;
+            format!("  {local}{}{peer}", arrow(row.subject.role))
+        }
     };
     Line::from(vec![
         Span::raw(" "),

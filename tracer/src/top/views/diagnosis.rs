@@ -9,6 +9,7 @@ use tracer_output::{
     phrase,
     phrases::{of_finding, of_wording},
     text::duration,
+    width::padded,
 };
 
 /// The mark of a severity and two spaces.
@@ -80,9 +81,10 @@ pub(super) fn report(app: &App, finding: &Finding, width: usize) -> Vec<Line<'st
         lines.extend(block((&label, dim), LABEL, &words, plain, width));
     }
     for (index, remedy) in finding.remedies().into_iter().enumerate() {
-        let label = if index == 0 { &format!("  {}", app.said("remedy")) } else { "" };
-        let words = format!("• {}", of_wording(&remedy.text, app.texts()));
-        lines.extend(block((label, dim), LABEL, &words, plain, width));
+        let label = app.said(if index == 0 { "remedy" } else { "" });
+        let label = padded(&format!("  {label}"), LABEL) + "• ";
+        let words = of_wording(&remedy.text, app.texts());
+        lines.extend(block((&label, dim), LABEL + 2, &words, plain, width));
         if let Some(command) = remedy.command {
             lines.extend(block(("", bold), LABEL + 2, &format!("$ {command}"), bold, width));
         }

@@ -143,7 +143,12 @@ fn message(app: &App, width: usize) -> Option<Line<'static>> {
             let see = app.said("see ?");
             let room = room.saturating_sub(columns(see) + 4);
             let part = broken(first, Some(room)).into_iter().next()?;
-            format!("{}…: {see}", cut(part, room))
+            // What stands in parentheses is whole or not there.
+            let open = part.rfind(" (").filter(|open| !part[*open..].contains(')'));
+            match open {
+                Some(open) => format!("{}: {see}", &part[..open]),
+                None => format!("{}…: {see}", cut(part, room)),
+            }
         }
     };
     Some(Line::from(vec![

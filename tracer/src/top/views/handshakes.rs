@@ -39,7 +39,7 @@ pub(super) fn lines(app: &App, width: usize) -> Vec<Line<'static>> {
         app.texts(),
         "top-handshakes",
         [again, lost],
-        "{again} retried, {lost} failed since the start"
+        "since the start: {again} with a retransmitted SYN, {lost} failed"
     );
     let mut lines = vec![
         Line::styled(

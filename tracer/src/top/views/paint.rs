@@ -9,7 +9,7 @@ use ratatui::{
 
 use crate::top::app::App;
 use tracer_output::{
-    text::grouped,
+    text::{grouped, shortened, without_middle},
     width::{self, columns},
     wrap::broken,
 };
@@ -27,8 +27,10 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: usize, line: &Line<'_>) 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
-    /// Its end is what must be seen: of an endpoint, the port.
-    LeftByEnd,
+    /// An endpoint, which loses its middle, never its port.
+    Endpoint,
+    /// A process, whose name is cut, never its number.
+    Process,
     /// It is never cut.
     Right,
 }
@@ -53,7 +55,11 @@ pub(super) fn row(
         }
         let text = match align {
             Align::Left => cut(text, width),
-            Align::LeftByEnd => cut_front(text, width),
+            Align::Endpoint => without_middle(&text, width),
+            Align::Process => {
+                let excess = columns(&text).saturating_sub(width);
+                cut(shortened(&text, excess, 3).into_owned(), width)
+            }
             Align::Right => text,
         };
         // The padding has no style: it would be underlined.
@@ -81,15 +87,6 @@ pub(super) fn cut(text: String, width: usize) -> String {
         return text;
     }
     format!("{}…", width::cut(&text, width.saturating_sub(1)))
-}
-
-fn cut_front(text: String, width: usize) -> String {
-    if columns(&text) <= width {
-        return text;
-    }
-    let rests = text.char_indices().map(|(start, _)| &text[start..]);
-    let rest = rests.into_iter().find(|rest| columns(rest) < width);
-    format!("…{}", rest.unwrap_or_default())
 }
 
 /// A number; nothing for 0.

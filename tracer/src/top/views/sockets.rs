@@ -104,9 +104,9 @@ fn columns(width: usize) -> [Column; 8] {
     let mut columns = [
         Column("STATE", 11, Align::Left),
         Column("AGE", 8, Align::Right),
-        Column("LOCAL", end, Align::LeftByEnd),
-        Column("PEER", end, Align::LeftByEnd),
-        Column("PROCESS", 0, Align::Left),
+        Column("LOCAL", end, Align::Endpoint),
+        Column("PEER", end, Align::Endpoint),
+        Column("PROCESS", 0, Align::Process),
         Column("FD", fd, Align::Left),
         Column("CONTAINER", container, Align::Left),
         Column("NETNS", netns, Align::Left),

@@ -162,7 +162,7 @@ impl Canvas<'_> {
                 self.label((x + half + 2, y + 3), width - 1, word, from, to);
             } else {
                 // To the right there is no room for a number that grows.
-                let (words, style) = self.words(half + 6, word, from, to);
+                let (words, style) = self.words(half + 8, word, from, to);
                 self.put(x + half - 1 - columns(&words) as u16, y + 3, &words, style);
             }
         } else if from == State::SynSent {
@@ -198,15 +198,19 @@ impl Canvas<'_> {
 
     /// What stands beside an edge: a word, and how often a second.
     fn words(&self, room: u16, word: &str, from: State, to: State) -> (String, Style) {
+        let theme = &self.app.theme;
+        let fits = |words: &String| columns(words) <= usize::from(room);
         let rate = rate(self.app.ui_snapshot.rate(from, to));
-        let a_second = if self.width > 15 { "/s" } else { "" };
-        let (words, style) = match rate.as_str() {
-            "" => (self.app.said(word).to_owned(), self.app.theme.dim()),
-            rate => (format!("{} {rate}{a_second}", self.app.said(word)), self.app.theme.good()),
-        };
+        if rate.is_empty() {
+            let words = Some(self.app.said(word).to_owned()).filter(fits);
+            return (words.unwrap_or_default(), theme.dim());
+        }
         // The number is what must be seen.
-        let fits = columns(&words) <= usize::from(room);
-        (if fits { words } else { rate }, style)
+        let brief = word.strip_prefix("recv ").unwrap_or(word);
+        let [word, brief] = [word, brief].map(|word| self.app.said(word));
+        let words =
+            [format!("{word} {rate}/s"), format!("{brief} {rate}/s"), format!("{word} {rate}")];
+        (words.into_iter().find(fits).unwrap_or_else(|| format!("{rate}/s")), theme.good())
     }
 
     fn label(&mut self, (x, y): Point, room: u16, word: &str, from: State, to: State) {

@@ -6,11 +6,15 @@ use anstyle::Effects;
 use ratatui::{
     buffer::{Buffer, Cell},
     layout::Rect,
-    style::{Color, Modifier},
+    style::{Color, Modifier, Style},
+    text::Span,
 };
 use rstest::rstest;
 
-use super::*;
+use super::{
+    paint::{self, Align, Column},
+    *,
+};
 use crate::top::{theme::Theme, ui_snapshot::UiSnapshot};
 pub(in crate::top) use scene::{row, ui_snapshot};
 use tracer_event::state::State;
@@ -199,6 +203,19 @@ fn any_size_is_survived(
     crate::top::keys::tests::press(&mut app, keys);
     let screen = show(&mut app, columns, rows);
     assert_eq!(screen.lines().count(), usize::from(rows));
+}
+
+#[test]
+fn a_process_keeps_its_number_and_an_endpoint_its_port() {
+    let shown = [
+        ("was half_closed_proxy[98765]", Align::Process),
+        ("[2001:db8:85a3::8a2e:370:7334]:65535", Align::Endpoint),
+    ]
+    .map(|(text, align)| {
+        let cell = (text.to_owned(), Style::new());
+        paint::row(Span::raw(""), &[Column("", 21, align)], [cell]).to_string()
+    });
+    assert_eq!(shown, ["was half_clos…[98765]", "[2001:d…0:7334]:65535"]);
 }
 
 #[test]
