@@ -1,7 +1,7 @@
 //! Sockets in groups: how many of which process, peer, container or state, and how long they have
 //! been there.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -12,8 +12,9 @@ use tracer_event::{
 use tracer_output::{
     phrase,
     phrases::said,
-    text::{Line, Palette, duration, grouped, in_container, process},
+    text::{Line, Palette, duration, grouped, in_container, process, shortened, without_middle},
     width::columns,
+    wrap::broken,
 };
 use tracer_texts::Texts;
 
@@ -37,6 +38,15 @@ impl Grouping {
             Self::Peer => "PEER",
             Self::Container => "CONTAINER",
             Self::State => "STATE",
+        }
+    }
+
+    /// A name of at most `width` columns: an address keeps its port, a process its number.
+    fn fitted(self, name: &str, width: usize) -> Cow<'_, str> {
+        match self {
+            Self::Peer => without_middle(name, width).into(),
+            Self::Process => shortened(name, columns(name).saturating_sub(width), 3),
+            Self::Container | Self::State => name.into(),
         }
     }
 
@@ -96,6 +106,49 @@ impl Group {
     }
 }
 
+/// Between two columns.
+const GAP: usize = 2;
+/// What there is room for of a name at least: an address of IPv4 with its port.
+const NAME: usize = 21;
+
+/// The rows, of which the first one has the titles. Where there is not enough room, names give way
+/// to the states, which go on below themselves.
+fn table(
+    rows: &[[String; 5]],
+    grouping: Grouping,
+    (palette, width): (Palette, Option<usize>),
+    out: &mut Vec<u8>,
+) {
+    let wide = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
+    let mut widths = [0, 1, 2, 3, 4].map(|column| wide(column).unwrap_or(0));
+    let numbers: usize = widths[..3].iter().map(|width| width + GAP).sum();
+    if let Some(room) = width {
+        let states = widths[4] + GAP;
+        widths[3] = widths[3].min(room.saturating_sub(numbers + states).max(NAME));
+    }
+    let [.., name, _] = widths;
+    let beside = numbers + name + GAP;
+    for (index, row) in rows.iter().enumerate() {
+        let style = if index == 0 { palette.dim } else { palette.plain };
+        let room = width.map(|room| room.saturating_sub(beside).max(NAME));
+        for (part, states) in broken(&row[4], room).iter().enumerate() {
+            let mut line = Line::new(width, palette, out);
+            if part == 0 {
+                for (cell, &width) in row.iter().zip(&widths[..3]) {
+                    line.right(style, cell, width);
+                    line.space();
+                }
+                line.left(style, &grouping.fitted(&row[3], name), name);
+                line.space();
+            } else {
+                line.fill(beside);
+            }
+            line.push(style, states);
+            line.finish();
+        }
+    }
+}
+
 /// A table of groups, at most `limit`: those with most in CLOSE_WAIT first, then the largest.
 pub fn text(
     sockets: &[Socket],
@@ -117,25 +170,15 @@ pub fn text(
     groups.truncate(limit);
     let titles = ["SOCKETS", "OLDEST", "IDLE", grouping.title(), "STATES"];
     let titles = titles.map(|title| said(texts, title).to_owned());
-    let rows: Vec<[String; 5]> = [titles]
+    let mut rows: Vec<[String; 5]> = [titles]
         .into_iter()
         .chain(groups.into_iter().map(|(name, group)| group.cells(name)))
         .collect();
-    let wide = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
-    let widths: Vec<usize> = (0..5).map(|column| wide(column).unwrap_or(0)).collect();
-    for (index, row) in rows.iter().enumerate() {
-        let style = if index == 0 { palette.dim } else { palette.plain };
-        let mut line = Line::new(width, palette, out);
-        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            if column < 3 {
-                line.right(style, cell, width);
-            } else {
-                line.left(style, cell, width);
-            }
-            line.space();
-        }
-        line.finish();
+    if grouping == Grouping::State {
+        // Their name says it.
+        rows.iter_mut().for_each(|row| row[4].clear());
     }
+    table(&rows, grouping, (palette, width), out);
     if more > 0 {
         let mut line = Line::new(width, palette, out);
         let (number, groups) = (grouped(more as u64), count(more as u64, "group"));

@@ -194,9 +194,6 @@ fn shown(view: &str, palette: Palette, width: usize) -> String {
     show(palette, width)
 }
 
-/// So many lines of each view are kept as they were looked at.
-const GOLDEN: usize = 120;
-
 /// So many lines of each view are kept as they were looked at, at these widths.
 const LOOKED_AT: [(usize, usize); 2] = [(80, 120), (160, 50)];
 
@@ -292,6 +289,20 @@ fn a_state_and_its_reason_survive(#[values(80, 100)] width: usize) {
         let entered = SAMPLE.entered.get(&state).copied().unwrap_or(0);
         assert_eq!(events.iter().filter(of).count(), entered, "{state}: {text}");
     }
+}
+
+/// A long name gives way to the states of its group.
+#[rstest]
+fn groups_keep_their_states(
+    #[values("process", "peer", "container", "state")] by: &str,
+    #[values(60, 80)] width: usize,
+) {
+    let view = format!("sockets-by-{by}");
+    let [narrow, whole] = [width, 10_000].map(|width| shown(&view, Palette::PLAIN, width));
+    let lost = cut(&narrow, &whole);
+    let is_state = |word: &String| State::ALL.iter().any(|state| word.starts_with(state.name()));
+    assert_eq!(lost.iter().find(|word| is_state(word)), None, "{narrow}");
+    assert_eq!(faults(&narrow, width), Vec::<String>::new(), "{narrow}");
 }
 
 /// What matters most stands in the first lines.
