@@ -130,7 +130,7 @@ fn table(
     let beside = numbers + name + GAP;
     for (index, row) in rows.iter().enumerate() {
         let style = if index == 0 { palette.dim } else { palette.plain };
-        let room = width.map(|room| room.saturating_sub(beside).max(NAME));
+        let room = width.map(|room| room.saturating_sub(beside));
         for (part, states) in broken(&row[4], room).iter().enumerate() {
             let mut line = Line::new(width, palette, out);
             if part == 0 {

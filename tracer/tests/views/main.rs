@@ -295,7 +295,7 @@ fn a_state_and_its_reason_survive(#[values(80, 100)] width: usize) {
 #[rstest]
 fn groups_keep_their_states(
     #[values("process", "peer", "container", "state")] by: &str,
-    #[values(60, 80)] width: usize,
+    #[values(70, 80)] width: usize,
 ) {
     let view = format!("sockets-by-{by}");
     let [narrow, whole] = [width, 10_000].map(|width| shown(&view, Palette::PLAIN, width));
