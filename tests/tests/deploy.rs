@@ -63,6 +63,21 @@ fn kustomize_makes_objects_that_the_schemas_of_kubernetes_allow() {
 }
 
 #[test]
+fn apparmor_denies_no_daemon_set_what_its_capabilities_are_for() {
+    for overlay in OVERLAYS {
+        let objects = rendered(overlay);
+        let pod = &of_kind(&objects, "DaemonSet")["spec"]["template"]["spec"];
+        let containers = list(&pod["containers"]);
+        let tracer = containers.iter().find(|one| one["name"] == "tracer").unwrap();
+        let context = &tracer["securityContext"];
+        let reads = list(&context["capabilities"]["add"]).contains(&json!("SYS_PTRACE"));
+        // The default profiles of the runtimes let nobody read of processes outside.
+        let profile = if reads { "Unconfined" } else { "RuntimeDefault" };
+        assert_eq!(context["appArmorProfile"]["type"], profile, "{overlay}");
+    }
+}
+
+#[test]
 fn a_daemon_set_mounts_what_the_tracer_reads_and_keeps_its_pods_apart() {
     for overlay in OVERLAYS {
         let objects = rendered(overlay);
@@ -80,6 +95,7 @@ fn a_daemon_set_mounts_what_the_tracer_reads_and_keeps_its_pods_apart() {
             "/sys/kernel/btf",
             "/sys/fs/cgroup",
             "/etc/machine-id",
+            "/var/log/pods",
         ] {
             assert!(paths.contains(path), "{overlay}: {path} is not mounted");
         }
@@ -121,9 +137,12 @@ impl Pod {
         let maps = objects.iter().filter(|object| object["kind"] == "ConfigMap");
         let written = maps.filter_map(|map| map["data"]["tracer.toml"].as_str()).next().unwrap();
         let configuration = directory.path().join("tracer.toml");
-        // Tests listen where there is room.
+        // Tests listen where there is room, and this is no node.
         let moved = written.replace("0.0.0.0:9498", &format!("127.0.0.1:{port}"));
         assert_ne!(written, moved);
+        let logs = directory.path().to_str().unwrap();
+        let moved = moved.replace("\"/var/log/pods\"", &format!("\"{logs}\""));
+        assert!(moved.contains(logs), "{moved}");
         fs::write(&configuration, moved).unwrap();
         let mount = "/etc/tracer/tracer.toml";
         let arguments = list(&tracer["args"]).iter().map(text);

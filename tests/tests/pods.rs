@@ -1,5 +1,5 @@
-//! Pods of Kubernetes: that a leak is found by the UID of its pod, in logs and in metrics, and that
-//! Prometheus finds the pods of the tracer.
+//! Pods of Kubernetes: that a leak is found by UID and name of its pod, in logs and in metrics, and
+//! that Prometheus finds the pods of the tracer.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -44,9 +44,14 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         let address = format!("127.0.0.1:{target}");
         let options = ["--format", "json", "--netns", &inode, "--prometheus", &address];
         let sends = ["--otlp", &receiver, "--linger", "close-wait=100ms"];
-        let mut command = command("", &[&options[..], &sends].concat());
+        let logs = directory.path().join("pods");
+        fs::create_dir(&logs).unwrap();
+        let named = ["--pod-logs", logs.to_str().unwrap()];
+        let mut command = command("", &[&options[..], &sends, &named].concat());
         command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env("K8S_NODE_NAME", "worker-7");
         let tracer = Tracer::run(&mut command);
+        // As the kubelet does it before a container of the pod starts.
+        fs::create_dir(logs.join(format!("shop_web-1_{}", pod.uid))).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap().to_string();
         let start = |name: &str| {
@@ -61,8 +66,13 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         };
         let leaking = [(); LEAKING].map(|()| start("leaky"));
         let outside = start("outside");
-        let belongs = [("k8s.pod.uid", &pod.uid), ("container.id", &pod.id)]
-            .map(|(key, value)| format!("{key}: Str({value})"));
+        let belongs = [
+            ("k8s.pod.uid", &*pod.uid),
+            ("k8s.pod.name", "web-1"),
+            ("k8s.namespace.name", "shop"),
+            ("container.id", &pod.id),
+        ]
+        .map(|(key, value)| format!("{key}: Str({value})"));
         let stuck = |shown: &str, name: &str| -> Vec<String> {
             let name = format!("tracer.process.name: Str({name})");
             let all = records(shown).into_iter();
@@ -77,9 +87,10 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         for one in stuck(&shown, "leaky") {
             assert!(belongs.iter().all(|attribute| one.contains(attribute)), "{one}");
         }
-        assert!(stuck(&shown, "outside").iter().all(|one| !one.contains("k8s.pod.uid")), "{shown}");
+        assert!(stuck(&shown, "outside").iter().all(|one| !one.contains("k8s.")), "{shown}");
         is_of_this_host(&shown);
-        let labels = format!("k8s_pod_uid=\"{}\",container_id=\"{}\"", pod.uid, pod.id);
+        let names = "k8s_pod_name=\"web-1\",k8s_namespace_name=\"shop\"";
+        let labels = format!("k8s_pod_uid=\"{}\",{names},container_id=\"{}\"", pod.uid, pod.id);
         let state = "network_connection_state=\"close_wait\"";
         let lingering = |name: &str, more: &str| {
             let series = format!("tracer_lingering{{{state},process_name=\"{name}\"{more}}}");
@@ -90,14 +101,18 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         eventually("who leaks is blamed with its pod", || {
             let shown = rotel.text();
             let told = |one: &&str| one.contains("EventName: tracer.finding");
-            records(&shown).into_iter().filter(told).any(|one| one.contains(&pod.uid))
+            let of_pod = |one: &str| one.contains(&pod.uid) && one.contains("web-1");
+            records(&shown).into_iter().filter(told).any(of_pod)
         });
         leaking.into_iter().for_each(Peer::close);
         outside.close();
         let closes =
             format!("tracer_workload_closes_total{{{labels},tcp_close_reason=\"graceful\"}}");
         eventually("ends are counted", || metric(target, &closes) == Some(LEAKING as f64));
-        tracer.finish();
+        let k8s = json!({"pod": {"uid": pod.uid, "name": "web-1"}, "namespace": {"name": "shop"}});
+        let trace = tracer.finish();
+        let of_pod = trace.records.iter().filter(|record| record.value["k8s"] == k8s);
+        assert!(of_pod.count() >= LEAKING, "lines have the names as well");
     });
 }
 

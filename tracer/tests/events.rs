@@ -60,6 +60,8 @@ const OPENTELEMETRY: &[(&str, &str)] = &[
     ("process.parent.pid", "process.parent_pid"),
     ("container.id", "container.id"),
     ("k8s.pod.uid", "k8s.pod.uid"),
+    ("k8s.pod.name", "k8s.pod.name"),
+    ("k8s.namespace.name", "k8s.namespace.name"),
     ("kernel", "os.version"),
     ("host.name", "host.name"),
 ];

@@ -7,10 +7,12 @@
 //! root is its owner's: `user-1000/NAME`, which no other container is called, for no name has a
 //! slash in it.
 
+mod pod_name;
 mod workload;
 
 use std::sync::Arc;
 
+pub use self::pod_name::PodName;
 use self::workload::{pod, unit};
 
 /// A control group and what it belongs to.
@@ -23,6 +25,8 @@ pub struct Cgroup {
     pub container: Option<Arc<str>>,
     /// UID of the pod of Kubernetes that the container is in, with dashes as the API writes it.
     pub pod: Option<Arc<str>>,
+    /// What the pod is called, where that was asked for and is known.
+    pub pod_name: Option<PodName>,
     /// Unit of systemd, where there is no container: the service or scope of the system's manager.
     pub unit: Option<Arc<str>>,
 }
@@ -42,7 +46,14 @@ impl Cgroup {
             .and_then(|name| pod(&path, name))
             .map(Into::into);
         let unit = if container.is_none() { unit(&path).map(Into::into) } else { None };
-        Self { path, container, pod, unit }
+        Self { path, container, pod, pod_name: None, unit }
+    }
+
+    /// The same with the name of its pod, which `name` knows by the UID.
+    #[must_use]
+    pub fn named(self, name: impl FnOnce(&str) -> Option<PodName>) -> Self {
+        let pod_name = self.pod.as_deref().and_then(name);
+        Self { pod_name, ..self }
     }
 
     /// The path of the whole container or unit, which may have groups below; else its own.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracer_wire::Program;
 
 use crate::{
-    container::Cgroup,
+    container::{Cgroup, PodName},
     process::{Parent, Process},
     stack::{Creator, Stack},
     subject::Subject,
@@ -33,6 +33,11 @@ pub trait Enricher: Send + Sync {
 
     /// The stack in which a socket was made; `None` where it has not been looked up.
     fn stack(&self, _maker: &Creator) -> Option<Arc<Stack>> {
+        None
+    }
+
+    /// What the pod with a UID is called; `None` where that is not asked for, or not known.
+    fn pod_name(&self, _uid: &str) -> Option<PodName> {
         None
     }
 

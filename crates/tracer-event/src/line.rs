@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     community::CommunityId,
     connection::ConnectionSummary,
+    container::{Cgroup, PodName},
     endpoint::{Endpoint, Tuple},
     linger::{Linger, LingerCause, LingerStatus},
     process::Holder,
@@ -192,6 +193,27 @@ pub struct Container {
 pub struct Kubernetes {
     /// The pod.
     pub pod: Pod,
+    /// The namespace of the pod (`--pod-logs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Namespace>,
+}
+
+impl Kubernetes {
+    /// What is known of the pod of a control group.
+    pub fn of(group: &Cgroup) -> Option<Self> {
+        let uid = Arc::clone(group.pod.as_ref()?);
+        let (name, namespace) = match group.pod_name.clone() {
+            Some(PodName { namespace, name }) => (Some(name), Some(Namespace { name: namespace })),
+            None => (None, None),
+        };
+        Some(Self { pod: Pod { uid, name }, namespace })
+    }
+
+    /// What the pod is called.
+    pub fn pod_name(self) -> Option<PodName> {
+        let Self { pod: Pod { uid: _, name }, namespace } = self;
+        Some(PodName { namespace: namespace?.name, name: name? })
+    }
 }
 
 /// A pod.
@@ -200,6 +222,18 @@ pub struct Pod {
     /// Its UID, as the API server has it; of a static pod the kubelet's hash.
     #[schemars(with = "String")]
     pub uid: Arc<str>,
+    /// Its name, by the directory of its logs (`--pod-logs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Arc<str>>,
+}
+
+/// A namespace of Kubernetes.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Namespace {
+    /// Its name.
+    #[schemars(with = "String")]
+    pub name: Arc<str>,
 }
 
 /// What systemd calls it.

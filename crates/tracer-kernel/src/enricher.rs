@@ -17,11 +17,12 @@ use super::{
     bounded::Bounded,
     cgroup::{Hierarchy, group, of_process, owner_in},
     feature, mounts,
+    pods::Pods,
     process::{self, ProcessKey, is_same, key},
     stacks::Resolved,
 };
 use tracer_event::{
-    container::Cgroup,
+    container::{Cgroup, PodName},
     enricher::Enricher,
     escape::escape,
     header::Degraded,
@@ -52,6 +53,13 @@ struct Known {
     executables: Answers<str>,
     parents: Answers<Parent>,
     reported: Programs,
+    pods: Option<Pods>,
+}
+
+impl Known {
+    fn pod_name(&mut self, uid: &str) -> Option<PodName> {
+        self.pods.as_mut()?.name(uid)
+    }
 }
 
 impl Host {
@@ -75,6 +83,13 @@ impl Host {
         (Self { hierarchy, has_v1, known: Mutex::default(), stacks: Arc::default() }, degraded)
     }
 
+    /// The same, with names of pods.
+    #[must_use]
+    pub fn naming(self, pods: Option<Pods>) -> Self {
+        self.known().pods = pods;
+        self
+    }
+
     /// The stacks that have been looked up, and where to put more.
     pub fn stacks(&self) -> Arc<Resolved> {
         Arc::clone(&self.stacks)
@@ -91,7 +106,9 @@ impl Host {
             // One that is not found now may be found later.
             let path = hierarchy.path(id)?;
             let owner = |depth| hierarchy.owner(&path, depth);
-            known.by_id.insert(id, Arc::new(group(path.as_os_str().as_encoded_bytes(), owner)));
+            let group = group(path.as_os_str().as_encoded_bytes(), owner);
+            let group = group.named(|uid| known.pod_name(uid));
+            known.by_id.insert(id, Arc::new(group));
         }
         known.by_id.get(&id).cloned()
     }
@@ -108,9 +125,11 @@ impl Enricher for Host {
             own.container.is_some() || created_by_owner && (!self.has_v1 || &*own.path != "/")
         });
         let Some(owner) = subject.owner.filter(|_| !is_known) else { return own };
-        let of_owner = look_up(&mut known.by_process, &owner.process, |pid| {
+        let Known { by_process, pods, .. } = known;
+        let of_owner = look_up(by_process, &owner.process, |pid| {
             let lines = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
-            of_process(&lines, owner_in).map(Arc::new)
+            let group = of_process(&lines, owner_in)?;
+            Some(Arc::new(group.named(|uid| pods.as_mut()?.name(uid))))
         });
         of_owner.or(own)
     }
@@ -130,6 +149,10 @@ impl Enricher for Host {
         known.reported.parent(key(process)).or_else(|| {
             look_up(&mut known.parents, process, |pid| process::parent(pid).map(Arc::new))
         })
+    }
+
+    fn pod_name(&self, uid: &str) -> Option<PodName> {
+        self.known().pod_name(uid)
     }
 
     fn learn(&self, program: &Program) {

@@ -23,6 +23,7 @@ pub mod load;
 pub mod mounts;
 pub mod names;
 pub mod namespaces;
+pub mod pods;
 pub mod preflight;
 pub mod present;
 pub mod privileges;

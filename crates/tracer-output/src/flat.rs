@@ -62,7 +62,7 @@ const fn under(kind: Kind, name: &'static str, path: &'static str) -> Column {
 use Kind::{Flag, Number, Text, Time};
 
 /// The table.
-pub static COLUMNS: [Column; 92] = [
+pub static COLUMNS: [Column; 94] = [
     column(Time, "time"),
     column(Text, "kind"),
     column(Text, "status"),
@@ -89,6 +89,8 @@ pub static COLUMNS: [Column; 92] = [
     column(Text, "process_parent_name"),
     column(Text, "container_id"),
     column(Text, "k8s_pod_uid"),
+    column(Text, "k8s_pod_name"),
+    column(Text, "k8s_namespace_name"),
     column(Text, "systemd_unit"),
     column(Text, "tcp_role"),
     column(Text, "tcp_state"),

@@ -17,7 +17,7 @@ use tracer_event::{
     container::Cgroup,
     diagnosis::Diagnosis,
     finding::{Finding, Severity},
-    line::{About, Container, Kubernetes, Line, Pod, Systemd},
+    line::{About, Container, Kubernetes, Line, Systemd},
     linger::Linger,
     phrase::Wording,
     process::{Evidence, Executable, Holder, Owner},
@@ -197,9 +197,10 @@ pub(super) fn about<'a, T>(
     tcp: T,
 ) -> Line<'a, T> {
     let mut line = Line::new(kind, time, subject, tcp);
-    let Some(Cgroup { path, container, pod, unit }) = group else { return line };
+    let Some(group) = group else { return line };
+    line.k8s = Kubernetes::of(group);
+    let Cgroup { path, container, pod: _, pod_name: _, unit } = group;
     line.container = container.clone().map(|id| Container { id });
-    line.k8s = pod.clone().map(|uid| Kubernetes { pod: Pod { uid } });
     line.systemd = unit.clone().map(|unit| Systemd { unit });
     // Of a recording that has not said it, it is empty.
     if let Some(socket) = line.socket.as_mut().filter(|_| !path.is_empty()) {

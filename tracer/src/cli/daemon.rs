@@ -191,6 +191,13 @@ fn parse(whole: &Command, argv: &[OsString]) -> anyhow::Result<(DaemonArguments,
         );
         arguments.trace.writable = Some(directory.clone());
     }
+    if let Some(directory) = &arguments.trace.pod_logs {
+        ensure!(
+            directory.is_dir(),
+            "--pod-logs {}: no such directory; the kubelet's is /var/log/pods",
+            directory.display()
+        );
+    }
     // Nobody looks at the standard output of a service.
     let destinations = &mut arguments.trace.destinations;
     destinations.quiet |= destinations.output.is_none();

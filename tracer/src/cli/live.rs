@@ -26,6 +26,7 @@ use tracer_kernel::{
     enricher::Host,
     feature, limits,
     load::{self, Request, Tracer},
+    pods::Pods,
     privileges,
 };
 use tracer_model::{filter::Filter, linger::Thresholds, selection::Selection, table::MAX_SOCKETS};
@@ -57,6 +58,8 @@ pub(super) struct Live {
     pub(super) duration: Option<Duration>,
     /// Only the sockets of a command, which gets the signals.
     pub(super) scope: Option<Scope>,
+    /// Names of pods, where they are asked for, and what is missing of them.
+    pub(super) pods: Option<(Pods, Option<Degraded>)>,
     /// What the sinks need beyond what `sinks` of [`Live::run`] opens before.
     pub(super) confinement: Confinement,
 }
@@ -111,6 +114,7 @@ impl Live {
             options: options(),
             duration,
             scope: None,
+            pods: None,
             confinement: Confinement::default(),
         }
     }
@@ -153,7 +157,9 @@ impl Live {
             tokio::spawn(relay(logger));
         }
         let (host, unknown) = Host::look();
-        tracer.degraded.extend(unknown);
+        let (pods, unnamed) = self.pods.take().unzip();
+        let host = host.naming(pods);
+        tracer.degraded.extend(unknown.into_iter().chain(unnamed.flatten()));
         tracer.degraded.extend(self.without_privileges());
         let risk = limits::sockets_at_risk(self.request.buffer_size, self.max_sockets);
         tracer.degraded.extend(risk);

@@ -16,7 +16,7 @@ use rustix::net::{
 use tracer_wire::Program;
 
 use tracer_event::{
-    container::Cgroup,
+    container::{Cgroup, PodName},
     enricher::Enricher,
     header::Degraded,
     process::{Parent, Process},
@@ -181,6 +181,10 @@ impl Enricher for Scoped {
 
     fn parent(&self, process: &Process) -> Option<Arc<Parent>> {
         self.host.parent(process)
+    }
+
+    fn pod_name(&self, uid: &str) -> Option<PodName> {
+        self.host.pod_name(uid)
     }
 
     fn learn(&self, program: &Program) {

@@ -11,7 +11,7 @@ use tracer_event::{
     endpoint::Tuple,
     finding::Finding,
     header::Header,
-    line::{About, Line, Network},
+    line::{About, Kubernetes, Line, Network},
     linger::Linger,
     loss::Loss,
     process::{Holder, Owner, Process},
@@ -192,9 +192,10 @@ impl Decoder {
     fn subject<T>(&self, line: &mut Line<'_, T>) -> Subject {
         let Network { transport: _, r#type: _, local, peer, netns, community_id: _ } = line.network;
         let container = line.container.take().map(|container| container.id);
+        let pod = line.k8s.take().and_then(Kubernetes::pod_name);
         let Some(socket) = line.socket.take() else {
             let tuple = Tuple { local, peer, netns: netns.unwrap_or(0) };
-            let cgroup = self.enricher.group(None, container.as_deref());
+            let cgroup = self.enricher.group(None, container.as_deref(), pod);
             return Subject { cgroup, ..Subject::of_addresses(tuple) };
         };
         Subject {
@@ -203,7 +204,7 @@ impl Decoder {
             tuple: Tuple { local, peer, netns: socket.netns },
             uid: socket.uid,
             inode: socket.inode,
-            cgroup: self.enricher.group(socket.cgroup.as_deref(), container.as_deref()),
+            cgroup: self.enricher.group(socket.cgroup.as_deref(), container.as_deref(), pod),
             owner: line.process.take().map(|process| self.owner(process)),
             role: None,
         }

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use tracer_event::{
-    container::Cgroup,
+    container::{Cgroup, PodName},
     enricher::Enricher,
     escape::harmless,
     process::{Executable, Parent, Process},
@@ -42,8 +42,8 @@ struct Known {
     length: usize,
 }
 
-/// Path and container of a control group.
-type GroupKey = (Option<Box<str>>, Option<Box<str>>);
+/// Path and container of a control group, and the name of its pod.
+type GroupKey = (Option<Box<str>>, Option<Box<str>>, Option<PodName>);
 
 /// A program's path, and who has started the process.
 type ProgramKey = (Option<Executable>, Option<Arc<Parent>>);
@@ -96,18 +96,29 @@ impl Recorded {
         self.known().is_full()
     }
 
-    /// The number of a control group by its path and container.
-    pub(super) fn group(&self, path: Option<&str>, container: Option<&str>) -> u64 {
+    /// The number of a control group by its path and container, whose pod may have a name.
+    pub(super) fn group(
+        &self,
+        path: Option<&str>,
+        container: Option<&str>,
+        pod: Option<PodName>,
+    ) -> u64 {
         if path.is_none() && container.is_none() {
             return UNKNOWN;
         }
         let text = |text: Option<&str>| text.map(|text| Box::<str>::from(harmless(text)));
         let (path, container) = (text(path), text(container));
+        let pod = pod.map(|PodName { namespace, name }| PodName {
+            namespace: harmless(&namespace).into(),
+            name: harmless(&name).into(),
+        });
         let Known { groups, last, length, .. } = &mut *self.known();
-        groups.number((path.clone(), container.clone()), last, || {
-            *length +=
-                [&path, &container].into_iter().flatten().map(|text| text.len()).sum::<usize>();
-            Arc::new(Cgroup::new(path.unwrap_or_default().into(), container.map(Into::into)))
+        groups.number((path.clone(), container.clone(), pod.clone()), last, || {
+            let texts = [&path, &container].into_iter().flatten().map(|text| text.len());
+            let of_pod = pod.iter().map(|pod| pod.namespace.len() + pod.name.len());
+            *length += texts.chain(of_pod).sum::<usize>();
+            let group = Cgroup::new(path.unwrap_or_default().into(), container.map(Into::into));
+            Arc::new(group.named(|_| pod))
         })
     }
 

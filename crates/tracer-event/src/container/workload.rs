@@ -30,7 +30,7 @@ pub(super) fn pod(path: &str, container: &str) -> Option<String> {
 }
 
 /// A UUID, or the hash that the kubelet gives pods of its own files.
-fn uid_of_pod(text: &str) -> Option<String> {
+pub(super) fn uid_of_pod(text: &str) -> Option<String> {
     let uid = text.replace('_', "-");
     let is_hexadecimal = |part: &str| part.bytes().all(|digit| digit.is_ascii_hexdigit());
     let lengths: Vec<usize> = uid.split('-').map(str::len).collect();

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     activity::Doing,
+    container::PodName,
     endpoint::Endpoint,
     name,
     process::{Executable, Halt, Process},
@@ -83,6 +84,9 @@ pub struct Program {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
     #[schemars(with = "Option<String>")]
     pub pod: Option<Box<str>>,
+    /// What that pod is called, where that was asked for (`--pod-logs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<PodName>,
     /// Unit of systemd, where there is no container.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "name::optional")]
     #[schemars(with = "Option<String>")]

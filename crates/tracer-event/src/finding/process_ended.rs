@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Remedy, Severity,
     remedies::advice,
-    words::{line, process, total},
+    words::{container, line, process, total},
 };
 use crate::{
     close::Reason,
-    container::short,
+    container::PodName,
     duration::grouped,
     escape::harmless,
     phrase::{Phrase, Wording, wording},
@@ -83,6 +83,9 @@ pub struct EndedGroup {
     /// UID of the pod of Kubernetes that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Box<str>>,
+    /// What that pod is called, where that was asked for (`--pod-logs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_name: Option<PodName>,
     /// The unit, where there is no container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<Box<str>>,
@@ -93,9 +96,10 @@ pub struct EndedGroup {
 impl EndedGroup {
     /// Its name, or its path.
     pub(super) fn name(&self) -> String {
-        let container = self.container.as_deref().map(short);
-        let name = container.or(self.unit.as_deref()).unwrap_or(&self.path);
-        harmless(name).into_owned()
+        match &self.container {
+            Some(id) => container(id, self.pod_name.as_ref()),
+            None => harmless(self.unit.as_deref().unwrap_or(&self.path)).into_owned(),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ fn app(pid: u32) -> Program {
         executable: Some(Executable::of(b"/srv/app")),
         container: None,
         pod: None,
+        pod_name: None,
         unit: None,
     }
 }

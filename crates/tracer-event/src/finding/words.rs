@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use super::{Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Service, Setting};
 use crate::{
     activity::{Doing, Wait, WaitKind},
-    container::short,
+    container::{PodName, short},
     duration::{duration, grouped, whole_seconds},
     endpoint::Endpoint,
     escape::{escape, harmless},
@@ -223,16 +223,21 @@ pub(super) fn with_orphans(states: Wording, orphans: u64) -> Wording {
     }
 }
 
+/// A container, behind the name of its pod where that is known.
+pub(super) fn container(id: &str, pod: Option<&PodName>) -> String {
+    let id = harmless(short(id));
+    pod.map_or_else(|| id.to_string(), |pod| format!("{pod}/{id}"))
+}
+
 /// What runs there, and in which container.
 pub(super) fn of_program(program: &Program) -> Option<Line> {
-    let Program { executable, container, .. } = program;
-    let path = executable.as_ref().map(|Executable(path)| format!(" {path}"));
-    let known = path.is_some() || container.is_some();
+    let path = program.executable.as_ref().map(|Executable(path)| format!(" {path}"));
+    let known = path.is_some() || program.container.is_some();
     let who = format!("{}{}", process(&program.process), path.unwrap_or_default());
-    let text = match container.as_deref() {
+    let text = match program.container.as_deref() {
         None => who.into(),
         Some(id) => {
-            let id = harmless(short(id)).into_owned();
+            let id = container(id, program.pod_name.as_ref());
             wording!("in-container", "{who} in container {id}", [who, id])
         }
     };

@@ -174,6 +174,7 @@ mod tests {
             executable: None,
             container: None,
             pod: None,
+            pod_name: None,
             unit: None,
         }];
         let local = Endpoint::new([0, 0, 0, 0].into(), 8080);

@@ -8,7 +8,11 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use tracer_event::{close::Reason, container::Cgroup, escape::escape};
+use tracer_event::{
+    close::Reason,
+    container::{Cgroup, PodName},
+    escape::escape,
+};
 
 use super::family::{Family, Labels, Points, Unit, label, word};
 
@@ -24,13 +28,14 @@ pub(super) const OTHER: &str = "other";
 pub(super) struct Workload {
     unit: Option<Arc<str>>,
     pod: Option<Arc<str>>,
+    pod_name: Option<PodName>,
     container: Option<Arc<str>>,
 }
 
 impl Workload {
     /// Of a control group that no user has made.
     pub(super) fn of(group: &Cgroup) -> Self {
-        let Cgroup { container, pod, unit, .. } = group;
+        let Cgroup { path: _, container, pod, pod_name, unit } = group;
         // A name may be of any characters; most need no escape, and are shared.
         let text = |text: &Option<Arc<str>>| {
             text.as_ref().map(|it| match escape(it.as_bytes()) {
@@ -38,7 +43,13 @@ impl Workload {
                 Cow::Owned(safe) => safe.into(),
             })
         };
-        Self { unit: text(unit), pod: text(pod), container: text(container) }
+        Self {
+            unit: text(unit),
+            pod: text(pod),
+            // Made of letters that need no escape.
+            pod_name: pod_name.clone(),
+            container: text(container),
+        }
     }
 
     fn other() -> Self {
@@ -47,11 +58,19 @@ impl Workload {
 
     /// Those that there are.
     pub(super) fn labels(&self) -> Labels {
-        let Self { unit, pod, container } = self;
-        [("systemd.unit", unit), ("k8s.pod.uid", pod), ("container.id", container)]
-            .into_iter()
-            .filter_map(|(key, value)| Some(label(key, value.as_deref()?.to_owned())))
-            .collect()
+        let Self { unit, pod, pod_name, container } = self;
+        let name = pod_name.as_ref().map(|pod| &pod.name);
+        let namespace = pod_name.as_ref().map(|pod| &pod.namespace);
+        [
+            ("systemd.unit", unit.as_ref()),
+            ("k8s.pod.uid", pod.as_ref()),
+            ("k8s.pod.name", name),
+            ("k8s.namespace.name", namespace),
+            ("container.id", container.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some(label(key, value?.to_string())))
+        .collect()
     }
 }
 
@@ -156,6 +175,11 @@ mod tests {
         let (uid, id) = ("0b6ff5e4-1c5d-4f52-8e0f-9f3c7d2f6a11", "3f".repeat(32));
         let path = format!("/kubepods/burstable/pod{uid}/{id}");
         let labels = Workload::of(&Cgroup::of(&path, |_| None)).labels();
-        assert_eq!(labels, [label("k8s.pod.uid", uid), label("container.id", id)]);
+        assert_eq!(labels, [label("k8s.pod.uid", uid), label("container.id", id.clone())]);
+        let name = PodName { namespace: "shop".into(), name: "web-1".into() };
+        let named = Cgroup::of(&path, |_| None).named(|_| Some(name));
+        let names = [label("k8s.pod.name", "web-1"), label("k8s.namespace.name", "shop")];
+        let [first, last] = labels.try_into().unwrap();
+        assert_eq!(Workload::of(&named).labels(), [&[first][..], &names, &[last]].concat());
     }
 }

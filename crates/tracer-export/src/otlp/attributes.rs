@@ -45,7 +45,7 @@ pub(super) fn varint(field: u8, value: u64, out: &mut Vec<u8>) {
 }
 
 /// Attributes that OpenTelemetry's semantic conventions define: they have these names.
-const DEFINED: [&str; 13] = [
+const DEFINED: [&str; 15] = [
     "network.transport",
     "network.type",
     "network.local.address",
@@ -58,6 +58,8 @@ const DEFINED: [&str; 13] = [
     "process.executable.path",
     "container.id",
     "k8s.pod.uid",
+    "k8s.pod.name",
+    "k8s.namespace.name",
     "systemd.unit",
 ];
 

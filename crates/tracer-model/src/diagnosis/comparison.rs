@@ -220,11 +220,13 @@ impl<'a> Comparison<'a> {
         let facts = self.input.last.host.processes.get(&process.pid);
         let group = facts.and_then(|facts| facts.cgroup.as_ref());
         let text = |of: fn(&Cgroup) -> &Option<Arc<str>>| Some(of(group?).as_deref()?.into());
+        let pod = group.and_then(|group| group.pod.as_deref());
         Program {
             process,
             executable: facts.and_then(|facts| facts.executable.as_deref().map(Executable::of)),
             container: text(|group| &group.container),
-            pod: text(|group| &group.pod),
+            pod: pod.map(Into::into),
+            pod_name: pod.and_then(|uid| self.input.enricher.pod_name(uid)),
             unit: text(|group| &group.unit),
         }
     }

@@ -154,6 +154,7 @@ fn finding(
             path: group.whole().into(),
             container: group.container.as_deref().map(Into::into),
             pod: group.pod.as_deref().map(Into::into),
+            pod_name: group.pod_name.clone(),
             unit: group.unit.as_deref().map(Into::into),
             processes: exits.len() as u64,
         }),

@@ -19,7 +19,14 @@ use super::*;
 fn diagnosis() -> Diagnosis {
     let process = Process { pid: 4_194_303, comm: *b"elasticsearch-9\0", start_ns: 0 };
     let local = Endpoint::new("2001:db8:1234:5678::9abc".parse().unwrap(), 54_321);
-    let program = || Program { process, executable: None, container: None, pod: None, unit: None };
+    let program = || Program {
+        process,
+        executable: None,
+        container: None,
+        pod: None,
+        pod_name: None,
+        unit: None,
+    };
     let listener = Listener {
         local,
         processes: vec![program()],

@@ -1,6 +1,7 @@
 //! Anything that can be told.
 
 mod findings;
+mod pods;
 
 use std::sync::Arc;
 
@@ -8,7 +9,10 @@ use proptest::{option, prelude::*, sample::select};
 
 use tracer_wire::Record;
 
-use self::findings::{cause, finding, listener};
+use self::{
+    findings::{cause, finding, listener},
+    pods::of_pod,
+};
 use super::super::decode::OwnedUpdate;
 use tracer_event::{
     close::{Initiator, Reason},
@@ -364,7 +368,9 @@ pub(super) fn around() -> BoxedStrategy<Around> {
     let group = (safe(), option::of(safe())).prop_map(|(path, container)| {
         Arc::new(Cgroup::new((*path).into(), container.map(|id| (*id).into())))
     });
-    let groups = prop::collection::vec(group, 1..4);
+    // Lines of what has no socket, and therefore no path, refer to the first.
+    let others = prop::collection::vec(of_pod(), 0..3);
+    let groups = (group, others).prop_map(|(first, others)| [vec![first], others].concat());
     let stacks = prop::collection::vec(stack().prop_map(Arc::new), 1..4);
     (groups, prop::collection::vec(safe(), 1..4), stacks)
         .prop_map(|(groups, programs, stacks)| Around { groups, programs, stacks })

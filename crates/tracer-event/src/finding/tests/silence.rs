@@ -1,6 +1,7 @@
 //! What is said of silent peers, and of connections that are used once.
 
 use super::*;
+use crate::container::PodName;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -69,11 +70,17 @@ fn in_fin_wait2() -> Finding {
 
 /// All of a container, and one of its processes.
 fn ended(processes: u64) -> Finding {
+    ended_in(processes, None)
+}
+
+/// The same of a container in a pod.
+fn ended_in(processes: u64, pod_name: Option<PodName>) -> Finding {
     let id = "3f2a9c1b04de5f67890123456789abcdef0123456789abcdef0123456789abcd";
     let group = EndedGroup {
         path: format!("/docker/{id}").into(),
         container: Some(id.into()),
         pod: None,
+        pod_name,
         unit: None,
         processes,
     };
@@ -144,6 +151,10 @@ fn two_peers() -> Connections {
 )]
 #[case(ended(0), "app[900] has ended: 2 closed normally")]
 #[case(ended(1), "container 3f2a9c1b04de (app[900]) has ended: 2 closed normally")]
+#[case(
+    ended_in(1, Some(PodName { namespace: "shop".into(), name: "web-1".into() })),
+    "container shop/web-1/3f2a9c1b04de (app[900]) has ended: 2 closed normally"
+)]
 #[case(ended(3), "container 3f2a9c1b04de (app[900] and 2 more) has ended: 2 closed normally")]
 #[case(
     churn(Some(0.5)),

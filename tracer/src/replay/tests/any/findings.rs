@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{option, prelude::*, sample::select};
 
-use super::{bytes, close, end, process, stack, state, time};
+use super::{bytes, close, end, pods::pod_name, process, stack, state, time};
 use tracer_event::{
     activity::{Doing, Wait},
     close::Initiator,
@@ -21,12 +21,13 @@ use tracer_event::{
 
 fn program() -> BoxedStrategy<Program> {
     let name = || option::of("[a-z0-9]{1,64}");
-    (process(), option::of(bytes(40)), name(), name(), name())
-        .prop_map(|(process, executable, container, pod, unit)| Program {
+    (process(), option::of(bytes(40)), name(), name(), pod_name(), name())
+        .prop_map(|(process, executable, container, pod, pod_name, unit)| Program {
             process,
             executable: executable.map(|path| Executable::of(&path)),
             container: container.map(Into::into),
             pod: pod.map(Into::into),
+            pod_name,
             unit: unit.map(Into::into),
         })
         .boxed()

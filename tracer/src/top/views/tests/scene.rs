@@ -67,6 +67,7 @@ fn leak() -> Finding {
         executable: Some(Executable::of(b"/usr/bin/hoarder")),
         container: Some("lxc-shop".into()),
         pod: None,
+        pod_name: None,
         unit: None,
     };
     let leak = Leak {
