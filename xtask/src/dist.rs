@@ -10,9 +10,12 @@ mod bill;
 mod deb;
 mod image;
 mod io;
+mod layout;
+mod platforms;
 mod rpm;
 mod tree;
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +23,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use self::io::{make_directory, output};
+use crate::architecture::Architecture;
 use crate::cargo::Cargo;
+use crate::cross;
 use crate::process::{self, say};
 use crate::workspace;
 
@@ -34,7 +39,6 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What is published, and from what.
 struct Release {
     version: &'static str,
-    /// As in the names of Rust and RPM.
     architecture: &'static str,
     /// `SOURCE_DATE_EPOCH`: the time of the commit, seconds.
     epoch: String,
@@ -57,9 +61,9 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
         fs::remove_dir_all(&directory)
             .with_context(|| format!("cannot remove {}", directory.display()))?;
     }
-    let release = Release::new(binary, VERSION, directory)?;
+    let release = Release::new(binary, VERSION, ARCH, directory)?;
     release.write_manual()?;
-    bill::write(cargo, &release)?;
+    bill::write(cargo, &release, "cc")?;
     deb::make(&release)?;
     rpm::make(&release)?;
     archive::make(&release)?;
@@ -70,13 +74,42 @@ pub(crate) fn make(cargo: &Cargo) -> Result<PathBuf> {
     Ok(release.directory)
 }
 
+/// Makes one container image for all architectures, of those for one each that are there, and of what
+/// is built here for the others.
+pub(crate) fn image_of_all(archives: &[PathBuf]) -> Result<()> {
+    let directory = workspace::target()?.join("image");
+    let release =
+        |binary, architecture| Release::new(binary, VERSION, architecture, directory.clone());
+    let is_there = |architecture: &Architecture| {
+        let end = format!("-{}-linux.oci.tar", architecture.name());
+        archives.iter().any(|archive| archive.to_string_lossy().ends_with(&end))
+    };
+    let mut all = archives.to_vec();
+    for architecture in Architecture::ALL.into_iter().filter(|one| !is_there(one)) {
+        let cargo = cross::prepare(architecture)?;
+        let binary = if architecture == Architecture::native() {
+            cargo.build_static(&workspace::FEATURES)?
+        } else {
+            cross::program(&cargo, architecture, &workspace::FEATURES)?
+        };
+        let release = release(binary, architecture.name())?;
+        bill::write(&cargo, &release, architecture.compiler())?;
+        image::make(&release)?;
+        all.push(image::path(&release));
+    }
+    let to = directory.join(format!("tracer-{VERSION}-linux.oci.tar"));
+    platforms::join(&release(PathBuf::new(), ARCH)?, &all, &to)?;
+    say(format_args!("the image is {}", to.display()));
+    Ok(())
+}
+
 /// Makes the .deb alone, of a binary that is there, under a version of its own; where it is.
 pub(crate) fn debian(
     binary: PathBuf,
     version: &'static str,
     directory: PathBuf,
 ) -> Result<PathBuf> {
-    let release = Release::new(binary, version, directory)?;
+    let release = Release::new(binary, version, ARCH, directory)?;
     release.write_manual()?;
     deb::make(&release)?;
     release.remove("manual")?;
@@ -84,15 +117,20 @@ pub(crate) fn debian(
 }
 
 impl Release {
-    fn new(binary: PathBuf, version: &'static str, directory: PathBuf) -> Result<Self> {
-        let manual = directory.join("manual");
-        make_directory(&manual)?;
-        let (architecture, epoch) = (std::env::consts::ARCH, epoch()?);
+    fn new(
+        binary: PathBuf,
+        version: &'static str,
+        architecture: &'static str,
+        directory: PathBuf,
+    ) -> Result<Self> {
+        make_directory(&directory)?;
+        let (manual, epoch) = (directory.join("manual"), epoch()?);
         Ok(Self { version, architecture, epoch, binary, manual, directory })
     }
 
     /// The manual pages, which the binary itself makes.
     fn write_manual(&self) -> Result<()> {
+        make_directory(&self.manual)?;
         let mut manual = self.command("env");
         process::silently(manual.arg(&self.binary).arg("manual").arg(&self.manual), None)
     }

@@ -4,10 +4,12 @@
 //! the compiler's library source and a linker of its own. Everything that needs a decision lives in
 //! [`setup`]; the sub-commands only say which cargo commands they stand for.
 
+mod architecture;
 mod bench;
 mod cargo;
 mod check;
 mod crates;
+mod cross;
 mod dist;
 mod fuzz;
 mod messages;
@@ -21,6 +23,7 @@ mod vm;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -59,6 +62,11 @@ enum Task {
     Bench(bench::Options),
     /// Make what is published: a static binary, .deb, .rpm, tarball, bill of materials, checksums.
     Dist,
+    /// Make one container image for x86-64 and aarch64, in target/image.
+    Image {
+        /// Images for one architecture each, as `dist` makes them; what is missing is built here.
+        archives: Vec<PathBuf>,
+    },
     /// Give bytes of all kinds to the readers of files and records, until one fails.
     Fuzz(fuzz::Options),
     /// Trace real software under changing load for a while, and check that nothing grows or leaks.
@@ -103,6 +111,11 @@ fn perform(task: Task) -> Result<()> {
         Task::Dist => {
             setup::programs::ensure_packagers()?;
             dist::make(&setup::prepare()?).map(drop)
+        }
+        Task::Image { archives } => {
+            dist::image_of_all(&archives)?;
+            // For its test.
+            setup::programs::ensure_images()
         }
         Task::Fuzz(options) => fuzz::run(&setup::prepare()?, &options),
         Task::Soak(options) if options.prepared => soak::watch(&options),

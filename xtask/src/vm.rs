@@ -4,9 +4,7 @@
 //! tests in its initial file system, and all that the tests said becomes one table. What a kernel
 //! cannot do is what `tracer features` found out there by trying; no version number decides.
 
-mod architecture;
 mod build;
-mod cross;
 mod document;
 mod initramfs;
 mod kernels;
@@ -27,13 +25,13 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use self::{
-    architecture::Architecture,
     build::Source,
     initramfs::FileSystem,
     kernels::{Kernel, Kernels},
     machine::{Machine, Outcome, Report, Setting},
     table::Ran,
 };
+use crate::architecture::Architecture;
 use crate::cargo::Cargo;
 use crate::process::say;
 use crate::setup::programs;

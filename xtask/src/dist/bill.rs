@@ -46,17 +46,27 @@ fn describe(parts: &Parts, release: &Release, libc: &str) -> Result<String> {
     Ok(serde_json::to_string_pretty(&bill)? + "\n")
 }
 
-/// Writes the bill beside the packages.
-pub(super) fn write(cargo: &Cargo, release: &Release) -> Result<()> {
+/// Writes the bill beside the packages; `compiler` is that of C for the architecture.
+pub(super) fn write(cargo: &Cargo, release: &Release, compiler: &str) -> Result<()> {
     let mut parts = Parts::default();
     let host = format!("{}-unknown-linux-gnu", release.architecture);
     parts.add(&metadata(cargo, &host)?, "tracer")?;
     parts.add(&metadata(cargo, "bpfel-unknown-none")?, "tracer-ebpf")?;
-    let libc = output(Command::new("getconf").arg("GNU_LIBC_VERSION"))?;
-    let libc = libc.trim_start_matches("glibc ");
-    let bill = describe(&parts, release, libc)?;
+    let bill = describe(&parts, release, &libc(compiler)?)?;
     let path = release.directory.join(format!("{}.cdx.json", release.name()));
     io::write(&path, bill)
+}
+
+/// Version of the C library that this compiler links.
+fn libc(compiler: &str) -> Result<String> {
+    let mut asked = Command::new(compiler);
+    asked.args(["-E", "-dM", "-include", "features.h", "-x", "c", "/dev/null"]);
+    let said = output(&mut asked)?;
+    let number = |name: &str| {
+        let found = said.lines().find_map(|line| line.strip_prefix("#define ")?.strip_prefix(name));
+        found.with_context(|| format!("{compiler} knows no {name}")).map(str::trim)
+    };
+    Ok(format!("{}.{}", number("__GLIBC__ ")?, number("__GLIBC_MINOR__ ")?))
 }
 
 /// What cargo knows of the workspace for a target.

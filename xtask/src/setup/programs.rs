@@ -61,6 +61,13 @@ const NGINX_STREAM: (&str, &str) =
 /// What makes packages.
 const PACKAGERS: [Program; 2] = [program("dpkg-deb", "dpkg"), program("rpmbuild", "rpm")];
 
+/// What takes an image for another architecture out of an archive and runs it.
+const IMAGES: [Program; 2] =
+    [program("skopeo", "skopeo"), program(FOREIGN_PROGRAMS, "qemu-user-static")];
+/// Runs programs of an architecture that is not this one's.
+const FOREIGN_PROGRAMS: &str =
+    if cfg!(target_arch = "aarch64") { "qemu-x86_64-static" } else { "qemu-aarch64-static" };
+
 /// What tracer is measured against, and with.
 const PEERS: [Program; 7] = [
     program("ip", "iproute2"),
@@ -85,6 +92,11 @@ const SOAK: [Program; 6] = [
 /// Installs what a soak starts and is not there.
 pub(crate) fn ensure_soak() -> Result<()> {
     install(&SOAK, "soaks")
+}
+
+/// Installs what tries an image for several architectures and is not there.
+pub(crate) fn ensure_images() -> Result<()> {
+    install(&IMAGES, "images")
 }
 
 /// Installs what the benchmarks start, as far as it can be had: the lines of what is missing say

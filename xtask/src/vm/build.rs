@@ -8,13 +8,13 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    architecture::Architecture,
-    cross,
     initramfs::{FileSystem, stripped},
     kernels::Kernels,
     python, suites,
 };
+use crate::architecture::Architecture;
 use crate::cargo::Cargo;
+use crate::cross;
 use crate::messages::{self, TestProgram};
 use crate::process;
 use crate::workspace;
@@ -130,7 +130,7 @@ pub(super) fn build(
     };
     let tests = chosen.iter().map(program).collect::<Result<_>>()?;
     let tracer =
-        if foreign { cross::program(cargo, architecture)? } else { source.program(cargo)? };
+        if foreign { cross::program(cargo, architecture, &[])? } else { source.program(cargo)? };
     let directory = if foreign { cross::directory(architecture)? } else { source.directory()? };
     Ok(Built { architecture, tracer, directory, tests })
 }

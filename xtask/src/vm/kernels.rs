@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::architecture::Architecture;
+use crate::architecture::Architecture;
 use crate::{process, process::say, workspace};
 
 /// Where the lines are: 5.10; 6.1 and 6.12; what is newer.

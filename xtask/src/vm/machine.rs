@@ -15,7 +15,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{architecture::Architecture, kernels::Kernel};
+use super::kernels::Kernel;
+use crate::architecture::Architecture;
 use crate::process;
 
 /// What a line of the guest begins with (`tests/src/bin/guest.rs`).

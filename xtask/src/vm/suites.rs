@@ -1,9 +1,7 @@
 //! Which live tests are run in a machine, what they need there, and which are left out and why.
 
-use super::{
-    architecture::Architecture,
-    machine::{Machine, Setting},
-};
+use super::machine::{Machine, Setting};
+use crate::architecture::Architecture;
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
 pub(super) const RUN: [&str; 34] = [
@@ -73,6 +71,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("limits", "wants the host's control groups"),
     ("load", "wants a load that an emulated processor cannot make"),
     ("otlp", "wants an OpenTelemetry receiver; the kernel has no part in it"),
+    ("image", "wants an image for another architecture; the kernel has no part in it"),
     ("packages", "wants a whole Debian; the kernel has no part in it"),
     ("pairs", "wants cables between namespaces and NAT, which kernels have as modules"),
     ("pods", "wants an OpenTelemetry receiver and kubectl; the kernel has no part in it"),

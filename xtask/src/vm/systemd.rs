@@ -14,7 +14,6 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
-    architecture::Architecture,
     build::{self, Source},
     document,
     initramfs::{FileSystem, stripped},
@@ -23,6 +22,7 @@ use super::{
     table,
 };
 use crate::{
+    architecture::Architecture,
     cargo::Cargo,
     dist,
     process::{self, say},

@@ -192,7 +192,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::vm::{architecture::Architecture, kernels::Kernel};
+    use crate::architecture::Architecture;
+    use crate::vm::kernels::Kernel;
 
     fn outcome(suite: &str, test: &str, passed: bool) -> Outcome {
         Outcome {

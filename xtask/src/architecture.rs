@@ -1,10 +1,10 @@
-//! What differs between the machines that can be emulated.
+//! What differs between the architectures that tracer is built for, here or for elsewhere.
 
 use std::fmt;
 
 /// A processor architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Architecture {
+pub(crate) enum Architecture {
     /// x86-64
     #[value(name = "x86_64")]
     X86,
@@ -14,13 +14,24 @@ pub(super) enum Architecture {
 }
 
 impl Architecture {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::X86, Self::Arm];
+
     /// That of the host.
-    pub(super) fn native() -> Self {
+    pub(crate) fn native() -> Self {
         if cfg!(target_arch = "aarch64") { Self::Arm } else { Self::X86 }
     }
 
+    /// As Rust and RPM name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "aarch64",
+        }
+    }
+
     /// As Debian's packages name it.
-    pub(super) fn debian(self) -> &'static str {
+    pub(crate) fn debian(self) -> &'static str {
         match self {
             Self::X86 => "amd64",
             Self::Arm => "arm64",
@@ -28,7 +39,7 @@ impl Architecture {
     }
 
     /// The target of rustc.
-    pub(super) fn target(self) -> &'static str {
+    pub(crate) fn target(self) -> &'static str {
         match self {
             Self::X86 => "x86_64-unknown-linux-gnu",
             Self::Arm => "aarch64-unknown-linux-gnu",
@@ -36,7 +47,7 @@ impl Architecture {
     }
 
     /// The emulator, and its Debian package.
-    pub(super) fn emulator(self) -> (&'static str, &'static str) {
+    pub(crate) fn emulator(self) -> (&'static str, &'static str) {
         match self {
             Self::X86 => ("qemu-system-x86_64", "qemu-system-x86"),
             Self::Arm => ("qemu-system-aarch64", "qemu-system-arm"),
@@ -44,7 +55,7 @@ impl Architecture {
     }
 
     /// The compiler that links for it elsewhere, and its Debian package.
-    pub(super) fn cross_compiler(self) -> (&'static str, &'static str) {
+    pub(crate) fn cross_compiler(self) -> (&'static str, &'static str) {
         match self {
             Self::X86 => ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
             Self::Arm => ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
@@ -52,15 +63,20 @@ impl Architecture {
     }
 
     /// A file of the C library for it, elsewhere, and its Debian package.
-    pub(super) fn cross_library(self) -> (&'static str, &'static str) {
+    pub(crate) fn cross_library(self) -> (&'static str, &'static str) {
         match self {
             Self::X86 => ("/usr/x86_64-linux-gnu/lib/libc.a", "libc6-dev-amd64-cross"),
             Self::Arm => ("/usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross"),
         }
     }
 
+    /// A compiler for it on this host.
+    pub(crate) fn compiler(self) -> &'static str {
+        if self == Self::native() { "cc" } else { self.cross_compiler().0 }
+    }
+
     /// What removes symbols from its programs.
-    pub(super) fn strip(self) -> &'static str {
+    pub(crate) fn strip(self) -> &'static str {
         match self {
             native if native == Self::native() => "strip",
             Self::X86 => "x86_64-linux-gnu-strip",
@@ -69,7 +85,7 @@ impl Architecture {
     }
 
     /// Arguments of the emulator that choose the machine.
-    pub(super) fn machine(self) -> &'static [&'static str] {
+    pub(crate) fn machine(self) -> &'static [&'static str] {
         match self {
             Self::X86 => &["-machine", "q35"],
             Self::Arm => &["-machine", "virt"],
@@ -77,7 +93,7 @@ impl Architecture {
     }
 
     /// The serial line, as the kernel names it.
-    pub(super) fn console(self) -> &'static str {
+    pub(crate) fn console(self) -> &'static str {
         match self {
             Self::X86 => "ttyS0",
             Self::Arm => "ttyAMA0",
@@ -86,7 +102,7 @@ impl Architecture {
 
     /// What else the kernel is told: that x86's timer works. On a busy host it may stand still for
     /// long enough for the kernel to panic ("IO-APIC + timer doesn't work", seen with Linux 7.2).
-    pub(super) fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::X86 => "no_timer_check",
             Self::Arm => "",
