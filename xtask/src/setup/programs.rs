@@ -190,9 +190,9 @@ mod tests {
 
     /// What every Debian has (`Priority: required`), or a Rust compiler needs (`cc`, binutils);
     /// `daemon` is a command of tracer itself, for clap.
-    const EVERYWHERE: [&str; 19] = [
+    const EVERYWHERE: [&str; 20] = [
         "bash", "cc", "cp", "daemon", "find", "gzip", "mkfifo", "mount", "nsenter", "objcopy",
-        "prlimit", "script", "setpriv", "sh", "sleep", "stty", "timeout", "true", "unshare",
+        "prlimit", "script", "setpriv", "sh", "sleep", "stty", "tar", "timeout", "true", "unshare",
     ];
 
     /// Of packages that are named with another program of theirs.
