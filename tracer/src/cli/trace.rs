@@ -14,7 +14,7 @@ use super::{
     live::{Live, Setting},
     options::{RecordArguments, StacksArgument, duration, interval},
     signals::interruptible,
-    sinks::{Endings, Outputs, SinkArguments, ensure_any},
+    sinks::{Endings, Outputs, SinkArguments},
     telemetry::TelemetryArguments,
 };
 use crate::exec::scope::Scope;
