@@ -1,8 +1,6 @@
 //! Who is silent, since when, and when the kernel gives up; who does not read; and connections that
 //! are used once. What is well is not accused.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     thread,
     time::{Duration, Instant},

@@ -15,6 +15,7 @@ use tracer::{
 };
 use tracer_event::{
     close::Reason, diagnosis::Diagnosis, finding::Finding, socket::Socket, state::State,
+    update::Transition,
 };
 
 pub(crate) const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/views.jsonl");
@@ -29,6 +30,27 @@ pub(crate) struct Sample {
     pub(crate) closed: Vec<Option<Reason>>,
     /// How many transitions enter each state.
     pub(crate) entered: BTreeMap<State, usize>,
+}
+
+/// A socket as it is after its last step.
+fn socket(step: &Transition, now: u64) -> Socket {
+    Socket {
+        time: now,
+        state: step.to,
+        subject: step.subject,
+        age: Some(now - step.time),
+        at_least: false,
+        idle: Some(now - step.time),
+        keepalive: None,
+        user_timeout: None,
+        holders: step.subject.owner.into_iter().collect(),
+        timer: None,
+        receive_queue: 1,
+        send_queue: 0,
+        rtt: Some(34_000),
+        orphaned: step.orphaned,
+        unaccepted: false,
+    }
 }
 
 impl Sample {
@@ -57,26 +79,8 @@ impl Sample {
                 _ => {}
             }
         }
-        let open = latest.into_values().filter(|step| step.to != State::Closed);
-        sample.sockets = open
-            .map(|step| Socket {
-                time: end,
-                state: step.to,
-                subject: step.subject,
-                age: Some(end - step.time),
-                at_least: false,
-                idle: Some(end - step.time),
-                keepalive: None,
-                user_timeout: None,
-                holders: step.subject.owner.into_iter().collect(),
-                timer: None,
-                receive_queue: 1,
-                send_queue: 0,
-                rtt: Some(34_000),
-                orphaned: step.orphaned,
-                unaccepted: false,
-            })
-            .collect();
+        let open = latest.values().filter(|step| step.to != State::Closed);
+        sample.sockets = open.map(|step| socket(step, end)).collect();
         sockets::sort(&mut sample.sockets, Order::Attention);
         sample.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         sample

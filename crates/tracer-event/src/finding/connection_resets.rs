@@ -142,7 +142,7 @@ impl Explain for ConnectionResets {
 
     fn sentence(&self, _: Severity) -> Wording {
         let who = of_a_name(self.process.as_ref(), self.others);
-        let of = self.process.is_some().then(|| format!(" of {who}")).unwrap_or_default();
+        let of = if self.process.is_some() { format!(" of {who}") } else { String::new() };
         wording!(
             "connection-resets",
             "{bad} of {ended}{who} {service}: {kind}{since}",
