@@ -80,7 +80,9 @@ fn open() -> io::Result<File> {
     match open(DEVICE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let private = std::env::temp_dir().join(format!("tun-{}", rustix::thread::gettid()));
-            mknodat(CWD, &private, FileType::CharacterDevice, Mode::RUSR, makedev(10, 200))?;
+            // Without CAP_DAC_OVERRIDE, root may only do what the mode says.
+            let own = Mode::RUSR | Mode::WUSR;
+            mknodat(CWD, &private, FileType::CharacterDevice, own, makedev(10, 200))?;
             let opened = open(private.to_str().unwrap_or_default());
             fs::remove_file(private)?;
             opened
