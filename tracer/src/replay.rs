@@ -258,7 +258,7 @@ impl Player {
     /// Lets sinks tell what they have held back.
     fn pause(&mut self, now: u64, clock: WallClock) {
         self.last_pause = now;
-        let moment = Tick { now, sockets: None };
+        let moment = Tick { now, read_until: now, sockets: None };
         let Replay { sinks, enricher, .. } = &mut self.replay;
         let context = Context { clock, enricher: &**enricher };
         for sink in sinks {

@@ -181,7 +181,8 @@ impl Running {
             self.merge(look);
         }
         self.capture.table.expire(now, &mut self.dispatcher);
-        let due = self.dispatcher.pause(time::monotonic(), &self.capture.table);
+        let Capture { read_until, table, .. } = &self.capture;
+        let due = self.dispatcher.pause(time::monotonic(), *read_until, table);
         self.dispatcher.flush();
         if stopping && self.read_rest() || self.dispatcher.is_closed() {
             return false;

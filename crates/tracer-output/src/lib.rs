@@ -56,6 +56,8 @@ use tracer_model::{diagnosis::HostSnapshot, table::Table};
 pub struct Tick {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub now: u64,
+    /// What happened before this time has been reported; the same clock.
+    pub read_until: u64,
     /// How many sockets are tracked; `None` in a replay, which knows what happened, not what is
     /// there.
     pub sockets: Option<usize>,

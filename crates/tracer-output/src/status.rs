@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn one_socket_is_no_plural() {
-        let words = nothing(&Tick { now: 0, sockets: Some(1) }, SECOND, None);
+        let words = nothing(&Tick { now: 0, read_until: 0, sockets: Some(1) }, SECOND, None);
         assert_eq!(words, "… 1 socket tracked, no events for 1 s");
     }
 

@@ -14,12 +14,13 @@ use tracer_event::{
     update::{Reset, Retransmit, Transition, Update},
     wall_clock::WallClock,
 };
+use tracer_kernel::time;
 use tracer_output::{Format, Tick};
 
 /// Between two looks at whether there is a note, nanoseconds.
 const LOOK: u64 = 10_000_000;
-/// A note that is not written by then will not be.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A note that is not written by then will not be: all else is busy for long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Events of a step that are kept; no step has as many.
 const KEPT: usize = 10_000;
 
@@ -37,7 +38,8 @@ pub enum Happened {
 #[derive(Default)]
 struct Desk {
     begun: bool,
-    notes: VecDeque<String>,
+    /// With the time at which each was asked for.
+    notes: VecDeque<(u64, String)>,
     happened: Vec<Happened>,
     /// What is written even where the page is full.
     prompts: Vec<String>,
@@ -98,7 +100,7 @@ impl Shared {
     /// Has a note written, behind what has been drawn and before what happens next; returns when it
     /// is, or is to be on the next page.
     pub fn note(&self, text: String) -> bool {
-        self.lock().notes.push_back(text);
+        self.lock().notes.push_back((time::monotonic(), text));
         self.wait(|desk| {
             desk.notes.is_empty() && (desk.page.held.is_empty() || desk.page.is_full())
         })
@@ -211,8 +213,11 @@ impl Format for Noted {
         let mut drawn = Vec::new();
         let due = self.inner.pause(tick, context, &mut drawn);
         if due.is_none() {
-            for note in self.desk.lock().notes.drain(..).filter(|_| !self.silent) {
-                drawn.extend_from_slice(note.as_bytes());
+            let mut desk = self.desk.lock();
+            // What the kernel did before may wait to be read: where processors are slow, for long.
+            while desk.notes.front().is_some_and(|(asked, _)| *asked <= tick.read_until) {
+                let note = desk.notes.pop_front().filter(|_| !self.silent);
+                drawn.extend(note.into_iter().flat_map(|(_, text)| text.into_bytes()));
             }
         }
         self.show(&mut drawn, out);
@@ -228,5 +233,39 @@ impl Format for Noted {
         if !(self.leaves_out[1] && summary.complete) {
             out.append(&mut drawn);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use jiff::tz::TimeZone;
+    use tracer_output::{
+        stamps::{Times, Timestamps},
+        text::{Palette, Stories, Text},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_note_waits_for_what_happened_before_it() {
+        let times = Times::new(Timestamps::Utc, TimeZone::UTC);
+        let text = Text::new(Palette::PLAIN, None, times, Stories::Steps);
+        let desk = Shared::default();
+        let mut noted = Noted::new(Box::new(text), desk.clone(), false);
+        let asked = thread::spawn(move || desk.note("a note\n".into()));
+        while noted.desk.lock().notes.is_empty() {
+            thread::yield_now();
+        }
+        let mut written_when = |read_until| {
+            let (clock, mut out) = (WallClock::default(), Vec::new());
+            let tick = Tick { now: time::monotonic(), read_until, sockets: None };
+            noted.pause(&tick, clock.into(), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written_when(0), "");
+        assert_eq!(written_when(time::monotonic()), "a note\n");
+        assert!(asked.join().unwrap());
     }
 }

@@ -199,7 +199,11 @@ impl<'a> View<'a> {
             ladder.update(&update.update(), last.into(), &mut out);
         }
         let now = last.now.saturating_add(1_000_000_000);
-        ladder.pause(&Tick { now, sockets: None }, WallClock { lead: 0, now }.into(), &mut out);
+        ladder.pause(
+            &Tick { now, read_until: now, sockets: None },
+            WallClock { lead: 0, now }.into(),
+            &mut out,
+        );
         String::from_utf8_lossy(&out).into_owned()
     }
 }

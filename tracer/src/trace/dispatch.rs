@@ -112,9 +112,9 @@ impl Dispatcher {
     }
 
     /// Lets the sinks tell what they have held back; when to call again at the latest.
-    pub(super) fn pause(&mut self, now: u64, table: &Table) -> Option<u64> {
+    pub(super) fn pause(&mut self, now: u64, read_until: u64, table: &Table) -> Option<u64> {
         let context = Context { clock: self.clock, enricher: &*self.enricher };
-        let moment = Tick { now, sockets: Some(table.len()) };
+        let moment = Tick { now, read_until, sockets: Some(table.len()) };
         let seen = Live { now, table, ports: self.watch.ports() };
         let pause = |sink: &mut Box<dyn Sink>| {
             let observed = sink.live().and_then(|sink| sink.observe(&seen, context));

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{BETWEEN_CHECKS, CHECK_PATIENCE, HOUSEKEEPING, LAST_LOOK_PATIENCE, Running};
-use crate::trace::resync::Resync;
+use crate::trace::{capture::Capture, resync::Resync};
 use tracer_kernel::{snapshot::Taken, time};
 use tracer_model::{diagnosis::HostSnapshot, table::Table};
 
@@ -17,7 +17,8 @@ impl Running {
         };
         self.read_rest();
         let (look, _) = self.merge(last)?;
-        self.dispatcher.pause(time::monotonic(), &self.capture.table);
+        let Capture { read_until, table, .. } = &self.capture;
+        self.dispatcher.pause(time::monotonic(), *read_until, table);
         Some(look)
     }
 

@@ -70,7 +70,8 @@ fn a_group_that_grows_slowly_comes_again_after_a_while() {
         problems.update(&Update::Transition(&reset), CLOCK.into(), &mut out);
     }
     let mut pause = |now| {
-        let next = problems.pause(&Tick { now, sockets: None }, CLOCK.into(), &mut out);
+        let next =
+            problems.pause(&Tick { now, read_until: now, sockets: None }, CLOCK.into(), &mut out);
         (next, lines(&out).len())
     };
     assert_eq!(pause(3 * SECOND), (Some(6 * SECOND), 1));
@@ -94,7 +95,7 @@ fn a_refused_connection_within_the_host_has_one_line() {
     assert_eq!(lines(&out).len(), 1, "{:#?}", lines(&out));
     assert!(lines(&out)[0].contains("app["), "{:#?}", lines(&out));
     problems.update(&Update::Reset(&rst(2_000)), CLOCK.into(), &mut out);
-    problems.pause(&Tick { now: 3, sockets: None }, CLOCK.into(), &mut out);
+    problems.pause(&Tick { now: 3, read_until: 3, sockets: None }, CLOCK.into(), &mut out);
     assert_eq!(lines(&out).len(), 2, "of another host: {:#?}", lines(&out));
 }
 

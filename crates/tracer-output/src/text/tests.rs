@@ -128,7 +128,7 @@ fn a_birth_that_nothing_follows_is_told() {
     let end = subject(Role::Server, "10.0.0.2:80", "10.0.0.1:4000", b"s");
     let birth = step(end, (State::Listen, State::SynRecv), None);
     text.update(&Update::Transition(&birth), clock.into(), &mut out);
-    let moment = |now| Tick { now, sockets: None };
+    let moment = |now| Tick { now, read_until: now, sockets: None };
     let due = text.pause(&moment(2), clock.into(), &mut out).unwrap();
     assert_eq!((out.len(), due < 1_000_000_000), (0, true));
     text.pause(&moment(due), clock.into(), &mut out);
@@ -300,7 +300,8 @@ fn the_status_line_never_gets_into_a_pipe_and_gives_way_to_lines() {
         let clock = WallClock { lead: 0, now: 0 };
         for second in 0..32 {
             let sockets = table.map(Table::len);
-            let moment = Tick { now: second * 1_000_000_000, sockets };
+            let now = second * 1_000_000_000;
+            let moment = Tick { now, read_until: now, sockets };
             text.pause(&moment, clock.into(), &mut out);
         }
         let shown = String::from_utf8(out.clone()).unwrap();

@@ -208,7 +208,7 @@ impl Fixture {
     pub(super) fn wait(&mut self, milliseconds: u64) {
         self.now += milliseconds * MILLISECOND;
         let table = &Table::new(table::Options::default());
-        let moment = Tick { now: self.now, sockets: Some(table.len()) };
+        let moment = Tick { now: self.now, read_until: self.now, sockets: Some(table.len()) };
         self.ladder.pause(&moment, CLOCK.into(), &mut self.out);
     }
 
