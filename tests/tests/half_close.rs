@@ -4,11 +4,11 @@
 
 use std::net::Shutdown;
 
+use tracer_lab::network::{Network, Way, which};
 use tracer_tests::{
-    netns::{Namespace, isolated},
     shown::shown,
     sockets::{End, Pair, Path, read_to_end, send},
-    tracer::{Trace, Tracer},
+    tracer::Tracer,
 };
 
 const CLIENT: &str = "CLOSED SYN_SENT ESTABLISHED FIN_WAIT1";
@@ -58,40 +58,26 @@ fn close_after_a_half_close_leaves_the_rest_to_the_kernel() {
     });
 }
 
-/// Makes both FINs cross on the wire: both ends have sent theirs before either arrives. Nothing
-/// but two system calls has to fit into the 20 ms for which a segment is on its way.
-fn close_simultaneously(namespace: &Namespace, tracer: &Tracer) -> (Pair, [End; 2]) {
-    let pair = Pair::far_apart(namespace);
-    let (client, server) = pair.ends();
-    pair.client.shutdown(Shutdown::Write).unwrap();
-    pair.server.shutdown(Shutdown::Write).unwrap();
-    for end in [&client, &server] {
-        tracer.wait_for("the end of the connection", |record| {
-            let to = record.text("/tcp/to");
-            end.is_told_by(record) && to.is_some_and(|to| ["TIME_WAIT", "CLOSED"].contains(&to))
-        });
-    }
-    (pair, [client, server])
-}
-
-fn has_crossed(trace: &Trace, ends: &[End; 2]) -> bool {
-    ends.iter().all(|end| trace.life(end).story().contains("CLOSING"))
-}
-
 #[test]
 fn a_simultaneous_close_passes_closing_on_both_ends() {
-    // A machine that sleeps for 20 ms between two system calls deserves another try.
-    let (trace, ends) = (0..5)
-        .map(|_| {
-            isolated(|namespace| {
-                let tracer = Tracer::start(namespace, &[]);
-                let (_pair, ends) = close_simultaneously(namespace, &tracer);
-                (tracer.finish(), ends)
-            })
-        })
-        .find(|(trace, ends)| has_crossed(trace, ends))
-        .expect("the FINs have not crossed in five tries");
-    let [client, server] = ends.map(|end| trace.life(&end));
-    client.is("client", &format!("{CLIENT} CLOSING TIME_WAIT(CLOSED)"));
-    server.is("server", &format!("{SERVER} FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)"));
+    shown(|namespace| {
+        let network = Network::new().expect("live tests need TUN devices");
+        let tracer = Tracer::start(namespace, &[]);
+        let pair = tracer_lab::sockets::Pair::over(tracer_lab::sockets::Path::Network).unwrap();
+        let ends = [&pair.client, &pair.server].map(End::of);
+        // Both are sent before either arrives.
+        network.hold_both(which::fin);
+        for (end, way) in [(&pair.client, Way::ToServer), (&pair.server, Way::ToClient)] {
+            end.shutdown(Shutdown::Write).unwrap();
+            network.wait_for(way, which::fin, 1, "a FIN").unwrap();
+        }
+        network.release().unwrap();
+        for end in &ends {
+            tracer.wait_for_step(end, "CLOSING", "TIME_WAIT");
+        }
+        let trace = tracer.finish();
+        let [client, server] = ends.map(|end| trace.life(&end));
+        client.is("client", &format!("{CLIENT} CLOSING TIME_WAIT(CLOSED)"));
+        server.is("server", &format!("{SERVER} FIN_WAIT1 CLOSING TIME_WAIT(CLOSED)"));
+    });
 }

@@ -170,12 +170,21 @@ impl Network {
         self.treat(way, which, Fate::Lost, count);
     }
 
+    /// Holds the next such segment of each way; what is sent again meanwhile is lost, so that nothing
+    /// arrives before [`Self::release`], however long that takes.
+    pub fn hold_both(&self, which: Which) {
+        for way in [Way::ToServer, Way::ToClient] {
+            self.treat(way, which, Fate::Held, 1);
+            self.lose(way, which, u32::MAX);
+        }
+    }
+
     /// Forgets all rules.
     pub fn recover(&self) {
         lock(&self.state).rules.clear();
     }
 
-    /// Delivers what was held, in its order.
+    /// Delivers what was held, in its order; what is sent from now on arrives.
     ///
     /// # Errors
     ///
@@ -183,6 +192,7 @@ impl Network {
     pub fn release(&self) -> Result<()> {
         // Until all are delivered, their answers have to wait.
         let mut state = lock(&self.state);
+        state.rules.clear();
         let held = std::mem::take(&mut state.held);
         held.iter().try_for_each(|packet| self.tun.write(packet)).during("deliver a segment")
     }

@@ -3,7 +3,7 @@
 use super::Scenario;
 use crate::{
     error::Result,
-    network::{Fate, Way, which},
+    network::{Way, which},
     sockets::{CLIENT_PORT, Pair, SERVER_PORT, State, finish, receive, send, until},
     stage::Stage,
 };
@@ -65,8 +65,7 @@ fn half_close(stage: &Stage<'_>) -> Result<()> {
 
 fn simultaneous_close(stage: &Stage<'_>) -> Result<()> {
     let (network, Pair { listener, client, server }) = stage.connected_over_network()?;
-    network.treat(Way::ToServer, which::fin, Fate::Held, 1);
-    network.treat(Way::ToClient, which::fin, Fate::Held, 1);
+    network.hold_both(which::fin);
     stage.step("fins")?;
     drop(client);
     drop(server);

@@ -41,8 +41,7 @@ fn data(stage: &Stage<'_>) -> Result<()> {
 
 fn simultaneous_open(stage: &Stage<'_>) -> Result<()> {
     let network = stage.network()?;
-    network.treat(Way::ToServer, which::syn, Fate::Held, 1);
-    network.treat(Way::ToClient, which::syn, Fate::Held, 1);
+    network.hold_both(which::syn);
     stage.step("syns")?;
     let client = client_socket(Path::Network)?;
     let other = bound(Path::Network, Path::Network.server())?;
