@@ -21,6 +21,8 @@ use crate::workspace;
 
 /// Programs of the package of the tests: their paths are compiled into the tests.
 const COMPANIONS: [&str; 3] = ["peer", "load", "fault"];
+/// With which tests compare what they see: their paths are compiled in too.
+const COMPARED: [&str; 2] = ["docs", "tests/golden"];
 /// The first process (`tests/src/bin/guest.rs`), and where it finds the program under test.
 pub(super) const GUEST: &str = "guest";
 const PROGRAM: &str = "/usr/bin/tracer";
@@ -158,9 +160,10 @@ impl Built {
         for TestProgram { name, program, .. } in tests {
             add(&place_of(name), program)?;
         }
-        // With which tests compare.
-        let docs = workspace::root().join("docs");
-        files.tree(&docs.to_string_lossy(), &docs)?;
+        for directory in COMPARED {
+            let directory = workspace::root().join(directory);
+            files.tree(&directory.to_string_lossy(), &directory)?;
+        }
         if *architecture == Architecture::native() {
             add_programs(&mut files)?;
         } else {
