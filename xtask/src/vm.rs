@@ -5,6 +5,7 @@
 //! cannot do is what `tracer features` found out there by trying; no version number decides.
 
 mod build;
+mod columns;
 mod document;
 mod initramfs;
 mod kernels;
@@ -49,8 +50,8 @@ const SHORT_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// What `cargo xtask vm` takes.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Boot only this line of kernels (6.1); may be given several times. Without it, all of them,
-    /// and the results become docs/kernels.md.
+    /// Boot only this line of kernels (6.1); may be given several times. Without it, all of them.
+    /// Where all tests are run, the results become docs/kernels.md.
     #[arg(long, value_name = "LINE", num_args = 1..)]
     kernel: Vec<String>,
     /// Run only this live test (handshake); may be given several times.
@@ -69,6 +70,10 @@ pub(crate) struct Options {
     /// Test what `cargo build` makes, without optimisation: it is built in less time.
     #[arg(long, conflicts_with = "program")]
     debug: bool,
+    /// One processor whose clock counts instructions: it takes longer, and nothing in it is late,
+    /// however busy this host is.
+    #[arg(long)]
+    steady: bool,
     /// End each machine after so many minutes.
     #[arg(long, default_value = "90")]
     minutes: u64,
@@ -79,8 +84,8 @@ pub(crate) struct Options {
 
 /// Boots what was asked for.
 pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
-    let Options { kernel, suite, setting, architecture, minutes, program, systemd, debug } =
-        options;
+    let Options { kernel, suite, setting, architecture, minutes, program, .. } = options;
+    let Options { systemd, debug, steady, .. } = options;
     let limit = Duration::from_secs(60 * minutes);
     let otherwise = if *debug { Source::Debug } else { Source::Static };
     let source = program.as_deref().map_or(otherwise, Source::Given);
@@ -91,20 +96,22 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
     if let Some(name) = unknown {
         bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
     }
-    let whole = kernel.is_empty();
     let setting = setting.as_deref().and_then(suites::setting);
-    let wanted = if whole {
+    let wanted = if kernel.is_empty() {
         matrix()
     } else {
-        kernel.iter().map(|line| Wanted { line, setting, architecture: *architecture }).collect()
+        let architecture = *architecture;
+        kernel.iter().map(|line| Wanted { line, setting, architecture }).collect()
     };
     let chosen: Vec<&str> = suites::RUN
         .into_iter()
         .filter(|name| suite.is_empty() || suite.iter().any(|wanted| wanted == name))
         .collect();
-    let ran = boot(cargo, &wanted, &chosen, How { source, limit })?;
-    if whole && suite.is_empty() {
-        document::write(&ran)?;
+    let ran = boot(cargo, &wanted, &chosen, How { source, limit, is_steady: *steady })?;
+    // Others are no machines as the document says.
+    if suite.is_empty() && !debug && !steady {
+        let order: Vec<String> = matrix().iter().map(Wanted::name).collect();
+        document::write(&ran, &order)?;
     }
     conclude(&ran, &chosen)
 }
@@ -122,8 +129,8 @@ pub(crate) fn short(cargo: &Cargo) -> Result<()> {
         say(format_args!("NOT TESTED on Linux {}: {error:#}", SHORT.join(" and ")));
         return Ok(());
     }
-    let ran =
-        boot(cargo, &wanted, &suites::SHORT, How { source: Source::Tested, limit: SHORT_LIMIT })?;
+    let how = How { source: Source::Tested, limit: SHORT_LIMIT, is_steady: false };
+    let ran = boot(cargo, &wanted, &suites::SHORT, how)?;
     conclude(&ran, &suites::SHORT)
 }
 
@@ -134,6 +141,8 @@ struct How<'a> {
     source: Source<'a>,
     /// For how long at most.
     limit: Duration,
+    /// Whether their time is their own.
+    is_steady: bool,
 }
 
 /// A machine, before its kernel is known.
@@ -142,6 +151,12 @@ struct Wanted<'a> {
     line: &'a str,
     setting: Option<&'static Setting>,
     architecture: Architecture,
+}
+
+impl Wanted<'_> {
+    fn name(&self) -> String {
+        machine::name(self.line, self.setting, self.architecture)
+    }
 }
 
 fn matrix() -> Vec<Wanted<'static>> {
@@ -170,7 +185,7 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
             let kernels = Kernels::known(architecture)?;
             let machine = |wanted: &Wanted<'_>| {
                 let kernel = kernels.newest(wanted.line)?;
-                Ok(Machine { architecture, kernel, setting: wanted.setting })
+                Ok(Machine { architecture, kernel, setting: wanted.setting, is_steady: false })
             };
             let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;
             Ok((architecture, kernels, machines))
@@ -185,7 +200,7 @@ fn boot(cargo: &Cargo, wanted: &[Wanted<'_>], chosen: &[&str], how: How<'_>) -> 
         let mut running = Vec::new();
         for fleet in &fleets {
             // Those of one architecture run while those of the next are built.
-            let berths = equip(cargo, fleet, chosen, how.source);
+            let berths = equip(cargo, fleet, chosen, how);
             running.push(scope.spawn(move || match berths {
                 Ok(berths) => run_all(&berths, how.limit),
                 Err(error) => Ok(without(fleet, &error)),
@@ -208,17 +223,17 @@ fn equip<'a>(
     cargo: &Cargo,
     (architecture, kernels, machines): &Fleet,
     chosen: &[&'a str],
-    source: Source<'_>,
+    how: How<'_>,
 ) -> Result<Vec<Berth<'a>>> {
     let all: Vec<&str> =
         machines.iter().flat_map(|machine| suites::scope(machine, chosen)).collect();
     let to_build: Vec<_> = chosen.iter().copied().filter(|name| all.contains(name)).collect();
-    let built = build::build(cargo, *architecture, &to_build, source)?;
+    let built = build::build(cargo, *architecture, &to_build, how.source)?;
     let root = workspace::target()?.join("vm").join(architecture.debian());
     fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
     let files = Arc::new(built.file_system(&root, kernels)?);
     let berth = |machine: &Machine| Berth {
-        machine: machine.clone(),
+        machine: Machine { is_steady: how.is_steady, ..machine.clone() },
         suites: suites::scope(machine, chosen),
         files: Arc::clone(&files),
         root: root.clone(),
@@ -281,7 +296,8 @@ fn run(Berth { machine, suites, files, root }: &Berth<'_>, limit: Duration) -> R
 }
 
 fn conclude(ran: &[Ran], chosen: &[&str]) -> Result<()> {
-    println!("\n{}", table::matrix(ran, chosen));
+    let columns: Vec<_> = ran.iter().map(|ran| table::Column::of(ran, "")).collect();
+    println!("\n{}", table::matrix(&columns, chosen));
     let failures = table::failures(ran);
     if failures.is_empty() {
         return Ok(());

@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs, process::Command};
 use anyhow::{Context as _, Result};
 
 use super::{
-    suites,
-    table::{self, Ran},
+    columns, suites,
+    table::{Column, Ran},
 };
 use crate::process::say;
 use crate::workspace;
@@ -17,7 +17,9 @@ Made by `cargo xtask vm`; do not edit. Each column is an emulated machine (QEMU 
 processors) that has booted Debian's kernel with the static program and the live tests of
 `tests/tests/` in its initial file system. What a kernel cannot do was found out there by trying
 (`tracer features`), never by its version: a test that needs what is missing is counted apart.
+`cargo xtask vm --kernel 6.1` renews one column; what has no result (–) was not run then.
 ";
+const KERNELS: &str = "docs/kernels.md";
 
 const SYSTEMD: &str = "# Under systemd
 
@@ -26,9 +28,17 @@ machine (QEMU without KVM), and systemd has started the tests of `tests/tests/se
 installs the .deb, does what its name says, and purges it. It is no part of the tests of each change.
 ";
 
-/// Writes the document on kernels.
-pub(super) fn write(ran: &[Ran]) -> Result<()> {
-    write_to("docs/kernels.md", &text(ran, &today()?))
+/// Writes what machines did into the document on kernels; what it has of others stays. `order` has
+/// the names of all that belong there.
+pub(super) fn write(ran: &[Ran], order: &[String]) -> Result<()> {
+    let date = today()?;
+    let before = fs::read_to_string(workspace::root().join(KERNELS)).unwrap_or_default();
+    let mut known = columns::read(&before);
+    known.extend(ran.iter().map(|ran| Column::of(ran, &date)));
+    // The last one of a name is the newest.
+    let newest = |name: &String| known.iter().rfind(|column| column.name == *name).cloned();
+    let all: Vec<Column> = order.iter().filter_map(newest).collect();
+    write_to(KERNELS, &text(&all))
 }
 
 /// Writes the document on the service.
@@ -68,16 +78,8 @@ fn write_to(document: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn text(ran: &[Ran], date: &str) -> String {
-    format!(
-        "{OPENING}\nLast run on {date}.\n\n## Machines\n\n{}\n## Results\n\n{}\n## Not passed\n\n{}\n\
-         ## What these kernels lack\n{}\n## Not run in machines\n\n{}",
-        table::machines(ran),
-        table::matrix(ran, &suites::RUN),
-        table::not_passed(ran),
-        table::lacks(ran),
-        left_out(),
-    )
+fn text(all: &[Column]) -> String {
+    format!("{OPENING}\n{}\n## Not run in machines\n\n{}", columns::text(all), left_out())
 }
 
 fn left_out() -> String {

@@ -87,7 +87,8 @@ pub(super) fn run(cargo: &Cargo, source: Source<'_>, limit: Duration) -> Result<
         Ok(())
     };
     append(&own).with_context(|| format!("cannot append to {}", initial.display()))?;
-    let machine = Machine { architecture: Architecture::X86, kernel, setting: None };
+    let machine =
+        Machine { architecture: Architecture::X86, kernel, setting: None, is_steady: false };
     say(format_args!("booting Debian with systemd on Linux {}", machine.kernel.release));
     let each = |outcome: &Outcome| eprintln!("  {}", outcome.line());
     let report = machine.run(&initial, &root.join("systemd.log"), limit, &each);

@@ -1,6 +1,9 @@
 //! The results as one table, kernel by scenario, and what there is to say of them.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{
     machine::{Machine, Outcome, Report},
@@ -63,14 +66,53 @@ pub(super) fn failures(ran: &[Ran]) -> Vec<String> {
     failures
 }
 
+/// What the document has of a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Column {
+    /// As [`Machine::name`] has it.
+    pub(super) name: String,
+    /// What was booted, when, and how long it took: the cells behind the name.
+    pub(super) machine: Vec<String>,
+    /// What became of each scenario that was run.
+    pub(super) cells: BTreeMap<String, String>,
+    /// Each test that has not passed: the cells behind the name.
+    pub(super) not_passed: Vec<Vec<String>>,
+    /// What the kernel lacks, in the words of `tracer features`, a line each.
+    pub(super) lacks: Vec<String>,
+}
+
+impl Column {
+    /// Of a machine that was run on a day.
+    pub(super) fn of((machine, report): &Ran, date: &str) -> Self {
+        let scenarios: BTreeSet<&String> =
+            report.outcomes.iter().map(|outcome| &outcome.suite).collect();
+        let cell = |scenario: &String| (scenario.clone(), cell(report, scenario));
+        let minutes = report.took.as_secs_f64() / 60.0;
+        Self {
+            name: machine.name(),
+            machine: vec![
+                machine.kernel.release.clone(),
+                date.to_owned(),
+                format!("{:.0} s", report.booted.as_secs_f64()),
+                format!("{minutes:.0} min"),
+            ],
+            cells: scenarios.into_iter().map(cell).collect(),
+            not_passed: not_passed(report),
+            lacks: lacks(report),
+        }
+    }
+}
+
 /// The table: a scenario a row, a kernel a column.
-pub(super) fn matrix(ran: &[Ran], scenarios: &[&str]) -> String {
-    let names: Vec<String> = ran.iter().map(|(machine, _)| machine.name()).collect();
+pub(super) fn matrix(columns: &[Column], scenarios: &[&str]) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
     let mut text = format!("| scenario | {} |\n|---|", names.join(" | "));
-    text += &"---|".repeat(ran.len());
+    text += &"---|".repeat(columns.len());
     text.push('\n');
     for scenario in scenarios {
-        let cells: Vec<String> = ran.iter().map(|(_, report)| cell(report, scenario)).collect();
+        let cell = |column: &Column| column.cells.get(*scenario).cloned();
+        let cells: Vec<String> =
+            columns.iter().map(|column| cell(column).unwrap_or_else(|| "–".into())).collect();
         let _ = writeln!(text, "| {scenario} | {} |", cells.join(" | "));
     }
     text
@@ -80,9 +122,6 @@ fn cell(report: &Report, scenario: &str) -> String {
     let lacking = lacking(report);
     let outcomes: Vec<_> =
         report.outcomes.iter().filter(|outcome| outcome.suite == scenario).collect();
-    if outcomes.is_empty() {
-        return "–".into();
-    }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut passed, mut failed) = (0, 0);
     for outcome in &outcomes {
@@ -103,48 +142,32 @@ fn cell(report: &Report, scenario: &str) -> String {
     parts.join(", ")
 }
 
-/// What each kernel lacks, in the words of `tracer features`.
-pub(super) fn lacks(ran: &[Ran]) -> String {
-    let mut text = String::new();
-    for (machine, report) in ran {
-        let mut any = false;
-        for line in features(report, false) {
-            if !any {
-                let _ = writeln!(text, "\n### {}\n", machine.name());
-                any = true;
-            }
-            let [feature, lost, reason] =
-                ["feature", "lost", "reason"].map(|field| line[field].as_str().unwrap_or("?"));
-            let _ = writeln!(text, "* **{feature}**: {lost}. Why: {}", one_line(reason));
-        }
-    }
-    text
+fn lacks(report: &Report) -> Vec<String> {
+    let line = |line: &serde_json::Value| {
+        let [feature, lost, reason] =
+            ["feature", "lost", "reason"].map(|field| line[field].as_str().unwrap_or("?"));
+        format!("* **{feature}**: {lost}. Why: {}", one_line(reason))
+    };
+    features(report, false).map(line).collect()
 }
 
-/// Each test that has not passed.
-pub(super) fn not_passed(ran: &[Ran]) -> String {
-    let mut text = String::new();
-    for (machine, report) in ran {
-        let lacking = lacking(report);
-        for broken in &report.broken {
-            let _ = writeln!(text, "| {} | | | **{}** |", machine.name(), one_line(broken));
-        }
-        for outcome in &report.outcomes {
-            let Outcome { suite, test, said, attempts, .. } = outcome;
-            let why = match verdict(outcome, &lacking) {
-                Verdict::Passed if *attempts == 1 => continue,
-                Verdict::Passed => format!("passed when tried again; before: {}", last_words(said)),
-                Verdict::Cannot(feature) => format!("needs {feature}"),
-                Verdict::Failed => format!("**failed**: {}", last_words(said)),
-            };
-            let (name, test) = (machine.name(), test.replace('_', " "));
-            let _ = writeln!(text, "| {name} | {suite} | {test} | {why} |");
-        }
+/// Scenario, test and reason of each test that has not passed.
+fn not_passed(report: &Report) -> Vec<Vec<String>> {
+    let lacking = lacking(report);
+    let broken =
+        |broken: &String| vec![String::new(), String::new(), format!("**{}**", one_line(broken))];
+    let mut rows: Vec<Vec<String>> = report.broken.iter().map(broken).collect();
+    for outcome in &report.outcomes {
+        let Outcome { suite, test, said, attempts, .. } = outcome;
+        let why = match verdict(outcome, &lacking) {
+            Verdict::Passed if *attempts == 1 => continue,
+            Verdict::Passed => format!("passed when tried again; before: {}", last_words(said)),
+            Verdict::Cannot(feature) => format!("needs {feature}"),
+            Verdict::Failed => format!("**failed**: {}", last_words(said)),
+        };
+        rows.push(vec![suite.clone(), test.replace('_', " "), why]);
     }
-    if text.is_empty() {
-        return "Nothing.\n".into();
-    }
-    format!("| kernel | scenario | test | why |\n|---|---|---|---|\n{text}")
+    rows
 }
 
 /// Where a test panicked, and with what; without the records that it shows, which say little
@@ -167,22 +190,6 @@ fn last_words(said: &str) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
-}
-
-/// What was booted, and how long it took.
-pub(super) fn machines(ran: &[Ran]) -> String {
-    let mut text = String::from("| | kernel | boot | whole run |\n|---|---|---|---|\n");
-    for (machine, report) in ran {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {:.0} s | {:.0} min |",
-            machine.name(),
-            machine.kernel.release,
-            report.booted.as_secs_f64(),
-            report.took.as_secs_f64() / 60.0,
-        );
-    }
-    text
 }
 
 #[cfg(test)]
@@ -213,7 +220,8 @@ mod tests {
             image: PathBuf::new(),
             modules: PathBuf::new(),
         };
-        let machine = Machine { architecture: Architecture::X86, kernel, setting: None };
+        let machine =
+            Machine { architecture: Architecture::X86, kernel, setting: None, is_steady: false };
         let facts = json!({"features": [
             {"kind": "host"},
             {"feature": "accept", "available": true},
@@ -222,12 +230,16 @@ mod tests {
         (machine, Report { facts, outcomes, ..Report::default() })
     }
 
+    fn column(ran: &Ran) -> Column {
+        Column::of(ran, "2026-11-29")
+    }
+
     #[test]
     fn the_table_has_a_column_for_each_kernel() {
         let old = ran("5.10", vec![outcome("ends", "one", true), outcome("ends", "two", false)]);
         let new = ran("7.2", vec![outcome("ends", "one", true), outcome("ends", "two", true)]);
         assert_eq!(
-            matrix(&[old, new], &["ends", "other"]),
+            matrix(&[column(&old), column(&new)], &["ends", "other"]),
             "| scenario | 5.10 | 7.2 |\n|---|---|---|\n\
              | ends | 1 of 2, **1 failed** | all 2 |\n| other | – | – |\n"
         );
@@ -236,10 +248,8 @@ mod tests {
     #[test]
     fn what_failed_is_told_with_what_it_said() {
         let ran = [ran("5.10", vec![outcome("ends", "by_reset", false)])];
-        assert!(
-            not_passed(&ran)
-                .ends_with("| 5.10 | ends | by reset | **failed**: x.rs:1:2, left \\| right |\n")
-        );
+        let row = ["ends", "by reset", "**failed**: x.rs:1:2, left \\| right"];
+        assert_eq!(column(&ran[0]).not_passed, [row]);
         let failures = failures(&ran);
         assert_eq!(failures.len(), 1);
         assert!(failures[0].starts_with("5.10: ends: by_reset:\n"), "{failures:?}");
@@ -258,7 +268,7 @@ mod tests {
     fn what_passed_only_when_tried_again_is_no_secret() {
         let again = Outcome { attempts: 2, ..outcome("ends", "one", true) };
         let ran = [ran("5.10", vec![again])];
-        assert!(not_passed(&ran).contains("passed when tried again"));
+        assert!(column(&ran[0]).not_passed[0][2].starts_with("passed when tried again"));
         assert_eq!(failures(&ran), [""; 0]);
     }
 
@@ -267,8 +277,9 @@ mod tests {
         let mut one = outcome("ends", "one", false);
         one.said = "panicked at x.rs:1:\nthis kernel lacks SOCK_DESTROY\nnote: more".into();
         let ran = [ran("5.10", vec![one])];
-        assert!(matrix(&ran, &["ends"]).contains("| 0 of 1, 1 without SOCK_DESTROY |"));
-        assert!(not_passed(&ran).ends_with("| needs SOCK_DESTROY |\n"));
+        let column = column(&ran[0]);
+        assert_eq!(column.cells["ends"], "0 of 1, 1 without SOCK_DESTROY");
+        assert_eq!(column.not_passed[0][2], "needs SOCK_DESTROY");
         assert_eq!(failures(&ran), [""; 0]);
     }
 
@@ -279,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_a_kernel_lacks_is_told_in_its_own_words() {
-        let text = lacks(&[ran("5.10", Vec::new())]);
-        assert_eq!(text, "\n### 5.10\n\n* **landlock**: all. Why: too old\n");
+        let column = column(&ran("5.10", Vec::new()));
+        assert_eq!(column.lacks, ["* **landlock**: all. Why: too old"]);
     }
 }
