@@ -1,7 +1,5 @@
 //! Teardowns other than one close() after the other: half-close and simultaneous close.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::net::Shutdown;
 
 use tracer_lab::network::{Network, Way, which};
