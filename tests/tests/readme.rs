@@ -143,8 +143,9 @@ fn the_docs_show_a_real_report() {
         let (server, address) = fault::server(program, "shop-api", &["keep"]);
         let (mut web, page) = web_server();
         let directory = tempfile::tempdir().unwrap();
-        let netns = format!(" --netns {}", namespace.inode);
-        let arguments = format!("report --duration 20s -o report.html{netns}");
+        let inode = namespace.inode;
+        let arguments = "report --duration 20s --linger close-wait=5s -o report.html";
+        let arguments = format!("{arguments} --netns {inode}");
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let mut report = command(WITH_TRACEFS, &arguments);
         let mut report =
@@ -161,6 +162,8 @@ fn the_docs_show_a_real_report() {
         let file = directory.path().join("report.html");
         let html = fs::read_to_string(&file).unwrap();
         // What concerns the machine that made it.
+        let netns =
+            format!(" <span class=\"word\">--netns</span> <span class=\"word\">{inode}</span>");
         let html = html.replace(&netns, "").replace(program, "/usr/bin/shop-api");
         fs::write(&file, html).unwrap();
         let page = Page::load(&file, directory.path());
