@@ -77,9 +77,9 @@ pub(crate) struct Options {
     /// End each machine after so many minutes.
     #[arg(long, default_value = "90")]
     minutes: u64,
-    /// Emulate this architecture.
-    #[arg(long, value_enum, default_value = "x86_64")]
-    architecture: Architecture,
+    /// Emulate this architecture only; of a kernel that is named, x86_64 unless this says otherwise.
+    #[arg(long, value_enum)]
+    architecture: Option<Architecture>,
 }
 
 /// Boots what was asked for.
@@ -97,10 +97,11 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
         bail!("--suite {name}: not one of {}", suites::RUN.join(", "));
     }
     let setting = setting.as_deref().and_then(suites::setting);
-    let wanted = if kernel.is_empty() {
-        matrix()
+    let wanted: Vec<Wanted<'_>> = if kernel.is_empty() {
+        let is_of = |wanted: &Wanted<'_>| architecture.is_none_or(|one| wanted.architecture == one);
+        matrix().into_iter().filter(is_of).collect()
     } else {
-        let architecture = *architecture;
+        let architecture = architecture.unwrap_or(Architecture::X86);
         kernel.iter().map(|line| Wanted { line, setting, architecture }).collect()
     };
     let chosen: Vec<&str> = suites::RUN

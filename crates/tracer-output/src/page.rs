@@ -31,8 +31,10 @@ use jiff::tz::TimeZone;
 
 use self::{html::Frame, report::Report};
 use super::{Live, LiveSink, Sink};
-use tracer_event::update::Update;
-use tracer_event::{enricher::Context, header::Header, summary::Summary, wall_clock::WallClock};
+use tracer_event::{
+    diagnosis::Diagnosis, enricher::Context, header::Header, summary::Summary, update::Update,
+    wall_clock::WallClock,
+};
 use tracer_model::{
     diagnosis::HostSnapshot,
     filter::{Facts, Filter},
@@ -129,6 +131,12 @@ impl LiveSink for Page {
         let Self { options: Options { filter, ticks, .. }, report, .. } = self;
         if let Some(report) = report {
             report.headroom.read(look, *ticks, |used| ports::wants(filter, used));
+        }
+    }
+
+    fn diagnose(&mut self, diagnosis: &Diagnosis) {
+        if let Some(report) = &mut self.report {
+            report.troubles.go_on(&diagnosis.findings);
         }
     }
 

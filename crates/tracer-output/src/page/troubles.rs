@@ -126,6 +126,20 @@ impl Troubles {
         }
     }
 
+    /// Findings that go on are as bad as they were found now: they are told again at each tenfold
+    /// only.
+    pub(super) fn go_on(&mut self, found: &[Finding]) {
+        for finding in found {
+            let key = finding.key();
+            let known = self.findings.iter_mut().find(|known| known.key == key);
+            if let Some(known) = known.filter(|known| known.ended.is_none())
+                && badness(finding) >= badness(&known.worst)
+            {
+                known.worst = finding.clone();
+            }
+        }
+    }
+
     fn finding(&mut self, finding: &Finding) {
         let key = finding.key();
         let ended = (finding.status == Status::Cleared).then_some(finding.time);
@@ -291,6 +305,27 @@ mod tests {
         assert!(listed.len() <= 2 * MOST);
         let flagged: u64 = listed.iter().map(|(_, group)| group.flagged).sum();
         assert_eq!(flagged + troubles.lingering.others.flagged, 6 * MOST as u64 + 5);
+    }
+
+    /// A leak that grows from 96 to 300 is told once.
+    #[test]
+    fn a_finding_that_grows_is_listed_as_it_was_at_last() {
+        let mut troubles = Troubles::default();
+        let peer = fixtures::subject(1).tuple.peer;
+        let none = |netns, count| Finding {
+            time: 1,
+            severity: Severity::Critical,
+            status: Status::Raised,
+            netns,
+            entry: None,
+            problem: Problem::NoLocalPort(NoLocalPort { process: None, peer, count, size: None }),
+        };
+        troubles.update(&Update::Finding(&none(1, 96)));
+        troubles.go_on(&[none(2, 5), none(1, 300)]);
+        troubles.go_on(&[none(1, 299)]);
+        let listed = troubles.findings();
+        let [one] = listed[..] else { panic!("{}", listed.len()) };
+        assert_eq!(one.worst, none(1, 300));
     }
 
     #[test]
