@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{netns::run, sockets::End, tracer::printed};
@@ -103,10 +105,16 @@ pub fn lacks(what: &str) -> ! {
     panic!("{LACKS}{what}");
 }
 
-/// Fails a test that a process waits in where the kernel does not say in which of its functions.
+/// Fails a test where the kernel does not say in which of its functions a process waits, once it
+/// does.
 pub fn names_functions(pid: u64) {
-    if fs::read(format!("/proc/{pid}/wchan")).is_ok_and(|function| function == b"0") {
-        lacks("wchan");
+    let is_named = || fs::read(format!("/proc/{pid}/wchan")).is_ok_and(|function| function != b"0");
+    let begun = Instant::now();
+    while !is_named() {
+        if begun.elapsed() > Duration::from_secs(10) {
+            lacks("wchan");
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -16,21 +16,21 @@ use tracer_tests::{
     tracer::Tracer,
 };
 
-/// A server that holds connections of several kinds: read to the end, with unread data, not
-/// accepted; and its clients, which stay.
-fn server() -> (Peer, Peer) {
-    let (mut server, port) = python(
-        "server",
+/// A server that holds connections of several kinds: read to the end, with unread data, and the fifth
+/// not accepted where it accepts four; and its clients, which stay.
+fn server(accepts: usize) -> (Peer, Peer) {
+    let code = format!(
         "
 l = listen('127.0.0.1', 0, 9); say(l.getsockname()[1])
-kept = [l.accept()[0] for _ in range(4)]
+kept = [l.accept()[0] for _ in range({accepts})]
 for c in kept[:3]: c.recv(10)
 say('accepted')
 if sys.stdin.readline():
     kept[3].recv(10)
     for c in kept: c.close()
-    say('closed'); hold()",
+    say('closed'); hold()"
     );
+    let (mut server, port) = python("server", &code);
     let (clients, _) = python(
         "clients",
         &format!(
@@ -52,7 +52,7 @@ fn kill(peer: &Peer) {
 fn what_a_process_leaves_open_is_closed_by_its_end() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
-        let (server, clients) = server();
+        let (server, clients) = server(4);
         kill(&server);
         let at_exit = |record: &Record| *record.at("/tcp/at_exit") == true;
         let ends = |tracer: &Tracer| tracer.so_far().into_iter().filter(at_exit).count();
@@ -86,7 +86,7 @@ fn data_that_is_lost_with_a_process_is_told_once() {
         let tracer = Tracer::start(namespace, &[]);
         let mut ended = 0;
         let diagnosis = Diagnosis::during(namespace, || {
-            let (server, clients) = server();
+            let (server, clients) = server(4);
             kill(&server);
             ended = server.pid();
             // They close when there is nothing more to read.
@@ -112,7 +112,7 @@ fn data_that_is_lost_with_a_process_is_told_once() {
 #[test]
 fn a_process_that_drains_is_told_of_where_it_is_asked_about() {
     isolated(|namespace| {
-        let (mut server, clients) = server();
+        let (mut server, clients) = server(5);
         let of_server = Tracer::start(namespace, &["--pid", &server.pid().to_string()]);
         let all = Tracer::start(namespace, &[]);
         server.go();
@@ -123,7 +123,7 @@ fn a_process_that_drains_is_told_of_where_it_is_asked_about() {
         let told = of_server.wait_for("the end", has_ended);
         assert_eq!(told.at("/finding/severity"), "info", "{told}");
         let (pid, [_, normally, ..]) = ends(&told);
-        assert_eq!((pid, normally), (server.pid(), 4), "{told}");
+        assert_eq!((pid, normally), (server.pid(), 5), "{told}");
         all.wait_for("the end", has_ended);
         let trace = all.finish();
         let text = listing(&trace.records);
@@ -180,7 +180,7 @@ say('connected'); hold()"
 fn a_process_that_closes_has_not_ended() {
     isolated(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
-        let (mut server, clients) = server();
+        let (mut server, clients) = server(4);
         server.go();
         assert_eq!(server.answer(), "closed");
         tracer.wait_for("the close", |one| one.is_step("ESTABLISHED", "FIN_WAIT1"));

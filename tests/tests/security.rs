@@ -300,6 +300,7 @@ fn each_promise_names_a_test_that_there_is() {
         include_str!("stacks.rs"),
         include_str!("web.rs"),
         include_str!("../../crates/tracer-kernel/src/confine.rs"),
+        include_str!("../../crates/tracer-kernel/src/pods.rs"),
         include_str!("../../crates/tracer-event/src/escape.rs"),
         include_str!("../../crates/tracer-output/src/flat/csv.rs"),
         include_str!("../../crates/tracer-export/src/metrics/lingering.rs"),

@@ -86,7 +86,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "daemon",
         &[
-            ("tracer daemon --check", "is the configuration valid?"),
+            ("tracer daemon --check --config tracer.toml", "is the configuration valid?"),
             ("tracer daemon --config tracer.toml", "with this one"),
             ("tracer daemon --prometheus 9498", "metrics at 127.0.0.1:9498"),
         ],
