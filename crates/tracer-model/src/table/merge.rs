@@ -288,9 +288,11 @@ impl Table {
     }
 
     /// When a known socket has entered the state in which the snapshot shows it, as far as that is
-    /// known.
+    /// known: the latest that it may be, as ages are whole ticks, and what events have told came
+    /// before.
     fn entered(&self, slot: Slot, record: &Record) -> u64 {
-        let age = self.minisocket_age(record).unwrap_or(0);
+        let tick = self.options.ticks.nanoseconds(1);
+        let age = self.minisocket_age(record).unwrap_or(0).saturating_sub(tick);
         record.time_ns.saturating_sub(age).max(self.store[slot].since)
     }
 
