@@ -33,6 +33,8 @@ const JUDGE_SHARE: u64 = 200;
 /// But so many judgements, at the start and when something happens after a rest, may take a larger
 /// part: what was wrong before shows by comparison, and who has started a trace waits for it.
 const PROMPT: u64 = 3;
+/// Of so many sockets at most: with a hundred thousand each takes some tenths of a second of a core.
+const PROMPT_SOCKETS: usize = 10_000;
 /// A look takes at most one part in this many of a processor's time (the reader, which merges it,
 /// takes another).
 const SHARE: u64 = 100;
@@ -130,7 +132,8 @@ impl Resync {
         if table.events() == self.judged_events && !self.diagnoses && self.still >= STILL {
             return u64::MAX;
         }
-        let share = if self.prompt > 0 { RAISE_SHARE } else { JUDGE_SHARE };
+        let is_prompt = self.prompt > 0 && table.len() <= PROMPT_SOCKETS;
+        let share = if is_prompt { RAISE_SHARE } else { JUDGE_SHARE };
         (self.judged + JUDGE).max(asked + self.cost * share)
     }
 
