@@ -1,6 +1,6 @@
 //! How connections began and ended, by process and service, as the events show it.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::{borrow::Cow, cmp::Reverse, collections::VecDeque};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, hash_map::Entry};
@@ -13,6 +13,7 @@ use tracer_event::{
     finding::{LostSegment, Service},
     icmp::Icmp,
     process::{Evidence, Process},
+    sequence::Sequence,
     state::State,
     update::{ConnectionSummary, Retransmit, Role, Subject, Transition},
 };
@@ -39,8 +40,9 @@ pub(super) struct History {
     /// Attempts to connect that need another SYN.
     attempts: Attempts,
     /// What the other ends of connections are that this host has reset when all had been sent and read
-    /// (as a balancer does after its check), which shows to those others as a reset of what they sent.
-    harmless: VecDeque<Tuple>,
+    /// (as a balancer does after its check), which shows to those others as a reset of what they sent;
+    /// and the number up to which they were read.
+    harmless: VecDeque<(Tuple, u32)>,
 }
 
 /// Connections of one process with one service.
@@ -153,20 +155,25 @@ impl History {
         }
     }
 
-    /// Whether the RST that has come from the other end on this host has destroyed nothing.
+    /// Whether the RST that has come from the other end on this host has destroyed nothing: all that
+    /// this one has written was read there.
     fn is_harmless(&mut self, transition: &Transition) -> bool {
         let Transition { ref subject, from, close, sequence, .. } = *transition;
-        let ends = subject.tuple;
-        match close.map(|close| close.reason) {
-            Some(Reason::ResetReceived) => {
-                let place = self.harmless.iter().position(|other| *other == ends);
-                place.and_then(|place| self.harmless.remove(place)).is_some()
+        let (Some(close), Some(Sequence { write_seq, rcv_nxt, .. })) = (close, sequence) else {
+            return false;
+        };
+        match close.reason {
+            Reason::ResetReceived => {
+                let is_this = |(ends, _): &(Tuple, u32)| *ends == subject.tuple;
+                let known = self.harmless.iter().position(is_this);
+                let known = known.and_then(|place| self.harmless.remove(place));
+                known.is_some_and(|(_, read)| read == write_seq)
             }
-            Some(reason @ Reason::ResetSentLingerZero)
+            reason @ Reason::ResetSentLingerZero
                 if !is_bad(reason, from, subject.role, sequence) =>
             {
                 self.harmless.truncate(HARMLESS - 1);
-                self.harmless.push_front(ends.reversed());
+                self.harmless.push_front((subject.tuple.reversed(), rcv_nxt));
                 false
             }
             _ => false,
@@ -232,8 +239,8 @@ impl History {
         let groups = comparison.input.observed.history.groups.iter();
         let mut groups: Vec<_> =
             groups.filter(|(_, group)| comparison.wants_subject(&group.subject)).collect();
-        // The first is who is named.
-        groups.sort_unstable_by_key(|((_, pid, _), _)| *pid);
+        // The first is who is named: nobody for what only others of the name have met.
+        groups.sort_unstable_by_key(|((_, pid, _), group)| (Reverse(group.troubles()), *pid));
         let mut known: HashMap<_, usize, RandomState> = HashMap::default();
         let mut merged: Vec<(Service, Cow<'a, Group>)> = Vec::new();
         for ((netns, _, service), group) in groups {
@@ -289,6 +296,14 @@ impl Group {
             ends: Vec::new(),
             race: Race::default(),
         }
+    }
+
+    /// How many of them failed, were slow or ended badly.
+    fn troubles(&self) -> u64 {
+        let failures = self.failures.iter().map(|(_, times)| times);
+        let ends = self.ends.iter().map(|(_, times)| times);
+        let all = failures.chain(ends).chain([&self.retransmitted, &self.race.times]);
+        all.map(|times| times.count).sum()
     }
 
     /// Whose they are.
@@ -362,3 +377,6 @@ fn met_a_timer(transition: &Transition, reason: Reason) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
