@@ -6,7 +6,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -75,20 +75,26 @@ fn processes_of_one_name_are_one() {
     isolated(|namespace| {
         let closed = sockets::loopback(Path::V4, sockets::free_port());
         let connect = format!("exec 3<>/dev/tcp/{}/{}", closed.ip(), closed.port());
-        let bash =
-            || Command::new("bash").args(["-c", &connect]).output().unwrap().status.success();
+        let bash = || {
+            let mut bash = Command::new("bash");
+            let mut bash = bash.args(["-c", &connect]).stderr(Stdio::null()).spawn().unwrap();
+            (bash.id(), bash.wait().unwrap().success())
+        };
+        let mut served = 0;
         let diagnosis = diagnose(namespace, || {
             let listener = TcpListener::bind(closed).unwrap();
-            // Who is served is not named.
-            assert!(bash());
+            let (pid, is_connected) = bash();
+            assert!(is_connected);
+            served = pid;
             drop((listener.accept().unwrap(), listener));
-            assert!((0..4).all(|_| !bash()));
+            assert!((0..4).all(|_| !bash().1));
         });
         let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
         assert_eq!(finding.at("/finding/severity"), "warning");
         let evidence = diagnosis.evidence("connect_failures");
         let told = (&evidence["attempts"], &evidence["process"]["name"]);
         assert_eq!((told, &evidence["other_processes"]), ((&5.into(), &"bash".into()), &4.into()));
+        assert_ne!(evidence["process"]["pid"], served, "nothing was wrong with it");
         let text = diagnosis.text("connect_failures");
         assert!(text.contains("] and 4 more of that name cannot connect to"), "{text}");
     });

@@ -299,14 +299,15 @@ fn a_connection_for_each_exchange_is_told_and_the_ports_that_it_takes() {
 #[test]
 fn the_connections_of_workers_are_told_together() {
     isolated(|namespace| {
-        let [_server, first] = exchanges(0.13);
-        let [second, third] = [0.13; 2].map(client);
+        let [_server, first] = exchanges(0.4);
+        let [second, third] = [0.12; 2].map(client);
         let diagnosis = Diagnosis::of(namespace, &["--for", "5s"]);
         let churn = diagnosis.only("churn");
-        let first = [&first, &second, &third].map(Peer::pid).into_iter().min();
         let evidence = churn.at("/finding/evidence");
-        let told = (&evidence["pid"], &evidence["other_processes"]);
-        assert_eq!(told, (&json!(first), &json!(2)), "{churn}");
+        // One of the two that open more.
+        let busy = [&second, &third].map(|one| json!(one.pid()));
+        assert!(busy.contains(&evidence["pid"]), "{churn}, not {}", first.pid());
+        assert_eq!(evidence["other_processes"], 2, "{churn}");
         let text = churn.text("/finding/text").unwrap();
         assert!(text.contains("] and 2 more of that name open "), "{text}");
     });

@@ -1,5 +1,7 @@
 //! Many short connections to one destination, each for one exchange.
 
+use std::cmp::Reverse;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -101,8 +103,8 @@ impl Short {
     /// Those that are asked about; processes of one name are one, such as the workers of a server.
     fn wanted(&self, comparison: &Comparison<'_>) -> Vec<((u32, Endpoint), Sum)> {
         let mut all: Vec<_> = self.0.iter().collect();
-        // The first is who is named.
-        all.sort_unstable_by_key(|((_, pid, _), _)| *pid);
+        // The first is who is named: the one with most of them.
+        all.sort_unstable_by_key(|((_, pid, _), sum)| (Reverse(sum.connections), *pid));
         let mut merged: HashMap<_, Sum, RandomState> = HashMap::default();
         for ((netns, _, peer), sum) in all {
             if !comparison.wants_subject(&sum.subject) {
