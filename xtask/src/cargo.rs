@@ -133,16 +133,27 @@ impl Cargo {
     pub(crate) fn build(&self, progress: Progress) -> Result<()> {
         let mut command = self.command(&["build", "--release", "--locked"]);
         command.args(TRACER);
-        match progress {
-            Progress::Shown => process::show(&mut command),
-            Progress::Hidden => hide_unless_long(command.arg("--quiet")),
-        }
+        show(&mut command, progress)
+    }
+
+    /// Builds target/quick/tracer, by the profile in .cargo/config.toml, and of the workspace only
+    /// what is in it.
+    pub(crate) fn build_quick(&self, progress: Progress) -> Result<()> {
+        let what = ["build", "--profile", "quick", "--locked", "--package", "tracer"];
+        show(self.command(&what).args(["--bin", "tracer"]), progress)
     }
 }
 
 /// The cargo that the user called, in the user's own environment.
 pub(crate) fn plain() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn show(build: &mut Command, progress: Progress) -> Result<()> {
+    match progress {
+        Progress::Shown => process::show(build),
+        Progress::Hidden => hide_unless_long(build.arg("--quiet")),
+    }
 }
 
 fn hide_unless_long(command: &mut Command) -> Result<()> {
