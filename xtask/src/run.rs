@@ -33,10 +33,8 @@ fn quick(cargo: &Cargo) -> Result<PathBuf> {
     if tracer.exists() {
         cargo.build_quick(Progress::Hidden)?;
     } else {
-        say(
-            "compiling tracer with little optimization; `cargo xtask build` makes the one that \
-             takes a third of the processor time",
-        );
+        say("compiling tracer with little optimization; `cargo xtask build` makes the one that \
+             takes a third of the processor time");
         cargo.build_quick(Progress::Shown)?;
     }
     Ok(tracer)

@@ -5,7 +5,7 @@
 //! Facts are collected apart from decisions ([`route`]), which therefore are tested without them.
 
 mod compiler;
-mod debian;
+pub(crate) mod debian;
 pub(crate) mod debian_root;
 mod linker;
 pub(crate) mod lints;

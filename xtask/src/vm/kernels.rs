@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::architecture::Architecture;
+use crate::setup::debian::{KEYS, MIRROR};
 use crate::{process, process::say, workspace};
 
 /// Where the lines are: 5.10; 6.1 and 6.12; what is newer.
@@ -25,8 +26,6 @@ const SUITES: [(&str, &str); 5] = [
     // Programs for other architectures, and the first kernels of 6.1.
     ("debian", "bookworm"),
 ];
-const MIRROR: &str = "http://deb.debian.org";
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// How old lists may be; packages that have been superseded cannot be fetched for long.
 const FRESH: Duration = Duration::from_secs(12 * 3600);
 /// A download that says nothing for so long hangs.
