@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use arrayvec::{ArrayString, ArrayVec};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Serialize, Serializer};
-use sha1_smol::Sha1;
+use sha1::{Digest as _, Sha1};
 
 use super::endpoint::{Endpoint, Tuple};
 
@@ -82,13 +82,13 @@ impl Tuple {
         let (local, peer) = (bytes(self.local), bytes(self.peer));
         let (first, second) = if local <= peer { (local, peer) } else { (peer, local) };
         let mut hash = Sha1::new();
-        hash.update(&SEED);
-        hash.update(&first.0);
-        hash.update(&second.0);
-        hash.update(&TCP);
-        hash.update(&first.1.to_be_bytes());
-        hash.update(&second.1.to_be_bytes());
-        hash.digest().bytes()
+        hash.update(SEED);
+        hash.update(first.0);
+        hash.update(second.0);
+        hash.update(TCP);
+        hash.update(first.1.to_be_bytes());
+        hash.update(second.1.to_be_bytes());
+        hash.finalize().into()
     }
 }
 

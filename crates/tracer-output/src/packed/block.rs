@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// What a recording begins with; the last byte is the version of the form. No text begins so.
-pub const MAGIC: [u8; 8] = *b"\x89tracer\x02";
+pub const MAGIC: [u8; 8] = *b"\x89tracer\x03";
 
 /// A larger block is none of ours, bytes: no line is longer than 16 MiB.
 pub(super) const LARGEST: usize = 17 << 20;

@@ -4,7 +4,11 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use super::{block::Block, token};
+use super::{
+    block::Block,
+    names::{self, Place},
+    token,
+};
 use crate::{
     json::{Same, Take, about},
     rendered::Rendered,
@@ -21,8 +25,11 @@ pub struct Packer {
     body: Vec<u8>,
     lines: u64,
     texts: Texts,
-    /// Where the fields of a socket stand: the block, and their number in it.
-    fields: Rendered<Option<(u64, usize)>>,
+    names: Names,
+    /// The second that was written last, and its number.
+    second: Option<([u8; token::SECOND], u16)>,
+    /// Where the fields of a socket stand: the block, their number in it, and the name at their end.
+    fields: Rendered<Option<(u64, usize, Place)>>,
     next_fields: usize,
 }
 
@@ -42,40 +49,69 @@ impl Packer {
         let lines = std::mem::take(&mut self.lines);
         let capacity = self.body.capacity();
         let body = std::mem::take(&mut self.body);
-        self.texts.forget();
+        self.forget();
         self.next_fields = 0;
         self.body.reserve(capacity);
         (lines > 0).then_some(Block { lines, body })
     }
 
-    fn number_of_text(&mut self, known: Option<u16>, text: &str) {
+    fn forget(&mut self) {
+        self.texts.forget();
+        self.names.known.clear();
+        self.second = None;
+    }
+
+    /// Writes a text, which may have a number; that it has from now on.
+    fn put(&mut self, known: Option<u16>, text: &str) -> Option<u16> {
         match known {
             Some(number) if number < u16::from(token::NUMBERS - token::SAME_TEXTS) => {
                 self.body.push(token::SAME_TEXTS + number as u8);
+                known
             }
             Some(number) => {
                 self.body.push(token::SAME_TEXT);
                 varint(u64::from(number), &mut self.body);
+                known
             }
             None => {
-                let is_kept = self.texts.is_next_kept(text);
-                self.body.push(if is_kept { token::NEW_TEXT } else { token::TEXT });
+                let given = self.texts.give_next(text);
+                self.body.push(if given.is_some() { token::NEW_TEXT } else { token::TEXT });
                 varint(text.len() as u64, &mut self.body);
                 self.body.extend_from_slice(text.as_bytes());
+                given
             }
         }
     }
 
     /// A text of the program, known by its place in memory.
     #[inline]
-    fn fixed(&mut self, text: &'static str) {
+    fn fixed(&mut self, text: &'static str) -> Option<u16> {
         let known = self.texts.fixed(text);
-        self.number_of_text(known, text);
+        self.put(known, text)
     }
 
-    fn any(&mut self, text: &str) {
+    fn any(&mut self, text: &str) -> Option<u16> {
         let known = self.texts.number(text);
-        self.number_of_text(known, text);
+        self.put(known, text)
+    }
+
+    /// What a time begins with, the same for many.
+    fn second(&mut self, second: &[u8; token::SECOND], text: &str) {
+        let known = self.second.filter(|(of, _)| of == second).map(|(_, number)| number);
+        let number = if known.is_some() { self.put(known, text) } else { self.any(text) };
+        self.second = number.map(|number| (*second, number));
+    }
+
+    /// A name that is not the one that is known to follow, or the same from elsewhere in memory.
+    fn other_name(&mut self, name: &'static str) {
+        let known = self.texts.fixed(name);
+        let number = if known.is_some() && known == self.names.following() {
+            known
+        } else {
+            self.names.mark(&mut self.body);
+            self.put(known, name)
+        };
+        self.names.learn(identity(name), number);
     }
 }
 
@@ -83,15 +119,17 @@ impl Packer {
     /// A line, or nothing.
     fn line(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Unsupported>) {
         let (begun, next_fields) = (self.body.len(), self.next_fields);
+        self.names.place = Place::LINE;
         match write(self) {
             Ok(()) => self.lines += 1,
             Err(error) => {
-                // Texts and fields that were new in it would be missing: nothing refers to this
-                // block's any more.
+                // Whatever was new in it would be missing.
                 tracing::error!("{error}");
                 self.body.truncate(begun);
+                self.body.push(token::FORGET);
                 self.next_fields = next_fields;
-                self.texts.close();
+                self.names.open.clear();
+                self.forget();
             }
         }
     }
@@ -110,30 +148,34 @@ impl Packer {
         let (block, next) = (self.texts.block, self.next_fields);
         let mut fields = std::mem::take(&mut self.fields);
         let place = fields.of(subject, context, |_, place| *place = None);
-        let known = place.filter(|(of, _)| *of == block).map(|(_, number)| number);
-        *place = Some((block, known.unwrap_or(next)));
-        self.fields = fields;
-        if let Some(number) = known {
+        if let Some((_, number, name)) = place.filter(|(of, ..)| *of == block) {
+            self.fields = fields;
             self.body.push(token::SAME_FIELDS);
             varint(number as u64, &mut self.body);
+            self.names.place = name;
             return Ok(());
         }
         self.next_fields += 1;
-        // The names at the beginning have their numbers by now, so that it is as long each time.
         let begun = self.body.len();
-        self.kind_and_time("", "");
-        let length = self.body.len() - begun;
-        self.body.truncate(begun);
+        // The names up to the time are those that follow in most cases.
+        self.names.place = Place::LINE;
         let group = context.enricher.cgroup(subject);
-        visit(&about("", "", subject, group.as_deref(), ()), self)?;
+        let written = visit(&about("", "", subject, group.as_deref(), ()), self);
+        self.names.place = self.names.closed;
+        *place = Some((block, next, self.names.place));
+        self.fields = fields;
+        written?;
         self.body[begun] = token::FIELDS;
-        self.body.drain(begun + 1..begun + length);
+        self.body.drain(begun + 1..begun + 1 + EMPTY.len());
         // The value of `tcp`, which is null, and the end.
         self.body.truncate(self.body.len() - 2);
         self.body.push(token::END_FIELDS);
         Ok(())
     }
 }
+
+/// A kind and a time, both without a letter.
+const EMPTY: [u8; 4] = [token::TEXT, 0, token::TEXT, 0];
 
 impl Take for Packer {
     fn take(&mut self, line: &impl Serialize) {
@@ -198,38 +240,49 @@ impl Visitor for Packer {
     }
 
     fn text(&mut self, text: &str) {
-        match nanoseconds(text) {
-            Some(nanoseconds) => {
+        let number = match nanoseconds(text) {
+            Some((second, nanoseconds)) => {
                 self.body.push(token::TIME);
-                self.any(&text[..token::SECOND]);
+                self.second(second, &text[..token::SECOND]);
                 self.body.extend_from_slice(&nanoseconds.to_le_bytes());
+                None
             }
             None => self.any(text),
-        }
+        };
+        // It may be a name.
+        self.names.text = number;
     }
 
     #[inline]
     fn word(&mut self, word: &'static str) {
-        self.fixed(word);
+        self.names.text = self.fixed(word);
     }
 
     #[inline]
     fn begin_object(&mut self) {
         self.body.push(token::OBJECT);
+        self.names.begin();
     }
 
     #[inline]
     fn name(&mut self, name: &'static str, _: bool) {
-        self.fixed(name);
+        if !self.names.follows(identity(name)) {
+            self.other_name(name);
+        }
     }
 
-    fn begin_name(&mut self, _: bool) {}
+    fn begin_name(&mut self, _: bool) {
+        self.names.mark(&mut self.body);
+    }
 
-    fn end_name(&mut self) {}
+    fn end_name(&mut self) {
+        self.names.learn(Identity::default(), self.names.text);
+    }
 
     #[inline]
     fn end_object(&mut self) {
         self.body.push(token::END);
+        self.names.end();
     }
 
     fn begin_list(&mut self) {
@@ -243,17 +296,14 @@ impl Visitor for Packer {
     }
 }
 
-/// Of a time as lines have it, what is behind the second.
-fn nanoseconds(text: &str) -> Option<u32> {
-    let bytes = text.as_bytes();
-    if bytes.len() != token::WHOLE || bytes[token::SECOND] != b'.' || !bytes.is_ascii() {
-        return None;
-    }
-    let (digits, end) = bytes[token::SECOND + 1..].split_at(9);
-    if end != b"Z" || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
+/// Of a time as lines have it, all up to the second, and what is behind it.
+fn nanoseconds(text: &str) -> Option<(&[u8; token::SECOND], u32)> {
+    let bytes: &[u8; token::WHOLE] = text.as_bytes().try_into().ok()?;
+    let (second, rest) = bytes.split_first_chunk()?;
+    let [b'.', digits @ .., b'Z'] = rest else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(10);
+    let number = digits.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(byte)?))?;
+    Some((second, number))
 }
 
 fn varint(mut number: u64, out: &mut Vec<u8>) {
@@ -262,6 +312,75 @@ fn varint(mut number: u64, out: &mut Vec<u8>) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+/// Address and length of a text of the program, of which no byte is looked at.
+type Identity = (usize, usize);
+
+fn identity(text: &'static str) -> Identity {
+    (text.as_ptr().addr(), text.len())
+}
+
+/// Which names follow which.
+#[derive(Debug, Default)]
+struct Names {
+    known: Vec<Known>,
+    place: Place,
+    /// Of the objects that have not ended.
+    open: Vec<Place>,
+    /// At the end of the last object.
+    closed: Place,
+    /// The number of the last text.
+    text: Option<u16>,
+}
+
+/// What follows at a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    name: Identity,
+    number: Option<u16>,
+}
+
+impl Names {
+    /// Goes on behind the name if it is the one that is known to follow.
+    #[inline]
+    fn follows(&mut self, name: Identity) -> bool {
+        match self.known.get(self.place.next) {
+            Some(Known { name: known, number: Some(number) }) if *known == name => {
+                self.place = Place::behind(*number);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The number of the name that is known to follow.
+    fn following(&self) -> Option<u16> {
+        self.known.get(self.place.next)?.number
+    }
+
+    /// Another name follows: where one is known, that is said.
+    fn mark(&self, body: &mut Vec<u8>) {
+        if self.following().is_some() {
+            body.push(token::OTHER_NAME);
+        }
+    }
+
+    /// What follows now.
+    fn learn(&mut self, name: Identity, number: Option<u16>) {
+        names::learn(&mut self.known, self.place, number, |number| Known { name, number });
+        self.place = number.map_or(Place::NOWHERE, Place::behind);
+    }
+
+    fn begin(&mut self) {
+        self.open.push(self.place);
+        self.place = self.place.within();
+    }
+
+    fn end(&mut self) {
+        self.closed = self.place;
+        self.place = self.open.pop().unwrap_or(Place::NOWHERE);
+    }
 }
 
 /// The texts of a block.
@@ -277,8 +396,7 @@ struct Texts {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Fixed {
-    /// Address and length.
-    text: (usize, usize),
+    text: Identity,
     block: u64,
     number: u16,
 }
@@ -294,7 +412,7 @@ impl Texts {
     /// The number of a text of the program; where it has none, it may get the next one.
     #[inline]
     fn fixed(&mut self, text: &'static str) -> Option<u16> {
-        let identity = (text.as_ptr().addr(), text.len());
+        let identity = identity(text);
         let place = &mut self.fixed[(identity.0 ^ (identity.0 >> 10)) % PLACES];
         if place.text == identity && place.block == self.block {
             return Some(place.number);
@@ -315,24 +433,19 @@ impl Texts {
     }
 
     /// Gives the next number to a text that has none, where there is one left.
-    fn is_next_kept(&mut self, text: &str) -> bool {
+    fn give_next(&mut self, text: &str) -> Option<u16> {
         if self.next >= token::TEXTS || text.is_empty() || text.len() > token::LONGEST_TEXT {
-            return false;
+            return None;
         }
-        self.others.insert(text.into(), self.next as u16);
+        let number = self.next as u16;
+        self.others.insert(text.into(), number);
         self.next += 1;
-        true
+        Some(number)
     }
 
     /// A new block begins.
     fn forget(&mut self) {
         self.others.clear();
         (self.next, self.block) = (0, self.block + 1);
-    }
-
-    /// No text gets a number any more, and none has one.
-    fn close(&mut self) {
-        self.forget();
-        self.next = token::TEXTS;
     }
 }

@@ -2,6 +2,7 @@ use std::io::Read as _;
 
 use proptest::prelude::*;
 use rstest::rstest;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::{Value, json};
 
 use super::{MAGIC, Packer, Unpacker};
@@ -98,6 +99,71 @@ fn more_texts_than_have_a_number_are_written_all_the_same() {
     assert_eq!(unpacked(&packed(&values, 10_000, false)), Ok(lines(&values)));
 }
 
+/// Holds what events do not, behind a name and a text that are new.
+struct Bytes;
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Bytes", 3)?;
+        object.serialize_field("kind", "a new text")?;
+        object.serialize_field("another", &[1, 2])?;
+        object.serialize_field("bytes", &Raw)?;
+        object.end()
+    }
+}
+
+struct Raw;
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(b"raw")
+    }
+}
+
+#[test]
+fn what_cannot_be_packed_is_left_out_and_spoils_nothing() {
+    let value = json!({"kind": "loss", "count": {"another": "a new text", "kind": 1}});
+    let mut packer = Packer::default();
+    packer.take(&value);
+    packer.take(&Bytes);
+    packer.take(&value);
+    packer.take(&Bytes);
+    let block = packer.block().unwrap();
+    assert_eq!(block.lines, 2);
+    let file = [&MAGIC, block.stored(false).unwrap().bytes()].concat();
+    assert_eq!(unpacked(&file), Ok(lines(&[value.clone(), value])));
+}
+
+#[derive(Serialize)]
+struct Named {
+    kind: u8,
+    count: Counts,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    some: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<u8>,
+    rest: u8,
+}
+
+#[test]
+fn a_name_that_follows_as_last_time_takes_no_byte() {
+    let line = |others| Named { kind: 1, count: Counts { some: 1, others, rest: 2 } };
+    let (mut packer, mut sizes, mut text) = (Packer::default(), vec![0], String::new());
+    for others in [None, None, Some(3), Some(3), None, None] {
+        packer.take(&line(others));
+        sizes.push(packer.len());
+        text += &(serde_json::to_string(&line(others)).unwrap() + "\n");
+    }
+    let sizes: Vec<usize> = sizes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Two objects, as many ends, three or four numbers; a mark and a name where it is another one.
+    assert_eq!(sizes[1..], [7, 8 + 2 + 5 + 3, 8, 7 + 2, 7]);
+    let file = [&MAGIC, packer.block().unwrap().stored(false).unwrap().bytes()].concat();
+    assert_eq!(unpacked(&file), Ok(text));
+}
+
 #[test]
 fn recordings_one_behind_the_other_are_one() {
     let values = [json!({"kind": "loss", "count": 1})];
@@ -107,8 +173,8 @@ fn recordings_one_behind_the_other_are_one() {
 
 #[test]
 fn the_form_of_another_version_is_named() {
-    let error = unpacked(b"\x89tracer\x01").unwrap_err();
-    assert!(error.starts_with("the recording has form 1, and this tracer reads 2"), "{error}");
+    let error = unpacked(b"\x89tracer\x02").unwrap_err();
+    assert!(error.starts_with("the recording has form 2, and this tracer reads 3"), "{error}");
 }
 
 #[rstest]

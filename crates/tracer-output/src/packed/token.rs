@@ -33,6 +33,10 @@ pub(super) const FIELDS: u8 = 0x0d;
 pub(super) const END_FIELDS: u8 = 0x0e;
 /// The number of such fields.
 pub(super) const SAME_FIELDS: u8 = 0x0f;
+/// Before a name, where another one followed last time.
+pub(super) const OTHER_NAME: u8 = 0x10;
+/// Before a line: no text has a number any more, and nothing is known of what follows.
+pub(super) const FORGET: u8 = 0x11;
 /// From here on, the first texts by their number.
 pub(super) const SAME_TEXTS: u8 = 0x20;
 /// From here on, small numbers.

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     block::{Found, damaged, read},
+    names::{self, Place},
     token,
 };
 use crate::visit::Visitor as _;
@@ -25,8 +26,10 @@ pub struct Unpacker<R> {
     at: usize,
     /// Where the block's texts stand in it.
     texts: Vec<Range<usize>>,
-    /// What the block's fields are in JSON, one behind the other, and where each ends.
-    fields: (Vec<u8>, Vec<usize>),
+    /// The numbers of the names that followed last, by their places.
+    names: Vec<Option<u16>>,
+    /// What the block's fields are in JSON, one behind the other, and where each ends, by which name.
+    fields: (Vec<u8>, Vec<(usize, Place)>),
     /// Where fields that have not ended stand in the line.
     fields_begun: Option<usize>,
     /// The file ends within the block.
@@ -34,6 +37,8 @@ pub struct Unpacker<R> {
     line: Vec<u8>,
     given: usize,
     open: Vec<Open>,
+    /// Where the next value or name stands.
+    place: Place,
 }
 
 /// An object or a list that has not ended.
@@ -43,6 +48,8 @@ struct Open {
     is_first: bool,
     /// Of an object: the name of the next value stands there.
     is_named: bool,
+    /// Where it stands itself.
+    place: Place,
 }
 
 /// Why there is no more of a line.
@@ -62,12 +69,14 @@ impl<R: Read> Unpacker<R> {
             block: Vec::new(),
             at: 0,
             texts: Vec::new(),
-            fields: <(Vec<u8>, Vec<usize>)>::default(),
+            names: Vec::new(),
+            fields: <(Vec<u8>, Vec<(usize, Place)>)>::default(),
             fields_begun: None,
             is_torn: false,
             line: Vec::new(),
             given: 0,
             open: Vec::new(),
+            place: Place::LINE,
         }
     }
 
@@ -75,7 +84,14 @@ impl<R: Read> Unpacker<R> {
     fn advance(&mut self) -> io::Result<bool> {
         self.line.clear();
         self.given = 0;
-        while self.at == self.block.len() {
+        loop {
+            while self.block.get(self.at) == Some(&token::FORGET) {
+                self.at += 1;
+                self.forget();
+            }
+            if self.at < self.block.len() {
+                break;
+            }
             if self.is_torn {
                 // Half a line, as a text file would end.
                 self.is_torn = false;
@@ -83,7 +99,7 @@ impl<R: Read> Unpacker<R> {
                 return Ok(true);
             }
             self.at = 0;
-            self.texts.clear();
+            self.forget();
             self.fields.0.clear();
             self.fields.1.clear();
             match read(&mut self.file, &mut self.block)? {
@@ -94,6 +110,7 @@ impl<R: Read> Unpacker<R> {
         }
         self.open.clear();
         self.fields_begun = None;
+        self.place = Place::LINE;
         match self.unpack() {
             Ok(()) => self.line.push(b'\n'),
             Err(Stop::Short) if self.is_torn => {
@@ -120,6 +137,11 @@ impl<R: Read> Unpacker<R> {
         }
     }
 
+    fn forget(&mut self) {
+        self.texts.clear();
+        self.names.clear();
+    }
+
     fn value(&mut self) -> Step<()> {
         let kind = self.byte()?;
         match kind {
@@ -130,10 +152,23 @@ impl<R: Read> Unpacker<R> {
             _ => {}
         }
         let is_name = self.separate();
-        let is_text = matches!(kind, token::TEXT..=token::TIME | token::SAME_TEXTS..token::NUMBERS);
-        if is_name && !is_text {
-            return Err(Stop::Damaged("a value without a name"));
+        if is_name {
+            let kind = match self.names.get(self.place.next).copied().flatten() {
+                None => kind,
+                Some(_) if kind == token::OTHER_NAME => self.byte()?,
+                Some(number) => {
+                    self.same_name(number)?;
+                    self.separate();
+                    return self.plain(kind);
+                }
+            };
+            return self.other_name(kind);
         }
+        self.plain(kind)
+    }
+
+    /// A value that needs nothing before it.
+    fn plain(&mut self, kind: u8) -> Step<()> {
         match kind {
             token::NULL => self.line.null(),
             token::FALSE => self.line.flag(false),
@@ -152,26 +187,51 @@ impl<R: Read> Unpacker<R> {
             }
             token::OBJECT | token::LIST => self.begin(kind == token::LIST)?,
             token::NUMBERS.. => self.line.unsigned(u64::from(kind - token::NUMBERS)),
-            _ if is_text => self.text_or_time(kind)?,
+            _ if is_text(kind) => {
+                self.text_or_time(kind)?;
+            }
             _ => return Err(Stop::Damaged("an unknown token")),
-        }
-        if is_name {
-            self.line.push(b':');
         }
         Ok(())
     }
 
-    /// What stands before a value; whether it is a name.
+    /// The name that followed here last time.
+    fn same_name(&mut self, number: u16) -> Step<()> {
+        let text = self.numbered(number)?;
+        self.line.text(utf8(&self.block, text)?);
+        self.named(Some(number));
+        Ok(())
+    }
+
+    /// Another one.
+    fn other_name(&mut self, kind: u8) -> Step<()> {
+        if !is_text(kind) {
+            return Err(Stop::Damaged("a value without a name"));
+        }
+        let number = self.text_or_time(kind)?;
+        names::learn(&mut self.names, self.place, number, |number| number);
+        self.named(number);
+        Ok(())
+    }
+
+    /// Behind a name.
+    fn named(&mut self, number: Option<u16>) {
+        self.line.push(b':');
+        self.place = number.map_or(Place::NOWHERE, Place::behind);
+        if let Some(open) = self.open.last_mut() {
+            open.is_named = true;
+        }
+    }
+
+    /// What stands before a value or a name; whether it is a name.
     fn separate(&mut self) -> bool {
         let Some(open) = self.open.last_mut() else { return false };
-        if !open.is_list && open.is_named {
-            open.is_named = false;
+        if !open.is_list && std::mem::take(&mut open.is_named) {
             return false;
         }
         if !std::mem::take(&mut open.is_first) {
             self.line.push(b',');
         }
-        open.is_named = !open.is_list;
         !open.is_list
     }
 
@@ -180,15 +240,19 @@ impl<R: Read> Unpacker<R> {
             return Err(Stop::Damaged("too deep"));
         }
         self.line.push(if is_list { b'[' } else { b'{' });
-        self.open.push(Open { is_list, is_first: true, is_named: false });
+        self.open.push(Open { is_list, is_first: true, is_named: false, place: self.place });
+        if !is_list {
+            self.place = self.place.within();
+        }
         Ok(())
     }
 
     fn end(&mut self) -> Step<()> {
         match self.open.pop() {
             None | Some(Open { is_named: true, .. }) => Err(Stop::Damaged("an end of nothing")),
-            Some(Open { is_list, .. }) => {
+            Some(Open { is_list, place, .. }) => {
                 self.line.push(if is_list { b']' } else { b'}' });
+                self.place = place;
                 Ok(())
             }
         }
@@ -208,65 +272,80 @@ impl<R: Read> Unpacker<R> {
 
     /// They have ended, with a name.
     fn end_fields(&mut self) -> Step<()> {
-        let [Open { is_named: true, .. }] = self.open[..] else { return Err(MISPLACED) };
         let begun = self.fields_begun.take().ok_or(MISPLACED)?;
+        let [Open { is_named, .. }] = self.open[..] else { return Err(MISPLACED) };
+        if !is_named {
+            let number = self.names.get(self.place.next).copied().flatten().ok_or(MISPLACED)?;
+            self.separate();
+            self.same_name(number)?;
+        }
         let (fields, ends) = &mut self.fields;
         fields.extend_from_slice(&self.line[begun..]);
         if ends.len() == token::ALL_FIELDS || fields.len() > LONGEST {
             return Err(Stop::Damaged("too many fields"));
         }
-        ends.push(fields.len());
+        ends.push((fields.len(), self.place));
         Ok(())
     }
 
     fn same_fields(&mut self) -> Step<()> {
         let number = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
         let (fields, ends) = &self.fields;
-        let end = *ends.get(number).ok_or(MISPLACED)?;
-        let begin = number.checked_sub(1).map_or(0, |before| ends[before]);
+        let (end, name) = *ends.get(number).ok_or(MISPLACED)?;
+        let begin = number.checked_sub(1).map_or(0, |before| ends[before].0);
         let fields = fields[begin..end].to_vec();
         if self.open.len() != 1 || self.fields_begun.is_some() || !self.separate() {
             return Err(MISPLACED);
         }
         self.line.extend_from_slice(&fields);
+        self.place = name;
+        self.open.iter_mut().for_each(|open| open.is_named = true);
         Ok(())
     }
 
-    fn text_or_time(&mut self, kind: u8) -> Step<()> {
+    /// Its number, if it has one.
+    fn text_or_time(&mut self, kind: u8) -> Step<Option<u16>> {
         if kind != token::TIME {
-            let text = self.text(kind)?;
+            let (text, number) = self.text(kind)?;
             self.line.text(utf8(&self.block, text)?);
-            return Ok(());
+            return Ok(number);
         }
         let kind = self.byte()?;
-        let second = self.text(kind)?;
+        let (second, _) = self.text(kind)?;
         let nanoseconds = u32::from_le_bytes(self.bytes()?);
         let time = format!("{}.{nanoseconds:09}Z", utf8(&self.block, second)?);
         self.line.text(&time);
-        Ok(())
+        Ok(None)
     }
 
-    /// Where in the block a text stands.
-    fn text(&mut self, kind: u8) -> Step<Range<usize>> {
+    /// Where in the block a text stands, and its number.
+    fn text(&mut self, kind: u8) -> Step<(Range<usize>, Option<u16>)> {
         let number = match kind {
             token::TEXT | token::NEW_TEXT => {
                 let length = usize::try_from(self.varint()?).map_err(|_| Stop::Short)?;
                 let end = self.at.checked_add(length).filter(|&end| end <= self.block.len());
                 let text = self.at..end.ok_or(Stop::Short)?;
                 self.at = text.end;
-                if kind == token::NEW_TEXT {
-                    if self.texts.len() == token::TEXTS || length > token::LONGEST_TEXT {
-                        return Err(Stop::Damaged("too many texts"));
-                    }
-                    self.texts.push(text.clone());
+                if kind == token::TEXT {
+                    return Ok((text, None));
                 }
-                return Ok(text);
+                let number = self.texts.len();
+                if number == token::TEXTS || length > token::LONGEST_TEXT {
+                    return Err(Stop::Damaged("too many texts"));
+                }
+                self.texts.push(text);
+                number as u16
             }
-            token::SAME_TEXT => usize::try_from(self.varint()?).unwrap_or(usize::MAX),
-            token::SAME_TEXTS..token::NUMBERS => usize::from(kind - token::SAME_TEXTS),
+            token::SAME_TEXT => u16::try_from(self.varint()?).unwrap_or(u16::MAX),
+            token::SAME_TEXTS..token::NUMBERS => u16::from(kind - token::SAME_TEXTS),
             _ => return Err(Stop::Damaged("a time without a text")),
         };
-        self.texts.get(number).cloned().ok_or(Stop::Damaged("a text that is not there"))
+        Ok((self.numbered(number)?, Some(number)))
+    }
+
+    fn numbered(&self, number: u16) -> Step<Range<usize>> {
+        let text = self.texts.get(usize::from(number)).cloned();
+        text.ok_or(Stop::Damaged("a text that is not there"))
     }
 
     fn byte(&mut self) -> Step<u8> {
@@ -290,6 +369,10 @@ impl<R: Read> Unpacker<R> {
         }
         Err(Stop::Damaged("a number without end"))
     }
+}
+
+fn is_text(kind: u8) -> bool {
+    matches!(kind, token::TEXT..=token::TIME | token::SAME_TEXTS..token::NUMBERS)
 }
 
 fn utf8(block: &[u8], text: Range<usize>) -> Step<&str> {
