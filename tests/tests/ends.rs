@@ -6,7 +6,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Command, Stdio},
+    process::{Child, Command},
     thread,
     time::{Duration, Instant},
 };
@@ -74,26 +74,26 @@ fn attempts_that_are_refused_are_counted_with_who_refuses() {
 fn processes_of_one_name_are_one() {
     isolated(|namespace| {
         let closed = sockets::loopback(Path::V4, sockets::free_port());
-        let connect = format!("exec 3<>/dev/tcp/{}/{}", closed.ip(), closed.port());
-        let bash = || {
-            let mut bash = Command::new("bash");
-            let mut bash = bash.args(["-c", &connect]).stderr(Stdio::null()).spawn().unwrap();
-            (bash.id(), bash.wait().unwrap().success())
+        let curl = || {
+            let mut curl = Command::new("curl");
+            curl.args(["-s", &format!("http://{closed}/")]).spawn().unwrap()
         };
+        // CURLE_COULDNT_CONNECT
+        let is_refused = |mut curl: Child| curl.wait().unwrap().code() == Some(7);
         let mut served = 0;
         let diagnosis = diagnose(namespace, || {
             let listener = TcpListener::bind(closed).unwrap();
-            let (pid, is_connected) = bash();
-            assert!(is_connected);
-            served = pid;
+            let client = curl();
+            served = client.id();
             drop((listener.accept().unwrap(), listener));
-            assert!((0..4).all(|_| !bash().1));
+            assert!(!is_refused(client));
+            assert!((0..4).all(|_| is_refused(curl())));
         });
         let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
         assert_eq!(finding.at("/finding/severity"), "warning");
         let evidence = diagnosis.evidence("connect_failures");
         let told = (&evidence["attempts"], &evidence["process"]["name"]);
-        assert_eq!((told, &evidence["other_processes"]), ((&5.into(), &"bash".into()), &4.into()));
+        assert_eq!((told, &evidence["other_processes"]), ((&5.into(), &"curl".into()), &4.into()));
         assert_ne!(evidence["process"]["pid"], served, "nothing was wrong with it");
         let text = diagnosis.text("connect_failures");
         assert!(text.contains("] and 4 more of that name cannot connect to"), "{text}");

@@ -175,7 +175,7 @@ fn flags_name_the_listener_that_does_not_accept_and_no_other() {
         let mut guessed = 0;
         for record in trace.transitions().filter(|record| record.is_step("LISTEN", "SYN_RECV")) {
             let pid = record.number("/process/pid").unwrap();
-            let of_same = |other: &&Record| other.cookie() == record.cookie();
+            let of_same = |other: &&Record| other.at("/network/peer") == record.at("/network/peer");
             let is_closed = closed().any(|other| of_same(&other));
             let expected = if is_closed { keen.pid() } else { deaf.pid() };
             assert_eq!(pid, expected, "{record}");

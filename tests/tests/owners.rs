@@ -35,7 +35,8 @@ fn trace(server: SocketAddr, options: &[&str]) -> Tracer {
 fn lacks(hello: &Record) -> Vec<&str> {
     let degraded = hello.at("/degraded").as_array().unwrap().iter();
     let names = degraded.map(|missing| missing["feature"].as_str().unwrap());
-    names.filter(|name| !["socket cookies", RETURNS].contains(name)).collect()
+    let others = ["socket cookies", "resets without a socket", RETURNS];
+    names.filter(|name| !others.contains(name)).collect()
 }
 
 /// The hook at the return of the kernel's function; without it accept() is seen at the exit of the

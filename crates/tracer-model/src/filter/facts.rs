@@ -129,7 +129,7 @@ impl<'a> Facts<'a> {
                 let facts = Self::in_state(subject, *state, None);
                 // The end of a connection says what the RST has done to it. Where there is none any
                 // more, nothing is lost if the peer closes as well.
-                let is_known = subject.cookie.is_some() || segment.answers == Some(Answered::Fin);
+                let is_known = subject.ordinal > 0 || segment.answers == Some(Answered::Fin);
                 if is_known { facts } else { facts.with_problem() }
             }
             Update::Connection(story) => Self::from(story),

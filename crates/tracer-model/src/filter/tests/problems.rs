@@ -3,7 +3,7 @@
 use rstest::rstest;
 use tracer_event::{
     reset::{Reset, Rst},
-    segment::Answered,
+    segment::{Answered, Direction},
 };
 
 use super::*;
@@ -16,11 +16,21 @@ fn an_rst_without_a_socket_is_a_problem_unless_both_have_closed(
     #[case] answered: Answered,
     #[case] expected: bool,
 ) {
-    let subject = Subject { cookie: None, ..subject() };
+    let subject = Subject::of_addresses(subject().tuple);
     let segment = Rst::answering(answered);
     let reset = Reset { time: 0, subject, state: State::Closed, segment };
     let filter: Filter = "problem".parse().unwrap();
     assert_eq!(filter.wants(&Update::Reset(&reset), &Unknown), expected);
+}
+
+/// The end of its connection says what it has done, also where the kernel gives no cookies.
+#[rstest]
+fn an_rst_of_a_socket_is_no_problem_itself(#[values(None, Some(7))] cookie: Option<u64>) {
+    let subject = Subject { cookie, ordinal: 1, ..subject() };
+    let segment = Rst::new(Direction::Sent);
+    let reset = Reset { time: 0, subject, state: State::Established, segment };
+    let filter: Filter = "problem".parse().unwrap();
+    assert!(!filter.wants(&Update::Reset(&reset), &Unknown));
 }
 
 /// Of an end that is reset: whether it is a problem.
