@@ -6,7 +6,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -21,6 +21,8 @@ use tracer_tests::{
     sockets::{self, Path},
     tracer::Tracer,
 };
+
+const PEER: &str = env!("CARGO_BIN_EXE_peer");
 
 /// After which a server here closes idle connections.
 const KEEP_ALIVE: Duration = Duration::from_millis(900);
@@ -74,26 +76,30 @@ fn attempts_that_are_refused_are_counted_with_who_refuses() {
 fn processes_of_one_name_are_one() {
     isolated(|namespace| {
         let closed = sockets::loopback(Path::V4, sockets::free_port());
-        let curl = || {
-            let mut curl = Command::new("curl");
-            curl.args(["-s", &format!("http://{closed}/")]).spawn().unwrap()
+        let courier = || {
+            let mut courier = Command::new(PEER);
+            courier.args(["courier", "connect", &closed.to_string()]);
+            courier.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut courier = courier.spawn().unwrap();
+            (courier.id(), courier.wait().unwrap().success())
         };
-        // CURLE_COULDNT_CONNECT
-        let is_refused = |mut curl: Child| curl.wait().unwrap().code() == Some(7);
         let mut served = 0;
         let diagnosis = diagnose(namespace, || {
             let listener = TcpListener::bind(closed).unwrap();
-            let client = curl();
-            served = client.id();
+            let (pid, is_connected) = courier();
+            assert!(is_connected);
+            served = pid;
             drop((listener.accept().unwrap(), listener));
-            assert!(!is_refused(client));
-            assert!((0..4).all(|_| is_refused(curl())));
+            assert!((0..4).all(|_| !courier().1));
         });
         let [finding] = &diagnosis.findings[..] else { panic!("{}", listing(&diagnosis.findings)) };
         assert_eq!(finding.at("/finding/severity"), "warning");
         let evidence = diagnosis.evidence("connect_failures");
         let told = (&evidence["attempts"], &evidence["process"]["name"]);
-        assert_eq!((told, &evidence["other_processes"]), ((&5.into(), &"curl".into()), &4.into()));
+        assert_eq!(
+            (told, &evidence["other_processes"]),
+            ((&5.into(), &"courier".into()), &4.into())
+        );
         assert_ne!(evidence["process"]["pid"], served, "nothing was wrong with it");
         let text = diagnosis.text("connect_failures");
         assert!(text.contains("] and 4 more of that name cannot connect to"), "{text}");

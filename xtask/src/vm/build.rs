@@ -35,7 +35,7 @@ const LINKS: [(&str, &str); 3] = [
 
 /// Debian's packages that stand for the host's programs on another architecture: busybox, which is
 /// linked statically, and what it has no applets for, with its libraries.
-const FOREIGN: [&str; 15] = [
+const FOREIGN: [&str; 24] = [
     "busybox-static",
     "iproute2",
     "kmod",
@@ -43,11 +43,20 @@ const FOREIGN: [&str; 15] = [
     "libbsd0",
     "libc6",
     "libcap2",
+    "libcom-err2",
     "libelf1",
+    "libgssapi-krb5-2",
+    "libk5crypto3",
+    "libkeyutils1",
+    "libkrb5-3",
+    "libkrb5support0",
     "liblzma5",
     "libmd0",
     "libmnl0",
+    "libpcre2-8-0",
+    "libselinux1",
     "libssl3",
+    "libtirpc3",
     "libxtables12",
     "libzstd1",
     "zlib1g",
@@ -167,9 +176,11 @@ impl Built {
         if *architecture == Architecture::native() {
             add_programs(&mut files)?;
         } else {
+            // Those of a shorter list may be there.
+            let name = format!("programs-{}", FOREIGN.len());
             add_foreign_programs(
                 &mut files,
-                &workspace::alone(|| kernels.unpacked("programs", &FOREIGN))?,
+                &workspace::alone(|| kernels.unpacked(&name, &FOREIGN))?,
             )?;
         }
         Ok(files)

@@ -11,7 +11,7 @@ use tracer_wire::{Holder, Record, kind};
 
 use super::{Observer, Slot, Source, State, Table, Transition, Way, emit::transition};
 use crate::{connection::SocketId, socket, time_wait::TIME_WAIT_SECONDS};
-use tracer_event::endpoint::Tuple;
+use tracer_event::{endpoint::Tuple, sequence::Sequence};
 
 /// A picture of all sockets of some network namespaces.
 #[derive(Clone, Debug, Default)]
@@ -196,7 +196,10 @@ impl Table {
             if state == State::Listen {
                 self.listeners.note(connection, record);
             }
-            self.emit_held_with_port(slot, record, out);
+            // Between the choice of the port and its SYN it has no number yet: what follows tells that.
+            if state != State::SynSent || Sequence::of(record).is_some() {
+                self.emit_held_with_port(slot, record, out);
+            }
         } else if connection.is_unannounced() {
             connection.tuple = Tuple::of(record);
         }

@@ -259,6 +259,23 @@ fn a_look_tells_the_port() {
     assert!(!fixture.table.wants_ports(fixture.now));
 }
 
+/// `tcp_v4_connect` chooses the port first, and the number of the SYN after it.
+#[test]
+fn a_look_before_the_syn_leaves_the_number_to_what_follows() {
+    let mut fixture = Fixture::new();
+    let mut client = Life::new(1);
+    fixture.play(&mut client, &[Connect]);
+    let mut early = client.clone();
+    early.socket.snd_una = 0;
+    fixture.look(&[&early]);
+    assert_eq!(fixture.told.take(), [""; 0]);
+    fixture.play(&mut client, &[PeerReset]);
+    assert_eq!(fixture.told.take()[..2], ["CLOSED>SYN_SENT", "RST Received in SYN_SENT"]);
+    let syn = &fixture.told.transitions[0];
+    assert_eq!(syn.subject.tuple.local.port, 30_101);
+    assert_eq!(syn.sequence.unwrap().snd_una, LOCAL_ISN);
+}
+
 #[test]
 fn a_port_that_nothing_tells_is_waited_for_no_longer_than_patience_lasts() {
     let mut fixture = Fixture::new();
