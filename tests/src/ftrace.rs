@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Makes tracefs visible to this command alone, which then waits for its end.
-const SCRIPT: &str = "{ mountpoint -q /sys/kernel/tracing \
+const SCRIPT: &str = "{ grep -q ' /sys/kernel/tracing ' /proc/mounts \
     || mount -t tracefs tracefs /sys/kernel/tracing; } && echo ready && exec cat";
 /// Of each processor, KiB: 84 bytes an event.
 const BUFFER: &str = "65536";

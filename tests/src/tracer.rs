@@ -25,7 +25,7 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Prelude of [`command`] that makes tracefs visible, to this command alone.
-pub const WITH_TRACEFS: &str = "{ mountpoint -q /sys/kernel/tracing \
+pub const WITH_TRACEFS: &str = "{ grep -q ' /sys/kernel/tracing ' /proc/mounts \
     || mount -t tracefs tracefs /sys/kernel/tracing; }";
 
 /// The program under test.
