@@ -34,6 +34,8 @@ const HELD: [&str; 3] = ["simultaneous-open", "simultaneous-close", "zero-window
 const FIRST_AGAIN: [&str; 3] = ["↻1 PSH+ACK", "↻1 FIN", "↻1 SYN"];
 /// What the beginning says of a kernel that does not tell of RSTs without a socket.
 const NO_ANSWERS: &str = "! resets without a socket not available";
+/// Shows nothing but such an RST.
+const OF_AN_RST: &str = "rst-nobody";
 /// How many are played at a time.
 const PLAYERS: usize = 3;
 /// A width at which nothing depends on the time of day.
@@ -161,7 +163,7 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
                 wrong.lock().unwrap().push(format!("{}: {not_there:#?} of\n{text}", scenario.name));
             }
             let (seen, path) = (lasting(scenario.name, &text), golden(scenario.name));
-            assert!(seen.contains(BETWEEN) || scenario.name == "rst-nobody", "{text}");
+            assert!(seen.contains(BETWEEN) || scenario.name == OF_AN_RST, "{text}");
             if update {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(&path, &seen).unwrap();
