@@ -144,6 +144,10 @@ fn comparable(rows: &str, is_old: bool) -> String {
         }
         if is_old {
             row = row.replace(" RST seq=0 ack=1 ", " RST ack=1 ");
+            // The end that answers is not seen.
+            row.truncate(
+                row.strip_suffix("│ CLOSED").map_or(row.len(), |rest| rest.len() + '│'.len_utf8()),
+            );
         }
         let mut last = None;
         row.retain(|c| last.replace(c) != Some('─') || c != '─');
@@ -173,9 +177,11 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
             let known = comparable(&known, is_old);
             let same =
                 |seen: &str| comparable(seen, is_old) == known || RACES.contains(&scenario.name);
-            let again = || lasting(scenario.name, &play(scenario).0);
-            // A second look: another one may have kept the machine busy.
-            if !same(&seen) && !same(&again()) {
+            let again = |_| same(&lasting(scenario.name, &play(scenario).0));
+            // A second look: another one may have kept the machine busy. An emulated one is late
+            // for timers now and then.
+            let more = if is_usual() { 1 } else { 4 };
+            if !same(&seen) && !(0..more).any(again) {
                 wrong.lock().unwrap().push(format!("{}:\n{text}", scenario.name));
             }
         }
