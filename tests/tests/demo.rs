@@ -175,8 +175,8 @@ fn play_all(scenarios: Vec<&'static Scenario>) {
             let known = fs::read_to_string(&path).unwrap_or_default();
             let is_old = text.contains(NO_ANSWERS);
             let known = comparable(&known, is_old);
-            let same =
-                |seen: &str| comparable(seen, is_old) == known || RACES.contains(&scenario.name);
+            let may_differ = RACES.contains(&scenario.name) || is_old && scenario.name == OF_AN_RST;
+            let same = |seen: &str| may_differ || comparable(seen, is_old) == known;
             let again = |_| same(&lasting(scenario.name, &play(scenario).0));
             // A second look: another one may have kept the machine busy. An emulated one is late
             // for timers now and then.
