@@ -12,6 +12,7 @@
 mod block;
 mod names;
 mod pack;
+mod texts;
 mod token;
 mod unpack;
 

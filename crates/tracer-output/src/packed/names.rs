@@ -1,5 +1,7 @@
 //! Names that need not be written: at most places the one follows that followed there last time.
 
+use super::{texts::Identity, token};
+
 /// Where a name may follow, by what came before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -44,4 +46,73 @@ pub(super) fn learn<T: Clone + Default>(
         known.resize(place.next + 1, T::default());
     }
     known[place.next] = what(number);
+}
+
+/// Which names follow which.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: Vec<Known>,
+    /// Where the next name or value stands.
+    pub(super) place: Place,
+    /// Of the objects that have not ended.
+    open: Vec<Place>,
+    /// At the end of the last object.
+    pub(super) closed: Place,
+    /// The number of the last text.
+    pub(super) text: Option<u16>,
+}
+
+/// What follows at a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    name: Identity,
+    number: Option<u16>,
+}
+
+impl Names {
+    /// Nothing is known to follow any more, and all objects have ended.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.open.clear();
+    }
+
+    /// Goes on behind the name if it is the one that is known to follow.
+    #[inline]
+    pub(super) fn follows(&mut self, name: Identity) -> bool {
+        match self.known.get(self.place.next) {
+            Some(Known { name: known, number: Some(number) }) if *known == name => {
+                self.place = Place::behind(*number);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The number of the name that is known to follow.
+    pub(super) fn following(&self) -> Option<u16> {
+        self.known.get(self.place.next)?.number
+    }
+
+    /// Another name follows: where one is known, that is said.
+    pub(super) fn mark(&self, body: &mut Vec<u8>) {
+        if self.following().is_some() {
+            body.push(token::OTHER_NAME);
+        }
+    }
+
+    /// What follows now.
+    pub(super) fn learn(&mut self, name: Identity, number: Option<u16>) {
+        learn(&mut self.known, self.place, number, |number| Known { name, number });
+        self.place = number.map_or(Place::NOWHERE, Place::behind);
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.open.push(self.place);
+        self.place = self.place.within();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.closed = self.place;
+        self.place = self.open.pop().unwrap_or(Place::NOWHERE);
+    }
 }

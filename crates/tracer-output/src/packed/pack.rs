@@ -1,12 +1,11 @@
 //! Lines into blocks.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::{
     block::Block,
-    names::{self, Place},
+    names::{Names, Place},
+    texts::{Identity, Texts, identity},
     token,
 };
 use crate::{
@@ -15,9 +14,6 @@ use crate::{
     visit::{Unsupported, Visitor, visit},
 };
 use tracer_event::{enricher::Context, subject::Subject};
-
-/// Places for names of the program; more than it has.
-const PLACES: usize = 1024;
 
 /// Packs lines.
 #[derive(Debug, Default)]
@@ -57,7 +53,7 @@ impl Packer {
 
     fn forget(&mut self) {
         self.texts.forget();
-        self.names.known.clear();
+        self.names.forget();
         self.second = None;
     }
 
@@ -128,7 +124,6 @@ impl Packer {
                 self.body.truncate(begun);
                 self.body.push(token::FORGET);
                 self.next_fields = next_fields;
-                self.names.open.clear();
                 self.forget();
             }
         }
@@ -312,140 +307,4 @@ fn varint(mut number: u64, out: &mut Vec<u8>) {
         number >>= 7;
     }
     out.push(number as u8);
-}
-
-/// Address and length of a text of the program, of which no byte is looked at.
-type Identity = (usize, usize);
-
-fn identity(text: &'static str) -> Identity {
-    (text.as_ptr().addr(), text.len())
-}
-
-/// Which names follow which.
-#[derive(Debug, Default)]
-struct Names {
-    known: Vec<Known>,
-    place: Place,
-    /// Of the objects that have not ended.
-    open: Vec<Place>,
-    /// At the end of the last object.
-    closed: Place,
-    /// The number of the last text.
-    text: Option<u16>,
-}
-
-/// What follows at a place.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    name: Identity,
-    number: Option<u16>,
-}
-
-impl Names {
-    /// Goes on behind the name if it is the one that is known to follow.
-    #[inline]
-    fn follows(&mut self, name: Identity) -> bool {
-        match self.known.get(self.place.next) {
-            Some(Known { name: known, number: Some(number) }) if *known == name => {
-                self.place = Place::behind(*number);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The number of the name that is known to follow.
-    fn following(&self) -> Option<u16> {
-        self.known.get(self.place.next)?.number
-    }
-
-    /// Another name follows: where one is known, that is said.
-    fn mark(&self, body: &mut Vec<u8>) {
-        if self.following().is_some() {
-            body.push(token::OTHER_NAME);
-        }
-    }
-
-    /// What follows now.
-    fn learn(&mut self, name: Identity, number: Option<u16>) {
-        names::learn(&mut self.known, self.place, number, |number| Known { name, number });
-        self.place = number.map_or(Place::NOWHERE, Place::behind);
-    }
-
-    fn begin(&mut self) {
-        self.open.push(self.place);
-        self.place = self.place.within();
-    }
-
-    fn end(&mut self) {
-        self.closed = self.place;
-        self.place = self.open.pop().unwrap_or(Place::NOWHERE);
-    }
-}
-
-/// The texts of a block.
-#[derive(Debug)]
-struct Texts {
-    /// Those of the program by their place in memory: no byte of them is looked at.
-    fixed: Box<[Fixed]>,
-    others: HashMap<Box<str>, u16, RandomState>,
-    next: usize,
-    /// Which block it is: what is known of an earlier one does not count.
-    block: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Fixed {
-    text: Identity,
-    block: u64,
-    number: u16,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        let fixed = vec![Fixed::default(); PLACES].into_boxed_slice();
-        Self { fixed, others: HashMap::default(), next: 0, block: 1 }
-    }
-}
-
-impl Texts {
-    /// The number of a text of the program; where it has none, it may get the next one.
-    #[inline]
-    fn fixed(&mut self, text: &'static str) -> Option<u16> {
-        let identity = identity(text);
-        let place = &mut self.fixed[(identity.0 ^ (identity.0 >> 10)) % PLACES];
-        if place.text == identity && place.block == self.block {
-            return Some(place.number);
-        }
-        let number = self.others.get(text).copied();
-        // If it gets one, it is the next.
-        if let Ok(number) = u16::try_from(number.map_or(self.next, usize::from))
-            && usize::from(number) < token::TEXTS
-            && (1..=token::LONGEST_TEXT).contains(&text.len())
-        {
-            *place = Fixed { text: identity, block: self.block, number };
-        }
-        number
-    }
-
-    fn number(&self, text: &str) -> Option<u16> {
-        self.others.get(text).copied()
-    }
-
-    /// Gives the next number to a text that has none, where there is one left.
-    fn give_next(&mut self, text: &str) -> Option<u16> {
-        if self.next >= token::TEXTS || text.is_empty() || text.len() > token::LONGEST_TEXT {
-            return None;
-        }
-        let number = self.next as u16;
-        self.others.insert(text.into(), number);
-        self.next += 1;
-        Some(number)
-    }
-
-    /// A new block begins.
-    fn forget(&mut self) {
-        self.others.clear();
-        (self.next, self.block) = (0, self.block + 1);
-    }
 }
