@@ -135,12 +135,13 @@ fn signals_reach_the_command() {
     let script = "trap 'echo INT' INT; trap 'echo HUP' HUP; trap 'echo USR1' USR1; \
                   trap 'echo TERM; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
     let mut command = exec(&["--quiet"], &["sh", "-c", script]);
-    // Who runs the tests in the background has it ignored, and no shell traps what it has found
-    // ignored.
+    // Who runs the tests in the background, or by nohup, has them ignored, and no shell traps what it
+    // has found ignored.
     // SAFETY: signal() may be called between fork() and exec().
     unsafe {
         command.pre_exec(|| {
             libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
             Ok(())
         });
     }
