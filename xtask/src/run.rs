@@ -34,7 +34,7 @@ fn quick(cargo: &Cargo) -> Result<PathBuf> {
         cargo.build_quick(Progress::Hidden)?;
     } else {
         say("compiling tracer with little optimization; `cargo xtask build` makes the one that \
-             takes a third of the processor time");
+             takes half the processor time or less");
         cargo.build_quick(Progress::Shown)?;
     }
     Ok(tracer)

@@ -41,7 +41,7 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     // Should one of many sources fail, the packages may still come from another.
     let _ = apt_get(&["update"]);
     apt_get_install(packages).or_else(|error| {
-        say("with what is installed they do not go together: trying the release's backports");
+        say("apt-get cannot install them: trying the release's backports");
         install_from_backports(packages).map_err(|_| error)
     })
 }

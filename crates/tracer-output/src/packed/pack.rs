@@ -1,6 +1,6 @@
 //! Lines into blocks.
 
-use serde::Serialize;
+use serde::{Serialize, ser::Error as _};
 
 use super::{
     block::Block,
@@ -152,7 +152,6 @@ impl Packer {
         }
         self.next_fields += 1;
         let begun = self.body.len();
-        // The names up to the time are those that follow in most cases.
         self.names.place = Place::LINE;
         let group = context.enricher.cgroup(subject);
         let written = visit(&about("", "", subject, group.as_deref(), ()), self);
@@ -160,6 +159,10 @@ impl Packer {
         *place = Some((block, next, self.names.place));
         self.fields = fields;
         written?;
+        // Both names are known to follow: the line has just begun with them.
+        if !self.body[begun + 1..].starts_with(&EMPTY) {
+            return Err(Unsupported::custom("a line that does not begin with kind and time"));
+        }
         self.body[begun] = token::FIELDS;
         self.body.drain(begun + 1..begun + 1 + EMPTY.len());
         // The value of `tcp`, which is null, and the end.
