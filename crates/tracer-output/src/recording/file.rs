@@ -39,7 +39,7 @@ impl Recording {
     ///
     /// Where no thread can be had.
     pub fn start(file: File, name: String, compress: bool) -> io::Result<Self> {
-        let writer = Writer { file, name, compress, end: None };
+        let writer = Writer { file, name, compress, end: None, failed: None };
         let outlet = Outlet::start("tracer-record", Limit::Bytes(LIMIT), writer)?;
         Ok(Self { batches: Batches::default(), outlet })
     }
@@ -101,6 +101,8 @@ struct Writer {
     compress: bool,
     /// Where the last whole block ends; `None` before the first.
     end: Option<u64>,
+    /// Why the last block is not in the file.
+    failed: Option<io::ErrorKind>,
 }
 
 impl Writer {
@@ -115,6 +117,14 @@ impl Writer {
         self.end = Some(end + bytes.len() as u64);
         Ok(())
     }
+
+    fn store(&mut self, batch: &Batch) -> io::Result<()> {
+        if self.end.is_none() {
+            self.write(&MAGIC)?;
+        }
+        let stored = batch.block.stored(self.compress)?;
+        self.write(stored.bytes())
+    }
 }
 
 impl Worker<Batch> for Writer {
@@ -123,10 +133,13 @@ impl Worker<Batch> for Writer {
     }
 
     fn deliver(&mut self, batch: &mut Batch) -> io::Result<()> {
-        if self.end.is_none() {
-            self.write(&MAGIC)?;
-        }
-        let stored = batch.block.stored(self.compress)?;
-        self.write(stored.bytes())
+        let stored = self.store(batch);
+        self.failed = stored.as_ref().err().map(io::Error::kind);
+        stored
+    }
+
+    /// Fails where the end of the trace is not in the file.
+    fn finish(&mut self) -> io::Result<()> {
+        self.failed.map_or(Ok(()), |kind| Err(kind.into()))
     }
 }

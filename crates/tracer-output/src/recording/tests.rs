@@ -1,6 +1,21 @@
-use rstest::rstest;
+use std::fs::File;
 
-use super::settings::Settings;
+use rstest::rstest;
+use tracer_event::{summary::Summary, wall_clock::WallClock};
+
+use super::{Recording, settings::Settings};
+use crate::Sink as _;
+
+#[rstest]
+#[case::full("/dev/full", Some("see above"))]
+#[case::taken("/dev/null", None)]
+fn an_end_that_is_not_in_the_file_is_told(#[case] path: &str, #[case] told: Option<&str>) {
+    let file = File::options().write(true).open(path).unwrap();
+    let recording = Recording::start(file, path.into(), false).unwrap();
+    let ending = recording.ending();
+    Box::new(recording).finish(&Summary::default(), WallClock::default().into());
+    assert_eq!(ending(), told);
+}
 
 #[rstest]
 #[case("", "10m 67108864 10 Some(Critical) None None []")]
