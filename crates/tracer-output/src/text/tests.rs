@@ -10,7 +10,7 @@ use tracer_event::{
     fixtures,
     process::{Evidence, Owner, Process},
     state::State,
-    update::{Handshake, Role, Subject},
+    update::{Handshake, Loss, LossPlace, Role, Subject},
 };
 use tracer_model::table::{self, Table};
 
@@ -343,4 +343,12 @@ fn durations_are_short_and_never_wider_than_their_column(#[case] ns: u64, #[case
 #[case(1_234_567, "1,234,567")]
 fn large_counts_are_grouped(#[case] count: u64, #[case] text: &str) {
     assert_eq!(grouped(count), text);
+}
+
+#[rstest]
+#[case(LossPlace::Unseen, "! 1 transition not seen: inferred from what followed")]
+#[case(LossPlace::Otlp, "! 1 log record not sent: the OTLP receiver did not accept them")]
+#[case(LossPlace::Output, "! 1 line not shown: the output is too slow or full")]
+fn one_is_told_as_one(#[case] place: LossPlace, #[case] told: &str) {
+    assert_eq!(words::loss(&Loss::final_loss(1, place, 1), None), told);
 }

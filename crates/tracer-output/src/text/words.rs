@@ -280,7 +280,7 @@ pub fn loss(loss: &Loss, texts: Option<&Texts>) -> String {
         LossPlace::RingBuffer => "events lost: the ring buffer was full (--buffer-size)",
         LossPlace::Recursion => "events lost: the kernel skipped the program",
         LossPlace::Decode => "records lost: damaged or of another version",
-        LossPlace::Unseen => "transitions were not seen and are inferred from what followed",
+        LossPlace::Unseen => "transitions not seen: inferred from what followed",
         LossPlace::Table => "sockets no longer tracked: there are too many (--max-sockets)",
         LossPlace::Output => "lines not shown: the output is too slow or full",
         LossPlace::Journal => "records not in the journal: journald is too slow or gone",
@@ -290,7 +290,9 @@ pub fn loss(loss: &Loss, texts: Option<&Texts>) -> String {
     let (what, number) = (said(texts, what), grouped(loss.count));
     let (least, sign) = if loss.at_least { ("at least ", "≥ ") } else { ("", "") };
     let values: [(&str, &dyn Display); 3] = [("sign", &sign), ("count", &number), ("what", &what)];
-    worded(texts, "view-loss", &values, format_args!("! {least}{number} {what}"))
+    // What is counted is the first plural.
+    let one = if loss.count == 1 { what.replacen("s ", " ", 1) } else { what.to_string() };
+    worded(texts, "view-loss", &values, format_args!("! {least}{number} {one}"))
 }
 
 /// A feature that this host does not have.
