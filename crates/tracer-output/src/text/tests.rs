@@ -350,5 +350,5 @@ fn large_counts_are_grouped(#[case] count: u64, #[case] text: &str) {
 #[case(LossPlace::Otlp, "! 1 log record not sent: the OTLP receiver did not accept them")]
 #[case(LossPlace::Output, "! 1 line not shown: the output is too slow or full")]
 fn one_is_told_as_one(#[case] place: LossPlace, #[case] told: &str) {
-    assert_eq!(words::loss(&Loss::final_loss(1, place, 1), None), told);
+    assert_eq!(loss(&Loss::final_loss(1, place, 1), None), told);
 }
