@@ -238,7 +238,8 @@ fn without_cgroup2_its_processes_tell_and_it_says_what_that_can_miss() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 ")).unwrap();
     let prelude = format!("{WITH_TRACEFS} && umount {}", line.split(' ').nth(4).unwrap());
-    let script = "import os, socket\n\
+    // They stay until somebody has looked: what is over before is what may be missing.
+    let script = "import os, socket, time\n\
                   s = socket.create_server(('127.0.0.1', 0))\n\
                   if os.fork() == 0:\n\
                   \x20   os.setsid()\n\
@@ -249,6 +250,7 @@ fn without_cgroup2_its_processes_tell_and_it_says_what_that_can_miss() {
                   \x20   os._exit(0)\n\
                   a, _ = s.accept()\n\
                   a.recv(1)\n\
+                  time.sleep(1)\n\
                   a.close()\n\
                   os.wait()\n";
     isolated(|namespace| {
