@@ -38,6 +38,14 @@ impl Architecture {
         }
     }
 
+    /// Its directory of libraries in Debian.
+    pub(crate) fn libraries(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64-linux-gnu",
+            Self::Arm => "aarch64-linux-gnu",
+        }
+    }
+
     /// The target of rustc.
     pub(crate) fn target(self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use self::{
     build::Source,
     initramfs::FileSystem,
-    kernels::{Kernel, Kernels},
+    kernels::{Flavour, Kernel, Kernels},
     machine::{Machine, Outcome, Report, Setting},
     table::Ran,
 };
@@ -101,7 +101,7 @@ pub(crate) fn vm(cargo: &Cargo, options: &Options) -> Result<()> {
         let is_of = |wanted: &Wanted<'_>| architecture.is_none_or(|one| wanted.architecture == one);
         matrix().into_iter().filter(is_of).collect()
     } else {
-        let architecture = architecture.unwrap_or(Architecture::X86);
+        let architecture = architecture.unwrap_or(setting.map_or(Architecture::X86, has_it));
         kernel.iter().map(|line| Wanted { line, setting, architecture }).collect()
     };
     let chosen: Vec<&str> = suites::RUN
@@ -160,11 +160,23 @@ impl Wanted<'_> {
     }
 }
 
+/// The architecture that a setting is tried on.
+fn has_it(setting: &Setting) -> Architecture {
+    match setting.flavour {
+        Flavour::Cloud => Architecture::X86,
+        Flavour::LargePages => Architecture::Arm,
+    }
+}
+
 fn matrix() -> Vec<Wanted<'static>> {
     let plain = |line| Wanted { line, setting: None, architecture: Architecture::X86 };
     let mut wanted: Vec<_> = LINES.map(plain).into();
     let settings = suites::SETTINGS.iter();
-    wanted.extend(settings.map(|setting| Wanted { setting: Some(setting), ..plain(FURTHER) }));
+    wanted.extend(settings.map(|setting| Wanted {
+        setting: Some(setting),
+        architecture: has_it(setting),
+        line: FURTHER,
+    }));
     wanted.push(Wanted { architecture: Architecture::Arm, ..plain(FURTHER) });
     wanted
 }
@@ -185,7 +197,8 @@ fn obtain(wanted: &[Wanted<'_>]) -> Result<Vec<Fleet>> {
         fleets.push(workspace::alone(|| {
             let kernels = Kernels::known(architecture)?;
             let machine = |wanted: &Wanted<'_>| {
-                let kernel = kernels.newest(wanted.line)?;
+                let flavour = wanted.setting.map(|setting| setting.flavour).unwrap_or_default();
+                let kernel = kernels.newest(wanted.line, flavour)?;
                 Ok(Machine { architecture, kernel, setting: wanted.setting, is_steady: false })
             };
             let machines = wanted.into_iter().map(machine).collect::<Result<_>>()?;

@@ -1,14 +1,11 @@
 //! What is put into the machines: the program under test, the live tests, what they start.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use super::{
-    initramfs::{FileSystem, stripped},
+    initramfs::{Debian, FileSystem, stripped},
     kernels::Kernels,
     python, suites,
 };
@@ -33,35 +30,27 @@ const LINKS: [(&str, &str); 3] = [
     ("/usr/bin/modprobe", "kmod"),
 ];
 
-/// Debian's packages that stand for the host's programs on another architecture: busybox, which is
-/// linked statically, and what it has no applets for, with its libraries.
-const FOREIGN: [&str; 24] = [
-    "busybox-static",
+/// Debian's packages that have the host's programs for another architecture.
+const PACKAGES: [&str; 18] = [
+    "coreutils",
+    "curl",
+    "dash",
+    "grep",
+    "gzip",
     "iproute2",
     "kmod",
-    "libbpf1",
-    "libbsd0",
-    "libc6",
-    "libcap2",
-    "libcom-err2",
-    "libelf1",
-    "libgssapi-krb5-2",
-    "libk5crypto3",
-    "libkeyutils1",
-    "libkrb5-3",
-    "libkrb5support0",
-    "liblzma5",
-    "libmd0",
-    "libmnl0",
-    "libpcre2-8-0",
-    "libselinux1",
-    "libssl3",
-    "libtirpc3",
-    "libxtables12",
-    "libzstd1",
-    "zlib1g",
+    "libcap2-bin",
+    "libpython3-stdlib",
+    "logrotate",
+    "mount",
+    "nftables",
+    "nginx-light",
+    "procps",
+    "python3-minimal",
+    "sed",
+    "tcpdump",
+    "util-linux",
 ];
-const FOREIGN_PROGRAMS: [&str; 5] = ["bin/busybox", "bin/ip", "bin/kmod", "bin/ss", "sbin/tc"];
 
 /// Programs that are ready.
 pub(super) struct Built {
@@ -156,9 +145,18 @@ impl Built {
     /// that is not the host's.
     pub(super) fn file_system(&self, directory: &Path, kernels: &Kernels) -> Result<FileSystem> {
         let Self { architecture, tracer, directory: companions, tests } = self;
+        let architecture = *architecture;
+        let is_native = architecture == Architecture::native();
+        let root = if is_native {
+            PathBuf::from("/")
+        } else {
+            workspace::alone(|| kernels.unpacked("programs", &PACKAGES))?
+        };
+        let debian = Debian { root, architecture };
         let mut files = FileSystem::new();
         let mut add = |path: &str, program: &Path| {
-            files.program(path, &stripped(program, architecture.strip(), directory)?)
+            let stripped = stripped(program, architecture.strip(), directory)?;
+            files.program(path, &stripped, &debian)
         };
         add("/init", &companions.join(GUEST))?;
         add(PROGRAM, tracer)?;
@@ -173,60 +171,13 @@ impl Built {
             let directory = workspace::root().join(directory);
             files.tree(&directory.to_string_lossy(), &directory)?;
         }
-        if *architecture == Architecture::native() {
-            add_programs(&mut files)?;
-        } else {
-            // Those of a shorter list may be there.
-            let name = format!("programs-{}", FOREIGN.len());
-            add_foreign_programs(
-                &mut files,
-                &workspace::alone(|| kernels.unpacked(&name, &FOREIGN))?,
-            )?;
+        for program in suites::PROGRAMS {
+            files.named(program, &debian)?;
         }
+        for (path, target) in LINKS {
+            files.link(path, target);
+        }
+        python::add(&mut files, &debian)?;
         Ok(files)
     }
-}
-
-fn add_programs(files: &mut FileSystem) -> Result<()> {
-    for program in suites::APPLETS.into_iter().chain(suites::PROGRAMS) {
-        files.host_program(program)?;
-    }
-    for (path, target) in LINKS {
-        files.link(path, target);
-    }
-    python::add(files)
-}
-
-fn add_foreign_programs(files: &mut FileSystem, unpacked: &Path) -> Result<()> {
-    for program in FOREIGN_PROGRAMS {
-        let from = unpacked.join(program);
-        let name = from.file_name().unwrap_or_default().to_string_lossy();
-        files.file(&format!("/usr/bin/{name}"), &from)?;
-    }
-    for applet in suites::APPLETS {
-        files.link(&format!("/usr/bin/{applet}"), "busybox");
-    }
-    for (path, target) in LINKS {
-        files.link(path, target);
-    }
-    // Libraries where the loader looks for them, and the loader itself.
-    for directory in ["lib", "usr/lib"].map(|directory| unpacked.join(directory)) {
-        for path in entries(&directory)? {
-            let libraries = if path.is_dir() { entries(&path)? } else { vec![path] };
-            for library in libraries.iter().filter(|path| is_library(path)) {
-                let path = Path::new("/").join(library.strip_prefix(unpacked)?);
-                files.file(&path.to_string_lossy(), library)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("no {}", directory.display()))?;
-    Ok(entries.flatten().map(|entry| entry.path()).collect())
-}
-
-fn is_library(path: &Path) -> bool {
-    path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"))
 }

@@ -13,7 +13,12 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::process;
+use crate::{architecture::Architecture, process};
+
+/// Where Debian has programs, and where the loader finds libraries, beside the directories of an
+/// architecture.
+const PROGRAMS: [&str; 4] = ["usr/bin", "bin", "usr/sbin", "sbin"];
+const LIBRARIES: [&str; 3] = ["lib64", "lib", "usr/lib"];
 
 /// Something in the file system.
 #[derive(Clone, Debug)]
@@ -70,7 +75,7 @@ impl FileSystem {
         self.add(path, Node::Link(target.to_owned()));
     }
 
-    /// A file of the host.
+    /// A file that is there.
     pub(super) fn file(&mut self, path: &str, from: &Path) -> Result<()> {
         let metadata = fs::metadata(from).with_context(|| format!("no file {}", from.display()))?;
         let node =
@@ -79,7 +84,7 @@ impl FileSystem {
         Ok(())
     }
 
-    /// All files of a directory of the host.
+    /// All files of a directory.
     pub(super) fn tree(&mut self, path: &str, from: &Path) -> Result<()> {
         let entries = fs::read_dir(from).with_context(|| format!("no {}", from.display()))?;
         for entry in entries {
@@ -94,30 +99,27 @@ impl FileSystem {
         Ok(())
     }
 
-    /// A program and the libraries that it is linked with.
-    pub(super) fn program(&mut self, path: &str, from: &Path) -> Result<()> {
+    /// A program and the libraries that it is linked with, which are in `debian`.
+    pub(super) fn program(&mut self, path: &str, from: &Path, debian: &Debian) -> Result<()> {
         self.file(path, from)?;
-        self.libraries_of(from)
-    }
-
-    /// A program that is found on the host, in `/usr/bin`, which is on the guest's PATH.
-    pub(super) fn host_program(&mut self, name: &str) -> Result<()> {
-        let from = process::find(name).with_context(|| format!("{name} is not installed"))?;
-        self.program(&format!("/usr/bin/{name}"), &from)
-    }
-
-    /// Libraries at the paths at which the loader finds them.
-    fn libraries_of(&mut self, program: &Path) -> Result<()> {
-        if !self.linked.insert(program.to_owned()) {
+        if !self.linked.insert(from.to_owned()) {
             return Ok(());
         }
-        let said = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        for library in libraries(&said) {
-            let from = library.with_context(|| format!("{} lacks {said}", program.display()))?;
-            self.file(from, Path::new(from))?;
+        for name in libraries(from)? {
+            let (path, library) = debian
+                .library(&name)
+                .with_context(|| format!("{} wants {name}, which is not there", from.display()))?;
+            self.program(&path, &library, debian)?;
         }
         Ok(())
+    }
+
+    /// A program that is found by its name, in `/usr/bin`, which is on the guest's PATH.
+    pub(super) fn named(&mut self, name: &str, debian: &Debian) -> Result<()> {
+        let mut places = PROGRAMS.iter().map(|place| debian.root.join(place).join(name));
+        let from = places.find(|path| path.exists());
+        let from = from.with_context(|| format!("{name} is not in {}", debian.root.display()))?;
+        self.program(&format!("/usr/bin/{name}"), &from, debian)
     }
 
     /// Writes the archive (`Documentation/driver-api/early-userspace/buffer-format.rst`).
@@ -158,14 +160,37 @@ fn write_node(builder: Builder, node: &Node, out: &mut impl io::Write) -> Result
     Ok(())
 }
 
-/// The paths in what `ldd` says; `None` for a library that is not there.
-fn libraries(said: &str) -> impl Iterator<Item = Option<&str>> {
-    said.lines().filter_map(|line| {
-        if line.contains("not found") {
-            return Some(None);
-        }
-        let path = line.split_whitespace().find(|word| word.starts_with('/'))?;
-        Some(Some(path))
+/// Where programs come from: the host's own files, or packages of another architecture, unpacked.
+pub(super) struct Debian {
+    pub(super) root: PathBuf,
+    pub(super) architecture: Architecture,
+}
+
+impl Debian {
+    /// A library: its path in the machine, and here.
+    fn library(&self, name: &str) -> Option<(String, PathBuf)> {
+        let own = LIBRARIES.map(|place| format!("{place}/{}", self.architecture.libraries()));
+        let places = LIBRARIES.iter().map(|place| (*place).to_owned()).chain(own);
+        places.map(|place| format!("{place}/{name}")).find_map(|path| {
+            let library = self.root.join(&path);
+            library.exists().then(|| (format!("/{path}"), library))
+        })
+    }
+}
+
+/// The names of the libraries that a program, or a library, is linked with.
+fn libraries(program: &Path) -> Result<Vec<String>> {
+    let mut command = Command::new("readelf");
+    let said = command.arg("--dynamic").arg("--wide").arg(program).env("LC_ALL", "C").output();
+    let said = said.context("cannot start readelf; install binutils")?;
+    Ok(needed(&String::from_utf8_lossy(&said.stdout)).collect())
+}
+
+/// What `readelf --dynamic` says is needed.
+fn needed(said: &str) -> impl Iterator<Item = String> {
+    said.lines().filter(|line| line.contains("(NEEDED)")).filter_map(|line| {
+        let (_, name) = line.split_once('[')?;
+        Some(name.split_once(']')?.0.to_owned())
     })
 }
 
@@ -186,12 +211,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ldd_says_is_understood() {
-        let said = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00)\n\
-                    \t/lib64/ld-linux-x86-64.so.2 (0x00)\n\tlibno.so => not found\n";
-        let found: Vec<_> = libraries(said).collect();
-        assert_eq!(found, [Some("/lib/x/libc.so.6"), Some("/lib64/ld-linux-x86-64.so.2"), None]);
-        assert_eq!(libraries("\tstatically linked\n").count(), 0);
+    fn what_readelf_says_is_understood() {
+        let said = "Dynamic section at offset 0x1d58 contains 27 entries:\n\
+                    \x20 Tag        Type                         Name/Value\n\
+                    \x200x0000000000000001 (NEEDED)             Shared library: [libcap.so.2]\n\
+                    \x200x0000000000000001 (NEEDED)             Shared library: [libc.so.6]\n\
+                    \x200x000000000000000e (SONAME)             Library soname: [libx.so.1]\n";
+        assert_eq!(needed(said).collect::<Vec<_>>(), ["libcap.so.2", "libc.so.6"]);
+        assert_eq!(needed("There is no dynamic section in this file.\n").count(), 0);
     }
 
     #[test]

@@ -60,6 +60,27 @@ pub(super) struct Kernel {
     pub(super) modules: PathBuf,
 }
 
+/// As Debian builds kernels of one version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Flavour {
+    /// With what a virtual machine has.
+    #[default]
+    Cloud,
+    /// With pages of 16 KiB, of 64-bit ARM.
+    LargePages,
+}
+
+impl Flavour {
+    /// What the names of its packages end with.
+    fn suffix(self, architecture: Architecture) -> String {
+        let architecture = architecture.debian();
+        match self {
+            Self::Cloud => format!("-cloud-{architecture}"),
+            Self::LargePages => format!("-{architecture}-16k"),
+        }
+    }
+}
+
 /// A package as apt's lists describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Package {
@@ -83,9 +104,10 @@ impl Kernels {
         kernels.configure()?;
         kernels.update()?;
         let names = kernels.apt("apt-cache", &["pkgnames", "linux-"])?;
-        let flavour = format!("-cloud-{}", architecture.debian());
+        let flavours =
+            [Flavour::Cloud, Flavour::LargePages].map(|flavour| flavour.suffix(architecture));
         let is_kernel = |name: &&str| {
-            name.ends_with(&flavour) && !name.contains("-unsigned-") && release(name).is_some()
+            flavours.iter().any(|suffix| name.ends_with(suffix)) && release(name).is_some()
         };
         let names: Vec<&str> = names.lines().filter(is_kernel).collect();
         ensure!(!names.is_empty(), "Debian's lists have no kernel");
@@ -96,9 +118,10 @@ impl Kernels {
     }
 
     /// The newest kernel of a line, fetched if it is not there.
-    pub(super) fn newest(&self, line: &str) -> Result<Kernel> {
-        let image = newest(&self.packages, line)
-            .with_context(|| format!("Debian has no kernel {line} for {}", self.architecture))?;
+    pub(super) fn newest(&self, line: &str, flavour: Flavour) -> Result<Kernel> {
+        let suffix = flavour.suffix(self.architecture);
+        let image = newest(&self.packages, line, &suffix)
+            .with_context(|| format!("Debian has no kernel {line}…{suffix}"))?;
         let release = release(&image.name).unwrap_or_default().to_owned();
         let directory = self.root.join(&image.name);
         let kernel = Kernel {
@@ -114,11 +137,18 @@ impl Kernels {
         Ok(kernel)
     }
 
-    /// A directory of this name with the files of packages, which are not installed.
+    /// A directory with the files of packages and of all that they depend on, which are not
+    /// installed.
     pub(super) fn unpacked(&self, name: &str, packages: &[&str]) -> Result<PathBuf> {
-        let directory = self.root.join(name);
+        // Others than are wanted now may be there.
+        let directory = self.root.join(format!("{name}-{}", packages.len()));
         if !directory.exists() {
-            let unpacked = self.unpack(packages, name)?;
+            let options = ["install", "--simulate", "--no-install-recommends", "--quiet=2"];
+            let said = self.apt("apt-get", &[&options, packages].concat())?;
+            // Inst NAME (VERSION …
+            let words = said.lines().filter_map(|line| line.strip_prefix("Inst "));
+            let all: Vec<&str> = words.filter_map(|words| words.split(' ').next()).collect();
+            let unpacked = self.unpack(&all, name)?;
             fs::rename(&unpacked, &directory)?;
         }
         Ok(directory)
@@ -295,10 +325,11 @@ fn parse(paragraph: &str) -> Option<Package> {
     })
 }
 
-/// The image of the highest version of a line.
-fn newest<'a>(packages: &'a [Package], line: &str) -> Option<&'a Package> {
+/// The image of the highest version of a line and a flavour.
+fn newest<'a>(packages: &'a [Package], line: &str, suffix: &str) -> Option<&'a Package> {
     let start = format!("linux-image-{line}.");
-    let images = packages.iter().filter(|package| package.name.starts_with(&start));
+    let is_one = |name: &str| name.starts_with(&start) && name.ends_with(suffix);
+    let images = packages.iter().filter(|package| is_one(&package.name));
     images.max_by(|one, other| compare(&one.version, &other.version))
 }
 
@@ -325,8 +356,10 @@ mod tests {
             package("linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"),
             package("linux-image-6.12.117+deb12-cloud-amd64", "6.12.117-1~deb12u1"),
             package("linux-binary-6.1.0-57-cloud-amd64", "6.1.193-1"),
+            package("linux-image-6.12.118+deb12-amd64-16k", "6.12.118-1~deb12u1"),
         ];
-        let name = |line| newest(&packages, line).map(|package| package.name.as_str());
+        let suffix = Flavour::Cloud.suffix(Architecture::X86);
+        let name = |line| newest(&packages, line, &suffix).map(|package| package.name.as_str());
         assert_eq!(name("6.1"), Some("linux-image-6.1.0-56-cloud-amd64"));
         assert_eq!(name("6.12"), Some("linux-image-6.12.117+deb12-cloud-amd64"));
         assert_eq!(name("5.10"), None);

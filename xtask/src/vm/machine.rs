@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::kernels::Kernel;
+use super::kernels::{Flavour, Kernel};
 use crate::architecture::Architecture;
 use crate::process;
 
@@ -39,6 +39,7 @@ pub(super) struct Setting {
     pub(super) name: &'static str,
     /// Of the kernel's command line; `guest.` is for `tests/src/bin/guest.rs`.
     pub(super) words: &'static str,
+    pub(super) flavour: Flavour,
     /// The suites that may notice.
     pub(super) suites: &'static [&'static str],
 }

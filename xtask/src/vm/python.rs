@@ -1,14 +1,12 @@
 //! Python for the machines: Debian's, with as much of its library as the tests import, which is a
 //! twentieth of it.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::initramfs::FileSystem;
+use super::initramfs::{Debian, FileSystem};
+use crate::architecture::Architecture;
 
 /// Not the one on PATH, which may be elsewhere and of any kind.
 const PROGRAM: &str = "/usr/bin/python3";
@@ -22,18 +20,22 @@ for module in list(sys.modules.values()):
         print(module.__file__)
 ";
 
-/// Adds the program, its modules, and the libraries that either is linked with.
-pub(super) fn add(files: &mut FileSystem) -> Result<()> {
+/// Adds the program, its modules, and the libraries that either is linked with. Which modules these
+/// are the host's Python says, also for another architecture's.
+pub(super) fn add(files: &mut FileSystem, debian: &Debian) -> Result<()> {
     let mut python = Command::new(PROGRAM);
     python.env_clear().args(["-B", "-c", SCRIPT]).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = python.output().with_context(|| format!("cannot start {PROGRAM}"))?;
     ensure!(output.status.success(), "{PROGRAM} lacks what the tests import");
-    for file in String::from_utf8(output.stdout)?.lines() {
-        if file.ends_with(".so") {
-            files.program(file, Path::new(file))?;
+    let (native, own) = (Architecture::native().libraries(), debian.architecture.libraries());
+    for path in String::from_utf8(output.stdout)?.lines() {
+        let path = path.replace(native, own);
+        let from = debian.root.join(path.trim_start_matches('/'));
+        if path.ends_with(".so") {
+            files.program(&path, &from, debian)?;
         } else {
-            files.file(file, Path::new(file))?;
+            files.file(&path, &from)?;
         }
     }
-    files.program(PROGRAM, Path::new(PROGRAM))
+    files.named("python3", debian)
 }

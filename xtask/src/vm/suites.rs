@@ -1,7 +1,7 @@
 //! Which live tests are run in a machine, what they need there, and which are left out and why.
 
+use super::kernels::Flavour;
 use super::machine::{Machine, Setting};
-use crate::architecture::Architecture;
 
 /// Test programs (`tests/tests/`) that are run, in this order: the quick ones first.
 pub(super) const RUN: [&str; 34] = [
@@ -102,11 +102,12 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
 pub(super) const SHORT: [&str; 4] = ["handshake", "half_close", "aborts", "processes"];
 
 /// Machines that differ from ordinary ones, and what is run in them.
-pub(super) const SETTINGS: [Setting; 7] = [
+pub(super) const SETTINGS: [Setting; 8] = [
     // Whatever the kernel may refuse then.
     Setting {
         name: "integrity",
         words: "lockdown=integrity",
+        flavour: Flavour::Cloud,
         suites: &[
             "handshake",
             "half_close",
@@ -122,28 +123,44 @@ pub(super) const SETTINGS: [Setting; 7] = [
     Setting {
         name: "confidentiality",
         words: "lockdown=confidentiality",
+        flavour: Flavour::Cloud,
         suites: &["handshake", "half_close", "aborts", "before", "processes"],
     },
     // As hosts had it before systemd 247, and may have it since.
-    Setting { name: "cgroup v1", words: "guest.cgroup=v1", suites: GROUPS },
-    Setting { name: "cgroup hybrid", words: "guest.cgroup=hybrid", suites: GROUPS },
+    Setting {
+        name: "cgroup v1",
+        words: "guest.cgroup=v1",
+        flavour: Flavour::Cloud,
+        suites: GROUPS,
+    },
+    Setting {
+        name: "cgroup hybrid",
+        words: "guest.cgroup=hybrid",
+        flavour: Flavour::Cloud,
+        suites: GROUPS,
+    },
     // Debian's default is 2.
     Setting {
         name: "unprivileged BPF 0",
         words: "sysctl.kernel.unprivileged_bpf_disabled=0",
+        flavour: Flavour::Cloud,
         suites: PRIVILEGES,
     },
     Setting {
         name: "unprivileged BPF 1",
         words: "sysctl.kernel.unprivileged_bpf_disabled=1",
+        flavour: Flavour::Cloud,
         suites: PRIVILEGES,
     },
     // The kernel's own default, said aloud.
     Setting {
         name: "MPTCP",
         words: "sysctl.net.mptcp.enabled=1",
+        flavour: Flavour::Cloud,
         suites: &["handshake", "aborts", "mptcp", "processes", "diagnose"],
     },
+    // All that is mapped, and all that is measured in pages.
+    Setting { name: "16K pages", words: "", flavour: Flavour::LargePages, suites: &RUN },
 ];
 const GROUPS: &[&str] = &["handshake", "features", "processes", "halted", "programs", "groups"];
 const PRIVILEGES: &[&str] = &["handshake", "features", "processes", "security"];
@@ -153,50 +170,54 @@ pub(super) fn setting(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
-/// What is run on another architecture: what does with the few programs that are there.
-pub(super) const FOREIGN: [&str; 20] = [
-    "handshake",
-    "half_close",
-    "aborts",
-    "connections",
-    "ends",
-    "classic",
-    "processes",
-    "filters",
-    "lingering",
-    "findings",
-    "halted",
-    "causes",
-    "ports",
-    "programs",
-    "diagnose",
-    "namespaces",
-    "refusals",
-    "before",
-    "time_wait",
-    "healing",
-];
-
 /// What is run in a machine of what was chosen.
 pub(super) fn scope<'a>(machine: &Machine, chosen: &[&'a str]) -> Vec<&'a str> {
-    let is_foreign = machine.architecture != Architecture::native();
-    let fits = |name: &&&str| {
-        machine.setting.is_none_or(|setting| setting.suites.contains(name))
-            && (!is_foreign || FOREIGN.contains(name))
-    };
+    let fits = |name: &&&str| machine.setting.is_none_or(|setting| setting.suites.contains(name));
     chosen.iter().filter(fits).copied().collect()
 }
 
-/// Programs of the host that the tests start, and that busybox has as applets.
-pub(super) const APPLETS: [&str; 29] = [
-    "cat", "chmod", "chown", "cp", "dd", "env", "false", "grep", "gzip", "head", "id", "ls",
-    "mkdir", "mount", "nsenter", "rm", "sed", "seq", "setpriv", "sh", "sleep", "stat", "sysctl",
-    "tail", "timeout", "touch", "true", "umount", "unshare",
+/// Programs that the tests start.
+pub(super) const PROGRAMS: [&str; 39] = [
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "curl",
+    "dd",
+    "env",
+    "false",
+    "grep",
+    "gzip",
+    "head",
+    "id",
+    "ip",
+    "kmod",
+    "logrotate",
+    "ls",
+    "mkdir",
+    "mount",
+    "nft",
+    "nginx",
+    "nsenter",
+    "rm",
+    "sed",
+    "seq",
+    "setcap",
+    "setpriv",
+    "sh",
+    "sleep",
+    "ss",
+    "stat",
+    "sysctl",
+    "tail",
+    "tc",
+    "tcpdump",
+    "timeout",
+    "touch",
+    "true",
+    "umount",
+    "unshare",
 ];
-
-/// Those that it does not have.
-pub(super) const PROGRAMS: [&str; 10] =
-    ["curl", "ip", "kmod", "logrotate", "nft", "nginx", "setcap", "ss", "tc", "tcpdump"];
 
 /// A test that cannot pass where a kernel lacks something.
 pub(super) struct Need {
@@ -242,6 +263,6 @@ mod tests {
         assert_eq!(known.collect::<BTreeSet<_>>(), there);
         assert_eq!(RUN.len() + LEFT_OUT.len(), there.len(), "a test is named twice");
         let of_settings = SETTINGS.iter().flat_map(|setting| setting.suites);
-        assert!(SHORT.iter().chain(&FOREIGN).chain(of_settings).all(|name| RUN.contains(name)));
+        assert!(SHORT.iter().chain(of_settings).all(|name| RUN.contains(name)));
     }
 }

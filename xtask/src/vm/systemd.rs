@@ -17,7 +17,7 @@ use super::{
     build::{self, Source},
     document,
     initramfs::{FileSystem, stripped},
-    kernels::Kernels,
+    kernels::{Flavour, Kernels},
     machine::{Machine, Outcome},
     table,
 };
@@ -70,7 +70,7 @@ pub(super) fn run(cargo: &Cargo, source: Source<'_>, limit: Duration) -> Result<
         "--systemd: the Debian is of this machine's architecture, which has to be x86-64"
     );
     let debian = debian_root::ensure_with_systemd()?;
-    let kernel = Kernels::known(Architecture::X86)?.newest(LINE)?;
+    let kernel = Kernels::known(Architecture::X86)?.newest(LINE, Flavour::Cloud)?;
     let root = workspace::target()?.join("vm/systemd");
     // Of a call before.
     let _ = fs::remove_dir_all(&root);
