@@ -184,7 +184,7 @@ struct FeatureLine<'a> {
 /// None that can happen.
 pub fn json(survey: &Survey, clock: WallClock, out: &mut Vec<u8>) -> std::io::Result<()> {
     let mut stamps = Stamps::utc();
-    let time = stamps.write(clock.at(clock.now));
+    let time = stamps.write(clock.wall(clock.now));
     let Survey { kernel, lockdown, capabilities, mode, features, .. } = survey;
     let lockdown = lockdown.as_deref().ok();
     let host = HostLine { kind: "host", time, kernel, mode: *mode, lockdown, capabilities };

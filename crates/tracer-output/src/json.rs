@@ -146,7 +146,7 @@ impl Json {
 
     fn about<T: About + Serialize>(&mut self, told: &T, context: Context<'_>, out: &mut impl Take) {
         let (time, subject) = told.origin();
-        let time = self.stamps.write(context.clock.at(time));
+        let time = self.stamps.write(context.clock.wall(time));
         out.about(&mut self.same, (T::KIND, time), (subject, context), told);
     }
 
@@ -160,7 +160,7 @@ impl Json {
         context: Context<'_>,
     ) -> Line<'a, T> {
         let group = context.enricher.cgroup(subject);
-        about(kind, self.stamps.write(context.clock.at(time)), subject, group.as_deref(), tcp)
+        about(kind, self.stamps.write(context.clock.wall(time)), subject, group.as_deref(), tcp)
     }
 
     /// The beginning.
@@ -183,7 +183,7 @@ impl Json {
         clock: WallClock,
         out: &mut impl Take,
     ) {
-        let time = Cow::Borrowed(self.stamps.write(clock.at(time)));
+        let time = Cow::Borrowed(self.stamps.write(clock.wall(time)));
         out.take(&Bare { kind, time, body });
     }
 }

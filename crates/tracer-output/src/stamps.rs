@@ -56,7 +56,7 @@ impl Times {
     /// `time` is in nanoseconds of `CLOCK_MONOTONIC`.
     pub fn write(&mut self, clock: WallClock, time: u64) -> &str {
         let origin = match self.form {
-            Timestamps::Local | Timestamps::Utc => return self.stamps.write(clock.at(time)),
+            Timestamps::Local | Timestamps::Utc => return self.stamps.write(clock.wall(time)),
             Timestamps::Relative => self.begun,
             Timestamps::Monotonic => 0,
         };
@@ -81,7 +81,8 @@ pub struct Stamps {
     /// Of the fraction.
     digits: usize,
     end: &'static str,
-    second: i64,
+    /// When the second began that was written last, nanoseconds since 1970.
+    begun: i64,
     /// The time written last, and how much of it stays the same within its second.
     text: String,
     fixed: usize,
@@ -99,30 +100,39 @@ impl Stamps {
     }
 
     fn new(zone: TimeZone, form: &'static str, digits: usize, end: &'static str) -> Self {
-        Self { zone, form, digits, end, second: i64::MIN, text: String::new(), fixed: 0 }
+        Self { zone, form, digits, end, begun: i64::MIN, text: String::new(), fixed: 0 }
     }
 
     /// A time in nanoseconds since 1970, as it is written.
-    pub fn write(&mut self, time: Timestamp) -> &str {
-        let second = time.as_second();
-        if second != self.second {
-            self.second = second;
-            let zoned = Zoned::new(time, self.zone.clone());
-            self.text.clear();
-            // Writing to memory cannot fail, and the form is one that strftime knows.
-            let _ = write!(self.text, "{}", zoned.strftime(self.form));
-            self.fixed = self.text.len();
-        }
-        // Before 1970 it is negative.
-        let rest = time.subsec_nanosecond().unsigned_abs();
+    pub fn write(&mut self, time: i64) -> &str {
+        let rest = match u32::try_from(time.wrapping_sub(self.begun)) {
+            Ok(rest @ ..SECOND) if time >= self.begun => rest,
+            _ => self.begin(time),
+        };
         let mut numbers = itoa::Buffer::new();
         self.text.truncate(self.fixed);
         // With the leading zeros.
-        self.text.push_str(&numbers.format(1_000_000_000 + rest)[1..=self.digits]);
+        self.text.push_str(&numbers.format(SECOND + rest)[1..=self.digits]);
         self.text.push_str(self.end);
         &self.text
     }
+
+    /// Another second; how much of it is over.
+    fn begin(&mut self, time: i64) -> u32 {
+        let (second, rest) = (i64::from(SECOND), time.rem_euclid(i64::from(SECOND)));
+        self.begun = time.saturating_sub(rest);
+        // The kernel's times are within what it can hold.
+        let at = Timestamp::from_second(time.div_euclid(second)).unwrap_or_default();
+        self.text.clear();
+        // Writing to memory cannot fail, and the form is one that strftime knows.
+        let _ = write!(self.text, "{}", Zoned::new(at, self.zone.clone()).strftime(self.form));
+        self.fixed = self.text.len();
+        u32::try_from(rest).unwrap_or_default()
+    }
 }
+
+/// Nanoseconds.
+const SECOND: u32 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -130,12 +140,17 @@ mod tests {
 
     #[test]
     fn both_forms_have_all_their_digits() {
-        let time: Timestamp = "2026-01-31T12:34:56.000012045Z".parse().unwrap();
+        let of =
+            |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
+        let time = of("2026-01-31T12:34:56.000012045Z");
         assert_eq!(Stamps::utc().write(time), "2026-01-31T12:34:56.000012045Z");
         let mut of_day = Stamps::of_day(TimeZone::UTC);
         assert_eq!(of_day.write(time), "12:34:56.000012");
-        let later: Timestamp = "2026-01-31T12:34:57.5Z".parse().unwrap();
-        assert_eq!(of_day.write(later), "12:34:57.500000");
+        assert_eq!(of_day.write(of("2026-01-31T12:34:57.5Z")), "12:34:57.500000");
+        // Whoever sets the clock may set it back.
+        assert_eq!(of_day.write(time), "12:34:56.000012");
+        assert_eq!(of_day.write(of("1969-12-31T23:59:59.25Z")), "23:59:59.250000");
+        assert_eq!(of_day.write(i64::MIN), "00:12:43.145224");
     }
 
     #[test]

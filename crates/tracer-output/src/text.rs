@@ -41,7 +41,7 @@ pub use self::{
     palette::Palette,
 };
 use self::{
-    event::Event,
+    event::{AFTER, Event, STATE},
     layout::{Layout, Widths, state},
     rates::Rates,
     row::Row,
@@ -193,20 +193,22 @@ impl Text {
         let mut tag = Tag::default();
         let origin = (event.time, event.subject);
         let (mut row, process) = self.row(origin, context, &mut tag, out);
-        let after = event.after.as_deref();
-        if row.layout == Layout::Wide {
-            row.text(dim, event.from.name(), 11);
-            row.text(dim, if after.is_some() { " → " } else { "   " }, 0);
-            row.text(event.style, &event.to, 11);
+        let after = event.after.as_deref().unwrap_or_default();
+        if let Some(bare) = row.bare() {
+            event.write(bare);
+        } else if row.layout == Layout::Wide {
+            row.text(dim, event.from.name(), STATE);
+            row.text(dim, event.arrow(), 0);
+            row.text(event.style, &event.to, STATE);
             row.space();
-            row.right(plain, after.unwrap_or_default(), 8);
+            row.right(plain, after, AFTER);
             row.space();
             row.text(plain, event.words, 0);
         } else {
             row.text(event.style, event.words, state(row.layout));
             row.space();
             if row.layout == Layout::Medium {
-                row.right(plain, after.unwrap_or_default(), 8);
+                row.right(plain, after, AFTER);
                 row.space();
             }
             row.process(plain, process, 0);

@@ -242,6 +242,22 @@ fn each_view_fits_each_terminal_with_and_without_colour(#[case] view: &str) {
     }
 }
 
+/// Lines without an end are written in one piece where they have no colour, else cell by cell.
+#[test]
+fn lines_for_a_pipe_are_the_same_with_and_without_colour() {
+    for stories in [Stories::Steps, Stories::Only] {
+        let lines = |palette| {
+            let text = Text::new(palette, None, times(), stories);
+            replayed(Filter::default(), Box::new(text))
+        };
+        let plain = lines(Palette::PLAIN);
+        assert!(plain.lines().count() > 20, "{plain}");
+        let coloured = lines(Palette::COLOUR);
+        assert!(coloured.contains('\x1b'), "{coloured}");
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    }
+}
+
 /// The first screen as a picture, to be looked at.
 fn draw(view: &str, width: usize) {
     if env::var_os("UPDATE_PICTURES").is_none() {

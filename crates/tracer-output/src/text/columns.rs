@@ -24,12 +24,16 @@ pub struct Line<'a> {
     used: usize,
     width: usize,
     palette: Palette,
+    /// It has neither an end nor a colour, as most: nothing that follows depends on where it is.
+    is_bare: bool,
 }
 
 impl<'a> Line<'a> {
     /// `width` is that of the terminal, if it is one.
     pub fn new(width: Option<usize>, palette: Palette, out: &'a mut Vec<u8>) -> Self {
-        Self { begun: out.len(), out, used: 0, width: width.unwrap_or(usize::MAX), palette }
+        let is_bare = width.is_none() && palette.is_plain();
+        let width = width.unwrap_or(usize::MAX);
+        Self { begun: out.len(), out, used: 0, width, palette, is_bare }
     }
 
     /// The space between two columns.
@@ -107,16 +111,21 @@ impl<'a> Line<'a> {
     /// `words` at the left of a column of `width`, or of more where they take more.
     #[inline]
     pub(super) fn cell(&mut self, style: Style, words: &str, width: usize) {
-        if self.is_bounded() || !style.is_plain() {
+        if !self.is_bare {
             let len = columns(words);
             self.push_columns(style, words, len);
             return self.fill(width.saturating_sub(len));
         }
-        // Most lines have no end and no colour: what is in no column need not be measured.
+        // What is in no column need not be measured.
         self.out.extend_from_slice(words.as_bytes());
         if width > 0 {
             self.fill(width.saturating_sub(columns(words)));
         }
+    }
+
+    /// The line so far, if nothing depends on how wide that is.
+    pub(super) fn bare(&mut self) -> Option<&mut Vec<u8>> {
+        self.is_bare.then_some(&mut *self.out)
     }
 
     /// Bytes that another line of the same palette has had.

@@ -7,6 +7,7 @@ use arrayvec::ArrayString;
 
 use super::{
     Palette,
+    columns::columns,
     layout::Layout,
     words::{of_reset, write_brief, write_meaning, write_retransmit},
 };
@@ -20,6 +21,10 @@ use tracer_texts::Texts;
 
 /// The longest duration, and the longest state or segment, bytes.
 const CELL: usize = 16;
+/// Widths of the columns of states and of durations, and between any two, where there is room.
+pub(super) const STATE: usize = 11;
+pub(super) const AFTER: usize = 8;
+const GAP: usize = 2;
 
 /// A state change, or a segment.
 pub(super) struct Event<'a> {
@@ -110,5 +115,28 @@ impl<'a> Event<'a> {
             _ => return None,
         };
         Some(Self { time, subject, from, to, style, after: None, words: text })
+    }
+
+    /// What stands between the state that was left and what is in the next column.
+    pub(super) fn arrow(&self) -> &'static str {
+        if self.after.is_some() { " → " } else { "   " }
+    }
+
+    /// Its columns in a line that has neither an end nor a colour: most have not, and cell by cell
+    /// they take three times as long.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let after = self.after.as_deref().unwrap_or_default();
+        let mut part = |before: usize, words: &str, behind: usize| {
+            const SPACES: [u8; 16] = [b' '; 16];
+            out.extend_from_slice(&SPACES[..before.min(SPACES.len())]);
+            out.extend_from_slice(words.as_bytes());
+            out.extend_from_slice(&SPACES[..behind.min(SPACES.len())]);
+        };
+        let rest = |width: usize, words: &str| width.saturating_sub(columns(words));
+        part(0, self.from.name(), rest(STATE, self.from.name()));
+        part(0, self.arrow(), 0);
+        part(0, &self.to, rest(STATE, &self.to) + GAP);
+        part(rest(AFTER, after), after, GAP);
+        part(0, self.words, 0);
     }
 }

@@ -44,6 +44,11 @@ impl Palette {
         bad: Style::new(),
     };
 
+    /// Whether it is that: all others have a colour for what is in use.
+    pub(super) fn is_plain(&self) -> bool {
+        self.open.is_plain()
+    }
+
     /// For terminals of 256 colours: fixed ones, halfway between black and white, so that they can
     /// be read on both, whatever the theme makes of its own (blue on black is hard to read in
     /// many).

@@ -93,6 +93,11 @@ impl<'a, 'l> Row<'a, 'l> {
         }
     }
 
+    /// The line so far, if it has neither an end nor a colour.
+    pub(super) fn bare(&mut self) -> Option<&mut Vec<u8>> {
+        self.line.bare()
+    }
+
     /// Text that keeps its length, in a column of `width`.
     pub(super) fn text(&mut self, style: Style, text: &'a str, width: usize) {
         self.push(style, Cow::Borrowed(text), width, Cut::Never);
