@@ -13,7 +13,7 @@ const PROGRAM: &str = "/usr/bin/python3";
 /// What the tests of [`super::suites::RUN`] import, and the names of hosts; then the files of all
 /// that has been imported.
 const SCRIPT: &str = "
-import http.client, resource, select, signal, socket, struct, sys, threading, time
+import http.client, resource, select, signal, site, socket, struct, sys, threading, time
 import encodings.idna
 for module in list(sys.modules.values()):
     if getattr(module, '__file__', None):
@@ -24,7 +24,12 @@ for module in list(sys.modules.values()):
 /// are the host's Python says, also for another architecture's.
 pub(super) fn add(files: &mut FileSystem, debian: &Debian) -> Result<()> {
     let mut python = Command::new(PROGRAM);
-    python.env_clear().args(["-B", "-c", SCRIPT]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    // Without what else is installed here (-S).
+    python
+        .env_clear()
+        .args(["-S", "-B", "-c", SCRIPT])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
     let output = python.output().with_context(|| format!("cannot start {PROGRAM}"))?;
     ensure!(output.status.success(), "{PROGRAM} lacks what the tests import");
     let (native, own) = (Architecture::native().libraries(), debian.architecture.libraries());
