@@ -90,8 +90,7 @@ mod tests {
     /// Where IPv6 is a module, its own types are not in the kernel's BTF.
     #[test]
     fn of_ipv6_only_what_every_socket_has_is_read() {
-        let of_ipv6 =
-            |member: &&tracer_wire::Member| [member.container, member.path].concat().contains('6');
+        let of_ipv6 = |member: &&Member| [member.container, member.path].concat().contains('6');
         let containers = Offsets::MEMBERS.iter().filter(of_ipv6).map(|member| member.container);
         assert_eq!(containers.collect::<Vec<_>>(), ["sock_common"; 2]);
     }
