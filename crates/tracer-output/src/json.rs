@@ -81,7 +81,7 @@ impl Default for Json {
 
 impl Json {
     /// One update: one line, or several.
-    pub fn tell(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut impl Take) {
+    pub fn tell<T: Take>(&mut self, update: &Update<'_>, context: Context<'_>, out: &mut T) {
         let clock = context.clock;
         match *update {
             Update::Transition(told) => self.about(told, context, out),
@@ -92,7 +92,7 @@ impl Json {
                 let (began, ended) = (on_wall(told.began), on_wall(told.ended));
                 let connection = ConnectionSummary { began, ended, ..*told };
                 let process = holder(told.subject.owner.as_ref(), context);
-                let community = self.communities.of(&told.subject.tuple);
+                let community = T::IS_READ.then(|| self.communities.of(&told.subject.tuple));
                 let mut line = self.line(
                     ConnectionSummary::KIND,
                     told.time,
@@ -100,7 +100,7 @@ impl Json {
                     &connection,
                     context,
                 );
-                line.network.community_id = Some(community);
+                line.network.community_id = community;
                 out.take(&Line { process, ..line });
             }
             Update::Linger(lingers) => {
@@ -225,6 +225,10 @@ fn holders(holders: &[Owner], context: Context<'_>) -> Vec<Holder> {
 
 /// Takes the objects one by one: a line each, or whatever else is made of them.
 pub trait Take {
+    /// Whether somebody reads it as it is: what only repeats other fields in another form is left
+    /// out of what is to be read by tracer.
+    const IS_READ: bool = true;
+
     /// The next one.
     fn take(&mut self, line: &impl Serialize);
 

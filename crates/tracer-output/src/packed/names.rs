@@ -65,7 +65,8 @@ pub(super) struct Names {
 /// What follows at a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
-    name: Identity,
+    /// Where the program has it: the last two places, as it may have a text more than once.
+    names: [Identity; 2],
     number: Option<u16>,
 }
 
@@ -80,7 +81,7 @@ impl Names {
     #[inline]
     pub(super) fn follows(&mut self, name: Identity) -> bool {
         match self.known.get(self.place.next) {
-            Some(Known { name: known, number: Some(number) }) if *known == name => {
+            Some(Known { names, number: Some(number) }) if names.contains(&name) => {
                 self.place = Place::behind(*number);
                 true
             }
@@ -102,7 +103,10 @@ impl Names {
 
     /// What follows now.
     pub(super) fn learn(&mut self, name: Identity, number: Option<u16>) {
-        learn(&mut self.known, self.place, number, |number| Known { name, number });
+        let known = self.known.get(self.place.next).filter(|known| known.number == number);
+        let before = known.map_or_else(Identity::default, |known| known.names[0]);
+        let names = [name, before];
+        learn(&mut self.known, self.place, number, |number| Known { names, number });
         self.place = number.map_or(Place::NOWHERE, Place::behind);
     }
 

@@ -176,6 +176,8 @@ impl Packer {
 const EMPTY: [u8; 4] = [token::TEXT, 0, token::TEXT, 0];
 
 impl Take for Packer {
+    const IS_READ: bool = false;
+
     fn take(&mut self, line: &impl Serialize) {
         self.line(|packer| visit(line, packer));
     }
