@@ -1,4 +1,5 @@
-//! Names that need not be written: at most places the one follows that followed there last time.
+//! Names that need not be written: at most places the one follows that followed there last time, or
+//! the last time that it was another one.
 
 use super::{texts::Identity, token};
 
@@ -32,26 +33,30 @@ impl Default for Place {
     }
 }
 
-/// Notes the number of what followed at a place, unless it has none, or the place is nowhere.
-pub(super) fn learn<T: Clone + Default>(
-    known: &mut Vec<T>,
+/// What followed at each place: last time, and before that.
+pub(super) type Followers<T> = Vec<[T; 2]>;
+
+/// Notes what followed at a place, unless it has no number, or the place is nowhere.
+pub(super) fn learn<T: Copy + Default>(
+    known: &mut Followers<T>,
     place: Place,
     number: Option<u16>,
-    what: impl FnOnce(Option<u16>) -> T,
+    what: T,
 ) {
     if number.is_none() || place.next >= Place::NOWHERE.next {
         return;
     }
     if known.len() <= place.next {
-        known.resize(place.next + 1, T::default());
+        known.resize(place.next + 1, Default::default());
     }
-    known[place.next] = what(number);
+    let [last, before] = &mut known[place.next];
+    *before = std::mem::replace(last, what);
 }
 
 /// Which names follow which.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    known: Vec<Known>,
+    known: Followers<Known>,
     /// Where the next name or value stands.
     pub(super) place: Place,
     /// Of the objects that have not ended.
@@ -70,6 +75,13 @@ pub(super) struct Known {
     number: Option<u16>,
 }
 
+impl Known {
+    /// Its number, if it is this one.
+    fn is(&self, name: Identity) -> Option<u16> {
+        self.number.filter(|_| self.names.contains(&name))
+    }
+}
+
 impl Names {
     /// Nothing is known to follow any more, and all objects have ended.
     pub(super) fn forget(&mut self) {
@@ -77,36 +89,47 @@ impl Names {
         self.open.clear();
     }
 
-    /// Goes on behind the name if it is the one that is known to follow.
+    /// Goes on behind the name if it is known to follow.
     #[inline]
-    pub(super) fn follows(&mut self, name: Identity) -> bool {
-        match self.known.get(self.place.next) {
-            Some(Known { names, number: Some(number) }) if names.contains(&name) => {
-                self.place = Place::behind(*number);
-                true
+    pub(super) fn follows(&mut self, name: Identity, body: &mut Vec<u8>) -> bool {
+        let Some([last, before]) = self.known.get_mut(self.place.next) else { return false };
+        let number = match (last.is(name), before.is(name)) {
+            (Some(number), _) => number,
+            (None, Some(number)) => {
+                body.push(token::SECOND_NAME);
+                std::mem::swap(last, before);
+                number
             }
-            _ => false,
-        }
+            (None, None) => return false,
+        };
+        self.place = Place::behind(number);
+        true
     }
 
-    /// The number of the name that is known to follow.
-    pub(super) fn following(&self) -> Option<u16> {
-        self.known.get(self.place.next)?.number
+    /// The same of a name that the program has elsewhere, too.
+    pub(super) fn follows_as(
+        &mut self,
+        (name, number): (Identity, u16),
+        body: &mut Vec<u8>,
+    ) -> bool {
+        let mut known = self.known.get_mut(self.place.next).into_iter().flatten();
+        let Some(known) = known.find(|known| known.number == Some(number)) else { return false };
+        known.names = [name, known.names[0]];
+        self.follows(name, body)
     }
 
     /// Another name follows: where one is known, that is said.
     pub(super) fn mark(&self, body: &mut Vec<u8>) {
-        if self.following().is_some() {
+        let is_known = |known: &[Known; 2]| known[0].number.is_some();
+        if self.known.get(self.place.next).is_some_and(is_known) {
             body.push(token::OTHER_NAME);
         }
     }
 
     /// What follows now.
     pub(super) fn learn(&mut self, name: Identity, number: Option<u16>) {
-        let known = self.known.get(self.place.next).filter(|known| known.number == number);
-        let before = known.map_or_else(Identity::default, |known| known.names[0]);
-        let names = [name, before];
-        learn(&mut self.known, self.place, number, |number| Known { names, number });
+        let known = Known { names: [name, Identity::default()], number };
+        learn(&mut self.known, self.place, number, known);
         self.place = number.map_or(Place::NOWHERE, Place::behind);
     }
 

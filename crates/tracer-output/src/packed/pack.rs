@@ -98,15 +98,15 @@ impl Packer {
         self.second = number.map(|number| (*second, number));
     }
 
-    /// A name that is not the one that is known to follow, or the same from elsewhere in memory.
+    /// A name that is not known to follow, or that the program has elsewhere, too.
     fn other_name(&mut self, name: &'static str) {
         let known = self.texts.fixed(name);
-        let number = if known.is_some() && known == self.names.following() {
-            known
-        } else {
-            self.names.mark(&mut self.body);
-            self.put(known, name)
-        };
+        let as_known = known.map(|number| (identity(name), number));
+        if as_known.is_some_and(|name| self.names.follows_as(name, &mut self.body)) {
+            return;
+        }
+        self.names.mark(&mut self.body);
+        let number = self.put(known, name);
         self.names.learn(identity(name), number);
     }
 }
@@ -266,7 +266,7 @@ impl Visitor for Packer {
 
     #[inline]
     fn name(&mut self, name: &'static str, _: bool) {
-        if !self.names.follows(identity(name)) {
+        if !self.names.follows(identity(name), &mut self.body) {
             self.other_name(name);
         }
     }

@@ -152,16 +152,51 @@ struct Counts {
 fn a_name_that_follows_as_last_time_takes_no_byte() {
     let line = |others| Named { kind: 1, count: Counts { some: 1, others, rest: 2 } };
     let (mut packer, mut sizes, mut text) = (Packer::default(), vec![0], String::new());
-    for others in [None, None, Some(3), Some(3), None, None] {
+    for others in [None, None, Some(3), Some(3), None, None, Some(3)] {
         packer.take(&line(others));
         sizes.push(packer.len());
         text += &(serde_json::to_string(&line(others)).unwrap() + "\n");
     }
     let sizes: Vec<usize> = sizes.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Two objects, as many ends, three or four numbers; a mark and a name where it is another one.
-    assert_eq!(sizes[1..], [7, 8 + 2 + 5 + 3, 8, 7 + 2, 7]);
+    // Two objects, as many ends, three or four numbers; a mark and a name where it is another one, a
+    // mark where that has been here before.
+    assert_eq!(sizes[1..], [7, 8 + 2 + 5 + 3, 8, 7 + 1, 7, 8 + 1]);
     let file = [&MAGIC, packer.block().unwrap().stored(false).unwrap().bytes()].concat();
     assert_eq!(unpacked(&file), Ok(text));
+}
+
+/// Fields of which each may be missing, and that stand in two types under the same names.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(bound = "")]
+struct Sparse<const OTHER: bool> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    two: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    three: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner: Option<Box<Sparse<true>>>,
+}
+
+fn sparse() -> impl Strategy<Value = [Option<u8>; 7]> {
+    prop::array::uniform7(prop::option::of(0_u8..3))
+}
+
+proptest! {
+    #[test]
+    fn names_of_any_order_come_back(lines in prop::collection::vec(sparse(), 1..60)) {
+        let (mut packer, mut text) = (Packer::default(), String::new());
+        for [one, two, three, four, five, six, has_inner] in lines {
+            let inner = Sparse { one: four, two: five, three: six, inner: None };
+            let inner = has_inner.map(|_| Box::new(inner));
+            let line = Sparse::<false> { one, two, three, inner };
+            packer.take(&line);
+            text += &(serde_json::to_string(&line).unwrap() + "\n");
+        }
+        let file = [&MAGIC, packer.block().unwrap().stored(false).unwrap().bytes()].concat();
+        prop_assert_eq!(unpacked(&file), Ok(text));
+    }
 }
 
 #[test]
@@ -184,11 +219,13 @@ fn the_form_of_another_version_is_named() {
 #[case::end(b"\0\x01\0\0\0\x0c", "an end of nothing")]
 #[case::name(b"\0\x02\0\0\0\x0a\xc0", "a value without a name")]
 #[case::text(b"\0\x01\0\0\0\x20", "a text that is not there")]
-#[case::no_fields(b"\0\x03\0\0\0\x0a\x0f\0", "fields in the wrong place")]
-#[case::fields_in_fields(b"\0\x03\0\0\0\x0a\x0d\x0d", "fields in the wrong place")]
-#[case::fields_of_a_list(b"\0\x02\0\0\0\x0b\x0d", "fields in the wrong place")]
-#[case::end_of_fields(b"\0\x02\0\0\0\x0a\x0e", "fields in the wrong place")]
-#[case::fields_without_a_name(b"\0\x03\0\0\0\x0a\x0d\x0e", "fields in the wrong place")]
+#[case::no_fields(b"\0\x03\0\0\0\x0a\x0f\0", "a name or fields in the wrong place")]
+#[case::fields_in_fields(b"\0\x03\0\0\0\x0a\x0d\x0d", "a name or fields in the wrong place")]
+#[case::fields_of_a_list(b"\0\x02\0\0\0\x0b\x0d", "a name or fields in the wrong place")]
+#[case::end_of_fields(b"\0\x02\0\0\0\x0a\x0e", "a name or fields in the wrong place")]
+#[case::fields_without_a_name(b"\0\x03\0\0\0\x0a\x0d\x0e", "a name or fields in the wrong place")]
+#[case::second_name(b"\0\x02\0\0\0\x0a\x12", "a name or fields in the wrong place")]
+#[case::second_name_of_a_list(b"\0\x02\0\0\0\x0b\x12", "a name or fields in the wrong place")]
 #[case::number(
     b"\0\x0c\0\0\0\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
     "a number without end"

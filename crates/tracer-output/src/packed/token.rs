@@ -37,6 +37,8 @@ pub(super) const SAME_FIELDS: u8 = 0x0f;
 pub(super) const OTHER_NAME: u8 = 0x10;
 /// Before a line: no text has a number any more, and nothing is known of what follows.
 pub(super) const FORGET: u8 = 0x11;
+/// A name: the one that followed here before the last one did.
+pub(super) const SECOND_NAME: u8 = 0x12;
 /// From here on, the first texts by their number.
 pub(super) const SAME_TEXTS: u8 = 0x20;
 /// From here on, small numbers.
@@ -54,3 +56,8 @@ pub(super) const ALL_FIELDS: usize = 1 << 16;
 pub(super) const SECOND: usize = "2026-01-31T12:34:56".len();
 /// Bytes of a whole one.
 pub(super) const WHOLE: usize = "2026-01-31T12:34:56.123456789Z".len();
+
+/// Whether a text, or a time, follows.
+pub(super) fn is_text(kind: u8) -> bool {
+    matches!(kind, TEXT..=TIME | SAME_TEXTS..NUMBERS)
+}

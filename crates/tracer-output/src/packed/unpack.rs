@@ -7,12 +7,13 @@ use std::{
 
 use super::{
     block::{Found, damaged, read},
-    names::{self, Place},
+    cursor::{Cursor, Step, Stop},
+    names::{self, Followers, Place},
     token,
 };
 use crate::visit::Visitor as _;
 
-const MISPLACED: Stop = Stop::Damaged("fields in the wrong place");
+const MISPLACED: Stop = Stop::Damaged("a name or fields in the wrong place");
 /// No line of ours comes near it, bytes; the reader of lines says so of a longer one.
 const LONGEST: usize = (16 << 20) + 1;
 /// Objects and lists within one another; ours have a handful.
@@ -22,12 +23,11 @@ const DEEPEST: usize = 64;
 #[derive(Debug)]
 pub struct Unpacker<R> {
     file: R,
-    block: Vec<u8>,
-    at: usize,
+    block: Cursor,
     /// Where the block's texts stand in it.
     texts: Vec<Range<usize>>,
     /// The numbers of the names that followed last, by their places.
-    names: Vec<Option<u16>>,
+    names: Followers<Option<u16>>,
     /// What the block's fields are in JSON, one behind the other, and where each ends, by which name.
     fields: (Vec<u8>, Vec<(usize, Place)>),
     /// Where fields that have not ended stand in the line.
@@ -52,22 +52,12 @@ struct Open {
     place: Place,
 }
 
-/// Why there is no more of a line.
-enum Stop {
-    /// The block ends.
-    Short,
-    Damaged(&'static str),
-}
-
-type Step<T> = Result<T, Stop>;
-
 impl<R: Read> Unpacker<R> {
     /// Of a file that is read from its beginning.
     pub fn new(file: R) -> Self {
         Self {
             file,
-            block: Vec::new(),
-            at: 0,
+            block: Cursor::default(),
             texts: Vec::new(),
             names: Vec::new(),
             fields: <(Vec<u8>, Vec<(usize, Place)>)>::default(),
@@ -85,11 +75,11 @@ impl<R: Read> Unpacker<R> {
         self.line.clear();
         self.given = 0;
         loop {
-            while self.block.get(self.at) == Some(&token::FORGET) {
-                self.at += 1;
+            while self.block.peek() == Some(token::FORGET) {
+                self.block.at += 1;
                 self.forget();
             }
-            if self.at < self.block.len() {
+            if self.block.peek().is_some() {
                 break;
             }
             if self.is_torn {
@@ -98,11 +88,11 @@ impl<R: Read> Unpacker<R> {
                 self.line.push(b'{');
                 return Ok(true);
             }
-            self.at = 0;
+            self.block.at = 0;
             self.forget();
             self.fields.0.clear();
             self.fields.1.clear();
-            match read(&mut self.file, &mut self.block)? {
+            match read(&mut self.file, &mut self.block.bytes)? {
                 Found::End => return Ok(false),
                 Found::Whole => {}
                 Found::Torn => self.is_torn = true,
@@ -115,7 +105,7 @@ impl<R: Read> Unpacker<R> {
             Ok(()) => self.line.push(b'\n'),
             Err(Stop::Short) if self.is_torn => {
                 self.is_torn = false;
-                self.at = self.block.len();
+                self.block.at = self.block.bytes.len();
                 self.line.push(b'{');
             }
             Err(Stop::Short) => return Err(damaged("a block ends within a line")),
@@ -143,19 +133,20 @@ impl<R: Read> Unpacker<R> {
     }
 
     fn value(&mut self) -> Step<()> {
-        let kind = self.byte()?;
+        let kind = self.block.byte()?;
         match kind {
             token::END => return self.end(),
             token::FIELDS => return self.begin_fields(),
             token::END_FIELDS => return self.end_fields(),
             token::SAME_FIELDS => return self.same_fields(),
+            token::SECOND_NAME => return self.second_name(),
             _ => {}
         }
         let is_name = self.separate();
         if is_name {
-            let kind = match self.names.get(self.place.next).copied().flatten() {
+            let kind = match self.following() {
                 None => kind,
-                Some(_) if kind == token::OTHER_NAME => self.byte()?,
+                Some(_) if kind == token::OTHER_NAME => self.block.byte()?,
                 Some(number) => {
                     self.same_name(number)?;
                     self.separate();
@@ -174,20 +165,20 @@ impl<R: Read> Unpacker<R> {
             token::FALSE => self.line.flag(false),
             token::TRUE => self.line.flag(true),
             token::NUMBER => {
-                let number = self.varint()?;
+                let number = self.block.varint()?;
                 self.line.unsigned(number);
             }
             token::NEGATIVE => {
-                let number = !self.varint()?.cast_signed();
+                let number = !self.block.varint()?.cast_signed();
                 self.line.signed(number);
             }
             token::FRACTION => {
-                let number = f64::from_le_bytes(self.bytes()?);
+                let number = f64::from_le_bytes(self.block.bytes()?);
                 self.line.fraction(number);
             }
             token::OBJECT | token::LIST => self.begin(kind == token::LIST)?,
             token::NUMBERS.. => self.line.unsigned(u64::from(kind - token::NUMBERS)),
-            _ if is_text(kind) => {
+            _ if token::is_text(kind) => {
                 self.text_or_time(kind)?;
             }
             _ => return Err(Stop::Damaged("an unknown token")),
@@ -195,21 +186,37 @@ impl<R: Read> Unpacker<R> {
         Ok(())
     }
 
-    /// The name that followed here last time.
+    /// The number of the name that followed here last time.
+    fn following(&self) -> Option<u16> {
+        self.names.get(self.place.next)?[0]
+    }
+
+    /// The name that followed here before that.
+    fn second_name(&mut self) -> Step<()> {
+        let is_name = self.separate();
+        let Some(known) = self.names.get_mut(self.place.next).filter(|_| is_name) else {
+            return Err(MISPLACED);
+        };
+        known.swap(0, 1);
+        let number = known[0].ok_or(MISPLACED)?;
+        self.same_name(number)
+    }
+
+    /// A name that is known to follow here.
     fn same_name(&mut self, number: u16) -> Step<()> {
         let text = self.numbered(number)?;
-        self.line.text(utf8(&self.block, text)?);
+        self.line.text(self.block.text(text)?);
         self.named(Some(number));
         Ok(())
     }
 
     /// Another one.
     fn other_name(&mut self, kind: u8) -> Step<()> {
-        if !is_text(kind) {
+        if !token::is_text(kind) {
             return Err(Stop::Damaged("a value without a name"));
         }
         let number = self.text_or_time(kind)?;
-        names::learn(&mut self.names, self.place, number, |number| number);
+        names::learn(&mut self.names, self.place, number, number);
         self.named(number);
         Ok(())
     }
@@ -275,7 +282,7 @@ impl<R: Read> Unpacker<R> {
         let begun = self.fields_begun.take().ok_or(MISPLACED)?;
         let [Open { is_named, .. }] = self.open[..] else { return Err(MISPLACED) };
         if !is_named {
-            let number = self.names.get(self.place.next).copied().flatten().ok_or(MISPLACED)?;
+            let number = self.following().ok_or(MISPLACED)?;
             self.separate();
             self.same_name(number)?;
         }
@@ -289,7 +296,7 @@ impl<R: Read> Unpacker<R> {
     }
 
     fn same_fields(&mut self) -> Step<()> {
-        let number = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
+        let number = usize::try_from(self.block.varint()?).unwrap_or(usize::MAX);
         let (fields, ends) = &self.fields;
         let (end, name) = *ends.get(number).ok_or(MISPLACED)?;
         let begin = number.checked_sub(1).map_or(0, |before| ends[before].0);
@@ -307,13 +314,13 @@ impl<R: Read> Unpacker<R> {
     fn text_or_time(&mut self, kind: u8) -> Step<Option<u16>> {
         if kind != token::TIME {
             let (text, number) = self.text(kind)?;
-            self.line.text(utf8(&self.block, text)?);
+            self.line.text(self.block.text(text)?);
             return Ok(number);
         }
-        let kind = self.byte()?;
+        let kind = self.block.byte()?;
         let (second, _) = self.text(kind)?;
-        let nanoseconds = u32::from_le_bytes(self.bytes()?);
-        let time = format!("{}.{nanoseconds:09}Z", utf8(&self.block, second)?);
+        let nanoseconds = u32::from_le_bytes(self.block.bytes()?);
+        let time = format!("{}.{nanoseconds:09}Z", self.block.text(second)?);
         self.line.text(&time);
         Ok(None)
     }
@@ -322,10 +329,8 @@ impl<R: Read> Unpacker<R> {
     fn text(&mut self, kind: u8) -> Step<(Range<usize>, Option<u16>)> {
         let number = match kind {
             token::TEXT | token::NEW_TEXT => {
-                let length = usize::try_from(self.varint()?).map_err(|_| Stop::Short)?;
-                let end = self.at.checked_add(length).filter(|&end| end <= self.block.len());
-                let text = self.at..end.ok_or(Stop::Short)?;
-                self.at = text.end;
+                let length = usize::try_from(self.block.varint()?).map_err(|_| Stop::Short)?;
+                let text = self.block.skip(length)?;
                 if kind == token::TEXT {
                     return Ok((text, None));
                 }
@@ -336,7 +341,7 @@ impl<R: Read> Unpacker<R> {
                 self.texts.push(text);
                 number as u16
             }
-            token::SAME_TEXT => u16::try_from(self.varint()?).unwrap_or(u16::MAX),
+            token::SAME_TEXT => u16::try_from(self.block.varint()?).unwrap_or(u16::MAX),
             token::SAME_TEXTS..token::NUMBERS => u16::from(kind - token::SAME_TEXTS),
             _ => return Err(Stop::Damaged("a time without a text")),
         };
@@ -347,36 +352,6 @@ impl<R: Read> Unpacker<R> {
         let text = self.texts.get(usize::from(number)).cloned();
         text.ok_or(Stop::Damaged("a text that is not there"))
     }
-
-    fn byte(&mut self) -> Step<u8> {
-        self.bytes::<1>().map(|[byte]| byte)
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Step<[u8; N]> {
-        let bytes = self.block.get(self.at..).and_then(|rest| rest.first_chunk());
-        self.at += N;
-        bytes.copied().ok_or(Stop::Short)
-    }
-
-    fn varint(&mut self) -> Step<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(Stop::Damaged("a number without end"))
-    }
-}
-
-fn is_text(kind: u8) -> bool {
-    matches!(kind, token::TEXT..=token::TIME | token::SAME_TEXTS..token::NUMBERS)
-}
-
-fn utf8(block: &[u8], text: Range<usize>) -> Step<&str> {
-    str::from_utf8(&block[text]).map_err(|_| Stop::Damaged("a text is not UTF-8"))
 }
 
 impl<R: Read> Read for Unpacker<R> {
