@@ -12,7 +12,7 @@ use tracer_tests::{
     record::{Record, listing},
     segment::{Segment, flag},
     shown::shown,
-    slowness::allowed,
+    slowness::{self, allowed},
     sockets::End,
     tracer::Trace,
 };
@@ -276,8 +276,14 @@ pub(crate) const fn told(
 }
 
 /// Whether what is told is what must be.
+///
+/// On a slow machine the ICMP error may come when connect() has let go of the socket: it ends then
+/// at once, and no second SYN is sent.
 fn is_right(row: &Row, told: &[Told<String>]) -> bool {
-    told.iter().cloned().eq(row.lives.iter().map(Told::own))
+    let must: Vec<_> = row.lives.iter().map(Told::own).collect();
+    let at_once = |must: &Told<String>| Told { segments: String::new(), ..must.clone() };
+    let may_be_at_once = row.name.contains(" reject, ") && !slowness::is_usual();
+    told == must || may_be_at_once && must.iter().map(at_once).eq(told.iter().cloned())
 }
 
 impl Told<&str> {
