@@ -17,7 +17,8 @@ Made by `cargo xtask vm`; do not edit. Each column is an emulated machine (QEMU 
 processors) that has booted Debian's kernel with the static program and the live tests of
 `tests/tests/` in its initial file system. What a kernel cannot do was found out there by trying
 (`tracer features`), never by its version: a test that needs what is missing is counted apart.
-`cargo xtask vm --kernel 6.1` renews one column; what has no result (–) was not run then.
+`cargo xtask vm --kernel 6.1` renews one column, with `--suite ends` one of its cells; what has no
+result (–) was not run then.
 ";
 const NOT_TRIED: &str = "* kernels of other distributions (5.14 of RHEL 9, 5.15 of Ubuntu 22.04): neither they nor their BTF are in
   Debian's archive, so none was booted, and no BTF read. They differ from kernels of their age in
@@ -36,16 +37,27 @@ machine (QEMU without KVM), and systemd has started the tests of `tests/tests/se
 installs the .deb, does what its name says, and purges it. It is no part of the tests of each change.
 ";
 
-/// Writes what machines did into the document on kernels; what it has of others stays. `order` has
-/// the names of all that belong there.
-pub(super) fn write(ran: &[Ran], order: &[String]) -> Result<()> {
+/// Writes what machines did into the document on kernels; what it has of others stays, and what it
+/// has of other scenarios where not all were run (`is_whole`). `order` has the names of all that belong
+/// there.
+pub(super) fn write(ran: &[Ran], order: &[String], is_whole: bool) -> Result<()> {
     let date = today()?;
     let before = fs::read_to_string(workspace::root().join(KERNELS)).unwrap_or_default();
     let mut known = columns::read(&before);
-    known.extend(ran.iter().map(|ran| Column::of(ran, &date)));
-    // The last one of a name is the newest.
-    let newest = |name: &String| known.iter().rfind(|column| column.name == *name).cloned();
-    let all: Vec<Column> = order.iter().filter_map(newest).collect();
+    for ran in ran {
+        let new = Column::of(ran, &date);
+        let old = known.iter_mut().find(|column| column.name == new.name);
+        match (is_whole, old) {
+            (true, Some(old)) => *old = new,
+            (true, None) => known.push(new),
+            (false, old) => match old.and_then(|old| Some((old.renewed(new)?, old))) {
+                Some((renewed, old)) => *old = renewed,
+                None => say("kept out of docs/kernels.md, which has no results of that kernel"),
+            },
+        }
+    }
+    let of = |name: &String| known.iter().find(|column| column.name == *name).cloned();
+    let all: Vec<Column> = order.iter().filter_map(of).collect();
     write_to(KERNELS, &text(&all))
 }
 

@@ -101,6 +101,18 @@ impl Column {
             lacks: lacks(report),
         }
     }
+
+    /// With the scenarios that were run again on the same kernel, with their day where it is another.
+    pub(super) fn renewed(&self, some: Self) -> Option<Self> {
+        let [release, date, ..] = &self.machine[..] else { return None };
+        let [same, day, ..] = &some.machine[..] else { return None };
+        let mut new = self.clone();
+        new.not_passed.retain(|row| row.first().is_none_or(|name| !some.cells.contains_key(name)));
+        new.not_passed.extend(some.not_passed);
+        let dated = |cell| if day == date { cell } else { format!("{cell} ({day})") };
+        new.cells.extend(some.cells.into_iter().map(|(name, cell)| (name, dated(cell))));
+        (release == same).then_some(new)
+    }
 }
 
 /// The table: a scenario a row, a kernel a column.
@@ -281,6 +293,20 @@ mod tests {
         assert_eq!(column.cells["ends"], "0 of 1, 1 without SOCK_DESTROY");
         assert_eq!(column.not_passed[0][2], "needs SOCK_DESTROY");
         assert_eq!(failures(&ran), [""; 0]);
+    }
+
+    #[test]
+    fn a_scenario_that_was_run_again_replaces_its_own_result_alone() {
+        let passed = |suite| outcome(suite, "one", true);
+        let failed = |suite| outcome(suite, "one", false);
+        let before = column(&ran("5.10", vec![failed("ends"), failed("wire")]));
+        let again = Column::of(&ran("5.10", vec![passed("ends")]), "2026-12-01");
+        let renewed = before.renewed(again.clone()).unwrap();
+        assert_eq!(renewed.cells["ends"], "all 1 (2026-12-01)");
+        assert_eq!(renewed.cells["wire"], before.cells["wire"]);
+        assert_eq!(renewed.not_passed, before.not_passed[1..]);
+        assert_eq!(renewed.machine, before.machine);
+        assert_eq!(column(&ran("5.9", Vec::new())).renewed(again), None);
     }
 
     #[test]
