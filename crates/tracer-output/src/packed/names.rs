@@ -92,15 +92,27 @@ impl Names {
     /// Goes on behind the name if it is known to follow.
     #[inline]
     pub(super) fn follows(&mut self, name: Identity, body: &mut Vec<u8>) -> bool {
+        // As nearly always.
+        if let Some([Known { names: [known, _], number: Some(number) }, _]) =
+            self.known.get(self.place.next)
+            && *known == name
+        {
+            self.place = Place::behind(*number);
+            return true;
+        }
+        self.follows_otherwise(name, body)
+    }
+
+    fn follows_otherwise(&mut self, name: Identity, body: &mut Vec<u8>) -> bool {
         let Some([last, before]) = self.known.get_mut(self.place.next) else { return false };
-        let number = match (last.is(name), before.is(name)) {
-            (Some(number), _) => number,
-            (None, Some(number)) => {
-                body.push(token::SECOND_NAME);
-                std::mem::swap(last, before);
-                number
-            }
-            (None, None) => return false,
+        let number = if let Some(number) = last.is(name) {
+            number
+        } else if let Some(number) = before.is(name) {
+            body.push(token::SECOND_NAME);
+            std::mem::swap(last, before);
+            number
+        } else {
+            return false;
         };
         self.place = Place::behind(number);
         true
@@ -115,7 +127,7 @@ impl Names {
         let mut known = self.known.get_mut(self.place.next).into_iter().flatten();
         let Some(known) = known.find(|known| known.number == Some(number)) else { return false };
         known.names = [name, known.names[0]];
-        self.follows(name, body)
+        self.follows_otherwise(name, body)
     }
 
     /// Another name follows: where one is known, that is said.
