@@ -44,7 +44,8 @@ pub(super) fn write(ran: &[Ran], order: &[String], is_whole: bool) -> Result<()>
     let date = today()?;
     let before = fs::read_to_string(workspace::root().join(KERNELS)).unwrap_or_default();
     let mut known = columns::read(&before);
-    for ran in ran {
+    // Where nothing could be built or booted, what is known of before is worth more.
+    for ran in ran.iter().filter(|(_, report)| !report.outcomes.is_empty()) {
         let new = Column::of(ran, &date);
         let old = known.iter_mut().find(|column| column.name == new.name);
         match (is_whole, old) {
