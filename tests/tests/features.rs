@@ -11,7 +11,7 @@ use tracer_tests::{
     netns::isolated,
     sockets::{self, End, Pair, Path},
     stranger::Stranger,
-    tracer::{Tracer, WITH_TRACEFS, command},
+    tracer::{Tracer, WITH_TRACEFS, command, program},
 };
 
 const LEAST: &str = "cap_bpf,cap_perfmon";
@@ -73,6 +73,27 @@ fn root_has_all_that_this_kernel_allows() {
     others.retain(|name| !["landlock", RETURNS].contains(name));
     others.retain(|name| !is_old || *name != without_socket);
     assert_eq!(others, [""; 0]);
+}
+
+/// As in a rootless container: the kernel asks for capabilities of the initial user namespace.
+#[test]
+fn in_a_user_namespace_it_is_said_that_root_does_not_count() {
+    let inside = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user"]).arg(program()).args(arguments);
+        command
+    };
+    for arguments in [&["trace"][..], &["sockets"], &["diagnose"], &["exec", "--", "true"]] {
+        let output = inside(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let begin = "tracer: no permission to load BPF programs from a user namespace";
+        assert!(said.starts_with(begin) && said.lines().count() == 1, "{arguments:?}: {said}");
+        let status = if arguments[0] == "exec" { 125 } else { 2 };
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+    }
+    let listed = Listed::by(&mut inside(&JSON));
+    assert_eq!(listed.status, Some(2));
+    assert!(listed.remedy("tracing").starts_with("run it on the host itself"));
 }
 
 #[test]

@@ -17,7 +17,8 @@ use tracer_kernel::{
     enricher::Host,
     feature::{self, Feature},
     load::{self, Request, Tracer},
-    preflight, privileges,
+    preflight::{self, PreflightError},
+    privileges,
     tracefs::{self, TracefsError},
 };
 
@@ -112,10 +113,16 @@ fn try_tracing() -> Trial {
         let degraded = feature::TRACING.missing(without_numbers(&reason), remedy);
         Trial { mode: None, degraded: vec![(degraded, takes)] }
     };
-    let lacking = privileges::TRACE - privileges::effective();
-    if preflight::privileges().is_err() {
-        let reason = format!("{} missing", privileges::names(lacking).join(" and "));
-        return refused(reason, "run as root, or add CAP_BPF and CAP_PERFMON", lacking);
+    if let Err(error) = preflight::privileges() {
+        let (reason, lacking) = match &error {
+            PreflightError::Privileges { missing } => {
+                (format!("{missing} missing"), privileges::TRACE - privileges::effective())
+            }
+            PreflightError::UserNamespace => {
+                ("not from a user namespace".to_owned(), CapabilitySet::empty())
+            }
+        };
+        return refused(reason, error.remedy(), lacking);
     }
     let request = Request {
         mode: None,

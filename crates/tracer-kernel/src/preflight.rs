@@ -1,8 +1,13 @@
 //! What this kernel and these privileges allow, found out before anything is loaded.
 
+use std::path::Path;
+
 use rustix::thread::CapabilitySet;
 
-use super::privileges;
+use super::{namespaces::namespace, privileges};
+
+/// The number of the initial user namespace (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL: u32 = 0xefff_fffd;
 
 /// Why nothing can be traced.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -16,7 +21,26 @@ pub enum PreflightError {
         /// Names of the capabilities.
         missing: String,
     },
+    /// Its capabilities are of a user namespace, and the kernel asks for those of the initial one.
+    #[error(
+        "no permission to load BPF programs from a user namespace, as rootless containers have \
+         one: {OUTSIDE}"
+    )]
+    UserNamespace,
 }
+
+impl PreflightError {
+    /// What helps.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Privileges { .. } => "run as root, or add CAP_BPF and CAP_PERFMON",
+            Self::UserNamespace => OUTSIDE,
+        }
+    }
+}
+
+const OUTSIDE: &str =
+    "run it on the host itself (sudo tracer …), or in a container that root started";
 
 /// Release of the running kernel, as `uname -r` prints it.
 pub fn release() -> String {
@@ -29,7 +53,16 @@ pub fn release() -> String {
 ///
 /// Where they do not.
 pub fn privileges() -> Result<(), PreflightError> {
+    check_namespace(namespace(Path::new("/proc/thread-self/ns/user")).ok())?;
     check_privileges(privileges::effective())
+}
+
+/// Where it cannot be read, the kernel itself will say.
+fn check_namespace(number: Option<u32>) -> Result<(), PreflightError> {
+    match number {
+        None | Some(INITIAL) => Ok(()),
+        Some(_) => Err(PreflightError::UserNamespace),
+    }
 }
 
 /// CAP_SYS_ADMIN alone satisfies both (kernel/capability.c, `bpf_capable`, `perfmon_capable`).
@@ -48,6 +81,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(None, Ok(()))]
+    #[case(Some(4_026_531_837), Ok(()))]
+    #[case(Some(4_026_532_177), Err(PreflightError::UserNamespace))]
+    fn only_the_initial_user_namespace_will_do(
+        #[case] number: Option<u32>,
+        #[case] checked: Result<(), PreflightError>,
+    ) {
+        assert_eq!(check_namespace(number), checked);
+    }
 
     #[rstest]
     #[case(CapabilitySet::SYS_ADMIN, None)]

@@ -89,6 +89,13 @@ impl Take for Whole {
     }
 }
 
+/// Recordings have none: they follow from the addresses.
+fn without_communities(lines: &str) -> String {
+    let mut parts = lines.split(r#","community_id":""#);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('"').unwrap().1)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -128,7 +135,7 @@ proptest! {
         Unpacker::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
         let whole = String::from_utf8(whole.0).unwrap();
         prop_assert_eq!(&String::from_utf8(copied).unwrap(), &whole);
-        prop_assert_eq!(unpacked, whole);
+        prop_assert_eq!(unpacked, without_communities(&whole));
     }
 
     #[test]
