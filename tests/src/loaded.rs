@@ -32,6 +32,11 @@ pub struct Loaded {
     asked: [Moment; 2],
 }
 
+/// Room for a dozen records or so: the least that the kernel takes.
+pub fn smallest_buffer() -> String {
+    format!("--buffer-size={}", rustix::param::page_size())
+}
+
 impl Loaded {
     /// Traces a load with some options; also what the load returns, open sockets perhaps.
     pub fn by<T>(

@@ -11,13 +11,11 @@ use std::{
 
 use tracer_tests::{
     kernel, load,
-    loaded::Loaded,
+    loaded::{Loaded, smallest_buffer},
     netns::{Namespace, isolated},
     sockets::{self, Path, wait_for_end},
 };
 
-/// A dozen records or so.
-const SMALLEST: [&str; 2] = ["--buffer-size", "4096"];
 const CONNECTIONS: usize = 3_000;
 /// Sockets in each of the states that last.
 const FEW: usize = 50;
@@ -65,8 +63,9 @@ fn what_too_small_a_buffer_loses_is_told_and_healed() {
     let directory = tempfile::tempdir().unwrap();
 
     isolated(|namespace| {
+        let options = [&*smallest_buffer()];
         let (loaded, _left) =
-            Loaded::by(namespace, directory.path(), &SMALLEST, || burst(namespace));
+            Loaded::by(namespace, directory.path(), &options, || burst(namespace));
         let counts = kernel::count(&loaded.kernel);
         let expected = [
             ("LISTEN", FEW),

@@ -24,7 +24,7 @@ use tracer_tests::{
     ftrace::Ftrace,
     kernel,
     load::{self, allow_descriptors, beside_a_busy_thread},
-    loaded::Loaded,
+    loaded::{Loaded, smallest_buffer},
     netns::{Namespace, isolated},
     record::Record,
     recording::Recorder,
@@ -175,7 +175,7 @@ fn what_a_full_ring_buffer_loses_is_counted_once() {
     let directory = tempfile::tempdir().unwrap();
     isolated(|namespace| {
         allow_descriptors();
-        let (address, options) = (own_address(2), ["--no-accept", "--buffer-size", "4096"]);
+        let (address, options) = (own_address(2), ["--no-accept", &smallest_buffer()]);
         let (socket, port) = load::bound(address);
         let ftrace = Ftrace::start(port);
         let (loaded, _) =

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tracer_tests::{
+    loaded::smallest_buffer,
     netns::{Namespace, isolated},
     peer::Peer,
     recording::Recorder,
@@ -179,7 +180,7 @@ fn a_replay_of_a_recording_produces_byte_for_byte_what_was_recorded() {
         let mut lines = check(&path, &schema);
         look(&path);
         fs::remove_file(&path).unwrap();
-        let recorder = Recorder::start(namespace, directory.path(), &["--buffer-size", "4KiB"]);
+        let recorder = Recorder::start(namespace, directory.path(), &[&smallest_buffer()]);
         losses(recorder.path());
         recorder.finish();
         lines.extend(check(&path, &schema));

@@ -245,10 +245,12 @@ impl TraceArguments {
     fn buffer_size(&self) -> anyhow::Result<u32> {
         let ByteSize(size) = self.buffer_size;
         let Ok(bytes) = u32::try_from(size) else { bail!("--buffer-size: at most 2GiB") };
+        let least = rustix::param::page_size();
         ensure!(
-            bytes.is_power_of_two() && bytes as usize >= rustix::param::page_size(),
-            "--buffer-size {}: the kernel takes a power of two from 4KiB to 2GiB, as 8MiB",
-            self.buffer_size
+            bytes.is_power_of_two() && bytes as usize >= least,
+            "--buffer-size {}: the kernel takes a power of two from {}KiB to 2GiB, as 8MiB",
+            self.buffer_size,
+            least >> 10
         );
         Ok(bytes)
     }
