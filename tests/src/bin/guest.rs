@@ -132,13 +132,12 @@ fn words_of_the_kernel() -> String {
 fn hierarchies(words: &str) -> &'static [(&'static str, &'static str, &'static CStr)] {
     const FIRST: (&str, &str, &CStr) = ("tmpfs", "/sys/fs/cgroup", c"");
     const NAMED: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/systemd", c"none,name=systemd");
-    const MEMORY: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/memory", c"memory");
     const FREEZER: (&str, &str, &CStr) = ("cgroup", "/sys/fs/cgroup/freezer", c"freezer");
     let has = |word| words.split_whitespace().any(|one| one == word);
     if has("guest.cgroup=v1") {
-        &[FIRST, NAMED, MEMORY, FREEZER]
+        &[FIRST, NAMED, FREEZER]
     } else if has("guest.cgroup=hybrid") {
-        &[FIRST, ("cgroup2", "/sys/fs/cgroup/unified", c""), NAMED, MEMORY, FREEZER]
+        &[FIRST, ("cgroup2", "/sys/fs/cgroup/unified", c""), NAMED, FREEZER]
     } else {
         &[("cgroup2", "/sys/fs/cgroup", c"")]
     }
