@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     close::{Context, Outcome, initiator, outcome},
-    connection::{Connection, SocketId, Traffic},
+    connection::{Connection, Traffic},
     owner::at_exit,
     time_wait::TIME_WAIT_SECONDS,
 };
@@ -25,8 +25,8 @@ impl Table {
     /// `tcp_receive_reset`: fires before the transition that the RST causes, and is emitted with
     /// it.
     pub(super) fn receive_reset(&mut self, record: &Record, out: &mut impl Observer) {
-        match self.store.known_mut(SocketId::of(record)) {
-            Some(connection) => connection.receive_reset(record.time_ns),
+        match self.lookup(record) {
+            Some(slot) => self.store[slot].receive_reset(record.time_ns),
             // There before the tracer, and not in a snapshot yet.
             None => self.emit_reset(record, Direction::Received, out),
         }

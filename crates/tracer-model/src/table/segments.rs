@@ -18,8 +18,7 @@ impl Table {
             return;
         };
         let r#type = Segment::of(record.segment_flags);
-        let id = SocketId::of(record);
-        let slot = self.store.find(id);
+        let (id, slot) = (SocketId::of(record), self.lookup(record));
         let mut seen = if r#type.is_data() { self.data_again(id, record.segment_seq) } else { 0 };
         if let Some(slot) = slot {
             let connection = &mut self.store[slot];
@@ -80,10 +79,10 @@ impl Table {
         direction: Direction,
         out: &mut impl Observer,
     ) {
-        let slot = self.store.find(SocketId::of(record));
         let Some(seen) = State::from_kernel(record.old_state) else {
             return;
         };
+        let slot = self.lookup(record);
         // Of a minisocket the kernel says TIME_WAIT, whatever its sub-state.
         let state = match slot {
             Some(slot) if seen == State::TimeWait => self.store[slot].state,

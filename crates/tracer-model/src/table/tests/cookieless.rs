@@ -10,7 +10,7 @@ use super::{
 };
 use crate::table::Merged;
 use Step::*;
-use tracer_event::state::State;
+use tracer_event::{state::State, update::Role};
 
 const INTO_TIME_WAIT: &[Step] = &[Connect, Established, ShutdownWrite, FinAcked, PeerFin];
 const INTO_ORPHAN: &[Step] = &[Connect, Established, Close, FinAcked];
@@ -68,6 +68,25 @@ fn a_socket_that_gets_a_cookie_late_is_the_same_socket() {
     assert!(fixture.table.is_empty());
     assert_eq!(fixture.told.stories.len(), 1);
     assert!(fixture.told.stories[0].began.is_some());
+}
+
+/// Somebody asks for the cookie between connect() and the peer's answer.
+#[test]
+fn segments_of_a_socket_that_gets_a_cookie_late_are_its_own() {
+    let mut fixture = Fixture::new();
+    let mut before = life(1);
+    fixture.play(&mut before, &[Connect]);
+    fixture.play(&mut before.clone().on(Kernel::OLD), &[SynAgain]);
+    fixture.play(&mut before.on(Kernel::OLD), &[PeerReset]);
+    assert_eq!(fixture.told.retransmits[0].subject.role, Some(Role::Client));
+    let lines = [
+        "CLOSED>SYN_SENT",
+        "SYN again, 1",
+        "RST Received in SYN_SENT",
+        "SYN_SENT>CLOSED Refused by Peer",
+        "story: Refused by Peer",
+    ];
+    assert_eq!(fixture.told.take(), lines);
 }
 
 #[rstest]
