@@ -225,8 +225,8 @@ fn holders(holders: &[Owner], context: Context<'_>) -> Vec<Holder> {
 
 /// Takes the objects one by one: a line each, or whatever else is made of them.
 pub trait Take {
-    /// Whether somebody reads it as it is: what only repeats other fields in another form is left
-    /// out of what is to be read by tracer.
+    /// Whether others than tracer read the lines. Where only tracer does, what it computes from other
+    /// fields anyway is left out.
     const IS_READ: bool = true;
 
     /// The next one.

@@ -87,6 +87,7 @@ mod tests {
         assert_eq!((offsets.skc_net, offsets.skc_cookie), (48, 88));
         assert_eq!(offsets.tw_substate, 140);
     }
+
     /// Where IPv6 is a module, its own types are not in the kernel's BTF.
     #[test]
     fn of_ipv6_only_what_every_socket_has_is_read() {

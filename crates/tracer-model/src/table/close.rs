@@ -28,16 +28,15 @@ impl Table {
         match self.lookup(record) {
             Some(slot) => self.store[slot].receive_reset(record.time_ns),
             // There before the tracer, and not in a snapshot yet.
-            None => self.emit_reset(record, Direction::Received, out),
+            None => self.emit_reset(record, None, Direction::Received, out),
         }
     }
 
     /// `tcp_send_reset`: may fire right after the transition that it explains.
     pub(super) fn send_reset(&mut self, record: &Record, out: &mut impl Observer) {
-        self.emit_reset(record, Direction::Sent, out);
-        let Some(slot) = self.lookup(record) else {
-            return;
-        };
+        let slot = self.lookup(record);
+        self.emit_reset(record, slot, Direction::Sent, out);
+        let Some(slot) = slot else { return };
         if self.undecided.contains(slot) {
             return self.decide(slot, Some(record), out);
         }

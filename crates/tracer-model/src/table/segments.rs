@@ -72,17 +72,17 @@ impl Table {
         }));
     }
 
-    /// Reports a reset at once.
+    /// Reports a reset at once, of a socket that the table may know.
     pub(super) fn emit_reset(
-        &mut self,
+        &self,
         record: &Record,
+        slot: Option<Slot>,
         direction: Direction,
         out: &mut impl Observer,
     ) {
         let Some(seen) = State::from_kernel(record.old_state) else {
             return;
         };
-        let slot = self.lookup(record);
         // Of a minisocket the kernel says TIME_WAIT, whatever its sub-state.
         let state = match slot {
             Some(slot) if seen == State::TimeWait => self.store[slot].state,

@@ -70,7 +70,7 @@ pub(super) struct Names {
 /// What follows at a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
-    /// Where the program has it: the last two places, as it may have a text more than once.
+    /// The last two addresses at which it was met: the compiler may keep a text more than once.
     names: [Identity; 2],
     number: Option<u16>,
 }
@@ -118,7 +118,7 @@ impl Names {
         true
     }
 
-    /// The same of a name that the program has elsewhere, too.
+    /// The same of a name that was known by another address; `number` is that of its text.
     pub(super) fn follows_as(
         &mut self,
         (name, number): (Identity, u16),

@@ -98,7 +98,7 @@ impl Packer {
         self.second = number.map(|number| (*second, number));
     }
 
-    /// A name that is not known to follow, or that the program has elsewhere, too.
+    /// A name that is not known to follow, or not by this address.
     fn other_name(&mut self, name: &'static str) {
         let known = self.texts.fixed(name);
         let as_known = known.map(|number| (identity(name), number));
