@@ -39,8 +39,7 @@ impl PreflightError {
     }
 }
 
-const OUTSIDE: &str =
-    "run it on the host itself (sudo tracer …), or in a container that root started";
+const OUTSIDE: &str = "run it on the host itself (sudo tracer …), or in a container without one, as root can start it";
 
 /// Release of the running kernel, as `uname -r` prints it.
 pub fn release() -> String {
