@@ -202,7 +202,8 @@ def work():
     import select
     ending, threads = threading.Event(), []
     signal.signal(15, lambda *_: ending.set())
-    while not ending.is_set():
+    # Whoever is killed does not end its workers.
+    while not ending.is_set() and os.getppid() == master:
         if not select.select([l], [], [], .05)[0]: continue
         try: c, _ = l.accept()
         except BlockingIOError: continue
@@ -214,8 +215,9 @@ def worker():
     pid = os.fork()
     if pid == 0: work()
     return pid
+master = os.getpid()
 workers = [worker(), worker()]
-threading.Thread(target=lambda: (hold(), [os.kill(one, 9) for one in workers], os._exit(0)), daemon=True).start()
+threading.Thread(target=lambda: (hold(), os._exit(0)), daemon=True).start()
 while True:
     time.sleep(1); old = workers.pop(0); workers.append(worker()); os.kill(old, 15); os.waitpid(old, 0)",
     );
