@@ -27,14 +27,31 @@ impl Nginx {
     /// Starts it in the calling thread's namespace, with its files in `directory`; returns when
     /// it serves.
     pub fn start(directory: &Path) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], sockets::free_port()));
+        let workers = format!("worker_processes {WORKERS};");
+        let mut nginx =
+            Self::spawn(directory, sockets::free_port(), &workers, "return 200 served;");
+        sockets::eventually("nginx has its workers", || {
+            nginx.workers = children(nginx.master());
+            nginx.workers.len() == WORKERS
+        });
+        nginx
+    }
+
+    /// Without workers, at this port; `location` is what it does with requests.
+    pub fn alone(directory: &Path, port: u16, location: &str) -> Self {
+        let location = format!("location / {{ {location} }}");
+        Self::spawn(directory, port, "master_process off;", &location)
+    }
+
+    fn spawn(directory: &Path, port: u16, processes: &str, server: &str) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let files = directory.display();
         let configuration = format!(
             "daemon off; user root; pid {files}/pid; error_log {files}/errors;\n\
-             worker_processes {WORKERS}; events {{}}\n\
+             {processes} events {{}}\n\
              http {{ access_log off; client_body_temp_path {files}/a; proxy_temp_path {files}/b;\n\
              fastcgi_temp_path {files}/c; uwsgi_temp_path {files}/d; scgi_temp_path {files}/e;\n\
-             server {{ listen {address}; return 200 served; }} }}\n"
+             server {{ listen {address}; {server} }} }}\n"
         );
         let path = directory.join("nginx.conf");
         fs::write(&path, configuration).expect("a directory to write to");
@@ -45,12 +62,8 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .expect("live tests need the command nginx (Debian: nginx-light)");
-        let mut nginx = Self { master, address, workers: Vec::new() };
+        let nginx = Self { master, address, workers: Vec::new() };
         sockets::eventually("nginx serves", || TcpStream::connect(address).is_ok());
-        sockets::eventually("nginx has its workers", || {
-            nginx.workers = children(nginx.master());
-            nginx.workers.len() == WORKERS
-        });
         nginx
     }
 

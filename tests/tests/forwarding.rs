@@ -1,4 +1,5 @@
-//! Which end of a proxy does not close, and that a half-close at work is none of its faults.
+//! Which end of a proxy does not close, who does not answer a server that needs an answer for its own,
+//! and that a half-close at work is nobody's fault.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,7 +10,9 @@ use tracer_tests::{
     case::python,
     diagnosis::Diagnosis,
     netns::{Namespace, isolated},
-    record::listing,
+    nginx::Nginx,
+    peer::Peer,
+    record::{Record, listing},
     remedy::succeeds,
     tracer::Tracer,
 };
@@ -101,5 +104,100 @@ while k.recv(100): pass",
         let diagnosis = Diagnosis::of(namespace, &["--for", "4s"]);
         assert!(diagnosis.findings.is_empty(), "{}", listing(&diagnosis.findings));
         assert_eq!(diagnosis.summary.number("/sending"), Some(2), "{}", diagnosis.summary);
+    });
+}
+
+/// Answers nothing but the greetings, and those at once.
+const SLOW: &str = "
+l = listen('127.0.0.1', 9001); say('listening'); kept = []
+def serve(c):
+    while True:
+        data = c.recv(4096)
+        if not data: return
+        if data.startswith(b'hello'): c.sendall(b'welcome')
+while True:
+    c, _ = l.accept(); kept.append(c); threading.Thread(target=serve, args=(c,), daemon=True).start()";
+/// Asks the slow one before it answers, and logs each request to somebody who never answers.
+const SERVER: &str = "
+l = listen('127.0.0.1', 9000); say('listening'); log = socket.create_connection(('127.0.0.1', 9002))
+def serve(c):
+    request = c.recv(1000); log.sendall(request); b = socket.create_connection(('127.0.0.1', 9001))
+    b.sendall(b'hello'); b.recv(100); time.sleep(.02); b.sendall(b'select ' + request); b.recv(100); c.close()
+while True: c, _ = l.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()";
+/// Logs each request, and forgets its client.
+const FORGETFUL: &str = "
+l = listen('127.0.0.1', 9000); say('listening'); log = socket.create_connection(('127.0.0.1', 9002)); kept = []
+while True: c, _ = l.accept(); log.sendall(c.recv(1000)); kept.append(c)";
+const LOG: &str = "
+l = listen('127.0.0.1', 9002); say('listening'); c, _ = l.accept()
+while c.recv(4096): pass";
+/// Gives up, five times.
+const IMPATIENT: &str = "
+for i in range(5):
+    k = socket.create_connection(('127.0.0.1', 9000)); k.sendall(b'GET /%d HTTP/1.0\\r\\n\\r\\n' % i)
+    time.sleep(.2); k.close()
+say('closed'); hold()";
+
+/// The only leak that is told when the clients of the server on port 9000 have given up.
+fn given_up(namespace: &Namespace, server: u64) -> Record {
+    let (_client, line) = python("client", IMPATIENT);
+    assert_eq!(line, "closed");
+    thread::sleep(Duration::from_millis(1_500));
+    let diagnosis = Diagnosis::of(namespace, &[]);
+    let leak = diagnosis.only("close_wait_leak");
+    let evidence = leak.at("/finding/evidence");
+    assert_eq!((&evidence["sockets"], &evidence["growth_per_minute"]), (&json!(5), &json!(0.0)));
+    assert_eq!(evidence["processes"][0]["pid"], server, "{leak}");
+    leak.clone()
+}
+
+fn waits_for(leak: &Record, slow: &Peer) {
+    let evidence = leak.at("/finding/evidence");
+    assert_eq!(evidence["cause"], "awaits_answer", "{leak}");
+    let side = &evidence["other_side"];
+    assert_eq!(side["processes"][0]["pid"], slow.pid(), "{leak}");
+    let unanswered = side["unanswered_ns"].as_u64().unwrap();
+    assert!((2_000_000_000..30_000_000_000).contains(&unanswered), "{leak}");
+    let text = leak.text("/finding/text").unwrap();
+    let words = format!("waits for 127.0.0.1:9001 (slow[{}]) to answer", slow.pid());
+    assert!(text.contains(&words) && !text.contains("leak"), "{text}");
+    assert!(!leak.at("/finding/remedies").to_string().contains("ss -K"), "{leak}");
+    assert!(succeeds(leak, "/stack").contains("/proc/"), "{leak}");
+}
+
+#[test]
+fn a_server_that_waits_for_an_answer_is_not_said_to_leak() {
+    isolated(|namespace| {
+        let tracer = Tracer::start(namespace, &["--linger", "close-wait=1s"]);
+        let (slow, _) = python("slow", SLOW);
+        let (_log, _) = python("log", LOG);
+        let (server, _) = python("server", SERVER);
+        waits_for(&given_up(namespace, server.pid()), &slow);
+        let of_server =
+            |one: &Record| one.kind() == "linger" && one.at("/process/pid") == server.pid();
+        let flag = tracer.wait_for("a flag", of_server);
+        assert_eq!(flag.at("/cause/code"), "awaits_answer", "{flag}");
+    });
+}
+
+#[test]
+fn nginx_that_is_told_to_ignore_its_clients_waits_for_its_server() {
+    isolated(|namespace| {
+        let directory = tempfile::tempdir().unwrap();
+        let (slow, _) = python("slow", SLOW);
+        let more = "proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:9001;";
+        let nginx = Nginx::alone(directory.path(), 9_000, more);
+        waits_for(&given_up(namespace, nginx.master()), &slow);
+    });
+}
+
+/// Whoever logs each request has asked nobody.
+#[test]
+fn a_server_that_forgets_its_clients_leaks() {
+    isolated(|namespace| {
+        let (_log, _) = python("log", LOG);
+        let (server, _) = python("server", FORGETFUL);
+        let leak = given_up(namespace, server.pid());
+        assert_eq!(leak.at("/finding/evidence/cause"), "held", "{leak}");
     });
 }

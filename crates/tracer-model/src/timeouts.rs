@@ -187,10 +187,16 @@ pub fn keepalive(timers: &Timers, ticks: Ticks) -> Option<Keepalive> {
 }
 
 /// Nanoseconds since a jiffy of which the low half is known; `None` for 0.
-pub fn since(record: &Record, jiffy: u32, ticks: Ticks) -> Option<u64> {
-    let elapsed = (record.jiffies as u32).wrapping_sub(jiffy);
+pub fn since(record: &Record, low: u32, ticks: Ticks) -> Option<u64> {
+    jiffy(record, low).map(|jiffy| ticks.nanoseconds(record.jiffies - jiffy))
+}
+
+/// A jiffy before this of which the low half is known; `None` for 0.
+pub fn jiffy(record: &Record, low: u32) -> Option<u64> {
+    let elapsed = (record.jiffies as u32).wrapping_sub(low);
     // Half of the count's range is the future.
-    (jiffy != 0 && elapsed <= u32::MAX / 2).then(|| ticks.nanoseconds(elapsed.into()))
+    let is_past = low != 0 && elapsed <= u32::MAX / 2;
+    record.jiffies.checked_sub(elapsed.into()).filter(|_| is_past)
 }
 
 /// Nanoseconds for which no data has moved on a full socket, either way.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
-    other_side::{OtherSide, half_close, of_other_side, other_peers},
+    other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
     words::{
         a_process, bytes, each_peer, end, filter, growth, halted, least, line, of_limit,
@@ -67,7 +67,7 @@ pub struct Leak {
     pub peer_sockets: BTreeMap<State, u64>,
     /// How many of these no process holds any more.
     pub peer_orphans: u64,
-    /// The other side, of `half_close_passed_on` and `half_close_not_passed_on`.
+    /// The other side, of `half_close_passed_on`, `half_close_not_passed_on` and `awaits_answer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_side: Option<OtherSide>,
     /// The code that made them (`--stacks`).
@@ -96,9 +96,12 @@ impl Explain for Leak {
                    or the accept queue are exhausted; else information",
             evidence: "the sockets, their receive queues and holders in two snapshots, the listener that they came \
              from, and the FIN if it was seen; that two sockets are both sides of what a proxy forwards, equal \
-             bytes or a half-close at the same moment",
+             bytes or a half-close at the same moment; that a process waits for another server's answer, a \
+             connection of its own for each, on which it asked within a second after the request, and heard \
+             nothing since",
             unknown: "whether the application would still close them: a half-close at work without any data moving \
-             looks the same until it sends; the age of those that were there before is a lower bound",
+             looks the same until it sends; what a process waits for that is no TCP connection of its own; the \
+             age of those that were there before is a lower bound",
         }
     }
 
@@ -118,7 +121,9 @@ impl Explain for Leak {
                 "{who} leaks {count}; the peers have closed",
                 [who, count]
             ),
-            Cause::PassedOn | Cause::NotPassedOn => self.forwarded(who, count),
+            Cause::PassedOn | Cause::NotPassedOn | Cause::AwaitsAnswer => {
+                self.forwarded(who, count)
+            }
             Cause::Orphaned => wording!(
                 "close-wait-orphaned",
                 "{count} closed by both ends wait in the kernel, nobody holds them",
@@ -185,6 +190,7 @@ impl Explain for Leak {
                  up or waits for something else",
                 [who]
             ))],
+            Cause::AwaitsAnswer => return await_less(who, self.other_side.as_ref()),
             Cause::PassedOn | Cause::NotPassedOn => {
                 half_close(&self.holders, &self.service, self.other_side.as_ref())
             }
@@ -252,7 +258,7 @@ impl Leak {
         }
     }
 
-    /// By a process that forwards them.
+    /// By a process that forwards them, or asks another server for the answer.
     fn forwarded(&self, who: Wording, count: Wording) -> Wording {
         let peers = other_peers(self.other_side.as_ref());
         match self.cause {
@@ -261,6 +267,11 @@ impl Leak {
                 "{peers} does not close {count} that {who} forwards; {who} has passed on that the \
                  peers have closed",
                 [peers, count, who]
+            ),
+            Cause::AwaitsAnswer => wording!(
+                "close-wait-awaits-answer",
+                "{who} waits for {peers} to answer, and holds {count} that the peers have closed",
+                [who, peers, count]
             ),
             _ => wording!(
                 "close-wait-not-passed-on",

@@ -1,5 +1,5 @@
-//! The other side of connections that a process forwards, and what a proxy can do about an end that
-//! does not close.
+//! The other side of connections that a process forwards, or that it answers when another server has
+//! answered it, and what can be done about an end that does not close or does not answer.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Line, Program, Remedy, Service,
-    remedies::advice,
+    remedies::{advice, stacks},
     words::{each_peer, end, line, programs, states},
 };
 use crate::{
+    duration::duration,
     endpoint::Endpoint,
     phrase::{Wording, wording},
     state::State,
 };
 
-/// Where a process forwards to, or from where.
+/// Where a process forwards to, or from where; whom it has asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OtherSide {
     /// What its connections have in common.
@@ -30,6 +31,9 @@ pub struct OtherSide {
     pub states: BTreeMap<State, u64>,
     /// Who holds the peers, where these are on this host.
     pub processes: Vec<Program>,
+    /// For how long the oldest question has had no answer, of `awaits_answer`.
+    #[serde(default, rename = "unanswered_ns", skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<u64>,
 }
 
 super::counted!(by_peer: peer: Endpoint);
@@ -59,7 +63,9 @@ pub(super) fn other_peers(side: Option<&OtherSide>) -> Wording {
 pub(super) fn of_other_side(side: &OtherSide) -> Line {
     let first = side.peers.get(..3).unwrap_or(&side.peers);
     let (peers, states) = (each_peer(first, 3), states(&side.states));
-    let words = if side.states.contains_key(&State::Established) {
+    let words = if let Some(time) = side.unanswered {
+        wording!("side-silent", "{peers}: no answer for {time}", [peers], time = duration(time))
+    } else if side.states.contains_key(&State::Established) {
         wording!("side-open", "{peers}: {states}", [peers, states])
     } else {
         wording!("side-closed", "{peers}, FIN sent: {states}", [peers, states])
@@ -102,4 +108,23 @@ pub(super) fn half_close(
             who = other_peers(other_side),
         )),
     ]
+}
+
+/// Who has to answer, and that one need not wait for ever.
+pub(super) fn await_less(who: Wording, other_side: Option<&OtherSide>) -> Vec<Remedy> {
+    let mut remedies = vec![advice(wording!(
+        "remedy-must-answer",
+        "{peers} has to answer: look what it waits for (a slow query, a lock, a server that it asks)",
+        peers = other_peers(other_side),
+    ))];
+    let here = other_side.and_then(|side| side.processes.first());
+    remedies.extend(here.map(|program| stacks(program.process.pid)));
+    remedies.push(advice(wording!(
+        "remedy-wait-less",
+        "{who} should wait no longer than its clients do: a time-out for the answer (nginx \
+         proxy_read_timeout, haproxy timeout server, statement_timeout), or an end when the client has \
+         gone (nginx proxy_ignore_client_abort off)",
+        [who]
+    )));
+    remedies
 }

@@ -29,6 +29,9 @@ pub enum Cause {
     PassedOn,
     /// The same, and the proxy has not passed the FIN on: the other side is open.
     NotPassedOn,
+    /// Right after the last request came on it, its process has asked another server, which has not
+    /// answered yet.
+    AwaitsAnswer,
     /// Its descriptors are closed; the kernel has yet to send what is left.
     Orphaned,
     /// It has a file, but nobody's descriptor: in io_uring's table, on its way to another process,
@@ -46,14 +49,15 @@ named!(Cause, "a cause" {
     [Self::Held] "held",
     [Self::PassedOn] "half_close_passed_on",
     [Self::NotPassedOn] "half_close_not_passed_on",
+    [Self::AwaitsAnswer] "awaits_answer",
     [Self::Orphaned] "orphaned",
     [Self::Unseen] "holder_not_visible",
 });
 
 impl Cause {
-    /// Whether its process forwards what comes.
-    pub fn is_forwarding(self) -> bool {
-        matches!(self, Self::PassedOn | Self::NotPassedOn)
+    /// Whether it rests on another connection of the process.
+    pub fn has_other_side(self) -> bool {
+        matches!(self, Self::PassedOn | Self::NotPassedOn | Self::AwaitsAnswer)
     }
 }
 

@@ -102,6 +102,11 @@ impl Linger {
                 "{who} forwards it; the other side is still open",
                 [who]
             ),
+            Cause::AwaitsAnswer => wording!(
+                "linger-awaits-answer",
+                "{who} waits for another server to answer it",
+                [who]
+            ),
             Cause::Orphaned => {
                 wording!("linger-orphaned", "closed, but the kernel has yet to send what is left")
             }

@@ -9,12 +9,13 @@ use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Detector, Seen},
     ends::Ends,
-    twins::{Twins, is_passed_on, twins},
+    twins::{Twins, twins},
 };
 use crate::{
     cause::{self, Context},
     connection::{Connection, SocketId},
     socket::{is_orphaned, silence},
+    timeouts,
 };
 use tracer_event::{
     endpoint::{Endpoint, Tuple},
@@ -64,7 +65,7 @@ struct Group<'a> {
 struct Member<'a> {
     seen: &'a Seen<'a>,
     socket: Socket,
-    /// The other side of what its process forwards.
+    /// The other side of what its process forwards, or where it has asked.
     twin: Option<&'a Seen<'a>>,
     age: u64,
     at_least: bool,
@@ -85,8 +86,9 @@ fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
             continue;
         }
         let life = lives.get(&SocketId::of(seen.record)).copied();
-        let twin = twins.get(&SocketId::of(seen.record)).filter(|_| key.cause.is_forwarding());
-        let member = Member { twin: twin.copied(), ..Member::new(comparison, seen, socket, life) };
+        let twin = twins.get(&SocketId::of(seen.record)).filter(|_| key.cause.has_other_side());
+        let twin = twin.map(|twin| twin.seen);
+        let member = Member { twin, ..Member::new(comparison, seen, socket, life) };
         let group = groups.entry(key).or_default();
         if member.age >= GRACE {
             group.members.push(member);
@@ -155,8 +157,7 @@ pub(super) fn key(
     let context = Context { creator, listening: &listening, host };
     let (cause, parent) = cause::cause(socket, record, context);
     let cause = match (cause, twins.get(&SocketId::of(record))) {
-        (Cause::Held, Some(twin)) if is_passed_on(twin) => Cause::PassedOn,
-        (Cause::Held, Some(_)) => Cause::NotPassedOn,
+        (Cause::Held, Some(twin)) => twin.cause(),
         (cause, _) => cause,
     };
     let mut pids: Vec<u32> = match cause {
@@ -258,7 +259,7 @@ fn finding(
         descriptors: leaking.and_then(|(pid, growth)| comparison.descriptors(pid, growth)),
         peer_sockets,
         peer_orphans,
-        other_side: other_side(comparison, members, ends),
+        other_side: other_side(comparison, key.cause, members, ends),
         made: comparison.input.stacks.map(|stacks| made(comparison, members, stacks)),
     };
     let severity = severity(&leak, members);
@@ -304,9 +305,10 @@ fn fds(comparison: &Comparison<'_>, members: &[Member<'_>], pid: Option<u32>) ->
     fds
 }
 
-/// What their process forwards to, or from where.
+/// What their process forwards to, or from where; whom it has asked.
 fn other_side(
     comparison: &Comparison<'_>,
+    cause: Cause,
     members: &[Member<'_>],
     ends: &Ends<'_>,
 ) -> Option<OtherSide> {
@@ -317,6 +319,11 @@ fn other_side(
     let peers = peers.map(|peer| if here { peer.with_port(0) } else { peer });
     let mut states = BTreeMap::new();
     twins.iter().for_each(|twin| *states.entry(twin.state).or_default() += 1);
+    let silent = |twin: &&Seen<'_>| {
+        timeouts::since(twin.record, twin.record.last_sent, comparison.input.ticks)
+    };
+    let is_asked = cause == Cause::AwaitsAnswer;
+    let unanswered = is_asked.then(|| twins.iter().filter_map(silent).max()).flatten();
     let holders = twins.iter().filter_map(|twin| ends.peer(twin));
     let holders = holders.flat_map(|seen| comparison.holders(seen.record));
     let holders = each_once(holders.map(|holder| holder.process));
@@ -325,6 +332,7 @@ fn other_side(
         peers: most_first(peers, |peer| (peer.address(), peer.port)),
         states,
         processes: holders.into_iter().map(|process| comparison.program(process)).collect(),
+        unanswered,
     })
 }
 

@@ -36,6 +36,7 @@ close-wait-not-yet = { $who }: 연결 { $count }개를 아직 닫지 않음. 상
 close-wait-leak = { $who }: 연결 { $count }개 누수. 상대가 닫았는데 close()하지 않음
 close-wait-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 전달했으나, { $peers } 쪽이 닫지 않음
 close-wait-not-passed-on = { $who }: 중계하는 연결 { $count }개에서 상대의 종료를 반대편 { $peers } 쪽에 전달하지 않음
+close-wait-awaits-answer = { $who }: { $peers } 쪽의 응답을 기다리면서, 상대가 닫은 연결 { $count }개를 갖고 있음
 close-wait-orphaned = 양쪽이 닫은 연결 { $count }개가 커널에서 기다림. 갖고 있는 프로세스는 없음
 close-wait-unseen = 상대가 닫은 연결 { $count }개를 누군가 갖고 있으나, 볼 수 있는 디스크립터가 아님
 
@@ -241,6 +242,7 @@ linger-unread = 읽지 않은 데이터 { $unread }바이트, 갖고 있으면�
 linger-held = 상대가 닫았는데 갖고 있으면서 닫지 않음
 linger-passed-on = { $who } 쪽이 종료를 전달했으나 반대편 상대가 닫지 않음
 linger-not-passed-on = { $who } 쪽이 중계하고, 반대편은 아직 열려 있음
+linger-awaits-answer = { $who } 쪽이 다른 서버의 응답을 기다림
 linger-orphaned = 닫혔으나 커널이 남은 것을 더 보내야 함
 linger-unseen = 누군가 갖고 있으나, 볼 수 있는 디스크립터가 아님
 
@@ -349,6 +351,7 @@ server-closed = 서버가 먼저 닫은 연결 { $connections }개, { $timer } �
 used-late = 서버의 FIN { $after } 뒤에 다시 사용
 other-peer = 반대편 상대
 side-open = { $peers }: { $states }
+side-silent = { $peers }: { $time } 동안 응답 없음
 side-closed = { $peers }, FIN 보냄: { $states }
 at-peers = 이 호스트에 있는 상대 쪽에 { $unread }바이트
 kernel-gives-up = 커널은 { $left } 뒤 포기함
@@ -443,6 +446,9 @@ its-half-close = 반종료 타임아웃(haproxy timeout client-fin과 server-fin
     socat -t)
 remedy-proxy-timeout = { $who }: 양쪽을 끊는 시간을 상대에게 필요한 만큼으로 설정할 것. 설정: { $timeout }
 remedy-other-peer = { $who }: 상대가 닫았으면 닫아야 함. 파일 끝을 읽고도 닫지 않았거나 다른 것을 기다림
+remedy-must-answer = { $peers } 쪽이 응답해야 함: 무엇을 기다리는지 보기(느린 쿼리, 잠금, 그 서버가 묻는 다른 서버)
+remedy-wait-less = { $who }: 클라이언트보다 오래 기다리지 않게 할 것. 응답 타임아웃을 두거나(nginx proxy_read_timeout,
+    haproxy timeout server, statement_timeout) 클라이언트가 떠나면 끝낼 것(nginx proxy_ignore_client_abort off)
 remedy-reader-stack = 읽는 쪽이 읽거나 닫아야 함: 그 첫 스레드가 무엇을 기다리는지 보기
 remedy-peer-reads = 상대가 요청한 것을 읽거나 닫아야 함: 읽는 쪽이 멈췄거나, 막혔거나, 너무 느림
 remedy-bound-write = { $who }: 쓰기가 기다리는 시간을 제한할 것(SO_SNDTIMEO, nginx send_timeout, haproxy timeout

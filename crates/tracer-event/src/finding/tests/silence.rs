@@ -233,6 +233,7 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
         peers: vec![(at("10.0.0.9", 5432), 4)],
         states: [(State::FinWait2, 4)].into(),
         processes: Vec::new(),
+        unanswered: None,
     });
     let leak = Leak { holders: vec![proxy], other_side, parent: None, ..leak(cause) };
     of(Problem::CloseWaitLeak(Box::new(leak)))
@@ -261,4 +262,27 @@ fn of_a_proxy_the_end_that_does_not_close_is_named(#[case] cause: Cause, #[case]
     assert!(other[0].text.english().contains("half-close time-out"), "{other:?}");
     let evidence = format!("{:?}", finding.evidence());
     assert!(evidence.contains("10.0.0.9:5432 × 4, FIN sent: 4 FIN_WAIT2"), "{evidence}");
+}
+
+#[test]
+fn who_has_not_answered_is_named_and_not_who_waits() {
+    let mut finding = forwarding(Cause::AwaitsAnswer, b"app");
+    let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
+    let side = leak.other_side.as_mut().unwrap();
+    side.unanswered = Some(61_000_000_000);
+    let words = "app[900] waits for 10.0.0.9:5432 to answer, and holds 4 connections that the peers have \
+                 closed";
+    assert_eq!(finding.sentence().english(), words);
+    let evidence = format!("{:?}", finding.evidence());
+    assert!(evidence.contains("10.0.0.9:5432 × 4: no answer for 1m01s"), "{evidence}");
+    let remedies = finding.remedies();
+    assert!(remedies[0].text.english().starts_with("10.0.0.9:5432 has to answer"), "{remedies:?}");
+    assert!(
+        remedies.iter().all(|remedy| remedy.command.is_none()),
+        "nobody is known: {remedies:?}"
+    );
+    let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
+    leak.other_side.as_mut().unwrap().processes = vec![app(77)];
+    let remedies = finding.remedies();
+    assert_eq!(remedies[1].command.as_deref(), Some("tail -n +1 /proc/77/task/*/stack"));
 }

@@ -130,7 +130,8 @@ fn held() -> BoxedStrategy<Problem> {
 
 pub(super) fn cause() -> BoxedStrategy<Cause> {
     use Cause::{
-        Halted, Held, Inherited, NeverAccepted, NotPassedOn, Orphaned, PassedOn, Unread, Unseen,
+        AwaitsAnswer, Halted, Held, Inherited, NeverAccepted, NotPassedOn, Orphaned, PassedOn,
+        Unread, Unseen,
     };
     let bare = select(vec![
         NeverAccepted,
@@ -139,6 +140,7 @@ pub(super) fn cause() -> BoxedStrategy<Cause> {
         Held,
         PassedOn,
         NotPassedOn,
+        AwaitsAnswer,
         Orphaned,
         Unseen,
     ]);
