@@ -13,7 +13,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::Ipv4Addr,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -206,6 +206,44 @@ fn what_is_lost_while_the_other_core_is_busy_is_counted() {
         });
         is_accounted_for(&loaded, 300_000);
     });
+}
+
+/// Ten times as many as the kernel keeps in TIME_WAIT: what is told and counted is what happened,
+/// in memory that does not grow with it.
+#[test]
+#[ignore = "takes a quarter of an hour, and a gigabyte of memory and of /tmp"]
+fn ten_million_connections_are_told_or_counted() {
+    const CONNECTIONS: usize = 10_000_000;
+    let directory = tempfile::tempdir().unwrap();
+    isolated(|namespace| {
+        load::prepare(namespace);
+        let options = ["--rotate-size=256MiB", "--keep=2", "--max-sockets=1100000"];
+        let recorder = Recorder::start(namespace, directory.path(), &options);
+        let pid = recorder.pid();
+        let mut memory = Vec::new();
+        let mut took = Duration::ZERO;
+        for _ in 0..10 {
+            took += load::connections(CONNECTIONS / 10);
+            memory.push(resident(pid));
+            println!("{took:?}: {} MiB", memory[memory.len() - 1] >> 20);
+        }
+        let summary = recorder.finish().summary();
+        let date = Command::new("date").arg("-u").output().unwrap().stdout;
+        println!(
+            "{}{CONNECTIONS} connections in {took:?}; {summary}",
+            String::from_utf8_lossy(&date)
+        );
+        is_what_the_kernel_did(&summary, 10 * CONNECTIONS + 2 * 10);
+        let [_, .., middle, _, _, last] = memory[..] else { panic!("{memory:?}") };
+        assert!(last <= middle + middle / 8, "it grows: {memory:?}");
+    });
+}
+
+/// Memory of a process, bytes.
+fn resident(pid: Pid) -> usize {
+    let pages = fs::read_to_string(format!("/proc/{}/statm", pid.as_raw_nonzero())).unwrap();
+    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * rustix::param::page_size()
 }
 
 /// The kernel drops what is too much without a word: the tracer must find out.

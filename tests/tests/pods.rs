@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use tracer_tests::{
     cgroup::Pod,
     deployed::{list, of_kind, rendered, text, texts},
-    netns::isolated,
+    diagnosis::Diagnosis,
+    netns::{Namespace, isolated},
     peer::Peer,
     receiver::{Ports, Rotel, fetch, fetched},
+    record::Record,
     sockets::{self, eventually, free_port},
     tracer::{Tracer, command},
 };
@@ -104,6 +106,7 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
             let of_pod = |one: &str| one.contains(&pod.uid) && one.contains("web-1");
             records(&shown).into_iter().filter(told).any(of_pod)
         });
+        names_are_known_to_all_commands(namespace, &pod, &named);
         leaking.into_iter().for_each(Peer::close);
         outside.close();
         let closes =
@@ -114,6 +117,29 @@ fn a_leak_in_a_pod_is_found_by_its_uid_in_the_receiver() {
         let of_pod = trace.records.iter().filter(|record| record.value["k8s"] == k8s);
         assert!(of_pod.count() >= LEAKING, "lines have the names as well");
     });
+}
+
+/// Who looks once, or for a moment, is told them too.
+fn names_are_known_to_all_commands(namespace: &Namespace, pod: &Pod, named: &[&str]) {
+    let diagnosis = Diagnosis::of(namespace, named);
+    let leaks = diagnosis.all("close_wait_leak");
+    let of_pod = |leak: &&&Record| leak.at("/finding/evidence/processes")[0]["pod"] == *pod.uid;
+    let leak = leaks.iter().find(of_pod).unwrap_or_else(|| panic!("{leaks:?}"));
+    let told = leak.at("/finding/evidence/processes")[0]["pod_name"].to_string();
+    assert!(told.contains("web-1") && told.contains("shop"), "{leak}");
+    let inode = namespace.inode.to_string();
+    let arguments = ["sockets", "--format", "json", "--netns", &inode];
+    let listed = command("", &[&arguments[..], named].concat()).output().unwrap();
+    assert!(listed.status.success() && listed.stderr.is_empty(), "{listed:?}");
+    let of_pod = format!("\"k8s\":{{\"pod\":{{\"uid\":\"{}\",\"name\":\"web-1\"}}", pod.uid);
+    let lines = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(lines.lines().filter(|line| line.contains(&of_pod)).count(), LEAKING, "{lines}");
+    let wrong = ["diagnose", "--pod-logs", "/nowhere"];
+    let refused = command("", &wrong).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot read the directory /nowhere (--pod-logs;"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 /// Behind a gateway this is how hosts are told apart.

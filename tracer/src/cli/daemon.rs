@@ -191,7 +191,7 @@ fn parse(whole: &Command, argv: &[OsString]) -> anyhow::Result<(DaemonArguments,
         );
         arguments.trace.writable = Some(directory.clone());
     }
-    if let Some(directory) = &arguments.trace.pod_logs {
+    if let Some(directory) = &arguments.trace.pods.pod_logs {
         ensure!(
             directory.is_dir(),
             "--pod-logs {}: no such directory; the kubelet's is /var/log/pods",

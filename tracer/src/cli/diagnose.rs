@@ -20,7 +20,7 @@ use super::{
     header::{header, options},
     language::LanguageArgument,
     live::BUFFER_SIZE,
-    options::{FormatName, StacksArgument, duration},
+    options::{FormatName, PodsArgument, StacksArgument, duration},
     signals::{self, Hangup, Signals},
     threads,
 };
@@ -58,6 +58,8 @@ pub(super) struct DiagnoseArguments {
     language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
+    #[command(flatten)]
+    pods: PodsArgument,
     #[command(flatten)]
     stacks: StacksArgument,
     #[command(flatten)]
@@ -126,6 +128,7 @@ async fn observed(
     filter: Filter,
 ) -> anyhow::Result<(Header, Outcome)> {
     let signals = Signals::catch()?;
+    let (pods, unnamed) = arguments.pods.open()?.unzip();
     let tracer = load::load(&load::Request {
         mode: Some(Mode::Btf),
         filter: filter.of_namespace().in_kernel(),
@@ -139,8 +142,9 @@ async fn observed(
         bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
     }
     let (host, unknown) = Host::look();
+    let host = host.naming(pods);
     let mut degraded = tracer.degraded.clone();
-    degraded.extend(unknown);
+    degraded.extend(unknown.into_iter().chain(unnamed.flatten()));
     let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
     degraded.extend(missing.filter(|one| feature::PROCESSES.is_in(one)));
     privileges::keep_only(privileges::RUN);

@@ -1,9 +1,13 @@
 //! Options that several commands have.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
+use super::signals::interruptible;
+use tracer_event::header::Degraded;
+use tracer_kernel::pods::Pods;
 use tracer_model::selection::{Records, Selection};
 
 /// Which records to write. Metrics count everything all the same.
@@ -37,6 +41,34 @@ pub(super) struct StacksArgument {
     /// shows lines of Python without it
     #[arg(long, help_heading = "Kernel")]
     pub(super) stacks: bool,
+}
+
+/// Whether pods are named.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PodsArgument {
+    /// Name the pods of a Kubernetes node, by the directory in which its kubelet keeps their logs,
+    /// such as /var/log/pods
+    #[arg(long, value_name = "DIR")]
+    pub(super) pod_logs: Option<PathBuf>,
+}
+
+impl PodsArgument {
+    /// Opens what names pods; with what is missing of it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub(super) fn open(&self) -> anyhow::Result<Option<(Pods, Option<Degraded>)>> {
+        let Some(path) = self.pod_logs.clone() else { return Ok(None) };
+        let opened = path.clone();
+        // It may be on a file system that does not answer.
+        let pods = interruptible(move || Pods::open(&opened))?;
+        let failed = || {
+            let path = path.display();
+            format!("cannot read the directory {path} (--pod-logs; the kubelet's is /var/log/pods)")
+        };
+        Ok(Some(pods.with_context(failed)?))
+    }
 }
 
 /// The formats of what is not a stream of events.

@@ -9,7 +9,7 @@ use super::{
     console::{ColorArgument, print},
     filter::{FilterArguments, FilterWords},
     language::LanguageArgument,
-    options::FormatName,
+    options::{FormatName, PodsArgument},
 };
 use crate::{
     listing::{
@@ -40,6 +40,8 @@ pub(super) struct SocketsArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
+    pods: PodsArgument,
+    #[command(flatten)]
     language: LanguageArgument,
     #[command(flatten)]
     color: ColorArgument,
@@ -66,7 +68,9 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
     }
     let filter = filter.on_this_host(words)?;
     let (host, unknown) = Host::look();
-    if let Some(unknown) = unknown {
+    let (pods, unnamed) = arguments.pods.open()?.unzip();
+    let host = host.naming(pods);
+    for unknown in unknown.into_iter().chain(unnamed.flatten()) {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
     }
     // For people, what is in the other namespaces is counted too.

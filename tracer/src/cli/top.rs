@@ -14,7 +14,7 @@ use super::{
     filter::{FilterArguments, FilterWords},
     language::LanguageArgument,
     live::Live,
-    options::duration,
+    options::{PodsArgument, duration},
 };
 use crate::top::{
     feed::Feed,
@@ -39,6 +39,8 @@ pub(super) struct TopArguments {
     /// Flag sockets that are stuck in a state, such as close-wait=30s,time-wait=off
     #[arg(long, default_value = linger::DEFAULT, value_name = "STATE=TIME,…")]
     linger: Thresholds,
+    #[command(flatten)]
+    pods: PodsArgument,
     #[command(flatten)]
     language: LanguageArgument,
     #[command(flatten)]
@@ -66,6 +68,7 @@ pub(super) fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     let live = Live {
         // The terminal is opened again: for its size, and where standard input is another one.
         confinement: Confinement { writable: vec!["/dev".into()], ..Confinement::default() },
+        pods: arguments.pods.open()?,
         ..Live::new(seen, arguments.linger, arguments.duration)
     };
     let failure = Failure::default();

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 
@@ -12,14 +12,13 @@ use super::{
     format::{FormatArguments, Occasion, TraceFormat},
     header::options,
     live::{Live, Setting},
-    options::{RecordArguments, StacksArgument, duration, interval},
-    signals::interruptible,
+    options::{PodsArgument, RecordArguments, StacksArgument, duration, interval},
     sinks::{Endings, Outputs, SinkArguments},
     telemetry::TelemetryArguments,
 };
 use crate::exec::scope::Scope;
-use tracer_event::header::{Degraded, Mode};
-use tracer_kernel::{confine::Confinement, load::Request, pods::Pods, preflight};
+use tracer_event::header::Mode;
+use tracer_kernel::{confine::Confinement, load::Request, preflight};
 use tracer_model::{
     filter::{Filter, parse::Mistake},
     linger::{self, Thresholds},
@@ -47,15 +46,13 @@ pub(super) struct TraceArguments {
     #[arg(long)]
     pub(super) legend: bool,
     #[command(flatten)]
+    pub(super) pods: PodsArgument,
+    #[command(flatten)]
     pub(super) shown: FormatArguments,
     #[command(flatten)]
     filter: FilterArguments,
     #[command(flatten)]
     records: RecordArguments,
-    /// Name the pods of a Kubernetes node, by the directory in which its kubelet keeps their logs,
-    /// such as /var/log/pods
-    #[arg(long, value_name = "DIR", help_heading = "Records")]
-    pub(super) pod_logs: Option<PathBuf>,
     /// Set by the commands that take them.
     #[arg(skip)]
     pub(super) words: FilterWords,
@@ -135,7 +132,7 @@ pub(super) fn run_with(
     // Before anything is loaded, so that a mistake costs nothing; after the privileges, so that
     // a run that cannot work leaves no empty file.
     preflight::privileges()?;
-    live.pods = arguments.pods()?;
+    live.pods = arguments.pods.open()?;
     let outputs = outputs.open()?;
     filter::warn_of_absent(&live.filter);
     let mut endings = Endings::new();
@@ -170,23 +167,6 @@ impl TraceArguments {
     /// The first mistake in the filter.
     pub(super) fn filter(&self) -> Result<Filter, Mistake> {
         self.filter.filter(&self.words)
-    }
-
-    /// Opens what names pods.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be read.
-    fn pods(&self) -> anyhow::Result<Option<(Pods, Option<Degraded>)>> {
-        let Some(path) = self.pod_logs.clone() else { return Ok(None) };
-        let opened = path.clone();
-        // It may be on a file system that does not answer.
-        let pods = interruptible(move || Pods::open(&opened))?;
-        let failed = || {
-            let path = path.display();
-            format!("cannot read the directory {path} (--pod-logs; the kubelet's is /var/log/pods)")
-        };
-        Ok(Some(pods.with_context(failed)?))
     }
 
     /// Whether the code that makes sockets is to be shown.
