@@ -49,6 +49,12 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "silence",
         "a_host_that_is_gone_is_told_with_the_bytes_and_when_the_kernel_gives_up",
     ),
+    (
+        "dead_peer",
+        "tcp_mtu_probing",
+        "silence",
+        "a_path_that_drops_full_sized_segments_is_asked_about",
+    ),
     ("dead_peer", "ss -K -t", "silence", "a_fin_and_keepalive_probes_without_an_answer_are_told"),
     (
         "deferred_accept",

@@ -44,6 +44,8 @@ pub struct NetFacts {
     pub somaxconn: Option<u64>,
     /// `tcp_fin_timeout`, seconds: how long an orphan waits in FIN_WAIT2.
     pub fin_timeout: Option<u64>,
+    /// `tcp_mtu_probing`: 0 where the kernel does not try smaller segments when it gets no answer.
+    pub mtu_probing: Option<u64>,
     /// When the kernel asks a silent peer and when it gives up.
     pub timeouts: Timeouts,
     /// What has been counted since the namespace was made.

@@ -44,6 +44,7 @@ pub(super) fn net_facts() -> NetFacts {
         max_syn_backlog: number("ipv4/tcp_max_syn_backlog"),
         somaxconn: number("core/somaxconn"),
         fin_timeout: number("ipv4/tcp_fin_timeout"),
+        mtu_probing: number("ipv4/tcp_mtu_probing"),
         timeouts: Timeouts {
             retries: number("ipv4/tcp_retries2"),
             orphan_retries: number("ipv4/tcp_orphan_retries"),

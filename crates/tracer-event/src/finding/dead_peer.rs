@@ -1,4 +1,4 @@
-//! `dead_peer`: peers that do not answer any more.
+//! `dead_peer`: peers that do not answer any more, or not on all connections.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,14 @@ pub struct DeadPeer {
     pub limit: Option<Limit>,
     /// Further connections to these peers, on which nothing is under way.
     pub idle: Idle,
+    /// Further connections to these peers, on which they have answered since.
+    #[serde(default)]
+    pub answering: u64,
+    /// The path may drop full-sized segments without a word: these peers answer on other
+    /// connections, what is not acknowledged fills a segment, it was sent while the peer still
+    /// answered, and the kernel tries no smaller one (`tcp_mtu_probing` is 0).
+    #[serde(default)]
+    pub black_hole: bool,
 }
 
 impl Idle {
@@ -94,15 +102,65 @@ impl Idle {
 impl DeadPeer {
     /// `10.0.0.1 is silent`, `10.0.0.1 and 3 more peers are silent`.
     fn silent_peers(&self) -> Wording {
+        self.peers_that(["is silent", "are silent"])
+    }
+
+    fn peers_that(&self, [does, do_all]: [&str; 2]) -> Wording {
         let peers = self.connections.peers();
         let english = match self.connections.peers.as_slice() {
             [(first, _), more @ ..] if !more.is_empty() => {
                 let more = count(more.len() as u64, "more peer");
-                format!("{} and {more} are silent", end(*first))
+                format!("{} and {more} {do_all}", end(*first))
             }
-            _ => format!("{peers} is silent"),
+            _ => format!("{peers} {does}"),
         };
         Wording::new(english, peers)
+    }
+
+    /// Where the peer is there, it is the path to it.
+    fn of_path(&self, enter: &str) -> Option<Remedy> {
+        if self.black_hole {
+            return Some(command(
+                wording!(
+                    "remedy-black-hole",
+                    "does the path drop full-sized segments (a path MTU black hole, as with tunnels)? This has the \
+                     kernel try smaller ones, also on these connections: if data moves then, it does; better a \
+                     lower MTU of the route, or ICMP let through"
+                ),
+                format!("{enter}sysctl -w net.ipv4.tcp_mtu_probing=1"),
+            ));
+        }
+        (self.answering > 0).then(|| {
+            advice(wording!(
+                "remedy-forgotten",
+                "the peer is there: a firewall, NAT or balancer between has forgotten these connections, or one of \
+                 several hosts behind its address is gone"
+            ))
+        })
+    }
+
+    /// Of peers that are there.
+    fn on_some(&self, since: String, connections: Wording, left: Option<Wording>) -> Wording {
+        let what = match self.unanswered {
+            Unanswered::Fin => wording!("fin-unacknowledged", "FIN unacknowledged"),
+            Unanswered::KeepaliveProbes => wording!(
+                "probes-unanswered",
+                "{tries} unanswered",
+                tries = Wording::count(self.tries.into(), "keepalive probe")
+            ),
+            _ => wording!(
+                "bytes-unacknowledged",
+                "{bytes} unacknowledged",
+                bytes = Wording::count(self.unacknowledged, "byte")
+            ),
+        };
+        let peers = self.peers_that(["answers", "answer"]);
+        let others = Wording::count(self.answering, "other");
+        wording!(
+            "dead-peer-on-some",
+            "{what} for {since} on {connections}; {peers} on {others}{left}",
+            [what, since, connections, peers, others, left]
+        )
     }
 }
 
@@ -110,11 +168,12 @@ impl Explain for DeadPeer {
     fn about() -> About {
         About {
             when: "three retransmissions or two keepalive probes in a row have no answer, and nothing else was heard \
-                   from the peer; info where it is less than a tenth of a service's clients, or where the process \
+                   from the peer on the connection; info where it is less than a tenth of a service's clients, or where the process \
                    has closed",
             evidence: "the retransmission counters and timers of the last snapshot, and the last acknowledgement of \
-                       each socket",
-            unknown: "whether the peer's host, a NAT or firewall with a forgotten entry, or the path is to blame",
+                       each socket, also of the other connections to the peer",
+            unknown: "whether the peer's host, a NAT or firewall with a forgotten entry, or the path is to blame; of one \
+                      address that several hosts share, which of them answers",
         }
     }
 
@@ -124,6 +183,9 @@ impl Explain for DeadPeer {
         let left = self.gives_up.map(|left| {
             wording!("gives-up", "; the kernel gives up in {left}", left = duration(left))
         });
+        if self.answering > 0 {
+            return self.on_some(since, connections, left);
+        }
         match self.unanswered {
             Unanswered::Fin => wording!(
                 "dead-peer-fin",
@@ -169,8 +231,8 @@ impl Explain for DeadPeer {
 
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let Self { connections, .. } = self;
-        let mut remedies = Vec::new();
-        if let Some(&(peer, _)) = connections.peers.first() {
+        let mut remedies: Vec<Remedy> = self.of_path(enter).into_iter().collect();
+        if let (Some(&(peer, _)), true) = (connections.peers.first(), remedies.is_empty()) {
             // Nobody listens on a client's port; a host that is there refuses.
             let port = match connections.service {
                 Service::Here(_) => 1,

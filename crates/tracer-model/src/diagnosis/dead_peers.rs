@@ -1,5 +1,7 @@
 //! Peers that do not answer any more.
 
+use std::net::IpAddr;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use tracer_wire::{Record, flag};
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::timeouts::{self, GivesUp, Silence};
 use tracer_event::{
-    finding::{DeadPeer, Finding, Idle, Problem, Severity, Unanswered},
+    finding::{DeadPeer, Finding, Idle, Problem, Service, Severity, Unanswered},
     state::State,
 };
 
@@ -28,6 +30,18 @@ const WINDOW_PROBE: u8 = 3;
 /// What was heard within this time of the first retransmission may have come before it: the
 /// kernel's tick is 10 ms at most.
 const TICK: u64 = 20_000_000;
+/// What is lost from this time after the peer was heard on was sent to a peer that answered.
+const FRESH: u64 = 3_000_000_000;
+/// Payload that fills a segment of the least MTU of IPv6 (RFC 8200, 5), bytes.
+const FULL: u32 = 1_220;
+
+/// What is one finding, beside holders and service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    unanswered: Unanswered,
+    /// The peer answers on other connections.
+    is_there: bool,
+}
 
 struct Member<'a> {
     seen: &'a Seen<'a>,
@@ -36,6 +50,55 @@ struct Member<'a> {
     heard: Option<u64>,
     tries: u8,
     gives_up: Option<GivesUp>,
+}
+
+impl Member<'_> {
+    /// Whether what is under way fills a segment, and was sent while the peer still answered.
+    fn is_full(&self) -> bool {
+        let record = self.seen.record;
+        let under_way = record.snd_nxt.wrapping_sub(record.snd_una);
+        under_way >= FULL && self.heard.is_some_and(|heard| heard < self.since + FRESH)
+    }
+}
+
+/// How long ago something has come on open connections, ascending: of a service, by the address of the
+/// peer.
+struct Answering(HashMap<(u32, Service, IpAddr), Vec<u64>, RandomState>);
+
+impl Answering {
+    fn of(comparison: &Comparison<'_>) -> Self {
+        let mut answering: HashMap<_, Vec<u64>, _> = HashMap::default();
+        let is_open = |seen: &&Seen<'_>| {
+            matches!(seen.state, State::Established | State::CloseWait)
+                && seen.record.has(flag::HAS_SOCKET)
+        };
+        for seen in comparison.seen.iter().filter(is_open) {
+            if let Some(heard) = heard(comparison, seen) {
+                answering.entry(Self::key(comparison, seen)).or_default().push(heard);
+            }
+        }
+        answering.values_mut().for_each(|heard| heard.sort_unstable());
+        Self(answering)
+    }
+
+    fn key(comparison: &Comparison<'_>, seen: &Seen<'_>) -> (u32, Service, IpAddr) {
+        let tuple = seen.tuple();
+        (tuple.netns, comparison.service(&tuple), tuple.peer.address())
+    }
+
+    /// On how many of them the peers of `members` have answered since all of these wait.
+    fn count(&self, comparison: &Comparison<'_>, members: &[Member<'_>]) -> u64 {
+        let mut waiting: HashMap<_, u64, RandomState> = HashMap::default();
+        for member in members {
+            let since = waiting.entry(Self::key(comparison, member.seen)).or_insert(member.since);
+            *since = member.since.min(*since);
+        }
+        let counted = waiting.into_iter().filter_map(|(key, since)| {
+            let heard = self.0.get(&key)?;
+            Some(heard.partition_point(|heard| heard + TICK < since) as u64)
+        });
+        counted.sum()
+    }
 }
 
 /// Connections on which neither data nor a FIN nor probes are answered.
@@ -49,12 +112,17 @@ fn dead_peers(comparison: &Comparison<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let closers = Closers::of(comparison);
-    let mut groups: HashMap<Key<Unanswered>, Vec<Member<'_>>, RandomState> = HashMap::default();
+    let answering = Answering::of(comparison);
+    let mut groups: HashMap<Key<Kind>, Vec<Member<'_>>, RandomState> = HashMap::default();
     for (unanswered, member) in found {
-        let key = closers.key(comparison, member.seen, unanswered);
+        let is_there = answering.count(comparison, std::slice::from_ref(&member)) > 0;
+        let key = closers.key(comparison, member.seen, Kind { unanswered, is_there });
         groups.entry(key).or_default().push(member);
     }
-    groups.into_iter().map(|(key, members)| finding(comparison, &closers, key, &members)).collect()
+    let groups = groups.into_iter();
+    groups
+        .map(|(key, members)| finding(comparison, (&closers, &answering), key, &members))
+        .collect()
 }
 
 /// Whether the peer of a socket is dead.
@@ -120,8 +188,8 @@ fn heard(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u64> {
 
 fn finding(
     comparison: &Comparison<'_>,
-    closers: &Closers<'_>,
-    Key { netns, service, what: unanswered, .. }: Key<Unanswered>,
+    (closers, answering): (&Closers<'_>, &Answering),
+    Key { netns, service, what: Kind { unanswered, is_there }, .. }: Key<Kind>,
     members: &[Member<'_>],
 ) -> Finding {
     let seen: Vec<&Seen<'_>> = members.iter().map(|member| member.seen).collect();
@@ -137,6 +205,10 @@ fn finding(
         limit: first.map(|(_, limit)| limit),
         idle: idle(comparison, members),
         connections,
+        answering: answering.count(comparison, members),
+        black_hole: is_there
+            && comparison.facts(netns).and_then(|facts| facts.mtu_probing) == Some(0)
+            && members.iter().all(|member| unanswered == Unanswered::Data && member.is_full()),
     };
     // Where nobody holds them, nobody waits.
     let severity = if dead.connections.orphans == dead.connections.sockets {

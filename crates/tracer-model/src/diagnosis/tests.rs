@@ -87,7 +87,8 @@ fn look(time: u64, records: Vec<Record>) -> HostSnapshot {
         .map(|record| holder(record, 900))
         .collect();
     let ports = Some(PortRange { low: 40_000, high: 40_099, reserved: Vec::new() });
-    let facts = NetFacts { ports, max_time_wait: Some(100), ..NetFacts::default() };
+    let facts =
+        NetFacts { ports, max_time_wait: Some(100), mtu_probing: Some(0), ..NetFacts::default() };
     let process = ProcessFacts {
         descriptors: Some(records.len() as u64),
         descriptor_limit: Some(100_000),

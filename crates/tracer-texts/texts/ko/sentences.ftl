@@ -82,6 +82,10 @@ dead-peer-probes = { $peers }: 응답 없음. keepalive 프로브 { $tries }개�
     { $connections }{ $left }
 dead-peer-data = { $peers }: 응답 없음. { $bytes }바이트가 { $since } 동안 확인 응답을 받지 못함,
     { $connections }{ $left }
+dead-peer-on-some = { $connections }: { $what }, { $since } 동안. { $peers } 쪽이 다른 연결 { $others }개에서는 응답함{ $left }
+fin-unacknowledged = FIN이 확인 응답을 받지 못함
+probes-unanswered = keepalive 프로브 { $tries }개에 응답 없음
+bytes-unacknowledged = { $bytes }바이트가 확인 응답을 받지 못함
 peer-not-reading = { $who }: 읽지 않음. 윈도가 { $closed } 동안 닫혀 있음, 보내지 못한 데이터 { $bytes }바이트{ $fin },
     { $connections }
 fins-waiting = , 그 뒤의 FIN { $fins }개도 나가지 못함
@@ -416,6 +420,10 @@ remedy-window = 상대가 받은 것을 읽어야 함
 remedy-peer-gone = 상대나 그곳까지의 경로가 사라짐: 그 상대와의 다른 연결이 살아 있는지 볼 것
 remedy-is-it-there = 상대가 있는지 확인. 종료 상태 124: 새 연결에도 응답하지 않음. 0이나 1: 상대는 있고, 중간의 방화벽이나
     NAT가 연결을 잊음
+remedy-black-hole = 경로가 꽉 찬 세그먼트를 버리는지 확인(터널 등의 경로 MTU 블랙홀). 커널이 이 연결들에서도 더 작은
+    세그먼트를 시도함. 그러면 데이터가 움직이면 그것이 원인임. 더 나은 해결: 경로의 MTU를 낮추거나 ICMP를 통과시킬 것
+remedy-forgotten = 상대는 있음: 중간의 방화벽, NAT, 로드 밸런서가 이 연결들을 잊었거나, 같은 주소 뒤의 호스트 중 하나가
+    사라짐
 remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,
     haproxy tcp-ut, gRPC keepalive 타임아웃), 유휴 연결에는 SO_KEEPALIVE와 1분 정도의 TCP_KEEPIDLE
 remedy-kill-dead = 이 상대와의 연결을 지금 끊음. 프로세스는 오류를 받음(CONFIG_INET_DIAG_DESTROY)

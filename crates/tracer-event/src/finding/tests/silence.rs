@@ -35,6 +35,8 @@ fn dead(unanswered: Unanswered, connections: Connections) -> Finding {
         gives_up: Some(920 * SECOND),
         limit: Some(Limit { setting: Setting::Retries, value: 15 }),
         idle: Idle { probed: 1, probe_in: Some(7_190 * SECOND), never: 4 },
+        answering: 0,
+        black_hole: false,
     })))
 }
 
@@ -285,4 +287,41 @@ fn who_has_not_answered_is_named_and_not_who_waits() {
     leak.other_side.as_mut().unwrap().processes = vec![app(77)];
     let remedies = finding.remedies();
     assert_eq!(remedies[1].command.as_deref(), Some("tail -n +1 /proc/77/task/*/stack"));
+}
+
+#[rstest]
+#[case(
+    Unanswered::Data,
+    1,
+    "20,000 bytes unacknowledged for 5.00s on 1 connection of app[900] to \
+    10.0.0.9:5432; 10.0.0.9:5432 answers on 1 other; the kernel gives up in 15m20s"
+)]
+#[case(
+    Unanswered::Fin,
+    2,
+    "FIN unacknowledged for 5.00s on 1 connection of app[900] to \
+    10.0.0.9:5432; 10.0.0.9:5432 answers on 2 others; the kernel gives up in 15m20s"
+)]
+#[case(
+    Unanswered::KeepaliveProbes,
+    2,
+    "4 keepalive probes unanswered for 5.00s on 1 connection of app[900] \
+    to 10.0.0.9:5432; 10.0.0.9:5432 answers on 2 others; the kernel gives up in 15m20s"
+)]
+fn whoever_answers_on_others_is_not_said_to_be_silent(
+    #[case] unanswered: Unanswered,
+    #[case] answering: u64,
+    #[case] words: &str,
+) {
+    let mut finding = dead(unanswered, connections(THERE(), 1, 0));
+    let Problem::DeadPeer(found) = &mut finding.problem else { panic!() };
+    found.answering = answering;
+    assert_eq!(finding.sentence().english(), words);
+    let remedies = finding.remedies();
+    assert!(remedies[0].text.english().starts_with("the peer is there"), "{remedies:?}");
+    let Problem::DeadPeer(found) = &mut finding.problem else { panic!() };
+    found.black_hole = true;
+    let remedies = finding.remedies();
+    assert_eq!(remedies[0].command.as_deref(), Some("sysctl -w net.ipv4.tcp_mtu_probing=1"));
+    assert!(remedies.len() <= 3, "{remedies:?}");
 }

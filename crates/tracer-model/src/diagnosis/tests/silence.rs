@@ -105,6 +105,44 @@ fn the_bytes_the_time_and_the_idle_ones_are_told() {
     assert_eq!(dead.connections.sockets, 1);
 }
 
+/// Whoever answers on other connections is there: the path is asked about.
+#[rstest]
+#[case::silent(5, 6, &[], (0, false))]
+#[case::was_there_before(5, 6, &[7, 9], (0, false))]
+#[case::is_there(5, 6, &[7, 1, 2], (2, true))]
+#[case::was_idle_for_long(5, 600, &[1], (1, false))]
+fn a_peer_that_answers_on_others_is_there(
+    #[case] since: u64,
+    #[case] heard: u64,
+    #[case] others: &[u64],
+    #[case] expected: (u64, bool),
+) {
+    let other =
+        |(n, heard): (u64, &u64)| with(socket(100 + n, State::Established, *heard), Timers::EMPTY);
+    let record = retransmitting(1, State::Established, since, heard, 4);
+    let others: Vec<Record> = (0..).zip(others).map(other).collect();
+    let told = |record: Record| {
+        let dead = dead_peer(&[&[record][..], &others].concat());
+        (dead.answering, dead.black_hole)
+    };
+    assert_eq!(told(record), expected);
+    // What does not fill a segment is not lost for its size.
+    assert_eq!(told(Record { snd_nxt: 1_100, ..record }), (expected.0, false));
+    let elsewhere = Record { peer_address: wire(3), ..record };
+    assert_eq!(told(elsewhere), (0, false));
+}
+
+#[test]
+fn of_several_peers_those_that_are_there_are_told_apart() {
+    let records = [
+        retransmitting(1, State::Established, 5, 6, 4),
+        Record { peer_address: wire(3), ..retransmitting(2, State::Established, 5, 6, 4) },
+        with(socket(3, State::Established, 1), Timers::EMPTY),
+    ];
+    assert_eq!(codes(&records), [(DEAD, Severity::Warning); 2]);
+    assert_eq!(dead_peer(&records).connections.sockets, 1);
+}
+
 /// Nobody waits for what is closed: the kernel ends it soon.
 #[rstest]
 #[case(State::FinWait1)]
