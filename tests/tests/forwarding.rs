@@ -3,17 +3,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{thread, time::Duration};
+use std::{
+    fs,
+    net::TcpStream,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use serde_json::json;
 use tracer_tests::{
     case::python,
     diagnosis::Diagnosis,
+    fault::descriptors,
+    leashed::Leashed,
     netns::{Namespace, isolated},
     nginx::Nginx,
     peer::Peer,
     record::{Record, listing},
     remedy::succeeds,
+    sockets::eventually,
     tracer::Tracer,
 };
 
@@ -185,9 +194,29 @@ fn nginx_that_is_told_to_ignore_its_clients_waits_for_its_server() {
     isolated(|namespace| {
         let directory = tempfile::tempdir().unwrap();
         let (slow, _) = python("slow", SLOW);
-        let more = "proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:9001;";
-        let nginx = Nginx::alone(directory.path(), 9_000, more);
+        let more = "proxy_ignore_client_abort on; proxy_read_timeout 12s;";
+        let location = format!("{more} proxy_pass http://127.0.0.1:9001;");
+        let nginx = Nginx::alone(directory.path(), 9_000, &location);
         waits_for(&given_up(namespace, nginx.master()), &slow);
+        eventually("proxy_read_timeout ends the wait", || descriptors("nginx").is_empty());
+    });
+}
+
+#[test]
+fn haproxy_waits_for_its_server_until_timeout_server() {
+    isolated(|namespace| {
+        let directory = tempfile::tempdir().unwrap();
+        let (slow, _) = python("slow", SLOW);
+        let configuration = directory.path().join("haproxy.cfg");
+        let text = "defaults\n mode http\n timeout connect 5s\n timeout client 1h\n timeout server 12s\n\
+                    listen all\n bind 127.0.0.1:9000\n server one 127.0.0.1:9001\n";
+        fs::write(&configuration, text).unwrap();
+        let mut command = Command::new("haproxy");
+        command.args(["-db", "-q", "-f"]).arg(&configuration).stdin(Stdio::null());
+        let haproxy = Leashed::start(command.stderr(Stdio::null()));
+        eventually("haproxy listens", || TcpStream::connect("127.0.0.1:9000").is_ok());
+        waits_for(&given_up(namespace, u64::from(haproxy.id())), &slow);
+        eventually("timeout server ends the wait", || descriptors("haproxy").is_empty());
     });
 }
 

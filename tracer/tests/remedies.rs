@@ -134,6 +134,18 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
 const SETTINGS: &[(&str, &str, &str, &str)] = &[
     (
         "other_side",
+        "proxy_read_timeout, haproxy",
+        "forwarding",
+        "nginx_that_is_told_to_ignore_its_clients_waits_for_its_server",
+    ),
+    (
+        "other_side",
+        "haproxy timeout server)",
+        "forwarding",
+        "haproxy_waits_for_its_server_until_timeout_server",
+    ),
+    (
+        "other_side",
         "timeout server-fin",
         "proxies",
         "haproxy_ends_what_its_server_does_not_close_by_server_fin",

@@ -122,8 +122,8 @@ pub(super) fn await_less(who: Wording, other_side: Option<&OtherSide>) -> Vec<Re
     remedies.push(advice(wording!(
         "remedy-wait-less",
         "{who} should wait no longer than its clients do: a time-out for the answer (nginx \
-         proxy_read_timeout, haproxy timeout server, statement_timeout), or an end when the client has \
-         gone (nginx proxy_ignore_client_abort off)",
+         proxy_read_timeout, haproxy timeout server), or an end when the client has gone (nginx \
+         proxy_ignore_client_abort off)",
         [who]
     )));
     remedies

@@ -456,7 +456,7 @@ remedy-proxy-timeout = { $who }: 양쪽을 끊는 시간을 상대에게 필요�
 remedy-other-peer = { $who }: 상대가 닫았으면 닫아야 함. 파일 끝을 읽고도 닫지 않았거나 다른 것을 기다림
 remedy-must-answer = { $peers } 쪽이 응답해야 함: 무엇을 기다리는지 보기(느린 쿼리, 잠금, 그 서버가 묻는 다른 서버)
 remedy-wait-less = { $who }: 클라이언트보다 오래 기다리지 않게 할 것. 응답 타임아웃을 두거나(nginx proxy_read_timeout,
-    haproxy timeout server, statement_timeout) 클라이언트가 떠나면 끝낼 것(nginx proxy_ignore_client_abort off)
+    haproxy timeout server) 클라이언트가 떠나면 끝낼 것(nginx proxy_ignore_client_abort off)
 remedy-reader-stack = 읽는 쪽이 읽거나 닫아야 함: 그 첫 스레드가 무엇을 기다리는지 보기
 remedy-peer-reads = 상대가 요청한 것을 읽거나 닫아야 함: 읽는 쪽이 멈췄거나, 막혔거나, 너무 느림
 remedy-bound-write = { $who }: 쓰기가 기다리는 시간을 제한할 것(SO_SNDTIMEO, nginx send_timeout, haproxy timeout
