@@ -77,51 +77,6 @@ k = [socket.create_connection(('10.89.0.1', 5999)) for _ in range(6)]; say('conn
     assert_eq!(hosts.on(0, |_| count_in("established")), 0);
 }
 
-/// As a tunnel does whose ICMP messages are dropped.
-#[test]
-fn a_path_that_drops_full_sized_segments_is_asked_about() {
-    let hosts = Hosts::connected();
-    let link = hosts.link();
-    link.lose(|_, segment| segment.data.len() > 1_200);
-    let (_server, _) = hosts.start(
-        0,
-        "upload",
-        "
-l = listen('10.89.0.1', 8080); say('listening')
-def serve(c):
-    while data := c.recv(65536): c.sendall(b'x')
-while True: c, _ = l.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()",
-    );
-    let (mut client, _) = hosts.start(
-        1,
-        "client",
-        "
-k = [socket.create_connection(('10.89.0.1', 8080)) for _ in range(4)]
-def ask(one): one.sendall(b'small'); assert one.recv(1)
-for one in k: ask(one)
-for one in k[1:]: one.sendall(b'z' * 20000)
-say('sent')
-def chat():
-    while True: ask(k[0]); time.sleep(.1)
-threading.Thread(target=chat, daemon=True).start()
-for one in k[1:]: assert one.recv(1)
-say('answered'); hold()",
-    );
-    thread::sleep(Duration::from_secs(4));
-    let diagnosis = hosts.diagnose(1, "1s");
-    let dead = diagnosis.only("dead_peer");
-    let evidence = dead.at("/finding/evidence");
-    assert_eq!((&evidence["sockets"], &evidence["answering"]), (&json!(3), &json!(1)), "{dead}");
-    assert_eq!(evidence["black_hole"], true, "{dead}");
-    let text = dead.text("/finding/text").unwrap();
-    assert!(
-        text.contains("10.89.0.1:8080 answers on 1 other") && !text.contains("silent"),
-        "{text}"
-    );
-    succeeds(dead, "tcp_mtu_probing");
-    assert_eq!(client.answer(), "answered", "smaller segments have arrived");
-}
-
 /// What is predicted happens: by TCP_USER_TIMEOUT, and by the number of retransmissions.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]

@@ -52,7 +52,7 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
     (
         "dead_peer",
         "tcp_mtu_probing",
-        "silence",
+        "paths",
         "a_path_that_drops_full_sized_segments_is_asked_about",
     ),
     ("dead_peer", "ss -K -t", "silence", "a_fin_and_keepalive_probes_without_an_answer_are_told"),
@@ -63,6 +63,7 @@ const TRIED: &[(&str, &str, &str, &str)] = &[
         "clients_that_say_nothing_are_found_with_their_listener",
     ),
     ("descriptors", "prlimit", "remedies", "a_process_without_descriptors_gets_more"),
+    ("listens_elsewhere", "ss -tlnp", "paths", "a_server_that_listens_on_another_address_is_named"),
     ("no_local_port", "ss -tanp", "remedies", "ports_are_found_again"),
     (
         "peer_not_reading",

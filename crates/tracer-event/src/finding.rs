@@ -15,6 +15,7 @@ mod deferred_accept;
 mod descriptors;
 mod ephemeral_ports;
 mod keepalive_race;
+mod listens_elsewhere;
 mod no_keepalive;
 mod no_local_port;
 mod other_side;
@@ -51,6 +52,7 @@ pub use self::{
     descriptors::OutOfDescriptors,
     ephemeral_ports::{PortUse, Scope},
     keepalive_race::KeepaliveRace,
+    listens_elsewhere::ListensElsewhere,
     no_keepalive::NoKeepalive,
     no_local_port::NoLocalPort,
     other_side::OtherSide,
@@ -247,6 +249,8 @@ findings! {
     ProcessEnded(Box<ProcessEnded>): ProcessEnded = "process_ended",
     /// Attempts to connect fail, or are slow because SYNs are lost.
     ConnectFailures(Box<ConnectFailures>): ConnectFailures = "connect_failures",
+    /// Clients connect to another address than a server listens on.
+    ListensElsewhere(Box<ListensElsewhere>): ListensElsewhere = "listens_elsewhere",
     /// Connections end by RST or timeout instead of being closed.
     ConnectionResets(ConnectionResets): ConnectionResets = "connection_resets",
     /// A server closes idle connections just before its clients use them again.

@@ -43,6 +43,7 @@ mod limits;
 mod observed;
 mod peers;
 mod queues;
+mod refused_here;
 mod self_connects;
 mod stuck;
 #[cfg(test)]
@@ -109,6 +110,7 @@ const SNAPSHOTS: &[&[Detector]] = &[
     stuck::DETECTORS,
     idle::DETECTORS,
     churn::DETECTORS,
+    refused_here::DETECTORS,
 ];
 
 /// What events show by themselves, without a snapshot.

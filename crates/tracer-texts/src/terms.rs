@@ -156,6 +156,7 @@ pub const TERMS: &[Term] = &[
     term(Findings, "closed_but_held", "", &[]),
     term(Findings, "self_connect", "", &["self-connect"]),
     term(Findings, "connect_failures", "", &["refused", "connect-timeout"]),
+    term(Findings, "listens_elsewhere", "", &["refused"]),
     term(Findings, "connection_resets", "", &["rst-peer"]),
     term(Findings, "keepalive_race", "", &[]),
     term(Timers, "retransmission-timer", "RFC 6298", &["data-lost", "syn-lost"]),

@@ -74,6 +74,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("image", "wants an image for another architecture; the kernel has no part in it"),
     ("packages", "wants a whole Debian; the kernel has no part in it"),
     ("pairs", "wants cables between namespaces and NAT, which kernels have as modules"),
+    ("paths", "wants Python, cables between namespaces and a link of TUN devices"),
     ("pods", "wants an OpenTelemetry receiver and kubectl; the kernel has no part in it"),
     ("prometheus", "wants Prometheus; the kernel has no part in it"),
     ("proxies", "wants Python, haproxy and nginx; what it needs of the kernel is in other suites"),

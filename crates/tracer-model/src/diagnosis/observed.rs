@@ -10,6 +10,7 @@ use super::{
     comparison::{Comparison, Detector},
     ended::Ended,
     history::History,
+    refused_here::Refused,
 };
 use tracer_event::{
     close::Reason,
@@ -39,6 +40,8 @@ pub struct Observed {
     pub(super) ended: Ended,
     /// Beginnings and ends of connections.
     pub(super) history: History,
+    /// Attempts to connect to this host that it has refused.
+    pub(super) refused: Refused,
     /// Events lost for good.
     pub lost: u64,
 }
@@ -52,6 +55,7 @@ impl Observer for Observed {
                 self.ended.connection(connection);
                 self.history.connection(connection);
             }
+            Update::Reset(reset) => self.refused.note(reset),
             Update::Retransmit(event) => self.history.retransmit(event),
             Update::Loss(loss) if !loss.healed => self.lost += loss.count,
             _ => {}
@@ -97,6 +101,7 @@ impl Observed {
         self.short.add(&later.short);
         self.ended.add(&later.ended);
         self.history.add(&later.history);
+        self.refused.add(&later.refused);
         self.lost += later.lost;
     }
 

@@ -97,6 +97,11 @@ connect_failures =
     .title = connect_failures: connections fail or are slow
     .what = Connections to a destination are refused, time out, or need retransmitted SYNs.
     .many = Refused: nobody listens. Timed out or slow: a firewall that drops, or a full accept queue.
+listens_elsewhere =
+    .title = listens_elsewhere: a server listens on another address
+    .what = Clients connect to an address on which nobody listens, so that the host answers with RST; a
+        server listens on the same port of another address.
+    .many = Have the server listen on all addresses, or the clients use the one that it has.
 connection_resets =
     .title = connection_resets: connections end by RST or timeout
     .what = Connections with a destination end by RST or by a timeout instead of being closed; the finding

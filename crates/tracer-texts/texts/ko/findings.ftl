@@ -95,6 +95,11 @@ connect_failures =
     .what = 한 목적지로 가는 연결이 거부되거나, 시간이 초과되거나, SYN을 재전송해야 합니다.
     .many = 거부되면 LISTEN하는 프로그램이 없습니다. 시간이 초과되거나 느리면 패킷을 버리는 방화벽이나 가득 찬 accept
         큐가 원인입니다.
+listens_elsewhere =
+    .title = listens_elsewhere: 서버가 다른 주소에서 listen한다
+    .what = 클라이언트가 연결하는 주소에는 아무도 listen하지 않아 호스트가 RST로 답합니다. 서버는 같은 포트의 다른
+        주소에서 listen합니다.
+    .many = 서버가 모든 주소에서 listen하게 하거나, 클라이언트가 서버의 주소를 쓰게 하세요.
 connection_resets =
     .title = connection_resets: 연결이 RST나 타임아웃으로 끝난다
     .what = 한 목적지와의 연결이 닫히지 않고 RST나 타임아웃으로 끝납니다. 누가 왜 보냈는지 함께 나옵니다.

@@ -1,6 +1,10 @@
 //! Who is in the namespace of a finding, and which of two findings says why.
 
 use super::*;
+use tracer_event::{
+    endpoint::{Endpoint, Tuple},
+    update::{Answered, Direction, Observer as _, Reset, Rst, Subject, Update},
+};
 
 /// Not anybody who has a socket there too, and nobody who has left.
 #[rstest]
@@ -38,4 +42,50 @@ fn a_full_accept_queue_is_not_told_as_a_flood_of_syns(#[case] queue: u32, #[case
     let found: Vec<&str> =
         diagnosis.findings.iter().map(|finding| finding.problem.code()).collect();
     assert_eq!(found, codes);
+}
+
+/// What is found when clients have been refused so often at 10.0.0.1, the listener's or another port.
+fn refused(listening: u8, port: u16, times: u16, segment: Rst) -> Vec<(Severity, String)> {
+    let mut observed = Observed::default();
+    let tuple = |client| Tuple {
+        local: Endpoint::from_wire(wire(1), port),
+        peer: Endpoint::from_wire(wire(2), client),
+        netns: NETNS,
+    };
+    for client in 0..times {
+        let subject = Subject::of_addresses(tuple(40_000 + client));
+        let reset = Reset { time: SECOND, subject, state: State::Closed, segment };
+        observed.observe(Update::Reset(&reset));
+    }
+    let listens = Record { local_address: wire(listening), ..listener(0, 128) };
+    let at = |time| look(time, vec![listens]);
+    let table = Table::new(table::Options::default());
+    let diagnosis =
+        find_in(&Filter::default(), &at(SECOND), &at(SECOND + OBSERVED), &observed, &table);
+    let found = diagnosis.findings.into_iter();
+    found.map(|finding| (finding.severity, finding.sentence().to_string())).collect()
+}
+
+#[rstest]
+#[case::several(9, SERVER, 3, Rst::answering(Answered::Syn), Some(Severity::Warning))]
+#[case::one(9, SERVER, 1, Rst::answering(Answered::Syn), Some(Severity::Info))]
+#[case::nobody_listens(9, SERVER + 1, 3, Rst::answering(Answered::Syn), None)]
+#[case::listens_there_by_now(1, SERVER, 3, Rst::answering(Answered::Syn), None)]
+#[case::an_old_connection(9, SERVER, 3, Rst::answering(Answered::Ack), None)]
+#[case::of_a_socket(9, SERVER, 3, Rst::new(Direction::Sent), None)]
+fn who_listens_on_another_address_is_named(
+    #[case] listening: u8,
+    #[case] port: u16,
+    #[case] times: u16,
+    #[case] segment: Rst,
+    #[case] expected: Option<Severity>,
+) {
+    let words = "app[900] listens on 10.0.0.9:8080 only: ";
+    let found = refused(listening, port, times, segment);
+    assert_eq!(found.iter().map(|(severity, _)| *severity).next(), expected, "{found:?}");
+    for (_, said) in found {
+        let rest = said.strip_prefix(words).unwrap_or_else(|| panic!("{said}"));
+        let attempts = if times == 1 { "attempt" } else { "attempts" };
+        assert_eq!(rest, format!("{times} {attempts} to connect to 10.0.0.1:8080 refused"));
+    }
 }

@@ -11,9 +11,9 @@ use tracer_event::{
     finding::{
         AcceptQueue, AcceptWait, BadEnd, Cause, ClosedButHeld, ConnectFailure, ConnectFailures,
         ConnectionResets, DeferredAccept, Descriptors, Finding, KeepaliveRace, Leak, Listener,
-        LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem, Program, Scope,
-        SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog, TimeWaitOverflow,
-        Worker,
+        ListensElsewhere, LostSegment, Made, NoLocalPort, OutOfDescriptors, PortUse, Problem,
+        Program, Scope, SelfConnect, Service, Severity, Status, StuckHandshake, SynBacklog,
+        TimeWaitOverflow, Worker,
     },
     process::{Executable, Halt},
     state::State,
@@ -125,7 +125,14 @@ fn held() -> BoxedStrategy<Problem> {
     let itself = itself.prop_map(|(processes, address, range, reserved)| {
         Problem::SelfConnect(SelfConnect { processes, address, range, reserved })
     });
-    prop_oneof![held, itself].boxed()
+    let listening = prop::collection::vec(end(), 0..3);
+    let refused = (prop::collection::vec(program(), 0..3), listening, end(), any::<u64>());
+    let elsewhere = refused.prop_map(|(processes, listening, address, attempts)| {
+        let peers = vec![(address.with_port(0), attempts)];
+        let found = ListensElsewhere { processes, listening, address, attempts, peers };
+        Problem::ListensElsewhere(Box::new(found))
+    });
+    prop_oneof![held, itself, elsewhere].boxed()
 }
 
 pub(super) fn cause() -> BoxedStrategy<Cause> {

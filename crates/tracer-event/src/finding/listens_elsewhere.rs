@@ -1,0 +1,95 @@
+//! `listens_elsewhere`: clients connect to an address of this host on which nobody listens, while a
+//! server listens on the same port of another one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Explain, Line, Program, Remedy, Severity,
+    remedies::{advice, command},
+    words::{a_process, each_peer, line, of_program, programs},
+};
+use crate::{
+    endpoint::Endpoint,
+    phrase::{Wording, wording},
+};
+
+/// Clients named.
+const PEERS: usize = 4;
+
+/// Attempts that were refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListensElsewhere {
+    /// Who listens.
+    pub processes: Vec<Program>,
+    /// On which addresses, all of one port.
+    pub listening: Vec<Endpoint>,
+    /// Where clients connect to.
+    pub address: Endpoint,
+    /// How often.
+    pub attempts: u64,
+    /// From where, and how often, most first.
+    #[serde(with = "by_peer")]
+    #[schemars(with = "Vec<by_peer::Counted>")]
+    pub peers: Vec<(Endpoint, u64)>,
+}
+
+super::counted!(by_peer: peer: Endpoint);
+
+impl Explain for ListensElsewhere {
+    fn about() -> About {
+        About {
+            when: "SYNs to an address of this host were answered by RST as nobody listens there, and somebody listens \
+                   on the same port of another address; info for fewer than three",
+            evidence: "the RSTs without a socket (Linux 6.12 and later tell them), and the listeners of the last snapshot",
+            unknown: "whether clients are meant to use that address",
+        }
+    }
+
+    fn sentence(&self, _: Severity) -> Wording {
+        let known = !self.processes.is_empty();
+        let listening: Vec<String> = self.listening.iter().map(Endpoint::to_string).collect();
+        wording!(
+            "listens-elsewhere",
+            "{who} listens on {listening} only: {count} to connect to {address} refused",
+            who = if known { programs(&self.processes) } else { a_process(None) },
+            listening = listening.join(", "),
+            count = Wording::count(self.attempts, "attempt"),
+            address = self.address.to_string()
+        )
+    }
+
+    fn evidence(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.processes.iter().filter_map(of_program).collect();
+        let label = if self.peers.len() == 1 { "client" } else { "clients" };
+        lines.push(line(label, each_peer(&self.peers, PEERS)));
+        lines
+    }
+
+    fn remedies(&self, enter: &str) -> Vec<Remedy> {
+        let port = self.address.port;
+        vec![
+            advice(wording!(
+                "remedy-listen-there",
+                "have it listen on that address, or on all (0.0.0.0, ::); 127.0.0.1 of a container is in that \
+                 container only"
+            )),
+            command(
+                wording!("remedy-who-listens", "who listens on that port"),
+                format!("{enter}ss -tlnp 'sport = :{port}'"),
+            ),
+        ]
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.processes.iter().map(|program| program.process.pid).collect()
+    }
+
+    fn count(&self) -> u64 {
+        self.attempts
+    }
+
+    fn key(&self) -> String {
+        self.address.to_string()
+    }
+}
