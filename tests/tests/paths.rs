@@ -1,8 +1,6 @@
 //! What two hosts have of each other when neither is at fault alone: an address on which nobody listens,
 //! and a path that loses what is large.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{thread, time::Duration};
 
 use serde_json::json;

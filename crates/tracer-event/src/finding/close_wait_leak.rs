@@ -94,14 +94,12 @@ impl Explain for Leak {
             when: "sockets are in CLOSE_WAIT and no data moves on them: a warning for three or more of one \
                    cause that have stayed, or one that is 30 s old; critical when the descriptors \
                    or the accept queue are exhausted; else information",
-            evidence: "the sockets, their receive queues and holders in two snapshots, the listener that they came \
-             from, and the FIN if it was seen; that two sockets are both sides of what a proxy forwards, equal \
-             bytes or a half-close at the same moment; that a process waits for another server's answer, a \
-             connection of its own for each, on which it asked within a second after the request, and heard \
-             nothing since",
-            unknown: "whether the application would still close them: a half-close at work without any data moving \
-             looks the same until it sends; what a process waits for that is no TCP connection of its own; the \
-             age of those that were there before is a lower bound",
+            evidence: "the sockets, their receive queues and holders in two snapshots, the listener that \
+             they came from, and the FIN if it was seen; of both sides of what a proxy forwards, equal bytes or a \
+             half-close at the same moment; of a wait for another server's answer, a connection for each \
+             on which was asked within a second after the request, and nothing heard since",
+            unknown: "whether the application would still close them: a half-close at work without any data \
+             moving looks the same until it sends; what else than TCP a process waits for; the age of those from before",
         }
     }
 
@@ -233,7 +231,7 @@ impl Explain for Leak {
 }
 
 impl Leak {
-    /// By a process that cannot, does not know of them, or has not read them to the end.
+    /// By a process that cannot, does not know of them, or has not read to their end.
     fn unclosed(&self, who: Wording, count: Wording) -> Wording {
         match self.cause {
             Cause::Halted(halt) => wording!(

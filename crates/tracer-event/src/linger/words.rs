@@ -92,21 +92,9 @@ impl Linger {
             Cause::Held => {
                 wording!("linger-held", "the peer has closed, the application has not")
             }
-            Cause::PassedOn => wording!(
-                "linger-passed-on",
-                "{who} has passed the end on; the other side's peer has not closed",
-                [who]
-            ),
-            Cause::NotPassedOn => wording!(
-                "linger-not-passed-on",
-                "{who} forwards it; the other side is still open",
-                [who]
-            ),
-            Cause::AwaitsAnswer => wording!(
-                "linger-awaits-answer",
-                "{who} waits for another server to answer it",
-                [who]
-            ),
+            Cause::PassedOn | Cause::NotPassedOn | Cause::AwaitsAnswer => {
+                by_other_side(why.cause, who)
+            }
             Cause::Orphaned => {
                 wording!("linger-orphaned", "closed, but the kernel has yet to send what is left")
             }
@@ -114,6 +102,25 @@ impl Linger {
                 wording!("linger-unseen", "held, but by no descriptor that can be seen")
             }
         }
+    }
+}
+
+/// Of a process that waits on another connection of its own.
+fn by_other_side(cause: Cause, who: Wording) -> Wording {
+    match cause {
+        Cause::PassedOn => wording!(
+            "linger-passed-on",
+            "{who} has passed the end on; the other side's peer has not closed",
+            [who]
+        ),
+        Cause::AwaitsAnswer => {
+            wording!("linger-awaits-answer", "{who} waits for another server to answer it", [who])
+        }
+        _ => wording!(
+            "linger-not-passed-on",
+            "{who} forwards it; the other side is still open",
+            [who]
+        ),
     }
 }
 

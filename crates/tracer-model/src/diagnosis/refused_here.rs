@@ -74,7 +74,7 @@ fn finding(
     let holders = listeners.iter().flat_map(|seen| comparison.holders(seen.record));
     let processes = each_once(holders.map(|holder| holder.process)).into_iter();
     let mut listening: Vec<Endpoint> = listeners.iter().map(|seen| seen.tuple().local).collect();
-    listening.sort_unstable_by_key(|local| local.address());
+    listening.sort_unstable_by_key(Endpoint::address);
     listening.dedup();
     let attempts = clients.iter().map(|(_, times)| times).sum();
     let each = clients.iter().flat_map(|&(peer, times)| (0..times).map(move |_| peer));
