@@ -81,7 +81,7 @@ pub fn survey(program: &Path) -> Survey {
         degraded.push(takes_none(feature::BTF.missing(error.to_string(), remedy)));
     }
     degraded.extend(privileges::missing());
-    let others = Host::look().1.into_iter().chain(confine::missing());
+    let others = Host::look(None).1.into_iter().chain(confine::missing());
     degraded.extend(others.map(takes_none));
     let features = feature::ALL.map(|feature| try_one(feature, mode, &degraded, program)).into();
     let lacking = degraded.iter().fold(CapabilitySet::empty(), |all, (_, takes)| all | *takes)

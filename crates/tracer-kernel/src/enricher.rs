@@ -63,8 +63,9 @@ impl Known {
 }
 
 impl Host {
-    /// Finds out what can be looked up here, and what cannot.
-    pub fn look() -> (Self, Option<Degraded>) {
+    /// Finds out what can be looked up here, and what cannot; `pods` are those whose names are known, with
+    /// what is missing of these.
+    pub fn look(pods: Option<(Pods, Option<Degraded>)>) -> (Self, Vec<Degraded>) {
         let mounts = mounts::read();
         let has_v1 = mounts::parse(&mounts).any(|mount| mount.kind == b"cgroup");
         let (hierarchy, degraded) = match Hierarchy::open(&mounts) {
@@ -80,14 +81,10 @@ impl Host {
                 (None, Some(feature::CONTAINERS.missing(error.to_string(), remedy)))
             }
         };
-        (Self { hierarchy, has_v1, known: Mutex::default(), stacks: Arc::default() }, degraded)
-    }
-
-    /// The same, with names of pods.
-    #[must_use]
-    pub fn naming(self, pods: Option<Pods>) -> Self {
-        self.known().pods = pods;
-        self
+        let (pods, unnamed) = pods.unzip();
+        let known = Mutex::new(Known { pods, ..Known::default() });
+        let degraded = degraded.into_iter().chain(unnamed.flatten()).collect();
+        (Self { hierarchy, has_v1, known, stacks: Arc::default() }, degraded)
     }
 
     /// The stacks that have been looked up, and where to put more.
@@ -192,7 +189,7 @@ mod tests {
         let pid = std::process::id();
         let start_ns = Stat::of(pid).unwrap().start_ticks * NANOSECONDS_PER_TICK + 1;
         let process = Process { pid, comm: [0; 16], start_ns };
-        let (host, _) = Host::look();
+        let (host, _) = Host::look(None);
         let own = std::env::current_exe().unwrap();
         assert_eq!(host.executable(&process).as_deref(), own.to_str());
         let reused = Process { start_ns: start_ns + NANOSECONDS_PER_TICK, ..process };

@@ -128,7 +128,7 @@ async fn observed(
     filter: Filter,
 ) -> anyhow::Result<(Header, Outcome)> {
     let signals = Signals::catch()?;
-    let (pods, unnamed) = arguments.pods.open()?.unzip();
+    let pods = arguments.pods.open()?;
     let tracer = load::load(&load::Request {
         mode: Some(Mode::Btf),
         filter: filter.of_namespace().in_kernel(),
@@ -141,10 +141,9 @@ async fn observed(
     if !tracer.has_iterators {
         bail!("diagnose needs BPF iterators, which this kernel refuses; see tracer -v");
     }
-    let (host, unknown) = Host::look();
-    let host = host.naming(pods);
+    let (host, unknown) = Host::look(pods);
     let mut degraded = tracer.degraded.clone();
-    degraded.extend(unknown.into_iter().chain(unnamed.flatten()));
+    degraded.extend(unknown);
     let missing = privileges::missing().into_iter().map(|(missing, _)| missing);
     degraded.extend(missing.filter(|one| feature::PROCESSES.is_in(one)));
     privileges::keep_only(privileges::RUN);

@@ -156,10 +156,8 @@ impl Live {
         if let Some(logger) = tracer.logger.take() {
             tokio::spawn(relay(logger));
         }
-        let (host, unknown) = Host::look();
-        let (pods, unnamed) = self.pods.take().unzip();
-        let host = host.naming(pods);
-        tracer.degraded.extend(unknown.into_iter().chain(unnamed.flatten()));
+        let (host, unknown) = Host::look(self.pods.take());
+        tracer.degraded.extend(unknown);
         tracer.degraded.extend(self.without_privileges());
         let risk = limits::sockets_at_risk(self.request.buffer_size, self.max_sockets);
         tracer.degraded.extend(risk);

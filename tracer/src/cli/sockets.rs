@@ -67,10 +67,8 @@ pub(super) fn run(arguments: &SocketsArguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let filter = filter.on_this_host(words)?;
-    let (host, unknown) = Host::look();
-    let (pods, unnamed) = arguments.pods.open()?.unzip();
-    let host = host.naming(pods);
-    for unknown in unknown.into_iter().chain(unnamed.flatten()) {
+    let (host, unknown) = Host::look(arguments.pods.open()?);
+    for unknown in unknown {
         tracing::warn!("{} ({}); {}", unknown.lost, unknown.reason, unknown.remedy);
     }
     // For people, what is in the other namespaces is counted too.
