@@ -96,10 +96,10 @@ impl Explain for Leak {
                    or the accept queue are exhausted; else information",
             evidence: "the sockets, their receive queues and holders in two snapshots, the listener that \
              they came from, and the FIN if it was seen; of both sides of what a proxy forwards, equal bytes or a \
-             half-close at the same moment; of a wait for another server's answer, a connection for each \
-             on which was asked within a second after the request, and nothing heard since",
+             half-close at the same moment; of a wait for another server, a connection of its own for each, on \
+             which the process asked within a second of the request and has heard nothing since",
             unknown: "whether the application would still close them: a half-close at work without any data \
-             moving looks the same until it sends; what else than TCP a process waits for; the age of those from before",
+             moving looks the same until it sends; whether a process waits for something other than TCP; the exact age of those from before",
         }
     }
 
@@ -231,7 +231,7 @@ impl Explain for Leak {
 }
 
 impl Leak {
-    /// By a process that cannot, does not know of them, or has not read to their end.
+    /// By a process that cannot, does not know of them, or has not read them to the end.
     fn unclosed(&self, who: Wording, count: Wording) -> Wording {
         match self.cause {
             Cause::Halted(halt) => wording!(

@@ -123,9 +123,9 @@ impl DeadPeer {
             return Some(command(
                 wording!(
                     "remedy-black-hole",
-                    "does the path drop full-sized segments (a path MTU black hole, as with tunnels)? This has the \
-                     kernel try smaller ones, also on these connections: if data moves then, it does; better a \
-                     lower MTU of the route, or ICMP let through"
+                    "the path may drop full-sized segments (a path MTU black hole, as with tunnels): this makes the \
+                     kernel try smaller ones, also on these connections. If data moves then, that was it: lower the \
+                     MTU of the route, or let ICMP through"
                 ),
                 format!("{enter}sysctl -w net.ipv4.tcp_mtu_probing=1"),
             ));

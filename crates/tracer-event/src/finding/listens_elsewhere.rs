@@ -39,10 +39,11 @@ super::counted!(by_peer: peer: Endpoint);
 impl Explain for ListensElsewhere {
     fn about() -> About {
         About {
-            when: "SYNs to an address of this host were answered by RST as nobody listens there, and somebody listens \
-                   on the same port of another address; info for fewer than three",
-            evidence: "the RSTs without a socket (Linux 6.12 and later tell them), and the listeners of the last snapshot",
-            unknown: "whether clients are meant to use that address",
+            when: "clients with private addresses were refused (RST) at an address on which nobody listens, while a \
+                   server listens on the same port of another one; info where no client has tried three times",
+            evidence: "the RSTs that answer a SYN without a socket (Linux 6.12 and later tell of them), and the listeners \
+                       of the last snapshot",
+            unknown: "whether clients are meant to use that address, or another server should listen there and is down",
         }
     }
 
@@ -71,8 +72,8 @@ impl Explain for ListensElsewhere {
         vec![
             advice(wording!(
                 "remedy-listen-there",
-                "have it listen on that address, or on all (0.0.0.0, ::); 127.0.0.1 of a container is in that \
-                 container only"
+                "if clients are meant to reach it there, have it listen on that address as well, or on all (0.0.0.0, \
+                 ::); 127.0.0.1 in a container is reached from inside that container only"
             )),
             command(
                 wording!("remedy-who-listens", "who listens on that port"),

@@ -114,7 +114,7 @@ pub(super) fn half_close(
 pub(super) fn await_less(who: Wording, other_side: Option<&OtherSide>) -> Vec<Remedy> {
     let mut remedies = vec![advice(wording!(
         "remedy-must-answer",
-        "{peers} has to answer: look what it waits for (a slow query, a lock, a server that it asks)",
+        "{peers} has to answer: see what it waits for (a slow query, a lock, a server of its own)",
         peers = other_peers(other_side),
     ))];
     let here = other_side.and_then(|side| side.processes.first());

@@ -1,10 +1,15 @@
 //! Attempts to connect to this host that it has refused, though somebody listens on their port.
+//!
+//! Anybody may try the ports of a host that is reached from the Internet, and a server that listens on
+//! no address of it is as it should be: what comes from public addresses does not count.
+
+use std::{cmp::Reverse, net::IpAddr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::{
-    common::{each_once, most_first},
+    common::each_once,
     comparison::{Comparison, Detector},
 };
 use tracer_event::{
@@ -18,7 +23,7 @@ pub(super) const DETECTORS: &[Detector] = &[elsewhere];
 
 /// Somebody who tries all ports is none of the clients that are meant.
 const MOST: usize = 1_024;
-/// Fewer attempts may have been a mistake of their own.
+/// A client that has tried less often may have made a mistake of its own.
 const SEVERAL: u64 = 3;
 
 /// Attempts by namespace, address and client, whose port is none of them.
@@ -28,8 +33,8 @@ pub(super) struct Refused(HashMap<(u32, Endpoint, Endpoint), u64, RandomState>);
 impl Refused {
     /// Takes in an RST.
     pub(super) fn note(&mut self, reset: &Reset) {
-        if reset.segment.answers == Some(Answered::Syn) {
-            let tuple = reset.subject.tuple;
+        let tuple = reset.subject.tuple;
+        if reset.segment.answers == Some(Answered::Syn) && !is_public(tuple.peer.address()) {
             self.count((tuple.netns, tuple.local, tuple.peer.with_port(0)), 1);
         }
     }
@@ -46,6 +51,18 @@ impl Refused {
     }
 }
 
+/// Whether an address is one of the Internet: none of those for private use (RFC 1918, 4193, 6598).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && b & 0xc0 == 64;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared)
+        }
+        IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_loopback() || v6.is_unicast_link_local()),
+    }
+}
+
 /// A finding for each address.
 fn elsewhere(comparison: &Comparison<'_>) -> Vec<Finding> {
     let mut addresses: HashMap<(u32, Endpoint), Vec<(Endpoint, u64)>, RandomState> =
@@ -54,13 +71,13 @@ fn elsewhere(comparison: &Comparison<'_>) -> Vec<Finding> {
         addresses.entry((netns, address)).or_default().push((peer, times));
     }
     let addresses = addresses.into_iter();
-    addresses.filter_map(|(at, clients)| finding(comparison, at, &clients)).collect()
+    addresses.filter_map(|(at, clients)| finding(comparison, at, clients)).collect()
 }
 
 fn finding(
     comparison: &Comparison<'_>,
     (netns, address): (u32, Endpoint),
-    clients: &[(Endpoint, u64)],
+    mut peers: Vec<(Endpoint, u64)>,
 ) -> Option<Finding> {
     // By now it may listen there as well.
     if !comparison.listeners_of(netns, address).is_empty() {
@@ -76,16 +93,16 @@ fn finding(
     let mut listening: Vec<Endpoint> = listeners.iter().map(|seen| seen.tuple().local).collect();
     listening.sort_unstable_by_key(Endpoint::address);
     listening.dedup();
-    let attempts = clients.iter().map(|(_, times)| times).sum();
-    let each = clients.iter().flat_map(|&(peer, times)| (0..times).map(move |_| peer));
+    peers.sort_unstable_by_key(|(peer, times)| (Reverse(*times), peer.address()));
+    let most = peers.first().map_or(0, |(_, times)| *times);
     let problem = ListensElsewhere {
         processes: processes.map(|process| comparison.program(process)).collect(),
         listening,
         address,
-        attempts,
-        peers: most_first(each, |peer| (peer.address(), peer.port)),
+        attempts: peers.iter().map(|(_, times)| times).sum(),
+        peers,
     };
-    let severity = if attempts < SEVERAL { Severity::Info } else { Severity::Warning };
+    let severity = if most < SEVERAL { Severity::Info } else { Severity::Warning };
     let problem = Problem::ListensElsewhere(Box::new(problem));
     (!listeners.is_empty()).then(|| comparison.finding(severity, netns, problem))
 }

@@ -44,16 +44,15 @@ fn a_full_accept_queue_is_not_told_as_a_flood_of_syns(#[case] queue: u32, #[case
     assert_eq!(found, codes);
 }
 
-/// What is found when clients have been refused so often at 10.0.0.1, the listener's or another port.
-fn refused(listening: u8, port: u16, times: u16, segment: Rst) -> Vec<(Severity, String)> {
+/// What is found when these clients have been refused at 10.0.0.1, the listener's or another port.
+fn refused(listening: u8, port: u16, clients: &[[u8; 4]], segment: Rst) -> Vec<(Severity, String)> {
     let mut observed = Observed::default();
-    let tuple = |client| Tuple {
-        local: Endpoint::from_wire(wire(1), port),
-        peer: Endpoint::from_wire(wire(2), client),
-        netns: NETNS,
-    };
-    for client in 0..times {
-        let subject = Subject::of_addresses(tuple(40_000 + client));
+    for (client, own_port) in clients.iter().zip(40_000..) {
+        let subject = Subject::of_addresses(Tuple {
+            local: Endpoint::from_wire(wire(1), port),
+            peer: Endpoint::new((*client).into(), own_port),
+            netns: NETNS,
+        });
         let reset = Reset { time: SECOND, subject, state: State::Closed, segment };
         observed.observe(Update::Reset(&reset));
     }
@@ -66,26 +65,37 @@ fn refused(listening: u8, port: u16, times: u16, segment: Rst) -> Vec<(Severity,
     found.map(|finding| (finding.severity, finding.sentence().to_string())).collect()
 }
 
+const CLIENT: [u8; 4] = [10, 0, 0, 2];
+
 #[rstest]
-#[case::several(9, SERVER, 3, Rst::answering(Answered::Syn), Some(Severity::Warning))]
-#[case::one(9, SERVER, 1, Rst::answering(Answered::Syn), Some(Severity::Info))]
-#[case::nobody_listens(9, SERVER + 1, 3, Rst::answering(Answered::Syn), None)]
-#[case::listens_there_by_now(1, SERVER, 3, Rst::answering(Answered::Syn), None)]
-#[case::an_old_connection(9, SERVER, 3, Rst::answering(Answered::Ack), None)]
-#[case::of_a_socket(9, SERVER, 3, Rst::new(Direction::Sent), None)]
+#[case::several(9, SERVER, &[CLIENT; 3], Rst::answering(Answered::Syn), Some(Severity::Warning))]
+#[case::one(9, SERVER, &[CLIENT], Rst::answering(Answered::Syn), Some(Severity::Info))]
+#[case::one_each(
+    9,
+    SERVER,
+    &[CLIENT, [192, 168, 0, 3], [100, 64, 0, 4]],
+    Rst::answering(Answered::Syn),
+    Some(Severity::Info)
+)]
+#[case::the_internet(9, SERVER, &[[203, 0, 113, 2]; 9], Rst::answering(Answered::Syn), None)]
+#[case::nobody_listens(9, SERVER + 1, &[CLIENT; 3], Rst::answering(Answered::Syn), None)]
+#[case::listens_there_by_now(1, SERVER, &[CLIENT; 3], Rst::answering(Answered::Syn), None)]
+#[case::an_old_connection(9, SERVER, &[CLIENT; 3], Rst::answering(Answered::Ack), None)]
+#[case::of_a_socket(9, SERVER, &[CLIENT; 3], Rst::new(Direction::Sent), None)]
 fn who_listens_on_another_address_is_named(
     #[case] listening: u8,
     #[case] port: u16,
-    #[case] times: u16,
+    #[case] clients: &[[u8; 4]],
     #[case] segment: Rst,
     #[case] expected: Option<Severity>,
 ) {
     let words = "app[900] listens on 10.0.0.9:8080 only: ";
-    let found = refused(listening, port, times, segment);
+    let found = refused(listening, port, clients, segment);
     assert_eq!(found.iter().map(|(severity, _)| *severity).next(), expected, "{found:?}");
     for (_, said) in found {
         let rest = said.strip_prefix(words).unwrap_or_else(|| panic!("{said}"));
-        let attempts = if times == 1 { "attempt" } else { "attempts" };
+        let (times, attempts) =
+            (clients.len(), if clients.len() == 1 { "attempt" } else { "attempts" });
         assert_eq!(rest, format!("{times} {attempts} to connect to 10.0.0.1:8080 refused"));
     }
 }
