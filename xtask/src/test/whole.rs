@@ -23,18 +23,23 @@ use crate::{vm, workspace};
 
 /// Live tests that wait for most of their time and measure none of it, the longest
 /// first.
-const WAITING: [&str; 11] = [
+const WAITING: [&str; 16] = [
     "remedies",
     "demo",
     "time_wait",
+    "stacks",
     "cases",
     "silence",
+    "diagnose",
+    "otlp",
     "lessons",
     "daemon",
+    "examples",
     "connecting",
-    "diagnose",
     "screens",
     "proxies",
+    "joins",
+    "forwarding",
 ];
 /// The package of the live tests.
 const LIVE: &str = "tracer-tests";
