@@ -15,7 +15,7 @@
 //! ESTABLISHED has no default, since connections may idle; nor has FIN_WAIT1, which lasts as long
 //! as a slow peer takes for what was written before.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::LazyLock};
 
 use tracer_event::state::{State, UnknownState};
 
@@ -65,7 +65,10 @@ impl Thresholds {
 impl Default for Thresholds {
     /// As [`DEFAULT`] says.
     fn default() -> Self {
-        Self::NONE.with(DEFAULT).unwrap_or(Self::NONE)
+        // Asked for once a socket: read once.
+        static READ: LazyLock<Thresholds> =
+            LazyLock::new(|| Thresholds::NONE.with(DEFAULT).unwrap_or(Thresholds::NONE));
+        *READ
     }
 }
 
