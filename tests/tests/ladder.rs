@@ -15,6 +15,7 @@ use tracer_tests::{
     capture::Capture,
     netns::{Namespace, isolated},
     segment::flag::{ACK, FIN, SYN},
+    shown::shown,
     sockets::{End, Pair, Path, read_to_end, send},
     tracer::{Tracer, command, wait},
 };
@@ -80,7 +81,7 @@ fn life(tracer: &Tracer) -> [End; 2] {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one scenario, step by step")]
 fn the_arrows_are_the_segments_on_the_wire() {
-    isolated(|namespace| {
+    shown(|namespace| {
         let capture = Capture::start("lo");
         let tracer = Tracer::start(namespace, &[]);
         let ladder = Ladder::start(namespace, &[]);
@@ -134,12 +135,12 @@ fn the_arrows_are_the_segments_on_the_wire() {
 
 #[test]
 fn relative_numbers_begin_with_zero_and_each_step_is_explained() {
-    isolated(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let ladder = Ladder::start(namespace, &["--relative-seq", "--explain"]);
         life(&tracer);
         let text = ladder.finish();
-        drop(tracer);
+        tracer.finish();
         let labels: Vec<String> = arrows(&text).into_iter().map(|(_, label)| label).collect();
         let expected = [
             "SYN seq=0",
@@ -160,7 +161,7 @@ fn relative_numbers_begin_with_zero_and_each_step_is_explained() {
 /// The server's data and the client's answer to it are known from events of both ends.
 #[test]
 fn data_after_close_is_drawn_before_the_reset_that_answers_it() {
-    isolated(|namespace| {
+    shown(|namespace| {
         let tracer = Tracer::start(namespace, &[]);
         let ladder = Ladder::start(namespace, &["--explain"]);
         let Pair { listener: _listener, client, mut server } = Pair::over(Path::V4);
@@ -170,7 +171,7 @@ fn data_after_close_is_drawn_before_the_reset_that_answers_it() {
         server.write_all(b"too late").unwrap();
         tracer.wait_for_step(&ends[1], "CLOSE_WAIT", "CLOSED");
         let text = ladder.finish();
-        drop(tracer);
+        tracer.finish();
         let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words}: {text}"));
         assert!(at("data: ◁ 8B") < at("─ RST ─"), "{text}");
     });

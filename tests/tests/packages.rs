@@ -34,7 +34,7 @@ files > "$out/installed"
 in_debian tracer --version > "$out/version"
 in_debian tracer features --format json > "$out/features"
 in_debian tracer daemon --check
-in_debian bash -c 'tracer --format json --no-snapshot --duration 20s > /tmp/trace & tracer=$!
+in_debian bash -c 'tracer --format json --no-snapshot --duration 20s --netns /proc/self/ns/net > /tmp/trace & tracer=$!
     until grep -q hello /tmp/trace; do sleep 0.1; done
     perl -MIO::Socket::INET -e '"'"'
         my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die;
@@ -278,7 +278,8 @@ entry=$(jq -r '.config.Entrypoint[0]' "$config")
 mkdir "$out/root/proc" "$out/root/sys"
 mount -t proc proc "$out/root/proc"
 mount --rbind /sys "$out/root/sys"
-chroot "$out/root" "$entry" --format json --no-snapshot --duration 20s > "$out/trace" & tracer=$!
+chroot "$out/root" "$entry" --format json --no-snapshot --duration 20s \
+    --netns /proc/self/ns/net > "$out/trace" & tracer=$!
 until grep -q hello "$out/trace"; do sleep 0.1; done
 perl -MIO::Socket::INET -e '
     my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die;

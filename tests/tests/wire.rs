@@ -63,6 +63,8 @@ fn retransmissions_are(captured: &[Captured], trace: &Trace, end: &End, flags: u
         .filter(|record| record.kind() == "retransmit" && record.local() == Some(end.local))
         .filter(|record| record.at("/tcp/segment/type") == name)
         .collect();
+    // A timer's retransmission may be as unseen as a change of state, and nothing shows that later.
+    note((sent.len() - 1).saturating_sub(told.len()) as u64);
     assert_eq!(told.len(), sent.len() - 1, "{name}: told {told:?}, sent {sent:?}");
     for (index, (record, captured)) in told.iter().zip(&sent[1..]).enumerate() {
         assert_eq!(record.peer(), Some(end.peer), "{record}");
