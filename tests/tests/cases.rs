@@ -13,6 +13,7 @@ use tracer_tests::{
     owners::{owners, owners_by_ss},
     peer::Peer,
     record::{Record, listing},
+    shown::seen,
     sockets::eventually,
     tracer::{Trace, Tracer},
 };
@@ -340,6 +341,10 @@ s = socket.create_connection(('127.0.0.1', 9300)); s.sendall(b'?'); s.recv(10); 
 /// A load balancer checks a server by connect and RST, ten times a second.
 #[test]
 fn health_checks_by_rst_are_no_problem() {
+    seen(checked_by_rst);
+}
+
+fn checked_by_rst() {
     let hosts = Hosts::connected();
     let (_server, _) = hosts.start(
         0,
