@@ -21,11 +21,6 @@ pub fn note(unseen: u64) {
     UNSEEN.set(UNSEEN.get() + unseen);
 }
 
-/// A test in a namespace of its own, again as [`seen`].
-pub fn shown<T: Send>(test: impl Fn(&Namespace) -> T + Sync) -> T {
-    again(|| isolated(|namespace| caught(|| test(namespace))))
-}
-
 /// A test, again where it has failed and changes of state were unseen.
 ///
 /// A hardened kernel may run no BPF program on top of a protected process, such as the init of a
@@ -34,6 +29,11 @@ pub fn shown<T: Send>(test: impl Fn(&Namespace) -> T + Sync) -> T {
 /// trace has ended, the test must wait for nothing that only a tracer that has seen all can tell.
 pub fn seen<T>(test: impl Fn() -> T) -> T {
     again(|| caught(&test))
+}
+
+/// The same in a namespace of the test's own.
+pub fn shown<T: Send>(test: impl Fn(&Namespace) -> T + Sync) -> T {
+    again(|| isolated(|namespace| caught(|| test(namespace))))
 }
 
 /// What a test returns, or its panic and what was unseen.
@@ -45,12 +45,12 @@ fn caught<T>(test: impl FnOnce() -> T) -> Done<T> {
 }
 
 fn again<T>(test: impl Fn() -> Done<T>) -> T {
-    for last in (0..TIMES).map(|time| time + 1 == TIMES) {
+    for _ in 1..TIMES {
         match test() {
             Ok(done) => return done,
-            Err((panic, unseen)) if last || unseen == 0 => resume_unwind(panic),
+            Err((panic, 0)) => resume_unwind(panic),
             Err((_, unseen)) => println!("{unseen} changes of state unseen: again"),
         }
     }
-    unreachable!("the last time returns or panics")
+    test().unwrap_or_else(|(panic, _)| resume_unwind(panic))
 }

@@ -16,21 +16,29 @@ use tracer_event::{
     container::Cgroup,
     enricher::{Context, Enricher},
     process::{Parent, Process},
+    state::State,
     subject::Subject,
     summary::Summary,
     update::{Observer, Update},
     wall_clock::WallClock,
 };
 use tracer_export::metrics::measuring::{Measuring, Shared};
+use tracer_model::{
+    diagnosis::HostSnapshot,
+    filter::Filter,
+    table::Snapshot,
+    time_wait::Ticks,
+    watch::{Scope, Watch},
+};
 use tracer_output::{
     Format, Sink as _,
     json::Json,
     stamps::{Times, Timestamps},
     text::{Palette, Stories, Text},
 };
-use tracer_wire::Record;
+use tracer_wire::{Record, kind};
 
-use self::stage::{Count, ingest, life, table};
+use self::stage::{Count, NETNS, ingest, life, table};
 
 /// The system's allocator, which counts what the thread asks for.
 struct Counting;
@@ -257,4 +265,34 @@ fn metrics_allocate_nothing() {
     }
 
     assert_no_allocation(&mut Measured(Measuring::new(Shared::default(), || ())));
+}
+
+/// What looking for problems allocates the second time, with so many sockets in TIME_WAIT.
+fn allocations_of_a_judgement(sockets: u64) -> u64 {
+    let in_time_wait = |index| Record {
+        kind: kind::TIME_WAIT_SOCKET,
+        new_state: State::TimeWait as u8,
+        ..life(index)[8]
+    };
+    let records: Vec<Record> = (0..sockets).map(in_time_wait).collect();
+    let begun = records.iter().map(|record| record.time_ns).max().unwrap_or_default();
+    let snapshot = Snapshot { begun, records, namespaces: vec![NETNS], ..Snapshot::default() };
+    let look = HostSnapshot { snapshot, ..HostSnapshot::default() };
+    let mut table = table();
+    table.merge(&look.snapshot, &mut Count::default());
+    assert_eq!(table.len() as u64, sockets);
+    let filter = Filter::default();
+    let scope = Scope { filter: &filter, enricher: &*HOST, table: &table };
+    let mut watch = Watch::new(Ticks::default());
+    assert!(watch.look(&look, scope).is_none(), "nothing to compare with");
+    let before = ALLOCATIONS.get();
+    assert!(watch.look(&look, scope).is_some());
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn looking_for_problems_allocates_nothing_for_a_socket() {
+    let [few, many] = [1_000, 10_000].map(allocations_of_a_judgement);
+    // Tables that double.
+    assert!(many < few + 100, "{few} for 1,000 sockets, {many} for 10,000");
 }
