@@ -186,29 +186,33 @@ fn pid_is_of_the_owner_of_a_client() {
 #[test]
 fn pid_is_of_the_owner_of_a_server() {
     shown(|namespace| {
-        let tracer = Tracer::start(namespace, &["--pid", &std::process::id().to_string()]);
-        let listener = sockets::listen(Path::V4);
-        let address = listener.local_addr().unwrap();
+        let mut server = Peer::start(PEER, "depot", &["later", "127.0.0.1:0"]);
+        let tracer = Tracer::start(namespace, &["--pid", &server.pid().to_string()]);
+        server.go();
+        let address = server.answer().parse().unwrap();
         let (client, client_end) = Peer::client(PEER, "courier", address);
-        let mut stream = sockets::accept(&listener);
-        let server_end = End::of(&stream);
+        let server_end = server.end();
         client.close();
-        read_to_end(&mut stream);
         tracer.wait_for_step(&server_end, "ESTABLISHED", "CLOSE_WAIT");
-        drop(stream);
+        server.close();
         let trace = tracer.finish();
-        let server = trace.life(&server_end);
-        server.is("server", SERVER);
+        let life = trace.life(&server_end);
+        life.is("server", SERVER);
         is_silent(&trace, &client_end);
-        trace.tells_only(&[&server, &trace.life(&End::of(&listener))]);
+        let listens =
+            trace.transitions().find(|record| record.is_step("CLOSED", "LISTEN")).unwrap();
+        let (cookie, peer) = (listens.cookie().unwrap(), listens.peer().unwrap());
+        let listener = End { cookie, peer, ..server_end };
+        trace.tells_only(&[&life, &trace.life(&listener)]);
     });
 }
 
-/// A connection between two processes, of which `name` is asked for; what is told, and its ends.
-fn by_name(name: &str) -> (Trace, [End; 2]) {
-    isolated(|namespace| {
+/// A connection between two processes, of which `name` is asked for: judges what is told, and of
+/// the ends of client and server.
+fn by_name(name: &str, judge: impl Fn(&Trace, [&End; 2]) + Sync) {
+    shown(|namespace| {
         // A name that nobody has when the trace starts would be remarked upon.
-        let _namesake = Peer::start(PEER, name, &["await", "127.0.0.1:9"]);
+        let _namesake = Peer::crowd(PEER, name, 0);
         let tracer = Tracer::start(namespace, &["--comm", name]);
         let (mut server, address) = Peer::server(PEER, "depot");
         let (client, client_end) = Peer::client(PEER, "courier", address);
@@ -216,28 +220,30 @@ fn by_name(name: &str) -> (Trace, [End; 2]) {
         // The server's FIN first, so that its own TIME_WAIT has to be inferred.
         server.close();
         client.close();
-        (tracer.finish(), [client_end, server_end])
-    })
+        judge(&tracer.finish(), [&client_end, &server_end]);
+    });
 }
 
 #[test]
 fn comm_is_of_the_owner_of_a_client() {
-    let (trace, [client, server]) = by_name("courier");
-    trace.life(&client).is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED");
-    is_silent(&trace, &server);
+    by_name("courier", |trace, [client, server]| {
+        trace.life(client).is("client", "CLOSED SYN_SENT ESTABLISHED CLOSE_WAIT LAST_ACK CLOSED");
+        is_silent(trace, server);
+    });
 }
 
 #[test]
 fn comm_is_of_the_owner_of_a_server() {
-    let (trace, [client, server]) = by_name("depot");
-    let story = trace.life(&server).story();
-    // With its FIN acknowledged early or late:
-    let (early, late) =
-        ("FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)", "FIN_WAIT2 TIME_WAIT(CLOSED)");
-    let begin = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1";
-    let expected = [early, late].map(|end| format!("{begin} {end}"));
-    assert!(expected.contains(&story), "{story}");
-    is_silent(&trace, &client);
+    by_name("depot", |trace, [client, server]| {
+        let story = trace.life(server).story();
+        // With its FIN acknowledged early or late:
+        let (early, late) =
+            ("FIN_WAIT2 FIN_WAIT2(CLOSED) TIME_WAIT(inferred)", "FIN_WAIT2 TIME_WAIT(CLOSED)");
+        let begin = "LISTEN SYN_RECV ESTABLISHED FIN_WAIT1";
+        let expected = [early, late].map(|end| format!("{begin} {end}"));
+        assert!(expected.contains(&story), "{story}");
+        is_silent(trace, client);
+    });
 }
 
 /// connect() tells `CLOSED → SYN_SENT` before it chooses a local port.

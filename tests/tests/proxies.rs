@@ -85,8 +85,10 @@ fn ends(open: Open) -> [String; 2] {
 l = listen('127.0.0.1', 9001); say('listening'); kept = []
 while True:
     c, _ = l.accept()
-    # Who has only tried whether somebody listens is gone.
-    if c.recv(100): {server}
+    # Who has only tried whether somebody listens is gone, maybe by an RST.
+    try: asked = c.recv(100)
+    except ConnectionResetError: asked = b''
+    if asked: {server}
     else: c.close()"
     );
     let clients = format!(

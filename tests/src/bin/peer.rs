@@ -2,8 +2,8 @@
 //!
 //! `peer NAME connect ADDRESS`, `peer NAME await ADDRESS` (connects when a line comes from standard
 //! input), `peer NAME share ADDRESS` (the program `sleep` holds the socket too) and `peer NAME serve
-//! ADDRESS` (prints its address, takes one connection) print their connection as `COOKIE LOCAL
-//! PEER`, and close it and end when standard input ends. `peer NAME crowd COUNT` makes so many
+//! ADDRESS` (prints its address, takes one connection; `later` does when a line comes) print their
+//! connection as `COOKIE LOCAL PEER`, and close it and end when standard input ends. `peer NAME crowd COUNT` makes so many
 //! connections with itself, prints the count and holds them as long. `peer NAME storm ADDRESS
 //! COUNT` makes so many processes, one after the other, each of which connects, prints its number
 //! and its port, closes and ends; `peer NAME spin` keeps a CPU busy; `peer NAME take` takes one
@@ -59,7 +59,10 @@ fn main() -> io::Result<()> {
             println!("{count}");
             io::stdin().read_to_end(&mut Vec::new()).map(drop)
         }
-        ["serve", address] => {
+        [when @ ("serve" | "later"), address] => {
+            if *when == "later" {
+                io::stdin().read_line(&mut String::new())?;
+            }
             let listener = TcpListener::bind(address)?;
             println!("{}", listener.local_addr()?);
             let (stream, _) = listener.accept()?;

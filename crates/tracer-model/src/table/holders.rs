@@ -31,8 +31,8 @@ impl Table {
         self.listener_is_new
     }
 
-    /// Takes over who holds which socket now.
-    pub fn merge_holders(&mut self, holders: &[Holder]) {
+    /// Takes over who holds which socket, as a look shows that was begun at `begun`.
+    pub fn merge_holders(&mut self, holders: &[Holder], begun: u64) {
         self.listener_is_new &= holders.is_empty();
         let mut held: Vec<(Slot, &Holder)> = holders
             .iter()
@@ -41,17 +41,23 @@ impl Table {
         // Stable: of several holders of a socket the first stays the first.
         held.sort_by_key(|(slot, _)| *slot);
         for of_one in held.chunk_by(|(one, _), (other, _)| one == other) {
-            self.merge_holders_of(of_one[0].0, of_one);
+            self.merge_holders_of(of_one[0].0, of_one, begun);
         }
     }
 
     /// Who made the socket stays its owner as long as it holds a descriptor; else it is whoever
     /// does (fork, passed descriptor).
-    fn merge_holders_of(&mut self, slot: Slot, holders: &[(Slot, &Holder)]) {
+    ///
+    /// A look goes from process to process: it may have left the maker before there was a socket,
+    /// and have come to its child before that one's exec() closed the copy.
+    fn merge_holders_of(&mut self, slot: Slot, holders: &[(Slot, &Holder)], begun: u64) {
         let connection = &mut self.store[slot];
+        let is_new = connection.began().is_some_and(|began| began > begun)
+            || connection.is_accepted_since(begun);
         let holders: Vec<Owner> = holders.iter().map(|(_, holder)| Owner::from(*holder)).collect();
-        let known = connection.owner().filter(|known| known.evidence != Evidence::Listener);
-        let owner = choose(known, &holders);
+        let known = connection.owner();
+        let known = known.filter(|known| is_new || known.evidence != Evidence::Listener);
+        let owner = choose(known, &holders, is_new);
         connection.set_owner(owner, &mut self.processes);
         connection.set_holders(&holders, &mut self.processes);
         if connection.state == State::Listen {
@@ -60,17 +66,18 @@ impl Table {
     }
 }
 
-/// The owner among those that hold a socket: who is known to be, else the first.
-fn choose(known: Option<Owner>, holders: &[Owner]) -> Option<Owner> {
+/// The owner among those that hold a socket: who is known to be, though unseen where the look may
+/// have passed it, else the first.
+fn choose(known: Option<Owner>, holders: &[Owner], may_be_passed: bool) -> Option<Owner> {
     let lowest_fd = |process: &Process| {
         let own = holders.iter().filter(|holder| holder.process.is(process));
         own.filter_map(|holder| holder.fd).min()
     };
-    let held = known.filter(|known| lowest_fd(&known.process).is_some());
+    let held = known.filter(|known| may_be_passed || lowest_fd(&known.process).is_some());
     let owner = held.or_else(|| holders.first().copied())?;
     let mut others: Vec<u32> = holders.iter().map(|holder| holder.process.pid).collect();
     others.sort_unstable();
     others.dedup();
     others.retain(|pid| *pid != owner.process.pid);
-    Some(Owner { fd: lowest_fd(&owner.process), others: others.len() as u32, ..owner })
+    Some(Owner { fd: lowest_fd(&owner.process).or(owner.fd), others: others.len() as u32, ..owner })
 }

@@ -110,7 +110,7 @@ impl Table {
         }
         let Merge { closed, mut merged, left_out } = merge;
         self.line_up(left_out);
-        self.merge_holders(&snapshot.holders);
+        self.merge_holders(&snapshot.holders, snapshot.begun);
         self.guess_owners(&snapshot.records);
         self.check_half_open(snapshot, out);
         self.held_at = snapshot.held_at.or(self.held_at);

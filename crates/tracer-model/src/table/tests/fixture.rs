@@ -135,6 +135,11 @@ impl Fixture {
         (self, life)
     }
 
+    /// A look that is begun now shows these holders.
+    pub(super) fn hold(&mut self, holders: &[Holder]) {
+        self.table.merge_holders(holders, self.now);
+    }
+
     pub(super) fn ingest(&mut self, record: &Record) {
         self.now = self.now.max(record.time_ns);
         self.table.ingest(record, &mut self.told);

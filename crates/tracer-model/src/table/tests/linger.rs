@@ -188,7 +188,7 @@ fn it_is_known_beforehand_when_a_holder_will_be_wanted() {
     let (mut fixture, life) = Fixture::lingering("close-wait=30s").playing(INTO_CLOSE_WAIT);
     let due = fixture.table.next_deadline().unwrap();
     assert_eq!(fixture.table.next_raise(), Some(due));
-    fixture.table.merge_holders(&[holder(&life, life.socket.pid, 5)]);
+    fixture.hold(&[holder(&life, life.socket.pid, 5)]);
     fixture.until(due);
     assert_eq!(fixture.told.lingers[0].subject.owner.unwrap().fd, Some(5));
     assert_eq!(fixture.table.next_raise(), None);
@@ -356,10 +356,10 @@ fn a_look_just_before_the_flag_is_enough() {
 fn all_holders_of_a_lingering_socket_are_told_and_none_of_an_orphan() {
     let (mut fixture, life) =
         Fixture::lingering("close-wait=2s,time-wait=2s").playing(INTO_CLOSE_WAIT);
-    fixture.table.merge_holders(&[holder(&life, 101, 5), holder(&life, 500, 5)]);
+    fixture.hold(&[holder(&life, 101, 5), holder(&life, 500, 5)]);
     let mut closed = Life::new(2);
     fixture.play(&mut closed, &[Connect, Established]);
-    fixture.table.merge_holders(&[holder(&closed, 102, 6), holder(&closed, 500, 6)]);
+    fixture.hold(&[holder(&closed, 102, 6), holder(&closed, 500, 6)]);
     fixture.play(&mut closed, &[ShutdownWrite, FinAcked, PeerFin]);
     let end = fixture.now + 3 * SECOND;
     run(&mut fixture, end);

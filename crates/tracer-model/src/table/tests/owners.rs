@@ -36,7 +36,7 @@ fn a_child_is_guessed_to_be_its_listeners_until_a_process_is_seen_with_it() {
     let mut child = Life::new(1);
     fixture.play(&mut child, &[Syn, Ack]);
     assert_eq!(owner_of(&fixture, 1), (listener.socket.pid, Evidence::Listener, None));
-    fixture.table.merge_holders(&[holder(&child, 77, 9)]);
+    fixture.hold(&[holder(&child, 77, 9)]);
     assert_eq!(owner_of(&fixture, 1), (77, Evidence::TaskFile, Some(9)));
     child.socket.pid = 78;
     fixture.play(&mut child, &[Close]);
@@ -46,14 +46,36 @@ fn a_child_is_guessed_to_be_its_listeners_until_a_process_is_seen_with_it() {
 #[test]
 fn who_made_a_socket_stays_its_owner_when_others_hold_it_too() {
     let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
-    fixture.table.merge_holders(&[holder(&life, 500, 4), holder(&life, 101, 6)]);
+    fixture.hold(&[holder(&life, 500, 4), holder(&life, 101, 6)]);
     assert_eq!(owner_of(&fixture, 1), (101, Evidence::Connect, Some(6)));
+}
+
+/// The look had left the maker before there was the socket, and has come to a child of it before
+/// exec() closed the copy.
+#[rstest]
+#[case::made(&[Connect, Established], Evidence::Connect, None)]
+#[case::accepted(&[Syn, Ack, Accept], Evidence::Accept, Some(ACCEPTED_FD))]
+fn who_made_a_socket_after_the_look_began_owns_it_unseen(
+    #[case] steps: &[Step],
+    #[case] evidence: Evidence,
+    #[case] fd: Option<u32>,
+) {
+    let mut fixture = Fixture::new();
+    let begun = fixture.now;
+    let mut life = Life::new(1);
+    fixture.play(&mut life, steps);
+    let maker = owner_of(&fixture, 1).0;
+    fixture.table.merge_holders(&[holder(&life, 500, 4)], begun);
+    assert_eq!(owner_of(&fixture, 1), (maker, evidence, fd));
+    assert_eq!(known(&fixture, 1).owner().unwrap().others, 1);
+    fixture.table.merge_holders(&[holder(&life, 500, 4)], fixture.now + 1);
+    assert_eq!(owner_of(&fixture, 1), (500, Evidence::TaskFile, Some(4)));
 }
 
 #[test]
 fn who_holds_a_socket_owns_it_when_its_maker_does_not_any_more() {
     let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
-    fixture.table.merge_holders(&[holder(&life, 500, 9), holder(&life, 500, 4)]);
+    fixture.hold(&[holder(&life, 500, 9), holder(&life, 500, 4)]);
     assert_eq!(owner_of(&fixture, 1), (500, Evidence::TaskFile, Some(4)));
 }
 
@@ -144,7 +166,7 @@ fn the_owner_of_a_shared_listener_is_one_of_several() {
     fixture.play(&mut listener, &[Listen]);
     assert!(fixture.table.wants_holders());
     let holders = [700, listener.socket.pid, 701, 701].map(|pid| holder(&listener, pid, 6));
-    fixture.table.merge_holders(&holders);
+    fixture.hold(&holders);
     assert!(!fixture.table.wants_holders());
     fixture.play(&mut Life::new(1), &[Syn, Ack]);
     let Owner { evidence, others, fd, .. } = known(&fixture, 1).owner().unwrap();
@@ -186,13 +208,13 @@ fn of_listeners_that_share_an_address_the_right_one_is_guessed_or_none() {
 fn all_that_hold_a_shared_descriptor_are_known() {
     let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     assert!(known(&fixture, 1).holding().is_empty(), "not looked yet");
-    fixture.table.merge_holders(&[holder(&life, 101, 4), holder(&life, 500, 4)]);
+    fixture.hold(&[holder(&life, 101, 4), holder(&life, 500, 4)]);
     let holding = |fixture: &Fixture| -> Vec<_> {
         known(fixture, 1).holding().iter().map(|owner| (owner.process.pid, owner.fd)).collect()
     };
     assert_eq!(holding(&fixture), [(101, Some(4)), (500, Some(4))]);
     assert_eq!(known(&fixture, 1).owner().unwrap().others, 1);
-    fixture.table.merge_holders(&[holder(&life, 101, 4)]);
+    fixture.hold(&[holder(&life, 101, 4)]);
     assert_eq!(holding(&fixture), [(101, Some(4))]);
     assert_eq!(known(&fixture, 1).owner().unwrap().others, 0);
 }
@@ -203,7 +225,7 @@ fn a_reused_pid_does_not_mislead() {
     let (mut fixture, life) = Fixture::new().playing(&[Connect, Established]);
     let mut stranger = holder(&life, 101, 4);
     stranger.start_ns = STARTED + 1;
-    fixture.table.merge_holders(&[stranger]);
+    fixture.hold(&[stranger]);
     assert_eq!(owner_of(&fixture, 1), (101, Evidence::TaskFile, Some(4)));
     assert_eq!(known(&fixture, 1).owner().unwrap().process.start_ns, STARTED + 1);
 
