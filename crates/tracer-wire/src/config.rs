@@ -92,6 +92,7 @@ offsets! {
     sk_cgroup = "sock" "sk_cgrp_data.cgroup" optional;
     sk_ack_backlog = "sock" "sk_ack_backlog" optional;
     sk_max_ack_backlog = "sock" "sk_max_ack_backlog" optional;
+    sk_drops = "sock" "sk_drops.counter" optional;
     sk_timer_expires = "sock" "sk_timer.expires" optional;
     sk_timer_pprev = "sock" "sk_timer.entry.pprev" optional;
     sk_protocol = "sock" "sk_protocol" optional;

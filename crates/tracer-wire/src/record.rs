@@ -126,7 +126,8 @@ pub struct Record {
     /// How long the kernel keeps an orphan in FIN_WAIT2, jiffies: `tcp_sock.linger2`, or else the
     /// namespace's `tcp_fin_timeout`; 0 where neither is known. Negative: it is reset at once.
     pub linger2: i32,
-    /// Sequence number of the segment of a retransmission.
+    /// Sequence number of the segment of a retransmission. Of a listener in a snapshot how much it
+    /// has dropped (`sk_drops`: connections without room, and segments that make none).
     pub segment_seq: u32,
     /// Local port, host order.
     pub local_port: u16,
@@ -201,6 +202,16 @@ impl Record {
     /// Everything that was sent has been acknowledged, our FIN included.
     pub const fn fin_acknowledged(&self) -> bool {
         self.snd_una == self.write_seq
+    }
+
+    /// What a listener of a snapshot has dropped since `earlier`, modulo 2³²; 0 also where this
+    /// kernel does not say.
+    pub const fn dropped_since(&self, earlier: Option<&Self>) -> u32 {
+        let before = match earlier {
+            Some(earlier) => earlier.segment_seq,
+            None => 0,
+        };
+        self.segment_seq.wrapping_sub(before)
     }
 
     /// Received bytes that the application has not read, the peer's FIN not counted.

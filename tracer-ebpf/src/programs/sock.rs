@@ -266,6 +266,12 @@ impl Full {
         timers.put(record);
     }
 
+    /// What only a snapshot needs, of a listener: what it has dropped.
+    #[inline(always)]
+    pub(super) fn describe_drops(self, record: &mut Record) {
+        record.segment_seq = self.0.load(offset!(sk_drops));
+    }
+
     /// What only a snapshot needs: accept queue and pending timer.
     #[inline(always)]
     pub(super) fn describe_queue_and_timer(self, record: &mut Record) {

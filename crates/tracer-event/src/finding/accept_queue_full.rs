@@ -13,8 +13,12 @@ use crate::phrase::{Wording, wording};
 /// A full accept queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptQueue {
-    /// The listener; where none is full any more the one with the longest queue.
+    /// The listener; where none is full any more one that has dropped something, or else the one
+    /// with the longest queue.
     pub listener: Listener,
+    /// What this listener has dropped in the time of observation (`sk_drops`); absent where this
+    /// kernel does not say, or it has dropped nothing.
+    pub dropped: Option<u32>,
     /// Connections not taken because an accept queue was full, in the time of observation, of all
     /// listeners of the namespace.
     pub listen_overflows: u64,
@@ -29,10 +33,9 @@ impl Explain for AcceptQueue {
         About {
             when: "an accept queue is full, was full while observed, or is at least four fifths full in both \
              snapshots",
-            evidence: "length and backlog of the listener's queue, and the counters ListenOverflows and ListenDrops \
-             of the namespace",
-            unknown: "which listener dropped connections when none is full any more: the one with the longest \
-             queue is named",
+            evidence: "length and backlog of the listener's queue, what it has dropped, and the counters \
+             ListenOverflows and ListenDrops of the namespace",
+            unknown: "how many clients are affected: each tries several times",
         }
     }
 
@@ -47,6 +50,13 @@ impl Explain for AcceptQueue {
             wording!(
                 "accept-queue-full",
                 "accept queue of listener {listener} is full: new connections are dropped; \
+                 backlog {queue} of {backlog}",
+                [listener, queue, backlog]
+            )
+        } else if self.dropped.is_some() {
+            wording!(
+                "accept-queue-overflowed",
+                "accept queue of listener {listener} was full: new connections were dropped; \
                  backlog {queue} of {backlog}",
                 [listener, queue, backlog]
             )
@@ -68,9 +78,9 @@ impl Explain for AcceptQueue {
 
     fn evidence(&self) -> Vec<Line> {
         let mut lines = of_listener(&self.listener);
-        let overflows = self.listen_overflows;
-        if overflows > 0 {
-            let attempts = Wording::count(overflows, "connection attempt");
+        let dropped = self.dropped.map_or(self.listen_overflows, u64::from);
+        if dropped > 0 {
+            let attempts = Wording::count(dropped, "connection attempt");
             let all = wording!("dropped", "{attempts} dropped while observed", [attempts]);
             lines.push(line("dropped", all));
         }

@@ -113,9 +113,9 @@ fn no_port(count: u64) -> Finding {
     of(Problem::NoLocalPort(NoLocalPort { process, peer: at("10.0.0.9", 443), count, size: None }))
 }
 
-fn queue(length: u32) -> Finding {
+fn queue(length: u32, dropped: Option<u32>) -> Finding {
     let (listener, somaxconn) = (from(length), Some(256));
-    let full = AcceptQueue { listener, listen_overflows: 3, listen_drops: 0, somaxconn };
+    let full = AcceptQueue { listener, dropped, listen_overflows: 3, listen_drops: 0, somaxconn };
     of(Problem::AcceptQueueFull(full))
 }
 
@@ -245,12 +245,17 @@ fn others() -> [Finding; 7] {
 #[case(no_port(1), "app[900] found no free local port to connect to 10.0.0.9:443")]
 #[case(no_port(5), "app[900] found no free local port to connect to 10.0.0.9:443, 5 times")]
 #[case(
-    queue(257),
+    queue(257, None),
     "accept queue of listener :8080, app[900], is full: new connections are dropped; backlog 257 \
      of 256"
 )]
 #[case(
-    queue(0),
+    queue(0, Some(2)),
+    "accept queue of listener :8080, app[900], was full: new connections were dropped; backlog 0 \
+     of 256"
+)]
+#[case(
+    queue(0, None),
     "accept queue of listener :8080, app[900], or another one here was full; backlog 0 of 256"
 )]
 #[case(
@@ -319,7 +324,7 @@ fn evidence_is_aligned_under_short_labels() {
 fn every_finding_has_a_remedy_and_every_command_enters_the_namespace() {
     let causes = [Cause::Held, Cause::Unread, Cause::Inherited, Cause::Orphaned, Cause::Unseen];
     let mut all: Vec<Finding> = causes.into_iter().map(leaking).collect();
-    all.extend([never_accepted(), to_one(), no_port(1), queue(300)]);
+    all.extend([never_accepted(), to_one(), no_port(1), queue(300, None)]);
     all.extend(others());
     all.push(connects(1, vec![failed(Reason::Refused, 1)]));
     all.extend(accepting::all());

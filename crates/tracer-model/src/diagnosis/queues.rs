@@ -1,6 +1,6 @@
 //! Full queues: connections that wait for accept(), and half-open ones.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ptr};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -28,23 +28,30 @@ fn is_nearly_full(record: &Record) -> bool {
         && u64::from(record.accept_queue) * 5 >= u64::from(record.accept_backlog) * 4
 }
 
-/// Listeners whose queue is full, or nearly at both snapshots; namespaces where one was full
-/// meanwhile.
+/// What a listener has dropped while connections found no room in its namespace: other segments
+/// that it drops are no reason to suspect it.
+fn dropped(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<u32> {
+    let overflows = comparison.counted(seen.record.netns).listen_overflows;
+    let dropped = seen.record.dropped_since(seen.earlier);
+    (is_listener(seen.record) && overflows > 0 && dropped > 0).then_some(dropped)
+}
+
+/// Whether a listener's queue is full, or was while observed.
+fn was_full(comparison: &Comparison<'_>, seen: &Seen<'_>) -> bool {
+    is_full(seen.record) || dropped(comparison, seen).is_some()
+}
+
+/// Listeners whose queue is full or was, or nearly at both snapshots; of a namespace where one was,
+/// and the kernel does not say which, the one with the longest queue.
 fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut explained: Vec<u32> = Vec::new();
     let listeners = || comparison.seen_in(State::Listen);
-    for seen in listeners() {
-        let Some(severity) = severity(comparison, seen) else { continue };
-        if is_full(seen.record) {
-            explained.push(seen.record.netns);
-        }
-        if comparison.wants_seen(seen) {
-            findings.extend(full(comparison, seen, severity));
-        }
-    }
+    let wanted = || listeners().filter(|seen| comparison.wants_seen(seen));
+    let mut findings: Vec<Finding> =
+        wanted().filter_map(|seen| full(comparison, seen, severity(comparison, seen)?)).collect();
+    let full_ones = listeners().filter(|seen| was_full(comparison, seen));
+    let explained: Vec<u32> = full_ones.map(|seen| seen.record.netns).collect();
     let mut longest: BTreeMap<u32, &Seen<'_>> = BTreeMap::new();
-    for seen in listeners().filter(|seen| comparison.wants_seen(seen)) {
+    for seen in wanted() {
         let netns = seen.record.netns;
         if comparison.counted(netns).listen_overflows > 0 && !explained.contains(&netns) {
             let known = longest.entry(netns).or_insert(seen);
@@ -53,12 +60,13 @@ fn accept(comparison: &Comparison<'_>) -> Vec<Finding> {
             }
         }
     }
-    findings
-        .extend(longest.into_values().filter_map(|seen| full(comparison, seen, Severity::Warning)));
+    let unnamed = longest.into_values().filter(|seen| severity(comparison, seen).is_none());
+    findings.extend(unnamed.filter_map(|seen| full(comparison, seen, Severity::Warning)));
     findings
 }
 
-/// How bad it is that a listener's queue is full, or nearly at both snapshots; `None` if it is not.
+/// How bad it is that a listener's queue is full, was full, or is nearly at both snapshots; `None`
+/// if it is not.
 pub(super) fn severity(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<Severity> {
     let overflows = || comparison.counted(seen.record.netns).listen_overflows;
     if is_full(seen.record) {
@@ -66,7 +74,10 @@ pub(super) fn severity(comparison: &Comparison<'_>, seen: &Seen<'_>) -> Option<S
         return Some(if stays { Severity::Critical } else { Severity::Warning });
     }
     let stays = is_nearly_full(seen.record) && seen.recent.is_some_and(is_nearly_full);
-    stays.then_some(Severity::Warning)
+    match dropped(comparison, seen) {
+        Some(_) if stays => Some(Severity::Critical),
+        dropped => (stays || dropped.is_some()).then_some(Severity::Warning),
+    }
 }
 
 fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Option<Finding> {
@@ -74,6 +85,7 @@ fn full(comparison: &Comparison<'_>, seen: &Seen<'_>, severity: Severity) -> Opt
     let counted = comparison.counted(netns);
     let problem = Problem::AcceptQueueFull(AcceptQueue {
         listener: comparison.listener(&[seen.record])?,
+        dropped: dropped(comparison, seen),
         listen_overflows: counted.listen_overflows,
         listen_drops: counted.listen_drops,
         somaxconn: comparison.facts(netns).and_then(|facts| facts.somaxconn),
@@ -104,12 +116,14 @@ fn syn(comparison: &Comparison<'_>) -> Vec<Finding> {
                 *by_local.entry(seen.tuple().local).or_default() += 1;
             }
             let most = by_local.into_iter().max_by_key(|(local, count)| (*count, local.port));
+            let here = |seen: &&Seen<'_>| seen.record.netns == netns && was_full(comparison, seen);
+            let mut full_ones = comparison.seen_in(State::Listen).filter(here);
             let is_unaccepted = match most {
-                Some((local, _)) => comparison.listeners_of(netns, local).into_iter().any(is_full),
-                None => {
-                    let full = |seen: &Seen<'_>| seen.record.netns == netns && is_full(seen.record);
-                    counted.listen_overflows > 0 || comparison.seen_in(State::Listen).any(full)
+                Some((local, _)) => {
+                    let listeners = comparison.listeners_of(netns, local);
+                    full_ones.any(|seen| listeners.iter().any(|one| ptr::eq(*one, seen.record)))
                 }
+                None => counted.listen_overflows > 0 || full_ones.next().is_some(),
             };
             if is_unaccepted {
                 return None;

@@ -253,26 +253,48 @@ fn descriptors_run_out_by_number_or_by_growth(
 }
 
 #[rstest]
-#[case::full_and_stays(129, 129, 0, Some(Severity::Critical))]
-#[case::full_and_drops(0, 129, 3, Some(Severity::Critical))]
-#[case::full_just_now(0, 129, 0, Some(Severity::Warning))]
-#[case::nearly_at_both(110, 120, 0, Some(Severity::Warning))]
-#[case::nearly_just_now(0, 120, 0, None)]
-#[case::was_full_meanwhile(0, 0, 3, Some(Severity::Warning))]
-#[case::empty(0, 0, 0, None)]
+#[case::full_and_stays(129, 129, 0, 0, Some(Severity::Critical))]
+#[case::full_and_drops(0, 129, 3, 3, Some(Severity::Critical))]
+#[case::full_just_now(0, 129, 0, 0, Some(Severity::Warning))]
+#[case::nearly_at_both(110, 120, 0, 0, Some(Severity::Warning))]
+#[case::nearly_at_both_and_drops(110, 120, 3, 3, Some(Severity::Critical))]
+#[case::nearly_at_both_and_one_was_full(110, 120, 3, 0, Some(Severity::Warning))]
+#[case::nearly_just_now(0, 120, 0, 0, None)]
+#[case::was_full_meanwhile(0, 0, 3, 3, Some(Severity::Warning))]
+#[case::one_was_full_meanwhile(0, 0, 3, 0, Some(Severity::Warning))]
+#[case::dropped_for_another_reason(0, 0, 0, 3, None)]
+#[case::empty(0, 0, 0, 0, None)]
 fn accept_queues_are_judged_by_both_looks_and_the_counters(
     #[case] before: u32,
     #[case] now: u32,
     #[case] overflows: u64,
+    #[case] dropped: u32,
     #[case] severity: Option<Severity>,
 ) {
-    let first = look(SECOND, vec![listener(before, 128)]);
-    let mut last = look(SECOND + OBSERVED, vec![listener(now, 128)]);
+    let first = look(SECOND, vec![Record { segment_seq: 40, ..listener(before, 128) }]);
+    let last = Record { segment_seq: 40 + dropped, ..listener(now, 128) };
+    let mut last = look(SECOND + OBSERVED, vec![last]);
     last.host.namespaces.get_mut(&NETNS).unwrap().counters =
         Counters { listen_overflows: overflows, ..Counters::default() };
     let found: Vec<Severity> =
         find(&first, &last).findings.iter().map(|one| one.severity).collect();
     assert_eq!(found, severity.into_iter().collect::<Vec<_>>());
+}
+
+/// Whose queue was full only in between: not the one whose queue is longer now.
+#[test]
+fn the_listener_that_has_dropped_connections_is_named() {
+    let guilty = |dropped| Record { segment_seq: dropped, ..listener(0, 4) };
+    let innocent = |queue| Record { cookie: 9_998, local_port: 81, ..listener(queue, 128) };
+    let first = look(SECOND, vec![guilty(7), innocent(0)]);
+    let mut last = look(SECOND + OBSERVED, vec![guilty(12), innocent(1)]);
+    let counters = Counters { listen_overflows: 5, syn_cookies: 2, ..Counters::default() };
+    last.host.namespaces.get_mut(&NETNS).unwrap().counters = counters;
+    let found = find(&first, &last).findings;
+    let [Finding { problem: Problem::AcceptQueueFull(queue), .. }] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!((queue.listener.local.port, queue.dropped), (SERVER, Some(5)));
 }
 
 fn time_wait(n: u64) -> Record {

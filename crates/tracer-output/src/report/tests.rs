@@ -39,6 +39,7 @@ fn diagnosis() -> Diagnosis {
     let problems = [
         Problem::AcceptQueueFull(AcceptQueue {
             listener,
+            dropped: None,
             listen_overflows: 12_345,
             listen_drops: 12_345,
             somaxconn: Some(4096),

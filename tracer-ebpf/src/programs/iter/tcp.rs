@@ -58,6 +58,7 @@ fn describe(socket: Common, session: u64, record: &mut Record) -> bool {
             full.describe_inode(record);
             record.cookie = socket.cookie();
             if record.old_state == state::LISTEN {
+                full.describe_drops(record);
                 full.note_waiting(session);
             } else {
                 full.describe_timers(record);

@@ -252,11 +252,13 @@ fn others() -> BoxedStrategy<Problem> {
                 Problem::NoLocalPort(NoLocalPort { process, peer, count, size })
             }
         ),
-        (listener(), any::<(u64, u64)>(), limit()).prop_map(|(listener, counted, somaxconn)| {
-            let (listen_overflows, listen_drops) = counted;
-            let queue = AcceptQueue { listener, listen_overflows, listen_drops, somaxconn };
-            Problem::AcceptQueueFull(queue)
-        }),
+        (listener(), any::<Option<u32>>(), any::<(u64, u64)>(), limit()).prop_map(
+            |(listener, dropped, (listen_overflows, listen_drops), somaxconn)| {
+                let queue =
+                    AcceptQueue { listener, dropped, listen_overflows, listen_drops, somaxconn };
+                Problem::AcceptQueueFull(queue)
+            }
+        ),
         (any::<u64>(), option::of(end()), any::<(u64, u64)>(), limit()).prop_map(
             |(half_open, local, (syn_drops, syn_cookies), limit)| {
                 let backlog = SynBacklog { half_open, local, syn_drops, syn_cookies, limit };
