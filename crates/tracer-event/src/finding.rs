@@ -3,6 +3,7 @@
 
 mod accept_queue_full;
 mod accept_wait;
+mod alike;
 mod churn;
 mod close_wait_leak;
 mod closed_but_held;

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Cause, Descriptors, Explain, Line, Listener, Program, Remedy, Service, Severity,
+    alike::{kin, of_fds, who_do},
     other_side::{OtherSide, await_less, half_close, of_other_side, other_peers},
     remedies::{advice, close_on_exec, command, no_descriptor_left, resume, stacks},
     words::{
         a_process, bytes, each_peer, end, filter, growth, halted, least, line, of_limit,
-        of_listener, of_program, process, programs, runs, service, states, whose, with_orphans,
+        of_listener, of_programs, programs, service, states, whose, with_orphans,
     },
 };
 use crate::{
@@ -28,7 +29,7 @@ const STACKS: usize = 3;
 /// Far ends named.
 const PEERS: usize = 4;
 
-/// Sockets in CLOSE_WAIT with one cause, one holder and one service.
+/// Sockets in CLOSE_WAIT with one cause and one service, of one process or several of one name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Leak {
     /// Why they stay.
@@ -111,13 +112,15 @@ impl Explain for Leak {
             Cause::Halted(_) | Cause::Inherited | Cause::Unread => self.unclosed(who, count),
             Cause::Held if severity == Severity::Info => wording!(
                 "close-wait-not-yet",
-                "{who} has not closed {count} yet; the peers have",
-                [who, count]
+                "{who} {count} yet; the peers have",
+                [count],
+                who = who_do(&self.holders, "has not closed", "have not closed")
             ),
             Cause::Held => wording!(
                 "close-wait-leak",
-                "{who} leaks {count}; the peers have closed",
-                [who, count]
+                "{who} {count}; the peers have closed",
+                [count],
+                who = who_do(&self.holders, "leaks", "leak")
             ),
             Cause::PassedOn | Cause::NotPassedOn | Cause::AwaitsAnswer => {
                 self.forwarded(who, count)
@@ -136,22 +139,11 @@ impl Explain for Leak {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        lines.extend(self.holders.iter().filter_map(of_program));
+        let mut lines = of_programs(&self.holders);
         if let Some(from) = &self.listener {
             lines.extend(of_listener(from));
         }
-        if !self.fds.is_empty() {
-            let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
-            let numbers = runs(&self.fds);
-            lines.push(match self.holders.as_slice() {
-                [first, _, ..] => {
-                    let who = process(&first.process);
-                    line(fds, wording!("fds-of", "{fds} of {who}", [who], fds = numbers))
-                }
-                _ => line(fds, numbers),
-            });
-        }
+        lines.extend(of_fds(&self.fds, &self.holders));
         lines.push(line(
             if self.peers.len() == 1 { "peer" } else { "peers" },
             vec![peers(self), service(self.service)],
@@ -225,8 +217,7 @@ impl Explain for Leak {
     }
 
     fn key(&self) -> String {
-        let holders: Vec<u32> = self.holders.iter().map(|holder| holder.process.pid).collect();
-        format!("{:?} {:?} {holders:?}", self.cause, self.service)
+        format!("{:?} {:?} {}", self.cause, self.service, kin(&self.holders))
     }
 }
 
@@ -236,21 +227,23 @@ impl Leak {
         match self.cause {
             Cause::Halted(halt) => wording!(
                 "close-wait-halted",
-                "{who} {halt} and holds {count} that the peers have closed",
+                "{who} {halt}, with {count} open that the peers have closed",
                 [who, count],
                 halt = halted(halt)
             ),
             Cause::Inherited => wording!(
                 "close-wait-inherited",
-                "{who} inherited {count} by fork and does not close; the peers have closed, and so \
-                 has its parent {parent}",
-                [who, count],
+                "{who} {count} inherited by fork; the peers have closed, and so has the parent \
+                 {parent}",
+                [count],
+                who = who_do(&self.holders, "still holds", "still hold"),
                 parent = a_process(self.parent.as_ref())
             ),
             _ => wording!(
                 "close-wait-unread",
-                "{who} does not read {count} to the end: {unread} unread, the peers have closed",
-                [who, count],
+                "{who} {count} to the end: {unread} unread, the peers have closed",
+                [count],
+                who = who_do(&self.holders, "does not read", "do not read"),
                 unread = Wording::count(self.unread, "byte")
             ),
         }
@@ -262,20 +255,21 @@ impl Leak {
         match self.cause {
             Cause::PassedOn => wording!(
                 "close-wait-passed-on",
-                "{peers} does not close {count} that {who} forwards; {who} has passed on that the \
+                "{peers} does not close {count} forwarded by {who}, though it was told that the \
                  peers have closed",
                 [peers, count, who]
             ),
             Cause::AwaitsAnswer => wording!(
                 "close-wait-awaits-answer",
-                "{who} waits for {peers} to answer, and holds {count} that the peers have closed",
-                [who, peers, count]
+                "{who} {peers} to answer, with {count} open that the peers have closed",
+                [peers, count],
+                who = who_do(&self.holders, "waits for", "wait for")
             ),
             _ => wording!(
                 "close-wait-not-passed-on",
-                "{who} has not passed on that the peers have closed {count}: the other side, \
-                 {peers}, is still open",
-                [who, count, peers]
+                "{who} that the peers have closed {count}: the other side, {peers}, is still open",
+                [count, peers],
+                who = who_do(&self.holders, "has not passed on", "have not passed on")
             ),
         }
     }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     About, Explain, Line, Program, Remedy, Service, Severity,
+    alike::{kin, of_fds, who_do},
     remedies::{advice, close_on_exec, command},
-    words::{end, line, of_activity, of_program, process, programs, runs, service},
+    words::{end, line, of_activity, of_programs, process, service},
 };
 use crate::{
     activity::Doing,
@@ -70,8 +71,8 @@ impl Explain for ClosedButHeld {
         let english = format!("{closer} has closed: no FIN is sent for {waits}");
         wording!(
             "closed-but-held",
-            "{who} still holds {count} {service} that {closer}; silent for {idle}",
-            who = programs(&self.holders),
+            "{who} {count} {service} that {closer}; silent for {idle}",
+            who = who_do(&self.holders, "still holds", "still hold"),
             count = Wording::count(self.sockets, "connection"),
             service = service(self.service),
             closer = Wording::new(english, closer),
@@ -80,12 +81,11 @@ impl Explain for ClosedButHeld {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = self.holders.iter().filter_map(of_program).collect();
+        let mut lines = of_programs(&self.holders);
         let holder = self.holders.first().map(|program| &program.process);
         let doing = self.doing.as_ref().zip(holder);
         lines.extend(doing.and_then(|(doing, holder)| of_activity(doing, holder)));
-        let fds = if self.fds.len() == 1 { "fd" } else { "fds" };
-        lines.push(line(fds, runs(&self.fds)));
+        lines.extend(of_fds(&self.fds, &self.holders));
         let peer = end(self.peer);
         let peer = match self.sockets {
             0 | 1 => peer.into(),
@@ -130,6 +130,6 @@ impl Explain for ClosedButHeld {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {:?}", self.service, self.processes())
+        format!("{:?} {}", self.service, kin(&self.holders))
     }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Line, Listener, Program, Service,
+    alike::kin,
     words::{
-        and_more, each_peer, end, line, of_program, programs, service, states, whose, with_orphans,
+        and_more, each_peer, end, line, of_programs, programs, service, states, whose, with_orphans,
     },
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 /// Peers named.
 const PEERS: usize = 4;
 
-/// Connections of one process with one service.
+/// Connections of one process, or of several of one name, with one service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Who holds them; of orphans who has closed them, where that was seen.
@@ -61,7 +62,7 @@ impl Connections {
 
     /// What makes them the same at different times.
     pub(super) fn key(&self) -> String {
-        format!("{:?} {:?}", self.service, self.processes())
+        format!("{:?} {}", self.service, kin(&self.holders))
     }
 
     pub(super) fn processes(&self) -> Vec<u32> {
@@ -70,7 +71,7 @@ impl Connections {
 
     /// Whose they are, with whom, in which states.
     pub(super) fn evidence(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = self.holders.iter().filter_map(of_program).collect();
+        let mut lines = of_programs(&self.holders);
         lines.extend(self.listener.as_ref().map(|from| line("listener", whose(from, ", "))));
         let label = if self.peers.len() == 1 { "peer" } else { "peers" };
         lines.push(line(label, each_peer(&self.peers, PEERS)));

@@ -70,6 +70,9 @@ pub struct DeadPeer {
     /// Further connections to these peers, on which they have answered since.
     #[serde(default)]
     pub answering: u64,
+    /// This end has connected, and on none of them anything was answered but the SYN.
+    #[serde(default)]
+    pub never_answered: bool,
     /// The path may drop full-sized segments without a word: these peers answer on other
     /// connections, what is not acknowledged fills a segment, it was sent while the peer still
     /// answered, and the kernel tries no smaller one (`tcp_mtu_probing` is 0).
@@ -129,6 +132,14 @@ impl DeadPeer {
                 ),
                 format!("{enter}sysctl -w net.ipv4.tcp_mtu_probing=1"),
             ));
+        }
+        if self.never_answered {
+            return Some(advice(wording!(
+                "remedy-never-answered",
+                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
+                 on its host), a balancer or firewall has answered for a server that is not there, or its host is gone \
+                 since"
+            )));
         }
         (self.answering > 0).then(|| {
             advice(wording!(
@@ -232,7 +243,8 @@ impl Explain for DeadPeer {
     fn remedies(&self, enter: &str) -> Vec<Remedy> {
         let Self { connections, .. } = self;
         let mut remedies: Vec<Remedy> = self.of_path(enter).into_iter().collect();
-        if let (Some(&(peer, _)), true) = (connections.peers.first(), remedies.is_empty()) {
+        let is_there = self.black_hole || self.answering > 0;
+        if let (Some(&(peer, _)), false) = (connections.peers.first(), is_there) {
             // Nobody listens on a client's port; a host that is there refuses.
             let port = match connections.service {
                 Service::Here(_) => 1,

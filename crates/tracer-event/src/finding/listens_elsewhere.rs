@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{advice, command},
-    words::{a_process, each_peer, line, of_program, programs},
+    words::{a_process, each_peer, line, of_programs, programs},
 };
 use crate::{
     endpoint::Endpoint,
@@ -61,7 +61,7 @@ impl Explain for ListensElsewhere {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = self.processes.iter().filter_map(of_program).collect();
+        let mut lines = of_programs(&self.processes);
         let label = if self.peers.len() == 1 { "client" } else { "clients" };
         lines.push(line(label, each_peer(&self.peers, PEERS)));
         lines

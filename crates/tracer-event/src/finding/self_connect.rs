@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, Program, Remedy, Severity,
     remedies::{advice, command},
-    words::{a_process, line, of_program, programs},
+    words::{a_process, line, of_programs, programs},
 };
 use crate::{
     endpoint::Endpoint,
@@ -72,7 +72,7 @@ impl Explain for SelfConnect {
     }
 
     fn evidence(&self) -> Vec<Line> {
-        let mut lines: Vec<Line> = self.processes.iter().filter_map(of_program).collect();
+        let mut lines = of_programs(&self.processes);
         if let Some((low, high)) = self.range {
             let range = wording!(
                 "port-of-range",

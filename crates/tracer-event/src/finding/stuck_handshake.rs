@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     About, Explain, Line, LostSegment, Remedy, Service, Severity,
     remedies::{command, firewall},
-    words::{a_process, line, listener, lost, process, reachable, service},
+    words::{line, listener, lost, name, of_a_name, process, reachable, service},
 };
 use crate::{
     phrase::{Wording, wording},
@@ -21,6 +21,9 @@ pub struct StuckHandshake {
     pub state: State,
     /// Who connects or listens.
     pub process: Option<Process>,
+    /// How many other processes of the same name are counted here.
+    #[serde(default, rename = "other_processes")]
+    pub others: u64,
     /// To what.
     pub service: Service,
     /// How many sockets.
@@ -46,12 +49,14 @@ impl Explain for StuckHandshake {
     fn sentence(&self, _: Severity) -> Wording {
         let count = Wording::count(self.sockets, "connection");
         let (service, lost) = (service(self.service), self.lost.map(lost));
+        let who = of_a_name(self.process.as_ref(), self.others);
+        let gets = if self.others == 0 { "gets" } else { "get" };
         match (self.state, lost) {
             (State::SynSent, lost) => wording!(
                 "stuck-syn-sent",
-                "{who} gets no answer: {count} {service} in SYN_SENT{lost}",
+                "{who} no answer: {count} {service} in SYN_SENT{lost}",
                 [count, service],
-                who = a_process(self.process.as_ref()),
+                who = Wording::new(format!("{who} {gets}"), who),
                 lost = lost.map(|lost| Wording::new(format!("; {lost}"), lost))
             ),
             (_, Some(lost)) => wording!(
@@ -115,6 +120,6 @@ impl Explain for StuckHandshake {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {:?} {:?}", self.state, self.service, self.processes())
+        format!("{:?} {:?} {}", self.state, self.service, name(self.process.as_ref()))
     }
 }

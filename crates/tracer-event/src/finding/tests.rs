@@ -1,6 +1,7 @@
 //! What is said of each kind of finding.
 
 mod accepting;
+mod alike;
 mod connecting;
 mod languages;
 mod silence;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 
 use rstest::rstest;
 
-use super::{words::runs, *};
+use super::{alike::runs, *};
 use crate::{
     close::{Initiator, Reason},
     endpoint::Endpoint,
@@ -208,6 +209,7 @@ fn others() -> [Finding; 7] {
         of(Problem::StuckHandshake(StuckHandshake {
             state: State::SynSent,
             process: Some(app(900).process),
+            others: 0,
             service: Service::There(at("2001:db8::9", 443)),
             sockets: 2,
             retransmits: 4,
@@ -224,12 +226,12 @@ fn others() -> [Finding; 7] {
 )]
 #[case(
     leaking(Cause::Inherited),
-    "app[900] inherited 4 connections by fork and does not close; the peers have closed, and so \
-     has its parent app[899]"
+    "app[900] still holds 4 connections inherited by fork; the peers have closed, and so has the \
+     parent app[899]"
 )]
 #[case(
     leaking(Cause::Halted(Halt::Frozen)),
-    "app[900] is frozen (cgroup freezer) and holds 4 connections that the peers have closed"
+    "app[900] is frozen (cgroup freezer), with 4 connections open that the peers have closed"
 )]
 #[case(
     never_accepted(),

@@ -1,6 +1,6 @@
 //! Words that several findings have.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use super::{Descriptors, Halt, Limit, Line, Listener, LostSegment, Program, Service, Setting};
 use crate::{
@@ -29,14 +29,16 @@ pub(super) fn name(known: Option<&Process>) -> String {
     known.map_or_else(String::new, |process| escape(process.name()).into())
 }
 
-/// `python3[812]` of each, by commas, the first three of them.
+/// Programs named.
+const PROGRAMS: usize = 3;
+
+/// `python3[812]` of each, by commas, the first of them.
 pub(super) fn programs(programs: &[Program]) -> Wording {
-    const SHOWN: usize = 3;
     if programs.is_empty() {
         return Wording::new("the process that listens", Phrase::new("a-process"));
     }
-    let names = programs.iter().take(SHOWN).map(|program| process(&program.process));
-    and_more(&names.collect::<Vec<_>>(), programs.len().saturating_sub(SHOWN))
+    let names = programs.iter().take(PROGRAMS).map(|program| process(&program.process));
+    and_more(&names.collect::<Vec<_>>(), programs.len().saturating_sub(PROGRAMS))
 }
 
 /// Names by commas, and how many more there are.
@@ -96,27 +98,6 @@ pub(super) fn service(service: Service) -> Wording {
 /// An address, with its port where it has one.
 pub(super) fn end(end: Endpoint) -> String {
     if end.port == 0 { end.address().to_string() } else { end.to_string() }
-}
-
-/// `5-12, 14, 20`; the rest counted where there are many runs.
-pub(super) fn runs(numbers: &[u32]) -> String {
-    const SHOWN: usize = 8;
-    let runs: Vec<&[u32]> =
-        numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next)).collect();
-    let mut text = String::new();
-    for run in runs.iter().take(SHOWN) {
-        let comma = if text.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = match run {
-            [one] => write!(text, "{comma}{one}"),
-            [first, .., last] => write!(text, "{comma}{first}-{last}"),
-            [] => Ok(()),
-        };
-    }
-    if runs.len() > SHOWN {
-        text.push_str(", …");
-    }
-    text
 }
 
 /// `a process` where it is not known.
@@ -229,6 +210,16 @@ pub(super) fn container(id: &str, pod: Option<&PodName>) -> String {
     pod.map_or_else(|| id.to_string(), |pod| format!("{pod}/{id}"))
 }
 
+/// The same of the first of several, and how many more there are.
+pub(super) fn of_programs(programs: &[Program]) -> Vec<Line> {
+    let mut lines: Vec<Line> = programs.iter().take(PROGRAMS).filter_map(of_program).collect();
+    if let more @ 1.. = programs.len().saturating_sub(PROGRAMS) {
+        let count = grouped(more as u64);
+        lines.push(line("process", wording!("more-processes", "{count} more", [count])));
+    }
+    lines
+}
+
 /// What runs there, and in which container.
 pub(super) fn of_program(program: &Program) -> Option<Line> {
     let path = program.executable.as_ref().map(|Executable(path)| format!(" {path}"));
@@ -245,7 +236,7 @@ pub(super) fn of_program(program: &Program) -> Option<Line> {
 }
 
 pub(super) fn of_listener(from: &Listener) -> Vec<Line> {
-    let mut lines: Vec<Line> = from.processes.iter().filter_map(of_program).collect();
+    let mut lines = of_programs(&from.processes);
     if let Some(halt) = from.halted {
         let who = programs(&from.processes);
         lines.push(line("state", wording!("who-does", "{who} {does}", [who], does = halted(halt))));

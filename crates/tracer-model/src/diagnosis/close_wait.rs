@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     common::{each_once, most_first},
-    comparison::{Comparison, Detector, Seen},
+    comparison::{Comparison, Detector, Kin, Seen},
     ends::Ends,
     twins::{Twins, twins},
 };
@@ -48,8 +48,10 @@ const SOON: f64 = 10.0;
 pub(super) struct Key {
     netns: u32,
     pub(super) cause: Cause,
-    /// Holders, or those who listen where nobody has accepted.
-    pids: Vec<u32>,
+    /// Holders.
+    who: Vec<Kin>,
+    /// Those who listen where nobody has accepted.
+    listening: Vec<u32>,
     pub(super) parent: Option<Process>,
     service: Service,
 }
@@ -160,13 +162,15 @@ pub(super) fn key(
         (Cause::Held, Some(twin)) => twin.cause(),
         (cause, _) => cause,
     };
-    let mut pids: Vec<u32> = match cause {
-        Cause::NeverAccepted => listening.iter().map(|process| process.pid).collect(),
-        _ => socket.holders.iter().map(|holder| holder.process.pid).collect(),
-    };
+    let (mut pids, mut who) = (Vec::new(), Vec::new());
+    match cause {
+        Cause::NeverAccepted => pids.extend(listening.iter().map(|process| process.pid)),
+        _ => who = comparison.kin(socket.holders.iter().map(|holder| holder.process)),
+    }
     pids.sort_unstable();
     pids.dedup();
-    Key { netns: tuple.netns, cause, pids, parent, service: comparison.service(&tuple) }
+    let service = comparison.service(&tuple);
+    Key { netns: tuple.netns, cause, who, listening: pids, parent, service }
 }
 
 impl Key {
@@ -211,15 +215,18 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Sockets that were in CLOSE_WAIT at the first snapshot and are not any more, by holder and
-/// service.
-fn closed(comparison: &Comparison<'_>) -> HashMap<(u32, Option<u32>, Service), i64, RandomState> {
+/// How many sockets were in CLOSE_WAIT at the first snapshot and are not any more, by the name of
+/// their first holder and service.
+type Closed = HashMap<(u32, Option<[u8; 16]>, Service), i64, RandomState>;
+
+fn closed(comparison: &Comparison<'_>) -> Closed {
     let still: HashSet<SocketId, RandomState> = comparison.now_in(State::CloseWait);
-    let mut closed: HashMap<_, i64, _> = HashMap::default();
+    let mut closed = Closed::default();
     for (record, holder) in comparison.earlier_in(State::CloseWait) {
         if !still.contains(&SocketId::of(record)) {
             let tuple = Tuple::of(record);
-            *closed.entry((tuple.netns, holder, comparison.service(&tuple))).or_default() += 1;
+            let name = holder.map(|holder| holder.comm);
+            *closed.entry((tuple.netns, name, comparison.service(&tuple))).or_default() += 1;
         }
     }
     closed
@@ -229,13 +236,14 @@ fn finding(
     comparison: &Comparison<'_>,
     key: &Key,
     group: &Group<'_>,
-    closed: &HashMap<(u32, Option<u32>, Service), i64, RandomState>,
+    closed: &Closed,
     ends: &Ends<'_>,
 ) -> Finding {
     let members = &group.members;
-    let holder = members.first().and_then(|member| member.socket.holders.first());
-    let pid = holder.map(|holder| holder.process.pid);
-    let gone = closed.get(&(key.netns, pid, key.service)).copied().unwrap_or(0);
+    let name = members.first().and_then(|one| Some(one.socket.holders.first()?.process.comm));
+    let gone = closed.get(&(key.netns, name, key.service)).copied().unwrap_or(0);
+    let holders = holders(comparison, members);
+    let pid = holders.first().map(|holder| holder.process.pid);
     let listener = members.first().and_then(|one| key.listener(comparison, one.seen));
     let (peer_sockets, peer_orphans) = states_of(members, ends);
     let oldest = members.iter().max_by_key(|member| member.age);
@@ -245,7 +253,7 @@ fn finding(
     let leaking = pid.map(|pid| (pid, growth)).or_else(accepting);
     let leak = Leak {
         cause: key.cause,
-        holders: holders(comparison, members),
+        holders,
         parent: key.parent,
         fds: fds(comparison, members, pid),
         sockets: members.len() as u64,
@@ -285,12 +293,12 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
     }
 }
 
-/// Programs that hold them, in the order of the kernel's list.
+/// Programs that hold them, those of most of them first.
 fn holders(comparison: &Comparison<'_>, members: &[Member<'_>]) -> Vec<Program> {
-    let holders = members.first().into_iter().flat_map(|member| &member.socket.holders);
-    each_once(holders.map(|holder| holder.process))
+    let holders = members.iter().flat_map(|member| &member.socket.holders);
+    most_first(holders.map(|holder| holder.process), |process| process.pid)
         .into_iter()
-        .map(|process| comparison.program(process))
+        .map(|(process, _)| comparison.program(process))
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, hash::Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use tracer_event::process::Process;
 
@@ -23,11 +23,6 @@ pub(super) fn most_first<T: Hash + Eq, O: Ord>(
 
 /// Each process once, in the same order.
 pub(super) fn each_once(all: impl Iterator<Item = Process>) -> Vec<Process> {
-    let mut processes: Vec<Process> = Vec::new();
-    for process in all {
-        if !processes.contains(&process) {
-            processes.push(process);
-        }
-    }
-    processes
+    let mut known: HashSet<Process, RandomState> = HashSet::default();
+    all.filter(|process| known.insert(*process)).collect()
 }

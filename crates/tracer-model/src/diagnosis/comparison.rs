@@ -30,6 +30,9 @@ use tracer_event::{
 
 const MINUTE: f64 = 60e9;
 
+/// Name and container of a process: the workers of a server are alike, and so is what they do wrong.
+pub(super) type Kin = ([u8; 16], Option<Arc<str>>);
+
 /// A socket of the last snapshot. There may be millions: [`Comparison::socket`] says the rest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
@@ -231,6 +234,16 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// What processes have in common that are told together.
+    pub(super) fn kin(&self, processes: impl Iterator<Item = Process>) -> Vec<Kin> {
+        let facts = &self.input.last.host.processes;
+        let container = |pid: u32| facts.get(&pid)?.cgroup.as_ref()?.container.clone();
+        let mut kin: Vec<Kin> = processes.map(|one| (one.comm, container(one.pid))).collect();
+        kin.sort_unstable();
+        kin.dedup();
+        kin
+    }
+
     /// What a process does, where that could be seen.
     pub(super) fn doing(&self, pid: u32) -> Option<Doing> {
         let Input { first, last, .. } = self.input;
@@ -264,7 +277,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Sockets of the first snapshot in a state, with their first holder.
-    pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<u32>)> {
+    pub(super) fn earlier_in(&self, state: State) -> Vec<(&'a Record, Option<Process>)> {
         let first = &self.input.first.look.snapshot;
         let held = holders(&first.holders);
         let records = first.records.iter();
@@ -272,7 +285,7 @@ impl<'a> Comparison<'a> {
             .filter(|record| State::from_kernel(record.new_state) == Some(state))
             .map(|record| {
                 let first = held.get(&SocketId::of(record)).and_then(|holders| holders.first());
-                (record, first.map(|owner| owner.process.pid))
+                (record, first.map(|owner| owner.process))
             })
             .collect()
     }

@@ -59,6 +59,12 @@ impl Member<'_> {
         let under_way = record.snd_nxt.wrapping_sub(record.snd_una);
         under_way >= FULL && self.heard.is_some_and(|heard| heard < self.since + FRESH)
     }
+
+    /// Whether nothing was answered but this end's SYN.
+    fn is_unanswered(&self) -> bool {
+        let Record { bytes_acked, bytes_received, .. } = *self.seen.record;
+        (bytes_acked, bytes_received) == (1, 0)
+    }
 }
 
 /// How long ago something has come on open connections, ascending: of a service, by the address of the
@@ -206,6 +212,7 @@ fn finding(
         idle: idle(comparison, members),
         connections,
         answering: answering.count(comparison, members),
+        never_answered: members.iter().all(Member::is_unanswered),
         black_hole: is_there
             && comparison.facts(netns).and_then(|facts| facts.mtu_probing) == Some(0)
             && members.iter().all(|member| unanswered == Unanswered::Data && member.is_full()),

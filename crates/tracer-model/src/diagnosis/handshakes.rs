@@ -1,13 +1,13 @@
 //! Handshakes that get no answer.
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use tracer_wire::kind;
 
 use super::{
     accepting::is_deferred,
     attempts::Ends,
-    comparison::{Comparison, Detector, Seen},
+    comparison::{Comparison, Detector, Kin, Seen},
 };
 use tracer_event::{
     finding::{Finding, Problem, Service, Severity, StuckHandshake},
@@ -20,9 +20,12 @@ pub(super) const DETECTORS: &[Detector] = &[stuck];
 /// The second retransmission comes three seconds after the first attempt.
 const RETRANSMITS: u8 = 2;
 
+/// What is one finding.
+type Key = (u32, State, Vec<Kin>, Service);
+
 /// Clients whose SYN, and listeners whose SYN+ACK, has been sent again and again.
 fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
-    let mut groups: HashMap<(u32, State, Option<Process>, Service), StuckHandshake, RandomState> =
+    let mut groups: HashMap<Key, (StuckHandshake, HashSet<Process, RandomState>), RandomState> =
         HashMap::default();
     let ends = std::cell::LazyCell::new(|| Ends::of(comparison));
     for seen in &comparison.seen {
@@ -39,14 +42,21 @@ fn stuck(comparison: &Comparison<'_>) -> Vec<Finding> {
         };
         let process = process.map(|holder| holder.process);
         let lost = ends.lost(comparison, seen);
-        let new = StuckHandshake { state, process, service, sockets: 0, retransmits: 0, lost };
-        let group = groups.entry((seen.record.netns, state, process, service)).or_insert(new);
+        let new = || {
+            let (sockets, retransmits, others) = (0, 0, 0);
+            let stuck =
+                StuckHandshake { state, process, others, service, sockets, retransmits, lost };
+            (stuck, HashSet::default())
+        };
+        let key = (seen.record.netns, state, comparison.kin(process.into_iter()), service);
+        let (group, processes) = groups.entry(key).or_insert_with(new);
+        processes.extend(process);
+        group.others = processes.len().saturating_sub(1) as u64;
         group.sockets += 1;
         group.retransmits = group.retransmits.max(seen.record.retransmits);
         group.lost = group.lost.filter(|one| lost == Some(*one));
     }
-    let find = |(key, stuck): (_, StuckHandshake)| {
-        let (netns, state, ..): (u32, State, Option<Process>, Service) = key;
+    let find = |((netns, state, ..), (stuck, _)): (Key, (StuckHandshake, _))| {
         // Clients that do not answer are the internet's noise.
         let severity = if state == State::SynSent { Severity::Warning } else { Severity::Info };
         comparison.finding(severity, netns, Problem::StuckHandshake(stuck))

@@ -5,8 +5,8 @@ use hashbrown::{HashMap, HashSet};
 use tracer_wire::Record;
 
 use super::{
-    common::each_once,
-    comparison::{Comparison, Detector, Seen},
+    common::most_first,
+    comparison::{Comparison, Detector, Kin, Seen},
 };
 use crate::{connection::SocketId, held};
 use tracer_event::{
@@ -26,7 +26,7 @@ const STANDARD: u32 = 2;
 struct Key {
     netns: u32,
     service: Service,
-    holders: Vec<Process>,
+    who: Vec<Kin>,
     closed_by: Process,
 }
 
@@ -52,7 +52,7 @@ fn by_another(comparison: &Comparison<'_>) -> Vec<Finding> {
         let key = Key {
             netns: tuple.netns,
             service: comparison.service(&tuple),
-            holders: each_once(holders.iter().map(|holder| holder.process)),
+            who: comparison.kin(holders.iter().map(|holder| holder.process)),
             closed_by,
         };
         groups.entry(key).or_default().push((seen, accepted));
@@ -92,18 +92,19 @@ fn is_parent(comparison: &Comparison<'_>, process: &Process, holders: &[Owner]) 
 }
 
 fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]) -> Finding {
-    let first = key.holders[0];
     let ticks = comparison.input.ticks;
     let idle = members.iter().filter_map(|(seen, _)| held::idle_after_answer(seen.record, ticks));
     let idle = idle.max().unwrap_or(0);
     let holders = || members.iter().flat_map(|(seen, _)| comparison.holders(seen.record));
-    let of_first = holders().filter(|holder| holder.process.pid == first.pid);
+    let processes = most_first(holders().map(|holder| holder.process), |process| process.pid);
+    let pid = processes.first().map(|(process, _)| process.pid);
+    let of_first = holders().filter(|holder| Some(holder.process.pid) == pid);
     let mut fds: Vec<u32> = of_first.filter_map(|holder| holder.fd).collect();
     fds.sort_unstable();
     let owners: Vec<Owner> = holders().copied().collect();
     let problem = ClosedButHeld {
         sockets: members.len() as u64,
-        holders: key.holders.iter().map(|process| comparison.program(*process)).collect(),
+        holders: processes.iter().map(|(process, _)| comparison.program(*process)).collect(),
         fds,
         closed_by: key.closed_by,
         is_parent: is_parent(comparison, &key.closed_by, &owners),
@@ -111,7 +112,7 @@ fn finding(comparison: &Comparison<'_>, key: &Key, members: &[(&Seen<'_>, bool)]
         service: key.service,
         peer: members[0].0.tuple().peer,
         idle,
-        doing: comparison.doing(first.pid),
+        doing: pid.and_then(|pid| comparison.doing(pid)),
     };
     let severity = if idle >= LONG { Severity::Warning } else { Severity::Info };
     comparison.finding(severity, key.netns, Problem::ClosedButHeld(Box::new(problem)))

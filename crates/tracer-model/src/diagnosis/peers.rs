@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::{
     common::{each_once, most_first},
-    comparison::{Comparison, Seen},
+    comparison::{Comparison, Kin, Seen},
 };
 use crate::{
     connection::{Connection, SocketId},
@@ -28,7 +28,7 @@ const SHARE: u64 = 10;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key<T> {
     pub(super) netns: u32,
-    pids: Vec<u32>,
+    who: Vec<Kin>,
     pub(super) service: Service,
     pub(super) what: T,
 }
@@ -58,10 +58,8 @@ impl<'a> Closers<'a> {
 
     pub(super) fn key<T>(&self, comparison: &Comparison<'_>, seen: &Seen<'_>, what: T) -> Key<T> {
         let tuple = seen.tuple();
-        let mut pids: Vec<u32> =
-            self.processes(comparison, seen).iter().map(|process| process.pid).collect();
-        pids.sort_unstable();
-        Key { netns: tuple.netns, pids, service: comparison.service(&tuple), what }
+        let who = comparison.kin(self.processes(comparison, seen).into_iter());
+        Key { netns: tuple.netns, who, service: comparison.service(&tuple), what }
     }
 
     /// What sockets of one key have in common.
@@ -72,9 +70,10 @@ impl<'a> Closers<'a> {
         service: Service,
     ) -> Connections {
         let first = members.first();
-        let processes = first.map(|seen| self.processes(comparison, seen)).unwrap_or_default();
+        let processes = members.iter().flat_map(|seen| self.processes(comparison, seen));
+        let holders = most_first(processes, |process| process.pid).into_iter();
         let holders: Vec<Program> =
-            processes.into_iter().map(|process| comparison.program(process)).collect();
+            holders.map(|(process, _)| comparison.program(process)).collect();
         let listener = (holders.is_empty())
             .then(|| {
                 let tuple = first?.tuple();

@@ -1,6 +1,7 @@
 //! Two snapshots, made by hand, and what is found.
 
 mod accepting;
+mod alike;
 mod forwarding;
 mod silence;
 mod situation;

@@ -64,6 +64,7 @@ fn diagnosis() -> Diagnosis {
         Problem::StuckHandshake(StuckHandshake {
             state: State::SynSent,
             process: Some(process),
+            others: 0,
             service: Service::There(local),
             sockets: 1_234,
             retransmits: 5,

@@ -266,6 +266,7 @@ view-many-continue = 소켓 { $count }개가 { $state } 상태에 아직도 머�
 view-many-cleared = 소켓 { $count }개가 { $state } 상태에서 벗어남, 최대 { $longest } 뒤
 view-count = { $what } { $count }
 view-second = … 1초에 변화 { $lines }번: 열림 { $opened }
+more-processes = 외 { $count }개
 view-more = 외 { $more }개
 view-quiet = { $quiet } 동안 이벤트 없음
 view-tracked = 소켓 { $count }개 추적 중
@@ -430,6 +431,8 @@ remedy-black-hole = 경로가 꽉 찬 세그먼트를 버리는지 확인(터널
     세그먼트를 시도함. 그러면 데이터가 움직이면 그것이 원인임. 더 나은 해결: 경로의 MTU를 낮추거나 ICMP를 통과시킬 것
 remedy-forgotten = 상대는 있음: 중간의 방화벽, NAT, 로드 밸런서가 이 연결들을 잊었거나, 같은 주소 뒤의 호스트 중 하나가
     사라짐
+remedy-never-answered = 핸드셰이크 뒤의 것은 한 번도 응답받지 못함: 서버의 accept 큐가 가득 찼었거나(그 호스트에서 tracer
+    diagnose), 로드 밸런서나 방화벽이 없는 서버를 대신해 응답했거나, 그 뒤에 호스트가 사라짐
 remedy-bound-wait = { $who }: 기다리는 시간을 제한할 것. 데이터에는 TCP_USER_TIMEOUT(PostgreSQL tcp_user_timeout,
     haproxy tcp-ut, gRPC keepalive 타임아웃), 유휴 연결에는 SO_KEEPALIVE와 1분 정도의 TCP_KEEPIDLE
 remedy-kill-dead = 이 상대와의 연결을 지금 끊음. 프로세스는 오류를 받음(CONFIG_INET_DIAG_DESTROY)

@@ -4,7 +4,8 @@ use super::*;
 
 fn stuck(state: State, service: Service, lost: Option<LostSegment>) -> Finding {
     let process = Some(app(900).process);
-    let stuck = StuckHandshake { state, process, service, sockets: 2, retransmits: 4, lost };
+    let stuck =
+        StuckHandshake { state, process, others: 0, service, sockets: 2, retransmits: 4, lost };
     of(Problem::StuckHandshake(stuck))
 }
 

@@ -36,6 +36,7 @@ fn dead(unanswered: Unanswered, connections: Connections) -> Finding {
         limit: Some(Limit { setting: Setting::Retries, value: 15 }),
         idle: Idle { probed: 1, probe_in: Some(7_190 * SECOND), never: 4 },
         answering: 0,
+        never_answered: false,
         black_hole: false,
     })))
 }
@@ -244,8 +245,8 @@ fn forwarding(cause: Cause, name: &[u8]) -> Finding {
 #[rstest]
 #[case(
     Cause::PassedOn,
-    "10.0.0.9:5432 does not close 4 connections that haproxy[900] forwards; haproxy[900] has \
-     passed on that the peers have closed"
+    "10.0.0.9:5432 does not close 4 connections forwarded by haproxy[900], though it was told \
+     that the peers have closed"
 )]
 #[case(
     Cause::NotPassedOn,
@@ -272,8 +273,7 @@ fn who_has_not_answered_is_named_and_not_who_waits() {
     let Problem::CloseWaitLeak(leak) = &mut finding.problem else { panic!() };
     let side = leak.other_side.as_mut().unwrap();
     side.unanswered = Some(61_000_000_000);
-    let words = "app[900] waits for 10.0.0.9:5432 to answer, and holds 4 connections that the peers have \
-                 closed";
+    let words = "app[900] waits for 10.0.0.9:5432 to answer, with 4 connections open that the peers have closed";
     assert_eq!(finding.sentence().english(), words);
     let evidence = format!("{:?}", finding.evidence());
     assert!(evidence.contains("10.0.0.9:5432 × 4: no answer for 1m01s"), "{evidence}");
@@ -319,6 +319,10 @@ fn whoever_answers_on_others_is_not_said_to_be_silent(
     assert_eq!(finding.sentence().english(), words);
     let remedies = finding.remedies();
     assert!(remedies[0].text.english().starts_with("the peer is there"), "{remedies:?}");
+    let Problem::DeadPeer(found) = &mut finding.problem else { panic!() };
+    found.never_answered = true;
+    let remedies = finding.remedies();
+    assert!(remedies[0].text.english().contains("accept queue was full"), "{remedies:?}");
     let Problem::DeadPeer(found) = &mut finding.problem else { panic!() };
     found.black_hole = true;
     let remedies = finding.remedies();

@@ -132,6 +132,23 @@ fn a_peer_that_answers_on_others_is_there(
     assert_eq!(told(elsewhere), (0, false));
 }
 
+/// The server's accept queue was full when the last ACK of the handshake came: it is dropped, and so
+/// is the data behind it.
+#[rstest]
+#[case::our_syn_alone(1, 0, true)]
+#[case::data_was(500, 0, false)]
+#[case::data_came(1, 4, false)]
+#[case::not_our_syn(0, 0, false)]
+fn what_was_never_answered_is_told(
+    #[case] bytes_acked: u64,
+    #[case] bytes_received: u64,
+    #[case] never: bool,
+) {
+    let record = retransmitting(1, State::Established, 5, 6, 4);
+    let dead = dead_peer(&[Record { bytes_acked, bytes_received, ..record }]);
+    assert_eq!(dead.never_answered, never);
+}
+
 #[test]
 fn of_several_peers_those_that_are_there_are_told_apart() {
     let records = [

@@ -275,11 +275,12 @@ fn others() -> BoxedStrategy<Problem> {
         (program(), descriptors()).prop_map(|(program, descriptors)| {
             Problem::Descriptors(OutOfDescriptors { program, descriptors })
         }),
-        (state(), who(), service(), any::<(u64, u8)>(), lost()).prop_map(
-            |(state, process, service, (sockets, retransmits), lost)| {
+        (state(), who(), service(), any::<(u64, u64, u8)>(), lost()).prop_map(
+            |(state, process, service, (others, sockets, retransmits), lost)| {
                 Problem::StuckHandshake(StuckHandshake {
                     state,
                     process,
+                    others,
                     service,
                     sockets,
                     retransmits,

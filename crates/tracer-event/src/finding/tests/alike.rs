@@ -1,0 +1,53 @@
+//! Findings on several processes of one name.
+
+use super::*;
+
+/// A leaked connection of each.
+fn leaking(pids: std::ops::Range<u32>) -> Finding {
+    let (sockets, holders) = (pids.len() as u64, pids.map(app).collect());
+    let leak = Leak { holders, fds: vec![5], sockets, ..leak(Cause::Held) };
+    of(Problem::CloseWaitLeak(Box::new(leak)))
+}
+
+#[test]
+fn the_first_are_named() {
+    let finding = leaking(900..912);
+    let words = "app[900], app[901], app[902], 9 more leak 12 connections; the peers have closed";
+    assert_eq!(finding.sentence().english(), words);
+    let lines = finding.evidence().into_iter();
+    let lines: Vec<String> = lines.map(|Line { label, text }| format!("{label}: {text}")).collect();
+    let expected = [
+        "process: app[900] /srv/app",
+        "process: app[901] /srv/app",
+        "process: app[902] /srv/app",
+        "process: 9 more",
+        "fd: 5 of app[900]",
+    ];
+    assert_eq!(lines[..5], expected);
+}
+
+#[test]
+fn it_is_the_same_finding_when_other_workers_do_it() {
+    let key = |pids| leaking(pids).key();
+    assert_eq!(key(900..912), key(905..907));
+    let mut other = leaking(900..901);
+    let Problem::CloseWaitLeak(leak) = &mut other.problem else { panic!() };
+    leak.holders[0].container = Some("1234".into());
+    assert_ne!(other.key(), key(900..912));
+}
+
+#[test]
+fn clients_of_one_name_are_counted() {
+    let stuck = StuckHandshake {
+        state: State::SynSent,
+        process: Some(app(900).process),
+        others: 11,
+        service: Service::There(at("10.0.0.9", 443)),
+        sockets: 12,
+        retransmits: 4,
+        lost: None,
+    };
+    let words = "app[900] and 11 more of that name get no answer: 12 connections to 10.0.0.9:443 \
+                 in SYN_SENT";
+    assert_eq!(of(Problem::StuckHandshake(stuck)).sentence().english(), words);
+}
