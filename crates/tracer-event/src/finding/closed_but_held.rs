@@ -61,7 +61,11 @@ impl Explain for ClosedButHeld {
     fn sentence(&self, _: Severity) -> Wording {
         let closer = process(&self.closed_by);
         let closer = match self.is_parent {
-            true => wording!("closed-by-parent", "its parent {who}", who = closer),
+            true => {
+                let english = if self.holders.len() > 1 { "their parent" } else { "its parent" };
+                let who = Wording::new(format!("{english} {closer}"), closer);
+                wording!("closed-by-parent", "{who}", [who])
+            }
             false => closer.into(),
         };
         let waits = match self.sockets {

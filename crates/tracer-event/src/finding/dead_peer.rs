@@ -133,15 +133,7 @@ impl DeadPeer {
                 format!("{enter}sysctl -w net.ipv4.tcp_mtu_probing=1"),
             ));
         }
-        if self.never_answered {
-            return Some(advice(wording!(
-                "remedy-never-answered",
-                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
-                 on its host), a balancer or firewall has answered for a server that is not there, or its host is gone \
-                 since"
-            )));
-        }
-        (self.answering > 0).then(|| {
+        (self.answering > 0 && !self.never_answered).then(|| {
             advice(wording!(
                 "remedy-forgotten",
                 "the peer is there: a firewall, NAT or balancer between has forgotten these connections, or one of \
@@ -259,10 +251,18 @@ impl Explain for DeadPeer {
                 format!("{enter}{}", reachable(peer, port)),
             ));
         }
+        if self.never_answered && !self.black_hole {
+            remedies.push(advice(wording!(
+                "remedy-never-answered",
+                "nothing behind the handshake was ever answered: the server's accept queue was full (tracer diagnose \
+                 on its host), or a balancer or firewall has answered for a server that is not there, or its host is \
+                 gone since"
+            )));
+        }
         if connections.is_held() {
             remedies.push(advice(wording!(
                 "remedy-bound-wait",
-                "{who} should bound how long it waits: TCP_USER_TIMEOUT for data (PostgreSQL tcp_user_timeout, haproxy \
+                "{who} should bound the wait: TCP_USER_TIMEOUT for data (PostgreSQL tcp_user_timeout, haproxy \
                  tcp-ut, gRPC keepalive time-out), SO_KEEPALIVE with TCP_KEEPIDLE of a minute for idle connections",
                 who = connections.who(),
             )));

@@ -213,7 +213,8 @@ pub(super) fn container(id: &str, pod: Option<&PodName>) -> String {
 /// The same of the first of several, and how many more there are.
 pub(super) fn of_programs(programs: &[Program]) -> Vec<Line> {
     let mut lines: Vec<Line> = programs.iter().take(PROGRAMS).filter_map(of_program).collect();
-    if let more @ 1.. = programs.len().saturating_sub(PROGRAMS) {
+    let more = programs.len().saturating_sub(PROGRAMS);
+    if more > 0 && !lines.is_empty() {
         let count = grouped(more as u64);
         lines.push(line("process", wording!("more-processes", "{count} more", [count])));
     }

@@ -9,6 +9,7 @@ use super::{
     common::{each_once, most_first},
     comparison::{Comparison, Detector, Kin, Seen},
     ends::Ends,
+    queues,
     twins::{Twins, twins},
 };
 use crate::{
@@ -108,9 +109,19 @@ fn leaks(comparison: &Comparison<'_>) -> Vec<Finding> {
     found.filter(|finding| !is_explained(comparison, finding)).collect()
 }
 
-/// Whether others that wait for the same listener, and have not given up, say it.
+/// Whether others that wait for the same listener, and have not given up, say it; or that its queue
+/// is full, while it still moves.
 fn is_explained(comparison: &Comparison<'_>, finding: &Finding) -> bool {
     let Problem::CloseWaitLeak(leak) = &finding.problem else { return false };
+    let is_slow = |seen: &Seen<'_>| {
+        let tuple = seen.tuple();
+        tuple.netns == finding.netns
+            && leak.listener.as_ref().is_some_and(|from| from.local == tuple.local)
+            && queues::severity(comparison, seen).is_some()
+    };
+    if finding.severity == Severity::Info && comparison.seen_in(State::Listen).any(is_slow) {
+        return true;
+    }
     let of_same = |found: &Finding| match &found.problem {
         Problem::AcceptWait(wait) => {
             found.netns == finding.netns && Some(&wait.listener) == leak.listener.as_ref()
@@ -279,14 +290,15 @@ fn severity(leak: &Leak, members: &[Member<'_>]) -> Severity {
         descriptors.open * 10 >= descriptors.limit * 9
             || descriptors.minutes_left.is_some_and(|minutes| minutes < SOON)
     };
-    let full = |queue: u32, backlog: u32| queue > backlog;
+    let settled = members.iter().any(|member| member.was_there || member.age >= SETTLED);
+    let full = |from: &Listener| from.queue > from.backlog;
+    // While a full queue moves, its turn comes.
     if leak.descriptors.as_ref().is_some_and(nearly_out)
-        || leak.listener.as_ref().is_some_and(|from| full(from.queue, from.backlog))
+        || settled && leak.listener.as_ref().is_some_and(full)
     {
         return Severity::Critical;
     }
-    let settled = |member: &Member<'_>| member.was_there || member.age >= SETTLED;
-    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && members.iter().any(settled) {
+    if leak.oldest >= BUSY || leak.sockets >= SEVERAL && settled {
         Severity::Warning
     } else {
         Severity::Info

@@ -95,6 +95,17 @@ fn what_the_process_does_instead_is_told() {
     assert_eq!(wait(&find(&first, &last)).1.listener.halted, Some(Halt::Stopped));
 }
 
+/// One that has given up waits for its turn; it has been there for two seconds.
+#[test]
+fn who_gives_up_in_a_full_queue_that_moves_is_no_leak() {
+    let given_up = Record { flags: flag::DONE, ..close_wait(1, 2) };
+    let found = between(vec![listener(129, 128)], vec![listener(129, 128), given_up]);
+    assert_eq!(of_codes(&found), ["accept_queue_full"]);
+    let stays = Record { last_ack: (JIFFIES - 20 * HZ) as u32, ..given_up };
+    let found = between(vec![listener(129, 128), given_up], vec![listener(129, 128), stays]);
+    assert_eq!(of_codes(&found), ["accept_queue_full", "close_wait_leak"]);
+}
+
 #[test]
 fn a_full_queue_is_told_as_that() {
     let full = |time| {
